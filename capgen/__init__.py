@@ -1,0 +1,40 @@
+"""capgen: image captioning with a CLIP-style encoder and a GPT-2 decoder.
+
+    from capgen import Captioner
+
+    captioner = Captioner.from_pretrained()
+    print(captioner.caption("photo.jpg").text)
+
+Names are loaded on first use, so that `import capgen` is cheap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from capgen.inference.captioner import Captioner
+    from capgen.records import Caption, CaptionFailure, Example
+
+_PUBLIC = {
+    "Caption": "capgen.records",
+    "CaptionFailure": "capgen.records",
+    "Captioner": "capgen.inference.captioner",
+    "Example": "capgen.records",
+}
+
+__all__ = ["Caption", "CaptionFailure", "Captioner", "Example", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'capgen' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

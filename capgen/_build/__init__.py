@@ -1,0 +1,1 @@
+"""Scripts that make shipped files; not part of the wheel."""

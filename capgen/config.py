@@ -1,0 +1,246 @@
+"""Settings: every default, range and help text has its one home here.
+
+The classes are frozen and check themselves; the command line, the docs and the library
+read names, ranges and help from the fields' metadata.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from capgen.errors import UsageError
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """Declare a dataclass field with its default, help text and accepted range (inclusive)."""
+    metadata = {"help": help, "low": low, "high": high, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def flag_name(field_name: str) -> str:
+    """Return the command-line flag of a field, as in `max_length` → `--max-length`."""
+    return "--" + field_name.replace("_", "-")
+
+
+def check_ranges(config: Any) -> None:
+    """Check each field of a settings object against its declared range.
+
+    Raises:
+        UsageError: Naming the flag, the value and the range.
+    """
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value is None:
+            continue
+        low, high = field.metadata.get("low"), field.metadata.get("high")
+        choices = field.metadata.get("choices", ())
+        if choices and value not in choices:
+            raise UsageError(
+                f"{flag_name(field.name)} is {value!r}; it must be one of {', '.join(choices)}"
+            )
+        if low is None and high is None:
+            continue
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
+            raise UsageError(f"{flag_name(field.name)} is {value!r}; it must be a number")
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise UsageError(f"{flag_name(field.name)} is {value}; it must be {_range(low, high)}")
+
+
+def _range(low: float | None, high: float | None) -> str:
+    if low is None:
+        return f"at most {high}"
+    if high is None:
+        return f"at least {low}"
+    return f"between {low} and {high}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeOptions:
+    """What a caller asks of decoding; None means the model's own default.
+
+    Raises:
+        UsageError: A value is out of its range, or two of them exclude each other.
+    """
+
+    beams: int | None = setting(None, "Beams of beam search; 1 decodes greedily.", low=1, high=64)
+    temperature: float | None = setting(
+        None,
+        "Divide the logits by this before the softmax. Alone it samples; "
+        "with --beams above 1 the search runs over the scaled scores.",
+        low=0.1,
+        high=2.0,
+    )
+    top_k: int | None = setting(
+        None, "Sample from the K likeliest tokens only.", low=1, high=100000
+    )
+    top_p: float | None = setting(
+        None,
+        "Sample from the smallest set of tokens with this total probability.",
+        low=0.01,
+        high=1.0,
+    )
+    max_length: int | None = setting(
+        None, "Longest caption in tokens, start and end included.", low=2, high=1024
+    )
+    min_length: int | None = setting(
+        None, "Shortest caption in tokens, start and end included.", low=0, high=1024
+    )
+    length_penalty: float | None = setting(
+        None,
+        "Exponent of the length that divides a beam's log-probability; above 0 favours longer.",
+        low=-5.0,
+        high=5.0,
+    )
+    repetition_penalty: float | None = setting(
+        None, "Make words already said less likely; 1 is off.", low=0.1, high=10.0
+    )
+    no_repeat_ngram_size: int | None = setting(
+        None, "Never say the same run of N tokens twice; 0 is off.", low=0, high=100
+    )
+    num_captions: int | None = setting(None, "Captions a picture, best first.", low=1, high=64)
+    seed: int | None = setting(
+        None, "Seed of the sampling, the same for every picture.", low=0, high=2**32 - 1
+    )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if self.beams is not None and self.beams > 1:
+            for name in ("top_k", "top_p"):
+                if getattr(self, name) is not None:
+                    raise UsageError(
+                        f"{flag_name(name)} samples and --beams {self.beams} searches: choose one",
+                        hint=f"Leave out --beams to sample, or {flag_name(name)} to search.",
+                    )
+        if (
+            self.beams is not None
+            and self.num_captions is not None
+            and not self.samples
+            and self.num_captions > self.beams
+        ):
+            raise UsageError(
+                f"--num-captions {self.num_captions} is more than --beams {self.beams} can give",
+                hint=f"Use --beams {self.num_captions} or more, or sample with --temperature.",
+            )
+        if (
+            self.max_length is not None
+            and self.min_length is not None
+            and self.min_length > self.max_length
+        ):
+            raise UsageError(
+                f"--min-length {self.min_length} is more than --max-length {self.max_length}"
+            )
+
+    @property
+    def samples(self) -> bool:
+        """Whether these options ask for sampling rather than search."""
+        asked = self.temperature is not None or self.top_k is not None or self.top_p is not None
+        return asked and self.beams in (None, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeSettings:
+    """Decoding settings with nothing left open; names and meanings as in `DecodeOptions`.
+
+    Attributes:
+        sample: Draw tokens at random instead of taking the likeliest.
+        early_stopping: Stop a beam search at `num_beams` finished captions
+            (transformers' meaning of the word, `"never"` included).
+    """
+
+    beams: int = 1
+    sample: bool = False
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    max_length: int = 32
+    min_length: int = 0
+    length_penalty: float = 1.0
+    repetition_penalty: float = 1.0
+    no_repeat_ngram_size: int = 0
+    num_captions: int = 1
+    seed: int | None = None
+    early_stopping: bool | str = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as built-in types, for records."""
+        return dataclasses.asdict(self)
+
+
+def resolve_decoding(
+    options: DecodeOptions, generation: Mapping[str, Any], *, positions: int | None
+) -> tuple[DecodeSettings, tuple[str, ...]]:
+    """Fill what `options` leaves open from a model's `generation_config.json`.
+
+    Args:
+        options: What the caller asked for.
+        generation: The model's generation_config as a mapping.
+        positions: Most tokens the decoder has positions for, start and end included.
+
+    Returns:
+        The settings, and a note in plain words for each value that had to change.
+
+    Raises:
+        UsageError: The lengths contradict each other once the defaults are known.
+    """
+
+    def pick(name: str, key: str, default: Any) -> Any:
+        asked = getattr(options, name)
+        if asked is not None:
+            return asked
+        given = generation.get(key)
+        return default if given is None else given
+
+    default_samples = bool(generation.get("do_sample")) and options.beams is None
+    sample = options.samples or default_samples
+    num_captions = options.num_captions or 1
+    beams = 1 if sample else int(pick("beams", "num_beams", 1))
+    if not sample and options.beams is None:
+        beams = max(beams, num_captions)
+    notes = []
+    max_length = int(pick("max_length", "max_length", 32))
+    if options.max_length is None and generation.get("max_new_tokens"):
+        max_length = int(generation["max_new_tokens"]) + 1
+    if positions is not None and max_length > positions:
+        if options.max_length is not None:
+            notes.append(f"max_length {max_length} clamped to the model's {positions} positions")
+        max_length = positions
+    min_length = int(pick("min_length", "min_length", 0))
+    if min_length > max_length:
+        if options.min_length is not None:
+            raise UsageError(
+                f"--min-length {min_length} is more than the {max_length} tokens allowed"
+            )
+        min_length = max_length
+    settings = DecodeSettings(
+        beams=beams,
+        sample=sample,
+        temperature=float(pick("temperature", "temperature", 1.0))
+        if sample or options.temperature is not None
+        else 1.0,
+        top_k=int(pick("top_k", "top_k", 0)) if sample else 0,
+        top_p=float(pick("top_p", "top_p", 1.0)) if sample else 1.0,
+        max_length=max_length,
+        min_length=min_length,
+        length_penalty=float(pick("length_penalty", "length_penalty", 1.0)),
+        repetition_penalty=float(pick("repetition_penalty", "repetition_penalty", 1.0)),
+        no_repeat_ngram_size=int(pick("no_repeat_ngram_size", "no_repeat_ngram_size", 0)),
+        num_captions=num_captions,
+        seed=options.seed,
+        early_stopping=generation.get("early_stopping") or False,
+    )
+    return settings, tuple(notes)

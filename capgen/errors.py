@@ -1,0 +1,116 @@
+"""Every error that capgen raises on purpose.
+
+CapgenError                  exit code 1 unless said otherwise
+├── UsageError               a value or combination the user gave is wrong (exit code 2)
+├── ImageError               one picture cannot be read; `code` names the kind of fault
+├── ModelError               a captioner cannot be found, is unsafe, or is not one
+│   ├── ModelNotFoundError
+│   └── UnsafeModelError
+├── DataError                captions or pictures of a data set are missing or malformed
+├── MetricError              predictions and references cannot be scored
+├── TrainingError            training cannot start or go on
+├── NetworkError             a server cannot be reached, or refuses
+├── StorageError             a file cannot be written (disk full, no permission)
+└── MissingDependencyError   an optional package is needed
+
+A message says what happened and with which value; `hint` says what to do next.
+Whatever is raised that is not a CapgenError is a bug in capgen.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CapgenError(Exception):
+    """Base of all errors a user can cause or meet.
+
+    Args:
+        message: One line: what happened, and to which file or value.
+        hint: What the user can do about it, or an empty string.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(CapgenError):
+    """A value or a combination of values that capgen does not accept."""
+
+    exit_code = 2
+
+
+class ImageError(CapgenError):
+    """One picture cannot be captioned.
+
+    Args:
+        message: One line naming the picture.
+        code: Stable name of the fault: `missing`, `permission`, `empty`, `not_an_image`,
+            `truncated`, `too_large`, `unsupported` or `unreadable`.
+    """
+
+    def __init__(self, message: str, *, code: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class ModelError(CapgenError):
+    """A model folder or repository cannot be used."""
+
+
+class ModelNotFoundError(ModelError):
+    """No model goes by that name."""
+
+
+class UnsafeModelError(ModelError):
+    """Using the model would run foreign code or unpickle a file."""
+
+
+class DataError(CapgenError):
+    """Captions or pictures of a data set are missing or malformed."""
+
+
+class MetricError(CapgenError):
+    """Predictions and references cannot be scored."""
+
+
+class TrainingError(CapgenError):
+    """Training cannot start or go on."""
+
+
+class NetworkError(CapgenError):
+    """A server cannot be reached, or refuses."""
+
+
+class StorageError(CapgenError):
+    """A file cannot be written."""
+
+
+class MissingDependencyError(CapgenError):
+    """An optional package is needed.
+
+    Args:
+        package: The package that is missing.
+        extra: The capgen extra that brings it.
+        purpose: What it is needed for, as in "exporting to ONNX".
+    """
+
+    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package}, which is not installed",
+            hint=f"pip install 'capgen[{extra}]'",
+        )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a hint that names the closest known names, or lists them all."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f"Did you mean '{close[0]}'?"
+    return "Known: " + ", ".join(names) if names else ""

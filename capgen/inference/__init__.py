@@ -1,0 +1,1 @@
+"""Captioning: images, decoding, the two runtimes and the Captioner."""

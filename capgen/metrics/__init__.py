@@ -1,0 +1,1 @@
+"""Caption metrics, equal to the official COCO scorers."""

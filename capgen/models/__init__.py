@@ -1,0 +1,1 @@
+"""Models: encoders, builders, folders, ONNX export."""

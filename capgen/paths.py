@@ -1,0 +1,110 @@
+"""Where capgen keeps things: platformdirs, or everything under CAPGEN_HOME when that is set.
+
+Also the one way files are written: to a temporary name, then renamed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from capgen.errors import StorageError
+
+APP_NAME = "capgen"
+HOME_VARIABLE = "CAPGEN_HOME"
+
+
+def data_dir() -> Path:
+    """Return the folder for data sets, runs and models (it need not exist)."""
+    home = os.environ.get(HOME_VARIABLE)
+    if home:
+        return Path(home).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir(APP_NAME, appauthor=False))
+
+
+def runs_dir() -> Path:
+    """Return the folder whose entries are training runs."""
+    return data_dir() / "runs"
+
+
+def datasets_dir() -> Path:
+    """Return the folder whose entries are installed data sets."""
+    return data_dir() / "datasets"
+
+
+def cache_dir() -> Path:
+    """Return the folder for what can be made again at any time."""
+    home = os.environ.get(HOME_VARIABLE)
+    if home:
+        return Path(home).expanduser() / "cache"
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir(APP_NAME, appauthor=False))
+
+
+def config_file() -> Path:
+    """Return the user's TOML settings file (it need not exist)."""
+    home = os.environ.get(HOME_VARIABLE)
+    if home:
+        return Path(home).expanduser() / "config.toml"
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir(APP_NAME, appauthor=False)) / "config.toml"
+
+
+def bundled_model_dir() -> Path:
+    """Return the folder of the model that ships inside the package."""
+    return Path(__file__).parent / "models" / "bundled" / "mini"
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it to `path` if the block succeeds.
+
+    The parent folder is made. If the block raises, the temporary file is removed and an
+    existing `path` stays as it was.
+
+    Raises:
+        StorageError: The disk is full or the place cannot be written.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.tmp")
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text to `path` atomically (see `writing`)."""
+    with writing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the OSErrors of writing `path` into StorageError.
+
+    Raises:
+        StorageError: For a full disk, a quota, a read-only place or a missing permission.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError(
+                f"No space left to write {path}", hint="Free some space, or write to another disk."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise StorageError(f"Not allowed to write {path}") from error
+        if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG):
+            raise StorageError(f"Cannot write {path}: {error.strerror}") from error
+        raise
