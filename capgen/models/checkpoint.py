@@ -17,7 +17,8 @@ from transformers import AutoTokenizer, VisionEncoderDecoderModel
 import capgen
 from capgen.errors import ModelError
 from capgen.models.build import Captioning
-from capgen.models.folder import PREPROCESSOR_FILE, ModelFolder, Provenance
+from capgen.models.folder import ModelFolder, Provenance
+from capgen.models.preprocess import FILE_NAME as PREPROCESSOR_FILE
 from capgen.paths import storage_errors
 
 ENCODER_DECODER = "vision-encoder-decoder"

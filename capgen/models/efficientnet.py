@@ -101,6 +101,9 @@ class EfficientNetLiteConfig(PreTrainedConfig):
 class BatchNorm(nn.Module):
     """Batch normalisation with frozen statistics; scale and shift are trained."""
 
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels))
@@ -109,14 +112,14 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        mean, variance = self.running_mean, self.running_var
+        if torch.compiler.is_exporting():
+            # Plain arithmetic on constants: ONNX Runtime folds it into the convolution.
+            scale = self.weight * torch.rsqrt(variance + BATCH_NORM_EPSILON)
+            shift = self.bias - mean * scale
+            return x * scale.view(-1, 1, 1) + shift.view(-1, 1, 1)
         return F.batch_norm(
-            x,
-            self.running_mean,  # type: ignore[arg-type]
-            self.running_var,  # type: ignore[arg-type]
-            self.weight,
-            self.bias,
-            training=False,
-            eps=BATCH_NORM_EPSILON,
+            x, mean, variance, self.weight, self.bias, training=False, eps=BATCH_NORM_EPSILON
         )
 
 
@@ -216,7 +219,7 @@ class NeckAttention(nn.Module):
         batch, length, width = x.shape
         # (B, S, 3E) → three of (B, heads, S, E/heads)
         qkv = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        query, key, value = (qkv.select(2, part).transpose(1, 2) for part in range(3))
         mixed = F.scaled_dot_product_attention(query, key, value)
         return self.output(mixed.transpose(1, 2).reshape(batch, length, width))
 

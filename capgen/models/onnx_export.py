@@ -51,9 +51,10 @@ class EncoderGraph(nn.Module):
         outputs: list[Tensor] = []
         for block in self.decoder.transformer.h:
             attention = block.crossattention
-            key, value = attention.c_attn(states).chunk(2, dim=-1)
-            key = key.unflatten(-1, (attention.num_heads, -1)).permute(0, 2, 3, 1)
-            value = value.unflatten(-1, (attention.num_heads, -1)).permute(0, 2, 1, 3)
+            joint = attention.c_attn(states)  # (B, P, 2E)
+            joint = joint.unflatten(-1, (2, attention.num_heads, -1))
+            key = joint.select(2, 0).permute(0, 2, 3, 1)
+            value = joint.select(2, 1).permute(0, 2, 1, 3)
             outputs += [key, value]  # (B, H, D, P), (B, H, P, D)
         return tuple(outputs)
 
@@ -127,7 +128,25 @@ def link_weights(proto: onnx.ModelProto, index: dict[str, dict[str, Any]]) -> No
     nodes = [*casts, *proto.graph.node]
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
+    _settle_types(proto)
     _forget_details(proto)
+
+
+def _settle_types(proto: onnx.ModelProto) -> None:
+    """Turn CastLike into Cast where the type is known.
+
+    The exporter casts constants to the type of an activation, which keeps ONNX Runtime from
+    folding them into the weights.
+    """
+    typed = (*proto.graph.value_info, *proto.graph.input, *proto.graph.output)
+    kinds = {value.name: value.type.tensor_type.elem_type for value in typed}
+    for node in proto.graph.node:
+        kind = kinds.get(node.input[1]) if node.op_type == "CastLike" else None
+        if kind:
+            node.op_type = "Cast"
+            del node.input[1:]
+            del node.attribute[:]
+            node.attribute.append(helper.make_attribute("to", kind))
 
 
 def _external(name: str, element: int, entry: dict[str, Any]) -> onnx.TensorProto:
@@ -154,8 +173,9 @@ def _forget_details(proto: onnx.ModelProto) -> None:
         del node.metadata_props[:]
         node.doc_string = ""
     del proto.graph.metadata_props[:]
+    del proto.graph.value_info[:]
     del proto.metadata_props[:]
-    for info in (*proto.graph.value_info, *proto.graph.input, *proto.graph.output):
+    for info in (*proto.graph.input, *proto.graph.output):
         del info.metadata_props[:]
 
 
