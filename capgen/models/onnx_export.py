@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import logging
-import struct
 import warnings
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from transformers import VisionEncoderDecoderModel
 from capgen.errors import ModelError
 from capgen.models.folder import DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS_FILE
 from capgen.models.onnx_decoder import OPSET, build_decoder, cross_names
+from capgen.models.weights import StoredTensor, read_index
 from capgen.paths import writing
 
 ELEMENT_TYPES = {
@@ -76,7 +75,7 @@ def export_onnx(
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
         raise ModelError(f"{folder} has no single {WEIGHTS_FILE} to refer to")
-    index = read_safetensors_index(weights)
+    index = read_index(weights)
     decoder, names = build_decoder(model.config.decoder.to_dict())
     for name in names:
         decoder.graph.initializer.append(_placeholder(name, index))
@@ -87,25 +86,7 @@ def export_onnx(
             temporary.write_bytes(proto.SerializeToString())
 
 
-def read_safetensors_index(file: Path) -> dict[str, dict[str, Any]]:
-    """Read name → `dtype`, `shape`, `offset` and `length` (bytes from the file's start)."""
-    with file.open("rb") as stream:
-        (size,) = struct.unpack("<Q", stream.read(8))
-        header = json.loads(stream.read(size))
-    header.pop("__metadata__", None)
-    start = 8 + size
-    return {
-        name: {
-            "dtype": entry["dtype"],
-            "shape": entry["shape"],
-            "offset": start + entry["data_offsets"][0],
-            "length": entry["data_offsets"][1] - entry["data_offsets"][0],
-        }
-        for name, entry in header.items()
-    }
-
-
-def link_weights(proto: onnx.ModelProto, index: dict[str, dict[str, Any]]) -> None:
+def link_weights(proto: onnx.ModelProto, index: dict[str, StoredTensor]) -> None:
     """Replace initializers named in `index` by references into the safetensors file.
 
     Weights of another type than float32 get a Cast, so that the graph computes in float32.
@@ -117,7 +98,7 @@ def link_weights(proto: onnx.ModelProto, index: dict[str, dict[str, Any]]) -> No
         if entry is None:
             kept.append(tensor)
             continue
-        element = ELEMENT_TYPES[entry["dtype"]]
+        element = ELEMENT_TYPES[entry.dtype]
         stored = tensor.name
         if element != TensorProto.FLOAT:
             stored = f"{tensor.name}.stored"
@@ -149,22 +130,22 @@ def _settle_types(proto: onnx.ModelProto) -> None:
             node.attribute.append(helper.make_attribute("to", kind))
 
 
-def _external(name: str, element: int, entry: dict[str, Any]) -> onnx.TensorProto:
-    tensor = onnx.TensorProto(name=name, data_type=element, dims=entry["shape"])
+def _external(name: str, element: int, entry: StoredTensor) -> onnx.TensorProto:
+    tensor = onnx.TensorProto(name=name, data_type=element, dims=entry.shape)
     tensor.data_location = TensorProto.EXTERNAL
     for key, value in (
-        ("location", f"../{WEIGHTS_FILE}"),
-        ("offset", entry["offset"]),
-        ("length", entry["length"]),
+        ("location", WEIGHTS_FILE),
+        ("offset", entry.offset),
+        ("length", entry.length),
     ):
         tensor.external_data.add(key=key, value=str(value))
     return tensor
 
 
-def _placeholder(name: str, index: dict[str, dict[str, Any]]) -> onnx.TensorProto:
+def _placeholder(name: str, index: dict[str, StoredTensor]) -> onnx.TensorProto:
     if name not in index:
         raise ModelError(f"The weights lack '{name}'")
-    return onnx.TensorProto(name=name, data_type=TensorProto.FLOAT, dims=index[name]["shape"])
+    return onnx.TensorProto(name=name, data_type=TensorProto.FLOAT, dims=index[name].shape)
 
 
 def _forget_details(proto: onnx.ModelProto) -> None:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,50 +20,12 @@ from PIL import Image
 
 from capgen import paths
 from capgen.errors import ImageError, ModelError
+from capgen.models.preprocessor_config import read_config
 
-FILE_NAME = "preprocessor_config.json"
 # Above this many resized pixels only the part that the crop keeps is computed.
 _WHOLE_RESIZE_LIMIT = 1 << 24
 _RESIZED_LIMIT = 1 << 28
 _LARGEST_EDGE = 1 << 16
-
-
-class _Defaults(NamedTuple):
-    """What an image processor class assumes where its file is silent."""
-
-    size: dict[str, int]
-    resample: int
-    crop: int | None
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    square: bool = True  # whether a bare number as `size` means a square
-
-
-_HALF = (0.5, 0.5, 0.5)
-_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-_BLIP = _Defaults({"height": 384, "width": 384}, 3, None, _CLIP_MEAN, _CLIP_STD)
-
-# By the name of the class without `ImageProcessor`, `FeatureExtractor`, `Fast` or `Pil`.
-# GIT uses CLIP's class, BLIP-2 uses BLIP's.
-_FAMILIES = {
-    "CLIP": _Defaults({"shortest_edge": 224}, 3, 224, _CLIP_MEAN, _CLIP_STD, square=False),
-    "ViT": _Defaults({"height": 224, "width": 224}, 2, None, _HALF, _HALF),
-    "Blip": _BLIP,
-    "DeiT": _Defaults({"height": 256, "width": 256}, 3, 224, _HALF, _HALF),
-    "Siglip": _Defaults({"height": 224, "width": 224}, 3, None, _HALF, _HALF, square=False),
-}
-# `do_reduce_labels` concerns segmentation maps only.
-_KNOWN_STEPS = {
-    "do_resize",
-    "do_center_crop",
-    "do_rescale",
-    "do_normalize",
-    "do_convert_rgb",
-    "do_reduce_labels",
-}
-# Steps that are switched on by a key with another kind of name.
-_OTHER_STEPS = ("crop_pct", "rescale_offset", "include_top", "use_square_size", "size_divisor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,31 +133,15 @@ class Preprocessor:
         """Resize and crop."""
         height, width = self._resized(image.height, image.width)
         crop_height, crop_width = self.crop or (height, width)
-        # Floor division of a negative number too: what transformers' padding comes to.
+        # Floor division of a negative number too: what transformers' zero padding comes to.
         top, left = (height - crop_height) // 2, (width - crop_width) // 2
-        pixels = height * width
-        if pixels > _WHOLE_RESIZE_LIMIT and top >= 0 and left >= 0:
-            # A needle of a picture: compute only what is kept. Not done for every picture,
-            # since rounding then differs from transformers' by a grey level here and there.
-            if crop_height * crop_width > _RESIZED_LIMIT:
-                raise ImageError(
-                    f"a picture of {image.width}×{image.height} pixels would be resized to "
-                    f"{width}×{height} for this model",
-                    code="too_large",
-                    hint="Crop the picture to a less extreme shape.",
-                )
-            scale_x, scale_y = image.width / width, image.height / height
-            box = (
-                left * scale_x,
-                top * scale_y,
-                min((left + crop_width) * scale_x, image.width),
-                min((top + crop_height) * scale_y, image.height),
-            )
-            filter_ = Image.Resampling(self.resample)
-            return image.resize((crop_width, crop_height), filter_, box=box)
-        if (height, width) != (image.height, image.width):
+        if height * width > _WHOLE_RESIZE_LIMIT:
+            kept = (max(top, 0), max(left, 0), min(crop_height, height), min(crop_width, width))
+            image = _resize_part(image, (height, width), kept, self.resample)
+            top, left = min(top, 0), min(left, 0)
+        elif (height, width) != (image.height, image.width):
             image = image.resize((width, height), Image.Resampling(self.resample))
-        if (crop_height, crop_width) != (height, width):
+        if (crop_height, crop_width) != (image.height, image.width):
             image = image.crop((left, top, left + crop_width, top + crop_height))
         return image
 
@@ -211,6 +157,8 @@ class Preprocessor:
         if self.longest_edge is not None and long / short * edge > self.longest_edge:
             edge = self.longest_edge * short / long
             new_short = max(1, round(edge))
+            if new_short == short:  # as transformers has it, however long the other side
+                return height, width
         new_long = max(1, int(edge * long / short))
         return (new_short, new_long) if height <= width else (new_long, new_short)
 
@@ -225,38 +173,7 @@ class Preprocessor:
             ModelError: It asks for a step that is not supported, leaves out what its class
                 does not imply, or holds impossible values.
         """
-        nested = config.get("image_processor")
-        config = nested if isinstance(nested, Mapping) else config
-        # transformers takes null for "the default", too.
-        config = {key: value for key, value in config.items() if value is not None}
-        for key in config:
-            unknown = key.startswith("do_") and key not in _KNOWN_STEPS
-            if (unknown or key in _OTHER_STEPS) and config[key]:
-                raise ModelError(f"the picture preprocessing step {key} is not supported")
-        family = _family(config)
-        defaults = _FAMILIES.get(family)
-        size: dict[str, Any] = {}
-        if config.get("do_resize", True):
-            size = _size(config, defaults)
-        crop = None
-        if config.get("do_center_crop", defaults is not None and defaults.crop is not None):
-            crop = _crop(config, defaults)
-        mean = std = None
-        if config.get("do_normalize", True):
-            mean = _channels(config, "image_mean", defaults and defaults.mean)
-            std = _channels(config, "image_std", defaults and defaults.std)
-        factor = None
-        if config.get("do_rescale", True):
-            factor = _number(config.get("rescale_factor", 1 / 255), "rescale_factor")
-        fallback = 2 if defaults is None else defaults.resample
-        return cls(
-            **size,
-            resample=_integer(config.get("resample", fallback), "resample"),
-            crop=crop,
-            rescale_factor=factor,
-            mean=mean,
-            std=std,
-        )
+        return cls(**read_config(config))
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -317,84 +234,40 @@ class Preprocessor:
         paths.write_text(path, json.dumps(self.to_dict(), indent=2) + "\n")
 
 
-def _family(config: Mapping[str, Any]) -> str:
-    """Return the class a config names, without its endings, as in `CLIP`."""
-    name = str(config.get("image_processor_type", config.get("feature_extractor_type", "")))
-    for ending in ("Fast", "Pil", "ImageProcessor", "FeatureExtractor"):
-        name = name.removesuffix(ending)
-    return name
+def _resize_part(
+    image: Image.Image, size: tuple[int, int], kept: tuple[int, int, int, int], resample: int
+) -> Image.Image:
+    """Return what `image` resized to `size` shows in `kept`, computing nothing else.
 
+    For needles of pictures (1×50,000 pixels at shortest edge 224 is 2.5 billion pixels).
+    Not for others: Pillow may then take the two axes in another order, and rounds and clips
+    the values in between otherwise than transformers' whole resize does.
 
-def _size(config: Mapping[str, Any], defaults: _Defaults | None) -> dict[str, Any]:
-    """Return the constructor arguments that a config's `size` stands for."""
-    size = config.get("size", defaults and defaults.size)
-    if isinstance(size, int):
-        square = defaults is None or defaults.square
-        size = {"height": size, "width": size} if square else {"shortest_edge": size}
-    elif isinstance(size, list | tuple) and len(size) == 2:
-        size = {"height": size[0], "width": size[1]}
-    if size is None:
-        raise _incomplete("size")
-    if not isinstance(size, Mapping):
-        raise ModelError(f"image size {size!r} is not understood")
-    edges = {key: _integer(edge, "size") for key, edge in size.items() if edge is not None}
-    if set(edges) == {"height", "width"}:
-        return {"size": (edges["height"], edges["width"])}
-    if "shortest_edge" in edges and set(edges) <= {"shortest_edge", "longest_edge"}:
-        return edges
-    raise ModelError(
-        f"image size with {', '.join(sorted(edges)) or 'no keys'} is not supported",
-        hint="capgen knows height and width, or shortest_edge.",
+    Args:
+        image: The picture.
+        size: (height, width) of the whole resized picture.
+        kept: (top, left, height, width) within it.
+        resample: Pillow's number of the filter.
+
+    Raises:
+        ImageError: Even the kept part is larger than 2^28 pixels.
+    """
+    top, left, kept_height, kept_width = kept
+    if kept_height * kept_width > _RESIZED_LIMIT:
+        raise ImageError(
+            f"a picture of {image.width}×{image.height} pixels would be resized to "
+            f"{kept_width}×{kept_height} for this model",
+            code="too_large",
+            hint="Crop the picture to a less extreme shape.",
+        )
+    scale_y, scale_x = image.height / size[0], image.width / size[1]
+    box = (
+        left * scale_x,
+        top * scale_y,
+        min((left + kept_width) * scale_x, image.width),
+        min((top + kept_height) * scale_y, image.height),
     )
-
-
-def _crop(config: Mapping[str, Any], defaults: _Defaults | None) -> tuple[int, int]:
-    crop = config.get("crop_size", defaults and defaults.crop)
-    if crop is None:
-        raise _incomplete("crop_size")
-    if isinstance(crop, int):
-        crop = {"height": crop, "width": crop}
-    elif isinstance(crop, list | tuple) and len(crop) == 2:
-        crop = {"height": crop[0], "width": crop[1]}
-    if not isinstance(crop, Mapping) or not {"height", "width"} <= set(crop):
-        raise ModelError(f"crop_size {crop!r} is not understood")
-    return _integer(crop["height"], "crop_size"), _integer(crop["width"], "crop_size")
-
-
-def _channels(
-    config: Mapping[str, Any], key: str, default: tuple[float, float, float] | None
-) -> tuple[float, float, float]:
-    values = config.get(key, default)
-    if values is None:
-        raise _incomplete(key)
-    if isinstance(values, int | float):
-        values = [values]
-    if isinstance(values, list | tuple) and len(values) == 1:
-        values = [values[0]] * 3
-    if not isinstance(values, list | tuple) or len(values) != 3:
-        raise ModelError(f"{key} is {values!r}; it must be three numbers")
-    red, green, blue = (_number(value, key) for value in values)
-    return red, green, blue
-
-
-def _incomplete(key: str) -> ModelError:
-    return ModelError(
-        f"the preprocessor config has no {key}, and its image processor type implies none",
-        hint="Known types: " + ", ".join(f"{name}ImageProcessor" for name in _FAMILIES),
-    )
-
-
-def _integer(value: Any, key: str) -> int:
-    number = _number(value, key)
-    if number != int(number):
-        raise ModelError(f"{key} is {value!r}; it must be a whole number")
-    return int(number)
-
-
-def _number(value: Any, key: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ModelError(f"{key} is {value!r}; it must be a number")
-    return float(value)
+    return image.resize((kept_width, kept_height), Image.Resampling(resample), box=box)
 
 
 def _height_width(size: tuple[int, int]) -> dict[str, int]:
