@@ -295,9 +295,9 @@ class TrainConfig:
     init: str | None = setting(
         None, "Captioner to go on from (folder, run or Hub id) instead of a new one."
     )
-    data_dir: Path | None = setting(None, "The data set's folder or file.")
+    data_dir: Path | None = setting(None, "The data set's folder or file.")  # noqa: RUF009
     dataset: str | None = setting(None, "Name of an installed data set.")
-    output_dir: Path | None = setting(None, "The run's folder; by default runs/NAME.")
+    output_dir: Path | None = setting(None, "The run's folder; by default runs/NAME.")  # noqa: RUF009
     name: str | None = setting(None, "The run's name; by default preset and time.")
 
     num_epochs: int = setting(20, "Passes over the training photos.", low=1, high=10000)
@@ -351,9 +351,7 @@ class TrainConfig:
     )
     log_every: int = setting(10, "Steps from one report to the next.", low=1)
 
-    device: str = setting(
-        "auto", "Where to compute.", choices=("auto", "cpu", "cuda", "mps")
-    )
+    device: str = setting("auto", "Where to compute.", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting(
         "auto", "Type of the arithmetic; auto is bf16 on CUDA.", choices=("auto", "fp32", "bf16")
     )

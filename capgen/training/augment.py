@@ -14,9 +14,6 @@ from torch import Generator, Tensor
 
 from capgen.config import TrainConfig
 
-# ITU-R BT.601 luma, as in Pillow's conversion to grey.
-_LUMA = (0.299, 0.587, 0.114)
-
 
 def augment(pixels: Tensor, config: TrainConfig, generator: Generator) -> Tensor:
     """Return a random variation of each photo.
@@ -66,9 +63,12 @@ def _color(pixels: Tensor, strength: float, generator: Generator) -> Tensor:
     brightness, contrast, saturation = factors.uniform_(
         1 - strength, 1 + strength, generator=generator
     )
-    luma = torch.tensor(_LUMA, device=pixels.device).view(1, 3, 1, 1)
     pixels = pixels * brightness
-    mean = (pixels * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
-    pixels = torch.lerp(mean, pixels, contrast)
-    grey = (pixels * luma).sum(1, keepdim=True)
-    return torch.lerp(grey, pixels, saturation).clamp(0, 255)
+    pixels = torch.lerp(_grey(pixels).mean((2, 3), keepdim=True), pixels, contrast)
+    return torch.lerp(_grey(pixels), pixels, saturation).clamp(0, 255)
+
+
+def _grey(pixels: Tensor) -> Tensor:
+    """Return the luma of ITU-R BT.601, (B, 1, H, W), as in Pillow's conversion to grey."""
+    red, green, blue = pixels.chunk(3, dim=1)
+    return 0.299 * red + 0.587 * green + 0.114 * blue

@@ -139,7 +139,9 @@ class PackedCaptions:
         return mask.masked_fill_(~(same & causal), -1e9)[:, None]
 
 
-def pack_captions(rows: Sequence[Sequence[Ids]], *, pad: int, unknown: int | None) -> PackedCaptions:
+def pack_captions(
+    rows: Sequence[Sequence[Ids]], *, pad: int, unknown: int | None
+) -> PackedCaptions:
     """Pack the captions of each photo into one row.
 
     Args:

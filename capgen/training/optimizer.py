@@ -63,9 +63,7 @@ def part_of(name: str, config: TrainConfig) -> str:
 
 def _undecayed(model: nn.Module) -> set[str]:
     """Names of parameters that are no matrices: norms, biases, embeddings and positions."""
-    embedded = {
-        id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)
-    }
+    embedded = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     return {
         name
         for name, parameter in model.named_parameters()
