@@ -21,7 +21,7 @@ from transformers import (
 
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError, UnsafeModelError, UsageError
-from capgen.inference.decoding import Hypothesis, hypothesis
+from capgen.inference.hypotheses import Hypothesis, hypothesis
 from capgen.inference.runtime import token_texts
 from capgen.models.checkpoint import ENCODER_DECODER, load_tokenizer, load_weights
 from capgen.models.folder import ModelFolder
