@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -84,14 +83,16 @@ def _runner(front: nn.Module, size: tuple[int, int], device: torch.device) -> Fr
     On CPUs ONNX Runtime is many times faster than torch for the depthwise convolutions of
     an EfficientNet; for transformers there is little between them.
     """
-    exporters = ("onnx", "onnxscript")
-    exportable = all(importlib.util.find_spec(name) is not None for name in exporters)
+    packages = ("onnx", "onnxscript", "onnxruntime")
+    exportable = all(importlib.util.find_spec(name) is not None for name in packages)
     if device.type == "cpu" and isinstance(front, Backbone) and exportable:
         return _onnx_runner(front, size)
     return _torch_runner(front, device)
 
 
 def _onnx_runner(front: nn.Module, size: tuple[int, int]) -> Front:
+    import onnxruntime
+
     from capgen.models.onnx_export import trace
 
     graph = trace(front.eval(), size, ["features"])

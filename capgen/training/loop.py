@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
+from transformers.utils.logging import disable_progress_bar
 
 from capgen.config import TrainConfig
 from capgen.data.dataset import Dataset, open_dataset
@@ -30,7 +31,7 @@ from capgen.records import (
 )
 from capgen.training.captioner import make_captioner
 from capgen.training.captions import CaptionCodec
-from capgen.training.device import hardware, pick_device, pick_dtype
+from capgen.training.device import hardware, pick_device
 from capgen.training.features import feature_array
 from capgen.training.inputs import FeatureInputs, Inputs, PhotoInputs
 from capgen.training.objective import CaptionObjective
@@ -61,6 +62,7 @@ def train(config: TrainConfig) -> Iterator[Event]:
         TrainingError: The device is not there, or training diverged.
         StorageError: Something cannot be written.
     """
+    disable_progress_bar()  # transformers' own, for every file it reads or writes
     device = pick_device(config.device)
     dataset = open_dataset(config.dataset, config.data_dir)
     splits = {"train": dataset.split("train"), "val": dataset.split("val")[: config.eval_limit]}
@@ -103,7 +105,6 @@ class _Run:
             captioning.model,
             cached=config.train_encoder == "none",
             label_smoothing=config.label_smoothing,
-            dtype=pick_dtype(config.precision, device),
         )
         train_inputs = yield from self._inputs("train", objective)
         val_inputs = yield from self._inputs("val", objective)
@@ -217,7 +218,7 @@ class _Run:
 
     def _started(self, trainer: Trainer) -> RunStarted:
         parameters = list(self.captioning.model.parameters())
-        precision = "bf16" if trainer.objective.dtype == torch.bfloat16 else "fp32"
+        precision = "bf16" if trainer.dtype == torch.bfloat16 else "fp32"
         return RunStarted(
             run=str(self.folder.path),
             preset=self.config.preset,

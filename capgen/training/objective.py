@@ -1,7 +1,7 @@
 """The captioner's loss: photos (or cached features) and packed captions to cross-entropy.
 
-    inputs ─► front ─► features ─► back ─► projection ─► states ─► GPT-2 ─► loss
-    pixels    what is pretrained    neck     (B, P, D)
+    inputs ─► front ─► features ─► back ─► states ─► projection ─► GPT-2 ─► loss
+    pixels    what is pretrained    neck    (B, P, E)
 
 With a frozen encoder the features are cached and the front is left out.
 """
@@ -48,7 +48,6 @@ class CaptionObjective:
         model: The captioner, with a GPT-2 decoder.
         cached: The inputs are features of the front, not pixels.
         label_smoothing: Share of the target that is spread over the vocabulary.
-        dtype: Type that autocast computes in (float32 for none).
     """
 
     def __init__(
@@ -57,12 +56,10 @@ class CaptionObjective:
         *,
         cached: bool,
         label_smoothing: float = 0.0,
-        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.model = model
         self.cached = cached
         self.label_smoothing = label_smoothing
-        self.dtype = dtype
         self.front, self.back = split_encoder(model.encoder)
 
     def compile(self) -> None:
@@ -70,11 +67,8 @@ class CaptionObjective:
         self.front.compile()
 
     def encode(self, inputs: Tensor) -> Tensor:
-        """Map pixels (B, 3, H, W), or features, to what the decoder attends to, (B, P, D)."""
-        features = inputs if self.cached else self.front(inputs)
-        states = self.back(features)
-        if hasattr(self.model, "enc_to_dec_proj"):
-            states = self.model.enc_to_dec_proj(states)
+        """Map pixels (B, 3, H, W), or features, to the encoder's last states, (B, P, E)."""
+        states: Tensor = self.back(inputs if self.cached else self.front(inputs))
         return states
 
     def loss_sum(
@@ -83,15 +77,17 @@ class CaptionObjective:
         """Return the cross-entropy summed over `captions.tokens` tokens, float32.
 
         Args:
-            states: From `encode`, (B, P, D).
+            states: From `encode`, (B, P, E).
             captions: On the same device.
             label_smoothing: Another value than the objective's.
         """
         decoder = self.model.decoder
+        if hasattr(self.model, "enc_to_dec_proj"):
+            states = self.model.enc_to_dec_proj(states)  # (B, P, D)
         hidden = decoder.transformer(
             input_ids=captions.input_ids,
             position_ids=captions.position_ids,
-            attention_mask=captions.attention_mask(self.dtype),
+            attention_mask=captions.attention_mask(_attention_dtype(states)),
             encoder_hidden_states=states,
             use_cache=False,
         ).last_hidden_state  # (B, L, D)
@@ -101,3 +97,9 @@ class CaptionObjective:
         return F.cross_entropy(
             logits.float(), captions.targets, reduction="sum", label_smoothing=smoothing
         )
+
+
+def _attention_dtype(states: Tensor) -> torch.dtype:
+    """Return the type of attention's queries, which its mask must share."""
+    kind = states.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else states.dtype

@@ -16,7 +16,7 @@ from capgen.errors import TrainingError
 from capgen.models.build import Captioning
 from capgen.records import StepEvent
 from capgen.training.captions import CaptionCodec, Ids, PackedCaptions, pack_captions
-from capgen.training.device import autocast
+from capgen.training.device import autocast, pick_dtype
 from capgen.training.ema import WeightAverage
 from capgen.training.inputs import Inputs
 from capgen.training.objective import CaptionObjective
@@ -53,6 +53,7 @@ class Trainer:
         self.codec = codec
         self.config = config
         self.device = device
+        self.dtype = pick_dtype(config.precision, device)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.steps_an_epoch = math.ceil(len(rows) / config.batch_size)
         self.steps = config.num_epochs * self.steps_an_epoch
@@ -61,6 +62,7 @@ class Trainer:
         self.average = WeightAverage(self.parameters, config.ema_decay)
         self.step = 0
         self.epoch_loss = math.nan
+        self.learning_rate = 0.0
 
     def epoch(self, number: int) -> Iterator[StepEvent]:
         """Train for one epoch; afterwards `epoch_loss` is its mean loss a token.
@@ -112,13 +114,14 @@ class Trainer:
         """Take one step; return the loss summed over tokens, still on the device."""
         inputs = self.inputs.batch(numbers, variation)
         moved = captions.to(self.device)
-        with autocast(self.device, self.objective.dtype):
+        with autocast(self.device, self.dtype):
             loss = self.objective.loss_sum(self.objective.encode(inputs), moved)
         torch.autograd.backward(loss / max(captions.tokens, 1))
         if self.config.clip_norm:
             clip_grad_norm_(self.parameters, self.config.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.learning_rate = self._rate()
         self.schedule.step()
         self.average.update()
         self.step += 1
@@ -132,14 +135,18 @@ class Trainer:
                 hint="Lower --learning-rate or use --precision fp32. "
                 "Checkpoints saved before are good.",
             )
-        rates = {group["name"].split()[0]: group["lr"] for group in self.optimizer.param_groups}
         return StepEvent(
             step=self.step,
             epoch=epoch,
             loss=loss,
-            learning_rate=rates.get("new", max(rates.values())),
+            learning_rate=self.learning_rate,
             images_per_second=meter.images / max(time.perf_counter() - meter.started, 1e-9),
         )
+
+    def _rate(self) -> float:
+        """Return the learning rate of new parts, or the highest when all is pretrained."""
+        rates = {group["name"].split()[0]: group["lr"] for group in self.optimizer.param_groups}
+        return rates.get("new", max(rates.values()))
 
 
 class _Meter:
