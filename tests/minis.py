@@ -9,26 +9,24 @@ from pathlib import Path
 
 from PIL import Image
 
-WORDS = tuple(
-    [
-        "a",
-        "the",
-        "dog",
-        "cat",
-        "ball",
-        "red",
-        "blue",
-        "green",
-        "runs",
-        "sits",
-        "jumps",
-        "over",
-        "under",
-        "near",
-        "tree",
-        "house",
-        "water",
-    ]
+WORDS = (
+    "a",
+    "the",
+    "dog",
+    "cat",
+    "ball",
+    "red",
+    "blue",
+    "green",
+    "runs",
+    "sits",
+    "jumps",
+    "over",
+    "under",
+    "near",
+    "tree",
+    "house",
+    "water",
 )
 
 
