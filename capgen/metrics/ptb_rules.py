@@ -38,7 +38,7 @@ _MID_SENTENCE = r"[,;:\u3001]"
 # Capitalised words that, after a single letter and a full stop, begin a new sentence.
 _SENTENCE_STARTS = """
     [A]bout|[A]ccording|[A]dditionally|[A]fter|[A]n?|[A]s|[A]t|[B]ut|[E]arlier|[H]er?|[H]ere
-    |[H]owever|[I]f|[I]n|[I]t|[L]ast|[M]any|[M]ore|[M][rs]\\.|[N]ow|[O]nce|[O]ne|[O]ther|[O]ur
+    |[H]owever|[I]f|[I]n|[I]t|[L]ast|[M]any|[M]ore|[M]r\\.|[M]s\\.|[N]ow|[O]nce|[O]ne|[O]ther|[O]ur
     |[S]he|[S]ince|[S]o|[S]ome|[S]uch|[T]hat|[T]he|[T]heir|[T]hen|[T]here|[T]hese|[T]hey
     |[T]his|[W]e|[W]hen|[W]hile|[W]hat|[Y]et|[Y]ou
 """
@@ -89,7 +89,7 @@ MACROS = {
         |Cpl|Pvt|Capt|Ste?|Ave|Pres|Lieut|Hon|Brig|Co?mdr|Pfc|Spc|Supts?|Det|Mt|Ft|Adj|Adv|Asst
         |Assoc|Ens|Insp|Mlle|Mme|Msgr|Sfc""",
     "leading": r"""
-        ({title}|Ph|vs|Alex|Wm|Jos|Cie|cf|TREAS|Invt|Elec|Natl|M[ft]g|Dept|[A-Za-z]|{letters}
+        ({title}|Ph|vs|a\.k\.a|Alex|Wm|Jos|Cie|cf|TREAS|Invt|Elec|Natl|M[ft]g|Dept|[A-Za-z]|{letters}
         |{alliance})\.""",
     "numbered": r"(ca|figs?|prop|nos?|art|bldg|pp|op)\.",
     # Addresses of all kinds.
@@ -245,6 +245,7 @@ RULES = (
     # One letter and a full stop end a sentence where another sentence starts.
     Rule(r"[A-Za-z]\.", ahead=f"{{gap}}+({_SENTENCE_STARTS}|{{tag}}){{gap}}", given_back=1),
     Rule("{numbered}", ahead="{gap}?{digit}"),
+    Rule(r"pt[eyEY]\.", ahead="{space}(ltd|lim)"),
     Rule("{trailing}", ahead="{any}{any}"),
     Rule("{trailing} | {leading}"),
     Rule("{letters} | {alliance}", ahead="{gap}"),
