@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from capgen.metrics.lexer import ranges_of
+from capgen.metrics.patterns import ranges_of
 from capgen.metrics.ptb_characters import DIGITS, LETTERS, WORD_MARKS
 
 Rewrite = Callable[[str], str | None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 import capgen
 from capgen.errors import MetricError, UsageError, did_you_mean
-from capgen.metrics import bleu, cider, rouge
+from capgen.metrics import bleu, cider, meteor, official, rouge
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.corpus import Corpus, Floats, Integers
 from capgen.metrics.language import LanguageStatistics, language_statistics
@@ -26,8 +27,11 @@ METRICS = {
     "rouge_l": "ROUGE-L of pycocoevalcap (F with beta 1.2, best precision and best recall)",
     "rouge_score": "ROUGE-L F1 of the rouge-score package, its own tokens, best reference",
     "cider_d": "CIDEr-D of pycocoevalcap's class Cider (n = 4, sigma = 6)",
+    "meteor": "METEOR of nltk.translate.meteor_score with WordNet 3.0, best reference",
+    "meteor_1_5": "METEOR 1.5 by its own program, through pycocoevalcap and Java",
+    "spice": "SPICE by its own program, through pycocoevalcap and Java",
 }
-DEFAULT_METRICS = tuple(METRICS)
+DEFAULT_METRICS = ("bleu", "rouge_l", "rouge_score", "cider_d", "meteor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +86,7 @@ class ScoreReport:
         """Return the report as built-in types; `images` has one record for each image."""
         columns = {name: scores.tolist() for name, scores in self.per_image.items()}
         return {
-            "corpus": dict(self.corpus),
+            "corpus": {name: _or_none(value) for name, value in self.corpus.items()},
             "images": [
                 {"image_id": image_id} | {name: scores[index] for name, scores in columns.items()}
                 for index, image_id in enumerate(self.image_ids)
@@ -112,12 +116,13 @@ def score(
             the share of novel predictions.
 
     Returns:
-        Corpus and per-image scores. The corpus score of everything but BLEU is the mean of
-        its images'.
+        Corpus and per-image scores. The corpus score of everything but BLEU and METEOR 1.5
+        is the mean of its images'.
 
     Raises:
         MetricError: The ids of both sides differ, an image has no references, or a caption
             is not text.
+        MissingDependencyError: An official program was asked for and is not installed.
         UsageError: There is no such metric.
     """
     for name in metrics:
@@ -136,11 +141,18 @@ def score(
         "rouge_l": (rouge.NAME, lambda: rouge.rouge_l(corpus)),
         "rouge_score": (rouge.GOOGLE_NAME, lambda: rouge.rouge_l_google(corpus)),
         "cider_d": (cider.NAME, lambda: cider.cider_d(corpus, document_frequencies)),
+        "meteor": (meteor.NAME, lambda: meteor.meteor(corpus)),
     }
     for metric, (name, compute) in means.items():
         if metric in metrics:
             per_image[name] = compute()
             totals[name] = float(np.mean(per_image[name]))
+    if "meteor_1_5" in metrics:
+        name = official.METEOR_NAME
+        totals[name], per_image[name] = official.meteor_1_5(corpus)
+    if "spice" in metrics:
+        name = official.SPICE_NAME
+        totals[name], per_image[name] = official.spice(corpus)
     return ScoreReport(
         image_ids=corpus.image_ids,
         corpus=totals,
@@ -175,6 +187,11 @@ def unique_captions(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return captions
 
 
+def _or_none(value: float) -> float | None:
+    """Return None for NaN, which JSON cannot say."""
+    return None if math.isnan(value) else value
+
+
 def _frequency_source(corpus: Corpus, table: DocumentFrequencies | None) -> str:
     if table is None:
         return f"references of the {len(corpus)} evaluated images"
@@ -198,7 +215,13 @@ def _notes(
 
 
 def _versions(metrics: Collection[str]) -> dict[str, str]:
-    versions = {"capgen": capgen.__version__}
-    if "rouge_score" in metrics:
-        versions["rouge-score"] = importlib.metadata.version("rouge-score")
-    return versions
+    packages = {
+        "rouge_score": "rouge-score",
+        "meteor": "nltk",
+        "meteor_1_5": "pycocoevalcap",
+        "spice": "pycocoevalcap",
+    }
+    used = sorted({package for metric, package in packages.items() if metric in metrics})
+    return {"capgen": capgen.__version__} | {
+        package: importlib.metadata.version(package) for package in used
+    }
