@@ -182,12 +182,12 @@ def _check_comparable(first: ScoreReport, second: ScoreReport) -> None:
             f"The two reports are not about the same images: {len(unlike)} are in one only, "
             f"such as {named}"
         )
-    for field in ("protocol", "tokenizer_version", "references", "document_frequencies"):
+    for field in ("protocol", "tokenizer_version", "references_digest", "document_frequencies"):
         ours, theirs = getattr(first.stamp, field), getattr(second.stamp, field)
         if ours != theirs:
             raise MetricError(
-                f"The two reports cannot be compared: their {field.replace('_', ' ')} differ "
-                f"({ours!r} and {theirs!r})",
+                f"The two reports cannot be compared: the {field.replace('_', ' ')} of one is "
+                f"{ours!r}, of the other {theirs!r}",
                 hint="Score both with the same references and settings.",
             )
 

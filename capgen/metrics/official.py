@@ -9,9 +9,12 @@ SPICE fetches models of Stanford CoreNLP from the internet on its first run, and
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
+import sys
+from contextlib import redirect_stdout
+from importlib.util import find_spec
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -56,8 +59,10 @@ def spice(corpus: Corpus) -> tuple[float, Floats]:
 
     references, predictions = _as_coco(corpus)
     try:
-        whole, images = Spice().compute_score(references, predictions)
-    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        # It reports the progress of a download on standard output.
+        with redirect_stdout(sys.stderr):
+            whole, images = Spice().compute_score(references, predictions)
+    except (OSError, ValueError, BadZipFile, subprocess.CalledProcessError) as error:
         raise MetricError(
             f"The official SPICE failed: {error}",
             hint="Its first run fetches models from the internet, and it needs 8 GB of memory.",
@@ -75,7 +80,7 @@ def _as_coco(corpus: Corpus) -> tuple[dict[int, list[str]], dict[int, list[str]]
 
 
 def _check_present(name: str) -> None:
-    if importlib.util.find_spec("pycocoevalcap") is None:
+    if find_spec("pycocoevalcap") is None:
         raise MissingDependencyError("pycocoevalcap", extra="coco", purpose=f"Official {name}")
     if shutil.which("java") is None:
         raise MetricError(

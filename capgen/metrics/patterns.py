@@ -157,7 +157,7 @@ class Parser:
 
     def _repeated(self, atom: str, first: Pattern, least: int, most: int) -> Pattern:
         # Every repetition needs positions of its own.
-        pattern = Pattern(least == 0, first.first, first.last)
+        pattern = Pattern(first.empty or least == 0, first.first, first.last)
         for count in range(2, most + 1):
             copy = self.parse(atom)
             if count > least:
