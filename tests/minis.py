@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
 
-WORDS = tuple(
-    [
-        "a",
-        "the",
-        "dog",
-        "cat",
-        "ball",
-        "red",
-        "blue",
-        "green",
-        "runs",
-        "sits",
-        "jumps",
-        "over",
-        "under",
-        "near",
-        "tree",
-        "house",
-        "water",
-    ]
-)
+_TEXT = "a the dog cat ball red blue green runs sits jumps over under near tree house water"
+WORDS = _TEXT.split()
 
 
 @dataclass(frozen=True)
@@ -116,4 +98,62 @@ def write_coco(root: Path, pictures: list[MiniPicture]) -> Path:
         if chosen:
             path = root / "annotations" / f"captions_{split}2014.json"
             path.write_text(coco_json(chosen), encoding="utf-8")
+    return root
+
+
+def karpathy_json(pictures: list[MiniPicture], name: str, folders: dict[str, str]) -> str:
+    """Return the text of a Karpathy file; `folders` maps splits to picture folders."""
+    images = [
+        {
+            "filename": p.name,
+            "split": p.split,
+            "sentences": [{"raw": c, "tokens": c.split()} for c in p.captions],
+            **({"filepath": folders[p.split]} if p.split in folders else {}),
+        }
+        for p in pictures
+    ]
+    return json.dumps({"dataset": name, "images": images})
+
+
+def write_coco_release(root: Path, pictures: list[MiniPicture]) -> Path:
+    """Write the files of COCO 2014 and a Karpathy file: val2014 is split in four.
+
+    The first pictures, six tenths, are train2014; of the others one quarter is restval.
+    """
+    named = [
+        replace(p, name=f"COCO_{'train' if p.split == 'train' else 'val'}2014_{p.name}")
+        for p in pictures
+    ]
+    parts = {
+        "train2014": [p for p in named if p.split == "train"],
+        "val2014": [p for p in named if p.split != "train"],
+    }
+    (root / "annotations").mkdir(parents=True)
+    (root / "karpathy").mkdir()
+    for folder, chosen in parts.items():
+        save_pictures(root / folder, chosen)
+        (root / "annotations" / f"captions_{folder}.json").write_text(coco_json(chosen))
+        (root / "annotations" / f"instances_{folder}.json").write_text('{"images": []}')
+    cycle = ("restval", "val", "test", "val", "test", "val", "test", "restval")
+    assigned = [
+        *parts["train2014"],
+        *(replace(p, split=s) for p, s in zip(parts["val2014"], cycle, strict=True)),
+    ]
+    folders = {"train": "train2014", "restval": "val2014", "val": "val2014", "test": "val2014"}
+    text = karpathy_json(assigned, "coco", folders)
+    (root / "karpathy" / "dataset_coco.json").write_text(text)
+    (root / "karpathy" / "dataset_flickr8k.json").write_text("{}")
+    return root
+
+
+def write_flickr30k_release(root: Path, pictures: list[MiniPicture]) -> Path:
+    """Write the files of the Hub data set: photos and a CSV with lists as JSON."""
+    save_pictures(root / "flickr30k-images", pictures)
+    with (root / "flickr_annotations_30k.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["raw", "sentids", "split", "filename", "img_id"])
+        for index, p in enumerate(pictures):
+            ids = list(range(index * 5, index * 5 + 5))
+            row = [json.dumps(list(p.captions)), json.dumps(ids), p.split, p.name, index]
+            table.writerow(row)
     return root

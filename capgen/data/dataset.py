@@ -210,6 +210,9 @@ def _usable(entry: Entry, problems: list[Problem]) -> bool:
             )
         )
 
+    if ".." in entry.image.parts:
+        note("image_outside", f"{entry.image} leads out of the data folder")
+        return False
     if not entry.image.is_file():
         note("image_missing", f"picture {entry.image} is missing")
         return False
