@@ -1,0 +1,255 @@
+"""The Captioner: pictures in, Caption records out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from capgen.config import DecodeOptions, DecodeSettings, resolve_decoding
+from capgen.errors import ImageError, ModelError, UsageError
+from capgen.inference.decoding import Hypothesis
+from capgen.inference.images import DEFAULT_LIMITS, ImageLimits, load_image
+from capgen.models.folder import ModelFolder
+from capgen.models.resolve import resolve_model
+from capgen.records import Caption, CaptionFailure, Token
+
+if TYPE_CHECKING:
+    from capgen.inference.runtime import Runtime
+
+ImageInput = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
+RUNTIMES = ("auto", "onnx", "torch")
+DEFAULT_BATCH_SIZE = 16
+
+
+class Captioner:
+    """A loaded model that captions pictures.
+
+    Make one with `from_pretrained`.
+    """
+
+    def __init__(self, folder: ModelFolder, runtime: Runtime) -> None:
+        self.folder = folder
+        self.runtime = runtime
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        revision: str | None = None,
+        runtime: str = "auto",
+        device: str = "auto",
+        dtype: str = "auto",
+        threads: int | None = None,
+    ) -> Captioner:
+        """Load a captioner.
+
+        Args:
+            model: None or `mini` for the bundled model, a model folder, `RUN/best-eval` of a
+                training run, or a Hub id, as in `USER/NAME` or `USER/NAME@REVISION`.
+            revision: Branch, tag or commit of a Hub repository.
+            runtime: `onnx`, `torch`, or `auto`: ONNX Runtime where the model has graphs for
+                it and neither another device nor a type was asked for.
+            device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`; `auto` with torch takes the
+                fastest there is.
+            dtype: `auto`, `fp32`, `bf16` or `fp16`.
+            threads: Threads of ONNX Runtime; None takes the cores there are.
+
+        Raises:
+            ModelError: The model cannot be found or is not a captioner.
+            NetworkError: It would have to be fetched, and the Hub cannot be reached.
+            UsageError: A value is not one of those above, or the device is not there.
+        """
+        if runtime not in RUNTIMES:
+            raise UsageError(f"--runtime is '{runtime}'; it must be one of {', '.join(RUNTIMES)}")
+        folder = resolve_model(None if model is None else os.fspath(model), revision=revision)
+        plain = device in ("auto", "cpu") and dtype in ("auto", "fp32")
+        if runtime == "onnx" and not plain:
+            raise UsageError("--runtime onnx computes on the CPU in fp32 only")
+        if runtime == "onnx" and not folder.has_onnx:
+            raise ModelError(
+                f"{folder.name} has no ONNX graphs", hint="Use --runtime torch, or leave it out."
+            )
+        if runtime == "onnx" or (runtime == "auto" and plain and folder.has_onnx):
+            from capgen.inference.onnx_runtime import OnnxRuntime
+
+            return cls(folder, OnnxRuntime(folder, threads=threads))
+        from capgen.inference.torch_runtime import TorchRuntime
+
+        return cls(folder, TorchRuntime(folder, device=device, dtype=dtype))
+
+    @property
+    def name(self) -> str:
+        """What the model was called when it was loaded."""
+        return self.folder.name
+
+    def settings(self, options: DecodeOptions) -> tuple[DecodeSettings, tuple[str, ...]]:
+        """Return the decoding settings that `options` comes to, and notes on what changed."""
+        return resolve_decoding(options, self.folder.generation, positions=self.folder.positions)
+
+    @overload
+    def caption(self, images: ImageInput, **options: Any) -> Caption: ...
+    @overload
+    def caption(self, images: list[Any] | tuple[Any, ...], **options: Any) -> list[Caption]: ...
+    def caption(
+        self, images: ImageInput | list[Any] | tuple[Any, ...], **options: Any
+    ) -> Caption | list[Caption]:
+        """Caption one picture, or several.
+
+        Args:
+            images: A path, bytes of a file, PIL image or numpy array (H, W), (H, W, 3) or
+                (H, W, 4); or a list of these.
+            **options: Fields of `capgen.config.DecodeOptions`: `beams=5`, `temperature=0.7`, …
+
+        Returns:
+            A `Caption`, or a list of them in the order of the pictures.
+
+        Raises:
+            ImageError: A picture cannot be read.
+            UsageError: An option is unknown or out of range.
+        """
+        several = isinstance(images, list | tuple)
+        try:
+            chosen = DecodeOptions(**options)
+        except TypeError as error:
+            raise UsageError(f"Unknown decoding option: {error}") from error
+        sources = list(images) if isinstance(images, list | tuple) else [images]
+        captions = []
+        for record in self.stream(sources, chosen):
+            if isinstance(record, CaptionFailure):
+                raise ImageError(record.message, code=record.code, hint=record.hint)
+            captions.append(record)
+        return captions if several else captions[0]
+
+    def stream(
+        self,
+        images: Iterable[ImageInput],
+        options: DecodeOptions | None = None,
+        *,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        limits: ImageLimits = DEFAULT_LIMITS,
+    ) -> Iterator[Caption | CaptionFailure]:
+        """Caption pictures as they come; a picture that cannot be read becomes a failure.
+
+        The next batch is decoded while the model works on one. A picture's caption does not
+        depend on the others in its batch.
+
+        Args:
+            images: Pictures, as for `caption`; any iterable, read as needed.
+            options: What to ask of decoding.
+            batch_size: Pictures the model sees at once.
+            limits: The largest picture to decode.
+
+        Yields:
+            One record a picture, in order.
+        """
+        settings, notes = self.settings(options or DecodeOptions())
+        if self.runtime.preprocessor.input_size is None:
+            batch_size = 1  # this model keeps each picture's own shape
+        for batch in _ahead(lambda source: self._prepare(source, limits), images, batch_size):
+            yield from self._caption_batch(batch, settings, notes)
+
+    def _prepare(self, source: ImageInput, limits: ImageLimits) -> _Prepared | CaptionFailure:
+        path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+        size = self.runtime.preprocessor.input_size
+        hint = None if size is None else (size[1], size[0])
+        try:
+            loaded = load_image(source, limits=limits, size_hint=hint)
+            pixels = self.runtime.preprocessor.preprocess(loaded.image)
+        except ImageError as error:
+            return CaptionFailure(
+                path=path, code=error.code, message=error.message, hint=error.hint
+            )
+        return _Prepared(path, loaded.width, loaded.height, pixels)
+
+    def _caption_batch(
+        self,
+        batch: Sequence[_Prepared | CaptionFailure],
+        settings: DecodeSettings,
+        notes: tuple[str, ...],
+    ) -> Iterator[Caption | CaptionFailure]:
+        good = [item for item in batch if isinstance(item, _Prepared)]
+        found: Iterator[list[Hypothesis]] = iter(())
+        if good:
+            pixels = np.stack([item.pixels for item in good])
+            found = iter(self.runtime.generate(pixels, settings))
+        for item in batch:
+            if isinstance(item, CaptionFailure):
+                yield item
+            else:
+                yield self._record(item, next(found), settings, notes)
+
+    def _record(
+        self,
+        item: _Prepared,
+        hypotheses: list[Hypothesis],
+        settings: DecodeSettings,
+        notes: tuple[str, ...],
+    ) -> Caption:
+        first, *others = (self._spoken(found) for found in hypotheses)
+        return Caption(
+            path=item.path,
+            alternatives=tuple(Caption(**other) for other in others),
+            width=item.width,
+            height=item.height,
+            model=self.name,
+            settings={**settings.to_dict(), "runtime": self.runtime.name},
+            notes=notes,
+            **first,
+        )
+
+    def _spoken(self, found: Hypothesis) -> dict[str, Any]:
+        text, parts = self.runtime.texts(found.ids)
+        return {
+            "text": text,
+            "log_probability": found.log_probability,
+            "score": found.score,
+            "tokens": tuple(
+                Token(id=token, text=part, log_probability=value)
+                for token, part, value in zip(
+                    found.ids, parts, found.log_probabilities, strict=True
+                )
+            ),
+        }
+
+
+class _Prepared:
+    """A picture ready for the model: pixels are (3, H, W) float32."""
+
+    __slots__ = ("height", "path", "pixels", "width")
+
+    def __init__(self, path: str | None, width: int, height: int, pixels: NDArray[np.float32]):
+        self.path = path
+        self.width = width
+        self.height = height
+        self.pixels = pixels
+
+
+def _ahead(function: Any, items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Yield batches of `function(item)`, the next one made in a thread meanwhile."""
+    remaining = iter(items)
+    first = list(islice(remaining, size))
+    second = list(islice(remaining, size))
+    if not second:
+        if first:
+            yield [function(item) for item in first]
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    def prepare(batch: list[Any]) -> list[Any]:
+        return [function(item) for item in batch]
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pending = [pool.submit(prepare, first), pool.submit(prepare, second)]
+        while pending:
+            done = pending.pop(0).result()
+            following = list(islice(remaining, size))
+            if following:
+                pending.append(pool.submit(prepare, following))
+            yield done

@@ -1,0 +1,128 @@
+"""The one Pillow class for each format, its bomb check, and its errors made precise."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from PIL import Image
+
+from capgen.errors import ImageError
+from capgen.inference.headers import is_cut_short, sniff
+
+# The Pillow class of each format. MPO files are JPEGs with more pictures behind the first.
+_DECODERS = {
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "HEIF": ("pillow_heif", "HeifImageFile"),
+    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+}
+# What Pillow's decoders raise for broken data.
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, struct.error, zlib.error)
+# Where Pillow's default bomb check begins to warn; see `pillow_allowing`.
+_PILLOW_PIXELS = (1 << 30) // 12
+_one_giant_at_a_time = threading.Lock()
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    r"""Return a path as one clean line: what cannot be printed is escaped (`\n`, `\udcff`)."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in os.fspath(path)
+    )
+
+
+def decodable_format(data: bytes, name: str) -> str:
+    """Return Pillow's name of the format.
+
+    Raises:
+        ImageError: With code `unsupported` for other pictures, `not_an_image` otherwise.
+    """
+    sniffed = sniff(data)
+    if sniffed.format is not None:
+        return sniffed.format
+    if sniffed.picture:
+        raise ImageError(
+            f"{name}: {sniffed.description}, which capgen cannot decode",
+            code="unsupported",
+            hint="Convert it to JPEG or PNG.",
+        )
+    raise ImageError(f"{name}: not a picture but {sniffed.description}", code="not_an_image")
+
+
+def decoder_class(file_format: str, name: str) -> Any:
+    """Return the Pillow class that decodes a format.
+
+    Raises:
+        ImageError: With code `unsupported` where it is not installed.
+    """
+    module_name, class_name = _DECODERS[file_format]
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ImageError(
+            f"{name}: a HEIC picture, which needs the package pillow_heif",
+            code="unsupported",
+            hint="pip install 'capgen[heic]'",
+        ) from error
+    if not getattr(module, "SUPPORTED", True):
+        raise ImageError(
+            f"{name}: this Pillow was built without {file_format}",
+            code="unsupported",
+            hint="pip install --force-reinstall pillow",
+        )
+    return getattr(module, class_name)
+
+
+@contextmanager
+def pillow_allowing(size: tuple[int, int]) -> Iterator[None]:
+    """Keep Pillow's own bomb check from judging a picture that `limits` has admitted.
+
+    That check reads one global for the whole process, and warns on stderr. Pictures that
+    would meet it are decoded one at a time, with the global raised to their size.
+    """
+    pixels = size[0] * size[1]
+    if pixels <= _PILLOW_PIXELS:
+        yield
+        return
+    with _one_giant_at_a_time:
+        before = Image.MAX_IMAGE_PIXELS
+        if before is not None:
+            Image.MAX_IMAGE_PIXELS = max(before, pixels)
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+@contextmanager
+def reporting(name: str, file_format: str, data: bytes) -> Iterator[None]:
+    """Turn what Pillow raises while it opens or decodes `data` into ImageError."""
+    try:
+        yield
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{name}: {error}", code="too_large") from error
+    except MemoryError as error:
+        raise out_of_memory(name) from error
+    except _BROKEN as error:
+        if is_cut_short(file_format, data) or "truncated" in str(error).lower():
+            text = f"{name}: the {file_format} file is cut short: its end is missing"
+            raise ImageError(text, code="truncated") from error
+        reason = printable(" ".join(str(error).split())) or type(error).__name__
+        raise ImageError(
+            f"{name}: broken {file_format} data ({reason})", code="unreadable"
+        ) from error
+
+
+def out_of_memory(name: str) -> ImageError:
+    return ImageError(f"{name}: not enough memory to decode it", code="too_large")

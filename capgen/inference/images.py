@@ -1,0 +1,247 @@
+"""Pictures of every common kind to upright 8-bit RGB, with a precise error for the rest.
+
+Thread-safe. Files are read once and decoded by the one Pillow class that their first bytes
+name, never by trying them all, and metadata is not unpacked.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from capgen.config import check_ranges, flag_name, setting
+from capgen.errors import ImageError
+from capgen.inference.decoders import (
+    decodable_format,
+    decoder_class,
+    out_of_memory,
+    pillow_allowing,
+    printable,
+    reporting,
+)
+from capgen.inference.headers import canvas_size, exif_orientation, without_png_metadata
+from capgen.inference.pixels import from_array, to_rgb, upright
+
+ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
+
+# A decoded JPEG stays at least this many times the model's input, for a clean resize.
+_DRAFT_MARGIN = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageLimits:
+    """The largest picture that is decoded.
+
+    Raises:
+        UsageError: A limit is below 1.
+    """
+
+    # Pillow refuses what is larger by default; such a picture takes 0.7 GB as RGB.
+    max_pixels: int = setting(
+        178_956_970, "Refuse pictures of more pixels, before decoding.", low=1
+    )
+    # Holds the largest picture that max_pixels admits, uncompressed with 16 bits a channel.
+    max_bytes: int = setting(1 << 30, "Refuse files of more bytes.", low=1)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+DEFAULT_LIMITS = ImageLimits()
+
+
+@dataclass(frozen=True)
+class LoadedImage:
+    """A decoded picture.
+
+    Attributes:
+        image: 8-bit RGB, upright, transparency laid on white. Smaller than the original
+            when `load_image` was given a size hint.
+        width: Width of the original in pixels, as displayed.
+        height: Height of the original in pixels, as displayed.
+        format: Pillow's name of the file's format (`JPEG`, `PNG`, …), or None for a picture
+            made in memory.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    format: str | None
+
+
+def load_image(
+    source: ImageSource,
+    *,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    name: str | None = None,
+    size_hint: tuple[int, int] | None = None,
+) -> LoadedImage:
+    """Decode one picture: JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, or HEIC with pillow_heif.
+
+    Of animated files and files of many pages the first picture is taken. Colour profiles
+    are not applied, as in the training of vision models.
+
+    Args:
+        source: A path, the bytes of a file, a PIL image (its EXIF orientation is applied),
+            or an array (see `capgen.inference.pixels.from_array`).
+        limits: The largest picture to decode.
+        name: What messages call the picture; the path, when there is one, by default.
+        size_hint: (width, height) of the model's input. JPEGs much larger are decoded at a
+            half, a quarter or an eighth of their size, never below twice the hint.
+
+    Raises:
+        ImageError: The picture cannot be had; `code` says why.
+    """
+    if isinstance(source, str | os.PathLike):
+        path = os.fspath(source)
+        name = name or printable(path) or "''"
+        return _decode(_read(path, name, limits), name, limits, size_hint)
+    if isinstance(source, bytes):
+        return _decode(source, name or "picture in memory", limits, size_hint)
+    name = name or "picture in memory"
+    if isinstance(source, Image.Image):
+        return _from_pil(source, name, limits)
+    if isinstance(source, np.ndarray):
+        try:
+            image = from_array(source)
+        except ValueError as error:
+            code = "unsupported" if source.size else "empty"
+            raise ImageError(f"{name}: {error}", code=code) from error
+        return LoadedImage(image, image.width, image.height, None)
+    raise ImageError(
+        f"{name}: a {type(source).__name__} is not a path, bytes, a PIL image or an array",
+        code="unsupported",
+    )
+
+
+def _read(path: str, name: str, limits: ImageLimits) -> bytes:
+    """Return the bytes of a file or a pipe.
+
+    Raises:
+        ImageError: With code `missing`, `permission`, `too_large` or `unreadable`.
+    """
+    try:
+        if not path:  # Path("") is the working directory
+            raise FileNotFoundError
+        with Path(path).open("rb") as file:
+            status = os.fstat(file.fileno())
+            if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+                raise ImageError(f"{name}: a device, not a picture", code="unreadable")
+            _check_bytes(status.st_size, name, limits)
+            blocks, size = [], 0
+            # A pipe has no size beforehand.
+            while block := file.read(max(status.st_size + 1, 1 << 20)):
+                blocks.append(block)
+                size += len(block)
+                _check_bytes(size, name, limits)
+            return b"".join(blocks)
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        hint = "capgen does not download pictures." if "://" in path else ""
+        what = "a link to a file that does not exist" if Path(path).is_symlink() else "no such file"
+        raise ImageError(f"{name}: {what}", code="missing", hint=hint) from error
+    except IsADirectoryError as error:
+        raise ImageError(f"{name}: a folder, not a picture", code="unreadable") from error
+    except PermissionError as error:
+        if Path(path).is_dir():  # on Windows
+            raise ImageError(f"{name}: a folder, not a picture", code="unreadable") from error
+        raise ImageError(f"{name}: not allowed to read it", code="permission") from error
+    except OSError as error:
+        raise ImageError(f"{name}: {error.strerror or error}", code="unreadable") from error
+
+
+def _decode(
+    data: bytes, name: str, limits: ImageLimits, size_hint: tuple[int, int] | None
+) -> LoadedImage:
+    if not data:
+        raise ImageError(f"{name}: the file is empty", code="empty")
+    _check_bytes(len(data), name, limits)
+    file_format = decodable_format(data, name)
+    decoder = decoder_class(file_format, name)
+    canvas = canvas_size(file_format, data) or (0, 0)
+    _check_pixels(canvas, name, limits)
+    content = without_png_metadata(data) if file_format == "PNG" else data
+    with pillow_allowing(canvas), reporting(name, file_format, data):
+        image: Image.Image = decoder(BytesIO(content))
+    _check_pixels(image.size, name, limits)
+    with pillow_allowing(image.size):
+        with reporting(name, file_format, data):
+            original = _draft(image, size_hint)
+            image.load()
+        return _finish(image, name, original)
+
+
+def _draft(image: Image.Image, size_hint: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Ask for a cheap, smaller decoding; return the full (width, height) if that is done."""
+    if size_hint is None or image.format != "JPEG":
+        return None
+    full = image.size
+    width, height = (_DRAFT_MARGIN * edge for edge in size_hint)
+    if _orientation(image) >= 5:
+        width, height = height, width
+    image.draft(None, (width, height))
+    return None if image.size == full else full
+
+
+def _from_pil(source: Image.Image, name: str, limits: ImageLimits) -> LoadedImage:
+    if 0 in source.size:
+        raise ImageError(f"{name}: the picture has no pixels", code="empty")
+    _check_pixels(source.size, name, limits)
+    with pillow_allowing(source.size):
+        with reporting(name, str(source.format), b""):
+            source.load()
+        return _finish(source, name, None)
+
+
+def _finish(image: Image.Image, name: str, original: tuple[int, int] | None) -> LoadedImage:
+    """Turn a loaded image into upright RGB; `original` is its full size if drafted."""
+    # Pillow turns TIFFs itself while it loads them.
+    orientation = 1 if image.format == "TIFF" else _orientation(image)
+    try:
+        rgb = upright(to_rgb(image), orientation)
+        if orientation != 1:
+            rgb.info.pop("exif", None)  # or it would be turned again
+    except (TypeError, ValueError) as error:
+        raise ImageError(
+            f"{name}: pixels of mode {image.mode} cannot be turned into RGB ({error})",
+            code="unsupported",
+            hint="Convert it to an RGB picture.",
+        ) from error
+    except MemoryError as error:
+        raise out_of_memory(name) from error
+    width, height = original or rgb.size
+    if original is not None and orientation >= 5:
+        width, height = height, width
+    return LoadedImage(rgb, width, height, image.format)
+
+
+def _orientation(image: Image.Image) -> int:
+    exif = image.info.get("exif")
+    return exif_orientation(exif) if isinstance(exif, bytes) else 1
+
+
+def _check_bytes(size: int, name: str, limits: ImageLimits) -> None:
+    if size > limits.max_bytes:
+        raise ImageError(
+            f"{name}: {size:,} bytes are more than the limit of {limits.max_bytes:,}",
+            code="too_large",
+        )
+
+
+def _check_pixels(size: tuple[int, int], name: str, limits: ImageLimits) -> None:
+    width, height = size
+    pixels = width * height
+    if pixels > limits.max_pixels:
+        raise ImageError(
+            f"{name}: {pixels:,} pixels ({width}×{height}) are more than the "
+            f"{flag_name('max_pixels')} limit of {limits.max_pixels:,}",
+            code="too_large",
+            hint=f"If you trust the file: {flag_name('max_pixels')} {pixels}",
+        )

@@ -1,0 +1,205 @@
+"""The CPU runtime: ONNX Runtime and our own decoding. Imports neither torch nor transformers."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import tokenizers
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
+
+from capgen.config import DecodeSettings
+from capgen.errors import ModelError
+from capgen.inference.decoding import Hypothesis, TokenIds, decode
+from capgen.inference.runtime import token_texts
+from capgen.models.folder import (
+    DECODER_GRAPH,
+    ENCODER_GRAPH,
+    TOKENIZER_FILE,
+    WEIGHTS_FILE,
+    ModelFolder,
+)
+from capgen.models.weights import read_index
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+class OnnxRuntime:
+    """Runs a model folder's ONNX graphs on the CPU.
+
+    Args:
+        folder: A model folder with `onnx/` graphs.
+        threads: Threads of one operation; None takes the cores this process may use.
+
+    Raises:
+        ModelError: The graphs, weights or tokenizer are missing, damaged or do not fit.
+    """
+
+    name = "onnx"
+    device = "cpu"
+
+    def __init__(self, folder: ModelFolder, *, threads: int | None = None) -> None:
+        self.folder = folder
+        self.preprocessor = folder.preprocessor
+        self.tokens = token_ids(folder)
+        decoder = folder.config["decoder"]
+        self.layers = int(decoder["n_layer"])
+        self.heads = int(decoder["n_head"])
+        self.head_width = int(decoder["n_embd"]) // self.heads
+        self._tokenizer = _load_tokenizer(folder)
+        self._encoder, self._decoder = _load_sessions(folder, threads or _usable_cores())
+
+    def encode(self, pixels: Floats) -> dict[str, Floats]:
+        """Map pixels (B, 3, H, W) to each decoder layer's cross keys and values by name.
+
+        Keys are (B, heads, width, cells), values (B, heads, cells, width).
+        """
+        names = [output.name for output in self._encoder.get_outputs()]
+        return dict(zip(names, self._encoder.run(names, {"pixel_values": pixels}), strict=True))
+
+    def start(self, cross: dict[str, Floats]) -> OnnxDecoder:
+        """Return a decoder that has said nothing yet about the encoded photos."""
+        return OnnxDecoder(self._decoder, cross, self.layers, self.heads, self.head_width)
+
+    def generate(self, pixels: Floats, settings: DecodeSettings) -> list[list[Hypothesis]]:
+        """Caption pixels (B, 3, H, W): for each picture hypotheses, best first."""
+        decoder = self.start(self.encode(pixels))
+        return decode(decoder, len(pixels), settings, self.tokens)
+
+    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
+        """Return the text of token ids and each token's part of it."""
+        return token_texts(self._decode, ids)
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+
+class OnnxDecoder:
+    """The step model (see `capgen.inference.decoding.StepModel`) over the decoder graph."""
+
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        cross: dict[str, Floats],
+        layers: int,
+        heads: int,
+        width: int,
+    ) -> None:
+        self._session = session
+        self._cross = cross
+        photos = len(next(iter(cross.values())))
+        empty = np.zeros((photos, heads, 0, width), np.float32)
+        parts = [f"{part}_{layer}" for layer in range(layers) for part in ("key", "value")]
+        self._past = {f"past_{part}": empty for part in parts}
+        self._present = [f"present_{part}" for part in parts]
+        self._attentions = [f"cross_attention_{layer}" for layer in range(layers)]
+        self._length = 0
+
+    def logits(self, ids: Ints, parents: Ints) -> Floats:
+        """Feed ids (B, K), row n continuing row parents[n] → logits (B·K, V)."""
+        return self._step(ids, parents, ["logits"], 1)[0]
+
+    def top(self, ids: Ints, parents: Ints, count: int) -> tuple[Floats, Ints]:
+        """As `logits`, but return the best log-probabilities and ids, both (B·K, count)."""
+        values, best = self._step(ids, parents, ["top_log_probs", "top_ids"], count)
+        return values, best
+
+    def logits_and_attention(self, ids: Ints, parents: Ints) -> tuple[Floats, list[Floats]]:
+        """As `logits`, with each layer's cross-attention (B, heads, K, cells)."""
+        logits, *attentions = self._step(ids, parents, ["logits", *self._attentions], 1)
+        return logits, attentions
+
+    def keep(self, photos: Ints) -> None:
+        """Forget all photos but these."""
+        self._cross = {name: value[photos] for name, value in self._cross.items()}
+
+    def _step(self, ids: Ints, parents: Ints, outputs: list[str], count: int) -> list[NDArray[Any]]:
+        feeds = {
+            "input_ids": np.ascontiguousarray(ids),
+            "position": np.array([self._length]),
+            "beam_index": np.ascontiguousarray(parents),
+            "candidates": np.array([count]),
+            **self._cross,
+            **self._past,
+        }
+        results = self._session.run([*outputs, *self._present], feeds)
+        self._past = dict(zip(self._past, results[len(outputs) :], strict=True))
+        self._length += 1
+        return results[: len(outputs)]
+
+
+def token_ids(folder: ModelFolder) -> TokenIds:
+    """Read the special token ids from a folder's generation settings.
+
+    Raises:
+        ModelError: They are missing.
+    """
+    generation = folder.generation
+    start = generation.get("decoder_start_token_id", generation.get("bos_token_id"))
+    end = generation.get("eos_token_id")
+    if start is None or end is None:
+        raise ModelError(f"{folder.name} does not say its start and end tokens")
+    ends = end if isinstance(end, list) else [end]
+    suppress = generation.get("suppress_tokens") or []
+    return TokenIds(int(start), tuple(map(int, ends)), tuple(map(int, suppress)))
+
+
+def _load_tokenizer(folder: ModelFolder) -> tokenizers.Tokenizer:
+    file = folder.path / TOKENIZER_FILE
+    if not file.is_file():
+        raise ModelError(f"{folder.path} has no {TOKENIZER_FILE}")
+    try:
+        return tokenizers.Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises nothing more specific
+        raise ModelError(f"{file} is not a tokenizer: {error}") from error
+
+
+def _load_sessions(
+    folder: ModelFolder, threads: int
+) -> tuple[onnxruntime.InferenceSession, onnxruntime.InferenceSession]:
+    """Load both graphs; their weights come from the safetensors file, which is only mapped."""
+    weights = folder.path / WEIGHTS_FILE
+    if not weights.is_file():
+        raise ModelError(f"{folder.path} has no weights ({WEIGHTS_FILE})")
+    read_index(weights)  # a damaged file gets a message that names it
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    with weights.open("rb") as stream:
+        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    options.add_external_initializers_from_files_in_memory([WEIGHTS_FILE], [mapped], [len(mapped)])
+    try:
+        encoder, decoder = (
+            onnxruntime.InferenceSession(
+                (folder.path / graph).read_bytes(), options, providers=["CPUExecutionProvider"]
+            )
+            for graph in (ENCODER_GRAPH, DECODER_GRAPH)
+        )
+    except (OSError, RuntimeError, *_SESSION_ERRORS) as error:
+        first_line = str(error).strip().split("\n")[0]
+        raise ModelError(
+            f"{folder.name}: ONNX Runtime cannot load its graphs: {first_line}"
+        ) from error
+    return encoder, decoder
+
+
+_SESSION_ERRORS = (
+    onnxruntime_errors.Fail,
+    onnxruntime_errors.InvalidArgument,
+    onnxruntime_errors.InvalidGraph,
+    onnxruntime_errors.InvalidProtobuf,
+    onnxruntime_errors.NoSuchFile,
+)
+
+
+def _usable_cores() -> int:
+    """Cores this process may use, which on a shared machine can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

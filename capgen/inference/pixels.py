@@ -1,0 +1,124 @@
+"""Any mode, depth and orientation to upright 8-bit RGB. Knows nothing about files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+_TRANSPOSES = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def upright(image: Image.Image, orientation: int) -> Image.Image:
+    """Return `image` turned as its EXIF orientation (1..8) asks."""
+    transpose = _TRANSPOSES.get(orientation)
+    return image if transpose is None else image.transpose(transpose)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return `image` as 8-bit RGB, transparency laid on white.
+
+    16-bit greys are divided by 257. 32-bit integers and floats carry no range: see
+    `grey_from_numbers` for the rule.
+
+    Raises:
+        ValueError: Pillow has no conversion from the image's mode (LAB, say).
+    """
+    if image.mode.startswith("I;16"):
+        return _from_16_bit(image).convert("RGB")
+    if image.mode in ("I", "F"):
+        return Image.fromarray(grey_from_numbers(np.asarray(image))).convert("RGB")
+    if image.mode in ("La", "RGBa"):  # premultiplied
+        image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
+    if image.has_transparency_data:
+        colours = image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(colours, mask=colours.getchannel("A"))
+        return white
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _from_16_bit(image: Image.Image) -> Image.Image:
+    values = np.asarray(image)
+    greys = _eight_bits(values)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        greys[values == transparent] = 255
+    return Image.fromarray(greys)
+
+
+def _eight_bits(values: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Return round(values / 257): 0..65535 onto 0..255."""
+    table = ((np.arange(65536, dtype=np.uint32) + 128) // 257).astype(np.uint8)
+    return np.take(table, values)
+
+
+def grey_from_numbers(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return 32-bit integers or floats, whose range no header tells, as 8-bit greys.
+
+    Values are read in the first range that holds them all: 0..1 (floats only), 0..255,
+    0..65535. Others are stretched from their least to their greatest value, as viewers of
+    scientific pictures do. NaN is black, infinities are the ends of the range.
+    """
+    finite = np.isfinite(values)
+    inside = values[finite]
+    low, high = (float(inside.min()), float(inside.max())) if inside.size else (0.0, 0.0)
+    tops = (1.0, 255.0, 65535.0) if np.issubdtype(values.dtype, np.floating) else (255.0, 65535.0)
+    if low >= 0:
+        low, high = 0.0, next((top for top in tops if high <= top), high)
+    scaled = np.nan_to_num(values.astype(np.float64), nan=low, posinf=high, neginf=low)
+    scaled -= low
+    scaled *= 255 / ((high - low) or 1.0)
+    return np.rint(scaled).astype(np.uint8)
+
+
+def from_array(array: NDArray[Any]) -> Image.Image:
+    """Return an array as an RGB image.
+
+    Args:
+        array: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4 with alpha); uint8, uint16, bool, or
+            float within 0..1.
+
+    Raises:
+        ValueError: Another shape, type or range; the message says which.
+    """
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or channels not in (1, 3, 4):
+        hint = " (channels go last)" if array.ndim == 3 and array.shape[0] in (1, 3, 4) else ""
+        raise ValueError(
+            f"an array of shape {array.shape} is not (H, W), (H, W, 1), (H, W, 3) or "
+            f"(H, W, 4){hint}"
+        )
+    if array.size == 0:
+        raise ValueError(f"an array of shape {array.shape} has no pixels")
+    pixels = _array_bytes(array)
+    if channels == 1:
+        return Image.fromarray(pixels.reshape(array.shape[:2])).convert("RGB")
+    return to_rgb(Image.fromarray(np.ascontiguousarray(pixels)))
+
+
+def _array_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype == np.uint16:
+        return _eight_bits(array)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(f"an array of {array.dtype} is not uint8, uint16, bool or float in 0..1")
+    # Resampling leaves values a hair outside.
+    low, high = float(array.min()), float(array.max())
+    if not (low >= -1e-3 and high <= 1 + 1e-3):
+        raise ValueError(f"a float array with values from {low:g} to {high:g} is not within 0..1")
+    scaled: NDArray[np.float32] = np.clip(array, 0, 1).astype(np.float32)
+    return np.rint(scaled * 255).astype(np.uint8)

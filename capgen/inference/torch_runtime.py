@@ -1,0 +1,222 @@
+"""The torch runtime: any captioner that transformers can `generate` with, on any device."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+from transformers import (
+    BlipForConditionalGeneration,
+    GenerationConfig,
+    GitForCausalLM,
+    LogitsProcessor,
+    LogitsProcessorList,
+    VisionEncoderDecoderModel,
+)
+
+from capgen.config import DecodeSettings
+from capgen.errors import ModelError, UnsafeModelError, UsageError
+from capgen.inference.decoding import Hypothesis, hypothesis
+from capgen.inference.runtime import token_texts
+from capgen.models.checkpoint import ENCODER_DECODER, load_tokenizer, load_weights
+from capgen.models.folder import ModelFolder
+
+# Kinds of models (`model_type`) that caption a picture without being told anything else.
+CAPTIONERS = {
+    ENCODER_DECODER: VisionEncoderDecoderModel,
+    "blip": BlipForConditionalGeneration,
+    "git": GitForCausalLM,
+}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TorchRuntime:
+    """Runs a captioner with torch.
+
+    Args:
+        folder: Model folder of a VisionEncoderDecoder, BLIP, GIT or similar captioner.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        dtype: `auto`, `fp32`, `bf16` or `fp16`; `auto` is fp32 on the CPU and fp16 elsewhere.
+
+    Raises:
+        ModelError: The folder holds no such captioner, or its weights do not fit.
+        UnsafeModelError: It has pickled weights only, or needs code of its own.
+        UsageError: The device is not there.
+    """
+
+    name = "torch"
+
+    def __init__(self, folder: ModelFolder, *, device: str = "auto", dtype: str = "auto") -> None:
+        folder.check_weights()
+        self.folder = folder
+        self.device = choose_device(device)
+        self.preprocessor = folder.preprocessor
+        with quiet_loading():
+            kind = _model_class(folder)
+            model: Any = load_weights(folder, kind, dtype=choose_dtype(dtype, self.device))
+            self._tokenizer: Any = load_tokenizer(folder)
+        self._model = model.eval().to(self.device)
+        base = model.generation_config
+        ends = base.eos_token_id
+        self._ends = tuple(ends) if isinstance(ends, list) else (ends,)
+
+    def generate(
+        self, pixels: NDArray[np.float32], settings: DecodeSettings
+    ) -> list[list[Hypothesis]]:
+        """Caption pixels (B, 3, H, W): for each picture hypotheses, best first."""
+        inputs = torch.from_numpy(pixels).to(self.device, self._model.dtype)
+        if settings.sample:
+            # One picture at a time, each from the same seed: a batch must not change captions.
+            parts = [self._generate(inputs[row : row + 1], settings) for row in range(len(inputs))]
+            return [found for part in parts for found in part]
+        return self._generate(inputs, settings)
+
+    def _generate(self, inputs: torch.Tensor, settings: DecodeSettings) -> list[list[Hypothesis]]:
+        config = self._generation_config(settings)
+        extra: dict[str, Any] = {}
+        if settings.temperature != 1.0 and not settings.sample:
+            extra["logits_processor"] = LogitsProcessorList([_Temperature(settings.temperature)])
+        with torch.inference_mode(), _seeded(settings, self.device):
+            output = self._model.generate(pixel_values=inputs, generation_config=config, **extra)
+            beam_indices = getattr(output, "beam_indices", None)
+            scores = self._model.compute_transition_scores(
+                output.sequences,
+                output.scores,
+                beam_indices,
+                normalize_logits=beam_indices is None,
+            )
+        generated = output.sequences[:, output.sequences.shape[1] - scores.shape[1] :]
+        count = settings.num_captions
+        flat = [
+            self._hypothesis(ids, parts, settings.length_penalty)
+            for ids, parts in zip(generated.tolist(), scores.float().tolist(), strict=True)
+        ]
+        grouped = [flat[start : start + count] for start in range(0, len(flat), count)]
+        return [sorted(found, key=lambda item: -item.score) for found in grouped]
+
+    def _hypothesis(self, ids: list[int], parts: list[float], penalty: float) -> Hypothesis:
+        """Cut the padding behind the end token off."""
+        length = next((n + 1 for n, token in enumerate(ids) if token in self._ends), len(ids))
+        return hypothesis(ids[:length], parts[:length], penalty)
+
+    def _generation_config(self, settings: DecodeSettings) -> GenerationConfig:
+        config = GenerationConfig.from_dict(self._model.generation_config.to_dict())
+        config.update(
+            max_length=settings.max_length,
+            max_new_tokens=None,
+            min_length=settings.min_length,
+            num_beams=settings.beams,
+            length_penalty=settings.length_penalty,
+            repetition_penalty=settings.repetition_penalty,
+            no_repeat_ngram_size=settings.no_repeat_ngram_size,
+            early_stopping=settings.early_stopping,
+            num_return_sequences=settings.num_captions,
+            do_sample=settings.sample,
+            temperature=settings.temperature if settings.sample else None,
+            top_k=settings.top_k if settings.sample else None,
+            top_p=settings.top_p if settings.sample else None,
+            return_dict_in_generate=True,
+            output_scores=True,
+        )
+        return config
+
+    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
+        """Return the text of token ids and each token's part of it."""
+        return token_texts(self._decode, ids)
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+
+class _Temperature(LogitsProcessor):
+    """Beam search over temperature-scaled scores (transformers ignores it there)."""
+
+    def __init__(self, temperature: float) -> None:
+        self.temperature = temperature
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        return torch.log_softmax(scores / self.temperature, dim=-1)
+
+
+def choose_device(device: str) -> str:
+    """Return the torch device to use; `auto` takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        UsageError: The device is not there.
+    """
+    has_mps = torch.backends.mps.is_available()
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
+    kind, _, index = device.partition(":")
+    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(has_mps)}.get(kind)
+    if there is None:
+        raise UsageError(f"--device is '{device}'; it must be auto, cpu, cuda, cuda:N or mps")
+    if there == 0 or (index and not (index.isdigit() and int(index) < there)):
+        raise UsageError(
+            f"--device {device}: torch {torch.__version__} finds no such device here",
+            hint="Use --device auto or cpu.",
+        )
+    return device
+
+
+def choose_dtype(dtype: str, device: str) -> torch.dtype:
+    """Return the torch type of weights and arithmetic.
+
+    Raises:
+        UsageError: No type goes by that name.
+    """
+    if dtype == "auto":
+        return torch.float32 if device == "cpu" else torch.float16
+    if dtype not in DTYPES:
+        raise UsageError(f"--dtype is '{dtype}'; it must be auto, {', '.join(DTYPES)}")
+    return DTYPES[dtype]
+
+
+def _model_class(folder: ModelFolder) -> type:
+    config = folder.config
+    kind = config.get("model_type")
+    if kind == ENCODER_DECODER:
+        return VisionEncoderDecoderModel
+    if kind in CAPTIONERS:
+        return CAPTIONERS[kind]
+    if "auto_map" in config:
+        raise UnsafeModelError(
+            f"{folder.name} needs code of its own, which capgen does not run",
+            hint="Use a model of a kind that transformers itself knows.",
+        )
+    raise ModelError(
+        f"{folder.name} is a '{kind}' model, not a captioner that capgen knows",
+        hint="Known kinds: " + ", ".join(CAPTIONERS),
+    )
+
+
+@contextlib.contextmanager
+def _seeded(settings: DecodeSettings, device: str) -> Iterator[None]:
+    """Sample from the seed without touching the caller's random state."""
+    if not settings.sample or settings.seed is None:
+        yield
+        return
+    devices = [device] if device.startswith("cuda") else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(settings.seed)
+        yield
+
+
+@contextlib.contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Keep transformers' progress bars and advice off the terminal while loading."""
+    logging = transformers.utils.logging
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

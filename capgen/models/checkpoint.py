@@ -1,0 +1,146 @@
+"""Loading and saving whole captioners with torch: the model-folder format."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import datetime
+import platform
+import shutil
+from pathlib import Path
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from transformers import AutoTokenizer, VisionEncoderDecoderModel
+
+import capgen
+from capgen.errors import ModelError
+from capgen.models.build import Captioning
+from capgen.models.folder import ModelFolder, Provenance
+from capgen.models.preprocess import FILE_NAME as PREPROCESSOR_FILE
+from capgen.paths import storage_errors
+
+ENCODER_DECODER = "vision-encoder-decoder"
+
+
+def load_captioning(folder: ModelFolder, *, dtype: torch.dtype = torch.float32) -> Captioning:
+    """Load a VisionEncoderDecoder captioner for training or evaluation.
+
+    Args:
+        folder: The model folder.
+        dtype: Type of the weights in memory.
+
+    Raises:
+        ModelError: It is not such a captioner, or its weights do not fit its configuration.
+        UnsafeModelError: It has pickled weights only.
+    """
+    kind = folder.config.get("model_type")
+    if kind != ENCODER_DECODER:
+        raise ModelError(f"{folder.name} is a '{kind}' model, not a {ENCODER_DECODER}")
+    folder.check_weights()
+    model = load_weights(folder, VisionEncoderDecoderModel, dtype=dtype)
+    tokenizer = load_tokenizer(folder)
+    return Captioning(model, tokenizer, folder.preprocessor)
+
+
+def load_weights(folder: ModelFolder, model_class: type, *, dtype: torch.dtype) -> object:
+    """Load `model_class` from a folder, refusing weights that do not fit the configuration.
+
+    Raises:
+        ModelError: Tensors are missing, of the wrong shape, or the file is damaged.
+    """
+    try:
+        model, info = model_class.from_pretrained(  # type: ignore[attr-defined]
+            folder.path,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        first_line = str(error).strip().split("\n")[0]
+        raise ModelError(f"Cannot load {folder.name}: {first_line}") from error
+    missing = sorted(info["missing_keys"])
+    if missing:
+        raise ModelError(f"{folder.name} lacks {len(missing)} weights, {missing[0]} among them")
+    return model
+
+
+def load_tokenizer(folder: ModelFolder) -> object:
+    """Load the tokenizer of a folder.
+
+    Raises:
+        ModelError: It is missing or damaged.
+    """
+    try:
+        return AutoTokenizer.from_pretrained(folder.path, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        first_line = str(error).strip().split("\n")[0]
+        raise ModelError(f"{folder.name} has no usable tokenizer: {first_line}") from error
+
+
+def save_captioning(
+    folder: Path,
+    captioning: Captioning,
+    provenance: Provenance,
+    *,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Write a model folder, replacing an older one only when the new one is complete.
+
+    Args:
+        folder: Where to write.
+        captioning: What to write.
+        provenance: Where it comes from; versions and time are filled in here.
+        dtype: Type of the stored weights; None keeps the model's own.
+
+    Raises:
+        StorageError: It cannot be written; an older folder is left as it was.
+    """
+    temporary = folder.with_name(f".{folder.name}.new")
+    with storage_errors(folder):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        try:
+            _write_parts(temporary, captioning, dtype)
+            stamped(provenance).write(temporary)
+            swap_folder(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_parts(folder: Path, captioning: Captioning, dtype: torch.dtype | None) -> None:
+    model = captioning.model
+    if dtype is not None and dtype != model.dtype:
+        model = copy.deepcopy(model).to(dtype)
+    model.save_pretrained(folder)
+    captioning.tokenizer.save_pretrained(folder)
+    captioning.preprocessor.to_file(folder / PREPROCESSOR_FILE)
+    for file in folder.iterdir():
+        # safetensors writes files that only their owner may read.
+        file.chmod(0o644)
+
+
+def swap_folder(new: Path, folder: Path) -> None:
+    """Put `new` in the place of `folder`, which may exist."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def stamped(provenance: Provenance) -> Provenance:
+    """Return the provenance with today's versions and time."""
+    return dataclasses.replace(
+        provenance,
+        versions={
+            "capgen": capgen.__version__,
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "python": platform.python_version(),
+        },
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )

@@ -1,0 +1,162 @@
+"""The model folder: what capgen reads from it without loading torch.
+
+config.json  generation_config.json  model.safetensors
+tokenizer.json (+ config)  preprocessor_config.json
+capgen.json        provenance (optional: folders from elsewhere have none)
+onnx/…             graphs for ONNX Runtime (optional)
+README.md          model card
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from capgen.errors import ModelError, UnsafeModelError
+from capgen.models.preprocess import FILE_NAME as PREPROCESSOR_FILE
+from capgen.models.preprocess import Preprocessor
+from capgen.paths import write_text
+from capgen.records import SCHEMA_VERSION
+
+CONFIG_FILE = "config.json"
+GENERATION_FILE = "generation_config.json"
+PROVENANCE_FILE = "capgen.json"
+TOKENIZER_FILE = "tokenizer.json"
+WEIGHTS_FILE = "model.safetensors"
+WEIGHTS_INDEX_FILE = "model.safetensors.index.json"
+ENCODER_GRAPH = "onnx/encoder.onnx"
+DECODER_GRAPH = "onnx/decoder.onnx"
+PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a model comes from; the content of `capgen.json`.
+
+    Attributes:
+        preset: Architecture and recipe family (`mini`, `clip-gpt2`).
+        data: Data set name, digest and counts by split.
+        training: The resolved training settings.
+        metrics: Figures, each under the split and protocol they were measured with.
+        versions: Versions of capgen, torch, transformers and Python.
+        created: UTC time of saving, ISO 8601.
+    """
+
+    preset: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+
+    def write(self, folder: Path) -> None:
+        """Write `capgen.json` into a model folder.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        record = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
+        write_text(folder / PROVENANCE_FILE, json.dumps(record, indent=2) + "\n")
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """Read a record of this or any earlier schema version; unknown fields are ignored."""
+        known = {item.name for item in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in record.items() if name in known})
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A captioner on disk.
+
+    Args:
+        path: The folder.
+        name: What the user called it.
+        revision: Commit of the repository it came from, or an empty string.
+    """
+
+    path: Path
+    name: str
+    revision: str = ""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Content of `config.json`.
+
+        Raises:
+            ModelError: It is missing or not JSON.
+        """
+        if not (self.path / CONFIG_FILE).is_file():
+            raise ModelError(
+                f"{self.path} is not a model folder: it has no {CONFIG_FILE}",
+                hint="Give a folder that `capgen train` or `save_pretrained` wrote.",
+            )
+        return self._json(CONFIG_FILE)
+
+    @property
+    def generation(self) -> dict[str, Any]:
+        """Content of `generation_config.json`, or the generation part of `config.json`."""
+        if (self.path / GENERATION_FILE).is_file():
+            return self._json(GENERATION_FILE)
+        keys = ("decoder_start_token_id", "bos_token_id", "eos_token_id", "pad_token_id")
+        config = self.config
+        legacy = ("max_length", "num_beams", "length_penalty", "no_repeat_ngram_size")
+        return {key: config[key] for key in (*keys, *legacy) if config.get(key) is not None}
+
+    @property
+    def preprocessor(self) -> Preprocessor:
+        """How a photo becomes the encoder's input.
+
+        Raises:
+            ModelError: `preprocessor_config.json` is missing or asks for unknown steps.
+        """
+        return Preprocessor.from_file(self.path / PREPROCESSOR_FILE)
+
+    @property
+    def provenance(self) -> Provenance:
+        """Content of `capgen.json`; empty for models from elsewhere."""
+        if not (self.path / PROVENANCE_FILE).is_file():
+            return Provenance()
+        return Provenance.from_dict(self._json(PROVENANCE_FILE))
+
+    @property
+    def has_onnx(self) -> bool:
+        """Whether the graphs for ONNX Runtime are here."""
+        return (self.path / ENCODER_GRAPH).is_file() and (self.path / DECODER_GRAPH).is_file()
+
+    @property
+    def positions(self) -> int | None:
+        """Most tokens the decoder has positions for, start and end included."""
+        decoder = self.config.get("decoder") or {}
+        value = decoder.get("n_positions") or decoder.get("max_position_embeddings")
+        return None if value is None else int(value)
+
+    def check_weights(self) -> None:
+        """Check that the weights are there as safetensors.
+
+        Raises:
+            UnsafeModelError: There are pickled weights only.
+            ModelError: There are none.
+        """
+        if (self.path / WEIGHTS_FILE).is_file() or (self.path / WEIGHTS_INDEX_FILE).is_file():
+            return
+        pickled = [name for name in PICKLED_WEIGHTS if (self.path / name).is_file()]
+        if pickled:
+            raise UnsafeModelError(
+                f"{self.name} has its weights as a pickle ({pickled[0]}), which can run any code",
+                hint="Convert it to safetensors in a sandbox, or ask its author to.",
+            )
+        raise ModelError(f"{self.path} has no weights ({WEIGHTS_FILE})")
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            content = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (ValueError, OSError) as error:
+            raise ModelError(f"Cannot read {self.path / name}: {error}") from error
+        if not isinstance(content, dict):
+            raise ModelError(f"{self.path / name} is not a JSON object")
+        return content

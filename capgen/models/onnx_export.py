@@ -1,0 +1,195 @@
+"""Export of a captioner to ONNX: graphs without weights beside the safetensors file.
+
+The graphs refer to the tensors of `model.safetensors` by their names, as external data;
+the weights exist once, and both runtimes hold the same numbers. Half-precision weights are
+cast to float32 inside the graph, which ONNX Runtime does once at loading.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from onnx import TensorProto, helper
+from torch import Tensor, nn
+from transformers import VisionEncoderDecoderModel
+
+from capgen.errors import ModelError
+from capgen.models.folder import DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS_FILE
+from capgen.models.onnx_decoder import OPSET, build_decoder, cross_names
+from capgen.models.weights import StoredTensor, read_index
+from capgen.paths import writing
+
+ELEMENT_TYPES = {
+    "F32": TensorProto.FLOAT,
+    "F16": TensorProto.FLOAT16,
+    "BF16": TensorProto.BFLOAT16,
+}
+
+
+class EncoderGraph(nn.Module):
+    """From pixels (B, 3, S, S) to every decoder layer's cross-attention keys and values."""
+
+    def __init__(self, model: VisionEncoderDecoderModel) -> None:
+        super().__init__()
+        self.encoder = model.encoder
+        self.decoder = model.decoder
+        if hasattr(model, "enc_to_dec_proj"):
+            self.enc_to_dec_proj = model.enc_to_dec_proj
+
+    def forward(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
+        states = self.encoder(pixel_values=pixel_values).last_hidden_state  # (B, P, E)
+        if hasattr(self, "enc_to_dec_proj"):
+            states = self.enc_to_dec_proj(states)
+        outputs: list[Tensor] = []
+        for block in self.decoder.transformer.h:
+            attention = block.crossattention
+            joint = attention.c_attn(states)  # (B, P, 2E)
+            joint = joint.unflatten(-1, (2, attention.num_heads, -1))
+            key = joint.select(2, 0).permute(0, 2, 3, 1)
+            value = joint.select(2, 1).permute(0, 2, 1, 3)
+            outputs += [key, value]  # (B, H, D, P), (B, H, P, D)
+        return tuple(outputs)
+
+
+def export_onnx(
+    folder: Path, model: VisionEncoderDecoderModel, *, image_size: tuple[int, int]
+) -> None:
+    """Write `onnx/encoder.onnx` and `onnx/decoder.onnx` into a saved model folder.
+
+    Args:
+        folder: The model folder; its `model.safetensors` holds the weights of `model`.
+        model: The captioner with a GPT-2 decoder.
+        image_size: Height and width of the encoder's input in pixels.
+
+    Raises:
+        ModelError: The decoder is of another kind, or the weights are in several files.
+        StorageError: The graphs cannot be written.
+    """
+    weights = folder / WEIGHTS_FILE
+    if not weights.is_file():
+        raise ModelError(f"{folder} has no single {WEIGHTS_FILE} to refer to")
+    index = read_index(weights)
+    decoder, names = build_decoder(model.config.decoder.to_dict())
+    for name in names:
+        decoder.graph.initializer.append(_placeholder(name, index))
+    encoder = _trace_encoder(model, image_size)
+    for graph_file, proto in ((ENCODER_GRAPH, encoder), (DECODER_GRAPH, decoder)):
+        link_weights(proto, index)
+        with writing(folder / graph_file) as temporary:
+            temporary.write_bytes(proto.SerializeToString())
+
+
+def link_weights(proto: onnx.ModelProto, index: dict[str, StoredTensor]) -> None:
+    """Replace initializers named in `index` by references into the safetensors file.
+
+    Weights of another type than float32 get a Cast, so that the graph computes in float32.
+    """
+    kept: list[onnx.TensorProto] = []
+    casts: list[onnx.NodeProto] = []
+    for tensor in proto.graph.initializer:
+        entry = index.get(tensor.name)
+        if entry is None:
+            kept.append(tensor)
+            continue
+        element = ELEMENT_TYPES[entry.dtype]
+        stored = tensor.name
+        if element != TensorProto.FLOAT:
+            stored = f"{tensor.name}.stored"
+            casts.append(helper.make_node("Cast", [stored], [tensor.name], to=TensorProto.FLOAT))
+        kept.append(_external(stored, element, entry))
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend(kept)
+    nodes = [*casts, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    _settle_types(proto)
+    _forget_details(proto)
+
+
+def _settle_types(proto: onnx.ModelProto) -> None:
+    """Turn CastLike into Cast where the type is known.
+
+    The exporter casts constants to the type of an activation, which keeps ONNX Runtime from
+    folding them into the weights.
+    """
+    typed = (*proto.graph.value_info, *proto.graph.input, *proto.graph.output)
+    kinds = {value.name: value.type.tensor_type.elem_type for value in typed}
+    for node in proto.graph.node:
+        kind = kinds.get(node.input[1]) if node.op_type == "CastLike" else None
+        if kind:
+            node.op_type = "Cast"
+            del node.input[1:]
+            del node.attribute[:]
+            node.attribute.append(helper.make_attribute("to", kind))
+
+
+def _external(name: str, element: int, entry: StoredTensor) -> onnx.TensorProto:
+    tensor = onnx.TensorProto(name=name, data_type=element, dims=entry.shape)
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (
+        ("location", WEIGHTS_FILE),
+        ("offset", entry.offset),
+        ("length", entry.length),
+    ):
+        tensor.external_data.add(key=key, value=str(value))
+    return tensor
+
+
+def _placeholder(name: str, index: dict[str, StoredTensor]) -> onnx.TensorProto:
+    if name not in index:
+        raise ModelError(f"The weights lack '{name}'")
+    return onnx.TensorProto(name=name, data_type=TensorProto.FLOAT, dims=index[name].shape)
+
+
+def _forget_details(proto: onnx.ModelProto) -> None:
+    """Drop what the exporter notes for debugging: source lines, paths of this machine."""
+    for node in proto.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del proto.graph.metadata_props[:]
+    del proto.graph.value_info[:]
+    del proto.metadata_props[:]
+    for info in (*proto.graph.input, *proto.graph.output):
+        del info.metadata_props[:]
+
+
+def _trace_encoder(
+    model: VisionEncoderDecoderModel, image_size: tuple[int, int]
+) -> onnx.ModelProto:
+    graph = EncoderGraph(model).eval()
+    pixels = torch.zeros(2, 3, *image_size)
+    with warnings.catch_warnings(), _quiet_exporter():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            graph,
+            (pixels,),
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+            input_names=["pixel_values"],
+            output_names=cross_names(len(model.decoder.transformer.h)),
+            opset_version=OPSET,
+            optimize=False,
+            verbose=False,
+        )
+    if program is None:
+        raise ModelError("torch could not export the encoder to ONNX")
+    return program.model_proto
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> Any:
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)

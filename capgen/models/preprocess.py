@@ -1,0 +1,274 @@
+"""Photo to array: resize, crop, rescale and normalise as a `preprocessor_config.json` says.
+
+Reads and writes the files of Hugging Face image processors and gives the numbers their
+Pillow-backed classes give, without transformers or torch. Knows nothing about files of
+pictures, orientation or colour modes: it takes RGB images (see `capgen.inference.images`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from capgen import paths
+from capgen.errors import ImageError, ModelError
+from capgen.models.preprocessor_config import read_config
+
+# Above this many resized pixels only the part that the crop keeps is computed.
+_WHOLE_RESIZE_LIMIT = 1 << 24
+_RESIZED_LIMIT = 1 << 28
+_LARGEST_EDGE = 1 << 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessor:
+    """How a model wants its pictures.
+
+    At most one of `size` and `shortest_edge` is set; with neither, nothing is resized.
+
+    Attributes:
+        size: Exact (height, width) to resize to, whatever the picture's shape.
+        shortest_edge: Resize so that the shorter side is this long, keeping the shape.
+        longest_edge: With `shortest_edge`: the longer side is never longer than this.
+        resample: Pillow's number of the filter (2 bilinear, 3 bicubic).
+        crop: (height, width) to cut from the centre after resizing; zeros fill what a
+            smaller picture lacks.
+        rescale_factor: Pixels in 0..255 are multiplied by this, or None.
+        mean: Subtracted a channel after rescaling, or None to leave values alone.
+        std: Divided by a channel after subtracting `mean`; set exactly when `mean` is.
+
+    Raises:
+        ModelError: A value is impossible (a negative size, a zero std).
+    """
+
+    size: tuple[int, int] | None = None
+    shortest_edge: int | None = None
+    longest_edge: int | None = None
+    resample: int = 2
+    crop: tuple[int, int] | None = None
+    rescale_factor: float | None = 1 / 255
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.shortest_edge is not None:
+            raise ModelError("image size: exact size and shortest_edge exclude each other")
+        if (self.mean is None) != (self.std is None):
+            raise ModelError("image_mean and image_std go together")
+        edges = (*(self.size or ()), *(self.crop or ()), self.shortest_edge, self.longest_edge)
+        for edge in edges:
+            if edge is not None and not 1 <= edge <= _LARGEST_EDGE:
+                raise ModelError(f"image size {edge} is not between 1 and {_LARGEST_EDGE}")
+        if self.resample not in range(6):
+            raise ModelError(f"resample is {self.resample!r}; Pillow's filters are 0 to 5")
+        numbers = (self.rescale_factor or 0.0, *(self.mean or ()), *(self.std or ()))
+        if not all(map(math.isfinite, numbers)) or 0 in (self.std or ()):
+            raise ModelError("rescale_factor, image_mean and image_std must be finite, std not 0")
+
+    @property
+    def do_resize(self) -> bool:
+        """Whether pictures are resized."""
+        return self.size is not None or self.shortest_edge is not None
+
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """(height, width) of every array, or None when it depends on the picture."""
+        return self.crop or self.size
+
+    def preprocess(self, image: Image.Image) -> NDArray[np.float32]:
+        """Return one RGB picture as the model's input, float32 of shape (3, H, W).
+
+        Raises:
+            ImageError: The picture's shape is so extreme that resizing it asks for more
+                than 2^28 pixels.
+        """
+        reshaped = self._reshape(image)
+        array = np.empty((3, reshaped.height, reshaped.width), dtype=np.float32)
+        self._fill(array, reshaped)
+        return array
+
+    def preprocess_batch(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Return RGB pictures as one batch, float32 of shape (N, 3, H, W).
+
+        Raises:
+            ImageError: As for `preprocess`.
+            ModelError: The pictures come out in different sizes, since this model keeps
+                each picture's own shape, or there are none and the size is unknown.
+        """
+        reshaped = [self._reshape(image) for image in images]
+        sizes = {(image.height, image.width) for image in reshaped}
+        if not sizes and self.input_size is not None:
+            sizes = {self.input_size}
+        if len(sizes) != 1:
+            raise ModelError(
+                f"{len(reshaped)} pictures come out in {len(sizes)} sizes; one batch needs one",
+                hint="This model keeps each picture's shape: use a batch size of 1.",
+            )
+        array = np.empty((len(reshaped), 3, *sizes.pop()), dtype=np.float32)
+        for row, image in zip(array, reshaped, strict=True):
+            self._fill(row, image)
+        return array
+
+    def _fill(self, array: NDArray[np.float32], image: Image.Image) -> None:
+        """Write `image` (uint8 RGB) into `array` (3, H, W), rescaled and normalised."""
+        factor = self.rescale_factor if self.rescale_factor is not None else 1.0
+        mean, std = self.mean or (0.0, 0.0, 0.0), self.std or (1.0, 1.0, 1.0)
+        # ((pixel * factor) - mean) / std as one multiplication and one addition a channel.
+        for plane, band, channel_mean, channel_std in zip(
+            array, image.split(), mean, std, strict=True
+        ):
+            np.multiply(np.asarray(band), np.float32(factor / channel_std), out=plane)
+            if channel_mean:
+                plane -= np.float32(channel_mean / channel_std)
+
+    def _reshape(self, image: Image.Image) -> Image.Image:
+        """Resize and crop."""
+        height, width = self._resized(image.height, image.width)
+        crop_height, crop_width = self.crop or (height, width)
+        # Floor division of a negative number too: what transformers' zero padding comes to.
+        top, left = (height - crop_height) // 2, (width - crop_width) // 2
+        if height * width > _WHOLE_RESIZE_LIMIT:
+            kept = (max(top, 0), max(left, 0), min(crop_height, height), min(crop_width, width))
+            image = _resize_part(image, (height, width), kept, self.resample)
+            top, left = min(top, 0), min(left, 0)
+        elif (height, width) != (image.height, image.width):
+            image = image.resize((width, height), Image.Resampling(self.resample))
+        if (crop_height, crop_width) != (image.height, image.width):
+            image = image.crop((left, top, left + crop_width, top + crop_height))
+        return image
+
+    def _resized(self, height: int, width: int) -> tuple[int, int]:
+        """Return the (height, width) that resizing gives, with transformers' rounding."""
+        if self.size is not None:
+            return self.size
+        if self.shortest_edge is None:
+            return height, width
+        short, long = sorted((height, width))
+        edge: float = self.shortest_edge
+        new_short = self.shortest_edge
+        if self.longest_edge is not None and long / short * edge > self.longest_edge:
+            edge = self.longest_edge * short / long
+            new_short = max(1, round(edge))
+            if new_short == short:  # as transformers has it, however long the other side
+                return height, width
+        new_long = max(1, int(edge * long / short))
+        return (new_short, new_long) if height <= width else (new_long, new_short)
+
+    @classmethod
+    def from_dict(cls, config: Mapping[str, Any]) -> Self:
+        """Read the mapping of a `preprocessor_config.json` (or `processor_config.json`).
+
+        What the file leaves out follows the class it names; files of transformers 4 and 5
+        and of the older feature extractors are understood.
+
+        Raises:
+            ModelError: It asks for a step that is not supported, leaves out what its class
+                does not imply, or holds impossible values.
+        """
+        return cls(**read_config(config))
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Read a `preprocessor_config.json`.
+
+        Raises:
+            ModelError: The file is missing, not JSON, or as for `from_dict`.
+        """
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise ModelError(f"{path} is missing: how pictures are resized is unknown") from error
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+        except (ValueError, RecursionError) as error:
+            raise ModelError(f"{path} is not valid JSON: {error}") from error
+        if not isinstance(config, dict):
+            raise ModelError(f"{path} is not a JSON object")
+        try:
+            return cls.from_dict(config)
+        except ModelError as error:
+            raise ModelError(f"{path}: {error.message}", hint=error.hint) from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a config that transformers' own image processors read the same way."""
+        exact = self.shortest_edge is None and self.crop is None
+        config: dict[str, Any] = {
+            "image_processor_type": "ViTImageProcessor" if exact else "CLIPImageProcessor",
+            "do_convert_rgb": True,
+            "do_resize": self.do_resize,
+            "do_rescale": self.rescale_factor is not None,
+            "do_normalize": self.mean is not None,
+            "resample": self.resample,
+        }
+        if self.size is not None:
+            config["size"] = _height_width(self.size)
+        elif self.shortest_edge is not None:
+            config["size"] = {"shortest_edge": self.shortest_edge}
+            if self.longest_edge is not None:
+                config["size"]["longest_edge"] = self.longest_edge
+        if not exact:
+            config["do_center_crop"] = self.crop is not None
+        if self.crop is not None:
+            config["crop_size"] = _height_width(self.crop)
+        if self.rescale_factor is not None:
+            config["rescale_factor"] = self.rescale_factor
+        if self.mean is not None and self.std is not None:
+            config["image_mean"] = list(self.mean)
+            config["image_std"] = list(self.std)
+        return config
+
+    def to_file(self, path: Path) -> None:
+        """Write `to_dict` as JSON to `path`, atomically.
+
+        Raises:
+            StorageError: The place cannot be written.
+        """
+        paths.write_text(path, json.dumps(self.to_dict(), indent=2) + "\n")
+
+
+def _resize_part(
+    image: Image.Image, size: tuple[int, int], kept: tuple[int, int, int, int], resample: int
+) -> Image.Image:
+    """Return what `image` resized to `size` shows in `kept`, computing nothing else.
+
+    For needles of pictures (1×50,000 pixels at shortest edge 224 is 2.5 billion pixels).
+    Not for others: Pillow may then take the two axes in another order, and rounds and clips
+    the values in between otherwise than transformers' whole resize does.
+
+    Args:
+        image: The picture.
+        size: (height, width) of the whole resized picture.
+        kept: (top, left, height, width) within it.
+        resample: Pillow's number of the filter.
+
+    Raises:
+        ImageError: Even the kept part is larger than 2^28 pixels.
+    """
+    top, left, kept_height, kept_width = kept
+    if kept_height * kept_width > _RESIZED_LIMIT:
+        raise ImageError(
+            f"a picture of {image.width}×{image.height} pixels would be resized to "
+            f"{kept_width}×{kept_height} for this model",
+            code="too_large",
+            hint="Crop the picture to a less extreme shape.",
+        )
+    scale_y, scale_x = image.height / size[0], image.width / size[1]
+    box = (
+        left * scale_x,
+        top * scale_y,
+        min((left + kept_width) * scale_x, image.width),
+        min((top + kept_height) * scale_y, image.height),
+    )
+    return image.resize((kept_width, kept_height), Image.Resampling(resample), box=box)
+
+
+def _height_width(size: tuple[int, int]) -> dict[str, int]:
+    return {"height": size[0], "width": size[1]}

@@ -1,0 +1,57 @@
+"""The index of a safetensors file: where each tensor lies. Imports neither torch nor onnx."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from capgen.errors import ModelError
+
+MAX_HEADER_BYTES = 100_000_000
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """One tensor of a safetensors file.
+
+    Attributes:
+        dtype: Type as the format names it (`F32`, `F16`, `BF16`, …).
+        shape: Its dimensions.
+        offset: First byte, counted from the start of the file.
+        length: Bytes.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    length: int
+
+
+def read_index(file: Path) -> dict[str, StoredTensor]:
+    """Read a safetensors file's header.
+
+    Raises:
+        ModelError: It is not a safetensors file, or it is cut off.
+    """
+    size = file.stat().st_size
+    try:
+        with file.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            if length > MAX_HEADER_BYTES:
+                raise ModelError(f"{file} is not a safetensors file")
+            header = json.loads(stream.read(length))
+        header.pop("__metadata__", None)
+        start = 8 + length
+        index = {name: _entry(entry, start) for name, entry in header.items()}
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{file} is not a safetensors file") from error
+    if any(tensor.offset + tensor.length > size for tensor in index.values()):
+        raise ModelError(f"{file} is cut off: weights are missing")
+    return index
+
+
+def _entry(entry: dict[str, list[int]], start: int) -> StoredTensor:
+    first, last = entry["data_offsets"]
+    return StoredTensor(str(entry["dtype"]), tuple(entry["shape"]), start + first, last - first)
