@@ -104,9 +104,7 @@ def _copy(dataset: Dataset, folder: Path) -> Generator[Event, None, list[Example
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(example.image, target)
         copies.append(replace(example, image=target))
-        yield Progress(
-            task="copy", item=dataset.name, done=index + 1, total=total, unit="pictures"
-        )
+        yield Progress(task="copy", item=dataset.name, done=index + 1, total=total, unit="pictures")
     return copies
 
 

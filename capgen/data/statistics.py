@@ -20,7 +20,7 @@ _WORD = re.compile(r"\w+(?:['’\-]\w+)*")
 
 # Frequent short words that few other languages share.
 _STOP_WORDS = {
-    "English": "the of and to in is on with at by his her are an over from two wearing while",
+    "English": "a the of and to in is on with at by his her are an over two man people near down",
     "German": "der die das und ein eine einem einer ist mit auf den dem von im zu nicht steht",
     "French": "le la les des et un une est dans sur avec du au aux qui deux pour homme",
     "Spanish": "el los las una y en con del que por su hombre mujer está dos sobre perro",
@@ -118,7 +118,9 @@ def language(caption: str) -> str:
     hits = {name: len(found & vocabulary) for name, vocabulary in _VOCABULARY.items()}
     best = max(hits, key=lambda name: hits[name])
     runner_up = max(count for name, count in hits.items() if name != best)
-    return best if hits[best] > runner_up else "unknown"
+    # One short word is too little for a language that captions are seldom in.
+    least = 1 if best == "English" else 2
+    return best if hits[best] > runner_up and hits[best] >= least else "unknown"
 
 
 def describe(dataset: Dataset) -> DatasetStatistics:
