@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import random
+import shutil
+import tarfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -156,4 +159,87 @@ def write_flickr30k_release(root: Path, pictures: list[MiniPicture]) -> Path:
             ids = list(range(index * 5, index * 5 + 5))
             row = [json.dumps(list(p.captions)), json.dumps(ids), p.split, p.name, index]
             table.writerow(row)
+    return root
+
+
+def write_karpathy(root: Path, pictures: list[MiniPicture]) -> Path:
+    """Write a folder of pictures with a Karpathy file."""
+    save_pictures(root / "images", pictures)
+    (root / "dataset_mini.json").write_text(karpathy_json(pictures, "mini", {}), encoding="utf-8")
+    return root
+
+
+def write_table(
+    root: Path,
+    pictures: list[MiniPicture],
+    *,
+    file_name: str = "captions.csv",
+    columns: tuple[str, str, str] = ("image", "caption", "split"),
+) -> Path:
+    """Write a table with a row for each caption."""
+    save_pictures(root / "images", pictures)
+    rows = [(p.name, caption, p.split) for p in pictures for caption in p.captions]
+    with (root / file_name).open("w", newline="", encoding="utf-8") as file:
+        if file_name.endswith(".jsonl"):
+            for row in rows:
+                file.write(json.dumps(dict(zip(columns, row, strict=True))) + "\n")
+        else:
+            delimiter = "\t" if file_name.endswith(".tsv") else ","
+            csv.writer(file, delimiter=delimiter).writerows([columns, *rows])
+    return root
+
+
+def write_imagefolder(root: Path, pictures: list[MiniPicture], *, suffix: str = "jsonl") -> Path:
+    """Write Hugging Face's imagefolder: a metadata file in a folder for each split."""
+    for split in ("train", "val", "test"):
+        chosen = [p for p in pictures if p.split == split]
+        if not chosen:
+            continue
+        save_pictures(root / split, chosen)
+        with (root / split / f"metadata.{suffix}").open("w", newline="", encoding="utf-8") as file:
+            if suffix == "jsonl":
+                for p in chosen:
+                    file.write(json.dumps({"file_name": p.name, "text": p.captions}) + "\n")
+            else:
+                table = csv.writer(file)
+                table.writerow(["file_name", "text"])
+                table.writerows((p.name, c) for p in chosen for c in p.captions)
+    return root
+
+
+def write_sidecars(root: Path, pictures: list[MiniPicture], *, suffix: str = ".txt") -> Path:
+    """Write folders for the splits, each picture with a text file beside it."""
+    for p in pictures:
+        save_pictures(root / p.split, [p])
+        text = "\n".join(p.captions) + "\n"
+        (root / p.split / p.name).with_suffix(suffix).write_text(text, encoding="utf-8")
+    return root
+
+
+def write_webdataset(root: Path, pictures: list[MiniPicture], *, suffix: str = "txt") -> Path:
+    """Write two shards a split."""
+    save_pictures(root / "loose", pictures)
+    for split in ("train", "val", "test"):
+        chosen = [p for p in pictures if p.split == split]
+        for number in range(2):
+            with tarfile.open(root / f"{split}-{number:06d}.tar", "w") as shard:
+                for p in chosen[number::2]:
+                    shard.add(root / "loose" / p.name, p.name)
+                    text = json.dumps({"caption": p.captions}) if suffix == "json" else None
+                    data = (text or "\n".join(p.captions)).encode()
+                    info = tarfile.TarInfo(f"{p.name.rpartition('.')[0]}.{suffix}")
+                    info.size = len(data)
+                    shard.addfile(info, io.BytesIO(data))
+    shutil.rmtree(root / "loose")
+    return root
+
+
+def write_flickr30k(root: Path, pictures: list[MiniPicture]) -> Path:
+    """Write the layout of Flickr30k as its authors give it, with the usual split lists."""
+    save_pictures(root / "flickr30k-images", pictures)
+    lines = [f"{p.name}#{n}\t{c}\n" for p in pictures for n, c in enumerate(p.captions)]
+    (root / "results_20130124.token").write_text("".join(lines), encoding="utf-8")
+    for split in ("train", "val", "test"):
+        names = [p.name.removesuffix(".jpg") + "\n" for p in pictures if p.split == split]
+        (root / f"{split}.txt").write_text("".join(names), encoding="utf-8")
     return root

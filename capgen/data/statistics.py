@@ -16,7 +16,8 @@ from PIL import Image, UnidentifiedImageError
 
 from capgen.data.dataset import Dataset
 
-_WORD = re.compile(r"\w+(?:['’\-]\w+)*")
+# Chinese and Japanese have no spaces between words: each character counts as one.
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+(?:['’\-]\w+)*")
 
 # Frequent short words that few other languages share.
 _STOP_WORDS = {

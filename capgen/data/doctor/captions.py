@@ -29,6 +29,7 @@ _PLACEHOLDERS = frozenset(
 )
 # What UTF-8 looks like when it was decoded as Windows-1252 or Latin-1.
 _MOJIBAKE = re.compile(r"[ÂÃ][\u0080-\u00bf]|â€[\u0080-\uffff]|â\u0080[\u0080-\u00bf]|Ã[ƒ‚]")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 _INVISIBLE = frozenset("\u200b\u200e\u200f\u2028\u2029\u202a\u202c\u2060\ufeff\u00ad")
 
 
@@ -84,20 +85,29 @@ def check_captions(entries: Sequence[Entry]) -> Iterator[Problem]:
 def clean_caption(text: str) -> str:
     """Return a caption without mojibake, markup, invisible characters and stray space."""
     if _MOJIBAKE.search(text):
-        text = _decode_again(text)
+        text = _BEYOND_ASCII.sub(_decode_again, text)
     text = html.unescape(_MARKUP.sub(lambda m: m[0] if m[0].startswith("&") else " ", text))
     text = "".join(" " if c in "\n\r\t\f\v\u2028\u2029" else c for c in text)
     text = "".join(c for c in text if not _is_control(c))
     return " ".join(text.split())
 
 
-def _decode_again(text: str) -> str:
-    for encoding in ("cp1252", "latin-1"):
+def _decode_again(run: re.Match[str]) -> str:
+    """Undo the wrong decoding of a run of characters beyond ASCII, if that is what it is."""
+    data = b"".join(_undo(character) for character in run[0])
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return run[0]
+
+
+def _undo(character: str) -> bytes:
+    for encoding in ("cp1252", "latin-1"):  # the first has no byte for five of the others
         try:
-            return text.encode(encoding).decode("utf-8")
-        except UnicodeError:
+            return character.encode(encoding)
+        except UnicodeEncodeError:
             continue
-    return text
+    return character.encode("utf-8", errors="replace")
 
 
 def _repeated(entries: Sequence[Entry], pictures: dict[str, set[str]]) -> Iterator[Problem]:

@@ -137,11 +137,14 @@ def _csv_rows(path: Path, report: Report) -> Iterator[Row]:
         yield Row(line=number, cells=dict(zip(names, cells, strict=True)))
 
 
-def _list_in(cell: str) -> Any:
+def _list_in(cell: str) -> list[str] | str:
+    """Return the texts of a JSON list, or the cell itself: a caption may begin with a bracket."""
     try:
-        return json.loads(cell)
+        value = json.loads(cell)
     except (json.JSONDecodeError, RecursionError):
-        return cell  # a caption that begins with a bracket
+        return cell
+    texts = isinstance(value, list) and all(isinstance(text, str) for text in value)
+    return value if texts else cell
 
 
 def _named(names: list[str], known: tuple[str, ...]) -> str | None:
