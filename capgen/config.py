@@ -70,6 +70,25 @@ def _range(low: float | None, high: float | None) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImageLimits:
+    """The largest picture that is decoded.
+
+    Raises:
+        UsageError: A limit is below 1.
+    """
+
+    # Pillow refuses what is larger by default; such a picture takes 0.7 GB as RGB.
+    max_pixels: int = setting(
+        178_956_970, "Refuse pictures of more pixels, before decoding.", low=1
+    )
+    # Holds the largest picture that max_pixels admits, uncompressed with 16 bits a channel.
+    max_bytes: int = setting(1 << 30, "Refuse files of more bytes.", low=1)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class DecodeOptions:
     """What a caller asks of decoding; None means the model's own default.
 

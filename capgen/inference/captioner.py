@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from capgen.config import DecodeOptions, DecodeSettings, resolve_decoding
+from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, resolve_decoding
 from capgen.errors import ImageError, ModelError, UsageError
-from capgen.inference.decoding import Hypothesis
-from capgen.inference.images import DEFAULT_LIMITS, ImageLimits, load_image
+from capgen.inference.hypotheses import Hypothesis
+from capgen.inference.images import DEFAULT_LIMITS, load_image
 from capgen.models.folder import ModelFolder
 from capgen.models.resolve import resolve_model
 from capgen.records import Caption, CaptionFailure, Token

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from capgen.config import check_ranges, flag_name, setting
+from capgen.config import ImageLimits, flag_name
 from capgen.errors import ImageError
 from capgen.inference.decoders import (
     decodable_format,
@@ -34,25 +34,6 @@ ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
 
 # A decoded JPEG stays at least this many times the model's input, for a clean resize.
 _DRAFT_MARGIN = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageLimits:
-    """The largest picture that is decoded.
-
-    Raises:
-        UsageError: A limit is below 1.
-    """
-
-    # Pillow refuses what is larger by default; such a picture takes 0.7 GB as RGB.
-    max_pixels: int = setting(
-        178_956_970, "Refuse pictures of more pixels, before decoding.", low=1
-    )
-    # Holds the largest picture that max_pixels admits, uncompressed with 16 bits a channel.
-    max_bytes: int = setting(1 << 30, "Refuse files of more bytes.", low=1)
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
 
 
 DEFAULT_LIMITS = ImageLimits()

@@ -15,7 +15,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
-from capgen.inference.decoding import Hypothesis, TokenIds, decode
+from capgen.inference.decoding import decode
+from capgen.inference.hypotheses import Hypothesis, TokenIds
 from capgen.inference.runtime import token_texts
 from capgen.models.folder import (
     DECODER_GRAPH,
@@ -81,7 +82,7 @@ class OnnxRuntime:
 
 
 class OnnxDecoder:
-    """The step model (see `capgen.inference.decoding.StepModel`) over the decoder graph."""
+    """The step model (see `capgen.inference.hypotheses.StepModel`) over the decoder graph."""
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capgen.config import DecodeSettings
-from capgen.inference.decoding import Hypothesis
+from capgen.inference.hypotheses import Hypothesis
 from capgen.models.preprocess import Preprocessor
 
 

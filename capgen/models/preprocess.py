@@ -22,6 +22,7 @@ from capgen import paths
 from capgen.errors import ImageError, ModelError
 from capgen.models.preprocessor_config import read_config
 
+FILE_NAME = "preprocessor_config.json"
 # Above this many resized pixels only the part that the crop keeps is computed.
 _WHOLE_RESIZE_LIMIT = 1 << 24
 _RESIZED_LIMIT = 1 << 28

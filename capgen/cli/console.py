@@ -1,0 +1,82 @@
+"""The one place that writes to the terminal: data to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+
+class Console:
+    """Writes captions and records to stdout, notes and errors to stderr.
+
+    Text from users (file names, captions) is written as it is: never as markup.
+    """
+
+    def __init__(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            _accept_any_name(stream)
+
+    def data(self, line: str) -> None:
+        """Write one line of output."""
+        print(line, file=sys.stdout, flush=True)
+
+    def json(self, value: Any) -> None:
+        """Write a JSON document as output."""
+        self.data(json.dumps(value, ensure_ascii=False, indent=2))
+
+    def note(self, text: str) -> None:
+        """Tell the user something that is not output."""
+        self._message("note", "cyan", text)
+
+    def error(self, message: str, hint: str = "") -> None:
+        """Report an error and what to do about it."""
+        self._message("error", "bold red", message)
+        if hint:
+            self._message("hint", "dim", hint)
+
+    def _message(self, kind: str, style: str, text: str) -> None:
+        if sys.stderr is None or not sys.stderr.isatty():
+            print(f"{kind}: {text}", file=sys.stderr)
+            return
+        from rich.console import Console as RichConsole
+        from rich.text import Text
+
+        console = RichConsole(stderr=True, highlight=False)
+        console.print(Text.assemble((f"{kind}: ", style), text), soft_wrap=True)
+
+    @contextmanager
+    def progress(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+        """Show a progress bar on stderr while it is a terminal and there is more than one item.
+
+        Yields:
+            A function to call after each item.
+        """
+        if total < 2 or not sys.stderr.isatty():
+            yield lambda: None
+            return
+        from rich.console import Console as RichConsole
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        screen = RichConsole(stderr=True)
+        with Progress(*columns, TimeRemainingColumn(), console=screen, transient=True) as bar:
+            task = bar.add_task(label, total=total)
+            yield lambda: bar.advance(task)
+
+
+def _accept_any_name(stream: TextIO | None) -> None:
+    """Let a stream print file names that are no valid text, instead of failing on them."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is None or stream is None:
+        return
+    utf8 = (stream.encoding or "").lower().replace("-", "") == "utf8"
+    reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")

@@ -1,0 +1,84 @@
+"""Command-line options made from the settings classes: help, range and default in one place."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from capgen.config import flag_name
+
+INPUT_PANEL = "Input"
+MODEL_PANEL = "Model"
+DECODING_PANEL = "Decoding"
+OUTPUT_PANEL = "Output"
+
+
+def setting_option(config: type, name: str, *short: str, panel: str) -> Any:
+    """Make the option of a settings field, with the help and range the field declares.
+
+    Values are checked by the settings class itself, so that the library and the command
+    line refuse the same values in the same words.
+    """
+    field = next(item for item in dataclasses.fields(config) if item.name == name)
+    low, high = field.metadata["low"], field.metadata["high"]
+    accepted = ""
+    if low is not None and high is not None:
+        accepted = f" ({low} to {high})"
+    elif low is not None:
+        accepted = f" (at least {low})"
+    choices = field.metadata["choices"]
+    if choices:
+        accepted = f" ({', '.join(choices)})"
+    help = field.metadata["help"].rstrip(".") + accepted + "."
+    return typer.Option(
+        flag_name(name), *short, help=help, rich_help_panel=panel, show_default=True
+    )
+
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Bundled model 'mini' (default), a model folder, RUN/best-eval, or a Hub id.",
+        rich_help_panel=MODEL_PANEL,
+        show_default=False,
+    ),
+]
+RevisionOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Branch, tag or commit of a Hub model.",
+        rich_help_panel=MODEL_PANEL,
+        show_default=False,
+    ),
+]
+RuntimeOption = Annotated[
+    str,
+    typer.Option(help="auto, onnx (CPU) or torch.", rich_help_panel=MODEL_PANEL),
+]
+DeviceOption = Annotated[
+    str,
+    typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MODEL_PANEL),
+]
+DtypeOption = Annotated[
+    str,
+    typer.Option(help="auto, fp32, bf16 or fp16.", rich_help_panel=MODEL_PANEL),
+]
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print records as one JSON array.", rich_help_panel=OUTPUT_PANEL),
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Write records to this .json or .jsonl file instead of printing.",
+        rich_help_panel=OUTPUT_PANEL,
+        show_default=False,
+    ),
+]

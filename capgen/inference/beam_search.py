@@ -1,0 +1,142 @@
+"""Beam search over a batch of photos, as transformers' `generate` (version 5) does it.
+
+Log-probabilities are summed; a finished beam is ranked by that sum divided by
+`length ** length_penalty`, the end token counted. What is kept, what counts as finished and
+when a photo stops are transformers' too, so that both runtimes give the same captions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from capgen.config import DecodeSettings
+from capgen.inference import processors
+from capgen.inference.hypotheses import (
+    Floats,
+    Hypothesis,
+    Ints,
+    StepModel,
+    TokenIds,
+    hypothesis,
+    log_softmax,
+)
+
+
+@dataclass
+class _Finished:
+    """The best finished hypotheses of one photo, best first, at most `size`."""
+
+    size: int
+    found: list[Hypothesis] = field(default_factory=list)
+
+    def add(self, new: Hypothesis) -> None:
+        self.found.append(new)
+        self.found.sort(key=lambda item: -item.score)
+        del self.found[self.size :]
+
+    @property
+    def full(self) -> bool:
+        return len(self.found) == self.size
+
+
+class BeamSearch:
+    """Beam search over all photos of the batch at once."""
+
+    def __init__(
+        self, model: StepModel, photos: int, settings: DecodeSettings, tokens: TokenIds
+    ) -> None:
+        self.model = model
+        self.settings = settings
+        self.tokens = tokens
+        self.finished = [_Finished(settings.beams) for _ in range(photos)]
+        self.alive = np.arange(photos)
+        # One row a photo at the start: its beams part at the first token.
+        self.sequences = np.full((photos, 1, settings.max_length), tokens.start, np.int64)
+        self.log_probs = np.zeros((photos, 1, settings.max_length), np.float32)
+        self.scores = np.zeros((photos, 1), np.float32)
+        self.parents = np.arange(photos)
+
+    def run(self) -> list[list[Hypothesis]]:
+        for length in range(1, self.settings.max_length):
+            self._step(length)
+            going = np.array([not self._done(row, length) for row in range(len(self.alive))])
+            if not going.any():
+                break
+            if not going.all():
+                self._keep(np.flatnonzero(going))
+        count = self.settings.num_captions
+        return [finished.found[:count] for finished in self.finished]
+
+    def _step(self, length: int) -> None:
+        values, ids = self._candidates(length)  # (B, K, C)
+        photos, beams, width = values.shape
+        totals = (self.scores[:, :, None] + values).reshape(photos, -1)
+        count = 2 * self.settings.beams
+        order = np.argsort(-totals, axis=1, kind="stable")[:, :count]  # (B, 2K)
+        rows = np.arange(photos)[:, None]
+        beam, token = order // width, ids.reshape(photos, -1)[rows, order]
+        total = totals[rows, order]
+        sequences = self.sequences[rows, beam]
+        sequences[:, :, length] = token
+        log_probs = self.log_probs[rows, beam]
+        log_probs[:, :, length] = values.reshape(photos, -1)[rows, order]
+        ended = np.isin(token, self.tokens.end)
+        if length == self.settings.max_length - 1:
+            ended[:] = True
+        for row, place in zip(*np.nonzero(ended[:, : self.settings.beams]), strict=True):
+            if np.isfinite(total[row, place]):
+                ids_, parts = sequences[row, place, 1 : length + 1], log_probs[row, place]
+                new = hypothesis(ids_, parts[1 : length + 1], self.settings.length_penalty)
+                self.finished[self.alive[row]].add(new)
+        # Unfinished candidates first, each group in order of score.
+        running = np.argsort(ended, axis=1, kind="stable")[:, : self.settings.beams]
+        self.scores = np.where(ended, np.float32(-1e9), total)[rows, running]
+        self.sequences, self.log_probs = sequences[rows, running], log_probs[rows, running]
+        self.parents = (rows * beams + beam[rows, running]).ravel()
+
+    def _candidates(self, length: int) -> tuple[Floats, Ints]:
+        """Best log-probabilities of each beam and their tokens, both (B, K, C)."""
+        history = self.sequences[:, :, :length]
+        ids = history[:, :, -1]
+        # 2K of the whole are among the 2K best of each beam, once those barred are left out.
+        count = 2 * self.settings.beams + len(self.tokens.suppress)
+        if processors.needed(self.settings):
+            values, best = self._processed(history, count)
+        else:
+            values, best = self.model.top(ids, self.parents, count)
+            values = np.where(np.isin(best, self.tokens.suppress), np.float32(-np.inf), values)
+        shape = (*ids.shape, -1)
+        return values.reshape(shape), best.reshape(shape)
+
+    def _processed(self, history: Ints, count: int) -> tuple[Floats, Ints]:
+        settings = self.settings
+        scores = log_softmax(self.model.logits(history[:, :, -1], self.parents))
+        flat = history.reshape(-1, history.shape[-1])
+        scores = processors.apply(scores, flat, settings, self.tokens.end, self.tokens.suppress)
+        if settings.temperature != 1.0:
+            scores = log_softmax(scores / np.float32(settings.temperature))
+        count = min(count, scores.shape[1])
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        return np.take_along_axis(scores, best, axis=1), best
+
+    def _done(self, row: int, length: int) -> bool:
+        """Whether no running beam of the photo can still displace a finished one."""
+        finished = self.finished[self.alive[row]]
+        if not finished.full:
+            return False
+        if self.settings.early_stopping is True:
+            return True
+        penalty = self.settings.length_penalty
+        if self.settings.early_stopping == "never" and penalty > 0:
+            length = self.settings.max_length - 1
+        return float(self.scores[row, 0]) / length**penalty <= finished.found[-1].score
+
+    def _keep(self, rows: Ints) -> None:
+        self.model.keep(rows)
+        self.parents = self.parents.reshape(len(self.alive), -1)[rows].ravel()
+        self.alive = self.alive[rows]
+        self.scores = self.scores[rows]
+        self.sequences = self.sequences[rows]
+        self.log_probs = self.log_probs[rows]

@@ -1,0 +1,82 @@
+"""What decoding takes and gives: token ids, a step model, hypotheses. Plain numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TokenIds:
+    """The token ids that steer decoding.
+
+    Attributes:
+        start: Fed first.
+        end: Any of these finishes a caption.
+        suppress: Never generated.
+    """
+
+    start: int
+    end: tuple[int, ...]
+    suppress: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One generated caption as token ids.
+
+    Attributes:
+        ids: Generated token ids, without the start token, with the end token if reached.
+        log_probabilities: Log-probability of each of them.
+        score: Sum of `log_probabilities` divided by length ** length_penalty.
+    """
+
+    ids: tuple[int, ...]
+    log_probabilities: tuple[float, ...]
+    score: float
+
+    @property
+    def log_probability(self) -> float:
+        """Sum of the tokens' log-probabilities."""
+        return float(sum(self.log_probabilities))
+
+
+class StepModel(Protocol):
+    """A decoder that advances one token at a time and remembers its keys and values.
+
+    Rows are beams: photo b's beams are rows b·K to b·K + K - 1.
+    """
+
+    def logits(self, ids: Ints, parents: Ints) -> Floats:
+        """Feed ids (B, K), each continuing row `parents` (B·K) of the last step → (B·K, V)."""
+        ...
+
+    def top(self, ids: Ints, parents: Ints, count: int) -> tuple[Floats, Ints]:
+        """As `logits`, but return the best log-probabilities and ids, both (B·K, count)."""
+        ...
+
+    def keep(self, photos: Ints) -> None:
+        """Forget all photos but these; the next step's rows are theirs."""
+        ...
+
+
+def hypothesis(
+    ids: Sequence[int] | Ints, log_probs: Sequence[float] | Floats, length_penalty: float
+) -> Hypothesis:
+    """Make a hypothesis, with the score that beam search ranks by."""
+    parts = tuple(float(value) for value in log_probs)
+    score = sum(parts) / max(len(parts), 1) ** length_penalty
+    return Hypothesis(tuple(int(token) for token in ids), parts, score)
+
+
+def log_softmax(scores: Floats) -> Floats:
+    """Log-softmax over the last axis; -inf stays -inf."""
+    shifted = scores - scores.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

@@ -1,0 +1,97 @@
+"""Greedy decoding and sampling over a batch of photos."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capgen.config import DecodeSettings
+from capgen.inference import processors
+from capgen.inference.hypotheses import (
+    Floats,
+    Hypothesis,
+    Ints,
+    StepModel,
+    TokenIds,
+    hypothesis,
+    log_softmax,
+)
+
+
+class Walk:
+    """Greedy decoding and sampling: every row goes its own way."""
+
+    def __init__(
+        self, model: StepModel, photos: int, rows: int, settings: DecodeSettings, tokens: TokenIds
+    ) -> None:
+        self.model = model
+        self.settings = settings
+        self.tokens = tokens
+        self.rows = rows
+        self.alive = np.arange(photos)
+        self.generators = [np.random.default_rng(settings.seed) for _ in range(photos)]
+        self.sequences = np.full((photos, rows, settings.max_length), tokens.start, np.int64)
+        self.log_probs = np.zeros((photos, rows, settings.max_length), np.float32)
+        self.lengths = np.zeros((photos, rows), np.int64)  # 0 while unfinished
+
+    def run(self) -> list[list[Hypothesis]]:
+        parents = np.repeat(np.arange(len(self.alive)), self.rows)
+        for length in range(1, self.settings.max_length):
+            self._step(length, parents)
+            open_photos = (self.lengths[self.alive] == 0).any(axis=1)
+            if not open_photos.any():
+                break
+            if not open_photos.all():
+                kept = np.flatnonzero(open_photos)
+                self.model.keep(kept)
+                self.alive = self.alive[kept]
+                rows = np.arange(len(open_photos) * self.rows).reshape(-1, self.rows)
+                parents = rows[kept].ravel()
+            else:
+                parents = np.arange(len(self.alive) * self.rows)
+        return [self._hypotheses(photo) for photo in range(len(self.sequences))]
+
+    def _step(self, length: int, parents: Ints) -> None:
+        history = self.sequences[self.alive, :, :length]
+        logits = self.model.logits(history[:, :, -1], parents)
+        flat = history.reshape(-1, length)
+        scores = processors.apply(
+            logits, flat, self.settings, self.tokens.end, self.tokens.suppress
+        )
+        if self.settings.sample:
+            scores = processors.warp(scores, self.settings)
+        log_probs = log_softmax(scores)
+        if self.settings.sample:
+            draws = [self.generators[photo].random(self.rows) for photo in self.alive]
+            chosen = draw(np.exp(log_probs), np.concatenate(draws))
+        else:
+            chosen = log_probs.argmax(axis=1)
+        picked = np.take_along_axis(log_probs, chosen[:, None], axis=1)
+        shape = (len(self.alive), self.rows)
+        self.sequences[self.alive, :, length] = chosen.reshape(shape)
+        self.log_probs[self.alive, :, length] = picked.reshape(shape)
+        ended = np.isin(chosen, self.tokens.end).reshape(shape)
+        if length == self.settings.max_length - 1:
+            ended[:] = True
+        lengths = self.lengths[self.alive]
+        self.lengths[self.alive] = np.where((lengths == 0) & ended, length, lengths)
+
+    def _hypotheses(self, photo: int) -> list[Hypothesis]:
+        found = []
+        for row, length in enumerate(self.lengths[photo]):
+            ids = self.sequences[photo, row, 1 : length + 1]
+            log_probs = self.log_probs[photo, row, 1 : length + 1]
+            found.append(hypothesis(ids, log_probs, self.settings.length_penalty))
+        return sorted(found, key=lambda item: -item.score)
+
+
+def draw(probabilities: Floats, uniforms: NDArray[np.float64]) -> Ints:
+    """Draw one index a row by inverting the cumulative distribution.
+
+    Args:
+        probabilities: (N, V), rows summing to one.
+        uniforms: (N) numbers in [0, 1).
+    """
+    cumulative = probabilities.astype(np.float64).cumsum(axis=1)
+    thresholds = uniforms[:, None] * cumulative[:, -1:]
+    return (cumulative <= thresholds).sum(axis=1)
