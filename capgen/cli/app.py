@@ -8,6 +8,7 @@ import typer
 
 import capgen
 from capgen.cli.caption import EXAMPLES, caption_command
+from capgen.cli.data import data_app
 
 
 def build_app() -> typer.Typer:
@@ -22,6 +23,7 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_root)
     app.command("caption", epilog=EXAMPLES)(caption_command)
+    app.add_typer(data_app)
     return app
 
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capgen.cli import data_view as view
-from capgen.data.formats.reading import ReadOptions
+from capgen.cli.options import setting_option
 from capgen.data.splits import SplitOptions
+
+if TYPE_CHECKING:
+    from capgen.data.formats.reading import ReadOptions
+
+SOURCE_PANEL = "Source"
+SPLIT_PANEL = "Split"
 
 data_app = typer.Typer(
     name="data",
     help="Download, import, describe and examine data sets.",
     no_args_is_help=True,
 )
-
-_SPLIT_HELP = {field.name: field.metadata["help"] for field in dataclasses.fields(SplitOptions)}
 
 Target = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Installed data set, or a path.")]
 Store = Annotated[
@@ -29,17 +31,51 @@ Store = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Format = Annotated[
-    str | None, typer.Option("--format", help="The source's format, if it is not recognised.")
+    str | None,
+    typer.Option(
+        "--format",
+        help="The source's format, if it is not recognised.",
+        rich_help_panel=SOURCE_PANEL,
+    ),
 ]
-Images = Annotated[Path | None, typer.Option("--images", help="Folder of the pictures.")]
-ImageColumn = Annotated[str | None, typer.Option(help="Column of the pictures' names.")]
-CaptionColumn = Annotated[str | None, typer.Option(help="Column of the captions.")]
-SplitColumn = Annotated[str | None, typer.Option(help="Column of the splits.")]
+Images = Annotated[
+    Path | None,
+    typer.Option("--images", help="Folder of the pictures.", rich_help_panel=SOURCE_PANEL),
+]
+ImageColumn = Annotated[
+    str | None,
+    typer.Option(help="Column of the pictures' names.", rich_help_panel=SOURCE_PANEL),
+]
+CaptionColumn = Annotated[
+    str | None, typer.Option(help="Column of the captions.", rich_help_panel=SOURCE_PANEL)
+]
+SplitColumn = Annotated[
+    str | None, typer.Option(help="Column of the splits.", rich_help_panel=SOURCE_PANEL)
+]
+
+
+def _read_options(
+    format: str | None,
+    images: Path | None = None,
+    image_column: str | None = None,
+    caption_column: str | None = None,
+    split_column: str | None = None,
+) -> ReadOptions:
+    from capgen.data.formats.reading import ReadOptions
+
+    return ReadOptions(
+        format=format,
+        images=images,
+        image_column=image_column,
+        caption_column=caption_column,
+        split_column=split_column,
+    )
 
 
 @data_app.command("list")
 def list_command(data_dir: Store = None, as_json: Json = False) -> None:
     """List the data sets that are installed and those that can be downloaded."""
+    from capgen.cli import data_view as view
     from capgen.data.sources import DATASETS
     from capgen.data.store import dataset_dir, installed
 
@@ -81,6 +117,7 @@ def download(
     ] = False,
 ) -> None:
     """Download a data set; an interrupted download goes on where it was."""
+    from capgen.cli import data_view as view
     from capgen.data.install import install
     from capgen.data.sources import DATASETS
 
@@ -108,31 +145,26 @@ def import_command(
     caption_column: CaptionColumn = None,
     split_column: SplitColumn = None,
     split_seed: Annotated[
-        int, typer.Option(help=_SPLIT_HELP["split_seed"])
+        int, setting_option(SplitOptions, "split_seed", panel=SPLIT_PANEL)
     ] = SplitOptions.split_seed,
     val_fraction: Annotated[
-        float, typer.Option(help=_SPLIT_HELP["val_fraction"])
+        float, setting_option(SplitOptions, "val_fraction", panel=SPLIT_PANEL)
     ] = SplitOptions.val_fraction,
     test_fraction: Annotated[
-        float, typer.Option(help=_SPLIT_HELP["test_fraction"])
+        float, setting_option(SplitOptions, "test_fraction", panel=SPLIT_PANEL)
     ] = SplitOptions.test_fraction,
     link: Annotated[
         bool, typer.Option("--link", help="Leave the pictures where they are; copy nothing.")
     ] = False,
 ) -> None:
     """Install a data set of your own; its format is recognised by looking."""
+    from capgen.cli import data_view as view
     from capgen.data.importing import import_dataset
 
     splits = SplitOptions(
         split_seed=split_seed, val_fraction=val_fraction, test_fraction=test_fraction
     )
-    options = ReadOptions(
-        format=format,
-        images=images,
-        image_column=image_column,
-        caption_column=caption_column,
-        split_column=split_column,
-    )
+    options = _read_options(format, images, image_column, caption_column, split_column)
     view.follow(
         import_dataset(path, name, store=data_dir, options=options, splits=splits, link=link)
     )
@@ -143,10 +175,11 @@ def info(
     target: Target, data_dir: Store = None, as_json: Json = False, format: Format = None
 ) -> None:
     """Describe a data set: counts, resolution, caption lengths, vocabulary."""
+    from capgen.cli import data_view as view
     from capgen.data.dataset import load_dataset, locate
     from capgen.data.statistics import describe
 
-    dataset = load_dataset(locate(target, data_dir), options=ReadOptions(format=format))
+    dataset = load_dataset(locate(target, data_dir), options=_read_options(format))
     statistics = describe(dataset)
     if as_json:
         view.print_json(view.info_record(dataset, statistics))
@@ -176,16 +209,11 @@ def doctor(
     split_column: SplitColumn = None,
 ) -> None:
     """Find missing, corrupt and duplicate pictures, and captions that would spoil training."""
+    from capgen.cli import data_view as view
     from capgen.data.dataset import locate
     from capgen.data.doctor import diagnose, write_fixed
 
-    options = ReadOptions(
-        format=format,
-        images=images,
-        image_column=image_column,
-        caption_column=caption_column,
-        split_column=split_column,
-    )
+    options = _read_options(format, images, image_column, caption_column, split_column)
     diagnosis = view.follow_diagnosis(diagnose(locate(target, data_dir), options=options))
     if as_json:
         view.print_json(diagnosis.to_dict())
@@ -240,6 +268,7 @@ def cache(
     as_json: Json = False,
 ) -> None:
     """Show how much the cache of decoded pictures takes, or empty it."""
+    from capgen.cli import data_view as view
     from capgen.data import cache_usage
 
     if clear:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console as Screen
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from capgen.cli.console import Console
 from capgen.data.events import Event, Finished, Notice, Progress
 
 if TYPE_CHECKING:
@@ -46,9 +46,13 @@ class _Amount(ProgressColumn):
 
 def follow(events: Iterator[Event]) -> None:
     """Show events as they come, and at last what is in place, on stdout."""
-    finished = [event for event in _rendered(events) if isinstance(event, Finished)]
+    try:
+        finished = [event for event in _rendered(events) if isinstance(event, Finished)]
+    except KeyboardInterrupt:
+        Console().note("interrupted; run the same command again to go on from here")
+        raise
     for event in finished:
-        _stdout().print(Text(_finished(event)), soft_wrap=True)
+        Console().data(_finished(event))
 
 
 def follow_diagnosis(events: Iterator[Progress | Diagnosis]) -> Diagnosis:
@@ -59,11 +63,14 @@ def follow_diagnosis(events: Iterator[Progress | Diagnosis]) -> Diagnosis:
 
 def _rendered(events: Iterator[Any]) -> Iterator[Any]:
     """Render progress and notices on stderr; pass on everything else."""
-    console = Console(stderr=True)
+    screen = Screen(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), _Amount(), TimeRemainingColumn())
     tasks: dict[tuple[str, str], Any] = {}
     # An interrupt must reach the generator, which stops its threads and frees its lock.
-    with closing(_as_generator(events)) as stream, Bars(*columns, console=console) as bars:
+    with (
+        closing(_as_generator(events)) as stream,
+        Bars(*columns, console=screen, disable=not screen.is_terminal) as bars,
+    ):
         for event in stream:
             if isinstance(event, Progress):
                 key = (event.task, event.item)
@@ -75,7 +82,7 @@ def _rendered(events: Iterator[Any]) -> Iterator[Any]:
                     )
                 bars.update(tasks[key], completed=event.done, total=event.total)
             elif isinstance(event, Notice):
-                bars.console.print(Text(event.message), soft_wrap=True)
+                Console().note(event.message)
             else:
                 yield event
 
@@ -86,13 +93,12 @@ def _as_generator(events: Iterator[Any]) -> Generator[Any, None, None]:
 
 def print_json(value: Any) -> None:
     """Print JSON on stdout."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    Console().json(value)
 
 
 def show_terms(spec: DatasetSpec) -> None:
     """Say on stderr under which terms a data set is given."""
-    text = Text(f"{spec.title}: {spec.terms}\n{spec.homepage}\n")
-    Console(stderr=True).print(text, soft_wrap=True)
+    Console().note(f"{spec.title}: {spec.terms} {spec.homepage}")
 
 
 def show_list(rows: Sequence[dict[str, Any]]) -> None:
@@ -201,7 +207,7 @@ def show_fixed(fixed: Fixed) -> None:
         f" ({fixed.dropped_pictures:,} pictures and {fixed.dropped_captions:,} captions left out,"
         f" {fixed.cleaned_captions:,} captions cleaned). Read it with --data-dir."
     )
-    Console(stderr=True).print(Text(text), soft_wrap=True)
+    Console().note(text)
 
 
 def _finished(event: Finished) -> str:
@@ -241,5 +247,5 @@ def _add(table: Table, *cells: str) -> None:
     table.add_row(*(Text(cell) for cell in cells))
 
 
-def _stdout() -> Console:
-    return Console()
+def _stdout() -> Screen:
+    return Screen()
