@@ -10,7 +10,7 @@ import hashlib
 import queue
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from capgen.data.events import Notice, Progress
@@ -53,6 +53,8 @@ class Fetched:
     url: str
     checksum: str
 
+
+_FEWER_ATTEMPTS = 3
 
 _Told = Progress | Notice | Fetched
 _Queue = queue.SimpleQueue[_Told | CapgenError | None]
@@ -121,11 +123,14 @@ def _fetch(
         stop=stop,
     )
     failure: CapgenError | None = None
-    for offer in job.offers:
+    for index, offer in enumerate(job.offers):
+        patience = options
+        if index < len(job.offers) - 1:  # no long wait while there are other places
+            patience = replace(options, attempts=min(_FEWER_ATTEMPTS, options.attempts))
         try:
-            return _fetch_from(offer, job.path, watcher, options)
+            return _fetch_from(offer, job.path, watcher, patience)
         except (NetworkError, DataError) as error:
-            if failure is not None or len(job.offers) > 1:
+            if index < len(job.offers) - 1:
                 watcher.notice(f"{error.message}; trying the next place")
             failure = error
     assert failure is not None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,7 +17,7 @@ from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.formats.rows import Row, find_columns
 from capgen.data.problems import Problem, Report
 from capgen.errors import DataError, MissingDependencyError
-from capgen.paths import storage_errors
+from capgen.paths import writing
 
 
 def recognise(root: Path) -> str | None:
@@ -75,31 +74,34 @@ def _records(root: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
             yield split, number, record
 
 
-def _take_out(value: Any, folder: Path, name: str, written: dict[str, Path]) -> str | None:
+def _take_out(value: Any, folder: Path, row: str, written: dict[str, Path]) -> str | None:
     """Write a row's picture and return its name; a path is used where it is."""
     if isinstance(value, str):
-        written[Path(value).name] = Path(value)
-        return Path(value).name
+        return _note(Path(value), Path(value).name, row, written)
     data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (None, "")
     if data is None:
-        return _take_out(path, folder, name, written) if path else None
-    name = PurePosixPath(path).name if path else f"{name}.{_suffix(data)}"
-    target = folder / name
-    if name not in written:
-        with storage_errors(target):
-            folder.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
-        written[name] = target
+        return _note(Path(path), Path(path).name, row, written) if path else None
+    base = PurePosixPath(path).name if path else f"{row}.{_suffix(data)}"
+    name = _note(folder / base, base, row, written)
+    target = written[name] = folder / name
+    if not target.exists():
+        with writing(target) as temporary:
+            temporary.write_bytes(data)
+    return name
+
+
+def _note(place: Path, name: str, row: str, written: dict[str, Path]) -> str:
+    """Return a name that no other picture has, and note where it is."""
+    if name in written:
+        name = f"{row}-{name}"
+    written[name] = place
     return name
 
 
 def _cache_folder(root: Path) -> Path:
     marks = [f"{p.name}:{p.stat().st_size}:{p.stat().st_mtime_ns}" for p in root.rglob("*.arrow")]
     key = hashlib.sha256("\n".join([str(root.resolve()), *sorted(marks)]).encode()).hexdigest()[:24]
-    folder = paths.cache_dir() / "datasets" / key
-    with storage_errors(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-    return folder
+    return paths.cache_dir() / "datasets" / key
 
 
 def _suffix(data: bytes) -> str:

@@ -286,5 +286,20 @@ def test_saved_datasets_directory_with_the_library(tmp_path: Path):
         parts[split] = library.Dataset.from_dict(columns).cast_column("image", library.Image())
     library.DatasetDict(parts).save_to_disk(str(tmp_path / "saved"))
     dataset = load_dataset(tmp_path / "saved")
+    assert load_dataset(tmp_path / "saved").digest == dataset.digest
     expected = load_dataset(minis.write_flickr8k(tmp_path / "f8k", pictures))
     assert dataset.digest == expected.digest
+
+
+def test_saved_pictures_of_the_same_name_stay_apart(tmp_path: Path):
+    library = pytest.importorskip("datasets")
+    save_pictures(tmp_path / "images", make_pictures(2))
+    data = [path.read_bytes() for path in sorted((tmp_path / "images").iterdir())]
+    columns = {"image": [{"bytes": d, "path": "1.jpg"} for d in data], "text": ["a dog", "a cat"]}
+    features = library.Features({"image": library.Image(), "text": library.Value("string")})
+    library.Dataset.from_dict(columns, features=features).save_to_disk(str(tmp_path / "saved"))
+    examples = load_dataset(tmp_path / "saved").examples
+    assert {e.references: e.image.read_bytes() for e in examples} == {
+        ("a dog",): data[0],
+        ("a cat",): data[1],
+    }

@@ -108,6 +108,20 @@ def test_mirror_that_publishes_no_checksums(server: Served, home: Path):
     assert "20 of 8,091 pictures" in notices(events)
 
 
+def test_mirror_with_zips_packed_otherwise(server: Served, tmp_path: Path):
+    root = tmp_path / "source"
+    server.files["Flickr8k_Dataset.zip"] = zipped(root / "Flicker8k_Dataset")
+    server.files["Flickr8k_text.zip"] = zipped(root / "Flickr8k_text", within="Flickr8k_text/")
+    run(mirrors=[server.address])
+    assert open_dataset("flickr8k", None).digest == load_dataset(root).digest
+
+
+def test_second_mirror_after_the_first_fails(server: Served):
+    events = run(mirrors=[f"{server.address}/nothing-here", server.address])
+    assert isinstance(events[-1], Finished)
+    assert "404 Not Found; trying the next place" in notices(events)
+
+
 def test_mirror_with_checksums(server: Served, release: dict[str, bytes], monkeypatch):
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in release.items()}
     text = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
