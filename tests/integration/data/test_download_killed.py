@@ -94,7 +94,7 @@ def check_nothing_twice(served: Served, kills: list[Kill]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "times"), [(signal.SIGKILL, 10), (signal.SIGINT, 3), (signal.SIGTERM, 3)]
+    ("how", "times"), [(signal.SIGKILL, 10), (signal.SIGINT, 2), (signal.SIGTERM, 2)]
 )
 def test_miniature_killed_again_and_again(how: int, times: int, tmp_path: Path, home: Path):
     root = write_flickr8k(tmp_path / "set", make_pictures(12))
