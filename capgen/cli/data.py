@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from capgen.cli.console import Console
 from capgen.cli.options import setting_option
 from capgen.data.splits import SplitOptions
 
@@ -243,7 +243,7 @@ def preview(
     dataset = load_dataset(locate(target, data_dir))
     path = output or Path(f"{dataset.name}-preview.html")
     write_preview(dataset, path, samples=samples, seed=seed, split=split)
-    typer.echo(path)
+    Console().data(str(path))
 
 
 @data_app.command()
@@ -259,7 +259,7 @@ def remove(
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Delete {place}?", abort=True, err=True)
     store.remove(name, data_dir)
-    typer.echo(f"Removed {place}")
+    Console().data(f"Removed {place}")
 
 
 @data_app.command()
@@ -273,7 +273,10 @@ def cache(
 
     if clear:
         freed = cache_usage.clear()
-        typer.echo(json.dumps({"freed": freed}) if as_json else f"Freed {freed / 1e6:,.1f} MB")
+        if as_json:
+            view.print_json({"freed": freed})
+        else:
+            Console().data(f"Freed {freed / 1e6:,.1f} MB")
         return
     parts = cache_usage.usage()
     if as_json:

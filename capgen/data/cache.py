@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,10 @@ from capgen.data.events import Notice, Progress
 from capgen.data.hashes import hash_files
 from capgen.data.locks import Lock
 from capgen.data.unpack import check_space
-from capgen.errors import DataError, ImageError, StorageError
+from capgen.errors import DataError, ImageError, StorageError, UsageError
 from capgen.inference.images import load_image
+
+LIMIT_VARIABLE = "CAPGEN_CACHE_LIMIT"
 
 _BATCH = 64
 
@@ -40,6 +43,21 @@ class CacheOptions:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return the defaults, with the limit of CAPGEN_CACHE_LIMIT if that is set.
+
+        Raises:
+            UsageError: It is not a number.
+        """
+        text = os.environ.get(LIMIT_VARIABLE)
+        if not text:
+            return cls()
+        try:
+            return cls(cache_limit=float(text))
+        except ValueError as error:
+            raise UsageError(f"{LIMIT_VARIABLE} is {text!r}; it must be a number") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +129,7 @@ def cached_pictures(
     Args:
         files: The pictures; the same content twice takes one row.
         shape: What to turn them into.
-        options: How large the cache may grow.
+        options: How large the cache may grow; by default as the environment says.
 
     Yields:
         Progress while pictures are decoded, a notice while another process does it.
@@ -130,7 +148,7 @@ def cached_pictures(
         yield from lock.wait()
         with lock.held():
             if not pack.complete():
-                _make_room(pack, options or CacheOptions())
+                _make_room(pack, options or CacheOptions.from_environment())
                 yield from _write(pack, [unique[digest] for digest in order])
     os.utime(pack.index)
     return CachedPictures(
@@ -247,7 +265,7 @@ def _make_room(pack: _Pack, options: CacheOptions) -> None:
         raise StorageError(
             f"{len(pack.hashes)} pictures of {pack.shape.height}×{pack.shape.width} take"
             f" {pack.bytes / 1e9:.1f} GB, more than the cache's limit of {limit / 1e9:g} GB",
-            hint="Raise --cache-limit, or use fewer or smaller pictures.",
+            hint=f"Set {LIMIT_VARIABLE} higher (gigabytes), or use fewer or smaller pictures.",
         )
     packs = sorted(pack.folder.glob("*.json"), key=lambda index: index.stat().st_mtime)
     sizes = {index: _size(index.with_suffix(".u8")) for index in packs}

@@ -106,9 +106,8 @@ def _hub_offer(address: str, timeout: float) -> Offer:
     if constants.HF_HUB_OFFLINE:
         raise NetworkError(f"{address} is on the Hugging Face Hub, and HF_HUB_OFFLINE is set")
     owner, name, file = address.removeprefix(_HUB).split("/", 2)
-    url = hf_hub_url(
-        f"{owner}/{name}", file, repo_type="dataset", endpoint=os.environ.get(HUB_VARIABLE)
-    )
+    endpoint = os.environ.get(HUB_VARIABLE, "").rstrip("/") or None
+    url = hf_hub_url(f"{owner}/{name}", file, repo_type="dataset", endpoint=endpoint)
     token = get_token() or None
 
     def fetch() -> str:

@@ -106,15 +106,10 @@ def words(caption: str) -> list[str]:
 
 def language(caption: str) -> str:
     """Return the language or script of a caption, or `unknown` for too little evidence."""
-    letters = [character for character in caption if character.isalpha()]
-    scripts = Counter(unicodedata.name(c, "?").partition(" ")[0] for c in letters)
-    if not scripts:
-        return "unknown"
-    script = scripts.most_common(1)[0][0]
-    if script in ("CJK", "HIRAGANA", "KATAKANA"):
-        return "Japanese" if scripts["HIRAGANA"] + scripts["KATAKANA"] else "Chinese"
-    if script != "LATIN":
-        return _SCRIPTS.get(script, script.capitalize())
+    if not caption.isascii():
+        script = _script(caption)
+        if script != "Latin":
+            return script
     found = set(words(caption))
     hits = {name: len(found & vocabulary) for name, vocabulary in _VOCABULARY.items()}
     best = max(hits, key=lambda name: hits[name])
@@ -122,6 +117,17 @@ def language(caption: str) -> str:
     # One short word is too little for a language that captions are seldom in.
     least = 1 if best == "English" else 2
     return best if hits[best] > runner_up and hits[best] >= least else "unknown"
+
+
+def _script(caption: str) -> str:
+    """Return `Latin`, or the language or script that most letters are of."""
+    scripts = Counter(unicodedata.name(c, "?").partition(" ")[0] for c in caption if c.isalpha())
+    if not scripts:
+        return "unknown"
+    script = scripts.most_common(1)[0][0]
+    if script in ("CJK", "HIRAGANA", "KATAKANA"):
+        return "Japanese" if scripts["HIRAGANA"] + scripts["KATAKANA"] else "Chinese"
+    return _SCRIPTS.get(script, script.capitalize())
 
 
 def describe(dataset: Dataset) -> DatasetStatistics:

@@ -162,6 +162,8 @@ def _attempt(
         start, state = _answer(url, response, offset, state)
         if start != offset:
             watcher.notice(f"{path.name}: the server sends the whole file again")
+            # First of all: the old bytes must never be taken for a part of what comes now.
+            discard(path)
         write_text(state_of(path), json.dumps(asdict(state)))
         _append(response, path, start, state.total, watcher)
     done = arrived(path)

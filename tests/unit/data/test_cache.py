@@ -151,9 +151,18 @@ def test_the_limit_evicts_what_was_used_longest_ago(files: list[Path]):
     assert second.take([0]).shape == (1, 32, 32, 3)
     with pytest.raises(StorageError, match="more than the cache's limit") as caught:
         drain(cached_pictures(files, squash(32), CacheOptions(cache_limit=size / 1e9)))
-    assert "--cache-limit" in caught.value.hint
+    assert "CAPGEN_CACHE_LIMIT" in caught.value.hint
     with pytest.raises(UsageError, match="--cache-limit is -1"):
         CacheOptions(cache_limit=-1)
+
+
+def test_limit_of_the_environment(files: list[Path], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CAPGEN_CACHE_LIMIT", "0.00001")
+    with pytest.raises(StorageError, match="more than the cache's limit of 1e-05 GB"):
+        drain(cached_pictures(files, squash(32)))
+    monkeypatch.setenv("CAPGEN_CACHE_LIMIT", "much")
+    with pytest.raises(UsageError, match="CAPGEN_CACHE_LIMIT is 'much'"):
+        drain(cached_pictures(files, squash(32)))
 
 
 def test_processes_share_one_pack(files: list[Path]):

@@ -284,7 +284,7 @@ def test_flickr30k_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         headers={f"{base}/flickr30k-images.zip": {"X-Linked-Etag": f'"{digest}"'}},
     )
     with serving(served) as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.address)
+        monkeypatch.setenv("HF_ENDPOINT", f"{server.address}/")
         events = install("flickr30k", accept_terms=True, options=QUICK)
         finished = list(events)[-1]
         assert isinstance(finished, Finished)
@@ -292,4 +292,14 @@ def test_flickr30k_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         remove("flickr30k")
         server.files["cdn/images"] = images[:-1] + b"?"
         with pytest.raises(DataError, match=rf"not sha256:{digest}"):
+            list(install("flickr30k", accept_terms=True, options=QUICK))
+
+
+def test_hub_offline_and_gone(monkeypatch: pytest.MonkeyPatch):
+    with serving(Served()) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.address)
+        with pytest.raises(NetworkError, match="404 Not Found"):
+            list(install("flickr30k", accept_terms=True, options=QUICK))
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        with pytest.raises(NetworkError, match="HF_HUB_OFFLINE is set"):
             list(install("flickr30k", accept_terms=True, options=QUICK))
