@@ -82,9 +82,17 @@ def _rendered(events: Iterator[Any]) -> Iterator[Any]:
                     )
                 bars.update(tasks[key], completed=event.done, total=event.total)
             elif isinstance(event, Notice):
-                Console().note(event.message)
+                _note(bars, event.message)
             else:
                 yield event
+
+
+def _note(bars: Bars, message: str) -> None:
+    """Write a notice; above the bars while they are on the screen."""
+    if bars.disable:
+        Console().note(message)
+    else:
+        bars.console.print(Text.assemble(("note: ", "cyan"), message), soft_wrap=True)
 
 
 def _as_generator(events: Iterator[Any]) -> Generator[Any, None, None]:

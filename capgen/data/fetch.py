@@ -83,7 +83,10 @@ def fetch_all(jobs: Sequence[Job], options: TransferOptions) -> Iterator[_Told]:
     try:
         left = len(threads)
         while left:
-            item = told.get()
+            try:
+                item = told.get(timeout=0.5)  # on Windows an interrupt waits for this
+            except queue.Empty:
+                continue
             if isinstance(item, CapgenError):
                 raise item
             if item is None:

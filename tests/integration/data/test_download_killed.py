@@ -102,6 +102,7 @@ def test_miniature_killed_again_and_again(how: int, times: int, tmp_path: Path, 
     zips = official_zips(root)
     with serving(Served(files=dict(zips), rate=600_000)) as served:
         kills = kill(served, home, times=times, seconds=0.3, how=how)
+        served.rate = None
         process = start(served.address)
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
