@@ -8,6 +8,7 @@ import typer
 
 import capgen
 from capgen.cli import caption, train
+from capgen.cli.data import data_app
 
 
 def build_app() -> typer.Typer:
@@ -23,6 +24,7 @@ def build_app() -> typer.Typer:
     app.callback()(_root)
     app.command("caption", epilog=caption.EXAMPLES)(caption.caption_command)
     app.command("train", epilog=train.EXAMPLES)(train.train_command)
+    app.add_typer(data_app)
     return app
 
 

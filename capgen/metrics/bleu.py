@@ -44,8 +44,9 @@ def closest_lengths(corpus: Corpus) -> Integers:
     length = corpus.lengths[images:]
     distance = np.abs(length - corpus.lengths[:images][corpus.reference_image])
     base = length.max() + 1
-    nearest: Integers = np.minimum.reduceat(distance * base + length, corpus.first_reference)
-    return nearest % base
+    nearest = np.minimum.reduceat(distance * base + length, corpus.first_reference)
+    closest: Integers = nearest % base
+    return closest
 
 
 def bleu_scores(statistics: Floats | Integers) -> Floats:

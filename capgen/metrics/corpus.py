@@ -137,7 +137,7 @@ class Corpus:
         base = int(count.max(initial=0)) + 1
         pairs = np.sort(key[predicted:] * base + count[predicted:], kind="stable")
         pair_key, pair_most = np.divmod(pairs, base)
-        last = np.append(pair_key[1:] != pair_key[:-1], [True] * min(len(pairs), 1))
+        last = np.flatnonzero(np.diff(pair_key, append=-1))
         return NgramCounts(
             size=size,
             kinds=kinds,
@@ -175,12 +175,15 @@ def check_captions(predictions: Mapping[str, str], references: Mapping[str, Any]
     if bad:
         raise MetricError(f"The prediction is not text for {_some(bad)}")
     # A bare string would pass for a sequence of one-letter captions.
-    bad = [name for name, captions in references.items() if isinstance(captions, str | bytes)]
+    bad = [name for name, captions in references.items() if isinstance(captions, str)]
     if bad:
         raise MetricError(f"The references are one text, not a list, for {_some(bad)}")
-    empty = [name for name, captions in references.items() if not captions]
-    if empty:
-        raise MetricError(f"The list of references is empty for {_some(empty)}")
+    bad = [name for name, captions in references.items() if not isinstance(captions, Sequence)]
+    if bad:
+        raise MetricError(f"The references are not a list of captions for {_some(bad)}")
+    bad = [name for name, captions in references.items() if not captions]
+    if bad:
+        raise MetricError(f"The list of references is empty for {_some(bad)}")
     bad = [
         name
         for name, captions in references.items()

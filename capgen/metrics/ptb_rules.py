@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from capgen.metrics.lexer import ranges_of
+from capgen.metrics.patterns import ranges_of
 from capgen.metrics.ptb_characters import DIGITS, LETTERS, WORD_MARKS
 
 Rewrite = Callable[[str], str | None]
@@ -38,7 +38,7 @@ _MID_SENTENCE = r"[,;:\u3001]"
 # Capitalised words that, after a single letter and a full stop, begin a new sentence.
 _SENTENCE_STARTS = """
     [A]bout|[A]ccording|[A]dditionally|[A]fter|[A]n?|[A]s|[A]t|[B]ut|[E]arlier|[H]er?|[H]ere
-    |[H]owever|[I]f|[I]n|[I]t|[L]ast|[M]any|[M]ore|[M][rs]\\.|[N]ow|[O]nce|[O]ne|[O]ther|[O]ur
+    |[H]owever|[I]f|[I]n|[I]t|[L]ast|[M]any|[M]ore|[M]r\\.|[M]s\\.|[N]ow|[O]nce|[O]ne|[O]ther|[O]ur
     |[S]he|[S]ince|[S]o|[S]ome|[S]uch|[T]hat|[T]he|[T]heir|[T]hen|[T]here|[T]hese|[T]hey
     |[T]his|[W]e|[W]hen|[W]hile|[W]hat|[Y]et|[Y]ou
 """
@@ -77,34 +77,42 @@ MACROS = {
     "month": "Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec",
     "day": "Mon|Tues?|Wed|Thu|Thurs|Fri",
     "state": """
-        Ala|Ariz|[A]z|[A]rk|Calif|Colo|Conn|Ct|Dak|[D]el|Fla|Ga|[I]ll|Ind|Kans?|Ky|[L]a|[M]ass|Md
-        |Mich|Minn|[M]iss|Mo|Mont|Neb|Nev|Okla|[O]re|[P]a|Penn|Tenn|[T]ex|Va|Vt|[W]ash|Wisc?|Wyo
-        """,
-    "firm": "Inc|Cos?|Corp|Pp?t[ye]s?|Ltd|Plc|Rt|Bancorp|Bhd|Assn|Univ|Intl|Sys",
+        Ala | Ariz | [A]rk | [A]z | Calif | Colo | Conn | Ct | Dak | [D]el | Fla | Ga | [I]ll |
+        Ind | Kans? | Ky | [L]a | [M]ass | Md | Mich | Minn | [M]iss | Mo | Mont | Neb | Nev |
+        Okla | [O]re | [P]a | Penn | Tenn | [T]ex | Va | Vt | [W]ash | Wisc? | Wyo""",
+    "firm": """
+        Assn | Bancorp | Bhd | Corp | Cos? | Inc | Intl | Ltd | Plc | Pp?t[ye]s? | Rt | Sys |
+        Univ""",
     "trailing": r"""
-        ({month}|{day}|{state}|{firm}|tel|est|ext|sq|Jr|Sr|Bros|(Ed|Ph)\.D|Blvd|Rd|Esq|etc|al|seq
-        |Bldg)\.""",
+        ({month} | {day} | {state} | {firm} | (Ed|Ph)\.D | al | Bldg | Blvd | Bros | Esq | est | etc
+        | ext | Jr | Rd | seq | sq | Sr | tel)\.""",
     "title": """
-        Mr|Mrs|Ms|[M]iss|Drs?|Profs?|Sens?|Reps?|Attys?|Lt|Col|Gen|Messrs|Govs?|Adm|Rev|Maj|Sgt
-        |Cpl|Pvt|Capt|Ste?|Ave|Pres|Lieut|Hon|Brig|Co?mdr|Pfc|Spc|Supts?|Det|Mt|Ft|Adj|Adv|Asst
-        |Assoc|Ens|Insp|Mlle|Mme|Msgr|Sfc""",
+        Adj | Adm | Adv | Assoc | Asst | Attys? | Ave | Brig | Capt | Col | Co?mdr | Cpl | Det |
+        Drs? | Ens | Ft | Gen | Govs? | Hon | Insp | Lieut | Lt | Maj | Messrs | [M]iss | Mlle |
+        Mme | Mr | Mrs | Ms | Msgr | Mt | Pfc | Pres | Profs? | Pvt | Reps? | Rev | Sens? | Sfc
+        | Sgt | Spc | Ste? | Supts?""",
     "leading": r"""
-        ({title}|Ph|vs|Alex|Wm|Jos|Cie|cf|TREAS|Invt|Elec|Natl|M[ft]g|Dept|[A-Za-z]|{letters}
-        |{alliance})\.""",
-    "numbered": r"(ca|figs?|prop|nos?|art|bldg|pp|op)\.",
+        ({title} | [A-Za-z] | {letters} | {alliance} | a\.k\.a | Alex | cf | Cie | Dept | Elec
+        | Invt | Jos | M[ft]g | Natl | Ph | TREAS | vs | Wm)\.""",
+    "numbered": r"(art | bldg | ca | figs? | nos? | op | pp | prop)\.",
     # Addresses of all kinds.
     "filepart": r"({wordletter}|{accented}|{digit})+",
     "suffix": """
-        bat|bmp|c|class|cgi|cpp|dll|docx?|exe|gif|gz|h|html?|jar|java|jpe?g|mov|mp3|pdf|php|pl
-        |png|ppt|ps|py|sql|tar|txt|wav|x|xml|zip""",
-    "url": r'https?://[^ \t\n\f\r"<>|(){}]+[^ \t\n\f\r"<>|.!?(){},-]',
-    "host": r"""
-        www\.([^ \t\n\f\r"<>|.!?(){},]+\.)+[a-zA-Z]{2,4}
-        | ([^ \t\n\f\r"`'<>|.!?(){},-_$]+\.)+(com|net|org|edu)""",
-    "path": r'/[^ \t\n\f\r"<>|()]+[^ \t\n\f\r"<>|.!?(){},-]',
+        bat | bmp | c | cgi | class | cpp | dll | docx? | exe | gif | gz | h | html? | jar |
+        java | jpe?g | mov | mp3 | pdf | php | pl | png | ppt | ps | py | sql | tar | txt | wav
+        | x | xml | zip""",
+    "urlchar": r'[^ \t\n\f\r"<>|()]',
+    "urlend": r'[^ \t\n\f\r"<>|()\{\}.,!?-]',
+    "url": r'https?://[^ \t\n\f\r"<>|()\{\}]+{urlend}',
+    "hostchar": r'[^ \t\n\f\r"<>|()\{\}.,!?]',
+    # Of a host without "www." the range from the comma to the underscore is left out.
+    "barehostchar": r"""[^ \t\n\f\r"`'<>|!()\{\},-_$]""",
+    "host": r"www\.({hostchar}+\.)+[a-zA-Z]{2,4} | ({barehostchar}+\.)+(com|edu|net|org)",
+    "path": r"/{urlchar}+{urlend}",
+    "mailchar": r'[^ \t\n\f\r"<>|()\{\}\u00a0]',
+    "mailpart": r'[^ \t\n\f\r"<>|()\{\}\u00a0.]+',
     "email": r"""
-        (&lt;|<)?[a-zA-Z0-9][^ \t\n\f\r"<>|(){}\u00a0]*
-        @([^ \t\n\f\r"<>|(){}.\u00a0]+\.)*[^ \t\n\f\r"<>|(){}.\u00a0]+(&gt;|>)?""",
+        (&lt;|<)?[a-zA-Z0-9]{mailchar}*@({mailpart}\.)*{mailpart}(&gt;|>)?""",
     "phone": r"""
         (\([0-9]{2,3}\)[ \u00a0]? | (\+\+?)?([0-9]{2,4}[- \u00a0])?[0-9]{2,4}[- \u00a0])
             [0-9]{3,4}[- \u00a0]?[0-9]{3,5}
@@ -245,6 +253,7 @@ RULES = (
     # One letter and a full stop end a sentence where another sentence starts.
     Rule(r"[A-Za-z]\.", ahead=f"{{gap}}+({_SENTENCE_STARTS}|{{tag}}){{gap}}", given_back=1),
     Rule("{numbered}", ahead="{gap}?{digit}"),
+    Rule(r"pt[eyEY]\.", ahead="{space}(ltd|lim)"),
     Rule("{trailing}", ahead="{any}{any}"),
     Rule("{trailing} | {leading}"),
     Rule("{letters} | {alliance}", ahead="{gap}"),

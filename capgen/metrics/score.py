@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.metadata
+import json
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +15,7 @@ import numpy as np
 
 import capgen
 from capgen.errors import MetricError, UsageError, did_you_mean
-from capgen.metrics import bleu, cider, rouge
+from capgen.metrics import bleu, cider, meteor, official, rouge
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.corpus import Corpus, Floats, Integers
 from capgen.metrics.language import LanguageStatistics, language_statistics
@@ -26,8 +29,11 @@ METRICS = {
     "rouge_l": "ROUGE-L of pycocoevalcap (F with beta 1.2, best precision and best recall)",
     "rouge_score": "ROUGE-L F1 of the rouge-score package, its own tokens, best reference",
     "cider_d": "CIDEr-D of pycocoevalcap's class Cider (n = 4, sigma = 6)",
+    "meteor": "METEOR of nltk.translate.meteor_score with WordNet 3.0, best reference",
+    "meteor_1_5": "METEOR 1.5 by its own program, through pycocoevalcap and Java",
+    "spice": "SPICE by its own program, through pycocoevalcap and Java",
 }
-DEFAULT_METRICS = tuple(METRICS)
+DEFAULT_METRICS = ("bleu", "rouge_l", "rouge_score", "cider_d", "meteor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +46,7 @@ class Stamp:
         tokenizer_version: Its version; other tokens have another version.
         images: Number of images.
         references: Number of references.
+        references_digest: Fingerprint of the references and the ids of their images.
         document_frequencies: Where CIDEr-D's document frequencies come from.
         definitions: Metric asked for → what exactly it is.
         versions: Package → version.
@@ -50,6 +57,7 @@ class Stamp:
     tokenizer_version: str = TOKENIZER_VERSION
     images: int
     references: int
+    references_digest: str
     document_frequencies: str
     definitions: Mapping[str, str]
     versions: Mapping[str, str]
@@ -82,9 +90,10 @@ class ScoreReport:
         """Return the report as built-in types; `images` has one record for each image."""
         columns = {name: scores.tolist() for name, scores in self.per_image.items()}
         return {
-            "corpus": dict(self.corpus),
+            "corpus": {name: _or_none(value) for name, value in self.corpus.items()},
             "images": [
-                {"image_id": image_id} | {name: scores[index] for name, scores in columns.items()}
+                {"image_id": image_id}
+                | {name: _or_none(scores[index]) for name, scores in columns.items()}
                 for index, image_id in enumerate(self.image_ids)
             ],
             "language": self.language.to_dict(),
@@ -112,45 +121,31 @@ def score(
             the share of novel predictions.
 
     Returns:
-        Corpus and per-image scores. The corpus score of everything but BLEU is the mean of
-        its images'.
+        Corpus and per-image scores. The corpus score of everything but BLEU and METEOR 1.5
+        is the mean of its images'.
 
     Raises:
         MetricError: The ids of both sides differ, an image has no references, or a caption
             is not text.
+        MissingDependencyError: An official program was asked for and is not installed.
         UsageError: There is no such metric.
     """
     for name in metrics:
         if name not in METRICS:
             raise UsageError(f"Unknown metric {name!r}", hint=did_you_mean(name, METRICS))
     corpus = Corpus(predictions, references)
-    totals: dict[str, float] = {}
-    per_image: dict[str, Floats] = {}
-    statistics = None
-    if "bleu" in metrics:
-        statistics = bleu.bleu_statistics(corpus)
-        whole, single = bleu.bleu_scores(statistics.sum(axis=0)), bleu.bleu_scores(statistics)
-        totals |= dict(zip(bleu.NAMES, whole.tolist(), strict=True))
-        per_image |= dict(zip(bleu.NAMES, single.T, strict=True))
-    means: dict[str, tuple[str, Callable[[], Floats]]] = {
-        "rouge_l": (rouge.NAME, lambda: rouge.rouge_l(corpus)),
-        "rouge_score": (rouge.GOOGLE_NAME, lambda: rouge.rouge_l_google(corpus)),
-        "cider_d": (cider.NAME, lambda: cider.cider_d(corpus, document_frequencies)),
-    }
-    for metric, (name, compute) in means.items():
-        if metric in metrics:
-            per_image[name] = compute()
-            totals[name] = float(np.mean(per_image[name]))
+    measured = _measure(corpus, metrics, document_frequencies)
     return ScoreReport(
         image_ids=corpus.image_ids,
-        corpus=totals,
-        per_image=per_image,
-        bleu_statistics=statistics,
+        corpus=measured.corpus,
+        per_image=measured.per_image,
+        bleu_statistics=measured.bleu_statistics,
         language=language_statistics(corpus.prediction_tokens, training=training_captions),
         notes=_notes(corpus, metrics, document_frequencies),
         stamp=Stamp(
             images=len(corpus),
             references=len(corpus.reference_tokens),
+            references_digest=_digest(references),
             document_frequencies=_frequency_source(corpus, document_frequencies),
             definitions={name: METRICS[name] for name in METRICS if name in metrics},
             versions=_versions(metrics),
@@ -173,6 +168,54 @@ def unique_captions(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
             )
         captions[image_id] = caption
     return captions
+
+
+@dataclass
+class _Measured:
+    corpus: dict[str, float] = field(default_factory=dict)
+    per_image: dict[str, Floats] = field(default_factory=dict)
+    bleu_statistics: Integers | None = None
+
+    def add(self, name: str, value: float, scores: Floats) -> None:
+        self.corpus[name], self.per_image[name] = value, scores
+
+
+def _measure(
+    corpus: Corpus, metrics: Collection[str], frequencies: DocumentFrequencies | None
+) -> _Measured:
+    measured = _Measured()
+    if "bleu" in metrics:
+        statistics = bleu.bleu_statistics(corpus)
+        whole, single = bleu.bleu_scores(statistics.sum(axis=0)), bleu.bleu_scores(statistics)
+        measured.bleu_statistics = statistics
+        for name, value, scores in zip(bleu.NAMES, whole.tolist(), single.T, strict=True):
+            measured.add(name, value, scores)
+    means: dict[str, tuple[str, Callable[[], Floats]]] = {
+        "rouge_l": (rouge.NAME, lambda: rouge.rouge_l(corpus)),
+        "rouge_score": (rouge.GOOGLE_NAME, lambda: rouge.rouge_l_google(corpus)),
+        "cider_d": (cider.NAME, lambda: cider.cider_d(corpus, frequencies)),
+        "meteor": (meteor.NAME, lambda: meteor.meteor(corpus)),
+    }
+    for metric, (name, compute) in means.items():
+        if metric in metrics:
+            scores = compute()
+            measured.add(name, float(np.mean(scores)), scores)
+    if "meteor_1_5" in metrics:
+        measured.add(official.METEOR_NAME, *official.meteor_1_5(corpus))
+    if "spice" in metrics:
+        measured.add(official.SPICE_NAME, *official.spice(corpus))
+    return measured
+
+
+def _digest(references: Mapping[str, Sequence[str]]) -> str:
+    """Return a fingerprint of references that does not depend on their order."""
+    content = json.dumps([[name, sorted(references[name])] for name in sorted(references)])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _or_none(value: float) -> float | None:
+    """Return None for NaN, which JSON cannot say."""
+    return None if math.isnan(value) else value
 
 
 def _frequency_source(corpus: Corpus, table: DocumentFrequencies | None) -> str:
@@ -198,7 +241,13 @@ def _notes(
 
 
 def _versions(metrics: Collection[str]) -> dict[str, str]:
-    versions = {"capgen": capgen.__version__}
-    if "rouge_score" in metrics:
-        versions["rouge-score"] = importlib.metadata.version("rouge-score")
-    return versions
+    packages = {
+        "rouge_score": "rouge-score",
+        "meteor": "nltk",
+        "meteor_1_5": "pycocoevalcap",
+        "spice": "pycocoevalcap",
+    }
+    used = sorted({package for metric, package in packages.items() if metric in metrics})
+    return {"capgen": capgen.__version__} | {
+        package: importlib.metadata.version(package) for package in used
+    }
