@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -331,6 +332,13 @@ def resolve_decoding(
     return settings, tuple(notes)
 
 
+EVAL_STRATEGIES = (
+    *("meteor-centric", "weighted-composite", "pareto", "multi-criteria"),
+    *("meteor", "bleu", "rouge", "cider"),
+)
+_LAST_BLOCKS = re.compile(r"last-[1-9][0-9]{0,3}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Everything that decides how a training run goes; `train_config` fills in a preset.
@@ -353,7 +361,10 @@ class TrainConfig:
     name: str | None = setting(None, "The run's name; by default preset and time.")
 
     num_epochs: int = setting(20, "Passes over the training photos.", low=1, high=10000)
-    batch_size: int = setting(64, "Photos a step.", low=1, high=65536)
+    batch_size: int = setting(64, "Photos a pass, over all processes.", low=1, high=65536)
+    accumulation: int = setting(
+        1, "Passes a step: a step is over batch-size times this many photos.", low=1, high=65536
+    )
     captions_per_image: int = setting(5, "Captions a photo and step, at most.", low=1, high=1000)
     learning_rate: float = setting(5e-4, "Peak learning rate of new parts.", low=0.0, high=10.0)
     encoder_learning_rate: float = setting(
@@ -381,7 +392,10 @@ class TrainConfig:
     )
     image_size: int = setting(288, "Side of the photos in pixels (mini only).", low=32, high=1024)
     train_encoder: str = setting(
-        "all", "Train the whole encoder, or keep what is pretrained.", choices=("all", "none")
+        "all", "What is trained of a pretrained encoder: all, none, or its last N blocks (last-N)."
+    )
+    lora_rank: int = setting(
+        0, "Train low-rank additions to the decoder instead of its weights; 0 is off.", low=0
     )
 
     crop_area: float = setting(
@@ -396,18 +410,37 @@ class TrainConfig:
     )
 
     eval: bool = setting(True, "Caption val and score it; otherwise only its loss is measured.")
+    eval_strategy: str = setting(
+        "meteor-centric", "What makes a model best-eval.", choices=EVAL_STRATEGIES
+    )
     eval_every: int = setting(1, "Epochs from one validation to the next.", low=1)
     eval_limit: int | None = setting(None, "Validate on this many photos only.", low=1)
     eval_batch_size: int | None = setting(
         None, "Photos a batch in validation; by default 64, on GPUs 256.", low=1
     )
+    patience: int | None = setting(
+        None, "Stop after this many validations without a better one.", low=1
+    )
+    test: bool = setting(True, "Score the chosen model on the test split at the end.")
+    test_samples_per_epoch: int = setting(
+        0, "Show this many random validation photos' captions after each validation.", low=0
+    )
     log_every: int = setting(10, "Steps from one report to the next.", low=1)
+    save_every: int = setting(
+        500, "Steps from one saved state to the next; 0 saves at the ends of epochs only.", low=0
+    )
+    keep_states: int = setting(1, "Saved states that are kept.", low=1, high=1000)
 
     device: str = setting("auto", "Where to compute.", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting(
-        "auto", "Type of the arithmetic; auto is bf16 on CUDA.", choices=("auto", "fp32", "bf16")
+        "auto",
+        "Type of the arithmetic; auto is bf16 on CUDA.",
+        choices=("auto", "fp32", "bf16", "fp16"),
     )
     compile: bool = setting(False, "Compile the encoder with torch.compile.")
+    gradient_checkpointing: bool = setting(
+        False, "Compute activations twice rather than keep them: less memory, slower."
+    )
     workers: int | None = setting(
         None, "Threads that decode photos; by default one a core.", low=1, high=256
     )
@@ -421,6 +454,25 @@ class TrainConfig:
             )
         if self.preset == "mini" and self.decoder is not None:
             raise UsageError("--decoder is for clip-gpt2: mini makes its own small decoder")
+        if self.train_encoder not in ("all", "none") and not _LAST_BLOCKS.fullmatch(
+            self.train_encoder
+        ):
+            raise UsageError(
+                f"--train-encoder is {self.train_encoder!r}; it must be all, none or last-N",
+                hint="--train-encoder last-2 trains the last two blocks.",
+            )
+
+    @property
+    def encoder_blocks(self) -> int | None:
+        """Blocks of a pretrained encoder that are trained; None is all of it."""
+        if self.train_encoder == "all":
+            return None
+        return int(self.train_encoder.removeprefix("last-").replace("none", "0"))
+
+    @property
+    def images_a_step(self) -> int:
+        """Photos whose gradients make one step."""
+        return self.batch_size * self.accumulation
 
     @property
     def augments(self) -> bool:

@@ -9,6 +9,7 @@ CapgenError                  exit code 1 unless said otherwise
 ├── DataError                captions or pictures of a data set are missing or malformed
 ├── MetricError              predictions and references cannot be scored
 ├── TrainingError            training cannot start or go on
+│   └── TrainingStopped      it was asked to stop (exit code 130 or 143)
 ├── NetworkError             a server cannot be reached, or refuses
 ├── StorageError             a file cannot be written (disk full, no permission)
 └── MissingDependencyError   an optional package is needed
@@ -81,6 +82,19 @@ class MetricError(CapgenError):
 
 class TrainingError(CapgenError):
     """Training cannot start or go on."""
+
+
+class TrainingStopped(TrainingError):  # noqa: N818 - nothing went wrong
+    """Training was asked to stop by a signal, and its state is saved.
+
+    Args:
+        message: One line: where it stopped.
+        signal: Number of the signal.
+    """
+
+    def __init__(self, message: str, *, signal: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = 128 + signal
 
 
 class NetworkError(CapgenError):

@@ -192,7 +192,7 @@ class RunStarted(Event):
         run: The run's folder.
         preset: Name of the preset.
         device: Where it computes (`cpu`, `cuda`, `mps`).
-        precision: `fp32` or `bf16`.
+        precision: `fp32`, `bf16` or `fp16`.
         parameters: Parameters of the model.
         trained: Those of them that are trained.
         images: Photos in each split.
@@ -242,6 +242,7 @@ class StepEvent(Event):
         loss: Mean training loss a token since the last of these events (with smoothing).
         learning_rate: Learning rate of new parts at this step.
         images_per_second: Training photos a second since the last of these events.
+        memory: Most bytes that tensors took on a GPU so far, or the process on a CPU.
     """
 
     event: ClassVar[str] = "step"
@@ -250,6 +251,7 @@ class StepEvent(Event):
     loss: float
     learning_rate: float
     images_per_second: float
+    memory: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,6 +299,82 @@ class CheckpointSaved(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunResumed(Event):
+    """A run goes on from a saved state; what it had recorded after that state is gone.
+
+    Attributes:
+        run: The run's folder.
+        epoch: Epochs that were over.
+        step: Steps taken so far.
+        epochs: Epochs in all.
+        steps: Steps in all.
+    """
+
+    event: ClassVar[str] = "run_resumed"
+    run: str
+    epoch: int
+    step: int
+    epochs: int
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice(Event):
+    """Something a person should know, in plain words (memory ran out, a tracker failed, …).
+
+    Attributes:
+        message: One line.
+    """
+
+    event: ClassVar[str] = "notice"
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleEvent(Event):
+    """What the model says about one photo of val.
+
+    Attributes:
+        epoch: The epoch, from 1.
+        image: The photo's id.
+        caption: The generated caption.
+        references: Its human captions.
+        metrics: Scores of this caption alone.
+    """
+
+    event: ClassVar[str] = "sample"
+    epoch: int
+    image: str
+    caption: str
+    references: tuple[str, ...]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """Read a record written by `to_dict`, of this or any earlier schema version."""
+        return super().from_dict({**record, "references": tuple(record["references"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestEvent(Event):
+    """The chosen model was measured on the test split.
+
+    Attributes:
+        name: The checkpoint: `best-eval` or `best-loss`.
+        images: Photos measured.
+        loss: Mean loss a token.
+        metrics: Scores by metric; empty when captions were not generated.
+    """
+
+    __test__: ClassVar[bool] = False  # not a test, whatever pytest thinks of the name
+    event: ClassVar[str] = "test"
+    name: str
+    images: int
+    loss: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunFinished(Event):
     """Training is over.
 
@@ -306,7 +384,7 @@ class RunFinished(Event):
         steps: Steps taken.
         seconds: Duration of the whole run.
         best_loss: Lowest loss on val, or None.
-        best_eval: Highest score on val, or None.
+        best_eval: The score on val of the model `best-eval`, or None.
         eval_metric: What that score is.
     """
 
@@ -326,6 +404,10 @@ _EVENTS: tuple[type[Event], ...] = (
     StepEvent,
     EpochEvent,
     CheckpointSaved,
+    RunResumed,
+    Notice,
+    SampleEvent,
+    TestEvent,
     RunFinished,
 )
 

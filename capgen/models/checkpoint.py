@@ -5,8 +5,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 import datetime
+import os
 import platform
+import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -99,7 +103,7 @@ def save_captioning(
         StorageError: It cannot be written; an older folder is left as it was.
     """
     temporary = folder.with_name(f".{folder.name}.new")
-    with storage_errors(folder):
+    with storage_errors(folder), rust_errors():
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
@@ -120,6 +124,36 @@ def _write_parts(folder: Path, captioning: Captioning, dtype: torch.dtype | None
     for file in folder.iterdir():
         # safetensors writes files that only their owner may read.
         file.chmod(0o644)
+
+
+@contextmanager
+def rust_errors() -> Iterator[None]:
+    """Turn what safetensors and tokenizers raise when they cannot write into an OSError.
+
+    The first raises its own kind, the second plain Exception; both say `(os error 28)`.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        found = _OS_ERROR.search(str(error))
+        if found is None:
+            raise
+        number = int(found[1])
+        raise OSError(number, os.strerror(number)) from error
+
+
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+
+
+def recover_folder(folder: Path) -> None:
+    """Undo what `save_captioning` left half done when its process died."""
+    old = folder.with_name(f".{folder.name}.old")
+    if old.is_dir() and not folder.exists():
+        old.rename(folder)
+    for rest in (old, folder.with_name(f".{folder.name}.new")):
+        shutil.rmtree(rest, ignore_errors=True)
 
 
 def swap_folder(new: Path, folder: Path) -> None:

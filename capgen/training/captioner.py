@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 
 from torch import nn
@@ -14,6 +15,7 @@ from capgen.models.checkpoint import load_captioning
 from capgen.models.efficientnet import VARIANTS, EfficientNetLiteModel
 from capgen.models.resolve import resolve_model
 from capgen.models.vocabulary import build_word_tokenizer
+from capgen.training.adapters import add_adapters
 from capgen.training.objective import split_encoder
 
 
@@ -31,10 +33,57 @@ def make_captioner(config: TrainConfig, captions: Iterable[str]) -> Captioning:
     """
     captioning = _build(config, captions)
     _set_dropout(captioning, config.dropout)
-    if config.train_encoder == "none":
-        front, _ = split_encoder(captioning.model.encoder)
-        front.requires_grad_(False)
+    freeze_encoder(captioning, config)
+    if config.gradient_checkpointing:
+        _checkpoint_gradients(captioning)
+    if config.lora_rank:
+        add_adapters(captioning, config.lora_rank)
     return captioning
+
+
+def freeze_encoder(captioning: Captioning, config: TrainConfig) -> None:
+    """Leave only the last blocks of a pretrained encoder, and what follows them, trained.
+
+    Raises:
+        UsageError: The encoder has fewer blocks, or none can be told apart.
+    """
+    wanted = config.encoder_blocks
+    if wanted is None:
+        return
+    front, _ = split_encoder(captioning.model.encoder)
+    if wanted == 0:
+        front.requires_grad_(False)
+        return
+    blocks = max(
+        (module for module in front.modules() if isinstance(module, nn.ModuleList)),
+        key=len,
+        default=nn.ModuleList(),
+    )
+    if wanted > len(blocks):
+        raise UsageError(
+            f"--train-encoder {config.train_encoder}: the encoder has {len(blocks)} blocks"
+        )
+    first = next(blocks[-wanted].parameters())
+    trained = False
+    for parameter in front.parameters():  # in the order of computation
+        trained = trained or parameter is first
+        parameter.requires_grad_(trained)
+
+
+def frozen_digest(model: nn.Module) -> str:
+    """Return the SHA-256 of all weights that are not trained, names included."""
+    total = hashlib.sha256()
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            total.update(name.encode())
+            total.update(parameter.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
+
+
+def _checkpoint_gradients(captioning: Captioning) -> None:
+    for part in (captioning.model.encoder, captioning.model.decoder):
+        if part.supports_gradient_checkpointing:
+            part.gradient_checkpointing_enable({"use_reentrant": False})
 
 
 def _build(config: TrainConfig, captions: Iterable[str]) -> Captioning:

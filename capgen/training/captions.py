@@ -12,6 +12,7 @@ and hardly any padding is computed. Knows nothing about pixels.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -110,6 +111,10 @@ class PackedCaptions:
         """Number of tokens that the loss is over."""
         return self.targets.shape[0]
 
+    def without_targets(self) -> PackedCaptions:
+        """Return the batch with nothing to learn: its loss is 0, and so are its gradients."""
+        return dataclasses.replace(self, picks=self.picks[:0], targets=self.targets[:0])
+
     def to(self, device: torch.device) -> PackedCaptions:
         """Return the batch on `device`, without waiting for the copy."""
         pinned = device.type == "cuda"
@@ -136,7 +141,8 @@ class PackedCaptions:
         same = self.segments[:, :, None] == self.segments[:, None, :]
         causal = torch.ones(length, length, dtype=torch.bool, device=same.device).tril()
         mask = torch.zeros(same.shape, dtype=dtype, device=same.device)
-        return mask.masked_fill_(~(same & causal), -1e9)[:, None]
+        lowest = max(-1e9, torch.finfo(dtype).min)  # float16 ends at -65504
+        return mask.masked_fill_(~(same & causal), lowest)[:, None]
 
 
 def pack_captions(

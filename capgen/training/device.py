@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 
-from capgen.config import flag_name
 from capgen.errors import TrainingError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def pick_device(name: str) -> torch.device:
@@ -37,11 +38,17 @@ def pick_device(name: str) -> torch.device:
 
 
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """Return the type that autocast computes in: bfloat16, or float32 for none."""
+    """Return the type that autocast computes in; float32 stands for none.
+
+    Raises:
+        TrainingError: The device has no such arithmetic.
+    """
     if precision == "auto":
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
         return torch.bfloat16 if fast else torch.float32
-    return {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    if precision == "fp16" and device.type == "cpu":
+        raise TrainingError("--precision fp16 is for GPUs", hint="Use bf16 or fp32 on a CPU.")
+    return DTYPES[precision]
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
@@ -51,20 +58,34 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     return torch.autocast(device.type, dtype=dtype)
 
 
-@contextmanager
-def memory_errors(setting: str, batch_size: int) -> Iterator[None]:
-    """Turn a device's out-of-memory error into one that names the setting to lower.
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the device has no memory left."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(words in text for words in _NO_MEMORY)
 
-    Raises:
-        TrainingError: Memory ran out.
-    """
+
+# How MPS and the CPU's allocator put it.
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+def release_memory(device: torch.device) -> None:
+    """Give cached memory back, so that smaller pieces can be had."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def memory_used(device: torch.device) -> int:
+    """Return the most bytes tensors took on a GPU so far; on a CPU those of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
     try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            f"The device ran out of memory with batches of {batch_size} photos",
-            hint=f"Try {flag_name(setting)} {max(1, batch_size // 2)}.",
-        ) from error
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def hardware(device: torch.device) -> str:

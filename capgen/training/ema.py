@@ -33,6 +33,12 @@ class WeightAverage:
         weight = (1 - self.decay) / (1 - self.decay**self.updates)
         torch._foreach_lerp_(self.average, [p.data for p in self.parameters], weight)
 
+    @torch.no_grad()
+    def load(self, average: list[Tensor], updates: int) -> None:
+        """Go on from an average over `updates` updates."""
+        torch._foreach_copy_(self.average, average)
+        self.updates = updates
+
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Let the parameters be the average while the block runs."""

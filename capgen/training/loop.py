@@ -6,241 +6,163 @@ averaged weights, which are also what validation measures.
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from transformers.utils.logging import disable_progress_bar
 
 from capgen.config import TrainConfig
 from capgen.data.dataset import Dataset, open_dataset
+from capgen.errors import UsageError
 from capgen.models.build import Captioning
-from capgen.models.checkpoint import save_captioning
-from capgen.models.folder import Provenance
-from capgen.records import (
-    CheckpointSaved,
-    EpochEvent,
-    Event,
-    Example,
-    PreparationEvent,
-    RunFinished,
-    RunStarted,
-)
+from capgen.records import Event, Example, Notice
 from capgen.training.captioner import make_captioner
-from capgen.training.captions import CaptionCodec
-from capgen.training.device import hardware, memory_errors, pick_device
-from capgen.training.features import feature_array
-from capgen.training.inputs import FeatureInputs, Inputs, PhotoInputs
-from capgen.training.objective import CaptionObjective
-from capgen.training.photos import photo_array
-from capgen.training.run_folder import RunFolder
-from capgen.training.trainer import Trainer
-from capgen.training.validate import EVAL_METRIC, Validation, Validator
-
-LAST, BEST_LOSS, BEST_EVAL = "last", "best-loss", "best-eval"
+from capgen.training.device import pick_device
+from capgen.training.processes import Processes, join_processes
+from capgen.training.run_folder import CONFIG_FILE, RunFolder, read_config
+from capgen.training.session import Session
+from capgen.training.stopping import StopRequest
+from capgen.training.trackers import CarefulTracker, NullTracker, Tracker
 
 
-def train(config: TrainConfig) -> Iterator[Event]:
+def train(
+    config: TrainConfig, *, tracker: Tracker | None = None, stop: StopRequest | None = None
+) -> Iterator[Event]:
     """Train a captioner.
 
-    Seeds torch's global generator (new weights, dropout) with `config.seed`.
+    Seeds torch's global generator (new weights, dropout) from `config.seed`.
 
     Args:
         config: The run's settings (see `capgen.config.train_config`).
+        tracker: Who else is told of events; if it fails, training goes on without it.
+        stop: Stops the run, with its state saved, once its signal is set.
 
     Yields:
         What happens, as it happens; the same events go to `events.jsonl` in the run's
-        folder. The last one is `RunFinished`.
+        folder. The last one is `RunFinished`. In a run of several processes only the first
+        has any.
 
     Raises:
         UsageError: Settings contradict each other, or the run's folder is taken.
         DataError: Captions, photos or a split are missing or malformed.
         ModelError: A part of the model cannot be found or used.
+        NetworkError: The Hub cannot be reached.
         TrainingError: The device is not there, or training diverged.
+        TrainingStopped: `stop` asked for it.
         StorageError: Something cannot be written.
     """
-    disable_progress_bar()  # transformers' own, for every file it reads or writes
-    device = pick_device(config.device)
-    dataset = open_dataset(config.dataset, config.data_dir)
-    splits = {"train": dataset.split("train"), "val": dataset.split("val")[: config.eval_limit]}
-    torch.manual_seed(config.seed)
-    captions = (text for example in splits["train"] for text in example.references)
-    captioning = make_captioner(config, captions)
-    folder = RunFolder.create(config)
-    run = _Run(config, folder, dataset, splits, captioning, device)
-    for event in run.events():
-        folder.record(event)
-        yield event
+    processes = join_processes(config.device)
+    RunFolder.check_free(config)
+    parts = _Parts(config, processes)
+    path = str(RunFolder.create(config).path) if processes.rank == 0 else ""
+    folder = RunFolder(Path(processes.gather(path)[0]))
+    yield from _run(parts, folder, tracker, stop, resumed=False)
 
 
-class _Run:
-    """One run; `events` does the work."""
+def resume(
+    run: str | Path,
+    *,
+    tracker: Tracker | None = None,
+    stop: StopRequest | None = None,
+    **machine: Any,
+) -> Iterator[Event]:
+    """Go on with a run where it was saved last. On a CPU the result is bit for bit the same
+    as that of a run that was never interrupted.
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        folder: RunFolder,
-        dataset: Dataset,
-        splits: Mapping[str, Sequence[Example]],
-        captioning: Captioning,
-        device: torch.device,
-    ) -> None:
-        self.config = config
-        self.folder = folder
-        self.dataset = dataset
-        self.splits = splits
-        self.captioning = captioning
-        self.device = device
-        self.started = time.monotonic()
-        self.best_loss = math.inf
-        self.best_eval = -math.inf
+    Args:
+        run: The run's folder or name.
+        tracker: As for `train`.
+        stop: As for `train`.
+        machine: Settings that may differ from the run's: see `MACHINE_SETTINGS`.
 
-    def events(self) -> Iterator[Event]:
-        config, captioning, device = self.config, self.captioning, self.device
-        codec = CaptionCodec.of(captioning, config.max_tokens)
-        objective = CaptionObjective(
-            captioning.model,
-            cached=config.train_encoder == "none",
-            label_smoothing=config.label_smoothing,
+    Yields:
+        As `train`.
+
+    Raises:
+        UsageError: There is no such run, it is over, or a setting may not differ.
+        CapgenError: As for `train`.
+    """
+    folder = RunFolder.find(run)
+    if folder.finished:
+        raise UsageError(
+            f"{folder.path} is over", hint=f"Train its result further with --init {run}/last."
         )
-        train_inputs = yield from self._inputs("train", objective)
-        val_inputs = yield from self._inputs("val", objective)
-        captioning.model.to(device)
-        if config.compile:
-            objective.compile()
-        rows = codec.encode_examples(self.splits["train"])
-        trainer = Trainer(captioning, objective, train_inputs, rows, codec, config, device)
-        validator = Validator(
-            captioning,
-            objective,
-            self.splits["val"],
-            val_inputs,
-            codec,
-            batch_size=config.eval_batch_size or (256 if device.type == "cuda" else 64),
-            generate=config.eval,
-        )
-        yield self._started(trainer)
-        for epoch in range(1, config.num_epochs + 1):
-            begun = time.monotonic()
-            yield from trainer.epoch(epoch)
-            seconds = time.monotonic() - begun
-            with trainer.average.applied():
-                yield from self._epoch_over(epoch, seconds, trainer, validator)
-        yield self._finished(trainer)
-
-    def _inputs(
-        self, split: str, objective: CaptionObjective
-    ) -> Generator[PreparationEvent, None, Inputs]:
-        examples, preprocessor = self.splits[split], self.captioning.preprocessor
-        known: dict[str, Any] = {
-            "split": split,
-            "digest": self.dataset.digest,
-            "workers": self.config.workers,
-        }
-        array: NDArray[Any]
-        if objective.cached:
-            front = objective.front.to(self.device)
-            array = yield from feature_array(
-                examples, front, preprocessor, device=self.device, **known
+    for name in machine:
+        if name not in MACHINE_SETTINGS:
+            raise UsageError(
+                f"--{name.replace('_', '-')} cannot change in a run that goes on",
+                hint="Settings that can: " + ", ".join(MACHINE_SETTINGS),
             )
-            return FeatureInputs(array, self.device)
-        array = yield from photo_array(examples, preprocessor, **known)
-        return PhotoInputs(array, preprocessor, self.config, self.device)
+    config = read_config(folder.path / CONFIG_FILE, **machine)
+    processes = join_processes(config.device)
+    if processes.rank == 0:
+        folder.recover()
+    yield from _run(_Parts(config, processes), folder, tracker, stop, resumed=True)
 
-    def _epoch_over(
-        self, epoch: int, seconds: float, trainer: Trainer, validator: Validator
-    ) -> Iterator[Event]:
-        """Validate and save, with the averaged weights in place."""
-        validation = None
-        begun = time.monotonic()
-        if epoch % self.config.eval_every == 0 or epoch == self.config.num_epochs:
-            with memory_errors("eval_batch_size", validator.batch_size):
-                validation = validator.run()
-        yield EpochEvent(
-            epoch=epoch,
-            step=trainer.step,
-            train_loss=trainer.epoch_loss,
-            val_loss=validation.loss if validation else None,
-            metrics=validation.metrics if validation else {},
-            seconds=seconds,
-            eval_seconds=time.monotonic() - begun,
-        )
-        if validation:
-            if validation.loss < self.best_loss:
-                self.best_loss = validation.loss
-                yield self._save(BEST_LOSS, epoch, trainer, validation, validation.loss)
-            value = validation.metrics.get(EVAL_METRIC)
-            if value is not None and value > self.best_eval:
-                self.best_eval = value
-                yield self._save(BEST_EVAL, epoch, trainer, validation, value)
-        yield self._save(LAST, epoch, trainer, validation, None)
 
-    def _save(
-        self,
-        name: str,
-        epoch: int,
-        trainer: Trainer,
-        validation: Validation | None,
-        value: float | None,
-    ) -> CheckpointSaved:
-        path = self.folder.checkpoint(name)
-        progress = {"epoch": epoch, "step": trainer.step, "hardware": hardware(self.device)}
-        save_captioning(path, self.captioning, self._provenance(progress, validation))
-        return CheckpointSaved(
-            name=name, path=str(path), epoch=epoch, step=trainer.step, value=value
-        )
+# Settings that say how a run is computed and not what it computes.
+MACHINE_SETTINGS = ("device", "workers", "save_every", "keep_states", "eval_batch_size")
 
-    def _provenance(self, progress: Mapping[str, Any], validation: Validation | None) -> Provenance:
-        elapsed = round(time.monotonic() - self.started, 1)
-        metrics: dict[str, Any] = {}
-        if validation:
-            metrics["val"] = {
-                "loss": validation.loss,
-                **validation.metrics,
-                "images": len(self.splits["val"]),
-                "protocol": dict(validation.protocol),
-                "decoding": self.captioning.model.generation_config.to_diff_dict(),
-            }
-        return Provenance(
-            preset=self.config.preset,
-            data={
-                "name": self.dataset.name,
-                "digest": self.dataset.digest,
-                "counts": self.dataset.counts,
-                "split": self.dataset.split_source,
-                "licence": self.dataset.licence,
-            },
-            training={**self.config.to_dict(), **progress, "seconds": elapsed},
-            metrics=metrics,
-        )
 
-    def _started(self, trainer: Trainer) -> RunStarted:
-        parameters = list(self.captioning.model.parameters())
-        precision = "bf16" if trainer.dtype == torch.bfloat16 else "fp32"
-        return RunStarted(
-            run=str(self.folder.path),
-            preset=self.config.preset,
-            device=self.device.type,
-            precision=precision,
-            parameters=sum(p.numel() for p in parameters),
-            trained=sum(p.numel() for p in parameters if p.requires_grad),
-            images={split: len(examples) for split, examples in self.splits.items()},
-            captions=sum(len(row) for row in trainer.rows),
-            epochs=self.config.num_epochs,
-            steps=trainer.steps,
-        )
+class _Parts:
+    """What a run is made of; making it finds most mistakes before there is a run."""
 
-    def _finished(self, trainer: Trainer) -> RunFinished:
-        scored = math.isfinite(self.best_eval)
-        return RunFinished(
-            run=str(self.folder.path),
-            epochs=self.config.num_epochs,
-            steps=trainer.step,
-            seconds=time.monotonic() - self.started,
-            best_loss=self.best_loss if math.isfinite(self.best_loss) else None,
-            best_eval=self.best_eval if scored else None,
-            eval_metric=EVAL_METRIC if scored else "",
-        )
+    def __init__(self, config: TrainConfig, processes: Processes) -> None:
+        disable_progress_bar()  # transformers' own, for every file it reads or writes
+        self.config = config
+        self.processes = processes
+        self.device: torch.device = processes.device or pick_device(config.device)
+        self.dataset: Dataset = open_dataset(config.dataset, config.data_dir)
+        self.splits: dict[str, Sequence[Example]] = {
+            "train": self.dataset.split("train"),
+            "val": self.dataset.split("val")[: config.eval_limit],
+        }
+        if config.test and "test" in self.dataset.counts:
+            self.splits["test"] = self.dataset.split("test")[: config.eval_limit]
+        torch.manual_seed(config.seed)
+        captions = (text for example in self.splits["train"] for text in example.references)
+        self.captioning: Captioning = make_captioner(config, captions)
+
+
+def _run(
+    parts: _Parts,
+    folder: RunFolder,
+    tracker: Tracker | None,
+    stop: StopRequest | None,
+    *,
+    resumed: bool,
+) -> Iterator[Event]:
+    """Record the events of a session and pass them on."""
+    session = Session(
+        parts.config,
+        folder,
+        parts.dataset,
+        parts.splits,
+        parts.captioning,
+        parts.device,
+        parts.processes,
+        stop or StopRequest(),
+        resumed=resumed,
+    )
+    if not session.main:
+        for _ in session.events():
+            pass
+        return
+    careful = CarefulTracker(tracker or NullTracker())
+    careful.start(folder.path, parts.config.to_dict())
+    told = False
+    try:
+        for event in session.events():
+            folder.record(event)
+            careful.event(event)
+            yield event
+            if careful.failure and not told:
+                told = True
+                notice = Notice(message=careful.failure)
+                folder.record(notice)
+                yield notice
+    finally:
+        careful.finish()
+    session.store.clear()

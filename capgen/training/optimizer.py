@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
 from transformers import VisionEncoderDecoderModel
 
 from capgen.config import TrainConfig
@@ -41,6 +41,7 @@ def build_optimizer(
             {
                 "params": parameters,
                 "lr": rates[part],
+                "peak": rates[part],
                 "weight_decay": config.weight_decay if decays else 0.0,
                 "name": f"{part} {'decayed' if decays else 'undecayed'}",
             }
@@ -56,9 +57,14 @@ def part_of(name: str, config: TrainConfig) -> str:
     if name.startswith("encoder."):
         return "new" if name.startswith("encoder.neck.") else "encoder"
     pretrained = config.preset == "clip-gpt2" and name.startswith("decoder.")
-    if pretrained and not any(part in name for part in _NEW_IN_GPT2):
+    if pretrained and not is_new_in_gpt2(name):
         return "decoder"
     return "new"
+
+
+def is_new_in_gpt2(name: str) -> bool:
+    """Whether a parameter is of what captioning adds to a pretrained GPT-2."""
+    return any(part in name for part in (*_NEW_IN_GPT2, "lora_"))
 
 
 def _undecayed(model: nn.Module) -> set[str]:
@@ -93,6 +99,39 @@ def schedule_factor(config: TrainConfig, steps: int) -> Callable[[int], float]:
     return factor
 
 
-def build_schedule(optimizer: AdamW, config: TrainConfig, steps: int) -> LambdaLR:
-    """Return the schedule over `steps` steps; call its `step` after the optimizer's."""
-    return LambdaLR(optimizer, schedule_factor(config, steps))
+def set_rates(optimizer: AdamW, factor: float) -> None:
+    """Set the learning rate of each group to `factor` times its peak."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * factor
+
+
+def optimizer_tensors(optimizer: AdamW, names: Mapping[nn.Parameter, str]) -> dict[str, Tensor]:
+    """Return the optimizer's state: `KIND/PARAMETER` → tensor."""
+    return {
+        f"{kind}/{names[parameter]}": value
+        for parameter, state in optimizer.state.items()
+        for kind, value in state.items()
+    }
+
+
+def load_optimizer(
+    optimizer: AdamW, names: Mapping[nn.Parameter, str], tensors: Mapping[str, Tensor]
+) -> None:
+    """Give the optimizer the state that `optimizer_tensors` returned."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            for kind in OPTIMIZER_STATE:
+                saved = tensors.get(f"{kind}/{names[parameter]}")
+                if saved is not None:
+                    optimizer.state[parameter][kind] = _placed(kind, saved, parameter, group)
+
+
+# What AdamW keeps for each parameter.
+OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq")
+
+
+def _placed(kind: str, saved: Tensor, parameter: nn.Parameter, group: dict[str, Any]) -> Tensor:
+    if kind == "step":
+        # Only fused kernels want the count on the device.
+        return saved.to(parameter.device) if group["fused"] else saved
+    return torch.empty_like(parameter, requires_grad=False).copy_(saved)

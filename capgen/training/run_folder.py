@@ -5,17 +5,23 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from capgen.config import TrainConfig, parse_setting
-from capgen.errors import UsageError
+from capgen.errors import UsageError, did_you_mean
+from capgen.models.checkpoint import recover_folder
 from capgen.paths import runs_dir, storage_errors, write_text
-from capgen.records import Event
+from capgen.records import Event, RunFinished
 
 CONFIG_FILE = "config.toml"
 EVENTS_FILE = "events.jsonl"
+ENVIRONMENT_FILE = "environment.json"
+LAST, BEST_LOSS, BEST_EVAL = "last", "best-loss", "best-eval"
+CHECKPOINTS = (LAST, BEST_LOSS, BEST_EVAL)
 
 
 class RunFolder:
@@ -36,14 +42,84 @@ class RunFolder:
             UsageError: There is a run already.
             StorageError: It cannot be written.
         """
+        path = cls.check_free(config)
+        write_text(path / CONFIG_FILE, to_toml(config))
+        return cls(path)
+
+    @staticmethod
+    def check_free(config: TrainConfig) -> Path:
+        """Return where the run of some settings goes, if there is none yet.
+
+        Raises:
+            UsageError: There is one.
+        """
         path = config.output_dir or runs_dir() / (config.name or _new_name(config.preset))
         if (path / EVENTS_FILE).exists():
             raise UsageError(
                 f"{path} already holds a training run",
-                hint="Choose another --output-dir or --name, or delete that folder.",
+                hint=f"Go on with --resume {path}, or choose another --output-dir or --name.",
             )
-        write_text(path / CONFIG_FILE, to_toml(config))
-        return cls(path)
+        return path
+
+    @classmethod
+    def find(cls, name: str | Path) -> RunFolder:
+        """Return the folder of a run, by path or by name.
+
+        Raises:
+            UsageError: There is none.
+        """
+        path = Path(name).expanduser()
+        for place in (path, runs_dir() / path):
+            if (place / CONFIG_FILE).is_file():
+                return cls(place)
+        known = [entry.parent.name for entry in runs_dir().glob(f"*/{CONFIG_FILE}")]
+        raise UsageError(f"No training run '{name}'", hint=did_you_mean(str(name), known))
+
+    def recover(self) -> None:
+        """Complete what a process left half done when it died."""
+        for name in CHECKPOINTS:
+            recover_folder(self.checkpoint(name))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        file = self.path / EVENTS_FILE
+        if not file.is_file():
+            return False
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        return bool(lines) and f'"{RunFinished.event}"' in lines[-1]
+
+    @property
+    def events_size(self) -> int:
+        """Bytes of events recorded so far."""
+        file = self.path / EVENTS_FILE
+        return file.stat().st_size if file.is_file() else 0
+
+    def forget_after(self, size: int) -> None:
+        """Remove the events recorded after the first `size` bytes.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        file = self.path / EVENTS_FILE
+        if file.is_file():
+            with storage_errors(file):
+                os.truncate(file, size)
+
+    def write_record(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON file into the folder.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        write_text(self.path / name, json.dumps(content, indent=2) + "\n")
+
+    def read_record(self, name: str) -> dict[str, Any]:
+        """Return a JSON file of the folder; empty if it is not there or damaged."""
+        try:
+            return dict(json.loads((self.path / name).read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return {}
 
     def record(self, event: Event) -> None:
         """Append an event, with the time, to `events.jsonl`.
@@ -75,8 +151,12 @@ def to_toml(config: TrainConfig) -> str:
     return "\n".join(lines) + "\n"
 
 
-def read_config(file: Path) -> TrainConfig:
+def read_config(file: Path, **changes: Any) -> TrainConfig:
     """Read settings that `to_toml` wrote.
+
+    Args:
+        file: The TOML file.
+        changes: Settings to replace.
 
     Raises:
         UsageError: The file cannot be read, is not TOML, or holds a value that is no setting.
@@ -89,7 +169,7 @@ def read_config(file: Path) -> TrainConfig:
     for name, value in content.items():
         if not isinstance(value, str) or kinds.get(name, "Path").startswith("Path"):
             content[name] = parse_setting(TrainConfig, name, str(value))
-    return TrainConfig(**content)
+    return TrainConfig(**{**content, **changes})
 
 
 def _new_name(preset: str) -> str:

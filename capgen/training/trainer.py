@@ -1,25 +1,46 @@
-"""One epoch of optimisation: batches in order, gradient steps, losses."""
+"""Optimisation: batches in order, gradient steps, losses; and all of it as a state.
+
+A step is over `batch_size * accumulation` photos, cut into passes of `batch_size`, each cut
+into the shares of the processes. The loss is a mean over all tokens of the step, so that how
+it is cut does not matter.
+"""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from capgen.config import TrainConfig
-from capgen.errors import TrainingError
+from capgen.errors import TrainingError, UsageError
 from capgen.models.build import Captioning
-from capgen.records import StepEvent
+from capgen.records import Event, Notice, StepEvent
+from capgen.training import order
 from capgen.training.captions import CaptionCodec, Ids, PackedCaptions, pack_captions
-from capgen.training.device import autocast, memory_errors, pick_dtype
+from capgen.training.device import (
+    autocast,
+    is_out_of_memory,
+    memory_used,
+    pick_dtype,
+    release_memory,
+)
 from capgen.training.ema import WeightAverage
 from capgen.training.inputs import Inputs
+from capgen.training.meter import Meter
 from capgen.training.objective import CaptionObjective
-from capgen.training.optimizer import build_optimizer, build_schedule
+from capgen.training.optimizer import (
+    build_optimizer,
+    load_optimizer,
+    optimizer_tensors,
+    schedule_factor,
+    set_rates,
+)
+from capgen.training.processes import Alone, Processes
+from capgen.training.run_state import RunState
+from capgen.training.stopping import StopRequest
 
 
 class Trainer:
@@ -33,6 +54,15 @@ class Trainer:
         codec: How captions became ids.
         config: The run's settings.
         device: Where the captioner is.
+        processes: Who shares the work.
+        stop: Whether to stop.
+
+    Attributes:
+        stop_asked: One of the processes was asked to stop; known after each step.
+
+    Raises:
+        UsageError: Nothing is trained.
+        TrainingError: The device has no such precision.
     """
 
     def __init__(
@@ -44,6 +74,8 @@ class Trainer:
         codec: CaptionCodec,
         config: TrainConfig,
         device: torch.device,
+        processes: Processes | None = None,
+        stop: StopRequest | None = None,
     ) -> None:
         self.model = captioning.model
         self.objective = objective
@@ -52,94 +84,208 @@ class Trainer:
         self.codec = codec
         self.config = config
         self.device = device
+        self.processes = processes or Alone()
+        self.stop = stop or StopRequest()
         self.dtype = pick_dtype(config.precision, device)
-        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self.steps_an_epoch = math.ceil(len(rows) / config.batch_size)
+        named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
+        if not named:
+            raise UsageError("Nothing of the model is trained")
+        self.names: dict[nn.Parameter, str] = {parameter: name for name, parameter in named}
+        self.parameters = list(self.names)
+        self.steps_an_epoch = math.ceil(len(rows) / config.images_a_step)
         self.steps = config.num_epochs * self.steps_an_epoch
         self.optimizer = build_optimizer(self.model, config, device)
-        self.schedule = build_schedule(self.optimizer, config, self.steps)
+        self.schedule = schedule_factor(config, self.steps)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
         self.average = WeightAverage(self.parameters, config.ema_decay)
+        self.meter = Meter(device)
         self.step = 0
+        self.images_a_pass = config.batch_size
         self.epoch_loss = math.nan
-        self.learning_rate = 0.0
+        self.stop_asked = False
 
-    def epoch(self, number: int) -> Iterator[StepEvent]:
-        """Train for one epoch; afterwards `epoch_loss` is its mean loss a token.
+    def epoch(self, number: int) -> Iterator[Event | None]:
+        """Train to the end of an epoch; afterwards `epoch_loss` is its mean loss a token.
 
-        Order and augmentation follow from the seed and the epoch's number alone.
+        Begins where the state says. Order, choice of captions, augmentation and dropout
+        follow from the seed and the step alone.
 
         Args:
             number: The epoch, from 1.
 
+        Yields:
+            After every step: what there is to report of it, or None.
+
         Raises:
             TrainingError: The loss is not a finite number, or memory ran out.
         """
-        order = _generator(self.config.seed, number, torch.device("cpu"))
-        variation = _generator(self.config.seed, number, self.device)
+        self._training_mode()
+        shuffled = order.epoch_order(len(self.rows), self.config.seed, number)
+        batches = torch.split(shuffled, self.config.images_a_step)
+        for numbers in batches[self.step - (number - 1) * self.steps_an_epoch :]:
+            notice = self._step_that_fits(numbers)
+            if notice is not None:
+                yield notice
+            last = self.step % self.steps_an_epoch == 0
+            due = last or self.step % self.config.log_every == 0
+            yield self._report(number) if due else None
+        self.epoch_loss = self.meter.end_epoch()
+
+    def check_finite(self) -> None:
+        """Check that the weights are numbers.
+
+        Raises:
+            TrainingError: They are not: training diverged.
+        """
+        norms = torch.stack(torch._foreach_norm([p.detach() for p in self.parameters]))
+        if not bool(torch.isfinite(norms).all()):
+            raise _diverged("The weights are no numbers any more", self.step)
+
+    def state(self) -> RunState:
+        """Return all that going on needs; the tensors are the trainer's own."""
+        tensors = {f"weight/{name}": p.detach() for p, name in self.names.items()}
+        names = self.names.values()
+        tensors |= {f"average/{n}": t for n, t in zip(names, self.average.average, strict=True)}
+        tensors |= optimizer_tensors(self.optimizer, self.names)
+        return RunState(
+            tensors,
+            {
+                "step": self.step,
+                "images_a_pass": self.images_a_pass,
+                "average_updates": self.average.updates,
+                "meter": self.meter.state(),
+                "scaler": self.scaler.state_dict(),
+            },
+        )
+
+    def load(self, state: RunState) -> None:
+        """Go on from a state.
+
+        Raises:
+            TrainingError: It is of another model.
+        """
+        try:
+            with torch.no_grad():
+                for parameter, name in self.names.items():
+                    parameter.copy_(state.tensors[f"weight/{name}"])
+                self.average.load(
+                    [state.tensors[f"average/{name}"] for name in self.names.values()],
+                    state.numbers["average_updates"],
+                )
+            load_optimizer(self.optimizer, self.names, state.tensors)
+            self.meter.load(state.numbers["meter"])
+            self.scaler.load_state_dict(state.numbers["scaler"])
+            self.images_a_pass = state.numbers["images_a_pass"]
+            self.step = state.numbers["step"]
+        except (KeyError, RuntimeError) as error:
+            raise TrainingError(f"The saved state does not fit this model: {error}") from error
+
+    def _training_mode(self) -> None:
         self.model.train()
         if self.objective.cached:
             self.objective.front.eval()
-        meter = _Meter(self.device)
-        epoch_loss, epoch_tokens = 0.0, 0
-        shuffled = torch.randperm(len(self.rows), generator=order)
-        for numbers in torch.split(shuffled, self.config.batch_size):
-            captions = self._captions(numbers, order)
-            with memory_errors("batch_size", self.config.batch_size):
-                loss = self._step(numbers, captions, variation)
-            meter.add(loss, captions.tokens, len(numbers))
-            last = self.step % self.steps_an_epoch == 0
-            if last or self.step % self.config.log_every == 0:
-                epoch_loss, epoch_tokens = epoch_loss + meter.total(), epoch_tokens + meter.tokens
-                yield self._report(number, meter)
-                meter = _Meter(self.device)
-        self.epoch_loss = epoch_loss / max(epoch_tokens, 1)
 
-    def _captions(self, numbers: Tensor, order: torch.Generator) -> PackedCaptions:
-        """Pack the captions of some photos; of photos with too many a random choice."""
-        most = self.config.captions_per_image
-        chosen = []
-        for number in numbers.tolist():
-            row = self.rows[number]
-            if len(row) > most:
-                picks = torch.randperm(len(row), generator=order)[:most]
-                row = [row[pick] for pick in picks.tolist()]
-            chosen.append(row)
-        pad = self.model.generation_config.pad_token_id
-        return pack_captions(chosen, pad=pad, unknown=self.codec.unknown)
+    def _step_that_fits(self, numbers: Tensor) -> Notice | None:
+        """Take one step, in smaller passes if memory runs out; return what to say of that."""
+        notice = None
+        while True:
+            try:
+                self._step(numbers)
+                return notice
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error) or self.processes.count > 1:
+                    raise
+                before = min(self.images_a_pass, len(numbers))
+                if before == 1:
+                    raise TrainingError(
+                        "The device ran out of memory with one photo a pass",
+                        hint="Try --gradient-checkpointing, --precision bf16 or a smaller model.",
+                    ) from error
+            # The exception, and with it the failed pass's tensors, is gone here.
+            self.optimizer.zero_grad(set_to_none=True)
+            release_memory(self.device)
+            self.images_a_pass = before // 2
+            passes = math.ceil(self.config.images_a_step / self.images_a_pass)
+            notice = Notice(
+                message=f"Memory ran out at step {self.step + 1} with {before} photos a pass: "
+                f"going on with {self.images_a_pass}, {passes} passes a step"
+            )
 
-    def _step(
-        self, numbers: Tensor, captions: PackedCaptions, variation: torch.Generator
-    ) -> Tensor:
-        """Take one step; return the loss summed over tokens, still on the device."""
-        inputs = self.inputs.batch(numbers, variation)
-        moved = captions.to(self.device)
-        with autocast(self.device, self.dtype):
-            loss = self.objective.loss_sum(self.objective.encode(inputs), moved)
-        torch.autograd.backward(loss / max(captions.tokens, 1))
-        if self.config.clip_norm:
-            clip_grad_norm_(self.parameters, self.config.clip_norm)
-        self.optimizer.step()
+    def _step(self, numbers: Tensor) -> None:
+        """Take one step over the photos `numbers`."""
+        config, processes = self.config, self.processes
+        torch.manual_seed(self._seed(order.DROPOUT))
+        variation = torch.Generator(self.device).manual_seed(self._seed(order.AUGMENTATION))
+        passes = self._passes(numbers)
+        counted = torch.tensor(float(sum(captions.tokens for _, captions in passes)))
+        if processes.count > 1:
+            counted = counted.to(self.device)
+            processes.sum([counted])
+        tokens = int(counted)
+        loss = torch.zeros((), device=self.device)
+        for photos, captions in passes:
+            inputs = self.inputs.batch(photos, variation)
+            moved = captions.to(self.device)
+            with autocast(self.device, self.dtype):
+                part = self.objective.loss_sum(self.objective.encode(inputs), moved)
+            torch.autograd.backward(self.scaler.scale(part / max(tokens, 1)))
+            loss += part.detach()
+        self._share(loss)
+        if config.clip_norm:
+            self.scaler.unscale_(self.optimizer)
+            clip_grad_norm_(self.parameters, config.clip_norm)
+        set_rates(self.optimizer, self.schedule(self.step))
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        self.learning_rate = self._rate()
-        self.schedule.step()
         self.average.update()
         self.step += 1
-        return loss.detach()
+        self.meter.add(loss, tokens, len(numbers))
 
-    def _report(self, epoch: int, meter: _Meter) -> StepEvent:
-        loss = meter.total() / max(meter.tokens, 1)
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"The loss became {loss} by step {self.step}: training diverged",
-                hint="Lower --learning-rate or use --precision fp32. "
-                "Checkpoints saved before are good.",
+    def _passes(self, numbers: Tensor) -> list[tuple[Tensor, PackedCaptions]]:
+        """Cut a step's photos into this process's passes."""
+        processes, config = self.processes, self.config
+        chosen = order.choose_captions(
+            self.rows, numbers, config.captions_per_image, config.seed, self.step
+        )
+        mine = range(processes.rank, len(numbers), processes.count)
+        pad, unknown = self.model.generation_config.pad_token_id, self.codec.unknown
+        if not mine:
+            # Fewer photos than processes: this one adds nothing, but takes part.
+            idle = pack_captions([chosen[0]], pad=pad, unknown=unknown).without_targets()
+            return [(numbers[:1], idle)]
+        size = max(1, self.images_a_pass // processes.count)
+        return [
+            (
+                numbers[list(part)],
+                pack_captions([chosen[index] for index in part], pad=pad, unknown=unknown),
             )
+            for part in (mine[start : start + size] for start in range(0, len(mine), size))
+        ]
+
+    def _share(self, loss: Tensor) -> None:
+        """Sum gradients and loss over the processes, and ask all whether to stop."""
+        self.stop_asked = bool(self.stop.signal)
+        if self.processes.count > 1:
+            stop = torch.tensor(float(self.stop_asked), device=self.device)
+            gradients = [p.grad for p in self.parameters if p.grad is not None]
+            self.processes.sum([*gradients, loss, stop])
+            self.stop_asked = bool(stop > 0)
+
+    def _seed(self, stream: int) -> int:
+        return order.random_seed(self.config.seed, stream, self.step, self.processes.rank)
+
+    def _report(self, epoch: int) -> StepEvent:
+        loss, speed = self.meter.report()
+        if not math.isfinite(loss):
+            raise _diverged(f"The loss became {loss}", self.step)
         return StepEvent(
             step=self.step,
             epoch=epoch,
             loss=loss,
-            learning_rate=self.learning_rate,
-            images_per_second=meter.images / max(time.perf_counter() - meter.started, 1e-9),
+            learning_rate=self._rate(),
+            images_per_second=speed,
+            memory=memory_used(self.device),
         )
 
     def _rate(self) -> float:
@@ -148,23 +294,8 @@ class Trainer:
         return rates.get("new", max(rates.values()))
 
 
-class _Meter:
-    """Sums since the last report; the loss stays on the device until it is read."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.loss = torch.zeros((), device=device)
-        self.tokens = 0
-        self.images = 0
-        self.started = time.perf_counter()
-
-    def add(self, loss: Tensor, tokens: int, images: int) -> None:
-        self.loss += loss
-        self.tokens += tokens
-        self.images += images
-
-    def total(self) -> float:
-        return self.loss.item()
-
-
-def _generator(seed: int, epoch: int, device: torch.device) -> torch.Generator:
-    return torch.Generator(device).manual_seed(seed * 1_000_003 + epoch)
+def _diverged(what: str, step: int) -> TrainingError:
+    return TrainingError(
+        f"{what} by step {step}: training diverged",
+        hint="Lower --learning-rate or use --precision fp32. Checkpoints saved before are good.",
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
+from capgen.errors import TrainingError
 from capgen.metrics.score import score
 from capgen.models.build import Captioning
 from capgen.records import Example
 from capgen.training.captions import CaptionCodec, pack_captions
+from capgen.training.device import is_out_of_memory
 from capgen.training.inputs import Inputs
 from capgen.training.objective import CaptionObjective
+from capgen.training.processes import Alone, Processes
 
-# The score that `best-eval` is chosen by.
-EVAL_METRIC = "CIDEr-D"
-_METRICS = ("bleu", "rouge_l", "cider_d")
+_METRICS = ("bleu", "rouge_l", "cider_d", "meteor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,15 +29,19 @@ class Validation:
     """Result of a validation.
 
     Attributes:
+        images: Photos measured.
         loss: Mean cross-entropy a token, without label smoothing.
         metrics: Scores by metric; empty when no captions were generated.
         captions: Image id → generated caption, likewise.
+        per_image: Image id → scores of its caption, likewise.
         protocol: How the scores were computed, for records.
     """
 
+    images: int
     loss: float
     metrics: Mapping[str, float] = field(default_factory=dict)
     captions: Mapping[str, str] = field(default_factory=dict)
+    per_image: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     protocol: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -51,6 +56,7 @@ class Validator:
         codec: How captions become ids.
         batch_size: Photos a batch.
         generate: Whether to generate captions and score them.
+        processes: Who shares the work.
     """
 
     def __init__(
@@ -63,6 +69,7 @@ class Validator:
         *,
         batch_size: int,
         generate: bool,
+        processes: Processes | None = None,
     ) -> None:
         self.captioning = captioning
         self.objective = objective
@@ -72,33 +79,63 @@ class Validator:
         self.rows = codec.encode_examples(examples)
         self.batch_size = batch_size
         self.generate = generate
+        self.processes = processes or Alone()
+
+    def run(self, poll: Callable[[], None] = lambda: None) -> Validation:
+        """Measure the model as it is now; leaves it in evaluation mode.
+
+        Where memory runs out, batches are halved, now and for later.
+
+        Args:
+            poll: Called before each batch; may raise to stop.
+
+        Raises:
+            TrainingError: Memory runs out with one photo a batch.
+        """
+        self.captioning.model.eval()
+        mine = range(self.processes.rank, len(self.examples), self.processes.count)
+        total, tokens = 0.0, 0
+        texts: dict[int, str] = {}
+        done = 0
+        while done < len(mine):
+            poll()
+            numbers = list(mine[done : done + self.batch_size])
+            try:
+                loss, count, captions = self._batch(torch.tensor(numbers))
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if len(numbers) == 1:
+                    raise TrainingError("The device has too little memory to validate") from error
+                self.batch_size = len(numbers) // 2
+                continue
+            total, tokens, done = total + loss, tokens + count, done + len(numbers)
+            texts.update(zip(numbers, captions, strict=self.generate))
+        return self._summary(self.processes.gather((total, tokens, texts)))
 
     @torch.no_grad()
-    def run(self) -> Validation:
-        """Measure the model as it is now; leaves it in evaluation mode."""
-        self.captioning.model.eval()
-        total, tokens = 0.0, 0
-        captions: dict[str, str] = {}
-        for start in range(0, len(self.examples), self.batch_size):
-            numbers = torch.arange(start, min(start + self.batch_size, len(self.examples)))
-            states = self.objective.encode(self.inputs.batch(numbers))
-            loss, count = self._loss(states, numbers)
-            total, tokens = total + loss, tokens + count
-            if self.generate:
-                texts = self._captions(states)
-                captions.update(
-                    (self.examples[number].image_id, text)
-                    for number, text in zip(numbers.tolist(), texts, strict=True)
-                )
-        loss = total / max(tokens, 1)
+    def _batch(self, numbers: Tensor) -> tuple[float, int, list[str]]:
+        states = self.objective.encode(self.inputs.batch(numbers))
+        loss, count = self._loss(states, numbers)
+        return loss, count, self._captions(states) if self.generate else []
+
+    def _summary(self, parts: Sequence[tuple[float, int, dict[int, str]]]) -> Validation:
+        loss = sum(part[0] for part in parts) / max(sum(part[1] for part in parts), 1)
         if not self.generate:
-            return Validation(loss=loss)
+            return Validation(images=len(self.examples), loss=loss)
+        texts = {number: text for part in parts for number, text in part[2].items()}
+        captions = {self.examples[n].image_id: texts[n] for n in sorted(texts)}
         references = {example.image_id: example.references for example in self.examples}
         report = score(captions, references, metrics=_METRICS)
         return Validation(
+            images=len(self.examples),
             loss=loss,
             metrics=dict(report.corpus),
             captions=captions,
+            per_image={
+                image_id: {name: float(row[index]) for name, row in report.per_image.items()}
+                for index, image_id in enumerate(report.image_ids)
+            },
             protocol=dataclasses.asdict(report.stamp),
         )
 

@@ -25,6 +25,7 @@ from capgen.records import (
     RunFinished,
     RunStarted,
     StepEvent,
+    TestEvent,
     event_from_dict,
 )
 from capgen.training.loop import train
@@ -176,6 +177,7 @@ def test_the_run_folder_is_complete(tmp_path, data, mini):
         assert provenance.data["digest"].startswith("sha256:")
         assert provenance.training["learning_rate"] == 5e-4
         assert provenance.metrics["val"]["protocol"]["images"] == 1
+        assert ("test" in provenance.metrics) == (name == "best-eval")
         load_captioning(folder)
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
 
@@ -203,9 +205,13 @@ def test_the_same_seed_gives_the_same_losses(tmp_path, data, mini):
 
 def test_without_eval_only_the_loss_counts(tmp_path, data, mini):
     events = list(train(_config(tmp_path, data, mini, eval=False)))
-    assert events[-1].best_eval is None
-    assert events[-1].best_loss is not None
-    assert not (tmp_path / "run" / "best-eval").exists()
+    final = events[-1]
+    assert (final.best_eval, final.eval_metric) == (final.best_loss, "loss")
+    best = [ModelFolder(tmp_path / "run" / name, name) for name in ("best-eval", "best-loss")]
+    steps = {folder.provenance.training["step"] for folder in best}
+    assert len(steps) == 1
+    tested = [event for event in events if isinstance(event, TestEvent)]
+    assert [(event.name, event.metrics) for event in tested] == [("best-eval", {})]
 
 
 def test_a_diverged_run_stops_and_keeps_the_last_good_model(tmp_path, data, mini, monkeypatch):
@@ -232,8 +238,9 @@ def test_an_interrupted_run_leaves_complete_files(tmp_path, data, mini):
     with pytest.raises(KeyboardInterrupt):
         events.throw(KeyboardInterrupt())
     run = tmp_path / "run"
-    assert {path.name for path in run.iterdir()} == {"config.toml", "events.jsonl", "best-loss"}
-    load_captioning(ModelFolder(run / "best-loss", "best-loss"))
+    names = {path.name for path in run.iterdir()}
+    assert names == {"config.toml", "environment.json", "events.jsonl", "last"}
+    load_captioning(ModelFolder(run / "last", "last"))
 
 
 def test_a_missing_split_is_named(tmp_path, mini):

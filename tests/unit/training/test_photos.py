@@ -13,7 +13,7 @@ from capgen.config import train_config
 from capgen.errors import DataError, ModelError, TrainingError
 from capgen.models.preprocess import Preprocessor
 from capgen.records import Example
-from capgen.training.device import memory_errors, pick_device, pick_dtype
+from capgen.training.device import is_out_of_memory, pick_device, pick_dtype
 from capgen.training.features import feature_array
 from capgen.training.inputs import FeatureInputs, PhotoInputs
 from capgen.training.photos import load_photo, photo_array
@@ -107,7 +107,8 @@ def test_precision():
     assert pick_dtype("bf16", CPU) == torch.bfloat16
 
 
-def test_out_of_memory_names_the_setting():
-    with pytest.raises(TrainingError) as caught, memory_errors("eval_batch_size", 64):
-        raise torch.OutOfMemoryError
-    assert caught.value.hint == "Try --eval-batch-size 32."
+def test_out_of_memory_is_told_from_other_errors():
+    assert is_out_of_memory(torch.OutOfMemoryError())
+    assert is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"))
+    assert not is_out_of_memory(RuntimeError("shapes do not match"))
+    assert not is_out_of_memory(ValueError("out of memory"))

@@ -1,0 +1,134 @@
+"""The model folders of a run: `last`, `best-loss` and `best-eval`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from capgen.config import TrainConfig
+from capgen.data.dataset import Dataset
+from capgen.models.build import Captioning
+from capgen.models.checkpoint import save_captioning, stamped
+from capgen.models.folder import ModelFolder, Provenance
+from capgen.records import CheckpointSaved
+from capgen.training.adapters import merged
+from capgen.training.device import hardware
+from capgen.training.run_folder import RunFolder
+from capgen.training.validate import Validation
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Moment:
+    """When in a run a checkpoint is from.
+
+    Attributes:
+        epoch: The epoch, from 1.
+        step: Steps taken.
+        seconds: Since the run began.
+    """
+
+    epoch: int
+    step: int
+    seconds: float
+
+
+class Checkpoints:
+    """Writes model folders with where they come from.
+
+    Args:
+        folder: The run's folder.
+        captioning: The captioner, whose present weights are written.
+        dataset: What it is trained on.
+        config: The run's settings.
+        device: Where it is trained.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        captioning: Captioning,
+        dataset: Dataset,
+        config: TrainConfig,
+        device: torch.device,
+    ) -> None:
+        self.folder = folder
+        self.captioning = captioning
+        self.dataset = dataset
+        self.config = config
+        self.device = device
+
+    def save(
+        self, name: str, moment: Moment, validation: Validation | None, value: float | None
+    ) -> CheckpointSaved:
+        """Write a model folder, replacing an older one of that name.
+
+        Args:
+            name: The checkpoint's name.
+            moment: When it is from.
+            validation: What was measured of it, if anything.
+            value: What made it the best, or None.
+
+        Raises:
+            StorageError: It cannot be written; the older one is as it was.
+        """
+        path = self.folder.checkpoint(name)
+        metrics = {} if validation is None else {"val": self.figures(validation)}
+        provenance = Provenance(
+            preset=self.config.preset,
+            data=data_record(self.dataset),
+            training={
+                **self.config.to_dict(),
+                **dataclasses.asdict(moment),
+                "seconds": round(moment.seconds, 1),
+                "hardware": hardware(self.device),
+            },
+            metrics=metrics,
+        )
+        save_captioning(path, merged(self.captioning), provenance)
+        return CheckpointSaved(
+            name=name, path=str(path), epoch=moment.epoch, step=moment.step, value=value
+        )
+
+    def figures(self, validation: Validation) -> dict[str, Any]:
+        """Return what was measured, with how, for records."""
+        return {
+            "loss": validation.loss,
+            **validation.metrics,
+            "images": validation.images,
+            "protocol": dict(validation.protocol),
+            "decoding": self.captioning.model.generation_config.to_diff_dict(),
+        }
+
+    def add_test(self, name: str, validation: Validation) -> None:
+        """Add the figures of the test split to a checkpoint.
+
+        Raises:
+            StorageError: They cannot be written.
+        """
+        path = self.folder.checkpoint(name)
+        provenance = ModelFolder(path, name).provenance
+        metrics = {**provenance.metrics, "test": self.figures(validation)}
+        dataclasses.replace(provenance, metrics=metrics).write(path)
+
+
+def data_record(dataset: Dataset) -> Mapping[str, Any]:
+    """Return what identifies a data set, for records."""
+    return {
+        "name": dataset.name,
+        "digest": dataset.digest,
+        "counts": dataset.counts,
+        "split": dataset.split_source,
+        "licence": dataset.licence,
+    }
+
+
+def environment(dataset: Dataset, device: torch.device) -> dict[str, Any]:
+    """Return what a run depends on besides its settings."""
+    return {
+        "versions": stamped(Provenance()).versions,
+        "hardware": hardware(device),
+        "data": data_record(dataset),
+    }

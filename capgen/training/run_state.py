@@ -1,0 +1,123 @@
+"""Saved states of a run: all that going on needs, in safetensors and JSON.
+
+    state/step-00000120-epoch-0001/
+        tensors.safetensors   weights that are trained, their average, optimizer's moments
+        state.json            counters, meter, best scores so far; written last
+
+A state is written under another name and renamed when it is complete and on the disk, so
+the newest one is always whole, whenever the process dies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from capgen.errors import TrainingError
+from capgen.models.checkpoint import rust_errors
+from capgen.paths import storage_errors
+
+STATE_FOLDER = "state"
+_TENSORS, _NUMBERS = "tensors.safetensors", "state.json"
+_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run at one moment.
+
+    Attributes:
+        tensors: Name → tensor.
+        numbers: JSON's types.
+    """
+
+    tensors: Mapping[str, Tensor]
+    numbers: Mapping[str, Any]
+
+
+class StateStore:
+    """The saved states of one run.
+
+    Args:
+        folder: The run's folder.
+        keep: States that are kept.
+    """
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self.folder = folder / STATE_FOLDER
+        self.keep = keep
+
+    def save(self, state: RunState, *, step: int, epoch: int) -> Path:
+        """Write a state, then remove all but the newest `keep`.
+
+        Args:
+            state: The state.
+            step: Steps taken.
+            epoch: Epochs that are over.
+
+        Raises:
+            StorageError: It cannot be written; the states before are as they were.
+        """
+        path = self.folder / f"step-{step:08d}-epoch-{epoch:05d}"
+        temporary = self.folder / ".new"
+        with storage_errors(path), rust_errors():
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            try:
+                tensors = {name: tensor.contiguous() for name, tensor in state.tensors.items()}
+                save_file(tensors, temporary / _TENSORS)
+                numbers = {"schema_version": _SCHEMA_VERSION, **state.numbers}
+                (temporary / _NUMBERS).write_text(json.dumps(numbers), encoding="utf-8")
+                for name in (_TENSORS, _NUMBERS):
+                    _to_disk(temporary / name)
+                shutil.rmtree(path, ignore_errors=True)
+                temporary.rename(path)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        for old in self._all()[: -self.keep]:
+            shutil.rmtree(old, ignore_errors=True)
+        return path
+
+    def newest(self) -> RunState | None:
+        """Return the newest state, on the CPU; None if there is none.
+
+        Raises:
+            TrainingError: It is damaged.
+        """
+        states = self._all()
+        if not states:
+            return None
+        try:
+            numbers = json.loads((states[-1] / _NUMBERS).read_text(encoding="utf-8"))
+            return RunState(load_file(states[-1] / _TENSORS), numbers)
+        except (OSError, ValueError, SafetensorError) as error:
+            raise TrainingError(
+                f"Cannot read the state {states[-1]}: {error}",
+                hint="Delete it to go on from the one before, or from the start.",
+            ) from error
+
+    def clear(self) -> None:
+        """Remove all states: the run is over."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _all(self) -> list[Path]:
+        """Return the complete states, oldest first."""
+        return sorted(self.folder.glob("step-*"))
+
+
+def _to_disk(file: Path) -> None:
+    """Wait until a file's content is on the disk, so that a power cut cannot lose it."""
+    descriptor = os.open(file, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
