@@ -105,7 +105,7 @@ def set_rates(optimizer: AdamW, factor: float) -> None:
         group["lr"] = group["peak"] * factor
 
 
-def optimizer_tensors(optimizer: AdamW, names: Mapping[nn.Parameter, str]) -> dict[str, Tensor]:
+def optimizer_tensors(optimizer: AdamW, names: Mapping[Tensor, str]) -> dict[str, Tensor]:
     """Return the optimizer's state: `KIND/PARAMETER` → tensor."""
     return {
         f"{kind}/{names[parameter]}": value
@@ -115,7 +115,7 @@ def optimizer_tensors(optimizer: AdamW, names: Mapping[nn.Parameter, str]) -> di
 
 
 def load_optimizer(
-    optimizer: AdamW, names: Mapping[nn.Parameter, str], tensors: Mapping[str, Tensor]
+    optimizer: AdamW, names: Mapping[Tensor, str], tensors: Mapping[str, Tensor]
 ) -> None:
     """Give the optimizer the state that `optimizer_tensors` returned."""
     for group in optimizer.param_groups:

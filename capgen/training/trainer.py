@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from capgen.config import TrainConfig
@@ -90,8 +90,8 @@ class Trainer:
         named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
         if not named:
             raise UsageError("Nothing of the model is trained")
-        self.names: dict[nn.Parameter, str] = {parameter: name for name, parameter in named}
-        self.parameters = list(self.names)
+        self.names: dict[Tensor, str] = {parameter: name for name, parameter in named}
+        self.parameters = [parameter for _, parameter in named]
         self.steps_an_epoch = math.ceil(len(rows) / config.images_a_step)
         self.steps = config.num_epochs * self.steps_an_epoch
         self.optimizer = build_optimizer(self.model, config, device)
