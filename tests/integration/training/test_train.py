@@ -111,7 +111,7 @@ def test_eight_photos_are_learned_by_heart(tmp_path, data, mini):
         num_epochs=60,
         eval_every=60,
         learning_rate=5e-3,
-        encoder_learning_rate=1e-3,
+        encoder_learning_rate=3e-4,
         warmup_steps=5,
         ema_decay=0.5,
     )
