@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,8 +11,10 @@ import typer
 
 from capgen.cli.console import Console
 from capgen.cli.options import MODEL_PANEL, OUTPUT_PANEL, setting_option
+from capgen.cli.training_plan import print_plan
 from capgen.cli.training_screen import TrainingScreen
-from capgen.config import TrainConfig, train_config
+from capgen.config import TrainConfig, flag_name
+from capgen.errors import UsageError
 from capgen.records import Event
 
 EXAMPLES = """Examples:
@@ -20,13 +23,18 @@ capgen train --preset mini --data-dir flickr8k/
 
 capgen train --preset mini --data-dir flickr8k/ --train-encoder none
 
-capgen train --dataset flickr8k --name first --num-epochs 10"""
+capgen train --dataset flickr8k --name first --num-epochs 10
+
+capgen train --resume first
+
+capgen train --init mini --data-dir my-photos/ --dry-run"""
 
 DATA_PANEL = "Data and run"
 RECIPE_PANEL = "Recipe"
 AUGMENTATION_PANEL = "Augmentation"
 VALIDATION_PANEL = "Validation"
 MACHINE_PANEL = "Machine"
+_RUN: Any = {"rich_help_panel": DATA_PANEL, "show_default": False}
 
 
 def _data(name: str) -> Any:
@@ -55,7 +63,8 @@ def _machine(name: str) -> Any:
 
 def _switch(name: str, panel: str) -> Any:
     help = TrainConfig.__dataclass_fields__[name].metadata["help"]
-    return typer.Option(f"--{name}/--no-{name}", help=help, rich_help_panel=panel)
+    flag = flag_name(name)
+    return typer.Option(f"{flag}/--no-{flag[2:]}", help=help, rich_help_panel=panel)
 
 
 def train_command(
@@ -70,8 +79,10 @@ def train_command(
     train_encoder: Annotated[str | None, _model("train_encoder")] = None,
     image_size: Annotated[int | None, _model("image_size")] = None,
     min_count: Annotated[int | None, _model("min_count")] = None,
+    lora_rank: Annotated[int | None, _model("lora_rank")] = None,
     num_epochs: Annotated[int | None, _recipe("num_epochs")] = None,
     batch_size: Annotated[int | None, _recipe("batch_size")] = None,
+    accumulation: Annotated[int | None, _recipe("accumulation")] = None,
     captions_per_image: Annotated[int | None, _recipe("captions_per_image")] = None,
     max_tokens: Annotated[int | None, _recipe("max_tokens")] = None,
     learning_rate: Annotated[float | None, _recipe("learning_rate")] = None,
@@ -92,14 +103,37 @@ def train_command(
     flip: Annotated[bool | None, _switch("flip", AUGMENTATION_PANEL)] = None,
     color_jitter: Annotated[float | None, _augmentation("color_jitter")] = None,
     eval: Annotated[bool | None, _switch("eval", VALIDATION_PANEL)] = None,
+    eval_strategy: Annotated[str | None, _validation("eval_strategy")] = None,
+    patience: Annotated[int | None, _validation("patience")] = None,
+    test: Annotated[bool | None, _switch("test", VALIDATION_PANEL)] = None,
+    test_samples_per_epoch: Annotated[int | None, _validation("test_samples_per_epoch")] = None,
     eval_every: Annotated[int | None, _validation("eval_every")] = None,
     eval_limit: Annotated[int | None, _validation("eval_limit")] = None,
     eval_batch_size: Annotated[int | None, _validation("eval_batch_size")] = None,
     device: Annotated[str | None, _machine("device")] = None,
     precision: Annotated[str | None, _machine("precision")] = None,
     compile: Annotated[bool | None, _switch("compile", MACHINE_PANEL)] = None,
+    gradient_checkpointing: Annotated[
+        bool | None, _switch("gradient_checkpointing", MACHINE_PANEL)
+    ] = None,
     workers: Annotated[int | None, _machine("workers")] = None,
     log_every: Annotated[int | None, _machine("log_every")] = None,
+    save_every: Annotated[int | None, _machine("save_every")] = None,
+    keep_states: Annotated[int | None, _machine("keep_states")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML file with settings, as a run's config.toml.", **_RUN),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(help="Run to go on with (name or folder), where it was saved last.", **_RUN),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Print settings, parameters and needs; no training.", **_RUN
+        ),
+    ] = False,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print the final event as JSON.", rich_help_panel=OUTPUT_PANEL),
@@ -107,28 +141,65 @@ def train_command(
 ) -> None:
     """Make a captioner from pictures with captions.
 
-    Where no option is given, the preset's value applies. The run's folder holds the settings,
-    the events and the model folders best-eval, best-loss and last.
+    A setting comes from its option, else from CAPGEN_SETTING in the environment, else from
+    --config, else from the preset. The run's folder holds the settings, the events and the
+    model folders best-eval, best-loss and last. Ctrl-C saves; --resume goes on exactly there.
     """
     given = {key: value for key, value in locals().items() if value is not None}
-    del given["as_json"]
-    config = train_config(given.pop("preset", None), **given)
+    for name in ("as_json", "config", "resume", "dry_run"):
+        given.pop(name, None)
+    _accept_token_name()
+    if resume is not None:
+        if config is not None or dry_run:
+            raise UsageError(
+                "--resume goes on with a run's own settings: no --config, no --dry-run"
+            )
+        final = _go_on(resume, given)
+    else:
+        from capgen.training.settings import resolve_settings
 
-    from capgen.training.loop import train
-
-    final = render(train(config), config)
+        resolved = resolve_settings(given, file=config, environment=os.environ)
+        if dry_run:
+            print_plan(resolved, as_json=as_json)
+            return
+        final = _start(resolved.config)
+    if final is None:
+        return  # a second process: the first one prints
     console = Console()
-    if as_json and final is not None:
+    if as_json:
         console.json(final.to_dict())
-    elif final is not None:
+    else:
         console.data(final.to_dict()["run"])
 
 
-def render(events: Iterable[Event], config: TrainConfig) -> Event | None:
+def _start(config: TrainConfig) -> Event | None:
+    from capgen.training.loop import train
+    from capgen.training.stopping import stop_signals
+
+    with stop_signals() as stop:
+        return render(train(config, stop=stop))
+
+
+def _go_on(run: str, changes: dict[str, Any]) -> Event | None:
+    from capgen.training.loop import resume
+    from capgen.training.stopping import stop_signals
+
+    with stop_signals() as stop:
+        return render(resume(run, stop=stop, **changes))
+
+
+def render(events: Iterable[Event]) -> Event | None:
     """Show events as they come; return the last one."""
     final = None
-    with TrainingScreen(config) as screen:
+    with TrainingScreen() as screen:
         for event in events:
             screen.show(event)
             final = event
     return final
+
+
+def _accept_token_name() -> None:
+    """Let an earlier program's name of the Hub's token do; huggingface_hub reads HF_TOKEN."""
+    token = os.environ.get("HUGGINGFACE_TOKEN")
+    if token:
+        os.environ.setdefault("HF_TOKEN", token)

@@ -7,36 +7,35 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from capgen.config import TrainConfig
 from capgen.records import (
     CheckpointSaved,
     EpochEvent,
     Event,
+    Notice,
     PreparationEvent,
     RunFinished,
+    RunResumed,
     RunStarted,
+    SampleEvent,
     StepEvent,
+    TestEvent,
 )
 
 _SECONDS_BETWEEN_LINES = 30.0
 _STAGES = {"photos": "decoding photos", "features": "frozen encoder"}
-_METRICS = ("BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr-D")
+_METRICS = ("METEOR", "BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr-D")
 
 
 class TrainingScreen:
-    """Shows the events of a run on stderr.
+    """Shows the events of a run on stderr."""
 
-    Args:
-        config: The run's settings.
-    """
-
-    def __init__(self, config: TrainConfig) -> None:
-        self._config = config
+    def __init__(self) -> None:
         self._bar: Any = None
         self._task: Any = None
         self._label = ""
         self._last_line = 0.0
         self._steps = 0
+        self._epochs = 0
 
     def __enter__(self) -> Self:
         if sys.stderr is not None and sys.stderr.isatty():
@@ -70,27 +69,49 @@ class TrainingScreen:
             self._progress(label, event.done, event.total)
         elif isinstance(event, RunStarted):
             self._started(event)
+        elif isinstance(event, RunResumed):
+            self._steps, self._epochs = event.steps, event.epochs
+            self._line(f"going on at step {event.step} of {event.steps}: {event.run}")
+            self._heads()
         elif isinstance(event, StepEvent):
             note = (
                 f"loss {event.loss:.3f}  lr {event.learning_rate:.2g}  "
-                f"{event.images_per_second:.0f} images/s"
+                f"{event.images_per_second:.0f} images/s  {event.memory / 2**30:.1f} GiB"
             )
-            label = f"epoch {event.epoch}/{self._config.num_epochs}"
+            label = f"epoch {event.epoch}/{self._epochs}"
             self._progress(label, event.step, self._steps, note)
         elif isinstance(event, EpochEvent):
             self._line(_row(event))
         elif isinstance(event, CheckpointSaved) and event.value is not None:
             self._line(f"       {event.name} is now epoch {event.epoch} ({event.value:.4f})")
+        elif isinstance(event, Notice):
+            self._line(f"note: {event.message}")
+        elif isinstance(event, SampleEvent):
+            self._sample(event)
+        elif isinstance(event, TestEvent):
+            scores = "  ".join(f"{name} {value:.4f}" for name, value in event.metrics.items())
+            self._line(f"test ({event.name}): loss {event.loss:.4f}  {scores}".rstrip())
         elif isinstance(event, RunFinished):
             self._line(f"done in {_duration(event.seconds)}: {event.run}")
 
     def _started(self, event: RunStarted) -> None:
-        self._steps = event.steps
+        self._steps, self._epochs = event.steps, event.epochs
         self._line(
             f"{event.preset}: {event.parameters / 1e6:.2f} M parameters, "
             f"{event.trained / 1e6:.2f} M trained; {event.images.get('train', 0)} photos, "
             f"{event.captions} captions; {event.steps} steps on {event.device} ({event.precision})"
         )
+        self._heads()
+
+    def _sample(self, event: SampleEvent) -> None:
+        scores = "  ".join(
+            f"{name} {event.metrics[name]:.3f}" for name in _METRICS if name in event.metrics
+        )
+        self._line(f"       {event.image}: {event.caption}  ({scores})")
+        for reference in event.references:
+            self._line(f"           reference: {reference}")
+
+    def _heads(self) -> None:
         heads = " ".join(f"{name:>8}" for name in _METRICS)
         self._line(f"{'epoch':>5} {'loss':>8} {'val loss':>8} {heads} {'time':>8}")
 

@@ -22,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--dataset")
     parser.add_argument("--output-dir", type=Path)
+    parser.add_argument("--resume", metavar="RUN", help="go on with a run")
     parser.add_argument(
         "--set",
         action="append",
@@ -38,11 +39,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             if not equals:
                 raise UsageError(f"--set {text}: NAME=VALUE is wanted")
             settings[name.replace("-", "_")] = parse_setting(TrainConfig, name, value)
-        config = train_config(arguments.preset, **settings)
-        from capgen.training.loop import train
+        from capgen.training.loop import resume, train
+        from capgen.training.stopping import stop_signals
 
-        for event in train(config):
-            print(json.dumps(event.to_dict()), flush=True)
+        with stop_signals() as stop:
+            if arguments.resume:
+                events = resume(arguments.resume, stop=stop, **settings)
+            else:
+                events = train(train_config(arguments.preset, **settings), stop=stop)
+            for event in events:
+                print(json.dumps(event.to_dict()), flush=True)
     except CapgenError as error:
         print(f"error: {error.message}", file=sys.stderr)
         if error.hint:

@@ -42,12 +42,15 @@ class Meter:
         self.tokens, self.images, self.started = 0, 0, time.perf_counter()
         return mean, speed
 
-    def end_epoch(self) -> float:
-        """Return the epoch's mean loss a token, and start the next."""
-        mean = self.epoch_loss / max(self.epoch_tokens, 1)
+    def begin_epoch(self) -> None:
+        """Start the epoch's sums anew."""
         self.epoch_loss, self.epoch_tokens = 0.0, 0
         self.started = time.perf_counter()
-        return mean
+
+    @property
+    def epoch_mean(self) -> float:
+        """The mean loss a token of the epoch's reported steps."""
+        return self.epoch_loss / max(self.epoch_tokens, 1)
 
     def state(self) -> dict[str, Any]:
         """Return the sums as JSON's types."""

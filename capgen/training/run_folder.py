@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from capgen.config import TrainConfig, parse_setting
+from capgen.config import TrainConfig
 from capgen.errors import UsageError, did_you_mean
 from capgen.models.checkpoint import recover_folder
 from capgen.paths import runs_dir, storage_errors, write_text
 from capgen.records import Event, RunFinished
+from capgen.training.settings import read_settings, to_toml
 
 CONFIG_FILE = "config.toml"
 EVENTS_FILE = "events.jsonl"
@@ -138,19 +137,6 @@ class RunFolder:
         return self.path / name
 
 
-def to_toml(config: TrainConfig) -> str:
-    """Return settings as TOML that `read_config` reads; what is not set is left out."""
-    lines = ["# Settings of a capgen training run."]
-    for name, value in config.to_dict().items():
-        if name in ("data_dir", "output_dir") and value is not None:
-            value = str(Path(value).absolute())
-        if value is not None:
-            # JSON's strings, numbers and booleans are TOML's, DEL aside.
-            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-            lines.append(f"{name} = {text}")
-    return "\n".join(lines) + "\n"
-
-
 def read_config(file: Path, **changes: Any) -> TrainConfig:
     """Read settings that `to_toml` wrote.
 
@@ -161,15 +147,7 @@ def read_config(file: Path, **changes: Any) -> TrainConfig:
     Raises:
         UsageError: The file cannot be read, is not TOML, or holds a value that is no setting.
     """
-    try:
-        content: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"Cannot read the settings in {file}: {error}") from error
-    kinds = {field.name: str(field.type) for field in dataclasses.fields(TrainConfig)}
-    for name, value in content.items():
-        if not isinstance(value, str) or kinds.get(name, "Path").startswith("Path"):
-            content[name] = parse_setting(TrainConfig, name, str(value))
-    return TrainConfig(**{**content, **changes})
+    return TrainConfig(**{**read_settings(file), **changes})
 
 
 def _new_name(preset: str) -> str:

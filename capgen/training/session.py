@@ -271,7 +271,7 @@ class Session:
         yield EpochEvent(
             epoch=epoch,
             step=trainer.step,
-            train_loss=trainer.epoch_loss,
+            train_loss=trainer.meter.epoch_mean,
             val_loss=validation.loss if validation else None,
             metrics=validation.metrics if validation else {},
             seconds=seconds,

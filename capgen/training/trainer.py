@@ -101,11 +101,10 @@ class Trainer:
         self.meter = Meter(device)
         self.step = 0
         self.images_a_pass = config.batch_size
-        self.epoch_loss = math.nan
         self.stop_asked = False
 
     def epoch(self, number: int) -> Iterator[Event | None]:
-        """Train to the end of an epoch; afterwards `epoch_loss` is its mean loss a token.
+        """Train to the end of an epoch; afterwards `meter.epoch_mean` is its mean loss a token.
 
         Begins where the state says. Order, choice of captions, augmentation and dropout
         follow from the seed and the step alone.
@@ -122,14 +121,16 @@ class Trainer:
         self._training_mode()
         shuffled = order.epoch_order(len(self.rows), self.config.seed, number)
         batches = torch.split(shuffled, self.config.images_a_step)
-        for numbers in batches[self.step - (number - 1) * self.steps_an_epoch :]:
+        done = self.step - (number - 1) * self.steps_an_epoch
+        if done == 0:
+            self.meter.begin_epoch()
+        for numbers in batches[done:]:
             notice = self._step_that_fits(numbers)
             if notice is not None:
                 yield notice
             last = self.step % self.steps_an_epoch == 0
             due = last or self.step % self.config.log_every == 0
             yield self._report(number) if due else None
-        self.epoch_loss = self.meter.end_epoch()
 
     def check_finite(self) -> None:
         """Check that the weights are numbers.

@@ -16,7 +16,6 @@ import torch
 from capgen.cli.main import main
 from capgen.config import train_config
 from capgen.errors import DataError, TrainingError
-from capgen.inference.captioner import Captioner
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.records import (
@@ -31,79 +30,13 @@ from capgen.records import (
 from capgen.training.loop import train
 from capgen.training.objective import CaptionObjective
 from capgen.training.run_folder import read_config
-from tests.minis import MiniPicture, write_flickr8k
-from tests.tiny_models import save_tiny_clip, save_tiny_gpt2, save_tiny_mini
-
-SENTENCES = (
-    "a red dog runs over the grass",
-    "the cat sits under a tree",
-    "two boys jump into the water",
-    "a man on a bike near a house",
-    "a woman holds a green ball",
-    "three birds fly over the lake",
-    "the old car stands in the street",
-    "a girl in blue plays with a kite",
-)
-NO_NOISE = {
-    "dropout": 0.0,
-    "label_smoothing": 0.0,
-    "crop_area": 1.0,
-    "crop_aspect": 1.0,
-    "flip": False,
-    "color_jitter": 0.0,
-    "device": "cpu",
-}
-
-
-def _pictures():
-    """Eight photos to learn, one to validate on and one to test."""
-    sentences = (*SENTENCES, SENTENCES[0], SENTENCES[1])
-    splits = ("train",) * 8 + ("val", "test")
-    return [
-        MiniPicture(name=f"{index}.jpg", captions=(sentence,) * 2, split=split, seed=index)
-        for index, (sentence, split) in enumerate(zip(sentences, splits, strict=True))
-    ]
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("CAPGEN_HOME", str(tmp_path / "home"))
-
-
-@pytest.fixture
-def data(tmp_path):
-    return write_flickr8k(tmp_path / "data", _pictures())
-
-
-@pytest.fixture
-def mini(tmp_path):
-    return save_tiny_mini(tmp_path / "mini", SENTENCES)
-
-
-def _config(tmp_path, data, mini, **settings):
-    return train_config(
-        "mini",
-        **{
-            "data_dir": data,
-            "output_dir": tmp_path / "run",
-            "init": str(mini),
-            "batch_size": 4,
-            "num_epochs": 2,
-            "log_every": 1,
-            **NO_NOISE,
-            **settings,
-        },
-    )
-
-
-def _captions(folder, data):
-    captioner = Captioner.from_pretrained(folder, runtime="torch")
-    photos = [data / "Flicker8k_Dataset" / f"{index}.jpg" for index in range(8)]
-    return [caption.text for caption in captioner.caption(photos)]
+from tests.minis import write_flickr8k
+from tests.tiny_models import save_tiny_clip, save_tiny_gpt2
+from tests.training_runs import NO_NOISE, SENTENCES, caption_photos, eight_pictures, run_config
 
 
 def test_eight_photos_are_learned_by_heart(tmp_path, data, mini):
-    config = _config(
+    config = run_config(
         tmp_path,
         data,
         mini,
@@ -119,7 +52,7 @@ def test_eight_photos_are_learned_by_heart(tmp_path, data, mini):
     assert events[-1].steps == 60
     losses = [event.loss for event in events if isinstance(event, StepEvent)]
     assert losses[-1] < 0.2 < losses[0]
-    assert _captions(str(tmp_path / "run" / "last"), data) == list(SENTENCES)
+    assert caption_photos(str(tmp_path / "run" / "last"), data) == list(SENTENCES)
 
 
 def test_a_frozen_clip_and_gpt2_learn_by_heart(tmp_path, data):
@@ -147,7 +80,7 @@ def test_a_frozen_clip_and_gpt2_learn_by_heart(tmp_path, data):
     given = load_captioning_encoder(clip)
     for name, tensor in trained.model.encoder.state_dict().items():
         assert torch.equal(tensor, given[name])
-    assert _captions(str(tmp_path / "run" / "last"), data) == list(SENTENCES)
+    assert caption_photos(str(tmp_path / "run" / "last"), data) == list(SENTENCES)
 
 
 def load_captioning_encoder(folder):
@@ -157,7 +90,7 @@ def load_captioning_encoder(folder):
 
 
 def test_the_run_folder_is_complete(tmp_path, data, mini):
-    config = _config(tmp_path, data, mini)
+    config = run_config(tmp_path, data, mini)
     events = list(train(config))
     run = tmp_path / "run"
     assert read_config(run / "config.toml") == config
@@ -184,8 +117,8 @@ def test_the_run_folder_is_complete(tmp_path, data, mini):
 
 def test_the_averaged_weights_are_saved_and_validated(tmp_path, data, mini):
     """With the learning rate at 0 after a jump, average and newest weights differ."""
-    first = list(train(_config(tmp_path, data, mini, ema_decay=0.0, output_dir=tmp_path / "a")))
-    other = list(train(_config(tmp_path, data, mini, ema_decay=0.9, output_dir=tmp_path / "b")))
+    first = list(train(run_config(tmp_path, data, mini, ema_decay=0.0, output_dir=tmp_path / "a")))
+    other = list(train(run_config(tmp_path, data, mini, ema_decay=0.9, output_dir=tmp_path / "b")))
     losses = [[e.loss for e in run if isinstance(e, StepEvent)] for run in (first, other)]
     assert losses[0] == losses[1]  # the average does not touch training
     assert first[-1].best_loss != other[-1].best_loss
@@ -195,7 +128,7 @@ def test_the_same_seed_gives_the_same_losses(tmp_path, data, mini):
     noisy = {"dropout": 0.2, "flip": True, "color_jitter": 0.3, "crop_area": 0.5}
 
     def losses(name, seed):
-        config = _config(tmp_path, data, mini, output_dir=tmp_path / name, seed=seed, **noisy)
+        config = run_config(tmp_path, data, mini, output_dir=tmp_path / name, seed=seed, **noisy)
         return [event.loss for event in train(config) if isinstance(event, StepEvent)]
 
     first = losses("a", 1)
@@ -204,7 +137,7 @@ def test_the_same_seed_gives_the_same_losses(tmp_path, data, mini):
 
 
 def test_without_eval_only_the_loss_counts(tmp_path, data, mini):
-    events = list(train(_config(tmp_path, data, mini, eval=False)))
+    events = list(train(run_config(tmp_path, data, mini, eval=False)))
     final = events[-1]
     assert (final.best_eval, final.eval_metric) == (final.best_loss, "loss")
     best = [ModelFolder(tmp_path / "run" / name, name) for name in ("best-eval", "best-loss")]
@@ -225,13 +158,13 @@ def test_a_diverged_run_stops_and_keeps_the_last_good_model(tmp_path, data, mini
 
     monkeypatch.setattr(CaptionObjective, "loss_sum", diverging)
     with pytest.raises(TrainingError, match="nan by step 3"):
-        list(train(_config(tmp_path, data, mini)))
+        list(train(run_config(tmp_path, data, mini)))
     model = load_captioning(ModelFolder(tmp_path / "run" / "last", "last")).model
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
 
 
 def test_an_interrupted_run_leaves_complete_files(tmp_path, data, mini):
-    events = train(_config(tmp_path, data, mini))
+    events = train(run_config(tmp_path, data, mini))
     for event in events:
         if isinstance(event, CheckpointSaved):
             break
@@ -244,10 +177,10 @@ def test_an_interrupted_run_leaves_complete_files(tmp_path, data, mini):
 
 
 def test_a_missing_split_is_named(tmp_path, mini):
-    pictures = [dataclasses.replace(picture, split="train") for picture in _pictures()]
+    pictures = [dataclasses.replace(picture, split="train") for picture in eight_pictures()]
     data = write_flickr8k(tmp_path / "data", pictures)
     with pytest.raises(DataError):
-        list(train(_config(tmp_path, data, mini)))
+        list(train(run_config(tmp_path, data, mini)))
     assert not (tmp_path / "run").exists()
 
 

@@ -1,0 +1,153 @@
+"""What a run would take: parameters by part, memory and time, from one real step."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from capgen.config import TrainConfig
+from capgen.data.dataset import open_dataset
+from capgen.models.build import Captioning
+from capgen.records import Example
+from capgen.training.captioner import make_captioner
+from capgen.training.captions import CaptionCodec, pack_captions
+from capgen.training.device import autocast, pick_device, pick_dtype
+from capgen.training.objective import CaptionObjective
+from capgen.training.optimizer import part_of
+from capgen.training.photos import input_size
+
+_PHOTOS = 4  # of the step that is measured
+_WEIGHT_BYTES = 4  # float32
+# Gradient, AdamW's two moments and the weights' average, each float32.
+_TRAINED_BYTES = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Parameters that share a learning rate.
+
+    Attributes:
+        name: `encoder`, `decoder` (what is pretrained of them) or `new`.
+        parameters: How many there are.
+        trained: Those of them that are trained.
+        learning_rate: Their peak learning rate.
+    """
+
+    name: str
+    parameters: int
+    trained: int
+    learning_rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a run would take, validation aside.
+
+    Attributes:
+        parts: The model's parameters.
+        images: Training photos.
+        steps: Steps in all.
+        device: Where it would compute.
+        model_bytes: Weights, gradients, moments and average.
+        activation_bytes: What one pass keeps for its backward pass.
+        seconds: All the steps, by the time of one pass of a few photos.
+    """
+
+    parts: tuple[Part, ...]
+    images: int
+    steps: int
+    device: str
+    model_bytes: int
+    activation_bytes: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON's types."""
+        return asdict(self)
+
+
+def estimate(config: TrainConfig) -> Estimate:
+    """Build the model and take a step with a few made-up photos; writes nothing.
+
+    Raises:
+        CapgenError: As `capgen.training.loop.train` before the first step.
+    """
+    device = pick_device(config.device)
+    examples = open_dataset(config.dataset, config.data_dir).split("train")
+    torch.manual_seed(config.seed)
+    captions = (text for example in examples for text in example.references)
+    captioning = make_captioner(config, captions)
+    parts = _parts(captioning, config)
+    seconds, activations = _measure(captioning, examples[:_PHOTOS], config, device)
+    trained = sum(part.trained for part in parts)
+    everything = sum(part.parameters for part in parts)
+    return Estimate(
+        parts=parts,
+        images=len(examples),
+        steps=config.num_epochs * math.ceil(len(examples) / config.images_a_step),
+        device=device.type,
+        model_bytes=_WEIGHT_BYTES * everything + _TRAINED_BYTES * trained,
+        activation_bytes=int(activations * config.batch_size),
+        seconds=seconds * len(examples) * config.num_epochs,
+    )
+
+
+def _parts(captioning: Captioning, config: TrainConfig) -> tuple[Part, ...]:
+    rates = {
+        "encoder": config.encoder_learning_rate,
+        "decoder": config.decoder_learning_rate,
+        "new": config.learning_rate,
+    }
+    counts = {name: [0, 0] for name in rates}
+    for name, parameter in captioning.model.named_parameters():
+        count = counts[part_of(name, config)]
+        count[0] += parameter.numel()
+        count[1] += parameter.numel() * parameter.requires_grad
+    return tuple(
+        Part(name=name, parameters=all, trained=trained, learning_rate=rates[name])
+        for name, (all, trained) in counts.items()
+        if all
+    )
+
+
+def _measure(
+    captioning: Captioning, examples: Sequence[Example], config: TrainConfig, device: torch.device
+) -> tuple[float, float]:
+    """Return seconds and kept bytes a photo of a forward and backward pass."""
+    model = captioning.model.to(device).train()
+    objective = CaptionObjective(model, cached=config.train_encoder == "none")
+    codec = CaptionCodec.of(captioning, config.max_tokens)
+    rows = [row[: config.captions_per_image] for row in codec.encode_examples(examples)]
+    pad = model.generation_config.pad_token_id
+    packed = pack_captions(rows, pad=pad, unknown=codec.unknown).to(device)
+    inputs = torch.randn(len(rows), 3, *input_size(captioning.preprocessor), device=device)
+    if objective.cached:
+        with torch.no_grad():
+            inputs = objective.front.eval()(inputs)
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    dtype = pick_dtype(config.precision, device)
+    for _ in range(2):  # the first pass warms up
+        begun = time.perf_counter()
+        kept.clear()
+        with saved_tensors_hooks(keep, lambda tensor: tensor), autocast(device, dtype):
+            loss = objective.loss_sum(objective.encode(inputs), packed)
+        torch.autograd.backward(loss)
+        loss.item()  # waits for a GPU
+        seconds = time.perf_counter() - begun
+        model.zero_grad(set_to_none=True)
+    bytes_kept = sum(size for place, size in kept.items() if place not in weights)
+    return seconds / len(rows), bytes_kept / len(rows)

@@ -1,0 +1,129 @@
+"""Where a run's settings come from: flags, environment, a TOML file, the preset.
+
+The first of these that has a setting decides. Each setting can be given as `CAPGEN_NAME` in
+the environment; a few of an earlier program's bare names are read, too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from capgen.config import TRAIN_PRESETS, TrainConfig, flag_name, parse_setting, train_config
+from capgen.errors import UsageError
+
+PREFIX = "CAPGEN_"
+BARE_NAMES = {
+    "DEVICE": "device",
+    "DATA_DIR": "data_dir",
+    "BATCH_SIZE": "batch_size",
+    "NUM_EPOCHS": "num_epochs",
+}
+DEFAULT_DATASET = "flickr8k"
+_PATHS = ("data_dir", "output_dir")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Settings with where each comes from.
+
+    Attributes:
+        config: The settings.
+        sources: Setting → the flag, variable or file that decided, `preset NAME`, `default`.
+    """
+
+    config: TrainConfig
+    sources: Mapping[str, str]
+
+
+def resolve_settings(
+    flags: Mapping[str, Any],
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Resolved:
+    """Put together a run's settings.
+
+    Args:
+        flags: Settings given on the command line.
+        file: A TOML file with settings, as a run's `config.toml`.
+        environment: Variables, as in `os.environ`.
+
+    Raises:
+        UsageError: A value is not accepted, or the file cannot be read; names where it is.
+    """
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    layers = [
+        {name: (flag_name(name), value) for name, value in flags.items()},
+        environment_settings(environment or {}),
+        {} if file is None else {n: (str(file), v) for n, v in read_settings(file).items()},
+    ]
+    for layer in layers:
+        for name, (source, value) in layer.items():
+            if name not in values:
+                values[name], sources[name] = value, source
+    if values.get("data_dir") is None and values.get("dataset") is None:
+        values["dataset"] = DEFAULT_DATASET
+    preset = values.pop("preset", TrainConfig.preset)
+    config = train_config(preset, **values)
+    for field in dataclasses.fields(TrainConfig):
+        of_preset = field.name in TRAIN_PRESETS[preset]
+        sources.setdefault(field.name, f"preset {preset}" if of_preset else "default")
+    return Resolved(config, sources)
+
+
+def environment_settings(environment: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
+    """Return setting → (variable, value) for what the environment sets.
+
+    Raises:
+        UsageError: A value is not of its setting's type.
+    """
+    found: dict[str, tuple[str, Any]] = {}
+    names = {PREFIX + field.name.upper(): field.name for field in dataclasses.fields(TrainConfig)}
+    for variable, name in {**names, **BARE_NAMES}.items():
+        text = environment.get(variable)
+        if text and name not in found:
+            try:
+                found[name] = variable, parse_setting(TrainConfig, name, text)
+            except UsageError as error:
+                raise UsageError(f"{variable} in the environment: {error.message}") from error
+    return found
+
+
+def to_toml(config: TrainConfig) -> str:
+    """Return settings as TOML that `read_settings` reads; what is not set is left out."""
+    lines = ["# Settings of a capgen training run."]
+    for name, value in config.to_dict().items():
+        if name in _PATHS and value is not None:
+            value = str(Path(value).absolute())
+        if value is not None:
+            # JSON's strings, numbers and booleans are TOML's, DEL aside.
+            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            lines.append(f"{name} = {text}")
+    return "\n".join(lines) + "\n"
+
+
+def read_settings(file: Path) -> dict[str, Any]:
+    """Read settings from a TOML file.
+
+    Raises:
+        UsageError: The file cannot be read, is not TOML, or holds a value that is no setting.
+    """
+    try:
+        content: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"Cannot read the settings in {file}: {error}") from error
+    kinds = {field.name: str(field.type) for field in dataclasses.fields(TrainConfig)}
+    for name, value in content.items():
+        if not isinstance(value, str) or kinds.get(name, "Path").startswith("Path"):
+            try:
+                content[name] = parse_setting(TrainConfig, name, str(value))
+            except UsageError as error:
+                raise UsageError(f"{file}: {error.message}", hint=error.hint) from error
+    return content

@@ -1,0 +1,43 @@
+"""Fixtures of training runs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.minis import write_flickr8k
+from tests.tiny_models import save_tiny_clip, save_tiny_gpt2, save_tiny_mini
+from tests.training_runs import SENTENCES, eight_pictures
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Keep caches and runs out of the user's folders."""
+    monkeypatch.setenv("CAPGEN_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads only slow tiny models down, and much so beside other tests."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_flickr8k(tmp_path / "data", eight_pictures())
+
+
+@pytest.fixture
+def mini(tmp_path):
+    return save_tiny_mini(tmp_path / "mini", SENTENCES)
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """Write `clip` and `gpt2` under `tmp_path`, which is returned."""
+    save_tiny_clip(tmp_path / "clip")
+    save_tiny_gpt2(tmp_path / "gpt2", SENTENCES)
+    return tmp_path

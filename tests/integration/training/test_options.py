@@ -1,0 +1,338 @@
+"""What can be chosen in a run: passes, processes, what is trained, trackers, samples."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from capgen.cli.main import main
+from capgen.errors import MissingDependencyError, TrainingError, UsageError
+from capgen.models.checkpoint import load_captioning
+from capgen.models.folder import ModelFolder
+from capgen.records import EpochEvent, Notice, SampleEvent, StepEvent, TestEvent
+from capgen.training.captioner import make_captioner
+from capgen.training.loop import train
+from capgen.training.objective import CaptionObjective
+from capgen.training.run_folder import to_toml
+from tests.minis import write_flickr8k
+from tests.training_runs import SENTENCES, clip_config, eight_pictures, run_config
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def losses(events):
+    return [event.loss for event in events if isinstance(event, StepEvent)]
+
+
+def of_kind(kind, events):
+    return [event for event in events if isinstance(event, kind)]
+
+
+def trained_weights(run):
+    return load_captioning(ModelFolder(run / "last", "last")).model.state_dict()
+
+
+def assert_close(one, other, tolerance):
+    assert one.keys() == other.keys()
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], atol=tolerance, rtol=0)
+
+
+# AdamW divides by the gradient's size, so that differences of 1e-8 in tiny gradients grow; a
+# large epsilon is not a setting, so the learning rate is small and the losses are compared.
+GENTLE = {"learning_rate": 1e-4, "decoder_learning_rate": 1e-4, "encoder_learning_rate": 1e-4}
+
+
+def test_accumulated_passes_equal_one_large_pass(tmp_path, data, parts):
+    runs = {}
+    for name, size, passes in (("one", 8, 1), ("four", 2, 4), ("uneven", 3, 2)):
+        config = clip_config(
+            tmp_path,
+            data,
+            output_dir=tmp_path / name,
+            batch_size=size,
+            accumulation=passes,
+            num_epochs=6,
+            test=False,
+            eval=False,
+            **GENTLE,
+        )
+        runs[name] = losses(train(config))
+    assert len(runs["one"]) == 6
+    assert runs["four"] == pytest.approx(runs["one"], abs=1e-5)
+    # 6 photos a step are two steps an epoch: another run.
+    assert len(runs["uneven"]) == 12
+    one, four = (trained_weights(tmp_path / name) for name in ("one", "four"))
+    assert_close(one, four, 1e-5)
+
+
+def test_two_processes_equal_one(tmp_path, data, parts):
+    """Batches of 3 photos: shares of 2 and 1, and the last of an epoch, 2, of 1 and 1."""
+    curves = {}
+    for name, processes in (("one", 1), ("two", 2)):
+        config = clip_config(
+            tmp_path, data, output_dir=tmp_path / name, batch_size=3, num_epochs=2, **GENTLE
+        )
+        (tmp_path / "run.toml").write_text(to_toml(config), encoding="utf-8")
+        if processes == 1:
+            curves[name] = list(train(config))
+            continue
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+        code = "import sys; from capgen.cli.main import main; sys.exit(main(sys.argv[1:]))"
+        (tmp_path / "program.py").write_text(code, encoding="utf-8")
+        program = [str(tmp_path / "program.py"), "train", "--config", str(tmp_path / "run.toml")]
+        done = subprocess.run(
+            [*launcher, "--master-port", str(29000 + os.getpid() % 1000), *program, "--json"],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["steps"] == 6
+    lines = (tmp_path / "two" / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    two = [json.loads(line) for line in lines]
+    steps = [record for record in two if record["event"] == "step"]
+    assert [record["step"] for record in steps] == [1, 2, 3, 4, 5, 6]
+    assert [record["loss"] for record in steps] == pytest.approx(losses(curves["one"]), abs=1e-5)
+    epochs = [record for record in two if record["event"] == "epoch"]
+    for record, event in zip(epochs, of_kind(EpochEvent, curves["one"]), strict=True):
+        assert record["val_loss"] == pytest.approx(event.val_loss, abs=1e-5)
+        assert record["metrics"] == pytest.approx(event.metrics)
+    assert_close(trained_weights(tmp_path / "one"), trained_weights(tmp_path / "two"), 1e-5)
+
+
+def test_more_processes_than_photos(tmp_path, data, parts):
+    """The share of a process without photos has no loss and no gradient."""
+    from capgen.training.captions import CaptionCodec, pack_captions
+
+    captioning = make_captioner(clip_config(tmp_path, data), [])
+    objective = CaptionObjective(captioning.model, cached=False)
+    codec = CaptionCodec.of(captioning, 32)
+    packed = pack_captions([codec.encode(["a dog"])], pad=0, unknown=None).without_targets()
+    loss = objective.loss_sum(objective.encode(torch.randn(1, 3, 32, 32)), packed)
+    loss.backward()
+    assert loss.item() == 0.0
+    grads = [p.grad for p in captioning.model.parameters() if p.grad is not None]
+    assert grads
+    assert not any(grad.any() for grad in grads)
+
+
+@pytest.mark.parametrize("where", ["train", "validate"])
+def test_out_of_memory_halves_the_batch(tmp_path, data, parts, monkeypatch, where):
+    """A device that holds two photos at a time: the same run, in smaller passes."""
+    whole = list(train(clip_config(tmp_path, data, output_dir=tmp_path / "a", **GENTLE)))
+    plain = CaptionObjective.encode
+
+    def encode(self, inputs):
+        training = torch.is_grad_enabled()
+        if training == (where == "train") and len(inputs) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return plain(self, inputs)
+
+    monkeypatch.setattr(CaptionObjective, "encode", encode)
+    pieces = list(train(clip_config(tmp_path, data, output_dir=tmp_path / "b", **GENTLE)))
+    assert losses(pieces) == pytest.approx(losses(whole), abs=1e-5)
+    notices = [event.message for event in of_kind(Notice, pieces)]
+    if where == "train":
+        assert notices == [
+            "Memory ran out at step 1 with 4 photos a pass: going on with 2, 2 passes a step"
+        ]
+
+
+def test_too_little_memory_for_one_photo_is_an_error(tmp_path, data, parts, monkeypatch):
+    def encode(self, inputs):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(CaptionObjective, "encode", encode)
+    with pytest.raises(TrainingError, match="one photo a pass") as caught:
+        list(train(clip_config(tmp_path, data)))
+    assert "--gradient-checkpointing" in caught.value.hint
+
+
+@pytest.mark.parametrize(("blocks", "trained"), [("none", 0), ("last-1", 1), ("all", 2)])
+def test_the_last_blocks_of_an_encoder_are_trained(tmp_path, data, parts, blocks, trained):
+    config = clip_config(tmp_path, data, train_encoder=blocks)
+    encoder = make_captioner(config, []).model.encoder
+    layers = [f"layers.{index}." for index in range(2)]
+    of_layer = [
+        {p.requires_grad for name, p in encoder.named_parameters() if layer in name}
+        for layer in layers
+    ]
+    assert of_layer == [{index >= 2 - trained} for index in range(2)]
+    embedded = {p.requires_grad for n, p in encoder.named_parameters() if "embeddings" in n}
+    assert embedded == {blocks == "all"}
+
+
+def test_the_last_blocks_of_the_mini_are_trained(tmp_path, data, mini):
+    config = run_config(tmp_path, data, mini, train_encoder="last-2")
+    encoder = make_captioner(config, []).model.encoder
+    trained = {name for name, p in encoder.named_parameters() if p.requires_grad}
+    assert any("_conv_head" in name for name in trained)
+    assert any("neck" in name for name in trained)
+    assert not any("_conv_stem" in name for name in trained)
+    with pytest.raises(UsageError, match="the encoder has 16 blocks"):
+        make_captioner(run_config(tmp_path, data, mini, train_encoder="last-17"), [])
+
+
+def test_frozen_blocks_stay_as_they_were(tmp_path, data, parts):
+    config = clip_config(tmp_path, data, train_encoder="last-1", num_epochs=1)
+    torch.manual_seed(config.seed)
+    before = make_captioner(config, []).model.encoder.state_dict()
+    list(train(config))
+    after = trained_weights(config.output_dir)
+    changed = {name for name in before if not torch.equal(before[name], after[f"encoder.{name}"])}
+    assert changed
+    assert all("layers.1." in name for name in changed)
+
+
+@pytest.mark.parametrize("setting", ["gradient_checkpointing", "compile"])
+def test_ways_to_compute_change_nothing(tmp_path, data, parts, monkeypatch, setting):
+    if setting == "compile":  # the compiler itself takes long, and needs one
+        monkeypatch.setattr(
+            CaptionObjective, "compile", lambda self: self.front.compile(backend="eager")
+        )
+    runs = [
+        losses(train(clip_config(tmp_path, data, output_dir=tmp_path / str(on), **{setting: on})))
+        for on in (False, True)
+    ]
+    assert runs[1] == pytest.approx(runs[0], abs=1e-5)
+
+
+def test_bf16_learns_too(tmp_path, data, parts):
+    config = clip_config(tmp_path, data, precision="bf16", num_epochs=4, test=False)
+    curve = losses(train(config))
+    assert curve[-1] < curve[0]
+    with pytest.raises(TrainingError, match="fp16 is for GPUs"):
+        list(train(clip_config(tmp_path, data, output_dir=tmp_path / "b", precision="fp16")))
+
+
+def test_patience_stops_a_run(tmp_path, data, parts):
+    config = clip_config(
+        tmp_path, data, num_epochs=20, patience=2, eval=False, learning_rate=0.0,
+        decoder_learning_rate=0.0, encoder_learning_rate=0.0,
+    )  # fmt: skip
+    events = list(train(config))
+    assert [event.epoch for event in of_kind(EpochEvent, events)] == [1, 2, 3]
+    assert "stopped early" in of_kind(Notice, events)[0].message
+    assert events[-1].epochs == 3
+
+
+def test_samples_of_each_validation(tmp_path, parts):
+    data = write_flickr8k(tmp_path / "data", eight_pictures(val=4))
+    events = list(train(clip_config(tmp_path, data, test_samples_per_epoch=2)))
+    samples = of_kind(SampleEvent, events)
+    assert [event.epoch for event in samples] == [1, 1, 2, 2]
+    assert len({event.image for event in samples[:2]}) == 2
+    for event in samples:
+        assert event.references == (SENTENCES[int(event.image[:-4]) - 8],) * 2
+        assert {"METEOR", "BLEU-4", "ROUGE-L", "CIDEr-D"} <= set(event.metrics)
+
+
+def test_the_chosen_model_is_tested(tmp_path, data, parts):
+    events = list(train(clip_config(tmp_path, data)))
+    (test,) = of_kind(TestEvent, events)
+    assert (test.name, test.images) == ("best-eval", 1)
+    stored = ModelFolder(tmp_path / "run" / "best-eval", "best-eval").provenance.metrics
+    assert stored["test"]["METEOR"] == test.metrics["METEOR"]
+    events = list(train(clip_config(tmp_path, data, test=False, output_dir=tmp_path / "b")))
+    assert not of_kind(TestEvent, events)
+
+
+class Recorder:
+    """A tracker that works until it has seen `limit` events."""
+
+    def __init__(self, limit=math.inf):
+        self.limit = limit
+        self.seen = []
+
+    def start(self, run, settings):
+        self.seen.append(("start", run, settings["preset"]))
+
+    def event(self, event):
+        self.seen.append(event)
+        if len(self.seen) > self.limit:
+            raise ConnectionError("the server is gone")
+
+    def finish(self):
+        self.seen.append("finish")
+
+
+def test_trackers_are_told_and_never_stop_training(tmp_path, data, parts):
+    good, bad = Recorder(), Recorder(limit=3)
+    events = list(train(clip_config(tmp_path, data), tracker=good))
+    assert good.seen == [("start", tmp_path / "run", "clip-gpt2"), *events, "finish"]
+    other = list(train(clip_config(tmp_path, data, output_dir=tmp_path / "b"), tracker=bad))
+    assert len(bad.seen) == 4
+    (notice,) = of_kind(Notice, other)
+    assert "Recorder failed" in notice.message
+    assert "the server is gone" in notice.message
+    assert losses(other) == losses(events)
+
+
+def test_lora_without_peft_says_what_to_install(tmp_path, data, parts, monkeypatch):
+    plain = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "peft" else plain(name)
+    )
+    with pytest.raises(MissingDependencyError, match="peft"):
+        list(train(clip_config(tmp_path, data, lora_rank=4)))
+
+
+def test_lora_trains_additions_and_saves_whole_models(tmp_path, data, parts):
+    pytest.importorskip("peft")
+    config = clip_config(tmp_path, data, lora_rank=4, num_epochs=3, learning_rate=1e-3)
+    curve = losses(train(config))
+    assert curve[-1] < curve[0]
+    from capgen.models.build import build_clip_gpt2
+
+    given = build_clip_gpt2(str(tmp_path / "clip"), str(tmp_path / "gpt2")).model
+    after = trained_weights(config.output_dir)
+    assert after.keys() == given.state_dict().keys()
+    name = "decoder.transformer.h.0.attn.c_attn.weight"
+    change = after[name] - given.state_dict()[name]
+    assert torch.linalg.matrix_rank(change) == 4
+    name = "decoder.transformer.wte.weight"
+    assert torch.equal(after[name], given.state_dict()[name])
+
+
+def test_the_bundled_captioner_can_be_trained_further(tmp_path, data):
+    config = clip_config(
+        tmp_path, data, init="mini", train_encoder="last-1", encoder=None, decoder=None,
+        num_epochs=1, batch_size=8, test=False, eval=False,
+    )  # fmt: skip
+    events = list(train(config))
+    assert math.isfinite(losses(events)[-1])
+
+
+def test_dry_run_prints_the_plan_and_trains_nothing(tmp_path, data, parts, capsys, monkeypatch):
+    monkeypatch.setenv("CAPGEN_SEED", "7")
+    arguments = ["--encoder", str(tmp_path / "clip"), "--decoder", str(tmp_path / "gpt2")]
+    arguments += ["--data-dir", str(data), "--output-dir", str(tmp_path / "run"), "--dry-run"]
+    arguments += ["--train-encoder", "none"]
+    assert main(["train", *arguments]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    cells = {line.split()[0]: line.split() for line in lines if line}
+    assert cells["seed"] == ["seed", "7", "CAPGEN_SEED"]
+    assert cells["data_dir"][-1] == "--data-dir"
+    assert cells["num_epochs"] == ["num_epochs", "10", "preset", "clip-gpt2"]
+    assert cells["encoder"][2] == "0"  # the last of that name is in the table of parameters
+    assert {"memory:", "time:"} <= set(cells)
+    assert not (tmp_path / "run").exists()
+    assert main(["train", *arguments, "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["settings"]["seed"] == {"value": 7, "from": "CAPGEN_SEED"}
+    assert plan["estimate"]["activation_bytes"] > 0
+
+
+def test_resume_takes_no_settings_of_another_run(tmp_path, capsys):
+    assert main(["train", "--resume", str(tmp_path), "--dry-run"]) == 2
+    assert "--resume" in capsys.readouterr().err

@@ -1,0 +1,83 @@
+"""Tiny training runs: a data set of eight photos to learn by heart, and settings for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from capgen.config import TrainConfig, train_config
+from capgen.inference.captioner import Captioner
+from tests.minis import MiniPicture
+
+SENTENCES = (
+    "a red dog runs over the grass",
+    "the cat sits under a tree",
+    "two boys jump into the water",
+    "a man on a bike near a house",
+    "a woman holds a green ball",
+    "three birds fly over the lake",
+    "the old car stands in the street",
+    "a girl in blue plays with a kite",
+)
+NO_NOISE = {
+    "dropout": 0.0,
+    "label_smoothing": 0.0,
+    "crop_area": 1.0,
+    "crop_aspect": 1.0,
+    "flip": False,
+    "color_jitter": 0.0,
+    "device": "cpu",
+}
+
+
+def eight_pictures(val: int = 1) -> list[MiniPicture]:
+    """Return eight photos to learn, some to validate on and one to test."""
+    sentences = (*SENTENCES, *SENTENCES[:val], SENTENCES[1])
+    splits = ("train",) * 8 + ("val",) * val + ("test",)
+    return [
+        MiniPicture(name=f"{index}.jpg", captions=(sentence,) * 2, split=split, seed=index)
+        for index, (sentence, split) in enumerate(zip(sentences, splits, strict=True))
+    ]
+
+
+def run_config(tmp_path: Path, data: Path, mini: Path, **settings: Any) -> TrainConfig:
+    """Return settings of a short run of the mini preset without noise."""
+    return train_config(
+        "mini",
+        **{
+            "data_dir": data,
+            "output_dir": tmp_path / "run",
+            "init": str(mini),
+            "batch_size": 4,
+            "num_epochs": 2,
+            "log_every": 1,
+            **NO_NOISE,
+            **settings,
+        },
+    )
+
+
+def clip_config(tmp_path: Path, data: Path, **settings: Any) -> TrainConfig:
+    """Return settings of a short run of clip-gpt2, with parts under `tmp_path`."""
+    return train_config(
+        "clip-gpt2",
+        **{
+            "encoder": str(tmp_path / "clip"),
+            "decoder": str(tmp_path / "gpt2"),
+            "data_dir": data,
+            "output_dir": tmp_path / "run",
+            "batch_size": 4,
+            "num_epochs": 2,
+            "log_every": 1,
+            "warmup_steps": 2,
+            **NO_NOISE,
+            **settings,
+        },
+    )
+
+
+def caption_photos(folder: str, data: Path) -> list[str]:
+    """Return a model's captions of the eight photos."""
+    captioner = Captioner.from_pretrained(folder, runtime="torch")
+    photos = [data / "Flicker8k_Dataset" / f"{index}.jpg" for index in range(8)]
+    return [caption.text for caption in captioner.caption(photos)]

@@ -1,0 +1,103 @@
+"""Where settings come from, and which place wins."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from pathlib import Path
+
+import pytest
+
+from capgen.cli.train import train_command
+from capgen.config import EVAL_STRATEGIES, TrainConfig, train_config
+from capgen.errors import UsageError
+from capgen.training.selection import STRATEGIES
+from capgen.training.settings import resolve_settings, to_toml
+
+
+def test_flag_then_environment_then_bare_name_then_file_then_preset(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text("batch_size = 5\nnum_epochs = 5\nseed = 5\nclip_norm = 5.0\n")
+    resolved = resolve_settings(
+        {"batch_size": 1},
+        file=file,
+        environment={
+            "CAPGEN_BATCH_SIZE": "2",
+            "CAPGEN_NUM_EPOCHS": "2",
+            "NUM_EPOCHS": "3",
+            "BATCH_SIZE": "3",
+            "DEVICE": "cpu",
+            "DATA_DIR": "photos",
+        },
+    )
+    config, sources = resolved.config, resolved.sources
+    assert (config.batch_size, sources["batch_size"]) == (1, "--batch-size")
+    assert (config.num_epochs, sources["num_epochs"]) == (2, "CAPGEN_NUM_EPOCHS")
+    assert (config.device, sources["device"]) == ("cpu", "DEVICE")
+    assert (config.data_dir, sources["data_dir"]) == (Path("photos"), "DATA_DIR")
+    assert (config.seed, sources["seed"]) == (5, str(file))
+    assert (config.decoder, sources["decoder"]) == ("gpt2", "preset clip-gpt2")
+    assert sources["flip"] == "default"
+    assert config.dataset is None
+    assert set(sources) == {field.name for field in dataclasses.fields(TrainConfig)}
+
+
+def test_the_preset_may_come_from_anywhere_and_gives_the_defaults(tmp_path):
+    assert resolve_settings({}).config == train_config("clip-gpt2", dataset="flickr8k")
+    assert resolve_settings({}).sources["dataset"] == "default"
+    environment = {"CAPGEN_PRESET": "mini"}
+    resolved = resolve_settings({}, environment=environment)
+    assert resolved.config == train_config("mini", dataset="flickr8k")
+    assert resolved.sources["preset"] == "CAPGEN_PRESET"
+    assert resolve_settings({"preset": "clip-gpt2"}, environment=environment).config.decoder
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(TrainConfig), ids=lambda field: field.name)
+def test_every_setting_has_a_flag_and_a_variable(field):
+    assert field.name in inspect.signature(train_command).parameters
+    text = {"int": "3", "float": "0.5", "bool": "true"}.get(field.type.split(" ")[0], "x")
+    text = {"preset": "mini", "train_encoder": "last-2", "precision": "bf16"}.get(field.name, text)
+    text = (field.metadata["choices"] or (text,))[-1]
+    flags = {} if field.name == "preset" else {"preset": "clip-gpt2"}
+    low = {"crop_aspect": "1.5", "max_tokens": "8", "image_size": "64"}
+    variable = f"CAPGEN_{field.name.upper()}"
+    environment = {variable: low.get(field.name, text)}
+    assert resolve_settings(flags, environment=environment).sources[field.name] == variable
+
+
+def test_a_runs_own_settings_make_the_same_run(tmp_path):
+    config = train_config("mini", data_dir=tmp_path, output_dir=tmp_path / "run", flip=False)
+    file = tmp_path / "config.toml"
+    file.write_text(to_toml(config), encoding="utf-8")
+    assert resolve_settings({}, file=file).config == config
+
+
+@pytest.mark.parametrize(
+    ("environment", "text", "named"),
+    [
+        ({"BATCH_SIZE": "many"}, "", "BATCH_SIZE in the environment"),
+        ({"CAPGEN_FLIP": "perhaps"}, "", "CAPGEN_FLIP in the environment"),
+        ({"DEVICE": "gpu"}, "", "--device is 'gpu'"),
+        ({}, "batch_size = 'many'", "--batch-size"),
+        ({}, "batch_sise = 3", "Unknown setting 'batch_sise'"),
+    ],
+)
+def test_bad_values_are_named_with_their_place(tmp_path, environment, text, named):
+    file = tmp_path / "run.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=named):
+        resolve_settings({}, file=file, environment=environment)
+
+
+def test_empty_variables_are_not_set():
+    assert resolve_settings({}, environment={"DEVICE": "", "CAPGEN_SEED": ""}).config.seed == 0
+
+
+def test_the_strategies_are_those_there_are():
+    assert set(EVAL_STRATEGIES) == set(STRATEGIES)
+
+
+@pytest.mark.parametrize("text", ["last", "last-0", "last--1", "some", "last-2.5"])
+def test_a_bad_part_of_the_encoder_is_refused(text):
+    with pytest.raises(UsageError, match="--train-encoder"):
+        train_config(train_encoder=text)
