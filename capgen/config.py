@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from capgen.errors import UsageError
+from capgen.errors import ModelError, UsageError
 
 
 def setting(
@@ -51,14 +52,18 @@ def check_ranges(config: Any) -> None:
             )
         if low is None and high is None:
             continue
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
+        if not _is_number(value):
             raise UsageError(f"{flag_name(field.name)} is {value!r}; it must be a number")
+        if "float" not in str(field.type) and not isinstance(value, numbers.Integral):
+            raise UsageError(f"{flag_name(field.name)} is {value!r}; it must be a whole number")
         if (low is not None and value < low) or (high is not None and value > high):
             raise UsageError(f"{flag_name(field.name)} is {value}; it must be {_range(low, high)}")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a finite number, of Python or numpy."""
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return real and math.isfinite(value)
 
 
 def _range(low: float | None, high: float | None) -> str:
@@ -200,6 +205,33 @@ class DecodeSettings:
         return dataclasses.asdict(self)
 
 
+# The least that decoding can work with, by key of generation_config. Not the options' ranges:
+# a model's author may go beyond those.
+_LEAST = {
+    "num_beams": 1,
+    "max_length": 2,
+    "max_new_tokens": 1,
+    "min_length": 0,
+    "top_k": 0,
+    "no_repeat_ngram_size": 0,
+    "temperature": 1e-3,
+    "top_p": 1e-3,
+    "repetition_penalty": 1e-3,
+    "length_penalty": -math.inf,
+}
+
+
+def _of_model(key: str, value: Any) -> Any:
+    """Return a value of a generation_config if decoding can work with it.
+
+    Raises:
+        ModelError: It cannot.
+    """
+    if not _is_number(value) or value < _LEAST[key]:
+        raise ModelError(f"The model's generation_config has {key} {value!r}")
+    return value
+
+
 def resolve_decoding(
     options: DecodeOptions, generation: Mapping[str, Any], *, positions: int | None
 ) -> tuple[DecodeSettings, tuple[str, ...]]:
@@ -215,6 +247,7 @@ def resolve_decoding(
 
     Raises:
         UsageError: The lengths contradict each other once the defaults are known.
+        ModelError: The generation_config holds values that nothing can be made of.
     """
 
     def pick(name: str, key: str, default: Any) -> Any:
@@ -222,18 +255,18 @@ def resolve_decoding(
         if asked is not None:
             return asked
         given = generation.get(key)
-        return default if given is None else given
+        return default if given is None else _of_model(key, given)
 
     default_samples = bool(generation.get("do_sample")) and options.beams is None
     sample = options.samples or default_samples
-    num_captions = options.num_captions or 1
+    num_captions = int(options.num_captions or 1)
     beams = 1 if sample else int(pick("beams", "num_beams", 1))
     if not sample and options.beams is None:
         beams = max(beams, num_captions)
     notes = []
     max_length = int(pick("max_length", "max_length", 32))
     if options.max_length is None and generation.get("max_new_tokens"):
-        max_length = int(generation["max_new_tokens"]) + 1
+        max_length = int(_of_model("max_new_tokens", generation["max_new_tokens"])) + 1
     if positions is not None and max_length > positions:
         if options.max_length is not None:
             notes.append(f"max_length {max_length} clamped to the model's {positions} positions")
@@ -259,7 +292,7 @@ def resolve_decoding(
         repetition_penalty=float(pick("repetition_penalty", "repetition_penalty", 1.0)),
         no_repeat_ngram_size=int(pick("no_repeat_ngram_size", "no_repeat_ngram_size", 0)),
         num_captions=num_captions,
-        seed=options.seed,
+        seed=None if options.seed is None else int(options.seed),
         early_stopping=generation.get("early_stopping") or False,
     )
     return settings, tuple(notes)

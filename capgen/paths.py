@@ -89,6 +89,12 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+_BAD_PLACES = (
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.EFBIG),
+)
+
+
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
     """Turn the OSErrors of writing `path` into StorageError.
@@ -105,6 +111,6 @@ def storage_errors(path: Path) -> Iterator[None]:
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StorageError(f"Not allowed to write {path}") from error
-        if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG):
+        if error.errno in _BAD_PLACES:
             raise StorageError(f"Cannot write {path}: {error.strerror}") from error
         raise
