@@ -73,8 +73,8 @@ class BeamSearch:
         values, ids = self._candidates(length)  # (B, K, C)
         photos, beams, width = values.shape
         totals = (self.scores[:, :, None] + values).reshape(photos, -1)
-        count = 2 * self.settings.beams
-        order = np.argsort(-totals, axis=1, kind="stable")[:, :count]  # (B, 2K)
+        count = self._width()
+        order = np.argsort(-totals, axis=1, kind="stable")[:, :count]  # (B, W)
         rows = np.arange(photos)[:, None]
         beam, token = order // width, ids.reshape(photos, -1)[rows, order]
         total = totals[rows, order]
@@ -92,16 +92,20 @@ class BeamSearch:
                 self.finished[self.alive[row]].add(new)
         # Unfinished candidates first, each group in order of score.
         running = np.argsort(ended, axis=1, kind="stable")[:, : self.settings.beams]
-        self.scores = np.where(ended, np.float32(-1e9), total)[rows, running]
+        self.scores = np.where(ended, np.float32(-np.inf), total)[rows, running]
         self.sequences, self.log_probs = sequences[rows, running], log_probs[rows, running]
         self.parents = (rows * beams + beam[rows, running]).ravel()
+
+    def _width(self) -> int:
+        """Candidates a photo: enough that K stay unfinished even if each beam can end."""
+        return (1 + len(self.tokens.end)) * self.settings.beams
 
     def _candidates(self, length: int) -> tuple[Floats, Ints]:
         """Best log-probabilities of each beam and their tokens, both (B, K, C)."""
         history = self.sequences[:, :, :length]
         ids = history[:, :, -1]
-        # 2K of the whole are among the 2K best of each beam, once those barred are left out.
-        count = 2 * self.settings.beams + len(self.tokens.suppress)
+        # W of the whole are among the W best of each beam, once those barred are left out.
+        count = self._width() + len(self.tokens.suppress)
         if processors.needed(self.settings):
             values, best = self._processed(history, count)
         else:
