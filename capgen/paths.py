@@ -63,6 +63,14 @@ def bundled_model_dir() -> Path:
     return Path(__file__).parent / "models" / "bundled" / "mini"
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; False for names that cannot be looked up, whatever the reason."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` if the block succeeds.

@@ -1,9 +1,10 @@
-"""Stand-ins: a scripted decoder, drawn photos, running code as another user."""
+"""Stand-ins: a scripted decoder and drawn photos."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,3 +82,8 @@ def draw_photo(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
         shape = draw.ellipse if rng.random() < 0.5 else draw.rectangle
         shape((left, top, right, bottom), fill=fill)
     return picture
+
+
+def names(folder: Path) -> list[str]:
+    """Return what is in a folder, hidden files included."""
+    return sorted(entry.name for entry in folder.iterdir())

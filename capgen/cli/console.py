@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
+
+from capgen.errors import StorageError
+from capgen.output.records import dump_json
+
+
+class OutputClosedError(Exception):
+    """Nobody reads the output any more, as in `capgen caption *.jpg | head -1`."""
 
 
 class Console:
@@ -20,12 +26,24 @@ class Console:
             _accept_any_name(stream)
 
     def data(self, line: str) -> None:
-        """Write one line of output."""
-        print(line, file=sys.stdout, flush=True)
+        """Write one line of output.
+
+        Raises:
+            OutputClosedError: Whoever read the output has had enough.
+            StorageError: It cannot be written (a redirection to a full disk).
+        """
+        try:
+            print(line, file=sys.stdout, flush=True)
+        except BrokenPipeError as error:
+            _forget_output()
+            raise OutputClosedError from error
+        except OSError as error:
+            _forget_output()
+            raise StorageError(f"Cannot write the output: {error.strerror}") from error
 
     def json(self, value: Any) -> None:
         """Write a JSON document as output."""
-        self.data(json.dumps(value, ensure_ascii=False, indent=2))
+        self.data(dump_json(value, indent=2))
 
     def note(self, text: str) -> None:
         """Tell the user something that is not output."""
@@ -71,6 +89,11 @@ class Console:
         with Progress(*columns, TimeRemainingColumn(), console=screen, transient=True) as bar:
             task = bar.add_task(label, total=total)
             yield lambda: bar.advance(task)
+
+
+def _forget_output() -> None:
+    """Leave nothing to be flushed at the end into what cannot be written."""
+    sys.stdout = None  # type: ignore[assignment]
 
 
 def _accept_any_name(stream: TextIO | None) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from capgen.cli.app import build_app
-from capgen.cli.console import Console
+from capgen.cli.console import Console, OutputClosedError
 from capgen.errors import CapgenError
 
 INTERRUPTED = 130
@@ -40,9 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.error("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has had enough; leave nothing to flush into the closed pipe.
-        sys.stdout = None  # type: ignore[assignment]
+    except OutputClosedError:
         return 0
     except Exception as error:
         traceback.print_exc()

@@ -148,7 +148,12 @@ class Captioner:
 
         Yields:
             One record a picture, in order.
+
+        Raises:
+            UsageError: `batch_size` is below 1, or the options do not suit the model.
         """
+        if batch_size < 1:
+            raise UsageError(f"--batch-size is {batch_size}; it must be at least 1")
         settings, notes = self.settings(options or DecodeOptions())
         if self.runtime.preprocessor.input_size is None:
             batch_size = 1  # this model keeps each picture's own shape

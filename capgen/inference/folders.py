@@ -9,6 +9,7 @@ from pathlib import Path
 
 from capgen.errors import ImageError
 from capgen.inference.decoders import printable
+from capgen.paths import is_folder
 from capgen.records import CaptionFailure
 
 SUFFIXES = (
@@ -67,7 +68,7 @@ def expand(
     pictures: list[Path] = []
     failures: list[CaptionFailure] = []
     for photo in photos:
-        if not photo.is_dir():
+        if not is_folder(photo):
             pictures.append(photo)
             continue
         hint = "" if recursive else "Use --recursive to look into subfolders."

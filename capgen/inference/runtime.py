@@ -13,6 +13,9 @@ from capgen.config import DecodeSettings
 from capgen.inference.hypotheses import Hypothesis
 from capgen.models.preprocess import Preprocessor
 
+# What decoders make of bytes that are no whole character yet.
+UNFINISHED = "\ufffd"
+
 
 class Runtime(Protocol):
     """Captions prepared pictures with one model.
@@ -47,10 +50,20 @@ def token_texts(
         decode: A tokenizer's decoding, which leaves special tokens out.
         ids: Generated tokens.
     """
-    texts = ["", *(decode(ids[: count + 1]) for count in range(len(ids)))]
-    # A token that is part of a character changes what came before it; then it adds nothing yet.
-    parts = [
-        after[len(before) :] if after.startswith(before) else ""
-        for before, after in itertools.pairwise(texts)
-    ]
-    return texts[-1].strip(), parts
+    said, parts = "", []
+    for count in range(1, len(ids) + 1):
+        text = decode(ids[:count])
+        # A token that is part of a character only adds nothing yet: its last one adds it whole.
+        if text.endswith(UNFINISHED) and count < len(ids):
+            parts.append("")
+            continue
+        # A decoder may also rewrite what came before ("it ' s" becomes "it's").
+        parts.append(text[_common_length(said, text) :])
+        said = text
+    return said.strip(), parts
+
+
+def _common_length(first: str, second: str) -> int:
+    """Characters that two texts have in common at their beginning."""
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
+    return sum(1 for _ in same)

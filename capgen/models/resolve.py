@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from capgen.errors import ModelNotFoundError, NetworkError, UnsafeModelError
+from capgen.errors import ModelNotFoundError, NetworkError, UnsafeModelError, did_you_mean
 from capgen.models.folder import (
     CONFIG_FILE,
     DECODER_GRAPH,
@@ -16,7 +16,7 @@ from capgen.models.folder import (
     WEIGHTS_INDEX_FILE,
     ModelFolder,
 )
-from capgen.paths import bundled_model_dir, runs_dir
+from capgen.paths import bundled_model_dir, is_folder, runs_dir
 
 BUNDLED = "mini"
 HUB_FILES = ["*.json", "*.txt", "model*.safetensors", ENCODER_GRAPH, DECODER_GRAPH]
@@ -41,12 +41,10 @@ def resolve_model(name: str | None = None, *, revision: str | None = None) -> Mo
     """
     if name is None or name == BUNDLED:
         return ModelFolder(bundled_model_dir(), BUNDLED)
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return ModelFolder(folder, name)
-    run = runs_dir() / name
-    if run.is_dir():
-        return ModelFolder(run, name)
+    for place in (_expanded(name), runs_dir() / name):
+        if name and is_folder(place):
+            return ModelFolder(place, name)
+    _check_checkpoint(name)
     identifier, _, tag = name.partition("@")
     looks_local = name.startswith((".", "/", "~", "\\")) or not _REPOSITORY.fullmatch(identifier)
     if looks_local or identifier.split("/")[0] in (".", ".."):
@@ -55,6 +53,29 @@ def resolve_model(name: str | None = None, *, revision: str | None = None) -> Mo
             hint=f"Use '{BUNDLED}', a model folder, RUN/best-loss, or USER/NAME of the Hub.",
         )
     return _from_hub(identifier, revision or tag or None)
+
+
+def _expanded(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # `~somebody` who is not there
+        return Path(name)
+
+
+def _check_checkpoint(name: str) -> None:
+    """Refuse a wrong checkpoint of a run that is there, rather than ask the Hub for it.
+
+    Raises:
+        ModelNotFoundError: The run has no such checkpoint.
+    """
+    run, _, checkpoint = name.partition("/")
+    folder = runs_dir() / run
+    if run and checkpoint and "/" not in checkpoint and is_folder(folder):
+        known = [entry.name for entry in folder.iterdir() if (entry / CONFIG_FILE).is_file()]
+        raise ModelNotFoundError(
+            f"The run '{run}' has no checkpoint '{checkpoint}'",
+            hint=did_you_mean(checkpoint, known),
+        )
 
 
 def _from_hub(identifier: str, revision: str | None) -> ModelFolder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +34,11 @@ def read_index(file: Path) -> dict[str, StoredTensor]:
     """Read a safetensors file's header.
 
     Raises:
-        ModelError: It is not a safetensors file, or it is cut off.
+        ModelError: It cannot be read, is not a safetensors file, or is cut off.
     """
-    size = file.stat().st_size
     try:
         with file.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
             (length,) = struct.unpack("<Q", stream.read(8))
             if length > MAX_HEADER_BYTES:
                 raise ModelError(f"{file} is not a safetensors file")
@@ -45,7 +46,9 @@ def read_index(file: Path) -> dict[str, StoredTensor]:
         header.pop("__metadata__", None)
         start = 8 + length
         index = {name: _entry(entry, start) for name, entry in header.items()}
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read: {error.strerror}") from error
+    except _MALFORMED as error:
         raise ModelError(f"{file} is not a safetensors file") from error
     if any(tensor.offset + tensor.length > size for tensor in index.values()):
         raise ModelError(f"{file} is cut off: weights are missing")
@@ -54,4 +57,11 @@ def read_index(file: Path) -> dict[str, StoredTensor]:
 
 def _entry(entry: dict[str, list[int]], start: int) -> StoredTensor:
     first, last = entry["data_offsets"]
-    return StoredTensor(str(entry["dtype"]), tuple(entry["shape"]), start + first, last - first)
+    shape = tuple(entry["shape"])
+    numbers = (first, last - first, *shape)
+    if not all(isinstance(number, int) and number >= 0 for number in numbers):
+        raise ValueError("offsets and dimensions are whole numbers from 0")
+    return StoredTensor(str(entry["dtype"]), shape, start + first, last - first)
+
+
+_MALFORMED = (struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from capgen.errors import UsageError
-from capgen.paths import writing
+from capgen.errors import StorageError, UsageError
+from capgen.paths import storage_errors, writing
 from capgen.records import Caption, CaptionFailure
 
 SUFFIXES = (".json", ".jsonl")
@@ -18,11 +19,15 @@ def check_output(path: Path) -> None:
 
     Raises:
         UsageError: The suffix names no known format.
+        StorageError: There is a folder of that name, or the name is impossible.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(
             f"-o {path}: records are written as {' or '.join(SUFFIXES)}, not '{path.suffix}'"
         )
+    with storage_errors(path):
+        if path.is_dir():
+            raise StorageError(f"Cannot write {path}: it is a folder")
 
 
 def write_records(path: Path, records: Iterable[Caption | CaptionFailure]) -> None:
@@ -33,16 +38,24 @@ def write_records(path: Path, records: Iterable[Caption | CaptionFailure]) -> No
         StorageError: The file cannot be written.
     """
     check_output(path)
-    separators = ("[\n", ",\n", "\n]\n") if path.suffix.lower() == ".json" else ("", "\n", "\n")
-    opening, between, closing = separators
-    with writing(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        stream.write(opening)
+    as_lines = path.suffix.lower() == ".jsonl"
+    with (
+        writing(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="\n") as stream,
+    ):
+        stream.write("" if as_lines else "[")
         for number, record in enumerate(records):
-            stream.write((between if number else "") + dump(record))
-        stream.write(closing)
+            separator = "" if as_lines else ",\n" if number else "\n"
+            stream.write(separator + dump(record) + ("\n" if as_lines else ""))
+        stream.write("" if as_lines else "\n]\n")
 
 
 def dump(record: Caption | CaptionFailure) -> str:
-    """Return a record as one line of JSON; file names that are no text come out escaped."""
-    text = json.dumps(record.to_dict(), ensure_ascii=False)
+    """Return a record as one line of JSON."""
+    return dump_json(record.to_dict())
+
+
+def dump_json(value: Any, *, indent: int | None = None) -> str:
+    """Return a value as readable JSON; file names that are no text come out escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

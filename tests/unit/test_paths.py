@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fakes import names
 
 from capgen import paths
 from capgen.errors import StorageError
@@ -33,9 +34,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_everything_lies_under_capgen_home(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_everything_lies_under_capgen_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAPGEN_HOME", str(tmp_path))
     places = (paths.data_dir(), paths.runs_dir(), paths.datasets_dir(), paths.cache_dir())
     assert places == (tmp_path, tmp_path / "runs", tmp_path / "datasets", tmp_path / "cache")
@@ -67,20 +66,18 @@ def test_a_file_appears_complete_with_its_folder(tmp_path: Path) -> None:
         assert not path.exists()
         temporary.write_text("whole")
     assert path.read_text() == "whole"
-    assert os.listdir(path.parent) == ["x.txt"]
+    assert names(path.parent) == ["x.txt"]
 
 
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt, SystemExit])
-def test_a_failed_write_leaves_the_old_file(
-    tmp_path: Path, failure: type[BaseException]
-) -> None:
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, failure: type[BaseException]) -> None:
     path = tmp_path / "x.txt"
     path.write_text("old")
     with pytest.raises(failure), paths.writing(path) as temporary:
         temporary.write_text("new")
         raise failure
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["x.txt"]
+    assert names(tmp_path) == ["x.txt"]
 
 
 def test_text_is_utf8_with_plain_newlines(tmp_path: Path) -> None:
@@ -95,7 +92,7 @@ def test_a_full_disk(small_disk: Path) -> None:
         paths.write_text(path, "x" * 1_000_000)
     assert str(path) in caught.value.message
     assert path.read_text() == "old"
-    assert os.listdir(small_disk) == ["x.txt"]
+    assert names(small_disk) == ["x.txt"]
 
 
 def test_a_folder_one_may_not_write(tmp_path: Path) -> None:
@@ -126,20 +123,22 @@ except StorageError as error:
 
 
 @pytest.mark.parametrize(
-    "place", ["file/x.txt", "folder", "n" * 300, "loop/x.txt"], ids=["file", "folder", "long", "loop"]
+    "place",
+    ["file/x.txt", "folder", "n" * 300, "loop/x.txt"],
+    ids=["file", "folder", "long", "loop"],
 )
 def test_places_that_cannot_be_written(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     (tmp_path / "loop").symlink_to("loop")
-    before = sorted(os.listdir(tmp_path))
+    before = names(tmp_path)
     with pytest.raises(StorageError) as caught:
         paths.write_text(tmp_path / place, "x")
     assert str(tmp_path / place) in caught.value.message
-    assert sorted(os.listdir(tmp_path)) == before
+    assert names(tmp_path) == before
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
 def test_a_folder_that_makes_no_files() -> None:
-    with pytest.raises(StorageError, match="Cannot write /proc/x.txt"):
+    with pytest.raises(StorageError, match=r"Cannot write /proc/x\.txt"):
         paths.write_text(Path("/proc/x.txt"), "x")

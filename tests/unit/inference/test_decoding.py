@@ -71,9 +71,7 @@ def test_one_beam_takes_the_likeliest_token_each_time(seed: int) -> None:
 @given(st.integers(0, 1000), st.integers(2, 6), st.sampled_from([0.0, 1.0, 2.0]))
 @settings(max_examples=25, deadline=None)
 def test_the_score_is_the_sum_over_the_length(seed: int, beams: int, penalty: float) -> None:
-    chosen = DecodeSettings(
-        beams=beams, num_captions=beams, max_length=7, length_penalty=penalty
-    )
+    chosen = DecodeSettings(beams=beams, num_captions=beams, max_length=7, length_penalty=penalty)
     (found,) = run(random_script(6, seed=seed), chosen)
     assert len(found) == beams
     assert len({item.ids for item in found}) == beams
@@ -117,8 +115,14 @@ def test_finished_photos_leave_the_batch(chosen: DecodeSettings) -> None:
         return row
 
     model = ScriptedModel(script, 5)
-    found = decode(model, 5, replace(chosen, min_length=0, beams=min(chosen.beams, 3),
-                                     num_captions=1, repetition_penalty=1.0), TOKENS)
+    found = decode(
+        model,
+        5,
+        replace(
+            chosen, min_length=0, beams=min(chosen.beams, 3), num_captions=1, repetition_penalty=1.0
+        ),
+        TOKENS,
+    )
     assert [len(items[0].ids) for items in found] == [1, 2, 3, 4, 5]
     assert model.batches[0] == 5
     assert model.batches[-1] < 5
@@ -223,9 +227,9 @@ class TestSampling:
         assert len({run(flat, chosen)[0][0].ids for _ in range(5)}) == 5
 
     def test_the_callers_random_state_is_left_alone(self) -> None:
-        before = np.random.get_state()[1].copy()  # noqa: NPY002
+        before = np.random.get_state()[1].copy()
         run(random_script(6), DecodeSettings(sample=True, seed=1, max_length=6))
-        np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+        np.testing.assert_array_equal(np.random.get_state()[1], before)
 
     def test_tokens_are_drawn_as_often_as_they_are_likely(self) -> None:
         probabilities = np.array([0.05, 0.0, 0.15, 0.3, 0.5])
