@@ -131,7 +131,8 @@ class ModelFolder:
     @property
     def positions(self) -> int | None:
         """Most tokens the decoder has positions for, start and end included."""
-        decoder = self.config.get("decoder") or {}
+        config = self.config
+        decoder = config.get("decoder") or config.get("text_config") or config
         value = decoder.get("n_positions") or decoder.get("max_position_embeddings")
         return None if value is None else int(value)
 
@@ -155,7 +156,7 @@ class ModelFolder:
     def _json(self, name: str) -> dict[str, Any]:
         try:
             content = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, RecursionError) as error:
             raise ModelError(f"Cannot read {self.path / name}: {error}") from error
         if not isinstance(content, dict):
             raise ModelError(f"{self.path / name} is not a JSON object")

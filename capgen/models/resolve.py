@@ -49,7 +49,7 @@ def resolve_model(name: str | None = None, *, revision: str | None = None) -> Mo
     looks_local = name.startswith((".", "/", "~", "\\")) or not _REPOSITORY.fullmatch(identifier)
     if looks_local or identifier.split("/")[0] in (".", ".."):
         raise ModelNotFoundError(
-            f"No model '{name}': not a folder, a run or a Hub id",
+            f"No model {name!r}: not a folder, a run or a Hub id",
             hint=f"Use '{BUNDLED}', a model folder, RUN/best-loss, or USER/NAME of the Hub.",
         )
     return _from_hub(identifier, revision or tag or None)
