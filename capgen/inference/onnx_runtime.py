@@ -100,6 +100,8 @@ class OnnxDecoder:
         self._past = {f"past_{part}": empty for part in parts}
         self._present = [f"present_{part}" for part in parts]
         self._attentions = [f"cross_attention_{layer}" for layer in range(layers)]
+        outputs = {output.name: output.shape for output in session.get_outputs()}
+        self._vocabulary = int(outputs["logits"][-1])
         self._length = 0
 
     def logits(self, ids: Ints, parents: Ints) -> Floats:
@@ -108,6 +110,7 @@ class OnnxDecoder:
 
     def top(self, ids: Ints, parents: Ints, count: int) -> tuple[Floats, Ints]:
         """As `logits`, but return the best log-probabilities and ids, both (B·K, count)."""
+        count = min(count, self._vocabulary)
         values, best = self._step(ids, parents, ["top_log_probs", "top_ids"], count)
         return values, best
 

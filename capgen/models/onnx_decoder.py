@@ -112,7 +112,8 @@ def build_decoder(config: Mapping[str, Any]) -> tuple[onnx.ModelProto, list[str]
     epsilon = config["layer_norm_epsilon"]
     norm = [graph.weight(f"{PREFIX}.ln_f.{part}") for part in ("weight", "bias")]
     final = graph.add("LayerNormalization", [hidden, *norm], axis=-1, epsilon=epsilon)
-    table = graph.weight(f"{PREFIX}.wte.weight")
+    tied = config.get("tie_word_embeddings", True)
+    table = graph.weight(f"{PREFIX}.wte.weight" if tied else "decoder.lm_head.weight")
     graph.add("Gemm", [final, table], "logits", transB=1)
     log_probs = graph.add("LogSoftmax", ["logits"], axis=-1)
     best = helper.make_node("TopK", [log_probs, "candidates"], ["top_log_probs", "top_ids"])
