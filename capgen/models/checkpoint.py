@@ -22,6 +22,8 @@ from capgen.models.preprocess import FILE_NAME as PREPROCESSOR_FILE
 from capgen.paths import storage_errors
 
 ENCODER_DECODER = "vision-encoder-decoder"
+# What transformers builds into every ViT and no captioner uses; many are saved without.
+UNUSED_WEIGHTS = ("encoder.pooler.",)
 
 
 def load_captioning(folder: ModelFolder, *, dtype: torch.dtype = torch.float32) -> Captioning:
@@ -61,7 +63,7 @@ def load_weights(folder: ModelFolder, model_class: type, *, dtype: torch.dtype) 
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first_line = str(error).strip().split("\n")[0]
         raise ModelError(f"Cannot load {folder.name}: {first_line}") from error
-    missing = sorted(info["missing_keys"])
+    missing = sorted(key for key in info["missing_keys"] if not key.startswith(UNUSED_WEIGHTS))
     if missing:
         raise ModelError(f"{folder.name} lacks {len(missing)} weights, {missing[0]} among them")
     return model

@@ -79,7 +79,12 @@ def export_onnx(
     decoder, names = build_decoder(model.config.decoder.to_dict())
     for name in names:
         decoder.graph.initializer.append(_placeholder(name, index))
-    encoder = _trace_encoder(model, image_size)
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        encoder = _trace_encoder(model, image_size)
+    finally:
+        for module, training in modes:
+            module.training = training
     for graph_file, proto in ((ENCODER_GRAPH, encoder), (DECODER_GRAPH, decoder)):
         link_weights(proto, index)
         with writing(folder / graph_file) as temporary:
