@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -127,3 +130,19 @@ def test_the_cpu_runtime_imports_no_torch() -> None:
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_no_module_imports_everything_of_another(module: Path) -> None:
     assert not any(name.endswith(".*") for name in imported(list(ast.walk(tree_of(module)))))
+
+
+# Packages whose module goes by another name.
+MODULE_OF = {"pillow": "PIL", "pillow-heif": "pillow_heif"}
+
+
+def test_what_is_imported_is_a_declared_dependency() -> None:
+    """What merely happens to be installed here is missing on a fresh machine."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    declared = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    packages = {re.split(r"[^\w.-]", line)[0].lower() for line in declared}
+    modules = {MODULE_OF.get(package, package.replace("-", "_")) for package in packages}
+    for module in MODULES:
+        names = {name.split(".")[0] for name in imported(list(ast.walk(tree_of(module))))}
+        foreign = names - set(sys.stdlib_module_names) - {"capgen", "__future__"}
+        assert foreign <= modules, f"{module} imports {foreign - modules}"
