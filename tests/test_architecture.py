@@ -139,7 +139,8 @@ MODULE_OF = {"pillow": "PIL", "pillow-heif": "pillow_heif"}
 def test_what_is_imported_is_a_declared_dependency() -> None:
     """What merely happens to be installed here is missing on a fresh machine."""
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
-    declared = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    groups = (project["dependencies"], *project["optional-dependencies"].values())
+    declared = [line for group in groups for line in group]
     packages = {re.split(r"[^\w.-]", line)[0].lower() for line in declared}
     modules = {MODULE_OF.get(package, package.replace("-", "_")) for package in packages}
     for module in MODULES:

@@ -159,7 +159,7 @@ def hub_errors(identifier: str, revision: str | None = None) -> Iterator[None]:
         ) from error
     except errors.HFValidationError as error:
         raise ModelNotFoundError(f"'{identifier}' is not a Hub id: {error}") from error
-    except errors.HTTPError as error:  # that of its HTTP library, whichever it is
+    except errors.HTTPError as error:  # type: ignore[attr-defined]  # its HTTP library's
         first_line = str(error).strip().split("\n")[0]
         raise NetworkError(f"{constants.ENDPOINT} failed for {identifier}: {first_line}") from error
 
@@ -167,10 +167,10 @@ def hub_errors(identifier: str, revision: str | None = None) -> Iterator[None]:
 def _reachable(endpoint: str) -> bool:
     """Whether a server answers at the endpoint, found out in seconds rather than half a minute."""
     from huggingface_hub import errors
-    from huggingface_hub.utils import get_session
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
 
     try:
         get_session().head(endpoint, timeout=CONNECT_SECONDS)
-    except errors.HTTPError:
+    except errors.HTTPError:  # type: ignore[attr-defined]
         return False
     return True
