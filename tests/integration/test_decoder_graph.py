@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 import safetensors.torch
-import tiny_models
+import tiny_captioners
 import torch
 from torch import Tensor
 
@@ -94,7 +94,7 @@ def reference(model: Any, ids: np.ndarray, states: Tensor) -> tuple[np.ndarray, 
 @torch.inference_mode()
 def test_every_step_gives_what_gpt2_gives(name: str, tmp_path: Path) -> None:
     """Beams part, cross, die and are reordered; photos leave; nothing is fed twice."""
-    model = tiny_models.gpt2(**CONFIGS[name])
+    model = tiny_captioners.gpt2(**CONFIGS[name])
     states = torch.randn(PHOTOS, CELLS, 32, generator=torch.Generator().manual_seed(2))
     session = graph_of(model, tmp_path, torch.float32)
     decoder = stepper(session, model, states)
@@ -131,7 +131,7 @@ def test_every_step_gives_what_gpt2_gives(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 @torch.inference_mode()
 def test_weights_in_half_precision_are_the_rounded_ones(dtype: torch.dtype, tmp_path: Path) -> None:
-    model = tiny_models.gpt2()
+    model = tiny_captioners.gpt2()
     session = graph_of(model, tmp_path, dtype)
     states = torch.randn(1, CELLS, 32)
     ids = np.array([[256, 4, 9]])
@@ -144,7 +144,7 @@ def test_weights_in_half_precision_are_the_rounded_ones(dtype: torch.dtype, tmp_
 
 @torch.inference_mode()
 def test_the_best_tokens_are_those_of_the_logits(tmp_path: Path) -> None:
-    model = tiny_models.gpt2(vocab_size=9, bos_token_id=1, eos_token_id=2)
+    model = tiny_captioners.gpt2(vocab_size=9, bos_token_id=1, eos_token_id=2)
     session = graph_of(model, tmp_path, torch.float32)
     states = torch.randn(2, CELLS, 32)
     ids, parents = np.array([[1], [1]]), np.arange(2)
@@ -165,6 +165,6 @@ def test_the_best_tokens_are_those_of_the_logits(tmp_path: Path) -> None:
 def test_decoders_that_the_graph_cannot_repeat_are_refused(
     changed: dict[str, str], word: str
 ) -> None:
-    config = {**tiny_models.gpt2().config.to_dict(), **changed}
+    config = {**tiny_captioners.gpt2().config.to_dict(), **changed}
     with pytest.raises(ModelError, match=word):
         build_decoder(config)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_models
+import tiny_captioners
 import torch
 from fakes import draw_photo, names
 from transformers import AutoTokenizer, VisionEncoderDecoderModel
@@ -23,14 +23,14 @@ from capgen.paths import bundled_model_dir
 
 PHOTO = draw_photo(3, (60, 40))
 KINDS: dict[str, Callable[[Path], Path]] = {
-    "ViT and GPT-2": lambda folder: tiny_models.save_plainly(
-        folder, tiny_models.captioning(tiny_models.vit())
+    "ViT and GPT-2": lambda folder: tiny_captioners.save_plainly(
+        folder, tiny_captioners.captioning(tiny_captioners.vit())
     ),
-    "CLIP and GPT-2": lambda folder: tiny_models.save_plainly(
-        folder, tiny_models.captioning(tiny_models.clip_vision())
+    "CLIP and GPT-2": lambda folder: tiny_captioners.save_plainly(
+        folder, tiny_captioners.captioning(tiny_captioners.clip_vision())
     ),
-    "BLIP": tiny_models.blip,
-    "GIT": tiny_models.git,
+    "BLIP": tiny_captioners.blip,
+    "GIT": tiny_captioners.git,
 }
 
 
@@ -109,7 +109,7 @@ def test_other_types(dtype: str, saved: dict[str, Path]) -> None:
 
 
 def test_what_capgen_saves_loads_in_plain_transformers(tmp_path: Path) -> None:
-    made = tiny_models.captioning(tiny_models.clip_vision(width=48))
+    made = tiny_captioners.captioning(tiny_captioners.clip_vision(width=48))
     save_captioning(tmp_path / "model", made, Provenance(preset="clip-gpt2"))
     model, info = VisionEncoderDecoderModel.from_pretrained(
         tmp_path / "model", output_loading_info=True
@@ -140,7 +140,7 @@ class TestSaving:
 
     def test_replaces_an_older_one(self, folder: Path) -> None:
         (folder / "stale.txt").write_text("old")
-        made = tiny_models.captioning(tiny_models.vit(seed=5))
+        made = tiny_captioners.captioning(tiny_captioners.vit(seed=5))
         save_captioning(folder, made, Provenance(), dtype=torch.float16)
         assert "stale.txt" not in names(folder)
         assert names(folder.parent) == ["model"]
@@ -163,7 +163,7 @@ class TestSaving:
         before = self.contents(folder)
         monkeypatch.setattr(checkpoint, failing, fail)
         with pytest.raises(failure):
-            save_captioning(folder, tiny_models.captioning(tiny_models.vit()), Provenance())
+            save_captioning(folder, tiny_captioners.captioning(tiny_captioners.vit()), Provenance())
         assert self.contents(folder) == before
         assert names(folder.parent) == ["model"]
 
@@ -180,12 +180,12 @@ class TestSaving:
 
         monkeypatch.setattr(Path, "rename", fail)
         with pytest.raises(StorageError):
-            save_captioning(folder, tiny_models.captioning(tiny_models.vit()), Provenance())
+            save_captioning(folder, tiny_captioners.captioning(tiny_captioners.vit()), Provenance())
         monkeypatch.undo()
         assert self.contents(folder) == before
 
     def test_a_full_disk(self, small_disk: Path) -> None:
-        made = tiny_models.captioning(tiny_models.vit())
+        made = tiny_captioners.captioning(tiny_captioners.vit())
         with pytest.raises(StorageError, match="No space left"):
             save_captioning(small_disk / "model", made, Provenance())
         assert names(small_disk) == []

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import tiny_models
+import tiny_captioners
 import torch
 from fakes import draw_photo
 from hub_stand_in import Hub, commit_of, serving
@@ -45,7 +45,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 def clip_repository(folder: Path, *, width: int = 32) -> Path:
     """A whole CLIP with its preprocessor, as the published ones are."""
-    tiny_models.clip(width=width).save_pretrained(folder)
+    tiny_captioners.clip(width=width).save_pretrained(folder)
     processor = Preprocessor(
         shortest_edge=48, crop=(48, 48), resample=3, mean=(0.4,) * 3, std=(0.3,) * 3
     )
@@ -55,8 +55,8 @@ def clip_repository(folder: Path, *, width: int = 32) -> Path:
 
 def gpt2_repository(folder: Path) -> Path:
     """A GPT-2 without cross-attention, as the published ones are."""
-    tiny_models.gpt2(seed=7, add_cross_attention=False).save_pretrained(folder)
-    tiny_models.byte_tokenizer().save_pretrained(folder)
+    tiny_captioners.gpt2(seed=7, add_cross_attention=False).save_pretrained(folder)
+    tiny_captioners.byte_tokenizer().save_pretrained(folder)
     return folder
 
 
@@ -77,9 +77,11 @@ def test_clip_gpt2_starts_from_the_pretrained_weights(width: int, hub: Hub, tmp_
     made = build_clip_gpt2("some/clip", "some/gpt2")
     state = made.model.state_dict()
     pretrained = {}
-    for name, tensor in tiny_models.clip(width=width).vision_model.state_dict().items():
+    for name, tensor in tiny_captioners.clip(width=width).vision_model.state_dict().items():
         pretrained[f"encoder.{name}"] = tensor
-    for name, tensor in tiny_models.gpt2(seed=7, add_cross_attention=False).state_dict().items():
+    for name, tensor in (
+        tiny_captioners.gpt2(seed=7, add_cross_attention=False).state_dict().items()
+    ):
         pretrained[f"decoder.{name}"] = tensor
     for name, tensor in pretrained.items():
         assert torch.equal(state[name], tensor), name
@@ -126,8 +128,8 @@ def test_parts_of_another_kind_are_refused(
 
 
 def test_a_captioner_by_its_id_and_revision(hub: Hub, tmp_path: Path) -> None:
-    made = tiny_models.captioning(tiny_models.vit())
-    folder = tiny_models.save_plainly(tmp_path / "model", made)
+    made = tiny_captioners.captioning(tiny_captioners.vit())
+    folder = tiny_captioners.save_plainly(tmp_path / "model", made)
     hub.repositories = {"some/captioner": {"main": folder, "v2": folder}}
     captioner = Captioner.from_pretrained("some/captioner")
     assert captioner.name == "some/captioner"
@@ -143,8 +145,8 @@ def test_a_captioner_by_its_id_and_revision(hub: Hub, tmp_path: Path) -> None:
 def test_the_cache_serves_when_the_hub_cannot_be_reached(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = tiny_models.captioning(tiny_models.vit())
-    hub.repositories = {"some/m": {"main": tiny_models.save_plainly(tmp_path / "m", made)}}
+    made = tiny_captioners.captioning(tiny_captioners.vit())
+    hub.repositories = {"some/m": {"main": tiny_captioners.save_plainly(tmp_path / "m", made)}}
     first = resolve_model("some/m")
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     assert resolve_model("some/m") == first
@@ -211,7 +213,9 @@ def test_what_is_no_model(hub: Hub, tmp_path: Path) -> None:
 
 
 def test_code_that_comes_with_a_model_is_not_fetched(hub: Hub, tmp_path: Path) -> None:
-    folder = tiny_models.save_plainly(tmp_path / "m", tiny_models.captioning(tiny_models.vit()))
+    folder = tiny_captioners.save_plainly(
+        tmp_path / "m", tiny_captioners.captioning(tiny_captioners.vit())
+    )
     config = json.loads((folder / "config.json").read_text())
     config |= {"model_type": "mine", "auto_map": {"AutoModel": "mine.Model"}}
     (folder / "config.json").write_text(json.dumps(config))

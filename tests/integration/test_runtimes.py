@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-import tiny_models
+import tiny_captioners
 import torch
 from fakes import draw_photo
 
@@ -157,9 +157,9 @@ def test_encoding_once_serves_every_beam(bundled: Captioner, photos: list[Path])
 
 
 ENCODERS = {
-    "CLIP of GPT-2's width": lambda: tiny_models.clip_vision(width=32),
-    "CLIP of another width": lambda: tiny_models.clip_vision(width=48),
-    "ViT of another width": lambda: tiny_models.vit(width=24),
+    "CLIP of GPT-2's width": lambda: tiny_captioners.clip_vision(width=32),
+    "CLIP of another width": lambda: tiny_captioners.clip_vision(width=48),
+    "ViT of another width": lambda: tiny_captioners.vit(width=24),
 }
 
 
@@ -168,7 +168,7 @@ ENCODERS = {
 def test_any_captioner_is_the_same_exported(
     name: str, dtype: torch.dtype | None, tmp_path: Path
 ) -> None:
-    made = tiny_models.captioning(ENCODERS[name]())
+    made = tiny_captioners.captioning(ENCODERS[name]())
     has_projection = hasattr(made.model, "enc_to_dec_proj")
     assert has_projection == ("another" in name)
     folder = tmp_path / "model"
@@ -195,7 +195,7 @@ def test_any_captioner_is_the_same_exported(
 
 
 def test_exporting_leaves_the_model_as_it_was(tmp_path: Path) -> None:
-    made = tiny_models.captioning(tiny_models.vit())
+    made = tiny_captioners.captioning(tiny_captioners.vit())
     save_captioning(tmp_path / "m", made, Provenance())
     made.model.train()
     modes = [module.training for module in made.model.modules()]
@@ -204,7 +204,7 @@ def test_exporting_leaves_the_model_as_it_was(tmp_path: Path) -> None:
 
 
 def test_exporting_needs_one_file_of_weights(tmp_path: Path) -> None:
-    made = tiny_models.captioning(tiny_models.vit())
+    made = tiny_captioners.captioning(tiny_captioners.vit())
     with pytest.raises(ModelError, match=r"model\.safetensors"):
         export_onnx(tmp_path, made.model, image_size=(32, 32))
 
@@ -214,7 +214,7 @@ def test_graphs_that_belong_to_other_weights_are_refused(
     types: tuple[str, str], tmp_path: Path
 ) -> None:
     """Saved again in another type, the graphs' offsets point at other numbers."""
-    made = tiny_models.captioning(tiny_models.vit())
+    made = tiny_captioners.captioning(tiny_captioners.vit())
     folder = tmp_path / "m"
     first, then = (getattr(torch, name) for name in types)
     save_captioning(folder, made, Provenance(), dtype=first)
