@@ -11,9 +11,10 @@ import math
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from capgen.errors import ModelError, UsageError
+from capgen.errors import ModelError, UsageError, did_you_mean
 
 
 def setting(
@@ -58,6 +59,38 @@ def check_ranges(config: Any) -> None:
             raise UsageError(f"{flag_name(field.name)} is {value!r}; it must be a whole number")
         if (low is not None and value < low) or (high is not None and value > high):
             raise UsageError(f"{flag_name(field.name)} is {value}; it must be {_range(low, high)}")
+
+
+def parse_setting(config_class: Any, name: str, text: str) -> Any:
+    """Return the value of a setting given as text, by the type of its field.
+
+    Args:
+        config_class: A settings class of this module.
+        name: The field, with dashes or underscores.
+        text: The value; true, false, yes, no, 1 and 0 are booleans; `none` means not set.
+
+    Raises:
+        UsageError: There is no such setting, or the text is not of its type.
+    """
+    fields = {field.name: str(field.type) for field in dataclasses.fields(config_class)}
+    name = name.replace("-", "_")
+    if name not in fields:
+        raise UsageError(f"Unknown setting '{name}'", hint=did_you_mean(name, fields))
+    kind, _, optional = fields[name].partition(" | ")
+    if optional and text.lower() == "none":
+        return None
+    if kind == "bool":
+        if text.lower() not in _BOOLEANS:
+            raise UsageError(f"{flag_name(name)} is {text!r}; it must be true or false")
+        return _BOOLEANS[text.lower()]
+    try:
+        return {"int": int, "float": float, "str": str, "Path": Path}[kind](text)
+    except ValueError as error:
+        what = "a whole number" if kind == "int" else "a number"
+        raise UsageError(f"{flag_name(name)} is {text!r}; it must be {what}") from error
+
+
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def _is_number(value: Any) -> bool:
@@ -296,3 +329,140 @@ def resolve_decoding(
         early_stopping=generation.get("early_stopping") or False,
     )
     return settings, tuple(notes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Everything that decides how a training run goes; `train_config` fills in a preset.
+
+    Raises:
+        UsageError: A value is out of its range, or two of them exclude each other.
+    """
+
+    preset: str = setting("clip-gpt2", "Architecture and recipe: clip-gpt2 or mini.")
+    encoder: str | None = setting(
+        None, "Vision encoder: Hub id or folder; for mini lite0, lite1 or lite2."
+    )
+    decoder: str | None = setting(None, "GPT-2 of any size: Hub id or folder (clip-gpt2 only).")
+    init: str | None = setting(
+        None, "Captioner to go on from (folder, run or Hub id) instead of a new one."
+    )
+    data_dir: Path | None = setting(None, "The data set's folder or file.")  # noqa: RUF009
+    dataset: str | None = setting(None, "Name of an installed data set.")
+    output_dir: Path | None = setting(None, "The run's folder; by default runs/NAME.")  # noqa: RUF009
+    name: str | None = setting(None, "The run's name; by default preset and time.")
+
+    num_epochs: int = setting(20, "Passes over the training photos.", low=1, high=10000)
+    batch_size: int = setting(64, "Photos a step.", low=1, high=65536)
+    captions_per_image: int = setting(5, "Captions a photo and step, at most.", low=1, high=1000)
+    learning_rate: float = setting(5e-4, "Peak learning rate of new parts.", low=0.0, high=10.0)
+    encoder_learning_rate: float = setting(
+        2e-4, "Peak learning rate of a pretrained encoder.", low=0.0, high=10.0
+    )
+    decoder_learning_rate: float = setting(
+        5e-4, "Peak learning rate of a pretrained decoder.", low=0.0, high=10.0
+    )
+    weight_decay: float = setting(0.05, "Decay of matrices (AdamW).", low=0.0, high=10.0)
+    beta1: float = setting(0.9, "AdamW's decay of the mean gradient.", low=0.0, high=0.9999)
+    beta2: float = setting(0.98, "AdamW's decay of the squared gradient.", low=0.0, high=0.99999)
+    warmup_steps: int = setting(200, "Steps from 0 to the peak learning rate.", low=0)
+    schedule: str = setting(
+        "cosine", "Learning rate after the warm-up.", choices=("cosine", "linear", "constant")
+    )
+    clip_norm: float = setting(1.0, "Largest gradient norm; 0 is off.", low=0.0, high=1e6)
+    label_smoothing: float = setting(0.1, "Label smoothing of the loss.", low=0.0, high=0.9)
+    dropout: float = setting(0.2, "Dropout of the decoder and the neck.", low=0.0, high=0.9)
+    ema_decay: float = setting(
+        0.998, "Decay of the weights' moving average; 0 is off.", low=0.0, high=0.99999
+    )
+    min_count: int = setting(4, "Words seen less often are unknown (mini only).", low=1)
+    max_tokens: int = setting(
+        64, "Longer captions are cut to this many tokens, start included.", low=4, high=1024
+    )
+    image_size: int = setting(288, "Side of the photos in pixels (mini only).", low=32, high=1024)
+    train_encoder: str = setting(
+        "all", "Train the whole encoder, or keep what is pretrained.", choices=("all", "none")
+    )
+
+    crop_area: float = setting(
+        0.5, "Random crops keep at least this share of a photo; 1 is off.", low=0.05, high=1.0
+    )
+    crop_aspect: float = setting(
+        4 / 3, "Random crops are at most this far from square; 1 is off.", low=1.0, high=4.0
+    )
+    flip: bool = setting(True, "Mirror half of the photos.")
+    color_jitter: float = setting(
+        0.3, "Random brightness, contrast and saturation, up to this share.", low=0.0, high=0.9
+    )
+
+    eval: bool = setting(True, "Caption val and score it; otherwise only its loss is measured.")
+    eval_every: int = setting(1, "Epochs from one validation to the next.", low=1)
+    eval_limit: int | None = setting(None, "Validate on this many photos only.", low=1)
+    eval_batch_size: int | None = setting(
+        None, "Photos a batch in validation; by default 64, on GPUs 256.", low=1
+    )
+    log_every: int = setting(10, "Steps from one report to the next.", low=1)
+
+    device: str = setting("auto", "Where to compute.", choices=("auto", "cpu", "cuda", "mps"))
+    precision: str = setting(
+        "auto", "Type of the arithmetic; auto is bf16 on CUDA.", choices=("auto", "fp32", "bf16")
+    )
+    compile: bool = setting(False, "Compile the encoder with torch.compile.")
+    workers: int | None = setting(
+        None, "Threads that decode photos; by default one a core.", low=1, high=256
+    )
+    seed: int = setting(0, "Seed of weights, order, augmentation and dropout.", low=0, high=2**31)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if self.preset not in TRAIN_PRESETS:
+            raise UsageError(
+                f"Unknown preset '{self.preset}'", hint=did_you_mean(self.preset, TRAIN_PRESETS)
+            )
+        if self.preset == "mini" and self.decoder is not None:
+            raise UsageError("--decoder is for clip-gpt2: mini makes its own small decoder")
+
+    @property
+    def augments(self) -> bool:
+        """Whether any augmentation of the photos is on."""
+        crops = self.crop_area < 1 or self.crop_aspect > 1
+        return crops or self.flip or self.color_jitter > 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as built-in types, for records."""
+        return {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
+
+
+# What a preset sets differently from the defaults above.
+TRAIN_PRESETS: dict[str, dict[str, Any]] = {
+    "mini": {
+        "encoder": "lite2",
+    },
+    "clip-gpt2": {
+        "encoder": "openai/clip-vit-base-patch32",
+        "decoder": "gpt2",
+        "num_epochs": 10,
+        "batch_size": 32,
+        "learning_rate": 2e-4,
+        "encoder_learning_rate": 1e-5,
+        "decoder_learning_rate": 5e-5,
+        "dropout": 0.1,
+    },
+}
+
+
+def train_config(preset: str | None = None, **settings: Any) -> TrainConfig:
+    """Return the settings of a preset, with those given instead.
+
+    Args:
+        preset: Key of `TRAIN_PRESETS`; None is the default preset.
+        settings: Fields of `TrainConfig`.
+
+    Raises:
+        UsageError: There is no such preset, or a value is not accepted.
+    """
+    name = preset if preset is not None else TrainConfig.preset
+    return TrainConfig(**{**TRAIN_PRESETS.get(name, {}), "preset": name, **settings})

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 SCHEMA_VERSION = 1
 
@@ -161,3 +161,177 @@ class CaptionFailure:
 
 def _token(item: Mapping[str, Any]) -> Token:
     return Token(id=item["id"], text=item["text"], log_probability=item["log_probability"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened in a training run; `event` names its kind in JSON."""
+
+    event: ClassVar[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form: built-in types only, with `schema_version`."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "event": self.event,
+            **dataclasses.asdict(self),
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """Read a record written by `to_dict`, of this or any earlier schema version."""
+        known = {item.name for item in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in record.items() if name in known})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(Event):
+    """Training is about to begin.
+
+    Attributes:
+        run: The run's folder.
+        preset: Name of the preset.
+        device: Where it computes (`cpu`, `cuda`, `mps`).
+        precision: `fp32` or `bf16`.
+        parameters: Parameters of the model.
+        trained: Those of them that are trained.
+        images: Photos in each split.
+        captions: Training captions.
+        epochs: Passes over the photos.
+        steps: Steps in all.
+    """
+
+    event: ClassVar[str] = "run_started"
+    run: str
+    preset: str
+    device: str
+    precision: str
+    parameters: int
+    trained: int
+    images: Mapping[str, int]
+    captions: int
+    epochs: int
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparationEvent(Event):
+    """Work before or beside training goes on.
+
+    Attributes:
+        stage: What is done: `photos` (decoding) or `features` (the frozen encoder).
+        split: The split it is done for.
+        done: Photos done.
+        total: Photos in all.
+    """
+
+    event: ClassVar[str] = "preparation"
+    stage: str
+    split: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepEvent(Event):
+    """Some steps were taken.
+
+    Attributes:
+        step: Steps taken so far.
+        epoch: The epoch, from 1.
+        loss: Mean training loss a token since the last of these events (with smoothing).
+        learning_rate: Learning rate of new parts at this step.
+        images_per_second: Training photos a second since the last of these events.
+    """
+
+    event: ClassVar[str] = "step"
+    step: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    images_per_second: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochEvent(Event):
+    """An epoch is over.
+
+    Attributes:
+        epoch: The epoch, from 1.
+        step: Steps taken so far.
+        train_loss: Mean training loss a token (with label smoothing).
+        val_loss: Mean loss a token on val (without), or None when not measured.
+        metrics: Scores of captions of val, by metric; empty when not measured.
+        seconds: Duration of the epoch's training.
+        eval_seconds: Duration of its validation.
+    """
+
+    event: ClassVar[str] = "epoch"
+    epoch: int
+    step: int
+    train_loss: float
+    val_loss: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    eval_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSaved(Event):
+    """A complete model folder was written.
+
+    Attributes:
+        name: `best-loss`, `best-eval` or `last`.
+        path: The folder.
+        epoch: The epoch it is from.
+        step: Steps taken so far.
+        value: The loss or score that made it the best, or None.
+    """
+
+    event: ClassVar[str] = "checkpoint"
+    name: str
+    path: str
+    epoch: int
+    step: int
+    value: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFinished(Event):
+    """Training is over.
+
+    Attributes:
+        run: The run's folder.
+        epochs: Epochs done.
+        steps: Steps taken.
+        seconds: Duration of the whole run.
+        best_loss: Lowest loss on val, or None.
+        best_eval: Highest score on val, or None.
+        eval_metric: What that score is.
+    """
+
+    event: ClassVar[str] = "run_finished"
+    run: str
+    epochs: int
+    steps: int
+    seconds: float
+    best_loss: float | None = None
+    best_eval: float | None = None
+    eval_metric: str = ""
+
+
+_EVENTS: tuple[type[Event], ...] = (
+    RunStarted,
+    PreparationEvent,
+    StepEvent,
+    EpochEvent,
+    CheckpointSaved,
+    RunFinished,
+)
+
+
+def event_from_dict(record: Mapping[str, Any]) -> Event | None:
+    """Read a line of `events.jsonl`; None for a kind that this version does not know."""
+    kinds = {kind.event: kind for kind in _EVENTS}
+    kind = kinds.get(record.get("event", ""))
+    return None if kind is None else kind.from_dict(record)

@@ -58,7 +58,7 @@ def realdata() -> Path:
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Return 16 drawn photos of several sizes."""
-    from fakes import draw_photo
+    from tests.fakes import draw_photo
 
     folder = tmp_path_factory.mktemp("photos")
     sizes = ((320, 240), (240, 320), (400, 300), (288, 288))

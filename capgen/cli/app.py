@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 import capgen
-from capgen.cli.caption import EXAMPLES, caption_command
+from capgen.cli import caption, train
+from capgen.cli.data import data_app
 
 
 def build_app() -> typer.Typer:
@@ -21,7 +22,9 @@ def build_app() -> typer.Typer:
         epilog="Start with:  capgen caption photo.jpg",
     )
     app.callback()(_root)
-    app.command("caption", epilog=EXAMPLES)(caption_command)
+    app.command("caption", epilog=caption.EXAMPLES)(caption.caption_command)
+    app.command("train", epilog=train.EXAMPLES)(train.train_command)
+    app.add_typer(data_app)
     return app
 
 

@@ -56,7 +56,7 @@ class TorchRuntime:
         self.folder = folder
         self.device = choose_device(device)
         self.preprocessor = folder.preprocessor
-        with quiet_loading():
+        with quiet_transformers():
             kind = _model_class(folder)
             model: Any = load_weights(folder, kind, dtype=choose_dtype(dtype, self.device))
             self._tokenizer: Any = load_tokenizer(folder)
@@ -79,7 +79,7 @@ class TorchRuntime:
         extra: dict[str, Any] = {}
         if settings.temperature != 1.0 and not settings.sample:
             extra["logits_processor"] = LogitsProcessorList([_Temperature(settings.temperature)])
-        with torch.inference_mode(), _seeded(settings, self.device):
+        with torch.inference_mode(), quiet_transformers(), _seeded(settings, self.device):
             try:
                 output = self._model.generate(
                     pixel_values=inputs, generation_config=config, **extra
@@ -231,8 +231,8 @@ def _seeded(settings: DecodeSettings, device: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def quiet_loading() -> Iterator[None]:
-    """Keep transformers' progress bars and advice off the terminal while loading."""
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers' progress bars and advice off the terminal."""
     logging = transformers.utils.logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

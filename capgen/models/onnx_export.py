@@ -145,7 +145,6 @@ def link_weights(proto: onnx.ModelProto, index: dict[str, StoredTensor]) -> None
     nodes = [*casts, *proto.graph.node]
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
-    _settle_types(proto)
     _forget_details(proto)
 
 
@@ -199,7 +198,18 @@ def _forget_details(proto: onnx.ModelProto) -> None:
 def _trace_encoder(
     model: VisionEncoderDecoderModel, image_size: tuple[int, int]
 ) -> onnx.ModelProto:
-    graph = EncoderGraph(model).eval()
+    names = cross_names(len(model.decoder.transformer.h))
+    return trace(EncoderGraph(model).eval(), image_size, names)
+
+
+def trace(
+    graph: nn.Module, image_size: tuple[int, int], output_names: list[str]
+) -> onnx.ModelProto:
+    """Turn a module over `pixel_values` (B, 3, H, W) into an ONNX graph, weights included.
+
+    Raises:
+        ModelError: torch cannot export it.
+    """
     pixels = torch.zeros(2, 3, *image_size)
     with warnings.catch_warnings(), _quiet_exporter():
         warnings.simplefilter("ignore")
@@ -209,14 +219,16 @@ def _trace_encoder(
             dynamo=True,
             dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
             input_names=["pixel_values"],
-            output_names=cross_names(len(model.decoder.transformer.h)),
+            output_names=output_names,
             opset_version=OPSET,
             optimize=False,
             verbose=False,
         )
     if program is None:
         raise ModelError("torch could not export the encoder to ONNX")
-    return program.model_proto
+    proto: onnx.ModelProto = program.model_proto
+    _settle_types(proto)
+    return proto
 
 
 @contextlib.contextmanager

@@ -118,6 +118,14 @@ class Preprocessor:
             self._fill(row, image)
         return array
 
+    def reshape(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Return one RGB picture resized and cropped, not yet normalised: uint8 (H, W, 3).
+
+        Raises:
+            ImageError: As for `preprocess`.
+        """
+        return np.array(self._reshape(image))
+
     def _fill(self, array: NDArray[np.float32], image: Image.Image) -> None:
         """Write `image` (uint8 RGB) into `array` (3, H, W), rescaled and normalised."""
         factor = self.rescale_factor if self.rescale_factor is not None else 1.0

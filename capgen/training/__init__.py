@@ -1,1 +1,1 @@
-"""Training: a generator of events."""
+"""Training: cross-entropy on human captions, as a generator of events (`loop.train`)."""

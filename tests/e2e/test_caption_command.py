@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from fakes import draw_photo, names
+
+from tests.fakes import draw_photo, names
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534

@@ -10,7 +10,6 @@ import onnx
 import onnxruntime
 import pytest
 import safetensors.torch
-import tiny_captioners
 import torch
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from capgen.inference.onnx_runtime import OnnxDecoder
 from capgen.models.onnx_decoder import build_decoder
 from capgen.models.onnx_export import _placeholder, link_weights
 from capgen.models.weights import read_index
+from tests import tiny_captioners
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "plain": {},

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_captioners
 import torch
-from fakes import draw_photo, names
 from transformers import AutoTokenizer, VisionEncoderDecoderModel
 
 from capgen import Captioner
@@ -20,6 +18,8 @@ from capgen.models import checkpoint
 from capgen.models.checkpoint import load_captioning, save_captioning
 from capgen.models.folder import ModelFolder, Provenance
 from capgen.paths import bundled_model_dir
+from tests import tiny_captioners
+from tests.fakes import draw_photo, names
 
 PHOTO = draw_photo(3, (60, 40))
 KINDS: dict[str, Callable[[Path], Path]] = {

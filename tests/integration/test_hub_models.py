@@ -8,10 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import tiny_captioners
 import torch
-from fakes import draw_photo
-from hub_stand_in import Hub, commit_of, serving
 from huggingface_hub import constants
 
 from capgen import Captioner
@@ -21,6 +18,9 @@ from capgen.models.checkpoint import load_captioning, save_captioning
 from capgen.models.folder import ModelFolder, Provenance
 from capgen.models.preprocess import Preprocessor
 from capgen.models.resolve import resolve_model
+from tests import tiny_captioners
+from tests.fakes import draw_photo
+from tests.hub_stand_in import Hub, commit_of, serving
 
 BOT = {
     "num": 3,

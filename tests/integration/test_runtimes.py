@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-import tiny_captioners
 import torch
-from fakes import draw_photo
 
 from capgen import Captioner
 from capgen.errors import ModelError
@@ -19,6 +17,8 @@ from capgen.models.checkpoint import save_captioning
 from capgen.models.folder import ModelFolder, Provenance
 from capgen.models.onnx_export import export_onnx
 from capgen.records import Caption
+from tests import tiny_captioners
+from tests.fakes import draw_photo
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "defaults": {},

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from fakes import names
 
 from capgen import paths
 from capgen.errors import StorageError
+from tests.fakes import names
 
 ROOT = Path(paths.__file__).parent.parent
 NOBODY = 65534

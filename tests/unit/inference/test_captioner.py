@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import draw_photo
 from PIL import Image
 
 import capgen
@@ -21,6 +20,7 @@ from capgen.models.folder import ModelFolder
 from capgen.models.preprocess import Preprocessor
 from capgen.paths import bundled_model_dir
 from capgen.records import Caption, CaptionFailure
+from tests.fakes import draw_photo
 
 
 class ColourRuntime:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fakes import Script, ScriptedModel, random_script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from capgen.config import DecodeSettings
 from capgen.inference.decoding import decode
 from capgen.inference.hypotheses import Hypothesis, TokenIds, hypothesis, log_softmax
 from capgen.inference.sampling import draw
+from tests.fakes import Script, ScriptedModel, random_script
 
 START, END = 0, 1
 TOKENS = TokenIds(START, (END,))

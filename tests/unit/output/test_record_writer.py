@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import names
 
 from capgen.errors import StorageError, UsageError
 from capgen.output.records import check_output, dump, write_records
 from capgen.records import Caption, CaptionFailure
+from tests.fakes import names
 
 CAPTION = Caption(path="[red]é.jpg", text="a “dog”\n", score=-1.0, log_probability=-2.0)
 FAILURE = CaptionFailure(path="b.jpg", code="missing", message="b.jpg: no such file")

@@ -1,0 +1,129 @@
+"""How a training run looks: a progress bar and a table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from capgen.config import TrainConfig
+from capgen.records import (
+    CheckpointSaved,
+    EpochEvent,
+    Event,
+    PreparationEvent,
+    RunFinished,
+    RunStarted,
+    StepEvent,
+)
+
+_SECONDS_BETWEEN_LINES = 30.0
+_STAGES = {"photos": "decoding photos", "features": "frozen encoder"}
+_METRICS = ("BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr-D")
+
+
+class TrainingScreen:
+    """Shows the events of a run on stderr.
+
+    Args:
+        config: The run's settings.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self._config = config
+        self._bar: Any = None
+        self._task: Any = None
+        self._label = ""
+        self._last_line = 0.0
+        self._steps = 0
+
+    def __enter__(self) -> Self:
+        if sys.stderr is not None and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TextColumn("{task.completed:.0f}/{task.total:.0f}", markup=False),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}", markup=False),
+                console=Console(stderr=True, highlight=False),
+            )
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, PreparationEvent):
+            label = f"{_STAGES.get(event.stage, event.stage)} ({event.split})"
+            self._progress(label, event.done, event.total)
+        elif isinstance(event, RunStarted):
+            self._started(event)
+        elif isinstance(event, StepEvent):
+            note = (
+                f"loss {event.loss:.3f}  lr {event.learning_rate:.2g}  "
+                f"{event.images_per_second:.0f} images/s"
+            )
+            label = f"epoch {event.epoch}/{self._config.num_epochs}"
+            self._progress(label, event.step, self._steps, note)
+        elif isinstance(event, EpochEvent):
+            self._line(_row(event))
+        elif isinstance(event, CheckpointSaved) and event.value is not None:
+            self._line(f"       {event.name} is now epoch {event.epoch} ({event.value:.4f})")
+        elif isinstance(event, RunFinished):
+            self._line(f"done in {_duration(event.seconds)}: {event.run}")
+
+    def _started(self, event: RunStarted) -> None:
+        self._steps = event.steps
+        self._line(
+            f"{event.preset}: {event.parameters / 1e6:.2f} M parameters, "
+            f"{event.trained / 1e6:.2f} M trained; {event.images.get('train', 0)} photos, "
+            f"{event.captions} captions; {event.steps} steps on {event.device} ({event.precision})"
+        )
+        heads = " ".join(f"{name:>8}" for name in _METRICS)
+        self._line(f"{'epoch':>5} {'loss':>8} {'val loss':>8} {heads} {'time':>8}")
+
+    def _progress(self, label: str, done: int, total: int, note: str = "") -> None:
+        if self._bar is not None:
+            if self._task is None or label.split()[0] != self._label.split()[0]:
+                if self._task is not None:
+                    self._bar.remove_task(self._task)
+                self._task = self._bar.add_task(label, total=total, note=note)
+            self._label = label
+            self._bar.update(self._task, description=label, completed=done, total=total, note=note)
+            return
+        now = time.monotonic()
+        if now - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            self._line(f"{label}: {done}/{total} {note}".rstrip())
+
+    def _line(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, soft_wrap=True)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+
+def _row(event: EpochEvent) -> str:
+    loss = "-" if event.val_loss is None else f"{event.val_loss:.4f}"
+    scores = " ".join(
+        f"{event.metrics[name]:8.4f}" if name in event.metrics else f"{'-':>8}" for name in _METRICS
+    )
+    seconds = _duration(event.seconds + event.eval_seconds)
+    return f"{event.epoch:5d} {event.train_loss:8.4f} {loss:>8} {scores} {seconds:>8}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

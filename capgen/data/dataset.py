@@ -1,0 +1,234 @@
+"""A data set ready for use: examples, splits and the digest that identifies them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from capgen.data import store
+from capgen.data.formats import manifest, read_any
+from capgen.data.formats.reading import Entry, Reading, ReadOptions
+from capgen.data.hashes import hash_files
+from capgen.data.problems import Problem, stopping
+from capgen.data.sources import DATASETS
+from capgen.data.splits import SPLITS, SplitOptions, seeded_split
+from capgen.errors import DataError, UsageError, did_you_mean
+from capgen.records import Example
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Pictures with captions, split by picture.
+
+    Attributes:
+        name: Name for people and records.
+        root: Folder or file it was read from.
+        format: Key of `capgen.data.formats.FORMATS`.
+        examples: Every picture that has captions, by name.
+        split_source: `official`, or how the split was drawn, seed included.
+        licence: Licence of the captions and pictures, or an empty string if not known.
+        terms: What the source asks of users, likewise.
+        problems: What was left out on reading, and why.
+    """
+
+    name: str
+    root: Path
+    format: str
+    examples: list[Example]
+    split_source: str = "official"
+    licence: str = ""
+    terms: str = ""
+    problems: list[Problem] = field(default_factory=list)
+
+    def split(self, name: str) -> list[Example]:
+        """Return the examples of a split, by picture name.
+
+        Raises:
+            UsageError: No split goes by that name.
+            DataError: The data set has no picture in that split.
+        """
+        if name not in SPLITS:
+            raise UsageError(f"Unknown split {name!r}", hint=did_you_mean(name, SPLITS))
+        chosen = [example for example in self.examples if example.split == name]
+        if not chosen:
+            there = ", ".join(f"{split} ({count})" for split, count in self.counts.items())
+            raise DataError(f"{self.name} has no pictures in split {name}", hint=f"It has {there}.")
+        return chosen
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pictures in each split that has any."""
+        counted = Counter(example.split for example in self.examples)
+        return {split: counted[split] for split in SPLITS if counted[split]}
+
+    @property
+    def captions(self) -> int:
+        """Captions in all."""
+        return sum(len(example.references) for example in self.examples)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over names, splits, captions and the pictures' bytes, as `sha256:HEX`.
+
+        Where the data lie and in which format does not matter; a changed caption, split or
+        picture does. The first call reads every picture, later ones what has changed.
+        """
+        pictures = hash_files([example.image for example in self.examples])
+        total = hashlib.sha256(b"capgen data set 1\n")
+        for example, picture in zip(self.examples, pictures, strict=True):
+            fields = (example.image_id, example.split, *example.references)
+            for text in fields:
+                data = text.encode("utf-8", errors="surrogatepass")
+                total.update(b"%d:%s," % (len(data), data))
+            total.update(picture + b"\n")
+        return f"sha256:{total.hexdigest()}"
+
+
+def load_dataset(
+    path_or_name: str | Path,
+    *,
+    options: ReadOptions | None = None,
+    splits: SplitOptions | None = None,
+) -> Dataset:
+    """Load a data set from a folder or file, or an installed one by name.
+
+    Pictures that are missing or have no captions are left out and listed in `problems`.
+
+    Args:
+        path_or_name: A folder or file in any known format, or the name of an installed set.
+        options: What is known about the source; by default it is recognised by looking.
+        splits: How to split where the source does not.
+
+    Raises:
+        DataError: It is not there, in no known format or malformed; the message names
+            file and line.
+    """
+    return _load(locate(path_or_name), options or ReadOptions(), splits or SplitOptions())
+
+
+def open_dataset(
+    name: str | None,
+    data_dir: Path | None,
+    *,
+    options: ReadOptions | None = None,
+    splits: SplitOptions | None = None,
+) -> Dataset:
+    """Load the data set that `--dataset` and `--data-dir` ask for.
+
+    Args:
+        name: Name of an installed data set.
+        data_dir: Without a name, the data set's folder or file; with one, the folder that
+            holds installed data sets.
+        options: As for `load_dataset`.
+        splits: As for `load_dataset`.
+
+    Raises:
+        UsageError: Neither was given.
+        DataError: As for `load_dataset`.
+    """
+    if name is None and data_dir is None:
+        raise UsageError(
+            "No data set was named",
+            hint="Give --dataset NAME (see `capgen data list`) or --data-dir PATH.",
+        )
+    if name is not None:
+        root = store.find(name, data_dir)
+    else:
+        assert data_dir is not None
+        root = data_dir
+    return _load(root, options or ReadOptions(), splits or SplitOptions())
+
+
+def locate(path_or_name: str | Path, data_dir: Path | None = None) -> Path:
+    """Return the folder of an installed data set by name, or a path as it is.
+
+    A bare name that is both is the installed data set; `./NAME` is the path.
+
+    Args:
+        path_or_name: What a user calls the data set.
+        data_dir: Folder that holds the installed data sets.
+
+    Raises:
+        DataError: It is a bare name, and neither is there.
+    """
+    path = Path(path_or_name)
+    if isinstance(path_or_name, Path) or path.name != path_or_name:
+        return path
+    if path_or_name in store.installed(data_dir) or not path.exists():
+        return store.find(path_or_name, data_dir)
+    return path
+
+
+def _load(root: Path, options: ReadOptions, splits: SplitOptions) -> Dataset:
+    problems: list[Problem] = []
+    format_name, reading = read_any(root, options, stopping(problems))
+    header = manifest.read_header(root) if format_name == "capgen" else None
+    spec = DATASETS.get(root.resolve().name) if header is None else None
+    drawn = str(splits)
+    if header is not None:
+        drawn = header.split_source
+    elif reading.has_splits:
+        drawn = "official"
+    return Dataset(
+        name=header.name if header else root.resolve().name,
+        root=root,
+        format=format_name,
+        examples=_examples(reading, splits, problems, root),
+        split_source=drawn,
+        licence=header.licence if header else spec.licence if spec else "",
+        terms=header.terms if header else spec.terms if spec else "",
+        problems=problems,
+    )
+
+
+def _examples(
+    reading: Reading, splits: SplitOptions, problems: list[Problem], root: Path
+) -> list[Example]:
+    usable = [entry for entry in reading.entries if _usable(entry, problems)]
+    problems += [
+        Problem(code="image_without_captions", message="no caption names it", file=stray)
+        for stray in reading.strays
+    ]
+    if not usable:
+        first = f"; first: {problems[0]}" if problems else ""
+        raise DataError(f"{root} has no picture with a caption{first}")
+    if not reading.has_splits:
+        drawn = seeded_split((entry.image_id for entry in usable), splits)
+    return [
+        Example(
+            image_id=entry.image_id,
+            image=entry.image,
+            references=tuple(text.strip() for text in entry.captions if text.strip()),
+            split=(entry.split or "none") if reading.has_splits else drawn[entry.image_id],
+        )
+        for entry in usable
+    ]
+
+
+def _usable(entry: Entry, problems: list[Problem]) -> bool:
+    def note(code: str, message: str, caption: int | None = None) -> None:
+        file, line = entry.lines[caption or 0] if entry.lines else (entry.image, None)
+        problems.append(
+            Problem(
+                code=code,
+                message=message,
+                file=file,
+                line=line,
+                image_id=entry.image_id,
+                caption=caption,
+            )
+        )
+
+    if ".." in entry.image.parts:
+        note("image_outside", f"{entry.image} leads out of the data folder")
+        return False
+    if not entry.image.is_file():
+        note("image_missing", f"picture {entry.image} is missing")
+        return False
+    for index, text in enumerate(entry.captions):
+        if not text.strip():
+            note("caption_empty", f"empty caption of {entry.image_id}", index)
+    return any(text.strip() for text in entry.captions)

@@ -1,0 +1,92 @@
+"""The official layouts of Flickr8k and Flickr30k.
+
+Captions: `NAME.jpg#0<TAB>caption` a line (Hodosh et al. 2013, Young et al. 2014).
+Splits: one picture a line in `Flickr_8k.{train,dev,test}Images.txt`, or for Flickr30k
+`{train,val,test}.txt` with or without `.jpg`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from capgen.data.formats.pictures import PictureIndex, first_folder
+from capgen.data.formats.reading import Collector, Reading, ReadOptions
+from capgen.data.problems import Problem, Report
+from capgen.data.text import read_lines
+from capgen.errors import DataError
+
+_TOKENS = ("Flickr8k.token.txt", "results_20130124.token", "results.token")
+_FOLDERS = ("", "Flickr8k_text", "Flickr8k_text/Flickr8k_text", "flickr30k", "annotations", "text")
+_IMAGES = (
+    "Flicker8k_Dataset",
+    "Flickr8k_Dataset",
+    "Flicker8k_Dataset/Flicker8k_Dataset",
+    "Images",
+    "images",
+    "flickr30k-images",
+    "flickr30k_images",
+)
+_LISTS = {
+    "Flickr_8k.trainImages.txt": "train",
+    "Flickr_8k.devImages.txt": "val",
+    "Flickr_8k.testImages.txt": "test",
+    "train.txt": "train",
+    "val.txt": "val",
+    "test.txt": "test",
+}
+
+
+def token_file(root: Path) -> Path | None:
+    """Return the caption file of the layout, if `root` has one."""
+    for folder in _FOLDERS:
+        for name in _TOKENS:
+            path = root / folder / name
+            if path.is_file():
+                return path
+    return None
+
+
+def recognise(root: Path) -> str | None:
+    """Return what makes `root` look like this layout, or None."""
+    tokens = token_file(root) if root.is_dir() else None
+    return None if tokens is None else tokens.name
+
+
+def read(root: Path, options: ReadOptions, report: Report) -> Reading:
+    """Read the layout.
+
+    Raises:
+        DataError: The captions or the folder of pictures are not there.
+    """
+    tokens = token_file(root)
+    if tokens is None:
+        raise DataError(f"No caption file ({' or '.join(_TOKENS)}) in {root}")
+    pictures = PictureIndex(options.images or first_folder(root, _IMAGES) or root)
+    if not pictures.paths:
+        raise DataError(
+            f"No pictures in {pictures.root}; looked for {', '.join(_IMAGES)}",
+            hint="Say where they are with --images.",
+        )
+    collector = Collector(report)
+    for number, line in read_lines(tokens, report):
+        key, tab, text = line.partition("\t")
+        name, mark, index = key.strip().rpartition("#")
+        if not (tab and mark and index.isdigit()):
+            message = f"expected NAME#NUMBER, a tab and a caption, found {line[:60]!r}"
+            report(Problem(code="malformed_line", message=message, file=tokens, line=number))
+            continue
+        image = pictures.find(name)
+        collector.caption(pictures.image_id(image), image, text, tokens, number)
+    _read_lists(tokens.parent, pictures, collector, report)
+    return collector.reading(pictures=pictures.paths)
+
+
+def _read_lists(folder: Path, pictures: PictureIndex, collector: Collector, report: Report) -> None:
+    for file_name, split in _LISTS.items():
+        path = folder / file_name
+        if not path.is_file():
+            continue
+        for number, line in read_lines(path, report):
+            name = line.strip()
+            name = name if name.lower().endswith(".jpg") else f"{name}.jpg"
+            collector.split(pictures.image_id(pictures.find(name)), split, path, number)

@@ -1,0 +1,149 @@
+"""capgen's own format: a JSON Lines file with a header, then one picture a line.
+
+Installed data sets have it beside their pictures, and `doctor --fix` writes it. Pictures are
+named relative to the file, or absolutely where they stay in another place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from capgen.data.formats.reading import Collector, Reading, ReadOptions
+from capgen.data.problems import Problem, Report
+from capgen.data.text import read_lines
+from capgen.errors import DataError
+from capgen.paths import writing
+from capgen.records import SCHEMA_VERSION, Example
+
+FILE_NAME = "capgen-dataset.jsonl"
+_KIND = "capgen-dataset"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a data set records about itself.
+
+    Attributes:
+        name: Name it is installed under.
+        source: Where it came from: addresses, or the folder it was imported from.
+        format: The format it was read from.
+        split_source: `official`, or how the split was drawn.
+        licence: Licence, or an empty string.
+        terms: What the source asks of users, or an empty string.
+        citation: What to cite, or an empty string.
+        checksums: Checksum of each downloaded file.
+    """
+
+    name: str
+    source: str = ""
+    format: str = ""
+    split_source: str = "official"
+    licence: str = ""
+    terms: str = ""
+    citation: str = ""
+    checksums: dict[str, str] | None = None
+
+
+def manifest_file(root: Path) -> Path | None:
+    """Return the manifest of a folder, or `root` itself if it is one."""
+    path = root / FILE_NAME if root.is_dir() else root
+    if not path.is_file() or path.suffix != ".jsonl":
+        return None
+    with path.open("rb") as file:
+        return path if b'"capgen-dataset"' in file.readline(65536) else None
+
+
+def recognise(root: Path) -> str | None:
+    """Return what makes `root` look like this format, or None."""
+    path = manifest_file(root)
+    return None if path is None else path.name
+
+
+def read_header(root: Path) -> Header:
+    """Return the header of a manifest.
+
+    Raises:
+        DataError: There is no manifest, or its header cannot be read.
+    """
+    path = manifest_file(root)
+    if path is None:
+        raise DataError(f"No {FILE_NAME} in {root}")
+    with path.open(encoding="utf-8", errors="replace") as file:
+        record = _parse(file.readline())
+    if record is None or record.get("kind") != _KIND or not isinstance(record.get("name"), str):
+        raise DataError(f"{path}:1: not the header of a capgen data set")
+    known = {field.name for field in fields(Header)}
+    return Header(**{key: value for key, value in record.items() if key in known})
+
+
+def read(root: Path, options: ReadOptions, report: Report) -> Reading:
+    """Read a manifest.
+
+    Raises:
+        DataError: There is none, or its header cannot be read.
+    """
+    read_header(root)
+    path = manifest_file(root)
+    assert path is not None
+    base = options.images or path.parent
+    collector = Collector(report)
+    for number, line in read_lines(path, report):
+        if number == 1:
+            continue
+        record = _parse(line)
+        if record is None or not _is_entry(record):
+            message = f"expected image_id, image, references and split, found {line[:60]!r}"
+            report(Problem(code="malformed_line", message=message, file=path, line=number))
+            continue
+        for text in record["references"]:
+            collector.caption(record["image_id"], base / record["image"], text, path, number)
+        collector.split(record["image_id"], record["split"], path, number)
+    return collector.reading()
+
+
+def write(path: Path, header: Header, examples: Iterable[Example]) -> None:
+    """Write a manifest atomically; pictures below its folder are named relative to it.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    base = path.parent.resolve()
+    first = {"schema_version": SCHEMA_VERSION, "kind": _KIND, **asdict(header)}
+    with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(json.dumps(first, ensure_ascii=False) + "\n")
+        for example in examples:
+            record = {
+                "image_id": example.image_id,
+                "image": _relative(example.image, base),
+                "references": list(example.references),
+                "split": example.split,
+            }
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def _relative(image: Path, base: Path) -> str:
+    # Not resolve(): a picture that is a link keeps its place in the folder.
+    absolute = Path(os.path.abspath(image))  # noqa: PTH100
+    for folder in (base, Path(os.path.abspath(base))):  # noqa: PTH100
+        if absolute.is_relative_to(folder):
+            return absolute.relative_to(folder).as_posix()
+    return str(absolute)
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _is_entry(record: dict[str, Any]) -> bool:
+    texts = record.get("references")
+    named = all(isinstance(record.get(key), str) for key in ("image_id", "image", "split"))
+    return named and isinstance(texts, list) and all(isinstance(text, str) for text in texts)

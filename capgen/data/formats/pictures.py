@@ -1,0 +1,65 @@
+"""Finding pictures: which files are some, and where a name from a caption file leads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+IMAGE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif")
+)
+
+
+def is_picture(name: str) -> bool:
+    """Return whether a file name looks like a picture (macOS resource forks do not)."""
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith("._")
+
+
+def pictures_below(folder: Path) -> Iterator[Path]:
+    """Yield the pictures below a folder; hidden folders and `__MACOSX` are passed over."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
+        here = Path(place)
+        for name in sorted(files):
+            if is_picture(name):
+                yield here / name
+
+
+def first_folder(root: Path, names: tuple[str, ...]) -> Path | None:
+    """Return the first of these folders that exists below `root`."""
+    return next((root / name for name in names if (root / name).is_dir()), None)
+
+
+class PictureIndex:
+    """The pictures below one folder, found by the names caption files use for them.
+
+    Args:
+        root: Folder of the pictures.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.paths = list(pictures_below(root))
+        self._by_path = {path.relative_to(root).as_posix(): path for path in self.paths}
+        self._by_name: dict[str, list[Path]] = {}
+        for path in self.paths:
+            self._by_name.setdefault(path.name, []).append(path)
+
+    def find(self, name: str) -> Path:
+        """Return where a picture is, or should be.
+
+        The relative path is tried first, then the bare file name if only one picture has it
+        (COCO's annotations name the file without its folder).
+        """
+        posix = PurePosixPath(name.replace("\\", "/")).as_posix()
+        if posix in self._by_path:
+            return self._by_path[posix]
+        same_name = self._by_name.get(PurePosixPath(posix).name, [])
+        return same_name[0] if len(same_name) == 1 else self.root / posix
+
+    def image_id(self, path: Path) -> str:
+        """Return a picture's name: its file name where that is unique, else its path."""
+        if len(self._by_name.get(path.name, ())) > 1 and path.is_relative_to(self.root):
+            return path.relative_to(self.root).as_posix()
+        return path.name

@@ -1,0 +1,153 @@
+"""What every reader produces, and the builder that readers fill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from capgen.data.problems import Problem, Report
+from capgen.data.splits import SPLITS, split_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """What a caller may say about a source instead of leaving it to be recognised.
+
+    Attributes:
+        format: Name of the format (see `capgen.data.formats.FORMATS`).
+        images: Folder of the pictures, if it is not where the format has it.
+        image_column: Column of the picture's name in tables.
+        caption_column: Column of the captions in tables.
+        split_column: Column of the split in tables.
+    """
+
+    format: str | None = None
+    images: Path | None = None
+    image_column: str | None = None
+    caption_column: str | None = None
+    split_column: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One picture as its source has it, faults included.
+
+    Attributes:
+        image_id: Name of the picture within its data set.
+        image: Path where the picture should be.
+        captions: The captions as written.
+        lines: File and line of each caption.
+        split: capgen's split name, or None if the source does not say.
+    """
+
+    image_id: str
+    image: Path
+    captions: tuple[str, ...]
+    lines: tuple[tuple[Path, int | None], ...]
+    split: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What a reader found.
+
+    Attributes:
+        entries: The pictures with captions, by name.
+        strays: Pictures that no caption names.
+        has_splits: Whether the source assigns splits.
+    """
+
+    entries: tuple[Entry, ...]
+    strays: tuple[Path, ...] = ()
+    has_splits: bool = False
+
+
+@dataclass
+class _Draft:
+    image: Path
+    captions: list[str] = field(default_factory=list)
+    lines: list[tuple[Path, int | None]] = field(default_factory=list)
+    split: str | None = None
+
+
+class Collector:
+    """Gathers captions and splits by picture, in any order, and makes a `Reading`.
+
+    Args:
+        report: Receives split conflicts and unknown split names.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._drafts: dict[str, _Draft] = {}
+        self._listed: dict[str, str] = {}
+        self._list_lines: dict[str, tuple[Path, int | None]] = {}
+
+    def caption(
+        self, image_id: str, image: Path, text: str, file: Path, line: int | None = None
+    ) -> None:
+        """Add one caption of a picture."""
+        draft = self._drafts.setdefault(image_id, _Draft(image))
+        draft.captions.append(text)
+        draft.lines.append((file, line))
+
+    def split(self, image_id: str, name: str, file: Path, line: int | None = None) -> None:
+        """Assign a picture to a split, by any name a source may use for it."""
+        split = split_name(name)
+        if split is None:
+            self._report(
+                Problem(
+                    code="split_unknown_name",
+                    message=f"unknown split {name!r}; known: {', '.join(SPLITS)}, dev, restval",
+                    file=file,
+                    line=line,
+                    image_id=image_id,
+                )
+            )
+            split = "none"
+        former = self._listed.setdefault(image_id, split)
+        self._list_lines.setdefault(image_id, (file, line))
+        if former != split:
+            self._report(
+                Problem(
+                    code="split_overlap",
+                    message=f"{image_id} is in both {former} and {split}",
+                    file=file,
+                    line=line,
+                    image_id=image_id,
+                )
+            )
+
+    def reading(self, *, pictures: Iterable[Path] = ()) -> Reading:
+        """Return what was gathered.
+
+        Args:
+            pictures: Every picture of the source, to find those without captions.
+        """
+        for image_id, (file, line) in self._list_lines.items():
+            if image_id not in self._drafts:
+                message = f"{image_id} has no captions"
+                self._report(
+                    Problem(
+                        code="split_unknown_image",
+                        message=message,
+                        file=file,
+                        line=line,
+                        image_id=image_id,
+                    )
+                )
+        has_splits = any(split != "none" for split in self._listed.values())
+        entries = tuple(
+            Entry(
+                image_id=image_id,
+                image=draft.image,
+                captions=tuple(draft.captions),
+                lines=tuple(draft.lines),
+                split=self._listed.get(image_id, "none") if has_splits else None,
+            )
+            for image_id, draft in sorted(self._drafts.items())
+        )
+        named = {entry.image for entry in entries}
+        strays = tuple(sorted(path for path in pictures if path not in named))
+        return Reading(entries=entries, strays=strays, has_splits=has_splits)

@@ -1,0 +1,101 @@
+"""SHA-256 of many files, remembered between runs by path, size and times of change."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from capgen import paths
+from capgen.errors import DataError
+
+_Key = tuple[str, int, str]
+
+
+def hash_files(files: Sequence[Path]) -> list[bytes]:
+    """Return the SHA-256 (32 bytes) of each file's content.
+
+    What was hashed before, and has kept its size and times of change, is not read again. The
+    memory is a small database in the cache folder; without one (a read-only home) every file
+    is read.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    keys = [_key(file) for file in files]
+    with _memory() as memory:
+        known = _recall(memory, keys)
+        missing = [key for key in dict.fromkeys(keys) if key not in known]
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            fresh = dict(zip(missing, pool.map(_hash_file, missing), strict=True))
+        _remember(memory, fresh)
+    known |= fresh
+    return [known[key] for key in keys]
+
+
+def _key(file: Path) -> _Key:
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise DataError(f"Cannot read {file}: {error.strerror}") from error
+    # Both times: copying tools set the first back, nothing sets back the second.
+    changed = f"{status.st_mtime_ns} {status.st_ctime_ns}"
+    return os.path.abspath(file), status.st_size, changed  # noqa: PTH100 (keeps links)
+
+
+def _hash_file(key: _Key) -> bytes:
+    try:
+        with open(key[0], "rb") as file:  # noqa: PTH123
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise DataError(f"Cannot read {key[0]}: {error.strerror}") from error
+
+
+@contextmanager
+def _memory() -> Iterator[sqlite3.Connection | None]:
+    """Open the database, or give None where there cannot be one."""
+    path = paths.cache_dir() / "file-hashes.sqlite"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=10)
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS hashes"
+            " (path TEXT PRIMARY KEY, size INTEGER, changed TEXT, sha256 BLOB)"
+        )
+    except (OSError, sqlite3.Error):
+        yield None
+        return
+    with closing(connection):
+        yield connection
+
+
+def _recall(memory: sqlite3.Connection | None, keys: Sequence[_Key]) -> dict[_Key, bytes]:
+    found: dict[_Key, bytes] = {}
+    if memory is None:
+        return found
+    for start in range(0, len(keys), 500):
+        part = [key[0] for key in keys[start : start + 500]]
+        marks = ",".join("?" * len(part))
+        try:
+            rows = memory.execute(f"SELECT * FROM hashes WHERE path IN ({marks})", part).fetchall()
+        except sqlite3.Error:
+            break  # a damaged memory is no memory
+        found |= {(path, size, changed): digest for path, size, changed, digest in rows}
+    return found
+
+
+def _remember(memory: sqlite3.Connection | None, fresh: dict[_Key, bytes]) -> None:
+    if memory is None or not fresh:
+        return
+    try:
+        with memory:
+            memory.executemany(
+                "INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?)",
+                [(*key, digest) for key, digest in fresh.items()],
+            )
+    except sqlite3.Error:
+        return  # a full disk or a busy database costs the memory, not the result

@@ -1,0 +1,143 @@
+"""What can be wrong with a data set: one table of kinds, and the record of one finding.
+
+Readers report problems as they meet them. Loading a data set stops at the first one that is
+an error and leaves out what the others concern; the doctor collects them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from capgen.errors import DataError
+
+
+@dataclass(frozen=True)
+class ProblemKind:
+    """A class of problem.
+
+    Attributes:
+        title: What is wrong, in a few words.
+        stops: Reading for training stops here, because what was meant is unclear.
+        fix: What `--fix` does about it: `drop_image`, `drop_caption`, `clean_caption`,
+            `unassign` (take the picture out of val and test) or an empty string.
+    """
+
+    title: str
+    stops: bool = False
+    fix: str = ""
+
+
+PROBLEMS: dict[str, ProblemKind] = {
+    # Files of captions and splits
+    "malformed_line": ProblemKind("line that cannot be read", stops=True, fix="drop_caption"),
+    "wrong_encoding": ProblemKind("text that is not UTF-8", stops=True, fix="clean_caption"),
+    "split_unknown_name": ProblemKind("unknown split name", stops=True, fix="unassign"),
+    "split_overlap": ProblemKind("picture in more than one split", stops=True, fix="unassign"),
+    "split_unknown_image": ProblemKind("split list names a picture without captions"),
+    "split_empty": ProblemKind("no picture in a split"),
+    # Pictures
+    "image_missing": ProblemKind("captions without a picture", fix="drop_image"),
+    "image_outside": ProblemKind("picture outside the data folder", fix="drop_image"),
+    "image_name_case": ProblemKind("picture's name differs in letter case", fix="drop_image"),
+    "image_without_captions": ProblemKind("picture without captions", fix="drop_image"),
+    "image_empty": ProblemKind("empty picture file", fix="drop_image"),
+    "image_not_an_image": ProblemKind("file that is not a picture", fix="drop_image"),
+    "image_truncated": ProblemKind("picture that breaks off", fix="drop_image"),
+    "image_unreadable": ProblemKind("picture that cannot be decoded", fix="drop_image"),
+    "image_too_large": ProblemKind("picture with too many pixels", fix="drop_image"),
+    "image_too_small": ProblemKind("picture smaller than 32 pixels", fix="drop_image"),
+    "image_extreme_aspect": ProblemKind("picture over 5 times as long as wide"),
+    "image_blank": ProblemKind("picture of one colour", fix="drop_image"),
+    "image_animated": ProblemKind("picture with more than one frame"),
+    "image_wrong_extension": ProblemKind("extension that belies the format"),
+    "image_duplicate": ProblemKind("same bytes twice in one split", fix="drop_image"),
+    "image_duplicate_across": ProblemKind("same bytes in two splits", fix="unassign"),
+    "image_near_duplicate_across": ProblemKind("near-duplicates in two splits", fix="unassign"),
+    # Captions
+    "caption_empty": ProblemKind("empty caption", fix="drop_caption"),
+    "caption_duplicate": ProblemKind("same caption twice for a picture", fix="drop_caption"),
+    "caption_repeated": ProblemKind("same caption on many pictures"),
+    "caption_very_long": ProblemKind("very long caption", fix="drop_caption"),
+    "caption_very_short": ProblemKind("caption of one word"),
+    "caption_mojibake": ProblemKind("text decoded with the wrong encoding", fix="clean_caption"),
+    "caption_replacement": ProblemKind("replacement characters (U+FFFD)", fix="drop_caption"),
+    "caption_control": ProblemKind("control or invisible characters", fix="clean_caption"),
+    "caption_whitespace": ProblemKind("stray white space", fix="clean_caption"),
+    "caption_markup": ProblemKind("HTML markup or entities", fix="clean_caption"),
+    "caption_url": ProblemKind("web address", fix="drop_caption"),
+    "caption_placeholder": ProblemKind("placeholder or file name", fix="drop_caption"),
+    "caption_stutter": ProblemKind("one word again and again", fix="drop_caption"),
+    "caption_language": ProblemKind("another language than the rest"),
+    "captions_few": ProblemKind("fewer captions than the other pictures have"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One finding.
+
+    Attributes:
+        code: Key of `PROBLEMS`.
+        message: One line saying what was found, without the file.
+        file: File it was found in, where there is one.
+        line: Line of that file, counted from 1, where it has lines.
+        image_id: Picture concerned, if one is.
+        caption: Index of the caption among the picture's captions, if one is concerned.
+    """
+
+    code: str
+    message: str
+    file: Path | None = None
+    line: int | None = None
+    image_id: str | None = None
+    caption: int | None = None
+
+    @property
+    def kind(self) -> ProblemKind:
+        """The class of problem."""
+        return PROBLEMS[self.code]
+
+    @property
+    def where(self) -> str:
+        """File and line as `FILE:LINE`, or what is known of them."""
+        if self.file is None:
+            return self.image_id or ""
+        return f"{self.file}:{self.line}" if self.line is not None else str(self.file)
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "file": None if self.file is None else str(self.file),
+            "line": self.line,
+            "image_id": self.image_id,
+            "caption": self.caption,
+        }
+
+
+Report = Callable[[Problem], None]
+
+
+def stopping(found: list[Problem]) -> Report:
+    """Return a `Report` that raises for problems that stop reading and appends the others.
+
+    Args:
+        found: Receives the problems that can be passed over.
+    """
+
+    def report(problem: Problem) -> None:
+        if problem.kind.stops:
+            raise DataError(
+                str(problem),
+                hint="`capgen data doctor PATH` lists every problem; `--fix` writes a clean copy.",
+            )
+        found.append(problem)
+
+    return report

@@ -1,0 +1,236 @@
+"""The data sets that capgen can download: where from, with which checksums, on which terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Location:
+    """One place a file can be had from.
+
+    Attributes:
+        url: Address; `hub://datasets/OWNER/NAME/FILE` for a file on the Hugging Face Hub.
+        checksum: `md5:HEX` or `sha256:HEX`, or an empty string where none is known.
+    """
+
+    url: str
+    checksum: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteFile:
+    """One file of a data set.
+
+    Attributes:
+        name: Name the file is kept under, and asked for at a mirror.
+        locations: Where to get it, in order of preference.
+        size: Rough size in bytes, for the check of disk space.
+        unpack_to: Folder that an archive is unpacked into, or None if it is no archive.
+        members: Patterns of the archive members to keep; empty keeps all.
+    """
+
+    name: str
+    locations: tuple[Location, ...]
+    size: int
+    unpack_to: str | None = None
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec:
+    """A data set that can be downloaded.
+
+    Attributes:
+        title: Name for people.
+        files: What to download.
+        pictures: Pictures with captions that the official release has.
+        splits: Pictures in each split of the official release.
+        captions: Captions, or None where the releases differ.
+        licence: Licence or state of rights in a few words.
+        terms: What the source asks of users.
+        must_accept: Whether the terms have to be accepted before a download.
+        homepage: Where to read more.
+        citation: What to cite.
+    """
+
+    title: str
+    files: tuple[RemoteFile, ...]
+    pictures: int
+    splits: dict[str, int]
+    captions: int | None
+    licence: str
+    terms: str
+    must_accept: bool
+    homepage: str
+    citation: str
+
+
+_FLICKR_TERMS = (
+    "For non-commercial research and education only. The photos belong to their photographers"
+    " on Flickr; do not redistribute them."
+)
+_COCO_TERMS = (
+    "Captions: Creative Commons Attribution 4.0. The photos are under their Flickr licences"
+    " and Flickr's terms of use; whether your use is allowed is yours to check."
+)
+_RELEASE = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k/"
+_UIUC = "http://nlp.cs.illinois.edu/HockenmaierGroup/Framing_Image_Description/"
+_COCO = "http://images.cocodataset.org/"
+_REPACKED = "https://github.com/awsaf49/flickr-dataset/releases/download/v1.0/flickr8k.zip"
+_KARPATHY = "https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datasets.zip"
+_COCO_CITATION = "Chen et al., Microsoft COCO Captions, arXiv:1504.00325, 2015"
+
+
+def _file(
+    name: str, size: int, unpack_to: str, *places: tuple[str, str], members: tuple[str, ...] = ()
+) -> RemoteFile:
+    locations = tuple(Location(url=url, checksum=checksum) for url, checksum in places)
+    return RemoteFile(
+        name=name, locations=locations, size=size, unpack_to=unpack_to, members=members
+    )
+
+
+_FLICKR8K_IMAGES_MD5 = "md5:f18a1e2920de5bd84dae7cf08ec78978"
+_FLICKR8K_TEXT_MD5 = "md5:bf6c1abcb8e4a833b7f922104de18627"
+
+DATASETS: dict[str, DatasetSpec] = {
+    "flickr8k": DatasetSpec(
+        title="Flickr8k",
+        files=(
+            _file(
+                "Flickr8k_Dataset.zip",
+                1_115_419_746,
+                ".",
+                (_RELEASE + "Flickr8k_Dataset.zip", _FLICKR8K_IMAGES_MD5),
+                (_UIUC + "Flickr8k_Dataset.zip", _FLICKR8K_IMAGES_MD5),
+                # The same photos, repacked with a table of the captions.
+                (
+                    "https://github.com/awsaf49/flickr-dataset/releases/download/v1.0/flickr8k.zip",
+                    "",
+                ),
+            ),
+            _file(
+                "Flickr8k_text.zip",
+                2_340_801,
+                "Flickr8k_text",
+                (_RELEASE + "Flickr8k_text.zip", _FLICKR8K_TEXT_MD5),
+                (_UIUC + "Flickr8k_text.zip", _FLICKR8K_TEXT_MD5),
+            ),
+        ),
+        pictures=8091,
+        splits={"train": 6000, "val": 1000, "test": 1000, "none": 91},
+        captions=40455,
+        licence="research use; photos belong to their photographers",
+        terms=_FLICKR_TERMS,
+        must_accept=False,
+        homepage="https://hockenmaier.cs.illinois.edu/8k-pictures.html",
+        citation=(
+            "Hodosh, Young and Hockenmaier, Framing Image Description as a Ranking Task, JAIR 2013"
+        ),
+    ),
+    "flickr30k": DatasetSpec(
+        title="Flickr30k",
+        files=(
+            _file(
+                "flickr30k-images.zip",
+                4_440_000_000,
+                ".",
+                ("hub://datasets/nlphuji/flickr30k/flickr30k-images.zip", ""),
+            ),
+            RemoteFile(
+                name="flickr_annotations_30k.csv",
+                locations=(
+                    Location(url="hub://datasets/nlphuji/flickr30k/flickr_annotations_30k.csv"),
+                ),
+                size=15_000_000,
+            ),
+        ),
+        pictures=31014,
+        splits={"train": 29000, "val": 1014, "test": 1000},
+        captions=155070,
+        licence="research use; photos belong to their photographers",
+        terms=_FLICKR_TERMS,
+        must_accept=True,
+        homepage="https://shannon.cs.illinois.edu/DenotationGraph/",
+        citation="Young et al., From image descriptions to visual denotations, TACL 2014",
+    ),
+    "coco": DatasetSpec(
+        title="COCO captions 2014, Karpathy splits",
+        files=(
+            _file(
+                "train2014.zip",
+                13_510_573_713,
+                ".",
+                (_COCO + "zips/train2014.zip", "md5:0da8c0bd3d6becc4dcb32757491aca88"),
+            ),
+            _file(
+                "val2014.zip",
+                6_645_013_297,
+                ".",
+                (_COCO + "zips/val2014.zip", "md5:a3d79f5ed8d289b7a7554ce06a5782b3"),
+            ),
+            _file(
+                "annotations_trainval2014.zip",
+                252_872_794,
+                ".",
+                (
+                    _COCO + "annotations/annotations_trainval2014.zip",
+                    "md5:0a379cfc70b0e71301e0f377548639bd",
+                ),
+                members=("annotations/captions_*.json",),
+            ),
+            _file(
+                "caption_datasets.zip",
+                36_745_453,
+                ".",
+                (_KARPATHY, ""),
+                members=("dataset_coco.json", "*/dataset_coco.json"),
+            ),
+        ),
+        pictures=123287,
+        splits={"train": 113287, "val": 5000, "test": 5000},
+        captions=None,
+        licence="captions CC BY 4.0; photos under their Flickr licences",
+        terms=_COCO_TERMS,
+        must_accept=False,
+        homepage="https://cocodataset.org",
+        citation=_COCO_CITATION
+        + "; splits: Karpathy and Fei-Fei, Deep Visual-Semantic Alignments, CVPR 2015",
+    ),
+    "coco2017": DatasetSpec(
+        title="COCO captions 2017",
+        files=(
+            _file(
+                "train2017.zip",
+                19_336_861_798,
+                ".",
+                (_COCO + "zips/train2017.zip", "md5:cced6f7f71b7629ddf16f17bbcfab6b2"),
+            ),
+            _file(
+                "val2017.zip",
+                815_585_330,
+                ".",
+                (_COCO + "zips/val2017.zip", "md5:442b8da7639aecaf257c1dceb8ba8c80"),
+            ),
+            _file(
+                "annotations_trainval2017.zip",
+                252_907_541,
+                ".",
+                (
+                    _COCO + "annotations/annotations_trainval2017.zip",
+                    "md5:f4bbac642086de4f52a3fdda2de5fa2c",
+                ),
+                members=("annotations/captions_*.json",),
+            ),
+        ),
+        pictures=123287,
+        splits={"train": 118287, "val": 5000},
+        captions=None,
+        licence="captions CC BY 4.0; photos under their Flickr licences",
+        terms=_COCO_TERMS,
+        must_accept=False,
+        homepage="https://cocodataset.org",
+        citation=_COCO_CITATION,
+    ),
+}

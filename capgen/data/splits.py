@@ -1,0 +1,90 @@
+"""Splits: the names the sources use, and seeded splits where a source has none.
+
+Splitting is always by picture, so that all captions of one picture stay together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from capgen.config import check_ranges, setting
+from capgen.errors import UsageError
+
+SPLITS = ("train", "val", "test", "none")
+
+_NAMES = {
+    "train": "train",
+    "training": "train",
+    "restval": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+    "none": "none",
+    "": "none",
+}
+
+
+def split_name(name: str) -> str | None:
+    """Return capgen's name for a source's split (`dev` → `val`), or None if it is unknown."""
+    return _NAMES.get(name.strip().lower())
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitOptions:
+    """How to split pictures where the source does not say.
+
+    Raises:
+        UsageError: A value is out of range, or nothing would be left to train on.
+    """
+
+    split_seed: int = setting(0, "Seed of the split, recorded with the data set.", low=0)
+    val_fraction: float = setting(0.1, "Share of the pictures for val.", low=0.0, high=0.9)
+    test_fraction: float = setting(0.1, "Share of the pictures for test.", low=0.0, high=0.9)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if self.val_fraction + self.test_fraction >= 1:
+            raise UsageError(
+                f"--val-fraction {self.val_fraction} and --test-fraction {self.test_fraction}"
+                " leave no pictures to train on"
+            )
+
+    def __str__(self) -> str:
+        return f"seeded ({self.split_seed}; val {self.val_fraction}, test {self.test_fraction})"
+
+
+def seeded_split(image_ids: Iterable[str], options: SplitOptions) -> dict[str, str]:
+    """Assign each picture to train, val or test.
+
+    Pictures are ranked by SHA-256 of seed and name, so the result does not depend on their
+    order, and the first shares of that ranking become val and test.
+
+    Args:
+        image_ids: Names of the pictures.
+        options: Seed and shares; a share above 0 gets at least one picture where there are
+            three or more.
+
+    Returns:
+        The split of each picture.
+    """
+
+    def rank(image_id: str) -> bytes:
+        return hashlib.sha256(f"{options.split_seed}\0{image_id}".encode()).digest()
+
+    ranked = sorted(set(image_ids), key=rank)
+    val = _count(len(ranked), options.val_fraction)
+    test = _count(len(ranked), options.test_fraction)
+    names = ["val"] * val + ["test"] * test
+    names += ["train"] * (len(ranked) - len(names))
+    return dict(zip(ranked, names, strict=True))
+
+
+def _count(total: int, fraction: float) -> int:
+    if fraction == 0 or total < 3:
+        return 0
+    return max(1, round(total * fraction))

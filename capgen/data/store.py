@@ -1,0 +1,82 @@
+"""Where installed data sets are, and which there are."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from capgen import paths
+from capgen.data.formats import manifest
+from capgen.data.sources import DATASETS
+from capgen.errors import DataError, UsageError, did_you_mean
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
+
+def check_name(name: str) -> str:
+    """Return `name` if a data set can be called that.
+
+    Raises:
+        UsageError: It would not be one folder's name everywhere.
+    """
+    if not _NAME.fullmatch(name) or name.endswith("."):
+        raise UsageError(
+            f"{name!r} cannot be a data set's name",
+            hint="Use up to 80 letters, digits, dots, dashes and underscores.",
+        )
+    return name
+
+
+def dataset_dir(name: str, store: Path | None = None) -> Path:
+    """Return the folder of the data set `name` (it need not exist)."""
+    return (store or paths.datasets_dir()) / check_name(name)
+
+
+def installed(store: Path | None = None) -> list[str]:
+    """Return the names of the installed data sets."""
+    folder = store or paths.datasets_dir()
+    if not folder.is_dir():
+        return []
+    return sorted(
+        place.name
+        for place in folder.iterdir()
+        if _NAME.fullmatch(place.name) and manifest.manifest_file(place) is not None
+    )
+
+
+def find(name: str, store: Path | None = None) -> Path:
+    """Return the folder of an installed data set.
+
+    Raises:
+        DataError: None is installed under that name.
+    """
+    place = (store or paths.datasets_dir()) / name
+    if _NAME.fullmatch(name) and place.is_dir() and manifest.manifest_file(place) is not None:
+        return place
+    if name in DATASETS:
+        raise DataError(
+            f"The data set {name!r} is not installed", hint=f"Run: capgen data download {name}"
+        )
+    known = {*installed(store), *DATASETS}
+    raise DataError(f"Unknown data set {name!r}", hint=did_you_mean(name, known))
+
+
+def remove(name: str, store: Path | None = None) -> Path:
+    """Delete an installed data set; pictures outside its folder stay.
+
+    Returns:
+        The folder that was deleted.
+
+    Raises:
+        DataError: None is installed under that name.
+        StorageError: The folder cannot be deleted.
+    """
+    place = find(name, store)
+    with paths.storage_errors(place):
+        # First out of sight: an interrupted removal must not leave half a data set.
+        doomed = place.with_name(f".{place.name}.removed")
+        shutil.rmtree(doomed, ignore_errors=True)
+        place.rename(doomed)
+        shutil.rmtree(doomed)
+    return place

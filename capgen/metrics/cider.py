@@ -1,0 +1,144 @@
+"""CIDEr-D, as the official COCO caption scorer's class `Cider` computes it.
+
+Vedantam et al., "CIDEr: consensus-based image description evaluation" (CVPR 2015): the
+cosine between the tf-idf vectors of a caption and of each reference, for n-grams of 1 to 4
+words, with counts clipped and a Gaussian penalty on the difference of lengths (σ = 6).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from capgen.errors import MetricError
+from capgen.metrics.bleu import find
+from capgen.metrics.corpus import LONGEST_NGRAM, Corpus, Floats, Integers, NgramCounts
+from capgen.metrics.tokenizer import tokenize
+from capgen.paths import write_text
+
+NAME = "CIDEr-D"
+
+_SIGMA = 6.0
+_FORMAT = "capgen document frequencies"
+
+
+@dataclass(frozen=True)
+class DocumentFrequencies:
+    """In how many images of some data set the references contain each n-gram.
+
+    Attributes:
+        documents: The number of images.
+        counts: N-gram (its words joined by spaces) → number of images.
+        source: What the table was made from, for reports.
+    """
+
+    documents: int
+    counts: Mapping[str, int]
+    source: str = ""
+
+    @classmethod
+    def from_references(
+        cls, references: Iterable[Sequence[str]], *, source: str = ""
+    ) -> DocumentFrequencies:
+        """Count the n-grams in the references of each image."""
+        counts: dict[str, int] = {}
+        documents = 0
+        for captions in references:
+            documents += 1
+            found = set()
+            for caption in captions:
+                words = tokenize(caption).split()
+                for size in range(1, LONGEST_NGRAM + 1):
+                    for start in range(len(words) - size + 1):
+                        found.add(" ".join(words[start : start + size]))
+            for ngram in found:
+                counts[ngram] = counts.get(ngram, 0) + 1
+        return cls(documents, counts, source)
+
+    def save(self, path: Path) -> None:
+        """Write the table as JSON.
+
+        Raises:
+            StorageError: The file cannot be written.
+        """
+        record = {
+            "format": _FORMAT,
+            "documents": self.documents,
+            "source": self.source,
+            "counts": dict(self.counts),
+        }
+        write_text(path, json.dumps(record, ensure_ascii=False))
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a table written by `save`.
+
+        Raises:
+            MetricError: The file cannot be read, or is no such table.
+        """
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise MetricError(f"Cannot read document frequencies from {path}: {error}") from error
+        if not isinstance(record, dict) or record.get("format") != _FORMAT:
+            raise MetricError(f"{path} is not a table of document frequencies")
+        documents, counts = record.get("documents"), record.get("counts")
+        if not isinstance(documents, int) or documents < 1 or not isinstance(counts, dict):
+            raise MetricError(f"{path} is a damaged table of document frequencies")
+        if not all(isinstance(count, int) and 0 < count <= documents for count in counts.values()):
+            raise MetricError(f"{path} has a count that is not between 1 and {documents}")
+        return cls(documents, counts, str(record.get("source", "")))
+
+
+def cider_d(corpus: Corpus, frequencies: DocumentFrequencies | None = None) -> Floats:
+    """Return the (images,) CIDEr-D scores, between 0 and 10; a corpus has their mean.
+
+    Args:
+        corpus: The captions.
+        frequencies: A table from another data set; without one the references of the corpus
+            are counted, as COCO does. With the references of a single image every weight is
+            zero, and so is the score.
+    """
+    images = len(corpus)
+    documents = images if frequencies is None else frequencies.documents
+    similarity = np.zeros(len(corpus.reference_tokens))
+    for table in corpus.ngrams:
+        if frequencies is None:
+            frequency = np.bincount(table.pair_key % max(table.kinds, 1), minlength=table.kinds)
+        else:
+            frequency = _look_up(corpus, table, frequencies)
+        weight = np.log(documents) - np.log(np.maximum(frequency, 1))
+        similarity += _similarity(corpus, table, table.count * weight[table.ngram])
+    # The scorer measures length in word pairs.
+    pairs = np.maximum(corpus.lengths - 1, 0)
+    difference = pairs[:images][corpus.reference_image] - pairs[images:]
+    similarity *= np.exp(-(difference**2) / (2 * _SIGMA**2))
+    totals = np.add.reduceat(similarity, corpus.first_reference)
+    references = np.bincount(corpus.reference_image)
+    scores: Floats = 10 * totals / LONGEST_NGRAM / references
+    return scores
+
+
+def _similarity(corpus: Corpus, table: NgramCounts, weight: Floats) -> Floats:
+    """Return the (references,) clipped cosines, given the (rows,) tf-idf weights."""
+    images, references = len(corpus), len(corpus.reference_tokens)
+    norm = np.sqrt(np.bincount(table.caption, weights=weight**2, minlength=images + references))
+    found, place = find(table.key[: table.predicted], table.key[table.predicted :])
+    found += table.predicted
+    product = np.minimum(weight[place], weight[found]) * weight[found]
+    overlap = np.bincount(table.caption[found] - images, weights=product, minlength=references)
+    scale = norm[:images][corpus.reference_image] * norm[images:]
+    cosine: Floats = np.divide(overlap, scale, out=np.zeros(references), where=scale != 0)
+    return cosine
+
+
+def _look_up(corpus: Corpus, table: NgramCounts, frequencies: DocumentFrequencies) -> Integers:
+    counts, text = frequencies.counts, corpus.text
+    ngrams = (" ".join(text[start : start + table.size]) for start in table.start)
+    found = (counts.get(ngram, 0) for ngram in ngrams)
+    return np.fromiter(found, np.int64, table.kinds)

@@ -1,0 +1,200 @@
+"""Predictions and references, tokenized and counted once for all metrics."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from capgen.errors import MetricError
+from capgen.metrics.tokenizer import tokenize
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+LONGEST_NGRAM = 4
+
+
+@dataclass(frozen=True)
+class NgramCounts:
+    """How often each n-gram of one length occurs in each caption.
+
+    A row stands for an n-gram in a caption; rows are sorted by caption and n-gram, with the
+    predictions before the references. A pair stands for an n-gram in the references of an
+    image; pairs are sorted by image and n-gram.
+
+    Attributes:
+        size: Number of words in an n-gram.
+        kinds: Number of distinct n-grams.
+        start: (kinds,) a word in the text of all captions where the n-gram begins.
+        predicted: Number of rows that belong to predictions.
+        caption: (rows,) the caption: predictions in image order, then all references.
+        ngram: (rows,) the n-gram, counted from 0.
+        count: (rows,) how often it occurs there.
+        key: (rows,) the image of the caption times `kinds`, plus the n-gram.
+        pair_key: (pairs,) the image times `kinds`, plus the n-gram.
+        pair_most: (pairs,) the highest count in a reference of the image.
+    """
+
+    size: int
+    kinds: int
+    start: Integers
+    predicted: int
+    caption: Integers
+    ngram: Integers
+    count: Integers
+    key: Integers
+    pair_key: Integers
+    pair_most: Integers
+
+
+class Corpus:
+    """The captions to be scored.
+
+    Args:
+        predictions: One caption for each image.
+        references: At least one human caption for each image.
+
+    Raises:
+        MetricError: The ids differ, references are missing, or a caption is not text.
+
+    Attributes:
+        image_ids: The images, in the order of `predictions`.
+        predictions: Their captions as given.
+        references: Their human captions as given.
+        prediction_tokens: Captions as `tokenize` gives them.
+        reference_tokens: Human captions as `tokenize` gives them, image by image.
+        reference_image: (references,) the number of the image of each human caption.
+        first_reference: (images,) the number of the first human caption of each image.
+    """
+
+    def __init__(
+        self, predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]
+    ) -> None:
+        check_captions(predictions, references)
+        self.image_ids = tuple(predictions)
+        self.predictions = tuple(predictions.values())
+        self.references = tuple(tuple(references[name]) for name in self.image_ids)
+        self.prediction_tokens = [tokenize(caption) for caption in self.predictions]
+        self.reference_tokens = [tokenize(caption) for caption in chain(*self.references)]
+        sizes = np.array([len(captions) for captions in self.references])
+        self.reference_image: Integers = np.repeat(np.arange(len(sizes)), sizes)
+        self.first_reference: Integers = np.cumsum(sizes) - sizes
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @functools.cached_property
+    def words(self) -> list[list[str]]:
+        """The words of the predictions, then of the references."""
+        return [line.split() for line in chain(self.prediction_tokens, self.reference_tokens)]
+
+    @functools.cached_property
+    def lengths(self) -> Integers:
+        """(captions,) number of words of the predictions, then of the references."""
+        return np.array([len(words) for words in self.words])
+
+    @functools.cached_property
+    def text(self) -> list[str]:
+        """All words of all captions, in order."""
+        return list(chain.from_iterable(self.words))
+
+    @functools.cached_property
+    def ngrams(self) -> tuple[NgramCounts, ...]:
+        """The counts of n-grams of 1, 2, 3 and 4 words."""
+        vocabulary = {word: number for number, word in enumerate(dict.fromkeys(self.text))}
+        word = np.fromiter(map(vocabulary.__getitem__, self.text), np.int64, len(self.text))
+        caption = np.repeat(np.arange(len(self.lengths)), self.lengths)
+        start = np.arange(len(word))
+        ngram = np.zeros_like(word)
+        tables = []
+        for size in range(1, LONGEST_NGRAM + 1):
+            # Keep the starts whose n-gram does not reach into the next caption.
+            inside = start + size <= len(word)
+            inside[inside] = caption[start[inside]] == caption[start[inside] + size - 1]
+            start, ngram = start[inside], ngram[inside]
+            longer = ngram * len(vocabulary) + word[start + size - 1]
+            _, first, ngram = np.unique(longer, return_index=True, return_inverse=True)
+            tables.append(self._counts(size, start[first], caption[start], ngram))
+        return tuple(tables)
+
+    def _counts(
+        self, size: int, start: Integers, caption: Integers, ngram: Integers
+    ) -> NgramCounts:
+        """Count n-grams, given where each kind begins, and the caption and kind of each."""
+        kinds = len(start)
+        rows, count = np.unique(caption * kinds + ngram, return_counts=True)
+        caption, ngram = np.divmod(rows, max(kinds, 1))
+        predicted = int(np.searchsorted(caption, len(self)))
+        image = np.concatenate([np.arange(len(self)), self.reference_image])[caption]
+        key = image * kinds + ngram
+        # Pairs sort by image, n-gram and count; the last of each has the highest count.
+        base = int(count.max(initial=0)) + 1
+        pairs = np.sort(key[predicted:] * base + count[predicted:], kind="stable")
+        pair_key, pair_most = np.divmod(pairs, base)
+        last = np.flatnonzero(np.diff(pair_key, append=-1))
+        return NgramCounts(
+            size=size,
+            kinds=kinds,
+            start=start,
+            predicted=predicted,
+            caption=caption,
+            ngram=ngram,
+            count=count,
+            key=key,
+            pair_key=pair_key[last],
+            pair_most=pair_most[last],
+        )
+
+
+def check_captions(predictions: Mapping[str, str], references: Mapping[str, Any]) -> None:
+    """Check that both sides describe the same images and that all captions are text.
+
+    Raises:
+        MetricError: Naming the images at fault.
+    """
+    if not predictions:
+        raise MetricError("There are no predictions to score")
+    missing = [name for name in predictions if name not in references]
+    if missing:
+        raise MetricError(
+            f"No references for {_some(missing)}", hint="The ids of both files must be the same."
+        )
+    extra = [name for name in references if name not in predictions]
+    if extra:
+        raise MetricError(
+            f"No prediction for {_some(extra)}",
+            hint="Score the whole set, or leave the other images out of the references.",
+        )
+    bad = [name for name, caption in predictions.items() if not isinstance(caption, str)]
+    if bad:
+        raise MetricError(f"The prediction is not text for {_some(bad)}")
+    # A bare string would pass for a sequence of one-letter captions.
+    bad = [name for name, captions in references.items() if isinstance(captions, str)]
+    if bad:
+        raise MetricError(f"The references are one text, not a list, for {_some(bad)}")
+    bad = [name for name, captions in references.items() if not isinstance(captions, Sequence)]
+    if bad:
+        raise MetricError(f"The references are not a list of captions for {_some(bad)}")
+    bad = [name for name, captions in references.items() if not captions]
+    if bad:
+        raise MetricError(f"The list of references is empty for {_some(bad)}")
+    bad = [
+        name
+        for name, captions in references.items()
+        if not all(isinstance(caption, str) for caption in captions)
+    ]
+    if bad:
+        raise MetricError(f"A reference is not text for {_some(bad)}")
+
+
+def _some(names: Sequence[object], most: int = 5) -> str:
+    """Return the first of the names, and how many images they stand for."""
+    shown = ", ".join(repr(name) for name in names[:most])
+    images = "image" if len(names) == 1 else "images"
+    return f"{len(names)} {images}: {shown}{', …' if len(names) > most else ''}"

@@ -1,0 +1,114 @@
+"""A longest-match scanner: a list of patterns becomes one automaton, built as texts need it.
+
+Python's `re` takes the first alternative that matches; a tokenizer in the tradition of lex
+takes the longest match of all rules, and the earliest rule among equals. Sets of positions
+(see `patterns`) become the states of a deterministic automaton the first time a text
+reaches them. After that a character costs one dictionary look-up.
+
+Nothing here knows about English or about captions: the rules are in `ptb_rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from capgen.metrics.patterns import Parser, Positions, Ranges, contains
+
+
+class State(dict[str, "State"]):
+    """A state of the automaton: maps the next character to the next state.
+
+    Attributes:
+        rule: Number of the rule that matches here, or -1.
+        positions: Positions that the next character may match; empty in the dead state.
+    """
+
+    __slots__ = ("_automaton", "positions", "rule")
+
+    def __init__(self, automaton: Automaton, positions: frozenset[int], rule: int) -> None:
+        super().__init__()
+        self._automaton = automaton
+        self.positions = positions
+        self.rule = rule
+
+    def __missing__(self, character: str) -> State:
+        following = self._automaton.step(self, character)
+        self[character] = following
+        return following
+
+
+class Automaton:
+    """Finds which of several patterns matches the longest piece of a text.
+
+    Args:
+        patterns: The patterns, in order of preference (see `patterns.Parser`).
+        sets: Named character sets as sorted, disjoint, inclusive ranges.
+        macros: Named patterns.
+    """
+
+    def __init__(
+        self, patterns: Sequence[str], sets: Mapping[str, Ranges], macros: Mapping[str, str]
+    ) -> None:
+        self._positions = Positions()
+        self._rule_of_last: dict[int, int] = {}
+        parser = Parser(self._positions, sets, macros)
+        first: set[int] = set()
+        for number, text in enumerate(patterns):
+            pattern = parser.parse(text)
+            first |= pattern.first
+            self._rule_of_last |= dict.fromkeys(pattern.last, number)
+        self._signatures: dict[str, frozenset[int]] = {}
+        self._moves: dict[tuple[frozenset[int], frozenset[int]], State] = {}
+        self._states: dict[tuple[frozenset[int], int], State] = {}
+        self._start = self._state(frozenset(first), -1)
+
+    def longest(self, text: str, start: int) -> tuple[int, int]:
+        """Return (rule, end) of the longest match at `start`, or (-1, start) for none."""
+        state, rule, end = self._start, -1, start
+        for index in range(start, len(text)):
+            state = state[text[index]]
+            if state.rule >= 0:
+                rule, end = state.rule, index + 1
+            if not state.positions:
+                break
+        return rule, end
+
+    def ends(self, text: str, start: int, stop: int) -> list[int]:
+        """Return every end, ascending, of a non-empty match in `text[start:stop]`."""
+        state, found = self._start, []
+        for index in range(start, stop):
+            state = state[text[index]]
+            if state.rule >= 0:
+                found.append(index + 1)
+            if not state.positions:
+                break
+        return found
+
+    def step(self, state: State, character: str) -> State:
+        """Return the state after `character`; called once for each state and character."""
+        signature = self._signature(character)
+        key = (state.positions, signature)
+        following = self._moves.get(key)
+        if following is None:
+            number, follow = self._positions.set_number, self._positions.follow
+            matched = [p for p in state.positions if number[p] in signature]
+            positions = frozenset[int]().union(*(follow[p] for p in matched))
+            rules = [self._rule_of_last[p] for p in matched if p in self._rule_of_last]
+            following = self._moves[key] = self._state(positions, min(rules, default=-1))
+        return following
+
+    def _signature(self, character: str) -> frozenset[int]:
+        """Return the numbers of the sets that hold a character."""
+        signature = self._signatures.get(character)
+        if signature is None:
+            code = ord(character)
+            sets = enumerate(self._positions.sets)
+            signature = frozenset(number for number, ranges in sets if contains(ranges, code))
+            self._signatures[character] = signature
+        return signature
+
+    def _state(self, positions: frozenset[int], rule: int) -> State:
+        key = (positions, rule)
+        if key not in self._states:
+            self._states[key] = State(self, positions, rule)
+        return self._states[key]

@@ -1,0 +1,253 @@
+"""The one entry point to the metrics: captions in, a stamped report out."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import capgen
+from capgen.errors import MetricError, UsageError, did_you_mean
+from capgen.metrics import bleu, cider, meteor, official, rouge
+from capgen.metrics.cider import DocumentFrequencies
+from capgen.metrics.corpus import Corpus, Floats, Integers
+from capgen.metrics.language import LanguageStatistics, language_statistics
+from capgen.metrics.tokenizer import TOKENIZER, TOKENIZER_VERSION
+
+PROTOCOL = "COCO captions, equal to pycocoevalcap 1.2"
+
+# What `score` accepts as a metric, and how each is defined.
+METRICS = {
+    "bleu": "BLEU-1 to BLEU-4 of pycocoevalcap (closest reference length)",
+    "rouge_l": "ROUGE-L of pycocoevalcap (F with beta 1.2, best precision and best recall)",
+    "rouge_score": "ROUGE-L F1 of the rouge-score package, its own tokens, best reference",
+    "cider_d": "CIDEr-D of pycocoevalcap's class Cider (n = 4, sigma = 6)",
+    "meteor": "METEOR of nltk.translate.meteor_score with WordNet 3.0, best reference",
+    "meteor_1_5": "METEOR 1.5 by its own program, through pycocoevalcap and Java",
+    "spice": "SPICE by its own program, through pycocoevalcap and Java",
+}
+DEFAULT_METRICS = ("bleu", "rouge_l", "rouge_score", "cider_d", "meteor")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """How the numbers of a report came about.
+
+    Attributes:
+        protocol: Name of the way of scoring.
+        tokenizer: Name of the tokenizer.
+        tokenizer_version: Its version; other tokens have another version.
+        images: Number of images.
+        references: Number of references.
+        references_digest: Fingerprint of the references and the ids of their images.
+        document_frequencies: Where CIDEr-D's document frequencies come from.
+        definitions: Metric asked for → what exactly it is.
+        versions: Package → version.
+    """
+
+    protocol: str = PROTOCOL
+    tokenizer: str = TOKENIZER
+    tokenizer_version: str = TOKENIZER_VERSION
+    images: int
+    references: int
+    references_digest: str
+    document_frequencies: str
+    definitions: Mapping[str, str]
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreReport:
+    """Scores of a set of captions.
+
+    Attributes:
+        image_ids: The images, in the order of the predictions.
+        corpus: Name → score of the whole set.
+        per_image: Name → (images,) scores in the order of `image_ids`.
+        bleu_statistics: (images, 10) counts, see `capgen.metrics.bleu`; None without BLEU.
+            A corpus BLEU is not the mean of its images': the bootstrap needs these.
+        language: Length, vocabulary and variety of the predictions.
+        notes: What a reader of the numbers should know, in plain words.
+        stamp: How the numbers came about.
+    """
+
+    image_ids: tuple[str, ...]
+    corpus: Mapping[str, float]
+    per_image: Mapping[str, Floats]
+    bleu_statistics: Integers | None = field(default=None, repr=False)
+    language: LanguageStatistics
+    notes: tuple[str, ...] = ()
+    stamp: Stamp
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as built-in types; `images` has one record for each image."""
+        columns = {name: scores.tolist() for name, scores in self.per_image.items()}
+        return {
+            "corpus": {name: _or_none(value) for name, value in self.corpus.items()},
+            "images": [
+                {"image_id": image_id}
+                | {name: _or_none(scores[index]) for name, scores in columns.items()}
+                for index, image_id in enumerate(self.image_ids)
+            ],
+            "language": self.language.to_dict(),
+            "notes": list(self.notes),
+            "stamp": dataclasses.asdict(self.stamp),
+        }
+
+
+def score(
+    predictions: Mapping[str, str],
+    references: Mapping[str, Sequence[str]],
+    *,
+    metrics: Collection[str] = DEFAULT_METRICS,
+    document_frequencies: DocumentFrequencies | None = None,
+    training_captions: frozenset[str] | None = None,
+) -> ScoreReport:
+    """Score one caption for each image against its human captions.
+
+    Args:
+        predictions: Image id → caption, as generated.
+        references: Image id → human captions, as written; the same ids.
+        metrics: Which metrics to compute: keys of `METRICS`.
+        document_frequencies: A table for CIDEr-D; without one the references are counted.
+        training_captions: Known captions (`capgen.metrics.language.known_captions`), for
+            the share of novel predictions.
+
+    Returns:
+        Corpus and per-image scores. The corpus score of everything but BLEU and METEOR 1.5
+        is the mean of its images'.
+
+    Raises:
+        MetricError: The ids of both sides differ, an image has no references, or a caption
+            is not text.
+        MissingDependencyError: An official program was asked for and is not installed.
+        UsageError: There is no such metric.
+    """
+    for name in metrics:
+        if name not in METRICS:
+            raise UsageError(f"Unknown metric {name!r}", hint=did_you_mean(name, METRICS))
+    corpus = Corpus(predictions, references)
+    measured = _measure(corpus, metrics, document_frequencies)
+    return ScoreReport(
+        image_ids=corpus.image_ids,
+        corpus=measured.corpus,
+        per_image=measured.per_image,
+        bleu_statistics=measured.bleu_statistics,
+        language=language_statistics(corpus.prediction_tokens, training=training_captions),
+        notes=_notes(corpus, metrics, document_frequencies),
+        stamp=Stamp(
+            images=len(corpus),
+            references=len(corpus.reference_tokens),
+            references_digest=_digest(references),
+            document_frequencies=_frequency_source(corpus, document_frequencies),
+            definitions={name: METRICS[name] for name in METRICS if name in metrics},
+            versions=_versions(metrics),
+        ),
+    )
+
+
+def unique_captions(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Collect (image id, caption) pairs, such as a predictions file holds.
+
+    Raises:
+        MetricError: An image occurs twice.
+    """
+    captions: dict[str, str] = {}
+    for image_id, caption in pairs:
+        if image_id in captions:
+            raise MetricError(
+                f"Two predictions for the image {image_id!r}",
+                hint="Give one caption for each image.",
+            )
+        captions[image_id] = caption
+    return captions
+
+
+@dataclass
+class _Measured:
+    corpus: dict[str, float] = field(default_factory=dict)
+    per_image: dict[str, Floats] = field(default_factory=dict)
+    bleu_statistics: Integers | None = None
+
+    def add(self, name: str, value: float, scores: Floats) -> None:
+        self.corpus[name], self.per_image[name] = value, scores
+
+
+def _measure(
+    corpus: Corpus, metrics: Collection[str], frequencies: DocumentFrequencies | None
+) -> _Measured:
+    measured = _Measured()
+    if "bleu" in metrics:
+        statistics = bleu.bleu_statistics(corpus)
+        whole, single = bleu.bleu_scores(statistics.sum(axis=0)), bleu.bleu_scores(statistics)
+        measured.bleu_statistics = statistics
+        for name, value, scores in zip(bleu.NAMES, whole.tolist(), single.T, strict=True):
+            measured.add(name, value, scores)
+    means: dict[str, tuple[str, Callable[[], Floats]]] = {
+        "rouge_l": (rouge.NAME, lambda: rouge.rouge_l(corpus)),
+        "rouge_score": (rouge.GOOGLE_NAME, lambda: rouge.rouge_l_google(corpus)),
+        "cider_d": (cider.NAME, lambda: cider.cider_d(corpus, frequencies)),
+        "meteor": (meteor.NAME, lambda: meteor.meteor(corpus)),
+    }
+    for metric, (name, compute) in means.items():
+        if metric in metrics:
+            scores = compute()
+            measured.add(name, float(np.mean(scores)), scores)
+    if "meteor_1_5" in metrics:
+        measured.add(official.METEOR_NAME, *official.meteor_1_5(corpus))
+    if "spice" in metrics:
+        measured.add(official.SPICE_NAME, *official.spice(corpus))
+    return measured
+
+
+def _digest(references: Mapping[str, Sequence[str]]) -> str:
+    """Return a fingerprint of references that does not depend on their order."""
+    content = json.dumps([[name, sorted(references[name])] for name in sorted(references)])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _or_none(value: float) -> float | None:
+    """Return None for NaN, which JSON cannot say."""
+    return None if math.isnan(value) else value
+
+
+def _frequency_source(corpus: Corpus, table: DocumentFrequencies | None) -> str:
+    if table is None:
+        return f"references of the {len(corpus)} evaluated images"
+    return f"{table.source or 'a saved table'} ({table.documents} images)"
+
+
+def _notes(
+    corpus: Corpus, metrics: Collection[str], table: DocumentFrequencies | None
+) -> tuple[str, ...]:
+    notes = []
+    documents = len(corpus) if table is None else table.documents
+    if "cider_d" in metrics and documents == 1:
+        notes.append(
+            "CIDEr-D is 0 by definition: it weighs words by how few images' references have "
+            "them, and there is one image. Score more images, or give document frequencies."
+        )
+    silent = sum(not line for line in corpus.prediction_tokens)
+    if silent:
+        notes.append(f"{silent} of {len(corpus)} predictions have no words.")
+    return tuple(notes)
+
+
+def _versions(metrics: Collection[str]) -> dict[str, str]:
+    packages = {
+        "rouge_score": "rouge-score",
+        "meteor": "nltk",
+        "meteor_1_5": "pycocoevalcap",
+        "spice": "pycocoevalcap",
+    }
+    used = sorted({package for metric, package in packages.items() if metric in metrics})
+    return {"capgen": capgen.__version__} | {
+        package: importlib.metadata.version(package) for package in used
+    }

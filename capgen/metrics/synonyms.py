@@ -1,0 +1,90 @@
+"""Synonyms out of WordNet 3.0, as NLTK's METEOR looks them up.
+
+The table in `wordnet/` is made by `capgen._build.make_wordnet` and holds what that look-up
+can reach. WordNet is © Princeton University; its licence lies beside the table.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from importlib import resources
+
+# WordNet's rules of detachment: an ending, and what to put in its place.
+_ENDINGS = {
+    "n": (
+        *(("s", ""), ("ses", "s"), ("ves", "f"), ("xes", "x"), ("zes", "z")),
+        *(("ches", "ch"), ("shes", "sh"), ("men", "man"), ("ies", "y")),
+    ),
+    "v": (
+        *(("s", ""), ("ies", "y"), ("es", "e"), ("es", "")),
+        *(("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", "")),
+    ),
+    "a": (("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
+    "r": (),
+}
+
+
+class Synonyms:
+    """Looks up the synonyms of a word.
+
+    Args:
+        lines: The lines of the table: `=n`, `=v`, `=a` or `=r` begins a part of speech,
+            `!form base …` is an irregular form, and any other line is a synset: names,
+            and after `|` further entries under which it is found.
+    """
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._synsets: dict[str, defaultdict[str, list[Sequence[str]]]] = {}
+        self._irregular: dict[str, dict[str, list[str]]] = {}
+        self._known: dict[str, frozenset[str]] = {}
+        for line in lines:
+            if line.startswith("="):
+                synsets = self._synsets[line[1:]] = defaultdict(list)
+                irregular = self._irregular[line[1:]] = {}
+            elif line.startswith("!"):
+                form, *bases = line[1:].split()
+                irregular[form] = bases
+            else:
+                names, _, others = line.partition("|")
+                found = names.split(" ")
+                for key in found:
+                    synsets[key].append(found)
+                for key in others.split():
+                    synsets[key].append(found)
+
+    def of(self, word: str) -> frozenset[str]:
+        """Return the one-word, lower-case names of every synset of `word`, and itself.
+
+        These are the names that `nltk.corpus.wordnet.synsets(word)` leads to and that can
+        be equal to a lower-case word: the word is tried as it is, and either its irregular
+        base forms or what is left without a regular ending, in all parts of speech.
+        """
+        names = self._known.get(word)
+        if names is None:
+            found = {word}
+            for part, synsets in self._synsets.items():
+                for form in self._forms(word.lower(), part):
+                    for group in synsets.get(form, ()):
+                        found.update(group)
+            names = self._known[word] = frozenset(found)
+        return names
+
+    def _forms(self, word: str, part: str) -> list[str]:
+        bases = self._irregular[part].get(word)
+        if bases is None:
+            bases = [
+                word[: -len(ending)] + new
+                for ending, new in _ENDINGS[part]
+                if word.endswith(ending)
+            ]
+        return [word, *bases]
+
+
+@functools.cache
+def wordnet() -> Synonyms:
+    """Return the synonyms of WordNet 3.0 (reads the table once)."""
+    table = resources.files("capgen.metrics") / "wordnet" / "synonyms.txt.gz"
+    return Synonyms(gzip.decompress(table.read_bytes()).decode().splitlines())

@@ -1,0 +1,135 @@
+"""PTB tokens as the official COCO caption scorers see them, without Java.
+
+`tokenize` gives the line that pycocoevalcap's `PTBTokenizer` gives for a caption (Stanford
+CoreNLP 3.4.1 with `-preserveLines -lowerCase`, then without the scorers' list of
+punctuation), with two deliberate differences:
+
+- A caption stands alone. The Java program reads all captions as one text and looks a few
+  characters past the end of a line, so there "… plan b." has the token "b" before a caption
+  that begins with "The " and "b." before others, and "no." changes before a digit. Here
+  every caption is read as if it stood before an empty line.
+- Line separators inside a caption count as spaces. The Java program starts a new line at
+  most of them, and moves every later caption to the wrong image.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from array import array
+
+from capgen.metrics.lexer import Automaton
+from capgen.metrics.ptb_rules import MACROS, RULES, SETS
+
+TOKENIZER = "PTB (Stanford CoreNLP 3.4.1, lower case, no punctuation)"
+TOKENIZER_VERSION = "1"
+
+# The scorers' list also has -LRB- and the like, but they compare it with lower-case tokens:
+# -lrb- stays.
+PUNCTUATION = frozenset(["''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"])
+
+_SEPARATORS = re.compile("[\n\v\f\r\x85\u2028\u2029]")
+# No rule sees past a space that follows these characters.
+_SELF_CONTAINED = re.compile(r"[A-Za-z!\"#$%&'()*,\-/:;=>?@\\\]^_`{|}~]*")
+# The same for the last piece of a caption, which may end with full stops.
+_SELF_CONTAINED_END = re.compile(r"[A-Za-z!\"#$%&'()*,\-/:;=>?@\\\]^_`{|}~]*\.*\n")
+_MOST_REMEMBERED = 200_000
+
+
+class PTBTokenizer:
+    """Tokenizes captions; the pieces that it has met it looks up.
+
+    An instance grows with the vocabulary of what it reads, up to a limit.
+    """
+
+    def __init__(self) -> None:
+        patterns = [f"({rule.pattern})({rule.ahead})" for rule in RULES]
+        self._rules = Automaton(patterns, SETS, MACROS)
+        # For each rule with something ahead: the automata of both its halves.
+        self._halves = {
+            number: tuple(Automaton([half], SETS, MACROS) for half in (rule.pattern, rule.ahead))
+            for number, rule in enumerate(RULES)
+            if rule.ahead
+        }
+        self._pieces: dict[str, str | None] = {}
+
+    def tokenize(self, caption: str) -> str:
+        """Return the tokens of a caption, lower case, joined by single spaces.
+
+        A caption without words gives the empty string. Tokens may contain non-breaking
+        spaces (in phone numbers, mixed fractions and tags), at which `str.split` splits,
+        as the official scorers do.
+        """
+        pieces = caption.split(" ")
+        pieces[-1] += "\n"
+        known = self._pieces
+        found = []
+        for piece in pieces:
+            tokens = known.get(piece)
+            if tokens is None:
+                tokens = self._look_into(piece)
+                if tokens is None:
+                    return self._scan(caption)
+            found.append(tokens)
+        return " ".join(filter(None, found))
+
+    def _look_into(self, piece: str) -> str | None:
+        """Return the tokens of a piece between spaces, or None where neighbours matter."""
+        if not _SELF_CONTAINED.fullmatch(piece) and not _SELF_CONTAINED_END.fullmatch(piece):
+            return None
+        tokens = self._scan(piece.removesuffix("\n"))
+        if len(self._pieces) < _MOST_REMEMBERED:
+            self._pieces[piece] = tokens
+        return tokens
+
+    def _scan(self, caption: str) -> str:
+        text = _SEPARATORS.sub(" ", caption)
+        wide = not text.isascii() and max(text) > "\uffff"
+        if wide:
+            # Java's characters are UTF-16 code units.
+            units = array("H", text.encode("utf-16-le", "surrogatepass"))
+            text = "".join(map(chr, units))
+        line = " ".join(self._tokens(text + "\n"))
+        if wide:
+            line = line.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        words = line.lower().rstrip().split(" ")
+        return " ".join(word for word in words if word not in PUNCTUATION)
+
+    def _tokens(self, text: str) -> list[str]:
+        """Return the tokens of a text that ends with a line feed."""
+        tokens = []
+        start, stop = 0, len(text) - 1
+        while start < stop:
+            number, end = self._rules.longest(text, start)
+            if number < 0:
+                # A character without a rule, such as a picture or a control character.
+                start += 1
+                continue
+            rule = RULES[number]
+            if rule.ahead:
+                end = self._split(number, text, start, end)
+            end -= rule.given_back
+            token = rule.rewrite(text[start:end])
+            if token is not None:
+                tokens.append(token)
+            start = end
+        return tokens
+
+    def _split(self, number: int, text: str, start: int, end: int) -> int:
+        """Return where the token ends and what is ahead begins: as late as possible."""
+        token, ahead = self._halves[number]
+        for middle in reversed(token.ends(text, start, end)):
+            if end in ahead.ends(text, middle, end):
+                return middle
+        raise AssertionError("a match of both halves has a middle")
+
+
+@functools.cache
+def shared_tokenizer() -> PTBTokenizer:
+    """Return the tokenizer that the metrics share."""
+    return PTBTokenizer()
+
+
+def tokenize(caption: str) -> str:
+    """Return the PTB tokens of a caption (see `PTBTokenizer.tokenize`)."""
+    return shared_tokenizer().tokenize(caption)

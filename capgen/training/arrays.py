@@ -1,0 +1,85 @@
+"""Cache files: one array with a row a photo, made once, then memory-mapped.
+
+They are named after what they were made from and hold nothing that cannot be made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capgen.errors import DataError
+from capgen.paths import cache_dir, writing
+from capgen.records import PreparationEvent
+
+_SECONDS_BETWEEN_EVENTS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheFile:
+    """A cached array.
+
+    Attributes:
+        stage: What its rows are: `photos` or `features`.
+        split: The split it is for.
+        sources: Everything that decides its content.
+        rows: Number of rows.
+    """
+
+    stage: str
+    split: str
+    sources: tuple[str, ...]
+    rows: int
+
+    @property
+    def path(self) -> Path:
+        """Where it is kept."""
+        text = "\0".join((self.stage, self.split, str(self.rows), *self.sources))
+        return cache_dir() / self.stage / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npy"
+
+    def get(
+        self, blocks: Iterable[NDArray[Any]]
+    ) -> Generator[PreparationEvent, None, NDArray[Any]]:
+        """Return the array, after making it from `blocks` if it is not there yet.
+
+        Args:
+            blocks: Arrays of some rows each, in order; only read when needed.
+
+        Raises:
+            StorageError: The file cannot be written.
+        """
+        if not self.path.is_file():
+            yield from self._write(blocks)
+        # Copy on write: torch wants arrays that look writable.
+        array: NDArray[Any] = np.load(self.path, mmap_mode="c", allow_pickle=False)
+        return array
+
+    def _write(self, blocks: Iterable[NDArray[Any]]) -> Generator[PreparationEvent, None, None]:
+        done, reported = 0, time.monotonic()
+        with writing(self.path) as temporary, temporary.open("wb") as file:
+            for block in blocks:
+                if done == 0:
+                    _write_header(file, (self.rows, *block.shape[1:]), block.dtype)
+                file.write(np.ascontiguousarray(block).data)
+                done += len(block)
+                if time.monotonic() - reported > _SECONDS_BETWEEN_EVENTS or done == self.rows:
+                    reported = time.monotonic()
+                    yield PreparationEvent(
+                        stage=self.stage, split=self.split, done=done, total=self.rows
+                    )
+            if done != self.rows:
+                raise DataError(f"{self.split} gave {done} photos instead of {self.rows}")
+
+
+def _write_header(file: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    description = np.lib.format.dtype_to_descr(dtype)
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": description, "fortran_order": False, "shape": shape}
+    )

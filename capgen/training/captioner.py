@@ -1,0 +1,75 @@
+"""The captioner that a run trains: new, or an existing one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import nn
+from transformers import GPT2LMHeadModel
+
+from capgen.config import TrainConfig
+from capgen.errors import ModelError, UsageError, did_you_mean
+from capgen.models.build import Captioning, MiniConfig, build_clip_gpt2, build_mini
+from capgen.models.checkpoint import load_captioning
+from capgen.models.efficientnet import VARIANTS, EfficientNetLiteModel
+from capgen.models.resolve import resolve_model
+from capgen.models.vocabulary import build_word_tokenizer
+from capgen.training.objective import split_encoder
+
+
+def make_captioner(config: TrainConfig, captions: Iterable[str]) -> Captioning:
+    """Return the captioner to train, with dropout set and what is frozen frozen.
+
+    Args:
+        config: The run's settings.
+        captions: The training captions, for the vocabulary of a new small model.
+
+    Raises:
+        ModelError: A part cannot be found or loaded, or is of the wrong kind.
+        NetworkError: The Hub cannot be reached.
+        UsageError: There is no such encoder.
+    """
+    captioning = _build(config, captions)
+    _set_dropout(captioning, config.dropout)
+    if config.train_encoder == "none":
+        front, _ = split_encoder(captioning.model.encoder)
+        front.requires_grad_(False)
+    return captioning
+
+
+def _build(config: TrainConfig, captions: Iterable[str]) -> Captioning:
+    if config.init is not None:
+        captioning = load_captioning(resolve_model(config.init))
+        if not isinstance(captioning.model.decoder, GPT2LMHeadModel):
+            kind = captioning.model.config.decoder.model_type
+            raise ModelError(f"{config.init} has a {kind} decoder; only GPT-2 can be trained")
+        return captioning
+    if config.preset == "mini":
+        variant = config.encoder or MiniConfig.variant
+        if variant not in VARIANTS:
+            raise UsageError(
+                f"--encoder {variant}: the mini preset has no such encoder",
+                hint=did_you_mean(variant, VARIANTS),
+            )
+        return build_mini(
+            build_word_tokenizer(captions, min_count=config.min_count),
+            MiniConfig(variant=variant, image_size=config.image_size, dropout=config.dropout),
+        )
+    if config.encoder is None or config.decoder is None:
+        raise UsageError("clip-gpt2 needs --encoder and --decoder")
+    return build_clip_gpt2(config.encoder, config.decoder)
+
+
+def _set_dropout(captioning: Captioning, share: float) -> None:
+    """Set the dropout of the decoder and of our own neck, in the modules and the configs."""
+    encoder, decoder = captioning.model.encoder, captioning.model.decoder
+    parts: list[nn.Module] = [decoder]
+    for name in ("embd_pdrop", "resid_pdrop", "attn_pdrop"):
+        setattr(decoder.config, name, share)
+    if isinstance(encoder, EfficientNetLiteModel):
+        encoder.config.dropout = share
+        parts.append(encoder.neck)
+    for part in parts:
+        for module in part.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = share

@@ -1,0 +1,178 @@
+"""Captions as token ids, and batches of them packed for one encoder pass a photo.
+
+All captions of a photo lie one after another in one row, kept apart by the attention mask:
+the encoder's states, and their cross-attention keys and values, are computed once a photo,
+and hardly any padding is computed. Knows nothing about pixels.
+
+    row       <s> a dog runs <s> the dog jumps  -      input_ids
+    segment    0  0  0   0    1   1   1    1    2      captions see their own segment only
+    position   0  1  2   3    0   1   2    3    0
+    target     a dog runs </s> the dog jumps </s>      none for padding and unknown words
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from capgen.models.build import Captioning
+from capgen.records import Example
+
+# Rows are padded to a multiple of this: attention kernels on GPUs want it.
+LENGTH_MULTIPLE = 8
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class CaptionCodec:
+    """How captions become ids.
+
+    Args:
+        tokenizer: The decoder's tokenizer.
+        start: Id that a caption starts with.
+        end: Id that it ends with.
+        unknown: Id whose prediction is not learned, or None.
+        max_tokens: Longest sequence that the decoder reads, start included.
+    """
+
+    tokenizer: Any
+    start: int
+    end: int
+    unknown: int | None
+    max_tokens: int
+
+    @classmethod
+    def of(cls, captioning: Captioning, max_tokens: int) -> Self:
+        """Return the codec of a captioner; the decoder's positions limit `max_tokens`."""
+        generation = captioning.model.generation_config
+        start, end = generation.decoder_start_token_id, generation.eos_token_id
+        if isinstance(end, list):
+            end = end[0]
+        unknown = captioning.tokenizer.unk_token_id
+        # GPT-2 names its end token as the unknown one, too, and never needs an unknown one.
+        special = {start, end, generation.pad_token_id}
+        positions = captioning.model.decoder.config.n_positions
+        return cls(
+            tokenizer=captioning.tokenizer,
+            start=start,
+            end=end,
+            unknown=None if unknown in special else unknown,
+            max_tokens=min(max_tokens, positions),
+        )
+
+    def encode(self, captions: Sequence[str]) -> list[Ids]:
+        """Return start, words and end of each caption.
+
+        Captions that are too long lose their last words and their end, so that the model
+        does not learn to stop there.
+        """
+        texts = [caption.strip() for caption in captions]
+        if not texts:
+            return []
+        rows = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        longest = self.max_tokens + 1  # inputs and targets are one apart
+        return [np.array([self.start, *row, self.end][:longest], dtype=np.int64) for row in rows]
+
+    def encode_examples(self, examples: Iterable[Example]) -> list[list[Ids]]:
+        """Return the ids of all captions of each example."""
+        examples = list(examples)
+        flat = iter(self.encode([text for item in examples for text in item.references]))
+        return [[next(flat) for _ in item.references] for item in examples]
+
+
+@dataclass(frozen=True)
+class PackedCaptions:
+    """Captions of a batch of photos, one row a photo.
+
+    Attributes:
+        input_ids: int64 (B, L).
+        position_ids: int64 (B, L), from 0 in each caption.
+        segments: int64 (B, L): number of the caption within its row; padding has its own.
+        picks: int64 (N,): places in the flattened (B·L) row whose next token is learned.
+        targets: int64 (N,): those tokens.
+    """
+
+    input_ids: Tensor
+    position_ids: Tensor
+    segments: Tensor
+    picks: Tensor
+    targets: Tensor
+
+    @property
+    def tokens(self) -> int:
+        """Number of tokens that the loss is over."""
+        return self.targets.shape[0]
+
+    def to(self, device: torch.device) -> PackedCaptions:
+        """Return the batch on `device`, without waiting for the copy."""
+        pinned = device.type == "cuda"
+
+        def move(tensor: Tensor) -> Tensor:
+            source = tensor.pin_memory() if pinned else tensor
+            return source.to(device, non_blocking=pinned)
+
+        return PackedCaptions(
+            move(self.input_ids),
+            move(self.position_ids),
+            move(self.segments),
+            move(self.picks),
+            move(self.targets),
+        )
+
+    def attention_mask(self, dtype: torch.dtype) -> Tensor:
+        """Return what is added to attention scores, (B, 1, L, L): 0 or a large negative.
+
+        A token sees itself and the earlier tokens of its own caption. No row is all
+        negative, since padding sees padding.
+        """
+        length = self.segments.shape[1]
+        same = self.segments[:, :, None] == self.segments[:, None, :]
+        causal = torch.ones(length, length, dtype=torch.bool, device=same.device).tril()
+        mask = torch.zeros(same.shape, dtype=dtype, device=same.device)
+        return mask.masked_fill_(~(same & causal), -1e9)[:, None]
+
+
+def pack_captions(
+    rows: Sequence[Sequence[Ids]], *, pad: int, unknown: int | None
+) -> PackedCaptions:
+    """Pack the captions of each photo into one row.
+
+    Args:
+        rows: For each photo its captions, start and end included.
+        pad: Id that fills up rows; what it is does not matter to the loss.
+        unknown: Target that is not learned, or None.
+    """
+    lengths = [sum(len(ids) - 1 for ids in row) for row in rows]
+    length = -(-max(lengths) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
+    shape = (len(rows), length)
+    input_ids = np.full(shape, pad, dtype=np.int64)
+    position_ids = np.zeros(shape, dtype=np.int64)
+    segments = np.zeros(shape, dtype=np.int64)
+    targets = np.full(shape, -1, dtype=np.int64)
+    for index, row in enumerate(rows):
+        place = 0
+        for number, ids in enumerate(row):
+            end = place + len(ids) - 1
+            input_ids[index, place:end] = ids[:-1]
+            targets[index, place:end] = ids[1:]
+            position_ids[index, place:end] = np.arange(end - place)
+            segments[index, place:end] = number
+            place = end
+        segments[index, place:] = len(row)
+    learned = targets >= 0
+    if unknown is not None:
+        learned &= targets != unknown
+    return PackedCaptions(
+        input_ids=torch.from_numpy(input_ids),
+        position_ids=torch.from_numpy(position_ids),
+        segments=torch.from_numpy(segments),
+        picks=torch.from_numpy(np.flatnonzero(learned)),
+        targets=torch.from_numpy(targets[learned]),
+    )

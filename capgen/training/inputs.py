@@ -1,0 +1,108 @@
+"""What the model is fed, by photo number: augmented pixels or cached features."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from capgen.config import TrainConfig
+from capgen.models.preprocess import Preprocessor
+from capgen.training.augment import augment
+from capgen.training.photos import normalizer
+
+# Share of a GPU's free memory that photos may take.
+_DEVICE_SHARE = 0.4
+
+
+class Inputs(Protocol):
+    """The photos of a split."""
+
+    def __len__(self) -> int:
+        """Number of photos."""
+        ...
+
+    def batch(self, numbers: Tensor, generator: Generator | None = None) -> Tensor:
+        """Return the model's input for the photos `numbers`, on the device.
+
+        Args:
+            numbers: int64 (B,) on the CPU.
+            generator: Vary the photos with it; None gives them as they are.
+        """
+        ...
+
+
+class PhotoInputs:
+    """Pixels (B, 3, H, W) float32, from decoded photos.
+
+    Args:
+        photos: uint8 (N, H, W, 3); kept on a GPU where it fits.
+        preprocessor: The model's, for the normalisation.
+        config: Augmentation.
+        device: Where batches go.
+    """
+
+    def __init__(
+        self,
+        photos: NDArray[Any],
+        preprocessor: Preprocessor,
+        config: TrainConfig,
+        device: torch.device,
+    ) -> None:
+        self.rows = _Rows(photos, device)
+        self.config = config
+        scale, shift = (torch.from_numpy(part) for part in normalizer(preprocessor))
+        self.scale = scale.view(1, 3, 1, 1).to(device)
+        self.shift = shift.view(1, 3, 1, 1).to(device)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, numbers: Tensor, generator: Generator | None = None) -> Tensor:
+        pixels = self.rows.take(numbers).permute(0, 3, 1, 2).float()
+        if generator is not None and self.config.augments:
+            pixels = augment(pixels, self.config, generator)
+        # Channels last is how convolutions on GPUs want it.
+        return (pixels * self.scale + self.shift).contiguous(memory_format=torch.channels_last)
+
+
+class FeatureInputs:
+    """Cached features (B, …) float32, which are never varied.
+
+    Args:
+        features: float16 (N, …); kept on a GPU where it fits.
+        device: Where batches go.
+    """
+
+    def __init__(self, features: NDArray[Any], device: torch.device) -> None:
+        self.rows = _Rows(features, device)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, numbers: Tensor, generator: Generator | None = None) -> Tensor:
+        return self.rows.take(numbers).float()
+
+
+class _Rows:
+    """Rows of an array, on the device if it is a GPU with room for them."""
+
+    def __init__(self, array: NDArray[Any], device: torch.device) -> None:
+        self.device = device
+        self.data = torch.from_numpy(array)
+        if device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(device)
+            if array.nbytes <= _DEVICE_SHARE * free:
+                self.data = self.data.to(device)
+
+    def __len__(self) -> int:
+        return self.data.shape[0]
+
+    def take(self, numbers: Tensor) -> Tensor:
+        if self.device.type == "cuda":
+            if self.data.device.type == "cuda":
+                return self.data[numbers.pin_memory().to(self.device, non_blocking=True)]
+            return self.data[numbers].pin_memory().to(self.device, non_blocking=True)
+        return self.data[numbers].to(self.device)

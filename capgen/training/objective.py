@@ -1,0 +1,105 @@
+"""The captioner's loss: photos (or cached features) and packed captions to cross-entropy.
+
+    inputs ─► front ─► features ─► back ─► states ─► projection ─► GPT-2 ─► loss
+    pixels    what is pretrained    neck    (B, P, E)
+
+With a frozen encoder the features are cached and the front is left out.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedModel, VisionEncoderDecoderModel
+
+from capgen.models.efficientnet import EfficientNetLiteModel
+from capgen.training.captions import PackedCaptions
+
+
+class LastHiddenState(nn.Module):
+    """A vision encoder as a plain function of pixels."""
+
+    def __init__(self, encoder: PreTrainedModel) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """Map pixels (B, 3, H, W) to states (B, P, E)."""
+        return self.encoder(pixel_values=pixel_values).last_hidden_state
+
+
+def split_encoder(encoder: PreTrainedModel) -> tuple[nn.Module, nn.Module]:
+    """Split an encoder into its pretrained front and the rest.
+
+    Returns:
+        Front and back: backbone and neck of an EfficientNet-Lite, otherwise the whole
+        encoder and the identity. The parameters are shared with `encoder`.
+    """
+    if isinstance(encoder, EfficientNetLiteModel):
+        return encoder.backbone, encoder.neck
+    return LastHiddenState(encoder), nn.Identity()
+
+
+class CaptionObjective:
+    """Cross-entropy of a captioner.
+
+    Args:
+        model: The captioner, with a GPT-2 decoder.
+        cached: The inputs are features of the front, not pixels.
+        label_smoothing: Share of the target that is spread over the vocabulary.
+    """
+
+    def __init__(
+        self,
+        model: VisionEncoderDecoderModel,
+        *,
+        cached: bool,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        self.model = model
+        self.cached = cached
+        self.label_smoothing = label_smoothing
+        self.front, self.back = split_encoder(model.encoder)
+
+    def compile(self) -> None:
+        """Let torch.compile speed up the encoder."""
+        self.front.compile()
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Map pixels (B, 3, H, W), or features, to the encoder's last states, (B, P, E)."""
+        states: Tensor = self.back(inputs if self.cached else self.front(inputs))
+        return states
+
+    def loss_sum(
+        self, states: Tensor, captions: PackedCaptions, *, label_smoothing: float | None = None
+    ) -> Tensor:
+        """Return the cross-entropy summed over `captions.tokens` tokens, float32.
+
+        Args:
+            states: From `encode`, (B, P, E).
+            captions: On the same device.
+            label_smoothing: Another value than the objective's.
+        """
+        decoder = self.model.decoder
+        if hasattr(self.model, "enc_to_dec_proj"):
+            states = self.model.enc_to_dec_proj(states)  # (B, P, D)
+        hidden = decoder.transformer(
+            input_ids=captions.input_ids,
+            position_ids=captions.position_ids,
+            attention_mask=captions.attention_mask(_attention_dtype(states)),
+            encoder_hidden_states=states,
+            use_cache=False,
+        ).last_hidden_state  # (B, L, D)
+        # Only places with a target reach the vocabulary: padding costs nothing and has no loss.
+        logits = decoder.lm_head(hidden.flatten(0, 1)[captions.picks])  # (N, V)
+        smoothing = self.label_smoothing if label_smoothing is None else label_smoothing
+        return F.cross_entropy(
+            logits.float(), captions.targets, reduction="sum", label_smoothing=smoothing
+        )
+
+
+def _attention_dtype(states: Tensor) -> torch.dtype:
+    """Return the type of attention's queries, which its mask must share."""
+    kind = states.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else states.dtype

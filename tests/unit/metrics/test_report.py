@@ -1,0 +1,171 @@
+"""The entry point: what it checks, and what its report holds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import capgen.metrics.official
+from capgen.errors import MetricError, MissingDependencyError, UsageError
+from capgen.metrics.language import known_captions, language_statistics
+from capgen.metrics.score import METRICS, score, unique_captions
+from tests.unit.metrics.captions import PREDICTIONS, REFERENCES
+
+FAST = ("bleu", "rouge_l", "cider_d")
+
+
+def test_report_as_json() -> None:
+    report = score(PREDICTIONS["odd"], REFERENCES, metrics=FAST)
+    record = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert [image["image_id"] for image in record["images"]] == list(REFERENCES)
+    assert record["corpus"]["CIDEr-D"] == report.corpus["CIDEr-D"]
+    assert record["images"][3]["BLEU-2"] == report.per_image["BLEU-2"][3]
+    stamp = record["stamp"]
+    assert stamp["images"] == 12
+    assert stamp["references_digest"] == report.stamp.references_digest != ""
+    assert stamp["references"] == sum(map(len, REFERENCES.values()))
+    assert list(stamp["definitions"]) == list(FAST)
+    assert "3.4.1" in stamp["tokenizer"]
+    assert stamp["document_frequencies"] == "references of the 12 evaluated images"
+    assert stamp["versions"].keys() == {"capgen"}
+
+
+def test_only_the_metrics_asked_for() -> None:
+    report = score(PREDICTIONS["plausible"], REFERENCES, metrics=["cider_d"])
+    assert list(report.corpus) == ["CIDEr-D"]
+    assert report.bleu_statistics is None
+
+
+def test_unknown_metric() -> None:
+    with pytest.raises(UsageError, match="'cider'") as caught:
+        score(PREDICTIONS["plausible"], REFERENCES, metrics=["cider"])
+    assert "cider_d" in caught.value.hint
+
+
+def test_a_single_image_is_explained() -> None:
+    report = score({"a": "a dog"}, {"a": ["a dog runs"]}, metrics=FAST)
+    assert report.corpus["CIDEr-D"] == 0
+    assert any("CIDEr-D is 0 by definition" in note for note in report.notes)
+    assert report.corpus["BLEU-1"] > 0
+
+
+def test_silent_predictions_are_noted() -> None:
+    report = score({"a": "...", "b": "a cat"}, {"a": ["a"], "b": ["b"]}, metrics=FAST)
+    assert "1 of 2 predictions have no words." in report.notes
+
+
+def test_the_order_of_images_is_that_of_the_predictions() -> None:
+    backwards = dict(reversed(REFERENCES.items()))
+    one = score(PREDICTIONS["plausible"], REFERENCES, metrics=FAST)
+    two = score(PREDICTIONS["plausible"], backwards, metrics=FAST)
+    assert one.image_ids == two.image_ids
+    assert one.stamp == two.stamp
+    np.testing.assert_array_equal(one.per_image["CIDEr-D"], two.per_image["CIDEr-D"])
+
+
+@pytest.mark.parametrize(
+    ("predictions", "references", "message"),
+    [
+        ({}, {}, "no predictions"),
+        ({"a": "x", "b": "y"}, {"a": ["x"]}, r"No references for 1 image: 'b'"),
+        ({"a": "x"}, {"a": ["x"], "b": ["x"], "c": ["x"]}, r"No prediction for 2 images: 'b', 'c'"),
+        ({"a": "x"}, {"a": []}, r"list of references is empty for 1 image: 'a'"),
+        ({"a": None}, {"a": ["x"]}, r"prediction is not text for 1 image: 'a'"),
+        ({"a": "x"}, {"a": ["x", 3]}, r"reference is not text for 1 image: 'a'"),
+        ({"a": "x"}, {"a": "x"}, r"one text, not a list, for 1 image: 'a'"),
+        ({"a": "x"}, {"a": None}, r"not a list of captions for 1 image: 'a'"),
+        (dict.fromkeys("abcdefg", "x"), {}, r"7 images: 'a', 'b', 'c', 'd', 'e', …"),
+    ],
+)
+def test_captions_that_cannot_be_scored(predictions: Any, references: Any, message: str) -> None:
+    with pytest.raises(MetricError, match=message):
+        score(predictions, references)
+
+
+def test_two_predictions_for_one_image() -> None:
+    assert unique_captions([("a", "x"), ("b", "y")]) == {"a": "x", "b": "y"}
+    with pytest.raises(MetricError, match="Two predictions for the image 'a'"):
+        unique_captions([("a", "x"), ("a", "x")])
+
+
+def test_language_statistics() -> None:
+    captions = ["a dog runs", "a dog runs", "a cat", ""]
+    known = known_captions(["A dog runs.", "Something else"])
+    found = language_statistics(captions, training=known)
+    assert found.to_dict() == {
+        "captions": 4,
+        "mean_length": 2.0,
+        "vocabulary": 4,
+        "distinct_1": 4 / 8,
+        "distinct_2": 3 / 5,
+        "duplicates": 0.5,
+        "novel": 0.5,
+    }
+    assert language_statistics(["", "."]).distinct_2 == 0
+    assert language_statistics(["a"]).novel is None
+    with pytest.raises(MetricError):
+        language_statistics([])
+
+
+def test_novelty_in_the_report() -> None:
+    known = known_captions([PREDICTIONS["plausible"]["goose"].upper() + "."])
+    report = score(PREDICTIONS["plausible"], REFERENCES, metrics=FAST, training_captions=known)
+    assert report.language.novel == 11 / 12
+
+
+@pytest.mark.parametrize("metric", ["meteor_1_5", "spice"])
+def test_official_programs_that_are_not_there(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert metric in METRICS
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(capgen.metrics.official, "find_spec", lambda name: object())
+    with pytest.raises(MetricError, match="Java"):
+        score({"a": "x"}, {"a": ["x"]}, metrics=[metric])
+    monkeypatch.setattr(capgen.metrics.official, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match="pycocoevalcap") as caught:
+        score({"a": "x"}, {"a": ["x"]}, metrics=[metric])
+    assert "capgen[coco]" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "answer"),
+    [
+        ("meteor.meteor.Meteor", "meteor_1_5", lambda refs, res: (0.5, [0.25] * len(res))),
+        (
+            "spice.spice.Spice",
+            "spice",
+            lambda refs, res: (0.5, [{"All": {"f": float("nan")}}] * len(res)),
+        ),
+    ],
+)
+def test_official_programs(
+    name: str, metric: str, answer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pycocoevalcap.meteor.meteor")
+
+    class Program:
+        def compute_score(self, references: Any, predictions: Any) -> Any:
+            assert references == {0: ["x y", "z"], 1: ["x"]}
+            assert predictions == {0: ["x"], 1: ["yes"]}
+            return answer(references, predictions)
+
+    class Broken:
+        def __init__(self) -> None:
+            raise OSError("no memory")
+
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/java")
+    monkeypatch.setattr(f"pycocoevalcap.{name}", Program)
+    captions = {"a": "X", "b": "yes."}, {"a": ["x, y", "z"], "b": ["x"]}
+    report = score(*captions, metrics=[metric])
+    (reported,) = report.corpus
+    assert reported in ("METEOR-1.5", "SPICE")
+    assert report.corpus[reported] == 0.5
+    expected = {"meteor_1_5": 0.25, "spice": None}[metric]
+    assert [image[reported] for image in report.to_dict()["images"]] == [expected] * 2
+    monkeypatch.setattr(f"pycocoevalcap.{name}", Broken)
+    with pytest.raises(MetricError, match="no memory"):
+        score(*captions, metrics=[metric])

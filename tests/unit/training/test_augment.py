@@ -1,0 +1,69 @@
+"""Augmentation."""
+
+from __future__ import annotations
+
+import torch
+
+from capgen.config import train_config
+from capgen.training.augment import augment
+
+
+def _photos(batch=4, size=32):
+    return torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(1)) * 255
+
+
+def _run(photos, seed=0, **settings):
+    return augment(photos, train_config("mini", **settings), torch.Generator().manual_seed(seed))
+
+
+OFF = {"crop_area": 1.0, "crop_aspect": 1.0, "flip": False, "color_jitter": 0.0}
+
+
+def test_shape_and_range_stay():
+    photos = _photos()
+    varied = _run(photos)
+    assert varied.shape == photos.shape
+    assert varied.dtype == torch.float32
+    assert varied.min() >= 0
+    assert varied.max() <= 255
+    assert (varied - photos).abs().mean() > 1
+
+
+def test_the_generator_decides():
+    photos = _photos()
+    assert torch.equal(_run(photos, seed=3), _run(photos, seed=3))
+    assert not torch.equal(_run(photos, seed=3), _run(photos, seed=4))
+
+
+def test_each_photo_varies_by_itself():
+    same = _photos(1).expand(4, -1, -1, -1).contiguous()
+    varied = _run(same)
+    assert not torch.equal(varied[0], varied[1])
+
+
+def test_all_off_changes_nothing():
+    photos = _photos()
+    assert torch.allclose(_run(photos, **OFF), photos, atol=1e-2)
+
+
+def test_flip_mirrors_about_half():
+    photos = _photos(64, 8)
+    flipped = _run(photos, **{**OFF, "flip": True})
+    same = (flipped - photos).abs().flatten(1).max(1).values < 0.01
+    mirrored = (flipped - photos.flip(-1)).abs().flatten(1).max(1).values < 0.01
+    assert (same | mirrored).all()
+    assert 16 < mirrored.sum() < 48
+
+
+def test_crops_stay_inside_and_within_their_area():
+    # A photo whose values are its own coordinates shows what part was kept.
+    ramp = torch.linspace(0, 255, 64)
+    photo = torch.stack([ramp.expand(64, 64), ramp.expand(64, 64).T, torch.zeros(64, 64)])
+    varied = _run(photo.expand(200, -1, -1, -1), **{**OFF, "crop_area": 0.5, "crop_aspect": 4 / 3})
+    spans = [varied[:, axis].amax((1, 2)) - varied[:, axis].amin((1, 2)) for axis in (0, 1)]
+    width, height = (span / 255 for span in spans)
+    area = width * height
+    assert 0.4 < area.min() < 0.6
+    assert area.max() <= 1.0
+    assert (width / height).max() < 4 / 3 + 0.05
+    assert (width / height).min() > 3 / 4 - 0.05

@@ -1,0 +1,113 @@
+"""Photos and features as model inputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from capgen.config import train_config
+from capgen.errors import DataError, ModelError, TrainingError
+from capgen.models.preprocess import Preprocessor
+from capgen.records import Example
+from capgen.training.device import memory_errors, pick_device, pick_dtype
+from capgen.training.features import feature_array
+from capgen.training.inputs import FeatureInputs, PhotoInputs
+from capgen.training.photos import load_photo, photo_array
+from tests.minis import draw
+from tests.tiny_models import tiny_mini
+
+CPU = torch.device("cpu")
+CLIP = Preprocessor(
+    shortest_edge=24, crop=(24, 24), resample=3, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4)
+)
+EXACT = Preprocessor(size=(64, 64), mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+
+
+@pytest.fixture
+def examples(tmp_path, monkeypatch):
+    monkeypatch.setenv("CAPGEN_HOME", str(tmp_path / "home"))
+    made = []
+    for seed in range(5):
+        path = tmp_path / f"{seed}.png"
+        draw(seed).save(path)
+        made.append(Example(image_id=path.name, image=path, references=("a",), split="train"))
+    return made
+
+
+def _finish(steps):
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+@pytest.mark.parametrize("preprocessor", [CLIP, EXACT])
+def test_pixels_are_those_of_inference(examples, preprocessor):
+    array = _finish(photo_array(examples, preprocessor, split="train", digest="d", workers=2))
+    assert array.dtype == np.uint8
+    inputs = PhotoInputs(array, preprocessor, train_config("mini"), CPU)
+    expected = preprocessor.preprocess_batch([Image.open(item.image) for item in examples])
+    given = inputs.batch(torch.tensor([3, 0]))
+    assert np.allclose(given.numpy(), expected[[3, 0]], atol=1e-5)
+
+
+def test_varied_photos_follow_the_generator(examples):
+    array = _finish(photo_array(examples, EXACT, split="train", digest="d", workers=1))
+    inputs = PhotoInputs(array, EXACT, train_config("mini"), CPU)
+    numbers = torch.arange(5)
+    one, same = (inputs.batch(numbers, torch.Generator().manual_seed(2)) for _ in range(2))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, inputs.batch(numbers))
+
+
+def test_features_by_onnxruntime_and_torch_agree(examples):
+    backbone = tiny_mini(["a"]).model.encoder.backbone
+    array = _finish(
+        feature_array(examples, backbone, EXACT, split="train", digest="d", workers=1, device=CPU)
+    )
+    assert array.dtype == np.float16
+    pixels = EXACT.preprocess_batch([Image.open(item.image) for item in examples])
+    with torch.inference_mode():
+        expected = backbone(torch.from_numpy(pixels))
+    given = FeatureInputs(array, CPU).batch(torch.arange(5))
+    assert given.dtype == torch.float32
+    assert given.shape == (5, 1280, 2, 2)
+    assert torch.allclose(given, expected, atol=1e-2)
+    assert expected.std() > 0.05
+
+
+def test_a_broken_photo_is_named(tmp_path):
+    path = tmp_path / "broken.jpg"
+    path.write_bytes(b"\xff\xd8\xff\xe0 nothing more")
+    example = Example(image_id="broken.jpg", image=path, references=("a",), split="train")
+    with pytest.raises(DataError, match=r"broken\.jpg") as caught:
+        load_photo(example, EXACT)
+    assert "capgen data doctor" in caught.value.hint
+
+
+def test_a_model_without_one_size_cannot_be_trained():
+    example = Example(image_id="x", image=Path("x"), references=("a",), split="train")
+    with pytest.raises(ModelError, match="own shape"):
+        load_photo(example, Preprocessor(shortest_edge=24))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has CUDA")
+def test_a_device_that_is_not_there():
+    with pytest.raises(TrainingError, match="--device cuda"):
+        pick_device("cuda")
+
+
+def test_precision():
+    assert pick_dtype("auto", CPU) == torch.float32
+    assert pick_dtype("bf16", CPU) == torch.bfloat16
+
+
+def test_out_of_memory_names_the_setting():
+    with pytest.raises(TrainingError) as caught, memory_errors("eval_batch_size", 64):
+        raise torch.OutOfMemoryError
+    assert caught.value.hint == "Try --eval-batch-size 32."
