@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoTokenizer, VisionEncoderDecoderModel
 
@@ -26,6 +27,12 @@ from capgen.models.preprocess import FILE_NAME as PREPROCESSOR_FILE
 from capgen.paths import storage_errors
 
 ENCODER_DECODER = "vision-encoder-decoder"
+# What transformers builds into every ViT and no captioner uses; many are saved without.
+UNUSED_WEIGHTS = ("encoder.pooler.",)
+_LOADING_ERRORS = (
+    *(OSError, ValueError, KeyError, RuntimeError),
+    *(SafetensorError, StrictDataclassError),
+)
 
 
 def load_captioning(folder: ModelFolder, *, dtype: torch.dtype = torch.float32) -> Captioning:
@@ -62,10 +69,10 @@ def load_weights(folder: ModelFolder, model_class: type, *, dtype: torch.dtype) 
             local_files_only=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        first_line = str(error).strip().split("\n")[0]
+    except _LOADING_ERRORS as error:
+        first_line = " ".join(str(error).split("\n")[:2]).strip()
         raise ModelError(f"Cannot load {folder.name}: {first_line}") from error
-    missing = sorted(info["missing_keys"])
+    missing = sorted(key for key in info["missing_keys"] if not key.startswith(UNUSED_WEIGHTS))
     if missing:
         raise ModelError(f"{folder.name} lacks {len(missing)} weights, {missing[0]} among them")
     return model
@@ -157,12 +164,18 @@ def recover_folder(folder: Path) -> None:
 
 
 def swap_folder(new: Path, folder: Path) -> None:
-    """Put `new` in the place of `folder`, which may exist."""
+    """Put `new` in the place of `folder`, which may exist; if that fails it stays."""
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
+    existed = folder.exists()
+    if existed:
         folder.rename(old)
-    new.rename(folder)
+    try:
+        new.rename(folder)
+    except BaseException:
+        if existed:
+            old.rename(folder)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -11,12 +11,6 @@ from tests.training_runs import SENTENCES, eight_pictures
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """Keep caches and runs out of the user's folders."""
-    monkeypatch.setenv("CAPGEN_HOME", str(tmp_path / "home"))
-
-
-@pytest.fixture(autouse=True)
 def one_thread():
     """Threads only slow tiny models down, and much so beside other tests."""
     threads = torch.get_num_threads()
