@@ -6,21 +6,17 @@ averaged weights, which are also what validation measures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers.utils.logging import disable_progress_bar
 
-from capgen.config import TrainConfig
-from capgen.data.dataset import Dataset, open_dataset
+from capgen.config import TrainConfig, flag_name
 from capgen.errors import UsageError
-from capgen.models.build import Captioning
-from capgen.records import Event, Example, Notice
-from capgen.training.captioner import make_captioner
-from capgen.training.device import pick_device
-from capgen.training.processes import Processes, join_processes
+from capgen.records import Event, Notice
+from capgen.training.material import Material
+from capgen.training.processes import join_processes
 from capgen.training.run_folder import CONFIG_FILE, RunFolder, read_config
 from capgen.training.session import Session
 from capgen.training.stopping import StopRequest
@@ -55,10 +51,11 @@ def train(
     """
     processes = join_processes(config.device)
     RunFolder.check_free(config)
-    parts = _Parts(config, processes)
+    disable_progress_bar()  # transformers' own, for every file it reads or writes
+    material = Material.gather(config, processes)
     path = str(RunFolder.create(config).path) if processes.rank == 0 else ""
     folder = RunFolder(Path(processes.gather(path)[0]))
-    yield from _run(parts, folder, tracker, stop, resumed=False)
+    yield from _run(material, folder, tracker, stop, resumed=False)
 
 
 def resume(
@@ -92,42 +89,24 @@ def resume(
     for name in machine:
         if name not in MACHINE_SETTINGS:
             raise UsageError(
-                f"--{name.replace('_', '-')} cannot change in a run that goes on",
+                f"{flag_name(name)} cannot change in a run that goes on",
                 hint="Settings that can: " + ", ".join(MACHINE_SETTINGS),
             )
     config = read_config(folder.path / CONFIG_FILE, **machine)
     processes = join_processes(config.device)
     if processes.rank == 0:
         folder.recover()
-    yield from _run(_Parts(config, processes), folder, tracker, stop, resumed=True)
+    disable_progress_bar()
+    material = Material.gather(config, processes)
+    yield from _run(material, folder, tracker, stop, resumed=True)
 
 
 # Settings that say how a run is computed and not what it computes.
 MACHINE_SETTINGS = ("device", "workers", "save_every", "keep_states", "eval_batch_size")
 
 
-class _Parts:
-    """What a run is made of; making it finds most mistakes before there is a run."""
-
-    def __init__(self, config: TrainConfig, processes: Processes) -> None:
-        disable_progress_bar()  # transformers' own, for every file it reads or writes
-        self.config = config
-        self.processes = processes
-        self.device: torch.device = processes.device or pick_device(config.device)
-        self.dataset: Dataset = open_dataset(config.dataset, config.data_dir)
-        self.splits: dict[str, Sequence[Example]] = {
-            "train": self.dataset.split("train"),
-            "val": self.dataset.split("val")[: config.eval_limit],
-        }
-        if config.test and "test" in self.dataset.counts:
-            self.splits["test"] = self.dataset.split("test")[: config.eval_limit]
-        torch.manual_seed(config.seed)
-        captions = (text for example in self.splits["train"] for text in example.references)
-        self.captioning: Captioning = make_captioner(config, captions)
-
-
 def _run(
-    parts: _Parts,
+    material: Material,
     folder: RunFolder,
     tracker: Tracker | None,
     stop: StopRequest | None,
@@ -135,23 +114,13 @@ def _run(
     resumed: bool,
 ) -> Iterator[Event]:
     """Record the events of a session and pass them on."""
-    session = Session(
-        parts.config,
-        folder,
-        parts.dataset,
-        parts.splits,
-        parts.captioning,
-        parts.device,
-        parts.processes,
-        stop or StopRequest(),
-        resumed=resumed,
-    )
+    session = Session(material, folder, stop or StopRequest(), resumed=resumed)
     if not session.main:
         for _ in session.events():
             pass
         return
     careful = CarefulTracker(tracker or NullTracker())
-    careful.start(folder.path, parts.config.to_dict())
+    careful.start(folder.path, material.config.to_dict())
     told = False
     try:
         for event in session.events():

@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Iterator
 
 import torch
-from numpy.typing import NDArray
 
-from capgen.config import TrainConfig
-from capgen.data.dataset import Dataset
 from capgen.errors import DataError, TrainingError, TrainingStopped
-from capgen.models.build import Captioning
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.records import (
     EpochEvent,
     Event,
-    Example,
     Notice,
-    PreparationEvent,
     RunFinished,
     RunResumed,
     RunStarted,
-    SampleEvent,
     TestEvent,
 )
-from capgen.training import order
 from capgen.training.captioner import frozen_digest
-from capgen.training.captions import CaptionCodec
 from capgen.training.checkpoints import Checkpoints, Moment, environment
-from capgen.training.features import feature_array
-from capgen.training.inputs import FeatureInputs, Inputs, PhotoInputs
-from capgen.training.objective import CaptionObjective
-from capgen.training.photos import photo_array
-from capgen.training.processes import Processes
+from capgen.training.material import Material
 from capgen.training.run_folder import BEST_EVAL, BEST_LOSS, ENVIRONMENT_FILE, LAST, RunFolder
 from capgen.training.run_state import RunState, StateStore
+from capgen.training.samples import samples
 from capgen.training.selection import LOSS, Selection
 from capgen.training.stopping import StopRequest
 from capgen.training.trainer import Trainer
+from capgen.training.trainer_state import load_trainer, trainer_state
 from capgen.training.validate import Validation, Validator
 
 _PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
@@ -51,44 +40,30 @@ class Session:
     """One run; `events` does the work, from the start or from a saved state.
 
     Args:
-        config: The run's settings.
+        material: What the run is made of.
         folder: The run's folder.
-        dataset: What to train on.
-        splits: Its examples: `train` and `val`, and `test` if that is to be measured.
-        captioning: The captioner.
-        device: Where to compute.
-        processes: Who shares the work.
         stop: Whether to stop.
         resumed: Go on from the newest saved state, if there is one.
     """
 
     def __init__(
-        self,
-        config: TrainConfig,
-        folder: RunFolder,
-        dataset: Dataset,
-        splits: Mapping[str, Sequence[Example]],
-        captioning: Captioning,
-        device: torch.device,
-        processes: Processes,
-        stop: StopRequest,
-        *,
-        resumed: bool,
+        self, material: Material, folder: RunFolder, stop: StopRequest, *, resumed: bool
     ) -> None:
-        self.config = config
+        self.material = material
         self.folder = folder
-        self.dataset = dataset
-        self.splits = splits
-        self.captioning = captioning
-        self.device = device
-        self.processes = processes
         self.stop = stop
         self.resumed = resumed
-        self.main = processes.rank == 0
+        self.config = config = material.config
+        self.dataset = material.dataset
+        self.splits = material.splits
+        self.captioning = material.captioning
+        self.device = material.device
+        self.processes = material.processes
+        self.main = self.processes.rank == 0
         self.store = StateStore(folder.path, config.keep_states)
-        self.checkpoints = Checkpoints(folder, captioning, dataset, config, device)
+        self.checkpoints = Checkpoints(folder, self.captioning, self.dataset, config, self.device)
         self.selection = Selection(config.eval_strategy)
-        self.frozen = frozen_digest(captioning.model)
+        self.frozen = frozen_digest(self.captioning.model)
         self.epochs_done = 0
         self.started = time.monotonic()
 
@@ -96,6 +71,7 @@ class Session:
         """Train, validate, save and test."""
         trainer, validator = yield from self._prepare()
         yield self._begin(trainer)
+        self.stop.patient = True
         while self.epochs_done < self.config.num_epochs:
             if self.config.patience and self.selection.stale >= self.config.patience:
                 yield Notice(
@@ -103,93 +79,19 @@ class Session:
                 )
                 break
             yield from self._epoch(trainer, validator)
+        self.stop.patient = False
         yield from self._test()
         yield self._finished(trainer)
 
     def _prepare(self) -> Generator[Event, None, tuple[Trainer, Validator]]:
-        config, captioning = self.config, self.captioning
-        codec = CaptionCodec.of(captioning, config.max_tokens)
-        objective = CaptionObjective(
-            captioning.model,
-            cached=config.train_encoder == "none",
-            label_smoothing=config.label_smoothing,
-        )
         if not self.main:
             self.processes.wait()  # the first process makes the caches
-        train_inputs = yield from self._inputs("train", objective)
-        val_inputs = yield from self._inputs("val", objective)
+        train_inputs = yield from self.material.inputs("train")
+        val_inputs = yield from self.material.inputs("val")
         if self.main:
             self.processes.wait()
-        captioning.model.to(self.device)
-        if config.compile:
-            objective.compile()
-        rows = codec.encode_examples(self.splits["train"])
-        trainer = Trainer(
-            captioning,
-            objective,
-            train_inputs,
-            rows,
-            codec,
-            config,
-            self.device,
-            self.processes,
-            self.stop,
-        )
-        return trainer, self._validator(captioning, objective, "val", val_inputs, codec)
-
-    def _validator(
-        self,
-        captioning: Captioning,
-        objective: CaptionObjective,
-        split: str,
-        inputs: Inputs,
-        codec: CaptionCodec,
-    ) -> Validator:
-        usual = 256 if self.device.type == "cuda" else 64
-        return Validator(
-            captioning,
-            objective,
-            self.splits[split],
-            inputs,
-            codec,
-            batch_size=self.config.eval_batch_size or usual,
-            generate=self.config.eval,
-            processes=self.processes,
-        )
-
-    def _inputs(
-        self, split: str, objective: CaptionObjective
-    ) -> Generator[PreparationEvent, None, Inputs]:
-        array: NDArray[Any]
-        known: dict[str, Any] = {
-            "split": split,
-            "digest": self.dataset.digest,
-            "workers": self.config.workers,
-        }
-        examples, preprocessor = self.splits[split], self.captioning.preprocessor
-        if objective.cached:
-            front = objective.front.to(self.device)
-            making = feature_array(examples, front, preprocessor, device=self.device, **known)
-        else:
-            making = photo_array(examples, preprocessor, **known)
-        array = yield from self._stoppable(making)
-        if objective.cached:
-            return FeatureInputs(array, self.device)
-        return PhotoInputs(array, preprocessor, self.config, self.device)
-
-    def _stoppable(
-        self, making: Generator[PreparationEvent, None, NDArray[Any]]
-    ) -> Generator[PreparationEvent, None, NDArray[Any]]:
-        while True:
-            try:
-                event = next(making)
-            except StopIteration as end:
-                array: NDArray[Any] = end.value
-                return array
-            yield event
-            if self.stop.signal:
-                making.close()
-                raise self._stopped("Stopped before the first step")
+        trainer = self.material.trainer(train_inputs, self.stop)
+        return trainer, self.material.validator("val", val_inputs)
 
     def _begin(self, trainer: Trainer) -> Event:
         state = self.store.newest() if self.resumed else None
@@ -225,7 +127,7 @@ class Session:
                 "The pretrained weights are not those this run started from",
                 hint="Restore that version of the model, or start a new run.",
             )
-        trainer.load(state)
+        load_trainer(trainer, state)
         self.selection = Selection.from_dict(numbers["selection"])
         self.epochs_done = numbers["epochs_done"]
         self.started -= numbers["seconds"]
@@ -282,7 +184,7 @@ class Session:
                 moment = self._moment(epoch, trainer)
                 yield self.checkpoints.save(name, moment, validation, value)
         if validation is not None:
-            yield from self._samples(epoch, validation)
+            yield from samples(self.config, epoch, self.splits["val"], validation)
 
     def _select(self, validation: Validation | None) -> list[tuple[str, float | None]]:
         """Return the checkpoints to write, with what made them the best."""
@@ -308,36 +210,15 @@ class Session:
 
         return poll
 
-    def _samples(self, epoch: int, validation: Validation) -> Iterator[SampleEvent]:
-        """Show some random photos' captions."""
-        examples = self.splits["val"]
-        count = min(self.config.test_samples_per_epoch, len(examples))
-        if not validation.captions or not count:
-            return
-        seed = order.random_seed(self.config.seed, order.SAMPLES, epoch)
-        picks = torch.randperm(len(examples), generator=torch.Generator().manual_seed(seed))
-        for number in picks[:count].tolist():
-            example = examples[number]
-            yield SampleEvent(
-                epoch=epoch,
-                image=example.image_id,
-                caption=validation.captions[example.image_id],
-                references=example.references,
-                metrics=validation.per_image[example.image_id],
-            )
-
     def _test(self) -> Iterator[Event]:
         """Measure the chosen model on the test split."""
         if "test" not in self.splits:
             return
         self.processes.wait()  # until the first process has written it
         folder = ModelFolder(self.folder.checkpoint(BEST_EVAL), BEST_EVAL)
-        captioning = load_captioning(folder)
-        objective = CaptionObjective(captioning.model, cached=self.config.train_encoder == "none")
-        inputs = yield from self._inputs("test", objective)
-        captioning.model.to(self.device)
-        codec = CaptionCodec.of(captioning, self.config.max_tokens)
-        validation = self._validator(captioning, objective, "test", inputs, codec).run()
+        material = dataclasses.replace(self.material, captioning=load_captioning(folder))
+        inputs = yield from material.inputs("test")
+        validation = material.validator("test", inputs).run()
         if self.main:
             self.checkpoints.add_test(BEST_EVAL, validation)
         yield TestEvent(
@@ -357,7 +238,7 @@ class Session:
         trainer.check_finite()
         if not self.main:
             return
-        state = trainer.state()
+        state = trainer_state(trainer)
         numbers = {
             **state.numbers,
             "epochs_done": self.epochs_done,

@@ -15,16 +15,27 @@ class StopRequest:
 
     Attributes:
         signal: Number of the signal that asked, or 0.
+        patient: A first signal is only noted, since there is something to save. Otherwise,
+            and the second time, it interrupts at once.
     """
 
     def __init__(self) -> None:
         self.signal = 0
+        self.patient = False
 
     def note(self, number: int, frame: FrameType | None = None) -> None:
-        """Take in a signal; the second one interrupts at once."""
-        if self.signal:
+        """Take in a signal.
+
+        Raises:
+            KeyboardInterrupt: For SIGINT that cannot wait.
+            SystemExit: For another signal that cannot wait.
+        """
+        if self.patient and not self.signal:
+            self.signal = number
+        elif number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.signal = number
+        else:
+            raise SystemExit(128 + number)
 
 
 @contextmanager

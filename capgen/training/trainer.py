@@ -1,4 +1,4 @@
-"""Optimisation: batches in order, gradient steps, losses; and all of it as a state.
+"""Optimisation: batches in order, gradient steps, losses.
 
 A step is over `batch_size * accumulation` photos, cut into passes of `batch_size`, each cut
 into the shares of the processes. The loss is a mean over all tokens of the step, so that how
@@ -19,7 +19,7 @@ from capgen.errors import TrainingError, UsageError
 from capgen.models.build import Captioning
 from capgen.records import Event, Notice, StepEvent
 from capgen.training import order
-from capgen.training.captions import CaptionCodec, Ids, PackedCaptions, pack_captions
+from capgen.training.captions import CaptionCodec, Ids
 from capgen.training.device import (
     autocast,
     is_out_of_memory,
@@ -31,15 +31,9 @@ from capgen.training.ema import WeightAverage
 from capgen.training.inputs import Inputs
 from capgen.training.meter import Meter
 from capgen.training.objective import CaptionObjective
-from capgen.training.optimizer import (
-    build_optimizer,
-    load_optimizer,
-    optimizer_tensors,
-    schedule_factor,
-    set_rates,
-)
+from capgen.training.optimizer import build_optimizer, schedule_factor, set_rates
+from capgen.training.passes import cut_passes
 from capgen.training.processes import Alone, Processes
-from capgen.training.run_state import RunState
 from capgen.training.stopping import StopRequest
 
 
@@ -142,45 +136,6 @@ class Trainer:
         if not bool(torch.isfinite(norms).all()):
             raise _diverged("The weights are no numbers any more", self.step)
 
-    def state(self) -> RunState:
-        """Return all that going on needs; the tensors are the trainer's own."""
-        tensors = {f"weight/{name}": p.detach() for p, name in self.names.items()}
-        names = self.names.values()
-        tensors |= {f"average/{n}": t for n, t in zip(names, self.average.average, strict=True)}
-        tensors |= optimizer_tensors(self.optimizer, self.names)
-        return RunState(
-            tensors,
-            {
-                "step": self.step,
-                "images_a_pass": self.images_a_pass,
-                "average_updates": self.average.updates,
-                "meter": self.meter.state(),
-                "scaler": self.scaler.state_dict(),
-            },
-        )
-
-    def load(self, state: RunState) -> None:
-        """Go on from a state.
-
-        Raises:
-            TrainingError: It is of another model.
-        """
-        try:
-            with torch.no_grad():
-                for parameter, name in self.names.items():
-                    parameter.copy_(state.tensors[f"weight/{name}"])
-                self.average.load(
-                    [state.tensors[f"average/{name}"] for name in self.names.values()],
-                    state.numbers["average_updates"],
-                )
-            load_optimizer(self.optimizer, self.names, state.tensors)
-            self.meter.load(state.numbers["meter"])
-            self.scaler.load_state_dict(state.numbers["scaler"])
-            self.images_a_pass = state.numbers["images_a_pass"]
-            self.step = state.numbers["step"]
-        except (KeyError, RuntimeError) as error:
-            raise TrainingError(f"The saved state does not fit this model: {error}") from error
-
     def _training_mode(self) -> None:
         self.model.train()
         if self.objective.cached:
@@ -194,13 +149,15 @@ class Trainer:
                 self._step(numbers)
                 return notice
             except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error) or self.processes.count > 1:
+                if not is_out_of_memory(error):
                     raise
                 before = min(self.images_a_pass, len(numbers))
-                if before == 1:
+                # Several processes would not run out at the same moment.
+                if before == 1 or self.processes.count > 1:
                     raise TrainingError(
-                        "The device ran out of memory with one photo a pass",
-                        hint="Try --gradient-checkpointing, --precision bf16 or a smaller model.",
+                        f"The device ran out of memory with {before} photos a pass",
+                        hint="Try a smaller --batch-size with more --accumulation, "
+                        "--gradient-checkpointing or --precision bf16.",
                     ) from error
             # The exception, and with it the failed pass's tensors, is gone here.
             self.optimizer.zero_grad(set_to_none=True)
@@ -217,7 +174,16 @@ class Trainer:
         config, processes = self.config, self.processes
         torch.manual_seed(self._seed(order.DROPOUT))
         variation = torch.Generator(self.device).manual_seed(self._seed(order.AUGMENTATION))
-        passes = self._passes(numbers)
+        passes = cut_passes(
+            order.choose_captions(
+                self.rows, numbers, config.captions_per_image, config.seed, self.step
+            ),
+            numbers,
+            self.images_a_pass,
+            processes,
+            pad=self.model.generation_config.pad_token_id,
+            unknown=self.codec.unknown,
+        )
         counted = torch.tensor(float(sum(captions.tokens for _, captions in passes)))
         if processes.count > 1:
             counted = counted.to(self.device)
@@ -242,27 +208,6 @@ class Trainer:
         self.average.update()
         self.step += 1
         self.meter.add(loss, tokens, len(numbers))
-
-    def _passes(self, numbers: Tensor) -> list[tuple[Tensor, PackedCaptions]]:
-        """Cut a step's photos into this process's passes."""
-        processes, config = self.processes, self.config
-        chosen = order.choose_captions(
-            self.rows, numbers, config.captions_per_image, config.seed, self.step
-        )
-        mine = range(processes.rank, len(numbers), processes.count)
-        pad, unknown = self.model.generation_config.pad_token_id, self.codec.unknown
-        if not mine:
-            # Fewer photos than processes: this one adds nothing, but takes part.
-            idle = pack_captions([chosen[0]], pad=pad, unknown=unknown).without_targets()
-            return [(numbers[:1], idle)]
-        size = max(1, self.images_a_pass // processes.count)
-        return [
-            (
-                numbers[list(part)],
-                pack_captions([chosen[index] for index in part], pad=pad, unknown=unknown),
-            )
-            for part in (mine[start : start + size] for start in range(0, len(mine), size))
-        ]
 
     def _share(self, loss: Tensor) -> None:
         """Sum gradients and loss over the processes, and ask all whether to stop."""

@@ -153,7 +153,7 @@ def test_too_little_memory_for_one_photo_is_an_error(tmp_path, data, parts, monk
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(CaptionObjective, "encode", encode)
-    with pytest.raises(TrainingError, match="one photo a pass") as caught:
+    with pytest.raises(TrainingError, match="with 1 photos a pass") as caught:
         list(train(clip_config(tmp_path, data)))
     assert "--gradient-checkpointing" in caught.value.hint
 

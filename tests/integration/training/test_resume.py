@@ -250,11 +250,15 @@ def test_signals_save_and_exit(tmp_path, data, parts, monkeypatch, capsys, numbe
     assert [record["step"] for record in recorded if record["event"] == "epoch"] == [4]
 
 
-def test_a_second_signal_interrupts_at_once():
+def test_signals_wait_only_while_there_is_something_to_save():
     before = signal.getsignal(signal.SIGINT)
     with stop_signals() as request:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert request.signal == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+        request.patient = True
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert request.signal == signal.SIGTERM
+        with pytest.raises(SystemExit) as caught:
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert caught.value.code == 143
     assert signal.getsignal(signal.SIGINT) is before
