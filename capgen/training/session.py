@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 
 import torch
 
@@ -161,6 +161,7 @@ class Session:
             raise
         self.epochs_done = epoch
         self._save_state(trainer)
+        self._stop_if_asked(trainer)
 
     def _epoch_over(
         self, epoch: int, seconds: float, trainer: Trainer, validator: Validator
@@ -169,7 +170,7 @@ class Session:
         validation = None
         begun = time.monotonic()
         if epoch % self.config.eval_every == 0 or epoch == self.config.num_epochs:
-            validation = validator.run(self._poll(trainer))
+            validation = validator.run(lambda: self._stop_if_asked(trainer))
         yield EpochEvent(
             epoch=epoch,
             step=trainer.step,
@@ -202,13 +203,10 @@ class Session:
             chosen.append((BEST_EVAL, best[1] if best else None))
         return chosen
 
-    def _poll(self, trainer: Trainer) -> Callable[[], None]:
-        def poll() -> None:
-            # Several processes would not hear of it at the same moment.
-            if self.stop.signal and self.processes.count == 1:
-                raise self._stopped(f"Stopped after step {trainer.step} of {trainer.steps}")
-
-        return poll
+    def _stop_if_asked(self, trainer: Trainer) -> None:
+        # Several processes would not hear of it at the same moment.
+        if self.stop.signal and self.processes.count == 1:
+            raise self._stopped(f"Stopped after step {trainer.step} of {trainer.steps}")
 
     def _test(self) -> Iterator[Event]:
         """Measure the chosen model on the test split."""

@@ -148,7 +148,7 @@ class Trainer:
             try:
                 self._step(numbers)
                 return notice
-            except (torch.OutOfMemoryError, RuntimeError) as error:
+            except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
                 before = min(self.images_a_pass, len(numbers))

@@ -102,7 +102,7 @@ class Validator:
             numbers = list(mine[done : done + self.batch_size])
             try:
                 loss, count, captions = self._batch(torch.tensor(numbers))
-            except (torch.OutOfMemoryError, RuntimeError) as error:
+            except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
                 if len(numbers) == 1:
