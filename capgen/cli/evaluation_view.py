@@ -52,6 +52,9 @@ def show(
         first, second = comparison.first, comparison.second
         console.data(f"{first.name} (first) and {second.name} (second) on {_where(first)}")
         console.show(_differences(comparison))
+        console.data(
+            "Diff.: first - second; +/=/-: photos on which the first is better, same, worse"
+        )
         for image_id, difference in comparison.disagreements(_DISAGREEMENTS):
             metric = ranking_metric(first.scores)
             console.data(f"\n{_photo(first, image_id)}: {metric} differs by {difference:+.3f}")
@@ -79,8 +82,7 @@ def _language(evaluation: Evaluation) -> Text:
 
 
 def _differences(comparison: Comparison) -> Table:
-    columns = ("First", "Second", "Difference", "95 % interval", "p", "Better/same/worse")
-    table = _table("Metric", *columns)
+    table = _table("Metric", "First", "Second", "Diff.", "95 % interval", "p", "+/=/-")
     for name, item in comparison.differences.items():
         _add(
             table,
@@ -128,14 +130,18 @@ def _where(evaluation: Evaluation) -> str:
 def _interval(interval: Interval | None, sign: str = "") -> str:
     if interval is None:
         return ""
-    return f"{interval.low:{sign}.4f} to {interval.high:{sign}.4f}"
+    return f"{interval.low:{sign}.4f}..{interval.high:{sign}.4f}"
 
 
 def _table(*heads: str) -> Table:
     table = Table(box=None, pad_edge=False, show_header=any(heads))
     for number, head in enumerate(heads):
+        numeric = bool(number and head)
         table.add_column(
-            Text(head), justify="right" if number and head else "left", overflow="fold"
+            Text(head),
+            justify="right" if numeric else "left",
+            no_wrap=numeric,
+            overflow="fold",
         )
     return table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,11 +28,9 @@ def histogram(
     values = values[~np.isnan(values)]  # SPICE scores no photo without anything to compare
     second = None if second is None else second[~np.isnan(second)]
     every = values if second is None else np.concatenate([values, second])
-    low, high = float(every.min()), float(every.max())
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    counts, edges = np.histogram(values, bins=_BINS, range=(low, high))
-    others = None if second is None else np.histogram(second, bins=_BINS, range=(low, high))[0]
+    edges = _edges(every)
+    counts = np.histogram(values, edges)[0]
+    others = None if second is None else np.histogram(second, edges)[0]
     most = max(1, int(counts.max()), 0 if others is None else int(others.max()))
     words = [_in_words(values, names[0] if names else "")]
     if second is not None:
@@ -46,14 +45,27 @@ def histogram(
     )
 
 
+def _edges(values: Floats) -> Floats:
+    """Return the (bins + 1,) edges of the bins; whole numbers lie in the middle of theirs."""
+    low, high = float(values.min()), float(values.max())
+    if (values == np.round(values)).all():
+        step = max(1, math.ceil((high - low + 1) / _BINS))
+        return np.arange(low - 0.5, high + step, step)
+    return np.linspace(low, high, _BINS + 1)
+
+
 def _in_words(values: Floats, name: str) -> str:
     lower, median, upper = np.quantile(values, [0.25, 0.5, 0.75])
-    told = f"median {median:.3f}, middle half {lower:.3f} to {upper:.3f}"
+    told = f"median {_short(median)}, middle half {_short(lower)} to {_short(upper)}"
     return f"{name} {told}" if name else told
 
 
-def _x(place: float) -> float:
-    return _LEFT + (_WIDTH - _LEFT - 6) * place / _BINS
+def _short(value: float) -> str:
+    return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def _x(share: float) -> float:
+    return _LEFT + (_WIDTH - _LEFT - 6) * share
 
 
 def _y(share: float) -> float:
@@ -61,9 +73,9 @@ def _y(share: float) -> float:
 
 
 def _bars(counts: Integers, most: int) -> str:
-    width = _x(1) - _x(0) - 1
+    width = _x(1 / len(counts)) - _x(0) - 1
     return "".join(
-        f'<rect class="bar" x="{_x(place):.1f}" y="{_y(count / most):.1f}" '
+        f'<rect class="bar" x="{_x(place / len(counts)):.1f}" y="{_y(count / most):.1f}" '
         f'width="{width:.1f}" height="{_y(0) - _y(count / most):.1f}"/>'
         for place, count in enumerate(counts)
         if count
@@ -72,7 +84,7 @@ def _bars(counts: Integers, most: int) -> str:
 
 def _line(counts: Integers, most: int) -> str:
     points = " ".join(
-        f"{_x(place + side):.1f},{_y(count / most):.1f}"
+        f"{_x((place + side) / len(counts)):.1f},{_y(count / most):.1f}"
         for place, count in enumerate(counts)
         for side in (0, 1)
     )
@@ -86,9 +98,9 @@ def _axes(edges: Floats, most: int) -> str:
         f'<text x="{_LEFT - 5}" y="{_y(1) + 8:.1f}" text-anchor="end">{most}</text>',
         f'<text x="{_LEFT - 5}" y="{base}" text-anchor="end">0</text>',
     ]
-    for place, anchor in ((0, "start"), (_BINS // 2, "middle"), (_BINS, "end")):
+    for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
+        value = _short(edges[0] + share * (edges[-1] - edges[0]))
         marks.append(
-            f'<text x="{_x(place):.1f}" y="{_HEIGHT - 8}" text-anchor="{anchor}">'
-            f"{edges[place]:.2f}</text>"
+            f'<text x="{_x(share):.1f}" y="{_HEIGHT - 8}" text-anchor="{anchor}">{value}</text>'
         )
     return "".join(marks)

@@ -26,6 +26,7 @@ table { border-collapse: collapse; }
 caption { text-align: left; color: var(--soft); padding-bottom: .4rem; }
 th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; font-weight: normal; }
+th { overflow-wrap: normal; } th[scope=row] { min-width: 8rem; }
 thead th { font-weight: 600; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .note { border-left: .3rem solid var(--accent); background: var(--panel); padding: .5rem .9rem; }
@@ -37,7 +38,7 @@ thead th { font-weight: 600; }
 .card > img, .missing { display: block; width: 100%; height: 15rem; object-fit: contain;
   background: var(--paper); border-radius: .25rem; }
 .missing { display: grid; place-items: center; text-align: center; padding: 1rem; }
-.card h4 { margin: .7rem 0 .3rem; font-size: .85rem; font-weight: normal; color: var(--soft); }
+.card h3 { margin: .7rem 0 .3rem; font-size: .85rem; font-weight: normal; color: var(--soft); }
 .said { font-weight: 600; margin: .3rem 0; }
 .card ul { margin: .3rem 0; padding-left: 1.2rem; }
 .scores { display: flex; flex-wrap: wrap; gap: .1rem .9rem; margin: .3rem 0; font-size: .85rem;

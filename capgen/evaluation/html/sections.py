@@ -163,8 +163,8 @@ def _card(example: Example, said: str, heat: str) -> str:
     references = "".join(f"<li>{text(reference)}</li>" for reference in example.references)
     return (
         f'<article class="card">{photo(example.image, f"Photo: {example.references[0]}")}'
-        f"<h4>{text(example.image_id)}</h4>{said}{heat}"
-        f"<details><summary>{len(example.references)} human captions</summary>"
+        f"<h3>{text(example.image_id)}</h3>{said}{heat}"
+        f"<details open><summary>{len(example.references)} human captions</summary>"
         f"<ul>{references}</ul></details></article>"
     )
 
