@@ -433,7 +433,7 @@ class TrainConfig:
     eval_every: int = setting(1, "Epochs from one validation to the next.", low=1)
     eval_limit: int | None = setting(None, "Validate on this many photos only.", low=1)
     eval_batch_size: int | None = setting(
-        None, "Photos a batch in validation; by default 64 (CPU) or 512 (GPU).", low=1
+        None, "Photos a batch in validation; by default 64, on GPUs 256.", low=1
     )
     log_every: int = setting(10, "Steps from one report to the next.", low=1)
 

@@ -8,6 +8,7 @@ import typer
 
 import capgen
 from capgen.cli import caption, evaluate, train
+from capgen.cli.data import data_app
 
 
 def build_app() -> typer.Typer:
@@ -24,6 +25,7 @@ def build_app() -> typer.Typer:
     app.command("caption", epilog=caption.EXAMPLES)(caption.caption_command)
     app.command("train", epilog=train.EXAMPLES)(train.train_command)
     app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.eval_command)
+    app.add_typer(data_app)
     return app
 
 

@@ -109,7 +109,6 @@ def link_weights(proto: onnx.ModelProto, index: dict[str, StoredTensor]) -> None
     nodes = [*casts, *proto.graph.node]
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
-    _settle_types(proto)
     _forget_details(proto)
 
 
@@ -191,7 +190,9 @@ def trace(
         )
     if program is None:
         raise ModelError("torch could not export the encoder to ONNX")
-    return program.model_proto
+    proto: onnx.ModelProto = program.model_proto
+    _settle_types(proto)
+    return proto
 
 
 @contextlib.contextmanager
