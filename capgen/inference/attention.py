@@ -86,11 +86,11 @@ def explain(
 
 
 def _replay(runtime: Runtime, pixels: Floats, ids: Sequence[int]) -> Floats:
-    """Return (tokens, cells) attention, averaged over layers and heads."""
+    """Return (tokens, cells) attention, averaged over layers and heads; one row at least."""
     decoder = runtime.start(runtime.encode(pixels[None]))  # type: ignore[attr-defined]
     said = [runtime.tokens.start, *ids[:-1]]  # type: ignore[attr-defined]
     steps = []
-    for token in said[: len(ids)]:
+    for token in said:
         _, layers = decoder.logits_and_attention(np.array([[token]]), np.zeros(1, np.int64))
         # Each layer is (1, heads, 1, cells).
         steps.append(np.mean([layer[0, :, 0] for layer in layers], axis=(0, 1)))
