@@ -343,7 +343,7 @@ class EvalConfig:
     limit: int | None = setting(None, "Score the first N photos of the split only.", low=1)
     metrics: str = setting(
         "bleu,rouge_l,rouge_score,cider_d,meteor",
-        "Metrics with commas between them; meteor_1_5 and spice need Java and capgen[coco].",
+        "Metrics with commas between them; meteor_1_5 and spice need Java and the extra coco.",
     )
     resamples: int = setting(
         1000, "Resamples of the bootstrap behind the intervals.", low=100, high=100_000

@@ -24,6 +24,8 @@ from capgen.config import DecodeOptions, EvalConfig
 from capgen.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
+    from capgen.evaluation.compare import Comparison
+    from capgen.evaluation.evaluate import Evaluation
     from capgen.evaluation.systems import System
 
 EXAMPLES = """Examples:
@@ -136,8 +138,9 @@ def eval_command(
 ) -> None:
     """Score a model, or captions from a file, against human captions.
 
-    Prints a table of BLEU, ROUGE-L, CIDEr-D and METEOR with 95 % intervals. Where no decoding
-    option is given, the model's own defaults apply.
+    Prints a table of scores with 95 % intervals.
+
+    Where no decoding option is given, the model's own defaults apply.
     """
     options = DecodeOptions(
         beams=beams,
@@ -170,33 +173,27 @@ def eval_command(
     from capgen.evaluation.compare import compare as compare_evaluations
     from capgen.evaluation.data import evaluation_set
     from capgen.evaluation.evaluate import evaluation_events
-    from capgen.evaluation.html.report import write_report
     from capgen.evaluation.predictions import read_predictions
     from capgen.evaluation.systems import ModelSystem, PredictionsSystem, is_predictions
     from capgen.inference.captioner import Captioner
     from capgen.metrics.cider import DocumentFrequencies
     from capgen.metrics.score import check_metrics
-    from capgen.output.records import dump_json
-    from capgen.paths import write_text
 
-    def load(name: str | None, revision: str | None) -> ModelSystem:
+    def load(name: str | None, revision: str | None) -> System:
         captioner = Captioner.from_pretrained(
             name, revision=revision, runtime=runtime, device=device, dtype=dtype
         )
         return ModelSystem(captioner, options, batch_size=config.batch_size)
 
+    def read(file: Path) -> System:
+        return PredictionsSystem(read_predictions(file))
+
     check_metrics(config.metric_names)
     table = None if document_frequencies is None else DocumentFrequencies.load(document_frequencies)
     data = evaluation_set(dataset, data_dir, split=split, references=references, limit=config.limit)
-    systems: list[System] = []
-    if predictions is not None:
-        systems.append(PredictionsSystem(read_predictions(predictions)))
-    else:
-        systems.append(load(model, revision))
-    if compare is not None and is_predictions(compare):
-        systems.append(PredictionsSystem(read_predictions(Path(compare))))
-    elif compare is not None:
-        systems.append(load(compare, None))
+    systems = [load(model, revision) if predictions is None else read(predictions)]
+    if compare is not None:
+        systems.append(read(Path(compare)) if is_predictions(compare) else load(compare, None))
     console = Console()
     found = {}
     # What takes no time comes first: a file that does not fit is found out at once.
@@ -204,7 +201,26 @@ def eval_command(
         events = evaluation_events(system, data, config=config, document_frequencies=table)
         found[place] = follow(events, console, f"captioning ({system.name})", len(data.examples))
     comparison = None if compare is None else compare_evaluations(found[0], found[1])
-    evaluation = found[0] if comparison is None else comparison.first
+    _write(console, found[0], comparison, systems[0], json_file, html_file)
+    if json_file is None or str(json_file) != STDOUT:
+        show(console, found[0], comparison, samples)
+    if any(evaluation.failures for evaluation in found.values()):
+        raise typer.Exit(1)
+
+
+def _write(
+    console: Console,
+    evaluation: Evaluation,
+    comparison: Comparison | None,
+    system: System,
+    json_file: Path | None,
+    html_file: Path | None,
+) -> None:
+    """Write the reports that were asked for."""
+    from capgen.evaluation.html.report import write_report
+    from capgen.output.records import dump_json
+    from capgen.paths import write_text
+
     record = (comparison or evaluation).to_dict
     if json_file is not None and str(json_file) == STDOUT:
         console.json(record())
@@ -212,9 +228,5 @@ def eval_command(
         write_text(json_file, dump_json(record(), indent=2) + "\n")
         console.note(f"scores written to {json_file}")
     if html_file is not None:
-        write_report(html_file, evaluation, comparison=comparison, attend=systems[0].attention)
+        write_report(html_file, evaluation, comparison=comparison, attend=system.attention)
         console.note(f"report written to {html_file}")
-    if json_file is None or str(json_file) != STDOUT:
-        show(console, evaluation, comparison, samples)
-    if evaluation.failures or (comparison is not None and comparison.second.failures):
-        raise typer.Exit(1)

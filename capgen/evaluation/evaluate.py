@@ -66,14 +66,15 @@ class Evaluation:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the numbers should know, in plain words."""
-        if not self.failures:
-            return self.scores.notes
         asked, scored = len(self.data.examples), len(self.captions)
-        return (
-            f"{len(self.failures)} of {asked} photos have no caption; the scores are over the "
-            f"other {scored}.",
-            *self.scores.notes,
-        )
+        if asked == scored:
+            return self.scores.notes
+        failed = len(self.failures)
+        reasons = [f"{failed:,} have no caption"] if failed else []
+        if failed < asked - scored:
+            reasons.append(f"{asked - scored - failed:,} have none by the other system")
+        note = f"Scores are over {scored:,} of {asked:,} photos: {', '.join(reasons)}."
+        return (note, *self.scores.notes)
 
     def of(self, image_id: str) -> dict[str, float]:
         """Return the scores of one photo, by metric."""

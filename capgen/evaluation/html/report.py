@@ -34,7 +34,7 @@ def write_report(
     Args:
         path: The file to write.
         evaluation: What to report; its settings say how many examples of each kind.
-        comparison: Where `evaluation` is the first of the two.
+        comparison: A comparison of which `evaluation` is the first.
         attend: `attention` of the system that made the captions, for heat maps.
 
     Raises:

@@ -69,6 +69,22 @@ def test_validation_split_and_limit(flickr: Path, capsys: pytest.CaptureFixture[
     assert "mini8k, val: 2 photos, 10 references" in out
 
 
+def test_torch_models_have_scores_but_no_heat_maps(
+    flickr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "report.html"
+    arguments = ("--data-dir", flickr, "--limit", "2", "--beams", "1", "--json", "-")
+    code, out, _ = run(capsys, *arguments, "--runtime", "torch", "--device", "cpu", "--html", page)
+    assert code == 0
+    record = json.loads(out)
+    assert record["system"]["runtime"] == "torch"
+    assert "torch" in record["stamp"]["versions"]
+    assert "No heat maps: the model ran in torch" in page.read_text()
+    assert "Where the model looked" not in page.read_text()
+    _, out, _ = run(capsys, *arguments)
+    assert json.loads(out)["images"] == record["images"]
+
+
 def test_predictions_against_a_coco_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,7 +129,7 @@ def test_a_photo_that_cannot_be_read_is_reported(
     assert code == 1
     assert "3 photos, 15 references" in out
     assert broken in err
-    assert "1 of 4 photos have no caption; the scores are over the other 3" in err
+    assert "Scores are over 3 of 4 photos: 1 have no caption" in err
 
 
 @pytest.mark.parametrize(

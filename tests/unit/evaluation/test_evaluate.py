@@ -57,7 +57,7 @@ def test_events_come_in_order_and_end_with_the_result() -> None:
 def test_photos_without_a_caption_are_reported_and_not_scored() -> None:
     evaluation = evaluated(Scripted({**GOOD, "boat.jpg": None}))
     assert len(evaluation.captions) == evaluation.scores.stamp.images == 5
-    assert evaluation.notes[0].startswith("1 of 6 photos have no caption; the scores are over")
+    assert evaluation.notes[0] == "Scores are over 5 of 6 photos: 1 have no caption."
     record = evaluation.to_dict()
     assert record["failures"][0]["image_id"] == "boat.jpg"
     assert record["failures"][0]["error"]["code"] == "truncated"
@@ -150,6 +150,9 @@ def test_photos_that_one_system_fails_on_are_left_out_of_both() -> None:
     second = evaluated(Scripted({**POOR, "cat.jpg": None}))
     comparison = compare(first, second)
     kept = [name for name in GOOD if name not in ("boat.jpg", "cat.jpg")]
+    assert comparison.first.notes[0] == (
+        "Scores are over 4 of 6 photos: 1 have no caption, 1 have none by the other system."
+    )
     assert list(comparison.first.captions) == list(comparison.second.captions) == kept
     expected = score(
         {name: GOOD[name] for name in kept}, {name: REFERENCES[name] for name in kept}
