@@ -50,7 +50,10 @@ def caption_command(
     photos: Annotated[
         list[Path],
         typer.Argument(
-            help="Pictures, or folders of pictures.", metavar="PHOTO", show_default=False
+            help="Pictures, or folders of pictures.",
+            metavar="PHOTO",
+            show_default=False,
+            readable=False,  # checked where pictures are read: the others are still captioned
         ),
     ],
     model: ModelOption = None,

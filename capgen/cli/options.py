@@ -78,6 +78,7 @@ OutputOption = Annotated[
         "--output",
         "-o",
         help="Write records to this .json or .jsonl file instead of printing.",
+        readable=False,  # it is only replaced
         rich_help_panel=OUTPUT_PANEL,
         show_default=False,
     ),

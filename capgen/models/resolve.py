@@ -136,7 +136,6 @@ def hub_errors(identifier: str, revision: str | None = None) -> Iterator[None]:
         ModelNotFoundError: No such repository or revision, or it is private or gated.
         NetworkError: The Hub cannot be reached, or refuses.
     """
-    import httpx
     from huggingface_hub import constants, errors
 
     try:
@@ -160,16 +159,18 @@ def hub_errors(identifier: str, revision: str | None = None) -> Iterator[None]:
         ) from error
     except errors.HFValidationError as error:
         raise ModelNotFoundError(f"'{identifier}' is not a Hub id: {error}") from error
-    except (errors.HfHubHTTPError, httpx.HTTPError) as error:
-        raise NetworkError(f"{constants.ENDPOINT} failed for {identifier}: {error}") from error
+    except errors.HTTPError as error:  # type: ignore[attr-defined]  # its HTTP library's
+        first_line = str(error).strip().split("\n")[0]
+        raise NetworkError(f"{constants.ENDPOINT} failed for {identifier}: {first_line}") from error
 
 
 def _reachable(endpoint: str) -> bool:
     """Whether a server answers at the endpoint, found out in seconds rather than half a minute."""
-    import httpx
+    from huggingface_hub import errors
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
 
     try:
-        httpx.head(endpoint, timeout=CONNECT_SECONDS)
-    except httpx.TransportError:
+        get_session().head(endpoint, timeout=CONNECT_SECONDS)
+    except errors.HTTPError:  # type: ignore[attr-defined]
         return False
     return True
