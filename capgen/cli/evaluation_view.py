@@ -45,12 +45,13 @@ def show(
 ) -> None:
     """Show the scores, or the comparison, and some of the photos."""
     if comparison is None:
-        console.data(f"{evaluation.name} on {_where(evaluation)}")
+        console.data(f"{printable(evaluation.name)} on {_where(evaluation)}")
         console.show(_scores(evaluation))
         console.show(_language(evaluation))
     else:
         first, second = comparison.first, comparison.second
-        console.data(f"{first.name} (first) and {second.name} (second) on {_where(first)}")
+        names = f"{printable(first.name)} (first) and {printable(second.name)} (second)"
+        console.data(f"{names} on {_where(first)}")
         console.show(_differences(comparison))
         console.data(
             "Diff.: first - second; +/=/-: photos on which the first is better, same, worse"
@@ -124,7 +125,9 @@ def _where(evaluation: Evaluation) -> str:
     data = evaluation.data
     split = f", {data.split}" if data.split else ""
     stamp = evaluation.scores.stamp
-    return f"{data.name}{split}: {stamp.images:,} photos, {stamp.references:,} references"
+    return (
+        f"{printable(data.name)}{split}: {stamp.images:,} photos, {stamp.references:,} references"
+    )
 
 
 def _interval(interval: Interval | None, sign: str = "") -> str:
@@ -147,5 +150,6 @@ def _table(*heads: str) -> Table:
 
 
 def _add(table: Table, *cells: str) -> None:
-    # As Text: a picture called [red].jpg must print as itself.
-    table.add_row(*(Text(cell) for cell in cells))
+    # As Text: a caption with [red] in it must print as itself, and one with an escape code
+    # must not steer the terminal.
+    table.add_row(*(Text(printable(cell)) for cell in cells))

@@ -16,13 +16,6 @@ PICTURES = make_pictures(20)
 TEST = [picture for picture in PICTURES if picture.split == "test"]
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CAPGEN_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("COLUMNS", "100")
-    return tmp_path / "home"
-
-
 @pytest.fixture
 def flickr(tmp_path: Path) -> Path:
     return write_flickr8k(tmp_path / "mini8k", PICTURES)
@@ -59,6 +52,20 @@ def test_a_model_from_table_to_reports(
     assert "Where the model looked" in page.read_text()
     code, out, _ = run(capsys, *arguments[:4], "--json", "-")
     assert json.loads(out) == record
+
+
+def test_captions_do_not_steer_the_terminal(
+    flickr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = tmp_path / "[red].json"
+    said.write_text(json.dumps({p.name: "[bold]a[/] \x1b[31mred\nline" for p in TEST}))
+    code, out, _ = run(
+        capsys, "--data-dir", flickr, "--predictions", said, "--compare", said, "--samples", "1"
+    )
+    assert code == 0
+    assert out.startswith("[red].json (first) and [red].json (second) on mini8k")
+    assert r"[bold]a[/] \x1b[31mred\nline" in out
+    assert "\x1b" not in out
 
 
 def test_validation_split_and_limit(flickr: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,13 +15,8 @@ from capgen.paths import bundled_model_dir
 from tests.unit.evaluation.sets import GOOD, make_set
 
 
-@pytest.fixture(scope="module")
-def captioner() -> Captioner:
-    return Captioner.from_pretrained()
-
-
-def test_a_model_says_what_it_is(captioner: Captioner) -> None:
-    record = as_system(captioner, DecodeOptions(beams=2)).describe()
+def test_a_model_says_what_it_is(bundled: Captioner) -> None:
+    record = as_system(bundled, DecodeOptions(beams=2)).describe()
     assert record["name"] == "mini"
     assert record["runtime"] == "onnx"
     assert record["settings"]["beams"] == 2
@@ -32,19 +27,19 @@ def test_a_model_says_what_it_is(captioner: Captioner) -> None:
     assert json.loads(json.dumps(record)) == record
 
 
-def test_a_model_captions_the_photos_in_order(captioner: Captioner, tmp_path: Path) -> None:
+def test_a_model_captions_the_photos_in_order(bundled: Captioner, tmp_path: Path) -> None:
     data = make_set(tmp_path)
     (tmp_path / "cat.jpg").write_bytes(b"no picture")
-    outcomes = dict(ModelSystem(captioner, batch_size=2).captions(data))
+    outcomes = dict(ModelSystem(bundled, batch_size=2).captions(data))
     assert list(outcomes) == list(GOOD)
     assert outcomes["cat.jpg"].code == "not_an_image"  # type: ignore[union-attr]
-    alone = captioner.caption(tmp_path / "boat.jpg")
+    alone = bundled.caption(tmp_path / "boat.jpg")
     assert outcomes["boat.jpg"].text == alone.text  # type: ignore[union-attr]
 
 
-def test_one_caption_a_photo(captioner: Captioner) -> None:
+def test_one_caption_a_photo(bundled: Captioner) -> None:
     with pytest.raises(UsageError, match="--num-captions is 3"):
-        ModelSystem(captioner, DecodeOptions(num_captions=3, beams=3))
+        ModelSystem(bundled, DecodeOptions(num_captions=3, beams=3))
 
 
 def test_a_file_says_what_it_is(tmp_path: Path) -> None:

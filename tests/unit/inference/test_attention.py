@@ -13,20 +13,10 @@ from capgen.records import Caption, Token
 from tests.minis import draw
 
 
-@pytest.fixture(scope="module")
-def captioner() -> Captioner:
-    return Captioner.from_pretrained()
-
-
-@pytest.fixture(scope="module")
-def in_torch() -> Captioner:
-    return Captioner.from_pretrained(runtime="torch", device="cpu")
-
-
-def test_every_word_has_a_map_that_sums_to_one(captioner: Captioner) -> None:
+def test_every_word_has_a_map_that_sums_to_one(bundled: Captioner) -> None:
     photo = draw(3, (320, 200))
-    caption = captioner.caption(photo)
-    found = explain(captioner, photo, caption)
+    caption = bundled.caption(photo)
+    found = explain(bundled, photo, caption)
     assert " ".join(found.words) == caption.text
     assert found.maps.shape == (len(found.words), 9, 9)
     assert np.allclose(found.maps.sum(axis=(1, 2)), 1, atol=1e-5)
@@ -34,15 +24,15 @@ def test_every_word_has_a_map_that_sums_to_one(captioner: Captioner) -> None:
     assert found.picture.size == (320, 200)
 
 
-def test_it_is_what_transformers_computes(captioner: Captioner, in_torch: Captioner) -> None:
+def test_it_is_what_transformers_computes(bundled: Captioner, bundled_torch: Captioner) -> None:
     photo = draw(4, (288, 288))
-    caption = captioner.caption(photo)
-    found = explain(captioner, photo, caption)
-    model = in_torch.runtime._model  # type: ignore[attr-defined]
+    caption = bundled.caption(photo)
+    found = explain(bundled, photo, caption)
+    model = bundled_torch.runtime._model  # type: ignore[attr-defined]
     model.decoder.set_attn_implementation("eager")
     start = model.generation_config.decoder_start_token_id
     ids = [start, *[token.id for token in caption.tokens[:-1]]]
-    pixels = torch.from_numpy(captioner.runtime.preprocessor.preprocess(photo))[None]
+    pixels = torch.from_numpy(bundled.runtime.preprocessor.preprocess(photo))[None]
     with torch.inference_mode():
         output = model(
             pixel_values=pixels.to(model.dtype),
@@ -54,17 +44,17 @@ def test_it_is_what_transformers_computes(captioner: Captioner, in_torch: Captio
     assert np.allclose(found.maps.reshape(len(found.words), -1), expected, atol=2e-4)
 
 
-def test_torch_models_have_none(captioner: Captioner, in_torch: Captioner) -> None:
-    assert explains(captioner) and not explains(in_torch)
+def test_torch_models_have_none(bundled: Captioner, bundled_torch: Captioner) -> None:
+    assert explains(bundled) and not explains(bundled_torch)
     with pytest.raises(ModelError, match="attention needs ONNX Runtime"):
-        explain(in_torch, draw(1), Caption(text="a", log_probability=0, score=0))
+        explain(bundled_torch, draw(1), Caption(text="a", log_probability=0, score=0))
 
 
-def test_a_caption_without_words(captioner: Captioner) -> None:
+def test_a_caption_without_words(bundled: Captioner) -> None:
     end = Token(id=2, text="", log_probability=-0.1)
     for tokens in ((), (end,)):
         found = explain(
-            captioner, draw(1), Caption(text="", log_probability=0, score=0, tokens=tokens)
+            bundled, draw(1), Caption(text="", log_probability=0, score=0, tokens=tokens)
         )
         assert found.words == ()
         assert found.maps.shape == (0, 9, 9)
