@@ -45,6 +45,22 @@ class Console:
         """Write a JSON document as output."""
         self.data(dump_json(value, indent=2))
 
+    def show(self, renderable: Any) -> None:
+        """Write a Rich table or panel as output.
+
+        Raises:
+            OutputClosedError: As for `data`.
+            StorageError: As for `data`.
+        """
+        from io import StringIO
+
+        from rich.console import Console as RichConsole
+
+        stream = StringIO()
+        on_screen = sys.stdout is not None and sys.stdout.isatty()
+        RichConsole(file=stream, force_terminal=on_screen, highlight=False).print(renderable)
+        self.data(stream.getvalue().rstrip("\n"))
+
     def note(self, text: str) -> None:
         """Tell the user something that is not output."""
         self._message("note", "cyan", text)

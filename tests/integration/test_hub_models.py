@@ -12,7 +12,13 @@ import torch
 from huggingface_hub import constants
 
 from capgen import Captioner
-from capgen.errors import ModelError, ModelNotFoundError, NetworkError, UnsafeModelError
+from capgen.errors import (
+    ModelError,
+    ModelNotFoundError,
+    NetworkError,
+    UnsafeModelError,
+    UsageError,
+)
 from capgen.models.build import build_clip_gpt2
 from capgen.models.checkpoint import load_captioning, save_captioning
 from capgen.models.folder import ModelFolder, Provenance
@@ -188,6 +194,24 @@ def test_the_conversion_in_the_bots_pull_request_is_found(hub: Hub, tmp_path: Pa
     # Who asks for a revision gets that one or nothing.
     with pytest.raises(UnsafeModelError):
         resolve_model("old/clip", revision="main")
+
+
+def test_a_conversion_fetched_before_is_found_offline(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = clip_repository(tmp_path / "clip")
+    old = pickled_repository(tmp_path / "old", source)
+    hub.repositories = {"old/clip": {"main": old, "refs/pr/3": source}}
+    hub.discussions = {"old/clip": [BOT]}
+    online = resolve_model("old/clip")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert resolve_model("old/clip").path == online.path
+
+
+def test_a_revision_is_for_the_hub_only(tmp_path: Path) -> None:
+    for name in (None, "mini", str(tmp_path)):
+        with pytest.raises(UsageError, match="--revision"):
+            resolve_model(name, revision="main")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from PIL import Image
 
 import capgen
 from capgen.config import DecodeOptions, DecodeSettings, ImageLimits
-from capgen.errors import ImageError, UsageError
+from capgen.errors import ImageError, ModelError, UsageError
 from capgen.inference.captioner import Captioner
 from capgen.inference.hypotheses import Hypothesis
 from capgen.models.folder import ModelFolder
@@ -209,3 +211,20 @@ def test_size_is_that_of_the_upright_picture(captioner: Captioner, tmp_path: Pat
 def test_settings_say_what_would_happen(captioner: Captioner) -> None:
     settings, notes = captioner.settings(DecodeOptions(beams=2))
     assert (settings.beams, settings.max_length, notes) == (2, 22, ())
+
+
+def test_what_only_torch_can_do_is_left_to_torch(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(bundled_model_dir(), folder)
+    generation = json.loads((folder / "generation_config.json").read_text())
+    photo = draw_photo(1)
+    plain = Captioner.from_pretrained(folder)
+    assert plain.runtime.name == "onnx"
+    first = plain.caption(photo).tokens[0].id
+    generation["begin_suppress_tokens"] = [first]
+    (folder / "generation_config.json").write_text(json.dumps(generation))
+    with pytest.raises(ModelError, match="begin_suppress_tokens"):
+        Captioner.from_pretrained(folder, runtime="onnx")
+    captioner = Captioner.from_pretrained(folder)
+    assert captioner.runtime.name == "torch"
+    assert captioner.caption(photo).tokens[0].id != first
