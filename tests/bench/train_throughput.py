@@ -85,10 +85,13 @@ def main() -> None:
 
     speeds: dict[str, list[float]] = {"plain": [], "capgen": []}
     for number in range(asked.rounds + 1):
-        for name, run in (("plain", plain.epoch), ("capgen", with_capgen)):
+        for name, run, steps in (
+            ("plain", lambda: plain.epoch(asked.plain_steps), asked.plain_steps),
+            ("capgen", with_capgen, asked.steps),
+        ):
             seconds = _seconds(run, device)
             if number:  # the first round warms up
-                speeds[name].append(count * CAPTIONS / seconds)
+                speeds[name].append(steps * asked.photos * CAPTIONS / seconds)
     ratios = [mine / other for mine, other in zip(speeds["capgen"], speeds["plain"], strict=True)]
     medians = {name: statistics.median(values) for name, values in speeds.items()}
     result = {
@@ -126,9 +129,10 @@ class PlainLoop:
         trained = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, lr=1e-5)
 
-    def epoch(self) -> None:
+    def epoch(self, steps: int) -> None:
+        """Take a number of steps over the first pairs."""
         self.model.train()
-        for start in range(0, len(self.pairs), self.size):
+        for start in range(0, steps * self.size, self.size):
             loss = self.loss(self.pairs[start : start + self.size])
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -158,7 +162,8 @@ class PlainLoop:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=8, help="photos a step")
-    parser.add_argument("--steps", type=int, default=2, help="steps a round")
+    parser.add_argument("--steps", type=int, default=4, help="capgen's steps a round")
+    parser.add_argument("--plain-steps", type=int, default=1, help="the plain loop's (slower)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")

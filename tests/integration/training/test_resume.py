@@ -14,6 +14,8 @@ import pytest
 
 from capgen.cli.main import main
 from capgen.errors import DataError, StorageError, TrainingError, TrainingStopped, UsageError
+from capgen.models.checkpoint import load_captioning
+from capgen.models.folder import ModelFolder
 from capgen.records import StepEvent
 from capgen.training import session
 from capgen.training.loop import resume, train
@@ -197,6 +199,26 @@ def test_states_are_rotated_and_hold_no_pickles(tmp_path, data, parts):
     assert states == ["step-00000002-epoch-00000", "step-00000002-epoch-00001"]
     files = {path.name for path in (config.output_dir / "state").rglob("*") if path.is_file()}
     assert files == {"tensors.safetensors", "state.json"}
+
+
+def test_weights_that_are_no_numbers_are_never_saved(tmp_path, data, parts, monkeypatch):
+    """A gradient breaks at step 3; the next report would be at step 10."""
+    plain = Trainer._step
+
+    def step(self, numbers):
+        plain(self, numbers)
+        if self.step == 3:
+            self.parameters[0].data.view(-1)[0] = float("nan")
+
+    monkeypatch.setattr(Trainer, "_step", step)
+    config = clip_config(tmp_path, data, num_epochs=3, save_every=1, log_every=10)
+    with pytest.raises(TrainingError, match="no numbers any more by step 3"):
+        list(train(config))
+    state = StateStore(config.output_dir, keep=1).newest()
+    assert state.numbers["step"] == 2
+    assert all(tensor.isfinite().all() for tensor in state.tensors.values())
+    model = load_captioning(ModelFolder(config.output_dir / "last", "last")).model
+    assert all(tensor.isfinite().all() for tensor in model.state_dict().values())
 
 
 def test_half_swapped_checkpoints_are_put_back(tmp_path, data, parts):
