@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -119,7 +120,11 @@ def test_auto_class_loads_our_file(tmp_path: Path) -> None:
     theirs = transformers.AutoImageProcessor.from_pretrained(tmp_path)
     image = photo(90, 70)
     expected = theirs(image, return_tensors="np")["pixel_values"][0]
-    np.testing.assert_allclose(ours.preprocess(image), expected, rtol=1e-6, atol=1e-6)
+    # Where torchvision is installed transformers resizes with it: a grey level off here and there.
+    grey_level = 1 / 255 / 0.25 if importlib.util.find_spec("torchvision") else 0.0
+    np.testing.assert_allclose(
+        ours.preprocess(image), expected, rtol=1e-6, atol=1.01 * grey_level + 1e-6
+    )
 
 
 def test_exact_values() -> None:
