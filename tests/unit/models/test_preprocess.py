@@ -117,7 +117,10 @@ def test_auto_class_loads_our_file(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     ours = Preprocessor(size=(40, 56), resample=3, mean=HALF, std=(0.25, 0.25, 0.5))
     ours.to_file(tmp_path / "preprocessor_config.json")
-    theirs = transformers.AutoImageProcessor.from_pretrained(tmp_path)
+    try:
+        theirs = transformers.AutoImageProcessor.from_pretrained(tmp_path)
+    except ImportError as error:
+        pytest.skip(f"transformers {transformers.__version__} needs torchvision here: {error}")
     image = photo(90, 70)
     expected = theirs(image, return_tensors="np")["pixel_values"][0]
     # Where torchvision is installed transformers resizes with it: a grey level off here and there.
