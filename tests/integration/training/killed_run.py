@@ -20,6 +20,7 @@ from capgen.training.loop import resume, train
 from capgen.training.run_folder import read_config
 
 KILLS = 10
+EARLY = 3  # of them at any time from the start on; the others while steps are taken
 
 
 def work(settings: Path) -> None:
@@ -48,19 +49,38 @@ def finish(process: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
+def saved(run: Path) -> set[str]:
+    """Return the names of the states that are saved."""
+    return {path.name for path in (run / "state").glob("step-*")}
+
+
+def wait_for_news(run: Path, known: set[str]) -> None:
+    """Wait until a run has saved a state that is not known yet."""
+    while saved(run) <= known:
+        time.sleep(0.001)
+
+
 def main(whole: Path, killed: Path) -> int:
     torch.set_num_threads(1)
     begun = time.monotonic()
     code = finish(child(whole))
-    longest = (time.monotonic() - begun) / 7
+    whole_run = time.monotonic() - begun
     rng = random.Random(0)
-    codes = []
-    for _ in range(KILLS):
+    codes: list[int] = []
+    states: set[str] = set()
+    run = read_config(killed).output_dir
+    for number in range(KILLS):
         process = child(killed)
-        time.sleep(rng.uniform(0.0, longest))
+        if number < EARLY:
+            time.sleep(rng.uniform(0.0, whole_run / 8))
+        else:
+            wait_for_news(run, states)
+            time.sleep(rng.uniform(0.0, whole_run / 30))
         os.kill(process, signal.SIGKILL)
         codes.append(finish(process))
-    print(json.dumps({"whole": code, "kills": codes, "last": finish(child(killed))}))
+        states |= saved(run)
+    last = finish(child(killed))
+    print(json.dumps({"whole": code, "kills": codes, "last": last, "states": sorted(states)}))
     return 0
 
 

@@ -80,7 +80,7 @@ def whole(tmp_path, data, parts):
 def test_ten_kills_at_random_moments_change_nothing(tmp_path, data, parts):
     for name in ("whole", "killed"):
         config = clip_config(
-            tmp_path, data, output_dir=tmp_path / name, num_epochs=12, save_every=1, **NOISE
+            tmp_path, data, output_dir=tmp_path / name, num_epochs=16, save_every=1, **NOISE
         )
         (tmp_path / f"{name}.toml").write_text(to_toml(config), encoding="utf-8")
     done = subprocess.run(
@@ -96,6 +96,7 @@ def test_ten_kills_at_random_moments_change_nothing(tmp_path, data, parts):
     )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
+    assert len(report.pop("states")) >= 7  # the kills came at different steps
     assert report == {"whole": 0, "kills": [-signal.SIGKILL] * 10, "last": 0}, done.stderr
     assert_same(tmp_path / "whole", tmp_path / "killed")
 
