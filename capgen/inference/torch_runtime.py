@@ -61,6 +61,7 @@ class TorchRuntime:
             model: Any = load_weights(folder, kind, dtype=choose_dtype(dtype, self.device))
             self._tokenizer: Any = load_tokenizer(folder)
         self._model = model.eval().to(self.device)
+        self.dtype = str(self._model.dtype).removeprefix("torch.")
         base = model.generation_config
         ends = base.eos_token_id
         self._ends = tuple(ends) if isinstance(ends, list) else (ends,)
