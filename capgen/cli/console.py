@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, TextIO
 
 from capgen.errors import StorageError
-from capgen.output.records import dump_json
+from capgen.output.records import dump, dump_json
+from capgen.records import Record
 
 
 class OutputClosedError(Exception):
@@ -19,9 +18,13 @@ class Console:
     """Writes captions and records to stdout, notes and errors to stderr.
 
     Text from users (file names, captions) is written as it is: never as markup.
+
+    Args:
+        quiet: Leave out notes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
         for stream in (sys.stdout, sys.stderr):
             _accept_any_name(stream)
 
@@ -45,9 +48,14 @@ class Console:
         """Write a JSON document as output."""
         self.data(dump_json(value, indent=2))
 
+    def record(self, record: Record) -> None:
+        """Write one record as a line of JSON."""
+        self.data(dump(record))
+
     def note(self, text: str) -> None:
         """Tell the user something that is not output."""
-        self._message("note", "cyan", text)
+        if not self.quiet:
+            self._message("note", "cyan", text)
 
     def error(self, message: str, hint: str = "") -> None:
         """Report an error and what to do about it."""
@@ -64,31 +72,6 @@ class Console:
 
         console = RichConsole(stderr=True, highlight=False)
         console.print(Text.assemble((f"{kind}: ", style), text), soft_wrap=True)
-
-    @contextmanager
-    def progress(self, label: str, total: int) -> Iterator[Callable[[], None]]:
-        """Show a progress bar on stderr while it is a terminal and there is more than one item.
-
-        Yields:
-            A function to call after each item.
-        """
-        if total < 2 or not sys.stderr.isatty():
-            yield lambda: None
-            return
-        from rich.console import Console as RichConsole
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        screen = RichConsole(stderr=True)
-        with Progress(*columns, TimeRemainingColumn(), console=screen, transient=True) as bar:
-            task = bar.add_task(label, total=total)
-            yield lambda: bar.advance(task)
 
 
 def _forget_output() -> None:
