@@ -140,8 +140,8 @@ def _body(
 ) -> bytes:
     blocks, size = [], 0
     while True:
-        _left(deadline)
         block = response.read1(_BLOCK)
+        _left(deadline)  # an alarm looks like the end of the content
         if not block:
             break
         size += len(block)
