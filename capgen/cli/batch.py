@@ -17,13 +17,15 @@ from capgen.inference.inputs import Inputs
 from capgen.inference.journal import Journal, journal_path
 from capgen.inference.sources import Source
 from capgen.output.formats import FORMATS, open_format
+from capgen.output.metadata import MetadataWriter
 from capgen.output.sidecars import Sidecars
+from capgen.output.undo import UndoFile
 from capgen.records import Caption, Record
 
 # More lanes than this gain nothing that their memory is worth.
 _MOST_LANES = 8
 
-# Takes each picture's event; returns a note for the user, or an empty string.
+# Takes each picture's event; returns what could not be written, or an empty string.
 Sink = Callable[[PictureDone], str]
 
 
@@ -40,6 +42,9 @@ class BatchJob:
         format: Format of that file (a key of `FORMATS`), or of stdout.
         resume: Go on from the journal and the output of an earlier run.
         sidecars: Text files beside the pictures, or None.
+        undo_file: Where changes are written down if captions are written into the pictures,
+            or None.
+        dry_run: Only say how many pictures would change.
         alone: The only thing that was named, or None: a picture of that name is printed
             without it.
     """
@@ -52,6 +57,8 @@ class BatchJob:
     format: str
     resume: bool
     sidecars: Sidecars | None
+    undo_file: Path | None
+    dry_run: bool
     alone: str | None
 
 
@@ -75,12 +82,13 @@ def run_batch(
     Raises:
         CapgenError: The run cannot go on (a full disk, a model that does not fit).
     """
-    finished = None
+    finished, unwritten = None, 0
     with ExitStack() as stack:
         journal = _open_journal(captioner, job)
         if journal is not None:
             stack.callback(journal.close)
-        sinks = list(_open_sinks(console, stack, job))
+        metadata = _open_metadata(job)
+        sinks = list(_open_sinks(console, stack, job, metadata))
         screen = stack.enter_context(BatchScreen(console, job.inputs.total))
         events = caption_all(
             captioner,
@@ -90,6 +98,7 @@ def run_batch(
             limits=job.limits,
             journal=journal,
             lanes=lanes if captioner.runtime.name == "onnx" else 1,
+            originals=None if metadata is None else metadata.undo.originals,
             thumbnails=job.output is not None and FORMATS[job.format].thumbnails,
         )
         for event in events:
@@ -97,15 +106,19 @@ def run_batch(
                 finished = event
                 continue
             for sink in sinks:
-                note = sink(event)
-                if note:
-                    screen.note_once(note)
+                problem = sink(event)
+                if problem:
+                    unwritten += 1
+                    screen.problem(problem)
             screen.show(event)
     assert finished is not None
     if journal is not None and FORMATS[job.format].holds_records and not finished.stopped:
         journal.close(remove=True)
     _summarise(console, job, finished)
-    return exit_code(finished, fail_on)
+    if metadata is not None:
+        verb = "would be written" if job.dry_run else "written"
+        console.note(f"captions {verb} into {metadata.changed} pictures")
+    return exit_code(finished, fail_on) or int(unwritten > 0)
 
 
 def exit_code(finished: BatchFinished, fail_on: str) -> int:
@@ -132,7 +145,17 @@ def _open_journal(captioner: Captioner, job: BatchJob) -> Journal | None:
     return journal
 
 
-def _open_sinks(console: Console, stack: ExitStack, job: BatchJob) -> Iterator[Sink]:
+def _open_metadata(job: BatchJob) -> MetadataWriter | None:
+    if job.undo_file is None:
+        return None
+    return MetadataWriter(UndoFile(job.undo_file), dry_run=job.dry_run)
+
+
+def _open_sinks(
+    console: Console, stack: ExitStack, job: BatchJob, metadata: MetadataWriter | None
+) -> Iterator[Sink]:
+    if metadata is not None:
+        yield lambda event: _write_metadata(metadata, event)
     sidecars = job.sidecars
     if sidecars is not None:
         yield lambda event: _write_sidecar(sidecars, event)
@@ -143,7 +166,7 @@ def _open_sinks(console: Console, stack: ExitStack, job: BatchJob) -> Iterator[S
         yield _silent(stack.enter_context(_json_array(console)))
     elif job.format == "jsonl":
         yield _silent(lambda event: console.record(event.record))
-    elif sidecars is None:
+    elif sidecars is None and metadata is None:
         yield _silent(
             lambda event: _print_caption(console, event.record, event.record.path != job.alone)
         )
@@ -172,6 +195,14 @@ def _print_caption(console: Console, record: Record, with_path: bool) -> None:
             console.data(f"{record.path}\t{caption.text}" if with_path else caption.text)
 
 
+def _write_metadata(metadata: MetadataWriter, event: PictureDone) -> str:
+    if not isinstance(event.record, Caption):
+        return ""
+    if event.source.file is None:
+        return f"{event.source.label}: not a file, so no caption is written into it"
+    return metadata.write(event.source.file, event.record.text)
+
+
 def _write_sidecar(sidecars: Sidecars, event: PictureDone) -> str:
     if not isinstance(event.record, Caption):
         return ""
@@ -183,7 +214,12 @@ def _write_sidecar(sidecars: Sidecars, event: PictureDone) -> str:
 def _without_finished(job: BatchJob) -> Iterable[Source]:
     """Leave out pictures whose sidecar stays as it is, where nothing else is asked for."""
     sidecars = job.sidecars
-    if sidecars is None or job.output is not None or job.format != "text":
+    if (
+        sidecars is None
+        or job.undo_file is not None
+        or job.output is not None
+        or job.format != "text"
+    ):
         return job.inputs
     return (
         source for source in job.inputs if source.file is None or not sidecars.leaves(source.file)

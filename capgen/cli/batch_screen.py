@@ -56,7 +56,9 @@ class BatchScreen:
                 self._console.error(record.message, record.hint)
         else:
             for note in record.notes:
-                self.note_once(note)
+                if note not in self._noted:
+                    self._noted.add(note)
+                    self._console.note(note)
         rate = self._done / max(1e-9, time.monotonic() - self._started)
         if self._bar is not None:
             self._bar.update(self._task, advance=1, rate=rate, failed=self._failed)
@@ -64,11 +66,10 @@ class BatchScreen:
             self._last_line = time.monotonic()
             self._console.note(self._line(rate))
 
-    def note_once(self, text: str) -> None:
-        """Show a note, unless it was shown before."""
-        if text not in self._noted:
-            self._noted.add(text)
-            self._console.note(text)
+    def problem(self, text: str) -> None:
+        """Show that something could not be written for one picture."""
+        if not self._console.quiet:
+            self._console.error(text)
 
     def _line(self, rate: float) -> str:
         of = "" if self._total is None else f"/{self._total}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from capgen.cli.caption_options import (
     BatchSizeOption,
+    DryRunOption,
     ExcludeOption,
     FailFastOption,
     FailOnOption,
@@ -26,7 +28,10 @@ from capgen.cli.caption_options import (
     ResumeOption,
     RetryOption,
     SidecarOption,
+    UndoFileOption,
+    UndoOption,
     WorkersOption,
+    WriteMetadataOption,
 )
 from capgen.cli.console import Console
 from capgen.cli.options import (
@@ -49,6 +54,7 @@ from capgen.records import CaptionFailure, Record
 
 FAIL_ON = ("any", "all", "none")
 # Formats that are printed; the others need a file.
+UNDO_FILE = Path("capgen-undo.jsonl")
 PRINTED = ("text", "json", "jsonl")
 
 EXAMPLES = """Examples:
@@ -93,6 +99,10 @@ def caption_command(
     format: FormatOption = None,
     sidecar: SidecarOption = None,
     on_existing: OnExistingOption = "skip",
+    write_metadata: WriteMetadataOption = False,
+    dry_run: DryRunOption = False,
+    undo_file: UndoFileOption = UNDO_FILE,
+    undo: UndoOption = None,
     quiet: QuietOption = False,
     recursive: RecursiveOption = InputOptions.recursive,
     include: IncludeOption = None,
@@ -138,10 +148,14 @@ def caption_command(
         batch_size=batch_size, workers=workers, retry_failed=retry_failed, fail_fast=fail_fast
     )
     console = Console(quiet=quiet)
+    if undo is not None:
+        raise typer.Exit(_undo(console, undo))
     if fail_on not in FAIL_ON:
         raise UsageError(f"--fail-on is '{fail_on}'; it must be one of {', '.join(FAIL_ON)}")
     if not photos and manifest is None:
         raise UsageError("No pictures were named", hint="Try: capgen caption photo.jpg")
+    if dry_run and not write_metadata:
+        raise UsageError("--dry-run goes with --write-metadata")
     if output is not None:
         check_place(output)
         chosen = format_of(output, format)
@@ -174,7 +188,8 @@ def caption_command(
         device=device,
         dtype=dtype,
     )
-    plain = output is None and sidecars is None and chosen == "text"
+    beside = sidecars is not None or write_metadata
+    plain = output is None and not beside and chosen == "text"
     if plain and inputs.alone is not None:
         # The start of the process is most of the time here: nothing more is imported.
         captioner = load()
@@ -192,6 +207,8 @@ def caption_command(
             format=chosen,
             resume=resume,
             sidecars=sidecars,
+            undo_file=undo_file if write_metadata else None,
+            dry_run=dry_run,
             alone=photos[0] if photos is not None and len(photos) == 1 else None,
         )
         lanes, threads = lanes_and_threads(inputs.total, batch_size)
@@ -199,6 +216,20 @@ def caption_command(
         code = run_batch(console, captioner, job, lanes, fail_on)
     if code and fail_on != "none":
         raise typer.Exit(code)
+
+
+def _undo(console: Console, path: Path) -> int:
+    from capgen.output.undo import undo
+
+    failed = done = 0
+    for undone in undo(path):
+        if undone.problem:
+            failed += 1
+            console.error(f"{undone.path}: {undone.problem}")
+        else:
+            done += 1
+    console.note(f"{done} changes taken back" + (f"; {failed} were not" if failed else ""))
+    return int(failed > 0)
 
 
 def _print_one(console: Console, record: Record) -> int:

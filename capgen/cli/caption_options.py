@@ -104,3 +104,27 @@ OnExistingOption = Annotated[
         panel=OUTPUT_PANEL,
     ),
 ]
+WriteMetadataOption = Annotated[
+    bool,
+    _option(
+        "Write captions into the pictures (JPEG, PNG, WebP): EXIF, IPTC, XMP.",
+        "--write-metadata",
+        panel=OUTPUT_PANEL,
+    ),
+]
+DryRunOption = Annotated[
+    bool,
+    _option("With --write-metadata: change no picture.", "--dry-run", panel=OUTPUT_PANEL),
+]
+UndoFileOption = Annotated[
+    Path,
+    _option("Where changes of pictures are written down.", "--undo-file", panel=OUTPUT_PANEL),
+]
+UndoOption = Annotated[
+    Path | None,
+    _option(
+        "Take back the changes in this undo file, and do nothing else.",
+        "--undo",
+        panel=OUTPUT_PANEL,
+    ),
+]

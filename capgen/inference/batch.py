@@ -78,6 +78,7 @@ def caption_all(
     journal: Journal | None = None,
     lanes: int = 1,
     thumbnails: bool = False,
+    originals: Mapping[str, str] | None = None,
 ) -> Iterator[PictureDone | BatchFinished]:
     """Caption pictures as they come.
 
@@ -91,6 +92,8 @@ def caption_all(
         lanes: Batches that the model works on at the same time. More than one pays off with
             a captioner that was loaded with fewer threads than there are cores.
         thumbnails: Make a small copy of every picture.
+        originals: Hashes of files that had a caption written into them, and the hash that
+            each had before: what records and the journal know it by.
 
     Yields:
         A `PictureDone` for each source, in order, then one `BatchFinished`.
@@ -101,7 +104,9 @@ def caption_all(
     """
     options = options or BatchOptions()
     started = time.monotonic()
-    run = _Run(captioner, decoding or DecodeOptions(), options, limits, journal, thumbnails)
+    run = _Run(captioner, decoding or DecodeOptions(), options, limits, journal)
+    run.thumbnails = thumbnails
+    run.originals = originals or {}
     captions, reused, stopped = 0, 0, False
     failures: Counter[str] = Counter()
     batches = run.batches(sources, max(1, lanes))
@@ -152,7 +157,6 @@ class _Run:
         options: BatchOptions,
         limits: ImageLimits,
         journal: Journal | None,
-        thumbnails: bool,
     ) -> None:
         self.captioner = captioner
         self.settings, self.notes = captioner.settings(decoding)
@@ -161,7 +165,8 @@ class _Run:
         self.options = options
         self.limits = limits
         self.journal = journal
-        self.thumbnails = thumbnails
+        self.thumbnails = False
+        self.originals: Mapping[str, str] = {}
 
     def batches(
         self, sources: Iterable[Source], lanes: int
@@ -191,6 +196,7 @@ class _Run:
         try:
             data = source.read(self.limits)
             digest = hashlib.sha256(data).hexdigest()
+            digest = self.originals.get(digest, digest)
             known = self._known(source, digest)
             if known is not None and not self.thumbnails:
                 return _Read(source, PictureDone(source=source, record=known, reused=True))
