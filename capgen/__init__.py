@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from capgen.evaluation.compare import compare
+    from capgen.evaluation.evaluate import evaluate
     from capgen.inference.captioner import Captioner
     from capgen.records import Caption, CaptionFailure, Example
 
@@ -23,9 +25,19 @@ _PUBLIC = {
     "CaptionFailure": "capgen.records",
     "Captioner": "capgen.inference.captioner",
     "Example": "capgen.records",
+    "compare": "capgen.evaluation.compare",
+    "evaluate": "capgen.evaluation.evaluate",
 }
 
-__all__ = ["Caption", "CaptionFailure", "Captioner", "Example", "__version__"]
+__all__ = [
+    "Caption",
+    "CaptionFailure",
+    "Captioner",
+    "Example",
+    "__version__",
+    "compare",
+    "evaluate",
+]
 
 
 def __getattr__(name: str) -> Any:

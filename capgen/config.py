@@ -372,6 +372,40 @@ def resolve_decoding(
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvalConfig:
+    """How captions are judged; how they are made is a matter of `DecodeOptions`.
+
+    Raises:
+        UsageError: A value is out of its range.
+    """
+
+    split: str = setting("test", "Split of the data set: val, test or train.")
+    limit: int | None = setting(None, "Score the first N photos of the split only.", low=1)
+    metrics: str = setting(
+        "bleu,rouge_l,rouge_score,cider_d,meteor",
+        "Metrics with commas between them; meteor_1_5 and spice need Java and the extra coco.",
+    )
+    resamples: int = setting(
+        1000, "Resamples of the bootstrap behind the intervals.", low=100, high=100_000
+    )
+    report_seed: int = setting(
+        0, "Seed of the bootstrap and of the examples drawn at random.", low=0, high=2**32 - 1
+    )
+    examples: int = setting(
+        6, "Best, worst and random examples in the HTML report, each.", low=0, high=50
+    )
+    batch_size: int = setting(16, "Photos the model sees at once.", low=1)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The metrics one by one: keys of `capgen.metrics.score.METRICS`."""
+        return tuple(dict.fromkeys(part.strip() for part in self.metrics.split(",")))
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Everything that decides how a training run goes; `train_config` fills in a preset.
 
@@ -439,7 +473,7 @@ class TrainConfig:
     eval_every: int = setting(1, "Epochs from one validation to the next.", low=1)
     eval_limit: int | None = setting(None, "Validate on this many photos only.", low=1)
     eval_batch_size: int | None = setting(
-        None, "Photos a batch in validation; by default 64 (CPU) or 512 (GPU).", low=1
+        None, "Photos a batch in validation; by default 64, on GPUs 256.", low=1
     )
     log_every: int = setting(10, "Steps from one report to the next.", low=1)
 

@@ -24,9 +24,10 @@ class ColourRuntime:
     device = "cpu"
     dtype = "float32"
 
-    def __init__(self) -> None:
-        self.preprocessor = Preprocessor(size=(4, 4))
+    def __init__(self, preprocessor: Preprocessor | None = None) -> None:
+        self.preprocessor = preprocessor or Preprocessor(size=(4, 4))
         self.batches: list[int] = []
+        self.settings: list[DecodeSettings] = []
         self._lock = threading.Lock()
 
     @property
@@ -36,6 +37,7 @@ class ColourRuntime:
     def generate(self, pixels: np.ndarray, settings: DecodeSettings) -> list[list[Hypothesis]]:
         with self._lock:
             self.batches.append(len(pixels))
+            self.settings.append(settings)
         reds = np.rint(pixels[:, 0].mean(axis=(1, 2)) * 255).astype(int)
         return [
             [

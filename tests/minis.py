@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import random
-from dataclasses import dataclass
+import shutil
+import tarfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
 
-WORDS = (
-    "a",
-    "the",
-    "dog",
-    "cat",
-    "ball",
-    "red",
-    "blue",
-    "green",
-    "runs",
-    "sits",
-    "jumps",
-    "over",
-    "under",
-    "near",
-    "tree",
-    "house",
-    "water",
-)
+_TEXT = "a the dog cat ball red blue green runs sits jumps over under near tree house water"
+WORDS = _TEXT.split()
 
 
 @dataclass(frozen=True)
@@ -114,4 +101,145 @@ def write_coco(root: Path, pictures: list[MiniPicture]) -> Path:
         if chosen:
             path = root / "annotations" / f"captions_{split}2014.json"
             path.write_text(coco_json(chosen), encoding="utf-8")
+    return root
+
+
+def karpathy_json(pictures: list[MiniPicture], name: str, folders: dict[str, str]) -> str:
+    """Return the text of a Karpathy file; `folders` maps splits to picture folders."""
+    images = [
+        {
+            "filename": p.name,
+            "split": p.split,
+            "sentences": [{"raw": c, "tokens": c.split()} for c in p.captions],
+            **({"filepath": folders[p.split]} if p.split in folders else {}),
+        }
+        for p in pictures
+    ]
+    return json.dumps({"dataset": name, "images": images})
+
+
+def write_coco_release(root: Path, pictures: list[MiniPicture]) -> Path:
+    """Write the files of COCO 2014 and a Karpathy file: val2014 is split in four.
+
+    The first pictures, six tenths, are train2014; of the others one quarter is restval.
+    """
+    named = [
+        replace(p, name=f"COCO_{'train' if p.split == 'train' else 'val'}2014_{p.name}")
+        for p in pictures
+    ]
+    parts = {
+        "train2014": [p for p in named if p.split == "train"],
+        "val2014": [p for p in named if p.split != "train"],
+    }
+    (root / "annotations").mkdir(parents=True)
+    (root / "karpathy").mkdir()
+    for folder, chosen in parts.items():
+        save_pictures(root / folder, chosen)
+        (root / "annotations" / f"captions_{folder}.json").write_text(coco_json(chosen))
+        (root / "annotations" / f"instances_{folder}.json").write_text('{"images": []}')
+    cycle = ("restval", "val", "test", "val", "test", "val", "test", "restval")
+    assigned = [
+        *parts["train2014"],
+        *(replace(p, split=s) for p, s in zip(parts["val2014"], cycle, strict=True)),
+    ]
+    folders = {"train": "train2014", "restval": "val2014", "val": "val2014", "test": "val2014"}
+    text = karpathy_json(assigned, "coco", folders)
+    (root / "karpathy" / "dataset_coco.json").write_text(text)
+    (root / "karpathy" / "dataset_flickr8k.json").write_text("{}")
+    return root
+
+
+def write_flickr30k_release(root: Path, pictures: list[MiniPicture]) -> Path:
+    """Write the files of the Hub data set: photos and a CSV with lists as JSON."""
+    save_pictures(root / "flickr30k-images", pictures)
+    with (root / "flickr_annotations_30k.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["raw", "sentids", "split", "filename", "img_id"])
+        for index, p in enumerate(pictures):
+            ids = list(range(index * 5, index * 5 + 5))
+            row = [json.dumps(list(p.captions)), json.dumps(ids), p.split, p.name, index]
+            table.writerow(row)
+    return root
+
+
+def write_karpathy(root: Path, pictures: list[MiniPicture]) -> Path:
+    """Write a folder of pictures with a Karpathy file."""
+    save_pictures(root / "images", pictures)
+    (root / "dataset_mini.json").write_text(karpathy_json(pictures, "mini", {}), encoding="utf-8")
+    return root
+
+
+def write_table(
+    root: Path,
+    pictures: list[MiniPicture],
+    *,
+    file_name: str = "captions.csv",
+    columns: tuple[str, str, str] = ("image", "caption", "split"),
+) -> Path:
+    """Write a table with a row for each caption."""
+    save_pictures(root / "images", pictures)
+    rows = [(p.name, caption, p.split) for p in pictures for caption in p.captions]
+    with (root / file_name).open("w", newline="", encoding="utf-8") as file:
+        if file_name.endswith(".jsonl"):
+            for row in rows:
+                file.write(json.dumps(dict(zip(columns, row, strict=True))) + "\n")
+        else:
+            delimiter = "\t" if file_name.endswith(".tsv") else ","
+            csv.writer(file, delimiter=delimiter).writerows([columns, *rows])
+    return root
+
+
+def write_imagefolder(root: Path, pictures: list[MiniPicture], *, suffix: str = "jsonl") -> Path:
+    """Write Hugging Face's imagefolder: a metadata file in a folder for each split."""
+    for split in ("train", "val", "test"):
+        chosen = [p for p in pictures if p.split == split]
+        if not chosen:
+            continue
+        save_pictures(root / split, chosen)
+        with (root / split / f"metadata.{suffix}").open("w", newline="", encoding="utf-8") as file:
+            if suffix == "jsonl":
+                for p in chosen:
+                    file.write(json.dumps({"file_name": p.name, "text": p.captions}) + "\n")
+            else:
+                table = csv.writer(file)
+                table.writerow(["file_name", "text"])
+                table.writerows((p.name, c) for p in chosen for c in p.captions)
+    return root
+
+
+def write_sidecars(root: Path, pictures: list[MiniPicture], *, suffix: str = ".txt") -> Path:
+    """Write folders for the splits, each picture with a text file beside it."""
+    for p in pictures:
+        save_pictures(root / p.split, [p])
+        text = "\n".join(p.captions) + "\n"
+        (root / p.split / p.name).with_suffix(suffix).write_text(text, encoding="utf-8")
+    return root
+
+
+def write_webdataset(root: Path, pictures: list[MiniPicture], *, suffix: str = "txt") -> Path:
+    """Write two shards a split."""
+    save_pictures(root / "loose", pictures)
+    for split in ("train", "val", "test"):
+        chosen = [p for p in pictures if p.split == split]
+        for number in range(2):
+            with tarfile.open(root / f"{split}-{number:06d}.tar", "w") as shard:
+                for p in chosen[number::2]:
+                    shard.add(root / "loose" / p.name, p.name)
+                    text = json.dumps({"caption": p.captions}) if suffix == "json" else None
+                    data = (text or "\n".join(p.captions)).encode()
+                    info = tarfile.TarInfo(f"{p.name.rpartition('.')[0]}.{suffix}")
+                    info.size = len(data)
+                    shard.addfile(info, io.BytesIO(data))
+    shutil.rmtree(root / "loose")
+    return root
+
+
+def write_flickr30k(root: Path, pictures: list[MiniPicture]) -> Path:
+    """Write the layout of Flickr30k as its authors give it, with the usual split lists."""
+    save_pictures(root / "flickr30k-images", pictures)
+    lines = [f"{p.name}#{n}\t{c}\n" for p in pictures for n, c in enumerate(p.captions)]
+    (root / "results_20130124.token").write_text("".join(lines), encoding="utf-8")
+    for split in ("train", "val", "test"):
+        names = [p.name.removesuffix(".jpg") + "\n" for p in pictures if p.split == split]
+        (root / f"{split}.txt").write_text("".join(names), encoding="utf-8")
     return root

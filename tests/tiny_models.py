@@ -20,8 +20,10 @@ from transformers import (
 
 from capgen.models.build import Captioning, MiniConfig, build_mini
 from capgen.models.checkpoint import save_captioning
+from capgen.models.efficientnet import BatchNorm
 from capgen.models.folder import Provenance
 from capgen.models.vocabulary import build_word_tokenizer
+from tests.minis import draw
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -38,7 +40,30 @@ def tiny_mini(captions: Iterable[str], seed: int = 0, *, positions: int = 24) ->
         positions=positions,
         dropout=0.0,
     )
-    return build_mini(build_word_tokenizer(captions, min_count=1), config, imagenet=False)
+    made = build_mini(build_word_tokenizer(captions, min_count=1), config, imagenet=False)
+    settle_statistics(made)
+    return made
+
+
+@torch.no_grad()
+def settle_statistics(captioning: Captioning) -> None:
+    """Give random weights the statistics of batch normalisation that training would have left.
+
+    Without them the signal fades to nothing on its way through the backbone.
+    """
+
+    def settle(module: BatchNorm, arguments: tuple[torch.Tensor]) -> None:
+        variance, mean = torch.var_mean(arguments[0], (0, 2, 3))
+        module.running_mean.copy_(mean)
+        module.running_var.copy_(variance)
+
+    backbone = captioning.model.encoder.backbone
+    norms = [module for module in backbone.modules() if isinstance(module, BatchNorm)]
+    handles = [norm.register_forward_pre_hook(settle) for norm in norms]
+    pixels = captioning.preprocessor.preprocess_batch([draw(seed) for seed in range(16)])
+    backbone(torch.from_numpy(pixels))
+    for handle in handles:
+        handle.remove()
 
 
 def save_tiny_mini(folder: Path, captions: Iterable[str], seed: int = 0) -> Path:

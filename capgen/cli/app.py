@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 import capgen
-from capgen.cli import caption, train
+from capgen.cli import caption, evaluate, train
+from capgen.cli.data import data_app
 
 
 def build_app() -> typer.Typer:
@@ -23,6 +24,8 @@ def build_app() -> typer.Typer:
     app.callback()(_root)
     app.command("caption", epilog=caption.EXAMPLES)(caption.caption_command)
     app.command("train", epilog=train.EXAMPLES)(train.train_command)
+    app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.eval_command)
+    app.add_typer(data_app)
     return app
 
 

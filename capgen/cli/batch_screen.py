@@ -83,7 +83,7 @@ class BatchScreen:
 def summary(finished: BatchFinished, written: str = "") -> str:
     """Return what a run came to in one line, failures by kind."""
     failed = sum(finished.failures.values())
-    text = f"{finished.captions} captions"
+    text = f"{finished.captions} caption{'' if finished.captions == 1 else 's'}"
     if written:
         text += f" written to {written}"
     if finished.reused:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from capgen.errors import StorageError
@@ -52,6 +54,22 @@ class Console:
         """Write one record as a line of JSON."""
         self.data(dump(record))
 
+    def show(self, renderable: Any) -> None:
+        """Write a Rich table or panel as output.
+
+        Raises:
+            OutputClosedError: As for `data`.
+            StorageError: As for `data`.
+        """
+        from io import StringIO
+
+        from rich.console import Console as RichConsole
+
+        stream = StringIO()
+        on_screen = sys.stdout is not None and sys.stdout.isatty()
+        RichConsole(file=stream, force_terminal=on_screen, highlight=False).print(renderable)
+        self.data(stream.getvalue().rstrip("\n"))
+
     def note(self, text: str) -> None:
         """Tell the user something that is not output."""
         if not self.quiet:
@@ -72,6 +90,31 @@ class Console:
 
         console = RichConsole(stderr=True, highlight=False)
         console.print(Text.assemble((f"{kind}: ", style), text), soft_wrap=True)
+
+    @contextmanager
+    def progress(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+        """Show a progress bar on stderr while it is a terminal and there is more than one item.
+
+        Yields:
+            A function to call after each item.
+        """
+        if total < 2 or not sys.stderr.isatty():
+            yield lambda: None
+            return
+        from rich.console import Console as RichConsole
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        screen = RichConsole(stderr=True)
+        with Progress(*columns, TimeRemainingColumn(), console=screen, transient=True) as bar:
+            task = bar.add_task(label, total=total)
+            yield lambda: bar.advance(task)
 
 
 def _forget_output() -> None:

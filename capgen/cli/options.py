@@ -79,6 +79,7 @@ OutputOption = Annotated[
         "-o",
         help="Write records to this file instead of printing: "
         ".json, .jsonl, .csv, .txt, .parquet, .html.",
+        readable=False,  # it is only replaced
         rich_help_panel=OUTPUT_PANEL,
         show_default=False,
     ),

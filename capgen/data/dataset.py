@@ -106,7 +106,7 @@ def load_dataset(
         DataError: It is not there, in no known format or malformed; the message names
             file and line.
     """
-    return _load(_locate(path_or_name), options or ReadOptions(), splits or SplitOptions())
+    return _load(locate(path_or_name), options or ReadOptions(), splits or SplitOptions())
 
 
 def open_dataset(
@@ -142,12 +142,24 @@ def open_dataset(
     return _load(root, options or ReadOptions(), splits or SplitOptions())
 
 
-def _locate(path_or_name: str | Path) -> Path:
-    """Return a path as it is, and for a name that is no path the installed data set."""
+def locate(path_or_name: str | Path, data_dir: Path | None = None) -> Path:
+    """Return the folder of an installed data set by name, or a path as it is.
+
+    A bare name that is both is the installed data set; `./NAME` is the path.
+
+    Args:
+        path_or_name: What a user calls the data set.
+        data_dir: Folder that holds the installed data sets.
+
+    Raises:
+        DataError: It is a bare name, and neither is there.
+    """
     path = Path(path_or_name)
-    if isinstance(path_or_name, Path) or path.exists() or path.name != path_or_name:
+    if isinstance(path_or_name, Path) or path.name != path_or_name:
         return path
-    return store.find(path_or_name)
+    if path_or_name in store.installed(data_dir) or not path.exists():
+        return store.find(path_or_name, data_dir)
+    return path
 
 
 def _load(root: Path, options: ReadOptions, splits: SplitOptions) -> Dataset:
@@ -210,6 +222,9 @@ def _usable(entry: Entry, problems: list[Problem]) -> bool:
             )
         )
 
+    if ".." in entry.image.parts:
+        note("image_outside", f"{entry.image} leads out of the data folder")
+        return False
     if not entry.image.is_file():
         note("image_missing", f"picture {entry.image} is missing")
         return False

@@ -1,4 +1,4 @@
-"""SHA-256 of many files, remembered between runs by path, size and time of change."""
+"""SHA-256 of many files, remembered between runs by path, size and times of change."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 from capgen import paths
 from capgen.errors import DataError
 
-_Key = tuple[str, int, int]
+_Key = tuple[str, int, str]
 
 
 def hash_files(files: Sequence[Path]) -> list[bytes]:
     """Return the SHA-256 (32 bytes) of each file's content.
 
-    What was hashed before, and has kept its size and time of change, is not read again. The
+    What was hashed before, and has kept its size and times of change, is not read again. The
     memory is a small database in the cache folder; without one (a read-only home) every file
     is read.
 
@@ -42,7 +42,9 @@ def _key(file: Path) -> _Key:
         status = file.stat()
     except OSError as error:
         raise DataError(f"Cannot read {file}: {error.strerror}") from error
-    return os.path.abspath(file), status.st_size, status.st_mtime_ns  # noqa: PTH100 (keeps links)
+    # Both times: copying tools set the first back, nothing sets back the second.
+    changed = f"{status.st_mtime_ns} {status.st_ctime_ns}"
+    return os.path.abspath(file), status.st_size, changed  # noqa: PTH100 (keeps links)
 
 
 def _hash_file(key: _Key) -> bytes:
@@ -62,7 +64,7 @@ def _memory() -> Iterator[sqlite3.Connection | None]:
         connection = sqlite3.connect(path, timeout=10)
         connection.execute(
             "CREATE TABLE IF NOT EXISTS hashes"
-            " (path TEXT PRIMARY KEY, size INTEGER, changed INTEGER, sha256 BLOB)"
+            " (path TEXT PRIMARY KEY, size INTEGER, changed TEXT, sha256 BLOB)"
         )
     except (OSError, sqlite3.Error):
         yield None

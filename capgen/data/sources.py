@@ -185,7 +185,7 @@ DATASETS: dict[str, DatasetSpec] = {
                 36_745_453,
                 ".",
                 (_KARPATHY, ""),
-                members=("dataset_coco.json",),
+                members=("dataset_coco.json", "*/dataset_coco.json"),
             ),
         ),
         pictures=123287,

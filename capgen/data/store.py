@@ -51,8 +51,8 @@ def find(name: str, store: Path | None = None) -> Path:
     Raises:
         DataError: None is installed under that name.
     """
-    place = dataset_dir(name, store)
-    if place.is_dir() and manifest.manifest_file(place) is not None:
+    place = (store or paths.datasets_dir()) / name
+    if _NAME.fullmatch(name) and place.is_dir() and manifest.manifest_file(place) is not None:
         return place
     if name in DATASETS:
         raise DataError(

@@ -72,11 +72,12 @@ class Captioner:
         plain = device in ("auto", "cpu") and dtype in ("auto", "fp32")
         if runtime == "onnx" and not plain:
             raise UsageError("--runtime onnx computes on the CPU in fp32 only")
-        if runtime == "onnx" and not folder.has_onnx:
+        obstacle = _onnx_obstacle(folder)
+        if runtime == "onnx" and obstacle:
             raise ModelError(
-                f"{folder.name} has no ONNX graphs", hint="Use --runtime torch, or leave it out."
+                f"{folder.name} {obstacle}", hint="Use --runtime torch, or leave it out."
             )
-        if runtime == "onnx" or (runtime == "auto" and plain and folder.has_onnx):
+        if runtime == "onnx" or (runtime == "auto" and plain and not obstacle):
             from capgen.inference.onnx_runtime import OnnxRuntime
 
             return cls(folder, OnnxRuntime(folder, threads=threads))
@@ -270,6 +271,32 @@ class Captioner:
                 )
             ),
         }
+
+
+# Of a generation_config.json: what changes captions and only transformers' `generate` does.
+TORCH_ONLY_GENERATION = (
+    "bad_words_ids",
+    "begin_suppress_tokens",
+    "diversity_penalty",
+    "encoder_repetition_penalty",
+    "exponential_decay_length_penalty",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "sequence_bias",
+    "typical_p",
+    "min_p",
+)
+
+
+def _onnx_obstacle(folder: ModelFolder) -> str:
+    """Say why a model cannot run in ONNX Runtime, or return an empty string."""
+    if not folder.has_onnx:
+        return "has no ONNX graphs"
+    neutral: tuple[Any, ...] = (None, 0.0, 1.0, [], {})
+    for name in TORCH_ONLY_GENERATION:
+        if folder.generation.get(name) not in neutral:
+            return f"asks for {name}, which only the torch runtime knows"
+    return ""
 
 
 class Prepared:

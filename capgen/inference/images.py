@@ -29,6 +29,7 @@ from capgen.inference.decoders import (
 )
 from capgen.inference.headers import canvas_size, exif_orientation, without_png_metadata
 from capgen.inference.pixels import from_array, to_rgb, upright
+from capgen.paths import is_folder
 
 ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
 
@@ -131,7 +132,7 @@ def read_file(path: str, name: str, limits: ImageLimits) -> bytes:
     except IsADirectoryError as error:
         raise ImageError(f"{name}: a folder, not a picture", code="unreadable") from error
     except PermissionError as error:
-        if Path(path).is_dir():  # on Windows
+        if is_folder(Path(path)):  # on Windows
             raise ImageError(f"{name}: a folder, not a picture", code="unreadable") from error
         raise ImageError(f"{name}: not allowed to read it", code="permission") from error
     except OSError as error:

@@ -19,13 +19,14 @@ from capgen.inference.decoding import decode
 from capgen.inference.hypotheses import Hypothesis, TokenIds
 from capgen.inference.runtime import token_texts
 from capgen.models.folder import (
+    CONFIG_FILE,
     DECODER_GRAPH,
     ENCODER_GRAPH,
     TOKENIZER_FILE,
     WEIGHTS_FILE,
     ModelFolder,
 )
-from capgen.models.weights import read_index
+from capgen.models.weights import WEIGHTS_DIGEST, header_digest
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -50,12 +51,25 @@ class OnnxRuntime:
         self.folder = folder
         self.preprocessor = folder.preprocessor
         self.tokens = token_ids(folder)
-        decoder = folder.config["decoder"]
-        self.layers = int(decoder["n_layer"])
-        self.heads = int(decoder["n_head"])
-        self.head_width = int(decoder["n_embd"]) // self.heads
+        self.layers, self.heads, self.head_width = _decoder_shape(folder)
         self._tokenizer = _load_tokenizer(folder)
         self._encoder, self._decoder = _load_sessions(folder, threads or _usable_cores())
+        self._check_fit()
+
+    def _check_fit(self) -> None:
+        """Check that the graphs are those of this configuration and this picture size."""
+        inputs = {
+            graph_input.name: graph_input.shape
+            for session in (self._encoder, self._decoder)
+            for graph_input in session.get_inputs()
+        }
+        size = self.preprocessor.input_size
+        if size is not None and inputs["pixel_values"][2:] != list(size):
+            raise ModelError(f"{self.folder.name}: its ONNX encoder is not for {size} pictures")
+        caches = [shape for name, shape in inputs.items() if name.startswith("past_key_")]
+        shape = (len(caches), caches[0][1], caches[0][3])
+        if shape != (self.layers, self.heads, self.head_width):
+            raise ModelError(f"{self.folder.name}: its ONNX decoder is not that of its config.json")
 
     def encode(self, pixels: Floats) -> dict[str, Floats]:
         """Map pixels (B, 3, H, W) to each decoder layer's cross keys and values by name.
@@ -155,6 +169,20 @@ def token_ids(folder: ModelFolder) -> TokenIds:
     return TokenIds(int(start), tuple(map(int, ends)), tuple(map(int, suppress)))
 
 
+def _decoder_shape(folder: ModelFolder) -> tuple[int, int, int]:
+    """Return layers, heads and width of a head of a folder's GPT-2.
+
+    Raises:
+        ModelError: `config.json` does not say.
+    """
+    decoder: Any = folder.config.get("decoder")
+    try:
+        layers, heads, width = (int(decoder[key]) for key in ("n_layer", "n_head", "n_embd"))
+        return layers, heads, width // heads
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise ModelError(f"{folder.path / CONFIG_FILE} describes no GPT-2 decoder") from error
+
+
 def _load_tokenizer(folder: ModelFolder) -> tokenizers.Tokenizer:
     file = folder.path / TOKENIZER_FILE
     if not file.is_file():
@@ -172,7 +200,7 @@ def _load_sessions(
     weights = folder.path / WEIGHTS_FILE
     if not weights.is_file():
         raise ModelError(f"{folder.path} has no weights ({WEIGHTS_FILE})")
-    read_index(weights)  # a damaged file gets a message that names it
+    digest = header_digest(weights)  # a damaged file gets a message that names it
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
@@ -191,6 +219,13 @@ def _load_sessions(
         raise ModelError(
             f"{folder.name}: ONNX Runtime cannot load its graphs: {first_line}"
         ) from error
+    for session in (encoder, decoder):
+        made_for = session.get_modelmeta().custom_metadata_map.get(WEIGHTS_DIGEST, digest)
+        if made_for != digest:
+            raise ModelError(
+                f"{folder.name}: its ONNX graphs were made for other weights than it has",
+                hint="Remove its onnx folder or export again; or use --runtime torch.",
+            )
     return encoder, decoder
 
 

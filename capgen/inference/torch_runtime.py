@@ -62,9 +62,7 @@ class TorchRuntime:
             self._tokenizer: Any = load_tokenizer(folder)
         self._model = model.eval().to(self.device)
         self.dtype = str(self._model.dtype).removeprefix("torch.")
-        base = model.generation_config
-        ends = base.eos_token_id
-        self._ends = tuple(ends) if isinstance(ends, list) else (ends,)
+        self._ends = _end_tokens(folder, model)
 
     def generate(
         self, pixels: NDArray[np.float32], settings: DecodeSettings
@@ -83,7 +81,14 @@ class TorchRuntime:
         if settings.temperature != 1.0 and not settings.sample:
             extra["logits_processor"] = LogitsProcessorList([_Temperature(settings.temperature)])
         with torch.inference_mode(), quiet_transformers(), _seeded(settings, self.device):
-            output = self._model.generate(pixel_values=inputs, generation_config=config, **extra)
+            try:
+                output = self._model.generate(
+                    pixel_values=inputs, generation_config=config, **extra
+                )
+            except ValueError as error:
+                if not str(error).startswith("Input image size"):
+                    raise
+                raise ModelError(f"{self.folder.name}: {error}") from error
             beam_indices = getattr(output, "beam_indices", None)
             scores = self._model.compute_transition_scores(
                 output.sequences,
@@ -176,6 +181,24 @@ def choose_dtype(dtype: str, device: str) -> torch.dtype:
     if dtype not in DTYPES:
         raise UsageError(f"--dtype is '{dtype}'; it must be auto, {', '.join(DTYPES)}")
     return DTYPES[dtype]
+
+
+def _end_tokens(folder: ModelFolder, model: Any) -> tuple[int, ...]:
+    """Return the token ids that finish a caption.
+
+    Raises:
+        ModelError: The model does not say them, or not what it starts with.
+    """
+    base = model.generation_config
+    starts = (base.decoder_start_token_id, base.bos_token_id)
+    if folder.config.get("model_type") == ENCODER_DECODER and starts == (None, None):
+        raise ModelError(f"{folder.name} does not say its start token")
+    if folder.config.get("model_type") == "blip":
+        return (int(model.config.text_config.sep_token_id),)  # as its own `generate` has it
+    ends = base.eos_token_id
+    if ends is None:
+        raise ModelError(f"{folder.name} does not say its end token")
+    return tuple(ends) if isinstance(ends, list) else (ends,)
 
 
 def _model_class(folder: ModelFolder) -> type:

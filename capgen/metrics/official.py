@@ -34,7 +34,7 @@ def meteor_1_5(corpus: Corpus) -> tuple[float, Floats]:
         MissingDependencyError: pycocoevalcap is not installed.
         MetricError: Java is missing, or the program failed.
     """
-    _check_present(METEOR_NAME)
+    check_present(METEOR_NAME)
     from pycocoevalcap.meteor.meteor import Meteor
 
     references, predictions = _as_coco(corpus)
@@ -54,7 +54,7 @@ def spice(corpus: Corpus) -> tuple[float, Floats]:
         MissingDependencyError: pycocoevalcap is not installed.
         MetricError: Java is missing, the models cannot be fetched, or the program failed.
     """
-    _check_present(SPICE_NAME)
+    check_present(SPICE_NAME)
     from pycocoevalcap.spice.spice import Spice
 
     references, predictions = _as_coco(corpus)
@@ -79,7 +79,13 @@ def _as_coco(corpus: Corpus) -> tuple[dict[int, list[str]], dict[int, list[str]]
     return references, {number: [line] for number, line in enumerate(corpus.prediction_tokens)}
 
 
-def _check_present(name: str) -> None:
+def check_present(name: str) -> None:
+    """Check that the official program `name` could run.
+
+    Raises:
+        MissingDependencyError: pycocoevalcap is not installed.
+        MetricError: Java is missing.
+    """
     if find_spec("pycocoevalcap") is None:
         raise MissingDependencyError("pycocoevalcap", extra="coco", purpose=f"Official {name}")
     if shutil.which("java") is None:

@@ -33,6 +33,7 @@ METRICS = {
     "meteor_1_5": "METEOR 1.5 by its own program, through pycocoevalcap and Java",
     "spice": "SPICE by its own program, through pycocoevalcap and Java",
 }
+_PROGRAMS = {"meteor_1_5": official.METEOR_NAME, "spice": official.SPICE_NAME}
 DEFAULT_METRICS = ("bleu", "rouge_l", "rouge_score", "cider_d", "meteor")
 
 
@@ -130,9 +131,7 @@ def score(
         MissingDependencyError: An official program was asked for and is not installed.
         UsageError: There is no such metric.
     """
-    for name in metrics:
-        if name not in METRICS:
-            raise UsageError(f"Unknown metric {name!r}", hint=did_you_mean(name, METRICS))
+    check_metrics(metrics)
     corpus = Corpus(predictions, references)
     measured = _measure(corpus, metrics, document_frequencies)
     return ScoreReport(
@@ -151,6 +150,22 @@ def score(
             versions=_versions(metrics),
         ),
     )
+
+
+def check_metrics(metrics: Collection[str]) -> None:
+    """Check that metrics are known and can be computed here, before captions are made.
+
+    Raises:
+        MetricError: Java is missing for an official program.
+        MissingDependencyError: An official program was asked for and is not installed.
+        UsageError: There is no such metric.
+    """
+    for name in metrics:
+        if name not in METRICS:
+            raise UsageError(f"Unknown metric {name!r}", hint=did_you_mean(name, METRICS))
+    for name, program in _PROGRAMS.items():
+        if name in metrics:
+            official.check_present(program)
 
 
 def unique_captions(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import dataclasses
 import datetime
+import errno
 import platform
+import re
 import shutil
 from pathlib import Path
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoTokenizer, VisionEncoderDecoderModel
 
@@ -22,6 +25,12 @@ from capgen.models.preprocess import FILE_NAME as PREPROCESSOR_FILE
 from capgen.paths import storage_errors
 
 ENCODER_DECODER = "vision-encoder-decoder"
+# What transformers builds into every ViT and no captioner uses; many are saved without.
+UNUSED_WEIGHTS = ("encoder.pooler.",)
+_LOADING_ERRORS = (
+    *(OSError, ValueError, KeyError, RuntimeError),
+    *(SafetensorError, StrictDataclassError),
+)
 
 
 def load_captioning(folder: ModelFolder, *, dtype: torch.dtype = torch.float32) -> Captioning:
@@ -58,10 +67,10 @@ def load_weights(folder: ModelFolder, model_class: type, *, dtype: torch.dtype) 
             local_files_only=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        first_line = str(error).strip().split("\n")[0]
+    except _LOADING_ERRORS as error:
+        first_line = " ".join(str(error).split("\n")[:2]).strip()
         raise ModelError(f"Cannot load {folder.name}: {first_line}") from error
-    missing = sorted(info["missing_keys"])
+    missing = sorted(key for key in info["missing_keys"] if not key.startswith(UNUSED_WEIGHTS))
     if missing:
         raise ModelError(f"{folder.name} lacks {len(missing)} weights, {missing[0]} among them")
     return model
@@ -106,6 +115,8 @@ def save_captioning(
             _write_parts(temporary, captioning, dtype)
             stamped(provenance).write(temporary)
             swap_folder(temporary, folder)
+        except SafetensorError as error:
+            raise OSError(_errno_of(error), str(error)) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -123,13 +134,25 @@ def _write_parts(folder: Path, captioning: Captioning, dtype: torch.dtype | None
 
 
 def swap_folder(new: Path, folder: Path) -> None:
-    """Put `new` in the place of `folder`, which may exist."""
+    """Put `new` in the place of `folder`, which may exist; if that fails it stays."""
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
+    existed = folder.exists()
+    if existed:
         folder.rename(old)
-    new.rename(folder)
+    try:
+        new.rename(folder)
+    except BaseException:
+        if existed:
+            old.rename(folder)
+        raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _errno_of(error: SafetensorError) -> int:
+    """Return the system's number of an error that safetensors gives as text only."""
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found else errno.EIO
 
 
 def stamped(provenance: Provenance) -> Provenance:

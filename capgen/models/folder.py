@@ -132,11 +132,17 @@ class ModelFolder:
 
     @property
     def positions(self) -> int | None:
-        """Most tokens the decoder has positions for, start and end included."""
+        """Most tokens the decoder has positions for, start and end included.
+
+        Raises:
+            ModelError: `config.json` is missing, damaged, or gives no number.
+        """
         config = self.config
         decoder = config.get("decoder") or config.get("text_config") or config
         value = decoder.get("n_positions") or decoder.get("max_position_embeddings")
-        return None if value is None else int(value)
+        if value is not None and not isinstance(value, int):
+            raise ModelError(f"{self.path / CONFIG_FILE} has {value!r} positions")
+        return value
 
     @cached_property
     def fingerprint(self) -> str:

@@ -8,6 +8,7 @@ cast to float32 inside the graph, which ONNX Runtime does once at loading.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import logging
 import warnings
@@ -17,13 +18,14 @@ from typing import Any
 import onnx
 import torch
 from onnx import TensorProto, helper
+from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import VisionEncoderDecoderModel
 
 from capgen.errors import ModelError
 from capgen.models.folder import DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS_FILE
 from capgen.models.onnx_decoder import OPSET, build_decoder, cross_names
-from capgen.models.weights import StoredTensor, read_index
+from capgen.models.weights import WEIGHTS_DIGEST, StoredTensor, header_digest, read_index
 from capgen.paths import writing
 
 ELEMENT_TYPES = {
@@ -75,15 +77,49 @@ def export_onnx(
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
         raise ModelError(f"{folder} has no single {WEIGHTS_FILE} to refer to")
-    index = read_index(weights)
+    index = _with_aliases(read_index(weights), weights, model)
     decoder, names = build_decoder(model.config.decoder.to_dict())
     for name in names:
         decoder.graph.initializer.append(_placeholder(name, index))
-    encoder = _trace_encoder(model, image_size)
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        encoder = _trace_encoder(model, image_size)
+    finally:
+        for module, training in modes:
+            module.training = training
     for graph_file, proto in ((ENCODER_GRAPH, encoder), (DECODER_GRAPH, decoder)):
         link_weights(proto, index)
+        proto.metadata_props.add(key=WEIGHTS_DIGEST, value=header_digest(weights))
         with writing(folder / graph_file) as temporary:
             temporary.write_bytes(proto.SerializeToString())
+
+
+def _with_aliases(
+    index: dict[str, StoredTensor], weights: Path, model: VisionEncoderDecoderModel
+) -> dict[str, StoredTensor]:
+    """Add the model's own names of tensors that transformers stores under older names.
+
+    Found by content, rounded to the type they are stored in.
+    """
+    state = model.state_dict()
+    renamed = [name for name in state if name not in index]
+    if not renamed:
+        return index
+    with safe_open(weights, "pt") as file:
+        stored = {name: file.get_tensor(name) for name in index if name not in state}
+    by_content = {_fingerprint(tensor): index[name] for name, tensor in stored.items()}
+    aliases = {}
+    for name in renamed:
+        for dtype in {tensor.dtype for tensor in stored.values()}:
+            entry = by_content.get(_fingerprint(state[name].to(dtype)))
+            if entry is not None:
+                aliases[name] = entry
+    return index | aliases
+
+
+def _fingerprint(tensor: Tensor) -> tuple[torch.dtype, torch.Size, bytes]:
+    content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    return tensor.dtype, tensor.shape, hashlib.sha256(content.tobytes()).digest()
 
 
 def link_weights(proto: onnx.ModelProto, index: dict[str, StoredTensor]) -> None:
@@ -109,7 +145,6 @@ def link_weights(proto: onnx.ModelProto, index: dict[str, StoredTensor]) -> None
     nodes = [*casts, *proto.graph.node]
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
-    _settle_types(proto)
     _forget_details(proto)
 
 
@@ -191,7 +226,9 @@ def trace(
         )
     if program is None:
         raise ModelError("torch could not export the encoder to ONNX")
-    return program.model_proto
+    proto: onnx.ModelProto = program.model_proto
+    _settle_types(proto)
+    return proto
 
 
 @contextlib.contextmanager

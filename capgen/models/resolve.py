@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from capgen.errors import ModelNotFoundError, NetworkError, UnsafeModelError, did_you_mean
+from capgen.errors import (
+    ModelNotFoundError,
+    NetworkError,
+    UnsafeModelError,
+    UsageError,
+    did_you_mean,
+)
 from capgen.models.folder import (
     CONFIG_FILE,
     DECODER_GRAPH,
@@ -38,12 +44,14 @@ def resolve_model(name: str | None = None, *, revision: str | None = None) -> Mo
         ModelNotFoundError: Nothing goes by that name.
         UnsafeModelError: The repository has pickled weights only.
         NetworkError: The Hub cannot be reached and the model is not in its cache.
+        UsageError: A revision was given for a model that is not on the Hub.
     """
-    if name is None or name == BUNDLED:
-        return ModelFolder(bundled_model_dir(), BUNDLED)
-    for place in (_expanded(name), runs_dir() / name):
-        if name and is_folder(place):
-            return ModelFolder(place, name)
+    local = _local(name)
+    if local is not None and revision is not None:
+        raise UsageError(f"--revision is for Hub models; {local.name} is on this machine")
+    if local is not None:
+        return local
+    assert name is not None
     _check_checkpoint(name)
     identifier, _, tag = name.partition("@")
     looks_local = name.startswith((".", "/", "~", "\\")) or not _REPOSITORY.fullmatch(identifier)
@@ -53,6 +61,15 @@ def resolve_model(name: str | None = None, *, revision: str | None = None) -> Mo
             hint=f"Use '{BUNDLED}', a model folder, RUN/best-loss, or USER/NAME of the Hub.",
         )
     return _from_hub(identifier, revision or tag or None)
+
+
+def _local(name: str | None) -> ModelFolder | None:
+    if name is None or name == BUNDLED:
+        return ModelFolder(bundled_model_dir(), BUNDLED)
+    for place in (_expanded(name), runs_dir() / name):
+        if name and is_folder(place):
+            return ModelFolder(place, name)
+    return None
 
 
 def _expanded(name: str) -> Path:
@@ -96,13 +113,10 @@ def _from_hub(identifier: str, revision: str | None) -> ModelFolder:
 
 
 def _snapshot(identifier: str, revision: str | None) -> ModelFolder:
-    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub import snapshot_download
 
     path = snapshot_download(
-        identifier,
-        revision=revision,
-        allow_patterns=HUB_FILES,
-        local_files_only=constants.HF_HUB_OFFLINE or not _reachable(constants.ENDPOINT),
+        identifier, revision=revision, allow_patterns=HUB_FILES, local_files_only=_offline()
     )
     return ModelFolder(Path(path), identifier, revision=Path(path).name)
 
@@ -117,9 +131,15 @@ def _conversion_revision(identifier: str) -> str | None:
     Popular old models (some of the CLIP ones among them) have their safetensors only there.
     """
     from huggingface_hub import HfApi, constants
+    from huggingface_hub.file_download import repo_folder_name
 
-    if constants.HF_HUB_OFFLINE:
-        return None
+    if _offline():
+        # What was fetched before: the cache names it by the revision it was asked for.
+        cached = Path(
+            constants.HF_HUB_CACHE, repo_folder_name(repo_id=identifier, repo_type="model")
+        )
+        known = sorted((cached / "refs" / "refs" / "pr").glob("*"))
+        return f"refs/pr/{known[-1].name}" if known else None
     for discussion in HfApi().get_repo_discussions(
         identifier, author=CONVERSION_BOT, discussion_type="pull_request"
     ):
@@ -136,7 +156,6 @@ def hub_errors(identifier: str, revision: str | None = None) -> Iterator[None]:
         ModelNotFoundError: No such repository or revision, or it is private or gated.
         NetworkError: The Hub cannot be reached, or refuses.
     """
-    import httpx
     from huggingface_hub import constants, errors
 
     try:
@@ -160,16 +179,24 @@ def hub_errors(identifier: str, revision: str | None = None) -> Iterator[None]:
         ) from error
     except errors.HFValidationError as error:
         raise ModelNotFoundError(f"'{identifier}' is not a Hub id: {error}") from error
-    except (errors.HfHubHTTPError, httpx.HTTPError) as error:
-        raise NetworkError(f"{constants.ENDPOINT} failed for {identifier}: {error}") from error
+    except errors.HTTPError as error:  # type: ignore[attr-defined]  # its HTTP library's
+        first_line = str(error).strip().split("\n")[0]
+        raise NetworkError(f"{constants.ENDPOINT} failed for {identifier}: {first_line}") from error
+
+
+def _offline() -> bool:
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE) or not _reachable(constants.ENDPOINT)
 
 
 def _reachable(endpoint: str) -> bool:
     """Whether a server answers at the endpoint, found out in seconds rather than half a minute."""
-    import httpx
+    from huggingface_hub import errors
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
 
     try:
-        httpx.head(endpoint, timeout=CONNECT_SECONDS)
-    except httpx.TransportError:
+        get_session().head(endpoint, timeout=CONNECT_SECONDS)
+    except errors.HTTPError:  # type: ignore[attr-defined]
         return False
     return True

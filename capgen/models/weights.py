@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import struct
@@ -11,6 +12,8 @@ from pathlib import Path
 from capgen.errors import ModelError
 
 MAX_HEADER_BYTES = 100_000_000
+# Where an ONNX graph's metadata say which weights its offsets were made for (`header_digest`).
+WEIGHTS_DIGEST = "capgen_weights_header"
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,20 @@ def read_index(file: Path) -> dict[str, StoredTensor]:
     if any(tensor.offset + tensor.length > size for tensor in index.values()):
         raise ModelError(f"{file} is cut off: weights are missing")
     return index
+
+
+def header_digest(file: Path) -> str:
+    """Return the sha256 of a safetensors file's header: names, types, shapes and places.
+
+    Two files with the same digest hold their tensors at the same offsets.
+
+    Raises:
+        ModelError: As for `read_index`.
+    """
+    read_index(file)
+    with file.open("rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        return hashlib.sha256(stream.read(length)).hexdigest()
 
 
 def _entry(entry: dict[str, list[int]], start: int) -> StoredTensor:

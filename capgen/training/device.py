@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 
+from capgen.config import flag_name
 from capgen.errors import TrainingError
 
 
@@ -47,6 +49,22 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     if dtype == torch.float32:
         return nullcontext()
     return torch.autocast(device.type, dtype=dtype)
+
+
+@contextmanager
+def memory_errors(setting: str, batch_size: int) -> Iterator[None]:
+    """Turn a device's out-of-memory error into one that names the setting to lower.
+
+    Raises:
+        TrainingError: Memory ran out.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"The device ran out of memory with batches of {batch_size} photos",
+            hint=f"Try {flag_name(setting)} {max(1, batch_size // 2)}.",
+        ) from error
 
 
 def hardware(device: torch.device) -> str:

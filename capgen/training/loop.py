@@ -31,7 +31,7 @@ from capgen.records import (
 )
 from capgen.training.captioner import make_captioner
 from capgen.training.captions import CaptionCodec
-from capgen.training.device import hardware, pick_device
+from capgen.training.device import hardware, memory_errors, pick_device
 from capgen.training.features import feature_array
 from capgen.training.inputs import FeatureInputs, Inputs, PhotoInputs
 from capgen.training.objective import CaptionObjective
@@ -119,7 +119,7 @@ class _Run:
             self.splits["val"],
             val_inputs,
             codec,
-            batch_size=config.eval_batch_size or (512 if device.type == "cuda" else 64),
+            batch_size=config.eval_batch_size or (256 if device.type == "cuda" else 64),
             generate=config.eval,
         )
         yield self._started(trainer)
@@ -157,7 +157,8 @@ class _Run:
         validation = None
         begun = time.monotonic()
         if epoch % self.config.eval_every == 0 or epoch == self.config.num_epochs:
-            validation = validator.run()
+            with memory_errors("eval_batch_size", validator.batch_size):
+                validation = validator.run()
         yield EpochEvent(
             epoch=epoch,
             step=trainer.step,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -16,7 +15,7 @@ from capgen.errors import TrainingError
 from capgen.models.build import Captioning
 from capgen.records import StepEvent
 from capgen.training.captions import CaptionCodec, Ids, PackedCaptions, pack_captions
-from capgen.training.device import autocast, pick_dtype
+from capgen.training.device import autocast, memory_errors, pick_dtype
 from capgen.training.ema import WeightAverage
 from capgen.training.inputs import Inputs
 from capgen.training.objective import CaptionObjective
@@ -85,7 +84,7 @@ class Trainer:
         shuffled = torch.randperm(len(self.rows), generator=order)
         for numbers in torch.split(shuffled, self.config.batch_size):
             captions = self._captions(numbers, order)
-            with _memory_errors(self.config.batch_size):
+            with memory_errors("batch_size", self.config.batch_size):
                 loss = self._step(numbers, captions, variation)
             meter.add(loss, captions.tokens, len(numbers))
             last = self.step % self.steps_an_epoch == 0
@@ -169,15 +168,3 @@ class _Meter:
 
 def _generator(seed: int, epoch: int, device: torch.device) -> torch.Generator:
     return torch.Generator(device).manual_seed(seed * 1_000_003 + epoch)
-
-
-@contextmanager
-def _memory_errors(batch_size: int) -> Iterator[None]:
-    """Turn a GPU's out-of-memory error into a TrainingError."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            f"The device ran out of memory with batches of {batch_size} photos",
-            hint=f"Try --batch-size {max(1, batch_size // 2)}.",
-        ) from error

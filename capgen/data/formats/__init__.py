@@ -6,7 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from capgen.data.formats import coco, flickr, manifest
+from capgen.data.formats import (
+    arrow,
+    coco,
+    flickr,
+    karpathy,
+    manifest,
+    sidecar,
+    table,
+    webdataset,
+)
 from capgen.data.formats.reading import Reading, ReadOptions
 from capgen.data.problems import Report
 from capgen.errors import DataError, did_you_mean
@@ -45,6 +54,36 @@ FORMATS: dict[str, Format] = {
         title="COCO captions JSON",
         recognise=coco.recognise,
         read=coco.read,
+    ),
+    "karpathy": Format(
+        title="Karpathy JSON",
+        recognise=karpathy.recognise,
+        read=karpathy.read,
+    ),
+    "datasets": Format(
+        title="directory saved by the `datasets` library",
+        recognise=arrow.recognise,
+        read=arrow.read,
+    ),
+    "imagefolder": Format(
+        title="pictures with metadata.csv or metadata.jsonl",
+        recognise=table.recognise_imagefolder,
+        read=table.read_imagefolder,
+    ),
+    "table": Format(
+        title="CSV, TSV or JSON Lines with a column of pictures and one of captions",
+        recognise=table.recognise_table,
+        read=table.read_table,
+    ),
+    "webdataset": Format(
+        title="WebDataset tar shards",
+        recognise=webdataset.recognise,
+        read=webdataset.read,
+    ),
+    "sidecar": Format(
+        title="pictures with .txt or .caption files",
+        recognise=sidecar.recognise,
+        read=sidecar.read,
     ),
 }
 

@@ -16,7 +16,7 @@ from capgen.data.text import read_lines
 from capgen.errors import DataError
 
 _TOKENS = ("Flickr8k.token.txt", "results_20130124.token", "results.token")
-_FOLDERS = ("", "Flickr8k_text", "flickr30k", "annotations", "text")
+_FOLDERS = ("", "Flickr8k_text", "Flickr8k_text/Flickr8k_text", "flickr30k", "annotations", "text")
 _IMAGES = (
     "Flicker8k_Dataset",
     "Flickr8k_Dataset",
@@ -61,13 +61,12 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
     tokens = token_file(root)
     if tokens is None:
         raise DataError(f"No caption file ({' or '.join(_TOKENS)}) in {root}")
-    folder = options.images or first_folder(root, _IMAGES)
-    if folder is None:
+    pictures = PictureIndex(options.images or first_folder(root, _IMAGES) or root)
+    if not pictures.paths:
         raise DataError(
-            f"No folder of pictures in {root}; looked for {', '.join(_IMAGES)}",
+            f"No pictures in {pictures.root}; looked for {', '.join(_IMAGES)}",
             hint="Say where they are with --images.",
         )
-    pictures = PictureIndex(folder)
     collector = Collector(report)
     for number, line in read_lines(tokens, report):
         key, tab, text = line.partition("\t")

@@ -13,7 +13,7 @@ from capgen.config import train_config
 from capgen.errors import DataError, ModelError, TrainingError
 from capgen.models.preprocess import Preprocessor
 from capgen.records import Example
-from capgen.training.device import pick_device, pick_dtype
+from capgen.training.device import memory_errors, pick_device, pick_dtype
 from capgen.training.features import feature_array
 from capgen.training.inputs import FeatureInputs, PhotoInputs
 from capgen.training.photos import load_photo, photo_array
@@ -77,7 +77,7 @@ def test_features_by_onnxruntime_and_torch_agree(examples):
     given = FeatureInputs(array, CPU).batch(torch.arange(5))
     assert given.dtype == torch.float32
     assert given.shape == (5, 1280, 2, 2)
-    assert torch.allclose(given, expected, atol=5e-3)
+    assert torch.allclose(given, expected, atol=1e-2)
     assert expected.std() > 0.05
 
 
@@ -85,7 +85,7 @@ def test_a_broken_photo_is_named(tmp_path):
     path = tmp_path / "broken.jpg"
     path.write_bytes(b"\xff\xd8\xff\xe0 nothing more")
     example = Example(image_id="broken.jpg", image=path, references=("a",), split="train")
-    with pytest.raises(DataError, match="broken.jpg") as caught:
+    with pytest.raises(DataError, match=r"broken\.jpg") as caught:
         load_photo(example, EXACT)
     assert "capgen data doctor" in caught.value.hint
 
@@ -105,3 +105,9 @@ def test_a_device_that_is_not_there():
 def test_precision():
     assert pick_dtype("auto", CPU) == torch.float32
     assert pick_dtype("bf16", CPU) == torch.bfloat16
+
+
+def test_out_of_memory_names_the_setting():
+    with pytest.raises(TrainingError) as caught, memory_errors("eval_batch_size", 64):
+        raise torch.OutOfMemoryError
+    assert caught.value.hint == "Try --eval-batch-size 32."

@@ -1,0 +1,285 @@
+"""`capgen data`: download, import, describe, examine, show and remove data sets."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from capgen.cli.console import Console
+from capgen.cli.options import setting_option
+from capgen.data.splits import SplitOptions
+
+if TYPE_CHECKING:
+    from capgen.data.formats.reading import ReadOptions
+
+SOURCE_PANEL = "Source"
+SPLIT_PANEL = "Split"
+
+data_app = typer.Typer(
+    name="data",
+    help="Download, import, describe and examine data sets.",
+    no_args_is_help=True,
+)
+
+Target = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Installed data set, or a path.")]
+Store = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="DIR", help="Folder that holds the installed data sets."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="The source's format, if it is not recognised.",
+        rich_help_panel=SOURCE_PANEL,
+    ),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option("--images", help="Folder of the pictures.", rich_help_panel=SOURCE_PANEL),
+]
+ImageColumn = Annotated[
+    str | None,
+    typer.Option(help="Column of the pictures' names.", rich_help_panel=SOURCE_PANEL),
+]
+CaptionColumn = Annotated[
+    str | None, typer.Option(help="Column of the captions.", rich_help_panel=SOURCE_PANEL)
+]
+SplitColumn = Annotated[
+    str | None, typer.Option(help="Column of the splits.", rich_help_panel=SOURCE_PANEL)
+]
+
+
+def _read_options(
+    format: str | None,
+    images: Path | None = None,
+    image_column: str | None = None,
+    caption_column: str | None = None,
+    split_column: str | None = None,
+) -> ReadOptions:
+    from capgen.data.formats.reading import ReadOptions
+
+    return ReadOptions(
+        format=format,
+        images=images,
+        image_column=image_column,
+        caption_column=caption_column,
+        split_column=split_column,
+    )
+
+
+@data_app.command("list")
+def list_command(data_dir: Store = None, as_json: Json = False) -> None:
+    """List the data sets that are installed and those that can be downloaded."""
+    from capgen.cli import data_view as view
+    from capgen.data.sources import DATASETS
+    from capgen.data.store import dataset_dir, installed
+
+    here = installed(data_dir)
+    rows = [
+        {
+            "name": name,
+            "installed": name in here,
+            "title": DATASETS[name].title if name in DATASETS else "",
+            "pictures": DATASETS[name].pictures if name in DATASETS else None,
+            "licence": DATASETS[name].licence if name in DATASETS else "",
+            "folder": str(dataset_dir(name, data_dir)) if name in here else None,
+        }
+        for name in [*DATASETS, *(name for name in here if name not in DATASETS)]
+    ]
+    if as_json:
+        view.print_json(rows)
+    else:
+        view.show_list(rows)
+
+
+@data_app.command()
+def download(
+    name: Annotated[str, typer.Argument(help="Data set to download (see `capgen data list`).")],
+    data_dir: Store = None,
+    mirror: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            help="Folder of the release's files, in place of the sources; may be repeated."
+            " Default: the variable CAPGEN_MIRROR.",
+        ),
+    ] = None,
+    accept_terms: Annotated[
+        bool, typer.Option("--accept-terms", help="Accept the terms of the source.")
+    ] = False,
+    keep_archives: Annotated[
+        bool, typer.Option("--keep-archives", help="Keep the downloaded files.")
+    ] = False,
+) -> None:
+    """Download a data set; an interrupted download goes on where it was."""
+    from capgen.cli import data_view as view
+    from capgen.data.install import install
+    from capgen.data.sources import DATASETS
+
+    if name in DATASETS:
+        view.show_terms(DATASETS[name])
+    view.follow(
+        install(
+            name,
+            store=data_dir,
+            mirrors=mirror or (),
+            accept_terms=accept_terms,
+            keep_archives=keep_archives,
+        )
+    )
+
+
+@data_app.command("import")
+def import_command(
+    path: Annotated[Path, typer.Argument(help="Folder or file in any known format.")],
+    name: Annotated[str, typer.Option("--name", "-n", help="Name to install it under.")],
+    data_dir: Store = None,
+    format: Format = None,
+    images: Images = None,
+    image_column: ImageColumn = None,
+    caption_column: CaptionColumn = None,
+    split_column: SplitColumn = None,
+    split_seed: Annotated[
+        int, setting_option(SplitOptions, "split_seed", panel=SPLIT_PANEL)
+    ] = SplitOptions.split_seed,
+    val_fraction: Annotated[
+        float, setting_option(SplitOptions, "val_fraction", panel=SPLIT_PANEL)
+    ] = SplitOptions.val_fraction,
+    test_fraction: Annotated[
+        float, setting_option(SplitOptions, "test_fraction", panel=SPLIT_PANEL)
+    ] = SplitOptions.test_fraction,
+    link: Annotated[
+        bool, typer.Option("--link", help="Leave the pictures where they are; copy nothing.")
+    ] = False,
+) -> None:
+    """Install a data set of your own; its format is recognised by looking."""
+    from capgen.cli import data_view as view
+    from capgen.data.importing import import_dataset
+
+    splits = SplitOptions(
+        split_seed=split_seed, val_fraction=val_fraction, test_fraction=test_fraction
+    )
+    options = _read_options(format, images, image_column, caption_column, split_column)
+    view.follow(
+        import_dataset(path, name, store=data_dir, options=options, splits=splits, link=link)
+    )
+
+
+@data_app.command()
+def info(
+    target: Target, data_dir: Store = None, as_json: Json = False, format: Format = None
+) -> None:
+    """Describe a data set: counts, resolution, caption lengths, vocabulary."""
+    from capgen.cli import data_view as view
+    from capgen.data.dataset import load_dataset, locate
+    from capgen.data.statistics import describe
+
+    dataset = load_dataset(locate(target, data_dir), options=_read_options(format))
+    statistics = describe(dataset)
+    if as_json:
+        view.print_json(view.info_record(dataset, statistics))
+    else:
+        view.show_info(dataset, statistics)
+
+
+@data_app.command()
+def doctor(
+    target: Target,
+    data_dir: Store = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Write a clean manifest; the source stays as it is.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write the clean manifest.")
+    ] = None,
+    show: Annotated[int, typer.Option(help="Findings to show of each class; 0 shows all.")] = 5,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 if there is any finding.")
+    ] = False,
+    as_json: Json = False,
+    format: Format = None,
+    images: Images = None,
+    image_column: ImageColumn = None,
+    caption_column: CaptionColumn = None,
+    split_column: SplitColumn = None,
+) -> None:
+    """Find missing, corrupt and duplicate pictures, and captions that would spoil training."""
+    from capgen.cli import data_view as view
+    from capgen.data.dataset import locate
+    from capgen.data.doctor import diagnose, write_fixed
+
+    options = _read_options(format, images, image_column, caption_column, split_column)
+    diagnosis = view.follow_diagnosis(diagnose(locate(target, data_dir), options=options))
+    if as_json:
+        view.print_json(diagnosis.to_dict())
+    else:
+        view.show_diagnosis(diagnosis, show)
+    if fix:
+        view.show_fixed(write_fixed(diagnosis, output))
+    elif strict and diagnosis.problems:
+        raise typer.Exit(1)
+
+
+@data_app.command()
+def preview(
+    target: Target,
+    data_dir: Store = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="HTML file to write.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="How many pictures.")] = 24,
+    seed: Annotated[int, typer.Option(help="Seed of the choice.")] = 0,
+    split: Annotated[str | None, typer.Option(help="Choose from this split only.")] = None,
+) -> None:
+    """Write an HTML page of random pictures with their captions; print its path."""
+    from capgen.data.dataset import load_dataset, locate
+    from capgen.data.preview import write_preview
+
+    dataset = load_dataset(locate(target, data_dir))
+    path = output or Path(f"{dataset.name}-preview.html")
+    write_preview(dataset, path, samples=samples, seed=seed, split=split)
+    Console().data(str(path))
+
+
+@data_app.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="Installed data set.")],
+    data_dir: Store = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete an installed data set; pictures outside its folder stay."""
+    from capgen.data import store
+
+    place = store.find(name, data_dir)
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Delete {place}?", abort=True, err=True)
+    store.remove(name, data_dir)
+    Console().data(f"Removed {place}")
+
+
+@data_app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Empty the cache.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show how much the cache of decoded pictures takes, or empty it."""
+    from capgen.cli import data_view as view
+    from capgen.data import cache_usage
+
+    if clear:
+        freed = cache_usage.clear()
+        if as_json:
+            view.print_json({"freed": freed})
+        else:
+            Console().data(f"Freed {freed / 1e6:,.1f} MB")
+        return
+    parts = cache_usage.usage()
+    if as_json:
+        view.print_json([{**vars(part), "path": str(part.path)} for part in parts])
+    else:
+        view.show_cache(parts)

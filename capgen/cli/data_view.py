@@ -1,0 +1,259 @@
+"""How `capgen data` looks: tables on stdout, progress and notices on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console as Screen
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from capgen.cli.console import Console
+from capgen.data.events import Event, Finished, Notice, Progress
+
+if TYPE_CHECKING:
+    from capgen.data.cache_usage import Usage
+    from capgen.data.dataset import Dataset
+    from capgen.data.doctor import Diagnosis, Fixed
+    from capgen.data.sources import DatasetSpec
+    from capgen.data.statistics import DatasetStatistics, Spread
+
+_VERBS = {
+    "download": "Downloading",
+    "unpack": "Unpacking",
+    "copy": "Copying",
+    "decode": "Decoding",
+    "check": "Examining",
+}
+_BAR = 40
+
+
+class _Amount(ProgressColumn):
+    """Done and total, and the rate, in the task's own unit."""
+
+    def render(self, task: Task) -> Text:
+        megabytes = task.fields["unit"] == "bytes"
+        scale, unit = (1e6, "MB") if megabytes else (1, task.fields["unit"])
+        form = ",.1f" if megabytes else ",.0f"
+        total = "" if task.total is None else f"/{format(task.total / scale, form)}"
+        rate = f", {format((task.speed or 0) / scale, ',.1f')} {unit}/s" if task.speed else ""
+        return Text(f"{format(task.completed / scale, form)}{total} {unit}{rate}")
+
+
+def follow(events: Iterator[Event]) -> None:
+    """Show events as they come, and at last what is in place, on stdout."""
+    try:
+        finished = [event for event in _rendered(events) if isinstance(event, Finished)]
+    except KeyboardInterrupt:
+        Console().note("interrupted; run the same command again to go on from here")
+        raise
+    for event in finished:
+        Console().data(_finished(event))
+
+
+def follow_diagnosis(events: Iterator[Progress | Diagnosis]) -> Diagnosis:
+    """Show the progress of an examination and return its result."""
+    *_, diagnosis = _rendered(events)
+    return diagnosis  # type: ignore[no-any-return]
+
+
+def _rendered(events: Iterator[Any]) -> Iterator[Any]:
+    """Render progress and notices on stderr; pass on everything else."""
+    screen = Screen(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), _Amount(), TimeRemainingColumn())
+    tasks: dict[tuple[str, str], Any] = {}
+    # An interrupt must reach the generator, which stops its threads and frees its lock.
+    with (
+        closing(_as_generator(events)) as stream,
+        Bars(*columns, console=screen, disable=not screen.is_terminal) as bars,
+    ):
+        for event in stream:
+            if isinstance(event, Progress):
+                key = (event.task, event.item)
+                if key not in tasks:
+                    label = f"{_VERBS[event.task]} {event.item}".replace("[", "\\[")
+                    # What an earlier run has done does not count for the rate.
+                    tasks[key] = bars.add_task(
+                        label, total=event.total, completed=event.done, unit=event.unit
+                    )
+                bars.update(tasks[key], completed=event.done, total=event.total)
+            elif isinstance(event, Notice):
+                _note(bars, event.message)
+            else:
+                yield event
+
+
+def _note(bars: Bars, message: str) -> None:
+    """Write a notice; above the bars while they are on the screen."""
+    if bars.disable:
+        Console().note(message)
+    else:
+        bars.console.print(Text.assemble(("note: ", "cyan"), message), soft_wrap=True)
+
+
+def _as_generator(events: Iterator[Any]) -> Generator[Any, None, None]:
+    yield from events
+
+
+def print_json(value: Any) -> None:
+    """Print JSON on stdout."""
+    Console().json(value)
+
+
+def show_terms(spec: DatasetSpec) -> None:
+    """Say on stderr under which terms a data set is given."""
+    Console().note(f"{spec.title}: {spec.terms} {spec.homepage}")
+
+
+def show_list(rows: Sequence[dict[str, Any]]) -> None:
+    """Show the data sets."""
+    table = _table("Name", "", "Pictures", "Data set", "Licence")
+    for row in rows:
+        pictures = f"{row['pictures']:,}" if row["pictures"] else ""
+        state = "installed" if row["installed"] else "to download"
+        _add(table, row["name"], state, pictures, row["title"] or row["folder"], row["licence"])
+    _stdout().print(table)
+
+
+def show_cache(parts: Sequence[Usage]) -> None:
+    """Show what the cache takes."""
+    table = _table("What", "Files", "MB", "Folder")
+    for part in parts:
+        _add(table, part.title, f"{part.files:,}", f"{part.bytes / 1e6:,.1f}", str(part.path))
+    _stdout().print(table)
+
+
+def info_record(dataset: Dataset, statistics: DatasetStatistics) -> dict[str, Any]:
+    """Return what `info --json` prints."""
+    return {
+        "name": dataset.name,
+        "folder": str(dataset.root),
+        "format": dataset.format,
+        "digest": dataset.digest,
+        "split_source": dataset.split_source,
+        "licence": dataset.licence,
+        "terms": dataset.terms,
+        "left_out": len(dataset.problems),
+        **statistics.to_dict(),
+    }
+
+
+def show_info(dataset: Dataset, statistics: DatasetStatistics) -> None:
+    """Show what a data set consists of."""
+    console = _stdout()
+    table = _table(dataset.name, "")
+    splits = ", ".join(f"{name} {count:,}" for name, count in statistics.splits.items())
+    rows = {
+        "folder": str(dataset.root),
+        "format": dataset.format,
+        "digest": dataset.digest,
+        "pictures": f"{statistics.pictures:,} ({splits}; split {dataset.split_source})",
+        "captions": f"{statistics.captions:,}",
+        "captions a picture": _spread(statistics.captions_per_picture),
+        "words a caption": _spread(statistics.words_per_caption),
+        "vocabulary": f"{statistics.vocabulary:,} words,"
+        f" {statistics.frequent_vocabulary:,} of them seen 5 times or more",
+        "languages": ", ".join(f"{name} {n:,}" for name, n in statistics.languages.items()),
+        "width": _spread(statistics.width),
+        "height": _spread(statistics.height),
+        "files": f"{statistics.bytes / 1e6:,.1f} MB ("
+        + ", ".join(f"{name} {n:,}" for name, n in statistics.formats.items())
+        + (f"; {statistics.unreadable:,} unreadable)" if statistics.unreadable else ")"),
+        "left out": f"{len(dataset.problems):,} (see `capgen data doctor`)",
+        "licence": dataset.licence,
+        "terms": dataset.terms,
+    }
+    for key, value in rows.items():
+        if value and not (key == "left out" and not dataset.problems):
+            _add(table, key, value)
+    console.print(table)
+    console.print(_histogram(statistics.length_histogram))
+    words = _table("Most frequent words", "")
+    for word, count in statistics.most_frequent:
+        _add(words, word, f"{count:,}")
+    console.print(words)
+
+
+def show_diagnosis(diagnosis: Diagnosis, show: int) -> None:
+    """Show what the doctor found."""
+    console = _stdout()
+    entries = diagnosis.reading.entries
+    captions = sum(len(entry.captions) for entry in entries)
+    languages = ", ".join(f"{name} {n:,}" for name, n in diagnosis.languages.items())
+    lengths = _spread(diagnosis.words_per_caption)
+    console.print(
+        Text(
+            f"{diagnosis.root} ({diagnosis.format}): {len(entries):,} pictures, {captions:,}"
+            f" captions; words a caption: {lengths}; languages: {languages}"
+        ),
+        soft_wrap=True,
+    )
+    if not diagnosis.problems:
+        console.print("No problems found.")
+        return
+    table = _table("Class", "Found", "What", "With --fix")
+    for code, count in diagnosis.counts.items():
+        kind = next(p.kind for p in diagnosis.problems if p.code == code)
+        _add(table, code, f"{count:,}", kind.title, kind.fix.replace("_", " ") or "stays")
+    console.print(table)
+    for code, count in diagnosis.counts.items():
+        found = [problem for problem in diagnosis.problems if problem.code == code]
+        for problem in found[: show or count]:
+            console.print(Text(f"{code}: {problem}"), soft_wrap=True)
+        if show and count > show:
+            console.print(Text(f"{code}: and {count - show:,} more (--show 0 lists all)"))
+
+
+def show_fixed(fixed: Fixed) -> None:
+    """Say on stderr what was written."""
+    text = (
+        f"Wrote {fixed.path}: {fixed.pictures:,} pictures, {fixed.captions:,} captions"
+        f" ({fixed.dropped_pictures:,} pictures and {fixed.dropped_captions:,} captions left out,"
+        f" {fixed.cleaned_captions:,} captions cleaned). Read it with --data-dir."
+    )
+    Console().note(text)
+
+
+def _finished(event: Finished) -> str:
+    splits = ", ".join(f"{name} {count:,}" for name, count in event.splits.items())
+    already = " (already there)" if event.already else ""
+    return (
+        f"{event.name}{already}: {event.pictures:,} pictures, {event.captions:,} captions;"
+        f" {splits}; in {event.folder}"
+    )
+
+
+def _histogram(lengths: dict[int, int]) -> Table:
+    table = _table("Words", "Captions", "")
+    most = max(lengths.values(), default=1)
+    for length, count in lengths.items():
+        _add(table, str(length), f"{count:,}", "█" * round(_BAR * count / most))
+    return table
+
+
+def _spread(spread: Spread | None) -> str:
+    if spread is None:
+        return ""
+    return (
+        f"{spread.least:g} to {spread.greatest:g}, median {spread.median:g}, mean {spread.mean:.1f}"
+    )
+
+
+def _table(*headers: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for header in headers:
+        table.add_column(Text(header), overflow="fold")
+    return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    # As Text: a picture called [red].jpg must print as itself.
+    table.add_row(*(Text(cell) for cell in cells))
+
+
+def _stdout() -> Screen:
+    return Screen()

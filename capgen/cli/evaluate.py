@@ -1,0 +1,232 @@
+"""`capgen eval`: parses, calls the evaluation, shows and writes its reports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from capgen.cli.console import Console
+from capgen.cli.options import (
+    DECODING_PANEL,
+    INPUT_PANEL,
+    MODEL_PANEL,
+    OUTPUT_PANEL,
+    DeviceOption,
+    DtypeOption,
+    ModelOption,
+    RevisionOption,
+    RuntimeOption,
+    setting_option,
+)
+from capgen.config import DecodeOptions, EvalConfig
+from capgen.errors import StorageError, UsageError
+
+if TYPE_CHECKING:
+    from capgen.evaluation.compare import Comparison
+    from capgen.evaluation.evaluate import Evaluation
+    from capgen.evaluation.systems import System
+
+EXAMPLES = """Examples:
+
+capgen eval --dataset flickr8k --beams 3
+
+capgen eval --model RUN/best-eval --data-dir flickr8k/ --json scores.json --html report.html
+
+capgen eval --predictions captions.json --references captions_val2014.json
+
+capgen eval --data-dir flickr8k/ --compare scores.json"""
+
+SCORING_PANEL = "Scoring"
+STDOUT = "-"
+
+
+def _decoding(name: str, *short: str) -> object:
+    return setting_option(DecodeOptions, name, *short, panel=DECODING_PANEL)
+
+
+def _scoring(name: str) -> object:
+    return setting_option(EvalConfig, name, panel=SCORING_PANEL)
+
+
+def _path(help: str, panel: str) -> Any:
+    return typer.Option(help=help, rich_help_panel=panel, show_default=False)
+
+
+def eval_command(
+    dataset: Annotated[str | None, _path("Name of an installed data set.", INPUT_PANEL)] = None,
+    data_dir: Annotated[
+        Path | None,
+        _path(
+            "The data set's folder or file; with --references, the folder of the photos.",
+            INPUT_PANEL,
+        ),
+    ] = None,
+    references: Annotated[
+        Path | None,
+        _path("Judge against this COCO captions JSON instead of a data set.", INPUT_PANEL),
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        _path(
+            "Score these captions instead of a model: COCO results, a mapping, records of "
+            "`capgen caption -o`, or a report of --json.",
+            INPUT_PANEL,
+        ),
+    ] = None,
+    compare: Annotated[
+        str | None,
+        _path("Compare with this model or file of predictions, on the same photos.", INPUT_PANEL),
+    ] = None,
+    split: Annotated[str, _scoring("split")] = EvalConfig.split,
+    limit: Annotated[int | None, _scoring("limit")] = None,
+    metrics: Annotated[str, _scoring("metrics")] = EvalConfig.metrics,
+    document_frequencies: Annotated[
+        Path | None,
+        _path("Table of document frequencies for CIDEr-D, instead of counting.", SCORING_PANEL),
+    ] = None,
+    resamples: Annotated[int, _scoring("resamples")] = EvalConfig.resamples,
+    report_seed: Annotated[int, _scoring("report_seed")] = EvalConfig.report_seed,
+    model: ModelOption = None,
+    revision: RevisionOption = None,
+    runtime: RuntimeOption = "auto",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    batch_size: Annotated[
+        int, setting_option(EvalConfig, "batch_size", panel=MODEL_PANEL)
+    ] = EvalConfig.batch_size,
+    beams: Annotated[int | None, _decoding("beams", "-b")] = None,
+    temperature: Annotated[float | None, _decoding("temperature", "-t")] = None,
+    top_k: Annotated[int | None, _decoding("top_k")] = None,
+    top_p: Annotated[float | None, _decoding("top_p")] = None,
+    max_length: Annotated[int | None, _decoding("max_length")] = None,
+    min_length: Annotated[int | None, _decoding("min_length")] = None,
+    length_penalty: Annotated[float | None, _decoding("length_penalty")] = None,
+    repetition_penalty: Annotated[float | None, _decoding("repetition_penalty")] = None,
+    no_repeat_ngram_size: Annotated[int | None, _decoding("no_repeat_ngram_size")] = None,
+    seed: Annotated[int | None, _decoding("seed")] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            help="Write the report with every photo's scores as JSON; - is standard output.",
+            rich_help_panel=OUTPUT_PANEL,
+            show_default=False,
+        ),
+    ] = None,
+    html_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            help="Write a report with photos to open in a browser, as one file.",
+            rich_help_panel=OUTPUT_PANEL,
+            show_default=False,
+        ),
+    ] = None,
+    examples: Annotated[
+        int, setting_option(EvalConfig, "examples", panel=OUTPUT_PANEL)
+    ] = EvalConfig.examples,
+    samples: Annotated[
+        int,
+        typer.Option(
+            help="Show so many random photos' captions, references and scores.",
+            rich_help_panel=OUTPUT_PANEL,
+            min=0,
+        ),
+    ] = 0,
+) -> None:
+    """Score a model, or captions from a file, against human captions.
+
+    Prints a table of scores with 95 % intervals.
+
+    Where no decoding option is given, the model's own defaults apply.
+    """
+    options = DecodeOptions(
+        beams=beams,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        max_length=max_length,
+        min_length=min_length,
+        length_penalty=length_penalty,
+        repetition_penalty=repetition_penalty,
+        no_repeat_ngram_size=no_repeat_ngram_size,
+        seed=seed,
+    )
+    config = EvalConfig(
+        split=split,
+        limit=limit,
+        metrics=metrics,
+        resamples=resamples,
+        report_seed=report_seed,
+        examples=examples,
+        batch_size=batch_size,
+    )
+    if model is not None and predictions is not None:
+        raise UsageError("--model and --predictions exclude each other: give one of them")
+    for file in (json_file, html_file):
+        if file is not None and file.is_dir():
+            raise StorageError(f"Cannot write {file}: it is a folder")
+
+    from capgen.cli.evaluation_view import follow, show
+    from capgen.evaluation.compare import compare as compare_evaluations
+    from capgen.evaluation.data import evaluation_set
+    from capgen.evaluation.evaluate import evaluation_events
+    from capgen.evaluation.predictions import read_predictions
+    from capgen.evaluation.systems import ModelSystem, PredictionsSystem, is_predictions
+    from capgen.inference.captioner import Captioner
+    from capgen.metrics.cider import DocumentFrequencies
+    from capgen.metrics.score import check_metrics
+
+    def load(name: str | None, revision: str | None) -> System:
+        captioner = Captioner.from_pretrained(
+            name, revision=revision, runtime=runtime, device=device, dtype=dtype
+        )
+        return ModelSystem(captioner, options, batch_size=config.batch_size)
+
+    def read(file: Path) -> System:
+        return PredictionsSystem(read_predictions(file))
+
+    check_metrics(config.metric_names)
+    table = None if document_frequencies is None else DocumentFrequencies.load(document_frequencies)
+    data = evaluation_set(dataset, data_dir, split=split, references=references, limit=config.limit)
+    systems = [load(model, revision) if predictions is None else read(predictions)]
+    if compare is not None:
+        systems.append(read(Path(compare)) if is_predictions(compare) else load(compare, None))
+    console = Console()
+    found = {}
+    # What takes no time comes first: a file that does not fit is found out at once.
+    for place, system in sorted(enumerate(systems), key=lambda pair: pair[1].computes):
+        events = evaluation_events(system, data, config=config, document_frequencies=table)
+        found[place] = follow(events, console, f"captioning ({system.name})", len(data.examples))
+    comparison = None if compare is None else compare_evaluations(found[0], found[1])
+    _write(console, found[0], comparison, systems[0], json_file, html_file)
+    if json_file is None or str(json_file) != STDOUT:
+        show(console, found[0], comparison, samples)
+    if any(evaluation.failures for evaluation in found.values()):
+        raise typer.Exit(1)
+
+
+def _write(
+    console: Console,
+    evaluation: Evaluation,
+    comparison: Comparison | None,
+    system: System,
+    json_file: Path | None,
+    html_file: Path | None,
+) -> None:
+    """Write the reports that were asked for."""
+    from capgen.evaluation.html.report import write_report
+    from capgen.output.records import dump_json
+    from capgen.paths import write_text
+
+    record = (comparison or evaluation).to_dict
+    if json_file is not None and str(json_file) == STDOUT:
+        console.json(record())
+    elif json_file is not None:
+        write_text(json_file, dump_json(record(), indent=2) + "\n")
+        console.note(f"scores written to {json_file}")
+    if html_file is not None:
+        write_report(html_file, evaluation, comparison=comparison, attend=system.attention)
+        console.note(f"report written to {html_file}")

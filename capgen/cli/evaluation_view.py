@@ -1,0 +1,155 @@
+"""How `capgen eval` looks: tables on stdout, progress and failures on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.table import Table
+from rich.text import Text
+
+from capgen.cli.console import Console
+from capgen.evaluation.compare import Comparison
+from capgen.evaluation.evaluate import Evaluation
+from capgen.evaluation.events import (
+    EvaluationEvent,
+    EvaluationFinished,
+    PhotoCaptioned,
+    PhotoFailed,
+)
+from capgen.evaluation.examples import drawn, ranking_metric
+from capgen.inference.decoders import printable
+from capgen.metrics.bootstrap import Interval
+
+_DISAGREEMENTS = 5
+
+
+def follow(
+    events: Iterable[EvaluationEvent], console: Console, label: str, total: int
+) -> Evaluation:
+    """Show events as they come; return the result."""
+    with console.progress(label, total) as advance:
+        for event in events:
+            if isinstance(event, PhotoCaptioned | PhotoFailed):
+                advance()
+            if isinstance(event, PhotoFailed):
+                console.error(event.failure.message, event.failure.hint)
+            if isinstance(event, EvaluationFinished):
+                evaluation = event.evaluation
+    for note in (*evaluation.system.get("notes", ()), *evaluation.notes):
+        console.note(note)
+    return evaluation
+
+
+def show(
+    console: Console, evaluation: Evaluation, comparison: Comparison | None, samples: int
+) -> None:
+    """Show the scores, or the comparison, and some of the photos."""
+    if comparison is None:
+        console.data(f"{printable(evaluation.name)} on {_where(evaluation)}")
+        console.show(_scores(evaluation))
+        console.show(_language(evaluation))
+    else:
+        first, second = comparison.first, comparison.second
+        names = f"{printable(first.name)} (first) and {printable(second.name)} (second)"
+        console.data(f"{names} on {_where(first)}")
+        console.show(_differences(comparison))
+        console.data(
+            "Diff.: first - second; +/=/-: photos on which the first is better, same, worse"
+        )
+        for image_id, difference in comparison.disagreements(_DISAGREEMENTS):
+            metric = ranking_metric(first.scores)
+            console.data(f"\n{_photo(first, image_id)}: {metric} differs by {difference:+.3f}")
+            console.show(_disagreement(comparison, image_id))
+    for image_id in drawn(evaluation, samples, seed=evaluation.config.report_seed):
+        console.data(f"\n{_photo(evaluation, image_id)}")
+        console.show(_sample(evaluation, image_id))
+
+
+def _scores(evaluation: Evaluation) -> Table:
+    table = _table("Metric", "Score", "95 % interval")
+    for name, value in evaluation.scores.corpus.items():
+        _add(table, name, f"{value:.4f}", _interval(evaluation.intervals.get(name)))
+    return table
+
+
+def _language(evaluation: Evaluation) -> Text:
+    found = evaluation.scores.language
+    novel = "" if found.novel is None else f", {found.novel:.1%} not in the training captions"
+    return Text(
+        f"{found.mean_length:.1f} words a caption, {found.vocabulary:,} different words, "
+        f"distinct-1 {found.distinct_1:.3f}, distinct-2 {found.distinct_2:.3f}, "
+        f"{found.duplicates:.1%} said of another photo too{novel}\n"
+    )
+
+
+def _differences(comparison: Comparison) -> Table:
+    table = _table("Metric", "First", "Second", "Diff.", "95 % interval", "p", "+/=/-")
+    for name, item in comparison.differences.items():
+        _add(
+            table,
+            name,
+            f"{item.first:.4f}",
+            f"{item.second:.4f}",
+            f"{item.difference.value:+.4f}",
+            _interval(item.difference, sign="+"),
+            f"{item.p_value:.3f}",
+            f"{item.wins}/{item.ties}/{item.losses}",
+        )
+    return table
+
+
+def _disagreement(comparison: Comparison, image_id: str) -> Table:
+    table = _table("", "")
+    for number, one in (("first", comparison.first), ("second", comparison.second)):
+        _add(table, f"{number} ({one.name})", one.captions[image_id])
+    for reference in comparison.first.data.by_id[image_id].references:
+        _add(table, "human", reference)
+    return table
+
+
+def _sample(evaluation: Evaluation, image_id: str) -> Table:
+    table = _table("", "")
+    _add(table, "generated", evaluation.captions[image_id])
+    for reference in evaluation.data.by_id[image_id].references:
+        _add(table, "human", reference)
+    scores = (f"{name} {value:.3f}" for name, value in evaluation.of(image_id).items())
+    _add(table, "scores", "  ".join(scores))
+    return table
+
+
+def _photo(evaluation: Evaluation, image_id: str) -> str:
+    return printable(evaluation.data.by_id[image_id].image)
+
+
+def _where(evaluation: Evaluation) -> str:
+    data = evaluation.data
+    split = f", {data.split}" if data.split else ""
+    stamp = evaluation.scores.stamp
+    return (
+        f"{printable(data.name)}{split}: {stamp.images:,} photos, {stamp.references:,} references"
+    )
+
+
+def _interval(interval: Interval | None, sign: str = "") -> str:
+    if interval is None:
+        return ""
+    return f"{interval.low:{sign}.4f}..{interval.high:{sign}.4f}"
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=any(heads))
+    for number, head in enumerate(heads):
+        numeric = bool(number and head)
+        table.add_column(
+            Text(head),
+            justify="right" if numeric else "left",
+            no_wrap=numeric,
+            overflow="fold",
+        )
+    return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    # As Text: a caption with [red] in it must print as itself, and one with an escape code
+    # must not steer the terminal.
+    table.add_row(*(Text(printable(cell)) for cell in cells))

@@ -1,0 +1,284 @@
+"""Pictures decoded once: a memory-mapped uint8 array that all processes share.
+
+A pack holds the pictures of one request, a row for each different content. It is named after
+the SHA-256 of every file and how they are resized, so a changed picture makes another pack,
+which takes the rows that did not change from the packs that are there. Packs are removed
+when the cache would outgrow its limit, the least recently used first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from capgen import paths
+from capgen.config import check_ranges, setting
+from capgen.data.events import Notice, Progress
+from capgen.data.hashes import hash_files
+from capgen.data.locks import Lock
+from capgen.data.unpack import check_space
+from capgen.errors import DataError, ImageError, StorageError, UsageError
+from capgen.inference.images import load_image
+
+LIMIT_VARIABLE = "CAPGEN_CACHE_LIMIT"
+
+_BATCH = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheOptions:
+    """How large the cache may grow."""
+
+    cache_limit: float = setting(40.0, "Most gigabytes of decoded pictures to keep.", low=0.0)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return the defaults, with the limit of CAPGEN_CACHE_LIMIT if that is set.
+
+        Raises:
+            UsageError: It is not a number.
+        """
+        text = os.environ.get(LIMIT_VARIABLE)
+        if not text:
+            return cls()
+        try:
+            return cls(cache_limit=float(text))
+        except ValueError as error:
+            raise UsageError(f"{LIMIT_VARIABLE} is {text!r}; it must be a number") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What every picture is turned into.
+
+    Attributes:
+        height: Rows of pixels.
+        width: Columns of pixels.
+        key: Names everything else about the reshaping that changes pixels.
+        reshape: Turns an RGB picture into uint8 (height, width, 3).
+    """
+
+    height: int
+    width: int
+    key: str
+    reshape: Callable[[Image.Image], NDArray[np.uint8]]
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one picture."""
+        return self.height * self.width * 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachedPictures:
+    """Decoded pictures.
+
+    Attributes:
+        pixels: Memory-mapped and read-only, uint8 (R, H, W, 3): a row for each content.
+        rows: Row of each picture that was asked for, (N,).
+        path: The pack.
+    """
+
+    pixels: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+    path: Path
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return pictures by position in the request, as a new uint8 (B, H, W, 3)."""
+        taken: NDArray[np.uint8] = self.pixels[self.rows[np.asarray(indices, dtype=np.int64)]]
+        return taken
+
+
+def squash(size: int) -> Shape:
+    """Return the shape of square pictures, resized whatever their proportions (bicubic)."""
+
+    def reshape(image: Image.Image) -> NDArray[np.uint8]:
+        if image.size == (size, size):
+            return np.asarray(image)
+        return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
+
+    return Shape(height=size, width=size, key="squash bicubic", reshape=reshape)
+
+
+def pictures_dir() -> Path:
+    """Return the folder of the packs."""
+    return paths.cache_dir() / "pictures"
+
+
+def cached_pictures(
+    files: Sequence[Path], shape: Shape, options: CacheOptions | None = None
+) -> Generator[Progress | Notice, None, CachedPictures]:
+    """Return pictures decoded and reshaped, after decoding those that are not in the cache.
+
+    Args:
+        files: The pictures; the same content twice takes one row.
+        shape: What to turn them into.
+        options: How large the cache may grow; by default as the environment says.
+
+    Yields:
+        Progress while pictures are decoded, a notice while another process does it.
+
+    Raises:
+        DataError: A picture cannot be decoded.
+        StorageError: The disk or the limit has no room for them.
+    """
+    hashes = [digest.hex() for digest in hash_files(files)]
+    unique = dict(zip(hashes, files, strict=True))
+    order = sorted(unique)
+    rows = {digest: row for row, digest in enumerate(order)}
+    pack = _Pack(folder=pictures_dir(), shape=shape, hashes=order)
+    if not pack.complete():
+        lock = Lock(pack.folder / ".lock", "decoding pictures")
+        yield from lock.wait()
+        with lock.held():
+            if not pack.complete():
+                _make_room(pack, options or CacheOptions.from_environment())
+                yield from _write(pack, [unique[digest] for digest in order])
+    os.utime(pack.index)
+    return CachedPictures(
+        pixels=pack.pixels(),
+        rows=np.array([rows[digest] for digest in hashes], dtype=np.int64),
+        path=pack.data,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pack:
+    """One file of rows and its index, which is written last and so marks it as complete."""
+
+    folder: Path
+    shape: Shape
+    hashes: list[str]
+
+    @property
+    def kind(self) -> str:
+        """What packs must share for their rows to be the same."""
+        shape = self.shape
+        text = f"1\n{shape.height}x{shape.width}\n{shape.key}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def data(self) -> Path:
+        content = hashlib.sha256("\n".join(self.hashes).encode()).hexdigest()[:24]
+        return self.folder / f"{self.kind}-{content}.u8"
+
+    @property
+    def index(self) -> Path:
+        return self.data.with_suffix(".json")
+
+    @property
+    def bytes(self) -> int:
+        return len(self.hashes) * self.shape.row_bytes
+
+    def complete(self) -> bool:
+        """Return whether the pack is there, at its full size."""
+        return (
+            self.index.is_file() and self.data.is_file() and self.data.stat().st_size == self.bytes
+        )
+
+    def pixels(self) -> NDArray[np.uint8]:
+        shape = (len(self.hashes), self.shape.height, self.shape.width, 3)
+        return np.memmap(self.data, dtype=np.uint8, mode="r", shape=shape)
+
+
+def _write(pack: _Pack, files: Sequence[Path]) -> Iterator[Progress]:
+    """Write the rows in order; rows of other packs are copied, not decoded again."""
+    known = _known_rows(pack)
+
+    def row(item: tuple[str, Path]) -> NDArray[np.uint8]:
+        digest, file = item
+        if digest in known:
+            pixels, index = known[digest]
+            return pixels[index]
+        return decode(file, pack.shape)
+
+    items = list(zip(pack.hashes, files, strict=True))
+    with (
+        paths.writing(pack.data) as temporary,
+        temporary.open("wb") as out,
+        ThreadPoolExecutor() as pool,
+    ):
+        for start in range(0, len(items), _BATCH):
+            for pixels in pool.map(row, items[start : start + _BATCH]):
+                out.write(np.ascontiguousarray(pixels).data)
+            done = min(start + _BATCH, len(items))
+            yield Progress(
+                task="decode",
+                item=f"{pack.shape.height}×{pack.shape.width}",
+                done=done,
+                total=len(items),
+                unit="pictures",
+            )
+    paths.write_text(pack.index, json.dumps({"kind": pack.kind, "hashes": pack.hashes}))
+
+
+def decode(file: Path, shape: Shape) -> NDArray[np.uint8]:
+    """Return one picture as uint8 (height, width, 3).
+
+    Raises:
+        DataError: It cannot be decoded.
+    """
+    try:
+        image = load_image(file, size_hint=(shape.width, shape.height)).image
+        return shape.reshape(image)
+    except ImageError as error:
+        raise DataError(
+            error.message, hint="`capgen data doctor PATH --fix` leaves such pictures out."
+        ) from error
+
+
+def _known_rows(pack: _Pack) -> dict[str, tuple[NDArray[np.uint8], int]]:
+    """Return where other packs of the same kind have rows that this one needs."""
+    known: dict[str, tuple[NDArray[np.uint8], int]] = {}
+    wanted = set(pack.hashes)
+    for index in pack.folder.glob(f"{pack.kind}-*.json"):
+        try:
+            hashes = json.loads(index.read_text(encoding="utf-8"))["hashes"]
+        except (OSError, ValueError, KeyError):
+            continue  # being removed, or not a pack's
+        other = _Pack(folder=pack.folder, shape=pack.shape, hashes=hashes)
+        if other.complete() and wanted.intersection(hashes):
+            pixels = other.pixels()
+            known |= {h: (pixels, row) for row, h in enumerate(hashes) if h in wanted}
+    return known
+
+
+def _make_room(pack: _Pack, options: CacheOptions) -> None:
+    limit = int(options.cache_limit * 1e9)
+    if pack.bytes > limit:
+        raise StorageError(
+            f"{len(pack.hashes)} pictures of {pack.shape.height}×{pack.shape.width} take"
+            f" {pack.bytes / 1e9:.1f} GB, more than the cache's limit of {limit / 1e9:g} GB",
+            hint=f"Set {LIMIT_VARIABLE} higher (gigabytes), or use fewer or smaller pictures.",
+        )
+    packs = sorted(pack.folder.glob("*.json"), key=lambda index: index.stat().st_mtime)
+    sizes = {index: _size(index.with_suffix(".u8")) for index in packs}
+    total = sum(sizes.values())
+    with paths.storage_errors(pack.folder):
+        for index in packs:
+            if total + pack.bytes <= limit:
+                break
+            index.unlink(missing_ok=True)
+            index.with_suffix(".u8").unlink(missing_ok=True)
+            total -= sizes[index]
+    check_space(pack.folder, pack.bytes, "decode the pictures")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

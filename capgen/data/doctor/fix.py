@@ -1,0 +1,135 @@
+"""Write what is left of a data set once its problems are taken out.
+
+The source is never changed: the result is a manifest that names the pictures where they are.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from capgen.data.doctor.captions import check_caption, clean_caption
+from capgen.data.doctor.check import Diagnosis
+from capgen.data.formats import manifest
+from capgen.data.formats.reading import Entry
+from capgen.data.problems import PROBLEMS
+from capgen.errors import DataError
+from capgen.paths import storage_errors
+from capgen.records import Example
+
+_ORIGINAL = "capgen-dataset.original.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fixed:
+    """What `--fix` did.
+
+    Attributes:
+        path: The manifest.
+        pictures: Pictures it has.
+        captions: Captions it has.
+        dropped_pictures: Pictures left out.
+        dropped_captions: Captions left out, those of dropped pictures not counted.
+        cleaned_captions: Captions changed.
+    """
+
+    path: Path
+    pictures: int
+    captions: int
+    dropped_pictures: int
+    dropped_captions: int
+    cleaned_captions: int
+
+
+def fixed_path(root: Path) -> Path:
+    """Return where a clean manifest goes by default: into the folder, or beside the file.
+
+    In a folder it takes the place of what is there: from then on the folder is read by it.
+    """
+    return root / manifest.FILE_NAME if root.is_dir() else root.with_suffix(".clean.jsonl")
+
+
+def write_fixed(diagnosis: Diagnosis, path: Path | None = None) -> Fixed:
+    """Write a manifest without the problems that can be fixed.
+
+    A manifest that is there already is kept as `capgen-dataset.original.jsonl`.
+
+    Args:
+        diagnosis: What the doctor found.
+        path: The manifest to write; by default `fixed_path`.
+
+    Raises:
+        DataError: Nothing would be left.
+        StorageError: It cannot be written.
+    """
+    path = path or fixed_path(diagnosis.root)
+    examples, dropped_captions, cleaned = _clean_examples(diagnosis)
+    if not examples:
+        raise DataError(f"Nothing of {diagnosis.root} would be left: no manifest was written")
+    header = manifest.Header(
+        name=diagnosis.root.resolve().stem,
+        source=str(diagnosis.root.resolve()),
+        format=diagnosis.format,
+    )
+    if diagnosis.format == "capgen":
+        header = manifest.read_header(diagnosis.root)
+    original = path.with_name(_ORIGINAL)
+    if path.exists() and not original.exists():
+        with storage_errors(original):
+            shutil.copyfile(path, original)
+    manifest.write(path, header, examples)
+    return Fixed(
+        path=path,
+        pictures=len(examples),
+        captions=sum(len(example.references) for example in examples),
+        dropped_pictures=len(diagnosis.reading.entries) - len(examples),
+        dropped_captions=dropped_captions,
+        cleaned_captions=cleaned,
+    )
+
+
+def _clean_examples(diagnosis: Diagnosis) -> tuple[list[Example], int, int]:
+    """Return what is left, and how many captions were dropped and changed."""
+    actions: dict[str, set[str]] = defaultdict(set)
+    dropped: dict[str, set[int]] = defaultdict(set)
+    for problem in diagnosis.problems:
+        if problem.image_id is None:
+            continue
+        fix = PROBLEMS[problem.code].fix
+        actions[problem.image_id].add(fix)
+        if fix == "drop_caption" and problem.caption is not None:
+            dropped[problem.image_id].add(problem.caption)
+    examples: list[Example] = []
+    dropped_captions = cleaned = 0
+    for entry in diagnosis.reading.entries:
+        if "drop_image" in actions[entry.image_id]:
+            continue
+        kept, changed = _captions(entry, dropped[entry.image_id])
+        dropped_captions += len(entry.captions) - len(kept)
+        cleaned += changed
+        if not kept:
+            continue
+        split = diagnosis.splits[entry.image_id]
+        if "unassign" in actions[entry.image_id]:
+            split = "none"
+        examples.append(
+            Example(image_id=entry.image_id, image=entry.image, references=kept, split=split)
+        )
+    return examples, dropped_captions, cleaned
+
+
+def _captions(entry: Entry, dropped: set[int]) -> tuple[tuple[str, ...], int]:
+    """Return the captions that stay, cleaned, and how many of them changed."""
+    kept: list[str] = []
+    changed = 0
+    for index, text in enumerate(entry.captions):
+        if index in dropped:
+            continue
+        clean = clean_caption(text)
+        if not clean or any(code == "caption_empty" for code, _ in check_caption(clean)):
+            continue
+        changed += clean != text
+        kept.append(clean)
+    return tuple(kept), changed

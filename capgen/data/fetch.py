@@ -1,0 +1,176 @@
+"""Fetch the files of a data set side by side, each from the first place that has it right.
+
+Each file has a thread; what they tell comes out of one generator. Closing the generator (an
+interrupt does) stops the threads; what has arrived stays for the next time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from capgen.data.events import Notice, Progress
+from capgen.data.locations import Offer
+from capgen.data.transfer import (
+    StoppedError,
+    TransferOptions,
+    Watcher,
+    discard,
+    transfer,
+)
+from capgen.errors import CapgenError, DataError, NetworkError
+from capgen.paths import storage_errors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One file to fetch.
+
+    Attributes:
+        path: Where it goes.
+        offers: Places to fetch it from, best first.
+    """
+
+    path: Path
+    offers: Sequence[Offer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """One file is there and has been checked.
+
+    Attributes:
+        path: Where it is.
+        url: Where it came from.
+        checksum: Its own checksum.
+    """
+
+    path: Path
+    url: str
+    checksum: str
+
+
+_FEWER_ATTEMPTS = 3
+
+_Told = Progress | Notice | Fetched
+_Queue = queue.SimpleQueue[_Told | CapgenError | None]
+
+
+def fetch_all(jobs: Sequence[Job], options: TransferOptions) -> Iterator[_Told]:
+    """Fetch files side by side.
+
+    Yields:
+        Progress and notices as they come, and a `Fetched` for each file.
+
+    Raises:
+        NetworkError: No place gives a file.
+        DataError: Every place gives a file with the wrong checksum.
+        StorageError: The disk is full.
+    """
+    told: _Queue = queue.SimpleQueue()
+    stop = threading.Event()
+    threads = [
+        # Daemons: a socket that is silent must not hold up the end of the program.
+        threading.Thread(target=_work, args=(job, options, told, stop), daemon=True)
+        for job in jobs
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        left = len(threads)
+        while left:
+            try:
+                item = told.get(timeout=0.5)  # on Windows an interrupt waits for this
+            except queue.Empty:
+                continue
+            if isinstance(item, CapgenError):
+                raise item
+            if item is None:
+                left -= 1
+            else:
+                yield item
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=1)
+
+
+def _work(job: Job, options: TransferOptions, told: _Queue, stop: threading.Event) -> None:
+    """Run in a thread: tell everything, errors included, and at last None."""
+    try:
+        told.put(_fetch(job, options, told, stop))
+    except StoppedError:
+        return
+    except CapgenError as error:
+        told.put(error)
+    finally:
+        told.put(None)
+
+
+def _fetch(
+    job: Job,
+    options: TransferOptions,
+    told: _Queue,
+    stop: threading.Event,
+) -> Fetched:
+    name = job.path.name
+    watcher = Watcher(
+        progress=lambda done, total: told.put(
+            Progress(task="download", item=name, done=done, total=total)
+        ),
+        notice=lambda message: told.put(Notice(message=message)),
+        stop=stop,
+    )
+    failure: CapgenError | None = None
+    for index, offer in enumerate(job.offers):
+        patience = options
+        if index < len(job.offers) - 1:  # no long wait while there are other places
+            patience = replace(options, attempts=min(_FEWER_ATTEMPTS, options.attempts))
+        try:
+            return _fetch_from(offer, job.path, watcher, patience)
+        except (NetworkError, DataError) as error:
+            if index < len(job.offers) - 1:
+                watcher.notice(f"{error.message}; trying the next place")
+            failure = error
+    assert failure is not None
+    raise failure
+
+
+def _fetch_from(offer: Offer, path: Path, watcher: Watcher, options: TransferOptions) -> Fetched:
+    for last_try in (False, True):
+        part = transfer(offer.url, path, watcher, options, token=offer.token)
+        checksum = file_checksum(part, (offer.checksum or "sha256:").partition(":")[0])
+        if checksum == offer.checksum or not (offer.checksum and offer.binding):
+            break
+        discard(path)
+        message = f"{path.name} from {offer.url} has {checksum}, not {offer.checksum}"
+        if last_try:
+            raise DataError(
+                message,
+                hint="The file there is damaged or another one; it was not kept.",
+            )
+        watcher.notice(f"{message}; fetching it again")
+    if offer.checksum and checksum != offer.checksum:
+        watcher.notice(
+            f"{path.name} from {offer.url} is not the official release ({checksum});"
+            " its content is checked after unpacking"
+        )
+    with storage_errors(path):
+        part.replace(path)
+        discard(path)
+    return Fetched(path=path, url=offer.url, checksum=checksum)
+
+
+def file_checksum(path: Path, algorithm: str) -> str:
+    """Return a file's checksum as `ALGORITHM:HEX`."""
+    with path.open("rb") as file:
+        if algorithm == "md5":
+            # The release's own sums are MD5: against damage, not against attack.
+            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+        else:
+            digest = hashlib.file_digest(file, algorithm)
+    return f"{algorithm}:{digest.hexdigest()}"

@@ -1,0 +1,110 @@
+"""A directory that the `datasets` library saved (`save_to_disk`), read with that library.
+
+Pictures are taken out into the cache folder once, in the bytes they were stored in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from capgen import paths
+from capgen.data.formats.pictures import PictureIndex
+from capgen.data.formats.reading import Collector, Reading, ReadOptions
+from capgen.data.formats.rows import Row, find_columns
+from capgen.data.problems import Problem, Report
+from capgen.errors import DataError, MissingDependencyError
+from capgen.paths import writing
+
+
+def recognise(root: Path) -> str | None:
+    """Return what makes `root` look like this layout, or None."""
+    for name in ("dataset_dict.json", "state.json"):
+        if (root / name).is_file():
+            return name
+    return None
+
+
+def read(root: Path, options: ReadOptions, report: Report) -> Reading:
+    """Read the directory; the parts of a DatasetDict are splits.
+
+    Raises:
+        MissingDependencyError: The library `datasets` is not installed.
+        DataError: It cannot read the directory.
+    """
+    collector = Collector(report)
+    taken = _cache_folder(root)
+    written: dict[str, Path] = {}
+    for split, number, record in _records(root):
+        columns = find_columns(root, Row(line=number, cells=record), options)
+        texts = columns.texts(Row(line=number, cells=record))
+        name = _take_out(record[columns.image], taken, f"{split or 'row'}-{number:08d}", written)
+        if texts is None or name is None:
+            message = f"row {number} has no picture or no text"
+            report(Problem(code="malformed_line", message=message, file=root, line=number))
+            continue
+        for text in texts:
+            collector.caption(name, written[name], text, root, number)
+        label = record.get(columns.split) if columns.split else split
+        if label:
+            collector.split(name, str(label), root, number)
+    return collector.reading(pictures=PictureIndex(taken).paths)
+
+
+def _records(root: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """Yield split, row number and row; pictures stay undecoded."""
+    try:
+        library = importlib.import_module("datasets")
+    except ImportError as error:
+        purpose = "reading a saved `datasets` directory"
+        raise MissingDependencyError("datasets", extra="datasets", purpose=purpose) from error
+    try:
+        loaded = library.load_from_disk(str(root))
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{root} cannot be read by `datasets`: {error}") from error
+    parts = loaded.items() if isinstance(loaded, dict) else [("", loaded)]
+    for split, part in parts:
+        for column, feature in part.features.items():
+            if isinstance(feature, library.Image):
+                part = part.cast_column(column, library.Image(decode=False))
+        for number, record in enumerate(part):
+            yield split, number, record
+
+
+def _take_out(value: Any, folder: Path, row: str, written: dict[str, Path]) -> str | None:
+    """Write a row's picture and return its name; a path is used where it is."""
+    if isinstance(value, str):
+        return _note(Path(value), Path(value).name, row, written)
+    data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (None, "")
+    if data is None:
+        return _note(Path(path), Path(path).name, row, written) if path else None
+    base = PurePosixPath(path).name if path else f"{row}.{_suffix(data)}"
+    name = _note(folder / base, base, row, written)
+    target = written[name] = folder / name
+    if not target.exists():
+        with writing(target) as temporary:
+            temporary.write_bytes(data)
+    return name
+
+
+def _note(place: Path, name: str, row: str, written: dict[str, Path]) -> str:
+    """Return a name that no other picture has, and note where it is."""
+    if name in written:
+        name = f"{row}-{name}"
+    written[name] = place
+    return name
+
+
+def _cache_folder(root: Path) -> Path:
+    marks = [f"{p.name}:{p.stat().st_size}:{p.stat().st_mtime_ns}" for p in root.rglob("*.arrow")]
+    key = hashlib.sha256("\n".join([str(root.resolve()), *sorted(marks)]).encode()).hexdigest()[:24]
+    return paths.cache_dir() / "datasets" / key
+
+
+def _suffix(data: bytes) -> str:
+    if data.startswith(b"\x89PNG"):
+        return "png"
+    return "webp" if data[8:12] == b"WEBP" else "jpg"

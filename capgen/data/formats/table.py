@@ -1,0 +1,132 @@
+"""Tables of pictures and captions: CSV, TSV or JSON Lines, alone or as `metadata.*`.
+
+A `metadata.csv` or `metadata.jsonl` beside the pictures, at the top or in a folder for each
+split, is Hugging Face's imagefolder layout. A picture may have one row with all its captions
+or a row for each.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from capgen.data.formats.pictures import PictureIndex
+from capgen.data.formats.reading import Collector, Reading, ReadOptions
+from capgen.data.formats.rows import SUFFIXES, Columns, Row, find_columns, read_rows
+from capgen.data.problems import Problem, Report
+from capgen.data.splits import split_name
+from capgen.errors import DataError
+
+_TEXT_TABLES = ("captions.txt",)  # a table in spite of its name: the Flickr8k of Kaggle
+
+
+def metadata_files(root: Path) -> list[Path]:
+    """Return the `metadata.*` files of the imagefolder layout."""
+    names = [f"metadata{suffix}" for suffix in SUFFIXES]
+    here = [root / name for name in names if (root / name).is_file()]
+    below = [p for name in names for p in sorted(root.glob(f"*/{name}")) if p.is_file()]
+    return here or below
+
+
+def tables(root: Path) -> list[Path]:
+    """Return the tables of a folder: its only one, or one a split (`train.csv`, `val.csv`)."""
+    if root.is_file():
+        return [root] if root.suffix in SUFFIXES or root.name in _TEXT_TABLES else []
+    found = [
+        path
+        for path in sorted(root.iterdir())
+        if path.is_file() and (path.suffix in SUFFIXES or path.name in _TEXT_TABLES)
+    ]
+    by_split = [path for path in found if split_name(path.stem)]
+    return by_split or (found if len(found) == 1 else [])
+
+
+def recognise_imagefolder(root: Path) -> str | None:
+    """Return what makes `root` look like Hugging Face's imagefolder, or None."""
+    files = metadata_files(root) if root.is_dir() else []
+    return files[0].name if files else None
+
+
+def recognise_table(root: Path) -> str | None:
+    """Return what makes `root` look like a table, or None."""
+    return ", ".join(path.name for path in tables(root)) or None
+
+
+def read_imagefolder(root: Path, options: ReadOptions, report: Report) -> Reading:
+    """Read the imagefolder layout.
+
+    Raises:
+        DataError: There is no metadata file, or its columns are not clear.
+    """
+    return _read(root, metadata_files(root), options, report)
+
+
+def read_table(root: Path, options: ReadOptions, report: Report) -> Reading:
+    """Read a table, or one table a split.
+
+    Raises:
+        DataError: There is no table, or its columns are not clear.
+    """
+    return _read(root, tables(root), options, report)
+
+
+def _read(root: Path, files: list[Path], options: ReadOptions, report: Report) -> Reading:
+    if not files:
+        raise DataError(
+            f"No table of captions in {root}", hint="Name the file itself if there are several."
+        )
+    base = root if root.is_dir() else root.parent
+    pictures = PictureIndex(options.images or base)
+    collector = Collector(report)
+    for path in files:
+        _read_file(path, base, pictures, options, collector, report)
+    return collector.reading(pictures=pictures.paths)
+
+
+def _read_file(
+    path: Path,
+    base: Path,
+    pictures: PictureIndex,
+    options: ReadOptions,
+    collector: Collector,
+    report: Report,
+) -> None:
+    columns: Columns | None = None
+    file_split = _split_of(path, base)
+    prefix = "" if options.images else _folder_prefix(path, base)
+    for row in read_rows(path, report):
+        columns = columns or find_columns(path, row, options)
+        name, texts = row.cells.get(columns.image), columns.texts(row)
+        if not isinstance(name, str) or not name.strip() or texts is None:
+            message = f"no picture in {columns.image!r} or no text in {columns.captions[0]!r}"
+            report(Problem(code="malformed_line", message=message, file=path, line=row.line))
+            continue
+        image = pictures.find(prefix + name.strip())
+        image_id = pictures.image_id(image)
+        for text in texts:
+            collector.caption(image_id, image, text, path, row.line)
+        split = _row_split(row, columns) or file_split or _split_in(name)
+        if split:
+            collector.split(image_id, split, path, row.line)
+
+
+def _row_split(row: Row, columns: Columns) -> str | None:
+    cell = row.cells.get(columns.split) if columns.split else None
+    return None if cell is None else str(cell)
+
+
+def _split_of(path: Path, base: Path) -> str | None:
+    """Return the split that a table is for: `train.csv` or `train/metadata.csv`."""
+    if path.parent != base:
+        return split_name(path.parent.name)
+    return split_name(path.stem)
+
+
+def _split_in(name: str) -> str | None:
+    """Return the split that the first folder of a picture's name stands for."""
+    first, slash, _ = name.replace("\\", "/").partition("/")
+    return split_name(first) if slash and first else None
+
+
+def _folder_prefix(path: Path, base: Path) -> str:
+    relative = path.parent.relative_to(base).as_posix()
+    return "" if relative == "." else f"{relative}/"

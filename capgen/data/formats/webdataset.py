@@ -1,0 +1,136 @@
+"""WebDataset shards: tar files in which files of one sample share a name up to the first dot.
+
+A sample has a picture and its captions as `.txt`, `.caption` (one a line) or `.json` (under
+`caption`, `captions`, `text` or `texts`). Shards or folders named after a split are of that
+split. The pictures are taken out of the shards into the cache folder once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from capgen import paths
+from capgen.data.formats.pictures import PictureIndex, is_picture
+from capgen.data.formats.reading import Collector, Reading, ReadOptions
+from capgen.data.problems import Problem, Report
+from capgen.data.splits import split_name
+from capgen.data.text import read_lines
+from capgen.data.unpack import Member, opened
+from capgen.errors import DataError
+from capgen.paths import storage_errors
+
+_CAPTIONS = (".txt", ".caption", ".json")
+_KEYS = ("caption", "captions", "text", "texts")
+_SPLIT_IN_NAME = re.compile(r"[A-Za-z]+")
+_DONE = ".complete"
+
+
+def shards(root: Path) -> list[Path]:
+    """Return the shards at `root`, or one folder below."""
+    if root.is_file():
+        return [root] if root.suffix == ".tar" else []
+    return sorted(root.glob("*.tar")) or sorted(root.glob("*/*.tar"))
+
+
+def recognise(root: Path) -> str | None:
+    """Return what makes `root` look like this layout, or None."""
+    found = shards(root)
+    return found[0].name if found else None
+
+
+def read(root: Path, options: ReadOptions, report: Report) -> Reading:
+    """Read all shards.
+
+    Raises:
+        DataError: There is none, or one is damaged or unsafe.
+    """
+    found = shards(root)
+    if not found:
+        raise DataError(f"No .tar shards in {root}")
+    collector = Collector(report)
+    folder = _unpacked(found)
+    pictures = PictureIndex(folder)
+    for image in pictures.paths:
+        image_id = pictures.image_id(image)
+        shard = found[int(image.relative_to(folder).parts[0])]
+        # A stem ends at the first dot of the file's name, not the last.
+        stem = image.parent / image.name.split(".", 1)[0]
+        texts = _captions(stem, shard, report)
+        for text in texts:
+            collector.caption(image_id, image, text, shard)
+        split = _split_of(shard)
+        if split and texts:
+            collector.split(image_id, split, shard)
+    return collector.reading(pictures=pictures.paths)
+
+
+def _unpacked(found: list[Path]) -> Path:
+    """Return a folder with the content of each shard in a numbered folder of its own."""
+    marks = [f"{path.resolve()}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in found]
+    key = hashlib.sha256("\n".join(marks).encode()).hexdigest()[:24]
+    folder = paths.cache_dir() / "webdataset" / key
+    if (folder / _DONE).exists():
+        return folder
+    temporary = folder.with_name(f".{key}.unpacking")
+    with storage_errors(temporary):
+        shutil.rmtree(temporary, ignore_errors=True)
+        for index, path in enumerate(found):
+            _take_out(path, temporary / str(index))
+        (temporary / _DONE).touch()
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    return folder
+
+
+def _take_out(path: Path, into: Path) -> None:
+    into.mkdir(parents=True)
+    with opened(path) as members:
+        for member in members:
+            if _is_wanted(member):
+                target = into / member.target
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with member.open() as source, target.open("xb") as file:
+                    shutil.copyfileobj(source, file)
+
+
+def _is_wanted(member: Member) -> bool:
+    return is_picture(member.target.name) or member.target.suffix in _CAPTIONS
+
+
+def _captions(stem: Path, shard: Path, report: Report) -> list[str]:
+    for suffix in _CAPTIONS:
+        path = stem.with_name(stem.name + suffix)
+        if not path.is_file():
+            continue
+        if suffix != ".json":
+            return [text for _, text in read_lines(path, report)]
+        texts = _texts(path)
+        if texts is not None:
+            return texts
+        message = f"{path.name} has no text under {', '.join(_KEYS)}"
+        report(Problem(code="malformed_line", message=message, file=shard))
+    return []
+
+
+def _texts(path: Path) -> list[str] | None:
+    try:
+        record: Any = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return None
+    for key in _KEYS:
+        value = record.get(key) if isinstance(record, dict) else None
+        if isinstance(value, str):
+            return [value]
+        if isinstance(value, list) and all(isinstance(text, str) for text in value):
+            return value
+    return None
+
+
+def _split_of(shard: Path) -> str | None:
+    found = _SPLIT_IN_NAME.match(shard.name)
+    return (split_name(found[0]) if found else None) or (split_name(shard.parent.name))

@@ -1,0 +1,136 @@
+"""Take in a data set of one's own: read it in any format and keep it under a name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from capgen import paths
+from capgen.data import store as stores
+from capgen.data.dataset import Dataset, load_dataset
+from capgen.data.events import Event, Finished, Notice, Progress
+from capgen.data.formats import manifest
+from capgen.data.formats.reading import ReadOptions
+from capgen.data.locks import Lock
+from capgen.data.splits import SplitOptions
+from capgen.data.unpack import check_space
+from capgen.errors import DataError
+from capgen.records import Example
+
+_SHOWN = 3
+
+
+def import_dataset(
+    source: Path,
+    name: str,
+    *,
+    store: Path | None = None,
+    options: ReadOptions | None = None,
+    splits: SplitOptions | None = None,
+    link: bool = False,
+) -> Iterator[Event]:
+    """Read a folder or file and install it under a name.
+
+    Args:
+        source: Folder or file in any known format.
+        name: Name to install it under.
+        store: Folder of the installed data sets.
+        options: What is known about the source.
+        splits: How to split where the source does not; recorded with the data set.
+        link: Leave the pictures where they are instead of copying them.
+
+    Yields:
+        Progress, notices on what was left out, and at last a `Finished`.
+
+    Raises:
+        UsageError: The name cannot be one.
+        DataError: The name is taken, or the source cannot be read.
+        StorageError: There is no room for the copy.
+    """
+    place = stores.dataset_dir(name, store)
+    lock = Lock(place.with_name(f".{place.name}.lock"), f"installing {name}")
+    yield from lock.wait()
+    with lock.held():
+        if place.exists():
+            raise DataError(
+                f"There is a data set {name!r} already",
+                hint=f"Choose another --name, or run: capgen data remove {name}",
+            )
+        dataset = load_dataset(Path(source), options=options, splits=splits)
+        yield from left_out(dataset)
+        temporary = place.with_name(f".{name}.importing")
+        with paths.storage_errors(temporary):
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+        try:
+            examples = [_in_place(example) for example in dataset.examples]
+            if not link:
+                examples = yield from _copy(dataset, temporary)
+            _write(name, dataset, temporary, examples, source)
+            with paths.storage_errors(place):
+                temporary.rename(place)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    yield Finished(
+        name=name,
+        folder=place,
+        pictures=len(examples),
+        captions=dataset.captions,
+        splits=dataset.counts,
+    )
+
+
+def left_out(dataset: Dataset) -> Iterator[Notice]:
+    """Yield notices on what reading had to leave out, by class of problem."""
+    by_code: dict[str, list[str]] = {}
+    for problem in dataset.problems:
+        by_code.setdefault(problem.kind.title, []).append(str(problem))
+    for title, found in by_code.items():
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        yield Notice(message=f"{title} ({len(found)}): {'; '.join(found[:_SHOWN])}{more}")
+
+
+def _copy(dataset: Dataset, folder: Path) -> Generator[Event, None, list[Example]]:
+    """Copy the pictures below `folder` and return the examples that point to the copies."""
+    check_space(folder, sum(e.image.stat().st_size for e in dataset.examples), "import it")
+    copies = []
+    total = len(dataset.examples)
+    for index, example in enumerate(dataset.examples):
+        target = folder / "images" / _file_name(example, index)
+        with paths.storage_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(example.image, target)
+        copies.append(replace(example, image=target))
+        yield Progress(task="copy", item=dataset.name, done=index + 1, total=total, unit="pictures")
+    return copies
+
+
+def _file_name(example: Example, index: int) -> str:
+    """Return where a copy goes: the picture's name if it is a safe one, else its number."""
+    name = PurePosixPath(example.image_id)
+    safe = not name.is_absolute() and ".." not in name.parts and "\\" not in example.image_id
+    if safe and example.image_id.isprintable() and name.suffix:
+        return str(name)
+    return f"{index:08d}{example.image.suffix}"
+
+
+def _in_place(example: Example) -> Example:
+    # Not resolve(): a picture may be a link.
+    return replace(example, image=Path(os.path.abspath(example.image)))  # noqa: PTH100
+
+
+def _write(
+    name: str, dataset: Dataset, folder: Path, examples: list[Example], source: Path
+) -> None:
+    header = manifest.Header(
+        name=name,
+        source=str(source.resolve()),
+        format=dataset.format,
+        split_source=dataset.split_source,
+        licence=dataset.licence,
+        terms=dataset.terms,
+    )
+    manifest.write(folder / manifest.FILE_NAME, header, examples)

@@ -1,0 +1,216 @@
+"""Install a known data set: fetch, check, unpack, read, move into place.
+
+Nothing appears under the data set's name before all of it is there. What a killed run leaves
+is taken up (downloads) or cleared away (half-unpacked folders) by the next one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from capgen import paths
+from capgen.data import store as stores
+from capgen.data.dataset import Dataset, load_dataset
+from capgen.data.events import Event, Finished, Notice, Progress
+from capgen.data.fetch import Fetched, Job, fetch_all
+from capgen.data.formats import manifest
+from capgen.data.locations import chosen_mirrors, is_official, offers, size_of
+from capgen.data.locks import Lock
+from capgen.data.sources import DATASETS, DatasetSpec, RemoteFile
+from capgen.data.transfer import TransferOptions, arrived
+from capgen.data.unpack import check_space, unpack
+from capgen.errors import DataError, UsageError, did_you_mean
+
+
+def install(
+    name: str,
+    *,
+    store: Path | None = None,
+    mirrors: Sequence[str] = (),
+    accept_terms: bool = False,
+    keep_archives: bool = False,
+    options: TransferOptions | None = None,
+    spec: DatasetSpec | None = None,
+) -> Iterator[Event]:
+    """Download a known data set and put it in place; nothing is fetched if it is there.
+
+    Args:
+        name: Key of `DATASETS`.
+        store: Folder of the installed data sets.
+        mirrors: Addresses of folders with the release's files, used in place of the sources
+            and in this order; by default those in the variable CAPGEN_MIRROR.
+        accept_terms: The user accepts the source's terms.
+        keep_archives: Keep the downloaded files.
+        options: How patient to be with servers.
+        spec: Where the data set comes from, if not from `DATASETS`.
+
+    Yields:
+        Progress and notices, and at last a `Finished`.
+
+    Raises:
+        UsageError: The data set is unknown, or its terms were not accepted.
+        NetworkError: No source can be reached.
+        DataError: What was fetched is damaged or not the data set.
+        StorageError: There is no room for it.
+    """
+    if spec is None and name not in DATASETS:
+        raise UsageError(f"Unknown data set {name!r}", hint=did_you_mean(name, DATASETS))
+    spec = spec or DATASETS[name]
+    place = stores.dataset_dir(name, store)
+    if manifest.recognise(place):
+        yield _finished(load_dataset(place), already=True)
+        return
+    if spec.must_accept and not accept_terms:
+        raise UsageError(
+            f"{spec.title} asks its users to accept its terms: {spec.terms}",
+            hint=f"Read {spec.homepage}, then run again with --accept-terms.",
+        )
+    lock = Lock(place.with_name(f".{name}.lock"), f"downloading {name}")
+    yield from lock.wait()
+    with lock.held():
+        if manifest.recognise(place):  # the process that had the lock has done it
+            yield _finished(load_dataset(place), already=True)
+            return
+        if place.exists():
+            raise DataError(
+                f"{place} is in the way: it is no data set of capgen's",
+                hint="Move it away; `capgen data import` takes in data of your own.",
+            )
+        downloads = place.with_name(".downloads") / name
+        yield from _install(name, spec, place, downloads, mirrors, options or TransferOptions())
+        if not keep_archives:
+            shutil.rmtree(downloads, ignore_errors=True)
+
+
+def _install(
+    name: str,
+    spec: DatasetSpec,
+    place: Path,
+    downloads: Path,
+    mirrors: Sequence[str],
+    options: TransferOptions,
+) -> Iterator[Event]:
+    mirrors = chosen_mirrors(mirrors)
+    official = is_official(spec.files, mirrors)
+    wanted = [file for file in spec.files if not (downloads / file.name).exists()]
+    jobs = []
+    for file in wanted:
+        found = offers(file, mirrors, timeout=options.timeout)
+        jobs.append(Job(path=downloads / file.name, offers=found))
+    _check_room(spec, jobs, downloads, official=official, timeout=options.timeout)
+    for told in fetch_all(jobs, options):
+        if isinstance(told, Fetched):
+            _note_checksum(told)
+        else:
+            yield told
+    unpacked = place.with_name(f".{name}.unpacking")
+    with paths.storage_errors(unpacked):
+        shutil.rmtree(unpacked, ignore_errors=True)
+        unpacked.mkdir(parents=True)
+    try:
+        for file in spec.files:
+            yield from _unpack(file, downloads, unpacked)
+        yield from _put_in_place(name, spec, unpacked, place, downloads, official=official)
+    finally:
+        shutil.rmtree(unpacked, ignore_errors=True)
+
+
+def _check_room(
+    spec: DatasetSpec, jobs: Sequence[Job], downloads: Path, *, official: bool, timeout: float
+) -> None:
+    """Check for the files that are still to come, and all files unpacked."""
+    to_fetch = to_unpack = 0
+    rough = {file.name: file.size if official else 0 for file in spec.files}
+    fetched = {job.path.name for job in jobs}
+    for job in jobs:
+        size = size_of(job.offers[0], timeout=timeout) or rough[job.path.name]
+        to_fetch += max(0, size - arrived(job.path))
+        to_unpack += size
+    to_unpack += sum(
+        (downloads / file.name).stat().st_size for file in spec.files if file.name not in fetched
+    )
+    check_space(downloads, to_fetch + to_unpack, "download and unpack it")
+
+
+def _unpack(file: RemoteFile, downloads: Path, unpacked: Path) -> Iterator[Event]:
+    archive = downloads / file.name
+    if file.unpack_to is None:
+        with paths.storage_errors(unpacked):
+            shutil.copyfile(archive, unpacked / file.name)
+        return
+    try:
+        for done, total in unpack(archive, unpacked / file.unpack_to, patterns=file.members):
+            yield Progress(task="unpack", item=file.name, done=done, total=total, unit="files")
+    except DataError:
+        # A damaged archive would be found again and again: the next run fetches it anew.
+        archive.unlink(missing_ok=True)
+        raise
+
+
+def _put_in_place(
+    name: str,
+    spec: DatasetSpec,
+    unpacked: Path,
+    place: Path,
+    downloads: Path,
+    *,
+    official: bool,
+) -> Iterator[Event]:
+    dataset = load_dataset(unpacked)
+    problem = _differences(spec, dataset)
+    if problem and official:
+        raise DataError(f"{name} is not complete: {problem}", hint=f"See {spec.homepage}.")
+    if problem:
+        yield Notice(message=f"{name} from the mirror is not the whole release: {problem}")
+    header = manifest.Header(
+        name=name,
+        source=spec.homepage,
+        format=dataset.format,
+        split_source=dataset.split_source,
+        licence=spec.licence,
+        terms=spec.terms,
+        citation=spec.citation,
+        checksums=_noted_checksums(downloads, spec),
+    )
+    manifest.write(unpacked / manifest.FILE_NAME, header, dataset.examples)
+    with paths.storage_errors(place):
+        unpacked.rename(place)
+    yield _finished(replace(dataset, name=name, root=place), already=False)
+
+
+def _differences(spec: DatasetSpec, dataset: Dataset) -> str:
+    found = [
+        f"{len(dataset.examples):,} of {spec.pictures:,} pictures"
+        if len(dataset.examples) != spec.pictures
+        else "",
+        f"splits {dataset.counts}, not {spec.splits}" if dataset.counts != spec.splits else "",
+        f"{dataset.captions:,} of {spec.captions:,} captions"
+        if spec.captions not in (None, dataset.captions)
+        else "",
+    ]
+    return "; ".join(filter(None, found))
+
+
+def _note_checksum(told: Fetched) -> None:
+    """Keep the checksum beside the file, for runs that find the file there."""
+    note = told.path.with_name(told.path.name + ".checksum")
+    paths.write_text(note, told.checksum)
+
+
+def _noted_checksums(downloads: Path, spec: DatasetSpec) -> dict[str, str]:
+    notes = {file.name: downloads / f"{file.name}.checksum" for file in spec.files}
+    return {name: note.read_text() for name, note in notes.items() if note.exists()}
+
+
+def _finished(dataset: Dataset, *, already: bool) -> Finished:
+    return Finished(
+        name=dataset.name,
+        folder=dataset.root,
+        pictures=len(dataset.examples),
+        captions=dataset.captions,
+        splits=dataset.counts,
+        already=already,
+    )

@@ -1,0 +1,133 @@
+"""Where a file of a known data set is to be had right now: mirrors, the Hub, sizes, checksums."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from capgen.data.http import TransientError, content_length, network_faults, read_small, request
+from capgen.data.sources import RemoteFile
+from capgen.errors import NetworkError
+
+MIRROR_VARIABLE = "CAPGEN_MIRROR"
+HUB_VARIABLE = "HF_ENDPOINT"
+SUMS_FILE = "SHA256SUMS"
+
+_T = TypeVar("_T")
+_HUB = "hub://datasets/"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SUMS_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """One place to fetch one file from.
+
+    Attributes:
+        url: Where.
+        checksum: `md5:HEX`, `sha256:HEX` or empty.
+        binding: A file with another checksum is wrong. Not so at a mirror that the user chose
+            and that publishes no checksums: it may hold a repacked release.
+        token: Bearer token for the server, if it needs one.
+    """
+
+    url: str
+    checksum: str = ""
+    binding: bool = True
+    token: str | None = None
+
+
+def chosen_mirrors(asked: Sequence[str]) -> tuple[str, ...]:
+    """Return the mirrors to use: those asked for, else those of the environment, if any."""
+    if asked:
+        return tuple(asked)
+    return tuple(os.environ.get(MIRROR_VARIABLE, "").split())
+
+
+def is_official(files: Sequence[RemoteFile], mirrors: Sequence[str]) -> bool:
+    """Return whether files come from where their publishers put them, and so are complete."""
+    from_hub = any(place.url.startswith(_HUB) for file in files for place in file.locations)
+    return not mirrors and not (from_hub and os.environ.get(HUB_VARIABLE))
+
+
+def offers(file: RemoteFile, mirrors: Sequence[str], *, timeout: float) -> list[Offer]:
+    """Return where to fetch a file from, best first; mirrors take the place of the sources."""
+    official = next((place.checksum for place in file.locations if place.checksum), "")
+    if mirrors:
+        return [_mirror_offer(file.name, mirror, official, timeout) for mirror in mirrors]
+    return [
+        _hub_offer(place.url, timeout)
+        if place.url.startswith(_HUB)
+        else Offer(url=place.url, checksum=place.checksum)
+        for place in file.locations
+    ]
+
+
+def size_of(offer: Offer, *, timeout: float) -> int | None:
+    """Return how large the file is, or None if the server does not say now."""
+    try:
+        response = request(offer.url, method="HEAD", token=offer.token, timeout=timeout)
+    except (TransientError, NetworkError):
+        return None  # only asked to check the disk; fetching it will tell what is wrong
+    with response:
+        return content_length(response.headers)
+
+
+def _mirror_offer(name: str, mirror: str, official: str, timeout: float) -> Offer:
+    base = mirror.rstrip("/")
+    url = f"{base}/{name}"
+    published = _published_sums(f"{base}/{SUMS_FILE}", timeout).get(name)
+    if published:
+        return Offer(url=url, checksum=f"sha256:{published}")
+    return Offer(url=url, checksum=official, binding=False)
+
+
+def _published_sums(url: str, timeout: float) -> dict[str, str]:
+    def fetch() -> bytes:
+        with request(url, timeout=timeout) as response, network_faults(url):
+            return read_small(response)
+
+    try:
+        text = _thrice(fetch).decode("utf-8", errors="replace")
+    except (TransientError, NetworkError):
+        return {}  # most mirrors publish none
+    found = (_SUMS_LINE.fullmatch(line.strip()) for line in text.split("\n"))
+    return {match[2]: match[1] for match in found if match}
+
+
+def _hub_offer(address: str, timeout: float) -> Offer:
+    """Resolve `hub://datasets/OWNER/NAME/FILE`; the Hub says the SHA-256 of large files."""
+    from huggingface_hub import constants, get_token, hf_hub_url
+
+    if constants.HF_HUB_OFFLINE:
+        raise NetworkError(f"{address} is on the Hugging Face Hub, and HF_HUB_OFFLINE is set")
+    owner, name, file = address.removeprefix(_HUB).split("/", 2)
+    endpoint = os.environ.get(HUB_VARIABLE, "").rstrip("/") or None
+    url = hf_hub_url(f"{owner}/{name}", file, repo_type="dataset", endpoint=endpoint)
+    token = get_token() or None
+
+    def fetch() -> str:
+        with request(url, method="HEAD", token=token, timeout=timeout, follow=False) as response:
+            return response.headers.get("X-Linked-Etag") or response.headers.get("ETag") or ""
+
+    try:
+        etag = _thrice(fetch)
+    except (TransientError, NetworkError):
+        return Offer(url=url, token=token)
+    digest = etag.removeprefix("W/").strip('"')
+    checksum = f"sha256:{digest}" if _SHA256.fullmatch(digest) else ""
+    return Offer(url=url, checksum=checksum, token=token)
+
+
+def _thrice(ask: Callable[[], _T]) -> _T:
+    """Ask up to three times: a checksum must not be lost to a hiccup."""
+    for _ in range(2):
+        try:
+            return ask()
+        except TransientError:
+            time.sleep(0.2)
+    return ask()

@@ -1,0 +1,118 @@
+"""Two evaluations over the same photos: is one better, by how much, and where."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from capgen.errors import MetricError
+from capgen.evaluation.evaluate import Evaluation, scored
+from capgen.evaluation.examples import ranking_metric
+from capgen.metrics import bootstrap
+from capgen.metrics.bootstrap import Difference
+from capgen.records import SCHEMA_VERSION
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """How two systems compare.
+
+    Attributes:
+        first: One evaluation, over the photos that both have captions for.
+        second: The other.
+        differences: Metric → first minus second, with interval, p-value, wins and losses.
+    """
+
+    first: Evaluation
+    second: Evaluation
+    differences: Mapping[str, Difference]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the numbers should know, in plain words."""
+        return tuple(dict.fromkeys((*self.first.notes, *self.second.notes)))
+
+    def disagreements(self, count: int) -> list[tuple[str, float]]:
+        """Return the photos on which the systems' scores are furthest apart.
+
+        Args:
+            count: How many.
+
+        Returns:
+            Photo and difference (first minus second) by the metric that examples are ranked
+            by, the largest first; photos with the same score are left out.
+        """
+        difference = self.differences[ranking_metric(self.first.scores)].images
+        order = np.argsort(-abs(difference), kind="stable")[:count]
+        ids = self.first.scores.image_ids
+        return [(ids[row], float(difference[row])) for row in order if difference[row]]
+
+    def to_dict(self, count: int = 20) -> dict[str, Any]:
+        """Return the JSON form, with the `count` largest disagreements."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "kind": "comparison",
+            "images": len(self.first.captions),
+            "differences": {name: item.to_dict() for name, item in self.differences.items()},
+            "disagreements": {
+                "metric": ranking_metric(self.first.scores),
+                "images": [
+                    {
+                        "image_id": image_id,
+                        "difference": value,
+                        "first": self.first.captions[image_id],
+                        "second": self.second.captions[image_id],
+                    }
+                    for image_id, value in self.disagreements(count)
+                ],
+            },
+            "notes": list(self.notes),
+            "first": self.first.to_dict(),
+            "second": self.second.to_dict(),
+        }
+
+
+def compare(first: Evaluation, second: Evaluation) -> Comparison:
+    """Compare two evaluations over the same photos.
+
+    Photos that one of the systems could not caption are left out of both.
+
+    Args:
+        first: One evaluation, as `evaluate` returns it.
+        second: The other, with the same references, metrics and bootstrap settings.
+
+    Raises:
+        MetricError: The evaluations are of other photos or references, or were scored in
+            another way.
+    """
+    unlike = set(first.data.by_id) ^ set(second.data.by_id)
+    if unlike:
+        raise MetricError(
+            f"The evaluations are not over the same photos: {len(unlike)} are in one only, "
+            f"such as {min(unlike)!r}",
+            hint="Evaluate both on the same split, with the same --limit.",
+        )
+    common = first.captions.keys() & second.captions.keys()
+    if not common:
+        raise MetricError("The two systems have no captioned photo in common")
+    first, second = _over(first, common), _over(second, common)
+    config = first.config
+    differences = bootstrap.compare(
+        first.scores, second.scores, seed=config.report_seed, samples=config.resamples
+    )
+    return Comparison(first=first, second=second, differences=differences)
+
+
+def _over(evaluation: Evaluation, photos: set[str]) -> Evaluation:
+    """Return the evaluation over some of its photos."""
+    if len(photos) == len(evaluation.captions):
+        return evaluation
+    captions = {name: text for name, text in evaluation.captions.items() if name in photos}
+    scores, intervals = scored(
+        captions, evaluation.data, evaluation.config, evaluation.document_frequencies
+    )
+    return dataclasses.replace(evaluation, captions=captions, scores=scores, intervals=intervals)

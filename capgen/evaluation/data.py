@@ -1,0 +1,244 @@
+"""What captions are judged against: photos with human captions, from a data set or a COCO file."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from capgen.data.dataset import Dataset, open_dataset
+from capgen.data.formats.pictures import PictureIndex
+from capgen.data.hashes import hash_files
+from capgen.errors import DataError
+from capgen.evaluation.files import read_json
+from capgen.metrics.language import known_captions
+from capgen.records import Example
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSet:
+    """The photos of a split with their references.
+
+    Attributes:
+        name: Name of the data set, or of the file of references.
+        split: The split, or an empty string where a file of references is the whole set.
+        pool: All photos of the split.
+        limit: Only the first so many of them are judged; None for all.
+        origin: What identifies the references in reports: `digest` and `split_source` of a
+            data set, or `file` and `sha256`.
+        training: Captions of the data set's train split, to tell which predictions are novel.
+    """
+
+    name: str
+    split: str
+    pool: tuple[Example, ...] = field(repr=False)
+    limit: int | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    training: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        """The photos that are judged."""
+        return self.pool[: self.limit]
+
+    @cached_property
+    def by_id(self) -> dict[str, Example]:
+        """The photos that are judged, by id."""
+        return {example.image_id: example for example in self.examples}
+
+    @cached_property
+    def known(self) -> frozenset[str] | None:
+        """The training captions as `capgen.metrics.language` compares them, or None."""
+        return known_captions(self.training) if self.training else None
+
+    def limited(self, limit: int | None) -> EvaluationSet:
+        """Return the same set with another limit."""
+        return dataclasses.replace(self, limit=limit)
+
+    def find(self, name: str) -> str | None:
+        """Return the id of the photo that a file of captions calls `name`, or None.
+
+        A photo goes by its id, its file name, its file name without suffix, or the number
+        at the end of a name such as COCO_val2014_000000391895.jpg; the first of these that
+        means one photo only decides.
+        """
+        for alias, table in self._names:
+            found = table.get(alias(name))
+            if found is not None:
+                return found
+        return None
+
+    @cached_property
+    def _names(self) -> list[tuple[Callable[[str], str], dict[str, str]]]:
+        return [(alias, _unique(alias, self.pool)) for alias in (str, _base, _stem, _number)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what identifies the set, as built-in types."""
+        return {
+            "name": self.name,
+            "split": self.split,
+            "images": len(self.examples),
+            "limit": self.limit,
+            **self.origin,
+        }
+
+
+def evaluation_set(
+    dataset: str | None = None,
+    data_dir: Path | None = None,
+    *,
+    split: str = "test",
+    references: Path | None = None,
+    limit: int | None = None,
+) -> EvaluationSet:
+    """Open what captions are to be judged against.
+
+    Args:
+        dataset: Name of an installed data set.
+        data_dir: A data set's folder or file; with `references`, the folder of the photos.
+        split: Split of the data set.
+        references: A COCO captions JSON, or a JSON object of image id → list of captions,
+            instead of a data set.
+        limit: Judge the first so many photos only.
+
+    Raises:
+        DataError: Something is not there or malformed.
+        UsageError: Nothing was named, or there is no such split.
+    """
+    if references is not None:
+        folder = data_dir
+        if dataset is not None:
+            folder = open_dataset(dataset, data_dir).root
+        return read_references(references, folder).limited(limit)
+    return from_dataset(open_dataset(dataset, data_dir), split).limited(limit)
+
+
+def from_dataset(dataset: Dataset, split: str) -> EvaluationSet:
+    """Return a split of a data set.
+
+    Raises:
+        DataError: The split is empty.
+        UsageError: No split goes by that name.
+    """
+    training = () if split == "train" or "train" not in dataset.counts else dataset.split("train")
+    return EvaluationSet(
+        name=dataset.name,
+        split=split,
+        pool=tuple(dataset.split(split)),
+        origin={"digest": dataset.digest, "split_source": dataset.split_source},
+        training=tuple(caption for example in training for caption in example.references),
+    )
+
+
+def read_references(path: Path, folder: Path | None = None) -> EvaluationSet:
+    """Read references from a file.
+
+    Args:
+        path: A COCO captions JSON (`images` and `annotations`), or an object of image id →
+            list of captions.
+        folder: Where the photos are; photos that are not there are missing in reports only.
+
+    Raises:
+        DataError: The file is malformed, or an image has no captions.
+    """
+    content = read_json(path)
+    captions, files = _captions(content, path)
+    bare = [image_id for image_id in files if not captions.get(image_id)]
+    if bare:
+        raise DataError(
+            f"{path}: {len(bare)} images have no captions, such as {bare[0]!r}",
+            hint="Leave them out of `images`, or add their captions.",
+        )
+    if not captions:
+        raise DataError(f"{path} holds no captions")
+    pictures = PictureIndex(folder) if folder is not None and folder.is_dir() else None
+    pool = []
+    for image_id in sorted(captions):
+        name = files.get(image_id, image_id)
+        image = Path(name) if pictures is None else pictures.find(name)
+        pool.append(
+            Example(
+                image_id=image_id, image=image, references=tuple(captions[image_id]), split="none"
+            )
+        )
+    digest = hash_files([path])[0].hex()
+    return EvaluationSet(
+        name=path.name,
+        split="",
+        pool=tuple(pool),
+        origin={"file": path.name, "sha256": digest},
+    )
+
+
+def _captions(content: Any, path: Path) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return the captions and the file names by image id."""
+    if isinstance(content, dict) and "annotations" in content:
+        files = {}
+        for item in _objects(content.get("images", []), path, "images", "id"):
+            image_id = str(item["id"])
+            if image_id in files:
+                raise DataError(f"{path}: two entries of 'images' have the id {image_id}")
+            files[image_id] = str(item.get("file_name", image_id))
+        captions: dict[str, list[str]] = {image_id: [] for image_id in files}
+        for item in _objects(content["annotations"], path, "annotations", "image_id", "caption"):
+            image_id = str(item["image_id"])
+            if files and image_id not in files:
+                raise DataError(f"{path}: an annotation names the unknown image {image_id}")
+            captions.setdefault(image_id, []).append(_text(item["caption"], image_id, path))
+        return captions, files
+    if isinstance(content, dict) and all(isinstance(item, list) for item in content.values()):
+        plain = {
+            str(image_id): [_text(caption, image_id, path) for caption in item]
+            for image_id, item in content.items()
+        }
+        return plain, {image_id: image_id for image_id in plain}
+    raise DataError(
+        f"{path} holds no references",
+        hint="Expected a COCO captions JSON, or an object of image id → list of captions.",
+    )
+
+
+def _objects(items: Any, path: Path, where: str, *keys: str) -> Sequence[Mapping[str, Any]]:
+    if not isinstance(items, list):
+        raise DataError(f"{path}: '{where}' is not a list")
+    for number, item in enumerate(items):
+        if not isinstance(item, dict) or any(key not in item for key in keys):
+            raise DataError(f"{path}: entry {number} of '{where}' lacks {' or '.join(keys)}")
+    return items
+
+
+def _text(caption: Any, image_id: str, path: Path) -> str:
+    if not isinstance(caption, str) or not caption.strip():
+        raise DataError(f"{path}: a caption of {image_id!r} is empty or not text")
+    return caption
+
+
+def _unique(alias: Callable[[str], str], pool: Sequence[Example]) -> dict[str, str]:
+    """Map what `alias` makes of the photos' ids and file names to ids, where it means one."""
+    found = {
+        (alias(name), example.image_id)
+        for example in pool
+        for name in (example.image_id, example.image.name)
+        if alias(name)
+    }
+    times = Counter(name for name, _ in found)
+    return {name: image_id for name, image_id in found if times[name] == 1}
+
+
+def _base(name: str) -> str:
+    return PurePosixPath(name.replace("\\", "/")).name
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(_base(name)).stem
+
+
+def _number(name: str) -> str:
+    """Return the number in a COCO file name, or of a bare number; otherwise nothing."""
+    found = re.fullmatch(r"(?:.*_)?(\d{12})|(\d+)", _stem(name))
+    return str(int(found[1] or found[2])) if found else ""

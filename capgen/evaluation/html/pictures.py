@@ -1,0 +1,84 @@
+"""Photos and heat maps as data URIs, bounded in size."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from capgen.errors import ImageError
+from capgen.evaluation.html.markup import text
+from capgen.inference.attention import CaptionAttention, Floats
+from capgen.inference.images import load_image
+
+# Longest sides in pixels. A thumbnail takes about 20 kB, a small one 4 kB.
+_SIDE = 360
+_SMALL = 128
+# Colour of the heat maps; the more attention, the less of it is seen through.
+_HEAT = (255, 120, 0)
+_DENSEST = 0.8
+
+
+def photo(path: Path, alt: str) -> str:
+    """Return an `<img>` of a photo, or a panel that says why there is none.
+
+    Args:
+        path: The photo.
+        alt: What it shows, for those who do not see it.
+    """
+    try:
+        image = load_image(path, size_hint=(_SIDE, _SIDE)).image
+    except ImageError as error:
+        return f'<div class="missing">No picture: {text(error.message)}</div>'
+    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    width, height = image.size
+    return f'<img src="{_uri(image, "JPEG")}" alt="{text(alt)}" width="{width}" height="{height}">'
+
+
+def heat_maps(attention: CaptionAttention, name: str) -> tuple[str, str]:
+    """Return the heat maps of a caption's words, and the CSS that holds their photo once.
+
+    Args:
+        attention: Where the model looked.
+        name: A CSS class that no other photo of the page has.
+    """
+    picture = attention.picture.copy()
+    picture.thumbnail((_SMALL, _SMALL), Image.Resampling.LANCZOS)
+    width, height = picture.size
+    style = (
+        f".{name} {{ background-image: url({_uri(picture, 'JPEG')}); "
+        f"aspect-ratio: {width} / {height}; }}\n"
+    )
+    items = "".join(
+        f'<li><span class="look {name}"><img src="{_uri(_heat(heat), "PNG")}" '
+        f'alt="{text(_where(word, heat))}"></span>{text(word)}</li>'
+        for word, heat in zip(attention.words, attention.maps, strict=True)
+    )
+    return f'<ol class="words">{items}</ol>', style
+
+
+def _heat(heat: Floats) -> Image.Image:
+    """Return a small picture (rows × columns) that is denser where there is more attention."""
+    rows, columns = heat.shape
+    pixels = np.empty((rows, columns, 4), np.uint8)
+    pixels[..., :3] = _HEAT
+    pixels[..., 3] = np.round(255 * _DENSEST * heat / max(float(heat.max()), 1e-9))
+    return Image.fromarray(pixels)
+
+
+def _where(word: str, heat: Floats) -> str:
+    """Say in words where most of the attention is."""
+    rows, columns = heat.shape
+    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
+    across = ("left", "centre", "right")[min(2, int(3 * (column + 0.5) / columns))]
+    down = ("top", "middle", "bottom")[min(2, int(3 * (row + 0.5) / rows))]
+    return f"For '{word}' the model looked most at the {down} {across}"
+
+
+def _uri(image: Image.Image, kind: str) -> str:
+    data = io.BytesIO()
+    image.save(data, kind, quality=80) if kind == "JPEG" else image.save(data, kind)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(data.getvalue()).decode('ascii')}"

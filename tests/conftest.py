@@ -1,0 +1,102 @@
+"""Isolation from the world, and the fixtures that many tests share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# Nothing listens on loopback's discard port: whoever asks the Hub by mistake fails at once.
+UNREACHABLE = "http://127.0.0.1:9"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # huggingface_hub reads these when it is imported, so they are set before any test is.
+    config.capgen_hub_cache = tempfile.mkdtemp(prefix="capgen-tests-")  # type: ignore[attr-defined]
+    os.environ["HF_HOME"] = config.capgen_hub_cache  # type: ignore[attr-defined]
+    os.environ["HF_ENDPOINT"] = UNREACHABLE
+    os.environ["HF_HUB_DISABLE_XET"] = "1"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    # Tiny models gain nothing from threads, and lose much when the tests share the cores.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    for name in ("HF_HUB_OFFLINE", "HF_TOKEN", "TRANSFORMERS_OFFLINE"):
+        os.environ.pop(name, None)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.capgen_hub_cache, ignore_errors=True)  # type: ignore[attr-defined]
+
+
+@pytest.fixture(autouse=True)
+def isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test a home of its own; return it."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("CAPGEN_HOME", str(home / "capgen"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    return home
+
+
+@pytest.fixture(scope="session")
+def realdata() -> Path:
+    """Return the folder of the research data, or skip the test."""
+    places = [Path(os.environ.get("CAPGEN_SHARED", ROOT.parent / "shared")) / "data"]
+    for place in places:
+        if place.is_dir():
+            return place
+    pytest.skip("the research data is not there (../shared, or CAPGEN_SHARED)")
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return 16 drawn photos of several sizes."""
+    from tests.fakes import draw_photo
+
+    folder = tmp_path_factory.mktemp("photos")
+    sizes = ((320, 240), (240, 320), (400, 300), (288, 288))
+    found = []
+    for number in range(16):
+        path = folder / f"photo{number:02}.jpg"
+        draw_photo(number, sizes[number % len(sizes)]).save(path, quality=90)
+        found.append(path)
+    return found
+
+
+@pytest.fixture(scope="session")
+def bundled() -> Iterator[object]:
+    """Return the bundled model on ONNX Runtime."""
+    from capgen import Captioner
+
+    yield Captioner.from_pretrained()
+
+
+@pytest.fixture(scope="session")
+def bundled_torch() -> Iterator[object]:
+    """Return the bundled model on torch."""
+    from capgen import Captioner
+
+    yield Captioner.from_pretrained(runtime="torch", device="cpu")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount command")
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a small disk: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)

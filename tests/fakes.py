@@ -1,0 +1,89 @@
+"""Stand-ins: a scripted decoder and drawn photos."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from capgen.inference.hypotheses import log_softmax
+
+Row = NDArray[np.float32]
+Script = Callable[[int, tuple[int, ...]], Row]
+
+
+class ScriptedModel:
+    """A step model whose logits are a function of the photo and the tokens so far.
+
+    It remembers what each row has said, and checks that rows stay with their photo.
+    """
+
+    def __init__(self, script: Script, photos: int) -> None:
+        self.script = script
+        self.photos = list(range(photos))
+        self.rows: list[tuple[int, tuple[int, ...]]] = [(photo, ()) for photo in range(photos)]
+        self.kept: list[list[int]] = []
+        self.batches: list[int] = []
+
+    def logits(self, ids: NDArray[np.int64], parents: NDArray[np.int64]) -> NDArray[np.float32]:
+        batch, beams = ids.shape
+        assert batch == len(self.photos)
+        assert len(parents) == batch * beams
+        self.batches.append(batch)
+        rows = []
+        for place, (token, parent) in enumerate(zip(ids.ravel(), parents, strict=True)):
+            photo, said = self.rows[parent]
+            assert photo == self.photos[place // beams], "a row continues another photo's row"
+            rows.append((photo, (*said, int(token))))
+        self.rows = rows
+        return np.stack([self.script(photo, said) for photo, said in rows]).astype(np.float32)
+
+    def top(
+        self, ids: NDArray[np.int64], parents: NDArray[np.int64], count: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        scores = log_softmax(self.logits(ids, parents))
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        return np.take_along_axis(scores, best, axis=1), best
+
+    def keep(self, photos: NDArray[np.int64]) -> None:
+        self.kept.append([self.photos[index] for index in photos])
+        self.photos = self.kept[-1]
+
+
+def random_script(vocabulary: int, *, spread: float = 2.0, seed: int = 0) -> Script:
+    """Return a script of random logits, the same for the same photo and tokens."""
+
+    def script(photo: int, said: tuple[int, ...]) -> Row:
+        key = zlib.crc32(repr((seed, photo, said)).encode())
+        drawn = np.random.default_rng(key).normal(0, spread, vocabulary)
+        return drawn.astype(np.float32)
+
+    return script
+
+
+def draw_photo(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
+    """Draw a picture with a sky, a ground and some shapes; every seed another."""
+    rng = np.random.default_rng(seed)
+    width, height = size
+    rows = np.linspace(0, 1, height)[:, None, None]
+    colours = rng.integers(0, 256, (2, 3))
+    ground = colours[0] * (1 - rows) + colours[1] * rows
+    noise = rng.normal(0, 12, (height, width, 3))
+    picture = Image.fromarray(np.clip(ground + noise, 0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(picture)
+    for _ in range(int(rng.integers(3, 9))):
+        left, top = int(rng.integers(0, width)), int(rng.integers(0, height))
+        right, bottom = left + int(rng.integers(20, 160)), top + int(rng.integers(20, 160))
+        fill = tuple(int(value) for value in rng.integers(0, 256, 3))
+        shape = draw.ellipse if rng.random() < 0.5 else draw.rectangle
+        shape((left, top, right, bottom), fill=fill)
+    return picture
+
+
+def names(folder: Path) -> list[str]:
+    """Return what is in a folder, hidden files included."""
+    return sorted(entry.name for entry in folder.iterdir())

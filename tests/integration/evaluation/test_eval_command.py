@@ -1,0 +1,197 @@
+"""`capgen eval` through `main`, as the program runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from capgen.cli.main import main
+from tests.minis import MiniPicture, coco_json, make_pictures, save_pictures, write_flickr8k
+
+PICTURES = make_pictures(20)
+TEST = [picture for picture in PICTURES if picture.split == "test"]
+
+
+@pytest.fixture
+def flickr(tmp_path: Path) -> Path:
+    return write_flickr8k(tmp_path / "mini8k", PICTURES)
+
+
+def predictions(folder: Path, pictures: list[MiniPicture] = TEST, reference: int = 0) -> Path:
+    path = folder / f"said{reference}.json"
+    said = [{"image_id": p.name, "caption": p.captions[reference]} for p in pictures]
+    path.write_text(json.dumps(said))
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
+    code = main(["eval", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_a_model_from_table_to_reports(
+    flickr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, page = tmp_path / "out" / "scores.json", tmp_path / "out" / "report.html"
+    arguments = ("--data-dir", flickr, "--beams", "2", "--samples", "1", "--examples", "1")
+    code, out, err = run(capsys, *arguments, "--json", place, "--html", page)
+    assert code == 0
+    assert "mini on mini8k, test: 4 photos, 20 references" in out
+    for word in ("BLEU-4", "CIDEr-D", "METEOR", "ROUGE-L", "generated", "human", "scores"):
+        assert word in out
+    assert "written" in err and "written" not in out
+    record = json.loads(place.read_text())
+    assert record["system"]["settings"]["beams"] == 2
+    assert record["data"]["digest"].startswith("sha256:")
+    assert [item["image_id"] for item in record["images"]] == sorted(p.name for p in TEST)
+    assert "Where the model looked" in page.read_text()
+    code, out, _ = run(capsys, *arguments[:4], "--json", "-")
+    assert json.loads(out) == record
+
+
+def test_captions_do_not_steer_the_terminal(
+    flickr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = tmp_path / "[red].json"
+    said.write_text(json.dumps({p.name: "[bold]a[/] \x1b[31mred\nline" for p in TEST}))
+    code, out, _ = run(
+        capsys, "--data-dir", flickr, "--predictions", said, "--compare", said, "--samples", "1"
+    )
+    assert code == 0
+    assert out.startswith("[red].json (first) and [red].json (second) on mini8k")
+    assert r"[bold]a[/] \x1b[31mred\nline" in out
+    assert "\x1b" not in out
+
+
+def test_validation_split_and_limit(flickr: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(
+        capsys, "--data-dir", flickr, "--split", "val", "--limit", "2", "--beams", "1"
+    )
+    assert code == 0
+    assert "mini8k, val: 2 photos, 10 references" in out
+
+
+def test_torch_models_have_scores_but_no_heat_maps(
+    flickr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "report.html"
+    arguments = ("--data-dir", flickr, "--limit", "2", "--beams", "1", "--json", "-")
+    code, out, _ = run(capsys, *arguments, "--runtime", "torch", "--device", "cpu", "--html", page)
+    assert code == 0
+    record = json.loads(out)
+    assert record["system"]["runtime"] == "torch"
+    assert "torch" in record["stamp"]["versions"]
+    assert "No heat maps: the model ran in torch" in page.read_text()
+    assert "Where the model looked" not in page.read_text()
+    _, out, _ = run(capsys, *arguments)
+    assert json.loads(out)["images"] == record["images"]
+
+
+def test_predictions_against_a_coco_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "captions.json").write_text(coco_json(TEST))
+    said = tmp_path / "said.json"
+    said.write_text(
+        json.dumps([{"image_id": n, "caption": p.captions[1]} for n, p in enumerate(TEST)])
+    )
+    save_pictures(tmp_path / "photos", TEST)
+    code, out, _ = run(
+        capsys,
+        *("--predictions", said, "--references", tmp_path / "captions.json"),
+        *("--data-dir", tmp_path / "photos", "--html", tmp_path / "r.html", "--json", "-"),
+    )
+    assert code == 0
+    record = json.loads(out)
+    assert record["corpus"]["BLEU-4"] == pytest.approx(1, abs=1e-6)
+    assert record["system"]["file"] == "said.json"
+    assert (tmp_path / "r.html").read_text().count("data:image/jpeg") == 3 * len(TEST)
+
+
+def test_comparison(flickr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, place = predictions(tmp_path), tmp_path / "c.json"
+    arguments = ("--data-dir", flickr, "--predictions", first, "--compare", "mini")
+    code, out, _ = run(capsys, *arguments, "--beams", "1", "--json", place)
+    assert code == 0
+    assert "said0.json (first) and mini (second)" in out
+    assert "4/0/0" in out
+    record = json.loads(place.read_text())
+    assert record["kind"] == "comparison"
+    assert record["differences"]["ROUGE-L"]["first"] == pytest.approx(1)
+    assert record["second"]["system"]["settings"]["beams"] == 1
+    assert len(record["disagreements"]["images"]) == 4
+
+
+def test_a_photo_that_cannot_be_read_is_reported(
+    flickr: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = sorted(p.name for p in TEST)[0]
+    (flickr / "Flicker8k_Dataset" / broken).write_bytes(b"nothing")
+    code, out, err = run(capsys, "--data-dir", flickr, "--beams", "1")
+    assert code == 1
+    assert "3 photos, 15 references" in out
+    assert broken in err
+    assert "Scores are over 3 of 4 photos: 1 have no caption" in err
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "message"),
+    [
+        ({"--predictions": "nothing.json"}, 1, "Cannot read"),
+        ({"--predictions": "broken.json"}, 1, "broken.json:1: not valid JSON"),
+        ({"--predictions": "few.json"}, 1, "no prediction for 1 image"),
+        ({"--predictions": "many.json"}, 1, "not in split test"),
+        ({"--predictions": "twice.json"}, 1, "Two predictions for the image"),
+        ({"--references": "broken.json"}, 1, "broken.json:1: not valid JSON"),
+        ({"--references": "bare.json"}, 1, "empty or not text"),
+        ({"--data-dir": "nowhere"}, 1, "nowhere"),
+        ({"--document-frequencies": "broken.json"}, 1, "document frequencies"),
+        ({"--json": "."}, 1, "it is a folder"),
+        ({"--split": "tets"}, 2, "Unknown split"),
+        ({"--metrics": "blue"}, 2, "Unknown metric 'blue'"),
+        ({"--limit": "0"}, 2, "--limit is 0"),
+        ({"--resamples": "1"}, 2, "--resamples is 1"),
+        ({"--model": "mini"}, 2, "--model and --predictions exclude each other"),
+    ],
+)
+def test_bad_input_is_named(
+    flickr: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changed: dict[str, str],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    predictions(tmp_path)
+    said = json.loads(Path("said0.json").read_text())
+    stranger = {"image_id": PICTURES[0].name, "caption": "a"}
+    for name, content in (
+        ("few.json", said[1:]),
+        ("many.json", [*said, stranger]),
+        ("twice.json", [*said, said[0]]),
+        ("bare.json", {"a.jpg": [""]}),
+    ):
+        Path(name).write_text(json.dumps(content))
+    Path("broken.json").write_text("[{")
+    options = {"--data-dir": str(flickr), "--predictions": "said0.json"} | changed
+    found, out, err = run(capsys, *(part for pair in options.items() for part in pair))
+    assert (found, out) == (code, "")
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_it_leaves_torch_alone(flickr: Path) -> None:
+    program = (
+        "import sys; from capgen.cli.main import main; "
+        f"code = main(['eval', '--data-dir', {str(flickr)!r}, '--beams', '1']); "
+        "sys.exit(code or 3 * ('torch' in sys.modules or 'transformers' in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr.decode()

@@ -1,0 +1,83 @@
+"""The HTML report in a browser: it shows, runs nothing, asks for nothing, reports no error."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from capgen.config import EvalConfig
+from capgen.evaluation.compare import compare
+from capgen.evaluation.evaluate import evaluate
+from capgen.evaluation.html.report import write_report
+from capgen.evaluation.systems import ModelSystem
+from capgen.inference.captioner import Captioner
+from tests.unit.evaluation.sets import REFERENCES, make_set
+
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--enable-logging=stderr", "--hide-scrollbars", "--window-size=1200,4000"),
+)
+HOSTILE = "<script>document.title='taken';console.log('taken')</script>"
+
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report with heat maps, a comparison, and captions that try to run."""
+    folder = tmp_path_factory.mktemp("report")
+    config = EvalConfig(resamples=100, examples=2)
+    data = make_set(folder, name=f"drawn{HOSTILE}")
+    system = ModelSystem(Captioner.from_pretrained())
+    first = evaluate(system, data, config=config)
+    second = evaluate(dict.fromkeys(REFERENCES, HOSTILE), data, config=config)
+    path = folder / "report.html"
+    comparison = compare(first, second)
+    write_report(path, comparison.first, comparison=comparison, attend=system.attention)
+    return path
+
+
+def browse(report: Path, profile: Path, *arguments: str) -> tuple[str, str]:
+    assert BROWSER is not None
+    command = [BROWSER, *FLAGS, f"--user-data-dir={profile}", *arguments, report.as_uri()]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=True)
+    return done.stdout.decode(), done.stderr.decode()
+
+
+def test_the_report_shows_without_errors(report: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "screen.png"
+    _, errors = browse(report, tmp_path / "profile", f"--screenshot={picture}")
+    assert "CONSOLE" not in errors
+    with Image.open(picture) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    assert pixels.shape[:2] == (4000, 1200)
+    # Text, photos and charts, not one colour: every fifth of the page has much on it.
+    for part in np.array_split(pixels, 5)[:4]:
+        assert len(np.unique(part.reshape(-1, 3), axis=0)) > 50
+
+
+def test_captions_do_not_run(report: Path, tmp_path: Path) -> None:
+    document, _ = browse(report, tmp_path / "profile", "--dump-dom")
+    title = re.search(r"<title>(.*?)</title>", document)
+    assert title is not None
+    assert title[1] != "taken"
+    assert "<script" not in document
+    assert "&lt;script&gt;" in document
+    assert document.count("Where the model looked") == 6
+
+
+def test_a_browser_would_have_said_so(tmp_path: Path) -> None:
+    """The check above sees what a page writes to its console."""
+    page = tmp_path / "page.html"
+    page.write_text("<!doctype html><title>x</title><script>console.log('taken')</script>")
+    assert "CONSOLE" in browse(page, tmp_path / "profile", f"--screenshot={tmp_path / 'x.png'}")[1]

@@ -1,0 +1,337 @@
+"""Captioners that others saved, and folders that are damaged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoTokenizer, VisionEncoderDecoderModel
+
+from capgen import Captioner
+from capgen.errors import CapgenError, ModelError, StorageError, UnsafeModelError
+from capgen.models import checkpoint
+from capgen.models.checkpoint import load_captioning, save_captioning
+from capgen.models.folder import ModelFolder, Provenance
+from capgen.paths import bundled_model_dir
+from tests import tiny_captioners
+from tests.fakes import draw_photo, names
+
+PHOTO = draw_photo(3, (60, 40))
+KINDS: dict[str, Callable[[Path], Path]] = {
+    "ViT and GPT-2": lambda folder: tiny_captioners.save_plainly(
+        folder, tiny_captioners.captioning(tiny_captioners.vit())
+    ),
+    "CLIP and GPT-2": lambda folder: tiny_captioners.save_plainly(
+        folder, tiny_captioners.captioning(tiny_captioners.clip_vision())
+    ),
+    "BLIP": tiny_captioners.blip,
+    "GIT": tiny_captioners.git,
+}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("foreign")
+    return {kind: make(folder / str(number)) for number, (kind, make) in enumerate(KINDS.items())}
+
+
+@pytest.fixture
+def folder(saved: dict[str, Path], tmp_path: Path) -> Path:
+    """A copy of a small captioner, to be damaged."""
+    return Path(shutil.copytree(saved["ViT and GPT-2"], tmp_path / "model"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_captioners_of_others_caption(kind: str, saved: dict[str, Path]) -> None:
+    captioner = Captioner.from_pretrained(saved[kind])
+    greedy = captioner.caption(PHOTO, beams=1, max_length=8)
+    assert 1 <= len(greedy.tokens) <= 7
+    assert greedy.settings["runtime"] == "torch"
+    found = captioner.caption(PHOTO, beams=4, num_captions=3, max_length=8)
+    everything = (found, *found.alternatives)
+    assert len({tuple(t.id for t in one.tokens) for one in everything}) == 3
+    assert [c.score for c in everything] == sorted((c.score for c in everything), reverse=True)
+    for one in (greedy, *everything):
+        assert all(token.log_probability <= 1e-6 for token in one.tokens)
+        assert one.score == pytest.approx(one.log_probability / len(one.tokens))
+    sampled = captioner.caption([PHOTO, PHOTO], temperature=1.5, seed=3, max_length=8)
+    assert sampled[0] == sampled[1]
+
+
+@pytest.mark.parametrize("kind", ["BLIP", "GIT"])
+def test_nothing_follows_the_end(kind: str, saved: dict[str, Path]) -> None:
+    """The end token is the last, and no padding behind it counts."""
+    captioner = Captioner.from_pretrained(saved[kind])
+    photos = [draw_photo(seed, (50, 40)) for seed in range(6)]
+    ended = 0
+    for caption in captioner.caption(photos, temperature=2.0, seed=0, num_captions=5):
+        for one in (caption, *caption.alternatives):
+            ids = [token.id for token in one.tokens]
+            ended += ids[-1] == 3
+            assert 3 not in ids[:-1]
+            assert 0 not in ids[ids.index(3) :] if 3 in ids else True
+    assert ended
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_length_beyond_the_positions_is_clamped(kind: str, saved: dict[str, Path]) -> None:
+    captioner = Captioner.from_pretrained(saved[kind])
+    limit = captioner.folder.positions
+    assert limit in (20, 40)
+    caption = captioner.caption(PHOTO, beams=1, max_length=1000, min_length=limit)
+    assert len(caption.tokens) == limit - 1
+    assert str(limit) in caption.notes[0]
+
+
+def test_the_loss_of_greedy_decoding_is_what_the_model_says(saved: dict[str, Path]) -> None:
+    """Log-probabilities are those of one forward pass over the finished caption."""
+    captioner = Captioner.from_pretrained(saved["CLIP and GPT-2"])
+    runtime: Any = captioner.runtime
+    caption = captioner.caption(PHOTO, beams=3)
+    ids = torch.tensor([[256, *(token.id for token in caption.tokens)]])
+    pixels = torch.from_numpy(runtime.preprocessor.preprocess(PHOTO))[None]
+    with torch.inference_mode():
+        logits = runtime._model(pixel_values=pixels, decoder_input_ids=ids[:, :-1]).logits
+    log_probs = torch.log_softmax(logits[0], -1).gather(1, ids[0, 1:, None])[:, 0]
+    expected = [token.log_probability for token in caption.tokens]
+    assert log_probs.tolist() == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp16"])
+def test_other_types(dtype: str, saved: dict[str, Path]) -> None:
+    captioner = Captioner.from_pretrained(saved["CLIP and GPT-2"], device="cpu", dtype=dtype)
+    assert captioner.caption(PHOTO, beams=2).tokens
+
+
+def test_what_capgen_saves_loads_in_plain_transformers(tmp_path: Path) -> None:
+    made = tiny_captioners.captioning(tiny_captioners.clip_vision(width=48))
+    save_captioning(tmp_path / "model", made, Provenance(preset="clip-gpt2"))
+    model, info = VisionEncoderDecoderModel.from_pretrained(
+        tmp_path / "model", output_loading_info=True
+    )
+    assert not info["missing_keys"] and not info["unexpected_keys"]
+    for name, tensor in made.model.state_dict().items():
+        assert torch.equal(model.state_dict()[name], tensor)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    text = "a dog é"
+    assert tokenizer(text)["input_ids"] == made.tokenizer(text)["input_ids"]
+    pixels = torch.from_numpy(made.preprocessor.preprocess(PHOTO))[None]
+    ids = model.eval().generate(pixels)[0]
+    ours = Captioner.from_pretrained(tmp_path / "model").caption(PHOTO)
+    assert tokenizer.decode(ids, skip_special_tokens=True).strip() == ours.text
+    again = load_captioning(ModelFolder(tmp_path / "model", "m"))
+    assert again.preprocessor == made.preprocessor
+    provenance = ModelFolder(tmp_path / "model", "m").provenance
+    assert provenance.preset == "clip-gpt2"
+    assert provenance.versions["torch"] == torch.__version__
+    assert provenance.created.startswith("20")
+
+
+class TestSaving:
+    """A new folder takes the old one's place only when it is complete."""
+
+    def contents(self, folder: Path) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def test_replaces_an_older_one(self, folder: Path) -> None:
+        (folder / "stale.txt").write_text("old")
+        made = tiny_captioners.captioning(tiny_captioners.vit(seed=5))
+        save_captioning(folder, made, Provenance(), dtype=torch.float16)
+        assert "stale.txt" not in names(folder)
+        assert names(folder.parent) == ["model"]
+        assert ModelFolder(folder, "m").config["dtype"] == "float16"
+        assert made.model.dtype == torch.float32  # the one in memory stays as it was
+        assert all(path.stat().st_mode & 0o044 == 0o044 for path in folder.iterdir())
+
+    @pytest.mark.parametrize("failing", ["_write_parts", "stamped", "swap_folder"])
+    @pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError])
+    def test_an_interruption_leaves_the_old_one(
+        self,
+        folder: Path,
+        failing: str,
+        failure: type[BaseException],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def fail(*arguments: object) -> None:
+            raise failure
+
+        before = self.contents(folder)
+        monkeypatch.setattr(checkpoint, failing, fail)
+        with pytest.raises(failure):
+            save_captioning(folder, tiny_captioners.captioning(tiny_captioners.vit()), Provenance())
+        assert self.contents(folder) == before
+        assert names(folder.parent) == ["model"]
+
+    def test_a_failed_renaming_puts_the_old_one_back(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = self.contents(folder)
+        rename = Path.rename
+
+        def fail(self: Path, target: Path) -> Path:
+            if self.name.endswith(".new"):
+                raise PermissionError(13, "Permission denied")
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "rename", fail)
+        with pytest.raises(StorageError):
+            save_captioning(folder, tiny_captioners.captioning(tiny_captioners.vit()), Provenance())
+        monkeypatch.undo()
+        assert self.contents(folder) == before
+
+    def test_a_full_disk(self, small_disk: Path) -> None:
+        made = tiny_captioners.captioning(tiny_captioners.vit())
+        with pytest.raises(StorageError, match="No space left"):
+            save_captioning(small_disk / "model", made, Provenance())
+        assert names(small_disk) == []
+
+
+def edit(name: str, **changed: Any) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        content = json.loads((folder / name).read_text())
+        for key, value in changed.items():
+            inner = content
+            *outer, last = key.split("__")
+            for part in outer:
+                inner = inner[part]
+            if value is None:
+                inner.pop(last, None)
+            else:
+                inner[last] = value
+        (folder / name).write_text(json.dumps(content))
+
+    return change
+
+
+def remove(*files: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        for name in files:
+            (folder / name).unlink()
+
+    return change
+
+
+def overwrite(name: str, content: bytes) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes(content) and None
+
+
+def cut(name: str, share: float) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: int(len(content) * share)])
+
+    return change
+
+
+def no_end_token(folder: Path) -> None:
+    edit("generation_config.json", eos_token_id=None)(folder)
+    edit("config.json", eos_token_id=None)(folder)
+
+
+def no_start_token(folder: Path) -> None:
+    edit("generation_config.json", decoder_start_token_id=None, bos_token_id=None)(folder)
+    edit("config.json", decoder_start_token_id=None)(folder)
+
+
+def pickled(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+DAMAGE: dict[str, Callable[[Path], None]] = {
+    "no config": remove("config.json"),
+    "config cut off": cut("config.json", 0.5),
+    "config of nothing": overwrite("config.json", b"{}"),
+    "unknown kind": edit("config.json", model_type="llama"),
+    "unknown encoder": edit("config.json", encoder__model_type="nonsense"),
+    "no encoder": edit("config.json", encoder=None),
+    "no decoder": edit("config.json", decoder=None),
+    "decoder of the wrong type": edit("config.json", decoder__n_layer="two"),
+    "heads that do not divide": edit("config.json", decoder__n_head=5),
+    "no weights": remove("model.safetensors"),
+    "empty weights": overwrite("model.safetensors", b""),
+    "weights cut off": cut("model.safetensors", 0.5),
+    "weights that are text": overwrite("model.safetensors", b"hello world, this is no model"),
+    "wider decoder": edit("config.json", decoder__n_embd=64),
+    "more layers": edit("config.json", decoder__n_layer=3),
+    "larger vocabulary": edit("config.json", decoder__vocab_size=300),
+    "no tokenizer": remove("tokenizer.json", "tokenizer_config.json"),
+    "tokenizer cut off": cut("tokenizer.json", 0.5),
+    "tokenizer that is none": overwrite("tokenizer.json", b'{"version": "1.0"}'),
+    "no preprocessor": remove("preprocessor_config.json"),
+    "preprocessor cut off": cut("preprocessor_config.json", 0.5),
+    "pictures of another size": edit("preprocessor_config.json", size={"height": 9, "width": 9}),
+    "generation config cut off": cut("generation_config.json", 0.5),
+    "generation config of words": edit("generation_config.json", num_beams="two"),
+    "no end token": no_end_token,
+    "no start token": no_start_token,
+    "pickled": pickled,
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_folder_is_said_in_one_line(name: str, folder: Path) -> None:
+    DAMAGE[name](folder)
+    with pytest.raises(ModelError) as caught:
+        Captioner.from_pretrained(folder).caption(PHOTO)
+    assert "\n" not in caught.value.message
+    if name == "pickled":
+        assert isinstance(caught.value, UnsafeModelError)
+
+
+ONNX_DAMAGE = {
+    **{
+        name: DAMAGE[name]
+        for name in (
+            *("no config", "config cut off", "no decoder", "decoder of the wrong type"),
+            *("no weights", "empty weights", "weights that are text", "weights cut off"),
+            *("no tokenizer", "tokenizer cut off", "tokenizer that is none"),
+            *("no preprocessor", "pictures of another size"),
+            *("generation config cut off", "no end token", "no start token"),
+        )
+    },
+    "encoder graph cut off": cut("onnx/encoder.onnx", 0.5),
+    "decoder graph empty": overwrite("onnx/decoder.onnx", b""),
+    "graphs that are text": overwrite("onnx/encoder.onnx", b"hello"),
+    "heads of another number": edit("config.json", decoder__n_head=4),
+    "layers of another number": edit("config.json", decoder__n_layer=2),
+}
+
+
+@pytest.mark.parametrize("name", ONNX_DAMAGE)
+def test_a_damaged_exported_folder_is_said_in_one_line(name: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(bundled_model_dir(), tmp_path / "model"))
+    ONNX_DAMAGE[name](folder)
+    with pytest.raises(ModelError) as caught:
+        Captioner.from_pretrained(folder).caption(PHOTO)
+    assert "\n" not in caught.value.message
+
+
+def test_code_that_comes_with_a_model_is_not_run(folder: Path) -> None:
+    edit("config.json", model_type="mine", auto_map={"AutoModel": "mine.Model"})(folder)
+    (folder / "mine.py").write_text("raise SystemExit('foreign code ran')")
+    with pytest.raises(UnsafeModelError, match="code of its own"):
+        Captioner.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"runtime": "jax"},
+        {"device": "tpu"},
+        {"device": "cuda:99"},
+        {"device": "cuda:x"},
+        {"dtype": "fp8", "runtime": "torch"},
+        {"runtime": "onnx", "device": "cuda"},
+        {"runtime": "onnx"},
+    ],
+    ids=str,
+)
+def test_ways_to_run_that_are_not_there(options: dict[str, str], folder: Path) -> None:
+    with pytest.raises(CapgenError) as caught:
+        Captioner.from_pretrained(folder, **options)  # type: ignore[arg-type]
+    assert "\n" not in caught.value.message

@@ -1,0 +1,149 @@
+"""Imports point one way, and what is heavy is imported where it is needed."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "capgen"
+LEAVES = ("errors", "config", "records", "paths")
+
+# What each part may import of capgen, besides itself. Parts are folders of the package or
+# modules beside them; "inference.images" names one module of a part.
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "errors": LEAVES,
+    "config": LEAVES,
+    "records": LEAVES,
+    "paths": LEAVES,
+    "metrics": LEAVES,
+    "models": LEAVES,
+    "output": LEAVES,
+    "inference": (*LEAVES, "models"),
+    "data": (*LEAVES, "metrics", "models.resolve", "inference.images", "inference.folders"),
+    "training": (*LEAVES, "models", "metrics", "data", "inference", "evaluation"),
+    "evaluation": (*LEAVES, "models", "metrics", "data", "inference", "output"),
+    "hub": (*LEAVES, "models", "metrics", "data", "output"),
+    "cli": (
+        *(*LEAVES, "models", "metrics", "inference", "training", "evaluation"),
+        *("data", "hub", "output"),
+    ),
+    "_build": (*LEAVES, "models", "metrics", "data", "inference", "evaluation", "training", "hub"),
+    # The package itself names its public classes for type checkers; `__main__` runs the app.
+    "__init__": (*LEAVES, "inference", "training", "evaluation", "metrics", "data"),
+    "__main__": ("cli",),
+}
+HEAVY = ("torch", "transformers", "onnxruntime", "accelerate", "wandb", "onnx", "nltk")
+# Where heavy libraries may be imported at the top of a module.
+HEAVY_AT_TOP = ("models", "training", "_build")
+# Modules within those that the CPU caption path imports: never torch there.
+LIGHT = ("models/folder.py", "models/resolve.py", "models/preprocess.py")
+LIGHT_TOO = ("models/preprocessor_config.py", "models/weights.py", "models/__init__.py")
+
+MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+
+
+def part_of(module: Path) -> str:
+    return module.parts[0].removesuffix(".py")
+
+
+def tree_of(module: Path) -> ast.Module:
+    return ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
+
+
+def imported(nodes: list[ast.AST]) -> set[str]:
+    """Return the dotted names that import statements name."""
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports within capgen are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def at_top(module: Path) -> list[ast.AST]:
+    """Return the nodes that run when the module is imported (those for type checkers do not)."""
+    found: list[ast.AST] = []
+    waiting: list[ast.AST] = list(tree_of(module).body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+            continue
+        found.append(node)
+        waiting += ast.iter_child_nodes(node)
+    return found
+
+
+def test_the_table_knows_every_part() -> None:
+    assert {part_of(module) for module in MODULES} <= set(ALLOWED)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_imports_point_one_way(module: Path) -> None:
+    part = part_of(module)
+    for name in imported(list(ast.walk(tree_of(module)))):
+        if not name.startswith("capgen."):
+            continue
+        target = name.removeprefix("capgen.")
+        first = target.split(".")[0]
+        is_part = (PACKAGE / first).is_dir() or (PACKAGE / f"{first}.py").is_file()
+        if first == part or not is_part:  # its own part, or a name of capgen/__init__.py
+            continue
+        assert any(target == may or target.startswith(f"{may}.") for may in ALLOWED[part]), (
+            f"{module} imports {name}; {part} may import {', '.join(ALLOWED[part])}"
+        )
+
+
+def test_nothing_imports_the_command_line() -> None:
+    for part, may in ALLOWED.items():
+        assert "cli" not in may or part == "__main__"
+
+
+def test_leaves_import_leaves_only() -> None:
+    for leaf in LEAVES:
+        assert ALLOWED[leaf] == LEAVES
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_heavy_libraries_are_imported_at_the_top_of_their_own_layers_only(module: Path) -> None:
+    light = module.as_posix() in (*LIGHT, *LIGHT_TOO)
+    if not light and (part_of(module) in HEAVY_AT_TOP or module.name.endswith("_runtime.py")):
+        return
+    heavy = {name.split(".")[0] for name in imported(at_top(module))} & set(HEAVY)
+    assert not heavy, f"{module} imports {', '.join(heavy)} at the top"
+
+
+def test_the_cpu_runtime_imports_no_torch() -> None:
+    found = imported(at_top(Path("inference/onnx_runtime.py")))
+    assert not {name.split(".")[0] for name in found} & {"torch", "transformers", "onnx"}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_no_module_imports_everything_of_another(module: Path) -> None:
+    assert not any(name.endswith(".*") for name in imported(list(ast.walk(tree_of(module)))))
+
+
+# Packages whose module goes by another name.
+MODULE_OF = {"pillow": "PIL", "pillow-heif": "pillow_heif"}
+
+
+def test_what_is_imported_is_a_declared_dependency() -> None:
+    """What merely happens to be installed here is missing on a fresh machine."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    groups = (project["dependencies"], *project["optional-dependencies"].values())
+    declared = [line for group in groups for line in group]
+    packages = {re.split(r"[^\w.-]", line)[0].lower() for line in declared}
+    modules = {MODULE_OF.get(package, package.replace("-", "_")) for package in packages}
+    for module in MODULES:
+        names = {name.split(".")[0] for name in imported(list(ast.walk(tree_of(module))))}
+        foreign = names - set(sys.stdlib_module_names) - {"capgen", "__future__"}
+        assert foreign <= modules, f"{module} imports {foreign - modules}"

@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from capgen.data.dataset import load_dataset
+from capgen.data.formats import recognise
+from capgen.data.formats.reading import ReadOptions
+from capgen.data.splits import split_name
+from capgen.errors import DataError, MissingDependencyError, UsageError
+from tests import minis
+from tests.minis import MiniPicture, make_pictures, save_pictures
+
+Writer = Callable[[Path, list[MiniPicture]], Path]
+
+ODD = ("my picture", "some words", "part")
+LAYOUTS: dict[str, tuple[str, Writer]] = {
+    "flickr8k": ("flickr", minis.write_flickr8k),
+    "flickr30k": ("flickr", minis.write_flickr30k),
+    "flickr30k of the Hub": ("table", minis.write_flickr30k_release),
+    "coco": ("coco", minis.write_coco),
+    "karpathy": ("karpathy", minis.write_karpathy),
+    "csv": ("table", minis.write_table),
+    "tsv": ("table", partial(minis.write_table, file_name="data.tsv")),
+    "jsonl": ("table", partial(minis.write_table, file_name="data.jsonl")),
+    "odd columns": ("table", partial(minis.write_table, columns=ODD)),
+    "imagefolder jsonl": ("imagefolder", minis.write_imagefolder),
+    "imagefolder csv": ("imagefolder", partial(minis.write_imagefolder, suffix="csv")),
+    "sidecars": ("sidecar", minis.write_sidecars),
+    "caption sidecars": ("sidecar", partial(minis.write_sidecars, suffix=".caption")),
+    "webdataset": ("webdataset", minis.write_webdataset),
+    "webdataset json": ("webdataset", partial(minis.write_webdataset, suffix="json")),
+}
+ODD_OPTIONS = ReadOptions(image_column=ODD[0], caption_column=ODD[1], split_column=ODD[2])
+
+# What any of the formats can carry: text without line breaks, tabs and outer white space.
+TEXT = (
+    st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=40)
+    .map(str.strip)
+    .filter(bool)
+)
+NAME = st.from_regex(r"[a-z0-9_]{1,12}", fullmatch=True)
+
+
+@st.composite
+def picture_lists(draw: st.DrawFn) -> list[MiniPicture]:
+    names = draw(st.lists(NAME, min_size=1, max_size=6, unique=True))
+    return [
+        MiniPicture(
+            name=f"{name}.jpg",
+            captions=tuple(draw(st.lists(TEXT, min_size=1, max_size=3))),
+            split=draw(st.sampled_from(("train", "val", "test"))),
+            seed=index,
+        )
+        for index, name in enumerate(names)
+    ]
+
+
+def options_for(layout: str) -> ReadOptions:
+    return ODD_OPTIONS if layout == "odd columns" else ReadOptions()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(pictures=picture_lists())
+def test_every_format_gives_the_same_examples(layout: str, pictures: list[MiniPicture], home: Path):
+    name, write = LAYOUTS[layout]
+    with tempfile.TemporaryDirectory() as folder:
+        root = write(Path(folder) / "set", pictures)
+        assert recognise(root) == name
+        dataset = load_dataset(root, options=options_for(layout))
+        assert [(e.image_id, e.references, e.split) for e in dataset.examples] == [
+            (p.name, p.captions, p.split) for p in sorted(pictures, key=lambda p: p.name)
+        ]
+        for example, picture in zip(
+            dataset.examples, sorted(pictures, key=lambda p: p.name), strict=True
+        ):
+            saved = io.BytesIO()
+            minis.draw(picture.seed).save(saved, "JPEG", quality=85)
+            assert example.image.read_bytes() == saved.getvalue()
+        assert dataset.problems == []
+
+
+def test_every_format_has_the_same_digest(tmp_path: Path):
+    digests = {
+        layout: load_dataset(write(tmp_path / layout, make_pictures()), options=options_for(layout))
+        for layout, (_, write) in LAYOUTS.items()
+    }
+    assert len({dataset.digest for dataset in digests.values()}) == 1
+
+
+def test_a_file_by_itself(tmp_path: Path):
+    pictures = make_pictures()
+    table = minis.write_table(tmp_path / "a", pictures, file_name="x.csv") / "x.csv"
+    (table.parent / "notes.csv").write_text("other,things\n1,2\n")
+    karpathy = minis.write_karpathy(tmp_path / "b", pictures) / "dataset_mini.json"
+    coco = minis.write_coco(tmp_path / "c", pictures) / "annotations" / "captions_val2014.json"
+    assert len(load_dataset(table).examples) == 10
+    assert len(load_dataset(karpathy).examples) == 10
+    assert load_dataset(coco).counts == {"val": 2}
+    shard = minis.write_webdataset(tmp_path / "d", pictures) / "train-000000.tar"
+    assert load_dataset(shard).counts == {"train": 3}
+
+
+def test_pictures_in_another_folder(tmp_path: Path):
+    root = minis.write_table(tmp_path / "set", make_pictures())
+    (root / "images").rename(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="no picture with a caption"):
+        load_dataset(root)
+    dataset = load_dataset(root, options=ReadOptions(images=tmp_path / "elsewhere"))
+    assert len(dataset.examples) == 10
+
+
+def test_absolute_names_are_taken_and_names_that_lead_out_are_not(tmp_path: Path):
+    save_pictures(tmp_path / "away", make_pictures())
+    first, second, *_ = sorted((tmp_path / "away").iterdir())
+    root = tmp_path / "set"
+    root.mkdir()
+    (root / "t.csv").write_text(f"image,caption\n{first},a dog\n../away/{second.name},a cat\n")
+    dataset = load_dataset(root)
+    assert [example.image for example in dataset.examples] == [first]
+    assert [problem.code for problem in dataset.problems] == ["image_outside"]
+
+
+def test_table_without_header_and_other_delimiters(tmp_path: Path):
+    save_pictures(tmp_path, make_pictures(2))
+    a, b = (p.name for p in make_pictures(2))
+    (tmp_path / "t.csv").write_text(f"{a},a dog\n{b},a cat\n")
+    assert [e.references for e in load_dataset(tmp_path).examples] == [("a dog",), ("a cat",)]
+    (tmp_path / "t.csv").write_text(f"image_name| comment_number| comment\n{a}| 0| a dog, b\n")
+    assert load_dataset(tmp_path).examples[0].references == ("a dog, b",)
+    (tmp_path / "t.csv").write_text(f"file;caption_1;caption_2\n{a};one dog;two dogs\n")
+    assert load_dataset(tmp_path).examples[0].references == ("one dog", "two dogs")
+
+
+def test_captions_that_look_like_json(tmp_path: Path):
+    save_pictures(tmp_path, make_pictures(3))
+    a, b, c = (p.name for p in make_pictures(3))
+    rows = [("image", "caption"), (a, "[1] dog"), (b, "[1]"), (c, '["one", "two"]')]
+    with (tmp_path / "t.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    references = [e.references for e in load_dataset(tmp_path).examples]
+    assert references == [("[1] dog",), ("[1]",), ("one", "two")]
+
+
+def test_captions_with_line_breaks_in_csv(tmp_path: Path):
+    save_pictures(tmp_path, make_pictures(2))
+    a, b = (p.name for p in make_pictures(2))
+    with (tmp_path / "t.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("image", "caption"), (a, "two\nlines"), (b,)])
+    with pytest.raises(DataError, match=r"t\.csv:4: 1 columns instead of 2"):
+        load_dataset(tmp_path)
+    with (tmp_path / "t.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("image", "caption"), (a, "two\nlines")])
+    assert load_dataset(tmp_path).examples[0].references == ("two\nlines",)
+
+
+def test_columns_that_are_not_clear_or_not_there(tmp_path: Path):
+    root = minis.write_table(tmp_path / "set", make_pictures(), columns=ODD)
+    with pytest.raises(DataError, match=r"which column is the picture\? There are: my picture"):
+        load_dataset(root)
+    with pytest.raises(UsageError, match="no column 'my pictur'") as caught:
+        load_dataset(root, options=replace(ODD_OPTIONS, image_column="my pictur"))
+    assert caught.value.hint == "Did you mean 'my picture'?"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.jsonl", '{"image": "a.jpg", "text": "x"}\n[1]\n', r"t\.jsonl:2: not a JSON object"),
+        ("t.jsonl", '{"image": 7, "text": "x"}\n', r"t\.jsonl:1: no picture in 'image'"),
+        ("t.jsonl", '{"image": "a.jpg", "text": 7}\n', r"t\.jsonl:1: .* no text in 'text'"),
+        ("t.csv", 'image,caption\na.jpg,"x\n', r"t\.csv:2: unexpected end of data"),
+        ("t.csv", "image,caption,split\na.jpg,x,trian\n", r"t\.csv:2: unknown split 'trian'"),
+        ("captions_x.json", '{"images": [', r"looks like no known layout"),
+        (
+            "captions_x.json",
+            '{"images": [{"id": 1}], "annotations": [{"image_id": 1, "caption": "x"}]}',
+            r"captions_x\.json: an entry of `images` lacks id or file_name",
+        ),
+        (
+            "captions_x.json",
+            '{"images": [], "annotations": [{"image_id": 1, "caption": "x"}]}',
+            r"captions_x\.json: annotation None has no caption or no entry",
+        ),
+        (
+            "captions_x.json",
+            '{"images": 1, "annotations": [{"image_id": 1,\n "caption": "x"}]}',
+            r"captions_x\.json: expected an object with a list",
+        ),
+        (
+            "captions_x.json",
+            '{"images": [], "annotations": [{"image_id": 1, \n"caption": x}]}',
+            r"captions_x\.json:2: not valid JSON",
+        ),
+        (
+            "k.json",
+            '{"images": [{"filename": "a.jpg", "sentences": [{"raw": 1}]}]}',
+            r"k\.json: images\[0\] lacks filename, split or sentences",
+        ),
+    ],
+)
+def test_malformed_files_are_named(name: str, content: str, message: str, tmp_path: Path):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=message):
+        load_dataset(tmp_path)
+
+
+def test_utf16_and_byte_order_marks(tmp_path: Path):
+    root = minis.write_table(tmp_path / "set", make_pictures(), file_name="t.csv")
+    text = (root / "t.csv").read_text()
+    (root / "t.csv").write_text(text, encoding="utf-8-sig")
+    assert len(load_dataset(root).examples) == 10
+    (root / "t.csv").write_text(text, encoding="utf-16")
+    with pytest.raises(DataError, match=r"t\.csv: UTF-16 instead of UTF-8"):
+        load_dataset(root)
+
+
+def test_same_name_in_two_folders_is_two_pictures(tmp_path: Path):
+    for split in ("train", "test"):
+        save_pictures(tmp_path / split, make_pictures(1, seed=3 if split == "train" else 4))
+        picture = next((tmp_path / split).iterdir())
+        picture.rename(tmp_path / split / "1.jpg")
+        (tmp_path / split / "1.txt").write_text(f"a dog in {split}")
+    dataset = load_dataset(tmp_path)
+    assert [(e.image_id, e.split) for e in dataset.examples] == [
+        ("test/1.jpg", "test"),
+        ("train/1.jpg", "train"),
+    ]
+
+
+def test_shards_are_taken_out_once_and_again_when_they_change(tmp_path: Path, home: Path):
+    root = minis.write_webdataset(tmp_path / "set", make_pictures())
+    first = load_dataset(root)
+    assert len(list((home / "cache" / "webdataset").iterdir())) == 1
+    assert load_dataset(root).examples == first.examples
+    shutil.rmtree(root)
+    minis.write_webdataset(root, make_pictures(12, seed=9))
+    assert len(load_dataset(root).examples) == 12
+
+
+def test_hostile_shard(tmp_path: Path, home: Path):
+    with tarfile.open(tmp_path / "train-0.tar", "w") as shard:
+        info = tarfile.TarInfo("../../evil.jpg")
+        shard.addfile(info, io.BytesIO(b""))
+    with pytest.raises(DataError, match="leads out of the folder"):
+        load_dataset(tmp_path)
+    assert not list(tmp_path.rglob("evil*"))
+
+
+def test_saved_datasets_directory(tmp_path: Path):
+    (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": ["train"]}))
+    assert recognise(tmp_path) == "datasets"
+    try:
+        import datasets  # noqa: F401
+    except ImportError:
+        with pytest.raises(MissingDependencyError, match="needs the package datasets"):
+            load_dataset(tmp_path)
+
+
+def test_saved_datasets_directory_with_the_library(tmp_path: Path):
+    library = pytest.importorskip("datasets")
+    pictures = make_pictures()
+    save_pictures(tmp_path / "images", pictures)
+    parts = {}
+    for split in ("train", "validation", "test"):
+        chosen = [p for p in pictures if p.split == split_name(split)]
+        columns = {
+            "image": [str(tmp_path / "images" / p.name) for p in chosen],
+            "caption": [list(p.captions) for p in chosen],
+        }
+        parts[split] = library.Dataset.from_dict(columns).cast_column("image", library.Image())
+    library.DatasetDict(parts).save_to_disk(str(tmp_path / "saved"))
+    dataset = load_dataset(tmp_path / "saved")
+    assert load_dataset(tmp_path / "saved").digest == dataset.digest
+    expected = load_dataset(minis.write_flickr8k(tmp_path / "f8k", pictures))
+    assert dataset.digest == expected.digest
+
+
+def test_saved_pictures_of_the_same_name_stay_apart(tmp_path: Path):
+    library = pytest.importorskip("datasets")
+    save_pictures(tmp_path / "images", make_pictures(2))
+    data = [path.read_bytes() for path in sorted((tmp_path / "images").iterdir())]
+    columns = {"image": [{"bytes": d, "path": "1.jpg"} for d in data], "text": ["a dog", "a cat"]}
+    features = library.Features({"image": library.Image(), "text": library.Value("string")})
+    library.Dataset.from_dict(columns, features=features).save_to_disk(str(tmp_path / "saved"))
+    examples = load_dataset(tmp_path / "saved").examples
+    assert {e.references: e.image.read_bytes() for e in examples} == {
+        ("a dog",): data[0],
+        ("a cat",): data[1],
+    }

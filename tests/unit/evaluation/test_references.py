@@ -1,0 +1,92 @@
+"""References from files, and splits of data sets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from capgen.data.dataset import load_dataset
+from capgen.errors import DataError, UsageError
+from capgen.evaluation.data import evaluation_set, from_dataset, read_references
+from tests.minis import make_pictures, write_flickr8k
+
+COCO = {
+    "images": [{"id": 7, "file_name": "seven.jpg"}, {"id": 8, "file_name": "eight.jpg"}],
+    "annotations": [
+        {"image_id": 7, "caption": "a dog"},
+        {"image_id": 8, "caption": "a cat"},
+        {"image_id": 7, "caption": "the dog"},
+    ],
+}
+
+
+def write(folder: Path, content: Any) -> Path:
+    path = folder / "references.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_coco_captions(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "seven.jpg").write_bytes(b"x")
+    data = read_references(write(tmp_path, COCO), tmp_path)
+    assert {e.image_id: e.references for e in data.examples} == {
+        "7": ("a dog", "the dog"),
+        "8": ("a cat",),
+    }
+    assert data.by_id["7"].image == tmp_path / "images" / "seven.jpg"
+    assert data.find("seven.jpg") == data.find("7") == "7"
+    assert data.to_dict()["sha256"]
+
+
+def test_a_mapping_of_captions(tmp_path: Path) -> None:
+    data = read_references(write(tmp_path, {"a.jpg": ["a dog", "the dog"]}))
+    assert data.examples[0].references == ("a dog", "the dog")
+
+
+def changed(**parts: Any) -> dict[str, Any]:
+    return {**COCO, **parts}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "no references"),
+        ({}, "no captions"),
+        ({"a": "bare text"}, "no references"),
+        ({"a": [""]}, "empty or not text"),
+        ({"a": []}, "no captions"),
+        (changed(images=[{"id": 1}, {"id": 1}]), "two entries of 'images' have the id 1"),
+        (changed(images={}), "'images' is not a list"),
+        (changed(annotations=[{"caption": "x"}]), "entry 0 of 'annotations' lacks"),
+        (changed(annotations=[{"image_id": 9, "caption": "x"}]), "the unknown image 9"),
+        (changed(annotations=[{"image_id": 7, "caption": 3}]), "empty or not text"),
+        (changed(annotations=COCO["annotations"][:1]), "1 images have no captions, such as '8'"),
+    ],
+)
+def test_malformed_files_are_named(tmp_path: Path, content: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        read_references(write(tmp_path, content))
+    assert "references.json" in caught.value.message
+
+
+def test_a_split_of_a_data_set(tmp_path: Path) -> None:
+    write_flickr8k(tmp_path / "flickr", make_pictures(10))
+    data = from_dataset(load_dataset(tmp_path / "flickr"), "test")
+    assert len(data.examples) == 2
+    assert len(data.training) == 30
+    assert data.known
+    record = data.limited(1).to_dict()
+    assert record["images"] == record["limit"] == 1
+    assert record["digest"].startswith("sha256:")
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    write_flickr8k(tmp_path / "flickr", make_pictures(10))
+    with pytest.raises(UsageError, match="Unknown split"):
+        evaluation_set(data_dir=tmp_path / "flickr", split="tset")
+    with pytest.raises(UsageError, match="No data set"):
+        evaluation_set()

@@ -1,0 +1,61 @@
+"""What makes captions: by name, file, mapping or loaded model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from capgen.config import DecodeOptions
+from capgen.errors import DataError, UsageError
+from capgen.evaluation.systems import ModelSystem, PredictionsSystem, as_system
+from capgen.inference.captioner import Captioner
+from capgen.paths import bundled_model_dir
+from tests.unit.evaluation.sets import GOOD, make_set
+
+
+def test_a_model_says_what_it_is(bundled: Captioner) -> None:
+    record = as_system(bundled, DecodeOptions(beams=2)).describe()
+    assert record["name"] == "mini"
+    assert record["runtime"] == "onnx"
+    assert record["settings"]["beams"] == 2
+    weights = (bundled_model_dir() / "model.safetensors").read_bytes()
+    import hashlib
+
+    assert record["weights"] == {"model.safetensors": hashlib.sha256(weights).hexdigest()}
+    assert json.loads(json.dumps(record)) == record
+
+
+def test_a_model_captions_the_photos_in_order(bundled: Captioner, tmp_path: Path) -> None:
+    data = make_set(tmp_path)
+    (tmp_path / "cat.jpg").write_bytes(b"no picture")
+    outcomes = dict(ModelSystem(bundled, batch_size=2).captions(data))
+    assert list(outcomes) == list(GOOD)
+    assert outcomes["cat.jpg"].code == "not_an_image"  # type: ignore[union-attr]
+    alone = bundled.caption(tmp_path / "boat.jpg")
+    assert outcomes["boat.jpg"].text == alone.text  # type: ignore[union-attr]
+
+
+def test_one_caption_a_photo(bundled: Captioner) -> None:
+    with pytest.raises(UsageError, match="--num-captions is 3"):
+        ModelSystem(bundled, DecodeOptions(num_captions=3, beams=3))
+
+
+def test_a_file_says_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "said.json"
+    path.write_text(json.dumps(GOOD))
+    system = as_system(path)
+    assert isinstance(system, PredictionsSystem)
+    record = system.describe()
+    assert (record["kind"], record["file"], len(record["sha256"])) == (
+        "predictions",
+        "said.json",
+        64,
+    )
+    assert system.attention(make_set().examples[0], None) is None  # type: ignore[arg-type,func-returns-value]
+
+
+def test_a_name_with_a_file_suffix_is_a_file() -> None:
+    with pytest.raises(DataError, match=r"nothing\.jsonl"):
+        as_system("nothing.jsonl")

@@ -1,0 +1,63 @@
+"""The part of the caption that each token stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+
+from capgen.inference.runtime import token_texts
+
+ALPHABET = sorted(ByteLevel.alphabet())
+
+
+def byte_tokenizer() -> Tokenizer:
+    """A tokenizer whose tokens are single bytes: every other character takes several."""
+    tokenizer = Tokenizer(BPE({token: number for number, token in enumerate(ALPHABET)}, []))
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+BYTES = byte_tokenizer()
+
+
+def decode(ids: Sequence[int]) -> str:
+    return BYTES.decode(list(ids))
+
+
+@given(st.text(max_size=12))
+def test_the_parts_make_up_the_text(text: str) -> None:
+    ids = BYTES.encode(text).ids
+    whole, parts = token_texts(decode, ids)
+    assert whole == text.strip()
+    assert len(parts) == len(ids)
+    if "\ufffd" not in text:
+        assert "".join(parts) == text
+
+
+def test_a_character_stands_with_the_token_that_completes_it() -> None:
+    ids = BYTES.encode("aé🐕b").ids
+    assert token_texts(decode, ids)[1] == ["a", "", "é", "", "", "", "🐕", "b"]
+
+
+def test_a_character_that_is_cut_off_stands_with_the_last_token() -> None:
+    ids = BYTES.encode("a🐕").ids[:-1]
+    assert token_texts(decode, ids) == ("a\ufffd", ["a", "", "", "\ufffd"])
+
+
+def test_a_decoder_that_rewrites_what_came_before_loses_nothing_after_it() -> None:
+    texts = ["", "it", "it '", "it's", "it's dog", "it's dogs"]
+    whole, parts = token_texts(lambda ids: texts[len(ids)], range(5))
+    assert whole == "it's dogs"
+    assert parts == ["it", " '", "'s", " dog", "s"]
+
+
+@pytest.mark.parametrize("ids", [[], [7]])
+def test_no_tokens_and_special_tokens_have_no_text(ids: list[int]) -> None:
+    assert token_texts(lambda _: "", ids) == ("", [""] * len(ids))

@@ -1,0 +1,84 @@
+"""From a model's name to its folder."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from capgen.errors import CapgenError, ModelNotFoundError, NetworkError
+from capgen.models import resolve
+from capgen.models.resolve import resolve_model
+from capgen.paths import bundled_model_dir, runs_dir
+
+
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(identifier: str, revision: str | None) -> None:
+        pytest.fail(f"the Hub was asked for {identifier}")
+
+    monkeypatch.setattr(resolve, "_from_hub", asked)
+
+
+@pytest.mark.parametrize("name", [None, "mini"])
+def test_the_bundled_model(name: str | None, no_hub: None) -> None:
+    folder = resolve_model(name)
+    assert (folder.path, folder.name) == (bundled_model_dir(), "mini")
+
+
+def test_a_folder(tmp_path: Path, no_hub: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my" / "model").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for name in ("my/model", "./my/model", "my/model/", str(tmp_path / "my/model")):
+        assert resolve_model(name).path.resolve() == tmp_path / "my" / "model"
+        assert resolve_model(name).name == name
+
+
+def test_a_folder_in_the_home(isolation: Path, no_hub: None) -> None:
+    (isolation / "m").mkdir()
+    assert resolve_model("~/m").path == isolation / "m"
+
+
+def test_a_checkpoint_of_a_run(no_hub: None) -> None:
+    checkpoint = runs_dir() / "first" / "best-eval"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "config.json").write_text("{}")
+    assert resolve_model("first/best-eval").path == checkpoint
+    with pytest.raises(ModelNotFoundError, match=r"run 'first' .* 'best-evl'") as caught:
+        resolve_model("first/best-evl")
+    assert caught.value.hint == "Did you mean 'best-eval'?"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("./nothing", "../nothing", "/nothing", "~/nothing", "~nobody-of-that-name/x", "."),
+        *("", " ", "a b", "a/b/c", "a//b", "/", "é/x", "x\0y", "a\nb", "@", "@main"),
+        *("n" * 5000, "n" * 300 + "/x", "../..", "C:\\models"),
+    ],
+    ids=lambda name: repr(name[:20]),
+)
+def test_names_of_nothing_are_refused_without_the_hub(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if name in (".", "/", "../.."):  # folders: read, and found to be no models
+        with pytest.raises(CapgenError):
+            _ = resolve_model(name).config
+        return
+    begin = time.monotonic()
+    with pytest.raises(ModelNotFoundError) as caught:
+        resolve_model(name)
+    assert time.monotonic() - begin < 5
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["user/name", "user/name@main", "name", "us-er/na.me_2"])
+def test_a_hub_that_cannot_be_reached_is_said_soon(name: str) -> None:
+    begin = time.monotonic()
+    with pytest.raises(NetworkError) as caught:
+        resolve_model(name)
+    assert time.monotonic() - begin < 10
+    assert name.partition("@")[0] in caught.value.message
+    assert caught.value.hint

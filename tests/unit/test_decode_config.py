@@ -1,0 +1,212 @@
+"""Decoding options: ranges, contradictions, and what the model's defaults come to."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, flag_name, resolve_decoding
+from capgen.errors import ModelError, UsageError
+
+RANGED = [field for field in dataclasses.fields(DecodeOptions) if "low" in field.metadata]
+WHOLE = [field.name for field in RANGED if "int" in str(field.type)]
+
+
+def resolved(
+    options: DecodeOptions | None = None, positions: int | None = None, **generation: Any
+) -> DecodeSettings:
+    return resolve_decoding(options or DecodeOptions(), generation, positions=positions)[0]
+
+
+def test_every_option_declares_a_range_and_help() -> None:
+    assert {field.name for field in RANGED} == {
+        field.name for field in dataclasses.fields(DecodeOptions)
+    }
+    for field in RANGED:
+        assert field.metadata["help"]
+        assert field.metadata["low"] < field.metadata["high"]
+
+
+@pytest.mark.parametrize("field", RANGED, ids=lambda field: field.name)
+def test_values_at_the_ends_of_a_range_are_taken_and_those_beyond_refused(
+    field: dataclasses.Field[Any],
+) -> None:
+    low, high = field.metadata["low"], field.metadata["high"]
+    for value in (low, high):
+        # Beams enough, so that many captions are no contradiction.
+        others = {"beams": 64} if field.name == "num_captions" else {}
+        assert getattr(DecodeOptions(**{field.name: value}, **others), field.name) == value
+    step = 1 if field.name in WHOLE else 0.001
+    for value in (low - step, high + step):
+        with pytest.raises(UsageError) as caught:
+            DecodeOptions(**{field.name: value})
+        assert flag_name(field.name) in caught.value.message
+        assert f"between {low} and {high}" in caught.value.message
+        assert str(value) in caught.value.message
+
+
+@pytest.mark.parametrize("field", RANGED, ids=lambda field: field.name)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, "3", True, [1], b"1"])
+def test_what_is_no_number_is_refused(field: dataclasses.Field[Any], value: Any) -> None:
+    with pytest.raises(UsageError, match=f"^{flag_name(field.name)} is .* number$"):
+        DecodeOptions(**{field.name: value})
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_fraction_is_refused_where_a_whole_number_belongs(name: str) -> None:
+    low = next(field.metadata["low"] for field in RANGED if field.name == name)
+    with pytest.raises(UsageError, match=f"^{flag_name(name)} is .*whole number"):
+        DecodeOptions(**{name: low + 0.5})
+
+
+def test_numpy_numbers_are_numbers() -> None:
+    options = DecodeOptions(beams=np.int64(4), temperature=np.float32(0.5))  # type: ignore[arg-type]
+    assert (options.beams, options.temperature) == (4, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"beams": 3, "top_k": 5}, ("--top-k", "--beams 3")),
+        ({"beams": 3, "top_p": 0.9}, ("--top-p", "--beams 3")),
+        ({"beams": 2, "num_captions": 3}, ("--num-captions 3", "--beams 2")),
+        ({"beams": 1, "num_captions": 2}, ("--num-captions 2", "--beams 1")),
+        ({"min_length": 20, "max_length": 10}, ("20", "10")),
+    ],
+)
+def test_contradictions(options: dict[str, Any], names: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError) as caught:
+        DecodeOptions(**options)
+    for name in names:
+        assert name in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("options", "samples"),
+    [
+        ({}, False),
+        ({"temperature": 1.0}, True),
+        ({"top_k": 5}, True),
+        ({"top_p": 1.0}, True),
+        ({"temperature": 0.5, "beams": 1}, True),
+        ({"temperature": 0.5, "beams": 2}, False),
+        ({"seed": 1}, False),
+    ],
+)
+def test_what_samples(options: dict[str, Any], samples: bool) -> None:
+    chosen = DecodeOptions(**options)
+    assert chosen.samples is samples
+    assert resolved(chosen).sample is samples
+
+
+def test_options_go_before_the_models_defaults() -> None:
+    model = {
+        "num_beams": 4,
+        "max_length": 18,
+        "min_length": 3,
+        "length_penalty": 0.7,
+        "repetition_penalty": 1.3,
+        "no_repeat_ngram_size": 2,
+    }
+    defaults = resolved(**model)
+    assert defaults == DecodeSettings(
+        beams=4,
+        max_length=18,
+        min_length=3,
+        length_penalty=0.7,
+        repetition_penalty=1.3,
+        no_repeat_ngram_size=2,
+    )
+    asked = {
+        "beams": 2,
+        "max_length": 9,
+        "min_length": 0,
+        "length_penalty": 0.0,
+        "repetition_penalty": 1.0,
+        "no_repeat_ngram_size": 0,
+    }
+    assert resolved(DecodeOptions(**asked), **model) == DecodeSettings(**asked)
+
+
+def test_a_model_that_samples_by_default() -> None:
+    model = {"do_sample": True, "temperature": 0.6, "top_k": 40, "top_p": 0.8, "num_beams": 4}
+    sampled = resolved(**model)
+    assert sampled.sample and sampled.beams == 1
+    assert (sampled.temperature, sampled.top_k, sampled.top_p) == (0.6, 40, 0.8)
+    searched = resolved(DecodeOptions(beams=3), **model)
+    assert not searched.sample and searched.beams == 3
+    # The model's temperature belongs to its sampling, not to a search.
+    assert (searched.temperature, searched.top_k, searched.top_p) == (1.0, 0, 1.0)
+
+
+def test_temperature_with_beams_is_a_search_over_scaled_scores() -> None:
+    settings = resolved(DecodeOptions(beams=3, temperature=0.5))
+    assert (settings.sample, settings.beams, settings.temperature) == (False, 3, 0.5)
+
+
+def test_more_captions_than_the_models_beams_get_more_beams() -> None:
+    assert resolved(DecodeOptions(num_captions=5), num_beams=3).beams == 5
+    assert resolved(DecodeOptions(num_captions=2), num_beams=3).beams == 3
+    assert resolved(DecodeOptions(num_captions=5, temperature=1.0), num_beams=3).beams == 1
+
+
+def test_null_in_a_generation_config_means_unset() -> None:
+    keys = ("num_beams", "max_length", "length_penalty", "early_stopping", "do_sample", "top_k")
+    assert resolved(**dict.fromkeys(keys)) == DecodeSettings()
+
+
+def test_hugging_faces_max_new_tokens_counts_without_the_start_token() -> None:
+    assert resolved(max_new_tokens=20).max_length == 21
+    assert resolved(max_new_tokens=20, max_length=40).max_length == 21
+    assert resolved(DecodeOptions(max_length=10), max_new_tokens=20).max_length == 10
+
+
+def test_a_length_beyond_the_positions_is_clamped_with_a_note() -> None:
+    settings, notes = resolve_decoding(DecodeOptions(max_length=90), {}, positions=24)
+    assert settings.max_length == 24
+    assert len(notes) == 1 and "90" in notes[0] and "24" in notes[0]
+    assert resolve_decoding(DecodeOptions(max_length=24), {}, positions=24)[1] == ()
+    # A default of the model's own is no wish of the user's.
+    settings, notes = resolve_decoding(DecodeOptions(), {"max_length": 90}, positions=24)
+    assert (settings.max_length, notes) == (24, ())
+
+
+def test_a_shortest_length_that_cannot_be_had() -> None:
+    with pytest.raises(UsageError, match=r"--min-length 30 .* 24"):
+        resolved(DecodeOptions(min_length=30), positions=24)
+    assert resolved(DecodeOptions(max_length=5), min_length=9).min_length == 5
+
+
+@pytest.mark.parametrize("value", [True, False, "never"])
+def test_early_stopping_comes_from_the_model(value: bool | str) -> None:
+    assert resolved(early_stopping=value).early_stopping == value
+
+
+@pytest.mark.parametrize(
+    "generation",
+    [
+        {"num_beams": "three"},
+        {"max_length": [20]},
+        {"length_penalty": "nan?"},
+        {"max_length": 1},
+        {"num_beams": 0},
+        {"do_sample": True, "temperature": 0.0},
+        {"do_sample": True, "top_p": -1.0},
+        {"repetition_penalty": 0.0},
+        {"max_new_tokens": -3},
+    ],
+)
+def test_a_damaged_generation_config_is_the_models_fault(generation: dict[str, Any]) -> None:
+    (name,) = set(generation) - {"do_sample"}
+    with pytest.raises(ModelError, match=name):
+        resolved(**generation)
+
+
+@pytest.mark.parametrize("name", ["max_pixels", "max_bytes"])
+def test_image_limits_are_at_least_one(name: str) -> None:
+    with pytest.raises(UsageError, match=f"^{flag_name(name)} is 0; it must be at least 1$"):
+        ImageLimits(**{name: 0})

@@ -1,0 +1,53 @@
+"""The error tree: exit codes, hints, and the drawing in the module's docstring."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from capgen import errors
+from capgen.errors import CapgenError, ImageError, MissingDependencyError, UsageError, did_you_mean
+
+CLASSES = [
+    value
+    for value in vars(errors).values()
+    if inspect.isclass(value) and issubclass(value, CapgenError)
+]
+
+
+def test_every_class_stands_in_the_drawn_tree() -> None:
+    drawn = (errors.__doc__ or "").split("\n\n")[1]
+    for kind in CLASSES:
+        assert kind.__name__ in drawn
+
+
+def test_exit_codes() -> None:
+    assert {kind.__name__ for kind in CLASSES if kind.exit_code != 1} == {"UsageError"}
+    assert UsageError.exit_code == 2
+
+
+def test_an_error_carries_message_and_hint() -> None:
+    error = ImageError("x.jpg: gone", code="missing", hint="Look again.")
+    assert (str(error), error.message, error.hint, error.code) == (
+        *("x.jpg: gone", "x.jpg: gone"),
+        *("Look again.", "missing"),
+    )
+
+
+def test_a_missing_package_names_its_extra() -> None:
+    error = MissingDependencyError("onnx", extra="export", purpose="exporting to ONNX")
+    assert error.message == "exporting to ONNX needs the package onnx, which is not installed"
+    assert error.hint == "pip install 'capgen[export]'"
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "hint"),
+    [
+        ("flikr8k", ["coco", "flickr8k"], "Did you mean 'flickr8k'?"),
+        ("zzz", ["b", "a"], "Known: a, b"),
+        ("zzz", [], ""),
+    ],
+)
+def test_did_you_mean(name: str, known: list[str], hint: str) -> None:
+    assert did_you_mean(name, known) == hint

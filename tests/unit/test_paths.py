@@ -1,0 +1,127 @@
+"""Places and atomic writes, on a full disk and where one may not write, too."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from capgen import paths
+from capgen.errors import StorageError
+from tests.fakes import names
+
+ROOT = Path(paths.__file__).parent.parent
+NOBODY = 65534
+
+
+def test_everything_lies_under_capgen_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAPGEN_HOME", str(tmp_path))
+    places = (paths.data_dir(), paths.runs_dir(), paths.datasets_dir(), paths.cache_dir())
+    assert places == (tmp_path, tmp_path / "runs", tmp_path / "datasets", tmp_path / "cache")
+    assert paths.config_file() == tmp_path / "config.toml"
+    monkeypatch.setenv("CAPGEN_HOME", "~/captions")
+    assert paths.data_dir() == Path.home() / "captions"
+
+
+def test_without_capgen_home_the_platforms_folders(
+    isolation: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAPGEN_HOME", "")
+    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for place in (paths.data_dir(), paths.cache_dir(), paths.config_file()):
+        assert place.is_relative_to(isolation)
+        assert "capgen" in place.parts
+    assert list(isolation.iterdir()) == []  # asking makes nothing
+
+
+def test_the_bundled_model_is_there() -> None:
+    assert (paths.bundled_model_dir() / "config.json").is_file()
+
+
+def test_a_file_appears_complete_with_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "x.txt"
+    with paths.writing(path) as temporary:
+        temporary.write_text("half")
+        assert not path.exists()
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+    assert names(path.parent) == ["x.txt"]
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, failure: type[BaseException]) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text("old")
+    with pytest.raises(failure), paths.writing(path) as temporary:
+        temporary.write_text("new")
+        raise failure
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["x.txt"]
+
+
+def test_text_is_utf8_with_plain_newlines(tmp_path: Path) -> None:
+    paths.write_text(tmp_path / "x", "é\n")
+    assert (tmp_path / "x").read_bytes() == b"\xc3\xa9\n"
+
+
+def test_a_full_disk(small_disk: Path) -> None:
+    path = small_disk / "x.txt"
+    paths.write_text(path, "old")
+    with pytest.raises(StorageError, match="No space left") as caught:
+        paths.write_text(path, "x" * 1_000_000)
+    assert str(path) in caught.value.message
+    assert path.read_text() == "old"
+    assert names(small_disk) == ["x.txt"]
+
+
+def test_a_folder_one_may_not_write(tmp_path: Path) -> None:
+    code = f"""
+import os, sys
+from pathlib import Path
+from capgen.errors import StorageError
+from capgen.paths import write_text
+if os.geteuid() == 0:
+    os.setgid({NOBODY}); os.setuid({NOBODY})
+try:
+    write_text(Path(sys.argv[1]), "x")
+except StorageError as error:
+    print(error.message)
+"""
+    tmp_path.chmod(0o555)
+    for parent in (tmp_path, *tmp_path.parents[:-1]):
+        if parent.owner() == tmp_path.owner() and not parent.stat().st_mode & 0o001:
+            parent.chmod(parent.stat().st_mode | 0o011)
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "x.txt")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == f"Not allowed to write {tmp_path / 'x.txt'}\n"
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["file/x.txt", "folder", "n" * 300, "loop/x.txt"],
+    ids=["file", "folder", "long", "loop"],
+)
+def test_places_that_cannot_be_written(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    before = names(tmp_path)
+    with pytest.raises(StorageError) as caught:
+        paths.write_text(tmp_path / place, "x")
+    assert str(tmp_path / place) in caught.value.message
+    assert names(tmp_path) == before
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
+def test_a_folder_that_makes_no_files() -> None:
+    with pytest.raises(StorageError, match=r"Cannot write /proc/x\.txt"):
+        paths.write_text(Path("/proc/x.txt"), "x")
