@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def run_batch(
         metadata = _open_metadata(job)
         sinks = list(_open_sinks(console, stack, job, metadata))
         screen = stack.enter_context(BatchScreen(console, job.inputs.total))
-        events = caption_all(
+        running = caption_all(
             captioner,
             _without_finished(job),
             job.decoding,
@@ -101,7 +101,7 @@ def run_batch(
             originals=None if metadata is None else metadata.undo.originals,
             thumbnails=job.output is not None and FORMATS[job.format].thumbnails,
         )
-        for event in events:
+        for event in stack.enter_context(closing(running)):
             if isinstance(event, BatchFinished):
                 finished = event
                 continue

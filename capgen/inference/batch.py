@@ -79,7 +79,7 @@ def caption_all(
     lanes: int = 1,
     thumbnails: bool = False,
     originals: Mapping[str, str] | None = None,
-) -> Iterator[PictureDone | BatchFinished]:
+) -> Generator[PictureDone | BatchFinished, None, None]:
     """Caption pictures as they come.
 
     Args:
@@ -188,7 +188,7 @@ class _Run:
                 yield working.popleft().result()
         finally:
             readers.shutdown(wait=False, cancel_futures=True)
-            models.shutdown(wait=True, cancel_futures=True)
+            models.shutdown(wait=False, cancel_futures=True)
 
     def _read(self, source: Source) -> _Read:
         """Read, hash, look up and decode one picture. Runs in a reading thread."""

@@ -14,8 +14,9 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from capgen.errors import StorageError
 from capgen.paths import storage_errors
@@ -61,8 +62,10 @@ class Journal:
         self._synced = time.monotonic()
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = path.open("a+b")
+            # Unbuffered: what could not be written is not tried again when it is closed.
+            self._file = path.open("ab", buffering=0)
             _lock_file(self._file, path)
+            self._reader = path.open("rb")
             if fresh:
                 self._file.truncate(0)
             self._end = self._heal()
@@ -76,8 +79,8 @@ class Journal:
             place = self._places.get(_key(sha256, self._work))
             if place is None:
                 return None
-            self._file.seek(place)
-            return record_from_dict(json.loads(self._file.readline()))
+            self._reader.seek(place)
+            return record_from_dict(json.loads(self._reader.readline()))
 
     def add(self, records: Iterable[Record]) -> None:
         """Append records; those without a content hash are left out: they cannot be found.
@@ -96,8 +99,9 @@ class Journal:
         if not lines:
             return
         with self._lock, storage_errors(self.path):
-            self._file.write(b"".join(lines))
-            self._file.flush()
+            waiting = memoryview(b"".join(lines))
+            while waiting:
+                waiting = waiting[self._file.write(waiting) :]
             now = time.monotonic()
             if now - self._synced > _SECONDS_BETWEEN_SYNCS:
                 os.fsync(self._file.fileno())
@@ -126,6 +130,7 @@ class Journal:
     def close(self, *, remove: bool = False) -> None:
         """Close the file, and delete it if the output holds all of it or nothing is in it."""
         empty = self._end == 0
+        self._reader.close()
         self._file.close()
         if remove or empty:
             with storage_errors(self.path):
@@ -133,9 +138,8 @@ class Journal:
 
     def _heal(self) -> int:
         """Read the index; cut off a last line that was not finished. Return the length."""
-        self._file.seek(0)
         end = 0
-        for line in self._file:
+        for line in self._reader:
             if not line.endswith(b"\n"):
                 break
             record = _parse(line)
@@ -166,7 +170,7 @@ def _key(sha256: str, work: bytes) -> bytes:
     return hashlib.sha256(sha256.encode() + work).digest()[:16]
 
 
-def _lock_file(file: BinaryIO, path: Path) -> None:
+def _lock_file(file: FileIO, path: Path) -> None:
     """Keep a second run off the same journal; the system forgets the lock when we end.
 
     Raises:

@@ -77,7 +77,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
     assert "known before" in err
     assert output.read_bytes() == whole
     assert not journal.exists()
-    # Finished, and started again: nothing is left to do, and another format has it too.
+    # Finished, and started again: nothing is left to do.
     _, _, err = capgen(photos, "-o", output)
     assert "66 records known before" in err
     assert output.read_bytes() == whole

@@ -147,7 +147,7 @@ def test_sources_are_read_as_needed(tmp_path: Path) -> None:
     events = caption_all(captioner, endless(), None, BatchOptions(batch_size=4, workers=2))
     for _ in range(10):
         next(events)
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert taken < 10 + 5 * 4
 
 
