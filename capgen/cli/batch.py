@@ -118,7 +118,7 @@ def run_batch(
     if metadata is not None:
         verb = "would be written" if job.dry_run else "written"
         console.note(f"captions {verb} into {metadata.changed} pictures")
-    return exit_code(finished, fail_on) or int(unwritten > 0)
+    return exit_code(finished, fail_on) or int(unwritten > 0 and fail_on != "none")
 
 
 def exit_code(finished: BatchFinished, fail_on: str) -> int:

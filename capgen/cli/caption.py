@@ -53,8 +53,8 @@ from capgen.output.sidecars import Sidecars
 from capgen.records import CaptionFailure, Record
 
 FAIL_ON = ("any", "all", "none")
-# Formats that are printed; the others need a file.
 UNDO_FILE = Path("capgen-undo.jsonl")
+# Formats that are printed; the others need a file.
 PRINTED = ("text", "json", "jsonl")
 
 EXAMPLES = """Examples:
@@ -194,7 +194,8 @@ def caption_command(
         # The start of the process is most of the time here: nothing more is imported.
         captioner = load()
         (record,) = captioner.stream([inputs.alone], options, limits=limits)
-        code = _print_one(console, record)
+        failed = _print_one(console, record)
+        code = int(failed and fail_on != "none")
     else:
         from capgen.cli.batch import BatchJob, lanes_and_threads, run_batch
 
@@ -214,7 +215,7 @@ def caption_command(
         lanes, threads = lanes_and_threads(inputs.total, batch_size)
         captioner = load(threads=threads)
         code = run_batch(console, captioner, job, lanes, fail_on)
-    if code and fail_on != "none":
+    if code:
         raise typer.Exit(code)
 
 
@@ -232,15 +233,16 @@ def _undo(console: Console, path: Path) -> int:
     return int(failed > 0)
 
 
-def _print_one(console: Console, record: Record) -> int:
+def _print_one(console: Console, record: Record) -> bool:
+    """Print one picture's captions; return whether it has none."""
     if isinstance(record, CaptionFailure):
         console.error(record.message, record.hint)
-        return 1
+        return True
     for note in record.notes:
         console.note(note)
     for caption in (record, *record.alternatives):
         console.data(caption.text)
-    return 0
+    return False
 
 
 def _stdout_format(asked: str | None, as_json: bool) -> str:

@@ -30,7 +30,7 @@ PhotosArgument = Annotated[
     typer.Argument(
         help="Pictures, folders, patterns, .tar archives or http(s) addresses; "
         "- reads a picture or a list of names from stdin.",
-        metavar="PHOTO...",
+        metavar="PHOTO",
         show_default=False,
     ),
 ]
