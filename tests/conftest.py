@@ -25,6 +25,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     # Tiny models gain nothing from threads, and lose much when the tests share the cores.
     os.environ["OMP_NUM_THREADS"] = "1"
+    # The tests are about the CPU: a GPU's half precision would change the numbers.
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
     for name in ("HF_HUB_OFFLINE", "HF_TOKEN", "TRANSFORMERS_OFFLINE"):
         os.environ.pop(name, None)
 

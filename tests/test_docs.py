@@ -1,0 +1,73 @@
+"""The documentation holds: links lead somewhere, commands and options exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from capgen.cli.app import build_app
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+COMMAND = re.compile(r"^\s*(?:\$ )?(capgen .+)$", re.MULTILINE)
+
+
+def commands(page: Path) -> list[str]:
+    """Return the capgen commands of a page's code blocks, continued lines joined."""
+    blocks = re.findall(r"```(?:console|sh|bash)\n(.*?)```", page.read_text(), re.DOTALL)
+    return [found for block in blocks for found in COMMAND.findall(block.replace("\\\n", " "))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    missing = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    assert not missing
+
+
+def test_the_ci_runs_the_commands_of_the_readme() -> None:
+    ci = (ROOT / ".ci" / "run").read_text()
+    lines = (ROOT / "README.md").read_text().splitlines()
+    found = [line for line in lines if line.startswith("pip install") and "&&" in line]
+    assert len(found) == 2
+    for command in found:
+        install, run = command.split("&&")
+        assert install.split("pip install")[1].strip() in ci
+        assert run.strip() in ci
+
+
+def known_options() -> dict[tuple[str, ...], set[str]]:
+    """Return the options of every command by its path."""
+    import typer.main
+
+    found: dict[tuple[str, ...], set[str]] = {}
+
+    def walk(command: object, path: tuple[str, ...]) -> None:
+        options = {name for item in command.params for name in (*item.opts, *item.secondary_opts)}  # type: ignore[attr-defined]
+        found[path] = options | {"--help", "-h"}
+        for name, child in getattr(command, "commands", {}).items():
+            walk(child, (*path, name))
+
+    walk(typer.main.get_command(build_app()), ())
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_options_exist(page: Path) -> None:
+    known = known_options()
+    for command in commands(page):
+        words = shlex.split(command, comments=True)[1:]
+        path: tuple[str, ...] = ()
+        while words and (*path, words[0]) in known:
+            path = (*path, words.pop(0))
+        assert path or command.startswith("capgen -"), command
+        for word in words:
+            if re.match(r"--?[a-z]", word):
+                assert word.split("=")[0] in known[path], f"{command}: {word}"
+
+
+def test_there_are_commands_to_check() -> None:
+    assert sum(len(commands(page)) for page in PAGES) > 10
