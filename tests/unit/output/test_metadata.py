@@ -255,7 +255,7 @@ def test_no_room() -> None:
         jpeg.write(parts, "x" * 70000)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     name=st.sampled_from(sorted(PICTURES)),
     cut=st.none() | st.floats(0, 1),
