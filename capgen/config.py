@@ -128,6 +128,46 @@ class ImageLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """How many pictures are captioned: how much at once, and what failures do.
+
+    Raises:
+        UsageError: A value is out of its range.
+    """
+
+    batch_size: int = setting(16, "Pictures the model sees at once.", low=1, high=4096)
+    workers: int | None = setting(
+        None, "Threads that read and decode; by default one a core.", low=1, high=256
+    )
+    retry_failed: bool = setting(False, "Try again what failed in an earlier run.")
+    fail_fast: bool = setting(False, "Stop at the first failure.")
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputOptions:
+    """How named inputs become pictures."""
+
+    recursive: bool = setting(False, "Look into subfolders.")
+    include: tuple[str, ...] = setting((), "In folders and archives: only what matches.")
+    exclude: tuple[str, ...] = setting((), "In folders and archives: leave out what matches.")
+    null_separated: bool = setting(False, "The list on stdin is separated by NUL bytes.")
+    path_column: str | None = setting(None, "Column of the manifest that names the pictures.")
+    allow_private: bool = setting(False, "Fetch from private and loopback addresses too.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadLimits:
+    """What a picture from the network may cost."""
+
+    seconds: float = setting(30.0, "Longest download.")
+    redirects: int = setting(5, "Most redirects.")
+    max_bytes: int = setting(64 << 20, "Largest download.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DecodeOptions:
     """What a caller asks of decoding; None means the model's own default.
 

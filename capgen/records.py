@@ -61,7 +61,9 @@ class Caption:
         alternatives: Further captions, best first, when more than one was asked for.
         width: Width of the picture in pixels, as displayed (after EXIF orientation).
         height: Height of the picture in pixels, likewise.
+        sha256: Hash of the file's bytes in hex, or None where it was not computed.
         model: Name or folder of the model.
+        revision: Commit of the model's repository, or `sha256:…` of its files; may be empty.
         settings: The decoding settings that were in force.
         notes: What was changed on the way (a clamped length, say), in plain words.
     """
@@ -74,7 +76,9 @@ class Caption:
     alternatives: tuple[Caption, ...] = ()
     width: int | None = None
     height: int | None = None
+    sha256: str | None = None
     model: str = ""
+    revision: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -98,7 +102,9 @@ class Caption:
             ],
             "width": self.width,
             "height": self.height,
+            "sha256": self.sha256,
             "model": self.model,
+            "revision": self.revision,
             "settings": dict(self.settings),
             "notes": list(self.notes),
             "error": None,
@@ -116,7 +122,9 @@ class Caption:
             alternatives=tuple(cls.from_dict(item) for item in record.get("alternatives", ())),
             width=record.get("width"),
             height=record.get("height"),
+            sha256=record.get("sha256"),
             model=record.get("model", ""),
+            revision=record.get("revision", ""),
             settings=dict(record.get("settings", {})),
             notes=tuple(record.get("notes", ())),
         )
@@ -131,12 +139,20 @@ class CaptionFailure:
         code: Stable name of the fault (see `capgen.errors.ImageError`).
         message: One line for people, naming the picture.
         hint: What to do about it, or an empty string.
+        sha256: Hash of the file's bytes in hex, or None where they could not be read.
+        model: Model that was to caption it.
+        revision: That model's revision.
+        settings: The decoding settings that were in force.
     """
 
     path: str | None
     code: str
     message: str
     hint: str = ""
+    sha256: str | None = None
+    model: str = ""
+    revision: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""
@@ -144,6 +160,10 @@ class CaptionFailure:
             "schema_version": SCHEMA_VERSION,
             "path": self.path,
             "caption": None,
+            "sha256": self.sha256,
+            "model": self.model,
+            "revision": self.revision,
+            "settings": dict(self.settings),
             "error": {"code": self.code, "message": self.message, "hint": self.hint},
         }
 
@@ -156,7 +176,24 @@ class CaptionFailure:
             code=error["code"],
             message=error["message"],
             hint=error.get("hint", ""),
+            sha256=record.get("sha256"),
+            model=record.get("model", ""),
+            revision=record.get("revision", ""),
+            settings=dict(record.get("settings", {})),
         )
+
+
+Record = Caption | CaptionFailure
+
+
+def record_from_dict(record: Mapping[str, Any]) -> Record:
+    """Read a record of either kind.
+
+    Raises:
+        KeyError, TypeError: It is not such a record.
+    """
+    failed = record["caption"] is None
+    return CaptionFailure.from_dict(record) if failed else Caption.from_dict(record)
 
 
 def _token(item: Mapping[str, Any]) -> Token:

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import chain
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from capgen.cli.caption_options import (
+    BatchSizeOption,
+    DryRunOption,
+    ExcludeOption,
+    FailFastOption,
+    FailOnOption,
+    FormatOption,
+    IncludeOption,
+    ManifestOption,
+    NullOption,
+    OnExistingOption,
+    PathColumnOption,
+    PhotosArgument,
+    PrivateOption,
+    QuietOption,
+    RecursiveOption,
+    ResumeOption,
+    RetryOption,
+    SidecarOption,
+    UndoFileOption,
+    UndoOption,
+    WorkersOption,
+    WriteMetadataOption,
+)
 from capgen.cli.console import Console
 from capgen.cli.options import (
     DECODING_PANEL,
     INPUT_PANEL,
-    MODEL_PANEL,
     DeviceOption,
     DtypeOption,
     JsonOption,
@@ -23,11 +46,16 @@ from capgen.cli.options import (
     RuntimeOption,
     setting_option,
 )
-from capgen.config import DecodeOptions, ImageLimits
-from capgen.output.records import check_output, write_records
-from capgen.records import Caption, CaptionFailure
+from capgen.config import BatchOptions, DecodeOptions, ImageLimits, InputOptions
+from capgen.errors import UsageError
+from capgen.output.formats import check_place, format_of
+from capgen.output.sidecars import Sidecars
+from capgen.records import CaptionFailure, Record
 
-Record = Caption | CaptionFailure
+FAIL_ON = ("any", "all", "none")
+UNDO_FILE = Path("capgen-undo.jsonl")
+# Formats that are printed; the others need a file.
+PRINTED = ("text", "json", "jsonl")
 
 EXAMPLES = """Examples:
 
@@ -37,7 +65,9 @@ capgen caption photo.jpg --beams 5 --num-captions 3
 
 capgen caption photo.jpg --temperature 0.8 --top-p 0.9 --seed 1
 
-capgen caption holiday/ -o captions.json
+capgen caption holiday/ -r -o captions.jsonl
+
+find . -name '*.png' -print0 | capgen caption - -0 --sidecar .txt
 
 capgen caption *.jpg --model USER/NAME --device cuda"""
 
@@ -47,15 +77,7 @@ def _decoding(name: str, *short: str) -> object:
 
 
 def caption_command(
-    photos: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Pictures, or folders of pictures.",
-            metavar="PHOTO",
-            show_default=False,
-            readable=False,  # checked where pictures are read: the others are still captioned
-        ),
-    ],
+    photos: PhotosArgument = None,
     model: ModelOption = None,
     revision: RevisionOption = None,
     runtime: RuntimeOption = "auto",
@@ -74,22 +96,33 @@ def caption_command(
     seed: Annotated[int | None, _decoding("seed")] = None,
     output: OutputOption = None,
     as_json: JsonOption = False,
-    recursive: Annotated[
-        bool,
-        typer.Option(
-            "--recursive", "-r", help="Look into subfolders.", rich_help_panel=INPUT_PANEL
-        ),
-    ] = False,
+    format: FormatOption = None,
+    sidecar: SidecarOption = None,
+    on_existing: OnExistingOption = "skip",
+    write_metadata: WriteMetadataOption = False,
+    dry_run: DryRunOption = False,
+    undo_file: UndoFileOption = UNDO_FILE,
+    undo: UndoOption = None,
+    quiet: QuietOption = False,
+    recursive: RecursiveOption = InputOptions.recursive,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
+    null: NullOption = InputOptions.null_separated,
+    manifest: ManifestOption = None,
+    path_column: PathColumnOption = None,
+    allow_private_addresses: PrivateOption = InputOptions.allow_private,
     max_pixels: Annotated[
         int, setting_option(ImageLimits, "max_pixels", panel=INPUT_PANEL)
     ] = ImageLimits.max_pixels,
     max_bytes: Annotated[
         int, setting_option(ImageLimits, "max_bytes", panel=INPUT_PANEL)
     ] = ImageLimits.max_bytes,
-    batch_size: Annotated[
-        int,
-        typer.Option(help="Pictures the model sees at once.", rich_help_panel=MODEL_PANEL, min=1),
-    ] = 16,
+    batch_size: BatchSizeOption = BatchOptions.batch_size,
+    workers: WorkersOption = None,
+    resume: ResumeOption = True,
+    retry_failed: RetryOption = BatchOptions.retry_failed,
+    fail_on: FailOnOption = "any",
+    fail_fast: FailFastOption = BatchOptions.fail_fast,
 ) -> None:
     """Say what is in pictures.
 
@@ -111,64 +144,116 @@ def caption_command(
         seed=seed,
     )
     limits = ImageLimits(max_pixels=max_pixels, max_bytes=max_bytes)
-    console = Console()
+    batch = BatchOptions(
+        batch_size=batch_size, workers=workers, retry_failed=retry_failed, fail_fast=fail_fast
+    )
+    console = Console(quiet=quiet)
+    if undo is not None:
+        raise typer.Exit(_undo(console, undo))
+    if fail_on not in FAIL_ON:
+        raise UsageError(f"--fail-on is '{fail_on}'; it must be one of {', '.join(FAIL_ON)}")
+    if not photos and manifest is None:
+        raise UsageError("No pictures were named", hint="Try: capgen caption photo.jpg")
+    if dry_run and not write_metadata:
+        raise UsageError("--dry-run goes with --write-metadata")
     if output is not None:
-        check_output(output)
+        check_place(output)
+        chosen = format_of(output, format)
+    else:
+        chosen = _stdout_format(format, as_json)
+    sidecars = None if sidecar is None else Sidecars(sidecar, on_existing)
 
     from capgen.inference.captioner import Captioner
-    from capgen.inference.folders import expand
+    from capgen.inference.inputs import Inputs
 
-    pictures, failures = expand(photos, recursive=recursive)
-    captioner = Captioner.from_pretrained(
-        model, revision=revision, runtime=runtime, device=device, dtype=dtype
+    inputs = Inputs(
+        photos or [],
+        InputOptions(
+            recursive=recursive,
+            include=tuple(include or ()),
+            exclude=tuple(exclude or ()),
+            null_separated=null,
+            path_column=path_column,
+            allow_private=allow_private_addresses,
+        ),
+        manifest=manifest,
+        stdin=sys.stdin.buffer if sys.stdin is not None else None,
+        limits=limits,
     )
-    stream = captioner.stream(pictures, options, batch_size=batch_size, limits=limits)
-    total = len(failures) + len(pictures)
-    watch = Watch(console, total)
-    records = watch.over(chain(failures, stream))
-    if output is not None:
-        write_records(output, records)
-        console.note(f"{total - watch.failed} captions written to {output}")
-    elif as_json:
-        console.json([record.to_dict() for record in records])
+    load = partial(
+        Captioner.from_pretrained,
+        model,
+        revision=revision,
+        runtime=runtime,
+        device=device,
+        dtype=dtype,
+    )
+    beside = sidecars is not None or write_metadata
+    plain = output is None and not beside and chosen == "text"
+    if plain and inputs.alone is not None:
+        # The start of the process is most of the time here: nothing more is imported.
+        captioner = load()
+        (record,) = captioner.stream([inputs.alone], options, limits=limits)
+        failed = _print_one(console, record)
+        code = int(failed and fail_on != "none")
     else:
-        single = len(photos) == 1 and pictures == photos
-        for record in records:
-            _print_caption(console, record, with_path=not single)
-    if watch.failed:
-        raise typer.Exit(1)
+        from capgen.cli.batch import BatchJob, lanes_and_threads, run_batch
+
+        job = BatchJob(
+            inputs=inputs,
+            decoding=options,
+            batch=batch,
+            limits=limits,
+            output=output,
+            format=chosen,
+            resume=resume,
+            sidecars=sidecars,
+            undo_file=undo_file if write_metadata else None,
+            dry_run=dry_run,
+            alone=photos[0] if photos is not None and len(photos) == 1 else None,
+        )
+        lanes, threads = lanes_and_threads(inputs.total, batch_size)
+        captioner = load(threads=threads)
+        code = run_batch(console, captioner, job, lanes, fail_on)
+    if code:
+        raise typer.Exit(code)
 
 
-class Watch:
-    """Passes records on; shows progress, and reports failures and notes as they come."""
+def _undo(console: Console, path: Path) -> int:
+    from capgen.output.undo import undo
 
-    def __init__(self, console: Console, total: int) -> None:
-        self._console = console
-        self._total = total
-        self._noted: set[str] = set()
-        self.failed = 0
-
-    def over(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Yield the records."""
-        with self._console.progress("captioning", self._total) as advance:
-            for record in records:
-                self._report(record)
-                advance()
-                yield record
-
-    def _report(self, record: Record) -> None:
-        if isinstance(record, CaptionFailure):
-            self.failed += 1
-            self._console.error(record.message, record.hint)
-            return
-        for note in record.notes:
-            if note not in self._noted:
-                self._noted.add(note)
-                self._console.note(note)
+    failed = done = 0
+    for undone in undo(path):
+        if undone.problem:
+            failed += 1
+            console.error(f"{undone.path}: {undone.problem}")
+        else:
+            done += 1
+    console.note(f"{done} changes taken back" + (f"; {failed} were not" if failed else ""))
+    return int(failed > 0)
 
 
-def _print_caption(console: Console, record: Record, *, with_path: bool) -> None:
+def _print_one(console: Console, record: Record) -> bool:
+    """Print one picture's captions; return whether it has none."""
     if isinstance(record, CaptionFailure):
-        return
+        console.error(record.message, record.hint)
+        return True
+    for note in record.notes:
+        console.note(note)
     for caption in (record, *record.alternatives):
-        console.data(f"{record.path}\t{caption.text}" if with_path else caption.text)
+        console.data(caption.text)
+    return False
+
+
+def _stdout_format(asked: str | None, as_json: bool) -> str:
+    """Return the format to print in.
+
+    Raises:
+        UsageError: It is not one that is printed, or two were asked for.
+    """
+    if as_json and asked not in (None, "json"):
+        raise UsageError(f"--json and --format {asked} exclude each other")
+    chosen = "json" if as_json else asked or "text"
+    if chosen not in PRINTED:
+        raise UsageError(f"--format {chosen} needs a file: -o FILE")
+    return chosen

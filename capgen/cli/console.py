@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from capgen.errors import StorageError
-from capgen.output.records import dump_json
+from capgen.output.records import dump, dump_json
+from capgen.records import Record
 
 
 class OutputClosedError(Exception):
@@ -19,9 +20,13 @@ class Console:
     """Writes captions and records to stdout, notes and errors to stderr.
 
     Text from users (file names, captions) is written as it is: never as markup.
+
+    Args:
+        quiet: Leave out notes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
         for stream in (sys.stdout, sys.stderr):
             _accept_any_name(stream)
 
@@ -45,6 +50,10 @@ class Console:
         """Write a JSON document as output."""
         self.data(dump_json(value, indent=2))
 
+    def record(self, record: Record) -> None:
+        """Write one record as a line of JSON."""
+        self.data(dump(record))
+
     def show(self, renderable: Any) -> None:
         """Write a Rich table or panel as output.
 
@@ -63,7 +72,8 @@ class Console:
 
     def note(self, text: str) -> None:
         """Tell the user something that is not output."""
-        self._message("note", "cyan", text)
+        if not self.quiet:
+            self._message("note", "cyan", text)
 
     def error(self, message: str, hint: str = "") -> None:
         """Report an error and what to do about it."""

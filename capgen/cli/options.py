@@ -77,7 +77,8 @@ OutputOption = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="Write records to this .json or .jsonl file instead of printing.",
+        help="Write records to this file instead of printing: "
+        ".json, .jsonl, .csv, .txt, .parquet, .html.",
         readable=False,  # it is only replaced
         rich_help_panel=OUTPUT_PANEL,
         show_default=False,

@@ -14,7 +14,7 @@ from PIL import Image
 from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, resolve_decoding
 from capgen.errors import ImageError, ModelError, UsageError
 from capgen.inference.hypotheses import Hypothesis
-from capgen.inference.images import DEFAULT_LIMITS, load_image
+from capgen.inference.images import DEFAULT_LIMITS, LoadedImage, load_image
 from capgen.models.folder import ModelFolder
 from capgen.models.resolve import resolve_model
 from capgen.records import Caption, CaptionFailure, Token
@@ -161,42 +161,88 @@ class Captioner:
         for batch in _ahead(lambda source: self._prepare(source, limits), images, batch_size):
             yield from self._caption_batch(batch, settings, notes)
 
-    def _prepare(self, source: ImageInput, limits: ImageLimits) -> _Prepared | CaptionFailure:
+    def _prepare(self, source: ImageInput, limits: ImageLimits) -> Prepared | CaptionFailure:
         path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
-        size = self.runtime.preprocessor.input_size
-        hint = None if size is None else (size[1], size[0])
         try:
-            loaded = load_image(source, limits=limits, size_hint=hint)
-            pixels = self.runtime.preprocessor.preprocess(loaded.image)
+            return self.prepare(self.load(source, limits=limits), path)
         except ImageError as error:
             return CaptionFailure(
                 path=path, code=error.code, message=error.message, hint=error.hint
             )
-        return _Prepared(path, loaded.width, loaded.height, pixels)
+
+    def load(
+        self,
+        source: ImageInput,
+        *,
+        limits: ImageLimits = DEFAULT_LIMITS,
+        name: str | None = None,
+    ) -> LoadedImage:
+        """Decode a picture, no larger than this model has use for.
+
+        Raises:
+            ImageError: It cannot be read.
+        """
+        size = self.runtime.preprocessor.input_size
+        hint = None if size is None else (size[1], size[0])
+        return load_image(source, limits=limits, name=name, size_hint=hint)
+
+    def prepare(self, loaded: LoadedImage, path: str | None, sha256: str | None = None) -> Prepared:
+        """Make a decoded picture the model's input.
+
+        Raises:
+            ImageError: Its shape is too extreme.
+        """
+        pixels = self.runtime.preprocessor.preprocess(loaded.image)
+        return Prepared(path, loaded.width, loaded.height, pixels, sha256)
+
+    def caption_prepared(
+        self,
+        batch: Sequence[Prepared],
+        settings: DecodeSettings,
+        notes: tuple[str, ...] = (),
+        *,
+        revision: str | None = None,
+    ) -> list[Caption]:
+        """Caption prepared pictures, all of one shape, at once.
+
+        Args:
+            batch: The pictures.
+            settings: Decoding settings (see `settings`).
+            notes: What records say was changed on the way.
+            revision: What records call the model's revision; by default its commit.
+        """
+        if not batch:
+            return []
+        found = self.runtime.generate(np.stack([item.pixels for item in batch]), settings)
+        known = self.folder.revision if revision is None else revision
+        return [
+            self._record(item, hypotheses, settings, notes, known)
+            for item, hypotheses in zip(batch, found, strict=True)
+        ]
 
     def _caption_batch(
         self,
-        batch: Sequence[_Prepared | CaptionFailure],
+        batch: Sequence[Prepared | CaptionFailure],
         settings: DecodeSettings,
         notes: tuple[str, ...],
     ) -> Iterator[Caption | CaptionFailure]:
-        good = [item for item in batch if isinstance(item, _Prepared)]
-        found: Iterator[list[Hypothesis]] = iter(())
-        if good:
-            pixels = np.stack([item.pixels for item in good])
-            found = iter(self.runtime.generate(pixels, settings))
+        good = [item for item in batch if isinstance(item, Prepared)]
+        captions = iter(self.caption_prepared(good, settings, notes))
         for item in batch:
-            if isinstance(item, CaptionFailure):
-                yield item
-            else:
-                yield self._record(item, next(found), settings, notes)
+            yield item if isinstance(item, CaptionFailure) else next(captions)
+
+    def record_settings(self, settings: DecodeSettings) -> dict[str, Any]:
+        """Return the settings as records have them."""
+        runtime = self.runtime
+        return {**settings.to_dict(), "runtime": runtime.name, "dtype": runtime.dtype}
 
     def _record(
         self,
-        item: _Prepared,
+        item: Prepared,
         hypotheses: list[Hypothesis],
         settings: DecodeSettings,
         notes: tuple[str, ...],
+        revision: str,
     ) -> Caption:
         first, *others = (self._spoken(found) for found in hypotheses)
         return Caption(
@@ -204,8 +250,10 @@ class Captioner:
             alternatives=tuple(Caption(**other) for other in others),
             width=item.width,
             height=item.height,
+            sha256=item.sha256,
             model=self.name,
-            settings={**settings.to_dict(), "runtime": self.runtime.name},
+            revision=revision,
+            settings=self.record_settings(settings),
             notes=notes,
             **first,
         )
@@ -251,16 +299,24 @@ def _onnx_obstacle(folder: ModelFolder) -> str:
     return ""
 
 
-class _Prepared:
+class Prepared:
     """A picture ready for the model: pixels are (3, H, W) float32."""
 
-    __slots__ = ("height", "path", "pixels", "width")
+    __slots__ = ("height", "path", "pixels", "sha256", "width")
 
-    def __init__(self, path: str | None, width: int, height: int, pixels: NDArray[np.float32]):
+    def __init__(
+        self,
+        path: str | None,
+        width: int,
+        height: int,
+        pixels: NDArray[np.float32],
+        sha256: str | None = None,
+    ) -> None:
         self.path = path
         self.width = width
         self.height = height
         self.pixels = pixels
+        self.sha256 = sha256
 
 
 def _ahead(function: Any, items: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from capgen.errors import ImageError
 from capgen.inference.decoders import printable
-from capgen.paths import is_folder
-from capgen.records import CaptionFailure
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif"),
     *(".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif", ".hif"),
 )
+
+SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+
+
+def is_shard(path: Path) -> bool:
+    """Whether a path is that of a tar archive, by its name."""
+    return path.name.lower().endswith(SHARD_SUFFIXES)
 
 
 def find_images(directory: Path, recursive: bool = False) -> list[Path]:
@@ -50,44 +54,10 @@ def find_images(directory: Path, recursive: bool = False) -> list[Path]:
         subfolders[:] = [name for name in subfolders if recursive and not name.startswith(".")]
         paths = (Path(folder, name) for name in names if not name.startswith("."))
         found += [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
-    return sorted(found, key=lambda path: _natural(path.relative_to(directory)))
+    return sorted(found, key=lambda path: natural_key(path.relative_to(directory)))
 
 
-def expand(
-    photos: Iterable[Path], *, recursive: bool = False
-) -> tuple[list[Path], list[CaptionFailure]]:
-    """Replace folders by their pictures.
-
-    Args:
-        photos: Pictures and folders, in any mixture.
-        recursive: Look into subfolders as well.
-
-    Returns:
-        The pictures, in order, and a failure for each folder that is empty or cannot be listed.
-    """
-    pictures: list[Path] = []
-    failures: list[CaptionFailure] = []
-    for photo in photos:
-        if not is_folder(photo):
-            pictures.append(photo)
-            continue
-        hint = "" if recursive else "Use --recursive to look into subfolders."
-        try:
-            found = find_images(photo, recursive)
-            if not found:
-                message = f"{printable(photo)}: no pictures in this folder"
-                raise ImageError(message, code="empty", hint=hint)
-        except ImageError as error:
-            failure = CaptionFailure(
-                path=os.fspath(photo), code=error.code, message=error.message, hint=error.hint
-            )
-            failures.append(failure)
-        else:
-            pictures += found
-    return pictures, failures
-
-
-def _natural(path: Path) -> tuple[list[list[str | int]], str]:
+def natural_key(path: Path) -> tuple[list[list[str | int]], str]:
     """Return a key that sorts `img2` before `img10`, whatever the case."""
     # Digits stand at the odd places of each list, so text never meets a number.
     parts = [

@@ -85,7 +85,7 @@ def load_image(
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
         name = name or printable(path) or "''"
-        return _decode(_read(path, name, limits), name, limits, size_hint)
+        return _decode(read_file(path, name, limits), name, limits, size_hint)
     if isinstance(source, bytes):
         return _decode(source, name or "picture in memory", limits, size_hint)
     name = name or "picture in memory"
@@ -104,8 +104,8 @@ def load_image(
     )
 
 
-def _read(path: str, name: str, limits: ImageLimits) -> bytes:
-    """Return the bytes of a file or a pipe.
+def read_file(path: str, name: str, limits: ImageLimits) -> bytes:
+    """Return the bytes of a file or a pipe, which messages call `name`.
 
     Raises:
         ImageError: With code `missing`, `permission`, `too_large` or `unreadable`.

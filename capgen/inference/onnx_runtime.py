@@ -45,6 +45,7 @@ class OnnxRuntime:
 
     name = "onnx"
     device = "cpu"
+    dtype = "float32"
 
     def __init__(self, folder: ModelFolder, *, threads: int | None = None) -> None:
         self.folder = folder

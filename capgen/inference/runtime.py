@@ -23,11 +23,13 @@ class Runtime(Protocol):
     Attributes:
         name: `onnx` or `torch`.
         device: Where it computes, as in `cpu` or `cuda`.
+        dtype: Type it computes in, as in `float32`.
         preprocessor: How pictures become its input.
     """
 
     name: str
     device: str
+    dtype: str
     preprocessor: Preprocessor
 
     def generate(

@@ -61,6 +61,7 @@ class TorchRuntime:
             model: Any = load_weights(folder, kind, dtype=choose_dtype(dtype, self.device))
             self._tokenizer: Any = load_tokenizer(folder)
         self._model = model.eval().to(self.device)
+        self.dtype = str(self._model.dtype).removeprefix("torch.")
         self._ends = _end_tokens(folder, model)
 
     def generate(

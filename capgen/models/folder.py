@@ -10,9 +10,11 @@ README.md          model card
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -141,6 +143,27 @@ class ModelFolder:
         if value is not None and not isinstance(value, int):
             raise ModelError(f"{self.path / CONFIG_FILE} has {value!r} positions")
         return value
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells this model from any other: its commit, or `sha256:…` of its files.
+
+        Raises:
+            ModelError: A file cannot be read.
+        """
+        if self.revision:
+            return self.revision
+        total = hashlib.sha256()
+        names = (CONFIG_FILE, GENERATION_FILE, PREPROCESSOR_FILE, TOKENIZER_FILE)
+        weights = sorted(self.path.glob("model*.safetensors"))
+        try:
+            for file in (*(self.path / name for name in names), *weights):
+                if file.is_file():
+                    with file.open("rb") as stream:
+                        total.update(hashlib.file_digest(stream, "sha256").digest())
+        except OSError as error:
+            raise ModelError(f"Cannot read {file}: {error.strerror}") from error
+        return f"sha256:{total.hexdigest()[:16]}"
 
     def check_weights(self) -> None:
         """Check that the weights are there as safetensors.

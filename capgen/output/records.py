@@ -1,21 +1,23 @@
-"""Writers of caption records: a JSON array, or JSON Lines."""
+"""JSON and JSON Lines files of caption records."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from capgen.errors import StorageError, UsageError
+from capgen.errors import UsageError
+from capgen.output.formats import Write, check_place
 from capgen.paths import storage_errors, writing
-from capgen.records import Caption, CaptionFailure
+from capgen.records import Record
 
 SUFFIXES = (".json", ".jsonl")
 
 
 def check_output(path: Path) -> None:
-    """Check that records can be written under this name, before any work is done.
+    """Check that JSON records can be written under this name, before any work is done.
 
     Raises:
         UsageError: The suffix names no known format.
@@ -25,12 +27,10 @@ def check_output(path: Path) -> None:
         raise UsageError(
             f"-o {path}: records are written as {' or '.join(SUFFIXES)}, not '{path.suffix}'"
         )
-    with storage_errors(path):
-        if path.is_dir():
-            raise StorageError(f"Cannot write {path}: it is a folder")
+    check_place(path)
 
 
-def write_records(path: Path, records: Iterable[Caption | CaptionFailure]) -> None:
+def write_records(path: Path, records: Iterable[Record]) -> None:
     """Write records to a file, which appears only when it is complete.
 
     Raises:
@@ -38,19 +38,49 @@ def write_records(path: Path, records: Iterable[Caption | CaptionFailure]) -> No
         StorageError: The file cannot be written.
     """
     check_output(path)
-    as_lines = path.suffix.lower() == ".jsonl"
+    if path.suffix.lower() == ".json":
+        with open_json(path) as write:
+            for record in records:
+                write(record, None)
+        return
+    with writing(path) as temporary, open_jsonl(temporary) as write:
+        for record in records:
+            write(record, None)
+
+
+@contextmanager
+def open_json(path: Path) -> Iterator[Write]:
+    """Write one JSON array, a record a line; the file appears when it is complete."""
     with (
         writing(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="\n") as stream,
     ):
-        stream.write("" if as_lines else "[")
-        for number, record in enumerate(records):
-            separator = "" if as_lines else ",\n" if number else "\n"
-            stream.write(separator + dump(record) + ("\n" if as_lines else ""))
-        stream.write("" if as_lines else "\n]\n")
+        separator = "[\n"
+
+        def write(record: Record, thumbnail: bytes | None) -> None:
+            nonlocal separator
+            stream.write(separator + dump(record))
+            separator = ",\n"
+
+        yield write
+        stream.write("[\n]\n" if separator == "[\n" else "\n]\n")
 
 
-def dump(record: Caption | CaptionFailure) -> str:
+@contextmanager
+def open_jsonl(path: Path) -> Iterator[Write]:
+    """Write JSON Lines as the records come: whole lines only, each visible at once."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8", newline="\n") as stream:
+
+            def write(record: Record, thumbnail: bytes | None) -> None:
+                stream.write(dump(record) + "\n")
+                stream.flush()
+
+            yield write
+
+
+def dump(record: Record) -> str:
     """Return a record as one line of JSON."""
     return dump_json(record.to_dict())
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 KEYS = {
     *("schema_version", "path", "caption", "score", "log_probability", "tokens", "alternatives"),
-    *("width", "height", "model", "settings", "notes", "error"),
+    *("width", "height", "sha256", "model", "revision", "settings", "notes", "error"),
 }
 
 
@@ -174,7 +174,7 @@ def test_records_in_a_file(suffix: str, photos: list[Path], tmp_path: Path) -> N
         (["--device", "tpu"], ["--device", "cuda"]),
         (["--runtime", "jax"], ["--runtime", "onnx"]),
         (["--runtime", "onnx", "--dtype", "fp16"], ["fp32"]),
-        (["-o", "captions.csv"], [".json"]),
+        (["-o", "captions.xml"], [".json"]),
         (["--bems", "3"], ["--bems", "--beams"]),
     ],
     ids=lambda value: " ".join(value) if value[0].startswith("-") else "",
@@ -265,7 +265,8 @@ def test_photos_one_may_not_read(open_folder: Path, photos: list[Path]) -> None:
     assert result.returncode == 1, result.stderr
     assert out.startswith(str(open_folder / "good.jpg")), err
     assert out.count("\n") == 1
-    errors = err.splitlines()
+    *errors, summary = err.splitlines()
+    assert summary == "note: 1 caption; 3 failed: 3 permission"
     assert len(errors) == 3
     assert all("not allowed" in line for line in errors)
 

@@ -15,7 +15,7 @@ from capgen.records import SCHEMA_VERSION, Caption, CaptionFailure, Token
 OLD_FILE = Path(__file__).parent.parent / "data" / "captions_v1.json"
 DOCUMENTED = {
     *("schema_version", "path", "caption", "score", "log_probability", "tokens", "alternatives"),
-    *("width", "height", "model", "settings", "notes", "error"),
+    *("width", "height", "sha256", "model", "revision", "settings", "notes", "error"),
 }
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -31,7 +31,9 @@ captions = st.builds(
     tokens=st.lists(tokens, max_size=3).map(tuple),
     width=st.none() | st.integers(1, 9999),
     height=st.none() | st.integers(1, 9999),
+    sha256=st.none() | st.text(max_size=5),
     model=st.text(max_size=5),
+    revision=st.text(max_size=5),
     settings=st.dictionaries(st.text(max_size=5), st.none() | st.booleans() | numbers, max_size=3),
     notes=st.lists(st.text(), max_size=2).map(tuple),
 )
@@ -55,7 +57,8 @@ def test_the_json_form_has_exactly_the_documented_keys() -> None:
     assert set(record) == DOCUMENTED
     assert record["schema_version"] == SCHEMA_VERSION == 1
     failure = CaptionFailure(path="x", code="missing", message="x: no such file").to_dict()
-    assert set(failure) == {"schema_version", "path", "caption", "error"}
+    shared = {"schema_version", "path", "caption", "sha256", "model", "revision", "settings"}
+    assert set(failure) == {*shared, "error"}
     assert set(failure["error"]) == {"code", "message", "hint"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +14,15 @@ import pytest
 from PIL import Image
 
 import capgen
-from capgen.config import DecodeOptions, DecodeSettings, ImageLimits
+from capgen.config import DecodeOptions, ImageLimits
 from capgen.errors import ImageError, ModelError, UsageError
 from capgen.inference.captioner import Captioner
-from capgen.inference.hypotheses import Hypothesis
 from capgen.models.folder import ModelFolder
 from capgen.models.preprocess import Preprocessor
 from capgen.paths import bundled_model_dir
 from capgen.records import Caption, CaptionFailure
+from tests.colours import ColourRuntime
 from tests.fakes import draw_photo
-
-
-class ColourRuntime:
-    """Says the mean red of a picture as a token, and remembers the batches it was given."""
-
-    name = "colours"
-    device = "cpu"
-
-    def __init__(self, preprocessor: Preprocessor | None = None) -> None:
-        self.preprocessor = preprocessor or Preprocessor(size=(4, 4))
-        self.batches: list[int] = []
-        self.settings: list[DecodeSettings] = []
-
-    def generate(self, pixels: np.ndarray, settings: DecodeSettings) -> list[list[Hypothesis]]:
-        self.batches.append(len(pixels))
-        self.settings.append(settings)
-        reds = np.rint(pixels[:, 0].mean(axis=(1, 2)) * 255).astype(int)
-        return [
-            [
-                Hypothesis((int(red), rank), (-1.0 - rank, -0.5), -1.5 - rank)
-                for rank in range(settings.num_captions)
-            ]
-            for red in reds
-        ]
-
-    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
-        return " ".join(map(str, ids)), [str(token) for token in ids]
 
 
 @pytest.fixture

@@ -1,0 +1,282 @@
+"""Captioning many pictures: decoding beside inference, in order, with nothing done twice.
+
+```
+sources ─► reading threads: read, hash, look up, decode ─► batches ─► lanes: model ─► events
+```
+
+Every stage is bounded, so that memory does not grow with the number of pictures. Events come
+in the order of the sources, and captions do not depend on batches, workers or lanes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from capgen.config import BatchOptions, DecodeOptions, ImageLimits
+from capgen.errors import ImageError
+from capgen.inference.captioner import Captioner, Prepared
+from capgen.inference.images import DEFAULT_LIMITS
+from capgen.inference.journal import Journal
+from capgen.inference.sources import Source
+from capgen.inference.thumbnails import thumbnail
+from capgen.records import CaptionFailure, Record
+
+# A batch is closed early when its prepared pictures hold this much (float32 pixels).
+_BATCH_BYTES = 128 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureDone:
+    """One picture has its record.
+
+    Attributes:
+        source: Where the picture came from.
+        record: The caption, or the failure.
+        reused: Whether the record is from an earlier run.
+        thumbnail: A small WebP of the picture where that was asked for and possible.
+    """
+
+    source: Source
+    record: Record
+    reused: bool = False
+    thumbnail: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchFinished:
+    """All pictures have their records, or `fail_fast` ended the run.
+
+    Attributes:
+        captions: Pictures with a caption.
+        failures: Pictures without, by the code of their error.
+        reused: Records taken over from an earlier run.
+        seconds: Duration.
+        stopped: Whether the run ended at its first failure.
+    """
+
+    captions: int
+    failures: Mapping[str, int] = field(default_factory=dict)
+    reused: int = 0
+    seconds: float = 0.0
+    stopped: bool = False
+
+
+def caption_all(
+    captioner: Captioner,
+    sources: Iterable[Source],
+    decoding: DecodeOptions | None = None,
+    options: BatchOptions | None = None,
+    *,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    journal: Journal | None = None,
+    lanes: int = 1,
+    thumbnails: bool = False,
+    originals: Mapping[str, str] | None = None,
+) -> Generator[PictureDone | BatchFinished, None, None]:
+    """Caption pictures as they come.
+
+    Args:
+        captioner: The model.
+        sources: The pictures (see `capgen.inference.sources`), read as needed.
+        decoding: What to ask of decoding.
+        options: Batch size, threads, and what failures do.
+        limits: The largest picture to decode.
+        journal: What is already done; new records are appended before their event comes.
+        lanes: Batches that the model works on at the same time. More than one pays off with
+            a captioner that was loaded with fewer threads than there are cores.
+        thumbnails: Make a small copy of every picture.
+        originals: Hashes of files that had a caption written into them, and the hash that
+            each had before: what records and the journal know it by.
+
+    Yields:
+        A `PictureDone` for each source, in order, then one `BatchFinished`.
+
+    Raises:
+        UsageError: The options do not suit the model.
+        StorageError: The journal cannot be written.
+    """
+    options = options or BatchOptions()
+    started = time.monotonic()
+    run = _Run(captioner, decoding or DecodeOptions(), options, limits, journal)
+    run.thumbnails = thumbnails
+    run.originals = originals or {}
+    captions, reused, stopped = 0, 0, False
+    failures: Counter[str] = Counter()
+    batches = run.batches(sources, max(1, lanes))
+    try:
+        for batch in batches:
+            if journal is not None:
+                journal.add(done.record for done in batch if not done.reused)
+            for done in batch:
+                reused += done.reused
+                if isinstance(done.record, CaptionFailure):
+                    failures[done.record.code] += 1
+                    stopped = options.fail_fast
+                else:
+                    captions += 1
+                yield done
+                if stopped:
+                    break
+            if stopped:
+                break
+    finally:
+        batches.close()
+    yield BatchFinished(
+        captions=captions,
+        failures=dict(failures.most_common()),
+        reused=reused,
+        seconds=time.monotonic() - started,
+        stopped=stopped,
+    )
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A source after reading: done already, or prepared for the model."""
+
+    source: Source
+    done: PictureDone | None
+    prepared: Prepared | None = None
+    thumbnail: bytes | None = None
+
+
+class _Run:
+    """What stays the same for all pictures of a run."""
+
+    def __init__(
+        self,
+        captioner: Captioner,
+        decoding: DecodeOptions,
+        options: BatchOptions,
+        limits: ImageLimits,
+        journal: Journal | None,
+    ) -> None:
+        self.captioner = captioner
+        self.settings, self.notes = captioner.settings(decoding)
+        self.record_settings = captioner.record_settings(self.settings)
+        self.revision = captioner.folder.fingerprint
+        self.options = options
+        self.limits = limits
+        self.journal = journal
+        self.thumbnails = False
+        self.originals: Mapping[str, str] = {}
+
+    def batches(
+        self, sources: Iterable[Source], lanes: int
+    ) -> Generator[list[PictureDone], None, None]:
+        """Yield finished batches in order; at most `lanes` are with the model at once."""
+        keeps_shapes = self.captioner.runtime.preprocessor.input_size is None
+        size = 1 if keeps_shapes else self.options.batch_size
+        workers = self.options.workers or usable_cores()
+        readers = ThreadPoolExecutor(workers, "capgen-read")
+        models = ThreadPoolExecutor(lanes, "capgen-model")
+        working: deque[Future[list[PictureDone]]] = deque()
+        try:
+            reads = _ahead(readers, self._read, sources, size + workers)
+            for batch in _grouped(reads, size):
+                working.append(models.submit(self._caption, batch))
+                if len(working) > lanes:
+                    yield working.popleft().result()
+            while working:
+                yield working.popleft().result()
+        finally:
+            readers.shutdown(wait=False, cancel_futures=True)
+            models.shutdown(wait=False, cancel_futures=True)
+
+    def _read(self, source: Source) -> _Read:
+        """Read, hash, look up and decode one picture. Runs in a reading thread."""
+        digest: str | None = None
+        try:
+            data = source.read(self.limits)
+            digest = hashlib.sha256(data).hexdigest()
+            digest = self.originals.get(digest, digest)
+            known = self._known(source, digest)
+            if known is not None and not self.thumbnails:
+                return _Read(source, PictureDone(source=source, record=known, reused=True))
+            loaded = self.captioner.load(data, limits=self.limits, name=source.label)
+            small = thumbnail(loaded.image) if self.thumbnails else None
+            if known is not None:
+                done = PictureDone(source=source, record=known, reused=True, thumbnail=small)
+                return _Read(source, done)
+            prepared = self.captioner.prepare(loaded, source.name, digest)
+        except ImageError as error:
+            failure = CaptionFailure(
+                path=source.name,
+                code=error.code,
+                message=error.message,
+                hint=error.hint,
+                sha256=digest,
+                model=self.captioner.name,
+                revision=self.revision,
+                settings=self.record_settings,
+            )
+            return _Read(source, PictureDone(source=source, record=failure))
+        return _Read(source, None, prepared, small)
+
+    def _known(self, source: Source, digest: str) -> Record | None:
+        found = None if self.journal is None else self.journal.find(digest)
+        if isinstance(found, CaptionFailure) and (
+            # Its message names the file.
+            self.options.retry_failed or found.path != source.name
+        ):
+            return None
+        return None if found is None else replace(found, path=source.name)
+
+    def _caption(self, batch: list[_Read]) -> list[PictureDone]:
+        """Caption what is prepared. Runs in a lane."""
+        waiting = [read.prepared for read in batch if read.prepared is not None]
+        captions = iter(
+            self.captioner.caption_prepared(
+                waiting, self.settings, self.notes, revision=self.revision
+            )
+        )
+        return [
+            read.done
+            or PictureDone(source=read.source, record=next(captions), thumbnail=read.thumbnail)
+            for read in batch
+        ]
+
+
+def usable_cores() -> int:
+    """Return the cores this process may use, which can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _ahead(
+    pool: ThreadPoolExecutor,
+    function: Callable[[Source], _Read],
+    items: Iterable[Source],
+    ahead: int,
+) -> Iterator[_Read]:
+    """Yield `function(item)` in order, at most `ahead` of them at work or waiting."""
+    remaining = iter(items)
+    pending = deque(pool.submit(function, item) for item in islice(remaining, ahead))
+    while pending:
+        yield pending.popleft().result()
+        for item in islice(remaining, 1):
+            pending.append(pool.submit(function, item))
+
+
+def _grouped(reads: Iterable[_Read], size: int) -> Iterator[list[_Read]]:
+    """Yield batches of at most `size` pictures for the model, and not too many others."""
+    batch: list[_Read] = []
+    prepared, held = 0, 0
+    for read in reads:
+        batch.append(read)
+        if read.prepared is not None:
+            prepared += 1
+            held += read.prepared.pixels.nbytes
+        if prepared == size or held >= _BATCH_BYTES or len(batch) >= 4 * size:
+            yield batch
+            batch, prepared, held = [], 0, 0
+    if batch:
+        yield batch

@@ -1,0 +1,178 @@
+"""Fetching a picture over HTTP within limits, and only from public addresses.
+
+A host name is looked up once, every address it has is judged, and the connection goes to the
+address that was judged: a name that answers differently a moment later (DNS rebinding) gains
+nothing. Each redirect is judged anew. Proxies of the environment are not used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
+
+from capgen.config import DownloadLimits
+from capgen.errors import ImageError
+from capgen.inference.decoders import printable
+
+DEFAULT_LIMITS = DownloadLimits()
+_REDIRECTS = (301, 302, 303, 307, 308)
+_BLOCK = 1 << 16
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_HEADERS = {"User-Agent": "capgen", "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
+
+
+def fetch(
+    url: str,
+    *,
+    max_bytes: int,
+    allow_private: bool = False,
+    limits: DownloadLimits = DEFAULT_LIMITS,
+) -> bytes:
+    """Return what is at an address.
+
+    Args:
+        url: An `http` or `https` address.
+        max_bytes: Largest picture, besides that of `limits`.
+        allow_private: Connect to private, loopback and other special addresses as well.
+        limits: Time, redirects and size.
+
+    Raises:
+        ImageError: With code `download`, `refused_address` or `too_large`.
+    """
+    deadline = time.monotonic() + limits.seconds
+    largest = min(max_bytes, limits.max_bytes)
+    address = url
+    for _ in range(limits.redirects + 1):
+        try:
+            found = _get(address, url, deadline, allow_private, largest)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            late = isinstance(error, TimeoutError) or time.monotonic() >= deadline
+            reason = "took too long" if late else printable(str(error))
+            text = f"{printable(url)}: cannot be fetched ({reason or type(error).__name__})"
+            raise ImageError(text, code="download") from error
+        if isinstance(found, bytes):
+            return found
+        address = urljoin(address, found)
+    raise ImageError(f"{printable(url)}: more than {limits.redirects} redirects", code="download")
+
+
+def _get(address: str, url: str, deadline: float, allow_private: bool, largest: int) -> bytes | str:
+    """Return the content, or the address that it moved to."""
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ImageError(f"{printable(url)}: leads to {printable(address)}", code="download")
+    connection = _connect(parts, url, deadline, allow_private)
+    # Timeouts of the socket begin anew with every byte; this one does not.
+    alarm = threading.Timer(_left(deadline), _cut, [connection.sock])
+    alarm.daemon = True
+    alarm.start()
+    try:
+        path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+        query = "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~-._?") if parts.query else ""
+        connection.request("GET", path + query, headers=_HEADERS)
+        response = connection.getresponse()
+        if response.status in _REDIRECTS and response.headers.get("Location"):
+            return str(response.headers["Location"])
+        if response.status != 200:
+            text = f"{printable(url)}: the server answered {response.status}"
+            raise ImageError(text, code="download")
+        return _body(response, url, deadline, largest)
+    finally:
+        alarm.cancel()
+        connection.close()
+
+
+def _cut(stream: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # closed already
+        stream.shutdown(socket.SHUT_RDWR)
+
+
+def _connect(
+    parts: SplitResult, url: str, deadline: float, allow_private: bool
+) -> http.client.HTTPConnection:
+    host = parts.hostname or ""
+    secure = parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    places = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    if not allow_private:
+        for place in places:
+            if not is_public(place):
+                raise ImageError(
+                    f"{printable(url)}: {host} is the private or special address {place}",
+                    code="refused_address",
+                    hint="If you trust the list: --allow-private-addresses",
+                )
+    connection = http.client.HTTPConnection(host, port)
+    stream = _open(places, port, deadline)
+    try:
+        if secure:
+            stream = ssl.create_default_context().wrap_socket(stream, server_hostname=host)
+    except OSError:
+        stream.close()
+        raise
+    connection.sock = stream
+    return connection
+
+
+def _open(places: list[str], port: int, deadline: float) -> socket.socket:
+    """Connect to the first address that answers."""
+    for number, place in enumerate(places, 1):
+        try:
+            return socket.create_connection((place, port), timeout=_left(deadline))
+        except OSError:
+            if number == len(places):
+                raise
+    raise OSError("the name has no address")
+
+
+def _body(
+    response: http.client.HTTPResponse,
+    url: str,
+    deadline: float,
+    largest: int,
+) -> bytes:
+    blocks, size = [], 0
+    while True:
+        block = response.read1(_BLOCK)
+        _left(deadline)  # an alarm looks like the end of the content
+        if not block:
+            break
+        size += len(block)
+        if size > largest:
+            text = f"{printable(url)}: more than the limit of {largest:,} bytes"
+            raise ImageError(text, code="too_large")
+        blocks.append(block)
+    if response.length:  # what the server announced did not all come
+        raise http.client.IncompleteRead(b"", response.length)
+    return b"".join(blocks)
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("took too long")
+    return left
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet.
+
+    Addresses of IPv4 within IPv6 are judged as the IPv4 address that they lead to.
+    """
+    place = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(place, ipaddress.IPv6Address):
+        inner = place.ipv4_mapped or place.sixtofour
+        if place in _NAT64:
+            inner = ipaddress.IPv4Address(int(place) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+        if place.teredo is not None or place.is_site_local:
+            return False
+    return place.is_global and not place.is_multicast and not place.is_reserved

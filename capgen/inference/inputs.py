@@ -1,0 +1,162 @@
+"""From what the user names to sources: files, folders, patterns, lists, archives, addresses."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from capgen.config import ImageLimits, InputOptions
+from capgen.errors import ImageError
+from capgen.inference.decoders import printable
+from capgen.inference.folders import SUFFIXES, find_images, is_shard, natural_key
+from capgen.inference.sources import FailedSource, FileSource, Source, UrlSource, is_url
+from capgen.paths import is_folder
+
+STDIN = "-"
+
+
+class Inputs:
+    """The pictures that a command line names.
+
+    Folders and patterns are listed at once; lists, manifests and archives are read as needed.
+
+    Args:
+        names: Files, folders, patterns, archives, addresses, or `-` for stdin.
+        options: How to read them.
+        manifest: A CSV or JSON Lines file that names pictures.
+        stdin: Where `-` is read from.
+        limits: The largest picture to take out of an archive.
+
+    Raises:
+        DataError: The manifest cannot be read.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        options: InputOptions | None = None,
+        *,
+        manifest: Path | None = None,
+        stdin: BinaryIO | None = None,
+        limits: ImageLimits | None = None,
+    ) -> None:
+        options = options or InputOptions()
+        limits = limits or ImageLimits()
+        self._parts: list[Iterable[Source]] = []
+        counted = True
+        for name in names:
+            part = _expand(name, options, limits, stdin)
+            counted = counted and isinstance(part, list)
+            self._parts.append(part)
+        if manifest is not None:
+            from capgen.inference.lists import read_manifest
+
+            self._parts.append(read_manifest(manifest, options))
+            counted = False
+        self._counted = counted
+        self._names = list(names)
+
+    @property
+    def total(self) -> int | None:
+        """Number of pictures, or None while that is unknown."""
+        if not self._counted:
+            return None
+        return sum(len(part) for part in self._parts if isinstance(part, list))
+
+    @property
+    def alone(self) -> str | None:
+        """The one file that was named, or None if anything else was."""
+        if self.total != 1 or len(self._names) != 1:
+            return None
+        (source,) = self
+        named = isinstance(source, FileSource) and source.name == os.fspath(Path(self._names[0]))
+        return source.name if named or not self._names[0] else None
+
+    def __iter__(self) -> Iterator[Source]:
+        for part in self._parts:
+            yield from part
+
+
+def selected(name: str, options: InputOptions) -> bool:
+    """Whether a path below a folder or archive passes `--include` and `--exclude`.
+
+    A pattern is compared with the whole path and with its last part.
+    """
+
+    def matches(patterns: Iterable[str]) -> bool:
+        last = name.rsplit("/", 1)[-1]
+        return any(
+            fnmatch.fnmatchcase(part, pattern) for pattern in patterns for part in (name, last)
+        )
+
+    return (not options.include or matches(options.include)) and not matches(options.exclude)
+
+
+def _expand(
+    name: str, options: InputOptions, limits: ImageLimits, stdin: BinaryIO | None
+) -> Iterable[Source]:
+    if name == STDIN and stdin is not None:
+        from capgen.inference.lists import read_stdin
+
+        return read_stdin(stdin, options, limits)
+    if is_url(name):
+        return [UrlSource(name, options.allow_private)]
+    path = Path(name)
+    if not name or os.path.lexists(path):
+        return _existing(name, path, options, limits)
+    if glob.has_magic(name) or name.startswith("~"):
+        return _pattern(name, options, limits)
+    return [FileSource(os.fspath(path))]
+
+
+def _existing(
+    name: str, path: Path, options: InputOptions, limits: ImageLimits
+) -> Iterable[Source]:
+    if name and is_folder(path):
+        return _folder(path, options)
+    if is_shard(path):
+        from capgen.inference.shards import read_shard
+
+        return read_shard(path, limits, lambda member: selected(member, options))
+    return [FileSource(os.fspath(path) if name else "")]
+
+
+def _pattern(name: str, options: InputOptions, limits: ImageLimits) -> Iterable[Source]:
+    expanded = os.path.expanduser(name)  # noqa: PTH111 (Path.expanduser raises for ~nobody)
+    if os.path.lexists(expanded):
+        return _existing(expanded, Path(expanded), options, limits)
+    found = [path for path in _matching(expanded) if _wanted(path)]
+    if not found:
+        error = ImageError(f"{printable(name)}: no such file", code="missing")
+        return [FailedSource(name, error)]
+    paths = sorted((path for path in found if selected(path.as_posix(), options)), key=natural_key)
+    return [FileSource(os.fspath(path)) for path in paths]
+
+
+def _matching(pattern: str) -> Iterator[Path]:
+    # Path.glob takes no absolute patterns.
+    return map(Path, glob.iglob(pattern, recursive=True))  # noqa: PTH207
+
+
+def _wanted(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def _folder(folder: Path, options: InputOptions) -> list[Source]:
+    hint = "" if options.recursive else "Use --recursive to look into subfolders."
+    try:
+        found = find_images(folder, options.recursive)
+        if not found:
+            message = f"{printable(folder)}: no pictures in this folder"
+            raise ImageError(message, code="empty", hint=hint)
+    except ImageError as error:
+        return [FailedSource(os.fspath(folder), error)]
+    return [
+        FileSource(os.fspath(path))
+        for path in found
+        if selected(path.relative_to(folder).as_posix(), options)
+    ]

@@ -1,0 +1,188 @@
+"""What a run has already captioned: records in an append-only file, found by content.
+
+A line is a record as JSON. Lines are appended whole and never changed, so that whatever kills
+the process costs at most the line it was writing, which the next run cuts off. A record is
+known by the hash of the picture's bytes, the model's revision and the decoding settings: a
+renamed picture is known, a changed one is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from capgen.errors import StorageError
+from capgen.paths import storage_errors
+from capgen.records import Record, record_from_dict
+
+SUFFIX = ".journal"
+_SECONDS_BETWEEN_SYNCS = 5.0
+
+
+def journal_path(output: Path) -> Path:
+    """Return where the journal of an output file is."""
+    return output.with_name(output.name + SUFFIX)
+
+
+class Journal:
+    """The records of earlier runs and of this one, with the same model and settings.
+
+    Args:
+        path: The journal's file; made if it is not there.
+        model: The model's name.
+        revision: The model's revision.
+        settings: Decoding settings, as records have them.
+        fresh: Forget what is in the file.
+
+    Raises:
+        StorageError: It cannot be written, or another run is writing it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        model: str,
+        revision: str,
+        settings: Mapping[str, Any],
+        *,
+        fresh: bool = False,
+    ) -> None:
+        self.path = path
+        self._work = _work(model, revision, settings)
+        # Where each known record begins: 16 bytes of its key, so that a million take 0.2 GB.
+        self._places: dict[bytes, int] = {}
+        self._lock = threading.Lock()
+        self._synced = time.monotonic()
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Unbuffered: what could not be written is not tried again when it is closed.
+            self._file = path.open("ab", buffering=0)
+            _lock_file(self._file, path)
+            self._reader = path.open("rb")
+            if fresh:
+                self._file.truncate(0)
+            self._end = self._heal()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def find(self, sha256: str) -> Record | None:
+        """Return what became of the picture with these bytes, or None. Thread-safe."""
+        with self._lock:
+            place = self._places.get(_key(sha256, self._work))
+            if place is None:
+                return None
+            self._reader.seek(place)
+            return record_from_dict(json.loads(self._reader.readline()))
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Append records; those without a content hash are left out: they cannot be found.
+
+        Raises:
+            StorageError: The disk is full, or the file cannot be written.
+        """
+        lines, keys, end = [], [], self._end
+        for record in records:
+            if record.sha256 is None:
+                continue
+            line = json.dumps(record.to_dict()).encode() + b"\n"
+            lines.append(line)
+            keys.append((_key(record.sha256, self._work), end))
+            end += len(line)
+        if not lines:
+            return
+        with self._lock, storage_errors(self.path):
+            waiting = memoryview(b"".join(lines))
+            while waiting:
+                waiting = waiting[self._file.write(waiting) :]
+            now = time.monotonic()
+            if now - self._synced > _SECONDS_BETWEEN_SYNCS:
+                os.fsync(self._file.fileno())
+                self._synced = now
+            self._end = end
+            self._places.update(keys)
+
+    def absorb(self, output: Path) -> None:
+        """Take over the records of a finished .json or .jsonl file of capgen's.
+
+        Lines that are no records, or were made with another model or other settings, are
+        passed over.
+        """
+        if not output.is_file():
+            return
+        with storage_errors(output), output.open("rb") as file:
+            for line in file:
+                record = _parse(line.strip().rstrip(b","))
+                if record is None or record.sha256 is None or self._other_work(record):
+                    continue
+                if _key(record.sha256, self._work) not in self._places:
+                    self.add([record])
+        with storage_errors(self.path):
+            os.fsync(self._file.fileno())
+
+    def close(self, *, remove: bool = False) -> None:
+        """Close the file, and delete it if the output holds all of it or nothing is in it."""
+        empty = self._end == 0
+        self._reader.close()
+        self._file.close()
+        if remove or empty:
+            with storage_errors(self.path):
+                self.path.unlink(missing_ok=True)
+
+    def _heal(self) -> int:
+        """Read the index; cut off a last line that was not finished. Return the length."""
+        end = 0
+        for line in self._reader:
+            if not line.endswith(b"\n"):
+                break
+            record = _parse(line)
+            if record is not None and record.sha256 is not None and not self._other_work(record):
+                self._places[_key(record.sha256, self._work)] = end
+            end += len(line)
+        self._file.truncate(end)
+        return end
+
+    def _other_work(self, record: Record) -> bool:
+        return _work(record.model, record.revision, record.settings) != self._work
+
+
+def _parse(line: bytes) -> Record | None:
+    try:
+        return record_from_dict(json.loads(line))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _work(model: str, revision: str, settings: Mapping[str, Any]) -> bytes:
+    """Return a digest of everything but the picture that decides a caption."""
+    text = json.dumps([model, revision, dict(settings)], sort_keys=True)
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _key(sha256: str, work: bytes) -> bytes:
+    return hashlib.sha256(sha256.encode() + work).digest()[:16]
+
+
+def _lock_file(file: FileIO, path: Path) -> None:
+    """Keep a second run off the same journal; the system forgets the lock when we end.
+
+    Raises:
+        StorageError: Another process has it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise StorageError(
+            f"Another run is writing {path}", hint="Wait for it, or choose another output."
+        ) from error

@@ -1,0 +1,71 @@
+"""Pictures in tar archives, as WebDataset lays them out. Nothing is unpacked to disk."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from capgen.config import ImageLimits
+from capgen.errors import ImageError
+from capgen.inference.decoders import printable
+from capgen.inference.folders import SUFFIXES
+from capgen.inference.sources import BytesSource, FailedSource, Source
+
+
+def read_shard(path: Path, limits: ImageLimits, wanted: Callable[[str], bool]) -> Iterator[Source]:
+    """Yield the pictures of a tar archive in the order of the file.
+
+    They are called `ARCHIVE/MEMBER`. A damaged archive gives its pictures up to the damage,
+    then a failure.
+
+    Args:
+        path: The archive.
+        limits: Larger members become failures without being read.
+        wanted: Whether to take the member of that name.
+    """
+    found = False
+    try:
+        with tarfile.open(path, "r|*") as archive:
+            for member in archive:
+                if not member.isfile() or not _is_picture(member.name):
+                    continue
+                found = True
+                if wanted(member.name):
+                    yield _source(archive, member, f"{os.fspath(path)}/{member.name}", limits)
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        yield _failure(path, error)
+        return
+    if not found:
+        message = f"{printable(path)}: no pictures in this archive"
+        yield FailedSource(os.fspath(path), ImageError(message, code="empty"))
+
+
+def _source(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, name: str, limits: ImageLimits
+) -> Source:
+    if member.size > limits.max_bytes:
+        text = f"{printable(name)}: {member.size:,} bytes are more than {limits.max_bytes:,}"
+        return FailedSource(name, ImageError(text, code="too_large"))
+    stream = archive.extractfile(member)
+    assert stream is not None  # a regular file
+    return BytesSource(name, stream.read())
+
+
+def _is_picture(name: str) -> bool:
+    path = PurePosixPath(name)
+    hidden = any(part.startswith(".") and part not in (".", "..") for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and not hidden
+
+
+def _failure(path: Path, error: Exception) -> FailedSource:
+    if isinstance(error, PermissionError):
+        fault = ImageError(f"{printable(path)}: not allowed to read it", code="permission")
+    elif isinstance(error, FileNotFoundError):
+        fault = ImageError(f"{printable(path)}: no such file", code="missing")
+    else:
+        text = f"{printable(path)}: the archive is damaged ({printable(str(error))})"
+        fault = ImageError(text, code="unreadable")
+    return FailedSource(os.fspath(path), fault)

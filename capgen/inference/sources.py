@@ -1,0 +1,132 @@
+"""Where one picture comes from: a file, the network, an archive, or nowhere.
+
+A source is small until it is read; reading happens in many threads.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from capgen.config import ImageLimits
+from capgen.errors import ImageError
+from capgen.inference.decoders import printable
+from capgen.inference.images import read_file
+
+
+class Source(Protocol):
+    """One picture to caption."""
+
+    @property
+    def name(self) -> str:
+        """The picture as records name it."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """The same for messages, as one clean line."""
+        ...
+
+    @property
+    def file(self) -> Path | None:
+        """The file on disk, if that is what it is."""
+        ...
+
+    def read(self, limits: ImageLimits) -> bytes:
+        """Return the picture's bytes. Thread-safe.
+
+        Raises:
+            ImageError: They cannot be had.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    name: str
+
+    @property
+    def label(self) -> str:
+        return printable(self.name) or "''"
+
+    @property
+    def file(self) -> Path | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource(_Named):
+    """A file.
+
+    Args:
+        name: The picture as records name it.
+        path: Where it is, if that is not its name.
+    """
+
+    path: str | None = None
+
+    @property
+    def file(self) -> Path | None:
+        return Path(self._place)
+
+    @property
+    def _place(self) -> str:
+        return self.name if self.path is None else self.path
+
+    def read(self, limits: ImageLimits) -> bytes:
+        return read_file(self._place, self.label, limits)
+
+
+@dataclass(frozen=True, slots=True)
+class BytesSource(_Named):
+    """Bytes that are at hand already: from stdin or an archive."""
+
+    data: bytes
+
+    def read(self, limits: ImageLimits) -> bytes:
+        return self.data
+
+
+@dataclass(frozen=True, slots=True)
+class UrlSource(_Named):
+    """A picture on the network; its name is its address."""
+
+    allow_private: bool = False
+
+    def read(self, limits: ImageLimits) -> bytes:
+        from capgen.inference.download import fetch
+
+        return fetch(self.name, max_bytes=limits.max_bytes, allow_private=self.allow_private)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedSource(_Named):
+    """What was named but gives no picture: an empty folder, a broken line of a list."""
+
+    error: ImageError
+
+    def read(self, limits: ImageLimits) -> bytes:
+        raise self.error
+
+
+def is_url(name: str) -> bool:
+    """Whether a name is an address that capgen fetches."""
+    return name[:8].lower().startswith(("http://", "https://"))
+
+
+def named_source(name: str, *, base: Path | None = None, allow_private: bool = False) -> Source:
+    """Return the source that a line of a list or a manifest names.
+
+    Args:
+        name: A path or an address.
+        base: Folder that relative paths start from; by default the working directory.
+        allow_private: Whether addresses of private networks may be fetched.
+    """
+    if is_url(name):
+        return UrlSource(name, allow_private)
+    if not name:
+        return FileSource("")
+    path = os.fspath(Path(name))
+    return FileSource(path if base is None else os.fspath(base / path))

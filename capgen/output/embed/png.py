@@ -1,0 +1,101 @@
+"""PNG files as chunks: eXIf and the XMP text replaced or added, all others untouched."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+
+from capgen.output.embed import Unwritable, exif, xmp
+
+MAGIC = b"\x89PNG\r\n\x1a\n"
+_XMP = b"XML:com.adobe.xmp\0"
+_LARGEST_PACKET = 1 << 22
+
+
+def pieces(data: bytes) -> list[bytes]:
+    """Split a PNG into its magic bytes, its chunks, and whatever follows them.
+
+    Raises:
+        Unwritable: The chunks are damaged.
+    """
+    found, place = [data[:8]], 8
+    while place < len(data):
+        if place + 12 > len(data):
+            raise Unwritable("its chunks are damaged")
+        (size,) = struct.unpack_from(">I", data, place)
+        end = place + 12 + size
+        if end > len(data):
+            raise Unwritable("its chunks are damaged")
+        found.append(data[place:end])
+        place = end
+        if _kind(found[-1]) == b"IEND":
+            return [*found, data[place:]]
+    raise Unwritable("its end is missing")
+
+
+def read(parts: list[bytes]) -> list[str | None]:
+    """Return the captions in EXIF and XMP, each None where there is none."""
+    block, packet = _exif(parts), _packet(parts)
+    return [
+        None if block is None else exif.read_description(block),
+        None if packet is None else xmp.read_description(packet),
+    ]
+
+
+def write(parts: list[bytes], text: str) -> list[bytes]:
+    """Return the pieces with the caption in EXIF and XMP.
+
+    Raises:
+        Unwritable: Existing metadata is damaged.
+    """
+    block = exif.with_description(_exif(parts), text)
+    packet = xmp.with_description(_packet(parts), text)
+    parts = _put(parts, _is_exif, _chunk(b"eXIf", block))
+    return _put(parts, _is_xmp, _chunk(b"iTXt", _XMP + b"\0\0\0\0" + packet))
+
+
+def _kind(chunk: bytes) -> bytes:
+    return chunk[4:8]
+
+
+def _is_exif(chunk: bytes) -> bool:
+    return _kind(chunk) == b"eXIf"
+
+
+def _is_xmp(chunk: bytes) -> bool:
+    return _kind(chunk) == b"iTXt" and chunk[8:].startswith(_XMP)
+
+
+def _exif(parts: list[bytes]) -> bytes | None:
+    return next((part[8:-4] for part in parts[1:-1] if _is_exif(part)), None)
+
+
+def _packet(parts: list[bytes]) -> bytes | None:
+    content = next((part[8:-4] for part in parts[1:-1] if _is_xmp(part)), None)
+    if content is None:
+        return None
+    compressed, _, rest = content[len(_XMP)], content[len(_XMP) + 1], content[len(_XMP) + 2 :]
+    try:
+        _language, _keyword, packet = rest.split(b"\0", 2)
+        if compressed:
+            unpack = zlib.decompressobj()
+            packet = unpack.decompress(packet, _LARGEST_PACKET)
+            if not unpack.eof:
+                raise Unwritable("its XMP data is damaged or too large")
+    except (ValueError, zlib.error) as error:
+        raise Unwritable("its XMP data is damaged") from error
+    return packet
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    check = struct.pack(">I", zlib.crc32(kind + data))
+    return struct.pack(">I", len(data)) + kind + data + check
+
+
+def _put(parts: list[bytes], same: Callable[[bytes], bool], chunk: bytes) -> list[bytes]:
+    for place, part in enumerate(parts[1:-1], 1):
+        if same(part):
+            return [*parts[:place], chunk, *parts[place + 1 :]]
+    place = next((n for n, part in enumerate(parts[1:-1], 1) if _kind(part) == b"IDAT"), 2)
+    return [*parts[:place], chunk, *parts[place:]]

@@ -1,0 +1,76 @@
+"""CSV and plain text files of caption records."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from capgen.output.formats import Write
+from capgen.output.records import dump_json
+from capgen.paths import writing
+from capgen.records import Caption, CaptionFailure, Record
+
+COLUMNS = (
+    *("path", "caption", "score", "log_probability", "alternatives", "width", "height"),
+    *("sha256", "model", "revision", "settings", "error_code", "error_message"),
+)
+
+
+def row(record: Record) -> dict[str, Any]:
+    """Return a record as one flat row by `COLUMNS`; lists and settings become JSON."""
+    if isinstance(record, CaptionFailure):
+        own: dict[str, Any] = {"error_code": record.code, "error_message": record.message}
+    else:
+        others = [{"caption": other.text, "score": other.score} for other in record.alternatives]
+        own = {
+            "caption": record.text,
+            "score": record.score,
+            "log_probability": record.log_probability,
+            "alternatives": dump_json(others) if others else None,
+            "width": record.width,
+            "height": record.height,
+        }
+    shared = {
+        "path": record.path,
+        "sha256": record.sha256,
+        "model": record.model,
+        "revision": record.revision,
+        "settings": dump_json(dict(record.settings)),
+    }
+    return {**dict.fromkeys(COLUMNS), **shared, **own}
+
+
+@contextmanager
+def open_csv(path: Path) -> Iterator[Write]:
+    """Write CSV (RFC 4180 with line feeds, UTF-8) with the columns of `COLUMNS`."""
+    with (
+        writing(path) as temporary,
+        # A file name that is no text keeps its bytes.
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
+    ):
+        table = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        table.writeheader()
+
+        def write(record: Record, thumbnail: bytes | None) -> None:
+            table.writerow(row(record))
+
+        yield write
+
+
+@contextmanager
+def open_text(path: Path) -> Iterator[Write]:
+    """Write a line a caption: path, tab, caption. Failures are left out."""
+    with (
+        writing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as stream,
+    ):
+
+        def write(record: Record, thumbnail: bytes | None) -> None:
+            if isinstance(record, Caption):
+                for caption in (record, *record.alternatives):
+                    stream.write(f"{record.path}\t{caption.text}\n")
+
+        yield write

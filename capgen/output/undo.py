@@ -1,0 +1,158 @@
+"""The undo file: how to get changed pictures back, byte for byte.
+
+A line a change, written before the picture is replaced: the hashes before and after, and the
+old file as parts, each either a range of the new file or bytes of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from capgen.errors import DataError
+from capgen.paths import storage_errors, writing
+from capgen.records import SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What became of one picture.
+
+    Attributes:
+        path: The picture.
+        problem: Why it stays as it is, or an empty string.
+    """
+
+    path: Path
+    problem: str = ""
+
+
+class UndoFile:
+    """Records changes.
+
+    Args:
+        path: The file; changes of earlier runs stay in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # Hash of each changed picture → its hash before, as the journal knows it.
+        self.originals: dict[str, str] = {}
+        if path.is_file():
+            for entry in _entries(path):
+                before = str(entry["sha256_before"])
+                self.originals[str(entry["sha256_after"])] = self.originals.get(before, before)
+
+    def record(self, picture: Path, old: Sequence[bytes], new: Sequence[bytes]) -> None:
+        """Write down how to make the file of pieces `old` from that of pieces `new`.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        before, after = b"".join(old), b"".join(new)
+        entry = {
+            "schema_version": SCHEMA_VERSION,
+            "path": os.path.abspath(picture),  # noqa: PTH100 (keeps links)
+            "sha256_before": _hash(before),
+            "sha256_after": _hash(after),
+            "parts": _parts(old, new),
+        }
+        with storage_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as file:
+                if file.tell() and not _ends_whole(self.path):
+                    file.write(b"\n")
+                file.write(json.dumps(entry).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        self.originals[_hash(after)] = self.originals.get(_hash(before), _hash(before))
+
+
+def undo(path: Path) -> Iterator[Undone]:
+    """Take back all changes of an undo file, the latest first.
+
+    A picture that was changed since by something else stays as it is.
+
+    Raises:
+        DataError: The file cannot be read.
+        StorageError: A picture cannot be written.
+    """
+    for entry in reversed(list(_entries(path))):
+        yield _undo_one(Path(entry["path"]), entry)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file anew in one step, keeping its permissions, and a link to it a link.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    target = path.resolve()
+    with writing(target) as temporary:
+        temporary.write_bytes(data)
+        shutil.copymode(target, temporary)
+
+
+def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
+    try:
+        current = path.read_bytes()
+    except OSError as error:
+        return Undone(path, error.strerror or "cannot be read")
+    found = _hash(current)
+    if found == entry["sha256_before"]:
+        return Undone(path)
+    if found != entry["sha256_after"]:
+        return Undone(path, "was changed since")
+    before = b"".join(
+        base64.b64decode(part) if isinstance(part, str) else current[part[0] : part[0] + part[1]]
+        for part in entry["parts"]
+    )
+    if _hash(before) != entry["sha256_before"]:
+        return Undone(path, "the undo file does not give back what was there")
+    replace_file(path, before)
+    return Undone(path)
+
+
+def _parts(old: Sequence[bytes], new: Sequence[bytes]) -> list[Any]:
+    places: dict[bytes, int] = {}
+    place = 0
+    for piece in new:
+        places.setdefault(piece, place)
+        place += len(piece)
+    return [
+        [places[piece], len(piece)] if piece in places else base64.b64encode(piece).decode()
+        for piece in old
+        if piece
+    ]
+
+
+def _entries(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    entry = json.loads(line)
+                    complete = {"path", "sha256_before", "sha256_after", "parts"} <= set(entry)
+                except (ValueError, TypeError):
+                    continue  # half written: its picture was not touched
+                if complete:
+                    yield entry
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror}") from error
+
+
+def _ends_whole(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

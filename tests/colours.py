@@ -1,0 +1,70 @@
+"""A captioner that only looks at colours, and pictures to show it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from capgen.config import DecodeSettings
+from capgen.inference.captioner import Captioner
+from capgen.inference.hypotheses import Hypothesis
+from capgen.models.folder import ModelFolder
+from capgen.models.preprocess import Preprocessor
+from capgen.paths import bundled_model_dir
+
+
+class ColourRuntime:
+    """Says the mean red of a picture as a token, and counts what it was shown."""
+
+    name = "colours"
+    device = "cpu"
+    dtype = "float32"
+
+    def __init__(self, preprocessor: Preprocessor | None = None) -> None:
+        self.preprocessor = preprocessor or Preprocessor(size=(4, 4))
+        self.batches: list[int] = []
+        self.settings: list[DecodeSettings] = []
+        self._lock = threading.Lock()
+
+    @property
+    def seen(self) -> int:
+        return sum(self.batches)
+
+    def generate(self, pixels: np.ndarray, settings: DecodeSettings) -> list[list[Hypothesis]]:
+        with self._lock:
+            self.batches.append(len(pixels))
+            self.settings.append(settings)
+        reds = np.rint(pixels[:, 0].mean(axis=(1, 2)) * 255).astype(int)
+        return [
+            [
+                Hypothesis((int(red), rank), (-1.0 - rank, -0.5), -1.5 - rank)
+                for rank in range(settings.num_captions)
+            ]
+            for red in reds
+        ]
+
+    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
+        return " ".join(map(str, ids)), [str(token) for token in ids]
+
+
+def colour_captioner(name: str = "colours") -> tuple[Captioner, ColourRuntime]:
+    """Return a captioner over a new `ColourRuntime`, and that runtime."""
+    runtime = ColourRuntime()
+    return Captioner(ModelFolder(bundled_model_dir(), name, revision="r1"), runtime), runtime
+
+
+def plain(folder: Path, name: str, red: int) -> Path:
+    """Write a picture of one colour, whose caption is `RED 0`."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 6), (red, 0, 0)).save(path)
+    return path
+
+
+def plains(folder: Path, count: int) -> list[Path]:
+    """Write `count` pictures, captioned `0 0`, `1 0`, …"""
+    return [plain(folder, f"{red:03}.png", red) for red in range(count)]

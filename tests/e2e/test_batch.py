@@ -1,0 +1,223 @@
+"""`capgen caption` over many pictures: whole processes with the bundled model."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.minis import draw
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(*arguments: str | Path, **options) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "capgen", "caption", *map(str, arguments)],
+        env=environment,
+        stdin=options.pop("stdin", subprocess.DEVNULL),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+def capgen(*arguments: str | Path, send: bytes | None = None, **options) -> tuple[int, str, str]:
+    if send is not None:
+        options["stdin"] = subprocess.PIPE
+    process = start(*arguments, **options)
+    out, err = process.communicate(send, timeout=100)
+    assert b"Traceback" not in err, err.decode()
+    return process.returncode, out.decode("utf-8", "surrogateescape"), err.decode()
+
+
+def make(folder: Path, count: int, bad: int = 0) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        draw(number, (160, 120)).save(folder / f"photo{number}.jpg")
+    for number in range(bad):
+        content = (folder / "photo0.jpg").read_bytes()[: 300 + number]
+        (folder / f"bad{number}.jpg").write_bytes(content)
+    return folder
+
+
+def test_killed_again_and_again(tmp_path: Path) -> None:
+    photos = make(tmp_path / "photos", 44, bad=6)
+    assert capgen(photos, "-o", tmp_path / "whole.jsonl", "-q")[0] == 1
+    whole = (tmp_path / "whole.jsonl").read_bytes()
+    output = tmp_path / "killed.jsonl"
+    journal = tmp_path / "killed.jsonl.journal"
+    chance = random.Random(1)
+    kept = 0
+    for _ in range(3):
+        process = start(photos, "-o", output, "-q", "--batch-size", "4")
+        wanted = kept + chance.randrange(1, 12)
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            if journal.exists() and journal.read_bytes().count(b"\n") >= wanted:
+                break
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        kept_now = journal.read_bytes().count(b"\n")
+        assert kept_now >= kept
+        kept = kept_now
+        with journal.open("ab") as file:
+            file.write(b'{"schema_version": 1, "path": "ha')
+    code, _, err = capgen(photos, "-o", output, "--batch-size", "4")
+    assert code == 1
+    assert "known before" in err
+    assert output.read_bytes() == whole
+    assert not journal.exists()
+    # Finished, and started again: nothing is left to do.
+    _, _, err = capgen(photos, "-o", output)
+    assert "50 records known before" in err
+    assert output.read_bytes() == whole
+
+
+def test_exit_codes_and_summary(tmp_path: Path) -> None:
+    photos = make(tmp_path / "photos", 3, bad=2)
+    output = tmp_path / "x.json"
+    code, out, err = capgen(photos, "-o", output)
+    assert (code, out) == (1, "")
+    assert "3 captions written to" in err and "2 failed: 2 truncated" in err
+    assert len([line for line in err.splitlines() if line.startswith("error: ")]) == 2
+    assert capgen(photos, "-o", output, "--fail-on", "all")[0] == 0
+    assert capgen(photos, "-o", output, "--fail-on", "none")[0] == 0
+    assert capgen(photos / "bad0.jpg", photos / "bad1.jpg", "--fail-on", "all")[0] == 1
+    assert capgen(photos / "bad0.jpg", "--fail-on", "none")[0] == 0
+    code, _, err = capgen(photos, "--fail-fast", "--format", "jsonl")
+    assert code == 1 and "stopped at the first failure" not in err.splitlines()[0]
+    assert capgen(photos, "--fail-on", "some")[0] == 2
+    code, _, err = capgen(photos, "-o", output, "-q")
+    assert (code, err) == (1, "")
+
+
+def test_every_way_in_gives_the_same_captions(tmp_path: Path) -> None:
+    photos = make(tmp_path / "photos", 5)
+    paths = sorted(str(path) for path in photos.iterdir())
+
+    def captions(*arguments: str | Path, **options) -> dict[str, str]:
+        code, out, err = capgen(*arguments, **options)
+        assert (code, err) == (0, "")
+        return dict(line.split("\t") for line in out.splitlines())
+
+    expected = captions(photos)
+    assert sorted(expected) == paths
+    assert captions(f"{photos}/*.jpg", "--batch-size", "2", "--workers", "1") == expected
+    assert captions("-", send="\n".join(reversed(paths)).encode()) == expected
+    assert captions("-", "-0", send="\0".join(paths).encode()) == expected
+    (photos / "list.jsonl").write_text("".join(f'{{"file": "photo{n}.jpg"}}\n' for n in range(5)))
+    assert captions("--manifest", photos / "list.jsonl") == expected
+    subprocess.run(["tar", "cf", tmp_path / "s.tar", "-C", photos, "."], check=True)
+    found = captions(tmp_path / "s.tar", "--exclude", "*4.jpg")
+    assert sorted(found.values()) == sorted(t for p, t in expected.items() if "4.jpg" not in p)
+    code, out, _ = capgen("-", send=Path(paths[0]).read_bytes())
+    assert (code, out) == (0, expected[paths[0]] + "\n")
+
+
+def test_sidecars_and_metadata(tmp_path: Path) -> None:
+    photos = make(tmp_path / "photos", 3)
+    before = {path.name: path.read_bytes() for path in photos.iterdir()}
+    (photos / "photo1.txt").write_text("mine\n")
+    code, out, err = capgen(photos, "--sidecar", ".txt")
+    assert (code, out) == (0, "")
+    assert "2 captions written" in err
+    assert (photos / "photo1.txt").read_text() == "mine\n"
+    log = tmp_path / "undo.jsonl"
+    arguments = (photos, "--write-metadata", "--undo-file", log)
+    assert "would be written into 3" in capgen(*arguments, "--dry-run")[2]
+    output = tmp_path / "x.jsonl"
+    assert capgen(*arguments, "-o", output)[0] == 0
+    first = output.read_bytes()
+    assert all(before[name] != (photos / name).read_bytes() for name in before)
+    # The changed files are known by what they were.
+    code, _, err = capgen(*arguments, "-o", output)
+    assert code == 0 and "3 of them known before" in err and "into 0 pictures" in err
+    assert output.read_bytes() == first
+    assert "3 changes taken back" in capgen("--undo", log)[2]
+    assert {name: (photos / name).read_bytes() for name in before} == before
+
+
+def test_records_follow_the_schema(tmp_path: Path) -> None:
+    photos = make(tmp_path / "photos", 2, bad=1)
+    _, out, _ = capgen(photos, "--json", "--num-captions", "2")
+    schema = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))
+    records = json.loads(out)
+    assert len(records) == 3
+    for record in records:
+        assert problems(record, schema, schema) == []
+    broken = {**records[0], "schema_version": "1", "width": -1, "caption": 3}
+    assert len(problems(broken, schema, schema)) >= 1
+
+
+def problems(value: object, schema: dict, root: dict, place: str = "record") -> list[str]:
+    """Check a value against the part of JSON Schema that our schema uses."""
+    known = {
+        *("$schema", "$id", "$defs", "title", "description", "type", "properties", "required"),
+        *("items", "oneOf", "$ref", "const", "minimum", "pattern", "additionalProperties"),
+    }
+    assert set(schema) <= known, "the checker does not know all of the schema"
+    if "$ref" in schema:
+        return problems(value, root["$defs"][schema["$ref"].rsplit("/")[-1]], root, place)
+    if "oneOf" in schema:
+        found = [problems(value, option, root, place) for option in schema["oneOf"]]
+        return [] if sum(not faults for faults in found) == 1 else [f"{place}: {found}"]
+    if "const" in schema and value != schema["const"]:
+        return [f"{place}: {value!r} is not {schema['const']!r}"]
+    types = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "number": (int, float),
+        "integer": int,
+        "null": type(None),
+        "boolean": bool,
+    }
+    wanted = schema.get("type", [])
+    wanted = [wanted] if isinstance(wanted, str) else wanted
+    if wanted and not any(isinstance(value, types[name]) for name in wanted):
+        return [f"{place}: {value!r} is not of type {wanted}"]
+    found = []
+    if isinstance(value, dict):
+        found += [f"{place}: no {name}" for name in schema.get("required", ()) if name not in value]
+        for name, part in schema.get("properties", {}).items():
+            if name in value:
+                found += problems(value[name], part, root, f"{place}.{name}")
+    if isinstance(value, list) and "items" in schema:
+        for number, item in enumerate(value):
+            found += problems(item, schema["items"], root, f"{place}[{number}]")
+    if isinstance(value, int) and value < schema.get("minimum", value):
+        found.append(f"{place}: {value} is too small")
+    return found
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX only")
+def test_hostile_files_among_good_ones(tmp_path: Path) -> None:
+    photos = make(tmp_path / "photos", 6, bad=3)
+    (photos / "empty.png").write_bytes(b"")
+    (photos / "text.jpg").write_bytes(b"Dear diary")
+    (photos / "loop.jpg").symlink_to("loop.jpg")
+    (photos / "nowhere.jpg").symlink_to("/nowhere/x.jpg")
+    (photos / "folder.jpg").mkdir()
+    bomb = b"GIF89a" + b"\xff" * 4 + bytes(90)
+    (photos / os.fsdecode(b"bomb\xff\n[red].gif")).write_bytes(bomb)
+    names = b"\0".join(os.fsencode(path) for path in photos.iterdir()) + b"\0gone.jpg"
+    code, _, err = capgen("-", "-0", "-o", tmp_path / "x.jsonl", send=names)
+    records = [json.loads(line) for line in (tmp_path / "x.jsonl").open("rb")]
+    assert code == 1
+    codes = sorted(record["error"]["code"] for record in records if record["error"])
+    assert len(records) - len(codes) == 6
+    assert codes == sorted(
+        ["truncated"] * 3
+        + ["empty", "not_an_image", "unreadable", "missing", "unreadable", "too_large", "missing"]
+    )
+    assert "6 captions" in err and "10 failed" in err

@@ -1,0 +1,215 @@
+"""The batch pipeline: order, reuse, failures, bounded work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from capgen.config import BatchOptions, DecodeOptions, ImageLimits
+from capgen.errors import StorageError
+from capgen.inference.batch import BatchFinished, PictureDone, caption_all
+from capgen.inference.captioner import Captioner
+from capgen.inference.inputs import Inputs
+from capgen.inference.journal import Journal, journal_path
+from capgen.inference.sources import BytesSource, FileSource, Source
+from capgen.records import Caption, CaptionFailure
+from tests.colours import ColourRuntime, colour_captioner, plain, plains
+
+
+def open_journal(captioner: Captioner, path: Path, **decoding) -> Journal:
+    settings, _ = captioner.settings(DecodeOptions(**decoding))
+    return Journal(
+        path, captioner.name, captioner.folder.fingerprint, captioner.record_settings(settings)
+    )
+
+
+def run(
+    folder: Path, journal: Path | None = None, **options
+) -> tuple[list[PictureDone], BatchFinished, ColourRuntime]:
+    captioner, runtime = colour_captioner()
+    opened = None if journal is None else open_journal(captioner, journal)
+    lanes = options.pop("lanes", 1)
+    events = caption_all(
+        captioner,
+        Inputs([str(folder)]),
+        None,
+        BatchOptions(**options),
+        journal=opened,
+        lanes=lanes,
+    )
+    *done, finished = events
+    if opened is not None:
+        opened.close()
+    assert isinstance(finished, BatchFinished)
+    return [event for event in done if isinstance(event, PictureDone)], finished, runtime
+
+
+def texts(done: list[PictureDone]) -> list[str | None]:
+    return [event.record.text if isinstance(event.record, Caption) else None for event in done]
+
+
+@pytest.mark.parametrize("size", [1, 3, 16])
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_same_records_in_order_whatever_the_machinery(
+    tmp_path: Path, size: int, workers: int, lanes: int
+) -> None:
+    plains(tmp_path, 20)
+    (tmp_path / "005.png").write_bytes(b"no picture")
+    done, finished, _ = run(tmp_path, batch_size=size, workers=workers, lanes=lanes)
+    assert texts(done) == [None if red == 5 else f"{red} 0" for red in range(20)]
+    assert (finished.captions, finished.failures) == (19, {"not_an_image": 1})
+
+
+def test_records_say_what_made_them(tmp_path: Path) -> None:
+    plain(tmp_path, "a.png", 3)
+    (tmp_path / "b.png").write_bytes(b"")
+    done, _, _ = run(tmp_path)
+    for event in done:
+        record = event.record
+        assert len(record.sha256 or "") == 64
+        assert (record.model, record.revision) == ("colours", "r1")
+        assert record.settings["runtime"] == "colours"
+
+
+def test_done_work_is_not_repeated(tmp_path: Path) -> None:
+    photos, journal = tmp_path / "photos", tmp_path / "journal"
+    plains(photos, 10)
+    (photos / "bad.png").write_bytes(b"text")
+    first, _, _ = run(photos, journal)
+    (photos / "003.png").rename(photos / "renamed.png")
+    plain(photos, "004.png", 204)
+    plain(photos, "new.png", 99)
+    second, finished, runtime = run(photos, journal)
+    assert runtime.seen == 2
+    assert finished.reused == 10
+    known = {event.record.path: event.record for event in second}
+    assert known[str(photos / "renamed.png")].text == "3 0"  # type: ignore[union-attr]
+    assert known[str(photos / "004.png")].text == "204 0"  # type: ignore[union-attr]
+    assert first[0].record == second[0].record
+
+
+def test_other_settings_or_models_are_other_work(tmp_path: Path) -> None:
+    captioner, _ = colour_captioner()
+    with_beams = open_journal(captioner, tmp_path / "journal", beams=2)
+    (event, _) = caption_all(
+        captioner,
+        [FileSource(str(plain(tmp_path, "a.png", 1)))],
+        DecodeOptions(beams=2),
+        journal=with_beams,
+    )
+    assert isinstance(event, PictureDone)
+    digest = event.record.sha256 or ""
+    assert with_beams.find(digest) == event.record
+    with_beams.close()
+    other, _ = colour_captioner("another")
+    assert open_journal(other, tmp_path / "journal", beams=2).find(digest) is None
+    assert open_journal(captioner, tmp_path / "journal2", beams=3).find(digest) is None
+
+
+def test_failures_are_kept_and_retried_on_request(tmp_path: Path) -> None:
+    photos, journal = tmp_path / "photos", tmp_path / "journal"
+    plain(photos, "a.png", 1)
+    (photos / "bad.png").write_bytes(b"text")
+    run(photos, journal)
+    _, finished, _ = run(photos, journal)
+    assert finished.reused == 2
+    _, finished, _ = run(photos, journal, retry_failed=True)
+    assert finished.reused == 1
+    # The message of a failure names the file, so that of another name is made anew.
+    (photos / "bad.png").rename(photos / "worse.png")
+    done, finished, _ = run(photos, journal)
+    assert "worse.png" in done[-1].record.message  # type: ignore[union-attr]
+
+
+def test_fail_fast_stops(tmp_path: Path) -> None:
+    plains(tmp_path, 9)
+    (tmp_path / "003.png").write_bytes(b"")
+    done, finished, _ = run(tmp_path, fail_fast=True, batch_size=2)
+    assert texts(done) == ["0 0", "1 0", "2 0", None]
+    assert finished.stopped
+
+
+def test_sources_are_read_as_needed(tmp_path: Path) -> None:
+    data = plain(tmp_path, "a.png", 1).read_bytes()
+    taken = 0
+
+    def endless() -> Iterator[Source]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield BytesSource(f"{taken}", data)
+
+    captioner, _ = colour_captioner()
+    events = caption_all(captioner, endless(), None, BatchOptions(batch_size=4, workers=2))
+    for _ in range(10):
+        next(events)
+    events.close()
+    assert taken < 10 + 5 * 4
+
+
+def test_a_failed_picture_has_the_limit_in_its_message(tmp_path: Path) -> None:
+    captioner, _ = colour_captioner()
+    source = FileSource(str(plain(tmp_path, "a.png", 1)))
+    (event, finished) = caption_all(captioner, [source], limits=ImageLimits(max_pixels=10))
+    assert isinstance(event, PictureDone) and isinstance(event.record, CaptionFailure)
+    assert event.record.code == "too_large"
+    assert isinstance(finished, BatchFinished) and finished.failures == {"too_large": 1}
+
+
+# --- the journal's file
+
+
+def test_a_half_written_line_is_healed(tmp_path: Path) -> None:
+    photos, journal = tmp_path / "photos", tmp_path / "journal"
+    plains(photos, 4)
+    run(photos, journal, batch_size=1)
+    whole = journal.read_bytes()
+    for cut in (len(whole) - 1, len(whole) - 40, whole.index(b"\n") + 1, 5, 0):
+        journal.write_bytes(whole[:cut])
+        kept = whole[:cut].count(b"\n")
+        _, finished, runtime = run(photos, journal)
+        assert (finished.reused, runtime.seen) == (kept, 4 - kept)
+        lines = journal.read_bytes().splitlines()
+        assert sorted(map(json.dumps, map(json.loads, lines))) == sorted(
+            map(json.dumps, map(json.loads, whole.splitlines()))
+        )
+
+
+def test_garbage_in_the_journal_is_passed_over(tmp_path: Path) -> None:
+    photos, journal = tmp_path / "photos", tmp_path / "journal"
+    plains(photos, 3)
+    run(photos, journal)
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"\0\0\0\n" + lines[0] + b'[1]\n{"caption": 3}\nnull\n' + lines[1])
+    _, finished, runtime = run(photos, journal)
+    assert (finished.reused, runtime.seen) == (2, 1)
+
+
+def test_a_finished_output_is_a_journal_too(tmp_path: Path) -> None:
+    from capgen.output.records import write_records
+
+    plains(tmp_path / "photos", 5)
+    done, _, _ = run(tmp_path / "photos")
+    for name in ("x.json", "x.jsonl"):
+        write_records(tmp_path / name, [event.record for event in done])
+        captioner, _ = colour_captioner()
+        journal = open_journal(captioner, journal_path(tmp_path / name))
+        journal.absorb(tmp_path / name)
+        assert len(journal) == 5
+        assert journal.find(done[2].record.sha256 or "") == done[2].record
+        journal.close(remove=True)
+        assert not journal_path(tmp_path / name).exists()
+
+
+def test_two_runs_do_not_share_a_journal(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    captioner, _ = colour_captioner()
+    first = open_journal(captioner, tmp_path / "journal")
+    with pytest.raises(StorageError, match="Another run"):
+        open_journal(captioner, tmp_path / "journal")
+    first.close()
+    open_journal(captioner, tmp_path / "journal").close()

@@ -1,0 +1,172 @@
+"""Fetching pictures: limits, redirects, and addresses that are nobody's business."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from capgen.config import DownloadLimits
+from capgen.errors import ImageError
+from capgen.inference import download
+from capgen.inference.download import fetch, is_public
+
+PICTURE = b"\xff\xd8\xff picture"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if self.path.startswith("/to?"):
+            self.send_response(302)
+            self.send_header("Location", self.path[4:])
+            self.end_headers()
+        elif self.path == "/gone":
+            self.send_error(404)
+        elif self.path == "/short":
+            self.send_response(200)
+            self.send_header("Content-Length", "100")
+            self.end_headers()
+            self.wfile.write(b"few")
+        elif self.path == "/slow":
+            self.send_response(200)
+            self.end_headers()
+            for _ in range(100):
+                self.wfile.write(b"x")
+                time.sleep(0.05)
+        elif self.path == "/slow-head":
+            for letter in b"HTTP/1.1 200 OK\r\n" * 10:
+                self.wfile.write(bytes([letter]))
+                time.sleep(0.05)
+        else:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(bytes(5000) if self.path == "/big" else PICTURE)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except OSError:
+            return  # the client had enough
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        httpd.daemon_threads = True
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+
+
+def fault(url: str, **options) -> ImageError:
+    with pytest.raises(ImageError) as caught:
+        fetch(url, **{"max_bytes": 1000, "allow_private": True, **options})
+    assert "\n" not in caught.value.message
+    return caught.value
+
+
+def test_a_picture(server: str) -> None:
+    assert fetch(f"{server}/a b/ü.jpg?x=1", max_bytes=1000, allow_private=True) == PICTURE
+    assert fetch(f"{server}/to?/a.jpg", max_bytes=1000, allow_private=True) == PICTURE
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "words"),
+    [
+        ("/gone", "download", "404"),
+        ("/big", "too_large", "1,000 bytes"),
+        ("/short", "download", "fetched"),
+        ("/to?/to?/to?/to?/to?/to?/to?/a", "download", "5 redirects"),
+        ("/to?file:///etc/passwd", "download", "leads to file"),
+        ("/to?ftp://127.0.0.1/", "download", "leads to ftp"),
+        ("/to?http://[::bad/", "download", "fetched"),
+    ],
+)
+def test_faults(server: str, path: str, code: str, words: str) -> None:
+    error = fault(server + path)
+    assert error.code == code
+    assert words in error.message
+
+
+@pytest.mark.parametrize("path", ["/slow", "/slow-head"])
+def test_a_drip_is_cut_off(server: str, path: str) -> None:
+    begin = time.monotonic()
+    error = fault(server + path, limits=DownloadLimits(seconds=0.4))
+    assert time.monotonic() - begin < 2
+    assert (error.code, "too long" in error.message) == ("download", True)
+
+
+def test_nobody_there() -> None:
+    assert fault("http://127.0.0.1:9/").code == "download"
+    assert fault("http://name.invalid/a.jpg").code == "download"
+    assert fault("http:///a.jpg").code == "download"
+    assert fault("http://127.0.0.1:99999/").code == "download"
+
+
+def test_private_addresses_are_refused(server: str) -> None:
+    for url in (server, server.replace("127.0.0.1", "localhost"), "http://[::1]/", "http://0/"):
+        error = fault(url, allow_private=False)
+        assert error.code == "refused_address", url
+        assert "--allow-private-addresses" in error.hint
+
+
+def test_redirects_and_every_address_of_a_name_are_judged(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(server.rsplit(":", 1)[1])
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def lookup(host: str, wanted: int, *_: object, **__: object) -> list:
+        asked.append(host)
+        entry = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        if host == "mixed.example":
+            return [(*entry, ("93.184.216.34", wanted)), (*entry, ("10.0.0.1", wanted))]
+        if host == "public.example":  # stands for a public server: the test's own
+            return [(*entry, ("93.184.216.34", wanted))]
+        return real(host, wanted)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    connected: list[str] = []
+    connect = socket.create_connection
+
+    def to_server(address: tuple[str, int], **options) -> socket.socket:
+        connected.append(address[0])
+        return connect(("127.0.0.1", port), **options)
+
+    monkeypatch.setattr(socket, "create_connection", to_server)
+    assert fault("http://mixed.example/", allow_private=False).code == "refused_address"
+    error = fault("http://public.example/to?http://127.0.0.1/", allow_private=False)
+    assert error.code == "refused_address"
+    # Looked up once a request: the connection goes to the address that was judged.
+    assert fetch("http://public.example/a.jpg", max_bytes=1000) == PICTURE
+    assert asked.count("public.example") == 2
+    assert connected == ["93.184.216.34", "93.184.216.34"]
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.216.34", True),
+        ("2606:2800:220:1::1", True),
+        ("64:ff9b::5db8:d822", True),
+        *((address, False) for address in ("127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1")),
+        *((address, False) for address in ("169.254.169.254", "100.64.0.1", "0.0.0.0", "::1")),
+        *((address, False) for address in ("fe80::1%eth0", "fc00::1", "::ffff:127.0.0.1")),
+        *((address, False) for address in ("64:ff9b::7f00:1", "2002:7f00:1::", "224.0.0.1")),
+        *((address, False) for address in ("255.255.255.255", "::", "ff02::1", "240.0.0.1")),
+    ],
+)
+def test_what_is_public(address: str, public: bool) -> None:
+    assert is_public(address) is public
+
+
+def test_defaults_are_those_of_the_settings() -> None:
+    assert DownloadLimits() == download.DEFAULT_LIMITS

@@ -1,0 +1,283 @@
+"""Captions inside pictures: read back, pixels the same, everything else kept, undone exactly."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import struct
+import subprocess
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from capgen.errors import DataError
+from capgen.output.embed import Unwritable, exif, iptc, jpeg, png, webp, xmp
+from capgen.output.metadata import MetadataWriter, read_captions
+from capgen.output.undo import UndoFile, undo
+from tests.minis import draw
+
+TEXT = 'a "dog" & <two> cats'
+
+
+def encoded(file_format: str, image: Image.Image | None = None, **options) -> bytes:
+    buffer = io.BytesIO()
+    (image or draw(1)).save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+def with_tags() -> Image.Exif:
+    tags = Image.Exif()
+    tags[0x010E], tags[0x010F], tags[0x0112] = "old description", "Maker", 6
+    tags.get_ifd(0x8769)[0x9003] = "2020:01:02 03:04:05"
+    return tags
+
+
+def pictures() -> dict[str, bytes]:
+    image = draw(2)
+    return {
+        "plain.jpg": encoded("JPEG"),
+        "progressive.jpg": encoded("JPEG", progressive=True, icc_profile=b"p" * 300),
+        "tags.jpg": encoded("JPEG", exif=with_tags(), comment=b"a comment"),
+        "xmp.jpg": encoded("JPEG", xmp=ATTRIBUTES),
+        "trailer.jpg": encoded("JPEG") + b"a phone's own data",
+        "plain.png": encoded("PNG"),
+        "palette.png": encoded("PNG", image.quantize(16), transparency=3),
+        "tags.png": encoded("PNG", exif=with_tags()),
+        "animated.png": encoded("PNG", save_all=True, append_images=[draw(3)]),
+        "lossy.webp": encoded("WEBP"),
+        "lossless.webp": encoded("WEBP", lossless=True),
+        "alpha.webp": encoded("WEBP", image.convert("RGBA").rotate(30), lossless=True),
+        "tags.webp": encoded("WEBP", exif=with_tags(), xmp=ATTRIBUTES),
+        "animated.webp": encoded("WEBP", save_all=True, append_images=[draw(3)]),
+    }
+
+
+ATTRIBUTES = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf='
+    b'"http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+    b'xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:a="urn:a" a:x=">" dc:description="old">'
+    b"<dc:title><rdf:Alt><rdf:li xml:lang='x-default'>title</rdf:li></rdf:Alt></dc:title>"
+    b"</rdf:Description></rdf:RDF></x:xmpmeta>"
+)
+PICTURES = pictures()
+
+
+def frames(data: bytes) -> list[np.ndarray]:
+    image = Image.open(io.BytesIO(data))
+    found = []
+    for number in range(getattr(image, "n_frames", 1)):
+        image.seek(number)
+        found.append(np.asarray(image.convert("RGBA")))
+    return found
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_written_read_and_undone(tmp_path: Path, name: str) -> None:
+    path, log = tmp_path / name, tmp_path / "undo.jsonl"
+    path.write_bytes(PICTURES[name])
+    path.chmod(0o640)
+    writer = MetadataWriter(UndoFile(log))
+    assert writer.write(path, TEXT) == ""
+    changed = path.read_bytes()
+    assert set(read_captions(changed)) == {TEXT}
+    assert path.stat().st_mode & 0o777 == 0o640
+    for got, wanted in zip(frames(changed), frames(PICTURES[name]), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    before, after = Image.open(io.BytesIO(PICTURES[name])), Image.open(io.BytesIO(changed))
+    for tag, value in before.getexif().items():
+        if tag not in (0x010E, 0x8769):
+            assert after.getexif()[tag] == value
+    assert after.getexif().get_ifd(0x8769) == before.getexif().get_ifd(0x8769)
+    assert after.getexif()[0x010E] == TEXT
+    assert after.info.get("icc_profile") == before.info.get("icc_profile")
+    # The same caption again changes nothing; another one does.
+    assert writer.write(path, TEXT) == ""
+    assert path.read_bytes() == changed
+    assert writer.write(path, "another ünïcode caption") == ""
+    assert set(read_captions(path.read_bytes())) == {"another ünïcode caption"}
+    assert writer.changed == 2
+    assert [undone.problem for undone in undo(log)] == ["", ""]
+    assert path.read_bytes() == PICTURES[name]
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(shutil.which("exiftool") is None, reason="needs exiftool")
+def test_exiftool_reads_it(tmp_path: Path) -> None:
+    writer = MetadataWriter(UndoFile(tmp_path / "undo.jsonl"))
+    for name, data in PICTURES.items():
+        (tmp_path / name).write_bytes(data)
+        assert writer.write(tmp_path / name, "zwei Hünde — 犬") == ""
+    found = json.loads(
+        subprocess.run(
+            ["exiftool", "-j", "-G1", "-a", *sorted(PICTURES)],
+            cwd=tmp_path,
+            capture_output=True,
+            check=True,
+        ).stdout
+    )
+    for tags in found:
+        name = tags["SourceFile"]
+        assert tags["IFD0:ImageDescription"] == "zwei Hünde — 犬", name
+        assert tags["XMP-dc:Description"] == "zwei Hünde — 犬", name
+        if name.endswith("jpg"):
+            assert tags["IPTC:Caption-Abstract"] == "zwei Hünde — 犬", name
+        if "xmp" in name:
+            assert tags["XMP-dc:Title"] == "title"
+
+
+def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
+    path, log = tmp_path / "a.jpg", tmp_path / "undo.jsonl"
+    path.write_bytes(PICTURES["plain.jpg"])
+    writer = MetadataWriter(UndoFile(log), dry_run=True)
+    assert writer.write(path, TEXT) == ""
+    assert (writer.changed, path.read_bytes(), log.exists()) == (1, PICTURES["plain.jpg"], False)
+
+
+def test_other_formats_are_refused(tmp_path: Path) -> None:
+    writer = MetadataWriter(UndoFile(tmp_path / "undo.jsonl"))
+    for file_format in ("GIF", "BMP", "TIFF"):
+        path = tmp_path / "photo.jpg"
+        path.write_bytes(encoded(file_format))
+        assert "JPEG, PNG and WebP" in writer.write(path, TEXT)
+        assert path.read_bytes() == encoded(file_format)
+    path.write_bytes(encoded("MPO", save_all=True, append_images=[draw(4)]))
+    assert "several pictures" in writer.write(path, TEXT)
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(PICTURES["plain.jpg"])
+    (tmp_path / "link.jpg").symlink_to("a.jpg")
+    MetadataWriter(UndoFile(tmp_path / "undo.jsonl")).write(tmp_path / "link.jpg", TEXT)
+    assert (tmp_path / "link.jpg").is_symlink()
+    assert set(read_captions((tmp_path / "a.jpg").read_bytes())) == {TEXT}
+
+
+def test_undo_leaves_what_changed_since(tmp_path: Path) -> None:
+    log = tmp_path / "undo.jsonl"
+    names = ("changed.jpg", "gone.jpg", "same.jpg")
+    writer = MetadataWriter(UndoFile(log))
+    for name in names:
+        (tmp_path / name).write_bytes(PICTURES["plain.jpg"])
+        writer.write(tmp_path / name, name)
+    (tmp_path / "changed.jpg").write_bytes(PICTURES["tags.jpg"])
+    (tmp_path / "gone.jpg").unlink()
+    with log.open("a") as file:
+        file.write('{"path": "half')
+    problems = {undone.path.name: undone.problem for undone in undo(log)}
+    assert problems["changed.jpg"] == "was changed since"
+    assert "No such file" in problems["gone.jpg"]
+    assert problems["same.jpg"] == ""
+    assert (tmp_path / "changed.jpg").read_bytes() == PICTURES["tags.jpg"]
+    assert (tmp_path / "same.jpg").read_bytes() == PICTURES["plain.jpg"]
+    # A half-written line does not swallow the next.
+    UndoFile(log).record(tmp_path / "x", [b"old"], [b"new"])
+    assert len(UndoFile(log).originals) == 4
+    with pytest.raises(DataError):
+        list(undo(tmp_path / "nothing"))
+
+
+def test_hashes_lead_back_to_the_first(tmp_path: Path) -> None:
+    log = UndoFile(tmp_path / "undo.jsonl")
+    log.record(tmp_path / "x", [b"one"], [b"two"])
+    log.record(tmp_path / "x", [b"two"], [b"three"])
+    assert len(set(log.originals.values())) == 1
+    assert UndoFile(tmp_path / "undo.jsonl").originals == log.originals
+
+
+# --- parts
+
+
+def test_maker_notes_stay_where_they_are() -> None:
+    block = with_tags().tobytes()[6:]
+    longer = exif.with_description(block, TEXT)
+    assert longer[8 : len(block)] == block[8:]
+    assert exif.read_description(longer) == TEXT
+    assert exif.read_description(exif.with_description(None, "a")) == "a"
+
+
+def test_iptc_of_another_character_set() -> None:
+    old = b"\x1c\x02\x78\x00\x03old" + b"\x1c\x02\x19\x00\x03key"
+    block = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(old)) + old
+    block += b"8BIM\x04\x25\0\0" + struct.pack(">I", 16) + bytes(16)
+    changed = iptc.with_caption(block, "Hündin 犬")
+    assert iptc.read_caption(changed) == "Hündin ?"
+    assert b"key" in changed
+    assert not changed.endswith(bytes(16))  # the digest follows
+    long = iptc.with_caption(b"", "é" * 1500)
+    assert iptc.read_caption(long) == "é" * 1000
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"not XML",
+        b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
+        ATTRIBUTES.decode().encode("utf-16"),
+        b"<a/>",
+    ],
+)
+def test_xmp_that_is_left_alone(packet: bytes) -> None:
+    with pytest.raises(Unwritable):
+        xmp.with_description(packet, TEXT)
+
+
+def test_xmp_keeps_everything_else() -> None:
+    changed = xmp.with_description(ATTRIBUTES, TEXT)
+    assert b"title" in changed and b'a:x=">"' in changed and b"old" not in changed
+    again = xmp.with_description(changed, "b\x00\x1b")
+    assert xmp.read_description(again) == "b"
+    assert again.count(b"description") == changed.count(b"description")
+
+
+def test_compressed_xmp_and_its_limit() -> None:
+    def picture(packet: bytes) -> list[bytes]:
+        text = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(packet)
+        parts = png.pieces(PICTURES["plain.png"])
+        check = struct.pack(">I", zlib.crc32(b"iTXt" + text))
+        chunk = struct.pack(">I", len(text)) + b"iTXt" + text + check
+        return [*parts[:2], chunk, *parts[2:]]
+
+    assert png.read(picture(ATTRIBUTES))[1] == "old"
+    assert png.read(png.write(picture(ATTRIBUTES), TEXT)) == [TEXT, TEXT]
+    with pytest.raises(Unwritable, match="too large"):
+        png.read(picture(ATTRIBUTES + b" " * (1 << 23)))
+
+
+def test_no_room() -> None:
+    parts = jpeg.pieces(PICTURES["plain.jpg"])
+    with pytest.raises(Unwritable, match="no room"):
+        jpeg.write(parts, "x" * 70000)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    name=st.sampled_from(sorted(PICTURES)),
+    cut=st.none() | st.floats(0, 1),
+    flips=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=4),
+)
+def test_damage_is_refused_or_kept(
+    name: str, cut: float | None, flips: list[tuple[float, int]]
+) -> None:
+    data = bytearray(PICTURES[name])
+    for place, value in flips:
+        data[int(place**2 * (len(data) - 1))] = value
+    if cut is not None:
+        data = data[: int(cut * len(data))]
+    whole = bytes(data)
+    for module in (jpeg, png, webp):
+        magic = {jpeg: b"\xff\xd8\xff", png: png.MAGIC, webp: b"RIFF"}[module]
+        if not whole.startswith(magic) or len(whole) < 20:
+            continue
+        try:
+            old = module.pieces(whole)
+            new = module.write(old, TEXT)
+        except Unwritable:
+            continue
+        assert b"".join(old) == whole
+        assert set(module.read(new)) == {TEXT}
