@@ -122,7 +122,11 @@ def pictures_dir() -> Path:
 
 
 def cached_pictures(
-    files: Sequence[Path], shape: Shape, options: CacheOptions | None = None
+    files: Sequence[Path],
+    shape: Shape,
+    options: CacheOptions | None = None,
+    *,
+    workers: int | None = None,
 ) -> Generator[Progress | Notice, None, CachedPictures]:
     """Return pictures decoded and reshaped, after decoding those that are not in the cache.
 
@@ -130,6 +134,7 @@ def cached_pictures(
         files: The pictures; the same content twice takes one row.
         shape: What to turn them into.
         options: How large the cache may grow; by default as the environment says.
+        workers: Threads that decode; None is one a core.
 
     Yields:
         Progress while pictures are decoded, a notice while another process does it.
@@ -149,7 +154,7 @@ def cached_pictures(
         with lock.held():
             if not pack.complete():
                 _make_room(pack, options or CacheOptions.from_environment())
-                yield from _write(pack, [unique[digest] for digest in order])
+                yield from _write(pack, [unique[digest] for digest in order], workers)
     os.utime(pack.index)
     return CachedPictures(
         pixels=pack.pixels(),
@@ -197,7 +202,7 @@ class _Pack:
         return np.memmap(self.data, dtype=np.uint8, mode="r", shape=shape)
 
 
-def _write(pack: _Pack, files: Sequence[Path]) -> Iterator[Progress]:
+def _write(pack: _Pack, files: Sequence[Path], workers: int | None) -> Iterator[Progress]:
     """Write the rows in order; rows of other packs are copied, not decoded again."""
     known = _known_rows(pack)
 
@@ -212,7 +217,7 @@ def _write(pack: _Pack, files: Sequence[Path]) -> Iterator[Progress]:
     with (
         paths.writing(pack.data) as temporary,
         temporary.open("wb") as out,
-        ThreadPoolExecutor() as pool,
+        ThreadPoolExecutor(workers or os.cpu_count()) as pool,
     ):
         for start in range(0, len(items), _BATCH):
             for pixels in pool.map(row, items[start : start + _BATCH]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
@@ -38,30 +39,33 @@ class PhotoInputs:
     """Pixels (B, 3, H, W) float32, from decoded photos.
 
     Args:
-        photos: uint8 (N, H, W, 3); kept on a GPU where it fits.
+        pixels: uint8 (R, H, W, 3); kept on a GPU where they fit.
         preprocessor: The model's, for the normalisation.
         config: Augmentation.
         device: Where batches go.
+        rows: Row of `pixels` for each photo, int64 (N,); None is one for each, in order.
     """
 
     def __init__(
         self,
-        photos: NDArray[Any],
+        pixels: NDArray[Any],
         preprocessor: Preprocessor,
         config: TrainConfig,
         device: torch.device,
+        rows: NDArray[np.int64] | None = None,
     ) -> None:
-        self.rows = _Rows(photos, device)
+        self.rows = _Rows(pixels, device)
+        self.places = torch.from_numpy(np.arange(len(pixels)) if rows is None else rows)
         self.config = config
         scale, shift = (torch.from_numpy(part) for part in normalizer(preprocessor))
         self.scale = scale.view(1, 3, 1, 1).to(device)
         self.shift = shift.view(1, 3, 1, 1).to(device)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.places)
 
     def batch(self, numbers: Tensor, generator: Generator | None = None) -> Tensor:
-        pixels = self.rows.take(numbers).permute(0, 3, 1, 2).float()
+        pixels = self.rows.take(self.places[numbers]).permute(0, 3, 1, 2).float()
         if generator is not None and self.config.augments:
             pixels = augment(pixels, self.config, generator)
         # Channels last is how convolutions on GPUs want it.

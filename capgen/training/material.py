@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
+import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from capgen.config import TrainConfig
 from capgen.data.dataset import Dataset, open_dataset
 from capgen.models.build import Captioning
-from capgen.records import Example, PreparationEvent
+from capgen.records import Example, Notice, PreparationEvent
 from capgen.training.captioner import make_captioner
 from capgen.training.captions import CaptionCodec
 from capgen.training.device import pick_device
 from capgen.training.features import feature_array
 from capgen.training.inputs import FeatureInputs, Inputs, PhotoInputs
 from capgen.training.objective import CaptionObjective
-from capgen.training.photos import photo_array
+from capgen.training.photos import decoded_photos
 from capgen.training.processes import Processes
 from capgen.training.stopping import StopRequest
 from capgen.training.trainer import Trainer
@@ -87,23 +87,25 @@ class Material:
         """How captions become ids."""
         return CaptionCodec.of(self.captioning, self.config.max_tokens)
 
-    def inputs(self, split: str) -> Generator[PreparationEvent, None, Inputs]:
+    def inputs(self, split: str) -> Generator[PreparationEvent | Notice, None, Inputs]:
         """Return the photos of a split, or the frozen encoder's features of them."""
-        array: NDArray[Any]
-        known: dict[str, Any] = {
-            "split": split,
-            "digest": self.dataset.digest,
-            "workers": self.config.workers,
-        }
+        known: dict[str, Any] = {"split": split, "workers": self.config.workers}
         examples, preprocessor = self.splits[split], self.captioning.preprocessor
         if self.objective.cached:
             front = self.objective.front.to(self.device)
-            array = yield from feature_array(
-                examples, front, preprocessor, device=self.device, **known
+            features = yield from feature_array(
+                examples,
+                front,
+                preprocessor,
+                digest=self.dataset.digest,
+                device=self.device,
+                **known,
             )
-            return FeatureInputs(array, self.device)
-        array = yield from photo_array(examples, preprocessor, **known)
-        return PhotoInputs(array, preprocessor, self.config, self.device)
+            return FeatureInputs(features, self.device)
+        photos = yield from decoded_photos(examples, preprocessor, **known)
+        # Mapped anew, copy on write: torch wants arrays that look writable.
+        pixels = np.memmap(photos.path, dtype=np.uint8, mode="c", shape=photos.pixels.shape)
+        return PhotoInputs(pixels, preprocessor, self.config, self.device, rows=photos.rows)
 
     def trainer(self, inputs: Inputs, stop: StopRequest) -> Trainer:
         """Return the trainer, with the captioner on its device."""

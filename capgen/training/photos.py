@@ -6,16 +6,16 @@ import json
 import os
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from capgen.data.cache import CachedPictures, Shape, cached_pictures
+from capgen.data.events import Progress
 from capgen.errors import DataError, ImageError, ModelError
 from capgen.inference.images import load_image
 from capgen.models.preprocess import Preprocessor
-from capgen.records import Example, PreparationEvent
-from capgen.training.arrays import CacheFile
+from capgen.records import Example, Notice, PreparationEvent
 
 # Photos that are decoded ahead of their use.
 _BLOCK = 64
@@ -61,35 +61,39 @@ def photo_blocks(
                 yield np.stack([future.result() for future in ready])
 
 
-def photo_array(
-    examples: Sequence[Example],
-    preprocessor: Preprocessor,
-    *,
-    split: str,
-    digest: str,
-    workers: int | None,
-) -> Generator[PreparationEvent, None, NDArray[Any]]:
-    """Return the photos of a split as a memory-mapped uint8 array (N, H, W, 3).
+def decoded_photos(
+    examples: Sequence[Example], preprocessor: Preprocessor, *, split: str, workers: int | None
+) -> Generator[PreparationEvent | Notice, None, CachedPictures]:
+    """Return the photos of a split from the cache of decoded pictures, which is filled first.
 
     Args:
         examples: The photos.
         preprocessor: The model's.
-        split: Name of the split.
-        digest: The data set's digest.
+        split: Name of the split, for the events.
         workers: Threads; None is one a core.
 
     Raises:
         DataError: A photo cannot be decoded.
         ModelError: The model keeps each picture's own shape.
-        StorageError: The cache cannot be written.
+        StorageError: The cache cannot be written, or its limit is too low.
     """
-    file = CacheFile(
-        stage="photos",
-        split=split,
-        sources=(digest, shape_key(preprocessor)),
-        rows=len(examples),
+    height, width = input_size(preprocessor)
+    shape = Shape(
+        height=height, width=width, key=shape_key(preprocessor), reshape=preprocessor.reshape
     )
-    return (yield from file.get(photo_blocks(examples, preprocessor, workers)))
+    steps = cached_pictures([example.image for example in examples], shape, workers=workers)
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            pictures: CachedPictures = end.value
+            return pictures
+        if isinstance(step, Progress):
+            yield PreparationEvent(
+                stage="photos", split=split, done=step.done, total=step.total or step.done
+            )
+        else:
+            yield Notice(message=step.message)
 
 
 def input_size(preprocessor: Preprocessor) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from capgen.records import Example
 from capgen.training.device import is_out_of_memory, pick_device, pick_dtype
 from capgen.training.features import feature_array
 from capgen.training.inputs import FeatureInputs, PhotoInputs
-from capgen.training.photos import load_photo, photo_array
+from capgen.training.photos import decoded_photos, load_photo
 from tests.minis import draw
 from tests.tiny_models import tiny_mini
 
@@ -48,17 +48,17 @@ def _finish(steps):
 
 @pytest.mark.parametrize("preprocessor", [CLIP, EXACT])
 def test_pixels_are_those_of_inference(examples, preprocessor):
-    array = _finish(photo_array(examples, preprocessor, split="train", digest="d", workers=2))
-    assert array.dtype == np.uint8
-    inputs = PhotoInputs(array, preprocessor, train_config("mini"), CPU)
+    photos = _finish(decoded_photos(examples, preprocessor, split="train", workers=2))
+    assert photos.pixels.dtype == np.uint8
+    inputs = PhotoInputs(photos.pixels, preprocessor, train_config("mini"), CPU, rows=photos.rows)
     expected = preprocessor.preprocess_batch([Image.open(item.image) for item in examples])
     given = inputs.batch(torch.tensor([3, 0]))
     assert np.allclose(given.numpy(), expected[[3, 0]], atol=1e-5)
 
 
 def test_varied_photos_follow_the_generator(examples):
-    array = _finish(photo_array(examples, EXACT, split="train", digest="d", workers=1))
-    inputs = PhotoInputs(array, EXACT, train_config("mini"), CPU)
+    photos = _finish(decoded_photos(examples, EXACT, split="train", workers=1))
+    inputs = PhotoInputs(photos.pixels, EXACT, train_config("mini"), CPU, rows=photos.rows)
     numbers = torch.arange(5)
     one, same = (inputs.batch(numbers, torch.Generator().manual_seed(2)) for _ in range(2))
     assert torch.equal(one, same)
