@@ -195,6 +195,8 @@ def eval_command(
     if compare is not None:
         systems.append(read(Path(compare)) if is_predictions(compare) else load(compare, None))
     console = Console()
+    for note in data.notes:
+        console.note(note)
     found = {}
     # What takes no time comes first: a file that does not fit is found out at once.
     for place, system in sorted(enumerate(systems), key=lambda pair: pair[1].computes):

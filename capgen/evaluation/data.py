@@ -14,6 +14,7 @@ from typing import Any
 from capgen.data.dataset import Dataset, open_dataset
 from capgen.data.formats.pictures import PictureIndex
 from capgen.data.hashes import hash_files
+from capgen.data.importing import left_out
 from capgen.errors import DataError
 from capgen.evaluation.files import read_json
 from capgen.metrics.language import known_captions
@@ -32,6 +33,7 @@ class EvaluationSet:
         origin: What identifies the references in reports: `digest` and `split_source` of a
             data set, or `file` and `sha256`.
         training: Captions of the data set's train split, to tell which predictions are novel.
+        notes: What reading the data set left out, in plain words.
     """
 
     name: str
@@ -40,6 +42,7 @@ class EvaluationSet:
     limit: int | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
     training: tuple[str, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def examples(self) -> tuple[Example, ...]:
@@ -132,6 +135,7 @@ def from_dataset(dataset: Dataset, split: str) -> EvaluationSet:
         pool=tuple(dataset.split(split)),
         origin={"digest": dataset.digest, "split_source": dataset.split_source},
         training=tuple(caption for example in training for caption in example.references),
+        notes=tuple(notice.message for notice in left_out(dataset)),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 
 import torch
 
+from capgen.data.importing import left_out
 from capgen.errors import DataError, TrainingError, TrainingStopped
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
@@ -84,7 +85,10 @@ class Session:
         yield self._finished(trainer)
 
     def _prepare(self) -> Generator[Event, None, tuple[Trainer, Validator]]:
-        if not self.main:
+        if self.main:
+            for notice in left_out(self.dataset):
+                yield Notice(message=notice.message)
+        else:
             self.processes.wait()  # the first process makes the caches
         train_inputs = yield from self.material.inputs("train")
         val_inputs = yield from self.material.inputs("val")

@@ -139,6 +139,17 @@ def test_a_photo_that_cannot_be_read_is_reported(
     assert "Scores are over 3 of 4 photos: 1 have no caption" in err
 
 
+def test_what_the_data_set_leaves_out_is_said(
+    flickr: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = sorted(p.name for p in TEST)[0]
+    (flickr / "Flicker8k_Dataset" / lost).unlink()
+    code, out, err = run(capsys, "--data-dir", flickr, "--beams", "1")
+    assert code == 0
+    assert "3 photos, 15 references" in out
+    assert lost in err
+
+
 @pytest.mark.parametrize(
     ("changed", "code", "message"),
     [

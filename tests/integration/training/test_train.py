@@ -21,6 +21,7 @@ from capgen.models.folder import ModelFolder
 from capgen.records import (
     CheckpointSaved,
     EpochEvent,
+    Notice,
     RunFinished,
     RunStarted,
     StepEvent,
@@ -268,3 +269,11 @@ def _first_photos(source, target):
     for name in chosen:
         (target / "Flicker8k_Dataset" / name).symlink_to(source / "Flicker8k_Dataset" / name)
     return target
+
+
+def test_what_the_data_set_leaves_out_is_said(tmp_path, data, mini):
+    lost = next((data / "Flicker8k_Dataset").iterdir())
+    lost.unlink()
+    events = list(train(run_config(tmp_path, data, mini, num_epochs=1, eval=False, test=False)))
+    notices = [event.message for event in events if isinstance(event, Notice)]
+    assert any(lost.name in message for message in notices), notices
