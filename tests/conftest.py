@@ -47,6 +47,12 @@ def isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     return home
 
 
+@pytest.fixture
+def home(isolation: Path) -> Path:
+    """Return the CAPGEN_HOME of the test."""
+    return isolation / "capgen"
+
+
 @pytest.fixture(scope="session")
 def realdata() -> Path:
     """Return the folder of the research data, or skip the test."""

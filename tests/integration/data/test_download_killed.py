@@ -145,8 +145,8 @@ def test_second_process_waits_for_the_first(tmp_path: Path, home: Path):
 
 
 @pytest.mark.realdata
-def test_real_flickr8k_killed_ten_times(shared_data: Path, home: Path):
-    zips = official_zips(shared_data / "flickr8k")
+def test_real_flickr8k_killed_ten_times(realdata: Path, home: Path):
+    zips = official_zips(realdata / "flickr8k")
     with serving(Served(files=dict(zips), rate=24_000_000)) as served:
         kills = kill(served, home, times=10, seconds=1.5, how=signal.SIGKILL)
         process = start(served.address)
@@ -161,7 +161,7 @@ def test_real_flickr8k_killed_ten_times(shared_data: Path, home: Path):
         assert got == hashlib.sha256(data).hexdigest()
     dataset = open_dataset("flickr8k", None)
     assert dataset.counts == {"train": 6000, "val": 1000, "test": 1000, "none": 91}
-    assert dataset.digest == load_dataset(shared_data / "flickr8k").digest
+    assert dataset.digest == load_dataset(realdata / "flickr8k").digest
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs a tmpfs")

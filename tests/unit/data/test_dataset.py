@@ -18,13 +18,13 @@ def flickr(tmp_path: Path) -> Path:
 
 
 @pytest.mark.realdata
-def test_real_flickr8k_and_coco_sample_have_their_known_counts(shared_data: Path):
-    flickr8k = load_dataset(shared_data / "flickr8k")
+def test_real_flickr8k_and_coco_sample_have_their_known_counts(realdata: Path):
+    flickr8k = load_dataset(realdata / "flickr8k")
     assert (len(flickr8k.examples), flickr8k.captions) == (8091, 40455)
     assert flickr8k.counts == {"train": 6000, "val": 1000, "test": 1000, "none": 91}
     assert flickr8k.problems == []
     assert "research" in flickr8k.licence
-    coco = load_dataset(shared_data / "coco_sample")
+    coco = load_dataset(realdata / "coco_sample")
     assert (len(coco.examples), coco.captions) == (3229, 6173)
     assert coco.counts == {"train": 2929, "val": 300}
     assert all(len(example.references) == 5 for example in coco.split("val"))

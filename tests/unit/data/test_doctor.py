@@ -277,8 +277,8 @@ def test_perceptual_hash_survives_small_changes(change: Callable[[Image.Image], 
 
 
 @pytest.mark.realdata
-def test_the_one_duplicate_of_flickr8k(shared_data: Path):
-    diagnosis = examine(shared_data / "flickr8k")
+def test_the_one_duplicate_of_flickr8k(realdata: Path):
+    diagnosis = examine(realdata / "flickr8k")
     duplicates = [p for p in diagnosis.problems if p.code.startswith("image_")]
     assert len(duplicates) == 1
     assert duplicates[0].code == "image_duplicate"

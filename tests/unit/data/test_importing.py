@@ -138,10 +138,10 @@ def test_options_reach_the_reader(tmp_path: Path):
 
 
 @pytest.mark.realdata
-def test_coco_sample(shared_data: Path):
-    finished = list(import_dataset(shared_data / "coco_sample", "coco_sample"))[-1]
+def test_coco_sample(realdata: Path):
+    finished = list(import_dataset(realdata / "coco_sample", "coco_sample"))[-1]
     assert isinstance(finished, Finished)
     assert (finished.pictures, finished.splits) == (3229, {"train": 2929, "val": 300})
     assert open_dataset("coco_sample", None).digest == (
-        load_dataset(shared_data / "coco_sample").digest
+        load_dataset(realdata / "coco_sample").digest
     )
