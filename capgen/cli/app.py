@@ -9,6 +9,11 @@ import typer
 import capgen
 from capgen.cli import caption, evaluate, train
 from capgen.cli.data import data_app
+from capgen.cli.settings import config_app
+from capgen.cli.user_config import user_defaults
+
+# They must work while the user's file is broken.
+NO_USER_SETTINGS = ("config", "doctor")
 
 
 def build_app() -> typer.Typer:
@@ -26,6 +31,7 @@ def build_app() -> typer.Typer:
     app.command("train", epilog=train.EXAMPLES)(train.train_command)
     app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.eval_command)
     app.add_typer(data_app)
+    app.add_typer(config_app)
     return app
 
 
@@ -36,6 +42,7 @@ def _show_version(value: bool) -> None:
 
 
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -44,3 +51,8 @@ def _root(
     ] = False,
 ) -> None:
     """Caption pictures, and train and judge the models that do."""
+    if context.invoked_subcommand not in NO_USER_SETTINGS:
+        defaults = user_defaults(context)
+        # Training says where each of its settings comes from, so it is told apart.
+        context.obj = defaults.pop("train", {})
+        context.default_map = defaults

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from capgen.config import flag_name
+from capgen.config import TrainConfig, flag_name
 
 INPUT_PANEL = "Input"
 MODEL_PANEL = "Model"
@@ -33,9 +33,26 @@ def setting_option(config: type, name: str, *short: str, panel: str) -> Any:
     if choices:
         accepted = f" ({', '.join(choices)})"
     help = field.metadata["help"].rstrip(".") + accepted + "."
+    # Training resolves its own environment, to say where each setting comes from.
+    variable = None if config is TrainConfig else variable_name(name)
     return typer.Option(
-        flag_name(name), *short, help=help, rich_help_panel=panel, show_default=True
+        flag_name(name),
+        *short,
+        help=help,
+        rich_help_panel=panel,
+        show_default=True,
+        envvar=variable,
+        show_envvar=False,
     )
+
+
+def variable_name(setting: str) -> str:
+    """Return the environment variable of a setting, as in `max_length` → `CAPGEN_MAX_LENGTH`."""
+    return "CAPGEN_" + setting.upper()
+
+
+def _variable(setting: str) -> Any:
+    return {"envvar": variable_name(setting), "show_envvar": False}
 
 
 ModelOption = Annotated[
@@ -46,6 +63,7 @@ ModelOption = Annotated[
         help="Bundled model 'mini' (default), a model folder, RUN/best-eval, or a Hub id.",
         rich_help_panel=MODEL_PANEL,
         show_default=False,
+        **_variable("model"),
     ),
 ]
 RevisionOption = Annotated[
@@ -54,19 +72,26 @@ RevisionOption = Annotated[
         help="Branch, tag or commit of a Hub model.",
         rich_help_panel=MODEL_PANEL,
         show_default=False,
+        **_variable("revision"),
     ),
 ]
 RuntimeOption = Annotated[
     str,
-    typer.Option(help="auto, onnx (CPU) or torch.", rich_help_panel=MODEL_PANEL),
+    typer.Option(
+        help="auto, onnx (CPU) or torch.", rich_help_panel=MODEL_PANEL, **_variable("runtime")
+    ),
 ]
 DeviceOption = Annotated[
     str,
-    typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MODEL_PANEL),
+    typer.Option(
+        help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MODEL_PANEL, **_variable("device")
+    ),
 ]
 DtypeOption = Annotated[
     str,
-    typer.Option(help="auto, fp32, bf16 or fp16.", rich_help_panel=MODEL_PANEL),
+    typer.Option(
+        help="auto, fp32, bf16 or fp16.", rich_help_panel=MODEL_PANEL, **_variable("dtype")
+    ),
 ]
 JsonOption = Annotated[
     bool,

@@ -15,6 +15,7 @@ from capgen.cli.training_plan import print_plan
 from capgen.cli.training_screen import TrainingScreen
 from capgen.config import TrainConfig, flag_name
 from capgen.errors import UsageError
+from capgen.paths import config_file
 from capgen.records import Event
 
 EXAMPLES = """Examples:
@@ -68,6 +69,7 @@ def _switch(name: str, panel: str) -> Any:
 
 
 def train_command(
+    context: typer.Context,
     data_dir: Annotated[Path | None, _data("data_dir")] = None,
     dataset: Annotated[str | None, _data("dataset")] = None,
     output_dir: Annotated[Path | None, _data("output_dir")] = None,
@@ -142,11 +144,12 @@ def train_command(
     """Make a captioner from pictures with captions.
 
     A setting comes from its option, else from CAPGEN_SETTING in the environment, else from
-    --config, else from the preset. The run's folder holds the settings, the events and the
-    model folders best-eval, best-loss and last. Ctrl-C saves; --resume goes on exactly there.
+    --config, else from your own settings file (see `capgen config`), else from the preset.
+    The run's folder holds the settings, the events and the model folders best-eval, best-loss
+    and last. Ctrl-C saves; --resume goes on exactly there.
     """
     given = {key: value for key, value in locals().items() if value is not None}
-    for name in ("as_json", "config", "resume", "dry_run"):
+    for name in ("context", "as_json", "config", "resume", "dry_run"):
         given.pop(name, None)
     _accept_token_name()
     if resume is not None:
@@ -158,7 +161,8 @@ def train_command(
     else:
         from capgen.training.settings import resolve_settings
 
-        resolved = resolve_settings(given, file=config, environment=os.environ)
+        own = {name: (str(config_file()), value) for name, value in context.obj.items()}
+        resolved = resolve_settings(given, file=config, environment=os.environ, user=own)
         if dry_run:
             print_plan(resolved, as_json=as_json)
             return
