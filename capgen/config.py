@@ -36,6 +36,16 @@ def flag_name(field_name: str) -> str:
     return "--" + field_name.replace("_", "-")
 
 
+def accepted(field: Any) -> str:
+    """Return in words what a field accepts, as in ` (1 to 64)`; nothing if it accepts all."""
+    low, high = field.metadata["low"], field.metadata["high"]
+    if field.metadata["choices"]:
+        return f" ({', '.join(field.metadata['choices'])})"
+    if low is not None and high is not None:
+        return f" ({low} to {high})"
+    return "" if low is None else f" (at least {low})"
+
+
 def check_ranges(config: Any) -> None:
     """Check each field of a settings object against its declared range.
 

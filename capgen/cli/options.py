@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from capgen.config import TrainConfig, flag_name
+from capgen.config import TrainConfig, accepted, flag_name
 
 INPUT_PANEL = "Input"
 MODEL_PANEL = "Model"
@@ -23,16 +23,7 @@ def setting_option(config: type, name: str, *short: str, panel: str) -> Any:
     line refuse the same values in the same words.
     """
     field = next(item for item in dataclasses.fields(config) if item.name == name)
-    low, high = field.metadata["low"], field.metadata["high"]
-    accepted = ""
-    if low is not None and high is not None:
-        accepted = f" ({low} to {high})"
-    elif low is not None:
-        accepted = f" (at least {low})"
-    choices = field.metadata["choices"]
-    if choices:
-        accepted = f" ({', '.join(choices)})"
-    help = field.metadata["help"].rstrip(".") + accepted + "."
+    help = field.metadata["help"].rstrip(".") + accepted(field) + "."
     # Training resolves its own environment, to say where each setting comes from.
     variable = None if config is TrainConfig else variable_name(name)
     return typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from capgen.inference.runtime import Runtime
 
 ImageInput = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
+logger = logging.getLogger(__name__)
 RUNTIMES = ("auto", "onnx", "torch")
 DEFAULT_BATCH_SIZE = 16
 
@@ -80,9 +82,13 @@ class Captioner:
         if runtime == "onnx" or (runtime == "auto" and plain and not obstacle):
             from capgen.inference.onnx_runtime import OnnxRuntime
 
+            logger.info("%s: %s, ONNX Runtime", folder.name, folder.path)
             return cls(folder, OnnxRuntime(folder, threads=threads))
         from capgen.inference.torch_runtime import TorchRuntime
 
+        logger.info(
+            "%s: %s, torch%s", folder.name, folder.path, f" ({obstacle})" if obstacle else ""
+        )
         return cls(folder, TorchRuntime(folder, device=device, dtype=dtype))
 
     @property
