@@ -280,6 +280,7 @@ class StepEvent(Event):
         learning_rate: Learning rate of new parts at this step.
         images_per_second: Training photos a second since the last of these events.
         memory: Most bytes that tensors took on a GPU so far, or the process on a CPU.
+        numbers: What else the objective measures (mean reward, say), by name, likewise.
     """
 
     event: ClassVar[str] = "step"
@@ -289,6 +290,7 @@ class StepEvent(Event):
     learning_rate: float
     images_per_second: float
     memory: int = 0
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,6 +301,7 @@ class EpochEvent(Event):
         epoch: The epoch, from 1.
         step: Steps taken so far.
         train_loss: Mean training loss a token (with label smoothing).
+        train_numbers: What else the objective measured in training, by name.
         val_loss: Mean loss a token on val (without), or None when not measured.
         metrics: Scores of captions of val, by metric; empty when not measured.
         seconds: Duration of the epoch's training.
@@ -313,6 +316,7 @@ class EpochEvent(Event):
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     eval_seconds: float = 0.0
+    train_numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
