@@ -8,6 +8,7 @@ import shutil
 import signal
 
 import pytest
+import torch
 
 from capgen.cli.main import main
 from capgen.errors import DataError, TrainingStopped, UsageError
@@ -44,10 +45,13 @@ class Killed(BaseException):
 def place(tmp_path_factory):
     """A folder with data, a captioner to start from and the stages; only read."""
     folder = tmp_path_factory.mktemp("stages")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in the tests: the number changes the order of sums
     write_flickr8k(folder / "data", eight_pictures())
     save_tiny_mini(folder / "mini", SENTENCES)
     (folder / "stages.toml").write_text(STAGES, encoding="utf-8")
-    return folder
+    yield folder
+    torch.set_num_threads(threads)
 
 
 def make_plan(place, run, data=None):
@@ -105,7 +109,7 @@ def test_the_second_stage_alone_is_that_run(tmp_path, whole, plan):
     assert weights(tmp_path / "alone") == weights(whole)
 
 
-@pytest.mark.parametrize("count", [1, 7, 13, 17, 23])
+@pytest.mark.parametrize("count", [1, 12, 20])
 def test_a_run_killed_at_any_event_goes_on_exactly(tmp_path, plan, whole, count):
     """Dropped without a chance to clean up at one event after the other, in all stages."""
     running = train_stages(plan("killed"))
