@@ -542,11 +542,6 @@ class TrainConfig:
             raise UsageError(
                 f"Unknown preset '{self.preset}'", hint=did_you_mean(self.preset, TRAIN_PRESETS)
             )
-        if self.objective == "scst" and self.init is None:
-            raise UsageError(
-                "--objective scst improves a trained captioner: name it with --init",
-                hint="Train with cross-entropy first, then --init RUN/best-eval.",
-            )
         if self.preset == "mini" and self.decoder is not None:
             raise UsageError("--decoder is for clip-gpt2: mini makes its own small decoder")
         if self.train_encoder not in ("all", "none") and not _LAST_BLOCKS.fullmatch(
