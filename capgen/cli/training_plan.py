@@ -34,12 +34,15 @@ def print_plan(resolved: Resolved, *, as_json: bool) -> None:
 
 
 def _settings(settings: dict[str, Any], resolved: Resolved) -> list[str]:
-    rows = [
-        (name, "-" if value is None else str(value), resolved.sources[name])
-        for name, value in settings.items()
-    ]
+    rows = [(name, _shown(value), resolved.sources[name]) for name, value in settings.items()]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     return [f"{name:{widths[0]}}  {value:{widths[1]}}  {source}" for name, value, source in rows]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
+    return "-" if value is None else str(value)
 
 
 def _parameters(needs: Estimate) -> list[str]:

@@ -101,7 +101,7 @@ def to_toml(config: TrainConfig) -> str:
     lines = ["# Settings of a capgen training run."]
     for name, value in config.to_dict().items():
         if name in _PATHS and value is not None:
-            value = str(Path(value).absolute())
+            value = _absolute(value)
         if value is not None:
             # JSON's strings, numbers and booleans are TOML's, DEL aside.
             text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
@@ -122,8 +122,16 @@ def read_settings(file: Path) -> dict[str, Any]:
     kinds = {field.name: str(field.type) for field in dataclasses.fields(TrainConfig)}
     for name, value in content.items():
         if not isinstance(value, str) or kinds.get(name, "Path").startswith("Path"):
+            text = json.dumps(value) if isinstance(value, list) else str(value)
             try:
-                content[name] = parse_setting(TrainConfig, name, str(value))
+                content[name] = parse_setting(TrainConfig, name, text)
             except UsageError as error:
                 raise UsageError(f"{file}: {error.message}", hint=error.hint) from error
     return content
+
+
+def _absolute(value: Any) -> Any:
+    """Return a path, or each of several, as an absolute one; weights stay where they are."""
+    if isinstance(value, list):
+        return [_absolute(item) for item in value]
+    return str(Path(value).absolute())
