@@ -197,7 +197,7 @@ class Material:
             self.device,
             self.processes,
             stop,
-            self.mix,
+            mix=self.mix,
         )
 
     def validator(self, split: str, inputs: Inputs) -> Validator | SetsValidator:
