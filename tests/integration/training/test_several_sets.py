@@ -116,7 +116,7 @@ def test_a_stopped_run_goes_on_exactly(tmp_path, config, monkeypatch):
 
         monkeypatch.setattr(Trainer, "_step", step)
         stopped = dataclasses.replace(whole, output_dir=tmp_path / f"{encoder}b")
-        with pytest.raises(Exception, match="Stopped at step 2"):
+        with pytest.raises(Exception, match="Stopped at step 3 of 6"):
             list(train(stopped, stop=stop))
         monkeypatch.setattr(Trainer, "_step", plain)
         for _ in resume(stopped.output_dir):
