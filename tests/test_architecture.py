@@ -28,9 +28,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "training": (*LEAVES, "models", "metrics", "data", "inference", "evaluation"),
     "evaluation": (*LEAVES, "models", "metrics", "data", "inference", "output"),
     "hub": (*LEAVES, "models", "metrics", "data", "output"),
+    "registry": (*LEAVES, "models", "metrics", "data", "inference", "evaluation", "output"),
     "cli": (
         *(*LEAVES, "models", "metrics", "inference", "training", "evaluation"),
-        *("data", "hub", "output"),
+        *("data", "hub", "output", "registry"),
     ),
     "_build": (*LEAVES, "models", "metrics", "data", "inference", "evaluation", "training", "hub"),
     # The package itself names its public classes for type checkers; `__main__` runs the app.

@@ -165,6 +165,7 @@ def caption_command(
 
     from capgen.inference.captioner import Captioner
     from capgen.inference.inputs import Inputs
+    from capgen.registry.default import default_model
 
     inputs = Inputs(
         photos or [],
@@ -182,7 +183,7 @@ def caption_command(
     )
     load = partial(
         Captioner.from_pretrained,
-        model,
+        default_model(model).name,
         revision=revision,
         runtime=runtime,
         device=device,

@@ -178,8 +178,9 @@ def eval_command(
     from capgen.inference.captioner import Captioner
     from capgen.metrics.cider import DocumentFrequencies
     from capgen.metrics.score import check_metrics
+    from capgen.registry.default import default_model
 
-    def load(name: str | None, revision: str | None) -> System:
+    def load(name: str, revision: str | None) -> System:
         captioner = Captioner.from_pretrained(
             name, revision=revision, runtime=runtime, device=device, dtype=dtype
         )
@@ -191,7 +192,10 @@ def eval_command(
     check_metrics(config.metric_names)
     table = None if document_frequencies is None else DocumentFrequencies.load(document_frequencies)
     data = evaluation_set(dataset, data_dir, split=split, references=references, limit=config.limit)
-    systems = [load(model, revision) if predictions is None else read(predictions)]
+    if predictions is None:
+        systems = [load(default_model(model).name, revision)]
+    else:
+        systems = [read(predictions)]
     if compare is not None:
         systems.append(read(Path(compare)) if is_predictions(compare) else load(compare, None))
     console = Console()
