@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,24 +21,28 @@ if TYPE_CHECKING:
     from capgen.registry.compare import ComparisonEvent, ModelComparison
     from capgen.registry.verify import Check
 
-_SHOWN = ("CIDEr-D", "METEOR")
+# What the list shows of the scores: the first where the terminal is narrow.
+_METRICS = ("CIDEr-D", "METEOR", "BLEU-4")
+_WIDE = 110
 
 
 def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
     """Show the models as a table; what is wrong with broken ones goes to stderr."""
-    table = _table("", "Model", "Size", "Param.", "Encoder, decoder", "Data", *_SHOWN, "Made")
+    wide = shutil.get_terminal_size().columns >= _WIDE
+    metrics = _METRICS if wide else _METRICS[:1]
+    table = _table("", "Model", "Size", "Encoder, decoder", "Data", *metrics, "Of", "Made")
+    for column in table.columns:
+        column.no_wrap = str(column.header) not in ("Encoder, decoder", "Data")
     for entry in entries:
-        scores = (_score(entry, metric) for metric in _SHOWN)
-        parts = ", ".join(part for part in (entry.encoder, entry.decoder) if part)
         _add(
             table,
             "*" if entry.default else "",
             entry.name,
             _megabytes(entry.size),
-            _millions(entry.parameters),
-            "broken" if entry.problem else parts,
+            "broken" if entry.problem else f"{entry.encoder}, {entry.decoder}",
             entry.data,
-            *scores,
+            *(_score(entry, metric) for metric in metrics),
+            entry.split,
             entry.created[:10],
         )
     console.show(table)
@@ -181,7 +186,7 @@ def show_checks(console: Console, model: str, checks: Sequence[Check]) -> None:
 
 def _score(entry: ModelEntry, metric: str) -> str:
     value = entry.metrics.get(metric)
-    return "" if value is None else f"{value:.3f} {entry.split}"
+    return "" if value is None else f"{value:.3f}"
 
 
 def _megabytes(size: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from capgen.errors import ModelNotFoundError, UsageError, did_you_mean
 from capgen.models.folder import CHECKPOINTS
 from capgen.models.resolve import BUNDLED
-from capgen.paths import models_dir, runs_dir, storage_errors
+from capgen.paths import is_folder, models_dir, runs_dir, storage_errors
 from capgen.registry.default import default_model, save_default
 from capgen.registry.listing import list_models
 
@@ -88,7 +88,7 @@ def owned(name: str) -> Owned:
             f"{name} is in the Hub's cache, which other programs share",
             hint="`hf cache ls` and `hf cache rm` look after it.",
         )
-    if Path(name).exists():
+    if is_folder(Path(name)):
         raise UsageError(
             f"{name} is not in the registry ({runs_dir()}, {models_dir()})",
             hint="capgen renames and removes only models that it keeps by name.",

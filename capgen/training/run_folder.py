@@ -14,8 +14,9 @@ from capgen.errors import UsageError, did_you_mean
 from capgen.models.checkpoint import recover_folder
 from capgen.models.folder import BEST_EVAL as BEST_EVAL
 from capgen.models.folder import BEST_LOSS as BEST_LOSS
-from capgen.models.folder import CHECKPOINTS, RUN_SETTINGS_FILE
+from capgen.models.folder import CHECKPOINTS as CHECKPOINTS
 from capgen.models.folder import LAST as LAST
+from capgen.models.folder import RUN_SETTINGS_FILE
 from capgen.paths import runs_dir, storage_errors, write_text
 from capgen.records import Event, RunFinished
 from capgen.training.settings import read_settings, to_toml
