@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "capgen"
-LEAVES = ("errors", "config", "records", "paths")
+LEAVES = ("errors", "config", "records", "paths", "settings_file")
 
 # What each part may import of capgen, besides itself. Parts are folders of the package or
 # modules beside them; "inference.images" names one module of a part.
 ALLOWED: dict[str, tuple[str, ...]] = {
     "errors": LEAVES,
     "config": LEAVES,
+    "settings_file": LEAVES,
     "records": LEAVES,
     "paths": LEAVES,
     "metrics": LEAVES,
@@ -28,9 +29,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "training": (*LEAVES, "models", "metrics", "data", "inference", "evaluation"),
     "evaluation": (*LEAVES, "models", "metrics", "data", "inference", "output"),
     "hub": (*LEAVES, "models", "metrics", "data", "output"),
+    "registry": (*LEAVES, "models", "metrics", "data", "inference", "evaluation", "output"),
     "cli": (
         *(*LEAVES, "models", "metrics", "inference", "training", "evaluation"),
-        *("data", "hub", "output"),
+        *("data", "hub", "output", "registry"),
     ),
     "_build": (
         *(*LEAVES, "models", "metrics", "data", "inference", "evaluation", "training"),

@@ -11,6 +11,7 @@ import capgen
 from capgen.cli import caption, evaluate, train
 from capgen.cli.data import data_app
 from capgen.cli.logs import LEVELS, start_logging
+from capgen.cli.models import models_app
 from capgen.cli.settings import config_app
 from capgen.cli.user_config import user_defaults
 from capgen.errors import UsageError
@@ -34,6 +35,7 @@ def build_app() -> typer.Typer:
     app.command("train", epilog=train.EXAMPLES)(train.train_command)
     app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.eval_command)
     app.add_typer(data_app)
+    app.add_typer(models_app)
     app.add_typer(config_app)
     return app
 

@@ -198,7 +198,7 @@ def eval_command(
     check_metrics(config.metric_names)
     table = None if document_frequencies is None else DocumentFrequencies.load(document_frequencies)
     data = evaluation_set(dataset, data_dir, split=split, references=references, limit=config.limit)
-    systems = [load(model, revision) if predictions is None else read(predictions)]
+    systems = [load(model, revision)] if predictions is None else [read(predictions)]
     if compare is not None:
         systems.append(read(Path(compare)) if is_predictions(compare) else load(compare, None))
     console = Console()

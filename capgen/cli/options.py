@@ -51,7 +51,8 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="Bundled model 'mini' (default), a model folder, RUN/best-eval, or a Hub id.",
+        help="'mini' (bundled), a model folder, RUN/best-eval, a kept model, or a Hub id. "
+        "Default: CAPGEN_MODEL, or `capgen models default`, or mini.",
         rich_help_panel=MODEL_PANEL,
         show_default=False,
         **_variable("model"),

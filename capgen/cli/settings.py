@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,10 +15,10 @@ from capgen.cli.user_config import (
     check_value,
     file_settings,
     known_settings,
-    read_file,
 )
 from capgen.errors import UsageError
-from capgen.paths import config_file, write_text
+from capgen.paths import config_file
+from capgen.settings_file import change_file, read_file
 
 config_app = typer.Typer(
     name="config",
@@ -79,14 +78,9 @@ def set_command(
     known = known_settings(context.find_root().command)
     section, name, commands = _setting(key, known)
     checked = [check_value(known[c][name], name, value, where="capgen config") for c in commands]
-    document = _document(path)
-    if section and section not in document:
-        document[section] = {}
-    table = document[section] if section else document
     # As the setting has it; what TOML has no type for, such as a path, as text.
     plain = isinstance(checked[0], bool | int | float)
-    table[name] = checked[0] if plain else value
-    _write(path, document)
+    change_file(path, section, name, checked[0] if plain else value)
 
 
 @config_app.command("unset")
@@ -94,12 +88,8 @@ def unset_command(context: typer.Context, key: Key) -> None:
     """Go back to capgen's own default."""
     path = config_file()
     section, name, _ = _setting(key, known_settings(context.find_root().command))
-    document = _document(path)
-    table = document.get(section, {}) if section else document
-    if name not in table:
+    if not change_file(path, section, name, None):
         raise UsageError(f"{key} is not set in {path}")
-    del table[name]
-    _write(path, document)
 
 
 def _rows(context: typer.Context, everything: bool) -> list[dict[str, Any]]:
@@ -133,21 +123,3 @@ def _setting(key: str, known: Known) -> tuple[str, str, list[str]]:
     section, _, name = key.rpartition(".")
     name = name.replace("-", "_")
     return section, name, check_key(section, name, known, where="capgen config")
-
-
-def _document(path: Path) -> Any:
-    """Return the file with its comments, to be changed.
-
-    Raises:
-        UsageError: It is not TOML.
-    """
-    import tomlkit
-
-    read_file(path)  # refuses what is no TOML
-    return tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
-
-
-def _write(path: Path, document: Any) -> None:
-    import tomlkit
-
-    write_text(path, tomlkit.dumps(document))

@@ -11,9 +11,7 @@ own default.
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -29,6 +27,7 @@ from capgen.config import (
 )
 from capgen.errors import UsageError, did_you_mean
 from capgen.paths import config_file
+from capgen.settings_file import read_file
 
 # Command → setting → the settings class that has it; None for the words that choose a model.
 Known = dict[str, dict[str, type | None]]
@@ -86,22 +85,6 @@ def file_settings(
             checked = check_value(known[command][name], name, value, where=where)
             found[command].setdefault(name, checked)
     return found
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """Return what is in a TOML file; nothing if it is not there.
-
-    Raises:
-        UsageError: It cannot be read, or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"Cannot read the settings in {path}: {error}", hint="Correct the file, or remove it."
-        ) from error
 
 
 def entries(content: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:

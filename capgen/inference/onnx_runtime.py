@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,11 @@ from capgen.models.folder import (
     WEIGHTS_FILE,
     ModelFolder,
 )
-from capgen.models.weights import WEIGHTS_DIGEST, header_digest
+from capgen.models.weights import PRECISION, WEIGHTS_DIGEST, header_digest
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Listener = Callable[[dict[str, Any]], None]
 
 
 class OnnxRuntime:
@@ -55,6 +56,8 @@ class OnnxRuntime:
         self._tokenizer = _load_tokenizer(folder)
         self._encoder, self._decoder = _load_sessions(folder, threads or _usable_cores())
         self._check_fit()
+        metadata = self._decoder.get_modelmeta().custom_metadata_map
+        self.dtype = metadata.get(PRECISION, self.dtype)
 
     def _check_fit(self) -> None:
         """Check that the graphs are those of this configuration and this picture size."""
@@ -79,9 +82,15 @@ class OnnxRuntime:
         names = [output.name for output in self._encoder.get_outputs()]
         return dict(zip(names, self._encoder.run(names, {"pixel_values": pixels}), strict=True))
 
-    def start(self, cross: dict[str, Floats]) -> OnnxDecoder:
-        """Return a decoder that has said nothing yet about the encoded photos."""
-        return OnnxDecoder(self._decoder, cross, self.layers, self.heads, self.head_width)
+    def start(self, cross: dict[str, Floats], listen: Listener | None = None) -> OnnxDecoder:
+        """Return a decoder that has said nothing yet about the encoded photos.
+
+        Args:
+            cross: What `encode` returned.
+            listen: Is told the inputs of each step, by name.
+        """
+        shape = (self.layers, self.heads, self.head_width)
+        return OnnxDecoder(self._decoder, cross, *shape, listen=listen)
 
     def generate(self, pixels: Floats, settings: DecodeSettings) -> list[list[Hypothesis]]:
         """Caption pixels (B, 3, H, W): for each picture hypotheses, best first."""
@@ -106,8 +115,11 @@ class OnnxDecoder:
         layers: int,
         heads: int,
         width: int,
+        *,
+        listen: Listener | None = None,
     ) -> None:
         self._session = session
+        self._listen = listen
         self._cross = cross
         photos = len(next(iter(cross.values())))
         empty = np.zeros((photos, heads, 0, width), np.float32)
@@ -147,6 +159,8 @@ class OnnxDecoder:
             **self._cross,
             **self._past,
         }
+        if self._listen is not None:
+            self._listen(feeds)
         results = self._session.run([*outputs, *self._present], feeds)
         self._past = dict(zip(self._past, results[len(outputs) :], strict=True))
         self._length += 1

@@ -115,7 +115,8 @@ def save_captioning(
         temporary.mkdir(parents=True)
         try:
             _write_parts(temporary, captioning, dtype)
-            stamped(provenance).write(temporary)
+            files = ModelFolder(temporary, folder.name).file_digests()
+            dataclasses.replace(stamped(provenance), files=files).write(temporary)
             swap_folder(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

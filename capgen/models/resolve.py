@@ -15,14 +15,16 @@ from capgen.errors import (
     did_you_mean,
 )
 from capgen.models.folder import (
+    CHECKPOINTS,
     CONFIG_FILE,
     DECODER_GRAPH,
     ENCODER_GRAPH,
+    RUN_SETTINGS_FILE,
     WEIGHTS_FILE,
     WEIGHTS_INDEX_FILE,
     ModelFolder,
 )
-from capgen.paths import bundled_model_dir, is_folder, runs_dir
+from capgen.paths import bundled_model_dir, is_folder, models_dir, runs_dir
 
 BUNDLED = "mini"
 HUB_FILES = ["*.json", "*.txt", "model*.safetensors", ENCODER_GRAPH, DECODER_GRAPH]
@@ -37,7 +39,8 @@ def resolve_model(name: str | None = None, *, revision: str | None = None) -> Mo
 
     Args:
         name: `mini` or None for the bundled model, a folder, `RUN/CHECKPOINT` of a training
-            run, or a Hub id `USER/NAME` with an optional `@REVISION`.
+            run, a model kept by name (exported or pulled), or a Hub id `USER/NAME` with an
+            optional `@REVISION`.
         revision: Branch, tag or commit of a Hub repository.
 
     Raises:
@@ -66,10 +69,27 @@ def resolve_model(name: str | None = None, *, revision: str | None = None) -> Mo
 def _local(name: str | None) -> ModelFolder | None:
     if name is None or name == BUNDLED:
         return ModelFolder(bundled_model_dir(), BUNDLED)
-    for place in (_expanded(name), runs_dir() / name):
+    for place in (_expanded(name), runs_dir() / name, models_dir() / name):
         if name and is_folder(place):
+            _check_not_a_run(place, name)
             return ModelFolder(place, name)
     return None
+
+
+def _check_not_a_run(place: Path, name: str) -> None:
+    """Refuse a run where one of its models is wanted.
+
+    Raises:
+        ModelNotFoundError: The folder is a run's.
+    """
+    if (place / RUN_SETTINGS_FILE).is_file() and not (place / CONFIG_FILE).is_file():
+        known = [item for item in CHECKPOINTS if (place / item / CONFIG_FILE).is_file()]
+        raise ModelNotFoundError(
+            f"{name} is a training run, not a model",
+            hint="Name one of its models: " + ", ".join(f"{name}/{item}" for item in known)
+            if known
+            else "It has saved no model yet.",
+        )
 
 
 def _expanded(name: str) -> Path:

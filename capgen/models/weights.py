@@ -14,6 +14,8 @@ from capgen.errors import ModelError
 MAX_HEADER_BYTES = 100_000_000
 # Where an ONNX graph's metadata say which weights its offsets were made for (`header_digest`).
 WEIGHTS_DIGEST = "capgen_weights_header"
+# Where they say what they compute in, if not in float32.
+PRECISION = "capgen_precision"
 
 
 @dataclass(frozen=True)
