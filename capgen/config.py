@@ -81,9 +81,9 @@ def parse_setting(config_class: Any, name: str, text: str) -> Any:
     if optional and text.lower() == "none":
         return None
     if kind == "bool":
-        if text.lower() not in _BOOLEANS:
+        if text.lower() not in BOOLEANS:
             raise UsageError(f"{flag_name(name)} is {text!r}; it must be true or false")
-        return _BOOLEANS[text.lower()]
+        return BOOLEANS[text.lower()]
     try:
         return {"int": int, "float": float, "str": str, "Path": Path}[kind](text)
     except ValueError as error:
@@ -91,7 +91,7 @@ def parse_setting(config_class: Any, name: str, text: str) -> Any:
         raise UsageError(f"{flag_name(name)} is {text!r}; it must be {what}") from error
 
 
-_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def _is_number(value: Any) -> bool:
