@@ -56,6 +56,14 @@ RevisionOption = Annotated[
         show_default=False,
     ),
 ]
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code",
+        help="Run code that comes with the model, where capgen does not know its kind.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
 RuntimeOption = Annotated[
     str,
     typer.Option(help="auto, onnx (CPU) or torch.", rich_help_panel=MODEL_PANEL),

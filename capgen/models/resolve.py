@@ -74,8 +74,13 @@ def resolve_model(
             hint=f"Use '{BUNDLED}', a model folder, RUN/best-loss, or USER/NAME of the Hub.",
         )
     revision = revision or tag or None
-    pinned = _pinned(identifier) if revision is None and not trust_remote_code else None
-    return pinned or fetch(identifier, revision, trust_remote_code=trust_remote_code)
+    record = read_pulled(identifier) if revision is None else None
+    if record is not None:
+        cached = record.cached_in()
+        if cached is not None and (record.code or not trust_remote_code):
+            return ModelFolder(cached, identifier, revision=record.commit)
+        revision = record.commit
+    return fetch(identifier, revision, trust_remote_code=trust_remote_code)
 
 
 def _local(name: str | None) -> ModelFolder | None:
@@ -200,15 +205,6 @@ def _cache_folder() -> str:
     from huggingface_hub import constants
 
     return constants.HF_HUB_CACHE
-
-
-def _pinned(identifier: str) -> ModelFolder | None:
-    """Return the commit that was pulled, if its files are still there."""
-    record = read_pulled(identifier)
-    folder = None if record is None else record.cached_in()
-    if record is None or folder is None:
-        return None
-    return ModelFolder(folder, identifier, revision=record.commit)
 
 
 def _has_safetensors(folder: ModelFolder) -> bool:

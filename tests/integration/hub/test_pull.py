@@ -241,18 +241,49 @@ def test_an_index_that_names_other_files(index: object, words: str, served: Path
         pull("bad/model")
 
 
-def test_code_is_not_run_unless_it_is_trusted(served: Path, tmp_path: Path) -> None:
-    """A model of an unknown kind that brings code: fetched on request, never run by itself."""
+def test_code_is_not_run_unless_it_is_trusted(served: Path, tmp_path: Path, capsys) -> None:
+    """A model of an unknown kind that brings code: fetched and run on request only."""
     mark = tmp_path / "foreign-code-ran"
     config = json.loads((served / "config.json").read_text())
-    config |= {"model_type": "mine", "auto_map": {"AutoModel": "mine.Model"}}
+    config["encoder"]["model_type"] = "clip_by_another_name"
+    config["auto_map"] = {"AutoConfig": "mine.Config", "AutoModel": "mine.Model"}
     (served / "config.json").write_text(json.dumps(config))
-    (served / "mine.py").write_text(f"open({str(mark)!r}, 'w').close()")
+    (served / "mine.py").write_text(FOREIGN.format(mark=str(mark)))
+    photo = tmp_path / "photo.png"
+    draw_photo(0).save(photo)
     for trusted in (False, True):
         pull("bad/model", trust_remote_code=trusted)
         with pytest.raises(UnsafeModelError, match="code of its own"):
             Captioner.from_pretrained("bad/model")
+        assert main(["caption", str(photo), "--model", "bad/model"]) == 1
+        assert "--trust-remote-code" in capsys.readouterr().err
     assert not mark.exists()
+    assert main(["caption", str(photo), "--model", "bad/model", "--trust-remote-code"]) == 0
+    assert mark.exists()
+
+
+FOREIGN = """
+from transformers import (
+    AutoConfig, AutoModel, CLIPVisionConfig, CLIPVisionModel,
+    VisionEncoderDecoderConfig, VisionEncoderDecoderModel,
+)
+open({mark!r}, "w").close()
+
+class EncoderConfig(CLIPVisionConfig):
+    model_type = "clip_by_another_name"
+
+class Encoder(CLIPVisionModel):
+    config_class = EncoderConfig
+
+class Config(VisionEncoderDecoderConfig):
+    pass
+
+class Model(VisionEncoderDecoderModel):
+    config_class = Config
+
+AutoConfig.register("clip_by_another_name", EncoderConfig)
+AutoModel.register(EncoderConfig, Encoder)
+"""
 
 
 def test_no_network_and_no_repository(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
