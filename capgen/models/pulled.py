@@ -68,7 +68,11 @@ def read_pulled(identifier: str) -> PulledModel | None:
         ModelError: The record is damaged.
     """
     file = _file(identifier)
-    return _read(file) if file.is_file() else None
+    try:
+        there = file.is_file()
+    except OSError:  # too long a name for a file
+        return None
+    return _read(file) if there else None
 
 
 def pulled_models() -> list[PulledModel]:
