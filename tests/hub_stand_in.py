@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, hf_api
 
 LARGE = (".safetensors", ".onnx")
 
@@ -145,6 +145,7 @@ def serving() -> Iterator[Hub]:
 def point_at(hub: Hub, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Let huggingface_hub, which read its settings when it was imported, talk to a stand-in."""
     monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(hf_api.api, "endpoint", hub.url)
     template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "cache"))
