@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -74,20 +75,12 @@ def push_command(
     from capgen.models.resolve import resolve_model
 
     console = Console()
-    options = PushOptions(
-        private=private, revision=revision, message=message, licence=licence, examples=()
-    )
+    options = PushOptions(private=private, revision=revision, message=message, licence=licence)
     folder = resolve_model(model)
-    plan = plan_push(folder, repository, options)
+    plan = plan_push(folder, repository, options)  # what cannot be pushed is said before work
     if example:
-        options = PushOptions(
-            private=private,
-            revision=revision,
-            message=message,
-            licence=licence,
-            examples=tuple(_examples(folder, example, credit)),
-        )
-        plan = plan_push(folder, repository, options)
+        shown = tuple(_examples(folder, example, credit))
+        plan = plan_push(folder, repository, dataclasses.replace(options, examples=shown))
     if dry_run:
         _show_plan(console, plan, as_json=as_json)
         return
@@ -137,8 +130,6 @@ def pull_command(
     limits = Limits(total_bytes=int(max_gb * (1 << 30)))
     record = pull(model, revision=revision, trust_remote_code=trust_remote_code, limits=limits)
     if as_json:
-        import dataclasses
-
         console.json(dataclasses.asdict(record))
         return
     console.note(f"{len(record.files)} files checked; '{record.identifier}' now means this commit")
