@@ -96,9 +96,9 @@ def parse_setting(config_class: Any, name: str, text: str) -> Any:
     if several:
         return tuple(Path(item) if kind == "Path" else item for item in several)
     if kind == "bool":
-        if text.lower() not in _BOOLEANS:
+        if text.lower() not in BOOLEANS:
             raise UsageError(f"{flag_name(name)} is {text!r}; it must be true or false")
-        return _BOOLEANS[text.lower()]
+        return BOOLEANS[text.lower()]
     try:
         return {"int": int, "float": float, "str": str, "Path": Path}[kind](text)
     except ValueError as error:
@@ -117,7 +117,7 @@ def _string_list(text: str) -> list[str]:
     return values
 
 
-_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def _is_number(value: Any) -> bool:

@@ -44,6 +44,7 @@ from capgen.cli.options import (
     OutputOption,
     RevisionOption,
     RuntimeOption,
+    TrustOption,
     setting_option,
 )
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits, InputOptions
@@ -80,6 +81,7 @@ def caption_command(
     photos: PhotosArgument = None,
     model: ModelOption = None,
     revision: RevisionOption = None,
+    trust_remote_code: TrustOption = False,
     runtime: RuntimeOption = "auto",
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -184,6 +186,7 @@ def caption_command(
         Captioner.from_pretrained,
         model,
         revision=revision,
+        trust_remote_code=trust_remote_code,
         runtime=runtime,
         device=device,
         dtype=dtype,

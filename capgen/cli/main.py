@@ -1,6 +1,6 @@
 """The entry point: runs the app and turns every exception into an exit code, in one place.
 
-Exit codes: 0 done, 1 failure, 2 usage, 130 interrupted, 143 terminated.
+Exit codes: 0 done, 1 failure, 2 usage, 3 trained but not uploaded, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations

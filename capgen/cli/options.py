@@ -67,6 +67,14 @@ RevisionOption = Annotated[
         **_variable("revision"),
     ),
 ]
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code",
+        help="Run code that comes with the model, where capgen does not know its kind.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
 RuntimeOption = Annotated[
     str,
     typer.Option(

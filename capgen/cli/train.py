@@ -13,6 +13,7 @@ from capgen.cli.console import Console
 from capgen.cli.options import MODEL_PANEL, OUTPUT_PANEL, setting_option
 from capgen.cli.training_plan import print_plan
 from capgen.cli.training_screen import TrainingScreen
+from capgen.cli.upload import upload_run, wanted_upload
 from capgen.config import TrainConfig, flag_name
 from capgen.errors import UsageError
 from capgen.paths import config_file
@@ -156,6 +157,21 @@ def train_command(
             "--dry-run", help="Print settings, parameters and needs; no training.", **_RUN
         ),
     ] = False,
+    save_to_hub: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USER/NAME",
+            help="Push best-eval there when training ends (or HF_REPO_NAME).",
+            rich_help_panel=OUTPUT_PANEL,
+            show_default=False,
+        ),
+    ] = None,
+    private: Annotated[
+        bool,
+        typer.Option(
+            "--private", help="Push privately (or HF_PRIVATE).", rich_help_panel=OUTPUT_PANEL
+        ),
+    ] = False,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print the final event as JSON.", rich_help_panel=OUTPUT_PANEL),
@@ -170,9 +186,10 @@ def train_command(
     folders best-eval, best-loss and last. Ctrl-C saves; --resume goes on exactly there.
     """
     given = {key: value for key, value in locals().items() if value not in (None, [])}
-    for name in ("context", "as_json", "config", "resume", "dry_run"):
+    for name in ("context", "as_json", "config", "resume", "dry_run", "save_to_hub", "private"):
         given.pop(name, None)
     _accept_token_name()
+    upload = None if dry_run else wanted_upload(save_to_hub, private, os.environ)
     if resume is not None:
         if config is not None or dry_run:
             raise UsageError(
@@ -195,6 +212,8 @@ def train_command(
         console.json(final.to_dict())
     else:
         console.data(final.to_dict()["run"])
+    if upload is not None:
+        upload_run(final.to_dict()["run"], upload, console)
 
 
 def _start(plan: Plan) -> Event | None:

@@ -49,6 +49,7 @@ class Captioner:
         device: str = "auto",
         dtype: str = "auto",
         threads: int | None = None,
+        trust_remote_code: bool = False,
     ) -> Captioner:
         """Load a captioner.
 
@@ -62,6 +63,8 @@ class Captioner:
                 fastest there is.
             dtype: `auto`, `fp32`, `bf16` or `fp16`.
             threads: Threads of ONNX Runtime; None takes the cores there are.
+            trust_remote_code: Run code that comes with the model, where capgen does not know
+                its kind.
 
         Raises:
             ModelError: The model cannot be found or is not a captioner.
@@ -70,7 +73,11 @@ class Captioner:
         """
         if runtime not in RUNTIMES:
             raise UsageError(f"--runtime is '{runtime}'; it must be one of {', '.join(RUNTIMES)}")
-        folder = resolve_model(None if model is None else os.fspath(model), revision=revision)
+        folder = resolve_model(
+            None if model is None else os.fspath(model),
+            revision=revision,
+            trust_remote_code=trust_remote_code,
+        )
         plain = device in ("auto", "cpu") and dtype in ("auto", "fp32")
         if runtime == "onnx" and not plain:
             raise UsageError("--runtime onnx computes on the CPU in fp32 only")
@@ -89,7 +96,10 @@ class Captioner:
         logger.info(
             "%s: %s, torch%s", folder.name, folder.path, f" ({obstacle})" if obstacle else ""
         )
-        return cls(folder, TorchRuntime(folder, device=device, dtype=dtype))
+        torch_runtime = TorchRuntime(
+            folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code
+        )
+        return cls(folder, torch_runtime)
 
     @property
     def name(self) -> str:

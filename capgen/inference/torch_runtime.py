@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import torch
 import transformers
 from numpy.typing import NDArray
 from transformers import (
+    CONFIG_MAPPING,
+    AutoModel,
     BlipForConditionalGeneration,
     GenerationConfig,
     GitForCausalLM,
@@ -42,6 +44,7 @@ class TorchRuntime:
         folder: Model folder of a VisionEncoderDecoder, BLIP, GIT or similar captioner.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         dtype: `auto`, `fp32`, `bf16` or `fp16`; `auto` is fp32 on the CPU and fp16 elsewhere.
+        trust_remote_code: Run code that comes with the model, where its kind is not known.
 
     Raises:
         ModelError: The folder holds no such captioner, or its weights do not fit.
@@ -51,14 +54,23 @@ class TorchRuntime:
 
     name = "torch"
 
-    def __init__(self, folder: ModelFolder, *, device: str = "auto", dtype: str = "auto") -> None:
+    def __init__(
+        self,
+        folder: ModelFolder,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        trust_remote_code: bool = False,
+    ) -> None:
         folder.check_weights()
         self.folder = folder
         self.device = choose_device(device)
         self.preprocessor = folder.preprocessor
         with quiet_transformers():
-            kind = _model_class(folder)
-            model: Any = load_weights(folder, kind, dtype=choose_dtype(dtype, self.device))
+            kind, code = _model_class(folder, trust_remote_code)
+            model: Any = load_weights(
+                folder, kind, dtype=choose_dtype(dtype, self.device), trust_remote_code=code
+            )
             self._tokenizer: Any = load_tokenizer(folder)
         self._model = model.eval().to(self.device)
         self.dtype = str(self._model.dtype).removeprefix("torch.")
@@ -201,22 +213,34 @@ def _end_tokens(folder: ModelFolder, model: Any) -> tuple[int, ...]:
     return tuple(ends) if isinstance(ends, list) else (ends,)
 
 
-def _model_class(folder: ModelFolder) -> type:
+def _model_class(folder: ModelFolder, trust_remote_code: bool) -> tuple[type, bool]:
+    """Return the class to load a model with, and whether that runs code of its own.
+
+    Code is run only for kinds that neither capgen nor transformers has.
+    """
     config = folder.config
     kind = config.get("model_type")
-    if kind == ENCODER_DECODER:
-        return VisionEncoderDecoderModel
-    if kind in CAPTIONERS:
-        return CAPTIONERS[kind]
+    known = kind == ENCODER_DECODER and _encoder_is_known(config)
+    if known or (kind in CAPTIONERS and kind != ENCODER_DECODER):
+        return CAPTIONERS[str(kind)], False
+    if "auto_map" in config and trust_remote_code:
+        return AutoModel, True
     if "auto_map" in config:
         raise UnsafeModelError(
-            f"{folder.name} needs code of its own, which capgen does not run",
-            hint="Use a model of a kind that transformers itself knows.",
+            f"{folder.name} needs code of its own, which capgen does not run by itself",
+            hint="Read that code first; --trust-remote-code runs it.",
         )
+    if kind == ENCODER_DECODER:
+        return CAPTIONERS[kind], False  # whose loading says what is wrong
     raise ModelError(
         f"{folder.name} is a '{kind}' model, not a captioner that capgen knows",
         hint="Known kinds: " + ", ".join(CAPTIONERS),
     )
+
+
+def _encoder_is_known(config: Mapping[str, Any]) -> bool:
+    encoder = config.get("encoder")
+    return isinstance(encoder, Mapping) and encoder.get("model_type") in CONFIG_MAPPING
 
 
 @contextlib.contextmanager

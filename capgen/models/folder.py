@@ -219,15 +219,37 @@ class ModelFolder:
                 hint=f"Leave out --runtime and --device, or use "
                 f"{self.provenance.export.get('source', 'the model it was made from')}.",
             )
-        if (self.path / WEIGHTS_FILE).is_file() or (self.path / WEIGHTS_INDEX_FILE).is_file():
+        if (self.path / WEIGHTS_FILE).is_file():
+            return
+        if (self.path / WEIGHTS_INDEX_FILE).is_file():
+            self._check_shards()
             return
         pickled = [name for name in PICKLED_WEIGHTS if (self.path / name).is_file()]
         if pickled:
             raise UnsafeModelError(
                 f"{self.name} has its weights as a pickle ({pickled[0]}), which can run any code",
-                hint="Convert it to safetensors in a sandbox, or ask its author to.",
+                hint="Convert it to safetensors in a sandbox (docs/hub.md), or ask its author to.",
             )
         raise ModelError(f"{self.path} has no weights ({WEIGHTS_FILE})")
+
+    def _check_shards(self) -> None:
+        """Check the files that the index of the weights names.
+
+        Raises:
+            UnsafeModelError: One is no safetensors file of this folder.
+            ModelError: One is missing, or the index is damaged.
+        """
+        places = self._json(WEIGHTS_INDEX_FILE).get("weight_map")
+        if not isinstance(places, dict):
+            raise ModelError(f"{self.path / WEIGHTS_INDEX_FILE} has no weight_map")
+        for name in sorted({str(place) for place in places.values()}):
+            if "/" in name or "\\" in name or not name.endswith(".safetensors"):
+                raise UnsafeModelError(
+                    f"{self.path / WEIGHTS_INDEX_FILE} names {name!r}, "
+                    "which is no safetensors file of its folder"
+                )
+            if not (self.path / name).is_file():
+                raise ModelError(f"{self.path} lacks {name}, a part of its weights")
 
     def _json(self, name: str) -> dict[str, Any]:
         try:

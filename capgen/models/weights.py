@@ -47,6 +47,8 @@ def read_index(file: Path) -> dict[str, StoredTensor]:
             (length,) = struct.unpack("<Q", stream.read(8))
             if length > MAX_HEADER_BYTES:
                 raise ModelError(f"{file} is not a safetensors file")
+            if 8 + length > size:
+                raise ModelError(f"{file} is cut off: its header is incomplete")
             header = json.loads(stream.read(length))
         header.pop("__metadata__", None)
         start = 8 + length
