@@ -14,11 +14,10 @@ from capgen.errors import UsageError, did_you_mean
 from capgen.models.checkpoint import recover_folder
 from capgen.paths import runs_dir, storage_errors, write_text
 from capgen.records import Event, RunFinished
+from capgen.training.history import EVENTS_FILE
 from capgen.training.settings import read_settings, to_toml
 
 CONFIG_FILE = "config.toml"
-EVENTS_FILE = "events.jsonl"
-ENVIRONMENT_FILE = "environment.json"
 LAST, BEST_LOSS, BEST_EVAL = "last", "best-loss", "best-eval"
 CHECKPOINTS = (LAST, BEST_LOSS, BEST_EVAL)
 
