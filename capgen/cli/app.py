@@ -9,6 +9,7 @@ import typer
 import capgen
 from capgen.cli import caption, evaluate, train
 from capgen.cli.data import data_app
+from capgen.cli.doctor import doctor_app
 
 
 def build_app() -> typer.Typer:
@@ -26,6 +27,7 @@ def build_app() -> typer.Typer:
     app.command("train", epilog=train.EXAMPLES)(train.train_command)
     app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.eval_command)
     app.add_typer(data_app)
+    app.add_typer(doctor_app)
     return app
 
 

@@ -91,10 +91,12 @@ class WandbRun:
         try:
             self._run = self._init()
         except wandb.errors.Error as error:
-            reason = str(error).splitlines()[0]
+            reason = str(error).splitlines()[0].rstrip(".")
+            wandb.teardown()  # its service holds the failed run's id
             self._run = self._init(mode="offline")
-            self._answer(tell=f"W&B: {reason} Recording offline.")
+            self._answer(tell=f"W&B: {reason}. Recording offline.")
         if not self._run.offline:
+            self._state["path"] = self._run.path  # entity/project/id
             self._answer(tell=f"W&B: {self._run.url}")
         for pattern in ("train/*", "val/*", "best/*", "learning_rate/*", "test/*"):
             self._run.define_metric(pattern, step_metric="step")
@@ -105,7 +107,7 @@ class WandbRun:
             root_dir=str(self._folder),
             console="off",
             silent=True,
-            init_timeout=_LONGEST_START,
+            init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", _LONGEST_START)),
             disable_git=True,
             disable_code=True,
             disable_job_creation=True,

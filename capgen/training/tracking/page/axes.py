@@ -50,13 +50,20 @@ def scales(panel: Panel) -> tuple[Scale, Scale]:
 
 
 def short(value: float) -> str:
-    """Return a number as a label."""
-    if value and (abs(value) < 1e-3 or abs(value) >= 1e6):
+    """Return a number as a label, to four digits or so."""
+    if abs(value) < 1e-9:  # BLEU is never quite 0
+        return "0"
+    if abs(value) < 1e-3 or abs(value) >= 1e6:
         return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
-    return f"{value:,.4f}".rstrip("0").rstrip(".")
+    decimals = max(0, 4 - len(str(int(abs(value)))))
+    return (
+        f"{value:,.{decimals + (abs(value) < 1)}f}".rstrip("0").rstrip(".")
+        if decimals
+        else (f"{value:,.0f}")
+    )
 
 
 def _round_step(about: float) -> float:
-    """Return 1, 2 or 5 times a power of ten, not below `about`."""
+    """Return 1, 2, 2.5 or 5 times a power of ten, not below `about`."""
     power: float = 10.0 ** math.floor(math.log10(about))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= about * 0.999)
+    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= about * 0.999)

@@ -113,17 +113,17 @@ def _epochs(events: Sequence[Event]) -> str:
     rows = [
         (
             number,
+            ", ".join(saved),
             f"{event.step:,}",
             f"{event.train_loss:.4f}",
             "" if event.val_loss is None else f"{event.val_loss:.4f}",
             *(f"{event.metrics[name]:.4f}" if name in event.metrics else "" for name in metrics),
             f"{event.seconds + event.eval_seconds:,.0f}",
-            ", ".join(saved),
         )
         for number, event, saved in found
     ]
-    heads = ("Epoch", "Step", "Training loss", "Val loss", *metrics, "Seconds", "Saved as")
-    return table("Losses a token, and scores of val", heads, rows, numbers=1)
+    heads = ("Epoch", "Saved as", "Step", "Training loss", "Val loss", *metrics, "Seconds")
+    return table("Losses a token, and scores of val", heads, rows, numbers=2)
 
 
 def _samples(events: Sequence[Event], photos: Photos) -> str:

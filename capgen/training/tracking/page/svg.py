@@ -21,6 +21,7 @@ svg .saved { fill: var(--paper); stroke: var(--ink); stroke-width: 2; }
 .legend svg { display: inline-block; width: 1.8rem; height: .7rem; vertical-align: middle; }
 .history { padding: 0 !important; list-style: none; margin: .4rem 0; }
 .history li { margin: .3rem 0; } .history .soft { font-size: .85rem; display: block; }
+section .wide + .wide { margin-top: 1.25rem; }
 figure.chart h3 { margin: 0 0 .4rem; font-size: 1rem; }
 """
 
