@@ -12,10 +12,12 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -278,8 +280,9 @@ def main() -> int:
         run.finish()
     # Whatever it is, the training process is told, and goes on without us.
     except Exception as error:
-        traceback.print_exc()
         answer(failed=f"{type(error).__name__}: {error}".splitlines()[0])
+        with suppress(OSError):  # the log may be on a full disk
+            traceback.print_exc()
         return _leave(1)
     return 0
 
@@ -292,8 +295,9 @@ def _leave_after(seconds: float) -> None:
 
 def _leave(code: int) -> int:
     """Leave at once: what wandb does at exit may wait for a service that is gone."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)  # the service, which would linger
     os._exit(code)
 
 

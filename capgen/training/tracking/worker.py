@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -117,7 +118,9 @@ class Worker:
         return True
 
     def kill(self) -> None:
-        """End it at once, whatever it does."""
+        """End it, and what it started, at once."""
+        if hasattr(os, "killpg"):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()
 
