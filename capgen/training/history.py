@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from capgen.records import (
     EpochEvent,
     Event,
     RunFinished,
-    RunStarted,
+    StageStarted,
     StepEvent,
     TestEvent,
     event_from_dict,
@@ -58,8 +58,8 @@ class Point:
 class Axis:
     """Puts the events of a run on one axis of steps that never goes back.
 
-    A run of several stages counts steps and epochs anew in each: a stage that begins after
-    another goes on where that one ended.
+    Each stage of a run in stages counts its steps and epochs from 1; here they go on where the
+    stage before ended.
 
     Attributes:
         step: Steps at the last event.
@@ -70,13 +70,22 @@ class Axis:
     step: int = 0
     epoch: int = 0
     best: dict[str, float] = field(default_factory=dict)
+
     _stage_step: int = 0
     _stage_epoch: int = 0
 
+    @classmethod
+    def along(cls, events: Iterable[Event]) -> Self:
+        """Return the axis as it is after some events."""
+        axis = cls()
+        for event in events:
+            axis.take(event)
+        return axis
+
     def take(self, event: Event) -> Point | None:
         """Take in the next event; return its numbers, if it has any."""
-        if isinstance(event, RunStarted):
-            self._stage_step, self._stage_epoch = self.step, self.epoch
+        if isinstance(event, StageStarted):
+            self._stage_step, self._stage_epoch = event.steps_before, event.epochs_before
         elif isinstance(event, StepEvent):
             self._move(event.step, event.epoch)
             return self._point(_of_step(event))
@@ -98,6 +107,7 @@ class Axis:
 
     def _of_epoch(self, event: EpochEvent) -> dict[str, float]:
         values = {"train/epoch_loss": event.train_loss, "train/epoch_seconds": event.seconds}
+        values |= {f"train/epoch_{name}": value for name, value in event.train_numbers.items()}
         if event.val_loss is not None:
             lowest = min(self.best.get("loss", event.val_loss), event.val_loss)
             self.best["loss"] = lowest
@@ -116,5 +126,6 @@ def _of_step(event: StepEvent) -> dict[str, float]:
         "train/loss": event.loss,
         "train/images_per_second": event.images_per_second,
         "train/memory_gib": event.memory / 2**30,
+        **{f"train/{name}": value for name, value in event.numbers.items()},
         **(rates or {"learning_rate/new": event.learning_rate}),
     }

@@ -6,7 +6,6 @@ averaged weights, which are also what validation measures.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,15 @@ from transformers.utils.logging import disable_progress_bar
 
 from capgen.config import TrainConfig, flag_name
 from capgen.errors import UsageError
-from capgen.records import Event, Notice, RunFinished
+from capgen.records import Event, RunFinished
 from capgen.training.material import Material
 from capgen.training.processes import join_processes
 from capgen.training.run_folder import CONFIG_FILE, RunFolder, read_config
 from capgen.training.session import Session
 from capgen.training.stopping import StopRequest
-from capgen.training.trackers import Tracker, Trackers
-from capgen.training.tracking import check_trackers, open_trackers
+from capgen.training.trackers import Tracker
+from capgen.training.tracking import TRACKING_SETTINGS, check_trackers
+from capgen.training.tracking.following import followed
 
 
 def train(
@@ -108,7 +108,7 @@ def resume(
 # Settings that say how a run is computed and not what it computes.
 MACHINE_SETTINGS = (
     *("device", "workers", "save_every", "keep_states", "eval_batch_size"),
-    *("wandb", "wandb_project", "wandb_run_name", "wandb_checkpoints", "tensorboard"),
+    *TRACKING_SETTINGS,
 )
 
 
@@ -126,24 +126,14 @@ def _run(
         for _ in session.events():
             pass
         return
-    heard: deque[str] = deque()
-    trackers = Trackers([*open_trackers(material.config, heard.append), tracker], heard)
-    trackers.start(folder.path, material.config.to_dict())
-    try:
-        for event in session.events():
-            folder.record(event)
-            trackers.event(event)
-            if isinstance(event, RunFinished):
-                session.store.clear()
-                trackers.finish()
-            else:
-                yield event
-            for message in trackers.news():
-                notice = Notice(message=message)
-                if not folder.finished:  # its last line says that it is over
-                    folder.record(notice)
-                yield notice
-            if isinstance(event, RunFinished):
-                yield event
-    finally:
-        trackers.finish()
+    yield from followed(
+        _recorded(session, folder), folder, material.config, material.config.to_dict(), tracker
+    )
+
+
+def _recorded(session: Session, folder: RunFolder) -> Iterator[Event]:
+    for event in session.events():
+        folder.record(event)
+        if isinstance(event, RunFinished):
+            session.store.clear()
+        yield event

@@ -18,6 +18,11 @@ from capgen.errors import MissingDependencyError, UsageError
 from capgen.training.trackers import Tracker
 from capgen.training.tracking.page.tracker import PageTracker
 
+# Settings about who follows a run; none of them changes its result.
+TRACKING_SETTINGS = (
+    *("wandb", "wandb_project", "wandb_run_name", "wandb_checkpoints", "tensorboard"),
+)
+
 
 def check_trackers(config: TrainConfig) -> None:
     """Check that what the trackers of a run need is installed.

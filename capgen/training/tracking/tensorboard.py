@@ -54,13 +54,10 @@ class TensorboardTracker:
             self._samples.append(event)
             return
         self._write_samples()
-        if isinstance(event, RunResumed):
-            for earlier in read_events(self._run):
-                self._axis.take(earlier)
-            # TensorBoard forgets what a run that went on had written beyond this step.
-            self._open(forget_from=self._axis.step + 1)
-        elif isinstance(event, RunStarted) and self._file is None:
-            self._open(forget_from=0)
+        if isinstance(event, RunStarted | RunResumed) and self._file is None:
+            self._axis = Axis.along(read_events(self._run))
+            # TensorBoard forgets what a run that goes on had written beyond its saved state.
+            self._open(forget_from=self._axis.step + 1 if self._axis.step else 0)
             self._write_text("settings", _table(("setting", "value"), self._settings.items()))
         point = self._axis.take(event)
         if point is not None:

@@ -200,7 +200,7 @@ class _Attempt:
 def _messages(picture: Path, model: Path) -> Iterator[dict[str, Any]]:
     """Yield the messages of a small run (see `wandb_process`)."""
     start = {"project": PROJECT, "name": "doctor", "config": {"a": 1}}
-    yield {"kind": "start", **start, "checkpoints": "none", "criteria": {}}
+    yield {"kind": "start", **start, "checkpoints": "none"}
     for step, value in enumerate(_VALUES, start=1):
         yield {"kind": "log", "step": step, "epoch": 1, "values": {"train/loss": value}}
     row = {

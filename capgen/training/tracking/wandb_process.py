@@ -33,6 +33,7 @@ from capgen.paths import write_text
 _LONGEST_END = 1800.0
 _LONGEST_START = 60.0
 _SIDE = 320  # longest side of a sample photo, in pixels
+_CHECKPOINTS = ("best-eval", "best-loss", "last")
 _STATE_FILE = "run.json"
 _NOT_WORD = re.compile(r"[^A-Za-z0-9_.-]+")
 
@@ -50,7 +51,7 @@ class WandbRun:
         self._answer = answer
         self._run: Any = None
         self._start: dict[str, Any] = {}
-        self._sent: set[tuple[str, int]] = set()
+        self._sent: set[tuple[str, str, bool]] = set()
         # id; points logged; the highest training step and epoch among them
         self._state: dict[str, Any] = {"id": "", "points": 0, "step": 0, "epoch": 0, "tables": 0}
 
@@ -72,7 +73,7 @@ class WandbRun:
         if self._run is None:
             return
         if self._start["checkpoints"] != "none":
-            for name in self._start["criteria"]:
+            for name in _CHECKPOINTS:
                 self._send_checkpoint(name)
         self._run.finish()
         if self._run.offline:
@@ -178,12 +179,13 @@ class WandbRun:
         record = json.loads((copy / PROVENANCE_FILE).read_text(encoding="utf-8"))
         training = record.get("training", {})
         epoch = int(training.get("epoch", 0))
-        if (name, epoch) in self._sent and "test" not in record.get("metrics", {}):
+        which = (name, str(record.get("created")), "test" in record.get("metrics", {}))
+        if which in self._sent:
             return
-        self._sent.add((name, epoch))
+        self._sent.add(which)
         metadata = {
             "checkpoint": name,
-            "criterion": self._start["criteria"][name],
+            "criterion": _criterion(name, training),
             "epoch": epoch,
             "step": training.get("step"),
             "metrics": record.get("metrics", {}),
@@ -231,6 +233,13 @@ class Answer:
             print(json.dumps(content), file=self._stream, flush=True)
         except OSError:
             return  # the training process is gone: nobody to tell
+
+
+def _criterion(name: str, training: Mapping[str, Any]) -> str:
+    """Return what made a checkpoint the one of its name."""
+    if name == "best-eval" and training.get("eval", True):
+        return str(training.get("eval_strategy", ""))
+    return "newest" if name == "last" else "loss"
 
 
 def _photo(path: Path, caption: str) -> Any:

@@ -66,7 +66,6 @@ class WandbTracker:
             name=self._config.wandb_run_name or self._run.name,
             config=dict(settings),
             checkpoints=self._config.wandb_checkpoints,
-            criteria={"best-loss": "loss", "best-eval": self._criterion, "last": "last"},
         )
 
     def event(self, event: Event) -> None:
@@ -78,10 +77,10 @@ class WandbTracker:
             return
         self._flush_samples()
         point = self._axis.take(event)
-        if isinstance(event, RunResumed):
-            for earlier in read_events(self._run):
-                self._axis.take(earlier)
-        elif isinstance(event, RunStarted):
+        if isinstance(event, RunStarted | RunResumed):
+            # Where a run goes on, much happened before this process began.
+            self._axis = Axis.along(read_events(self._run))
+        if isinstance(event, RunStarted):
             self._send("config", config={"run": event.to_dict()})
         elif isinstance(event, CheckpointSaved):
             self._send("checkpoint", name=event.name)
@@ -97,10 +96,6 @@ class WandbTracker:
         worker, self._worker = self._worker, None
         if not worker.close(self._patience if self._over else _IMPATIENCE):
             self._tell(f"W&B: still sending; process {worker.pid} goes on with it")
-
-    @property
-    def _criterion(self) -> str:
-        return self._config.eval_strategy if self._config.eval else "loss"
 
     def _send_point(self, point: Point) -> None:
         kind = "summary" if any(name.startswith("test/") for name in point.values) else "log"

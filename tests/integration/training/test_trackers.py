@@ -19,10 +19,12 @@ from PIL import Image
 
 from capgen.cli.main import main
 from capgen.errors import MissingDependencyError, TrainingStopped
-from capgen.records import EpochEvent, Notice, RunFinished, SampleEvent, StepEvent
+from capgen.records import EpochEvent, Notice, RunFinished, SampleEvent, StageFinished, StepEvent
 from capgen.training import tracking
 from capgen.training.history import read_events
 from capgen.training.loop import resume, train
+from capgen.training.staged import resume_run, train_stages
+from capgen.training.stages import resolve_plan
 from capgen.training.stopping import StopRequest
 from capgen.training.tracking.wandb_file import read_wandb_file
 from capgen.training.tracking.wandb_tracker import WandbTracker
@@ -55,12 +57,14 @@ def captured_stdout(file):
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder with a data set of drawn photos and the parts of a model."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("tracked")
     write_flickr8k(folder / "data", eight_pictures(val=4))
     save_tiny_clip(folder / "clip")
     save_tiny_gpt2(folder / "gpt2", SENTENCES)
-    return folder
+    yield folder
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +222,45 @@ def test_tensorboard_shows_the_same(tracked):
     last = of_kind(SampleEvent, events)[-1]
     assert last.caption in table[-1].tensor_proto.string_val[0].decode()
     assert "learning_rate" in board.Tensors("settings")[0].tensor_proto.string_val[0].decode()
+
+
+STAGES = """
+[[stage]]
+name = "first"
+num_epochs = 1
+
+[[stage]]
+name = "second"
+num_epochs = 1
+"""
+
+
+def test_a_run_in_stages_is_one_run(place, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    (tmp_path / "stages.toml").write_text(STAGES)
+    settings = clip_config(
+        place, place / "data", wandb=True, tensorboard=True, output_dir=tmp_path / "run"
+    ).to_dict()
+    given = {name: value for name, value in settings.items() if value is not None}
+    given |= {name: Path(given[name]) for name in ("data_dir", "output_dir")}
+    del given["num_epochs"]
+    plan = resolve_plan(given, file=tmp_path / "stages.toml")
+    stop = StopRequest()
+    with pytest.raises(TrainingStopped):
+        for event in train_stages(plan, stop=stop):
+            if isinstance(event, StageFinished):
+                stop.signal = signal.SIGINT  # the second stage stops at its first step
+    events = list(resume_run(tmp_path / "run"))
+    assert isinstance(events[-1], RunFinished)
+    files = sorted((tmp_path / "run").glob("wandb/offline-run-*/*.wandb"))
+    points = [point for file in files for point in read_wandb_file(file).history]
+    assert [point["step"] for point in points if "train/loss" in point] == [1, 2, 3, 4]
+    assert [point["epoch"] for point in points if "val/loss" in point] == [1, 2]
+    assert not list((tmp_path / "run" / "stages").glob("*/wandb"))
+    page = (tmp_path / "run" / "run.html").read_text()
+    for words in ("Stages that are over", "1 first", "2 second", "Over after 2 epochs, 4 steps"):
+        assert words in page
+    assert (tmp_path / "run" / "stages" / "2-second" / "run.html").is_file()
 
 
 def service_of(run):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from capgen.records import StageStarted
 from capgen.training.history import EVENTS_FILE, Axis, read_events
 from tests.unit.training.runs_told import epoch_of, finished, started
 
@@ -32,9 +33,15 @@ def test_numbers_of_a_run():
 
 
 def test_stages_follow_each_other_on_one_axis():
-    stage = [*started(), *epoch_of(1, photos=[], captions=[], score=0.2)]
+    events = []
+    for number in range(3):
+        begin = StageStarted(
+            run="/runs/told", path="", stage="x", number=number + 1, count=3,
+            steps_before=10 * number, epochs_before=number,
+        )  # fmt: skip
+        events += [begin, *started(), *epoch_of(1, photos=[], captions=[], score=0.2)]
     axis = Axis()
-    points = [axis.take(event) for event in [*stage, *stage, *stage]]
+    points = [axis.take(event) for event in events]
     steps = [point.step for point in points if point and "train/loss" in point.values]
     assert steps == list(range(1, 31))
     assert (axis.step, axis.epoch) == (30, 3)

@@ -14,6 +14,10 @@ Points = tuple[tuple[float, float], ...]
 _MOST_POINTS = 300
 # Scores whose curves look like that of BLEU-4; they are in the table.
 _TABLE_ONLY = ("BLEU-1", "BLEU-2", "BLEU-3")
+# What every run measures in training; other numbers are its objective's.
+_NOT_OF_OBJECTIVE = tuple(
+    f"train/{name}" for name in ("loss", "images_per_second", "memory_gib", "epoch_")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +84,11 @@ class Curves:
                 self._panel(f"{name} (val)", {name: f"val/{name}"}, saved="best-eval")
                 for name in scores
                 if name not in _TABLE_ONLY
+            ),
+            *(
+                self._panel(f"{name.removeprefix('train/')} (training)", {"training": name})
+                for name in self._values
+                if name.startswith("train/") and not name.startswith(_NOT_OF_OBJECTIVE)
             ),
             self._panel(
                 "Learning rate",

@@ -8,15 +8,16 @@ from typing import Any
 
 from capgen.evaluation.html.markup import page, table, text
 from capgen.records import (
-    EpochEvent,
     Event,
     Notice,
     RunFinished,
     RunResumed,
     RunStarted,
-    StepEvent,
+    StageFinished,
+    StageStarted,
     TestEvent,
 )
+from capgen.training.history import Axis
 from capgen.training.tracking.page.panels import Curves, epochs
 from capgen.training.tracking.page.samples import Photos
 from capgen.training.tracking.page.svg import STYLE, chart
@@ -67,6 +68,16 @@ def _state(name: str, events: Sequence[Event], *, stopped: bool) -> Iterator[str
             "device": f"{started.device}, {started.precision}",
         }
         yield table("What is trained", ("", ""), facts.items())
+    stages = [event for event in events if isinstance(event, StageFinished)]
+    if stages:
+        over = [
+            (f"{stage.number} {stage.stage}", f"{stage.epochs}", f"{stage.steps:,}",
+             f"{stage.seconds:,.0f}",
+             "" if stage.best_eval is None else f"{stage.eval_metric} {stage.best_eval:.4f}")
+            for stage in stages
+        ]  # fmt: skip
+        heads = ("Stage", "Epochs", "Steps", "Seconds", "Best on val")
+        yield table("Stages that are over", heads, over, numbers=1)
     tests = [event for event in events if isinstance(event, TestEvent)]
     for test in tests:
         rows = [("loss", f"{test.loss:.4f}")]
@@ -89,10 +100,9 @@ def _where_it_is(name: str, events: Sequence[Event], *, stopped: bool) -> str:
             told += f" Best model: {finished.eval_metric} {finished.best_eval:.4f} on val."
         return told
     begun = _last(events, RunStarted, RunResumed)
-    step = max(
-        (event.step for event in events if isinstance(event, StepEvent | EpochEvent)), default=0
-    )
-    of = "" if begun is None else f" of {begun.steps:,}"
+    step = Axis.along(events).step
+    staged = _last(events, StageStarted) is not None  # known of the present stage only
+    of = "" if begun is None or staged else f" of {begun.steps:,}"
     if stopped:
         return f"Stopped at step {step:,}{of}. Go on with: capgen train --resume {name}"
     return f"At work when this was written: step {step:,}{of}."
@@ -141,6 +151,9 @@ def _rows(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         label = f"{prefix}{name.replace('_', ' ')}"
         if isinstance(value, Mapping):
             rows += _rows(value, f"{label}: ")
+        elif isinstance(value, list) and all(isinstance(item, Mapping) for item in value):
+            for number, item in enumerate(value, start=1):
+                rows += _rows(item, f"{label} {number}: ")
         elif value is not None:
             plain = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             rows.append((label, plain))

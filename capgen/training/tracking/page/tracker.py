@@ -13,6 +13,7 @@ from capgen.records import (
     Event,
     PreparationEvent,
     RunResumed,
+    RunStarted,
     StepEvent,
 )
 from capgen.training.history import ENVIRONMENT_FILE, read_events
@@ -45,10 +46,12 @@ class PageTracker:
             return
         if self._due and isinstance(event, StepEvent):
             self._write(stopped=False)
-        if isinstance(event, RunResumed):
-            self._events = read_events(self._run)
-        # A resumed run's own event is in the file already.
-        if not (isinstance(event, RunResumed) and event in self._events[-1:]):
+        recorded = []
+        if isinstance(event, RunStarted | RunResumed):
+            recorded = read_events(self._run)  # where a run goes on, with all that was before
+        if recorded:
+            self._events = recorded
+        else:
             self._events.append(event)
         self._due = self._due or isinstance(event, EpochEvent)
 
@@ -76,7 +79,9 @@ class PageTracker:
                 draw(f"Training run {self._run.name}", panels).save(temporary, "PNG", optimize=True)
 
     def _environment(self) -> dict[str, Any]:
+        files = [self._run / ENVIRONMENT_FILE, *self._run.glob(f"stages/*/{ENVIRONMENT_FILE}")]
+        file = next(filter(Path.is_file, files), files[0])
         try:
-            return dict(json.loads((self._run / ENVIRONMENT_FILE).read_text(encoding="utf-8")))
+            return dict(json.loads(file.read_text(encoding="utf-8")))
         except (OSError, ValueError):
             return {}
