@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from capgen.config import TrainConfig
+from capgen.errors import TrainingStopped
 from capgen.records import Event, Notice, RunFinished
 from capgen.training.run_folder import RunFolder
 from capgen.training.trackers import Tracker, Trackers
@@ -50,5 +51,9 @@ def followed(
                 yield notice
             if over:
                 yield event
+    except TrainingStopped:
+        trackers.finish()
+        yield from (Notice(message=message) for message in trackers.news())
+        raise
     finally:
         trackers.finish()
