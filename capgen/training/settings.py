@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capgen.config import TRAIN_PRESETS, TrainConfig, flag_name, parse_setting, train_config
+from capgen.config import (
+    TRAIN_PRESETS,
+    TrainConfig,
+    flag_name,
+    objective_defaults,
+    parse_setting,
+    train_config,
+)
 from capgen.errors import UsageError
 
 PREFIX = "CAPGEN_"
@@ -91,6 +98,8 @@ def resolve_layers(*layers: Mapping[str, tuple[str, Any]]) -> Resolved:
     preset = values.pop("preset", TrainConfig.preset)
     config = train_config(preset, **values)
     for field in dataclasses.fields(TrainConfig):
+        if field.name in objective_defaults(config.objective, preset):
+            sources.setdefault(field.name, f"objective {config.objective}")
         of_preset = field.name in TRAIN_PRESETS[preset]
         sources.setdefault(field.name, f"preset {preset}" if of_preset else "default")
     return Resolved(config, sources)
@@ -127,7 +136,7 @@ def toml_lines(settings: Mapping[str, Any]) -> list[str]:
     lines = []
     for name, value in settings.items():
         if name in _PATHS and value is not None:
-            value = str(Path(value).absolute())
+            value = _absolute(value)
         if value is not None:
             # JSON's strings, numbers, booleans and lists are TOML's, DEL aside.
             text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
@@ -176,8 +185,16 @@ def typed_settings(content: Mapping[str, Any], place: str) -> dict[str, Any]:
     kinds = {field.name: str(field.type) for field in dataclasses.fields(TrainConfig)}
     for name, value in content.items():
         if not isinstance(value, str) or kinds.get(name, "Path").startswith("Path"):
+            text = json.dumps(value) if isinstance(value, list) else str(value)
             try:
-                settings[name] = parse_setting(TrainConfig, name, str(value))
+                settings[name] = parse_setting(TrainConfig, name, text)
             except UsageError as error:
                 raise UsageError(f"{place}: {error.message}", hint=error.hint) from error
     return settings
+
+
+def _absolute(value: Any) -> Any:
+    """Return a path, or each of several, as an absolute one; weights stay where they are."""
+    if isinstance(value, list):
+        return [_absolute(item) for item in value]
+    return str(Path(value).absolute())
