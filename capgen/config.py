@@ -549,6 +549,21 @@ class TrainConfig:
     test_samples_per_epoch: int = setting(
         0, "Show this many random validation photos' captions after each validation.", low=0
     )
+    followed_samples: int = setting(
+        6,
+        "Validation photos whose captions the run page and the trackers show every time.",
+        low=0,
+        high=100,
+    )
+    wandb: bool = setting(False, "Record the run in Weights & Biases too.")
+    wandb_project: str = setting("capgen", "Project in Weights & Biases.")
+    wandb_run_name: str | None = setting(None, "Name there; by default that of the run's folder.")
+    wandb_checkpoints: str = setting(
+        "end",
+        "Models sent there: the chosen ones at the end, each better one, or none.",
+        choices=("end", "each", "none"),
+    )
+    tensorboard: bool = setting(False, "Write the run for TensorBoard too.")
     log_every: int = setting(10, "Steps from one report to the next.", low=1)
     save_every: int = setting(
         500, "Steps from one saved state to the next; 0 saves at the ends of epochs only.", low=0

@@ -287,6 +287,7 @@ class StepEvent(Event):
         images_per_second: Training photos a second since the last of these events.
         memory: Most bytes that tensors took on a GPU so far, or the process on a CPU.
         numbers: What else the objective measures (mean reward, say), by name, likewise.
+        learning_rates: Learning rate by kind of part: new, encoder, decoder.
     """
 
     event: ClassVar[str] = "step"
@@ -297,6 +298,7 @@ class StepEvent(Event):
     images_per_second: float
     memory: int = 0
     numbers: Mapping[str, float] = field(default_factory=dict)
+    learning_rates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -390,6 +392,8 @@ class SampleEvent(Event):
         caption: The generated caption.
         references: Its human captions.
         metrics: Scores of this caption alone.
+        path: The photo's file.
+        followed: It is captioned after every validation, to see progress.
     """
 
     event: ClassVar[str] = "sample"
@@ -398,6 +402,8 @@ class SampleEvent(Event):
     caption: str
     references: tuple[str, ...]
     metrics: Mapping[str, float] = field(default_factory=dict)
+    path: str = ""
+    followed: bool = False
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:

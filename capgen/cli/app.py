@@ -10,6 +10,7 @@ import typer
 import capgen
 from capgen.cli import caption, evaluate, train
 from capgen.cli.data import data_app
+from capgen.cli.doctor import doctor_app
 from capgen.cli.hub import hub_app
 from capgen.cli.logs import LEVELS, start_logging
 from capgen.cli.models import models_app
@@ -39,6 +40,7 @@ def build_app() -> typer.Typer:
     app.add_typer(models_app)
     app.add_typer(config_app)
     app.add_typer(hub_app)
+    app.add_typer(doctor_app)
     return app
 
 

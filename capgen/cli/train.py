@@ -45,6 +45,7 @@ DATA_PANEL = "Data and run"
 RECIPE_PANEL = "Recipe"
 AUGMENTATION_PANEL = "Augmentation"
 VALIDATION_PANEL = "Validation"
+TRACKING_PANEL = "Tracking"
 MACHINE_PANEL = "Machine"
 _RUN: Any = {"rich_help_panel": DATA_PANEL, "show_default": False}
 
@@ -67,6 +68,10 @@ def _augmentation(name: str) -> Any:
 
 def _validation(name: str) -> Any:
     return setting_option(TrainConfig, name, panel=VALIDATION_PANEL)
+
+
+def _tracking(name: str) -> Any:
+    return setting_option(TrainConfig, name, panel=TRACKING_PANEL)
 
 
 def _machine(name: str) -> Any:
@@ -125,9 +130,15 @@ def train_command(
     patience: Annotated[int | None, _validation("patience")] = None,
     test: Annotated[bool | None, _switch("test", VALIDATION_PANEL)] = None,
     test_samples_per_epoch: Annotated[int | None, _validation("test_samples_per_epoch")] = None,
+    followed_samples: Annotated[int | None, _validation("followed_samples")] = None,
     eval_every: Annotated[int | None, _validation("eval_every")] = None,
     eval_limit: Annotated[int | None, _validation("eval_limit")] = None,
     eval_batch_size: Annotated[int | None, _validation("eval_batch_size")] = None,
+    wandb: Annotated[bool | None, _switch("wandb", TRACKING_PANEL)] = None,
+    wandb_project: Annotated[str | None, _tracking("wandb_project")] = None,
+    wandb_run_name: Annotated[str | None, _tracking("wandb_run_name")] = None,
+    wandb_checkpoints: Annotated[str | None, _tracking("wandb_checkpoints")] = None,
+    tensorboard: Annotated[bool | None, _switch("tensorboard", TRACKING_PANEL)] = None,
     device: Annotated[str | None, _machine("device")] = None,
     precision: Annotated[str | None, _machine("precision")] = None,
     compile: Annotated[bool | None, _switch("compile", MACHINE_PANEL)] = None,

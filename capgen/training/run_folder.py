@@ -19,11 +19,10 @@ from capgen.models.folder import LAST as LAST
 from capgen.models.folder import RUN_SETTINGS_FILE
 from capgen.paths import runs_dir, storage_errors, write_text
 from capgen.records import Event, RunFinished
+from capgen.training.history import EVENTS_FILE
 from capgen.training.settings import read_settings, to_toml
 
 CONFIG_FILE = RUN_SETTINGS_FILE
-EVENTS_FILE = "events.jsonl"
-ENVIRONMENT_FILE = "environment.json"
 
 
 class RunFolder:

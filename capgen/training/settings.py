@@ -31,6 +31,8 @@ BARE_NAMES = {
     "DATA_DIR": "data_dir",
     "BATCH_SIZE": "batch_size",
     "NUM_EPOCHS": "num_epochs",
+    "WANDB_PROJECT": "wandb_project",
+    "WANDB_RUN_NAME": "wandb_run_name",
 }
 DEFAULT_DATASET = "flickr8k"
 _PATHS = ("data_dir", "output_dir")

@@ -42,6 +42,7 @@ STAGES_FOLDER = "stages"
 WHOLE_RUN = (
     *("preset", "init", "encoder", "decoder", "image_size", "min_count"),
     *("data_dir", "dataset", "output_dir"),
+    *("wandb", "wandb_project", "wandb_run_name", "wandb_checkpoints", "tensorboard"),
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
@@ -73,7 +74,14 @@ class Stage:
     def config_in(self, run: Path) -> TrainConfig:
         """Return its settings as those of an ordinary run inside a run's folder."""
         init = self.config.init if self.number == 1 else str(run / str(self.config.init))
-        return dataclasses.replace(self.config, init=init, name=None, output_dir=run / self.folder)
+        return dataclasses.replace(
+            self.config,
+            init=init,
+            name=None,
+            output_dir=run / self.folder,
+            wandb=False,  # the whole run is followed
+            tensorboard=False,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -254,11 +254,16 @@ class Trainer:
             images_per_second=speed,
             memory=memory_used(self.device),
             numbers=numbers,
+            learning_rates=self._rates(),
         )
+
+    def _rates(self) -> dict[str, float]:
+        """Return the learning rate of each kind of part."""
+        return {group["name"].split()[0]: group["lr"] for group in self.optimizer.param_groups}
 
     def _rate(self) -> float:
         """Return the learning rate of new parts, or the highest when all is pretrained."""
-        rates = {group["name"].split()[0]: group["lr"] for group in self.optimizer.param_groups}
+        rates = self._rates()
         return rates.get("new", max(rates.values()))
 
 
