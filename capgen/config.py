@@ -214,6 +214,10 @@ class DecodeOptions:
     seed: int | None = setting(
         None, "Seed of the sampling, the same for every picture.", low=0, high=2**32 - 1
     )
+    confidence: bool = setting(False, "Say how likely each caption is to be a good one.")
+    min_confidence: float | None = setting(
+        None, "Say nothing about pictures with a lower confidence than this.", low=0.0, high=1.0
+    )
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -273,6 +277,8 @@ class DecodeSettings:
     num_captions: int = 1
     seed: int | None = None
     early_stopping: bool | str = False
+    confidence: bool = False
+    min_confidence: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as built-in types, for records."""
@@ -368,6 +374,8 @@ def resolve_decoding(
         num_captions=num_captions,
         seed=None if options.seed is None else int(options.seed),
         early_stopping=generation.get("early_stopping") or False,
+        confidence=options.confidence or options.min_confidence is not None,
+        min_confidence=options.min_confidence,
     )
     return settings, tuple(notes)
 
@@ -411,6 +419,45 @@ class EvalConfig:
     def metric_names(self) -> tuple[str, ...]:
         """The metrics one by one: keys of `capgen.metrics.score.METRICS`."""
         return tuple(dict.fromkeys(part.strip() for part in self.metrics.split(",")))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrateConfig:
+    """How a captioner's confidence is fitted; how it captions is a matter of `DecodeOptions`.
+
+    Raises:
+        UsageError: A value is out of its range.
+    """
+
+    split: str = setting("val", "Split of the data set to fit on.")
+    limit: int | None = setting(None, "Fit on the first N photos of the split only.", low=1)
+    metric: str = setting(
+        "meteor", "What makes a caption a good one.", choices=("meteor", "cider_d")
+    )
+    threshold: float | None = setting(
+        None,
+        "Score from which a caption is good; by default 1/3 for meteor, 0.25 for cider_d.",
+        low=0.0,
+        high=10.0,
+    )
+    drawn: int = setting(
+        300, "Pictures that are no photos, drawn as examples of what to mistrust.", low=0
+    )
+    folds: int = setting(10, "Folds of the cross-validation.", low=2, high=100)
+    fit_seed: int = setting(
+        0, "Seed of the folds and of the drawn pictures.", low=0, high=2**32 - 1
+    )
+    batch_size: int = setting(16, "Photos the model sees at once.", low=1)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+    @property
+    def good_from(self) -> float:
+        """The threshold."""
+        if self.threshold is not None:
+            return self.threshold
+        return {"meteor": 1 / 3, "cider_d": 0.25}[self.metric]
 
 
 @dataclass(frozen=True, kw_only=True)

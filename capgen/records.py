@@ -66,6 +66,8 @@ class Caption:
         revision: Commit of the model's repository, or `sha256:…` of its files; may be empty.
         settings: The decoding settings that were in force.
         notes: What was changed on the way (a clamped length, say), in plain words.
+        confidence: Calibrated probability that the caption is good, or None where it was not
+            asked for or the model is not calibrated for these settings.
     """
 
     path: str | None = None
@@ -81,6 +83,7 @@ class Caption:
     revision: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    confidence: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""
@@ -107,6 +110,7 @@ class Caption:
             "revision": self.revision,
             "settings": dict(self.settings),
             "notes": list(self.notes),
+            "confidence": self.confidence,
             "error": None,
         }
 
@@ -127,12 +131,13 @@ class Caption:
             revision=record.get("revision", ""),
             settings=dict(record.get("settings", {})),
             notes=tuple(record.get("notes", ())),
+            confidence=record.get("confidence"),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionFailure:
-    """A picture that could not be captioned: failures are data.
+    """A picture without a caption: it could not be read, or the model is not sure enough.
 
     Attributes:
         path: The picture as the caller named it, or None for pictures in memory.
@@ -143,6 +148,7 @@ class CaptionFailure:
         model: Model that was to caption it.
         revision: That model's revision.
         settings: The decoding settings that were in force.
+        confidence: The confidence that was too low, for the code `low_confidence`.
     """
 
     path: str | None
@@ -153,6 +159,7 @@ class CaptionFailure:
     model: str = ""
     revision: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    confidence: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""
@@ -164,6 +171,7 @@ class CaptionFailure:
             "model": self.model,
             "revision": self.revision,
             "settings": dict(self.settings),
+            "confidence": self.confidence,
             "error": {"code": self.code, "message": self.message, "hint": self.hint},
         }
 
@@ -180,6 +188,7 @@ class CaptionFailure:
             model=record.get("model", ""),
             revision=record.get("revision", ""),
             settings=dict(record.get("settings", {})),
+            confidence=record.get("confidence"),
         )
 
 

@@ -27,13 +27,14 @@ from capgen.cli.caption_options import (
     RecursiveOption,
     ResumeOption,
     RetryOption,
+    ScoresOption,
     SidecarOption,
     UndoFileOption,
     UndoOption,
     WorkersOption,
     WriteMetadataOption,
 )
-from capgen.cli.console import Console
+from capgen.cli.console import Console, with_scores
 from capgen.cli.options import (
     DECODING_PANEL,
     INPUT_PANEL,
@@ -94,6 +95,8 @@ def caption_command(
     no_repeat_ngram_size: Annotated[int | None, _decoding("no_repeat_ngram_size")] = None,
     num_captions: Annotated[int | None, _decoding("num_captions", "-n")] = None,
     seed: Annotated[int | None, _decoding("seed")] = None,
+    min_confidence: Annotated[float | None, _decoding("min_confidence")] = None,
+    scores: ScoresOption = False,
     output: OutputOption = None,
     as_json: JsonOption = False,
     format: FormatOption = None,
@@ -142,6 +145,8 @@ def caption_command(
         no_repeat_ngram_size=no_repeat_ngram_size,
         num_captions=num_captions,
         seed=seed,
+        confidence=scores,
+        min_confidence=min_confidence,
     )
     limits = ImageLimits(max_pixels=max_pixels, max_bytes=max_bytes)
     batch = BatchOptions(
@@ -194,7 +199,7 @@ def caption_command(
         # The start of the process is most of the time here: nothing more is imported.
         captioner = load()
         (record,) = captioner.stream([inputs.alone], options, limits=limits)
-        failed = _print_one(console, record)
+        failed = _print_one(console, record, scores)
         code = int(failed and fail_on != "none")
     else:
         from capgen.cli.batch import BatchJob, lanes_and_threads, run_batch
@@ -211,6 +216,7 @@ def caption_command(
             undo_file=undo_file if write_metadata else None,
             dry_run=dry_run,
             alone=photos[0] if photos is not None and len(photos) == 1 else None,
+            scores=scores,
         )
         lanes, threads = lanes_and_threads(inputs.total, batch_size)
         captioner = load(threads=threads)
@@ -233,7 +239,7 @@ def _undo(console: Console, path: Path) -> int:
     return int(failed > 0)
 
 
-def _print_one(console: Console, record: Record) -> bool:
+def _print_one(console: Console, record: Record, scores: bool) -> bool:
     """Print one picture's captions; return whether it has none."""
     if isinstance(record, CaptionFailure):
         console.error(record.message, record.hint)
@@ -241,7 +247,7 @@ def _print_one(console: Console, record: Record) -> bool:
     for note in record.notes:
         console.note(note)
     for caption in (record, *record.alternatives):
-        console.data(caption.text)
+        console.data(with_scores(caption) if scores else caption.text)
     return False
 
 

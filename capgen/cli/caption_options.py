@@ -79,6 +79,14 @@ QuietOption = Annotated[
         panel=OUTPUT_PANEL,
     ),
 ]
+ScoresOption = Annotated[
+    bool,
+    _option(
+        "Print each caption's confidence and score behind it; records have the confidence.",
+        "--scores",
+        panel=OUTPUT_PANEL,
+    ),
+]
 FormatOption = Annotated[
     str | None,
     typer.Option(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, overload
 
@@ -13,11 +15,14 @@ from PIL import Image
 
 from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, resolve_decoding
 from capgen.errors import ImageError, ModelError, UsageError
+from capgen.inference.calibration import Calibration, calibration_of
+from capgen.inference.confidence import Fit, widened
+from capgen.inference.decoders import printable
 from capgen.inference.hypotheses import Hypothesis
 from capgen.inference.images import DEFAULT_LIMITS, LoadedImage, load_image
 from capgen.models.folder import ModelFolder
 from capgen.models.resolve import resolve_model
-from capgen.records import Caption, CaptionFailure, Token
+from capgen.records import Caption, CaptionFailure, Record, Token
 
 if TYPE_CHECKING:
     from capgen.inference.runtime import Runtime
@@ -91,8 +96,40 @@ class Captioner:
         return self.folder.name
 
     def settings(self, options: DecodeOptions) -> tuple[DecodeSettings, tuple[str, ...]]:
-        """Return the decoding settings that `options` comes to, and notes on what changed."""
-        return resolve_decoding(options, self.folder.generation, positions=self.folder.positions)
+        """Return the decoding settings that `options` comes to, and notes on what changed.
+
+        Raises:
+            UsageError: They contradict each other, or a least confidence is asked for and the
+                model is not calibrated for these settings.
+            ModelError: The model's own settings or its calibration are damaged.
+        """
+        settings, notes = resolve_decoding(
+            options, self.folder.generation, positions=self.folder.positions
+        )
+        if not settings.confidence:
+            return settings, notes
+        reason = self._why_unsure(settings)
+        if reason and settings.min_confidence is not None:
+            raise UsageError(
+                f"--min-confidence: {reason}", hint="Calibrate it: capgen calibrate --help"
+            )
+        return settings, (*notes, f"no confidence: {reason}") if reason else notes
+
+    @cached_property
+    def _calibration(self) -> tuple[Calibration | None, str]:
+        return calibration_of(self.folder)
+
+    def _why_unsure(self, settings: DecodeSettings) -> str:
+        """Say why there is no confidence under these settings, or return an empty string."""
+        calibration, reason = self._calibration
+        if calibration is not None and calibration.fit_for(settings) is None:
+            return f"{self.name} is not calibrated for these decoding settings"
+        return reason
+
+    def _fit(self, settings: DecodeSettings) -> Fit | None:
+        """Return what gives captions their confidence, if it was asked for and is there."""
+        calibration = self._calibration[0] if settings.confidence else None
+        return None if calibration is None else calibration.fit_for(settings)
 
     @overload
     def caption(self, images: ImageInput, **options: Any) -> Caption: ...
@@ -112,7 +149,8 @@ class Captioner:
             A `Caption`, or a list of them in the order of the pictures.
 
         Raises:
-            ImageError: A picture cannot be read.
+            ImageError: A picture cannot be read, or with `min_confidence` the model is not
+                sure enough about it (code `low_confidence`).
             UsageError: An option is unknown or out of range.
         """
         several = isinstance(images, list | tuple)
@@ -202,8 +240,10 @@ class Captioner:
         notes: tuple[str, ...] = (),
         *,
         revision: str | None = None,
-    ) -> list[Caption]:
+    ) -> list[Record]:
         """Caption prepared pictures, all of one shape, at once.
+
+        A picture with less than the least confidence asked for becomes a failure.
 
         Args:
             batch: The pictures.
@@ -213,12 +253,23 @@ class Captioner:
         """
         if not batch:
             return []
-        found = self.runtime.generate(np.stack([item.pixels for item in batch]), settings)
+        pixels = np.stack([item.pixels for item in batch])
         known = self.folder.revision if revision is None else revision
-        return [
-            self._record(item, hypotheses, settings, notes, known)
-            for item, hypotheses in zip(batch, found, strict=True)
-        ]
+        fit = self._fit(settings)
+        if fit is None:
+            found = self.runtime.generate(pixels, settings)
+            return [
+                self._record(item, hypotheses, settings, notes, known)
+                for item, hypotheses in zip(batch, found, strict=True)
+            ]
+        found, summaries = self.runtime.generate_summarised(pixels, widened(settings))
+        records: list[Record] = []
+        for item, hypotheses, summary in zip(batch, found, summaries, strict=True):
+            sure = fit.confidence(hypotheses, summary)
+            kept = hypotheses[: settings.num_captions]
+            caption = replace(self._record(item, kept, settings, notes, known), confidence=sure)
+            records.append(_unless_unsure(caption, settings.min_confidence))
+        return records
 
     def _caption_batch(
         self,
@@ -234,7 +285,10 @@ class Captioner:
     def record_settings(self, settings: DecodeSettings) -> dict[str, Any]:
         """Return the settings as records have them."""
         runtime = self.runtime
-        return {**settings.to_dict(), "runtime": runtime.name, "dtype": runtime.dtype}
+        known = {**settings.to_dict(), "runtime": runtime.name, "dtype": runtime.dtype}
+        calibration = self._calibration[0] if settings.confidence else None
+        # A record made before the model was calibrated anew is not one made after.
+        return known if calibration is None else {**known, "calibration": calibration.digest}
 
     def _record(
         self,
@@ -297,6 +351,24 @@ def _onnx_obstacle(folder: ModelFolder) -> str:
         if folder.generation.get(name) not in neutral:
             return f"asks for {name}, which only the torch runtime knows"
     return ""
+
+
+def _unless_unsure(caption: Caption, least: float | None) -> Record:
+    """Return the caption, or a failure if its confidence is below `least`."""
+    sure = caption.confidence
+    if least is None or sure is None or sure >= least:
+        return caption
+    name = "the picture" if caption.path is None else printable(caption.path)
+    return CaptionFailure(
+        path=caption.path,
+        code="low_confidence",
+        message=f"{name}: not sure enough to say what is in it ({sure:.2f}, asked for {least:g})",
+        sha256=caption.sha256,
+        model=caption.model,
+        revision=caption.revision,
+        settings=caption.settings,
+        confidence=sure,
+    )
 
 
 class Prepared:

@@ -88,6 +88,15 @@ class OnnxRuntime:
         decoder = self.start(self.encode(pixels))
         return decode(decoder, len(pixels), settings, self.tokens)
 
+    def generate_summarised(
+        self, pixels: Floats, settings: DecodeSettings
+    ) -> tuple[list[list[Hypothesis]], Floats]:
+        """As `generate`, with a summary (B, D) of each picture: see `Runtime`."""
+        cross = self.encode(pixels)
+        values = cross["cross_value_0"]  # (B, heads, cells, width)
+        found = decode(self.start(cross), len(pixels), settings, self.tokens)
+        return found, values.mean(axis=2).reshape(len(pixels), -1)
+
     def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
         """Return the text of token ids and each token's part of it."""
         return token_texts(self._decode, ids)

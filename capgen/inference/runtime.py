@@ -38,6 +38,17 @@ class Runtime(Protocol):
         """Caption pixels (B, 3, H, W) float32: for each picture hypotheses, best first."""
         ...
 
+    def generate_summarised(
+        self, pixels: NDArray[np.float32], settings: DecodeSettings
+    ) -> tuple[list[list[Hypothesis]], NDArray[np.float32]]:
+        """As `generate`, with a summary (B, D) of what the encoder made of each picture.
+
+        It is the mean of the first decoder layer's cross-attention values over the cells of
+        the picture (where there are none: of the encoder's states), the same for both
+        runtimes.
+        """
+        ...
+
     def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
         """Return the text of token ids, special tokens left out, and each token's part of it."""
         ...

@@ -75,6 +75,26 @@ class TorchRuntime:
             return [found for part in parts for found in part]
         return self._generate(inputs, settings)
 
+    def generate_summarised(
+        self, pixels: NDArray[np.float32], settings: DecodeSettings
+    ) -> tuple[list[list[Hypothesis]], NDArray[np.float32]]:
+        """As `generate`, with a summary (B, D) of each picture: see `Runtime`."""
+        seen: list[torch.Tensor] = []
+
+        def keep(module: Any, arguments: Any, output: Any) -> None:
+            states = output[0] if isinstance(output, tuple) else output.last_hidden_state
+            seen.append(states)
+
+        hook = _image_encoder(self._model).register_forward_hook(keep)
+        try:
+            found = self.generate(pixels, settings)
+        finally:
+            hook.remove()
+        with torch.inference_mode():
+            pooled = torch.cat([_projected(self._model, states).mean(1) for states in seen])
+        # Some kinds of model encode a picture again for each of its beams.
+        return found, pooled[:: len(pooled) // len(pixels)].float().cpu().numpy()
+
     def _generate(self, inputs: torch.Tensor, settings: DecodeSettings) -> list[list[Hypothesis]]:
         config = self._generation_config(settings)
         extra: dict[str, Any] = {}
@@ -147,6 +167,25 @@ class _Temperature(LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         return torch.log_softmax(scores / self.temperature, dim=-1)
+
+
+def _image_encoder(model: Any) -> Any:
+    """Return the module that maps pixels to states (B, cells, width)."""
+    if isinstance(model, BlipForConditionalGeneration):
+        return model.vision_model
+    if isinstance(model, GitForCausalLM):
+        return model.git.image_encoder
+    return model.encoder
+
+
+def _projected(model: Any, states: torch.Tensor) -> torch.Tensor:
+    """Map states to the first layer's cross-attention values, where the decoder is a GPT-2."""
+    if hasattr(model, "enc_to_dec_proj"):
+        states = model.enc_to_dec_proj(states)
+    blocks = getattr(getattr(getattr(model, "decoder", None), "transformer", None), "h", None)
+    if not blocks or not hasattr(blocks[0], "crossattention"):
+        return states
+    return blocks[0].crossattention.c_attn(states).chunk(2, dim=-1)[1]
 
 
 def choose_device(device: str) -> str:
