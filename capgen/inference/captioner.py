@@ -16,10 +16,11 @@ from PIL import Image
 from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, resolve_decoding
 from capgen.errors import ImageError, ModelError, UsageError
 from capgen.inference.calibration import Calibration, calibration_of
-from capgen.inference.confidence import Fit, widened
+from capgen.inference.confidence import Fit
 from capgen.inference.decoders import printable
 from capgen.inference.hypotheses import Hypothesis
 from capgen.inference.images import DEFAULT_LIMITS, LoadedImage, load_image
+from capgen.inference.watch import Watch
 from capgen.models.folder import ModelFolder
 from capgen.models.resolve import resolve_model
 from capgen.records import Caption, CaptionFailure, Record, Token
@@ -256,20 +257,18 @@ class Captioner:
         pixels = np.stack([item.pixels for item in batch])
         known = self.folder.revision if revision is None else revision
         fit = self._fit(settings)
-        if fit is None:
-            found = self.runtime.generate(pixels, settings)
-            return [
-                self._record(item, hypotheses, settings, notes, known)
-                for item, hypotheses in zip(batch, found, strict=True)
-            ]
-        found, summaries = self.runtime.generate_summarised(pixels, widened(settings))
-        records: list[Record] = []
-        for item, hypotheses, summary in zip(batch, found, summaries, strict=True):
-            sure = fit.confidence(hypotheses, summary)
-            kept = hypotheses[: settings.num_captions]
-            caption = replace(self._record(item, kept, settings, notes, known), confidence=sure)
-            records.append(_unless_unsure(caption, settings.min_confidence))
-        return records
+        watch = None if fit is None else Watch(self.runtime)
+        found = (watch or self.runtime).generate(pixels, settings)
+        captions = [
+            self._record(item, hypotheses, settings, notes, known)
+            for item, hypotheses in zip(batch, found, strict=True)
+        ]
+        if fit is None or watch is None:
+            return list[Record](captions)
+        return [
+            _judged(caption, fit.confidence(*seen), settings.min_confidence)
+            for caption, seen in zip(captions, watch.seen, strict=True)
+        ]
 
     def _caption_batch(
         self,
@@ -353,11 +352,10 @@ def _onnx_obstacle(folder: ModelFolder) -> str:
     return ""
 
 
-def _unless_unsure(caption: Caption, least: float | None) -> Record:
-    """Return the caption, or a failure if its confidence is below `least`."""
-    sure = caption.confidence
-    if least is None or sure is None or sure >= least:
-        return caption
+def _judged(caption: Caption, sure: float, least: float | None) -> Record:
+    """Return the caption with its confidence, or a failure if that is below `least`."""
+    if least is None or sure >= least:
+        return replace(caption, confidence=sure)
     name = "the picture" if caption.path is None else printable(caption.path)
     return CaptionFailure(
         path=caption.path,

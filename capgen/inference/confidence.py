@@ -13,7 +13,6 @@ subspace techniques", 2020).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,13 +84,6 @@ def evidence(hypotheses: Sequence[Hypothesis]) -> Reals:
 def _overlap(first: set[int], second: set[int]) -> float:
     """Dice's coefficient of two sets of tokens."""
     return 2 * len(first & second) / max(1, len(first) + len(second))
-
-
-def widened(settings: DecodeSettings) -> DecodeSettings:
-    """Return settings under which a beam search hands over all it has finished, at no cost."""
-    if settings.sample or settings.beams == 1:
-        return settings
-    return dataclasses.replace(settings, num_captions=max(settings.num_captions, settings.beams))
 
 
 @dataclass(frozen=True, kw_only=True)

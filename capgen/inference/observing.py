@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from capgen.config import DecodeSettings
 from capgen.errors import ImageError
 from capgen.inference.captioner import DEFAULT_BATCH_SIZE, Captioner, ImageInput, Prepared
-from capgen.inference.confidence import evidence, widened
+from capgen.inference.confidence import evidence
+from capgen.inference.watch import Watch
 
 
 class Observation(NamedTuple):
@@ -68,7 +69,8 @@ def _observed(
     if not batch:
         return
     pixels = np.stack([item.pixels for item in batch])
-    found, summaries = captioner.runtime.generate_summarised(pixels, widened(settings))
-    for hypotheses, summary in zip(found, summaries, strict=True):
+    watch = Watch(captioner.runtime)
+    watch.generate(pixels, settings)
+    for hypotheses, summary in watch.seen:
         text, _ = captioner.runtime.texts(hypotheses[0].ids)
         yield Observation(text, evidence(hypotheses), summary)
