@@ -68,7 +68,7 @@ def reliability_diagram(points: list[Bin], error: float) -> str:
 
 def coverage_curve(means: Reals, name: str) -> str:
     """Mean score of the most confident share of captions."""
-    top = float(np.ceil(means[len(means) // 20 :].max() * 5) / 5)
+    top = float(np.ceil(means[len(means) // 20 :].max() * 2) / 2)
     every = np.linspace(len(means) // 20, len(means), 80).astype(int)
     path = " ".join(f"{_x(n / len(means)):.1f},{_y(means[n - 1] / top):.1f}" for n in every)
     level, half = means[-1] / top, means[(len(means) + 1) // 2 - 1]
@@ -80,7 +80,7 @@ def coverage_curve(means: Reals, name: str) -> str:
         f'<text x="{_x(0.02)}" y="{_y(level) + 16:.1f}">all: {means[-1]:.3f}</text>'
     )
     ticks = [f"{top * n / 5:.2g}" for n in range(6)]
-    title = f"Risk and coverage: {name} of the most confident"
+    title = f"{name} of the most confident captions"
     return _figure(title, "share of photos captioned", f"mean {name}", shapes, ticks)
 
 
@@ -89,7 +89,7 @@ def two_kinds(photos: Reals, others: Reals, area: float) -> str:
     edges = np.linspace(0, 1, 21)
     first = np.histogram(photos, edges)[0] / len(photos)
     second = np.histogram(others, edges)[0] / len(others)
-    most = max(first.max(), second.max())
+    most = np.ceil(max(first.max(), second.max()) * 4) / 4
     shapes = []
     for place, (one, two) in enumerate(zip(first, second, strict=True)):
         for share, kind, shift in ((one, "b", 0.0), (two, "o", 0.5)):
