@@ -448,6 +448,58 @@ class RunFinished(Event):
     eval_metric: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class StageStarted(Event):
+    """A stage of a run in stages begins or goes on; the events that follow are its own.
+
+    Attributes:
+        run: The whole run's folder.
+        path: The stage's folder, an ordinary run's.
+        stage: The stage's name.
+        number: Its number, from 1.
+        count: Stages in all.
+        init: The model it starts from; empty for a new one.
+        steps_before: Steps of the stages before: a stage counts its own from 1.
+        epochs_before: Epochs of the stages before, likewise.
+    """
+
+    event: ClassVar[str] = "stage_started"
+    run: str
+    path: str
+    stage: str
+    number: int
+    count: int
+    init: str = ""
+    steps_before: int = 0
+    epochs_before: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageFinished(Event):
+    """A stage of a run in stages is over.
+
+    Attributes:
+        stage: The stage's name.
+        number: Its number, from 1.
+        epochs: Its epochs.
+        steps: Its steps.
+        seconds: Its duration.
+        best_loss: Its lowest loss on val, or None.
+        best_eval: The score on val of its model `best-eval`, or None.
+        eval_metric: What that score is.
+    """
+
+    event: ClassVar[str] = "stage_finished"
+    stage: str
+    number: int
+    epochs: int
+    steps: int
+    seconds: float
+    best_loss: float | None = None
+    best_eval: float | None = None
+    eval_metric: str = ""
+
+
 _EVENTS: tuple[type[Event], ...] = (
     RunStarted,
     PreparationEvent,
@@ -458,6 +510,8 @@ _EVENTS: tuple[type[Event], ...] = (
     Notice,
     SampleEvent,
     TestEvent,
+    StageStarted,
+    StageFinished,
     RunFinished,
 )
 
