@@ -13,7 +13,7 @@ from PIL import Image
 
 from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, resolve_decoding
 from capgen.errors import ImageError, ModelError, UsageError
-from capgen.inference.hypotheses import Hypothesis
+from capgen.inference.attempts import Attempt, Said, caption_pixels
 from capgen.inference.images import DEFAULT_LIMITS, LoadedImage, load_image
 from capgen.models.folder import ModelFolder
 from capgen.models.resolve import resolve_model
@@ -95,24 +95,40 @@ class Captioner:
         return resolve_decoding(options, self.folder.generation, positions=self.folder.positions)
 
     @overload
-    def caption(self, images: ImageInput, **options: Any) -> Caption: ...
-    @overload
-    def caption(self, images: list[Any] | tuple[Any, ...], **options: Any) -> list[Caption]: ...
     def caption(
-        self, images: ImageInput | list[Any] | tuple[Any, ...], **options: Any
+        self, images: ImageInput, *, return_attention: bool = False, **options: Any
+    ) -> Caption: ...
+    @overload
+    def caption(
+        self,
+        images: list[Any] | tuple[Any, ...],
+        *,
+        return_attention: bool = False,
+        **options: Any,
+    ) -> list[Caption]: ...
+    def caption(
+        self,
+        images: ImageInput | list[Any] | tuple[Any, ...],
+        *,
+        return_attention: bool = False,
+        **options: Any,
     ) -> Caption | list[Caption]:
         """Caption one picture, or several.
 
         Args:
             images: A path, bytes of a file, PIL image or numpy array (H, W), (H, W, 3) or
                 (H, W, 4); or a list of these.
-            **options: Fields of `capgen.config.DecodeOptions`: `beams=5`, `temperature=0.7`, …
+            return_attention: Fill `Caption.attention`, of the alternatives too: where the model
+                looked for each word. Costs one more run of encoder and decoder a caption.
+            **options: Fields of `capgen.config.DecodeOptions`: `beams=5`, `num_captions=3`,
+                `diverse=5`, `temperature=0.7`, …
 
         Returns:
             A `Caption`, or a list of them in the order of the pictures.
 
         Raises:
             ImageError: A picture cannot be read.
+            ModelError: Attention is asked for and the model has no cross-attention.
             UsageError: An option is unknown or out of range.
         """
         several = isinstance(images, list | tuple)
@@ -122,7 +138,7 @@ class Captioner:
             raise UsageError(f"Unknown decoding option: {error}") from error
         sources = list(images) if isinstance(images, list | tuple) else [images]
         captions = []
-        for record in self.stream(sources, chosen):
+        for record in self.stream(sources, chosen, return_attention=return_attention):
             if isinstance(record, CaptionFailure):
                 raise ImageError(record.message, code=record.code, hint=record.hint)
             captions.append(record)
@@ -135,6 +151,7 @@ class Captioner:
         *,
         batch_size: int = DEFAULT_BATCH_SIZE,
         limits: ImageLimits = DEFAULT_LIMITS,
+        return_attention: bool = False,
     ) -> Iterator[Caption | CaptionFailure]:
         """Caption pictures as they come; a picture that cannot be read becomes a failure.
 
@@ -146,11 +163,13 @@ class Captioner:
             options: What to ask of decoding.
             batch_size: Pictures the model sees at once.
             limits: The largest picture to decode.
+            return_attention: Fill `Caption.attention` (see `caption`).
 
         Yields:
             One record a picture, in order.
 
         Raises:
+            ModelError: Attention is asked for and the model has no cross-attention.
             UsageError: `batch_size` is below 1, or the options do not suit the model.
         """
         if batch_size < 1:
@@ -158,8 +177,11 @@ class Captioner:
         settings, notes = self.settings(options or DecodeOptions())
         if self.runtime.preprocessor.input_size is None:
             batch_size = 1  # this model keeps each picture's own shape
+        obstacle = self.runtime.obstacle() if return_attention else ""
+        if obstacle:
+            raise ModelError(f"{self.name}: {obstacle}")
         for batch in _ahead(lambda source: self._prepare(source, limits), images, batch_size):
-            yield from self._caption_batch(batch, settings, notes)
+            yield from self._caption_batch(batch, settings, notes, return_attention)
 
     def _prepare(self, source: ImageInput, limits: ImageLimits) -> Prepared | CaptionFailure:
         path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
@@ -213,11 +235,12 @@ class Captioner:
         """
         if not batch:
             return []
-        found = self.runtime.generate(np.stack([item.pixels for item in batch]), settings)
+        pixels = np.stack([item.pixels for item in batch])
+        attempts = caption_pixels(self.runtime, pixels, settings)
         known = self.folder.revision if revision is None else revision
         return [
-            self._record(item, hypotheses, settings, notes, known)
-            for item, hypotheses in zip(batch, found, strict=True)
+            self._record(item, attempt, settings, notes, known)
+            for item, attempt in zip(batch, attempts, strict=True)
         ]
 
     def _caption_batch(
@@ -225,9 +248,18 @@ class Captioner:
         batch: Sequence[Prepared | CaptionFailure],
         settings: DecodeSettings,
         notes: tuple[str, ...],
+        return_attention: bool,
     ) -> Iterator[Caption | CaptionFailure]:
         good = [item for item in batch if isinstance(item, Prepared)]
-        captions = iter(self.caption_prepared(good, settings, notes))
+        found = self.caption_prepared(good, settings, notes)
+        if return_attention:
+            from capgen.inference.attention import with_attention
+
+            found = [
+                with_attention(self.runtime, item.pixels, caption, self.name)
+                for item, caption in zip(good, found, strict=True)
+            ]
+        captions = iter(found)
         for item in batch:
             yield item if isinstance(item, CaptionFailure) else next(captions)
 
@@ -239,12 +271,12 @@ class Captioner:
     def _record(
         self,
         item: Prepared,
-        hypotheses: list[Hypothesis],
+        attempt: Attempt,
         settings: DecodeSettings,
         notes: tuple[str, ...],
         revision: str,
     ) -> Caption:
-        first, *others = (self._spoken(found) for found in hypotheses)
+        first, *others = map(_spoken, attempt.captions)
         return Caption(
             path=item.path,
             alternatives=tuple(Caption(**other) for other in others),
@@ -255,22 +287,25 @@ class Captioner:
             revision=revision,
             settings=self.record_settings(settings),
             notes=notes,
+            retry=attempt.retry,
             **first,
         )
 
-    def _spoken(self, found: Hypothesis) -> dict[str, Any]:
-        text, parts = self.runtime.texts(found.ids)
-        return {
-            "text": text,
-            "log_probability": found.log_probability,
-            "score": found.score,
-            "tokens": tuple(
-                Token(id=token, text=part, log_probability=value)
-                for token, part, value in zip(
-                    found.ids, parts, found.log_probabilities, strict=True
-                )
-            ),
-        }
+
+def _spoken(said: Said) -> dict[str, Any]:
+    """Return what a record says of one caption."""
+    found = said.hypothesis
+    return {
+        "text": said.text,
+        "log_probability": found.log_probability,
+        "score": found.score,
+        "tokens": tuple(
+            Token(id=token, text=part, log_probability=value)
+            for token, part, value in zip(
+                found.ids, said.parts, found.log_probabilities, strict=True
+            )
+        ),
+    }
 
 
 # Of a generation_config.json: what changes captions and only transformers' `generate` does.
