@@ -17,7 +17,7 @@ from PIL import Image
 
 from capgen.config import ImageLimits
 from capgen.errors import ModelError
-from capgen.inference.images import DEFAULT_LIMITS, load_image
+from capgen.inference.images import DEFAULT_LIMITS
 from capgen.inference.runtime import Runtime
 from capgen.records import Caption, Word
 
@@ -68,7 +68,7 @@ def explain(
         ImageError: The photo cannot be read.
         ModelError: The model has no cross-attention, or its image features are no grid.
     """
-    photo = load_image(image, limits=limits).image
+    photo = captioner.load(image, limits=limits).image
     preprocessor = captioner.runtime.preprocessor
     pixels = preprocessor.preprocess(photo)
     return CaptionAttention(
@@ -106,9 +106,7 @@ def word_maps(runtime: Runtime, pixels: Floats, caption: Caption, name: str) -> 
     return maps_of(caption.words, replayed.attention, pixels.shape[1:], name)
 
 
-def maps_of(
-    words: Sequence[Word], attention: Floats, size: tuple[int, ...], name: str
-) -> Floats:
+def maps_of(words: Sequence[Word], attention: Floats, size: tuple[int, ...], name: str) -> Floats:
     """Average attention to one map a word.
 
     Args:

@@ -33,7 +33,9 @@ def choose(
     nearest = dict.fromkeys(left, 0.0)
     chosen: list[int] = []
     while left and len(chosen) < count:
-        best = max(left, key=lambda place: (nearest[place] < 1, scores[place] - fine * nearest[place]))
+        best = max(
+            left, key=lambda place: (nearest[place] < 1, scores[place] - fine * nearest[place])
+        )
         left.remove(best)
         chosen.append(best)
         for place in left:

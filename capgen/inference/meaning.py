@@ -16,9 +16,13 @@ from capgen.metrics.synonyms import wordnet
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 # Words that do not change what a caption of a photo says.
 STOP_WORDS = frozenset(
-    "a an the this that these those some is are was were be been being has have had there "
-    "it its it's his her their he she they him them who which of in on at to by for from with and "
-    "or as into onto through while".split()
+    (
+        *("a", "an", "the", "this", "that", "these", "those", "some", "there"),
+        *("is", "are", "was", "were", "be", "been", "being", "has", "have", "had"),
+        *("it", "its", "it's", "he", "his", "him", "she", "her", "they", "their", "them"),
+        *("who", "which", "of", "in", "on", "at", "to", "by", "for", "from", "with", "into"),
+        *("onto", "through", "and", "or", "as", "while"),
+    )
 )
 
 Meaning = frozenset[str]

@@ -62,15 +62,15 @@ def test_both_runtimes_look_at_the_same(
 def test_torch_attends_in_the_way_it_did_before(bundled_torch: Captioner) -> None:
     """Attention that can be had is slower: it is there for the replay only."""
     decoder = bundled_torch.runtime._model.decoder  # type: ignore[attr-defined]
-    before = decoder.config._attn_implementation
+    decoder.set_attn_implementation("sdpa")
     caption = bundled_torch.caption(draw(4), return_attention=True)
     assert caption.attention is not None
-    assert decoder.config._attn_implementation == before != "eager"
+    assert decoder.config._attn_implementation == "sdpa"
 
 
 def test_a_replay_gives_the_probabilities_of_decoding(bundled: Captioner) -> None:
     photo = draw(5, (320, 200))
-    for options in ({"beams": 1}, {"beams": 4}):
+    for options in ({"beams": 2}, {"beams": 4}):
         caption = bundled.caption(photo, retry=False, **options)
         pixels = bundled.runtime.preprocessor.preprocess(photo)
         ids = [token.id for token in caption.tokens]
