@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from capgen.cli.caption_options import (
     BatchSizeOption,
+    DebugOption,
     DryRunOption,
     ExcludeOption,
+    ExplainOption,
     FailFastOption,
     FailOnOption,
     FormatOption,
@@ -26,7 +29,9 @@ from capgen.cli.caption_options import (
     QuietOption,
     RecursiveOption,
     ResumeOption,
+    RetryCaptionOption,
     RetryOption,
+    SaveInputOption,
     ScoresOption,
     SidecarOption,
     UndoFileOption,
@@ -53,6 +58,9 @@ from capgen.output.formats import check_place, format_of
 from capgen.output.sidecars import Sidecars
 from capgen.records import CaptionFailure, Record
 
+if TYPE_CHECKING:
+    from capgen.inference.captioner import Captioner
+
 FAIL_ON = ("any", "all", "none")
 UNDO_FILE = Path("capgen-undo.jsonl")
 # Formats that are printed; the others need a file.
@@ -63,6 +71,10 @@ EXAMPLES = """Examples:
 capgen caption photo.jpg
 
 capgen caption photo.jpg --beams 5 --num-captions 3
+
+capgen caption photo.jpg --diverse 5
+
+capgen caption photo.jpg --explain looked.html
 
 capgen caption photo.jpg --temperature 0.8 --top-p 0.9 --seed 1
 
@@ -95,6 +107,11 @@ def caption_command(
     no_repeat_ngram_size: Annotated[int | None, _decoding("no_repeat_ngram_size")] = None,
     num_captions: Annotated[int | None, _decoding("num_captions", "-n")] = None,
     seed: Annotated[int | None, _decoding("seed")] = None,
+    diverse: Annotated[int | None, _decoding("diverse")] = None,
+    retry: RetryCaptionOption = DecodeOptions.retry,
+    explain: ExplainOption = None,
+    debug: DebugOption = False,
+    save_input: SaveInputOption = None,
     min_confidence: Annotated[float | None, _decoding("min_confidence")] = None,
     scores: ScoresOption = False,
     output: OutputOption = None,
@@ -145,6 +162,8 @@ def caption_command(
         no_repeat_ngram_size=no_repeat_ngram_size,
         num_captions=num_captions,
         seed=seed,
+        diverse=diverse,
+        retry=retry,
         confidence=scores,
         min_confidence=min_confidence,
     )
@@ -195,7 +214,19 @@ def caption_command(
     )
     beside = sidecars is not None or write_metadata
     plain = output is None and not beside and chosen == "text"
-    if plain and inputs.alone is not None:
+    if save_input is not None and not debug:
+        raise UsageError("--save-input goes with --debug")
+    if explain is not None or debug:
+        if inputs.alone is None or output is not None or beside or chosen == "jsonl":
+            flag = "--debug" if explain is None else "--explain"
+            raise UsageError(
+                f"{flag} takes one picture, and prints its caption",
+                hint="Leave out other pictures, -o, --sidecar and --write-metadata.",
+            )
+        code = _look(
+            console, load, inputs.alone, options, limits, explain, debug, save_input, as_json
+        )
+    elif plain and inputs.alone is not None:
         # The start of the process is most of the time here: nothing more is imported.
         captioner = load()
         (record,) = captioner.stream([inputs.alone], options, limits=limits)
@@ -225,6 +256,37 @@ def caption_command(
         raise typer.Exit(code)
 
 
+def _look(
+    console: Console,
+    load: Callable[[], Captioner],
+    photo: str,
+    options: DecodeOptions,
+    limits: ImageLimits,
+    explain: Path | None,
+    debug: bool,
+    save_input: Path | None,
+    as_json: bool,
+) -> int:
+    """Explain one picture's caption, or show what lies behind it, or both."""
+    from capgen.cli.explain import check_explanation, debug_picture, explain_picture
+
+    if explain is not None:
+        check_explanation(explain)
+    captioner = load()
+    if explain is not None:
+        caption = explain_picture(captioner, photo, options, limits, explain)
+        console.note(f"where the model looked: {explain}")
+        if not debug and as_json:
+            console.json([caption.to_dict()])
+        elif not debug:
+            _print_one(console, caption, options.confidence)
+    if debug:
+        debug_picture(
+            console, captioner, photo, options, limits, save_input=save_input, as_json=as_json
+        )
+    return 0
+
+
 def _undo(console: Console, path: Path) -> int:
     from capgen.output.undo import undo
 
@@ -246,6 +308,8 @@ def _print_one(console: Console, record: Record, scores: bool) -> bool:
         return True
     for note in record.notes:
         console.note(note)
+    if record.retry is not None and not record.retry.resolved:
+        console.note(f"this caption is {record.retry.reason}, whatever was tried")
     for caption in (record, *record.alternatives):
         console.data(with_scores(caption) if scores else caption.text)
     return False

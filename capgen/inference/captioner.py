@@ -15,6 +15,7 @@ from PIL import Image
 
 from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, resolve_decoding
 from capgen.errors import ImageError, ModelError, UsageError
+from capgen.inference.attempts import Attempt, Said, caption_pixels
 from capgen.inference.calibration import Calibration, calibration_of
 from capgen.inference.confidence import Fit
 from capgen.inference.decoders import printable
@@ -133,18 +134,33 @@ class Captioner:
         return None if calibration is None else calibration.fit_for(settings)
 
     @overload
-    def caption(self, images: ImageInput, **options: Any) -> Caption: ...
-    @overload
-    def caption(self, images: list[Any] | tuple[Any, ...], **options: Any) -> list[Caption]: ...
     def caption(
-        self, images: ImageInput | list[Any] | tuple[Any, ...], **options: Any
+        self, images: ImageInput, *, return_attention: bool = False, **options: Any
+    ) -> Caption: ...
+    @overload
+    def caption(
+        self,
+        images: list[Any] | tuple[Any, ...],
+        *,
+        return_attention: bool = False,
+        **options: Any,
+    ) -> list[Caption]: ...
+    def caption(
+        self,
+        images: ImageInput | list[Any] | tuple[Any, ...],
+        *,
+        return_attention: bool = False,
+        **options: Any,
     ) -> Caption | list[Caption]:
         """Caption one picture, or several.
 
         Args:
             images: A path, bytes of a file, PIL image or numpy array (H, W), (H, W, 3) or
                 (H, W, 4); or a list of these.
-            **options: Fields of `capgen.config.DecodeOptions`: `beams=5`, `temperature=0.7`, …
+            return_attention: Fill `Caption.attention`, of the alternatives too: where the model
+                looked for each word. Costs one more run of encoder and decoder a caption.
+            **options: Fields of `capgen.config.DecodeOptions`: `beams=5`, `num_captions=3`,
+                `diverse=5`, `temperature=0.7`, …
 
         Returns:
             A `Caption`, or a list of them in the order of the pictures.
@@ -152,6 +168,7 @@ class Captioner:
         Raises:
             ImageError: A picture cannot be read, or with `min_confidence` the model is not
                 sure enough about it (code `low_confidence`).
+            ModelError: Attention is asked for and the model has no cross-attention.
             UsageError: An option is unknown or out of range.
         """
         several = isinstance(images, list | tuple)
@@ -161,10 +178,8 @@ class Captioner:
             raise UsageError(f"Unknown decoding option: {error}") from error
         sources = list(images) if isinstance(images, list | tuple) else [images]
         captions = []
-        for record in self.stream(sources, chosen):
-            if isinstance(record, CaptionFailure):
-                raise ImageError(record.message, code=record.code, hint=record.hint)
-            captions.append(record)
+        for record in self.stream(sources, chosen, return_attention=return_attention):
+            captions.append(captioned(record))
         return captions if several else captions[0]
 
     def stream(
@@ -174,6 +189,7 @@ class Captioner:
         *,
         batch_size: int = DEFAULT_BATCH_SIZE,
         limits: ImageLimits = DEFAULT_LIMITS,
+        return_attention: bool = False,
     ) -> Iterator[Caption | CaptionFailure]:
         """Caption pictures as they come; a picture that cannot be read becomes a failure.
 
@@ -185,11 +201,13 @@ class Captioner:
             options: What to ask of decoding.
             batch_size: Pictures the model sees at once.
             limits: The largest picture to decode.
+            return_attention: Fill `Caption.attention` (see `caption`).
 
         Yields:
             One record a picture, in order.
 
         Raises:
+            ModelError: Attention is asked for and the model has no cross-attention.
             UsageError: `batch_size` is below 1, or the options do not suit the model.
         """
         if batch_size < 1:
@@ -197,8 +215,11 @@ class Captioner:
         settings, notes = self.settings(options or DecodeOptions())
         if self.runtime.preprocessor.input_size is None:
             batch_size = 1  # this model keeps each picture's own shape
+        obstacle = self.runtime.obstacle() if return_attention else ""
+        if obstacle:
+            raise ModelError(f"{self.name}: {obstacle}")
         for batch in _ahead(lambda source: self._prepare(source, limits), images, batch_size):
-            yield from self._caption_batch(batch, settings, notes)
+            yield from self._caption_batch(batch, settings, notes, return_attention)
 
     def _prepare(self, source: ImageInput, limits: ImageLimits) -> Prepared | CaptionFailure:
         path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
@@ -258,15 +279,15 @@ class Captioner:
         known = self.folder.revision if revision is None else revision
         fit = self._fit(settings)
         watch = None if fit is None else Watch(self.runtime)
-        found = (watch or self.runtime).generate(pixels, settings)
+        attempts = caption_pixels(watch or self.runtime, pixels, settings)
         captions = [
-            self._record(item, hypotheses, settings, notes, known)
-            for item, hypotheses in zip(batch, found, strict=True)
+            self._record(item, attempt, settings, notes, known)
+            for item, attempt in zip(batch, attempts, strict=True)
         ]
         if fit is None or watch is None:
             return list[Record](captions)
         return [
-            _judged(caption, fit.confidence(*seen), settings.min_confidence)
+            _judged(caption, _sureness(fit, caption, *seen), settings.min_confidence)
             for caption, seen in zip(captions, watch.seen, strict=True)
         ]
 
@@ -275,9 +296,20 @@ class Captioner:
         batch: Sequence[Prepared | CaptionFailure],
         settings: DecodeSettings,
         notes: tuple[str, ...],
+        return_attention: bool,
     ) -> Iterator[Caption | CaptionFailure]:
         good = [item for item in batch if isinstance(item, Prepared)]
-        captions = iter(self.caption_prepared(good, settings, notes))
+        found = self.caption_prepared(good, settings, notes)
+        if return_attention:
+            from capgen.inference.attention import with_attention
+
+            found = [
+                with_attention(self.runtime, item.pixels, caption, self.name)
+                if isinstance(caption, Caption)
+                else caption
+                for item, caption in zip(good, found, strict=True)
+            ]
+        captions = iter(found)
         for item in batch:
             yield item if isinstance(item, CaptionFailure) else next(captions)
 
@@ -292,12 +324,12 @@ class Captioner:
     def _record(
         self,
         item: Prepared,
-        hypotheses: list[Hypothesis],
+        attempt: Attempt,
         settings: DecodeSettings,
         notes: tuple[str, ...],
         revision: str,
     ) -> Caption:
-        first, *others = (self._spoken(found) for found in hypotheses)
+        first, *others = map(_spoken, attempt.captions)
         return Caption(
             path=item.path,
             alternatives=tuple(Caption(**other) for other in others),
@@ -308,22 +340,25 @@ class Captioner:
             revision=revision,
             settings=self.record_settings(settings),
             notes=notes,
+            retry=attempt.retry,
             **first,
         )
 
-    def _spoken(self, found: Hypothesis) -> dict[str, Any]:
-        text, parts = self.runtime.texts(found.ids)
-        return {
-            "text": text,
-            "log_probability": found.log_probability,
-            "score": found.score,
-            "tokens": tuple(
-                Token(id=token, text=part, log_probability=value)
-                for token, part, value in zip(
-                    found.ids, parts, found.log_probabilities, strict=True
-                )
-            ),
-        }
+
+def _spoken(said: Said) -> dict[str, Any]:
+    """Return what a record says of one caption."""
+    found = said.hypothesis
+    return {
+        "text": said.text,
+        "log_probability": found.log_probability,
+        "score": found.score,
+        "tokens": tuple(
+            Token(id=token, text=part, log_probability=value)
+            for token, part, value in zip(
+                found.ids, said.parts, found.log_probabilities, strict=True
+            )
+        ),
+    }
 
 
 # Of a generation_config.json: what changes captions and only transformers' `generate` does.
@@ -352,15 +387,35 @@ def _onnx_obstacle(folder: ModelFolder) -> str:
     return ""
 
 
-def _judged(caption: Caption, sure: float, least: float | None) -> Record:
+def captioned(record: Record) -> Caption:
+    """Return the record of a caption.
+
+    Raises:
+        ImageError: It is that of a failure.
+    """
+    if isinstance(record, CaptionFailure):
+        raise ImageError(record.message, code=record.code, hint=record.hint)
+    return record
+
+
+def _sureness(
+    fit: Fit, caption: Caption, found: list[Hypothesis], summary: NDArray[np.float32]
+) -> float | None:
+    """Return the confidence; None where the search's first caption was set aside for another."""
+    shown = tuple(token.id for token in caption.tokens)
+    return fit.confidence(found, summary) if shown == found[0].ids else None
+
+
+def _judged(caption: Caption, sure: float | None, least: float | None) -> Record:
     """Return the caption with its confidence, or a failure if that is below `least`."""
-    if least is None or sure >= least:
+    if least is None or (sure is not None and sure >= least):
         return replace(caption, confidence=sure)
     name = "the picture" if caption.path is None else printable(caption.path)
+    level = "its caption was tried again" if sure is None else f"{sure:.2f}"
     return CaptionFailure(
         path=caption.path,
         code="low_confidence",
-        message=f"{name}: not sure enough to say what is in it ({sure:.2f}, asked for {least:g})",
+        message=f"{name}: not sure enough to say what is in it ({level}, asked for {least:g})",
         sha256=caption.sha256,
         model=caption.model,
         revision=caption.revision,
