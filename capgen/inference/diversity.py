@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from capgen.inference.meaning import Meaning, overlap, same
+from capgen.inference.meaning import Meaning, overlap
 
 # Nats a token that a caption may be less likely for saying something quite different.
 FINE = 1.5

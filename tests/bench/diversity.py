@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--model", default=None)
     asked = parser.parse_args()
     captioner = Captioner.from_pretrained(asked.model, runtime="onnx")
-    every = open_dataset(asked.dataset).examples
+    every = open_dataset(None, asked.dataset).examples
     examples = [example for example in every if example.split == asked.split][: asked.photos]
     photos = [example.image for example in examples]
     for name, way in ways(captioner, asked.count).items():

@@ -75,7 +75,11 @@ def write_explanation(path: Path, caption: Caption, picture: Image.Image) -> Non
     )
     sections = [
         ("caption", "Caption", _overview(caption, uri, small.size)),
-        ("words", "Word by word", f'<div class="looks">{looks}</div>' or "<p>No words.</p>"),
+        (
+            "words",
+            "Word by word",
+            f'<div class="looks">{looks}</div>' if looks else "<p>No words.</p>",
+        ),
         ("how", "How to read this", f'<p class="note">{text(_HOW)}</p>{_facts(caption)}'),
     ]
     write_text(path, page(f"Where the model looked: {caption.text}", sections, style=style))
