@@ -221,7 +221,7 @@ def log_odds(probability: float) -> float:
 
 # What does not change how the best caption comes about. Of samples the best is taken, so
 # their number matters.
-_IRRELEVANT = ("seed", "confidence", "min_confidence")
+_IRRELEVANT = ("seed", "retry", "confidence", "min_confidence")
 
 
 def same_decoding(settings: DecodeSettings, fitted: Mapping[str, Any]) -> bool:
