@@ -33,17 +33,15 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("beams", [None, 1, 5])
 def test_both_runtimes_are_equally_sure(
-    beams: int | None,
     bundled: Captioner,
     bundled_torch: Captioner,
     photos: list[Path],
     noise: Path,
 ) -> None:
     pictures = [PHOTO, noise, *photos[:8]]
-    ours = bundled.caption(pictures, beams=beams, confidence=True)
-    theirs = bundled_torch.caption(pictures, beams=beams, confidence=True)
+    ours = bundled.caption(pictures, confidence=True)
+    theirs = bundled_torch.caption(pictures, confidence=True)
     assert [one.text for one in ours] == [one.text for one in theirs]
     found = np.array([[one.confidence for one in side] for side in (ours, theirs)])
     assert np.abs(found[0] - found[1]).max() < 1e-3
@@ -51,7 +49,7 @@ def test_both_runtimes_are_equally_sure(
 
 
 def test_asking_for_confidence_changes_no_caption(bundled: Captioner, photos: list[Path]) -> None:
-    for options in ({}, {"beams": 5, "num_captions": 2}):
+    for options in ({}, {"num_captions": 2}):
         plain = bundled.caption(photos[:4], **options)
         sure = bundled.caption(photos[:4], confidence=True, **options)
         for one, other in zip(plain, sure, strict=True):
