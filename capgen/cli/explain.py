@@ -57,9 +57,7 @@ def explain_picture(
     prepared = captioner.prepare(loaded, photo)
     settings, notes = captioner.settings(options)
     (record,) = captioner.caption_prepared([prepared], settings, notes)
-    caption = with_attention(
-        captioner.runtime, prepared.pixels, captioned(record), captioner.name
-    )
+    caption = with_attention(captioner.runtime, prepared.pixels, captioned(record), captioner.name)
     picture = seen_part(captioner.runtime.preprocessor, loaded.image)
     WRITERS[path.suffix.lower()](path, caption, picture)
     return caption
