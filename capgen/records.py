@@ -371,6 +371,7 @@ class StepEvent(Event):
         learning_rate: Learning rate of new parts at this step.
         images_per_second: Training photos a second since the last of these events.
         memory: Most bytes that tensors took on a GPU so far, or the process on a CPU.
+        numbers: What else the objective measures (mean reward, say), by name, likewise.
     """
 
     event: ClassVar[str] = "step"
@@ -380,6 +381,7 @@ class StepEvent(Event):
     learning_rate: float
     images_per_second: float
     memory: int = 0
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -390,6 +392,7 @@ class EpochEvent(Event):
         epoch: The epoch, from 1.
         step: Steps taken so far.
         train_loss: Mean training loss a token (with label smoothing).
+        train_numbers: What else the objective measured in training, by name.
         val_loss: Mean loss a token on val (without), or None when not measured.
         metrics: Scores of captions of val, by metric; empty when not measured.
         seconds: Duration of the epoch's training.
@@ -404,6 +407,7 @@ class EpochEvent(Event):
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     eval_seconds: float = 0.0
+    train_numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -526,6 +530,58 @@ class RunFinished(Event):
     eval_metric: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class StageStarted(Event):
+    """A stage of a run in stages begins or goes on; the events that follow are its own.
+
+    Attributes:
+        run: The whole run's folder.
+        path: The stage's folder, an ordinary run's.
+        stage: The stage's name.
+        number: Its number, from 1.
+        count: Stages in all.
+        init: The model it starts from; empty for a new one.
+        steps_before: Steps of the stages before: a stage counts its own from 1.
+        epochs_before: Epochs of the stages before, likewise.
+    """
+
+    event: ClassVar[str] = "stage_started"
+    run: str
+    path: str
+    stage: str
+    number: int
+    count: int
+    init: str = ""
+    steps_before: int = 0
+    epochs_before: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageFinished(Event):
+    """A stage of a run in stages is over.
+
+    Attributes:
+        stage: The stage's name.
+        number: Its number, from 1.
+        epochs: Its epochs.
+        steps: Its steps.
+        seconds: Its duration.
+        best_loss: Its lowest loss on val, or None.
+        best_eval: The score on val of its model `best-eval`, or None.
+        eval_metric: What that score is.
+    """
+
+    event: ClassVar[str] = "stage_finished"
+    stage: str
+    number: int
+    epochs: int
+    steps: int
+    seconds: float
+    best_loss: float | None = None
+    best_eval: float | None = None
+    eval_metric: str = ""
+
+
 _EVENTS: tuple[type[Event], ...] = (
     RunStarted,
     PreparationEvent,
@@ -536,6 +592,8 @@ _EVENTS: tuple[type[Event], ...] = (
     Notice,
     SampleEvent,
     TestEvent,
+    StageStarted,
+    StageFinished,
     RunFinished,
 )
 

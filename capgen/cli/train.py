@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,10 @@ from capgen.cli.training_screen import TrainingScreen
 from capgen.config import TrainConfig, flag_name
 from capgen.errors import UsageError
 from capgen.records import Event
+from capgen.training.recipes import recipes
+
+if TYPE_CHECKING:
+    from capgen.training.stages import Plan
 
 EXAMPLES = """Examples:
 
@@ -24,6 +28,8 @@ capgen train --preset mini --data-dir flickr8k/
 capgen train --preset mini --data-dir flickr8k/ --train-encoder none
 
 capgen train --dataset flickr8k --name first --num-epochs 10
+
+capgen train --config mini --name first
 
 capgen train --resume first
 
@@ -121,8 +127,13 @@ def train_command(
     save_every: Annotated[int | None, _machine("save_every")] = None,
     keep_states: Annotated[int | None, _machine("keep_states")] = None,
     config: Annotated[
-        Path | None,
-        typer.Option(help="TOML file with settings, as a run's config.toml.", **_RUN),
+        str | None,
+        typer.Option(
+            metavar="FILE|RECIPE",
+            help="TOML file with settings and stages, as a run's config.toml, or a recipe: "
+            f"{', '.join(recipes())}.",
+            **_RUN,
+        ),
     ] = None,
     resume: Annotated[
         str | None,
@@ -142,8 +153,10 @@ def train_command(
     """Make a captioner from pictures with captions.
 
     A setting comes from its option, else from CAPGEN_SETTING in the environment, else from
-    --config, else from the preset. The run's folder holds the settings, the events and the
-    model folders best-eval, best-loss and last. Ctrl-C saves; --resume goes on exactly there.
+    --config, else from the preset. A file with [[stage]] tables trains in stages, each from the
+    best model of the one before; options are for all of them. The run's folder holds the
+    settings, the events and the model folders best-eval, best-loss and last. Ctrl-C saves;
+    --resume goes on exactly there.
     """
     given = {key: value for key, value in locals().items() if value is not None}
     for name in ("as_json", "config", "resume", "dry_run"):
@@ -156,13 +169,13 @@ def train_command(
             )
         final = _go_on(resume, given)
     else:
-        from capgen.training.settings import resolve_settings
+        from capgen.training.stages import resolve_plan
 
-        resolved = resolve_settings(given, file=config, environment=os.environ)
+        plan = resolve_plan(given, file=config, environment=os.environ)
         if dry_run:
-            print_plan(resolved, as_json=as_json)
+            print_plan(plan, as_json=as_json)
             return
-        final = _start(resolved.config)
+        final = _start(plan)
     if final is None:
         return  # a second process: the first one prints
     console = Console()
@@ -172,20 +185,20 @@ def train_command(
         console.data(final.to_dict()["run"])
 
 
-def _start(config: TrainConfig) -> Event | None:
-    from capgen.training.loop import train
+def _start(plan: Plan) -> Event | None:
+    from capgen.training.staged import train_stages
     from capgen.training.stopping import stop_signals
 
     with stop_signals() as stop:
-        return render(train(config, stop=stop))
+        return render(train_stages(plan, stop=stop))
 
 
 def _go_on(run: str, changes: dict[str, Any]) -> Event | None:
-    from capgen.training.loop import resume
+    from capgen.training.staged import resume_run
     from capgen.training.stopping import stop_signals
 
     with stop_signals() as stop:
-        return render(resume(run, stop=stop, **changes))
+        return render(resume_run(run, stop=stop, **changes))
 
 
 def render(events: Iterable[Event]) -> Event | None:

@@ -2,43 +2,75 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from capgen.cli.console import Console
 
 if TYPE_CHECKING:
     from capgen.training.estimate import Estimate
-    from capgen.training.settings import Resolved
+    from capgen.training.stages import Plan, Stage
 
 
-def print_plan(resolved: Resolved, *, as_json: bool) -> None:
-    """Print what a run would be and take.
+def print_plan(plan: Plan, *, as_json: bool) -> None:
+    """Print what a run would be and take, stage by stage if it has any.
 
     Raises:
         CapgenError: It could not start.
     """
-    from capgen.training.estimate import estimate
-
     console = Console()
-    settings = resolved.config.to_dict()
-    needs = estimate(resolved.config)
+    estimates = [_estimate(plan, stage) for stage in plan.stages]
     if as_json:
-        records = {
-            name: {"value": value, "from": resolved.sources[name]}
-            for name, value in settings.items()
-        }
-        console.json({"settings": records, "estimate": needs.to_dict()})
+        records = [
+            {"settings": _records(stage), "estimate": needs.to_dict()}
+            for stage, needs in zip(plan.stages, estimates, strict=True)
+        ]
+        if plan.staged:
+            names = [{"name": stage.name, "start_from": stage.start_from} for stage in plan.stages]
+            stages = [{**name, **record} for name, record in zip(names, records, strict=True)]
+            console.json({"stages": stages})
+        else:
+            console.json(records[0])
         return
-    for line in [*_settings(settings, resolved), "", *_parameters(needs), "", *_needs(needs)]:
+    first = plan.stages[0]
+    differing = _differing(plan)
+    shared = [name for name in first.config.to_dict() if name not in differing]
+    lines = [*_settings(first, shared), ""]
+    for stage, needs in zip(plan.stages, estimates, strict=True):
+        if plan.staged:
+            lines += [f"stage {stage.number}: {stage.name}", *_settings(stage, differing), ""]
+        lines += [*_parameters(needs), "", *_needs(needs), ""]
+    for line in lines[:-1]:
         console.data(line)
 
 
-def _settings(settings: dict[str, Any], resolved: Resolved) -> list[str]:
+def _estimate(plan: Plan, stage: Stage) -> Estimate:
+    from capgen.training.estimate import estimate
+
+    # The model that a later stage starts from is not there yet; the first stage's is as large.
+    return estimate(dataclasses.replace(stage.config, init=plan.first.init))
+
+
+def _differing(plan: Plan) -> list[str]:
+    """Return the settings that are not the same in all stages."""
+    records = [stage.config.to_dict() for stage in plan.stages]
+    return [name for name in records[0] if any(r[name] != records[0][name] for r in records)]
+
+
+def _records(stage: Stage) -> dict[str, Any]:
+    return {
+        name: {"value": value, "from": stage.sources[name]}
+        for name, value in stage.config.to_dict().items()
+    }
+
+
+def _settings(stage: Stage, names: list[str]) -> list[str]:
+    values = stage.config.to_dict()
     rows = [
-        (name, "-" if value is None else str(value), resolved.sources[name])
-        for name, value in settings.items()
+        (name, "-" if values[name] is None else str(values[name]), stage.sources[name])
+        for name in names
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
     return [f"{name:{widths[0]}}  {value:{widths[1]}}  {source}" for name, value, source in rows]
 
 

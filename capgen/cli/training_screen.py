@@ -17,6 +17,8 @@ from capgen.records import (
     RunResumed,
     RunStarted,
     SampleEvent,
+    StageFinished,
+    StageStarted,
     StepEvent,
     TestEvent,
 )
@@ -33,6 +35,7 @@ class TrainingScreen:
         self._bar: Any = None
         self._task: Any = None
         self._label = ""
+        self._label_prefix = ""
         self._last_line = 0.0
         self._steps = 0
         self._epochs = 0
@@ -78,7 +81,7 @@ class TrainingScreen:
                 f"loss {event.loss:.3f}  lr {event.learning_rate:.2g}  "
                 f"{event.images_per_second:.0f} images/s  {event.memory / 2**30:.1f} GiB"
             )
-            label = f"epoch {event.epoch}/{self._epochs}"
+            label = f"{self._label_prefix}epoch {event.epoch}/{self._epochs}"
             self._progress(label, event.step, self._steps, note)
         elif isinstance(event, EpochEvent):
             self._line(_row(event))
@@ -91,6 +94,10 @@ class TrainingScreen:
         elif isinstance(event, TestEvent):
             scores = "  ".join(f"{name} {value:.4f}" for name, value in event.metrics.items())
             self._line(f"test ({event.name}): loss {event.loss:.4f}  {scores}".rstrip())
+        elif isinstance(event, StageStarted):
+            self._stage(event)
+        elif isinstance(event, StageFinished):
+            self._line(f"stage {event.stage} done in {_duration(event.seconds)}")
         elif isinstance(event, RunFinished):
             self._line(f"done in {_duration(event.seconds)}: {event.run}")
 
@@ -102,6 +109,11 @@ class TrainingScreen:
             f"{event.captions} captions; {event.steps} steps on {event.device} ({event.precision})"
         )
         self._heads()
+
+    def _stage(self, event: StageStarted) -> None:
+        self._label_prefix = f"stage {event.number}/{event.count} "
+        start = f", from {event.init}" if event.init else ""
+        self._line(f"stage {event.number} of {event.count}: {event.stage}{start}")
 
     def _sample(self, event: SampleEvent) -> None:
         scores = "  ".join(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,42 +15,59 @@ class Meter:
 
     Args:
         device: Where losses are.
+        names: Names of further numbers that each step has.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, names: Sequence[str] = ()) -> None:
+        self.names = tuple(names)
         self._loss = torch.zeros((), device=device)
+        self._numbers = torch.zeros(len(self.names), device=device)
         self.tokens = 0
         self.images = 0
         self.epoch_loss = 0.0
         self.epoch_tokens = 0
+        self.epoch_images = 0
+        self.epoch_sums = [0.0] * len(self.names)
         self.started = time.perf_counter()
 
-    def add(self, loss: Tensor, tokens: int, images: int) -> None:
-        """Take in a step: its loss summed over `tokens` tokens."""
-        self._loss += loss
+    def add(self, loss: Tensor, tokens: int, images: int, numbers: Tensor) -> None:
+        """Take in a step: its mean loss, tokens and photos, and its further numbers (names,)."""
+        self._loss += loss * tokens
+        self._numbers += numbers * images
         self.tokens += tokens
         self.images += images
 
-    def report(self) -> tuple[float, float]:
-        """Return the mean loss a token and the photos a second, and start anew."""
+    def report(self) -> tuple[float, float, dict[str, float]]:
+        """Return mean loss a token, photos a second and the further numbers; start anew."""
+        sums = self._numbers.tolist()
+        numbers = self._named(sums, self.images)
         total = self._loss.item()
         mean = total / max(self.tokens, 1)
         speed = self.images / max(time.perf_counter() - self.started, 1e-9)
         self.epoch_loss += total
         self.epoch_tokens += self.tokens
+        self.epoch_images += self.images
+        self.epoch_sums = [old + new for old, new in zip(self.epoch_sums, sums, strict=True)]
         self._loss.zero_()
+        self._numbers.zero_()
         self.tokens, self.images, self.started = 0, 0, time.perf_counter()
-        return mean, speed
+        return mean, speed, numbers
 
     def begin_epoch(self) -> None:
         """Start the epoch's sums anew."""
-        self.epoch_loss, self.epoch_tokens = 0.0, 0
+        self.epoch_loss, self.epoch_tokens, self.epoch_images = 0.0, 0, 0
+        self.epoch_sums = [0.0] * len(self.names)
         self.started = time.perf_counter()
 
     @property
     def epoch_mean(self) -> float:
         """The mean loss a token of the epoch's reported steps."""
         return self.epoch_loss / max(self.epoch_tokens, 1)
+
+    @property
+    def epoch_numbers(self) -> dict[str, float]:
+        """The further numbers' means a photo over the epoch's reported steps."""
+        return self._named(self.epoch_sums, self.epoch_images)
 
     def state(self) -> dict[str, Any]:
         """Return the sums as JSON's types."""
@@ -60,6 +77,9 @@ class Meter:
             "images": self.images,
             "epoch_loss": self.epoch_loss,
             "epoch_tokens": self.epoch_tokens,
+            "epoch_images": self.epoch_images,
+            "numbers": self._numbers.tolist(),
+            "epoch_sums": self.epoch_sums,
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -67,3 +87,9 @@ class Meter:
         self._loss.fill_(state["loss"])
         self.tokens, self.images = state["tokens"], state["images"]
         self.epoch_loss, self.epoch_tokens = state["epoch_loss"], state["epoch_tokens"]
+        if "numbers" in state:  # states of earlier versions lack them
+            self.epoch_images, self.epoch_sums = state["epoch_images"], state["epoch_sums"]
+            self._numbers.copy_(torch.tensor(state["numbers"]))
+
+    def _named(self, sums: Sequence[float], images: int) -> dict[str, float]:
+        return {name: total / max(images, 1) for name, total in zip(self.names, sums, strict=True)}

@@ -71,15 +71,12 @@ class CaptionObjective:
         states: Tensor = self.back(inputs if self.cached else self.front(inputs))
         return states
 
-    def loss_sum(
-        self, states: Tensor, captions: PackedCaptions, *, label_smoothing: float | None = None
-    ) -> Tensor:
-        """Return the cross-entropy summed over `captions.tokens` tokens, float32.
+    def logits(self, states: Tensor, captions: PackedCaptions) -> Tensor:
+        """Return the scores of the tokens that follow the captions' picks, (N, V) float32.
 
         Args:
             states: From `encode`, (B, P, E).
             captions: On the same device.
-            label_smoothing: Another value than the objective's.
         """
         decoder = self.model.decoder
         if hasattr(self.model, "enc_to_dec_proj"):
@@ -92,10 +89,25 @@ class CaptionObjective:
             use_cache=False,
         ).last_hidden_state  # (B, L, D)
         # Only places with a target reach the vocabulary: padding costs nothing and has no loss.
-        logits = decoder.lm_head(hidden.flatten(0, 1)[captions.picks])  # (N, V)
+        logits: Tensor = decoder.lm_head(hidden.flatten(0, 1)[captions.picks])
+        return logits.float()
+
+    def loss_sum(
+        self, states: Tensor, captions: PackedCaptions, *, label_smoothing: float | None = None
+    ) -> Tensor:
+        """Return the cross-entropy summed over `captions.tokens` tokens, float32.
+
+        Args:
+            states: From `encode`, (B, P, E).
+            captions: On the same device.
+            label_smoothing: Another value than the objective's.
+        """
         smoothing = self.label_smoothing if label_smoothing is None else label_smoothing
         return F.cross_entropy(
-            logits.float(), captions.targets, reduction="sum", label_smoothing=smoothing
+            self.logits(states, captions),
+            captions.targets,
+            reduction="sum",
+            label_smoothing=smoothing,
         )
 
 

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from torch import Tensor
 
 from capgen.training.captions import Ids, PackedCaptions, pack_captions
 from capgen.training.processes import Processes
+
+
+class Pass(NamedTuple):
+    """Photos that go through the model together.
+
+    Attributes:
+        photos: Their numbers, int64 (B,).
+        captions: Their captions.
+        idle: The process has no photo of the step, and adds nothing with this pass.
+    """
+
+    photos: Tensor
+    captions: PackedCaptions
+    idle: bool = False
 
 
 def cut_passes(
@@ -18,8 +33,8 @@ def cut_passes(
     *,
     pad: int,
     unknown: int | None,
-) -> list[tuple[Tensor, PackedCaptions]]:
-    """Return this process's passes of a step: photo numbers and their captions.
+) -> list[Pass]:
+    """Return this process's passes of a step.
 
     Args:
         chosen: The captions of each photo of the step.
@@ -33,10 +48,10 @@ def cut_passes(
     if not mine:
         # Fewer photos than processes: this one adds nothing, but takes part.
         idle = pack_captions([chosen[0]], pad=pad, unknown=unknown)
-        return [(numbers[:1], idle.without_targets())]
+        return [Pass(numbers[:1], idle.without_targets(), idle=True)]
     share = max(1, size // processes.count)
     return [
-        (
+        Pass(
             numbers[list(part)],
             pack_captions([chosen[index] for index in part], pad=pad, unknown=unknown),
         )

@@ -179,6 +179,7 @@ class Session:
             epoch=epoch,
             step=trainer.step,
             train_loss=trainer.meter.epoch_mean,
+            train_numbers=trainer.meter.epoch_numbers,
             val_loss=validation.loss if validation else None,
             metrics=validation.metrics if validation else {},
             seconds=seconds,

@@ -57,13 +57,29 @@ def resolve_settings(
     Raises:
         UsageError: A value is not accepted, or the file cannot be read; names where it is.
     """
-    values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    layers = [
-        {name: (flag_name(name), value) for name, value in flags.items()},
+    return resolve_layers(
+        flag_settings(flags),
         environment_settings(environment or {}),
         {} if file is None else {n: (str(file), v) for n, v in read_settings(file).items()},
-    ]
+    )
+
+
+def flag_settings(flags: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+    """Return setting → (flag, value) for what the command line sets."""
+    return {name: (flag_name(name), value) for name, value in flags.items()}
+
+
+def resolve_layers(*layers: Mapping[str, tuple[str, Any]]) -> Resolved:
+    """Put settings together from places that have them, the one that decides first.
+
+    Args:
+        layers: Setting → (where it is from, value).
+
+    Raises:
+        UsageError: A value is not accepted.
+    """
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
     for layer in layers:
         for name, (source, value) in layer.items():
             if name not in values:
@@ -98,15 +114,23 @@ def environment_settings(environment: Mapping[str, str]) -> dict[str, tuple[str,
 
 def to_toml(config: TrainConfig) -> str:
     """Return settings as TOML that `read_settings` reads; what is not set is left out."""
-    lines = ["# Settings of a capgen training run."]
-    for name, value in config.to_dict().items():
+    return "\n".join([TOML_TITLE, *toml_lines(config.to_dict())]) + "\n"
+
+
+TOML_TITLE = "# Settings of a capgen training run."
+
+
+def toml_lines(settings: Mapping[str, Any]) -> list[str]:
+    """Return settings as lines of TOML; what is not set is left out."""
+    lines = []
+    for name, value in settings.items():
         if name in _PATHS and value is not None:
             value = str(Path(value).absolute())
         if value is not None:
-            # JSON's strings, numbers and booleans are TOML's, DEL aside.
+            # JSON's strings, numbers, booleans and lists are TOML's, DEL aside.
             text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
             lines.append(f"{name} = {text}")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def read_settings(file: Path) -> dict[str, Any]:
@@ -115,15 +139,43 @@ def read_settings(file: Path) -> dict[str, Any]:
     Raises:
         UsageError: The file cannot be read, is not TOML, or holds a value that is no setting.
     """
+    content = read_toml(file)
+    if "stage" in content:
+        raise UsageError(
+            f"{file} has stages",
+            hint="Go on with capgen train --resume, on the whole run's folder.",
+        )
+    return typed_settings(content, str(file))
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        UsageError: It cannot be read, or is not TOML.
+    """
     try:
-        content: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"Cannot read the settings in {file}: {error}") from error
+
+
+def typed_settings(content: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Return settings of a TOML table with the types of their fields.
+
+    Args:
+        content: Setting → value.
+        place: Where it is from, for messages.
+
+    Raises:
+        UsageError: A name or value is no setting.
+    """
+    settings = dict(content)
     kinds = {field.name: str(field.type) for field in dataclasses.fields(TrainConfig)}
     for name, value in content.items():
         if not isinstance(value, str) or kinds.get(name, "Path").startswith("Path"):
             try:
-                content[name] = parse_setting(TrainConfig, name, str(value))
+                settings[name] = parse_setting(TrainConfig, name, str(value))
             except UsageError as error:
-                raise UsageError(f"{file}: {error.message}", hint=error.hint) from error
-    return content
+                raise UsageError(f"{place}: {error.message}", hint=error.hint) from error
+    return settings

@@ -34,6 +34,7 @@ from capgen.training.objective import CaptionObjective
 from capgen.training.optimizer import build_optimizer, schedule_factor, set_rates
 from capgen.training.passes import cut_passes
 from capgen.training.processes import Alone, Processes
+from capgen.training.step_loss import CrossEntropy, Share, StepLoss
 from capgen.training.stopping import StopRequest
 
 
@@ -42,7 +43,7 @@ class Trainer:
 
     Args:
         captioning: The captioner, on its device.
-        objective: Its loss.
+        objective: Its forward pass.
         inputs: The training photos.
         rows: The ids of the captions of each of them.
         codec: How captions became ids.
@@ -50,6 +51,7 @@ class Trainer:
         device: Where the captioner is.
         processes: Who shares the work.
         stop: Whether to stop.
+        step_loss: What to minimise; None is the cross-entropy of the captions.
 
     Attributes:
         stop_asked: One of the processes was asked to stop; known after each step.
@@ -70,9 +72,11 @@ class Trainer:
         device: torch.device,
         processes: Processes | None = None,
         stop: StopRequest | None = None,
+        step_loss: StepLoss | None = None,
     ) -> None:
         self.model = captioning.model
         self.objective = objective
+        self.step_loss = step_loss or CrossEntropy(objective)
         self.inputs = inputs
         self.rows = rows
         self.codec = codec
@@ -92,7 +96,7 @@ class Trainer:
         self.schedule = schedule_factor(config, self.steps)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
         self.average = WeightAverage(self.parameters, config.ema_decay)
-        self.meter = Meter(device)
+        self.meter = Meter(device, self.step_loss.names)
         self.step = 0
         self.images_a_pass = config.batch_size
         self.stop_asked = False
@@ -184,20 +188,29 @@ class Trainer:
             pad=self.model.generation_config.pad_token_id,
             unknown=self.codec.unknown,
         )
-        counted = torch.tensor(float(sum(captions.tokens for _, captions in passes)))
+        counted = torch.tensor(float(sum(part.captions.tokens for part in passes)))
         if processes.count > 1:
             counted = counted.to(self.device)
             processes.sum([counted])
         tokens = int(counted)
         loss = torch.zeros((), device=self.device)
-        for photos, captions in passes:
-            inputs = self.inputs.batch(photos, variation)
-            moved = captions.to(self.device)
+        further = torch.zeros(len(self.step_loss.names), device=self.device)
+        for photos, captions, idle in passes:
+            share = Share(
+                photos=photos,
+                inputs=self.inputs.batch(photos, variation),
+                captions=captions.to(self.device),
+                tokens=tokens,
+                images=len(numbers),
+                step=self.step,
+                idle=idle,
+            )
             with autocast(self.device, self.dtype):
-                part = self.objective.loss_sum(self.objective.encode(inputs), moved)
-            torch.autograd.backward(self.scaler.scale(part / max(tokens, 1)))
-            loss += part.detach()
-        self._share(loss)
+                part = self.step_loss(share)
+            torch.autograd.backward(self.scaler.scale(part.loss))
+            loss += part.loss.detach()
+            further += part.numbers
+        self._share(loss, further)
         if config.clip_norm:
             self.scaler.unscale_(self.optimizer)
             clip_grad_norm_(self.parameters, config.clip_norm)
@@ -207,22 +220,22 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update()
         self.step += 1
-        self.meter.add(loss, tokens, len(numbers))
+        self.meter.add(loss, tokens, len(numbers), further)
 
-    def _share(self, loss: Tensor) -> None:
-        """Sum gradients and loss over the processes, and ask all whether to stop."""
+    def _share(self, loss: Tensor, further: Tensor) -> None:
+        """Sum gradients, loss and further numbers over the processes; ask all whether to stop."""
         self.stop_asked = bool(self.stop.signal)
         if self.processes.count > 1:
             stop = torch.tensor(float(self.stop_asked), device=self.device)
             gradients = [p.grad for p in self.parameters if p.grad is not None]
-            self.processes.sum([*gradients, loss, stop])
+            self.processes.sum([*gradients, loss, further, stop])
             self.stop_asked = bool(stop > 0)
 
     def _seed(self, stream: int) -> int:
         return order.random_seed(self.config.seed, stream, self.step, self.processes.rank)
 
     def _report(self, epoch: int) -> StepEvent:
-        loss, speed = self.meter.report()
+        loss, speed, numbers = self.meter.report()
         if not math.isfinite(loss):
             raise _diverged(f"The loss became {loss}", self.step)
         return StepEvent(
@@ -232,6 +245,7 @@ class Trainer:
             learning_rate=self._rate(),
             images_per_second=speed,
             memory=memory_used(self.device),
+            numbers=numbers,
         )
 
     def _rate(self) -> float:

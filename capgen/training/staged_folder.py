@@ -1,0 +1,197 @@
+"""The folder of a run in stages: an ordinary run's folder a stage, and what is made of those.
+
+    config.toml                     settings of all stages
+    events.jsonl                    the events of all stages
+    last/  best-loss/  best-eval/   those of the newest stage that has them
+    stages/1-cross-entropy/         an ordinary run's folder
+    stages/2-scst/                  …
+
+Whatever is here can be made again from the stages' folders, and is when a run is resumed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from capgen.models.checkpoint import swap_folder
+from capgen.paths import storage_errors, write_text
+from capgen.records import (
+    Event,
+    RunFinished,
+    StageFinished,
+    StageStarted,
+    event_from_dict,
+)
+from capgen.training.run_folder import CHECKPOINTS, CONFIG_FILE, EVENTS_FILE, RunFolder
+from capgen.training.run_state import StateStore
+from capgen.training.settings import read_toml
+from capgen.training.stages import Plan, Stage
+
+_WEIGHTS = ".safetensors"
+
+
+class StagedFolder(RunFolder):
+    """A run's folder with the folders of its stages.
+
+    Args:
+        path: The folder.
+        plan: The stages.
+    """
+
+    def __init__(self, path: Path, plan: Plan) -> None:
+        super().__init__(path)
+        self.plan = plan
+
+    def write_plan(self) -> None:
+        """Write the settings into the folder.
+
+        Raises:
+            StorageError: They cannot be written.
+        """
+        write_text(self.path / CONFIG_FILE, self.plan.to_toml())
+
+    def discard_plan(self) -> None:
+        """Take back `write_plan`, where nothing came of the run."""
+        (self.path / CONFIG_FILE).unlink(missing_ok=True)
+        if self.path.is_dir() and not any(self.path.iterdir()):
+            self.path.rmdir()
+
+    def stage_folder(self, stage: Stage) -> RunFolder:
+        """Return the folder of a stage."""
+        return RunFolder(self.path / stage.folder)
+
+    @property
+    def place(self) -> tuple[int, bool]:
+        """Stages that are over, and whether the next one has begun."""
+        for done, stage in enumerate(self.plan.stages):
+            folder = self.stage_folder(stage)
+            if not folder.finished:
+                return done, (folder.path / CONFIG_FILE).is_file()
+        return len(self.plan.stages), False
+
+    def recover(self) -> None:
+        """Complete what a process left half done when it died.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        super().recover()
+        for stage in self.plan.stages:
+            folder = self.stage_folder(stage)
+            folder.recover()
+            if folder.finished:
+                StateStore(folder.path, keep=1).clear()
+            for name in CHECKPOINTS:
+                self.promote(stage, name)
+
+    def promote(self, stage: Stage, name: str) -> None:
+        """Make a stage's checkpoint, if it is there, the whole run's; the weights are linked.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        source, target = self.stage_folder(stage).checkpoint(name), self.checkpoint(name)
+        if not source.is_dir():
+            return
+        temporary = target.with_name(f".{name}.new")
+        with storage_errors(target):
+            shutil.rmtree(temporary, ignore_errors=True)
+            try:
+                shutil.copytree(source, temporary, copy_function=_link_or_copy)
+                swap_folder(temporary, target)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+    def started(self, stage: Stage) -> StageStarted:
+        """Return the event that a stage begins."""
+        before = [self.result(other) for other in self.plan.stages[: stage.number - 1]]
+        return StageStarted(
+            run=str(self.path),
+            path=str(self.stage_folder(stage).path),
+            stage=stage.name,
+            number=stage.number,
+            count=len(self.plan.stages),
+            init=stage.config.init or "",
+            steps_before=sum(result.steps for result in before),
+            epochs_before=sum(result.epochs for result in before),
+        )
+
+    def result(self, stage: Stage) -> RunFinished:
+        """Return how a stage that is over ended."""
+        *_, last = self._records(stage)
+        event = event_from_dict(last)
+        assert isinstance(event, RunFinished)
+        return event
+
+    def final(self) -> RunFinished:
+        """Return the last event of the whole run: the sums of its stages, the last one's scores."""
+        results = [self.result(stage) for stage in self.plan.stages]
+        return dataclasses.replace(
+            results[-1],
+            run=str(self.path),
+            epochs=sum(result.epochs for result in results),
+            steps=sum(result.steps for result in results),
+            seconds=sum(result.seconds for result in results),
+        )
+
+    def gather_events(self) -> None:
+        """Write `events.jsonl` anew, from those of the stages.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        lines = [json.dumps(record) for record in self._all_records()]
+        write_text(self.path / EVENTS_FILE, "\n".join([*lines, ""]))
+
+    def _all_records(self) -> Iterator[dict[str, Any]]:
+        for stage in self.plan.stages:
+            records = self._records(stage)
+            if not records:
+                return
+            yield {**self.started(stage).to_dict(), "time": records[0]["time"]}
+            for record in records:
+                event = event_from_dict(record)
+                if isinstance(event, RunFinished):
+                    record = {**stage_finished(stage, event).to_dict(), "time": record["time"]}
+                yield record
+
+    def _records(self, stage: Stage) -> list[dict[str, Any]]:
+        """Return the events of a stage; a line that was cut short by a kill is left out."""
+        file = self.stage_folder(stage).path / EVENTS_FILE
+        if not file.is_file():
+            return []
+        lines = file.read_text(encoding="utf-8").split("\n")
+        return [json.loads(line) for line in lines[:-1]]
+
+
+def stage_finished(stage: Stage, result: RunFinished) -> Event:
+    """Return the end of a stage's run as the end of a stage."""
+    fields = {item.name: getattr(result, item.name) for item in dataclasses.fields(result)}
+    del fields["run"]
+    return StageFinished(stage=stage.name, number=stage.number, **fields)
+
+
+def has_stages(run: RunFolder) -> bool:
+    """Whether a run's folder is of a run in stages.
+
+    Raises:
+        UsageError: Its settings cannot be read.
+    """
+    return "stage" in read_toml(run.path / CONFIG_FILE)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Copy a file; of weights, which are only ever replaced, make a hard link where possible."""
+    if source.endswith(_WEIGHTS):
+        try:
+            os.link(source, target)
+            return
+        except OSError:  # another file system, or one without hard links
+            pass
+    shutil.copy2(source, target)

@@ -1,0 +1,223 @@
+"""Runs in stages: what each stage is, from a TOML file with `[[stage]]` tables.
+
+    batch_size = 64                 settings of all stages
+
+    [[stage]]
+    name = "cross-entropy"
+    num_epochs = 20                 settings of this stage
+
+    [[stage]]
+    name = "scst"                   starts from best-eval of the stage before
+    start_from = "best-eval"        (or best-loss, or last)
+
+Knows nothing about how a stage is trained: each one is a run with a `TrainConfig` of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from capgen.config import TrainConfig
+from capgen.errors import UsageError, did_you_mean
+from capgen.training.recipes import find_settings
+from capgen.training.run_folder import BEST_EVAL, CHECKPOINTS
+from capgen.training.settings import (
+    TOML_TITLE,
+    environment_settings,
+    flag_settings,
+    read_toml,
+    resolve_layers,
+    resolve_settings,
+    toml_lines,
+    typed_settings,
+)
+
+STAGES_FOLDER = "stages"
+# What makes the model and names the data and the run: one for all stages.
+WHOLE_RUN = (
+    *("preset", "init", "encoder", "decoder", "image_size", "min_count"),
+    *("data_dir", "dataset", "output_dir"),
+)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        name: Its name; empty for the only stage of a run without stages.
+        number: Its number, from 1.
+        config: Its settings. From the second stage on, `init` is the checkpoint of the stage
+            before, by its place in the run's folder.
+        start_from: Which checkpoint of the stage before it starts from.
+        sources: Setting → where it is from.
+    """
+
+    name: str
+    number: int
+    config: TrainConfig
+    start_from: str = BEST_EVAL
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def folder(self) -> str:
+        """Its place within the run's folder."""
+        return f"{STAGES_FOLDER}/{self.number}-{self.name}"
+
+    def config_in(self, run: Path) -> TrainConfig:
+        """Return its settings as those of an ordinary run inside a run's folder."""
+        init = self.config.init if self.number == 1 else str(run / str(self.config.init))
+        return dataclasses.replace(self.config, init=init, name=None, output_dir=run / self.folder)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All stages of a run.
+
+    Attributes:
+        stages: The stages in order; one without a name is a run without stages.
+    """
+
+    stages: tuple[Stage, ...]
+
+    @property
+    def staged(self) -> bool:
+        """Whether there are stages, and not just settings."""
+        return bool(self.stages[0].name)
+
+    @property
+    def first(self) -> TrainConfig:
+        """Settings of the first stage, and with them those of the whole run."""
+        return self.stages[0].config
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings that all stages share, and `stage`: those that they do not.
+
+        What `to_toml` writes: the same plan comes out of reading it.
+        """
+        records = [stage.config.to_dict() for stage in self.stages]
+        records = [{**record, "init": records[0]["init"]} for record in records]
+        shared = {
+            name: value
+            for name, value in records[0].items()
+            if all(record[name] == value for record in records)
+        }
+        tables = [
+            {
+                "name": stage.name,
+                **({"start_from": stage.start_from} if stage.number > 1 else {}),
+                **{name: value for name, value in record.items() if name not in shared},
+            }
+            for stage, record in zip(self.stages, records, strict=True)
+        ]
+        return {**shared, "stage": tables}
+
+    def to_toml(self) -> str:
+        """Return the settings as TOML that `read_plan` reads; what is not set is left out."""
+        content = self.to_dict()
+        tables = content.pop("stage")
+        lines = [TOML_TITLE, *toml_lines(content)]
+        for table in tables:
+            lines += ["", "[[stage]]", *toml_lines(table)]
+        return "\n".join(lines) + "\n"
+
+
+def resolve_plan(
+    flags: Mapping[str, Any],
+    *,
+    file: str | Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Plan:
+    """Put together the settings of a run that may have stages.
+
+    For each stage decide flags, environment, its table, the rest of the file, the preset.
+
+    Args:
+        flags: Settings given on the command line.
+        file: A TOML file, or the name of a recipe that comes with capgen.
+        environment: Variables, as in `os.environ`.
+
+    Raises:
+        UsageError: A value is not accepted, or the file cannot be read; names where it is.
+    """
+    path = None if file is None else find_settings(file)
+    content = {} if path is None else read_toml(path)
+    tables = content.pop("stage", None)
+    if path is None or tables is None:
+        resolved = resolve_settings(flags, file=path, environment=environment)
+        only = Stage(name="", number=1, config=resolved.config, sources=resolved.sources)
+        return Plan(stages=(only,))
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise UsageError(f"{path}: stages are tables, each under a line [[stage]]")
+    if not tables:
+        raise UsageError(f"{path} has no stages")
+    shared = {n: (str(path), v) for n, v in typed_settings(content, str(path)).items()}
+    given = flag_settings(flags), environment_settings(environment or {})
+    stages: list[Stage] = []
+    for number, table in enumerate(tables, 1):
+        before = stages[-1] if stages else None
+        stages.append(_stage(number, table, before, str(path), given, shared))
+    return Plan(stages=tuple(stages))
+
+
+def read_plan(file: Path, **changes: Any) -> Plan:
+    """Read settings that `Plan.to_toml` wrote, with some replaced.
+
+    Raises:
+        UsageError: The file cannot be read, or holds a value that is no setting.
+    """
+    return resolve_plan(changes, file=file.absolute())
+
+
+Layer = Mapping[str, tuple[str, Any]]
+
+
+def _stage(
+    number: int,
+    table: Mapping[str, Any],
+    before: Stage | None,
+    file: str,
+    given: tuple[Layer, ...],
+    shared: Layer,
+) -> Stage:
+    """Return a stage from its table."""
+    content = dict(table)
+    place = f"{file}: [[stage]] {number}"
+    name = content.pop("name", None)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{place} needs a name of letters, digits and dashes", hint='As in: name = "scst"'
+        )
+    place += f" ({name})"
+    start_from = content.pop("start_from", BEST_EVAL)
+    if before is None and "start_from" in table:
+        raise UsageError(f"{place}: start_from is for later stages; the first one has init")
+    if start_from not in CHECKPOINTS:
+        raise UsageError(
+            f"{place}: start_from is {start_from!r}; it must be one of {', '.join(CHECKPOINTS)}",
+            hint=did_you_mean(str(start_from), CHECKPOINTS),
+        )
+    for setting in content:
+        if setting in WHOLE_RUN:
+            raise UsageError(
+                f"{place} sets {setting}, which is one for the whole run",
+                hint="Put it above the first [[stage]].",
+            )
+    own = {key: (place, value) for key, value in typed_settings(content, place).items()}
+    layers: tuple[Layer, ...] = (*given, own, shared)
+    if before is not None:
+        layers = ({"init": (f"stage {before.name}", f"{before.folder}/{start_from}")}, *layers)
+    resolved = resolve_layers(*layers)
+    return Stage(
+        name=name,
+        number=number,
+        config=resolved.config,
+        start_from=start_from,
+        sources=resolved.sources,
+    )
