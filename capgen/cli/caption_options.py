@@ -146,7 +146,7 @@ UndoOption = Annotated[
 ExplainOption = Annotated[
     Path | None,
     _option(
-        "Also write where the model looked for each word: .png or .html. One picture only.",
+        "Also write where the model looked for each word: .png, .jpg or .html. One picture only.",
         "--explain",
         panel=LOOK_PANEL,
     ),

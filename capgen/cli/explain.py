@@ -24,7 +24,10 @@ from capgen.paths import writing
 from capgen.records import Caption
 
 # What writes an explanation, by the suffix of its file.
-WRITERS = {".png": write_sheet, ".html": write_explanation, ".htm": write_explanation}
+WRITERS = {
+    **dict.fromkeys((".png", ".jpg", ".jpeg"), write_sheet),
+    **dict.fromkeys((".html", ".htm"), write_explanation),
+}
 
 
 def check_explanation(path: Path) -> None:

@@ -21,13 +21,13 @@ _INK, _PAPER, _SOFT = (27, 31, 36), (255, 255, 255), (87, 96, 106)
 
 
 def write_sheet(path: Path, caption: Caption, picture: Image.Image) -> None:
-    """Write a PNG with one copy of the picture a word, coloured where the model looked.
+    """Write a PNG or JPEG with one copy of the picture a word, coloured where the model looked.
 
     A line surrounds the fewest cells that hold half of a word's attention, so that the sheet
     can be read without colour.
 
     Args:
-        path: The file to write.
+        path: The file to write; its suffix says in which format.
         caption: The caption, with its `attention`.
         picture: RGB, what the attention maps cover.
 
@@ -35,7 +35,8 @@ def write_sheet(path: Path, caption: Caption, picture: Image.Image) -> None:
         StorageError: The file cannot be written.
     """
     data = BytesIO()
-    draw_sheet(caption, picture).save(data, "PNG", optimize=True)
+    kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
+    draw_sheet(caption, picture).save(data, kind, optimize=True, quality=85)
     with writing(path) as temporary:
         temporary.write_bytes(data.getvalue())
 

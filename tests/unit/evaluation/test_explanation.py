@@ -77,5 +77,5 @@ def test_the_sheet_has_a_tile_a_word(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("writer", [write_explanation, write_sheet])
 def test_a_caption_without_words(writer: object, tmp_path: Path) -> None:
-    writer(tmp_path / "out.file", explained(), draw(2))  # type: ignore[operator]
-    assert (tmp_path / "out.file").stat().st_size > 500
+    writer(tmp_path / "out.jpg", explained(), draw(2))  # type: ignore[operator]
+    assert (tmp_path / "out.jpg").stat().st_size > 500
