@@ -33,7 +33,9 @@ capgen train --config mini --name first
 
 capgen train --resume first
 
-capgen train --init mini --data-dir my-photos/ --dry-run"""
+capgen train --init mini --data-dir my-photos/ --dry-run
+
+capgen train --objective scst --preset mini --init first/best-eval --dataset flickr8k"""
 
 DATA_PANEL = "Data and run"
 RECIPE_PANEL = "Recipe"
@@ -86,6 +88,7 @@ def train_command(
     image_size: Annotated[int | None, _model("image_size")] = None,
     min_count: Annotated[int | None, _model("min_count")] = None,
     lora_rank: Annotated[int | None, _model("lora_rank")] = None,
+    objective: Annotated[str | None, _recipe("objective")] = None,
     num_epochs: Annotated[int | None, _recipe("num_epochs")] = None,
     batch_size: Annotated[int | None, _recipe("batch_size")] = None,
     accumulation: Annotated[int | None, _recipe("accumulation")] = None,
@@ -104,6 +107,9 @@ def train_command(
     dropout: Annotated[float | None, _recipe("dropout")] = None,
     ema_decay: Annotated[float | None, _recipe("ema_decay")] = None,
     seed: Annotated[int | None, _recipe("seed")] = None,
+    samples_per_image: Annotated[int | None, _recipe("samples_per_image")] = None,
+    sample_temperature: Annotated[float | None, _recipe("sample_temperature")] = None,
+    cross_entropy_share: Annotated[float | None, _recipe("cross_entropy_share")] = None,
     crop_area: Annotated[float | None, _augmentation("crop_area")] = None,
     crop_aspect: Annotated[float | None, _augmentation("crop_aspect")] = None,
     flip: Annotated[bool | None, _switch("flip", AUGMENTATION_PANEL)] = None,

@@ -15,13 +15,15 @@ from capgen.data.dataset import Dataset, open_dataset
 from capgen.models.build import Captioning
 from capgen.records import Example, Notice, PreparationEvent
 from capgen.training.captioner import make_captioner
-from capgen.training.captions import CaptionCodec
+from capgen.training.captions import CaptionCodec, Ids
 from capgen.training.device import pick_device
 from capgen.training.features import feature_array
 from capgen.training.inputs import FeatureInputs, Inputs, PhotoInputs
 from capgen.training.objective import CaptionObjective
 from capgen.training.photos import decoded_photos
 from capgen.training.processes import Processes
+from capgen.training.scst import self_critical
+from capgen.training.step_loss import CrossEntropy, StepLoss
 from capgen.training.stopping import StopRequest
 from capgen.training.trainer import Trainer
 from capgen.training.validate import Validator
@@ -112,17 +114,33 @@ class Material:
         self.captioning.model.to(self.device)
         if self.config.compile:
             self.objective.compile()
+        rows = self.codec.encode_examples(self.splits["train"])
         return Trainer(
             self.captioning,
             self.objective,
             inputs,
-            self.codec.encode_examples(self.splits["train"]),
+            rows,
             self.codec,
             self.config,
             self.device,
             self.processes,
             stop,
+            self._step_loss(rows),
         )
+
+    def _step_loss(self, rows: Sequence[Sequence[Ids]]) -> StepLoss:
+        """Return what to minimise, given the ids of the training captions."""
+        if self.config.objective == "scst":
+            return self_critical(
+                self.captioning,
+                self.objective,
+                self.codec,
+                [example.references for example in self.splits["train"]],
+                rows,
+                self.config,
+                self.device,
+            )
+        return CrossEntropy(self.objective)
 
     def validator(self, split: str, inputs: Inputs) -> Validator:
         """Return what measures the captioner on a split."""
