@@ -193,6 +193,11 @@ class DownloadLimits:
     max_bytes: int = setting(64 << 20, "Largest download.")
 
 
+BEAMS_LIMIT = 64
+# Beams for each caption that is to differ from the others: measured in docs/captioning.md.
+DIVERSE_BEAMS = 6
+
+
 @dataclass(frozen=True, kw_only=True)
 class DecodeOptions:
     """What a caller asks of decoding; None means the model's own default.
@@ -201,7 +206,9 @@ class DecodeOptions:
         UsageError: A value is out of its range, or two of them exclude each other.
     """
 
-    beams: int | None = setting(None, "Beams of beam search; 1 decodes greedily.", low=1, high=64)
+    beams: int | None = setting(
+        None, "Beams of beam search; 1 decodes greedily.", low=1, high=BEAMS_LIMIT
+    )
     temperature: float | None = setting(
         None,
         "Divide the logits by this before the softmax. Alone it samples; "
@@ -240,9 +247,25 @@ class DecodeOptions:
     seed: int | None = setting(
         None, "Seed of the sampling, the same for every picture.", low=0, high=2**32 - 1
     )
+    diverse: int | None = setting(
+        None, "Captions a picture that say different things, best first.", low=2, high=20
+    )
+    retry: bool = setting(True, "Caption again what came out empty or repeats itself.")
+    confidence: bool = setting(False, "Say how likely each caption is to be a good one.")
+    min_confidence: float | None = setting(
+        None, "Say nothing about pictures with a lower confidence than this.", low=0.0, high=1.0
+    )
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        if self.diverse is not None:
+            others = ("num_captions", "beams", "temperature", "top_k", "top_p")
+            for name in others:
+                if getattr(self, name) is not None:
+                    raise UsageError(
+                        f"--diverse {self.diverse} and {flag_name(name)} exclude each other",
+                        hint="--diverse chooses from a wide beam search of its own.",
+                    )
         if self.beams is not None and self.beams > 1:
             for name in ("top_k", "top_p"):
                 if getattr(self, name) is not None:
@@ -284,6 +307,7 @@ class DecodeSettings:
         sample: Draw tokens at random instead of taking the likeliest.
         early_stopping: Stop a beam search at `num_beams` finished captions
             (transformers' meaning of the word, `"never"` included).
+        diverse: Choose `num_captions` captions that differ out of a wider search.
     """
 
     beams: int = 1
@@ -299,6 +323,10 @@ class DecodeSettings:
     num_captions: int = 1
     seed: int | None = None
     early_stopping: bool | str = False
+    diverse: bool = False
+    retry: bool = True
+    confidence: bool = False
+    min_confidence: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as built-in types, for records."""
@@ -359,9 +387,13 @@ def resolve_decoding(
 
     default_samples = bool(generation.get("do_sample")) and options.beams is None
     sample = options.samples or default_samples
-    num_captions = int(options.num_captions or 1)
+    num_captions = int(options.diverse or options.num_captions or 1)
+    if options.diverse is not None:
+        sample = False
     beams = 1 if sample else int(pick("beams", "num_beams", 1))
-    if not sample and options.beams is None:
+    if options.diverse is not None:
+        beams = min(BEAMS_LIMIT, DIVERSE_BEAMS * num_captions)
+    elif not sample and options.beams is None:
         beams = max(beams, num_captions)
     notes = []
     max_length = int(pick("max_length", "max_length", 32))
@@ -394,6 +426,10 @@ def resolve_decoding(
         num_captions=num_captions,
         seed=None if options.seed is None else int(options.seed),
         early_stopping=generation.get("early_stopping") or False,
+        diverse=options.diverse is not None,
+        retry=options.retry,
+        confidence=options.confidence or options.min_confidence is not None,
+        min_confidence=options.min_confidence,
     )
     return settings, tuple(notes)
 
@@ -438,6 +474,45 @@ class EvalConfig:
     def metric_names(self) -> tuple[str, ...]:
         """The metrics one by one: keys of `capgen.metrics.score.METRICS`."""
         return tuple(dict.fromkeys(part.strip() for part in self.metrics.split(",")))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrateConfig:
+    """How a captioner's confidence is fitted; how it captions is a matter of `DecodeOptions`.
+
+    Raises:
+        UsageError: A value is out of its range.
+    """
+
+    split: str = setting("val", "Split of the data set to fit on.")
+    limit: int | None = setting(None, "Fit on the first N photos of the split only.", low=1)
+    metric: str = setting(
+        "meteor", "What makes a caption a good one.", choices=("meteor", "cider_d")
+    )
+    threshold: float | None = setting(
+        None,
+        "Score from which a caption is good; by default 1/3 for meteor, 0.25 for cider_d.",
+        low=0.0,
+        high=10.0,
+    )
+    drawn: int = setting(
+        300, "Pictures that are no photos, drawn as examples of what to mistrust.", low=0
+    )
+    folds: int = setting(10, "Folds of the cross-validation.", low=2, high=100)
+    fit_seed: int = setting(
+        0, "Seed of the folds and of the drawn pictures.", low=0, high=2**32 - 1
+    )
+    batch_size: int = setting(16, "Photos the model sees at once.", low=1)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+    @property
+    def good_from(self) -> float:
+        """The threshold."""
+        if self.threshold is not None:
+            return self.threshold
+        return {"meteor": 1 / 3, "cider_d": 0.25}[self.metric]
 
 
 @dataclass(frozen=True, kw_only=True)

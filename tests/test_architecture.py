@@ -24,7 +24,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "metrics": LEAVES,
     "models": LEAVES,
     "output": LEAVES,
-    "inference": (*LEAVES, "models"),
+    "inference": (*LEAVES, "models", "metrics.synonyms"),
     "data": (*LEAVES, "metrics", "models.resolve", "inference.images", "inference.folders"),
     "training": (*LEAVES, "models", "metrics", "data", "inference", "evaluation"),
     "evaluation": (*LEAVES, "models", "metrics", "data", "inference", "output"),

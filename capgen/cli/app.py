@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import capgen
-from capgen.cli import caption, evaluate, train
+from capgen.cli import calibrate, caption, evaluate, train
 from capgen.cli.data import data_app
 from capgen.cli.doctor import doctor_app
 from capgen.cli.hub import hub_app
@@ -36,6 +36,7 @@ def build_app() -> typer.Typer:
     app.command("caption", epilog=caption.EXAMPLES)(caption.caption_command)
     app.command("train", epilog=train.EXAMPLES)(train.train_command)
     app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.eval_command)
+    app.command("calibrate", epilog=calibrate.EXAMPLES)(calibrate.calibrate_command)
     app.add_typer(data_app)
     app.add_typer(models_app)
     app.add_typer(config_app)

@@ -16,8 +16,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
 from capgen.inference.decoding import decode
-from capgen.inference.hypotheses import Hypothesis, TokenIds
-from capgen.inference.runtime import token_texts
+from capgen.inference.hypotheses import Hypothesis, TokenIds, log_softmax
+from capgen.inference.runtime import Replay, token_texts
 from capgen.models.folder import (
     CONFIG_FILE,
     DECODER_GRAPH,
@@ -96,6 +96,33 @@ class OnnxRuntime:
         """Caption pixels (B, 3, H, W): for each picture hypotheses, best first."""
         decoder = self.start(self.encode(pixels))
         return decode(decoder, len(pixels), settings, self.tokens)
+
+    def generate_summarised(
+        self, pixels: Floats, settings: DecodeSettings
+    ) -> tuple[list[list[Hypothesis]], Floats]:
+        """As `generate`, with a summary (B, D) of each picture: see `Runtime`."""
+        cross = self.encode(pixels)
+        values = cross["cross_value_0"]  # (B, heads, cells, width)
+        found = decode(self.start(cross), len(pixels), settings, self.tokens)
+        return found, values.mean(axis=2).reshape(len(pixels), -1)
+
+    def obstacle(self) -> str:
+        """Return an empty string: every model with ONNX graphs has cross-attention."""
+        return ""
+
+    def features(self, pixels: Floats) -> dict[str, Floats]:
+        """Return each decoder layer's cross keys and values of one picture (3, H, W)."""
+        return {name: value[0] for name, value in self.encode(pixels[None]).items()}
+
+    def replay(self, pixels: Floats, ids: Sequence[int]) -> Replay:
+        """Feed the tokens of a caption of one picture's pixels (3, H, W), one at least."""
+        decoder = self.start(self.encode(pixels[None]))
+        logits, attention = [], []
+        for token in (self.tokens.start, *ids[:-1]):
+            row, layers = decoder.logits_and_attention(np.array([[token]]), np.zeros(1, np.int64))
+            logits.append(row[0])
+            attention.append([layer[0, :, 0] for layer in layers])  # of (1, heads, 1, cells)
+        return Replay(log_softmax(np.array(logits)), np.array(attention, dtype=np.float32))
 
     def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
         """Return the text of token ids and each token's part of it."""

@@ -24,7 +24,7 @@ from transformers import (
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError, UnsafeModelError, UsageError
 from capgen.inference.hypotheses import Hypothesis, hypothesis
-from capgen.inference.runtime import token_texts
+from capgen.inference.runtime import Replay, token_texts
 from capgen.models.checkpoint import ENCODER_DECODER, load_tokenizer, load_weights
 from capgen.models.folder import ModelFolder
 
@@ -87,6 +87,26 @@ class TorchRuntime:
             return [found for part in parts for found in part]
         return self._generate(inputs, settings)
 
+    def generate_summarised(
+        self, pixels: NDArray[np.float32], settings: DecodeSettings
+    ) -> tuple[list[list[Hypothesis]], NDArray[np.float32]]:
+        """As `generate`, with a summary (B, D) of each picture: see `Runtime`."""
+        seen: list[torch.Tensor] = []
+
+        def keep(module: Any, arguments: Any, output: Any) -> None:
+            states = output[0] if isinstance(output, tuple) else output.last_hidden_state
+            seen.append(states)
+
+        hook = _image_encoder(self._model).register_forward_hook(keep)
+        try:
+            found = self.generate(pixels, settings)
+        finally:
+            hook.remove()
+        with torch.inference_mode():
+            pooled = torch.cat([_projected(self._model, states).mean(1) for states in seen])
+        # Some kinds of model encode a picture again for each of its beams.
+        return found, pooled[:: len(pooled) // len(pixels)].float().cpu().numpy()
+
     def _generate(self, inputs: torch.Tensor, settings: DecodeSettings) -> list[list[Hypothesis]]:
         config = self._generation_config(settings)
         extra: dict[str, Any] = {}
@@ -143,6 +163,58 @@ class TorchRuntime:
         )
         return config
 
+    def obstacle(self) -> str:
+        """Say why a caption cannot be replayed, or return an empty string."""
+        kind = self.folder.config.get("model_type")
+        if kind == ENCODER_DECODER or kind == "blip":
+            return ""
+        return f"a '{kind}' model has no cross-attention: it reads the picture as if it were words"
+
+    def features(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Return the encoder's features of one picture (3, H, W): (cells, width)."""
+        with torch.inference_mode():
+            states = self._encoder_states(pixels)
+        return {"features": states[0].float().cpu().numpy()}
+
+    def replay(self, pixels: NDArray[np.float32], ids: Sequence[int]) -> Replay:
+        """Feed the tokens of a caption of one picture's pixels (3, H, W), one at least.
+
+        Raises:
+            ModelError: The model has no cross-attention.
+        """
+        obstacle = self.obstacle()
+        if obstacle:
+            raise ModelError(f"{self.folder.name}: {obstacle}")
+        config = self._model.generation_config
+        if self.folder.config.get("model_type") == "blip":
+            decoder, start = self._model.text_decoder, self._model.config.text_config.bos_token_id
+        else:
+            starts = (config.decoder_start_token_id, config.bos_token_id)
+            decoder = self._model.decoder
+            start = next(token for token in starts if token is not None)
+        said = torch.tensor([[start, *ids[:-1]]], device=self.device)
+        with torch.inference_mode(), _eager_attention(decoder):
+            states = self._encoder_states(pixels)
+            projection = getattr(self._model, "enc_to_dec_proj", None)
+            output = decoder(
+                input_ids=said,
+                encoder_hidden_states=states if projection is None else projection(states),
+                output_attentions=True,
+                return_dict=True,
+            )
+            log_probs = torch.log_softmax(output.logits[0].float(), dim=-1)
+            attention = torch.stack(output.cross_attentions)[:, 0].float()  # (L, H, T, cells)
+        return Replay(log_probs.cpu().numpy(), attention.permute(2, 0, 1, 3).cpu().numpy())
+
+    def _encoder_states(self, pixels: NDArray[np.float32]) -> torch.Tensor:
+        """Map one picture's pixels (3, H, W) to features (1, cells, width)."""
+        inputs = torch.from_numpy(pixels[None]).to(self.device, self._model.dtype)
+        kind = self.folder.config.get("model_type")
+        if kind == "git":
+            return self._model.git.image_encoder(inputs).last_hidden_state
+        encoder = self._model.vision_model if kind == "blip" else self._model.encoder
+        return encoder(pixel_values=inputs).last_hidden_state
+
     def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
         """Return the text of token ids and each token's part of it."""
         return token_texts(self._decode, ids)
@@ -159,6 +231,36 @@ class _Temperature(LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         return torch.log_softmax(scores / self.temperature, dim=-1)
+
+
+def _image_encoder(model: Any) -> Any:
+    """Return the module that maps pixels to states (B, cells, width)."""
+    if isinstance(model, BlipForConditionalGeneration):
+        return model.vision_model
+    if isinstance(model, GitForCausalLM):
+        return model.git.image_encoder
+    return model.encoder
+
+
+def _projected(model: Any, states: torch.Tensor) -> torch.Tensor:
+    """Map states to the first layer's cross-attention values, where the decoder is a GPT-2."""
+    if hasattr(model, "enc_to_dec_proj"):
+        states = model.enc_to_dec_proj(states)
+    blocks = getattr(getattr(getattr(model, "decoder", None), "transformer", None), "h", None)
+    if not blocks or not hasattr(blocks[0], "crossattention"):
+        return states
+    return blocks[0].crossattention.c_attn(states).chunk(2, dim=-1)[1]
+
+
+@contextlib.contextmanager
+def _eager_attention(decoder: Any) -> Iterator[None]:
+    """Let a decoder compute attention so that its weights can be had; others are faster."""
+    before = decoder.config._attn_implementation
+    decoder.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        decoder.set_attn_implementation(before)
 
 
 def choose_device(device: str) -> str:
