@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from capgen.cli.main import main
+from capgen.cli.training_screen import TrainingScreen
 from capgen.errors import TrainingStopped, UsageError
 from capgen.records import EpochEvent, Notice, StepEvent
 from capgen.training.loop import resume, train
 from capgen.training.run_folder import to_toml
 from capgen.training.stopping import StopRequest
 from capgen.training.trainer import Trainer
+from capgen.training.validate import LANGUAGE
 from tests.training_runs import clip_config, run_config
 
 REPOSITORY = Path(__file__).parents[3]
@@ -62,16 +64,21 @@ def same_run(events):
     return [(event.loss, event.numbers) for event in steps(events)]
 
 
-def test_the_reward_rises(tmp_path, data, trained):
-    config = scst_config(tmp_path, data, trained, num_epochs=12)
-    events = list(train(config))
-    rewards = [event.train_numbers["reward"] for event in events if isinstance(event, EpochEvent)]
-    assert sum(rewards[-3:]) > 1.3 * sum(rewards[:3])
-    assert set(steps(events)[0].numbers) == {"reward", "sample_length", "cross_entropy"}
+def test_what_is_measured_is_recorded(tmp_path, data, trained, capsys):
+    config = scst_config(tmp_path, data, trained, num_epochs=1, eval=True)
+    list(train(config))
     lines = (tmp_path / "run" / "events.jsonl").read_text(encoding="utf-8").splitlines()
     recorded = [json.loads(line) for line in lines]
-    first = next(record for record in recorded if record["event"] == "step")
-    assert first["numbers"]["sample_length"] > 1
+    step = next(record for record in recorded if record["event"] == "step")
+    assert set(step["numbers"]) == {"reward", "sample_length", "cross_entropy"}
+    assert step["numbers"]["sample_length"] > 1
+    epoch = next(record for record in recorded if record["event"] == "epoch")
+    assert set(epoch["train_numbers"]) == set(step["numbers"])
+    assert epoch["language"]["distinct_words"] >= 1
+    assert set(epoch["language"]) == set(LANGUAGE)
+    with TrainingScreen() as screen:
+        screen.show(EpochEvent.from_dict(epoch))
+    assert "unique" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("frozen", [False, True])
