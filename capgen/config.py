@@ -7,6 +7,7 @@ read names, ranges and help from the fields' metadata.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import numbers
 import re
@@ -68,7 +69,8 @@ def parse_setting(config_class: Any, name: str, text: str) -> Any:
     Args:
         config_class: A settings class of this module.
         name: The field, with dashes or underscores.
-        text: The value; true, false, yes, no, 1 and 0 are booleans; `none` means not set.
+        text: The value; true, false, yes, no, 1 and 0 are booleans; `none` means not set;
+            several values are a JSON list of strings.
 
     Raises:
         UsageError: There is no such setting, or the text is not of its type.
@@ -80,6 +82,9 @@ def parse_setting(config_class: Any, name: str, text: str) -> Any:
     kind, _, optional = fields[name].partition(" | ")
     if optional and text.lower() == "none":
         return None
+    several = _string_list(text) if "tuple" in optional else []
+    if several:
+        return tuple(Path(item) if kind == "Path" else item for item in several)
     if kind == "bool":
         if text.lower() not in _BOOLEANS:
             raise UsageError(f"{flag_name(name)} is {text!r}; it must be true or false")
@@ -89,6 +94,17 @@ def parse_setting(config_class: Any, name: str, text: str) -> Any:
     except ValueError as error:
         what = "a whole number" if kind == "int" else "a number"
         raise UsageError(f"{flag_name(name)} is {text!r}; it must be {what}") from error
+
+
+def _string_list(text: str) -> list[str]:
+    """Return the strings of a JSON list; none if the text is something else, as a path."""
+    try:
+        values = json.loads(text) if text.startswith("[") else None
+    except ValueError:
+        return []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        return []
+    return values
 
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -430,8 +446,16 @@ class TrainConfig:
     init: str | None = setting(
         None, "Captioner to go on from (folder, run or Hub id) instead of a new one."
     )
-    data_dir: Path | None = setting(None, "The data set's folder or file.")  # noqa: RUF009
-    dataset: str | None = setting(None, "Name of an installed data set.")
+    extend_vocabulary: bool = setting(
+        True, "With --init: add words of the training captions to a vocabulary of words."
+    )
+    # One data set is its name or folder, several are a tuple.
+    data_dir: Path | tuple[Path, ...] | None = setting(  # noqa: RUF009
+        None, "The data set's folder or file, or PATH=WEIGHT; may be repeated."
+    )
+    dataset: str | tuple[str, ...] | None = setting(
+        None, "Name of an installed data set, or NAME=WEIGHT; may be repeated."
+    )
     output_dir: Path | None = setting(None, "The run's folder; by default runs/NAME.")  # noqa: RUF009
     name: str | None = setting(None, "The run's name; by default preset and time.")
 
@@ -537,6 +561,8 @@ class TrainConfig:
     seed: int = setting(0, "Seed of weights, order, augmentation and dropout.", low=0, high=2**31)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "data_dir", _one_or_several(self.data_dir, Path))
+        object.__setattr__(self, "dataset", _one_or_several(self.dataset, str))
         check_ranges(self)
         if self.preset not in TRAIN_PRESETS:
             raise UsageError(
@@ -572,10 +598,22 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as built-in types, for records."""
-        return {
-            name: str(value) if isinstance(value, Path) else value
-            for name, value in dataclasses.asdict(self).items()
-        }
+        return {name: _built_in(value) for name, value in dataclasses.asdict(self).items()}
+
+
+def _one_or_several(value: Any, kind: type) -> Any:
+    """Return a list of one as that one, a longer one as a tuple."""
+    if not isinstance(value, list | tuple):
+        return value
+    several = tuple(kind(item) for item in value)
+    return several if len(several) > 1 else several[0] if several else None
+
+
+def _built_in(value: Any) -> Any:
+    """Return a setting as JSON's types."""
+    if isinstance(value, tuple):
+        return [_built_in(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 # What a preset sets differently from the defaults above.
