@@ -29,7 +29,7 @@ from capgen.evaluation import logistic
 from capgen.evaluation.data import EvaluationSet
 from capgen.evaluation.negatives import draw_negatives
 from capgen.evaluation.reliability import auroc, calibration_error, lift
-from capgen.inference.calibration import FILE_NAME, Calibration, weights_digest
+from capgen.inference.calibration import Calibration, weights_digest
 from capgen.inference.captioner import Captioner, ImageInput
 from capgen.inference.confidence import (
     DISTANCES,
@@ -44,6 +44,7 @@ from capgen.inference.confidence import (
 from capgen.inference.folders import find_images
 from capgen.inference.observing import Observation, observe
 from capgen.metrics.score import score
+from capgen.models.folder import CALIBRATION_FILE
 
 Reals = NDArray[np.float64]
 
@@ -169,7 +170,7 @@ def store(captioner: Captioner, fit: Fit, path: Path | None = None) -> Path:
         ModelError: The file that is there is damaged.
         StorageError: It cannot be written.
     """
-    path = path or captioner.folder.path / FILE_NAME
+    path = path or captioner.folder.path / CALIBRATION_FILE
     digest = weights_digest(captioner.folder)
     there = Calibration.read(path) if path.is_file() else Calibration(digest, ())
     if there.weights != digest:

@@ -13,6 +13,7 @@ from typing import Any
 from capgen.errors import ModelError
 from capgen.hub.code import ENCODER_FILE, MODELING_FILE, code_files, config_with_code
 from capgen.models.folder import (
+    CALIBRATION_FILE,
     CONFIG_FILE,
     DECODER_GRAPH,
     ENCODER_GRAPH,
@@ -33,7 +34,7 @@ _KNOWN = (
     *(GENERATION_FILE, PREPROCESSOR_FILE, TOKENIZER_FILE, WEIGHTS_INDEX_FILE),
     *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja"),
-    *(ENCODER_GRAPH, DECODER_GRAPH),
+    *(ENCODER_GRAPH, DECODER_GRAPH, CALIBRATION_FILE),
 )
 _NEEDED = (PREPROCESSOR_FILE, TOKENIZER_FILE)
 

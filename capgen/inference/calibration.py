@@ -29,11 +29,10 @@ from capgen.inference.confidence import (
     Subspace,
     same_decoding,
 )
-from capgen.models.folder import ModelFolder
+from capgen.models.folder import CALIBRATION_FILE, ModelFolder
 from capgen.paths import write_text
 from capgen.records import SCHEMA_VERSION
 
-FILE_NAME = "calibration.json"
 FORMAT = "capgen calibration"
 _MOST_BYTES = 32 << 20
 _MOST_FITS = 64
@@ -118,7 +117,7 @@ def calibration_of(folder: ModelFolder) -> tuple[Calibration | None, str]:
     Raises:
         ModelError: The file is damaged.
     """
-    path = folder.path / FILE_NAME
+    path = folder.path / CALIBRATION_FILE
     if not path.is_file():
         return None, f"{folder.name} is not calibrated"
     calibration = Calibration.read(path)

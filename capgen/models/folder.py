@@ -25,6 +25,7 @@ from capgen.paths import write_text
 from capgen.records import SCHEMA_VERSION
 
 CONFIG_FILE = "config.json"
+CALIBRATION_FILE = "calibration.json"
 GENERATION_FILE = "generation_config.json"
 PROVENANCE_FILE = "capgen.json"
 TOKENIZER_FILE = "tokenizer.json"

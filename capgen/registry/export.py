@@ -28,6 +28,7 @@ from capgen.models.folder import (
 )
 from capgen.models.resolve import resolve_model
 from capgen.paths import models_dir, storage_errors
+from capgen.records import Caption
 from capgen.registry.changes import check_free
 
 # What an export takes over from the model: settings, tokenizer, licences; never weights.
@@ -233,6 +234,7 @@ def _captions(captioner: Captioner, prepared: Sequence[Prepared]) -> list[str]:
         caption.text
         for start in range(0, len(prepared), _BATCH)
         for caption in captioner.caption_prepared(prepared[start : start + _BATCH], settings)
+        if isinstance(caption, Caption)  # nothing makes it abstain here
     ]
 
 

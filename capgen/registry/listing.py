@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from capgen.errors import CapgenError
+from capgen.errors import CapgenError, ModelError
 from capgen.models.folder import (
     BEST_EVAL,
     CAPTIONER_KINDS,
@@ -15,6 +15,7 @@ from capgen.models.folder import (
     RUN_SETTINGS_FILE,
     ModelFolder,
 )
+from capgen.models.pulled import read_pulled
 from capgen.models.resolve import BUNDLED as BUNDLED_NAME
 from capgen.models.resolve import resolve_model
 from capgen.paths import bundled_model_dir, is_folder, models_dir, runs_dir
@@ -122,14 +123,23 @@ def _of_hub() -> Iterator[ModelFolder]:
         if not repository.name.startswith("models--"):
             continue
         identifier = repository.name.removeprefix("models--").replace("--", "/")
-        main = _content(repository / "refs" / "main")
+        named = _pinned(identifier) or _content(repository / "refs" / "main")
         for snapshot in _folders(repository / "snapshots"):
             folder = ModelFolder(snapshot, identifier, revision=snapshot.name)
             if not _is_captioner(folder):
                 continue
-            if snapshot.name != main:
+            if snapshot.name != named:
                 folder = dataclasses.replace(folder, name=f"{identifier}@{snapshot.name}")
             yield folder
+
+
+def _pinned(identifier: str) -> str | None:
+    """Return the commit that a pulled model's bare name means."""
+    try:
+        record = read_pulled(identifier)
+    except ModelError:  # a damaged record, which using the model reports
+        return None
+    return None if record is None else record.commit
 
 
 def _is_captioner(folder: ModelFolder) -> bool:

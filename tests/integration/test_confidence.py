@@ -15,7 +15,8 @@ from capgen.cli.main import main
 from capgen.config import DecodeOptions, DecodeSettings
 from capgen.errors import ImageError, UsageError
 from capgen.evaluation.negatives import draw_negatives
-from capgen.inference.calibration import FILE_NAME, Calibration
+from capgen.inference.calibration import Calibration
+from capgen.models.folder import CALIBRATION_FILE
 from capgen.paths import bundled_model_dir
 from capgen.records import Caption, record_from_dict
 from tests import tiny_captioners
@@ -139,7 +140,7 @@ def test_another_threshold_is_another_run(noise: Path, tmp_path: Path) -> None:
 
 def test_a_damaged_calibration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = shutil.copytree(bundled_model_dir(), tmp_path / "model")
-    (model / FILE_NAME).write_text('{"format": "capgen calibration", "fits": [1e999]}')
+    (model / CALIBRATION_FILE).write_text('{"format": "capgen calibration", "fits": [1e999]}')
     assert main(["caption", str(PHOTO), "--model", str(model)]) == 0  # not asked for, not read
     assert main(["caption", str(PHOTO), "--model", str(model), "--scores"]) == 1
     assert "calibration.json is no calibration" in capsys.readouterr().err
@@ -147,7 +148,7 @@ def test_a_damaged_calibration(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_calibrate_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = shutil.copytree(bundled_model_dir(), tmp_path / "model")
-    (model / FILE_NAME).unlink(missing_ok=True)
+    (model / CALIBRATION_FILE).unlink(missing_ok=True)
     data = write_flickr8k(tmp_path / "data", make_pictures(300))
     # Captions of drawn blocks have a word or two in common with the made-up references.
     command = ["calibrate", str(model), "--data-dir", str(data), "--beams", "1"]
@@ -155,7 +156,7 @@ def test_calibrate_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     printed = capsys.readouterr()
     assert "good: METEOR from 0.1" in printed.out
     assert "calibration error" in printed.out
-    (fit,) = Calibration.read(model / FILE_NAME).fits
+    (fit,) = Calibration.read(model / CALIBRATION_FILE).fits
     assert fit.settings["beams"] == 1
     assert fit.provenance["data"]["split"] == "val"
     assert fit.provenance["photos"] == 60

@@ -15,13 +15,12 @@ import pytest
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
 from capgen.inference.calibration import (
-    FILE_NAME,
     Calibration,
     calibration_of,
     weights_digest,
 )
 from capgen.inference.hypotheses import hypothesis
-from capgen.models.folder import ModelFolder
+from capgen.models.folder import CALIBRATION_FILE, ModelFolder
 from capgen.paths import bundled_model_dir
 from tests.confidences import make_fit
 
@@ -36,7 +35,7 @@ def folder(tmp_path: Path) -> ModelFolder:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    path = tmp_path / FILE_NAME
+    path = tmp_path / CALIBRATION_FILE
     Calibration("sha256:1", (make_fit(),)).write(path)
     (fit,) = Calibration.read(path).fits
     caption = [hypothesis([5, 2], [-0.7, -0.2], 1.0), hypothesis([6, 2], [-0.9, -0.2], 1.0)]
@@ -64,7 +63,7 @@ def test_no_calibration(folder: ModelFolder) -> None:
 
 
 def test_a_calibration_for_other_weights_is_not_used(folder: ModelFolder) -> None:
-    Calibration(weights_digest(folder), (make_fit(),)).write(folder.path / FILE_NAME)
+    Calibration(weights_digest(folder), (make_fit(),)).write(folder.path / CALIBRATION_FILE)
     assert calibration_of(folder)[0] is not None
     (folder.path / "model.safetensors").write_bytes(b"other weights")
     found, reason = calibration_of(folder)
@@ -129,7 +128,7 @@ def test_hostile_values_are_refused(
 ) -> None:
     content = copy.deepcopy(record())
     change(content)
-    path = tmp_path / FILE_NAME
+    path = tmp_path / CALIBRATION_FILE
     path.write_text(json.dumps(content))
     with pytest.raises(ModelError, match=r"calibration\.json"):
         Calibration.read(path)
@@ -137,14 +136,14 @@ def test_hostile_values_are_refused(
 
 @pytest.mark.parametrize("text", ["", "[]", "3", "{", '{"format": {}}', "[" * 100_000, "\udcff"])
 def test_what_is_no_such_json(text: str, tmp_path: Path) -> None:
-    path = tmp_path / FILE_NAME
+    path = tmp_path / CALIBRATION_FILE
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(ModelError, match=r"calibration\.json"):
         Calibration.read(path)
 
 
 def test_the_record_that_the_hostile_ones_come_from_is_read(tmp_path: Path) -> None:
-    path = tmp_path / FILE_NAME
+    path = tmp_path / CALIBRATION_FILE
     path.write_text(json.dumps(record()))
     assert len(Calibration.read(path).fits) == 1
 
@@ -157,6 +156,6 @@ def test_the_bundled_model_is_calibrated(tmp_path: Path) -> None:
     generation = folder.generation
     settings = DecodeSettings(beams=generation["num_beams"], max_length=generation["max_length"])
     assert calibration.fit_for(settings) is not None
-    copied = shutil.copy(folder.path / FILE_NAME, tmp_path / FILE_NAME)
+    copied = shutil.copy(folder.path / CALIBRATION_FILE, tmp_path / CALIBRATION_FILE)
     Calibration.read(copied).write(tmp_path / "again.json")
     assert (tmp_path / "again.json").read_text() == Path(copied).read_text()
