@@ -1,0 +1,76 @@
+"""Every command of the quickstart runs, in order, as a user would type it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.fakes import draw_photo
+from tests.training_runs import SENTENCES
+
+PAGE = ROOT / "docs" / "quickstart.md"
+
+
+def commands() -> list[list[str]]:
+    """Return the commands of the page, in order, without `capgen`."""
+    blocks = re.findall(r"```console\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.strip()]
+    return [shlex.split(line)[1:] for line in lines]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Make what the page says is there."""
+    for folder in ("holiday", "my-photos"):
+        (tmp_path / folder).mkdir()
+    for number in range(3):
+        draw_photo(number, (160, 120)).save(tmp_path / "holiday" / f"{number}.jpg")
+    (tmp_path / "photo.jpg").write_bytes((ROOT / "docs/images/photographer.jpg").read_bytes())
+    lines = ["image,caption"]
+    for number in range(10):
+        draw_photo(100 + number, (96, 96)).save(tmp_path / "my-photos" / f"{number}.jpg")
+        sentence = SENTENCES[number % len(SENTENCES)]
+        lines += [f"{number}.jpg,{sentence}", f"{number}.jpg,{sentence} today"]
+    (tmp_path / "my-photos" / "captions.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+def test_every_command_runs(place, tmp_path):
+    from tests.hub_stand_in import serving
+
+    with serving() as hub:
+        hub.users = {"hf_quickstart": "me"}
+        environment = {
+            **os.environ,
+            "HF_ENDPOINT": hub.url,
+            "HF_HOME": str(tmp_path / "hf"),
+            "HF_TOKEN": "hf_quickstart",
+            "PYTHONPATH": str(ROOT),
+        }
+        said: dict[str, str] = {}
+        for words in commands():
+            done = subprocess.run(
+                [sys.executable, "-m", "capgen", *words],
+                cwd=place,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=300,
+            )
+            assert done.returncode == 0, f"{words}: {done.stderr}"
+            assert "Traceback" not in done.stderr
+            said[" ".join(words)] = done.stdout
+    assert said["caption photo.jpg"] == "a man is holding a camera\n"
+    mine = said["caption photo.jpg --model first/best-eval"]
+    assert mine and said["caption photo.jpg --model me/first"] == mine
+    for made in ("why.html", "captions.json", "gallery.html", "sure.csv", "report.html"):
+        assert (place / made).stat().st_size > 0
+    assert (place / "comparison.html").is_file() and (place / "holiday" / "0.txt").is_file()
+    assert "hf_quickstart" not in "".join(said.values())
