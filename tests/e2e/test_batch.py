@@ -163,7 +163,8 @@ def problems(value: object, schema: dict, root: dict, place: str = "record") -> 
     """Check a value against the part of JSON Schema that our schema uses."""
     known = {
         *("$schema", "$id", "$defs", "title", "description", "type", "properties", "required"),
-        *("items", "oneOf", "$ref", "const", "minimum", "pattern", "additionalProperties"),
+        *("items", "oneOf", "$ref", "const", "minimum", "maximum", "pattern"),
+        "additionalProperties",
     }
     assert set(schema) <= known, "the checker does not know all of the schema"
     if "$ref" in schema:
@@ -171,6 +172,8 @@ def problems(value: object, schema: dict, root: dict, place: str = "record") -> 
     if "oneOf" in schema:
         found = [problems(value, option, root, place) for option in schema["oneOf"]]
         return [] if sum(not faults for faults in found) == 1 else [f"{place}: {found}"]
+    if isinstance(value, int | float) and value > schema.get("maximum", value):
+        return [f"{place}: {value!r} is above {schema['maximum']}"]
     if "const" in schema and value != schema["const"]:
         return [f"{place}: {value!r} is not {schema['const']!r}"]
     types = {

@@ -19,6 +19,7 @@ NOBODY = 65534
 KEYS = {
     *("schema_version", "path", "caption", "score", "log_probability", "tokens", "alternatives"),
     *("width", "height", "sha256", "model", "revision", "settings", "notes", "error"),
+    *("confidence", "retry"),
 }
 
 
@@ -256,7 +257,7 @@ def test_photos_one_may_not_read(open_folder: Path, photos: list[Path]) -> None:
             *arguments,
             open_folder / "closed",
         ],
-        env=environment(),
+        env={**environment(), "CAPGEN_HOME": str(open_folder / "home")},
         capture_output=True,
         text=True,
         check=False,
