@@ -126,11 +126,9 @@ def _lengths(evaluation: Evaluation) -> Floats:
 
 
 def _about_heat_maps(evaluation: Evaluation) -> str:
-    if evaluation.system.get("runtime") == "onnx":
+    if evaluation.system["kind"] == "model":
         return (
             "Heat maps: cross-attention over the photo when a word was chosen, averaged over "
             "layers and heads; each word's is scaled to its own highest value."
         )
-    if evaluation.system["kind"] == "model":
-        return "No heat maps: the model ran in torch, and they need ONNX Runtime."
     return "No heat maps: the captions come from a file, without the model."
