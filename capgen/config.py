@@ -7,6 +7,7 @@ read names, ranges and help from the fields' metadata.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import numbers
 import re
@@ -68,7 +69,8 @@ def parse_setting(config_class: Any, name: str, text: str) -> Any:
     Args:
         config_class: A settings class of this module.
         name: The field, with dashes or underscores.
-        text: The value; true, false, yes, no, 1 and 0 are booleans; `none` means not set.
+        text: The value; true, false, yes, no, 1 and 0 are booleans; `none` means not set;
+            several values are a JSON list of strings.
 
     Raises:
         UsageError: There is no such setting, or the text is not of its type.
@@ -80,6 +82,9 @@ def parse_setting(config_class: Any, name: str, text: str) -> Any:
     kind, _, optional = fields[name].partition(" | ")
     if optional and text.lower() == "none":
         return None
+    several = _string_list(text) if "tuple" in optional else []
+    if several:
+        return tuple(Path(item) if kind == "Path" else item for item in several)
     if kind == "bool":
         if text.lower() not in _BOOLEANS:
             raise UsageError(f"{flag_name(name)} is {text!r}; it must be true or false")
@@ -89,6 +94,17 @@ def parse_setting(config_class: Any, name: str, text: str) -> Any:
     except ValueError as error:
         what = "a whole number" if kind == "int" else "a number"
         raise UsageError(f"{flag_name(name)} is {text!r}; it must be {what}") from error
+
+
+def _string_list(text: str) -> list[str]:
+    """Return the strings of a JSON list; none if the text is something else, as a path."""
+    try:
+        values = json.loads(text) if text.startswith("[") else None
+    except ValueError:
+        return []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        return []
+    return values
 
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -465,11 +481,32 @@ class TrainConfig:
         64, "Longer captions are cut to this many tokens, start included.", low=4, high=1024
     )
     image_size: int = setting(288, "Side of the photos in pixels (mini only).", low=32, high=1024)
+    decoder_layers: int = setting(3, "Layers of a new small decoder (mini only).", low=1, high=48)
+    decoder_width: int = setting(
+        256, "Width of a new small decoder, a multiple of 8 (mini only).", low=8, high=4096
+    )
     train_encoder: str = setting(
         "all", "What is trained of a pretrained encoder: all, none, or its last N blocks (last-N)."
     )
     lora_rank: int = setting(
         0, "Train low-rank additions to the decoder instead of its weights; 0 is off.", low=0
+    )
+
+    # One teacher is its name, several are a tuple.
+    teacher: str | tuple[str, ...] | None = setting(
+        None, "Captioner to learn from beside the captions; may be repeated."
+    )
+    distill: str = setting(
+        "token",
+        "What is learned from teachers: their distribution over each next token (for which they "
+        "need the same vocabulary) or, as sequence, their captions of the training photos.",
+        choices=("token", "sequence"),
+    )
+    distill_weight: float = setting(
+        0.5, "Share of the teachers in the loss; the rest is of the captions.", low=0.0, high=1.0
+    )
+    distill_temperature: float = setting(
+        1.0, "Temperature of teachers and student in --distill token.", low=0.1, high=20.0
     )
 
     crop_area: float = setting(
@@ -521,6 +558,7 @@ class TrainConfig:
     seed: int = setting(0, "Seed of weights, order, augmentation and dropout.", low=0, high=2**31)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "teacher", _one_or_several(self.teacher, str))
         check_ranges(self)
         if self.preset not in TRAIN_PRESETS:
             raise UsageError(
@@ -528,6 +566,8 @@ class TrainConfig:
             )
         if self.preset == "mini" and self.decoder is not None:
             raise UsageError("--decoder is for clip-gpt2: mini makes its own small decoder")
+        if self.decoder_width % 8:
+            raise UsageError(f"--decoder-width is {self.decoder_width}; it must be a multiple of 8")
         if self.train_encoder not in ("all", "none") and not _LAST_BLOCKS.fullmatch(
             self.train_encoder
         ):
@@ -549,6 +589,11 @@ class TrainConfig:
         return self.batch_size * self.accumulation
 
     @property
+    def teachers(self) -> tuple[str, ...]:
+        """The teachers, one by one."""
+        return (self.teacher,) if isinstance(self.teacher, str) else self.teacher or ()
+
+    @property
     def augments(self) -> bool:
         """Whether any augmentation of the photos is on."""
         crops = self.crop_area < 1 or self.crop_aspect > 1
@@ -556,10 +601,22 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as built-in types, for records."""
-        return {
-            name: str(value) if isinstance(value, Path) else value
-            for name, value in dataclasses.asdict(self).items()
-        }
+        return {name: _built_in(value) for name, value in dataclasses.asdict(self).items()}
+
+
+def _one_or_several(value: Any, kind: type) -> Any:
+    """Return a list of one as that one, a longer one as a tuple."""
+    if not isinstance(value, list | tuple):
+        return value
+    several = tuple(kind(item) for item in value)
+    return several if len(several) > 1 else several[0] if several else None
+
+
+def _built_in(value: Any) -> Any:
+    """Return a setting as JSON's types."""
+    if isinstance(value, tuple):
+        return [_built_in(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 # What a preset sets differently from the defaults above.

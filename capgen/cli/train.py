@@ -31,12 +31,15 @@ capgen train --dataset flickr8k --name first --num-epochs 10
 
 capgen train --config mini --name first
 
+capgen train --preset mini --decoder-layers 1 --teacher big/best-eval
+
 capgen train --resume first
 
 capgen train --init mini --data-dir my-photos/ --dry-run"""
 
 DATA_PANEL = "Data and run"
 RECIPE_PANEL = "Recipe"
+TEACHER_PANEL = "Teachers"
 AUGMENTATION_PANEL = "Augmentation"
 VALIDATION_PANEL = "Validation"
 MACHINE_PANEL = "Machine"
@@ -53,6 +56,10 @@ def _model(name: str) -> Any:
 
 def _recipe(name: str) -> Any:
     return setting_option(TrainConfig, name, panel=RECIPE_PANEL)
+
+
+def _teaching(name: str) -> Any:
+    return setting_option(TrainConfig, name, panel=TEACHER_PANEL)
 
 
 def _augmentation(name: str) -> Any:
@@ -85,6 +92,8 @@ def train_command(
     train_encoder: Annotated[str | None, _model("train_encoder")] = None,
     image_size: Annotated[int | None, _model("image_size")] = None,
     min_count: Annotated[int | None, _model("min_count")] = None,
+    decoder_layers: Annotated[int | None, _model("decoder_layers")] = None,
+    decoder_width: Annotated[int | None, _model("decoder_width")] = None,
     lora_rank: Annotated[int | None, _model("lora_rank")] = None,
     num_epochs: Annotated[int | None, _recipe("num_epochs")] = None,
     batch_size: Annotated[int | None, _recipe("batch_size")] = None,
@@ -104,6 +113,10 @@ def train_command(
     dropout: Annotated[float | None, _recipe("dropout")] = None,
     ema_decay: Annotated[float | None, _recipe("ema_decay")] = None,
     seed: Annotated[int | None, _recipe("seed")] = None,
+    teacher: Annotated[list[str] | None, _teaching("teacher")] = None,
+    distill: Annotated[str | None, _teaching("distill")] = None,
+    distill_weight: Annotated[float | None, _teaching("distill_weight")] = None,
+    distill_temperature: Annotated[float | None, _teaching("distill_temperature")] = None,
     crop_area: Annotated[float | None, _augmentation("crop_area")] = None,
     crop_aspect: Annotated[float | None, _augmentation("crop_aspect")] = None,
     flip: Annotated[bool | None, _switch("flip", AUGMENTATION_PANEL)] = None,
@@ -158,7 +171,7 @@ def train_command(
     settings, the events and the model folders best-eval, best-loss and last. Ctrl-C saves;
     --resume goes on exactly there.
     """
-    given = {key: value for key, value in locals().items() if value is not None}
+    given = {key: value for key, value in locals().items() if value not in (None, [])}
     for name in ("as_json", "config", "resume", "dry_run"):
         given.pop(name, None)
     _accept_token_name()

@@ -1,0 +1,137 @@
+"""Teachers: existing captioners that a run learns from, and what they must share with it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import numpy as np
+import tokenizers
+import torch
+from transformers import GPT2LMHeadModel
+
+from capgen.config import TrainConfig
+from capgen.errors import UsageError
+from capgen.models.build import Captioning
+from capgen.models.checkpoint import load_captioning, load_tokenizer
+from capgen.models.resolve import resolve_model
+from capgen.models.vocabulary import SPECIAL_TOKENS
+from capgen.records import Example, PreparationEvent
+from capgen.training.captions import CaptionCodec
+from capgen.training.distill import TokenTeaching
+from capgen.training.features import feature_array
+from capgen.training.inputs import FeatureInputs, Inputs
+from capgen.training.objective import CaptionObjective, LastHiddenState
+
+TOKEN, SEQUENCE = "token", "sequence"
+# Captions that two vocabularies must cut in the same way.
+_COMPARED = 200
+
+
+def teachers_digest(config: TrainConfig) -> str:
+    """Return what identifies a run's teachers; empty if it has none.
+
+    Raises:
+        ModelError: A teacher cannot be found.
+    """
+    return "".join(f" {resolve_model(name).fingerprint}" for name in config.teachers)
+
+
+def taught_vocabulary(config: TrainConfig) -> tokenizers.Tokenizer | None:
+    """Return the words of a new small model whose teachers say token by token what comes next.
+
+    It has to share their vocabulary, so it takes the first teacher's; None if there is no
+    teacher, or if that vocabulary is no list of words.
+
+    Raises:
+        ModelError: The teacher cannot be found, or has no usable tokenizer.
+    """
+    if not config.teachers or config.distill != TOKEN:
+        return None
+    tokenizer: Any = load_tokenizer(resolve_model(config.teachers[0]))
+    vocabulary = tokenizer.get_vocab()
+    return tokenizer.backend_tokenizer if all(t in vocabulary for t in SPECIAL_TOKENS) else None
+
+
+def token_teaching(
+    config: TrainConfig,
+    student: Captioning,
+    codec: CaptionCodec,
+    examples: Sequence[Example],
+    digest: str,
+    device: torch.device,
+) -> Generator[PreparationEvent, None, TokenTeaching]:
+    """Load teachers and compute their encoders' states for the training photos, or find them.
+
+    Args:
+        config: The run's settings.
+        student: Who learns.
+        codec: How its captions become ids.
+        examples: The training photos.
+        digest: The data set's digest.
+        device: Where to compute.
+
+    Raises:
+        UsageError: A teacher does not share the student's vocabulary, or reads less.
+        ModelError: A teacher cannot be loaded.
+        DataError: A photo cannot be decoded.
+        StorageError: The cache cannot be written.
+    """
+    taught: list[tuple[CaptionObjective, Inputs]] = []
+    for name in config.teachers:
+        teacher = load_captioning(resolve_model(name))
+        _check(teacher, name, student, codec, examples)
+        teacher.model.eval().requires_grad_(False).to(device)
+        states = yield from feature_array(
+            examples,
+            LastHiddenState(teacher.model.encoder),
+            teacher.preprocessor,
+            split="train",
+            digest=digest,
+            workers=config.workers,
+            device=device,
+        )
+        objective = CaptionObjective(teacher.model, cached=True)
+        taught.append((objective, FeatureInputs(states, device)))
+    return TokenTeaching(taught, config.distill_temperature)
+
+
+def _check(
+    teacher: Captioning,
+    name: str,
+    student: Captioning,
+    codec: CaptionCodec,
+    examples: Sequence[Example],
+) -> None:
+    """Check that a teacher speaks of the same tokens as the student.
+
+    Raises:
+        UsageError: It does not.
+    """
+    hint = "--distill sequence learns from the captions of any captioner."
+    if not isinstance(teacher.model.decoder, GPT2LMHeadModel):
+        kind = teacher.model.config.decoder.model_type
+        raise UsageError(f"--teacher {name} has a {kind} decoder, not a GPT-2", hint=hint)
+    theirs = CaptionCodec.of(teacher, codec.max_tokens)
+    captions = [text for example in examples for text in example.references][:_COMPARED]
+    same = (
+        teacher.tokenizer.get_vocab() == student.tokenizer.get_vocab()
+        and teacher.model.config.decoder.vocab_size == student.model.config.decoder.vocab_size
+        and (theirs.start, theirs.end) == (codec.start, codec.end)
+        and all(map(np.array_equal, _ids(teacher, captions), _ids(student, captions)))
+    )
+    if not same:
+        raise UsageError(
+            f"--teacher {name} has another vocabulary ({len(teacher.tokenizer)} tokens) than the "
+            f"model that is trained ({len(student.tokenizer)})",
+            hint=hint,
+        )
+    if theirs.max_tokens < codec.max_tokens:
+        raise UsageError(
+            f"--teacher {name} reads at most {theirs.max_tokens} tokens",
+            hint=f"Add --max-tokens {theirs.max_tokens}.",
+        )
+
+
+def _ids(captioning: Captioning, captions: Sequence[str]) -> list[list[int]]:
+    return captioning.tokenizer(captions, add_special_tokens=False)["input_ids"]
