@@ -392,6 +392,7 @@ EVAL_STRATEGIES = (
     *("meteor-centric", "weighted-composite", "pareto", "multi-criteria"),
     *("meteor", "bleu", "rouge", "cider"),
 )
+OBJECTIVES = ("cross-entropy", "scst")
 _LAST_BLOCKS = re.compile(r"last-[1-9][0-9]{0,3}")
 
 
@@ -451,6 +452,21 @@ class TrainConfig:
     name: str | None = setting(None, "The run's name; by default preset and time.")
 
     num_epochs: int = setting(20, "Passes over the training photos.", low=1, high=10000)
+    objective: str = setting(
+        "cross-entropy",
+        "What is learned: cross-entropy of human captions, or scst (CIDEr-D of sampled ones).",
+        choices=OBJECTIVES,
+    )
+    samples_per_image: int = setting(
+        5, "Captions sampled for a photo and step (scst only).", low=2, high=1000
+    )
+    sample_temperature: float = setting(
+        1.0, "Temperature of the samples (scst only).", low=0.1, high=10.0
+    )
+    cross_entropy_share: float = setting(
+        0.1, "Weight of the cross-entropy beside the reward (scst only).", low=0.0, high=10.0
+    )
+
     batch_size: int = setting(64, "Photos a pass, over all processes.", low=1, high=65536)
     accumulation: int = setting(
         1, "Passes a step: a step is over batch-size times this many photos.", low=1, high=65536
@@ -564,6 +580,16 @@ class TrainConfig:
             raise UsageError(
                 f"Unknown preset '{self.preset}'", hint=did_you_mean(self.preset, TRAIN_PRESETS)
             )
+        if self.objective == "scst" and self.init is None:
+            raise UsageError(
+                "--objective scst improves a trained captioner: name it with --init",
+                hint="Train with cross-entropy first, then --init RUN/best-eval.",
+            )
+        if self.objective != "cross-entropy" and self.teachers:
+            raise UsageError(
+                f"--teacher is for --objective cross-entropy, not for {self.objective}",
+                hint="In a file with stages, put teacher under the stage that it is for.",
+            )
         if self.preset == "mini" and self.decoder is not None:
             raise UsageError("--decoder is for clip-gpt2: mini makes its own small decoder")
         if self.decoder_width % 8:
@@ -637,8 +663,39 @@ TRAIN_PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+# What an objective sets differently from the preset; "" is for every preset.
+OBJECTIVE_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
+    "scst": {
+        "": {
+            "num_epochs": 9,
+            "learning_rate": 3e-4,
+            "encoder_learning_rate": 1e-5,
+            "decoder_learning_rate": 3e-4,
+            "weight_decay": 0.01,
+            "warmup_steps": 50,
+            "dropout": 0.1,
+            "crop_area": 0.3,
+            "ema_decay": 0.995,
+        },
+        # Large pretrained parts are moved less.
+        "clip-gpt2": {
+            "num_epochs": 5,
+            "learning_rate": 5e-5,
+            "encoder_learning_rate": 1e-6,
+            "decoder_learning_rate": 1e-5,
+        },
+    },
+}
+
+
+def objective_defaults(objective: str, preset: str) -> dict[str, Any]:
+    """Return what an objective sets differently from a preset."""
+    changes = OBJECTIVE_DEFAULTS.get(objective, {})
+    return {**changes.get("", {}), **changes.get(preset, {})}
+
+
 def train_config(preset: str | None = None, **settings: Any) -> TrainConfig:
-    """Return the settings of a preset, with those given instead.
+    """Return the settings of a preset and an objective, with those given instead.
 
     Args:
         preset: Key of `TRAIN_PRESETS`; None is the default preset.
@@ -648,4 +705,6 @@ def train_config(preset: str | None = None, **settings: Any) -> TrainConfig:
         UsageError: There is no such preset, or a value is not accepted.
     """
     name = preset if preset is not None else TrainConfig.preset
-    return TrainConfig(**{**TRAIN_PRESETS.get(name, {}), "preset": name, **settings})
+    objective = settings.get("objective", TrainConfig.objective)
+    known = {**TRAIN_PRESETS.get(name, {}), **objective_defaults(objective, name)}
+    return TrainConfig(**{**known, "preset": name, **settings})

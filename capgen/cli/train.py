@@ -35,7 +35,9 @@ capgen train --preset mini --decoder-layers 1 --teacher big/best-eval
 
 capgen train --resume first
 
-capgen train --init mini --data-dir my-photos/ --dry-run"""
+capgen train --init mini --data-dir my-photos/ --dry-run
+
+capgen train --objective scst --preset mini --init first/best-eval --dataset flickr8k"""
 
 DATA_PANEL = "Data and run"
 RECIPE_PANEL = "Recipe"
@@ -95,6 +97,7 @@ def train_command(
     decoder_layers: Annotated[int | None, _model("decoder_layers")] = None,
     decoder_width: Annotated[int | None, _model("decoder_width")] = None,
     lora_rank: Annotated[int | None, _model("lora_rank")] = None,
+    objective: Annotated[str | None, _recipe("objective")] = None,
     num_epochs: Annotated[int | None, _recipe("num_epochs")] = None,
     batch_size: Annotated[int | None, _recipe("batch_size")] = None,
     accumulation: Annotated[int | None, _recipe("accumulation")] = None,
@@ -113,6 +116,9 @@ def train_command(
     dropout: Annotated[float | None, _recipe("dropout")] = None,
     ema_decay: Annotated[float | None, _recipe("ema_decay")] = None,
     seed: Annotated[int | None, _recipe("seed")] = None,
+    samples_per_image: Annotated[int | None, _recipe("samples_per_image")] = None,
+    sample_temperature: Annotated[float | None, _recipe("sample_temperature")] = None,
+    cross_entropy_share: Annotated[float | None, _recipe("cross_entropy_share")] = None,
     teacher: Annotated[list[str] | None, _teaching("teacher")] = None,
     distill: Annotated[str | None, _teaching("distill")] = None,
     distill_weight: Annotated[float | None, _teaching("distill_weight")] = None,

@@ -124,6 +124,11 @@ class PTBTokenizer:
         raise AssertionError("a match of both halves has a middle")
 
 
+def reads_alone(word: str) -> bool:
+    """Whether a piece of a caption between spaces has the same tokens in every caption."""
+    return bool(_SELF_CONTAINED.fullmatch(word))
+
+
 @functools.cache
 def shared_tokenizer() -> PTBTokenizer:
     """Return the tokenizer that the metrics share."""

@@ -115,6 +115,25 @@ class PackedCaptions:
         """Return the batch with nothing to learn: its loss is 0, and so are its gradients."""
         return dataclasses.replace(self, picks=self.picks[:0], targets=self.targets[:0])
 
+    def beside(self, other: PackedCaptions) -> PackedCaptions:
+        """Return both batches in longer rows of the same photos; picks of `other` come last."""
+        both = torch.cat([self.input_ids, other.input_ids], 1)
+        own, theirs, length = self.input_ids.shape[1], other.input_ids.shape[1], both.shape[1]
+        # Their segments get numbers that no segment of ours has: padding's is the highest.
+        apart = other.segments + self.segments.max() + 1
+        return PackedCaptions(
+            input_ids=both,
+            position_ids=torch.cat([self.position_ids, other.position_ids], 1),
+            segments=torch.cat([self.segments, apart], 1),
+            picks=torch.cat(
+                [
+                    self.picks // own * length + self.picks % own,
+                    other.picks // theirs * length + own + other.picks % theirs,
+                ]
+            ),
+            targets=torch.cat([self.targets, other.targets]),
+        )
+
     def to(self, device: torch.device) -> PackedCaptions:
         """Return the batch on `device`, without waiting for the copy."""
         pinned = device.type == "cuda"

@@ -18,12 +18,13 @@ from capgen.models.resolve import resolve_model
 from capgen.models.vocabulary import SPECIAL_TOKENS
 from capgen.records import Example, PreparationEvent
 from capgen.training.captions import CaptionCodec
-from capgen.training.distill import TokenTeaching
+from capgen.training.distill import SequenceTeaching, Teaching, TokenTeaching
+from capgen.training.distill_captions import teachers_captions
 from capgen.training.features import feature_array
 from capgen.training.inputs import FeatureInputs, Inputs
 from capgen.training.objective import CaptionObjective, LastHiddenState
 
-TOKEN, SEQUENCE = "token", "sequence"
+TOKEN = "token"
 # Captions that two vocabularies must cut in the same way.
 _COMPARED = 200
 
@@ -53,19 +54,21 @@ def taught_vocabulary(config: TrainConfig) -> tokenizers.Tokenizer | None:
     return tokenizer.backend_tokenizer if all(t in vocabulary for t in SPECIAL_TOKENS) else None
 
 
-def token_teaching(
+def make_teaching(
     config: TrainConfig,
     student: Captioning,
+    objective: CaptionObjective,
     codec: CaptionCodec,
     examples: Sequence[Example],
     digest: str,
     device: torch.device,
-) -> Generator[PreparationEvent, None, TokenTeaching]:
-    """Load teachers and compute their encoders' states for the training photos, or find them.
+) -> Generator[PreparationEvent, None, Teaching]:
+    """Return what the teachers of a run add to its loss.
 
     Args:
         config: The run's settings.
         student: Who learns.
+        objective: Its forward pass.
         codec: How its captions become ids.
         examples: The training photos.
         digest: The data set's digest.
@@ -77,6 +80,24 @@ def token_teaching(
         DataError: A photo cannot be decoded.
         StorageError: The cache cannot be written.
     """
+    if config.distill == TOKEN:
+        return (yield from _token_teaching(config, student, codec, examples, digest, device))
+    captions = yield from teachers_captions(config, examples, digest, device)
+    flat = iter(codec.encode([text for texts in captions for text in texts]))
+    rows = [[next(flat) for _ in texts] for texts in captions]
+    pad = student.model.generation_config.pad_token_id
+    return SequenceTeaching(objective, rows, codec, pad)
+
+
+def _token_teaching(
+    config: TrainConfig,
+    student: Captioning,
+    codec: CaptionCodec,
+    examples: Sequence[Example],
+    digest: str,
+    device: torch.device,
+) -> Generator[PreparationEvent, None, TokenTeaching]:
+    """Load teachers and compute their encoders' states for the training photos, or find them."""
     taught: list[tuple[CaptionObjective, Inputs]] = []
     for name in config.teachers:
         teacher = load_captioning(resolve_model(name))

@@ -15,13 +15,17 @@ from capgen.data.dataset import Dataset, open_dataset
 from capgen.models.build import Captioning
 from capgen.records import Example, Notice, PreparationEvent
 from capgen.training.captioner import make_captioner
-from capgen.training.captions import CaptionCodec
+from capgen.training.captions import CaptionCodec, Ids
 from capgen.training.device import pick_device
+from capgen.training.distill import Distilled, Teaching
+from capgen.training.distill_teachers import make_teaching
 from capgen.training.features import feature_array
 from capgen.training.inputs import FeatureInputs, Inputs, PhotoInputs
 from capgen.training.objective import CaptionObjective
 from capgen.training.photos import decoded_photos
 from capgen.training.processes import Processes
+from capgen.training.scst import self_critical
+from capgen.training.step_loss import CrossEntropy, StepLoss
 from capgen.training.stopping import StopRequest
 from capgen.training.trainer import Trainer
 from capgen.training.validate import Validator
@@ -107,22 +111,58 @@ class Material:
         pixels = np.memmap(photos.path, dtype=np.uint8, mode="c", shape=photos.pixels.shape)
         return PhotoInputs(pixels, preprocessor, self.config, self.device, rows=photos.rows)
 
-    def trainer(self, inputs: Inputs, stop: StopRequest) -> Trainer:
+    def teaching(self) -> Generator[PreparationEvent, None, Teaching | None]:
+        """Return what the run's teachers add to the loss; None if it has none."""
+        if not self.config.teachers:
+            return None
+        return (
+            yield from make_teaching(
+                self.config,
+                self.captioning,
+                self.objective,
+                self.codec,
+                self.splits["train"],
+                self.dataset.digest,
+                self.device,
+            )
+        )
+
+    def trainer(
+        self, inputs: Inputs, stop: StopRequest, teaching: Teaching | None = None
+    ) -> Trainer:
         """Return the trainer, with the captioner on its device."""
         self.captioning.model.to(self.device)
         if self.config.compile:
             self.objective.compile()
+        rows = self.codec.encode_examples(self.splits["train"])
         return Trainer(
             self.captioning,
             self.objective,
             inputs,
-            self.codec.encode_examples(self.splits["train"]),
+            rows,
             self.codec,
             self.config,
             self.device,
             self.processes,
             stop,
+            self._step_loss(rows, teaching),
         )
+
+    def _step_loss(self, rows: Sequence[Sequence[Ids]], teaching: Teaching | None) -> StepLoss:
+        """Return what to minimise, given the ids of the training captions."""
+        if self.config.objective == "scst":
+            return self_critical(
+                self.captioning,
+                self.objective,
+                self.codec,
+                [example.references for example in self.splits["train"]],
+                rows,
+                self.config,
+                self.device,
+            )
+        if teaching is not None:
+            return Distilled(self.objective, teaching, self.config.distill_weight)
+        return CrossEntropy(self.objective)
 
     def validator(self, split: str, inputs: Inputs) -> Validator:
         """Return what measures the captioner on a split."""

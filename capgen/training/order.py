@@ -14,7 +14,7 @@ from torch import Tensor
 from capgen.training.captions import Ids
 
 # Streams of random numbers: nothing random in training depends on anything else.
-ORDER, CAPTIONS, AUGMENTATION, DROPOUT, SAMPLES = range(5)
+ORDER, CAPTIONS, AUGMENTATION, DROPOUT, SAMPLES, SELF_CRITICAL = range(6)
 
 
 def random_seed(seed: int, stream: int, *place: int) -> int:

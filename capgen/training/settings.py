@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capgen.config import TRAIN_PRESETS, TrainConfig, flag_name, parse_setting, train_config
+from capgen.config import (
+    TRAIN_PRESETS,
+    TrainConfig,
+    flag_name,
+    objective_defaults,
+    parse_setting,
+    train_config,
+)
 from capgen.errors import UsageError
 
 PREFIX = "CAPGEN_"
@@ -89,6 +96,8 @@ def resolve_layers(*layers: Mapping[str, tuple[str, Any]]) -> Resolved:
     preset = values.pop("preset", TrainConfig.preset)
     config = train_config(preset, **values)
     for field in dataclasses.fields(TrainConfig):
+        if field.name in objective_defaults(config.objective, preset):
+            sources.setdefault(field.name, f"objective {config.objective}")
         of_preset = field.name in TRAIN_PRESETS[preset]
         sources.setdefault(field.name, f"preset {preset}" if of_preset else "default")
     return Resolved(config, sources)

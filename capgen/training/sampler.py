@@ -1,0 +1,184 @@
+"""Sampling from a captioner's GPT-2 in batches: no dropout, no gradients, a key/value cache.
+
+Transformers' `generate` would copy a photo's cross-attention keys and values for each of its
+samples. Here the samples of a photo are queries side by side, finished captions leave the
+batch, and a token is the inverse of the distribution function at a number that the caller
+has drawn: so captions do not depend on how photos are put into batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import GPT2LMHeadModel, VisionEncoderDecoderModel
+
+# Finished captions leave the batch when it would shrink to this share or less.
+_SHRINK = 0.8
+# Keeps a number below 1 below 1 when it is scaled in float32.
+_BELOW_ONE = 1 - 1e-6
+
+
+class Samples(NamedTuple):
+    """Sampled captions.
+
+    Attributes:
+        ids: Tokens without the start, the end included, int64 (B, S, T); padded with the end.
+        lengths: Tokens of each, the end included, int64 (B, S).
+        ended: Whether each came to its end, bool (B, S); others were cut.
+    """
+
+    ids: Tensor
+    lengths: Tensor
+    ended: Tensor
+
+
+class Sampler:
+    """Draws captions for photos.
+
+    Args:
+        model: The captioner, with a GPT-2 decoder.
+        start: Id that captions start with.
+        end: Id that they end with.
+        barred: Ids that are never drawn.
+        max_tokens: Most tokens drawn for a caption, the end included.
+        temperature: Divides the scores.
+    """
+
+    def __init__(
+        self,
+        model: VisionEncoderDecoderModel,
+        *,
+        start: int,
+        end: int,
+        barred: Sequence[int],
+        max_tokens: int,
+        temperature: float = 1.0,
+    ) -> None:
+        self.model = model
+        self.start = start
+        self.end = end
+        self.barred = torch.tensor(sorted(set(barred) - {end}), dtype=torch.int64)
+        self.max_tokens = min(max_tokens, model.decoder.config.n_positions)
+        self.temperature = temperature
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """Return the scores that are drawn from, (N, V), for a model's logits, (N, V)."""
+        barred = self.barred.to(logits.device)
+        return (logits / self.temperature).index_fill(-1, barred, float("-inf"))
+
+    @torch.no_grad()
+    def draw(self, states: Tensor, uniform: Tensor) -> Samples:
+        """Draw captions.
+
+        Args:
+            states: The encoder's last states, (B, P, E).
+            uniform: Numbers in [0, 1), float32 (B, S, max_tokens): what decides each token.
+        """
+        if hasattr(self.model, "enc_to_dec_proj"):
+            states = self.model.enc_to_dec_proj(states)
+        images, samples, longest = uniform.shape
+        decoder = _Decoder(self.model.decoder, states, samples)
+        numbers = uniform.flatten(0, 1).clamp(max=_BELOW_ONE)
+        count = images * samples
+        ids = torch.full((count, longest), self.end, device=states.device)
+        rows = torch.arange(count, device=states.device)
+        tokens = torch.full((count,), self.start, device=states.device)
+        for place in range(longest):
+            scores = self.scores(decoder.step(tokens, place, rows).float())
+            tokens = _inverse(scores, numbers[rows, place])
+            ids[rows, place] = tokens
+            going = torch.nonzero(ids[rows, place] != self.end)[:, 0]
+            if len(going) == 0:
+                break
+            if len(going) <= _SHRINK * len(rows):
+                rows, tokens = rows[going], tokens[going]
+                decoder.keep(going)
+        return self._samples(ids, (images, samples, longest))
+
+    def _samples(self, ids: Tensor, shape: tuple[int, int, int]) -> Samples:
+        """Cut off what finished captions went on to say while they were in the batch."""
+        ended = ids == self.end
+        first = ended.int().argmax(1)
+        some = ended.any(1)
+        lengths = torch.where(some, first + 1, ids.shape[1])
+        places = torch.arange(ids.shape[1], device=ids.device)
+        ids = ids.masked_fill(places >= lengths[:, None], self.end)
+        return Samples(ids.view(shape), lengths.view(shape[:2]), some.view(shape[:2]))
+
+
+def _inverse(scores: Tensor, numbers: Tensor) -> Tensor:
+    """Return the tokens, (N,), where the distribution functions reach `numbers`, (N,)."""
+    reached = torch.softmax(scores, -1).cumsum(-1)
+    wanted = numbers[:, None] * reached[:, -1:]
+    return torch.searchsorted(reached, wanted, right=True)[:, 0]
+
+
+class _Decoder:
+    """GPT-2 with cross-attention, a token at a time for the samples of all photos.
+
+    Args:
+        decoder: The model; its dropout is not applied, whatever its mode.
+        states: What it attends to, (B, P, D).
+        samples: Samples a photo.
+    """
+
+    def __init__(self, decoder: GPT2LMHeadModel, states: Tensor, samples: int) -> None:
+        self.decoder = decoder
+        self.samples = samples
+        self.blocks: Any = decoder.transformer.h
+        self.cross = []
+        for block in self.blocks:
+            keys, values = block.crossattention.c_attn(states).chunk(2, dim=-1)
+            heads = block.crossattention.num_heads
+            self.cross.append((_heads(keys, heads), _heads(values, heads)))
+        self.past: list[tuple[Tensor, Tensor] | None] = [None] * len(self.blocks)
+
+    def keep(self, going: Tensor) -> None:
+        """Go on with some of the captions only."""
+        self.past = [pair and (pair[0][going], pair[1][going]) for pair in self.past]
+
+    def step(self, tokens: Tensor, place: int, rows: Tensor) -> Tensor:
+        """Return the logits, (N, V), after `tokens`, (N,), at a place of captions `rows`, (N,)."""
+        transformer: Any = self.decoder.transformer
+        hidden = transformer.wte(tokens) + transformer.wpe.weight[place]  # (N, D)
+        for number, block in enumerate(self.blocks):
+            hidden = hidden + self._attend_self(number, block.attn, block.ln_1(hidden))
+            query = block.ln_cross_attn(hidden)
+            hidden = hidden + self._attend_photo(number, block.crossattention, query, rows)
+            feed = block.mlp
+            hidden = hidden + feed.c_proj(feed.act(feed.c_fc(block.ln_2(hidden))))
+        logits: Tensor = self.decoder.lm_head(transformer.ln_f(hidden))
+        return logits
+
+    def _attend_self(self, number: int, attention: Any, hidden: Tensor) -> Tensor:
+        parts = attention.c_attn(hidden)[:, None].chunk(3, dim=-1)
+        query, key, value = (_heads(part, attention.num_heads) for part in parts)
+        past = self.past[number]
+        if past is not None:
+            key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
+        self.past[number] = key, value
+        found = F.scaled_dot_product_attention(query, key, value, scale=attention.scaling)
+        return _project(attention, found.flatten(1))
+
+    def _attend_photo(self, number: int, attention: Any, hidden: Tensor, rows: Tensor) -> Tensor:
+        keys, values = self.cross[number]
+        asked = attention.q_attn(hidden)  # (N, D)
+        query = asked.new_zeros(keys.shape[0] * self.samples, asked.shape[1])
+        query[rows] = asked
+        query = _heads(query.view(keys.shape[0], self.samples, -1), attention.num_heads)
+        found = F.scaled_dot_product_attention(query, keys, values, scale=attention.scaling)
+        return _project(attention, found.transpose(1, 2).flatten(2).flatten(0, 1)[rows])
+
+
+def _project(attention: Any, found: Tensor) -> Tensor:
+    projected: Tensor = attention.c_proj(found)
+    return projected
+
+
+def _heads(states: Tensor, heads: int) -> Tensor:
+    """Return states (B, L, D) as (B, heads, L, D / heads)."""
+    return states.view(*states.shape[:-1], heads, -1).transpose(1, 2)

@@ -1,0 +1,203 @@
+"""Self-critical training: captions are sampled, and those that score above their photo's
+other samples become likelier.
+
+Rennie et al., "Self-critical sequence training for image captioning" (CVPR 2017), with the
+mean of a photo's other samples as the baseline (Luo, "A better variant of self-critical
+sequence training", 2020). The reward is CIDEr-D with the caption's end as a word, so that
+unfinished captions do not pay.
+
+    photos ─► front ─┬─► back, no dropout ─► samples ─► rewards ─► advantages
+                     └─► back, dropout ────► log-probabilities of samples, cross-entropy
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from capgen.config import TrainConfig
+from capgen.models.build import Captioning
+from capgen.training import order
+from capgen.training.captions import CaptionCodec, Ids, PackedCaptions, pack_captions
+from capgen.training.objective import CaptionObjective, LastHiddenState
+from capgen.training.reward import CiderReward, reward_of_texts
+from capgen.training.sampler import Sampler, Samples
+from capgen.training.step_loss import PassLoss, Share
+from capgen.training.words import TokenReader, Words
+
+# Where a model does not say how long its captions may be.
+_MAX_TOKENS = 32
+
+
+class SelfCritical:
+    """Advantage-weighted log-probabilities of samples, and a share of cross-entropy.
+
+    The first part is divided by as many tokens as the same number of human captions would
+    have: by counts that are known before anything is sampled, and the same however a step is
+    cut into passes and processes.
+
+    Args:
+        objective: The captioner's forward pass.
+        sampler: Draws captions.
+        reader: Reads their words.
+        reward: Scores them.
+        mean_tokens: Tokens of a human caption on average, its end included.
+        config: Samples a photo, share of cross-entropy, seed.
+    """
+
+    names: tuple[str, ...] = ("reward", "sample_length", "cross_entropy")
+
+    def __init__(
+        self,
+        objective: CaptionObjective,
+        sampler: Sampler,
+        reader: TokenReader,
+        reward: CiderReward,
+        mean_tokens: float,
+        config: TrainConfig,
+    ) -> None:
+        self.objective = objective
+        self.sampler = sampler
+        self.reader = reader
+        self.reward = reward
+        self.mean_tokens = mean_tokens
+        self.samples = config.samples_per_image
+        self.cross_entropy_share = config.cross_entropy_share
+        self.seed = config.seed
+
+    def __call__(self, share: Share) -> PassLoss:
+        """Return a pass's loss."""
+        states, samples = self._states_and_samples(share)
+        words = self.reader.read(samples.ids, samples.ended)
+        rewards = self.reward(share.photos, words).to(states.device)
+        weights = advantages(rewards).float() * (not share.idle)
+        # References and samples lie in one row, so that the photo is attended to once.
+        sampled = pack_samples(samples, self.sampler.start).to(states.device)
+        logits = self.objective.logits(states, share.captions.beside(sampled))
+        given = share.captions.tokens
+        entropy = F.cross_entropy(
+            logits[:given],
+            share.captions.targets,
+            reduction="sum",
+            label_smoothing=self.objective.label_smoothing,
+        ) / max(share.tokens, 1)
+        surprise = F.cross_entropy(
+            self.sampler.scores(logits[given:]), sampled.targets, reduction="none"
+        )
+        weights = weights.flatten().repeat_interleave(samples.lengths.flatten())
+        count = self.samples * share.images
+        policy = (weights * surprise).sum() / (count * self.mean_tokens)
+        loss = policy + self.cross_entropy_share * entropy
+        measured = torch.stack([rewards.sum().float(), samples.lengths.sum().float()]) / count
+        numbers = torch.cat([measured * (not share.idle), entropy.detach()[None]])
+        return PassLoss(loss, numbers)
+
+    def _states_and_samples(self, share: Share) -> tuple[Tensor, Samples]:
+        """Encode the photos, with gradients, and sample captions without dropout."""
+        objective = self.objective
+        uniform = self._uniform(share).to(share.inputs.device)
+        same = objective.cached or not isinstance(objective.front, LastHiddenState)
+        if same:
+            # Our own backbone computes the same in training: once is enough.
+            features = share.inputs if objective.cached else objective.front(share.inputs)
+            with torch.no_grad(), evaluating(objective.back):
+                calm = objective.back(features.detach())
+        else:
+            with torch.no_grad(), evaluating(objective.model.encoder):
+                calm = objective.encode(share.inputs)
+        samples = self.sampler.draw(calm, uniform)
+        # Autocast's copies of weights from a pass without gradients would cut gradients off.
+        torch.clear_autocast_cache()
+        states = objective.back(features) if same else objective.encode(share.inputs)
+        return states, samples
+
+    def _uniform(self, share: Share) -> Tensor:
+        """Return the numbers that decide samples, (B, S, T): a matter of photo and step alone."""
+        shape = (self.samples, self.sampler.max_tokens)
+        drawn = [
+            np.random.default_rng(
+                order.random_seed(self.seed, order.SELF_CRITICAL, share.step, photo)
+            ).random(shape, dtype=np.float32)
+            for photo in share.photos.tolist()
+        ]
+        return torch.from_numpy(np.stack(drawn))
+
+
+def self_critical(
+    captioning: Captioning,
+    objective: CaptionObjective,
+    codec: CaptionCodec,
+    references: Sequence[Sequence[str]],
+    rows: Sequence[Sequence[Ids]],
+    config: TrainConfig,
+    device: torch.device,
+) -> SelfCritical:
+    """Put self-critical training together.
+
+    Args:
+        captioning: The captioner, on its device.
+        objective: Its forward pass.
+        codec: How captions became ids.
+        references: The human captions of each training photo.
+        rows: The same as ids.
+        config: The run's settings.
+        device: Where the captioner is.
+    """
+    generation = captioning.model.generation_config
+    longest = (generation.max_length or _MAX_TOKENS) - 1  # it counts the start
+    barred = {*(generation.suppress_tokens or ()), codec.start, generation.pad_token_id}
+    if codec.unknown is not None:
+        barred.add(codec.unknown)
+    sampler = Sampler(
+        captioning.model,
+        start=codec.start,
+        end=codec.end,
+        barred=[token for token in barred if token is not None],
+        max_tokens=generation.max_new_tokens or longest,
+        temperature=config.sample_temperature,
+    )
+    words = Words()
+    lengths = [len(ids) - 1 for row in rows for ids in row]
+    return SelfCritical(
+        objective,
+        sampler,
+        TokenReader(captioning.tokenizer, words, device),
+        reward_of_texts(references, words, device, end=True),
+        sum(lengths) / len(lengths),
+        config,
+    )
+
+
+def advantages(rewards: Tensor) -> Tensor:
+    """Return by how much each reward, (B, S), is above the mean of its photo's others."""
+    count = rewards.shape[1]
+    return (rewards - rewards.mean(1, keepdim=True)) * count / (count - 1)
+
+
+def pack_samples(samples: Samples, start: int) -> PackedCaptions:
+    """Pack the samples of each photo into one row."""
+    ids = samples.ids.cpu().numpy()
+    lengths = samples.lengths.tolist()
+    first = np.array([start])
+    rows = [
+        [np.concatenate([first, row[:length]]) for row, length in zip(*photo, strict=True)]
+        for photo in zip(ids, lengths, strict=True)
+    ]
+    return pack_captions(rows, pad=start, unknown=None)
+
+
+@contextlib.contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Turn dropout off, and back to what it was whatever happens."""
+    before = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in before.items():
+            part.training = training
