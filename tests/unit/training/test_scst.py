@@ -1,0 +1,148 @@
+"""The self-critical loss, its gradient and its parts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from capgen.config import train_config
+from capgen.training.captions import CaptionCodec, pack_captions
+from capgen.training.objective import CaptionObjective
+from capgen.training.sampler import Samples
+from capgen.training.scst import advantages, evaluating, pack_samples, self_critical
+from capgen.training.step_loss import Share
+from tests.tiny_models import tiny_mini
+from tests.training_runs import SENTENCES
+
+CPU = torch.device("cpu")
+REFERENCES = [[sentence, sentence.replace("the ", "a ")] for sentence in SENTENCES]
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """A captioner whose samples are read back, its loss, and a batch of three photos."""
+    captioning = tiny_mini(SENTENCES)
+    captioning.model.generation_config.max_length = 9
+    config = train_config(
+        "mini", objective="scst", init="mini", samples_per_image=4, cross_entropy_share=0.25
+    )
+    objective = CaptionObjective(captioning.model, cached=False, label_smoothing=0.1)
+    codec = CaptionCodec.of(captioning, 64)
+    rows = [codec.encode(captions) for captions in REFERENCES]
+    loss = self_critical(captioning, objective, codec, REFERENCES, rows, config, CPU)
+    captions = pack_captions(rows[:3], pad=0, unknown=codec.unknown)
+    share = Share(
+        photos=torch.arange(3),
+        inputs=torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0)),
+        captions=captions,
+        tokens=captions.tokens,
+        images=3,
+        step=0,
+    )
+    return captioning, loss, share
+
+
+def test_the_baseline_is_the_mean_of_the_others():
+    found = advantages(torch.tensor([[1.0, 2.0, 6.0], [3.0, 3.0, 3.0]]))
+    assert found.tolist() == [[-3.0, -1.5, 4.5], [0.0, 0.0, 0.0]]
+
+
+def test_packing_keeps_lengths_and_ends():
+    ids = torch.tensor([[[5, 6, 2, 2], [7, 2, 2, 2]], [[8, 9, 5, 6], [2, 2, 2, 2]]])
+    lengths = torch.tensor([[3, 2], [4, 1]])
+    packed = pack_samples(Samples(ids, lengths, lengths < 4), start=1)
+    assert packed.targets.tolist() == [5, 6, 2, 7, 2, 8, 9, 5, 6, 2]
+    assert packed.input_ids[0, :5].tolist() == [1, 5, 6, 1, 7]
+    assert packed.position_ids[1, :5].tolist() == [0, 1, 2, 3, 0]
+
+
+def test_the_loss_is_that_of_single_samples(parts):
+    """Written out: a forward pass a sample and a reference, no packing."""
+    captioning, loss, share = parts
+    captioning.model.eval()
+    with torch.no_grad():
+        found = loss(share)
+        states, samples = loss._states_and_samples(share)
+        rewards = loss.reward(share.photos, loss.reader.read(samples.ids, samples.ended))
+        policy = 0.0
+        for image in range(3):
+            for sample in range(4):
+                length = int(samples.lengths[image, sample])
+                ids = [1, *samples.ids[image, sample, :length].tolist()]
+                logits = captioning.model(
+                    pixel_values=share.inputs[image : image + 1],
+                    decoder_input_ids=torch.tensor([ids[:-1]]),
+                ).logits[0]
+                logits[:, [0, 1, 3]] = float("-inf")  # padding, start and unknown
+                chosen = torch.log_softmax(logits, -1)[range(length), ids[1:]].sum()
+                others = (rewards[image].sum() - rewards[image, sample]) / 3
+                policy -= float((rewards[image, sample] - others) * chosen)
+        entropy = loss.objective.loss_sum(states, share.captions) / share.tokens
+    mean_tokens = sum(len(row.split()) + 1 for pair in REFERENCES for row in pair) / 16
+    assert loss.mean_tokens == pytest.approx(mean_tokens)
+    expected = policy / (12 * mean_tokens) + 0.25 * float(entropy)
+    assert abs(policy) > 0.01
+    assert float(found.loss) == pytest.approx(expected, abs=1e-5)
+    named = dict(zip(loss.names, found.numbers.tolist(), strict=True))
+    assert named["reward"] == pytest.approx(float(rewards.mean()), abs=1e-6)
+    assert named["sample_length"] == pytest.approx(float(samples.lengths.float().mean()))
+    assert named["cross_entropy"] == pytest.approx(float(entropy))
+
+
+def test_shares_add_up_whatever_the_cut(parts):
+    captioning, loss, share = parts
+    captioning.model.eval()
+    rows = loss_rows(captioning)
+
+    def part(numbers, idle=False):
+        packed = pack_captions([rows[n] for n in numbers], pad=0, unknown=3)
+        return loss(
+            Share(
+                photos=torch.tensor(numbers),
+                inputs=share.inputs[numbers],
+                captions=packed.without_targets() if idle else packed,
+                tokens=share.tokens,
+                images=3,
+                step=0,
+                idle=idle,
+            )
+        )
+
+    whole, cut = part([0, 1, 2]), [part([2]), part([0, 1]), part([1], idle=True)]
+    assert sum(float(p.loss) for p in cut) == pytest.approx(float(whole.loss), abs=1e-5)
+    torch.testing.assert_close(sum(p.numbers for p in cut), whole.numbers)
+    assert float(cut[2].loss) == 0.0
+    cut[2].loss.backward()
+    assert all(p.grad is not None for p in captioning.model.parameters())
+    captioning.model.zero_grad()
+
+
+def loss_rows(captioning):
+    codec = CaptionCodec.of(captioning, 64)
+    return [codec.encode(captions) for captions in REFERENCES]
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_every_weight_has_a_gradient(parts, precision):
+    """Sampling under autocast must not leave weights behind that have no gradient."""
+    captioning, loss, share = parts
+    captioning.model.train()
+    with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+        found = loss(share)
+    found.loss.backward()
+    without = [n for n, p in captioning.model.named_parameters() if p.grad is None]
+    assert without == []
+    grown = [p.grad.abs().max() for p in captioning.model.decoder.parameters()]
+    assert min(grown) > 0
+    captioning.model.zero_grad()
+
+
+def test_dropout_comes_back_whatever_happens(parts):
+    captioning, _, _ = parts
+    captioning.model.train()
+    captioning.model.encoder.neck.eval()
+    before = [module.training for module in captioning.model.modules()]
+    with pytest.raises(RuntimeError), evaluating(captioning.model):
+        assert not any(module.training for module in captioning.model.modules())
+        raise RuntimeError("out of memory")
+    assert [module.training for module in captioning.model.modules()] == before
