@@ -580,11 +580,6 @@ class TrainConfig:
             raise UsageError(
                 f"Unknown preset '{self.preset}'", hint=did_you_mean(self.preset, TRAIN_PRESETS)
             )
-        if self.objective == "scst" and self.init is None:
-            raise UsageError(
-                "--objective scst improves a trained captioner: name it with --init",
-                hint="Train with cross-entropy first, then --init RUN/best-eval.",
-            )
         if self.objective != "cross-entropy" and self.teachers:
             raise UsageError(
                 f"--teacher is for --objective cross-entropy, not for {self.objective}",

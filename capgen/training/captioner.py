@@ -30,7 +30,7 @@ def make_captioner(config: TrainConfig, captions: Iterable[str]) -> Captioning:
     Raises:
         ModelError: A part cannot be found or loaded, or is of the wrong kind.
         NetworkError: The Hub cannot be reached.
-        UsageError: There is no such encoder.
+        UsageError: There is no such encoder, or a new captioner cannot be trained this way.
     """
     captioning = _build(config, captions)
     _set_dropout(captioning, config.dropout)
@@ -94,6 +94,11 @@ def _build(config: TrainConfig, captions: Iterable[str]) -> Captioning:
             kind = captioning.model.config.decoder.model_type
             raise ModelError(f"{config.init} has a {kind} decoder; only GPT-2 can be trained")
         return captioning
+    if config.objective == "scst":
+        raise UsageError(
+            "--objective scst improves a trained captioner: name it with --init",
+            hint="Train with cross-entropy first, then --init RUN/best-eval.",
+        )
     if config.preset == "mini":
         variant = config.encoder or MiniConfig.variant
         if variant not in VARIANTS:

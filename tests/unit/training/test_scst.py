@@ -109,9 +109,9 @@ def test_shares_add_up_whatever_the_cut(parts):
         )
 
     whole, cut = part([0, 1, 2]), [part([2]), part([0, 1]), part([1], idle=True)]
-    assert sum(float(p.loss) for p in cut) == pytest.approx(float(whole.loss), abs=1e-5)
+    assert sum(p.loss.item() for p in cut) == pytest.approx(whole.loss.item(), abs=1e-5)
     torch.testing.assert_close(sum(p.numbers for p in cut), whole.numbers)
-    assert float(cut[2].loss) == 0.0
+    assert cut[2].loss.item() == 0.0
     cut[2].loss.backward()
     assert all(p.grad is not None for p in captioning.model.parameters())
     captioning.model.zero_grad()

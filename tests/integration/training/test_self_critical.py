@@ -1,0 +1,201 @@
+"""Self-critical runs: the reward rises, and all that holds for other runs holds for them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from capgen.cli.main import main
+from capgen.errors import TrainingStopped, UsageError
+from capgen.records import EpochEvent, Notice, StepEvent
+from capgen.training.loop import resume, train
+from capgen.training.run_folder import to_toml
+from capgen.training.stopping import StopRequest
+from capgen.training.trainer import Trainer
+from tests.training_runs import clip_config, run_config
+
+REPOSITORY = Path(__file__).parents[3]
+SCST = {
+    "objective": "scst",
+    "samples_per_image": 4,
+    "learning_rate": 1e-3,
+    "decoder_learning_rate": 1e-3,
+    "encoder_learning_rate": 1e-4,
+    "warmup_steps": 2,
+    "ema_decay": 0.0,
+}
+QUICK = {"eval": False, "test": False}
+
+
+@pytest.fixture
+def trained(tmp_path, data, mini):
+    """A captioner that has learned a little with cross-entropy."""
+    config = run_config(
+        tmp_path,
+        data,
+        mini,
+        output_dir=tmp_path / "first",
+        num_epochs=8,
+        learning_rate=2e-3,
+        **QUICK,
+    )
+    for _ in train(config):
+        pass
+    return tmp_path / "first" / "last"
+
+
+def scst_config(tmp_path, data, trained, **settings):
+    return run_config(tmp_path, data, trained, **{**SCST, **QUICK, **settings})
+
+
+def steps(events):
+    return [event for event in events if isinstance(event, StepEvent)]
+
+
+def same_run(events):
+    return [(event.loss, event.numbers) for event in steps(events)]
+
+
+def test_the_reward_rises(tmp_path, data, trained):
+    config = scst_config(tmp_path, data, trained, num_epochs=12)
+    events = list(train(config))
+    rewards = [event.train_numbers["reward"] for event in events if isinstance(event, EpochEvent)]
+    assert sum(rewards[-3:]) > 1.3 * sum(rewards[:3])
+    assert set(steps(events)[0].numbers) == {"reward", "sample_length", "cross_entropy"}
+    lines = (tmp_path / "run" / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    recorded = [json.loads(line) for line in lines]
+    first = next(record for record in recorded if record["event"] == "step")
+    assert first["numbers"]["sample_length"] > 1
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_passes_and_memory_change_nothing(tmp_path, data, trained, monkeypatch, frozen):
+    """One pass, two passes, and one that does not fit: the same losses and rewards."""
+    common = {"num_epochs": 2, "train_encoder": "none" if frozen else "all", "learning_rate": 1e-4}
+    runs = {}
+    for name, size, passes in (("one", 4, 1), ("two", 2, 2)):
+        config = scst_config(
+            tmp_path,
+            data,
+            trained,
+            output_dir=tmp_path / name,
+            **{**common, "batch_size": size, "accumulation": passes},
+        )
+        runs[name] = list(train(config))
+    plain = Trainer.__init__
+
+    def small(self, *arguments, **named):
+        plain(self, *arguments, **named)
+        inner = self.step_loss
+
+        class Small:
+            names = inner.names
+
+            def __call__(self, share):
+                if len(share.photos) > 2:
+                    inner(share)
+                    raise RuntimeError("out of memory")
+                return inner(share)
+
+        self.step_loss = Small()
+
+    monkeypatch.setattr(Trainer, "__init__", small)
+    config = scst_config(tmp_path, data, trained, output_dir=tmp_path / "small", **common)
+    runs["small"] = list(train(config))
+    assert any(isinstance(event, Notice) for event in runs["small"])
+    for name in ("two", "small"):
+        for one, other in zip(steps(runs["one"]), steps(runs[name]), strict=True):
+            assert other.loss == pytest.approx(one.loss, abs=1e-4)
+            assert other.numbers == pytest.approx(one.numbers, abs=1e-3)
+
+
+def test_a_stopped_run_goes_on_exactly(tmp_path, data, trained):
+    """With dropout and crops; stopped within an epoch."""
+    noise = {"dropout": 0.2, "crop_area": 0.5, "batch_size": 3, "log_every": 2, "ema_decay": 0.9}
+    weights = {}
+    for name in ("whole", "stopped"):
+        config = scst_config(tmp_path, data, trained, output_dir=tmp_path / name, **noise)
+        stop = StopRequest()
+        if name == "whole":
+            events = same_run(train(config))
+        else:
+            before = []
+            with pytest.raises(TrainingStopped):
+                for event in train(config, stop=stop):
+                    before.append(event)
+                    if isinstance(event, StepEvent):
+                        stop.signal = 15
+            after = list(resume(config.output_dir))
+            assert same_run([*before, *after])[-2:] == events[-2:]
+        file = tmp_path / name / "last" / "model.safetensors"
+        weights[name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert weights["whole"] == weights["stopped"]
+
+
+def test_two_processes_equal_one(tmp_path, data, trained):
+    """Batches of 3 photos: shares of 2 and 1."""
+    config = scst_config(tmp_path, data, trained, batch_size=3, learning_rate=1e-4)
+    one = steps(train(config))
+    (tmp_path / "run.toml").write_text(
+        to_toml(scst_config(tmp_path, data, trained, batch_size=3, learning_rate=1e-4)).replace(
+            str(tmp_path / "run"), str(tmp_path / "two")
+        ),
+        encoding="utf-8",
+    )
+    code = "import sys; from capgen.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    (tmp_path / "program.py").write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
+            *("--master-port", str(30000 + os.getpid() % 1000), str(tmp_path / "program.py")),
+            *("train", "--config", str(tmp_path / "run.toml"), "--json"),
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "two" / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    two = [record for line in lines if (record := json.loads(line))["event"] == "step"]
+    assert [record["step"] for record in two] == [event.step for event in one]
+    for record, event in zip(two, one, strict=True):
+        assert record["loss"] == pytest.approx(event.loss, abs=1e-4)
+        assert record["numbers"] == pytest.approx(event.numbers, abs=1e-3)
+
+
+def test_gpt2s_subwords_bf16_and_low_rank_additions(tmp_path, data, parts):
+    """A CLIP with a subword GPT-2, in bf16, through accumulated passes."""
+    for _ in train(clip_config(tmp_path, data, num_epochs=1, **QUICK)):
+        pass
+    pytest.importorskip("peft")
+    config = clip_config(
+        tmp_path,
+        data,
+        **{
+            **SCST,
+            **QUICK,
+            "output_dir": tmp_path / "scst",
+            "init": str(tmp_path / "run" / "last"),
+            "precision": "bf16",
+            "lora_rank": 2,
+            "batch_size": 2,
+            "accumulation": 2,
+        },
+    )
+    events = steps(train(config))
+    assert len(events) == 4
+    assert all(event.numbers["sample_length"] >= 1 for event in events)
+
+
+def test_a_captioner_is_needed(tmp_path, data, parts, capsys):
+    with pytest.raises(UsageError, match="--init"):
+        list(train(clip_config(tmp_path, data, objective="scst")))
+    assert main(["train", "--objective", "scst", "--data-dir", str(data)]) != 0
+    assert "--init" in capsys.readouterr().err
