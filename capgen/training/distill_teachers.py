@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any
 
-import numpy as np
 import tokenizers
 import torch
-from transformers import GPT2LMHeadModel
+from transformers import GPT2Config
 
 from capgen.config import TrainConfig
 from capgen.errors import UsageError
 from capgen.models.build import Captioning
 from capgen.models.checkpoint import load_captioning, load_tokenizer
+from capgen.models.folder import ModelFolder
 from capgen.models.resolve import resolve_model
 from capgen.models.vocabulary import SPECIAL_TOKENS
 from capgen.records import Example, PreparationEvent
@@ -75,13 +75,12 @@ def make_teaching(
         device: Where to compute.
 
     Raises:
-        UsageError: A teacher does not share the student's vocabulary, or reads less.
         ModelError: A teacher cannot be loaded.
         DataError: A photo cannot be decoded.
         StorageError: The cache cannot be written.
     """
     if config.distill == TOKEN:
-        return (yield from _token_teaching(config, student, codec, examples, digest, device))
+        return (yield from _token_teaching(config, examples, digest, device))
     captions = yield from teachers_captions(config, examples, digest, device)
     flat = iter(codec.encode([text for texts in captions for text in texts]))
     rows = [[next(flat) for _ in texts] for texts in captions]
@@ -90,18 +89,12 @@ def make_teaching(
 
 
 def _token_teaching(
-    config: TrainConfig,
-    student: Captioning,
-    codec: CaptionCodec,
-    examples: Sequence[Example],
-    digest: str,
-    device: torch.device,
+    config: TrainConfig, examples: Sequence[Example], digest: str, device: torch.device
 ) -> Generator[PreparationEvent, None, TokenTeaching]:
     """Load teachers and compute their encoders' states for the training photos, or find them."""
     taught: list[tuple[CaptionObjective, Inputs]] = []
     for name in config.teachers:
         teacher = load_captioning(resolve_model(name))
-        _check(teacher, name, student, codec, examples)
         teacher.model.eval().requires_grad_(False).to(device)
         states = yield from feature_array(
             examples,
@@ -117,42 +110,56 @@ def _token_teaching(
     return TokenTeaching(taught, config.distill_temperature)
 
 
-def _check(
-    teacher: Captioning,
-    name: str,
-    student: Captioning,
-    codec: CaptionCodec,
-    examples: Sequence[Example],
+def check_teachers(
+    config: TrainConfig, student: Captioning, codec: CaptionCodec, captions: Sequence[str]
 ) -> None:
-    """Check that a teacher speaks of the same tokens as the student.
+    """Check that teachers of `--distill token` speak of the same tokens as the student.
+
+    Args:
+        config: The run's settings.
+        student: Who learns.
+        codec: How its captions become ids.
+        captions: Some that both must cut in the same way.
 
     Raises:
-        UsageError: It does not.
+        UsageError: A teacher does not share the student's vocabulary, or reads less.
+        ModelError: A teacher cannot be found.
     """
+    if config.distill == TOKEN:
+        for name in config.teachers:
+            _check(resolve_model(name), student, codec, captions[:_COMPARED])
+
+
+def _check(
+    teacher: ModelFolder, student: Captioning, codec: CaptionCodec, captions: Sequence[str]
+) -> None:
     hint = "--distill sequence learns from the captions of any captioner."
-    if not isinstance(teacher.model.decoder, GPT2LMHeadModel):
-        kind = teacher.model.config.decoder.model_type
-        raise UsageError(f"--teacher {name} has a {kind} decoder, not a GPT-2", hint=hint)
-    theirs = CaptionCodec.of(teacher, codec.max_tokens)
-    captions = [text for example in examples for text in example.references][:_COMPARED]
+    decoder, generation = teacher.config.get("decoder") or {}, teacher.generation
+    if decoder.get("model_type") != "gpt2":
+        raise UsageError(f"--teacher {teacher.name} has no GPT-2 decoder", hint=hint)
+    tokenizer: Any = load_tokenizer(teacher)
+    end = generation.get("eos_token_id")
+    ours = student.model.config.decoder.vocab_size
     same = (
-        teacher.tokenizer.get_vocab() == student.tokenizer.get_vocab()
-        and teacher.model.config.decoder.vocab_size == student.model.config.decoder.vocab_size
-        and (theirs.start, theirs.end) == (codec.start, codec.end)
-        and all(map(np.array_equal, _ids(teacher, captions), _ids(student, captions)))
+        tokenizer.get_vocab() == student.tokenizer.get_vocab()
+        and decoder.get("vocab_size", GPT2Config().vocab_size) == ours
+        and generation.get("decoder_start_token_id") == codec.start
+        and (end[0] if isinstance(end, list) else end) == codec.end
+        and _ids(tokenizer, captions) == _ids(student.tokenizer, captions)
     )
     if not same:
         raise UsageError(
-            f"--teacher {name} has another vocabulary ({len(teacher.tokenizer)} tokens) than the "
+            f"--teacher {teacher.name} has another vocabulary ({len(tokenizer)} tokens) than the "
             f"model that is trained ({len(student.tokenizer)})",
             hint=hint,
         )
-    if theirs.max_tokens < codec.max_tokens:
+    positions = teacher.positions
+    if positions is not None and positions < codec.max_tokens:
         raise UsageError(
-            f"--teacher {name} reads at most {theirs.max_tokens} tokens",
-            hint=f"Add --max-tokens {theirs.max_tokens}.",
+            f"--teacher {teacher.name} reads at most {positions} tokens",
+            hint=f"Add --max-tokens {positions}.",
         )
 
 
-def _ids(captioning: Captioning, captions: Sequence[str]) -> list[list[int]]:
-    return captioning.tokenizer(captions, add_special_tokens=False)["input_ids"]
+def _ids(tokenizer: Any, captions: Sequence[str]) -> list[list[int]]:
+    return [list(ids) for ids in tokenizer(list(captions), add_special_tokens=False)["input_ids"]]
