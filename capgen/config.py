@@ -446,8 +446,16 @@ class TrainConfig:
     init: str | None = setting(
         None, "Captioner to go on from (folder, run or Hub id) instead of a new one."
     )
-    data_dir: Path | None = setting(None, "The data set's folder or file.")  # noqa: RUF009
-    dataset: str | None = setting(None, "Name of an installed data set.")
+    extend_vocabulary: bool = setting(
+        True, "With --init: add words of the training captions to a vocabulary of words."
+    )
+    # One data set is its name or folder, several are a tuple.
+    data_dir: Path | tuple[Path, ...] | None = setting(  # noqa: RUF009
+        None, "The data set's folder or file, or PATH=WEIGHT; may be repeated."
+    )
+    dataset: str | tuple[str, ...] | None = setting(
+        None, "Name of an installed data set, or NAME=WEIGHT; may be repeated."
+    )
     output_dir: Path | None = setting(None, "The run's folder; by default runs/NAME.")  # noqa: RUF009
     name: str | None = setting(None, "The run's name; by default preset and time.")
 
@@ -575,6 +583,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "teacher", _one_or_several(self.teacher, str))
+        object.__setattr__(self, "data_dir", _one_or_several(self.data_dir, Path))
+        object.__setattr__(self, "dataset", _one_or_several(self.dataset, str))
         check_ranges(self)
         if self.preset not in TRAIN_PRESETS:
             raise UsageError(

@@ -208,11 +208,14 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""
-        return {
+        record = {
             "schema_version": SCHEMA_VERSION,
             "event": self.event,
             **dataclasses.asdict(self),
         }
+        if not record.get("sets", True):
+            del record["sets"]  # only runs on several data sets have it
+        return record
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:
@@ -236,6 +239,8 @@ class RunStarted(Event):
         captions: Training captions.
         epochs: Passes over the photos.
         steps: Steps in all.
+        sets: Of a run on several data sets: name → `weight`, photos in an epoch (`drawn`) and
+            in each split, and the `share` of the mean that its val has.
     """
 
     event: ClassVar[str] = "run_started"
@@ -249,6 +254,7 @@ class RunStarted(Event):
     captions: int
     epochs: int
     steps: int
+    sets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,6 +313,8 @@ class EpochEvent(Event):
         metrics: Scores of captions of val, by metric; empty when not measured.
         seconds: Duration of the epoch's training.
         eval_seconds: Duration of its validation.
+        sets: Of a run on several data sets: name → `images`, `loss` and scores on its val;
+            `val_loss` and `metrics` are then their mean.
     """
 
     event: ClassVar[str] = "epoch"
@@ -317,6 +325,7 @@ class EpochEvent(Event):
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     eval_seconds: float = 0.0
+    sets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     train_numbers: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -406,6 +415,7 @@ class TestEvent(Event):
         images: Photos measured.
         loss: Mean loss a token.
         metrics: Scores by metric; empty when captions were not generated.
+        sets: As in `EpochEvent`, of the test splits.
     """
 
     __test__: ClassVar[bool] = False  # not a test, whatever pytest thinks of the name
@@ -414,6 +424,7 @@ class TestEvent(Event):
     images: int
     loss: float
     metrics: Mapping[str, float] = field(default_factory=dict)
+    sets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

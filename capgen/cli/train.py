@@ -37,6 +37,8 @@ capgen train --resume first
 
 capgen train --init mini --data-dir my-photos/ --dry-run
 
+capgen train --init mini --dataset flickr8k --dataset my-photos=2
+
 capgen train --objective scst --preset mini --init first/best-eval --dataset flickr8k"""
 
 DATA_PANEL = "Data and run"
@@ -83,14 +85,15 @@ def _switch(name: str, panel: str) -> Any:
 
 
 def train_command(
-    data_dir: Annotated[Path | None, _data("data_dir")] = None,
-    dataset: Annotated[str | None, _data("dataset")] = None,
+    data_dir: Annotated[list[Path] | None, _data("data_dir")] = None,
+    dataset: Annotated[list[str] | None, _data("dataset")] = None,
     output_dir: Annotated[Path | None, _data("output_dir")] = None,
     name: Annotated[str | None, _data("name")] = None,
     preset: Annotated[str | None, _model("preset")] = None,
     encoder: Annotated[str | None, _model("encoder")] = None,
     decoder: Annotated[str | None, _model("decoder")] = None,
     init: Annotated[str | None, _model("init")] = None,
+    extend_vocabulary: Annotated[bool | None, _switch("extend_vocabulary", MODEL_PANEL)] = None,
     train_encoder: Annotated[str | None, _model("train_encoder")] = None,
     image_size: Annotated[int | None, _model("image_size")] = None,
     min_count: Annotated[int | None, _model("min_count")] = None,

@@ -67,12 +67,15 @@ def _records(stage: Stage) -> dict[str, Any]:
 
 def _settings(stage: Stage, names: list[str]) -> list[str]:
     values = stage.config.to_dict()
-    rows = [
-        (name, "-" if values[name] is None else str(values[name]), stage.sources[name])
-        for name in names
-    ]
+    rows = [(name, _shown(values[name]), stage.sources[name]) for name in names]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
     return [f"{name:{widths[0]}}  {value:{widths[1]}}  {source}" for name, value, source in rows]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
+    return "-" if value is None else str(value)
 
 
 def _parameters(needs: Estimate) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -89,6 +90,8 @@ class TrainingScreen:
             self._progress(label, event.step, self._steps, note)
         elif isinstance(event, EpochEvent):
             self._line(_row(event))
+            for name, figures in event.sets.items():
+                self._line(_set_row(name, figures))
         elif isinstance(event, CheckpointSaved) and event.value is not None:
             self._line(f"       {event.name} is now epoch {event.epoch} ({event.value:.4f})")
         elif isinstance(event, Notice):
@@ -98,6 +101,11 @@ class TrainingScreen:
         elif isinstance(event, TestEvent):
             scores = "  ".join(f"{name} {value:.4f}" for name, value in event.metrics.items())
             self._line(f"test ({event.name}): loss {event.loss:.4f}  {scores}".rstrip())
+            for name, figures in event.sets.items():
+                scores = "  ".join(
+                    f"{key} {value:.4f}" for key, value in figures.items() if key != "images"
+                )
+                self._line(f"     {name}: {scores}")
         elif isinstance(event, StageStarted):
             self._stage(event)
         elif isinstance(event, StageFinished):
@@ -112,6 +120,11 @@ class TrainingScreen:
             f"{event.trained / 1e6:.2f} M trained; {event.images.get('train', 0)} photos, "
             f"{event.captions} captions; {event.steps} steps on {event.device} ({event.precision})"
         )
+        for name, figures in event.sets.items():
+            self._line(
+                f"       {name}: {figures['train']:.0f} photos, {figures['drawn']:.0f} an epoch "
+                f"(weight {figures['weight']:g}); {figures['share']:.0%} of the mean on val"
+            )
         self._heads()
 
     def _stage(self, event: StageStarted) -> None:
@@ -159,6 +172,13 @@ def _row(event: EpochEvent) -> str:
     )
     seconds = _duration(event.seconds + event.eval_seconds)
     return f"{event.epoch:5d} {event.train_loss:8.4f} {loss:>8} {scores} {seconds:>8}"
+
+
+def _set_row(name: str, figures: Mapping[str, float]) -> str:
+    scores = " ".join(
+        f"{figures[metric]:8.4f}" if metric in figures else f"{'-':>8}" for metric in _METRICS
+    )
+    return f"{'':5} {'':8} {figures['loss']:8.4f} {scores} {name}"
 
 
 def _duration(seconds: float) -> str:

@@ -54,11 +54,13 @@ class Captioning:
         model: The `VisionEncoderDecoderModel` (its generation_config holds the token ids).
         tokenizer: The decoder's tokenizer.
         preprocessor: How photos become the encoder's input.
+        added_words: Words that were added to the tokenizer for training, in order of id.
     """
 
     model: VisionEncoderDecoderModel
     tokenizer: Any
     preprocessor: Preprocessor
+    added_words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import tokenizers
 from tokenizers import Regex, normalizers, pre_tokenizers
@@ -28,19 +29,53 @@ def build_word_tokenizer(captions: Iterable[str], *, min_count: int = 4) -> toke
         [normalizers.Lowercase(), normalizers.Replace(Regex(r"[^\w\s'-]"), " ")]
     )
     splitter = pre_tokenizers.WhitespaceSplit()
-    counts = Counter(
-        word
-        for caption in captions
-        for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(caption))
-    )
-    kept = [word for word, count in counts.items() if count >= min_count]
-    ordered = sorted(kept, key=lambda word: (-counts[word], word))
+    ordered = _frequent_words(captions, normalizer, splitter, min_count)
     vocabulary = {token: index for index, token in enumerate((*SPECIAL_TOKENS, *ordered))}
     tokenizer = tokenizers.Tokenizer(WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = splitter
     tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
     return tokenizer
+
+
+def extend_word_tokenizer(
+    tokenizer: tokenizers.Tokenizer, captions: Iterable[str], *, min_count: int
+) -> list[str]:
+    """Add words to a word-level tokenizer, in order of count; ids there are stay as they are.
+
+    Args:
+        tokenizer: The tokenizer, which is changed. Of another kind than word-level it is left
+            alone: it has pieces for every word.
+        captions: Captions whose words are wanted.
+        min_count: Words seen less often are not added.
+
+    Returns:
+        The words that were added.
+    """
+    model = tokenizer.model
+    if not isinstance(model, WordLevel):
+        return []
+    words = _frequent_words(captions, tokenizer.normalizer, tokenizer.pre_tokenizer, min_count)
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    new = [word for word in words if word not in vocabulary]
+    if new:
+        first = max(vocabulary.values()) + 1
+        vocabulary |= {word: first + index for index, word in enumerate(new)}
+        tokenizer.model = WordLevel(vocabulary, unk_token=model.unk_token)
+    return new
+
+
+def _frequent_words(
+    captions: Iterable[str], normalizer: Any, splitter: Any, min_count: int
+) -> list[str]:
+    """Return the words seen at least `min_count` times, the most frequent first."""
+    counts: Counter[str] = Counter()
+    for caption in captions:
+        text = normalizer.normalize_str(caption) if normalizer is not None else caption
+        words = [(text, ())] if splitter is None else splitter.pre_tokenize_str(text)
+        counts.update(word for word, _ in words)
+    kept = [word for word, count in counts.items() if count >= min_count]
+    return sorted(kept, key=lambda word: (-counts[word], word))
 
 
 def wrap_word_tokenizer(tokenizer: tokenizers.Tokenizer) -> PreTrainedTokenizerFast:

@@ -17,6 +17,7 @@ from capgen.models.resolve import resolve_model
 from capgen.models.vocabulary import build_word_tokenizer
 from capgen.training.adapters import add_adapters
 from capgen.training.distill_teachers import taught_vocabulary
+from capgen.training.extension import extend_vocabulary
 from capgen.training.objective import split_encoder
 
 
@@ -25,7 +26,7 @@ def make_captioner(config: TrainConfig, captions: Iterable[str]) -> Captioning:
 
     Args:
         config: The run's settings.
-        captions: The training captions, for the vocabulary of a new small model.
+        captions: The training captions, for the vocabulary of a small model.
 
     Raises:
         ModelError: A part cannot be found or loaded, or is of the wrong kind.
@@ -93,6 +94,9 @@ def _build(config: TrainConfig, captions: Iterable[str]) -> Captioning:
         if not isinstance(captioning.model.decoder, GPT2LMHeadModel):
             kind = captioning.model.config.decoder.model_type
             raise ModelError(f"{config.init} has a {kind} decoder; only GPT-2 can be trained")
+        # Adapters leave the embeddings as they are: new words would never be learned.
+        if config.extend_vocabulary and not config.lora_rank:
+            return extend_vocabulary(captioning, captions, min_count=config.min_count)
         return captioning
     if config.objective == "scst":
         raise UsageError(

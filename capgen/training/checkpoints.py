@@ -10,6 +10,7 @@ import torch
 
 from capgen.config import TrainConfig
 from capgen.data.dataset import Dataset
+from capgen.data.mixture import Mixture
 from capgen.models.build import Captioning
 from capgen.models.checkpoint import save_captioning, stamped
 from capgen.models.folder import ModelFolder, Provenance
@@ -50,7 +51,7 @@ class Checkpoints:
         self,
         folder: RunFolder,
         captioning: Captioning,
-        dataset: Dataset,
+        dataset: Mixture,
         config: TrainConfig,
         device: torch.device,
     ) -> None:
@@ -75,15 +76,17 @@ class Checkpoints:
             StorageError: It cannot be written; the older one is as it was.
         """
         path = self.folder.checkpoint(name)
+        added = len(self.captioning.added_words)
         metrics = {} if validation is None else {"val": self.figures(validation)}
         provenance = Provenance(
             preset=self.config.preset,
-            data=data_record(self.dataset),
+            data=mixture_record(self.dataset),
             training={
                 **self.config.to_dict(),
                 **dataclasses.asdict(moment),
                 "seconds": round(moment.seconds, 1),
                 "hardware": hardware(self.device),
+                **({"words_added": added} if added else {}),
             },
             metrics=metrics,
         )
@@ -94,10 +97,12 @@ class Checkpoints:
 
     def figures(self, validation: Validation) -> dict[str, Any]:
         """Return what was measured, with how, for records."""
+        parts = {name: self.figures(result) for name, result in validation.sets.items()}
         return {
             "loss": validation.loss,
             **validation.metrics,
             "images": validation.images,
+            **({"sets": parts} if parts else {}),
             "protocol": dict(validation.protocol),
             "decoding": self.captioning.model.generation_config.to_diff_dict(),
         }
@@ -125,10 +130,34 @@ def data_record(dataset: Dataset) -> Mapping[str, Any]:
     }
 
 
-def environment(dataset: Dataset, device: torch.device) -> dict[str, Any]:
+def mixture_record(mixture: Mixture) -> Mapping[str, Any]:
+    """Return what identifies the data set, or each of several and all of them together."""
+    if not mixture.several:
+        return data_record(mixture.members[0].dataset)
+    parts = [
+        {
+            **data_record(member.dataset),
+            "name": member.name,
+            "weight": member.weight,
+            "held_out": len(member.held_out),
+        }
+        for member in mixture.members
+    ]
+    licences = dict.fromkeys(str(part["licence"]) for part in parts if part["licence"])
+    return {
+        "name": mixture.name,
+        "digest": mixture.digest,
+        "counts": mixture.counts,
+        "split": "; ".join(f"{part['name']}: {part['split']}" for part in parts),
+        "licence": "; ".join(licences),
+        "sets": parts,
+    }
+
+
+def environment(dataset: Mixture, device: torch.device) -> dict[str, Any]:
     """Return what a run depends on besides its settings."""
     return {
         "versions": stamped(Provenance()).versions,
         "hardware": hardware(device),
-        "data": data_record(dataset),
+        "data": mixture_record(dataset),
     }

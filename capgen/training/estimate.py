@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from capgen.config import TrainConfig
-from capgen.data.dataset import open_dataset
+from capgen.data.mixture import open_mixture
 from capgen.models.build import Captioning
 from capgen.records import Example
 from capgen.training.captioner import make_captioner
@@ -21,6 +22,7 @@ from capgen.training.captions import CaptionCodec, pack_captions
 from capgen.training.device import autocast, pick_device, pick_dtype
 from capgen.training.objective import CaptionObjective
 from capgen.training.optimizer import part_of
+from capgen.training.order import Mix
 from capgen.training.photos import input_size
 
 _PHOTOS = 4  # of the step that is measured
@@ -52,7 +54,7 @@ class Estimate:
 
     Attributes:
         parts: The model's parameters.
-        images: Training photos.
+        images: Training photos an epoch.
         steps: Steps in all.
         device: Where it would compute.
         model_bytes: Weights, gradients, moments and average.
@@ -80,7 +82,10 @@ def estimate(config: TrainConfig) -> Estimate:
         CapgenError: As `capgen.training.loop.train` before the first step.
     """
     device = pick_device(config.device)
-    examples = open_dataset(config.dataset, config.data_dir).split("train")
+    mixture = open_mixture(config.dataset, config.data_dir)
+    sets = mixture.parts("train")
+    examples = list(chain.from_iterable(sets.values()))
+    mix = Mix(tuple((len(own), mixture.member(name).weight) for name, own in sets.items()))
     torch.manual_seed(config.seed)
     captions = (text for example in examples for text in example.references)
     captioning = make_captioner(config, captions)
@@ -90,12 +95,12 @@ def estimate(config: TrainConfig) -> Estimate:
     everything = sum(part.parameters for part in parts)
     return Estimate(
         parts=parts,
-        images=len(examples),
-        steps=config.num_epochs * math.ceil(len(examples) / config.images_a_step),
+        images=mix.photos,
+        steps=config.num_epochs * math.ceil(mix.photos / config.images_a_step),
         device=device.type,
         model_bytes=_WEIGHT_BYTES * everything + _TRAINED_BYTES * trained,
         activation_bytes=int(activations * config.batch_size),
-        seconds=seconds * len(examples) * config.num_epochs,
+        seconds=seconds * mix.photos * config.num_epochs,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, Protocol
 
 import numpy as np
@@ -88,6 +90,58 @@ class FeatureInputs:
 
     def batch(self, numbers: Tensor, generator: Generator | None = None) -> Tensor:
         return self.rows.take(numbers).float()
+
+
+class JoinedInputs:
+    """The photos of several data sets, numbered one set after the other.
+
+    Args:
+        parts: The photos of each.
+    """
+
+    def __init__(self, parts: Sequence[Inputs]) -> None:
+        self.parts = parts
+        self.starts = torch.tensor([0, *accumulate(len(part) for part in parts)])
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def batch(self, numbers: Tensor, generator: Generator | None = None) -> Tensor:
+        owner = torch.bucketize(numbers, self.starts[1:], right=True)
+        taken, places = [], []
+        for index in sorted(set(owner.tolist())):
+            mine = (owner == index).nonzero().flatten()
+            part = self.parts[index]
+            taken.append(part.batch(numbers[mine] - self.starts[index], generator))
+            places.append(mine)
+        if len(taken) == 1:
+            return taken[0]
+        back = torch.cat(places).argsort().to(taken[0].device)
+        joined = torch.cat(taken).index_select(0, back)
+        if taken[0].dim() == 4 and taken[0].is_contiguous(memory_format=torch.channels_last):
+            return joined.contiguous(memory_format=torch.channels_last)
+        return joined
+
+
+class InputsSlice:
+    """Some of the photos of other inputs, numbered from 0.
+
+    Args:
+        inputs: The others.
+        start: The first photo.
+        length: How many.
+    """
+
+    def __init__(self, inputs: Inputs, start: int, length: int) -> None:
+        self.inputs = inputs
+        self.start = start
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def batch(self, numbers: Tensor, generator: Generator | None = None) -> Tensor:
+        return self.inputs.batch(numbers + self.start, generator)
 
 
 class _Rows:

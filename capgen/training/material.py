@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
 import torch
 
 from capgen.config import TrainConfig
-from capgen.data.dataset import Dataset, open_dataset
+from capgen.data.importing import left_out
+from capgen.data.mixture import Mixture, open_mixture
 from capgen.models.build import Captioning
 from capgen.records import Example, Notice, PreparationEvent
 from capgen.training.captioner import make_captioner
 from capgen.training.captions import CaptionCodec, Ids
 from capgen.training.device import pick_device
 from capgen.training.distill import Distilled, Teaching
-from capgen.training.distill_teachers import make_teaching
+from capgen.training.distill_teachers import check_teachers, make_teaching
 from capgen.training.features import feature_array
-from capgen.training.inputs import FeatureInputs, Inputs, PhotoInputs
+from capgen.training.inputs import FeatureInputs, Inputs, InputsSlice, JoinedInputs, PhotoInputs
 from capgen.training.objective import CaptionObjective
+from capgen.training.order import Mix
 from capgen.training.photos import decoded_photos
 from capgen.training.processes import Processes
 from capgen.training.scst import self_critical
@@ -29,6 +32,7 @@ from capgen.training.step_loss import CrossEntropy, StepLoss
 from capgen.training.stopping import StopRequest
 from capgen.training.trainer import Trainer
 from capgen.training.validate import Validator
+from capgen.training.validate_sets import SetsValidator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,16 +41,17 @@ class Material:
 
     Attributes:
         config: The run's settings.
-        dataset: What to train on.
-        splits: Its examples: `train` and `val`, and `test` if that is to be measured.
+        dataset: The data set, or several, to train on.
+        parts: Split → data set → its examples: `train` and `val`, and `test` if that is to
+            be measured.
         captioning: The captioner.
         device: Where to compute.
         processes: Who shares the work.
     """
 
     config: TrainConfig
-    dataset: Dataset
-    splits: Mapping[str, Sequence[Example]]
+    dataset: Mixture
+    parts: Mapping[str, Mapping[str, Sequence[Example]]]
     captioning: Captioning
     device: torch.device
     processes: Processes
@@ -59,23 +64,86 @@ class Material:
             CapgenError: As `capgen.training.loop.train`.
         """
         device = processes.device or pick_device(config.device)
-        dataset = open_dataset(config.dataset, config.data_dir)
-        splits = {
-            "train": dataset.split("train"),
-            "val": dataset.split("val")[: config.eval_limit],
+        dataset = open_mixture(config.dataset, config.data_dir)
+        parts = {
+            "train": dataset.parts("train"),
+            "val": dataset.parts("val", config.eval_limit),
         }
         if config.test and "test" in dataset.counts:
-            splits["test"] = dataset.split("test")[: config.eval_limit]
+            parts["test"] = dataset.parts("test", config.eval_limit)
         torch.manual_seed(config.seed)
-        captions = (text for example in splits["train"] for text in example.references)
-        return cls(
+        examples = chain.from_iterable(parts["train"].values())
+        captions = (text for example in examples for text in example.references)
+        material = cls(
             config=config,
             dataset=dataset,
-            splits=splits,
+            parts=parts,
             captioning=make_captioner(config, captions),
             device=device,
             processes=processes,
         )
+        if config.teachers:
+            texts = [text for example in material.splits["train"] for text in example.references]
+            check_teachers(config, material.captioning, material.codec, texts)
+        return material
+
+    @cached_property
+    def splits(self) -> Mapping[str, Sequence[Example]]:
+        """The examples of each split, of one data set after the other."""
+        return {
+            split: list(chain.from_iterable(parts.values())) for split, parts in self.parts.items()
+        }
+
+    @cached_property
+    def mix(self) -> Mix:
+        """How often the training photos of each data set come."""
+        return Mix(
+            tuple(
+                (len(examples), self.dataset.member(name).weight)
+                for name, examples in self.parts["train"].items()
+            )
+        )
+
+    def shares(self, split: str) -> dict[str, float]:
+        """Return the share of each data set in the mean of what is measured on a split.
+
+        It is the share of the training photos in an epoch that are of that data set, among
+        the data sets that have the split.
+        """
+        drawn = dict(zip(self.parts["train"], self.mix.drawn, strict=True))
+        total = sum(drawn[name] for name in self.parts[split])
+        return {name: drawn[name] / total for name in self.parts[split]}
+
+    def set_figures(self) -> dict[str, dict[str, float]]:
+        """Return how much of each data set there is, and how much it counts, for events."""
+        drawn = dict(zip(self.parts["train"], self.mix.drawn, strict=True))
+        shares = self.shares("val")
+        return {
+            name: {
+                "weight": self.dataset.member(name).weight,
+                "drawn": drawn[name],
+                "share": shares.get(name, 0.0),
+                **{split: len(parts[name]) for split, parts in self.parts.items() if name in parts},
+            }
+            for name in drawn
+        }
+
+    def notices(self) -> Iterator[Notice]:
+        """Yield what there is to say of the data and the vocabulary before training."""
+        for member in self.dataset.members:
+            for notice in left_out(member.dataset):
+                yield Notice(message=notice.message)
+            if member.held_out:
+                yield Notice(
+                    message=f"{len(member.held_out)} training photos of {member.name} are left "
+                    "out: another data set has them in val or test"
+                )
+            if member.name not in self.parts["val"]:
+                yield Notice(message=f"{member.name} has no val split: it is not measured")
+        words = self.captioning.added_words
+        if words:
+            some = ", ".join(words[:10]) + (", …" if len(words) > 10 else "")
+            yield Notice(message=f"{len(words)} words added to the vocabulary: {some}")
 
     @cached_property
     def objective(self) -> CaptionObjective:
@@ -93,20 +161,31 @@ class Material:
 
     def inputs(self, split: str) -> Generator[PreparationEvent | Notice, None, Inputs]:
         """Return the photos of a split, or the frozen encoder's features of them."""
-        known: dict[str, Any] = {"split": split, "workers": self.config.workers}
-        examples, preprocessor = self.splits[split], self.captioning.preprocessor
+        parts = []
+        for name, examples in self.parts[split].items():
+            parts.append((yield from self._inputs(split, name, examples)))
+        return parts[0] if len(parts) == 1 else JoinedInputs(parts)
+
+    def _inputs(
+        self, split: str, name: str, examples: Sequence[Example]
+    ) -> Generator[PreparationEvent | Notice, None, Inputs]:
+        """Return the inputs of one data set, so that each has its own cache."""
+        label = f"{split} of {name}" if self.dataset.several else split
+        known: dict[str, Any] = {"workers": self.config.workers}
+        preprocessor = self.captioning.preprocessor
         if self.objective.cached:
             front = self.objective.front.to(self.device)
             features = yield from feature_array(
                 examples,
                 front,
                 preprocessor,
-                digest=self.dataset.digest,
+                digest=self.dataset.member(name).key(split),
                 device=self.device,
+                split=split,
                 **known,
             )
             return FeatureInputs(features, self.device)
-        photos = yield from decoded_photos(examples, preprocessor, **known)
+        photos = yield from decoded_photos(examples, preprocessor, split=label, **known)
         # Mapped anew, copy on write: torch wants arrays that look writable.
         pixels = np.memmap(photos.path, dtype=np.uint8, mode="c", shape=photos.pixels.shape)
         return PhotoInputs(pixels, preprocessor, self.config, self.device, rows=photos.rows)
@@ -146,6 +225,7 @@ class Material:
             self.processes,
             stop,
             self._step_loss(rows, teaching),
+            mix=self.mix,
         )
 
     def _step_loss(self, rows: Sequence[Sequence[Ids]], teaching: Teaching | None) -> StepLoss:
@@ -164,14 +244,24 @@ class Material:
             return Distilled(self.objective, teaching, self.config.distill_weight)
         return CrossEntropy(self.objective)
 
-    def validator(self, split: str, inputs: Inputs) -> Validator:
-        """Return what measures the captioner on a split."""
+    def validator(self, split: str, inputs: Inputs) -> Validator | SetsValidator:
+        """Return what measures the captioner on a split, of each data set on its own."""
         self.captioning.model.to(self.device)
+        if not self.dataset.several:
+            return self._validator(self.splits[split], inputs)
+        validators, start = {}, 0
+        for name, examples in self.parts[split].items():
+            own = InputsSlice(inputs, start, len(examples))
+            validators[name] = self._validator(examples, own)
+            start += len(examples)
+        return SetsValidator(validators, self.shares(split))
+
+    def _validator(self, examples: Sequence[Example], inputs: Inputs) -> Validator:
         usual = 256 if self.device.type == "cuda" else 64
         return Validator(
             self.captioning,
             self.objective,
-            self.splits[split],
+            examples,
             inputs,
             self.codec,
             batch_size=self.config.eval_batch_size or usual,

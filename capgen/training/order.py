@@ -6,6 +6,7 @@ So a resumed run, or one in several processes, sees the same data in the same or
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,10 +24,43 @@ def random_seed(seed: int, stream: int, *place: int) -> int:
     return int(words[0] >> 1)  # torch takes 63 bits
 
 
-def epoch_order(photos: int, seed: int, epoch: int) -> Tensor:
-    """Return the photo numbers in the order of an epoch, int64 (photos,)."""
-    generator = torch.Generator().manual_seed(random_seed(seed, ORDER, epoch))
-    return torch.randperm(photos, generator=generator)
+@dataclass(frozen=True)
+class Mix:
+    """How often the photos of each data set come in an epoch.
+
+    Attributes:
+        parts: (photos, weight) of each data set, in the order of the photos' numbers.
+    """
+
+    parts: tuple[tuple[int, float], ...]
+
+    @property
+    def drawn(self) -> tuple[int, ...]:
+        """Photos an epoch has of each data set, repeats included; the same in all epochs."""
+        return tuple(max(1, round(photos * weight)) for photos, weight in self.parts)
+
+    @property
+    def photos(self) -> int:
+        """Photos an epoch has."""
+        return sum(self.drawn)
+
+    def order(self, seed: int, epoch: int) -> Tensor:
+        """Return the photo numbers in the order of an epoch, int64 (photos,).
+
+        Of a data set with weight 2.25 each photo comes twice, and a random quarter of them,
+        another one each epoch, a third time.
+        """
+        generator = torch.Generator().manual_seed(random_seed(seed, ORDER, epoch))
+        numbers, first = [], 0
+        for (photos, _), drawn in zip(self.parts, self.drawn, strict=True):
+            whole, rest = divmod(drawn, photos)
+            own = torch.arange(photos).repeat(whole)
+            if rest:
+                own = torch.cat([own, torch.randperm(photos, generator=generator)[:rest]])
+            numbers.append(own + first)
+            first += photos
+        every = torch.cat(numbers)
+        return every[torch.randperm(len(every), generator=generator)]
 
 
 def choose_captions(

@@ -9,7 +9,6 @@ from collections.abc import Generator, Iterator
 
 import torch
 
-from capgen.data.importing import left_out
 from capgen.errors import DataError, TrainingError, TrainingStopped
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
@@ -34,6 +33,7 @@ from capgen.training.stopping import StopRequest
 from capgen.training.trainer import Trainer
 from capgen.training.trainer_state import load_trainer, trainer_state
 from capgen.training.validate import Validation, Validator
+from capgen.training.validate_sets import SetsValidator
 
 _PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
@@ -85,10 +85,9 @@ class Session:
         yield from self._test()
         yield self._finished(trainer)
 
-    def _prepare(self) -> Generator[Event, None, tuple[Trainer, Validator]]:
+    def _prepare(self) -> Generator[Event, None, tuple[Trainer, Validator | SetsValidator]]:
         if self.main:
-            for notice in left_out(self.dataset):
-                yield Notice(message=notice.message)
+            yield from self.material.notices()
         else:
             self.processes.wait()  # the first process makes the caches
         train_inputs = yield from self.material.inputs("train")
@@ -119,6 +118,7 @@ class Session:
             captions=sum(len(row) for row in trainer.rows),
             epochs=self.config.num_epochs,
             steps=trainer.steps,
+            sets=self.material.set_figures() if self.dataset.several else {},
         )
 
     def _load(self, trainer: Trainer, state: RunState) -> RunResumed:
@@ -147,7 +147,7 @@ class Session:
             steps=trainer.steps,
         )
 
-    def _epoch(self, trainer: Trainer, validator: Validator) -> Iterator[Event]:
+    def _epoch(self, trainer: Trainer, validator: Validator | SetsValidator) -> Iterator[Event]:
         epoch, begun = self.epochs_done + 1, time.monotonic()
         for event in trainer.epoch(epoch):
             if event is not None:
@@ -170,7 +170,7 @@ class Session:
         self._stop_if_asked(trainer)
 
     def _epoch_over(
-        self, epoch: int, seconds: float, trainer: Trainer, validator: Validator
+        self, epoch: int, seconds: float, trainer: Trainer, validator: Validator | SetsValidator
     ) -> Iterator[Event]:
         """Validate and save, with the averaged weights in place."""
         validation = None
@@ -184,6 +184,7 @@ class Session:
             train_numbers=trainer.meter.epoch_numbers,
             val_loss=validation.loss if validation else None,
             metrics=validation.metrics if validation else {},
+            sets=validation.figures if validation else {},
             seconds=seconds,
             eval_seconds=time.monotonic() - begun,
         )
@@ -231,6 +232,7 @@ class Session:
             images=validation.images,
             loss=validation.loss,
             metrics=validation.metrics,
+            sets=validation.figures,
         )
 
     def _save_state(self, trainer: Trainer) -> None:

@@ -134,7 +134,7 @@ def toml_lines(settings: Mapping[str, Any]) -> list[str]:
     lines = []
     for name, value in settings.items():
         if name in _PATHS and value is not None:
-            value = str(Path(value).absolute())
+            value = _absolute(value)
         if value is not None:
             # JSON's strings, numbers, booleans and lists are TOML's, DEL aside.
             text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
@@ -183,8 +183,16 @@ def typed_settings(content: Mapping[str, Any], place: str) -> dict[str, Any]:
     kinds = {field.name: str(field.type) for field in dataclasses.fields(TrainConfig)}
     for name, value in content.items():
         if not isinstance(value, str) or kinds.get(name, "Path").startswith("Path"):
+            text = json.dumps(value) if isinstance(value, list) else str(value)
             try:
-                settings[name] = parse_setting(TrainConfig, name, str(value))
+                settings[name] = parse_setting(TrainConfig, name, text)
             except UsageError as error:
                 raise UsageError(f"{place}: {error.message}", hint=error.hint) from error
     return settings
+
+
+def _absolute(value: Any) -> Any:
+    """Return a path, or each of several, as an absolute one; weights stay where they are."""
+    if isinstance(value, list):
+        return [_absolute(item) for item in value]
+    return str(Path(value).absolute())

@@ -52,6 +52,7 @@ class Trainer:
         processes: Who shares the work.
         stop: Whether to stop.
         step_loss: What to minimise; None is the cross-entropy of the captions.
+        mix: How often the photos of each data set come; None is one data set, each once.
 
     Attributes:
         stop_asked: One of the processes was asked to stop; known after each step.
@@ -73,6 +74,7 @@ class Trainer:
         processes: Processes | None = None,
         stop: StopRequest | None = None,
         step_loss: StepLoss | None = None,
+        mix: order.Mix | None = None,
     ) -> None:
         self.model = captioning.model
         self.objective = objective
@@ -90,7 +92,8 @@ class Trainer:
             raise UsageError("Nothing of the model is trained")
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in named}
         self.parameters = [parameter for _, parameter in named]
-        self.steps_an_epoch = math.ceil(len(rows) / config.images_a_step)
+        self.mix = mix or order.Mix(((len(rows), 1.0),))
+        self.steps_an_epoch = math.ceil(self.mix.photos / config.images_a_step)
         self.steps = config.num_epochs * self.steps_an_epoch
         self.optimizer = build_optimizer(self.model, config, device)
         self.schedule = schedule_factor(config, self.steps)
@@ -117,7 +120,7 @@ class Trainer:
             TrainingError: The loss is not a finite number, or memory ran out.
         """
         self._training_mode()
-        shuffled = order.epoch_order(len(self.rows), self.config.seed, number)
+        shuffled = self.mix.order(self.config.seed, number)
         batches = torch.split(shuffled, self.config.images_a_step)
         done = self.step - (number - 1) * self.steps_an_epoch
         if done == 0:

@@ -35,6 +35,8 @@ class Validation:
         captions: Image id → generated caption, likewise.
         per_image: Image id → scores of its caption, likewise.
         protocol: How the scores were computed, for records.
+        sets: Of several data sets, the result of each; the rest is then their mean.
+        shares: Name of each → its share of the mean.
     """
 
     images: int
@@ -43,6 +45,16 @@ class Validation:
     captions: Mapping[str, str] = field(default_factory=dict)
     per_image: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     protocol: Mapping[str, Any] = field(default_factory=dict)
+    sets: Mapping[str, Validation] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> dict[str, dict[str, float]]:
+        """Loss, scores and photos of each of several data sets, for events."""
+        return {
+            name: {"images": result.images, "loss": result.loss, **result.metrics}
+            for name, result in self.sets.items()
+        }
 
 
 class Validator:

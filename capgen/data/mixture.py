@@ -1,0 +1,225 @@
+"""Several data sets at once: which they are, how much each counts, what they have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from capgen.data.dataset import Dataset, open_dataset
+from capgen.data.hashes import hash_files
+from capgen.data.splits import SPLITS
+from capgen.errors import DataError, UsageError
+from capgen.records import Example
+
+LARGEST_WEIGHT = 1000.0
+_WEIGHT = re.compile(r"(.+)=([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A data set among others.
+
+    Attributes:
+        name: Its name, which no other member has.
+        dataset: The data set.
+        weight: How often a training photo of it is seen in an epoch, on average.
+        held_out: Ids of its training photos that are left out, since another member keeps
+            the same photo for val or test.
+    """
+
+    name: str
+    dataset: Dataset
+    weight: float = 1.0
+    held_out: frozenset[str] = frozenset()
+
+    def split(self, name: str) -> list[Example]:
+        """Return the examples of a split.
+
+        Raises:
+            DataError: There are none.
+        """
+        examples = self.dataset.split(name)
+        if name == "train" and self.held_out:
+            examples = [e for e in examples if e.image_id not in self.held_out]
+            if not examples:
+                raise DataError(
+                    f"All training photos of {self.name} are in other sets' val or test"
+                )
+        return examples
+
+    def key(self, split: str) -> str:
+        """Return what identifies the photos of a split, as text."""
+        if split != "train" or not self.held_out:
+            return self.dataset.digest
+        return f"{self.dataset.digest} without {sorted(self.held_out)}"
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """One data set or several, as training sees them.
+
+    Of one alone, names, examples and digest are its own. Of several, the ids of pictures
+    begin with their set's name, so that no two are the same.
+
+    Args:
+        members: The data sets, in the order they were named.
+    """
+
+    members: tuple[Member, ...]
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one."""
+        return len(self.members) > 1
+
+    @property
+    def name(self) -> str:
+        """The names of all."""
+        return " + ".join(member.name for member in self.members)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pictures in each split that has any."""
+        total: Counter[str] = Counter()
+        for member in self.members:
+            total.update(member.dataset.counts)
+        return {split: total[split] for split in SPLITS if total[split]}
+
+    @cached_property
+    def digest(self) -> str:
+        """The data set's digest; of several the SHA-256 over their digests, in order."""
+        digests = [member.dataset.digest for member in self.members]
+        if not self.several:
+            return digests[0]
+        text = "capgen data sets 1\n" + "\n".join(digests)
+        return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+    def parts(self, split: str, limit: int | None = None) -> dict[str, list[Example]]:
+        """Return the examples of a split, by data set; sets without that split are not in it.
+
+        Args:
+            split: The split.
+            limit: Most examples of each set.
+
+        Raises:
+            DataError: No data set has it, or one has no training photos.
+        """
+        having = [m for m in self.members if split == "train" or split in m.dataset.counts]
+        if not having:
+            having = [self.members[0]]  # says what is missing
+        return {member.name: self._examples(member, split)[:limit] for member in having}
+
+    def member(self, name: str) -> Member:
+        """Return the member called `name`."""
+        return next(member for member in self.members if member.name == name)
+
+    def _examples(self, member: Member, split: str) -> list[Example]:
+        examples = member.split(split)
+        if not self.several:
+            return examples
+        return [
+            dataclasses.replace(example, image_id=f"{member.name}/{example.image_id}")
+            for example in examples
+        ]
+
+
+def open_mixture(
+    names: str | Sequence[str] | None, data_dirs: Path | Sequence[Path] | None
+) -> Mixture:
+    """Open the data sets that `--dataset` and `--data-dir` ask for.
+
+    Args:
+        names: Names of installed data sets, each `NAME` or `NAME=WEIGHT`.
+        data_dirs: Without names, folders or files, each `PATH` or `PATH=WEIGHT`; with names,
+            the one folder that holds installed data sets.
+
+    Raises:
+        UsageError: None was named, one twice, or a weight is out of range.
+        DataError: As `capgen.data.dataset.load_dataset`.
+    """
+    named = [names] if isinstance(names, str) else list(names or ())
+    places = [data_dirs] if isinstance(data_dirs, Path) else list(data_dirs or ())
+    if named:
+        if len(places) > 1:
+            raise UsageError(
+                "--dataset with several --data-dir: it would be the folder of installed sets",
+                hint="Name all data sets by their folders: --data-dir PATH --data-dir PATH.",
+            )
+        store = places[0] if places else None
+        chosen = [split_weight(text) for text in named]
+        opened = [(open_dataset(name, store), weight) for name, weight in chosen]
+    else:
+        chosen = [split_weight(str(place)) for place in places]
+        opened = [(open_dataset(None, Path(place)), weight) for place, weight in chosen]
+        if not opened:
+            open_dataset(None, None)  # says what to give
+    _check_twice([dataset for dataset, _ in opened])
+    members: list[Member] = []
+    for dataset, weight in opened:
+        taken = [member.name for member in members]
+        members.append(Member(name=_free(dataset.name, taken), dataset=dataset, weight=weight))
+    return Mixture(_without_held_out(members))
+
+
+def split_weight(text: str) -> tuple[str, float]:
+    """Split `PLACE=WEIGHT` at its last `=`; without a number there, all is the place.
+
+    A place that is there under the whole text is that place: a folder `x=2` is given the
+    weight 3 as `x=2=3`.
+
+    Raises:
+        UsageError: The weight is out of range.
+    """
+    match = _WEIGHT.fullmatch(text)
+    if match is None or Path(text).exists():
+        return text, 1.0
+    weight = float(match[2])
+    if not 0 < weight <= LARGEST_WEIGHT:
+        raise UsageError(
+            f"The weight of {match[1]} is {match[2]}; it must be above 0, "
+            f"and at most {LARGEST_WEIGHT:g}"
+        )
+    return match[1], weight
+
+
+def _check_twice(datasets: Sequence[Dataset]) -> None:
+    seen: set[Path] = set()
+    for dataset in datasets:
+        place = dataset.root.resolve()
+        if place in seen:
+            raise UsageError(
+                f"{dataset.root} is named twice", hint="Give it a weight instead: PLACE=2."
+            )
+        seen.add(place)
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """Return the name, numbered if another set has it."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}-{number}"
+    return free
+
+
+def _without_held_out(members: Sequence[Member]) -> tuple[Member, ...]:
+    """Hold out training photos that another member has, byte for byte, in val or test."""
+    if len(members) == 1:
+        return tuple(members)
+    splits: list[list[tuple[Example, bytes]]] = []
+    for member in members:
+        pictures = hash_files([example.image for example in member.dataset.examples])
+        splits.append(list(zip(member.dataset.examples, pictures, strict=True)))
+    kept = [{h for e, h in pairs if e.split in ("val", "test")} for pairs in splits]
+    result = []
+    for index, member in enumerate(members):
+        others: set[bytes] = set().union(*(k for i, k in enumerate(kept) if i != index))
+        twice = {e.image_id for e, h in splits[index] if e.split == "train" and h in others}
+        result.append(dataclasses.replace(member, held_out=frozenset(twice)))
+    return tuple(result)

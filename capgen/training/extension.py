@@ -1,0 +1,52 @@
+"""More words for a captioner that goes on from another: a longer vocabulary."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from capgen.models.build import Captioning
+from capgen.models.vocabulary import extend_word_tokenizer
+
+# Spread of a new word's row around its mean, as a share of the spread of all rows.
+_NOISE = 0.02
+
+
+@torch.no_grad()
+def extend_vocabulary(
+    captioning: Captioning, captions: Iterable[str], *, min_count: int
+) -> Captioning:
+    """Add the words of captions that a captioner with a vocabulary of words lacks.
+
+    Rows of words that were there stay as they are. Tokens in pieces (GPT-2's own) need no
+    new words; such a captioner is returned as it is. Draws from torch's global generator.
+
+    Args:
+        captioning: The captioner; its tokenizer and its embeddings are changed.
+        captions: The new training captions.
+        min_count: Words seen less often are not added.
+    """
+    backend = getattr(captioning.tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return captioning
+    words = extend_word_tokenizer(backend, captions, min_count=min_count)
+    if not words:
+        return captioning
+    decoder = captioning.model.decoder
+    old = decoder.get_input_embeddings().weight.detach().clone()
+    first = backend.token_to_id(words[0])
+    size = max(first + len(words), len(old))
+    # Input and output embeddings are one and the same tensor, in GPT-2.
+    decoder.resize_token_embeddings(size, mean_resizing=False)
+    decoder.get_input_embeddings().weight[first:] = _new_rows(old, size - first)
+    captioning.model.config.decoder.vocab_size = decoder.config.vocab_size
+    return dataclasses.replace(captioning, added_words=tuple(words))
+
+
+def _new_rows(old: Tensor, count: int) -> Tensor:
+    """Return the embeddings of new words: the mean of all words, with a little noise."""
+    noise = torch.randn(count, old.shape[1]) * old.std(dim=0) * _NOISE
+    return old.mean(dim=0) + noise

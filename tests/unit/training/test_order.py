@@ -1,0 +1,45 @@
+"""The order of photos in an epoch."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+
+from capgen.training.order import ORDER, Mix, random_seed
+
+
+def test_one_data_set_is_a_permutation():
+    mix = Mix(((50, 1.0),))
+    generator = torch.Generator().manual_seed(random_seed(3, ORDER, 7))
+    assert torch.equal(mix.order(3, 7), torch.randperm(50, generator=generator))
+
+
+def test_weights_are_how_often_a_photo_comes():
+    mix = Mix(((40, 1.0), (20, 2.25), (30, 0.5)))
+    assert mix.drawn == (40, 45, 15)
+    assert mix.photos == 100
+    seen: Counter[int] = Counter()
+    for epoch in range(1, 201):
+        counts = Counter(mix.order(0, epoch).tolist())
+        assert counts.total() == 100
+        assert {counts[number] for number in range(40)} == {1}
+        assert {counts[number] for number in range(40, 60)} == {2, 3}
+        assert {counts[number] for number in range(60, 90)} == {0, 1}
+        seen.update(counts)
+    for number in range(40, 60):
+        assert seen[number] / 200 == pytest.approx(2.25, abs=0.15)
+    for number in range(60, 90):
+        assert seen[number] / 200 == pytest.approx(0.5, abs=0.15)
+
+
+def test_seed_and_epoch_decide():
+    mix = Mix(((10, 0.5), (10, 1.5)))
+    assert torch.equal(mix.order(1, 2), mix.order(1, 2))
+    assert not torch.equal(mix.order(1, 2), mix.order(1, 3))
+    assert not torch.equal(mix.order(1, 2), mix.order(2, 2))
+
+
+def test_a_tiny_weight_still_draws_one():
+    assert Mix(((10, 0.001), (10, 1.0))).drawn == (1, 10)
