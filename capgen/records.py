@@ -309,6 +309,9 @@ class EpochEvent(Event):
         step: Steps taken so far.
         train_loss: Mean training loss a token (with label smoothing).
         train_numbers: What else the objective measured in training, by name.
+        language: What the captions of val are like: `distinct_words` and `mean_length` (words),
+            `unique_captions`, `repeated_pairs` (captions that say a word pair twice) and
+            `function_word_ends` (captions that break off), as shares; empty as `metrics`.
         val_loss: Mean loss a token on val (without), or None when not measured.
         metrics: Scores of captions of val, by metric; empty when not measured.
         seconds: Duration of the epoch's training.
@@ -327,6 +330,7 @@ class EpochEvent(Event):
     eval_seconds: float = 0.0
     sets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     train_numbers: Mapping[str, float] = field(default_factory=dict)
+    language: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,11 +85,15 @@ class TrainingScreen:
             note = (
                 f"loss {event.loss:.3f}  lr {event.learning_rate:.2g}  "
                 f"{event.images_per_second:.0f} images/s  {event.memory / 2**30:.1f} GiB"
+            ) + "".join(
+                f"  {name.replace('_', ' ')} {value:.2f}" for name, value in event.numbers.items()
             )
             label = f"{self._label_prefix}epoch {event.epoch}/{self._epochs}"
             self._progress(label, event.step, self._steps, note)
         elif isinstance(event, EpochEvent):
             self._line(_row(event))
+            if event.language:
+                self._line(f"       {_language(event)}")
             for name, figures in event.sets.items():
                 self._line(_set_row(name, figures))
         elif isinstance(event, CheckpointSaved) and event.value is not None:
@@ -172,6 +176,20 @@ def _row(event: EpochEvent) -> str:
     )
     seconds = _duration(event.seconds + event.eval_seconds)
     return f"{event.epoch:5d} {event.train_loss:8.4f} {loss:>8} {scores} {seconds:>8}"
+
+
+def _language(event: EpochEvent) -> str:
+    """Return what the captions of val are like, and what else training measured."""
+    found = event.language
+    parts = [
+        f"{found['distinct_words']:.0f} words",
+        f"{found['unique_captions']:.0%} unique",
+        f"length {found['mean_length']:.1f}",
+        f"{found['repeated_pairs']:.0%} repeat a pair",
+        f"{found['function_word_ends']:.0%} break off",
+        *(f"{name.replace('_', ' ')} {value:.3f}" for name, value in event.train_numbers.items()),
+    ]
+    return "  ".join(parts)
 
 
 def _set_row(name: str, figures: Mapping[str, float]) -> str:

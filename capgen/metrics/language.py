@@ -12,6 +12,14 @@ from typing import Any
 from capgen.errors import MetricError
 from capgen.metrics.tokenizer import tokenize
 
+# Articles, conjunctions, auxiliaries, possessives, and prepositions that want a noun.
+_WORDS = """
+a an the and or but which who while as than is are was were be been being am has have had do
+does did can will would my your its our their of to in on at for from with without into onto
+between against towards toward during upon
+"""
+_FUNCTION_WORDS = frozenset(_WORDS.split())
+
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageStatistics:
@@ -25,6 +33,10 @@ class LanguageStatistics:
         distinct_2: Different word pairs divided by all word pairs (Li et al., "A
             diversity-promoting objective function", 2016).
         duplicates: Share of captions whose words another caption of the set has too.
+        unique: Different captions divided by all captions.
+        repeated_pairs: Share of captions that say a word pair twice.
+        function_word_ends: Share of captions whose last word is one that hardly any sentence
+            ends with ("a", "of", "is", …): they broke off.
         novel: Share of captions that are not among the training captions, or None when
             those were not given.
     """
@@ -35,6 +47,9 @@ class LanguageStatistics:
     distinct_1: float
     distinct_2: float
     duplicates: float
+    unique: float = 1.0
+    repeated_pairs: float = 0.0
+    function_word_ends: float = 0.0
     novel: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,7 +78,10 @@ def language_statistics(
         raise MetricError("There are no captions to describe")
     lines = [line.split() for line in tokens]
     words = [word for line in lines for word in line]
-    pairs = [pair for line in lines for pair in itertools.pairwise(line)]
+    own_pairs = [list(itertools.pairwise(line)) for line in lines]
+    repeated = sum(len(set(found)) < len(found) for found in own_pairs)
+    pairs = [pair for found in own_pairs for pair in found]
+    cut = sum(bool(line) and line[-1] in _FUNCTION_WORDS for line in lines)
     times = Counter(tokens)
     return LanguageStatistics(
         captions=len(tokens),
@@ -71,6 +89,9 @@ def language_statistics(
         vocabulary=len(set(words)),
         distinct_1=len(set(words)) / max(len(words), 1),
         distinct_2=len(set(pairs)) / max(len(pairs), 1),
+        unique=len(times) / len(tokens),
+        repeated_pairs=repeated / len(tokens),
+        function_word_ends=cut / len(tokens),
         duplicates=sum(count for count in times.values() if count > 1) / len(tokens),
         novel=None
         if training is None

@@ -184,6 +184,7 @@ class Session:
             train_numbers=trainer.meter.epoch_numbers,
             val_loss=validation.loss if validation else None,
             metrics=validation.metrics if validation else {},
+            language=validation.language if validation else {},
             sets=validation.figures if validation else {},
             seconds=seconds,
             eval_seconds=time.monotonic() - begun,

@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
 from capgen.errors import TrainingError
+from capgen.metrics.language import LanguageStatistics
 from capgen.metrics.score import score
 from capgen.models.build import Captioning
 from capgen.records import Example
@@ -21,6 +22,11 @@ from capgen.training.inputs import Inputs
 from capgen.training.objective import CaptionObjective
 from capgen.training.processes import Alone, Processes
 
+# What is watched of the captions of val, since rewards can narrow a model's language.
+LANGUAGE = (
+    *("distinct_words", "unique_captions", "mean_length"),
+    *("repeated_pairs", "function_word_ends"),
+)
 _METRICS = ("bleu", "rouge_l", "cider_d", "meteor")
 
 
@@ -32,6 +38,7 @@ class Validation:
         images: Photos measured.
         loss: Mean cross-entropy a token, without label smoothing.
         metrics: Scores by metric; empty when no captions were generated.
+        language: What the captions are like as language, likewise: see `LANGUAGE`.
         captions: Image id → generated caption, likewise.
         per_image: Image id → scores of its caption, likewise.
         protocol: How the scores were computed, for records.
@@ -43,6 +50,7 @@ class Validation:
     loss: float
     metrics: Mapping[str, float] = field(default_factory=dict)
     captions: Mapping[str, str] = field(default_factory=dict)
+    language: Mapping[str, float] = field(default_factory=dict)
     per_image: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     protocol: Mapping[str, Any] = field(default_factory=dict)
     sets: Mapping[str, Validation] = field(default_factory=dict)
@@ -143,6 +151,7 @@ class Validator:
             images=len(self.examples),
             loss=loss,
             metrics=dict(report.corpus),
+            language=_language(report.language),
             captions=captions,
             per_image={
                 image_id: {name: float(row[index]) for name, row in report.per_image.items()}
@@ -166,3 +175,12 @@ class Validator:
         model, tokenizer = self.captioning.model, self.captioning.tokenizer
         ids = model.generate(encoder_outputs=BaseModelOutput(last_hidden_state=states))
         return [text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]
+
+
+def _language(found: LanguageStatistics) -> dict[str, float]:
+    """Return the measures of `LANGUAGE`: a number of words, lengths in words, and shares."""
+    values = (
+        *(found.vocabulary, found.unique, found.mean_length),
+        *(found.repeated_pairs, found.function_word_ends),
+    )
+    return dict(zip(LANGUAGE, map(float, values), strict=True))

@@ -23,6 +23,9 @@ _LANGUAGE = {
     "distinct_1": "distinct-1 (different words / words)",
     "distinct_2": "distinct-2 (different word pairs / word pairs)",
     "duplicates": "share of captions that another photo has too",
+    "unique": "different captions / captions",
+    "repeated_pairs": "share of captions that say a word pair twice",
+    "function_word_ends": "share of captions that break off (last word: a, of, is, …)",
     "novel": "share of captions that are not in the training captions",
 }
 

@@ -104,9 +104,15 @@ def test_language_statistics() -> None:
         "distinct_1": 4 / 8,
         "distinct_2": 3 / 5,
         "duplicates": 0.5,
+        "unique": 0.75,
+        "repeated_pairs": 0.0,
+        "function_word_ends": 0.0,
         "novel": 0.5,
     }
     assert language_statistics(["", "."]).distinct_2 == 0
+    narrow = language_statistics(["a dog and a dog and a", "a dog in", "a dog", "look at it"])
+    assert narrow.repeated_pairs == 0.25
+    assert narrow.function_word_ends == 0.5
     assert language_statistics(["a"]).novel is None
     with pytest.raises(MetricError):
         language_statistics([])

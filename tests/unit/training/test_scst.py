@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from capgen.config import train_config
 from capgen.training.captions import CaptionCodec, pack_captions
+from capgen.training.inputs import FeatureInputs
 from capgen.training.objective import CaptionObjective
 from capgen.training.sampler import Samples
 from capgen.training.scst import advantages, evaluating, pack_samples, self_critical
 from capgen.training.step_loss import Share
+from capgen.training.trainer import Trainer
 from tests.tiny_models import tiny_mini
-from tests.training_runs import SENTENCES
+from tests.training_runs import NO_NOISE, SENTENCES
 
 CPU = torch.device("cpu")
 REFERENCES = [[sentence, sentence.replace("the ", "a ")] for sentence in SENTENCES]
@@ -146,3 +149,38 @@ def test_dropout_comes_back_whatever_happens(parts):
         assert not any(module.training for module in captioning.model.modules())
         raise RuntimeError("out of memory")
     assert [module.training for module in captioning.model.modules()] == before
+
+
+def test_the_reward_rises():
+    """Features of eight photos that are noise: cross-entropy first, then rewards."""
+    captioning = tiny_mini(text for captions in REFERENCES for text in captions)
+    captioning.model.encoder.backbone.requires_grad_(False)
+    objective = CaptionObjective(captioning.model, cached=True)
+    codec = CaptionCodec.of(captioning, 64)
+    rows = [codec.encode(captions) for captions in REFERENCES]
+    noise = np.random.default_rng(0).normal(size=(8, 1280, 2, 2)).astype(np.float16)
+
+    def run(name, epochs, rate, step_loss=None):
+        config = train_config(
+            "mini",
+            **NO_NOISE,
+            objective=name,
+            batch_size=8,
+            num_epochs=epochs,
+            learning_rate=rate,
+            samples_per_image=10,
+            warmup_steps=5,
+            ema_decay=0.0,
+            log_every=1,
+        )
+        if name == "scst":
+            step_loss = self_critical(captioning, objective, codec, REFERENCES, rows, config, CPU)
+        inputs = FeatureInputs(noise, CPU)
+        trainer = Trainer(
+            captioning, objective, inputs, rows, codec, config, CPU, step_loss=step_loss
+        )
+        return [event for number in range(epochs) for event in trainer.epoch(number + 1)]
+
+    run("cross-entropy", 40, 2e-3)
+    rewards = [event.numbers["reward"] for event in run("scst", 30, 1e-3)]
+    assert sum(rewards[-8:]) > 1.25 * sum(rewards[:8])
