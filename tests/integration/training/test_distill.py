@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,11 +15,20 @@ from capgen.models.checkpoint import load_captioning, save_captioning
 from capgen.models.folder import ModelFolder, Provenance
 from capgen.paths import cache_dir
 from capgen.records import PreparationEvent, StepEvent
-from capgen.training import distill, distill_captions
+from capgen.training import distill, distill_captions, features
 from capgen.training.loop import resume, train
+from capgen.training.objective import LastHiddenState
 from tests.integration.training.test_resume import NOISE, assert_same, weights
 from tests.tiny_models import save_tiny_mini, tiny_mini
 from tests.training_runs import SENTENCES, clip_config, run_config
+
+
+@pytest.fixture(autouse=True)
+def torch_features(monkeypatch):
+    """Exporting an encoder to ONNX takes seconds: for eight photos torch does as well."""
+    monkeypatch.setattr(
+        features, "_runner", lambda front, size, device: features._torch_runner(front, device)
+    )
 
 
 @pytest.fixture
@@ -120,6 +130,14 @@ def test_a_new_small_student_has_the_teachers_words_and_its_own_size(tmp_path, d
 def test_teachers_are_for_cross_entropy(tmp_path, data, mini, teacher):
     with pytest.raises(UsageError, match="--teacher is for --objective cross-entropy"):
         student_config(tmp_path, data, mini, teacher, objective="scst")
+
+
+def test_a_whole_encoder_gives_the_same_states_in_onnx_runtime():
+    encoder = LastHiddenState(tiny_mini(SENTENCES).model.encoder)
+    pixels = np.random.default_rng(0).normal(size=(2, 3, 64, 64)).astype(np.float32)
+    one = features._torch_runner(encoder, torch.device("cpu"))(pixels)
+    other = features._onnx_runner(encoder, (64, 64))(pixels)
+    np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def test_a_teacher_has_no_dropout(tmp_path, data, mini, teacher, monkeypatch):
