@@ -37,6 +37,16 @@ def flag_name(field_name: str) -> str:
     return "--" + field_name.replace("_", "-")
 
 
+def accepted(field: Any) -> str:
+    """Return in words what a field accepts, as in ` (1 to 64)`; nothing if it accepts all."""
+    low, high = field.metadata["low"], field.metadata["high"]
+    if field.metadata["choices"]:
+        return f" ({', '.join(field.metadata['choices'])})"
+    if low is not None and high is not None:
+        return f" ({low} to {high})"
+    return "" if low is None else f" (at least {low})"
+
+
 def check_ranges(config: Any) -> None:
     """Check each field of a settings object against its declared range.
 
@@ -86,9 +96,9 @@ def parse_setting(config_class: Any, name: str, text: str) -> Any:
     if several:
         return tuple(Path(item) if kind == "Path" else item for item in several)
     if kind == "bool":
-        if text.lower() not in _BOOLEANS:
+        if text.lower() not in BOOLEANS:
             raise UsageError(f"{flag_name(name)} is {text!r}; it must be true or false")
-        return _BOOLEANS[text.lower()]
+        return BOOLEANS[text.lower()]
     try:
         return {"int": int, "float": float, "str": str, "Path": Path}[kind](text)
     except ValueError as error:
@@ -107,7 +117,7 @@ def _string_list(text: str) -> list[str]:
     return values
 
 
-_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def _is_number(value: Any) -> bool:
@@ -183,6 +193,11 @@ class DownloadLimits:
     max_bytes: int = setting(64 << 20, "Largest download.")
 
 
+BEAMS_LIMIT = 64
+# Beams for each caption that is to differ from the others: measured in docs/captioning.md.
+DIVERSE_BEAMS = 6
+
+
 @dataclass(frozen=True, kw_only=True)
 class DecodeOptions:
     """What a caller asks of decoding; None means the model's own default.
@@ -191,7 +206,9 @@ class DecodeOptions:
         UsageError: A value is out of its range, or two of them exclude each other.
     """
 
-    beams: int | None = setting(None, "Beams of beam search; 1 decodes greedily.", low=1, high=64)
+    beams: int | None = setting(
+        None, "Beams of beam search; 1 decodes greedily.", low=1, high=BEAMS_LIMIT
+    )
     temperature: float | None = setting(
         None,
         "Divide the logits by this before the softmax. Alone it samples; "
@@ -230,9 +247,25 @@ class DecodeOptions:
     seed: int | None = setting(
         None, "Seed of the sampling, the same for every picture.", low=0, high=2**32 - 1
     )
+    diverse: int | None = setting(
+        None, "Captions a picture that say different things, best first.", low=2, high=20
+    )
+    retry: bool = setting(True, "Caption again what came out empty or repeats itself.")
+    confidence: bool = setting(False, "Say how likely each caption is to be a good one.")
+    min_confidence: float | None = setting(
+        None, "Say nothing about pictures with a lower confidence than this.", low=0.0, high=1.0
+    )
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        if self.diverse is not None:
+            others = ("num_captions", "beams", "temperature", "top_k", "top_p")
+            for name in others:
+                if getattr(self, name) is not None:
+                    raise UsageError(
+                        f"--diverse {self.diverse} and {flag_name(name)} exclude each other",
+                        hint="--diverse chooses from a wide beam search of its own.",
+                    )
         if self.beams is not None and self.beams > 1:
             for name in ("top_k", "top_p"):
                 if getattr(self, name) is not None:
@@ -274,6 +307,7 @@ class DecodeSettings:
         sample: Draw tokens at random instead of taking the likeliest.
         early_stopping: Stop a beam search at `num_beams` finished captions
             (transformers' meaning of the word, `"never"` included).
+        diverse: Choose `num_captions` captions that differ out of a wider search.
     """
 
     beams: int = 1
@@ -289,6 +323,10 @@ class DecodeSettings:
     num_captions: int = 1
     seed: int | None = None
     early_stopping: bool | str = False
+    diverse: bool = False
+    retry: bool = True
+    confidence: bool = False
+    min_confidence: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as built-in types, for records."""
@@ -349,9 +387,13 @@ def resolve_decoding(
 
     default_samples = bool(generation.get("do_sample")) and options.beams is None
     sample = options.samples or default_samples
-    num_captions = int(options.num_captions or 1)
+    num_captions = int(options.diverse or options.num_captions or 1)
+    if options.diverse is not None:
+        sample = False
     beams = 1 if sample else int(pick("beams", "num_beams", 1))
-    if not sample and options.beams is None:
+    if options.diverse is not None:
+        beams = min(BEAMS_LIMIT, DIVERSE_BEAMS * num_captions)
+    elif not sample and options.beams is None:
         beams = max(beams, num_captions)
     notes = []
     max_length = int(pick("max_length", "max_length", 32))
@@ -384,6 +426,10 @@ def resolve_decoding(
         num_captions=num_captions,
         seed=None if options.seed is None else int(options.seed),
         early_stopping=generation.get("early_stopping") or False,
+        diverse=options.diverse is not None,
+        retry=options.retry,
+        confidence=options.confidence or options.min_confidence is not None,
+        min_confidence=options.min_confidence,
     )
     return settings, tuple(notes)
 
@@ -428,6 +474,45 @@ class EvalConfig:
     def metric_names(self) -> tuple[str, ...]:
         """The metrics one by one: keys of `capgen.metrics.score.METRICS`."""
         return tuple(dict.fromkeys(part.strip() for part in self.metrics.split(",")))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrateConfig:
+    """How a captioner's confidence is fitted; how it captions is a matter of `DecodeOptions`.
+
+    Raises:
+        UsageError: A value is out of its range.
+    """
+
+    split: str = setting("val", "Split of the data set to fit on.")
+    limit: int | None = setting(None, "Fit on the first N photos of the split only.", low=1)
+    metric: str = setting(
+        "meteor", "What makes a caption a good one.", choices=("meteor", "cider_d")
+    )
+    threshold: float | None = setting(
+        None,
+        "Score from which a caption is good; by default 1/3 for meteor, 0.25 for cider_d.",
+        low=0.0,
+        high=10.0,
+    )
+    drawn: int = setting(
+        300, "Pictures that are no photos, drawn as examples of what to mistrust.", low=0
+    )
+    folds: int = setting(10, "Folds of the cross-validation.", low=2, high=100)
+    fit_seed: int = setting(
+        0, "Seed of the folds and of the drawn pictures.", low=0, high=2**32 - 1
+    )
+    batch_size: int = setting(16, "Photos the model sees at once.", low=1)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+    @property
+    def good_from(self) -> float:
+        """The threshold."""
+        if self.threshold is not None:
+            return self.threshold
+        return {"meteor": 1 / 3, "cider_d": 0.25}[self.metric]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -560,6 +645,21 @@ class TrainConfig:
     test_samples_per_epoch: int = setting(
         0, "Show this many random validation photos' captions after each validation.", low=0
     )
+    followed_samples: int = setting(
+        6,
+        "Validation photos whose captions the run page and the trackers show every time.",
+        low=0,
+        high=100,
+    )
+    wandb: bool = setting(False, "Record the run in Weights & Biases too.")
+    wandb_project: str = setting("capgen", "Project in Weights & Biases.")
+    wandb_run_name: str | None = setting(None, "Name there; by default that of the run's folder.")
+    wandb_checkpoints: str = setting(
+        "end",
+        "Models sent there: the chosen ones at the end, each better one, or none.",
+        choices=("end", "each", "none"),
+    )
+    tensorboard: bool = setting(False, "Write the run for TensorBoard too.")
     log_every: int = setting(10, "Steps from one report to the next.", low=1)
     save_every: int = setting(
         500, "Steps from one saved state to the next; 0 saves at the ends of epochs only.", low=0

@@ -52,7 +52,7 @@ class ImageError(CapgenError):
     Args:
         message: One line naming the picture.
         code: Stable name of the fault: `missing`, `permission`, `empty`, `not_an_image`,
-            `truncated`, `too_large`, `unsupported` or `unreadable`.
+            `truncated`, `too_large`, `unsupported`, `unreadable` or `low_confidence`.
     """
 
     def __init__(self, message: str, *, code: str, hint: str = "") -> None:

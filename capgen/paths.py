@@ -38,6 +38,11 @@ def datasets_dir() -> Path:
     return data_dir() / "datasets"
 
 
+def models_dir() -> Path:
+    """Return the folder whose entries are models kept by name: exported or pulled ones."""
+    return data_dir() / "models"
+
+
 def cache_dir() -> Path:
     """Return the folder for what can be made again at any time."""
     home = os.environ.get(HOME_VARIABLE)

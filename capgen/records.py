@@ -8,10 +8,15 @@ they do not know.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SCHEMA_VERSION = 1
 
@@ -47,6 +52,43 @@ class Token:
     text: str
     log_probability: float
 
+    @property
+    def probability(self) -> float:
+        """Probability that decoding gave the token."""
+        return math.exp(self.log_probability)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """One word of a caption.
+
+    Attributes:
+        text: The word, with the punctuation that follows it.
+        places: Where its tokens are among the caption's tokens.
+        probability: Product of its tokens' probabilities.
+    """
+
+    text: str
+    places: tuple[int, ...]
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """Captions were empty or repeated themselves, so that the picture was captioned again.
+
+    Attributes:
+        reason: What was wrong with the first of them: `empty` or `repeating`.
+        rejected: The captions that were set aside.
+        settings: Decoding settings that were changed for the last try.
+        resolved: Whether other captions took their places; if not, the first ones stayed.
+    """
+
+    reason: str
+    rejected: tuple[str, ...]
+    settings: Mapping[str, Any]
+    resolved: bool
+
 
 @dataclass(frozen=True, kw_only=True)
 class Caption:
@@ -66,6 +108,12 @@ class Caption:
         revision: Commit of the model's repository, or `sha256:…` of its files; may be empty.
         settings: The decoding settings that were in force.
         notes: What was changed on the way (a clamped length, say), in plain words.
+        retry: What was tried again because captions were empty or repeated themselves, or None.
+        attention: (words, rows, columns) float32, one map for each of `words` that sums to one:
+            how much of its attention each part of the picture got; None unless asked for. It
+            is not part of the JSON form.
+        confidence: Calibrated probability that the caption is good, or None where it was not
+            asked for or the model is not calibrated for these settings.
     """
 
     path: str | None = None
@@ -81,6 +129,15 @@ class Caption:
     revision: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    retry: Retry | None = None
+    attention: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """The words, put together from the tokens: a token that begins with a space begins one."""
+        return _words(self.tokens)
+
+    confidence: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""
@@ -107,6 +164,8 @@ class Caption:
             "revision": self.revision,
             "settings": dict(self.settings),
             "notes": list(self.notes),
+            "retry": None if self.retry is None else _retry_to_dict(self.retry),
+            "confidence": self.confidence,
             "error": None,
         }
 
@@ -127,12 +186,14 @@ class Caption:
             revision=record.get("revision", ""),
             settings=dict(record.get("settings", {})),
             notes=tuple(record.get("notes", ())),
+            retry=_retry(record.get("retry")),
+            confidence=record.get("confidence"),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionFailure:
-    """A picture that could not be captioned: failures are data.
+    """A picture without a caption: it could not be read, or the model is not sure enough.
 
     Attributes:
         path: The picture as the caller named it, or None for pictures in memory.
@@ -143,6 +204,7 @@ class CaptionFailure:
         model: Model that was to caption it.
         revision: That model's revision.
         settings: The decoding settings that were in force.
+        confidence: The confidence that was too low, for the code `low_confidence`.
     """
 
     path: str | None
@@ -153,6 +215,7 @@ class CaptionFailure:
     model: str = ""
     revision: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    confidence: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""
@@ -164,6 +227,7 @@ class CaptionFailure:
             "model": self.model,
             "revision": self.revision,
             "settings": dict(self.settings),
+            "confidence": self.confidence,
             "error": {"code": self.code, "message": self.message, "hint": self.hint},
         }
 
@@ -180,6 +244,7 @@ class CaptionFailure:
             model=record.get("model", ""),
             revision=record.get("revision", ""),
             settings=dict(record.get("settings", {})),
+            confidence=record.get("confidence"),
         )
 
 
@@ -198,6 +263,42 @@ def record_from_dict(record: Mapping[str, Any]) -> Record:
 
 def _token(item: Mapping[str, Any]) -> Token:
     return Token(id=item["id"], text=item["text"], log_probability=item["log_probability"])
+
+
+def _retry_to_dict(retry: Retry) -> dict[str, Any]:
+    return {**dataclasses.asdict(retry), "rejected": list(retry.rejected)}
+
+
+def _retry(item: Mapping[str, Any] | None) -> Retry | None:
+    if item is None:
+        return None
+    return Retry(
+        reason=item["reason"],
+        rejected=tuple(item["rejected"]),
+        settings=dict(item["settings"]),
+        resolved=item["resolved"],
+    )
+
+
+def _words(tokens: tuple[Token, ...]) -> tuple[Word, ...]:
+    texts: list[str] = []
+    places: list[list[int]] = []
+    for place, token in enumerate(tokens):
+        if not token.text:
+            continue  # the end, or the first part of a character that a later token completes
+        if not texts or token.text[:1].isspace():
+            texts.append("")
+            places.append([])
+        texts[-1] += token.text.strip()
+        places[-1].append(place)
+    return tuple(
+        Word(
+            text=text,
+            places=tuple(where),
+            probability=math.exp(sum(tokens[place].log_probability for place in where)),
+        )
+        for text, where in zip(texts, places, strict=True)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,6 +389,7 @@ class StepEvent(Event):
         images_per_second: Training photos a second since the last of these events.
         memory: Most bytes that tensors took on a GPU so far, or the process on a CPU.
         numbers: What else the objective measures (mean reward, say), by name, likewise.
+        learning_rates: Learning rate by kind of part: new, encoder, decoder.
     """
 
     event: ClassVar[str] = "step"
@@ -298,6 +400,7 @@ class StepEvent(Event):
     images_per_second: float
     memory: int = 0
     numbers: Mapping[str, float] = field(default_factory=dict)
+    learning_rates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -395,6 +498,8 @@ class SampleEvent(Event):
         caption: The generated caption.
         references: Its human captions.
         metrics: Scores of this caption alone.
+        path: The photo's file.
+        followed: It is captioned after every validation, to see progress.
     """
 
     event: ClassVar[str] = "sample"
@@ -403,6 +508,8 @@ class SampleEvent(Event):
     caption: str
     references: tuple[str, ...]
     metrics: Mapping[str, float] = field(default_factory=dict)
+    path: str = ""
+    followed: bool = False
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:

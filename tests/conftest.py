@@ -39,6 +39,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give each test a home of its own; return it."""
     home = tmp_path_factory.mktemp("home")
+    for name in os.environ:
+        if name.startswith("CAPGEN_") and name != "CAPGEN_SHARED":
+            monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("CAPGEN_HOME", str(home / "capgen"))
     monkeypatch.setenv("NO_COLOR", "1")

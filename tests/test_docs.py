@@ -69,5 +69,15 @@ def test_commands_and_options_exist(page: Path) -> None:
                 assert word.split("=")[0] in known[path], f"{command}: {word}"
 
 
+@pytest.mark.parametrize("name", ["cli.md", "settings.md", "api.md"])
+def test_generated_pages_are_up_to_date(name: str) -> None:
+    from capgen._build.make_reference import pages
+
+    made = pages()[name]
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == made, (
+        "run: python -m capgen._build.make_reference"
+    )
+
+
 def test_there_are_commands_to_check() -> None:
     assert sum(len(commands(page)) for page in PAGES) > 10

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import capgen
-from capgen.cli import caption, evaluate, train
+from capgen.cli import calibrate, caption, evaluate, train
 from capgen.cli.data import data_app
+from capgen.cli.doctor import doctor_app
+from capgen.cli.hub import hub_app
+from capgen.cli.logs import LEVELS, start_logging
+from capgen.cli.models import models_app
+from capgen.cli.settings import config_app
+from capgen.cli.user_config import user_defaults
+from capgen.errors import UsageError
+
+# They must work while the user's file is broken.
+NO_USER_SETTINGS = ("config", "doctor")
 
 
 def build_app() -> typer.Typer:
@@ -25,7 +36,12 @@ def build_app() -> typer.Typer:
     app.command("caption", epilog=caption.EXAMPLES)(caption.caption_command)
     app.command("train", epilog=train.EXAMPLES)(train.train_command)
     app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.eval_command)
+    app.command("calibrate", epilog=calibrate.EXAMPLES)(calibrate.calibrate_command)
     app.add_typer(data_app)
+    app.add_typer(models_app)
+    app.add_typer(config_app)
+    app.add_typer(hub_app)
+    app.add_typer(doctor_app)
     return app
 
 
@@ -36,11 +52,32 @@ def _show_version(value: bool) -> None:
 
 
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
             "--version", help="Show the version and leave.", callback=_show_version, is_eager=True
         ),
     ] = False,
+    log_level: Annotated[
+        str | None,
+        typer.Option(
+            help="Write down what happens inside, from this level: debug, info, warning, error.",
+            show_default=False,
+        ),
+    ] = None,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(help="Where to (appended); by default stderr.", show_default=False),
+    ] = None,
 ) -> None:
     """Caption pictures, and train and judge the models that do."""
+    if log_level is not None and log_level not in LEVELS:
+        raise UsageError(f"--log-level is {log_level!r}; it must be one of {', '.join(LEVELS)}")
+    if log_level is not None or log_file is not None:
+        start_logging(log_level or "info", log_file)
+    if context.invoked_subcommand not in NO_USER_SETTINGS:
+        defaults = user_defaults(context)
+        # Training says where each of its settings comes from, so it is told apart.
+        context.obj = defaults.pop("train", {})
+        context.default_map = defaults

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capgen.cli.batch_screen import BatchScreen, summary
-from capgen.cli.console import Console
+from capgen.cli.console import Console, with_scores
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
 from capgen.inference.batch import BatchFinished, PictureDone, caption_all, usable_cores
 from capgen.inference.captioner import Captioner
@@ -47,6 +47,7 @@ class BatchJob:
         dry_run: Only say how many pictures would change.
         alone: The only thing that was named, or None: a picture of that name is printed
             without it.
+        scores: Print confidence and score behind each caption.
     """
 
     inputs: Inputs
@@ -60,6 +61,7 @@ class BatchJob:
     undo_file: Path | None
     dry_run: bool
     alone: str | None
+    scores: bool = False
 
 
 def lanes_and_threads(total: int | None, batch_size: int) -> tuple[int, int]:
@@ -168,7 +170,9 @@ def _open_sinks(
         yield _silent(lambda event: console.record(event.record))
     elif sidecars is None and metadata is None:
         yield _silent(
-            lambda event: _print_caption(console, event.record, event.record.path != job.alone)
+            lambda event: _print_caption(
+                console, event.record, event.record.path != job.alone, job.scores
+            )
         )
 
 
@@ -189,10 +193,11 @@ def _json_array(console: Console) -> Iterator[Callable[[PictureDone], None]]:
     console.json([record.to_dict() for record in records])
 
 
-def _print_caption(console: Console, record: Record, with_path: bool) -> None:
+def _print_caption(console: Console, record: Record, with_path: bool, scores: bool) -> None:
     if isinstance(record, Caption):
         for caption in (record, *record.alternatives):
-            console.data(f"{record.path}\t{caption.text}" if with_path else caption.text)
+            line = with_scores(caption) if scores else caption.text
+            console.data(f"{record.path}\t{line}" if with_path else line)
 
 
 def _write_metadata(metadata: MetadataWriter, event: PictureDone) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from capgen.cli.caption_options import (
     BatchSizeOption,
+    DebugOption,
     DryRunOption,
     ExcludeOption,
+    ExplainOption,
     FailFastOption,
     FailOnOption,
     FormatOption,
@@ -26,14 +29,17 @@ from capgen.cli.caption_options import (
     QuietOption,
     RecursiveOption,
     ResumeOption,
+    RetryCaptionOption,
     RetryOption,
+    SaveInputOption,
+    ScoresOption,
     SidecarOption,
     UndoFileOption,
     UndoOption,
     WorkersOption,
     WriteMetadataOption,
 )
-from capgen.cli.console import Console
+from capgen.cli.console import Console, with_scores
 from capgen.cli.options import (
     DECODING_PANEL,
     INPUT_PANEL,
@@ -44,6 +50,7 @@ from capgen.cli.options import (
     OutputOption,
     RevisionOption,
     RuntimeOption,
+    TrustOption,
     setting_option,
 )
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits, InputOptions
@@ -51,6 +58,9 @@ from capgen.errors import UsageError
 from capgen.output.formats import check_place, format_of
 from capgen.output.sidecars import Sidecars
 from capgen.records import CaptionFailure, Record
+
+if TYPE_CHECKING:
+    from capgen.inference.captioner import Captioner
 
 FAIL_ON = ("any", "all", "none")
 UNDO_FILE = Path("capgen-undo.jsonl")
@@ -62,6 +72,10 @@ EXAMPLES = """Examples:
 capgen caption photo.jpg
 
 capgen caption photo.jpg --beams 5 --num-captions 3
+
+capgen caption photo.jpg --diverse 5
+
+capgen caption photo.jpg --explain looked.html
 
 capgen caption photo.jpg --temperature 0.8 --top-p 0.9 --seed 1
 
@@ -80,6 +94,7 @@ def caption_command(
     photos: PhotosArgument = None,
     model: ModelOption = None,
     revision: RevisionOption = None,
+    trust_remote_code: TrustOption = False,
     runtime: RuntimeOption = "auto",
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -94,6 +109,13 @@ def caption_command(
     no_repeat_ngram_size: Annotated[int | None, _decoding("no_repeat_ngram_size")] = None,
     num_captions: Annotated[int | None, _decoding("num_captions", "-n")] = None,
     seed: Annotated[int | None, _decoding("seed")] = None,
+    diverse: Annotated[int | None, _decoding("diverse")] = None,
+    retry: RetryCaptionOption = DecodeOptions.retry,
+    explain: ExplainOption = None,
+    debug: DebugOption = False,
+    save_input: SaveInputOption = None,
+    min_confidence: Annotated[float | None, _decoding("min_confidence")] = None,
+    scores: ScoresOption = False,
     output: OutputOption = None,
     as_json: JsonOption = False,
     format: FormatOption = None,
@@ -142,6 +164,10 @@ def caption_command(
         no_repeat_ngram_size=no_repeat_ngram_size,
         num_captions=num_captions,
         seed=seed,
+        diverse=diverse,
+        retry=retry,
+        confidence=scores,
+        min_confidence=min_confidence,
     )
     limits = ImageLimits(max_pixels=max_pixels, max_bytes=max_bytes)
     batch = BatchOptions(
@@ -184,17 +210,30 @@ def caption_command(
         Captioner.from_pretrained,
         model,
         revision=revision,
+        trust_remote_code=trust_remote_code,
         runtime=runtime,
         device=device,
         dtype=dtype,
     )
     beside = sidecars is not None or write_metadata
     plain = output is None and not beside and chosen == "text"
-    if plain and inputs.alone is not None:
+    if save_input is not None and not debug:
+        raise UsageError("--save-input goes with --debug")
+    if explain is not None or debug:
+        if inputs.alone is None or output is not None or beside or chosen == "jsonl":
+            flag = "--debug" if explain is None else "--explain"
+            raise UsageError(
+                f"{flag} takes one picture, and prints its caption",
+                hint="Leave out other pictures, -o, --sidecar and --write-metadata.",
+            )
+        code = _look(
+            console, load, inputs.alone, options, limits, explain, debug, save_input, as_json
+        )
+    elif plain and inputs.alone is not None:
         # The start of the process is most of the time here: nothing more is imported.
         captioner = load()
         (record,) = captioner.stream([inputs.alone], options, limits=limits)
-        failed = _print_one(console, record)
+        failed = _print_one(console, record, scores)
         code = int(failed and fail_on != "none")
     else:
         from capgen.cli.batch import BatchJob, lanes_and_threads, run_batch
@@ -211,12 +250,44 @@ def caption_command(
             undo_file=undo_file if write_metadata else None,
             dry_run=dry_run,
             alone=photos[0] if photos is not None and len(photos) == 1 else None,
+            scores=scores,
         )
         lanes, threads = lanes_and_threads(inputs.total, batch_size)
         captioner = load(threads=threads)
         code = run_batch(console, captioner, job, lanes, fail_on)
     if code:
         raise typer.Exit(code)
+
+
+def _look(
+    console: Console,
+    load: Callable[[], Captioner],
+    photo: str,
+    options: DecodeOptions,
+    limits: ImageLimits,
+    explain: Path | None,
+    debug: bool,
+    save_input: Path | None,
+    as_json: bool,
+) -> int:
+    """Explain one picture's caption, or show what lies behind it, or both."""
+    from capgen.cli.explain import check_explanation, debug_picture, explain_picture
+
+    if explain is not None:
+        check_explanation(explain)
+    captioner = load()
+    if explain is not None:
+        caption = explain_picture(captioner, photo, options, limits, explain)
+        console.note(f"where the model looked: {explain}")
+        if not debug and as_json:
+            console.json([caption.to_dict()])
+        elif not debug:
+            _print_one(console, caption, options.confidence)
+    if debug:
+        debug_picture(
+            console, captioner, photo, options, limits, save_input=save_input, as_json=as_json
+        )
+    return 0
 
 
 def _undo(console: Console, path: Path) -> int:
@@ -233,15 +304,17 @@ def _undo(console: Console, path: Path) -> int:
     return int(failed > 0)
 
 
-def _print_one(console: Console, record: Record) -> bool:
+def _print_one(console: Console, record: Record, scores: bool) -> bool:
     """Print one picture's captions; return whether it has none."""
     if isinstance(record, CaptionFailure):
         console.error(record.message, record.hint)
         return True
     for note in record.notes:
         console.note(note)
+    if record.retry is not None and not record.retry.resolved:
+        console.note(f"this caption is {record.retry.reason}, whatever was tried")
     for caption in (record, *record.alternatives):
-        console.data(caption.text)
+        console.data(with_scores(caption) if scores else caption.text)
     return False
 
 

@@ -7,10 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from capgen.cli.options import INPUT_PANEL, MODEL_PANEL, OUTPUT_PANEL, setting_option
+from capgen.cli.options import (
+    DECODING_PANEL,
+    INPUT_PANEL,
+    MODEL_PANEL,
+    OUTPUT_PANEL,
+    setting_option,
+)
 from capgen.config import BatchOptions, InputOptions
 
 BATCH_PANEL = "Many pictures"
+LOOK_PANEL = "A closer look"
 
 
 def _input(name: str, *flags: str) -> Any:
@@ -79,6 +86,14 @@ QuietOption = Annotated[
         panel=OUTPUT_PANEL,
     ),
 ]
+ScoresOption = Annotated[
+    bool,
+    _option(
+        "Print each caption's confidence and score behind it; records have the confidence.",
+        "--scores",
+        panel=OUTPUT_PANEL,
+    ),
+]
 FormatOption = Annotated[
     str | None,
     typer.Option(
@@ -126,5 +141,38 @@ UndoOption = Annotated[
         "Take back the changes in this undo file, and do nothing else.",
         "--undo",
         panel=OUTPUT_PANEL,
+    ),
+]
+ExplainOption = Annotated[
+    Path | None,
+    _option(
+        "Also write where the model looked for each word: .png, .jpg or .html. One picture only.",
+        "--explain",
+        panel=LOOK_PANEL,
+    ),
+]
+DebugOption = Annotated[
+    bool,
+    _option(
+        "Show what lies behind the caption: tokens, runners-up, other decodings, features. "
+        "One picture only; with --json as JSON.",
+        "--debug",
+        panel=LOOK_PANEL,
+    ),
+]
+SaveInputOption = Annotated[
+    Path | None,
+    _option(
+        "With --debug: save the picture as the encoder saw it (PNG).",
+        "--save-input",
+        panel=LOOK_PANEL,
+    ),
+]
+RetryCaptionOption = Annotated[
+    bool,
+    typer.Option(
+        "--retry/--no-retry",
+        help="Caption again what came out empty or repeats itself.",
+        rich_help_panel=DECODING_PANEL,
     ),
 ]

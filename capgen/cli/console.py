@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from capgen.errors import StorageError
 from capgen.output.records import dump, dump_json
-from capgen.records import Record
+from capgen.records import Caption, Record
 
 
 class OutputClosedError(Exception):
@@ -115,6 +115,12 @@ class Console:
         with Progress(*columns, TimeRemainingColumn(), console=screen, transient=True) as bar:
             task = bar.add_task(label, total=total)
             yield lambda: bar.advance(task)
+
+
+def with_scores(caption: Caption) -> str:
+    """Return a caption, its confidence and its score with tabs between; - for no confidence."""
+    sure = "-" if caption.confidence is None else f"{caption.confidence:.3f}"
+    return f"{caption.text}\t{sure}\t{caption.score:.3f}"
 
 
 def _forget_output() -> None:

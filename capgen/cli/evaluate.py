@@ -54,7 +54,14 @@ def _path(help: str, panel: str) -> Any:
     return typer.Option(help=help, rich_help_panel=panel, show_default=False)
 
 
+def _on_command_line(context: typer.Context, name: str) -> bool:
+    """Whether an option was given, and is not the user's own default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def eval_command(
+    context: typer.Context,
     dataset: Annotated[str | None, _path("Name of an installed data set.", INPUT_PANEL)] = None,
     data_dir: Annotated[
         Path | None,
@@ -163,7 +170,7 @@ def eval_command(
         examples=examples,
         batch_size=batch_size,
     )
-    if model is not None and predictions is not None:
+    if model is not None and predictions is not None and _on_command_line(context, "model"):
         raise UsageError("--model and --predictions exclude each other: give one of them")
     for file in (json_file, html_file):
         if file is not None and file.is_dir():
@@ -191,7 +198,7 @@ def eval_command(
     check_metrics(config.metric_names)
     table = None if document_frequencies is None else DocumentFrequencies.load(document_frequencies)
     data = evaluation_set(dataset, data_dir, split=split, references=references, limit=config.limit)
-    systems = [load(model, revision) if predictions is None else read(predictions)]
+    systems = [load(model, revision)] if predictions is None else [read(predictions)]
     if compare is not None:
         systems.append(read(Path(compare)) if is_predictions(compare) else load(compare, None))
     console = Console()

@@ -1,6 +1,6 @@
 """The entry point: runs the app and turns every exception into an exit code, in one place.
 
-Exit codes: 0 done, 1 failure, 2 usage, 130 interrupted, 143 terminated.
+Exit codes: 0 done, 1 failure, 2 usage, 3 trained but not uploaded, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from capgen.cli.app import build_app
 from capgen.cli.console import Console, OutputClosedError
 from capgen.errors import CapgenError
 
+logger = logging.getLogger(__name__)
 INTERRUPTED = 130
 TERMINATED = 143
 
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except CapgenError as error:
+        logger.debug("%s", error.message, exc_info=True)
         console.error(error.message, error.hint)
         return error.exit_code
     except KeyboardInterrupt:
@@ -43,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OutputClosedError:
         return 0
     except Exception as error:
+        logger.critical("a bug in capgen", exc_info=True)
         traceback.print_exc()
         console.error(f"{type(error).__name__}: this is a bug in capgen", "Please report it.")
         return 1

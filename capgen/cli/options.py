@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from capgen.config import flag_name
+from capgen.config import TrainConfig, accepted, flag_name
 
 INPUT_PANEL = "Input"
 MODEL_PANEL = "Model"
@@ -23,19 +23,27 @@ def setting_option(config: type, name: str, *short: str, panel: str) -> Any:
     line refuse the same values in the same words.
     """
     field = next(item for item in dataclasses.fields(config) if item.name == name)
-    low, high = field.metadata["low"], field.metadata["high"]
-    accepted = ""
-    if low is not None and high is not None:
-        accepted = f" ({low} to {high})"
-    elif low is not None:
-        accepted = f" (at least {low})"
-    choices = field.metadata["choices"]
-    if choices:
-        accepted = f" ({', '.join(choices)})"
-    help = field.metadata["help"].rstrip(".") + accepted + "."
+    help = field.metadata["help"].rstrip(".") + accepted(field) + "."
+    # Training resolves its own environment, to say where each setting comes from.
+    variable = None if config is TrainConfig else variable_name(name)
     return typer.Option(
-        flag_name(name), *short, help=help, rich_help_panel=panel, show_default=True
+        flag_name(name),
+        *short,
+        help=help,
+        rich_help_panel=panel,
+        show_default=True,
+        envvar=variable,
+        show_envvar=False,
     )
+
+
+def variable_name(setting: str) -> str:
+    """Return the environment variable of a setting, as in `max_length` → `CAPGEN_MAX_LENGTH`."""
+    return "CAPGEN_" + setting.upper()
+
+
+def _variable(setting: str) -> Any:
+    return {"envvar": variable_name(setting), "show_envvar": False}
 
 
 ModelOption = Annotated[
@@ -43,9 +51,11 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="Bundled model 'mini' (default), a model folder, RUN/best-eval, or a Hub id.",
+        help="'mini' (bundled), a model folder, RUN/best-eval, a kept model, or a Hub id. "
+        "Default: CAPGEN_MODEL, or `capgen models default`, or mini.",
         rich_help_panel=MODEL_PANEL,
         show_default=False,
+        **_variable("model"),
     ),
 ]
 RevisionOption = Annotated[
@@ -54,19 +64,34 @@ RevisionOption = Annotated[
         help="Branch, tag or commit of a Hub model.",
         rich_help_panel=MODEL_PANEL,
         show_default=False,
+        **_variable("revision"),
+    ),
+]
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code",
+        help="Run code that comes with the model, where capgen does not know its kind.",
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 RuntimeOption = Annotated[
     str,
-    typer.Option(help="auto, onnx (CPU) or torch.", rich_help_panel=MODEL_PANEL),
+    typer.Option(
+        help="auto, onnx (CPU) or torch.", rich_help_panel=MODEL_PANEL, **_variable("runtime")
+    ),
 ]
 DeviceOption = Annotated[
     str,
-    typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MODEL_PANEL),
+    typer.Option(
+        help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MODEL_PANEL, **_variable("device")
+    ),
 ]
 DtypeOption = Annotated[
     str,
-    typer.Option(help="auto, fp32, bf16 or fp16.", rich_help_panel=MODEL_PANEL),
+    typer.Option(
+        help="auto, fp32, bf16 or fp16.", rich_help_panel=MODEL_PANEL, **_variable("dtype")
+    ),
 ]
 JsonOption = Annotated[
     bool,

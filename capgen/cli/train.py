@@ -13,8 +13,10 @@ from capgen.cli.console import Console
 from capgen.cli.options import MODEL_PANEL, OUTPUT_PANEL, setting_option
 from capgen.cli.training_plan import print_plan
 from capgen.cli.training_screen import TrainingScreen
+from capgen.cli.upload import upload_run, wanted_upload
 from capgen.config import TrainConfig, flag_name
 from capgen.errors import UsageError
+from capgen.paths import config_file
 from capgen.records import Event
 from capgen.training.recipes import recipes
 
@@ -46,6 +48,7 @@ RECIPE_PANEL = "Recipe"
 TEACHER_PANEL = "Teachers"
 AUGMENTATION_PANEL = "Augmentation"
 VALIDATION_PANEL = "Validation"
+TRACKING_PANEL = "Tracking"
 MACHINE_PANEL = "Machine"
 _RUN: Any = {"rich_help_panel": DATA_PANEL, "show_default": False}
 
@@ -74,6 +77,10 @@ def _validation(name: str) -> Any:
     return setting_option(TrainConfig, name, panel=VALIDATION_PANEL)
 
 
+def _tracking(name: str) -> Any:
+    return setting_option(TrainConfig, name, panel=TRACKING_PANEL)
+
+
 def _machine(name: str) -> Any:
     return setting_option(TrainConfig, name, panel=MACHINE_PANEL)
 
@@ -85,6 +92,7 @@ def _switch(name: str, panel: str) -> Any:
 
 
 def train_command(
+    context: typer.Context,
     data_dir: Annotated[list[Path] | None, _data("data_dir")] = None,
     dataset: Annotated[list[str] | None, _data("dataset")] = None,
     output_dir: Annotated[Path | None, _data("output_dir")] = None,
@@ -135,9 +143,15 @@ def train_command(
     patience: Annotated[int | None, _validation("patience")] = None,
     test: Annotated[bool | None, _switch("test", VALIDATION_PANEL)] = None,
     test_samples_per_epoch: Annotated[int | None, _validation("test_samples_per_epoch")] = None,
+    followed_samples: Annotated[int | None, _validation("followed_samples")] = None,
     eval_every: Annotated[int | None, _validation("eval_every")] = None,
     eval_limit: Annotated[int | None, _validation("eval_limit")] = None,
     eval_batch_size: Annotated[int | None, _validation("eval_batch_size")] = None,
+    wandb: Annotated[bool | None, _switch("wandb", TRACKING_PANEL)] = None,
+    wandb_project: Annotated[str | None, _tracking("wandb_project")] = None,
+    wandb_run_name: Annotated[str | None, _tracking("wandb_run_name")] = None,
+    wandb_checkpoints: Annotated[str | None, _tracking("wandb_checkpoints")] = None,
+    tensorboard: Annotated[bool | None, _switch("tensorboard", TRACKING_PANEL)] = None,
     device: Annotated[str | None, _machine("device")] = None,
     precision: Annotated[str | None, _machine("precision")] = None,
     compile: Annotated[bool | None, _switch("compile", MACHINE_PANEL)] = None,
@@ -167,6 +181,21 @@ def train_command(
             "--dry-run", help="Print settings, parameters and needs; no training.", **_RUN
         ),
     ] = False,
+    save_to_hub: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USER/NAME",
+            help="Push best-eval there when training ends (or HF_REPO_NAME).",
+            rich_help_panel=OUTPUT_PANEL,
+            show_default=False,
+        ),
+    ] = None,
+    private: Annotated[
+        bool,
+        typer.Option(
+            "--private", help="Push privately (or HF_PRIVATE).", rich_help_panel=OUTPUT_PANEL
+        ),
+    ] = False,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print the final event as JSON.", rich_help_panel=OUTPUT_PANEL),
@@ -175,15 +204,16 @@ def train_command(
     """Make a captioner from pictures with captions.
 
     A setting comes from its option, else from CAPGEN_SETTING in the environment, else from
-    --config, else from the preset. A file with [[stage]] tables trains in stages, each from the
-    best model of the one before; options are for all of them. The run's folder holds the
-    settings, the events and the model folders best-eval, best-loss and last. Ctrl-C saves;
-    --resume goes on exactly there.
+    --config, else from your own settings file (see `capgen config`), else from the preset. A
+    file with [[stage]] tables trains in stages, each from the best model of the one before;
+    options are for all of them. The run's folder holds the settings, the events and the model
+    folders best-eval, best-loss and last. Ctrl-C saves; --resume goes on exactly there.
     """
     given = {key: value for key, value in locals().items() if value not in (None, [])}
-    for name in ("as_json", "config", "resume", "dry_run"):
+    for name in ("context", "as_json", "config", "resume", "dry_run", "save_to_hub", "private"):
         given.pop(name, None)
     _accept_token_name()
+    upload = None if dry_run else wanted_upload(save_to_hub, private, os.environ)
     if resume is not None:
         if config is not None or dry_run:
             raise UsageError(
@@ -193,7 +223,8 @@ def train_command(
     else:
         from capgen.training.stages import resolve_plan
 
-        plan = resolve_plan(given, file=config, environment=os.environ)
+        own = {name: (str(config_file()), value) for name, value in context.obj.items()}
+        plan = resolve_plan(given, file=config, environment=os.environ, user=own)
         if dry_run:
             print_plan(plan, as_json=as_json)
             return
@@ -205,6 +236,8 @@ def train_command(
         console.json(final.to_dict())
     else:
         console.data(final.to_dict()["run"])
+    if upload is not None:
+        upload_run(final.to_dict()["run"], upload, console)
 
 
 def _start(plan: Plan) -> Event | None:

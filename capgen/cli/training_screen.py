@@ -100,7 +100,7 @@ class TrainingScreen:
             self._line(f"       {event.name} is now epoch {event.epoch} ({event.value:.4f})")
         elif isinstance(event, Notice):
             self._line(f"note: {event.message}")
-        elif isinstance(event, SampleEvent):
+        elif isinstance(event, SampleEvent) and not event.followed:
             self._sample(event)
         elif isinstance(event, TestEvent):
             scores = "  ".join(f"{name} {value:.4f}" for name, value in event.metrics.items())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import random
 import re
 import threading
@@ -29,6 +30,9 @@ from capgen.paths import storage_errors, write_text
 
 _CHUNK = 1 << 18
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +150,7 @@ def _attempt(
     if state.total is not None and offset == state.total and part_of(path).exists():
         watcher.progress(offset, state.total)
         return
+    logger.info("asking for %s from byte %s", url, offset)
     headers = {}
     if offset:
         headers["Range"] = f"bytes={offset}-"

@@ -104,7 +104,7 @@ class ModelSystem:
         }
 
     def attention(self, example: Example, caption: Caption) -> CaptionAttention | None:
-        """Return where the model looked for each word; None with torch."""
+        """Return where the model looked for each word; None without cross-attention."""
         if not explains(self.captioner):
             return None
         return explain(self.captioner, example.image, caption, limits=self._limits)

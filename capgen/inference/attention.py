@@ -1,14 +1,15 @@
 """Where a captioner looked: cross-attention over the photo for each word of a caption.
 
-A caption is replayed through the ONNX decoder; the attention that produced each token is
-averaged over layers and heads, and over the tokens of a word. ONNX models only: torch models
-have no such output here.
+The tokens of a caption are fed to the model again. The attention behind each token is averaged
+over all layers and heads, and over the tokens of a word; a class token's share is dropped and
+the rest made to sum to one. Knows nothing about how maps are drawn (see `capgen.output`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,13 @@ from PIL import Image
 
 from capgen.config import ImageLimits
 from capgen.errors import ModelError
-from capgen.inference.captioner import Captioner, ImageInput
-from capgen.inference.images import DEFAULT_LIMITS, load_image
+from capgen.inference.images import DEFAULT_LIMITS
 from capgen.inference.runtime import Runtime
-from capgen.records import Caption, Token
+from capgen.records import Caption, Word
+
+if TYPE_CHECKING:
+    from capgen.inference.captioner import Captioner, ImageInput
+    from capgen.models.preprocess import Preprocessor
 
 Floats = NDArray[np.float32]
 
@@ -41,8 +45,8 @@ class CaptionAttention:
 
 
 def explains(captioner: Captioner) -> bool:
-    """Whether attention can be had: the model runs in ONNX Runtime."""
-    return captioner.runtime.name == "onnx"
+    """Whether attention can be had: the model has cross-attention."""
+    return not captioner.runtime.obstacle()
 
 
 def explain(
@@ -62,54 +66,73 @@ def explain(
 
     Raises:
         ImageError: The photo cannot be read.
-        ModelError: The model does not run in ONNX Runtime, or its image features are no grid.
+        ModelError: The model has no cross-attention, or its image features are no grid.
     """
-    if not explains(captioner):
-        raise ModelError(
-            f"{captioner.name} runs in {captioner.runtime.name}: attention needs ONNX Runtime"
-        )
-    photo = load_image(image, limits=limits).image
+    photo = captioner.load(image, limits=limits).image
     preprocessor = captioner.runtime.preprocessor
     pixels = preprocessor.preprocess(photo)
-    words, tokens = _words(caption.tokens)
-    cells = _replay(captioner.runtime, pixels, [token.id for token in caption.tokens])
-    rows, columns = _grid(cells.shape[1], pixels.shape[1:], captioner.name)
-    cells = cells[:, cells.shape[1] - rows * columns :]  # without a ViT's class token
-    maps = np.stack([cells[list(places)].mean(axis=0) for places in tokens]) if words else cells[:0]
-    maps /= np.maximum(maps.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    whole = preprocessor.crop is None
     return CaptionAttention(
-        words=tuple(words),
-        maps=maps.reshape(-1, rows, columns).astype(np.float32),
-        picture=photo if whole else Image.fromarray(preprocessor.reshape(photo)),
+        words=tuple(word.text for word in caption.words),
+        maps=word_maps(captioner.runtime, pixels, caption, captioner.name),
+        picture=seen_part(preprocessor, photo),
     )
 
 
-def _replay(runtime: Runtime, pixels: Floats, ids: Sequence[int]) -> Floats:
-    """Return (tokens, cells) attention, averaged over layers and heads; one row at least."""
-    decoder = runtime.start(runtime.encode(pixels[None]))  # type: ignore[attr-defined]
-    said = [runtime.tokens.start, *ids[:-1]]  # type: ignore[attr-defined]
-    steps = []
-    for token in said:
-        _, layers = decoder.logits_and_attention(np.array([[token]]), np.zeros(1, np.int64))
-        # Each layer is (1, heads, 1, cells).
-        steps.append(np.mean([layer[0, :, 0] for layer in layers], axis=(0, 1)))
-    return np.array(steps, dtype=np.float32)
+def with_attention(runtime: Runtime, pixels: Floats, caption: Caption, name: str) -> Caption:
+    """Return a caption and its alternatives with their `attention`.
+
+    Args:
+        runtime: The model that made the caption.
+        pixels: (3, H, W) float32, the picture as the model takes it.
+        caption: The caption, with its tokens.
+        name: What the model is called.
+
+    Raises:
+        ModelError: The model has no cross-attention, or its image features are no grid.
+    """
+    others = tuple(with_attention(runtime, pixels, other, name) for other in caption.alternatives)
+    maps = word_maps(runtime, pixels, caption, name)
+    return replace(caption, attention=maps, alternatives=others)
 
 
-def _words(tokens: Sequence[Token]) -> tuple[list[str], list[list[int]]]:
-    """Group tokens into words; return the words and the places of their tokens."""
-    words: list[str] = []
-    places: list[list[int]] = []
-    for place, token in enumerate(tokens):
-        if not token.text:
-            continue  # the end, or the first part of a character that a later token completes
-        if not words or token.text[:1].isspace():
-            words.append("")
-            places.append([])
-        words[-1] += token.text.strip()
-        places[-1].append(place)
-    return words, places
+def word_maps(runtime: Runtime, pixels: Floats, caption: Caption, name: str) -> Floats:
+    """Return the attention maps (words, rows, columns) float32 of a caption's words.
+
+    Args, Raises: As for `with_attention`.
+    """
+    ids = [token.id for token in caption.tokens]
+    # An empty caption is replayed by its start alone: the grid is known from that.
+    replayed = runtime.replay(pixels, ids or [0])
+    return maps_of(caption.words, replayed.attention, pixels.shape[1:], name)
+
+
+def maps_of(words: Sequence[Word], attention: Floats, size: tuple[int, ...], name: str) -> Floats:
+    """Average attention to one map a word.
+
+    Args:
+        words: The words.
+        attention: (T, layers, heads, cells) float32, as in `Replay`.
+        size: (height, width) of the model's input.
+        name: What the model is called.
+
+    Returns:
+        (words, rows, columns) float32; each map sums to one.
+
+    Raises:
+        ModelError: The image features are no grid.
+    """
+    cells = attention.mean(axis=(1, 2))
+    rows, columns = _grid(cells.shape[1], size, name)
+    cells = cells[:, cells.shape[1] - rows * columns :]  # without a ViT's class token
+    maps = [cells[list(word.places)].mean(axis=0) for word in words]
+    found = np.array(maps, dtype=np.float32).reshape(len(words), rows, columns)
+    total = found.sum(axis=(1, 2), keepdims=True)
+    return found / np.maximum(total, np.finfo(np.float32).tiny)
+
+
+def seen_part(preprocessor: Preprocessor, photo: Image.Image) -> Image.Image:
+    """Return the part of a photo that the model sees: all of it unless the model crops."""
+    return photo if preprocessor.crop is None else Image.fromarray(preprocessor.reshape(photo))
 
 
 def _grid(cells: int, size: tuple[int, ...], name: str) -> tuple[int, int]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, overload
 
@@ -13,16 +16,22 @@ from PIL import Image
 
 from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, resolve_decoding
 from capgen.errors import ImageError, ModelError, UsageError
+from capgen.inference.attempts import Attempt, Said, caption_pixels
+from capgen.inference.calibration import Calibration, calibration_of
+from capgen.inference.confidence import Fit
+from capgen.inference.decoders import printable
 from capgen.inference.hypotheses import Hypothesis
 from capgen.inference.images import DEFAULT_LIMITS, LoadedImage, load_image
+from capgen.inference.watch import Watch
 from capgen.models.folder import ModelFolder
 from capgen.models.resolve import resolve_model
-from capgen.records import Caption, CaptionFailure, Token
+from capgen.records import Caption, CaptionFailure, Record, Token
 
 if TYPE_CHECKING:
     from capgen.inference.runtime import Runtime
 
 ImageInput = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
+logger = logging.getLogger(__name__)
 RUNTIMES = ("auto", "onnx", "torch")
 DEFAULT_BATCH_SIZE = 16
 
@@ -47,6 +56,7 @@ class Captioner:
         device: str = "auto",
         dtype: str = "auto",
         threads: int | None = None,
+        trust_remote_code: bool = False,
     ) -> Captioner:
         """Load a captioner.
 
@@ -60,6 +70,8 @@ class Captioner:
                 fastest there is.
             dtype: `auto`, `fp32`, `bf16` or `fp16`.
             threads: Threads of ONNX Runtime; None takes the cores there are.
+            trust_remote_code: Run code that comes with the model, where capgen does not know
+                its kind.
 
         Raises:
             ModelError: The model cannot be found or is not a captioner.
@@ -68,7 +80,11 @@ class Captioner:
         """
         if runtime not in RUNTIMES:
             raise UsageError(f"--runtime is '{runtime}'; it must be one of {', '.join(RUNTIMES)}")
-        folder = resolve_model(None if model is None else os.fspath(model), revision=revision)
+        folder = resolve_model(
+            None if model is None else os.fspath(model),
+            revision=revision,
+            trust_remote_code=trust_remote_code,
+        )
         plain = device in ("auto", "cpu") and dtype in ("auto", "fp32")
         if runtime == "onnx" and not plain:
             raise UsageError("--runtime onnx computes on the CPU in fp32 only")
@@ -80,10 +96,17 @@ class Captioner:
         if runtime == "onnx" or (runtime == "auto" and plain and not obstacle):
             from capgen.inference.onnx_runtime import OnnxRuntime
 
+            logger.info("%s: %s, ONNX Runtime", folder.name, folder.path)
             return cls(folder, OnnxRuntime(folder, threads=threads))
         from capgen.inference.torch_runtime import TorchRuntime
 
-        return cls(folder, TorchRuntime(folder, device=device, dtype=dtype))
+        logger.info(
+            "%s: %s, torch%s", folder.name, folder.path, f" ({obstacle})" if obstacle else ""
+        )
+        torch_runtime = TorchRuntime(
+            folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code
+        )
+        return cls(folder, torch_runtime)
 
     @property
     def name(self) -> str:
@@ -91,28 +114,77 @@ class Captioner:
         return self.folder.name
 
     def settings(self, options: DecodeOptions) -> tuple[DecodeSettings, tuple[str, ...]]:
-        """Return the decoding settings that `options` comes to, and notes on what changed."""
-        return resolve_decoding(options, self.folder.generation, positions=self.folder.positions)
+        """Return the decoding settings that `options` comes to, and notes on what changed.
+
+        Raises:
+            UsageError: They contradict each other, or a least confidence is asked for and the
+                model is not calibrated for these settings.
+            ModelError: The model's own settings or its calibration are damaged.
+        """
+        settings, notes = resolve_decoding(
+            options, self.folder.generation, positions=self.folder.positions
+        )
+        if not settings.confidence:
+            return settings, notes
+        reason = self._why_unsure(settings)
+        if reason and settings.min_confidence is not None:
+            raise UsageError(
+                f"--min-confidence: {reason}", hint="Calibrate it: capgen calibrate --help"
+            )
+        return settings, (*notes, f"no confidence: {reason}") if reason else notes
+
+    @cached_property
+    def _calibration(self) -> tuple[Calibration | None, str]:
+        return calibration_of(self.folder)
+
+    def _why_unsure(self, settings: DecodeSettings) -> str:
+        """Say why there is no confidence under these settings, or return an empty string."""
+        calibration, reason = self._calibration
+        if calibration is not None and calibration.fit_for(settings) is None:
+            return f"{self.name} is not calibrated for these decoding settings"
+        return reason
+
+    def _fit(self, settings: DecodeSettings) -> Fit | None:
+        """Return what gives captions their confidence, if it was asked for and is there."""
+        calibration = self._calibration[0] if settings.confidence else None
+        return None if calibration is None else calibration.fit_for(settings)
 
     @overload
-    def caption(self, images: ImageInput, **options: Any) -> Caption: ...
-    @overload
-    def caption(self, images: list[Any] | tuple[Any, ...], **options: Any) -> list[Caption]: ...
     def caption(
-        self, images: ImageInput | list[Any] | tuple[Any, ...], **options: Any
+        self, images: ImageInput, *, return_attention: bool = False, **options: Any
+    ) -> Caption: ...
+    @overload
+    def caption(
+        self,
+        images: list[Any] | tuple[Any, ...],
+        *,
+        return_attention: bool = False,
+        **options: Any,
+    ) -> list[Caption]: ...
+    def caption(
+        self,
+        images: ImageInput | list[Any] | tuple[Any, ...],
+        *,
+        return_attention: bool = False,
+        **options: Any,
     ) -> Caption | list[Caption]:
         """Caption one picture, or several.
 
         Args:
             images: A path, bytes of a file, PIL image or numpy array (H, W), (H, W, 3) or
                 (H, W, 4); or a list of these.
-            **options: Fields of `capgen.config.DecodeOptions`: `beams=5`, `temperature=0.7`, …
+            return_attention: Fill `Caption.attention`, of the alternatives too: where the model
+                looked for each word. Costs one more run of encoder and decoder a caption.
+            **options: Fields of `capgen.config.DecodeOptions`: `beams=5`, `num_captions=3`,
+                `diverse=5`, `temperature=0.7`, …
 
         Returns:
             A `Caption`, or a list of them in the order of the pictures.
 
         Raises:
-            ImageError: A picture cannot be read.
+            ImageError: A picture cannot be read, or with `min_confidence` the model is not
+                sure enough about it (code `low_confidence`).
+            ModelError: Attention is asked for and the model has no cross-attention.
             UsageError: An option is unknown or out of range.
         """
         several = isinstance(images, list | tuple)
@@ -122,10 +194,8 @@ class Captioner:
             raise UsageError(f"Unknown decoding option: {error}") from error
         sources = list(images) if isinstance(images, list | tuple) else [images]
         captions = []
-        for record in self.stream(sources, chosen):
-            if isinstance(record, CaptionFailure):
-                raise ImageError(record.message, code=record.code, hint=record.hint)
-            captions.append(record)
+        for record in self.stream(sources, chosen, return_attention=return_attention):
+            captions.append(captioned(record))
         return captions if several else captions[0]
 
     def stream(
@@ -135,6 +205,7 @@ class Captioner:
         *,
         batch_size: int = DEFAULT_BATCH_SIZE,
         limits: ImageLimits = DEFAULT_LIMITS,
+        return_attention: bool = False,
     ) -> Iterator[Caption | CaptionFailure]:
         """Caption pictures as they come; a picture that cannot be read becomes a failure.
 
@@ -146,11 +217,13 @@ class Captioner:
             options: What to ask of decoding.
             batch_size: Pictures the model sees at once.
             limits: The largest picture to decode.
+            return_attention: Fill `Caption.attention` (see `caption`).
 
         Yields:
             One record a picture, in order.
 
         Raises:
+            ModelError: Attention is asked for and the model has no cross-attention.
             UsageError: `batch_size` is below 1, or the options do not suit the model.
         """
         if batch_size < 1:
@@ -158,8 +231,11 @@ class Captioner:
         settings, notes = self.settings(options or DecodeOptions())
         if self.runtime.preprocessor.input_size is None:
             batch_size = 1  # this model keeps each picture's own shape
+        obstacle = self.runtime.obstacle() if return_attention else ""
+        if obstacle:
+            raise ModelError(f"{self.name}: {obstacle}")
         for batch in _ahead(lambda source: self._prepare(source, limits), images, batch_size):
-            yield from self._caption_batch(batch, settings, notes)
+            yield from self._caption_batch(batch, settings, notes, return_attention)
 
     def _prepare(self, source: ImageInput, limits: ImageLimits) -> Prepared | CaptionFailure:
         path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
@@ -202,8 +278,10 @@ class Captioner:
         notes: tuple[str, ...] = (),
         *,
         revision: str | None = None,
-    ) -> list[Caption]:
+    ) -> list[Record]:
         """Caption prepared pictures, all of one shape, at once.
+
+        A picture with less than the least confidence asked for becomes a failure.
 
         Args:
             batch: The pictures.
@@ -213,11 +291,20 @@ class Captioner:
         """
         if not batch:
             return []
-        found = self.runtime.generate(np.stack([item.pixels for item in batch]), settings)
+        pixels = np.stack([item.pixels for item in batch])
         known = self.folder.revision if revision is None else revision
+        fit = self._fit(settings)
+        watch = None if fit is None else Watch(self.runtime)
+        attempts = caption_pixels(watch or self.runtime, pixels, settings)
+        captions = [
+            self._record(item, attempt, settings, notes, known)
+            for item, attempt in zip(batch, attempts, strict=True)
+        ]
+        if fit is None or watch is None:
+            return list[Record](captions)
         return [
-            self._record(item, hypotheses, settings, notes, known)
-            for item, hypotheses in zip(batch, found, strict=True)
+            _judged(caption, _sureness(fit, caption, *seen), settings.min_confidence)
+            for caption, seen in zip(captions, watch.seen, strict=True)
         ]
 
     def _caption_batch(
@@ -225,26 +312,40 @@ class Captioner:
         batch: Sequence[Prepared | CaptionFailure],
         settings: DecodeSettings,
         notes: tuple[str, ...],
+        return_attention: bool,
     ) -> Iterator[Caption | CaptionFailure]:
         good = [item for item in batch if isinstance(item, Prepared)]
-        captions = iter(self.caption_prepared(good, settings, notes))
+        found = self.caption_prepared(good, settings, notes)
+        if return_attention:
+            from capgen.inference.attention import with_attention
+
+            found = [
+                with_attention(self.runtime, item.pixels, caption, self.name)
+                if isinstance(caption, Caption)
+                else caption
+                for item, caption in zip(good, found, strict=True)
+            ]
+        captions = iter(found)
         for item in batch:
             yield item if isinstance(item, CaptionFailure) else next(captions)
 
     def record_settings(self, settings: DecodeSettings) -> dict[str, Any]:
         """Return the settings as records have them."""
         runtime = self.runtime
-        return {**settings.to_dict(), "runtime": runtime.name, "dtype": runtime.dtype}
+        known = {**settings.to_dict(), "runtime": runtime.name, "dtype": runtime.dtype}
+        calibration = self._calibration[0] if settings.confidence else None
+        # A record made before the model was calibrated anew is not one made after.
+        return known if calibration is None else {**known, "calibration": calibration.digest}
 
     def _record(
         self,
         item: Prepared,
-        hypotheses: list[Hypothesis],
+        attempt: Attempt,
         settings: DecodeSettings,
         notes: tuple[str, ...],
         revision: str,
     ) -> Caption:
-        first, *others = (self._spoken(found) for found in hypotheses)
+        first, *others = map(_spoken, attempt.captions)
         return Caption(
             path=item.path,
             alternatives=tuple(Caption(**other) for other in others),
@@ -255,22 +356,25 @@ class Captioner:
             revision=revision,
             settings=self.record_settings(settings),
             notes=notes,
+            retry=attempt.retry,
             **first,
         )
 
-    def _spoken(self, found: Hypothesis) -> dict[str, Any]:
-        text, parts = self.runtime.texts(found.ids)
-        return {
-            "text": text,
-            "log_probability": found.log_probability,
-            "score": found.score,
-            "tokens": tuple(
-                Token(id=token, text=part, log_probability=value)
-                for token, part, value in zip(
-                    found.ids, parts, found.log_probabilities, strict=True
-                )
-            ),
-        }
+
+def _spoken(said: Said) -> dict[str, Any]:
+    """Return what a record says of one caption."""
+    found = said.hypothesis
+    return {
+        "text": said.text,
+        "log_probability": found.log_probability,
+        "score": found.score,
+        "tokens": tuple(
+            Token(id=token, text=part, log_probability=value)
+            for token, part, value in zip(
+                found.ids, said.parts, found.log_probabilities, strict=True
+            )
+        ),
+    }
 
 
 # Of a generation_config.json: what changes captions and only transformers' `generate` does.
@@ -297,6 +401,43 @@ def _onnx_obstacle(folder: ModelFolder) -> str:
         if folder.generation.get(name) not in neutral:
             return f"asks for {name}, which only the torch runtime knows"
     return ""
+
+
+def captioned(record: Record) -> Caption:
+    """Return the record of a caption.
+
+    Raises:
+        ImageError: It is that of a failure.
+    """
+    if isinstance(record, CaptionFailure):
+        raise ImageError(record.message, code=record.code, hint=record.hint)
+    return record
+
+
+def _sureness(
+    fit: Fit, caption: Caption, found: list[Hypothesis], summary: NDArray[np.float32]
+) -> float | None:
+    """Return the confidence; None where the search's first caption was set aside for another."""
+    shown = tuple(token.id for token in caption.tokens)
+    return fit.confidence(found, summary) if shown == found[0].ids else None
+
+
+def _judged(caption: Caption, sure: float | None, least: float | None) -> Record:
+    """Return the caption with its confidence, or a failure if that is below `least`."""
+    if least is None or (sure is not None and sure >= least):
+        return replace(caption, confidence=sure)
+    name = "the picture" if caption.path is None else printable(caption.path)
+    level = "its caption was tried again" if sure is None else f"{sure:.2f}"
+    return CaptionFailure(
+        path=caption.path,
+        code="low_confidence",
+        message=f"{name}: not sure enough to say what is in it ({level}, asked for {least:g})",
+        sha256=caption.sha256,
+        model=caption.model,
+        revision=caption.revision,
+        settings=caption.settings,
+        confidence=sure,
+    )
 
 
 class Prepared:

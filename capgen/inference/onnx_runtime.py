@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
 from capgen.inference.decoding import decode
-from capgen.inference.hypotheses import Hypothesis, TokenIds
-from capgen.inference.runtime import token_texts
+from capgen.inference.hypotheses import Hypothesis, TokenIds, log_softmax
+from capgen.inference.runtime import Replay, token_texts
 from capgen.models.folder import (
     CONFIG_FILE,
     DECODER_GRAPH,
@@ -26,10 +26,11 @@ from capgen.models.folder import (
     WEIGHTS_FILE,
     ModelFolder,
 )
-from capgen.models.weights import WEIGHTS_DIGEST, header_digest
+from capgen.models.weights import PRECISION, WEIGHTS_DIGEST, header_digest
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Listener = Callable[[dict[str, Any]], None]
 
 
 class OnnxRuntime:
@@ -55,6 +56,8 @@ class OnnxRuntime:
         self._tokenizer = _load_tokenizer(folder)
         self._encoder, self._decoder = _load_sessions(folder, threads or _usable_cores())
         self._check_fit()
+        metadata = self._decoder.get_modelmeta().custom_metadata_map
+        self.dtype = metadata.get(PRECISION, self.dtype)
 
     def _check_fit(self) -> None:
         """Check that the graphs are those of this configuration and this picture size."""
@@ -79,14 +82,47 @@ class OnnxRuntime:
         names = [output.name for output in self._encoder.get_outputs()]
         return dict(zip(names, self._encoder.run(names, {"pixel_values": pixels}), strict=True))
 
-    def start(self, cross: dict[str, Floats]) -> OnnxDecoder:
-        """Return a decoder that has said nothing yet about the encoded photos."""
-        return OnnxDecoder(self._decoder, cross, self.layers, self.heads, self.head_width)
+    def start(self, cross: dict[str, Floats], listen: Listener | None = None) -> OnnxDecoder:
+        """Return a decoder that has said nothing yet about the encoded photos.
+
+        Args:
+            cross: What `encode` returned.
+            listen: Is told the inputs of each step, by name.
+        """
+        shape = (self.layers, self.heads, self.head_width)
+        return OnnxDecoder(self._decoder, cross, *shape, listen=listen)
 
     def generate(self, pixels: Floats, settings: DecodeSettings) -> list[list[Hypothesis]]:
         """Caption pixels (B, 3, H, W): for each picture hypotheses, best first."""
         decoder = self.start(self.encode(pixels))
         return decode(decoder, len(pixels), settings, self.tokens)
+
+    def generate_summarised(
+        self, pixels: Floats, settings: DecodeSettings
+    ) -> tuple[list[list[Hypothesis]], Floats]:
+        """As `generate`, with a summary (B, D) of each picture: see `Runtime`."""
+        cross = self.encode(pixels)
+        values = cross["cross_value_0"]  # (B, heads, cells, width)
+        found = decode(self.start(cross), len(pixels), settings, self.tokens)
+        return found, values.mean(axis=2).reshape(len(pixels), -1)
+
+    def obstacle(self) -> str:
+        """Return an empty string: every model with ONNX graphs has cross-attention."""
+        return ""
+
+    def features(self, pixels: Floats) -> dict[str, Floats]:
+        """Return each decoder layer's cross keys and values of one picture (3, H, W)."""
+        return {name: value[0] for name, value in self.encode(pixels[None]).items()}
+
+    def replay(self, pixels: Floats, ids: Sequence[int]) -> Replay:
+        """Feed the tokens of a caption of one picture's pixels (3, H, W), one at least."""
+        decoder = self.start(self.encode(pixels[None]))
+        logits, attention = [], []
+        for token in (self.tokens.start, *ids[:-1]):
+            row, layers = decoder.logits_and_attention(np.array([[token]]), np.zeros(1, np.int64))
+            logits.append(row[0])
+            attention.append([layer[0, :, 0] for layer in layers])  # of (1, heads, 1, cells)
+        return Replay(log_softmax(np.array(logits)), np.array(attention, dtype=np.float32))
 
     def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
         """Return the text of token ids and each token's part of it."""
@@ -106,8 +142,11 @@ class OnnxDecoder:
         layers: int,
         heads: int,
         width: int,
+        *,
+        listen: Listener | None = None,
     ) -> None:
         self._session = session
+        self._listen = listen
         self._cross = cross
         photos = len(next(iter(cross.values())))
         empty = np.zeros((photos, heads, 0, width), np.float32)
@@ -147,6 +186,8 @@ class OnnxDecoder:
             **self._cross,
             **self._past,
         }
+        if self._listen is not None:
+            self._listen(feeds)
         results = self._session.run([*outputs, *self._present], feeds)
         self._past = dict(zip(self._past, results[len(outputs) :], strict=True))
         self._length += 1

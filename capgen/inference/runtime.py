@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,35 @@ from capgen.models.preprocess import Preprocessor
 
 # What decoders make of bytes that are no whole character yet.
 UNFINISHED = "\ufffd"
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What the model computes while given tokens are fed to it one after the other.
+
+    Attributes:
+        log_probs: (T, V) float32, what it thought of every token of the vocabulary in each
+            given token's place, before any decoding setting changes it.
+        attention: (T, layers, heads, cells) float32 cross-attention behind each given token;
+            over the cells it sums to one.
+    """
+
+    log_probs: NDArray[np.float32]
+    attention: NDArray[np.float32]
+
+
+class Speaker(Protocol):
+    """What captions need: a runtime, or what stands in for one."""
+
+    def generate(
+        self, pixels: NDArray[np.float32], settings: DecodeSettings
+    ) -> list[list[Hypothesis]]:
+        """Caption pixels (B, 3, H, W) float32: for each picture hypotheses, best first."""
+        ...
+
+    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
+        """Return the text of token ids, special tokens left out, and each token's part of it."""
+        ...
 
 
 class Runtime(Protocol):
@@ -36,6 +66,33 @@ class Runtime(Protocol):
         self, pixels: NDArray[np.float32], settings: DecodeSettings
     ) -> list[list[Hypothesis]]:
         """Caption pixels (B, 3, H, W) float32: for each picture hypotheses, best first."""
+        ...
+
+    def generate_summarised(
+        self, pixels: NDArray[np.float32], settings: DecodeSettings
+    ) -> tuple[list[list[Hypothesis]], NDArray[np.float32]]:
+        """As `generate`, with a summary (B, D) of what the encoder made of each picture.
+
+        It is the mean of the first decoder layer's cross-attention values over the cells of
+        the picture (where there are none: of the encoder's states), the same for both
+        runtimes.
+        """
+        ...
+
+    def obstacle(self) -> str:
+        """Say why a caption cannot be replayed, or return an empty string."""
+        ...
+
+    def features(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Return what the decoder sees of one picture's pixels (3, H, W), by name."""
+        ...
+
+    def replay(self, pixels: NDArray[np.float32], ids: Sequence[int]) -> Replay:
+        """Feed the tokens of a caption of one picture's pixels (3, H, W), one at least.
+
+        Raises:
+            ModelError: The model has no cross-attention.
+        """
         ...
 
     def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:

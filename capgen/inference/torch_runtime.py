@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import torch
 import transformers
 from numpy.typing import NDArray
 from transformers import (
+    CONFIG_MAPPING,
+    AutoModel,
     BlipForConditionalGeneration,
     GenerationConfig,
     GitForCausalLM,
@@ -22,7 +24,7 @@ from transformers import (
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError, UnsafeModelError, UsageError
 from capgen.inference.hypotheses import Hypothesis, hypothesis
-from capgen.inference.runtime import token_texts
+from capgen.inference.runtime import Replay, token_texts
 from capgen.models.checkpoint import ENCODER_DECODER, load_tokenizer, load_weights
 from capgen.models.folder import ModelFolder
 
@@ -42,6 +44,7 @@ class TorchRuntime:
         folder: Model folder of a VisionEncoderDecoder, BLIP, GIT or similar captioner.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         dtype: `auto`, `fp32`, `bf16` or `fp16`; `auto` is fp32 on the CPU and fp16 elsewhere.
+        trust_remote_code: Run code that comes with the model, where its kind is not known.
 
     Raises:
         ModelError: The folder holds no such captioner, or its weights do not fit.
@@ -51,14 +54,23 @@ class TorchRuntime:
 
     name = "torch"
 
-    def __init__(self, folder: ModelFolder, *, device: str = "auto", dtype: str = "auto") -> None:
+    def __init__(
+        self,
+        folder: ModelFolder,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        trust_remote_code: bool = False,
+    ) -> None:
         folder.check_weights()
         self.folder = folder
         self.device = choose_device(device)
         self.preprocessor = folder.preprocessor
         with quiet_transformers():
-            kind = _model_class(folder)
-            model: Any = load_weights(folder, kind, dtype=choose_dtype(dtype, self.device))
+            kind, code = _model_class(folder, trust_remote_code)
+            model: Any = load_weights(
+                folder, kind, dtype=choose_dtype(dtype, self.device), trust_remote_code=code
+            )
             self._tokenizer: Any = load_tokenizer(folder)
         self._model = model.eval().to(self.device)
         self.dtype = str(self._model.dtype).removeprefix("torch.")
@@ -74,6 +86,26 @@ class TorchRuntime:
             parts = [self._generate(inputs[row : row + 1], settings) for row in range(len(inputs))]
             return [found for part in parts for found in part]
         return self._generate(inputs, settings)
+
+    def generate_summarised(
+        self, pixels: NDArray[np.float32], settings: DecodeSettings
+    ) -> tuple[list[list[Hypothesis]], NDArray[np.float32]]:
+        """As `generate`, with a summary (B, D) of each picture: see `Runtime`."""
+        seen: list[torch.Tensor] = []
+
+        def keep(module: Any, arguments: Any, output: Any) -> None:
+            states = output[0] if isinstance(output, tuple) else output.last_hidden_state
+            seen.append(states)
+
+        hook = _image_encoder(self._model).register_forward_hook(keep)
+        try:
+            found = self.generate(pixels, settings)
+        finally:
+            hook.remove()
+        with torch.inference_mode():
+            pooled = torch.cat([_projected(self._model, states).mean(1) for states in seen])
+        # Some kinds of model encode a picture again for each of its beams.
+        return found, pooled[:: len(pooled) // len(pixels)].float().cpu().numpy()
 
     def _generate(self, inputs: torch.Tensor, settings: DecodeSettings) -> list[list[Hypothesis]]:
         config = self._generation_config(settings)
@@ -131,6 +163,58 @@ class TorchRuntime:
         )
         return config
 
+    def obstacle(self) -> str:
+        """Say why a caption cannot be replayed, or return an empty string."""
+        kind = self.folder.config.get("model_type")
+        if kind == ENCODER_DECODER or kind == "blip":
+            return ""
+        return f"a '{kind}' model has no cross-attention: it reads the picture as if it were words"
+
+    def features(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Return the encoder's features of one picture (3, H, W): (cells, width)."""
+        with torch.inference_mode():
+            states = self._encoder_states(pixels)
+        return {"features": states[0].float().cpu().numpy()}
+
+    def replay(self, pixels: NDArray[np.float32], ids: Sequence[int]) -> Replay:
+        """Feed the tokens of a caption of one picture's pixels (3, H, W), one at least.
+
+        Raises:
+            ModelError: The model has no cross-attention.
+        """
+        obstacle = self.obstacle()
+        if obstacle:
+            raise ModelError(f"{self.folder.name}: {obstacle}")
+        config = self._model.generation_config
+        if self.folder.config.get("model_type") == "blip":
+            decoder, start = self._model.text_decoder, self._model.config.text_config.bos_token_id
+        else:
+            starts = (config.decoder_start_token_id, config.bos_token_id)
+            decoder = self._model.decoder
+            start = next(token for token in starts if token is not None)
+        said = torch.tensor([[start, *ids[:-1]]], device=self.device)
+        with torch.inference_mode(), _eager_attention(decoder):
+            states = self._encoder_states(pixels)
+            projection = getattr(self._model, "enc_to_dec_proj", None)
+            output = decoder(
+                input_ids=said,
+                encoder_hidden_states=states if projection is None else projection(states),
+                output_attentions=True,
+                return_dict=True,
+            )
+            log_probs = torch.log_softmax(output.logits[0].float(), dim=-1)
+            attention = torch.stack(output.cross_attentions)[:, 0].float()  # (L, H, T, cells)
+        return Replay(log_probs.cpu().numpy(), attention.permute(2, 0, 1, 3).cpu().numpy())
+
+    def _encoder_states(self, pixels: NDArray[np.float32]) -> torch.Tensor:
+        """Map one picture's pixels (3, H, W) to features (1, cells, width)."""
+        inputs = torch.from_numpy(pixels[None]).to(self.device, self._model.dtype)
+        kind = self.folder.config.get("model_type")
+        if kind == "git":
+            return self._model.git.image_encoder(inputs).last_hidden_state
+        encoder = self._model.vision_model if kind == "blip" else self._model.encoder
+        return encoder(pixel_values=inputs).last_hidden_state
+
     def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
         """Return the text of token ids and each token's part of it."""
         return token_texts(self._decode, ids)
@@ -147,6 +231,36 @@ class _Temperature(LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         return torch.log_softmax(scores / self.temperature, dim=-1)
+
+
+def _image_encoder(model: Any) -> Any:
+    """Return the module that maps pixels to states (B, cells, width)."""
+    if isinstance(model, BlipForConditionalGeneration):
+        return model.vision_model
+    if isinstance(model, GitForCausalLM):
+        return model.git.image_encoder
+    return model.encoder
+
+
+def _projected(model: Any, states: torch.Tensor) -> torch.Tensor:
+    """Map states to the first layer's cross-attention values, where the decoder is a GPT-2."""
+    if hasattr(model, "enc_to_dec_proj"):
+        states = model.enc_to_dec_proj(states)
+    blocks = getattr(getattr(getattr(model, "decoder", None), "transformer", None), "h", None)
+    if not blocks or not hasattr(blocks[0], "crossattention"):
+        return states
+    return blocks[0].crossattention.c_attn(states).chunk(2, dim=-1)[1]
+
+
+@contextlib.contextmanager
+def _eager_attention(decoder: Any) -> Iterator[None]:
+    """Let a decoder compute attention so that its weights can be had; others are faster."""
+    before = decoder.config._attn_implementation
+    decoder.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        decoder.set_attn_implementation(before)
 
 
 def choose_device(device: str) -> str:
@@ -201,22 +315,34 @@ def _end_tokens(folder: ModelFolder, model: Any) -> tuple[int, ...]:
     return tuple(ends) if isinstance(ends, list) else (ends,)
 
 
-def _model_class(folder: ModelFolder) -> type:
+def _model_class(folder: ModelFolder, trust_remote_code: bool) -> tuple[type, bool]:
+    """Return the class to load a model with, and whether that runs code of its own.
+
+    Code is run only for kinds that neither capgen nor transformers has.
+    """
     config = folder.config
     kind = config.get("model_type")
-    if kind == ENCODER_DECODER:
-        return VisionEncoderDecoderModel
-    if kind in CAPTIONERS:
-        return CAPTIONERS[kind]
+    known = kind == ENCODER_DECODER and _encoder_is_known(config)
+    if known or (kind in CAPTIONERS and kind != ENCODER_DECODER):
+        return CAPTIONERS[str(kind)], False
+    if "auto_map" in config and trust_remote_code:
+        return AutoModel, True
     if "auto_map" in config:
         raise UnsafeModelError(
-            f"{folder.name} needs code of its own, which capgen does not run",
-            hint="Use a model of a kind that transformers itself knows.",
+            f"{folder.name} needs code of its own, which capgen does not run by itself",
+            hint="Read that code first; --trust-remote-code runs it.",
         )
+    if kind == ENCODER_DECODER:
+        return CAPTIONERS[kind], False  # whose loading says what is wrong
     raise ModelError(
         f"{folder.name} is a '{kind}' model, not a captioner that capgen knows",
         hint="Known kinds: " + ", ".join(CAPTIONERS),
     )
+
+
+def _encoder_is_known(config: Mapping[str, Any]) -> bool:
+    encoder = config.get("encoder")
+    return isinstance(encoder, Mapping) and encoder.get("model_type") in CONFIG_MAPPING
 
 
 @contextlib.contextmanager

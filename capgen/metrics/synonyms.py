@@ -64,13 +64,20 @@ class Synonyms:
         """
         names = self._known.get(word)
         if names is None:
-            found = {word}
-            for part, synsets in self._synsets.items():
-                for form in self._forms(word.lower(), part):
-                    for group in synsets.get(form, ()):
-                        found.update(group)
-            names = self._known[word] = frozenset(found)
+            names = self._known[word] = self._names(word, self._synsets)
         return names
+
+    def nouns(self, word: str) -> frozenset[str]:
+        """Return what `of` does, out of the synsets of nouns only."""
+        return self._names(word, "n")
+
+    def _names(self, word: str, parts: Iterable[str]) -> frozenset[str]:
+        found = {word}
+        for part in parts:
+            for form in self._forms(word.lower(), part):
+                for group in self._synsets[part].get(form, ()):
+                    found.update(group)
+        return frozenset(found)
 
     def _forms(self, word: str, part: str) -> list[str]:
         bases = self._irregular[part].get(word)

@@ -55,8 +55,16 @@ def load_captioning(folder: ModelFolder, *, dtype: torch.dtype = torch.float32) 
     return Captioning(model, tokenizer, folder.preprocessor)
 
 
-def load_weights(folder: ModelFolder, model_class: type, *, dtype: torch.dtype) -> object:
+def load_weights(
+    folder: ModelFolder, model_class: type, *, dtype: torch.dtype, trust_remote_code: bool = False
+) -> object:
     """Load `model_class` from a folder, refusing weights that do not fit the configuration.
+
+    Args:
+        folder: The model folder.
+        model_class: A class of transformers.
+        dtype: Type of the weights in memory.
+        trust_remote_code: Run code that comes with the model.
 
     Raises:
         ModelError: Tensors are missing, of the wrong shape, or the file is damaged.
@@ -68,6 +76,7 @@ def load_weights(folder: ModelFolder, model_class: type, *, dtype: torch.dtype) 
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
+            **({"trust_remote_code": True} if trust_remote_code else {}),
         )
     except _LOADING_ERRORS as error:
         first_line = " ".join(str(error).split("\n")[:2]).strip()
@@ -115,7 +124,8 @@ def save_captioning(
         temporary.mkdir(parents=True)
         try:
             _write_parts(temporary, captioning, dtype)
-            stamped(provenance).write(temporary)
+            files = ModelFolder(temporary, folder.name).file_digests()
+            dataclasses.replace(stamped(provenance), files=files).write(temporary)
             swap_folder(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

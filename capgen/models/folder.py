@@ -25,6 +25,7 @@ from capgen.paths import write_text
 from capgen.records import SCHEMA_VERSION
 
 CONFIG_FILE = "config.json"
+CALIBRATION_FILE = "calibration.json"
 GENERATION_FILE = "generation_config.json"
 PROVENANCE_FILE = "capgen.json"
 TOKENIZER_FILE = "tokenizer.json"
@@ -32,6 +33,13 @@ WEIGHTS_FILE = "model.safetensors"
 WEIGHTS_INDEX_FILE = "model.safetensors.index.json"
 ENCODER_GRAPH = "onnx/encoder.onnx"
 DECODER_GRAPH = "onnx/decoder.onnx"
+INT8 = "int8"
+RUN_SETTINGS_FILE = "config.toml"
+# Kinds of models (`model_type`) that caption a picture without being told anything else.
+CAPTIONER_KINDS = ("vision-encoder-decoder", "blip", "git")
+# The model folders of a training run.
+LAST, BEST_LOSS, BEST_EVAL = "last", "best-loss", "best-eval"
+CHECKPOINTS = (LAST, BEST_LOSS, BEST_EVAL)
 PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth")
 
 
@@ -46,6 +54,8 @@ class Provenance:
         metrics: Figures, each under the split and protocol they were measured with.
         versions: Versions of capgen, torch, transformers and Python.
         created: UTC time of saving, ISO 8601.
+        files: SHA-256 of the weights and the tokenizer as they were saved, by name.
+        export: For an export: what it was made from, and how.
     """
 
     preset: str = ""
@@ -54,6 +64,8 @@ class Provenance:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    export: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write `capgen.json` into a model folder.
@@ -66,9 +78,19 @@ class Provenance:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:
-        """Read a record of this or any earlier schema version; unknown fields are ignored."""
-        known = {item.name for item in dataclasses.fields(cls)}
-        return cls(**{name: value for name, value in record.items() if name in known})
+        """Read a record of this or any earlier schema version.
+
+        Unknown fields are ignored, and so are those of another type than ours.
+        """
+        kinds = {
+            item.name: str if item.type == "str" else Mapping for item in dataclasses.fields(cls)
+        }
+        values: dict[str, Any] = {
+            name: value
+            for name, value in record.items()
+            if name in kinds and isinstance(value, kinds[name])
+        }
+        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -165,22 +187,70 @@ class ModelFolder:
             raise ModelError(f"Cannot read {file}: {error.strerror}") from error
         return f"sha256:{total.hexdigest()[:16]}"
 
+    def file_digests(self) -> dict[str, str]:
+        """Return the SHA-256 of each file of weights and of the tokenizer, by name.
+
+        These are what nothing rewrites: a Hub repository may add to the other files.
+
+        Raises:
+            ModelError: A file cannot be read.
+        """
+        files = (*sorted(self.path.glob("model*.safetensors")), self.path / TOKENIZER_FILE)
+        found = {}
+        for file in files:
+            if not file.is_file():
+                continue
+            try:
+                with file.open("rb") as stream:
+                    found[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+            except OSError as error:
+                raise ModelError(f"Cannot read {file}: {error.strerror}") from error
+        return found
+
     def check_weights(self) -> None:
         """Check that the weights are there as safetensors.
 
         Raises:
             UnsafeModelError: There are pickled weights only.
-            ModelError: There are none.
+            ModelError: There are none, or they are an int8 export's.
         """
-        if (self.path / WEIGHTS_FILE).is_file() or (self.path / WEIGHTS_INDEX_FILE).is_file():
+        if self.provenance.export.get("precision") == INT8:
+            raise ModelError(
+                f"{self.name} is an int8 export, which only ONNX Runtime runs",
+                hint=f"Leave out --runtime and --device, or use "
+                f"{self.provenance.export.get('source', 'the model it was made from')}.",
+            )
+        if (self.path / WEIGHTS_FILE).is_file():
+            return
+        if (self.path / WEIGHTS_INDEX_FILE).is_file():
+            self._check_shards()
             return
         pickled = [name for name in PICKLED_WEIGHTS if (self.path / name).is_file()]
         if pickled:
             raise UnsafeModelError(
                 f"{self.name} has its weights as a pickle ({pickled[0]}), which can run any code",
-                hint="Convert it to safetensors in a sandbox, or ask its author to.",
+                hint="Convert it to safetensors in a sandbox (docs/hub.md), or ask its author to.",
             )
         raise ModelError(f"{self.path} has no weights ({WEIGHTS_FILE})")
+
+    def _check_shards(self) -> None:
+        """Check the files that the index of the weights names.
+
+        Raises:
+            UnsafeModelError: One is no safetensors file of this folder.
+            ModelError: One is missing, or the index is damaged.
+        """
+        places = self._json(WEIGHTS_INDEX_FILE).get("weight_map")
+        if not isinstance(places, dict):
+            raise ModelError(f"{self.path / WEIGHTS_INDEX_FILE} has no weight_map")
+        for name in sorted({str(place) for place in places.values()}):
+            if "/" in name or "\\" in name or not name.endswith(".safetensors"):
+                raise UnsafeModelError(
+                    f"{self.path / WEIGHTS_INDEX_FILE} names {name!r}, "
+                    "which is no safetensors file of its folder"
+                )
+            if not (self.path / name).is_file():
+                raise ModelError(f"{self.path} lacks {name}, a part of its weights")
 
     def _json(self, name: str) -> dict[str, Any]:
         try:

@@ -139,7 +139,7 @@ def link_weights(proto: onnx.ModelProto, index: dict[str, StoredTensor]) -> None
         if element != TensorProto.FLOAT:
             stored = f"{tensor.name}.stored"
             casts.append(helper.make_node("Cast", [stored], [tensor.name], to=TensorProto.FLOAT))
-        kept.append(_external(stored, element, entry))
+        kept.append(external_tensor(stored, element, entry))
     del proto.graph.initializer[:]
     proto.graph.initializer.extend(kept)
     nodes = [*casts, *proto.graph.node]
@@ -165,7 +165,8 @@ def _settle_types(proto: onnx.ModelProto) -> None:
             node.attribute.append(helper.make_attribute("to", kind))
 
 
-def _external(name: str, element: int, entry: StoredTensor) -> onnx.TensorProto:
+def external_tensor(name: str, element: int, entry: StoredTensor) -> onnx.TensorProto:
+    """Return an initializer that lies in the safetensors file."""
     tensor = onnx.TensorProto(name=name, data_type=element, dims=entry.shape)
     tensor.data_location = TensorProto.EXTERNAL
     for key, value in (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from capgen.errors import (
@@ -15,34 +15,50 @@ from capgen.errors import (
     did_you_mean,
 )
 from capgen.models.folder import (
+    CHECKPOINTS,
     CONFIG_FILE,
-    DECODER_GRAPH,
-    ENCODER_GRAPH,
+    RUN_SETTINGS_FILE,
     WEIGHTS_FILE,
     WEIGHTS_INDEX_FILE,
     ModelFolder,
 )
-from capgen.paths import bundled_model_dir, is_folder, runs_dir
+from capgen.models.hub_session import hub_errors, offline, patient
+from capgen.models.pulled import read_pulled
+from capgen.models.repository import (
+    CODE_FILES,
+    MODEL_FILES,
+    Limits,
+    RemoteFile,
+    check_content,
+    list_repository,
+    wanted_files,
+)
+from capgen.paths import bundled_model_dir, is_folder, models_dir, runs_dir, storage_errors
 
 BUNDLED = "mini"
-HUB_FILES = ["*.json", "*.txt", "model*.safetensors", ENCODER_GRAPH, DECODER_GRAPH]
 CONVERSION_BOT = "SFconvertbot"
 CONVERSION_TITLE = "Adding `safetensors` variant of this model"
-CONNECT_SECONDS = 5.0
 _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
-def resolve_model(name: str | None = None, *, revision: str | None = None) -> ModelFolder:
+def resolve_model(
+    name: str | None = None, *, revision: str | None = None, trust_remote_code: bool = False
+) -> ModelFolder:
     """Find a model by name.
 
     Args:
         name: `mini` or None for the bundled model, a folder, `RUN/CHECKPOINT` of a training
-            run, or a Hub id `USER/NAME` with an optional `@REVISION`.
-        revision: Branch, tag or commit of a Hub repository.
+            run, a model kept by name (exported or pulled), or a Hub id `USER/NAME` with an
+            optional `@REVISION`.
+        revision: Branch, tag or commit of a Hub repository; None is the commit that was
+            pulled last, or the main branch of what was never pulled.
+        trust_remote_code: Fetch Python files of a Hub repository, too.
 
     Raises:
         ModelNotFoundError: Nothing goes by that name.
-        UnsafeModelError: The repository has pickled weights only.
+        UnsafeModelError: The repository has pickled weights only, or names that lead out of
+            its folder.
+        ModelError: The repository is too large, or came damaged.
         NetworkError: The Hub cannot be reached and the model is not in its cache.
         UsageError: A revision was given for a model that is not on the Hub.
     """
@@ -60,16 +76,40 @@ def resolve_model(name: str | None = None, *, revision: str | None = None) -> Mo
             f"No model {name!r}: not a folder, a run or a Hub id",
             hint=f"Use '{BUNDLED}', a model folder, RUN/best-loss, or USER/NAME of the Hub.",
         )
-    return _from_hub(identifier, revision or tag or None)
+    revision = revision or tag or None
+    record = read_pulled(identifier) if revision is None else None
+    if record is not None:
+        cached = record.cached_in()
+        if cached is not None and (record.code or not trust_remote_code):
+            return ModelFolder(cached, identifier, revision=record.commit)
+        revision = record.commit
+    return fetch(identifier, revision, trust_remote_code=trust_remote_code)
 
 
 def _local(name: str | None) -> ModelFolder | None:
     if name is None or name == BUNDLED:
         return ModelFolder(bundled_model_dir(), BUNDLED)
-    for place in (_expanded(name), runs_dir() / name):
+    for place in (_expanded(name), runs_dir() / name, models_dir() / name):
         if name and is_folder(place):
+            _check_not_a_run(place, name)
             return ModelFolder(place, name)
     return None
+
+
+def _check_not_a_run(place: Path, name: str) -> None:
+    """Refuse a run where one of its models is wanted.
+
+    Raises:
+        ModelNotFoundError: The folder is a run's.
+    """
+    if (place / RUN_SETTINGS_FILE).is_file() and not (place / CONFIG_FILE).is_file():
+        known = [item for item in CHECKPOINTS if (place / item / CONFIG_FILE).is_file()]
+        raise ModelNotFoundError(
+            f"{name} is a training run, not a model",
+            hint="Name one of its models: " + ", ".join(f"{name}/{item}" for item in known)
+            if known
+            else "It has saved no model yet.",
+        )
 
 
 def _expanded(name: str) -> Path:
@@ -95,30 +135,96 @@ def _check_checkpoint(name: str) -> None:
         )
 
 
-def _from_hub(identifier: str, revision: str | None) -> ModelFolder:
-    with hub_errors(identifier, revision):
-        folder = _snapshot(identifier, revision)
+def fetch(
+    identifier: str,
+    revision: str | None = None,
+    *,
+    trust_remote_code: bool = False,
+    limits: Limits | None = None,
+    recheck: bool = False,
+) -> ModelFolder:
+    """Fetch a model from the Hub into Hugging Face's cache, checked, or find it there.
+
+    Args:
+        identifier: `USER/NAME`.
+        revision: Branch, tag or commit; None is the main branch.
+        trust_remote_code: Fetch its Python files, too.
+        limits: What it may cost.
+        recheck: Check files that were there before, too.
+
+    Raises:
+        ModelNotFoundError: No such repository or revision, or it is no model.
+        UnsafeModelError: It has pickled weights only, or names that lead out of its folder.
+        ModelError: It is too large, or came damaged.
+        NetworkError: The Hub cannot be reached and the model is not in its cache.
+        StorageError: It cannot be written.
+    """
+    fetching = _Fetching(identifier, trust_remote_code, limits or Limits(), recheck)
+    with hub_errors(identifier, revision), patient():
+        folder = fetching.snapshot(revision)
         if not _has_safetensors(folder) and revision is None:
             converted = _conversion_revision(identifier)
             if converted is not None:
-                folder = _snapshot(identifier, converted)
+                folder = fetching.snapshot(converted)
     if _has_safetensors(folder):
         return folder
     if (folder.path / CONFIG_FILE).is_file():
         raise UnsafeModelError(
             f"{identifier} has no safetensors weights; capgen does not load pickles",
-            hint="Ask its author for safetensors, or convert it in a sandbox.",
+            hint="Ask its author for safetensors, or convert it in a sandbox (docs/hub.md).",
         )
     raise ModelNotFoundError(f"{identifier} is not a model: it has no {CONFIG_FILE}")
 
 
-def _snapshot(identifier: str, revision: str | None) -> ModelFolder:
-    from huggingface_hub import snapshot_download
+@dataclass(frozen=True)
+class _Fetching:
+    """What is fetched of a repository, and under which conditions."""
 
-    path = snapshot_download(
-        identifier, revision=revision, allow_patterns=HUB_FILES, local_files_only=_offline()
-    )
-    return ModelFolder(Path(path), identifier, revision=Path(path).name)
+    identifier: str
+    code: bool
+    limits: Limits
+    recheck: bool
+
+    def snapshot(self, revision: str | None) -> ModelFolder:
+        """Return the folder of a revision, fetched unless the Hub cannot be asked."""
+        from huggingface_hub import snapshot_download
+
+        if offline():
+            patterns = [*MODEL_FILES, *(CODE_FILES if self.code else ())]
+            path = snapshot_download(
+                self.identifier, revision=revision, allow_patterns=patterns, local_files_only=True
+            )
+            return self._folder(path)
+        for _ in range(2):  # a branch may move in between
+            listing = list_repository(self.identifier, revision)
+            files = wanted_files(self.identifier, listing, code=self.code, limits=self.limits)
+            unchecked = [file for file in files if not self._checked(file, listing.commit)]
+            names = [glob.escape(file.name) for file in files]
+            with storage_errors(Path(_cache_folder())):
+                path = snapshot_download(
+                    self.identifier, revision=revision, allow_patterns=names or ["config.json"]
+                )
+            folder = self._folder(path)
+            if folder.revision == listing.commit:
+                check_content(self.identifier, folder.path, unchecked)
+                return folder
+        raise NetworkError(f"{self.identifier} changes while it is fetched", hint="Try again.")
+
+    def _checked(self, file: RemoteFile, commit: str) -> bool:
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(self.identifier, file.name, revision=commit)
+        return isinstance(found, str) and not self.recheck
+
+    def _folder(self, path: str) -> ModelFolder:
+        return ModelFolder(Path(path), self.identifier, revision=Path(path).name)
+
+
+def _cache_folder() -> str:
+    """Return the folder of Hugging Face's cache."""
+    from huggingface_hub import constants
+
+    return constants.HF_HUB_CACHE
 
 
 def _has_safetensors(folder: ModelFolder) -> bool:
@@ -133,7 +239,7 @@ def _conversion_revision(identifier: str) -> str | None:
     from huggingface_hub import HfApi, constants
     from huggingface_hub.file_download import repo_folder_name
 
-    if _offline():
+    if offline():
         # What was fetched before: the cache names it by the revision it was asked for.
         cached = Path(
             constants.HF_HUB_CACHE, repo_folder_name(repo_id=identifier, repo_type="model")
@@ -146,57 +252,3 @@ def _conversion_revision(identifier: str) -> str | None:
         if discussion.author == CONVERSION_BOT and discussion.title == CONVERSION_TITLE:
             return f"refs/pr/{discussion.num}"
     return None
-
-
-@contextmanager
-def hub_errors(identifier: str, revision: str | None = None) -> Iterator[None]:
-    """Turn huggingface_hub's errors about a repository into capgen's.
-
-    Raises:
-        ModelNotFoundError: No such repository or revision, or it is private or gated.
-        NetworkError: The Hub cannot be reached, or refuses.
-    """
-    from huggingface_hub import constants, errors
-
-    try:
-        yield
-    except errors.GatedRepoError as error:
-        raise ModelNotFoundError(
-            f"{identifier} is gated: its terms must be accepted on the Hub first",
-            hint="Accept them in the browser, then log in with `hf auth login`.",
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise ModelNotFoundError(f"{identifier} has no revision '{revision}'") from error
-    except errors.RepositoryNotFoundError as error:
-        raise ModelNotFoundError(
-            f"No model '{identifier}' on the Hub ({constants.ENDPOINT}), or it is private",
-            hint="Check the name; for a private model log in with `hf auth login`.",
-        ) from error
-    except errors.LocalEntryNotFoundError as error:
-        raise NetworkError(
-            f"Cannot reach {constants.ENDPOINT}, and {identifier} is not in the local cache",
-            hint="Go online once, or give a model folder. The bundled model needs no network.",
-        ) from error
-    except errors.HFValidationError as error:
-        raise ModelNotFoundError(f"'{identifier}' is not a Hub id: {error}") from error
-    except errors.HTTPError as error:  # type: ignore[attr-defined]  # its HTTP library's
-        first_line = str(error).strip().split("\n")[0]
-        raise NetworkError(f"{constants.ENDPOINT} failed for {identifier}: {first_line}") from error
-
-
-def _offline() -> bool:
-    from huggingface_hub import constants
-
-    return bool(constants.HF_HUB_OFFLINE) or not _reachable(constants.ENDPOINT)
-
-
-def _reachable(endpoint: str) -> bool:
-    """Whether a server answers at the endpoint, found out in seconds rather than half a minute."""
-    from huggingface_hub import errors
-    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
-
-    try:
-        get_session().head(endpoint, timeout=CONNECT_SECONDS)
-    except errors.HTTPError:  # type: ignore[attr-defined]
-        return False
-    return True

@@ -14,6 +14,8 @@ from capgen.errors import ModelError
 MAX_HEADER_BYTES = 100_000_000
 # Where an ONNX graph's metadata say which weights its offsets were made for (`header_digest`).
 WEIGHTS_DIGEST = "capgen_weights_header"
+# Where they say what they compute in, if not in float32.
+PRECISION = "capgen_precision"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ def read_index(file: Path) -> dict[str, StoredTensor]:
             (length,) = struct.unpack("<Q", stream.read(8))
             if length > MAX_HEADER_BYTES:
                 raise ModelError(f"{file} is not a safetensors file")
+            if 8 + length > size:
+                raise ModelError(f"{file} is cut off: its header is incomplete")
             header = json.loads(stream.read(length))
         header.pop("__metadata__", None)
         start = 8 + length

@@ -118,9 +118,14 @@ def _card(record: Record, thumbnail: bytes | None, number: int) -> str:
         f"{_text(record.text)}</textarea>"
         + (f'<ol class="others" start="2">{others}</ol>' if others else "")
         + f'<p class="name">{_text(path)}</p>'
-        f'<p class="facts">score {record.score:.3f} · {record.width}×{record.height}</p>'
+        f'<p class="facts">{_sureness(record)}score {record.score:.3f} · '
+        f"{record.width}×{record.height}</p>"
         "</li>\n"
     )
+
+
+def _sureness(record: Caption) -> str:
+    return "" if record.confidence is None else f"confidence {record.confidence:.2f} · "
 
 
 def _data(record: Record) -> str:
@@ -132,6 +137,8 @@ def _data(record: Record) -> str:
         "model": record.model,
         "revision": record.revision,
     }
+    if record.confidence is not None:
+        content["confidence"] = record.confidence
     if isinstance(record, Caption):
         content |= {"caption": record.text, "score": record.score}
     else:

@@ -14,7 +14,10 @@ from capgen.paths import writing
 from capgen.records import Record
 
 _ROWS_A_GROUP = 4096
-_TYPES = {"score": "float64", "log_probability": "float64", "width": "int64", "height": "int64"}
+_TYPES = {
+    **dict.fromkeys(("score", "log_probability", "confidence"), "float64"),
+    **dict.fromkeys(("width", "height"), "int64"),
+}
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from capgen.records import Caption, CaptionFailure, Record
 COLUMNS = (
     *("path", "caption", "score", "log_probability", "alternatives", "width", "height"),
     *("sha256", "model", "revision", "settings", "error_code", "error_message"),
+    "confidence",
 )
 
 
@@ -39,6 +40,7 @@ def row(record: Record) -> dict[str, Any]:
         "model": record.model,
         "revision": record.revision,
         "settings": dump_json(dict(record.settings)),
+        "confidence": record.confidence,
     }
     return {**dict.fromkeys(COLUMNS), **shared, **own}
 

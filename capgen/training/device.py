@@ -76,6 +76,21 @@ def release_memory(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
+def trim_memory() -> None:
+    """Give the system back what the C library keeps of freed memory.
+
+    Rows of every length leave its heap in pieces: without this a run on the CPU grows by
+    gigabytes an hour. Only glibc has the function; elsewhere nothing is done.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def memory_used(device: torch.device) -> int:
     """Return the most bytes tensors took on a GPU so far; on a CPU those of the process."""
     if device.type == "cuda":

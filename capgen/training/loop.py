@@ -14,13 +14,15 @@ from transformers.utils.logging import disable_progress_bar
 
 from capgen.config import TrainConfig, flag_name
 from capgen.errors import UsageError
-from capgen.records import Event, Notice
+from capgen.records import Event, RunFinished
 from capgen.training.material import Material
 from capgen.training.processes import join_processes
 from capgen.training.run_folder import CONFIG_FILE, RunFolder, read_config
 from capgen.training.session import Session
 from capgen.training.stopping import StopRequest
-from capgen.training.trackers import CarefulTracker, NullTracker, Tracker
+from capgen.training.trackers import Tracker
+from capgen.training.tracking import TRACKING_SETTINGS, check_trackers
+from capgen.training.tracking.following import followed
 
 
 def train(
@@ -49,6 +51,7 @@ def train(
         TrainingStopped: `stop` asked for it.
         StorageError: Something cannot be written.
     """
+    check_trackers(config)
     processes = join_processes(config.device)
     RunFolder.check_free(config)
     disable_progress_bar()  # transformers' own, for every file it reads or writes
@@ -93,6 +96,7 @@ def resume(
                 hint="Settings that can: " + ", ".join(MACHINE_SETTINGS),
             )
     config = read_config(folder.path / CONFIG_FILE, **machine)
+    check_trackers(config)
     processes = join_processes(config.device)
     if processes.rank == 0:
         folder.recover()
@@ -102,7 +106,10 @@ def resume(
 
 
 # Settings that say how a run is computed and not what it computes.
-MACHINE_SETTINGS = ("device", "workers", "save_every", "keep_states", "eval_batch_size")
+MACHINE_SETTINGS = (
+    *("device", "workers", "save_every", "keep_states", "eval_batch_size"),
+    *TRACKING_SETTINGS,
+)
 
 
 def _run(
@@ -119,19 +126,14 @@ def _run(
         for _ in session.events():
             pass
         return
-    careful = CarefulTracker(tracker or NullTracker())
-    careful.start(folder.path, material.config.to_dict())
-    told = False
-    try:
-        for event in session.events():
-            folder.record(event)
-            careful.event(event)
-            yield event
-            if careful.failure and not told:
-                told = True
-                notice = Notice(message=careful.failure)
-                folder.record(notice)
-                yield notice
-    finally:
-        careful.finish()
-    session.store.clear()
+    yield from followed(
+        _recorded(session, folder), folder, material.config, material.config.to_dict(), tracker
+    )
+
+
+def _recorded(session: Session, folder: RunFolder) -> Iterator[Event]:
+    for event in session.events():
+        folder.record(event)
+        if isinstance(event, RunFinished):
+            session.store.clear()
+        yield event

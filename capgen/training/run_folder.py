@@ -12,15 +12,17 @@ from typing import Any
 from capgen.config import TrainConfig
 from capgen.errors import UsageError, did_you_mean
 from capgen.models.checkpoint import recover_folder
+from capgen.models.folder import BEST_EVAL as BEST_EVAL
+from capgen.models.folder import BEST_LOSS as BEST_LOSS
+from capgen.models.folder import CHECKPOINTS as CHECKPOINTS
+from capgen.models.folder import LAST as LAST
+from capgen.models.folder import RUN_SETTINGS_FILE
 from capgen.paths import runs_dir, storage_errors, write_text
 from capgen.records import Event, RunFinished
+from capgen.training.history import EVENTS_FILE
 from capgen.training.settings import read_settings, to_toml
 
-CONFIG_FILE = "config.toml"
-EVENTS_FILE = "events.jsonl"
-ENVIRONMENT_FILE = "environment.json"
-LAST, BEST_LOSS, BEST_EVAL = "last", "best-loss", "best-eval"
-CHECKPOINTS = (LAST, BEST_LOSS, BEST_EVAL)
+CONFIG_FILE = RUN_SETTINGS_FILE
 
 
 class RunFolder:

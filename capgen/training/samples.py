@@ -1,4 +1,4 @@
-"""Random validation photos with their captions, to look at."""
+"""Validation photos with their captions, to look at."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from capgen.training.validate import Validation
 def samples(
     config: TrainConfig, epoch: int, examples: Sequence[Example], validation: Validation
 ) -> Iterator[SampleEvent]:
-    """Yield `config.test_samples_per_epoch` photos, other ones each epoch.
+    """Yield `config.test_samples_per_epoch` photos, other ones each epoch, and then the
+    `config.followed_samples` that are the same each epoch.
 
     Args:
         config: The run's settings.
@@ -25,14 +26,22 @@ def samples(
     """
     if not validation.captions:
         return
+    drawn = _picks(config, epoch, len(examples))[: config.test_samples_per_epoch]
+    followed = _picks(config, 0, len(examples))[: config.followed_samples]
+    for numbers, again in ((drawn, False), (followed, True)):
+        for number in numbers:
+            example = examples[number]
+            yield SampleEvent(
+                epoch=epoch,
+                image=example.image_id,
+                caption=validation.captions[example.image_id],
+                references=example.references,
+                metrics=validation.per_image[example.image_id],
+                path=str(example.image),
+                followed=again,
+            )
+
+
+def _picks(config: TrainConfig, epoch: int, count: int) -> list[int]:
     seed = order.random_seed(config.seed, order.SAMPLES, epoch)
-    picks = torch.randperm(len(examples), generator=torch.Generator().manual_seed(seed))
-    for number in picks[: config.test_samples_per_epoch].tolist():
-        example = examples[number]
-        yield SampleEvent(
-            epoch=epoch,
-            image=example.image_id,
-            caption=validation.captions[example.image_id],
-            references=example.references,
-            metrics=validation.per_image[example.image_id],
-        )
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tolist()

@@ -24,8 +24,9 @@ from capgen.records import (
 from capgen.training.captioner import frozen_digest
 from capgen.training.checkpoints import Checkpoints, Moment, environment
 from capgen.training.distill_teachers import teachers_digest
+from capgen.training.history import ENVIRONMENT_FILE
 from capgen.training.material import Material
-from capgen.training.run_folder import BEST_EVAL, BEST_LOSS, ENVIRONMENT_FILE, LAST, RunFolder
+from capgen.training.run_folder import BEST_EVAL, BEST_LOSS, LAST, RunFolder
 from capgen.training.run_state import RunState, StateStore
 from capgen.training.samples import samples
 from capgen.training.selection import LOSS, Selection

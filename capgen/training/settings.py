@@ -1,4 +1,5 @@
-"""Where a run's settings come from: flags, environment, a TOML file, the preset.
+"""Where a run's settings come from: flags, environment, a TOML file, the
+user's own defaults, the preset.
 
 The first of these that has a setting decides. Each setting can be given as `CAPGEN_NAME` in
 the environment; a few of an earlier program's bare names are read, too.
@@ -30,6 +31,8 @@ BARE_NAMES = {
     "DATA_DIR": "data_dir",
     "BATCH_SIZE": "batch_size",
     "NUM_EPOCHS": "num_epochs",
+    "WANDB_PROJECT": "wandb_project",
+    "WANDB_RUN_NAME": "wandb_run_name",
 }
 DEFAULT_DATASET = "flickr8k"
 _PATHS = ("data_dir", "output_dir")
@@ -53,6 +56,7 @@ def resolve_settings(
     *,
     file: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    user: Mapping[str, tuple[str, Any]] | None = None,
 ) -> Resolved:
     """Put together a run's settings.
 
@@ -60,6 +64,7 @@ def resolve_settings(
         flags: Settings given on the command line.
         file: A TOML file with settings, as a run's `config.toml`.
         environment: Variables, as in `os.environ`.
+        user: Setting → (where from, value) of the user's own defaults.
 
     Raises:
         UsageError: A value is not accepted, or the file cannot be read; names where it is.
@@ -68,6 +73,7 @@ def resolve_settings(
         flag_settings(flags),
         environment_settings(environment or {}),
         {} if file is None else {n: (str(file), v) for n, v in read_settings(file).items()},
+        user or {},
     )
 
 

@@ -23,11 +23,11 @@ from capgen.records import (
     TestEvent,
 )
 from capgen.training import loop
+from capgen.training.history import ENVIRONMENT_FILE
 from capgen.training.loop import MACHINE_SETTINGS
 from capgen.training.processes import Processes, join_processes
 from capgen.training.run_folder import (
     CONFIG_FILE,
-    ENVIRONMENT_FILE,
     RunFolder,
 )
 from capgen.training.settings import to_toml
@@ -35,6 +35,8 @@ from capgen.training.staged_folder import StagedFolder, has_stages, stage_finish
 from capgen.training.stages import STAGES_FOLDER, Plan, Stage, read_plan
 from capgen.training.stopping import StopRequest
 from capgen.training.trackers import Tracker
+from capgen.training.tracking import TRACKING_SETTINGS, check_trackers
+from capgen.training.tracking.following import followed
 
 
 def train_stages(
@@ -148,7 +150,12 @@ class _Staged:
         self.processes = processes
         self.tracker = tracker
         self.stop = stop or StopRequest()
-        self.machine = machine
+        config = dataclasses.replace(self.plan.first, **machine)
+        check_trackers(config)
+        self.tracked = config
+        self.machine = {
+            name: value for name, value in machine.items() if name not in TRACKING_SETTINGS
+        }
 
     def events(self, place: tuple[int, bool]) -> Iterator[Event]:
         """Go through the stages from `place` on: stages that are over, the next one begun."""
@@ -159,6 +166,9 @@ class _Staged:
                     pass
                 self.processes.wait()
             return
+        yield from followed(self._all(done, begun), self.folder, self.tracked, self.plan.to_dict())
+
+    def _all(self, done: int, begun: bool) -> Iterator[Event]:
         for stage in self.plan.stages[done:]:
             yield from self._main(stage, begun=begun and stage.number == done + 1)
             # The others read what this process writes.

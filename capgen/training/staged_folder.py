@@ -28,7 +28,8 @@ from capgen.records import (
     StageStarted,
     event_from_dict,
 )
-from capgen.training.run_folder import CHECKPOINTS, CONFIG_FILE, EVENTS_FILE, RunFolder
+from capgen.training.history import EVENTS_FILE
+from capgen.training.run_folder import CHECKPOINTS, CONFIG_FILE, RunFolder
 from capgen.training.run_state import StateStore
 from capgen.training.settings import read_toml
 from capgen.training.stages import Plan, Stage

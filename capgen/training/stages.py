@@ -43,6 +43,7 @@ WHOLE_RUN = (
     *("preset", "init", "encoder", "decoder", "image_size", "min_count"),
     *("decoder_layers", "decoder_width"),
     *("data_dir", "dataset", "output_dir"),
+    *("wandb", "wandb_project", "wandb_run_name", "wandb_checkpoints", "tensorboard"),
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
@@ -74,7 +75,14 @@ class Stage:
     def config_in(self, run: Path) -> TrainConfig:
         """Return its settings as those of an ordinary run inside a run's folder."""
         init = self.config.init if self.number == 1 else str(run / str(self.config.init))
-        return dataclasses.replace(self.config, init=init, name=None, output_dir=run / self.folder)
+        return dataclasses.replace(
+            self.config,
+            init=init,
+            name=None,
+            output_dir=run / self.folder,
+            wandb=False,  # the whole run is followed
+            tensorboard=False,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +142,7 @@ def resolve_plan(
     *,
     file: str | Path | None = None,
     environment: Mapping[str, str] | None = None,
+    user: Mapping[str, tuple[str, Any]] | None = None,
 ) -> Plan:
     """Put together the settings of a run that may have stages.
 
@@ -143,6 +152,7 @@ def resolve_plan(
         flags: Settings given on the command line.
         file: A TOML file, or the name of a recipe that comes with capgen.
         environment: Variables, as in `os.environ`.
+        user: Setting → (where from, value) of the user's own defaults.
 
     Raises:
         UsageError: A value is not accepted, or the file cannot be read; names where it is.
@@ -151,14 +161,15 @@ def resolve_plan(
     content = {} if path is None else read_toml(path)
     tables = content.pop("stage", None)
     if path is None or tables is None:
-        resolved = resolve_settings(flags, file=path, environment=environment)
+        resolved = resolve_settings(flags, file=path, environment=environment, user=user)
         only = Stage(name="", number=1, config=resolved.config, sources=resolved.sources)
         return Plan(stages=(only,))
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise UsageError(f"{path}: stages are tables, each under a line [[stage]]")
     if not tables:
         raise UsageError(f"{path} has no stages")
-    shared = {n: (str(path), v) for n, v in typed_settings(content, str(path)).items()}
+    typed = typed_settings(content, str(path))
+    shared = {**(user or {}), **{name: (str(path), value) for name, value in typed.items()}}
     given = flag_settings(flags), environment_settings(environment or {})
     stages: list[Stage] = []
     for number, table in enumerate(tables, 1):

@@ -26,6 +26,7 @@ from capgen.training.device import (
     memory_used,
     pick_dtype,
     release_memory,
+    trim_memory,
 )
 from capgen.training.ema import WeightAverage
 from capgen.training.inputs import Inputs
@@ -36,6 +37,8 @@ from capgen.training.passes import cut_passes
 from capgen.training.processes import Alone, Processes
 from capgen.training.step_loss import CrossEntropy, Share, StepLoss
 from capgen.training.stopping import StopRequest
+
+STEPS_A_TRIM = 20
 
 
 class Trainer:
@@ -223,6 +226,8 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update()
         self.step += 1
+        if self.device.type == "cpu" and self.step % STEPS_A_TRIM == 0:
+            trim_memory()
         self.meter.add(loss, tokens, len(numbers), further)
 
     def _share(self, loss: Tensor, further: Tensor) -> None:
@@ -249,11 +254,16 @@ class Trainer:
             images_per_second=speed,
             memory=memory_used(self.device),
             numbers=numbers,
+            learning_rates=self._rates(),
         )
+
+    def _rates(self) -> dict[str, float]:
+        """Return the learning rate of each kind of part."""
+        return {group["name"].split()[0]: group["lr"] for group in self.optimizer.param_groups}
 
     def _rate(self) -> float:
         """Return the learning rate of new parts, or the highest when all is pretrained."""
-        rates = {group["name"].split()[0]: group["lr"] for group in self.optimizer.param_groups}
+        rates = self._rates()
         return rates.get("new", max(rates.values()))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -72,6 +73,27 @@ def test_captioners_of_others_caption(kind: str, saved: dict[str, Path]) -> None
     assert sampled[0] == sampled[1]
 
 
+def test_attention_of_captioners_of_others(saved: dict[str, Path]) -> None:
+    grids = {"ViT and GPT-2": (4, 4), "CLIP and GPT-2": (3, 3), "BLIP": (4, 4)}
+    for kind, grid in grids.items():
+        captioner = Captioner.from_pretrained(saved[kind])
+        caption = captioner.caption(PHOTO, max_length=8, num_captions=2, return_attention=True)
+        for one in (caption, *caption.alternatives):
+            assert one.attention is not None
+            assert one.attention.shape == (len(one.words), *grid)
+            np.testing.assert_allclose(one.attention.sum(axis=(1, 2)), 1, atol=1e-5)
+
+
+def test_a_captioner_without_cross_attention_says_so(saved: dict[str, Path]) -> None:
+    captioner = Captioner.from_pretrained(saved["GIT"])
+    assert captioner.runtime.obstacle()
+    with pytest.raises(ModelError, match="'git' model has no cross-attention"):
+        captioner.caption(PHOTO, return_attention=True)
+    pixels = captioner.runtime.preprocessor.preprocess(PHOTO)
+    with pytest.raises(ModelError, match="no cross-attention"):
+        captioner.runtime.replay(pixels, [1])
+
+
 @pytest.mark.parametrize("kind", ["BLIP", GIT])
 def test_nothing_follows_the_end(kind: str, saved: dict[str, Path]) -> None:
     """The end token is the last, and no padding behind it counts."""
@@ -131,7 +153,7 @@ def test_what_capgen_saves_loads_in_plain_transformers(tmp_path: Path) -> None:
     assert tokenizer(text)["input_ids"] == made.tokenizer(text)["input_ids"]
     pixels = torch.from_numpy(made.preprocessor.preprocess(PHOTO))[None]
     ids = model.eval().generate(pixels)[0]
-    ours = Captioner.from_pretrained(tmp_path / "model").caption(PHOTO)
+    ours = Captioner.from_pretrained(tmp_path / "model").caption(PHOTO, retry=False)
     assert tokenizer.decode(ids, skip_special_tokens=True).strip() == ours.text
     again = load_captioning(ModelFolder(tmp_path / "model", "m"))
     assert again.preprocessor == made.preprocessor

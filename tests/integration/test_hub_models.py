@@ -26,7 +26,7 @@ from capgen.models.preprocess import Preprocessor
 from capgen.models.resolve import resolve_model
 from tests import tiny_captioners
 from tests.fakes import draw_photo
-from tests.hub_stand_in import Hub, commit_of, serving
+from tests.hub_stand_in import Hub, commit_of, point_at, serving
 
 BOT = {
     "num": 3,
@@ -42,10 +42,7 @@ BOT = {
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with serving() as running:
-        monkeypatch.setattr(constants, "ENDPOINT", running.url)
-        template = running.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        point_at(running, monkeypatch, tmp_path)
         yield running
 
 

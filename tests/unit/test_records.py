@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capgen.records import SCHEMA_VERSION, Caption, CaptionFailure, Token
+from capgen.records import SCHEMA_VERSION, Caption, CaptionFailure, Retry, Token
 
 OLD_FILE = Path(__file__).parent.parent / "data" / "captions_v1.json"
 DOCUMENTED = {
     *("schema_version", "path", "caption", "score", "log_probability", "tokens", "alternatives"),
-    *("width", "height", "sha256", "model", "revision", "settings", "notes", "error"),
+    *("width", "height", "sha256", "model", "revision", "settings", "notes", "retry", "error"),
+    "confidence",
 }
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -36,6 +37,15 @@ captions = st.builds(
     revision=st.text(max_size=5),
     settings=st.dictionaries(st.text(max_size=5), st.none() | st.booleans() | numbers, max_size=3),
     notes=st.lists(st.text(), max_size=2).map(tuple),
+    confidence=st.none() | st.floats(0, 1),
+    retry=st.none()
+    | st.builds(
+        Retry,
+        reason=st.sampled_from(["empty", "repeating"]),
+        rejected=st.lists(st.text(max_size=5), max_size=2).map(tuple),
+        settings=st.dictionaries(st.text(max_size=5), numbers, max_size=2),
+        resolved=st.booleans(),
+    ),
 )
 alternative = Caption(text="b", log_probability=-2.0, score=-1.0, tokens=())
 
@@ -58,7 +68,7 @@ def test_the_json_form_has_exactly_the_documented_keys() -> None:
     assert record["schema_version"] == SCHEMA_VERSION == 1
     failure = CaptionFailure(path="x", code="missing", message="x: no such file").to_dict()
     shared = {"schema_version", "path", "caption", "sha256", "model", "revision", "settings"}
-    assert set(failure) == {*shared, "error"}
+    assert set(failure) == {*shared, "confidence", "error"}
     assert set(failure["error"]) == {"code", "message", "hint"}
 
 

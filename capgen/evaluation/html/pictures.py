@@ -35,7 +35,9 @@ def photo(path: Path, alt: str) -> str:
         return f'<div class="missing">No picture: {text(error.message)}</div>'
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     width, height = image.size
-    return f'<img src="{_uri(image, "JPEG")}" alt="{text(alt)}" width="{width}" height="{height}">'
+    return (
+        f'<img src="{data_uri(image, "JPEG")}" alt="{text(alt)}" width="{width}" height="{height}">'
+    )
 
 
 def heat_maps(attention: CaptionAttention, name: str) -> tuple[str, str]:
@@ -49,18 +51,18 @@ def heat_maps(attention: CaptionAttention, name: str) -> tuple[str, str]:
     picture.thumbnail((_SMALL, _SMALL), Image.Resampling.LANCZOS)
     width, height = picture.size
     style = (
-        f".{name} {{ background-image: url({_uri(picture, 'JPEG')}); "
+        f".{name} {{ background-image: url({data_uri(picture, 'JPEG')}); "
         f"aspect-ratio: {width} / {height}; }}\n"
     )
     items = "".join(
-        f'<li><span class="look {name}"><img src="{_uri(_heat(heat), "PNG")}" '
-        f'alt="{text(_where(word, heat))}"></span>{text(word)}</li>'
+        f'<li><span class="look {name}"><img src="{data_uri(heat_picture(heat), "PNG")}" '
+        f'alt="{text(where(word, heat))}"></span>{text(word)}</li>'
         for word, heat in zip(attention.words, attention.maps, strict=True)
     )
     return f'<ol class="words">{items}</ol>', style
 
 
-def _heat(heat: Floats) -> Image.Image:
+def heat_picture(heat: Floats) -> Image.Image:
     """Return a small picture (rows × columns) that is denser where there is more attention."""
     rows, columns = heat.shape
     pixels = np.empty((rows, columns, 4), np.uint8)
@@ -69,16 +71,22 @@ def _heat(heat: Floats) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def _where(word: str, heat: Floats) -> str:
+def where(word: str, heat: Floats) -> str:
     """Say in words where most of the attention is."""
+    return f"For '{word}' the model looked most at the {place_of_most(heat)}"
+
+
+def place_of_most(heat: Floats) -> str:
+    """Return the ninth of a picture that the cell with the most attention is in."""
     rows, columns = heat.shape
     row, column = np.unravel_index(int(heat.argmax()), heat.shape)
     across = ("left", "centre", "right")[min(2, int(3 * (column + 0.5) / columns))]
     down = ("top", "middle", "bottom")[min(2, int(3 * (row + 0.5) / rows))]
-    return f"For '{word}' the model looked most at the {down} {across}"
+    return f"{down} {across}"
 
 
-def _uri(image: Image.Image, kind: str) -> str:
+def data_uri(image: Image.Image, kind: str) -> str:
+    """Return a picture as a data URI of that kind: `JPEG` or `PNG`."""
     data = io.BytesIO()
     image.save(data, kind, quality=80) if kind == "JPEG" else image.save(data, kind)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(data.getvalue()).decode('ascii')}"

@@ -57,7 +57,11 @@ def _sections(
     scores = sections.notes(evaluation.notes) + sections.metrics_table(evaluation)
     yield "scores", "Scores", scores
     if comparison is not None:
-        yield "comparison", f"Compared with {comparison.second.name}", _comparison(comparison)
+        yield (
+            "comparison",
+            f"Compared with {comparison.second.name}",
+            comparison_section(comparison),
+        )
         found = comparison.disagreements(counts)
         if found:
             yield (
@@ -65,7 +69,7 @@ def _sections(
                 "Where they differ most",
                 album.disagreements(comparison, found, metric),
             )
-    yield "distributions", "Distributions over the photos", _distributions(evaluation, comparison)
+    yield "distributions", "Distributions over the photos", distributions(evaluation, comparison)
     if counts:
         ranked = f'<p class="soft">By {text(metric)}.</p>'
         seed = evaluation.config.report_seed
@@ -91,7 +95,8 @@ def _sections(
     yield "stamp", "How the numbers came about", stamps
 
 
-def _comparison(comparison: Comparison) -> str:
+def comparison_section(comparison: Comparison) -> str:
+    """Return the scores of two systems and how they differ."""
     return (
         sections.notes(comparison.notes)
         + sections.differences_table(comparison)
@@ -100,7 +105,8 @@ def _comparison(comparison: Comparison) -> str:
     )
 
 
-def _distributions(evaluation: Evaluation, comparison: Comparison | None) -> str:
+def distributions(evaluation: Evaluation, comparison: Comparison | None) -> str:
+    """Return charts of the scores of single photos, of both systems where there are two."""
     charts = []
     other = None if comparison is None else comparison.second
     names = () if other is None else (f"{evaluation.name} (bars)", f"{other.name} (line)")

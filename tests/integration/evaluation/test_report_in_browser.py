@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +15,9 @@ from capgen.evaluation.evaluate import evaluate
 from capgen.evaluation.html.report import write_report
 from capgen.evaluation.systems import ModelSystem
 from capgen.inference.captioner import Captioner
+from tests.browser import BROWSER, browse
 from tests.unit.evaluation.sets import REFERENCES, make_set
 
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--enable-logging=stderr", "--hide-scrollbars", "--window-size=1200,4000"),
-)
 HOSTILE = "<script>document.title='taken';console.log('taken')</script>"
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
@@ -45,13 +36,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     comparison = compare(first, second)
     write_report(path, comparison.first, comparison=comparison, attend=system.attention)
     return path
-
-
-def browse(report: Path, profile: Path, *arguments: str) -> tuple[str, str]:
-    assert BROWSER is not None
-    command = [BROWSER, *FLAGS, f"--user-data-dir={profile}", *arguments, report.as_uri()]
-    done = subprocess.run(command, capture_output=True, timeout=120, check=True)
-    return done.stdout.decode(), done.stderr.decode()
 
 
 def test_the_report_shows_without_errors(report: Path, tmp_path: Path) -> None:

@@ -229,7 +229,10 @@ def test_patience_stops_a_run(tmp_path, data, parts):
 def test_samples_of_each_validation(tmp_path, parts):
     data = write_flickr8k(tmp_path / "data", eight_pictures(val=4))
     events = list(train(clip_config(tmp_path, data, test_samples_per_epoch=2)))
-    samples = of_kind(SampleEvent, events)
+    every = of_kind(SampleEvent, events)
+    followed = [(event.epoch, event.image) for event in every if event.followed]
+    assert len(followed) == len(set(followed)) == 8  # the same four photos, both times
+    samples = [event for event in every if not event.followed]
     assert [event.epoch for event in samples] == [1, 1, 2, 2]
     assert len({event.image for event in samples[:2]}) == 2
     for event in samples:

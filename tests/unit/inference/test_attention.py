@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from capgen.errors import ModelError
-from capgen.inference.attention import _grid, _words, explain, explains
+from capgen.inference.attention import _grid, explain, explains
 from capgen.inference.captioner import Captioner
 from capgen.records import Caption, Token
 from tests.minis import draw
@@ -44,10 +47,37 @@ def test_it_is_what_transformers_computes(bundled: Captioner, bundled_torch: Cap
     assert np.allclose(found.maps.reshape(len(found.words), -1), expected, atol=2e-4)
 
 
-def test_torch_models_have_none(bundled: Captioner, bundled_torch: Captioner) -> None:
-    assert explains(bundled) and not explains(bundled_torch)
-    with pytest.raises(ModelError, match="attention needs ONNX Runtime"):
-        explain(bundled_torch, draw(1), Caption(text="a", log_probability=0, score=0))
+def test_both_runtimes_look_at_the_same(
+    bundled: Captioner, bundled_torch: Captioner, photos: list[Path]
+) -> None:
+    assert explains(bundled) and explains(bundled_torch)
+    for photo in photos[:4]:
+        caption = bundled.caption(photo, num_captions=2, return_attention=True)
+        for one in (caption, *caption.alternatives):
+            assert one.attention is not None
+            theirs = explain(bundled_torch, photo, one).maps
+            np.testing.assert_allclose(one.attention, theirs, atol=1e-4)
+
+
+def test_torch_attends_in_the_way_it_did_before(bundled_torch: Captioner) -> None:
+    """Attention that can be had is slower: it is there for the replay only."""
+    decoder = bundled_torch.runtime._model.decoder  # type: ignore[attr-defined]
+    decoder.set_attn_implementation("sdpa")
+    caption = bundled_torch.caption(draw(4), return_attention=True)
+    assert caption.attention is not None
+    assert decoder.config._attn_implementation == "sdpa"
+
+
+def test_a_replay_gives_the_probabilities_of_decoding(bundled: Captioner) -> None:
+    photo = draw(5, (320, 200))
+    for options in ({"beams": 2}, {"beams": 4}):
+        caption = bundled.caption(photo, retry=False, **options)
+        pixels = bundled.runtime.preprocessor.preprocess(photo)
+        ids = [token.id for token in caption.tokens]
+        replayed = bundled.runtime.replay(pixels, ids)
+        said = [token.log_probability for token in caption.tokens]
+        np.testing.assert_allclose(replayed.log_probs[np.arange(len(ids)), ids], said, atol=1e-4)
+        assert replayed.log_probs.shape[0] == replayed.attention.shape[0] == len(ids)
 
 
 def test_a_caption_without_words(bundled: Captioner) -> None:
@@ -65,11 +95,25 @@ def tokens(*texts: str) -> list[Token]:
 
 
 def test_tokens_become_words() -> None:
-    assert _words(tokens("a", " sk", "ate", "board", "er", ".", "")) == (
-        ["a", "skateboarder."],
-        [[0], [1, 2, 3, 4, 5]],
+    def words(*texts: str) -> list[tuple[str, tuple[int, ...]]]:
+        caption = Caption(text="", log_probability=0, score=0, tokens=tuple(tokens(*texts)))
+        return [(word.text, word.places) for word in caption.words]
+
+    assert words("a", " sk", "ate", "board", "er", ".", "") == [
+        ("a", (0,)),
+        ("skateboarder.", (1, 2, 3, 4, 5)),
+    ]
+    assert words(" a", "", "é", " b") == [("aé", (0, 2)), ("b", (3,))]
+
+
+def test_a_word_is_as_likely_as_its_tokens_together() -> None:
+    parts = (
+        Token(id=1, text="skate", log_probability=math.log(0.5)),
+        Token(id=2, text="board", log_probability=math.log(0.4)),
     )
-    assert _words(tokens(" a", "", "é", " b")) == (["aé", "b"], [[0, 2], [3]])
+    (word,) = Caption(text="skateboard", log_probability=0, score=0, tokens=parts).words
+    assert word.probability == pytest.approx(0.2)
+    assert parts[0].probability == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(

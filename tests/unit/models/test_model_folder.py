@@ -106,7 +106,9 @@ def test_weights_must_be_safetensors(folder: ModelFolder) -> None:
     with pytest.raises(UnsafeModelError, match=r"pytorch_model\.bin") as caught:
         folder.check_weights()
     assert caught.value.hint
-    (folder.path / "model.safetensors.index.json").write_text("{}")
+    index = {"weight_map": {"a": "model-1.safetensors"}}
+    (folder.path / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder.path / "model-1.safetensors").write_bytes(b"")
     folder.check_weights()
 
 

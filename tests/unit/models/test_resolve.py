@@ -15,10 +15,10 @@ from capgen.paths import bundled_model_dir, runs_dir
 
 @pytest.fixture
 def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    def asked(identifier: str, revision: str | None) -> None:
+    def asked(identifier: str, revision: str | None = None, **_: object) -> None:
         pytest.fail(f"the Hub was asked for {identifier}")
 
-    monkeypatch.setattr(resolve, "_from_hub", asked)
+    monkeypatch.setattr(resolve, "fetch", asked)
 
 
 @pytest.mark.parametrize("name", [None, "mini"])

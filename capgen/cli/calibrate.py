@@ -1,0 +1,160 @@
+"""`capgen calibrate`: parses, fits a confidence, stores it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from capgen.cli.console import Console
+from capgen.cli.options import (
+    DECODING_PANEL,
+    INPUT_PANEL,
+    MODEL_PANEL,
+    OUTPUT_PANEL,
+    DeviceOption,
+    DtypeOption,
+    RevisionOption,
+    RuntimeOption,
+    setting_option,
+)
+from capgen.config import CalibrateConfig, DecodeOptions
+
+if TYPE_CHECKING:
+    from capgen.evaluation.calibrate import Calibrated, PictureObserved
+
+EXAMPLES = """Examples:
+
+capgen calibrate RUN/best-eval --dataset flickr8k
+
+capgen calibrate my-model/ --data-dir flickr8k/ --beams 5 --negatives scans/"""
+
+FIT_PANEL = "Fit"
+
+
+def _decoding(name: str, *short: str) -> object:
+    return setting_option(DecodeOptions, name, *short, panel=DECODING_PANEL)
+
+
+def _fit(name: str, panel: str = FIT_PANEL) -> object:
+    return setting_option(CalibrateConfig, name, panel=panel)
+
+
+def _path(help: str, panel: str = INPUT_PANEL, *flags: str) -> Any:
+    return typer.Option(*flags, help=help, rich_help_panel=panel, show_default=False)
+
+
+def calibrate_command(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="Bundled model 'mini' (default), a model folder, RUN/best-eval, or a Hub id.",
+            show_default=False,
+        ),
+    ] = None,
+    dataset: Annotated[str | None, _path("Name of an installed data set.")] = None,
+    data_dir: Annotated[Path | None, _path("The data set's folder or file.")] = None,
+    split: Annotated[str, _fit("split", INPUT_PANEL)] = CalibrateConfig.split,
+    limit: Annotated[int | None, _fit("limit", INPUT_PANEL)] = None,
+    negatives: Annotated[
+        Path | None, _path("Folder of pictures of kinds that the model should mistrust.")
+    ] = None,
+    drawn: Annotated[int, _fit("drawn")] = CalibrateConfig.drawn,
+    metric: Annotated[str, _fit("metric")] = CalibrateConfig.metric,
+    threshold: Annotated[float | None, _fit("threshold")] = None,
+    folds: Annotated[int, _fit("folds")] = CalibrateConfig.folds,
+    fit_seed: Annotated[int, _fit("fit_seed")] = CalibrateConfig.fit_seed,
+    revision: RevisionOption = None,
+    runtime: RuntimeOption = "auto",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    batch_size: Annotated[int, _fit("batch_size", MODEL_PANEL)] = CalibrateConfig.batch_size,
+    beams: Annotated[int | None, _decoding("beams", "-b")] = None,
+    temperature: Annotated[float | None, _decoding("temperature", "-t")] = None,
+    top_k: Annotated[int | None, _decoding("top_k")] = None,
+    top_p: Annotated[float | None, _decoding("top_p")] = None,
+    max_length: Annotated[int | None, _decoding("max_length")] = None,
+    min_length: Annotated[int | None, _decoding("min_length")] = None,
+    length_penalty: Annotated[float | None, _decoding("length_penalty")] = None,
+    repetition_penalty: Annotated[float | None, _decoding("repetition_penalty")] = None,
+    no_repeat_ngram_size: Annotated[int | None, _decoding("no_repeat_ngram_size")] = None,
+    num_captions: Annotated[int | None, _decoding("num_captions", "-n")] = None,
+    seed: Annotated[int | None, _decoding("seed")] = None,
+    output: Annotated[
+        Path | None,
+        _path("Write this file instead of the model's.", OUTPUT_PANEL, "--output", "-o"),
+    ] = None,
+) -> None:
+    """Fit how sure a model is of its captions, and store that in its folder.
+
+    The fit holds for the decoding settings it was made with; the model's own, where no option
+    is given. Fits for other settings stay.
+    """
+    options = DecodeOptions(
+        beams=beams,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        max_length=max_length,
+        min_length=min_length,
+        length_penalty=length_penalty,
+        repetition_penalty=repetition_penalty,
+        no_repeat_ngram_size=no_repeat_ngram_size,
+        num_captions=num_captions,
+        seed=seed,
+    )
+    config = CalibrateConfig(
+        split=split,
+        limit=limit,
+        metric=metric,
+        threshold=threshold,
+        drawn=drawn,
+        folds=folds,
+        fit_seed=fit_seed,
+        batch_size=batch_size,
+    )
+
+    from capgen.evaluation.calibrate import calibrate, store
+    from capgen.evaluation.data import evaluation_set
+    from capgen.inference.captioner import Captioner
+
+    console = Console()
+    data = evaluation_set(dataset, data_dir, split=split, limit=limit)
+    captioner = Captioner.from_pretrained(
+        model, revision=revision, runtime=runtime, device=device, dtype=dtype
+    )
+    events = calibrate(captioner, data, options=options, config=config, negatives=negatives)
+    found = _follow(console, events, len(data.examples) + drawn)
+    path = store(captioner, found.fit, output)
+    for line in _lines(found):
+        console.data(line)
+    console.note(f"calibration written to {path}")
+
+
+def _follow(
+    console: Console, events: Iterable[PictureObserved | Calibrated], total: int
+) -> Calibrated:
+    """Show events as they come; return the result."""
+    from capgen.evaluation.calibrate import Calibrated
+
+    with console.progress("captioning", total) as advance:
+        for event in events:
+            if isinstance(event, Calibrated):
+                return event
+            advance()
+            if event.problem:
+                console.error(event.problem)
+    raise AssertionError("a calibration ends with its fit")
+
+
+def _lines(found: Calibrated) -> Iterable[str]:
+    definition, quality = found.fit.definition, found.quality
+    yield f"good: {definition['metric']} from {definition['threshold']:.3g}"
+    yield f"photos with a good caption: {quality['good']:.1%}"
+    yield f"expected calibration error (cross-validated): {quality['calibration_error']:.3f}"
+    yield f"AUROC, good against other captions: {quality['auroc_good']:.3f}"
+    if "auroc_photos" in quality:
+        yield f"AUROC, photos against other pictures: {quality['auroc_photos']:.3f}"
+    yield f"the more confident half scores {quality['lift_of_half']:+.0%} against all"

@@ -1,0 +1,211 @@
+"""`capgen hub`: push models to the Hub, pull them, log in."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from capgen.cli.console import Console
+from capgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from capgen.hub.card import Example
+    from capgen.hub.push import PushPlan
+    from capgen.models.folder import ModelFolder
+
+hub_app = typer.Typer(
+    name="hub",
+    help="Push models to the Hub, pull them, log in.",
+    no_args_is_help=True,
+)
+
+Token = Annotated[
+    str | None,
+    typer.Option(
+        help="Access token. Others on this machine can see it in the list of processes: "
+        "HF_TOKEN, HUGGINGFACE_TOKEN or `capgen hub login` are better.",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@hub_app.command("push")
+def push_command(
+    model: Annotated[str, typer.Argument(help="Model folder, RUN/best-eval, 'mini' or Hub id.")],
+    repository: Annotated[str, typer.Argument(metavar="USER/NAME", help="Where to push to.")],
+    private: Annotated[
+        bool, typer.Option("--private", help="Make the repository private; refuse a public one.")
+    ] = False,
+    revision: Annotated[
+        str | None,
+        typer.Option(help="Branch to commit to, made if need be.", show_default="main"),
+    ] = None,
+    message: Annotated[str, typer.Option(help="Message of the commit.", show_default=False)] = "",
+    licence: Annotated[
+        str, typer.Option("--license", help="Licence of the weights, by the Hub's name.")
+    ] = "other",
+    example: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Photo for the card, captioned by the model. It becomes public: "
+            "give only photos you may publish. Can be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    credit: Annotated[
+        str, typer.Option(help="Whose photos the examples are.", show_default=False)
+    ] = "",
+    token: Token = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be pushed; send nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Push a model in one commit, with a card made from where it comes from.
+
+    What the Hub has already is not sent again, so an interrupted push goes on where it was.
+    """
+    from capgen.hub.push import PushOptions, plan_push, push
+    from capgen.hub.tokens import need_token
+    from capgen.models.resolve import resolve_model
+
+    console = Console()
+    options = PushOptions(private=private, revision=revision, message=message, licence=licence)
+    folder = resolve_model(model)
+    plan = plan_push(folder, repository, options)  # what cannot be pushed is said before work
+    if example:
+        shown = tuple(_examples(folder, example, credit))
+        plan = plan_push(folder, repository, dataclasses.replace(options, examples=shown))
+    if dry_run:
+        _show_plan(console, plan, as_json=as_json)
+        return
+    _quiet_unless_watched()
+    console.note(f"pushing {_amount(plan)} to {repository} ({plan.branch})")
+    pushed = push(plan, need_token(token))
+    for name in pushed.removed:
+        console.note(f"{name}, which the model no longer has, was removed")
+    if not pushed.changed:
+        console.note("nothing had changed")
+    if as_json:
+        console.json({**plan.to_dict(), "private": pushed.private, "commit": pushed.commit})
+    else:
+        console.data(pushed.url)
+
+
+@hub_app.command("pull")
+def pull_command(
+    model: Annotated[str, typer.Argument(metavar="USER/NAME[@REV]", help="The model.")],
+    revision: Annotated[
+        str | None, typer.Option(help="Branch, tag or commit.", show_default="main")
+    ] = None,
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-remote-code",
+            help="Fetch its Python files, too. Nothing runs before you use the model with "
+            "--trust-remote-code.",
+        ),
+    ] = False,
+    max_gb: Annotated[
+        float, typer.Option(min=0.001, max=10_000, help="Refuse larger models.")
+    ] = 32.0,
+    as_json: Json = False,
+) -> None:
+    """Fetch a model, check it, and keep to its commit.
+
+    Prints what to call it with --model, with the commit.
+    """
+    from capgen.hub.pull import pull
+    from capgen.hub.tokens import find_token
+    from capgen.models.repository import Limits
+
+    find_token()  # a malformed one is said here
+    _quiet_unless_watched()
+    console = Console()
+    limits = Limits(total_bytes=int(max_gb * (1 << 30)))
+    record = pull(model, revision=revision, trust_remote_code=trust_remote_code, limits=limits)
+    if as_json:
+        console.json(dataclasses.asdict(record))
+        return
+    console.note(f"{len(record.files)} files checked; '{record.identifier}' now means this commit")
+    console.data(f"{record.identifier}@{record.commit}")
+
+
+@hub_app.command("login")
+def login_command() -> None:
+    """Save an access token, asked for or read from stdin; other Hugging Face programs see it."""
+    from capgen.hub.tokens import need_token, save_login
+
+    if sys.stdin is not None and sys.stdin.isatty():
+        given = typer.prompt("Access token (hf.co/settings/tokens)", hide_input=True, err=True)
+    else:
+        given = sys.stdin.readline() if sys.stdin is not None else ""
+    if not given.strip():
+        raise UsageError("No token was given")
+    name = save_login(need_token(given))
+    Console().note(f"logged in as {name}")
+
+
+@hub_app.command("whoami")
+def whoami_command(token: Token = None) -> None:
+    """Print the user's name that the token belongs to."""
+    from capgen.hub.tokens import need_token, whoami
+
+    Console().data(whoami(need_token(token)))
+
+
+def _show_plan(console: Console, plan: PushPlan, *, as_json: bool) -> None:
+    if as_json:
+        console.json({**plan.to_dict(), "card": plan.card})
+        return
+    visible = "private" if plan.options.private else "public, unless it is private already"
+    console.data(f"{plan.repository}  branch {plan.branch}  {visible}")
+    for file in plan.files:
+        console.data(f"{file.size:>13,}  {file.sha256[:16]}  {file.name}")
+    console.note(f"{_amount(plan)} would be pushed; nothing was sent")
+
+
+def _amount(plan: PushPlan) -> str:
+    return f"{len(plan.files)} files of {sum(file.size for file in plan.files) / 1e6:.1f} MB"
+
+
+def _examples(folder: ModelFolder, photos: list[Path], credit: str) -> list[Example]:
+    """Caption photos with the model that is pushed.
+
+    Raises:
+        UsageError: A photo is part of an installed data set.
+        ImageError: One cannot be read.
+    """
+    from capgen.hub.card import Example
+    from capgen.hub.files import EXAMPLES_FOLDER
+    from capgen.inference.captioner import Captioner
+    from capgen.inference.images import load_image
+    from capgen.output.examples import publishable_photo
+    from capgen.paths import datasets_dir
+
+    for photo in photos:
+        if photo.resolve().is_relative_to(datasets_dir().resolve()):
+            raise UsageError(
+                f"{photo} is part of a data set, whose photos are not ours to publish",
+                hint="Give photos of your own.",
+            )
+    captioner = Captioner.from_pretrained(folder.path)
+    found = []
+    for number, photo in enumerate(photos, 1):
+        content = publishable_photo(load_image(photo).image)
+        caption = captioner.caption(photo).text
+        found.append(Example(f"{EXAMPLES_FOLDER}/{number}.jpg", caption, content, credit))
+    return found
+
+
+def _quiet_unless_watched() -> None:
+    """Leave progress bars to terminals."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        from huggingface_hub import utils
+
+        utils.disable_progress_bars()  # type: ignore[attr-defined]

@@ -1,0 +1,372 @@
+"""`capgen models`: list, show, compare, export, check, rename and remove models."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from capgen.cli.console import Console
+from capgen.cli.options import (
+    DECODING_PANEL,
+    INPUT_PANEL,
+    MODEL_PANEL,
+    OUTPUT_PANEL,
+    DeviceOption,
+    DtypeOption,
+    RevisionOption,
+    RuntimeOption,
+    setting_option,
+)
+from capgen.config import DecodeOptions, EvalConfig
+from capgen.errors import StorageError, UsageError
+
+models_app = typer.Typer(
+    name="models",
+    help="List, compare, export, check and look after models.",
+    no_args_is_help=True,
+)
+
+COMPARE_EXAMPLES = """Examples:
+
+capgen models compare mini RUN/best-eval --dataset flickr8k
+
+capgen models compare RUN --data-dir flickr8k/ --html comparison.html"""
+
+SCORING_PANEL = "Scoring"
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="mini, RUN/best-eval, a kept model, a folder, or a Hub id."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@models_app.command("list")
+def list_command(as_json: Json = False) -> None:
+    """List the models of this machine: bundled, of training runs, kept by name, of the Hub.
+
+    The one that is used where none is named has a star.
+    """
+    from capgen.cli import models_view as view
+    from capgen.registry.listing import list_models
+
+    entries = list_models()
+    console = Console()
+    if as_json:
+        console.json([entry.to_dict() for entry in entries])
+        return
+    view.show_list(console, entries)
+
+
+@models_app.command()
+def show(model: Name, revision: RevisionOption = None, as_json: Json = False) -> None:
+    """Show what is known of a model: parts, data, training, scores, files."""
+    from capgen.cli import models_view as view
+    from capgen.models.folder import ModelFolder
+    from capgen.registry.listing import find_model
+
+    entry = find_model(model, revision=revision)
+    folder = ModelFolder(entry.path, entry.name, entry.revision)
+    console = Console()
+    if as_json:
+        console.json(view.full_record(entry, folder))
+        return
+    view.show_entry(console, entry, folder)
+
+
+@models_app.command(epilog=COMPARE_EXAMPLES)
+def compare(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help="Two models or more, each compared with the first; "
+            "a training run means its best-eval and best-loss.",
+        ),
+    ],
+    dataset: Annotated[
+        str | None, typer.Option(help="Name of an installed data set.", rich_help_panel=INPUT_PANEL)
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="The data set's folder or file.", rich_help_panel=INPUT_PANEL),
+    ] = None,
+    split: Annotated[
+        str, setting_option(EvalConfig, "split", panel=SCORING_PANEL)
+    ] = EvalConfig.split,
+    limit: Annotated[int | None, setting_option(EvalConfig, "limit", panel=SCORING_PANEL)] = None,
+    metrics: Annotated[
+        str, setting_option(EvalConfig, "metrics", panel=SCORING_PANEL)
+    ] = EvalConfig.metrics,
+    resamples: Annotated[
+        int, setting_option(EvalConfig, "resamples", panel=SCORING_PANEL)
+    ] = EvalConfig.resamples,
+    report_seed: Annotated[
+        int, setting_option(EvalConfig, "report_seed", panel=SCORING_PANEL)
+    ] = EvalConfig.report_seed,
+    beams: Annotated[
+        int | None, setting_option(DecodeOptions, "beams", "-b", panel=DECODING_PANEL)
+    ] = None,
+    max_length: Annotated[
+        int | None, setting_option(DecodeOptions, "max_length", panel=DECODING_PANEL)
+    ] = None,
+    length_penalty: Annotated[
+        float | None, setting_option(DecodeOptions, "length_penalty", panel=DECODING_PANEL)
+    ] = None,
+    batch_size: Annotated[
+        int, setting_option(EvalConfig, "batch_size", panel=MODEL_PANEL)
+    ] = EvalConfig.batch_size,
+    runtime: RuntimeOption = "auto",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    speed: Annotated[
+        bool,
+        typer.Option(
+            "--speed/--no-speed", help="Measure photos a second, the models taking turns."
+        ),
+    ] = True,
+    json_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            help="Write everything as JSON; - is standard output.",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = None,
+    html_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            help="Write a page with the photos they disagree on most.",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = None,
+    examples: Annotated[
+        int,
+        typer.Option(
+            help="Photos of disagreement on the page, for each pair.",
+            min=0,
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = 20,
+) -> None:
+    """Compare models over the same photos: scores, differences, parameters, size, speed.
+
+    Differences are the first model minus the other, with 95 % bootstrap intervals and paired
+    p-values.
+    """
+    options = DecodeOptions(beams=beams, max_length=max_length, length_penalty=length_penalty)
+    config = EvalConfig(
+        split=split,
+        limit=limit,
+        metrics=metrics,
+        resamples=resamples,
+        report_seed=report_seed,
+        batch_size=batch_size,
+    )
+    for file in (json_file, html_file):
+        if file is not None and file.is_dir():
+            raise StorageError(f"Cannot write {file}: it is a folder")
+
+    from capgen.cli import models_view as view
+    from capgen.evaluation.data import evaluation_set
+    from capgen.metrics.score import check_metrics
+    from capgen.output.records import dump_json
+    from capgen.paths import write_text
+    from capgen.registry.compare import comparison_events
+    from capgen.registry.report import write_comparison
+    from capgen.registry.speed import SpeedOptions
+
+    check_metrics(config.metric_names)
+    data = evaluation_set(dataset, data_dir, split=split, limit=limit)
+    console = Console()
+    for note in data.notes:
+        console.note(note)
+    events = comparison_events(
+        models,
+        data,
+        options=options,
+        config=config,
+        runtime=runtime,
+        device=device,
+        dtype=dtype,
+        speed_photos=SpeedOptions.photos if speed else 0,
+        speed_rounds=SpeedOptions.rounds,
+    )
+    found = view.follow_comparison(events, console)
+    on_stdout = json_file is not None and str(json_file) == "-"
+    if on_stdout:
+        console.json(found.to_dict())
+    elif json_file is not None:
+        write_text(json_file, dump_json(found.to_dict(), indent=2) + "\n")
+        console.note(f"scores written to {json_file}")
+    if html_file is not None:
+        write_comparison(html_file, found, examples=examples)
+        console.note(f"page written to {html_file}")
+    if not on_stdout:
+        view.show_comparison(console, found)
+    if any(evaluation.failures for evaluation in found.evaluations):
+        raise typer.Exit(1)
+
+
+@models_app.command()
+def default(
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="The model to use from now on.")
+    ] = None,
+    unset: Annotated[bool, typer.Option("--unset", help="Back to the bundled model.")] = False,
+) -> None:
+    """Choose the model that is used where --model is not given, or tell which it is.
+
+    --model decides first, then the variable CAPGEN_MODEL, then this choice.
+    """
+    from capgen.registry.default import VARIABLE, default_model, save_default
+    from capgen.registry.listing import lasting_name
+
+    console = Console()
+    if model is not None and unset:
+        raise UsageError("--unset goes without a model")
+    if model is not None or unset:
+        file = save_default(None if model is None else lasting_name(model))
+        console.note(f"written to {file}")
+    chosen = default_model()
+    console.data(chosen.name)
+    if chosen.source == VARIABLE and (model is not None or unset):
+        console.note(f"{VARIABLE} is set, and decides as long as it is")
+    elif model is None and not unset:
+        console.note(f"chosen by: {chosen.source}")
+
+
+@models_app.command()
+def export(
+    model: Name,
+    format: Annotated[str, typer.Option("--format", help="Only onnx so far.")] = "onnx",
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Quantise weights and activations to 8 bits.")
+    ] = False,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --int8: a folder of photos like those it will see.", show_default=False
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The new folder; by default a kept model, NAME-onnx or NAME-int8.",
+        ),
+    ] = None,
+    revision: RevisionOption = None,
+    as_json: Json = False,
+) -> None:
+    """Export a model to ONNX, as a new model; needs the extra `export`."""
+    if format != "onnx":
+        raise UsageError(f"--format is '{format}'; it must be onnx")
+    if photos is not None and not int8:
+        raise UsageError("--photos goes with --int8")
+
+    from capgen.inference.folders import find_images
+    from capgen.registry.export import export_model
+
+    found = [] if photos is None else find_images(photos, recursive=True)
+    exported = export_model(model, revision=revision, int8=int8, photos=found, output=output)
+    console = Console()
+    if as_json:
+        console.json(exported.to_dict())
+        return
+    console.data(exported.name)
+    console.note(
+        f"{exported.size / 1e6:,.1f} MB of weights and graphs "
+        f"({exported.source}: {exported.source_size / 1e6:,.1f} MB)"
+    )
+    if exported.photos:
+        console.note(
+            f"{exported.same} of {exported.photos} calibration photos keep their caption; "
+            f"measure: capgen models compare {model} {exported.name}"
+        )
+
+
+@models_app.command()
+def rename(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A training run or a kept model.")],
+    new: Annotated[str, typer.Argument(metavar="NAME", help="Its new name.")],
+) -> None:
+    """Rename a training run or a kept model; never onto another."""
+    from capgen.registry import changes
+
+    Console().data(str(changes.rename(model, new)))
+
+
+@models_app.command()
+def remove(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A training run, RUN/CHECKPOINT, or a kept model."),
+    ],
+    yes: Yes = False,
+) -> None:
+    """Delete a training run, one of its checkpoints, or a kept model."""
+    from capgen.registry import changes
+
+    place = changes.owned(model).path
+    if not yes:
+        if sys.stdin is None or not sys.stdin.isatty():
+            raise UsageError(f"Nobody can be asked whether to delete {place}", hint="Add --yes.")
+        typer.confirm(f"Delete {place}?", abort=True, err=True)
+    Console().data(f"Removed {changes.remove(model)}")
+
+
+@models_app.command()
+def test(
+    model: Name,
+    photos: Annotated[list[str], typer.Argument(metavar="PHOTO...", help="Pictures.")],
+    revision: RevisionOption = None,
+    runtime: RuntimeOption = "auto",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    as_json: Json = False,
+) -> None:
+    """Caption pictures with a model, and tell how long loading and captioning take."""
+    import time
+
+    from capgen.cli import models_view as view
+    from capgen.inference.captioner import Captioner
+
+    console = Console()
+    start = time.perf_counter()
+    captioner = Captioner.from_pretrained(
+        model, revision=revision, runtime=runtime, device=device, dtype=dtype
+    )
+    loaded = time.perf_counter() - start
+    if view.show_test(console, captioner, photos, loaded, as_json=as_json):
+        raise typer.Exit(1)
+
+
+@models_app.command()
+def verify(
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="What --model takes; several may be.")
+    ],
+    revision: RevisionOption = None,
+    as_json: Json = False,
+) -> None:
+    """Check models: hashes, weights, loading, and a caption of a drawn picture."""
+    from capgen.cli import models_view as view
+    from capgen.registry.verify import verify as checks
+
+    console = Console()
+    found = {model: list(checks(model, revision=revision)) for model in models}
+    if as_json:
+        console.json({model: [vars(check) for check in found[model]] for model in models})
+    else:
+        for model in models:
+            view.show_checks(console, model, found[model])
+    if any(check.ok is False for model in models for check in found[model]):
+        raise typer.Exit(1)

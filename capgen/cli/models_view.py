@@ -1,0 +1,209 @@
+"""How `capgen models` looks."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from capgen.cli.console import Console
+from capgen.errors import CapgenError
+from capgen.inference.decoders import printable
+from capgen.models.folder import ModelFolder
+from capgen.registry.entries import ModelEntry
+
+if TYPE_CHECKING:
+    from capgen.inference.captioner import Captioner
+    from capgen.registry.compare import ComparisonEvent, ModelComparison
+    from capgen.registry.verify import Check
+
+# What the list shows of the scores: the first where the terminal is narrow.
+_METRICS = ("CIDEr-D", "METEOR", "BLEU-4")
+_WIDE = 110
+
+
+def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
+    """Show the models as a table; what is wrong with broken ones goes to stderr."""
+    wide = shutil.get_terminal_size().columns >= _WIDE
+    metrics = _METRICS if wide else _METRICS[:1]
+    table = _table("", "Model", "Size", "Encoder, decoder", "Data", *metrics, "Of", "Made")
+    for column in table.columns:
+        column.no_wrap = str(column.header) not in ("Encoder, decoder", "Data")
+    for entry in entries:
+        _add(
+            table,
+            "*" if entry.default else "",
+            entry.name,
+            _megabytes(entry.size),
+            "broken" if entry.problem else f"{entry.encoder}, {entry.decoder}",
+            entry.data,
+            *(_score(entry, metric) for metric in metrics),
+            entry.split,
+            entry.created[:10],
+        )
+    console.show(table)
+    for entry in entries:
+        if entry.problem:
+            console.note(f"{printable(entry.name)} is broken: {printable(entry.problem)}")
+
+
+def full_record(entry: ModelEntry, folder: ModelFolder) -> dict[str, Any]:
+    """Return what `show --json` prints: the entry with its provenance."""
+    try:
+        provenance: dict[str, Any] = dict(vars(folder.provenance))
+    except CapgenError:
+        provenance = {}
+    return {**entry.to_dict(), "provenance": provenance}
+
+
+def show_entry(console: Console, entry: ModelEntry, folder: ModelFolder) -> None:
+    """Show all that is known of one model."""
+    record = full_record(entry, folder)
+    table = _table("", "")
+    facts = {
+        "name": entry.name,
+        "kind": entry.kind,
+        "default": "yes" if entry.default else "",
+        "folder": str(entry.path),
+        "revision": entry.revision,
+        "size": _megabytes(entry.size),
+        "parameters": "" if entry.parameters is None else f"{entry.parameters:,}",
+        "stored as": entry.precision,
+        "encoder": entry.encoder,
+        "decoder": entry.decoder,
+        "runs in ONNX Runtime": "yes" if entry.onnx else "no",
+        "made": entry.created,
+        "problem": entry.problem,
+    }
+    provenance = record["provenance"]
+    facts |= {f"data: {key}": value for key, value in provenance.get("data", {}).items()}
+    facts |= {f"export: {key}": value for key, value in provenance.get("export", {}).items()}
+    facts |= {
+        f"training: {key}": value
+        for key, value in provenance.get("training", {}).items()
+        if not isinstance(value, list | dict)
+    }
+    facts |= {f"{entry.split}: {name}": f"{value:.4f}" for name, value in entry.metrics.items()}
+    for name, value in facts.items():
+        if value not in ("", None):
+            _add(table, name, str(value))
+    console.show(table)
+
+
+def follow_comparison(events: Iterable[ComparisonEvent], console: Console) -> ModelComparison:
+    """Show events as they come; return the result."""
+    from capgen.cli.evaluation_view import follow
+    from capgen.registry.compare import ComparisonFinished, ModelStarted
+
+    stream = iter(events)
+    for event in stream:
+        if isinstance(event, ModelStarted):
+            # Takes the events of one model, up to its evaluation.
+            follow(_until_finished(stream), console, f"captioning ({event.name})", event.photos)
+        elif isinstance(event, ComparisonFinished):
+            return event.comparison
+    raise AssertionError("the comparison ended without a result")
+
+
+def _until_finished(events: Iterable[Any]) -> Iterable[Any]:
+    from capgen.evaluation.events import EvaluationFinished
+
+    for event in events:
+        yield event
+        if isinstance(event, EvaluationFinished):
+            return
+
+
+def show_comparison(console: Console, found: ModelComparison) -> None:
+    """Show scores and facts of all models, then each comparison."""
+    from capgen.cli.evaluation_view import show
+
+    table = _table("", *(entry.name for entry in found.entries))
+    for metric in found.evaluations[0].scores.corpus:
+        cells = []
+        for evaluation in found.evaluations:
+            interval = evaluation.intervals.get(metric)
+            ends = "" if interval is None else f" ({interval.low:.3f}..{interval.high:.3f})"
+            cells.append(f"{evaluation.scores.corpus[metric]:.4f}{ends}")
+        _add(table, metric, *cells)
+    _add(table, "parameters", *(_millions(entry.parameters) for entry in found.entries))
+    _add(table, "stored as", *(entry.precision for entry in found.entries))
+    _add(table, "size", *(_megabytes(entry.size) for entry in found.entries))
+    if found.speeds:
+        speeds = [found.speeds[entry.name] for entry in found.entries]
+        _add(
+            table,
+            "photos/s",
+            *(f"{s.photos_per_second:.1f} ({s.slowest:.1f}..{s.fastest:.1f})" for s in speeds),
+        )
+    console.show(table)
+    for comparison in found.comparisons:
+        console.data("")
+        show(console, comparison.first, comparison, 0)
+    for note in found.notes:
+        console.note(note)
+
+
+def show_test(
+    console: Console, captioner: Captioner, photos: Sequence[str], loaded: float, *, as_json: bool
+) -> int:
+    """Caption pictures and show how long each took; return how many could not be captioned."""
+    from capgen.records import CaptionFailure
+
+    failed, records = 0, []
+    runtime = captioner.runtime
+    console.note(f"loaded in {loaded:.2f} s ({runtime.name}, {runtime.device}, {runtime.dtype})")
+    for photo in photos:
+        start = time.perf_counter()
+        (record,) = captioner.stream([photo])
+        seconds = time.perf_counter() - start
+        if isinstance(record, CaptionFailure):
+            failed += 1
+            console.error(record.message, record.hint)
+            continue
+        records.append({**record.to_dict(), "seconds": round(seconds, 4)})
+        if not as_json:
+            console.data(record.text if len(photos) == 1 else f"{printable(photo)}\t{record.text}")
+            console.note(f"{seconds:.2f} s, score {record.score:.3f}")
+    if as_json:
+        console.json(records)
+    return failed
+
+
+def show_checks(console: Console, model: str, checks: Sequence[Check]) -> None:
+    """Show what was checked of a model."""
+    table = _table("", "", "")
+    for check in checks:
+        word = {True: "ok", False: "WRONG", None: "?"}[check.ok]
+        _add(table, word, check.name, check.detail)
+    console.data(printable(model))
+    console.show(table)
+
+
+def _score(entry: ModelEntry, metric: str) -> str:
+    value = entry.metrics.get(metric)
+    return "" if value is None else f"{value:.3f}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+def _millions(count: int | None) -> str:
+    return "" if count is None else f"{count / 1e6:,.1f} M"
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=any(heads))
+    for head in heads:
+        table.add_column(Text(printable(head)), overflow="fold")
+    return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    # As Text: a name with [red] in it must print as itself.
+    table.add_row(*(Text(printable(cell)) for cell in cells))

@@ -1,0 +1,100 @@
+"""Where a captioner looked, word by word, as one picture."""
+
+from __future__ import annotations
+
+import math
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from capgen.evaluation.html.pictures import heat_picture
+from capgen.evaluation.outlines import Floats, core, outline
+from capgen.paths import writing
+from capgen.records import Caption, Word
+
+_TILE = 300
+_GAP = 12
+_LABEL = 54
+_COLUMNS = 4
+_INK, _PAPER, _SOFT = (27, 31, 36), (255, 255, 255), (87, 96, 106)
+
+
+def write_sheet(path: Path, caption: Caption, picture: Image.Image) -> None:
+    """Write a PNG or JPEG with one copy of the picture a word, coloured where the model looked.
+
+    A line surrounds the fewest cells that hold half of a word's attention, so that the sheet
+    can be read without colour.
+
+    Args:
+        path: The file to write; its suffix says in which format.
+        caption: The caption, with its `attention`.
+        picture: RGB, what the attention maps cover.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    data = BytesIO()
+    kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
+    draw_sheet(caption, picture).save(data, kind, optimize=True, quality=85)
+    with writing(path) as temporary:
+        temporary.write_bytes(data.getvalue())
+
+
+def draw_sheet(caption: Caption, picture: Image.Image) -> Image.Image:
+    """Return the sheet that `write_sheet` writes."""
+    assert caption.attention is not None
+    tile = picture.copy()
+    tile.thumbnail((_TILE, _TILE), Image.Resampling.LANCZOS)
+    count = max(len(caption.words), 1)
+    columns = min(_COLUMNS, count)
+    rows = math.ceil(count / columns)
+    width = _GAP + columns * (_TILE + _GAP)
+    height = _LABEL + rows * (tile.height + _LABEL + _GAP)
+    sheet = Image.new("RGB", (width, height), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    _write(draw, (_GAP, 14), caption.text or "(no words)", 22, width - 2 * _GAP)
+    for number, (word, heat) in enumerate(zip(caption.words, caption.attention, strict=True)):
+        left = _GAP + number % columns * (_TILE + _GAP)
+        top = _LABEL + number // columns * (tile.height + _LABEL + _GAP)
+        sheet.paste(_shaded(tile, heat), (left, top))
+        _label(draw, word, heat, (left, top + tile.height + 4))
+    return sheet
+
+
+def _shaded(tile: Image.Image, heat: Floats) -> Image.Image:
+    """Return a copy of the picture with its heat and outline."""
+    veil = heat_picture(heat).resize(tile.size, Image.Resampling.BICUBIC)
+    shown = Image.alpha_composite(tile.convert("RGBA"), veil).convert("RGB")
+    draw = ImageDraw.Draw(shown)
+    rows, columns = heat.shape
+    across, down = tile.width / columns, tile.height / rows
+    lines = [
+        (x0 * across, y0 * down, x1 * across, y1 * down) for x0, y0, x1, y1 in outline(core(heat))
+    ]
+    for colour, width in (((0, 0, 0), 5), ((255, 255, 255), 2)):
+        for line in lines:
+            draw.line(line, fill=colour, width=width)
+    return shown
+
+
+def _label(draw: ImageDraw.ImageDraw, word: Word, heat: Floats, place: tuple[int, int]) -> None:
+    _write(draw, place, f"{word.text}  {100 * word.probability:.0f} %", 18, _TILE)
+    inside = core(heat)
+    told = f"half of it in {int(inside.sum())} of {inside.size} cells"
+    _write(draw, (place[0], place[1] + 22), told, 13, _TILE, _SOFT)
+
+
+def _write(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[int, int],
+    text: str,
+    size: int,
+    width: int,
+    colour: tuple[int, int, int] = _INK,
+) -> None:
+    """Write one line, in a smaller size where it is too long."""
+    font = ImageFont.load_default(size)
+    if draw.textlength(text, font) > width:
+        font = ImageFont.load_default(max(8, int(size * width / draw.textlength(text, font))))
+    draw.text(place, text, fill=colour, font=font)

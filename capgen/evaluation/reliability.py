@@ -1,0 +1,90 @@
+"""How good probabilities are: calibration, ranking, and what abstaining gains. Plain numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Reals = NDArray[np.float64]
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Captions of about the same confidence.
+
+    Attributes:
+        low: Lowest confidence of the bin.
+        high: Highest.
+        count: Captions.
+        confidence: Their mean confidence; 0 where there are none.
+        good: Share of good ones; 0 where there are none.
+    """
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    good: float
+
+
+def reliability(chances: Reals, good: Reals, bins: int = BINS) -> list[Bin]:
+    """Return the points of a reliability diagram: bins of equal width.
+
+    Args:
+        chances: (n,) probabilities.
+        good: (n,) 1 for good captions, 0 for others.
+        bins: How many.
+    """
+    place = np.minimum((chances * bins).astype(int), bins - 1)
+    found = []
+    for number in range(bins):
+        inside = place == number
+        count = int(inside.sum())
+        mean = float(chances[inside].mean()) if count else 0.0
+        share = float(good[inside].mean()) if count else 0.0
+        found.append(Bin(number / bins, (number + 1) / bins, count, mean, share))
+    return found
+
+
+def calibration_error(chances: Reals, good: Reals, bins: int = BINS) -> float:
+    """Expected calibration error: mean |confidence - share of good| of bins of equal width.
+
+    Guo et al., "On Calibration of Modern Neural Networks" (2017).
+    """
+    points = reliability(chances, good, bins)
+    return sum(point.count * abs(point.confidence - point.good) for point in points) / len(chances)
+
+
+def error_by_chance(chances: Reals, seed: int = 0, draws: int = 500) -> float:
+    """Mean `calibration_error` of so many captions if the probabilities were exactly right."""
+    random = np.random.default_rng(seed)
+    drawn = (random.random((draws, len(chances))) < chances).astype(float)
+    return float(np.mean([calibration_error(chances, labels) for labels in drawn]))
+
+
+def auroc(higher: Reals, lower: Reals) -> float:
+    """Probability that one of `higher` is above one of `lower`; ties count half.
+
+    The area under the ROC curve, from ranks (Mann-Whitney).
+    """
+    values = np.concatenate([higher, lower])
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (counts.cumsum() - (counts - 1) / 2)[place]
+    total = ranks[: len(higher)].sum() - len(higher) * (len(higher) + 1) / 2
+    return float(total / len(higher) / len(lower))
+
+
+def risk_coverage(chances: Reals, scores: Reals) -> Reals:
+    """Return the (n,) mean score of the most confident 1, 2, … n captions."""
+    order = np.argsort(-chances, kind="stable")
+    means: Reals = scores[order].cumsum() / np.arange(1, len(scores) + 1)
+    return means
+
+
+def lift(chances: Reals, scores: Reals) -> float:
+    """By how much the mean score of the most confident half exceeds that of all, as a share."""
+    means = risk_coverage(chances, scores)
+    return float(means[(len(scores) + 1) // 2 - 1] / means[-1] - 1)

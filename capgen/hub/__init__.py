@@ -1,0 +1,1 @@
+"""Pushing models to the Hub and pulling them from there, through huggingface_hub."""

@@ -1,0 +1,130 @@
+"""What a push sends: the files of a model folder, its code, its card, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from capgen.errors import ModelError
+from capgen.hub.code import ENCODER_FILE, MODELING_FILE, code_files, config_with_code
+from capgen.models.folder import (
+    CALIBRATION_FILE,
+    CONFIG_FILE,
+    DECODER_GRAPH,
+    ENCODER_GRAPH,
+    GENERATION_FILE,
+    PROVENANCE_FILE,
+    TOKENIZER_FILE,
+    WEIGHTS_INDEX_FILE,
+    ModelFolder,
+)
+from capgen.models.preprocess import FILE_NAME as PREPROCESSOR_FILE
+from capgen.models.repository import git_blob
+from capgen.models.weights import read_index
+
+CARD_FILE = "README.md"
+EXAMPLES_FOLDER = "examples"
+# Names, beside the weights, that a folder may have.
+_KNOWN = (
+    *(GENERATION_FILE, PREPROCESSOR_FILE, TOKENIZER_FILE, WEIGHTS_INDEX_FILE),
+    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja"),
+    *(ENCODER_GRAPH, DECODER_GRAPH, CALIBRATION_FILE),
+)
+_NEEDED = (PREPROCESSOR_FILE, TOKENIZER_FILE)
+
+
+@dataclass(frozen=True)
+class PushFile:
+    """One file to push.
+
+    Attributes:
+        name: Its path in the repository.
+        source: A file of this machine, or the content.
+    """
+
+    name: str
+    source: Path | bytes
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the content."""
+        if isinstance(self.source, bytes):
+            return hashlib.sha256(self.source).hexdigest()
+        with self.source.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    @cached_property
+    def blob(self) -> str:
+        """Git's name of the content."""
+        return git_blob(self.source if isinstance(self.source, bytes) else self.source.read_bytes())
+
+
+def model_files(folder: ModelFolder) -> list[PushFile]:
+    """Return the files of a model as they are pushed, without card and examples.
+
+    Raises:
+        ModelError: A file that every captioner has is missing or damaged.
+        UnsafeModelError: The weights are a pickle.
+    """
+    config = config_with_code(folder)
+    folder.check_weights()
+    for name in _NEEDED:
+        if not (folder.path / name).is_file():
+            raise ModelError(f"{folder.path} has no {name}: it would not load from the Hub")
+    found = [PushFile(CONFIG_FILE, config)]
+    if (folder.path / PROVENANCE_FILE).is_file():
+        found.append(PushFile(PROVENANCE_FILE, _public_provenance(folder)))
+    weights = sorted(folder.path.glob("model*.safetensors"))
+    for file in weights:
+        read_index(file)
+    licences = sorted(folder.path.glob("LICENSE*"))
+    named = [folder.path / name for name in _KNOWN]
+    for file in (*named, *weights, *licences):
+        if file.is_file():
+            found.append(PushFile(file.relative_to(folder.path).as_posix(), file))
+    found += [PushFile(name, content) for name, content in code_files(folder).items()]
+    return sorted(found, key=lambda file: file.name)
+
+
+def is_ours(name: str) -> bool:
+    """Whether a push would have written a file of this name: if not, it leaves it alone."""
+    if "/" not in name and name.startswith("model") and name.endswith(".safetensors"):
+        return True
+    ours = (*_KNOWN, PROVENANCE_FILE, MODELING_FILE, ENCODER_FILE)
+    return name in ours or name.startswith(f"{EXAMPLES_FOLDER}/")
+
+
+def _public_provenance(folder: ModelFolder) -> bytes:
+    """Return `capgen.json` without the paths of this machine."""
+    try:
+        record = json.loads((folder.path / PROVENANCE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"Cannot read {folder.path / PROVENANCE_FILE}: {error}") from error
+    return (json.dumps(without_paths(record), indent=2) + "\n").encode()
+
+
+def without_paths(value: Any) -> Any:
+    """Return a record in which paths are file names: they tell who worked where."""
+    if isinstance(value, Mapping):
+        return {key: without_paths(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_paths(item) for item in value]
+    if isinstance(value, str) and _is_path(value):
+        return PurePosixPath(value.replace("\\", "/")).name
+    return value
+
+
+def _is_path(text: str) -> bool:
+    absolute = PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute()
+    return absolute or text.startswith(("~", "./", "../", ".\\", "..\\"))

@@ -1,0 +1,305 @@
+"""Pushing a model: a plan, which needs no network, and one commit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from capgen.errors import CapgenError, ModelError, ModelNotFoundError, NetworkError, UsageError
+from capgen.hub.card import Example, model_card
+from capgen.hub.files import CARD_FILE, PushFile, is_ours, model_files
+from capgen.hub.tokens import check_reachable
+from capgen.models.folder import ModelFolder
+from capgen.models.hub_session import (
+    LOGIN_HINT,
+    Patience,
+    Waiting,
+    hub_errors,
+    own_error,
+    patient,
+    refusal,
+)
+from capgen.models.repository import Listing, list_repository
+
+MAIN = "main"
+_REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushOptions:
+    """How a model is pushed.
+
+    Attributes:
+        private: Make the repository private; one that is public is refused then.
+        revision: Branch to commit to, made if it is not there; None is `main`.
+        message: Of the commit; empty is one that names the model.
+        licence: The Hub's name of the weights' licence.
+        examples: Photos with captions, for the card.
+    """
+
+    private: bool = False
+    revision: str | None = None
+    message: str = ""
+    licence: str = "other"
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True)
+class PushPlan:
+    """What will be pushed.
+
+    Attributes:
+        model: What the user calls the model.
+        repository: `USER/NAME`.
+        options: How.
+        files: All files.
+    """
+
+    model: str
+    repository: str
+    options: PushOptions
+    files: tuple[PushFile, ...]
+
+    @property
+    def card(self) -> str:
+        """The text of the model card."""
+        (card,) = (file.source for file in self.files if file.name == CARD_FILE)
+        return card.decode() if isinstance(card, bytes) else card.read_text(encoding="utf-8")
+
+    @property
+    def message(self) -> str:
+        """The commit's message."""
+        return self.options.message or f"Push {self.model} with capgen"
+
+    @property
+    def branch(self) -> str:
+        """The branch that is committed to."""
+        return self.options.revision or MAIN
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as built-in types."""
+        return {
+            "model": self.model,
+            "repository": self.repository,
+            "private": self.options.private,
+            "revision": self.branch,
+            "message": self.message,
+            "bytes": sum(file.size for file in self.files),
+            "files": [{"name": f.name, "size": f.size, "sha256": f.sha256} for f in self.files],
+        }
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What a push came to.
+
+    Attributes:
+        repository: `USER/NAME`.
+        revision: The branch.
+        commit: The commit that holds the model now.
+        url: Where to look at it.
+        changed: Whether anything was different from before.
+        private: Whether only some can see it.
+        removed: Files of an older push that the model no longer has.
+    """
+
+    repository: str
+    revision: str
+    commit: str
+    url: str
+    changed: bool
+    private: bool
+    removed: tuple[str, ...] = ()
+
+
+def plan_push(folder: ModelFolder, repository: str, options: PushOptions | None = None) -> PushPlan:
+    """Put together what a push sends; asks nobody and writes nothing.
+
+    Raises:
+        UsageError: The name, revision or licence cannot be one.
+        ModelError: The folder is no whole model.
+        UnsafeModelError: Its weights are a pickle.
+    """
+    options = options or PushOptions()
+    check_repository(repository)
+    revision = options.revision
+    if revision is not None and (
+        _COMMIT.fullmatch(revision) or revision.startswith(("refs/", "-")) or not revision.strip()
+    ):
+        raise UsageError(f"--revision is '{revision}'; a push goes to a branch")
+    if not _LICENCE.fullmatch(options.licence):
+        raise UsageError(
+            f"--license is '{options.licence}'; it must be one of the Hub's names",
+            hint="For example apache-2.0, mit, cc-by-4.0, other.",
+        )
+    files = model_files(folder)
+    card = model_card(folder, repository, licence=options.licence, examples=options.examples)
+    files.append(PushFile(CARD_FILE, card.encode()))
+    files += [PushFile(example.name, example.content) for example in options.examples]
+    return PushPlan(folder.name, repository, options, tuple(files))
+
+
+def check_repository(name: str) -> None:
+    """Check that a repository may have this name.
+
+    Raises:
+        UsageError: It may not.
+    """
+    if not _REPOSITORY.fullmatch(name) or "--" in name or ".." in name:
+        raise UsageError(f"'{name}' is not a repository's name; it must be USER/NAME")
+
+
+def push(plan: PushPlan, token: str, *, patience: Patience | None = None) -> Pushed:
+    """Push a model in one commit, and check that the Hub holds what was sent.
+
+    Large files that the Hub has already, from an earlier push or an interrupted one, are not
+    sent again. Files of an older push that the model no longer has are removed; what else is
+    in the repository stays.
+
+    Args:
+        plan: What to push.
+        token: The Hub's access token, with permission to write.
+        patience: How long the Hub may fail.
+
+    Raises:
+        NetworkError: The Hub cannot be reached, or refuses; nothing was committed.
+        UsageError: The repository is public, and `private` was asked for.
+    """
+    check_reachable()
+    with _push_errors(plan.repository, token), patient(patience) as waiting:
+        before = _prepare(plan, token, waiting)
+        removed = _stale(plan, before)
+        commit = _commit(plan, token, before, removed, waiting)
+        after = waiting.repeat(lambda: list_repository(plan.repository, commit, token=token))
+    _check(plan, after)
+    return Pushed(
+        repository=plan.repository,
+        revision=plan.branch,
+        commit=commit,
+        url=_address(plan.repository, commit),
+        changed=commit != before.commit,
+        private=after.private,
+        removed=tuple(removed),
+    )
+
+
+def _prepare(plan: PushPlan, token: str, waiting: Waiting) -> Listing:
+    """Make repository and branch if need be; return what the branch holds."""
+    from huggingface_hub import HfApi
+
+    api, name = HfApi(), plan.repository
+    visibility = True if plan.options.private else None
+    waiting.repeat(lambda: api.create_repo(name, private=visibility, exist_ok=True, token=token))
+    listing = waiting.repeat(lambda: list_repository(name, token=token))
+    if plan.options.private and not listing.private:
+        raise UsageError(
+            f"{name} is public, and --private was asked for: nothing was sent",
+            hint="Make it private on the Hub first, or choose another name.",
+        )
+    branch = plan.branch
+    if branch == MAIN:
+        return listing
+    waiting.repeat(lambda: api.create_branch(name, branch=branch, exist_ok=True, token=token))
+    return waiting.repeat(lambda: list_repository(name, branch, token=token))
+
+
+def _stale(plan: PushPlan, before: Listing) -> list[str]:
+    sent = {file.name for file in plan.files}
+    return sorted(name for name in before.files if is_ours(name) and name not in sent)
+
+
+def _commit(
+    plan: PushPlan, token: str, before: Listing, removed: list[str], waiting: Waiting
+) -> str:
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+
+    operations: list[Any] = [
+        CommitOperationAdd(path_in_repo=file.name, path_or_fileobj=file.source)
+        for file in plan.files
+    ]
+    operations += [CommitOperationDelete(path_in_repo=name) for name in removed]
+    made = waiting.repeat(
+        lambda: HfApi().create_commit(
+            plan.repository,
+            operations,
+            commit_message=plan.message,
+            revision=plan.branch,
+            parent_commit=before.commit,
+            token=token,
+        )
+    )
+    return str(made.oid)
+
+
+def _check(plan: PushPlan, after: Listing) -> None:
+    """Compare what the Hub holds with what was sent.
+
+    Raises:
+        NetworkError: They differ.
+    """
+    for file in plan.files:
+        held = after.files.get(file.name)
+        same = held is not None and (
+            held.sha256 == file.sha256 if held.sha256 else held.blob == file.blob
+        )
+        if not same:
+            raise NetworkError(
+                f"{plan.repository} holds another {file.name} than was sent", hint="Push again."
+            )
+
+
+def _address(repository: str, commit: str) -> str:
+    from huggingface_hub import constants
+
+    return f"{constants.ENDPOINT}/{repository}/tree/{commit}"
+
+
+@contextmanager
+def _push_errors(repository: str, token: str) -> Iterator[None]:
+    """Turn what huggingface_hub raises when it writes into capgen's errors, without the token."""
+    try:
+        with hub_errors(repository), _upload_errors(repository):
+            yield
+    except CapgenError as error:
+        error.message = error.message.replace(token, "***")
+        error.args = (error.message,)
+        raise
+
+
+@contextmanager
+def _upload_errors(repository: str) -> Iterator[None]:
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except errors.RepositoryNotFoundError as error:
+        # The Hub answers 401 to who may not know whether there is such a repository.
+        if error.response.status_code == 401:
+            raise refusal(error, repository) from error
+        raise ModelNotFoundError(
+            f"No repository '{repository}' that this token may write to", hint=LOGIN_HINT
+        ) from error
+    except errors.HTTPError:  # type: ignore[attr-defined]  # some are ValueErrors, too
+        raise
+    except errors.HFValidationError as error:
+        raise UsageError(f"'{repository}' is not a repository's name: {error}") from error
+    except RuntimeError as error:  # how the client wraps what fails while it uploads
+        given_up = own_error(error)
+        if given_up is not None:
+            raise given_up from error
+        if not isinstance(error.__cause__, errors.HTTPError):  # type: ignore[attr-defined]
+            raise
+        raise refusal(error.__cause__, repository) from error
+    except OSError as error:
+        if isinstance(error, ConnectionError | TimeoutError) or type(error).__module__ == "hf_xet":
+            first_line = str(error).strip().split("\n")[0]
+            raise NetworkError(f"The upload broke off: {first_line}", hint="Push again.") from error
+        raise ModelError(f"Cannot read {error.filename}: {error.strerror}") from error
+    except ValueError as error:  # what the client makes of answers that make no sense
+        first_line = str(error).strip().split("\n")[0]
+        raise NetworkError(f"The Hub's answer makes no sense: {first_line}") from error

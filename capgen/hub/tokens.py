@@ -1,0 +1,89 @@
+"""The Hub's access token: where it comes from, and who it belongs to. It is never printed."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from capgen.errors import NetworkError, UsageError
+from capgen.models.hub_session import LOGIN_HINT, hub_errors, patient, reachable
+
+VARIABLES = ("HF_TOKEN", "HUGGINGFACE_TOKEN")
+_TOKEN = re.compile(r"[!-~]+")
+
+
+def find_token(given: str | None = None) -> str | None:
+    """Return the token: the one given, else of the environment, else of the saved login.
+
+    Raises:
+        UsageError: It has characters that no token has.
+    """
+    from huggingface_hub import get_token
+
+    sources = (("--token", given), *((name, os.environ.get(name)) for name in VARIABLES))
+    for source, value in sources:
+        token = (value or "").strip()
+        if token and not _TOKEN.fullmatch(token):
+            raise UsageError(f"The token of {source} has spaces or characters that no token has")
+        if token:
+            return token
+    return get_token()
+
+
+def need_token(given: str | None = None) -> str:
+    """Return the token, as `find_token`.
+
+    Raises:
+        UsageError: There is none.
+    """
+    token = find_token(given)
+    if token is None:
+        raise UsageError("The Hub asks for a token, and there is none", hint=LOGIN_HINT)
+    return token
+
+
+def whoami(token: str) -> str:
+    """Return the name of the user a token belongs to.
+
+    Raises:
+        NetworkError: The Hub cannot be reached, or does not know the token.
+    """
+    from huggingface_hub import HfApi
+
+    check_reachable()
+    with hub_errors("whoami"), patient() as waiting:
+        return str(waiting.repeat(lambda: HfApi().whoami(token=token))["name"])
+
+
+def save_login(token: str) -> str:
+    """Save a token where Hugging Face's programs look for it; return the user's name.
+
+    Raises:
+        NetworkError: The Hub cannot be reached, or does not know the token.
+        UsageError: It is no user's token.
+    """
+    from huggingface_hub import login
+
+    name = whoami(token)
+    with hub_errors("login"), patient():
+        try:
+            login(token=token, add_to_git_credential=False)
+        except ValueError as error:
+            raise UsageError("That is not the token of a user", hint="Use a user token.") from error
+    return name
+
+
+def check_reachable() -> None:
+    """Check that the Hub answers.
+
+    Raises:
+        NetworkError: It does not, or HF_HUB_OFFLINE is set.
+    """
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise NetworkError("HF_HUB_OFFLINE is set", hint="Unset it to use the Hub.")
+    if not reachable(constants.ENDPOINT):
+        raise NetworkError(
+            f"Cannot reach {constants.ENDPOINT}", hint="Check the network, and try again."
+        )

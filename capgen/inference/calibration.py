@@ -1,0 +1,272 @@
+"""`calibration.json` of a model folder: read, checked, written.
+
+It holds a fit (`capgen.inference.confidence.Fit`) for each way of decoding that the model was
+calibrated with, and the hash of the weights it was made for. Everything in it is numbers and
+names, and all of it is checked: a file from elsewhere cannot give a confidence outside
+[0, 1], nor exhaust memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from capgen.config import DecodeSettings
+from capgen.errors import ModelError
+from capgen.inference.confidence import (
+    FEATURES,
+    Fit,
+    Reals,
+    Regression,
+    Subspace,
+    same_decoding,
+)
+from capgen.models.folder import CALIBRATION_FILE, ModelFolder
+from capgen.paths import write_text
+from capgen.records import SCHEMA_VERSION
+
+FORMAT = "capgen calibration"
+_MOST_BYTES = 32 << 20
+_MOST_FITS = 64
+_MOST_DIRECTIONS = 256
+_WIDEST = 16384
+_LARGEST = 1e9
+_SMALLEST = 1e-9
+_HINT = "Make it again with `capgen calibrate`, or remove it."
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The fits of one model.
+
+    Args:
+        weights: `weights_digest` of the model.
+        fits: One for each way of decoding.
+    """
+
+    weights: str
+    fits: tuple[Fit, ...]
+
+    def fit_for(self, settings: DecodeSettings) -> Fit | None:
+        """Return the fit that holds for these settings, or None."""
+        return next((fit for fit in self.fits if same_decoding(settings, fit.settings)), None)
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells this calibration from any other."""
+        content = json.dumps(self.to_dict(), sort_keys=True)
+        return f"sha256:{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+    def with_fit(self, fit: Fit) -> Calibration:
+        """Return the calibration with one fit more, in place of one for the same decoding."""
+        settings = DecodeSettings(**fit.settings)
+        others = [old for old in self.fits if not same_decoding(settings, old.settings)]
+        return Calibration(self.weights, (*others, fit))
+
+    def write(self, path: Path) -> None:
+        """Write the file.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        write_text(path, json.dumps(self.to_dict(), indent=1) + "\n")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form: built-in types only."""
+        return {
+            "format": FORMAT,
+            "schema_version": SCHEMA_VERSION,
+            "weights": self.weights,
+            "fits": [_fit_to_dict(fit) for fit in self.fits],
+        }
+
+    @classmethod
+    def read(cls, path: Path) -> Calibration:
+        """Read and check a file.
+
+        Raises:
+            ModelError: It cannot be read, or holds anything but a calibration.
+        """
+        try:
+            if path.stat().st_size > _MOST_BYTES:
+                raise ModelError(f"{path} is too large for a calibration", hint=_HINT)
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise ModelError(f"Cannot read {path}: {error}", hint=_HINT) from error
+        try:
+            if record["format"] != FORMAT:
+                raise ValueError("it is of another format")
+            fits = _list(record["fits"], _MOST_FITS)
+            return cls(_text(record["weights"]), tuple(_fit_from_dict(item) for item in fits))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise ModelError(f"{path} is no calibration of capgen: {reason}", hint=_HINT) from error
+
+
+def calibration_of(folder: ModelFolder) -> tuple[Calibration | None, str]:
+    """Return a model's calibration, or None and why there is none that can be used.
+
+    Raises:
+        ModelError: The file is damaged.
+    """
+    path = folder.path / CALIBRATION_FILE
+    if not path.is_file():
+        return None, f"{folder.name} is not calibrated"
+    calibration = Calibration.read(path)
+    if calibration.weights != weights_digest(folder):
+        return None, f"{path} was made for other weights than {folder.name} has"
+    return calibration, ""
+
+
+def weights_digest(folder: ModelFolder) -> str:
+    """Return the SHA-256 of a model's weights.
+
+    Raises:
+        ModelError: They cannot be read.
+    """
+    total = hashlib.sha256()
+    for file in sorted(folder.path.glob("model*.safetensors")):
+        try:
+            with file.open("rb") as stream:
+                total.update(hashlib.file_digest(stream, "sha256").digest())
+        except OSError as error:
+            raise ModelError(f"Cannot read {file}: {error.strerror}") from error
+    return f"sha256:{total.hexdigest()}"
+
+
+def _fit_to_dict(fit: Fit) -> dict[str, Any]:
+    return {
+        "settings": dict(fit.settings),
+        "definition": dict(fit.definition),
+        "good": _regression_to_dict(fit.good),
+        "known": _regression_to_dict(fit.known),
+        "slope": fit.slope,
+        "intercept": fit.intercept,
+        "subspace": {
+            "mean": _rounded(fit.subspace.mean),
+            "deviation": _rounded(fit.subspace.deviation),
+            "floor": fit.subspace.floor,
+            # A row a string: a third of the lines, and as readable.
+            "basis": [" ".join(map(str, _rounded(row))) for row in fit.subspace.basis],
+        },
+        "provenance": dict(fit.provenance),
+    }
+
+
+def _regression_to_dict(regression: Regression) -> dict[str, Any]:
+    columns = zip(
+        regression.features, regression.mean, regression.scale, regression.weights, strict=True
+    )
+    return {
+        "bias": regression.bias,
+        "features": [
+            {"name": name, "mean": float(mean), "scale": float(scale), "weight": float(weight)}
+            for name, mean, scale, weight in columns
+        ],
+    }
+
+
+def _rounded(values: Reals) -> list[float]:
+    return [float(f"{value:.5g}") for value in values]
+
+
+def _fit_from_dict(record: Mapping[str, Any]) -> Fit:
+    return Fit(
+        settings=_settings(record["settings"]),
+        subspace=_subspace(record["subspace"]),
+        good=_regression(record["good"]),
+        known=_regression(record["known"]),
+        slope=_number(record["slope"]),
+        intercept=_number(record["intercept"]),
+        definition=_definition(record["definition"]),
+        provenance=dict(record.get("provenance", {})),
+    )
+
+
+def _settings(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a fit, all of them settings of `DecodeSettings`."""
+    plain = DecodeSettings().to_dict()
+    for name, value in record.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"the setting {name} is {value}")
+        if not isinstance(value, bool | int | float | str | None):
+            raise ValueError(f"the setting {name} is no plain value")
+        if name not in plain:
+            raise ValueError(f"the setting {name} is unknown")
+    return dict(record)
+
+
+def _definition(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {"metric": _text(record["metric"]), "threshold": _number(record["threshold"])}
+
+
+def _subspace(record: Mapping[str, Any]) -> Subspace:
+    mean = _vector(record["mean"], _WIDEST)
+    deviation = _vector(record["deviation"], _MOST_DIRECTIONS)
+    rows = _list(record["basis"], _MOST_DIRECTIONS)
+    basis = np.array([_row(row, len(mean)) for row in rows]).reshape(len(rows), -1)
+    if basis.shape != (len(deviation), len(mean)) or not len(deviation):
+        raise ValueError(f"its basis has the shape {basis.shape}")
+    if (deviation < _SMALLEST).any():
+        raise ValueError("a deviation is not above zero")
+    floor = _number(record["floor"])
+    if floor < _SMALLEST:
+        raise ValueError("its floor is not above zero")
+    return Subspace(mean=mean, basis=basis, deviation=deviation, floor=floor)
+
+
+def _row(text: str, width: int) -> list[float]:
+    parts = _text(text, 64 * _WIDEST).split()
+    if len(parts) != width:
+        raise ValueError(f"a row of its basis has {len(parts)} numbers, not {width}")
+    return [_number(float(part)) for part in parts]
+
+
+def _regression(record: Mapping[str, Any]) -> Regression:
+    items = _list(record["features"], len(FEATURES))
+    names = tuple(_text(item["name"]) for item in items)
+    unknown = [name for name in names if name not in FEATURES]
+    if unknown or len(set(names)) < len(names):
+        raise ValueError(f"it has unknown or repeated features: {unknown or names}")
+    scale = np.array([_number(item["scale"]) for item in items])
+    if (scale < _SMALLEST).any():
+        raise ValueError("a scale is not above zero")
+    return Regression(
+        features=names,
+        mean=np.array([_number(item["mean"]) for item in items]),
+        scale=scale,
+        weights=np.array([_number(item["weight"]) for item in items]),
+        bias=_number(record["bias"]),
+    )
+
+
+def _vector(values: Any, most: int) -> Reals:
+    return np.array([_number(value) for value in _list(values, most)])
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{str(value)[:40]!r} is not a number")
+    if not math.isfinite(value) or abs(value) > _LARGEST:
+        raise ValueError(f"{value} is out of range")
+    return float(value)
+
+
+def _text(value: Any, most: int = 200) -> str:
+    if not isinstance(value, str) or len(value) > most:
+        raise ValueError(f"{str(value)[:40]!r} is no name")
+    return value
+
+
+def _list(values: Any, most: int) -> Sequence[Any]:
+    if not isinstance(values, list) or len(values) > most:
+        raise ValueError(f"a list of at most {most} was expected")
+    return values

@@ -1,0 +1,238 @@
+"""How sure a captioner can be of its caption: from decoding and encoder to a probability.
+
+Plain numpy. What a fit was fitted on is `capgen.evaluation.calibrate`'s matter, and how it is
+stored `capgen.inference.calibration`'s.
+
+A confidence is the product of two logistic regressions: P(good | the picture is of the kind
+that the model was calibrated on) and P(it is of that kind). Distances to that kind are
+Mahalanobis' in the subspace where the photos of the calibration vary most, and what lies
+outside that subspace (Lee et al., "A Simple Unified Framework for Detecting
+Out-of-Distribution Samples", 2018; Ndiour et al., "Out-of-distribution detection with
+subspace techniques", 2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capgen.config import DecodeSettings
+from capgen.errors import ModelError
+from capgen.inference.hypotheses import Hypothesis
+
+Reals = NDArray[np.float64]
+
+# What decoding tells, in the order of `evidence`.
+EVIDENCE = (
+    "log_probability_mean",
+    "log_probability_least",
+    "log_probability_second_least",
+    "log_probability_sum",
+    "log_probability_deviation",
+    "log_probability_opening",
+    "length",
+    "margin",
+    "spread",
+    "entropy",
+    "agreement",
+)
+# What the encoder tells, in the order of `Subspace.measure`; coordinates follow.
+DISTANCES = ("distance_inside", "distance_outside")
+COORDINATES = 16
+_OPENING = 3
+_LOWEST = -100.0  # of a log-probability: decoding may give -inf
+LARGEST = 8.0  # standard deviations a feature may lie away
+
+
+def evidence(hypotheses: Sequence[Hypothesis]) -> Reals:
+    """Return what decoding tells about its first hypothesis, by `EVIDENCE`.
+
+    Args:
+        hypotheses: All that decoding ended with, best first; beams that agree, and a best
+            one that stands out, speak for it.
+    """
+    best = hypotheses[0]
+    parts = np.clip(np.array(best.log_probabilities or (0.0,)), _LOWEST, 0.0)
+    ordered = np.sort(parts)
+    scores = np.clip([other.score for other in hypotheses], _LOWEST, -_LOWEST)
+    totals = np.clip([other.log_probability for other in hypotheses], 10 * _LOWEST, 0.0)
+    shares = np.exp(totals - totals.max())
+    shares /= shares.sum()
+    said = set(best.ids)
+    overlaps = [_overlap(said, set(other.ids)) for other in hypotheses[1:]]
+    return np.array(
+        [
+            parts.mean(),
+            ordered[0],
+            ordered[min(1, len(ordered) - 1)],
+            parts.sum(),
+            parts.std(),
+            parts[:_OPENING].sum(),
+            len(parts),
+            scores[0] - scores[min(1, len(scores) - 1)],
+            scores[0] - scores[-1],
+            -(shares * np.log(np.maximum(shares, 1e-12))).sum(),
+            np.mean(overlaps) if overlaps else 1.0,
+        ]
+    )
+
+
+def _overlap(first: set[int], second: set[int]) -> float:
+    """Dice's coefficient of two sets of tokens."""
+    return 2 * len(first & second) / max(1, len(first) + len(second))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subspace:
+    """Where encoder summaries of the photos of a calibration lie.
+
+    Attributes:
+        mean: (D,) their mean.
+        basis: (d, D) directions of largest variance, orthonormal.
+        deviation: (d,) standard deviation along each.
+        floor: Added to the squared distance outside, so that it stays above noise.
+    """
+
+    mean: Reals
+    basis: Reals
+    deviation: Reals
+    floor: float
+
+    def measure(self, summary: Reals) -> Reals:
+        """Return logarithms of the distances inside and outside, and the first coordinates.
+
+        Args:
+            summary: (D,) of one picture.
+
+        Returns:
+            (2 + COORDINATES,), with zeros for coordinates that there are not.
+        """
+        centred = summary.astype(np.float64) - self.mean
+        along = self.basis @ centred
+        place = along / self.deviation
+        rest = centred - along @ self.basis
+        inside = np.log((place**2).mean() + 1e-9)
+        outside = np.log(rest @ rest + self.floor)
+        coordinates = np.zeros(COORDINATES)
+        coordinates[: len(place)] = place[:COORDINATES]
+        return np.array([inside, outside, *coordinates])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regression:
+    """A logistic regression over named features.
+
+    Attributes:
+        features: Names, from `FEATURES`.
+        mean: Mean of each over the photos of the calibration.
+        scale: Its standard deviation.
+        weights: Its weight once standardised.
+        bias: The constant.
+    """
+
+    features: tuple[str, ...]
+    mean: Reals
+    scale: Reals
+    weights: Reals
+    bias: float
+
+    def logit(self, values: Mapping[str, float]) -> float:
+        """Return the log-odds, given the features by name."""
+        raw = np.array([values[name] for name in self.features])
+        standard = np.clip((raw - self.mean) / self.scale, -LARGEST, LARGEST)
+        return float(standard @ self.weights + self.bias)
+
+
+FEATURES = (*EVIDENCE, *DISTANCES, *(f"coordinate_{n}" for n in range(COORDINATES)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """What turns the evidence about a caption into a probability.
+
+    Attributes:
+        settings: Decoding settings it was fitted with (see `same_decoding`).
+        subspace: Where the encoder's summaries of known photos lie.
+        good: P(good | known kind of picture).
+        known: P(known kind of picture).
+        slope: Of the last correction, on the log-odds of the product.
+        intercept: Likewise.
+        definition: What "good" means: `metric`, `threshold`.
+        provenance: Data, counts and quality of the fit.
+    """
+
+    settings: Mapping[str, Any]
+    subspace: Subspace
+    good: Regression
+    known: Regression
+    slope: float = 1.0
+    intercept: float = 0.0
+    definition: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def confidence(self, hypotheses: Sequence[Hypothesis], summary: NDArray[Any]) -> float:
+        """Return the probability that the first hypothesis is a good caption.
+
+        Args:
+            hypotheses: All that decoding ended with, best first.
+            summary: (D,) what the encoder made of the picture.
+
+        Raises:
+            ModelError: The fit is another model's.
+        """
+        if not np.isfinite(summary).all():
+            return 0.0  # half precision has overflowed: the caption is worth nothing
+        return self.chance(features(self.subspace, evidence(hypotheses), summary))
+
+    def chance(self, values: Mapping[str, float]) -> float:
+        """Return the probability, given all features by name."""
+        both = sigmoid(self.good.logit(values)) * sigmoid(self.known.logit(values))
+        return sigmoid(self.slope * log_odds(both) + self.intercept)
+
+
+def features(subspace: Subspace, found: Reals, summary: NDArray[Any]) -> dict[str, float]:
+    """Return all features by name: `evidence` and what the encoder tells.
+
+    Raises:
+        ModelError: The subspace is another model's.
+    """
+    if summary.shape != subspace.mean.shape:
+        raise ModelError(
+            f"The calibration is for {len(subspace.mean)} features of a picture, "
+            f"the model gives {summary.size}",
+            hint="Calibrate the model again with `capgen calibrate`.",
+        )
+    both = (*found, *subspace.measure(summary))
+    return dict(zip(FEATURES, map(float, both), strict=True))
+
+
+def sigmoid(value: float) -> float:
+    return float(1.0 / (1.0 + np.exp(-np.clip(value, -60.0, 60.0))))
+
+
+def log_odds(probability: float) -> float:
+    probability = min(max(probability, 1e-9), 1.0 - 1e-9)
+    return float(np.log(probability / (1.0 - probability)))
+
+
+# What does not change how the best caption comes about. Of samples the best is taken, so
+# their number matters.
+_IRRELEVANT = ("seed", "retry", "confidence", "min_confidence")
+
+
+def same_decoding(settings: DecodeSettings, fitted: Mapping[str, Any]) -> bool:
+    """Whether captions made with `settings` are like those a fit was fitted on.
+
+    Settings that the fit does not know (of a later capgen) had their default.
+    """
+    asked, plain = settings.to_dict(), DecodeSettings().to_dict()
+    irrelevant = _IRRELEVANT if settings.sample else (*_IRRELEVANT, "num_captions")
+    return all(
+        fitted.get(name, plain[name]) == value
+        for name, value in asked.items()
+        if name not in irrelevant
+    )

@@ -1,0 +1,210 @@
+"""One picture looked into: what the encoder saw, what the model thought of each token, and what
+other ways of decoding would have said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from capgen.config import DecodeOptions, ImageLimits
+from capgen.inference.attention import explains
+from capgen.inference.captioner import Captioner, ImageInput, captioned
+from capgen.inference.images import DEFAULT_LIMITS
+from capgen.records import SCHEMA_VERSION, Caption
+
+Floats = NDArray[np.float32]
+
+RUNNERS_UP = 5
+# What is compared: a name, and the options of it.
+WAYS: Mapping[str, DecodeOptions] = {
+    "greedy": DecodeOptions(beams=1),
+    "3 beams": DecodeOptions(beams=3),
+    "5 beams": DecodeOptions(beams=5),
+    "sampling, temperature 0.7, seed 0": DecodeOptions(temperature=0.7, seed=0),
+    "sampling, temperature 1.0, seed 0": DecodeOptions(temperature=1.0, seed=0),
+    "sampling, top-p 0.9, seed 0": DecodeOptions(top_p=0.9, seed=0),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """Numbers in short: of an array of `shape`."""
+
+    name: str
+    shape: tuple[int, ...]
+    mean: float
+    std: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A token, and the probability that the model itself gave it."""
+
+    id: int
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One token of the caption.
+
+    Attributes:
+        id: Index into the vocabulary.
+        text: What it adds to the caption.
+        probability: What decoding gave it, penalties and temperature included.
+        model_probability: What the model gave it, or None without a replay.
+        rank: Its place among all tokens, 1 for the likeliest, or None.
+        runners_up: The likeliest other tokens.
+    """
+
+    id: int
+    text: str
+    probability: float
+    model_probability: float | None
+    rank: int | None
+    runners_up: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What `capgen caption --debug` shows.
+
+    Attributes:
+        caption: The caption as it would have been without.
+        seen: The picture as the encoder saw it, before it is normalised.
+        preprocessing: How it came about: the model's `preprocessor_config.json`.
+        statistics: The encoder's input by channel, and the features that the decoder sees.
+        steps: The caption token by token.
+        others: What other ways of decoding say, by their names.
+        notes: What could not be had.
+    """
+
+    caption: Caption
+    seen: Image.Image
+    preprocessing: Mapping[str, Any]
+    statistics: tuple[Statistics, ...]
+    steps: tuple[Step, ...]
+    others: Mapping[str, Caption]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form: built-in types only, with `schema_version`."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "caption": self.caption.to_dict(),
+            "input": {
+                "width": self.seen.width,
+                "height": self.seen.height,
+                "preprocessing": dict(self.preprocessing),
+            },
+            "statistics": [{**asdict(one), "shape": list(one.shape)} for one in self.statistics],
+            "steps": [
+                {**asdict(step), "runners_up": [asdict(one) for one in step.runners_up]}
+                for step in self.steps
+            ],
+            "others": {
+                name: {"caption": one.text, "score": one.score, "settings": dict(one.settings)}
+                for name, one in self.others.items()
+            },
+            "notes": list(self.notes),
+        }
+
+
+def inspect_picture(
+    captioner: Captioner,
+    image: ImageInput,
+    options: DecodeOptions | None = None,
+    *,
+    limits: ImageLimits = DEFAULT_LIMITS,
+) -> Inspection:
+    """Caption one picture and gather what explains the caption.
+
+    Raises:
+        ImageError: The picture cannot be read.
+        UsageError: The options do not suit the model.
+    """
+    loaded = captioner.load(image, limits=limits)
+    prepared = captioner.prepare(loaded, image if isinstance(image, str) else None)
+
+    def said(asked: DecodeOptions) -> Caption:
+        settings, notes = captioner.settings(asked)
+        return captioned(captioner.caption_prepared([prepared], settings, notes)[0])
+
+    caption = said(options or DecodeOptions())
+    runtime, notes = captioner.runtime, []
+    steps = _steps_without_replay(caption)
+    if explains(captioner):
+        if caption.tokens:
+            ids = [token.id for token in caption.tokens]
+            log_probs = runtime.replay(prepared.pixels, ids).log_probs
+            steps = tuple(
+                _step(caption, place, row, lambda token: runtime.texts([token])[0])
+                for place, row in enumerate(log_probs)
+            )
+    else:
+        notes.append(f"No runners-up: {runtime.obstacle()}")
+    channels = zip(("red", "green", "blue"), prepared.pixels, strict=True)
+    arrays = {f"input, {name}": plane for name, plane in channels}
+    arrays |= runtime.features(prepared.pixels)
+    preprocessor = runtime.preprocessor
+    return Inspection(
+        caption=caption,
+        seen=Image.fromarray(preprocessor.reshape(loaded.image)),
+        preprocessing=preprocessor.to_dict(),
+        statistics=tuple(_statistics(name, array) for name, array in arrays.items()),
+        steps=steps,
+        others={name: said(way) for name, way in WAYS.items()},
+        notes=tuple(notes),
+    )
+
+
+def _statistics(name: str, array: Floats) -> Statistics:
+    return Statistics(
+        name=name,
+        shape=array.shape,
+        mean=float(array.mean()),
+        std=float(array.std()),
+        least=float(array.min()),
+        most=float(array.max()),
+    )
+
+
+def _steps_without_replay(caption: Caption) -> tuple[Step, ...]:
+    return tuple(
+        Step(
+            id=token.id,
+            text=token.text,
+            probability=token.probability,
+            model_probability=None,
+            rank=None,
+            runners_up=(),
+        )
+        for token in caption.tokens
+    )
+
+
+def _step(caption: Caption, place: int, log_probs: Floats, text: Any) -> Step:
+    """Return a token with the likeliest others; `text` spells a token."""
+    token = caption.tokens[place]
+    order: Sequence[int] = np.argsort(-log_probs, kind="stable").tolist()
+    others = [other for other in order[: RUNNERS_UP + 1] if other != token.id][:RUNNERS_UP]
+    return Step(
+        id=token.id,
+        text=token.text,
+        probability=token.probability,
+        model_probability=float(np.exp(log_probs[token.id])),
+        rank=order.index(token.id) + 1,
+        runners_up=tuple(
+            Choice(id=other, text=text(other), probability=float(np.exp(log_probs[other])))
+            for other in others
+        ),
+    )

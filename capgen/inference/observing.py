@@ -1,0 +1,76 @@
+"""Captions together with what a confidence can be fitted on (see `confidence`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capgen.config import DecodeSettings
+from capgen.errors import ImageError
+from capgen.inference.captioner import DEFAULT_BATCH_SIZE, Captioner, ImageInput, Prepared
+from capgen.inference.confidence import evidence
+from capgen.inference.watch import Watch
+
+
+class Observation(NamedTuple):
+    """A caption and what tells how good it may be.
+
+    Attributes:
+        text: The caption.
+        evidence: By `capgen.inference.confidence.EVIDENCE`.
+        summary: (D,) what the encoder made of the picture.
+    """
+
+    text: str
+    evidence: NDArray[np.float64]
+    summary: NDArray[np.float32]
+
+
+def observe(
+    captioner: Captioner,
+    images: Iterable[ImageInput],
+    settings: DecodeSettings,
+    *,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+) -> Iterator[Observation | ImageError]:
+    """Caption pictures; one that cannot be read gives its error.
+
+    Args:
+        captioner: The model.
+        images: Pictures, as for `Captioner.caption`.
+        settings: How to decode.
+        batch_size: Pictures the model sees at once.
+    """
+    if captioner.runtime.preprocessor.input_size is None:
+        batch_size = 1  # this model keeps each picture's own shape
+    remaining = iter(images)
+    while batch := [_prepared(captioner, image) for image in islice(remaining, batch_size)]:
+        seen = _observed(captioner, [p for p in batch if isinstance(p, Prepared)], settings)
+        for item in batch:
+            yield next(seen) if isinstance(item, Prepared) else item
+
+
+def _prepared(captioner: Captioner, image: ImageInput) -> Prepared | ImageError:
+    path = os.fspath(image) if isinstance(image, str | os.PathLike) else None
+    try:
+        return captioner.prepare(captioner.load(image), path)
+    except ImageError as error:
+        return error
+
+
+def _observed(
+    captioner: Captioner, batch: list[Prepared], settings: DecodeSettings
+) -> Iterator[Observation]:
+    if not batch:
+        return
+    pixels = np.stack([item.pixels for item in batch])
+    watch = Watch(captioner.runtime)
+    watch.generate(pixels, settings)
+    for hypotheses, summary in watch.seen:
+        text, _ = captioner.runtime.texts(hypotheses[0].ids)
+        yield Observation(text, evidence(hypotheses), summary)

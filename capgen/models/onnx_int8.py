@@ -1,0 +1,222 @@
+"""int8 export: both ONNX graphs quantised, their weights in a safetensors file of their own.
+
+Weights become int8 with a scale for each output channel, activations uint8 with a fixed
+scale for each tensor, taken from what real photos bring about (static quantisation; Jacob et
+al., "Quantization and training of neural networks for efficient integer-arithmetic-only
+inference", CVPR 2018). Fixed scales, because those that ONNX Runtime would choose as it runs
+are over a whole batch: a photo's caption would depend on its neighbours.
+
+The result is a model folder like any other, of which ONNX Runtime alone can make something.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import safetensors.numpy
+from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import load_external_data_for_model
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+
+from capgen.errors import ModelError
+from capgen.models.folder import DECODER_GRAPH, ENCODER_GRAPH, INT8, WEIGHTS_FILE
+from capgen.models.onnx_export import external_tensor
+from capgen.models.weights import PRECISION, WEIGHTS_DIGEST, header_digest, read_index
+from capgen.paths import writing
+
+Feeds = Sequence[Mapping[str, Any]]
+
+# A graph with its weights is one message of at most 2 GB while it is quantised.
+MAX_BYTES = 1_900_000_000
+# What is computed in integers. Clip is fused into its convolution, so that the scale is for
+# what comes out of it: without, ReLU6 would leave most of the 256 steps unused.
+ENCODER_OPERATIONS = ("Conv", "Clip", "Gemm", "MatMul")
+DECODER_OPERATIONS = ("Gemm",)
+_OPTIONS = {
+    # The ranges' moving average over the batches: single outliers are clipped.
+    "CalibMovingAverage": True,
+    # 256 different logits would be too few to rank words by.
+    "OpTypesToExcludeOutputQuantization": list(DECODER_OPERATIONS),
+}
+# Smaller tensors (scales, shapes, biases of a few channels) stay inside the graph.
+_INLINE_BYTES = 1024
+
+
+def quantise_folder(source: Path, output: Path, encoder: Feeds, decoder: Feeds) -> None:
+    """Write int8 graphs and weights of a model into another folder.
+
+    Args:
+        source: A model folder with `onnx/` graphs.
+        output: An existing folder; gets `model.safetensors` and `onnx/`.
+        encoder: Inputs of the encoder graph for calibration.
+        decoder: Inputs of the decoder graph, one a step.
+
+    Raises:
+        ModelError: The model is too large, or its graphs cannot be quantised.
+        StorageError: The files cannot be written.
+    """
+    if (source / WEIGHTS_FILE).stat().st_size > MAX_BYTES / 2:
+        raise ModelError(f"{source}: models above {MAX_BYTES / 2e9:.1f} GB cannot become int8")
+    graphs = {
+        ENCODER_GRAPH: _quantise(source, ENCODER_GRAPH, encoder, ENCODER_OPERATIONS),
+        DECODER_GRAPH: _quantise(source, DECODER_GRAPH, decoder, DECODER_OPERATIONS),
+    }
+    _quantise_embedding(graphs[DECODER_GRAPH])
+    _store(graphs, output)
+
+
+class _Reader(CalibrationDataReader):
+    """Hands calibration inputs to ONNX Runtime's quantiser."""
+
+    def __init__(self, feeds: Feeds) -> None:
+        self._feeds = iter(feeds)
+
+    def get_next(self) -> Mapping[str, Any] | None:
+        return next(self._feeds, None)
+
+
+def _quantise(
+    folder: Path, graph: str, feeds: Feeds, operations: tuple[str, ...]
+) -> onnx.ModelProto:
+    with tempfile.TemporaryDirectory(prefix="capgen-int8-") as scratch, _quiet_quantiser():
+        plain = _simplified(float_graph(folder, graph), Path(scratch))
+        quantised = Path(scratch, "quantised.onnx")
+        try:
+            quantize_static(
+                plain,
+                quantised,
+                _Reader(feeds),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                weight_type=QuantType.QInt8,
+                activation_type=QuantType.QUInt8,
+                op_types_to_quantize=list(operations),
+                extra_options=_OPTIONS,
+            )
+        except (ValueError, RuntimeError) as error:
+            first_line = str(error).strip().split("\n")[0]
+            raise ModelError(f"{folder / graph} cannot be quantised: {first_line}") from error
+        return onnx.load(quantised)
+
+
+def float_graph(folder: Path, graph: str) -> onnx.ModelProto:
+    """Return a graph with its weights inside it, as float32.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    try:
+        proto = onnx.load(folder / graph, load_external_data=False)
+        load_external_data_for_model(proto, str(folder))
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        raise ModelError(f"{folder / graph} cannot be read: {error}") from error
+    tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
+    nodes = []
+    for node in proto.graph.node:
+        stored = tensors.get(node.input[0]) if node.op_type == "Cast" else None
+        if stored is None:
+            nodes.append(node)
+            continue
+        values = numpy_helper.to_array(stored).astype(np.float32)
+        stored.CopyFrom(numpy_helper.from_array(values, node.output[0]))
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    return proto
+
+
+def _simplified(proto: onnx.ModelProto, scratch: Path) -> Path:
+    """Let ONNX Runtime fold constants and batch normalisation, which quantising relies on."""
+    plain = scratch / "simplified.onnx"
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(plain)
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(
+        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return plain
+
+
+def _quantise_embedding(proto: onnx.ModelProto) -> None:
+    """Look words up as int8 rows and scale those, rather than the whole table at every step.
+
+    Output layer and word table share their int8 weights, as they share the float ones.
+    """
+    graph = proto.graph
+    made = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
+    lookups = [node for node in graph.node if node.op_type == "Gather" and node.input[0] in made]
+    for number, lookup in enumerate(lookups):
+        rows, scale, _ = made[lookup.input[0]].input
+        values = next(tensor for tensor in graph.initializer if tensor.name == scale)
+        column = numpy_helper.to_array(values)[:, None]
+        graph.initializer.append(numpy_helper.from_array(column, f"row_scale_{number}"))
+        ids, words = lookup.input[1], lookup.output[0]
+        names = [f"{part}_{number}" for part in ("row_integers", "row_floats", "row_scales")]
+        nodes = [
+            helper.make_node("Gather", [rows, ids], names[:1]),
+            helper.make_node("Cast", names[:1], names[1:2], to=TensorProto.FLOAT),
+            helper.make_node("Gather", [f"row_scale_{number}", ids], names[2:]),
+            helper.make_node("Mul", names[1:], [words]),
+        ]
+        place = list(graph.node).index(lookup)
+        kept = [*graph.node[:place], *nodes, *graph.node[place + 1 :]]
+        del graph.node[:]
+        graph.node.extend(kept)
+
+
+def _store(graphs: Mapping[str, onnx.ModelProto], output: Path) -> None:
+    """Write all large tensors into one safetensors file, and the graphs that refer to it."""
+    arrays = {
+        f"{graph}:{tensor.name}": numpy_helper.to_array(tensor)
+        for graph, proto in graphs.items()
+        for tensor in proto.graph.initializer
+    }
+    large = {name: array for name, array in arrays.items() if array.nbytes >= _INLINE_BYTES}
+    weights = output / WEIGHTS_FILE
+    with writing(weights) as temporary:
+        temporary.write_bytes(safetensors.numpy.save(large, metadata={"format": "onnx"}))
+    index = read_index(weights)
+    for graph, proto in graphs.items():
+        for tensor in proto.graph.initializer:
+            entry = index.get(f"{graph}:{tensor.name}")
+            if entry is not None:
+                tensor.CopyFrom(external_tensor(tensor.name, tensor.data_type, entry))
+        _forget_domains(proto)
+        del proto.metadata_props[:]
+        proto.metadata_props.add(key=WEIGHTS_DIGEST, value=header_digest(weights))
+        proto.metadata_props.add(key=PRECISION, value=INT8)
+        with writing(output / graph) as temporary:
+            temporary.write_bytes(proto.SerializeToString())
+
+
+def _forget_domains(proto: onnx.ModelProto) -> None:
+    """Drop the operator sets that ONNX Runtime lists and no node uses."""
+    used = {node.domain for node in proto.graph.node}
+    kept = [item for item in proto.opset_import if item.domain in used]
+    del proto.opset_import[:]
+    proto.opset_import.extend(kept)
+    del proto.graph.value_info[:]
+
+
+@contextmanager
+def _quiet_quantiser() -> Iterator[None]:
+    """Keep advice meant for users of the quantiser off the terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,165 @@
+"""Which models there are on this machine, and what a name means."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+from capgen.errors import CapgenError, ModelError
+from capgen.models.folder import (
+    BEST_EVAL,
+    CAPTIONER_KINDS,
+    CHECKPOINTS,
+    CONFIG_FILE,
+    RUN_SETTINGS_FILE,
+    ModelFolder,
+)
+from capgen.models.pulled import read_pulled
+from capgen.models.resolve import BUNDLED as BUNDLED_NAME
+from capgen.models.resolve import resolve_model
+from capgen.paths import bundled_model_dir, is_folder, models_dir, runs_dir
+from capgen.registry.default import default_model
+from capgen.registry.entries import BUNDLED, FOLDER, HUB, RUN, STORED, ModelEntry, describe
+
+
+def list_models() -> list[ModelEntry]:
+    """Return the models that can be named without a path: bundled, runs', stored, pulled.
+
+    Broken and half-written ones are among them, with their `problem`.
+
+    Raises:
+        UsageError: The user's settings file, which names the default, cannot be read.
+    """
+    chosen = default_model().name
+    folders = [
+        (ModelFolder(bundled_model_dir(), BUNDLED_NAME), BUNDLED),
+        *((folder, RUN) for folder in _of_runs()),
+        *((folder, STORED) for folder in _stored()),
+        *((folder, HUB) for folder in _of_hub()),
+    ]
+    return [describe(folder, kind, default=folder.name == chosen) for folder, kind in folders]
+
+
+def find_model(name: str, *, revision: str | None = None) -> ModelEntry:
+    """Return what is known of one model.
+
+    Args:
+        name: Anything that `--model` takes.
+        revision: Branch, tag or commit of a Hub model.
+
+    Raises:
+        ModelNotFoundError: Nothing goes by that name.
+        NetworkError: It would have to be fetched, and the Hub cannot be reached.
+    """
+    folder = resolve_model(name, revision=revision)
+    return describe(folder, kind_of(folder), default=name == default_model().name)
+
+
+def lasting_name(name: str) -> str:
+    """Return a name of a model that means the same from every folder.
+
+    Raises:
+        ModelNotFoundError: Nothing goes by that name.
+        NetworkError: It would have to be fetched, and the Hub cannot be reached.
+    """
+    entry = find_model(name)
+    roots = {RUN: runs_dir(), STORED: models_dir()}
+    if entry.kind in roots and entry.path == roots[entry.kind] / name:
+        return name
+    return name if entry.kind in (BUNDLED, HUB) else str(entry.path.resolve())
+
+
+def kind_of(folder: ModelFolder) -> str:
+    """Return where a resolved model is: a kind of `ModelEntry`."""
+    if folder.revision:
+        return HUB
+    if folder.path == bundled_model_dir():
+        return BUNDLED
+    for kind, root in ((RUN, runs_dir()), (STORED, models_dir())):
+        if folder.path.resolve().is_relative_to(root.resolve()):
+            return kind
+    return FOLDER
+
+
+def run_checkpoints(name: str) -> list[str]:
+    """Return the names of a run's checkpoints, best-eval first; none if it is no run."""
+    folder = runs_dir() / name
+    if not name or not (folder / RUN_SETTINGS_FILE).is_file():
+        return []
+    known = [item for item in CHECKPOINTS if (folder / item / CONFIG_FILE).is_file()]
+    return [f"{name}/{item}" for item in sorted(known, key=lambda item: item != BEST_EVAL)]
+
+
+def _of_runs() -> Iterator[ModelFolder]:
+    for run in _folders(runs_dir()):
+        found = [folder for folder in _folders(run) if _is_checkpoint(folder)]
+        for folder in found:
+            yield ModelFolder(folder, f"{run.name}/{folder.name}")
+        if not found:
+            yield ModelFolder(run, run.name)
+
+
+def _is_checkpoint(folder: Path) -> bool:
+    return folder.name in CHECKPOINTS or (folder / CONFIG_FILE).is_file()
+
+
+def _stored() -> Iterator[ModelFolder]:
+    """Yield the entries of the folder of models: NAME, or USER/NAME."""
+    for folder in _folders(models_dir()):
+        below = [] if (folder / CONFIG_FILE).is_file() else list(_folders(folder))
+        inner = [item for item in below if (item / CONFIG_FILE).is_file()]
+        if not inner:
+            yield ModelFolder(folder, folder.name)
+        for item in inner:
+            yield ModelFolder(item, f"{folder.name}/{item.name}")
+
+
+def _of_hub() -> Iterator[ModelFolder]:
+    """Yield the captioners in the Hub's cache; other models there are not ours to list."""
+    from huggingface_hub import constants
+
+    for repository in _folders(Path(constants.HF_HUB_CACHE)):
+        if not repository.name.startswith("models--"):
+            continue
+        identifier = repository.name.removeprefix("models--").replace("--", "/")
+        named = _pinned(identifier) or _content(repository / "refs" / "main")
+        for snapshot in _folders(repository / "snapshots"):
+            folder = ModelFolder(snapshot, identifier, revision=snapshot.name)
+            if not _is_captioner(folder):
+                continue
+            if snapshot.name != named:
+                folder = dataclasses.replace(folder, name=f"{identifier}@{snapshot.name}")
+            yield folder
+
+
+def _pinned(identifier: str) -> str | None:
+    """Return the commit that a pulled model's bare name means."""
+    try:
+        record = read_pulled(identifier)
+    except ModelError:  # a damaged record, which using the model reports
+        return None
+    return None if record is None else record.commit
+
+
+def _is_captioner(folder: ModelFolder) -> bool:
+    try:
+        return folder.config.get("model_type") in CAPTIONER_KINDS
+    except CapgenError:
+        return False
+
+
+def _content(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Return the visible folders of a folder by name; none if it cannot be read."""
+    try:
+        found = [item for item in folder.iterdir() if not item.name.startswith(".")]
+    except OSError:
+        return []
+    return sorted(item for item in found if is_folder(item))

@@ -1,0 +1,88 @@
+"""How many photos a second models caption, measured side by side.
+
+The models take turns with the same few photos, so that whatever else the machine does falls on
+all of them; the order turns round with each round.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from capgen.config import DecodeOptions, setting
+from capgen.inference.captioner import Captioner
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedOptions:
+    """How speed is measured."""
+
+    rounds: int = setting(7, "Rounds in which each model captions the photos once.", low=1)
+    photos: int = setting(8, "Photos a round.", low=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """How fast a model is, reading and decoding of the photos included.
+
+    Attributes:
+        photos_per_second: Median over the rounds.
+        slowest: Slowest round.
+        fastest: Fastest round.
+        device: Where it computed.
+        runtime: With what.
+    """
+
+    photos_per_second: float
+    slowest: float
+    fastest: float
+    device: str
+    runtime: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as built-in types."""
+        return dict(vars(self))
+
+
+def measure(
+    captioners: Mapping[str, Captioner],
+    photos: Sequence[Path],
+    options: DecodeOptions | None = None,
+    *,
+    rounds: int = SpeedOptions.rounds,
+) -> dict[str, Speed]:
+    """Measure models side by side, after a round that is not counted.
+
+    Args:
+        captioners: The models by name.
+        photos: What each captions in every round, as one batch.
+        options: How to decode.
+        rounds: Rounds to measure.
+
+    Returns:
+        Name → speed.
+    """
+    times: dict[str, list[float]] = {name: [] for name in captioners}
+    for number in range(rounds + 1):
+        names = list(captioners) if number % 2 else list(captioners)[::-1]
+        for name in names:
+            start = time.perf_counter()
+            for _ in captioners[name].stream(photos, options, batch_size=len(photos)):
+                pass
+            if number:
+                times[name].append(time.perf_counter() - start)
+    return {name: _speed(captioners[name], times[name], len(photos)) for name in captioners}
+
+
+def _speed(captioner: Captioner, seconds: Sequence[float], photos: int) -> Speed:
+    return Speed(
+        photos_per_second=photos / median(seconds),
+        slowest=photos / max(seconds),
+        fastest=photos / min(seconds),
+        device=str(captioner.runtime.device),
+        runtime=captioner.runtime.name,
+    )

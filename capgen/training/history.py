@@ -1,0 +1,131 @@
+"""The events that a run recorded so far, and the numbers in them. Knows nothing of torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from capgen.records import (
+    EpochEvent,
+    Event,
+    RunFinished,
+    StageStarted,
+    StepEvent,
+    TestEvent,
+    event_from_dict,
+)
+
+EVENTS_FILE = "events.jsonl"
+ENVIRONMENT_FILE = "environment.json"
+
+
+def read_events(run: Path) -> list[Event]:
+    """Return the events that a run's folder holds; lines that are not whole are left out."""
+    try:
+        lines = (run / EVENTS_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    events = []
+    for line in lines:
+        try:
+            event = event_from_dict(json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue  # the last line of a process that died
+        if event is not None:
+            events.append(event)
+    return events
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """Numbers at one place of a run.
+
+    Attributes:
+        step: Steps taken, over all stages.
+        epoch: The epoch, over all stages.
+        values: Numbers by name: `train/loss`, `val/METEOR`, `best/METEOR`, …
+    """
+
+    step: int
+    epoch: int
+    values: Mapping[str, float]
+
+
+@dataclass
+class Axis:
+    """Puts the events of a run on one axis of steps that never goes back.
+
+    Each stage of a run in stages counts its steps and epochs from 1; here they go on where the
+    stage before ended.
+
+    Attributes:
+        step: Steps at the last event.
+        epoch: Epoch of the last event.
+        best: Best value so far by name of a number of `val`.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    best: dict[str, float] = field(default_factory=dict)
+
+    _stage_step: int = 0
+    _stage_epoch: int = 0
+
+    @classmethod
+    def along(cls, events: Iterable[Event]) -> Self:
+        """Return the axis as it is after some events."""
+        axis = cls()
+        for event in events:
+            axis.take(event)
+        return axis
+
+    def take(self, event: Event) -> Point | None:
+        """Take in the next event; return its numbers, if it has any."""
+        if isinstance(event, StageStarted):
+            self._stage_step, self._stage_epoch = event.steps_before, event.epochs_before
+        elif isinstance(event, StepEvent):
+            self._move(event.step, event.epoch)
+            return self._point(_of_step(event))
+        elif isinstance(event, EpochEvent):
+            self._move(event.step, event.epoch)
+            return self._point(self._of_epoch(event))
+        elif isinstance(event, TestEvent):
+            scores = {f"test/{name}": value for name, value in event.metrics.items()}
+            return self._point({"test/loss": event.loss, **scores})
+        elif isinstance(event, RunFinished):
+            return self._point({"run/seconds": event.seconds})
+        return None
+
+    def _move(self, step: int, epoch: int) -> None:
+        self.step, self.epoch = self._stage_step + step, self._stage_epoch + epoch
+
+    def _point(self, values: Mapping[str, float]) -> Point:
+        return Point(step=self.step, epoch=self.epoch, values=values)
+
+    def _of_epoch(self, event: EpochEvent) -> dict[str, float]:
+        values = {"train/epoch_loss": event.train_loss, "train/epoch_seconds": event.seconds}
+        values |= {f"train/epoch_{name}": value for name, value in event.train_numbers.items()}
+        if event.val_loss is not None:
+            lowest = min(self.best.get("loss", event.val_loss), event.val_loss)
+            self.best["loss"] = lowest
+            values |= {"val/loss": event.val_loss, "val/seconds": event.eval_seconds}
+        for name, value in event.metrics.items():
+            self.best[name] = max(self.best.get(name, value), value)
+            values[f"val/{name}"] = value
+        return values | {f"best/{name}": value for name, value in self.best.items()}
+
+
+def _of_step(event: StepEvent) -> dict[str, float]:
+    rates: dict[str, Any] = {
+        f"learning_rate/{part}": rate for part, rate in event.learning_rates.items()
+    }
+    return {
+        "train/loss": event.loss,
+        "train/images_per_second": event.images_per_second,
+        "train/memory_gib": event.memory / 2**30,
+        **{f"train/{name}": value for name, value in event.numbers.items()},
+        **(rates or {"learning_rate/new": event.learning_rate}),
+    }

@@ -1,0 +1,69 @@
+"""Where numbers lie on a chart, and which of them are written beside it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+from capgen.training.tracking.page.panels import Panel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """One direction of a chart.
+
+    Attributes:
+        low: The number at its beginning.
+        high: The number at its end.
+        ticks: Round numbers in between.
+    """
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+
+    @classmethod
+    def of(cls, low: float, high: float, *, most: int = 5) -> Self:
+        """Return a scale that holds `low` and `high`, with at most `most` ticks or so."""
+        if high - low < 1e-12 * max(1.0, abs(high)):  # a flat line lies in the middle
+            margin = abs(high) / 10 or 1.0
+            low, high = low - margin, high + margin
+        step = _round_step((high - low) / most)
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        return cls(low=low, high=high, ticks=tuple(n * step for n in range(first, last + 1)))
+
+    def share(self, value: float) -> float:
+        """Return where a number lies, from 0 to 1."""
+        return (value - self.low) / (self.high - self.low)
+
+
+def scales(panel: Panel) -> tuple[Scale, Scale]:
+    """Return the scales of a panel, across and up."""
+    points = [point for line in panel.lines for point in line.points]
+    across, up = [step for step, _ in points], [value for _, value in points]
+    margin = (max(up) - min(up)) * 0.05
+    low = min(up) - margin
+    if min(up) >= 0:
+        low = max(low, 0.0)
+    return Scale.of(min(0.0, *across), max(across)), Scale.of(low, max(up) + margin)
+
+
+def short(value: float) -> str:
+    """Return a number as a label, to four digits or so."""
+    if abs(value) < 1e-9:  # BLEU is never quite 0
+        return "0"
+    if abs(value) < 1e-3 or abs(value) >= 1e6:
+        return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
+    decimals = max(0, 4 - len(str(int(abs(value)))))
+    return (
+        f"{value:,.{decimals + (abs(value) < 1)}f}".rstrip("0").rstrip(".")
+        if decimals
+        else (f"{value:,.0f}")
+    )
+
+
+def _round_step(about: float) -> float:
+    """Return 1, 2, 2.5 or 5 times a power of ten, not below `about`."""
+    power: float = 10.0 ** math.floor(math.log10(about))
+    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= about * 0.999)

@@ -1,0 +1,135 @@
+"""Which curves a run has: loss, scores of val with the saved models marked, rates, speed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from capgen.records import CheckpointSaved, EpochEvent, Event
+from capgen.training.history import Axis
+
+Points = tuple[tuple[float, float], ...]
+
+# A chart is some 300 pixels wide: more points than that only make the page larger.
+_MOST_POINTS = 300
+# Scores whose curves look like that of BLEU-4; they are in the table.
+_TABLE_ONLY = ("BLEU-1", "BLEU-2", "BLEU-3")
+# What every run measures in training; other numbers are its objective's.
+_NOT_OF_OBJECTIVE = tuple(
+    f"train/{name}" for name in ("loss", "images_per_second", "memory_gib", "epoch_")
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One curve.
+
+    Attributes:
+        name: What it shows.
+        points: (step, value), by step.
+    """
+
+    name: str
+    points: Points
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One chart.
+
+    Attributes:
+        title: What it shows.
+        lines: Its curves.
+        saved: Name of the saved model that is marked.
+        marks: (step, value) where that model was saved.
+    """
+
+    title: str
+    lines: tuple[Line, ...]
+    saved: str = ""
+    marks: Points = ()
+
+
+class Curves:
+    """The numbers of a run as curves.
+
+    Args:
+        events: The run's events.
+    """
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self._values: dict[str, list[tuple[float, float]]] = {}
+        self._saved: dict[str, list[float]] = {}
+        axis = Axis()
+        for event in events:
+            point = axis.take(event)
+            if point is not None and not isinstance(event, CheckpointSaved):
+                for name, value in point.values.items():
+                    self._values.setdefault(name, []).append((point.step, value))
+            if isinstance(event, CheckpointSaved):
+                self._saved.setdefault(event.name, []).append(axis.step)
+
+    def panels(self) -> list[Panel]:
+        """Return the charts that have anything to show."""
+        scores = [
+            name.removeprefix("val/")
+            for name in self._values
+            if name.startswith("val/") and name not in ("val/loss", "val/seconds")
+        ]
+        panels = [
+            self._panel(
+                "Loss a token", {"training": "train/loss", "val": "val/loss"}, saved="best-loss"
+            ),
+            *(
+                self._panel(f"{name} (val)", {name: f"val/{name}"}, saved="best-eval")
+                for name in scores
+                if name not in _TABLE_ONLY
+            ),
+            *(
+                self._panel(f"{name.removeprefix('train/')} (training)", {"training": name})
+                for name in self._values
+                if name.startswith("train/") and not name.startswith(_NOT_OF_OBJECTIVE)
+            ),
+            self._panel(
+                "Learning rate",
+                {
+                    name.removeprefix("learning_rate/"): name
+                    for name in self._values
+                    if name.startswith("learning_rate/")
+                },
+            ),
+            self._panel("Photos a second", {"training": "train/images_per_second"}),
+        ]
+        return [panel for panel in panels if panel.lines]
+
+    def _panel(self, title: str, names: dict[str, str], *, saved: str = "") -> Panel:
+        lines = tuple(
+            Line(name=name, points=_thinned(self._values[key]))
+            for name, key in names.items()
+            if key in self._values
+        )
+        measured = dict(self._values.get(list(names.values())[-1], ())) if names else {}
+        marks = tuple(
+            (step, measured[step]) for step in self._saved.get(saved, ()) if step in measured
+        )
+        return Panel(title=title, lines=lines, saved=saved if marks else "", marks=marks)
+
+
+def _thinned(points: Sequence[tuple[float, float]]) -> Points:
+    """Return the points, neighbours averaged where there are too many."""
+    each = -(-len(points) // _MOST_POINTS)
+    groups = [points[first : first + each] for first in range(0, len(points), each or 1)]
+    return tuple((group[-1][0], sum(value for _, value in group) / len(group)) for group in groups)
+
+
+def epochs(events: Iterable[Event]) -> list[tuple[int, EpochEvent, list[str]]]:
+    """Return each epoch's number over all stages, its event, and the models saved after it."""
+    axis = Axis()
+    found: list[tuple[int, EpochEvent, list[str]]] = []
+    for event in events:
+        axis.take(event)
+        if isinstance(event, EpochEvent):
+            found.append((axis.epoch, event, []))
+        elif isinstance(event, CheckpointSaved) and found and event.name != "last":
+            found[-1][2].append(event.name)
+    return found

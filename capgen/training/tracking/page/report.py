@@ -1,0 +1,164 @@
+"""What the page of a run shows, in which order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from capgen.evaluation.html.markup import page, table, text
+from capgen.records import (
+    Event,
+    Notice,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    StageFinished,
+    StageStarted,
+    TestEvent,
+)
+from capgen.training.history import Axis
+from capgen.training.tracking.page.panels import Curves, epochs
+from capgen.training.tracking.page.samples import Photos
+from capgen.training.tracking.page.svg import STYLE, chart
+
+_NOTICES = 20
+
+
+def run_page(
+    name: str,
+    events: Sequence[Event],
+    settings: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    *,
+    stopped: bool,
+    photos: Photos,
+) -> str:
+    """Return the page of a run as HTML.
+
+    Args:
+        name: The run's name.
+        events: What happened so far.
+        settings: The run's settings.
+        environment: What it depends on besides.
+        stopped: Nobody works on it any more.
+        photos: Makes the cards of the photos.
+    """
+    sections = [
+        ("state", "State", "".join(_state(name, events, stopped=stopped))),
+        ("curves", "Curves", _curves(events)),
+        ("epochs", "Epochs", _epochs(events)),
+        ("samples", "The same photos over the epochs", _samples(events, photos)),
+        ("settings", "Settings", table("Settings of the run", ("", ""), _rows(settings))),
+        ("environment", "Environment", table("Where it ran", ("", ""), _rows(environment))),
+    ]
+    return page(f"Training run {name}", sections, style=STYLE)
+
+
+def _state(name: str, events: Sequence[Event], *, stopped: bool) -> Iterator[str]:
+    yield f'<p class="note">{text(_where_it_is(name, events, stopped=stopped))}</p>'
+    started = _last(events, RunStarted)
+    if started is not None:
+        photos = ", ".join(f"{count:,} {split}" for split, count in started.images.items())
+        facts = {
+            "preset": started.preset,
+            "parameters": f"{started.parameters:,}, {started.trained:,} of them trained",
+            "photos": photos,
+            "captions": f"{started.captions:,}",
+            "device": f"{started.device}, {started.precision}",
+        }
+        yield table("What is trained", ("", ""), facts.items())
+    stages = [event for event in events if isinstance(event, StageFinished)]
+    if stages:
+        over = [
+            (f"{stage.number} {stage.stage}", f"{stage.epochs}", f"{stage.steps:,}",
+             f"{stage.seconds:,.0f}",
+             "" if stage.best_eval is None else f"{stage.eval_metric} {stage.best_eval:.4f}")
+            for stage in stages
+        ]  # fmt: skip
+        heads = ("Stage", "Epochs", "Steps", "Seconds", "Best on val")
+        yield table("Stages that are over", heads, over, numbers=1)
+    tests = [event for event in events if isinstance(event, TestEvent)]
+    for test in tests:
+        rows = [("loss", f"{test.loss:.4f}")]
+        rows += [(metric, f"{value:.4f}") for metric, value in test.metrics.items()]
+        caption = f"{test.name} on {test.images:,} photos of the test split"
+        yield table(caption, ("Metric", "Score"), rows, numbers=1)
+    notices = [event.message for event in events if isinstance(event, Notice)]
+    if notices:
+        lines = "".join(f"<li>{text(line)}</li>" for line in notices[-_NOTICES:])
+        yield f"<h3>Notices</h3><ul>{lines}</ul>"
+
+
+def _where_it_is(name: str, events: Sequence[Event], *, stopped: bool) -> str:
+    finished = events[-1]
+    if isinstance(finished, RunFinished):
+        minutes, seconds = divmod(round(finished.seconds), 60)
+        told = f"Over after {finished.epochs} epochs, {finished.steps:,} steps"
+        told += f" and {minutes}:{seconds:02d} minutes."
+        if finished.best_eval is not None:
+            told += f" Best model: {finished.eval_metric} {finished.best_eval:.4f} on val."
+        return told
+    begun = _last(events, RunStarted, RunResumed)
+    step = Axis.along(events).step
+    staged = _last(events, StageStarted) is not None  # known of the present stage only
+    of = "" if begun is None or staged else f" of {begun.steps:,}"
+    if stopped:
+        return f"Stopped at step {step:,}{of}. Go on with: capgen train --resume {name}"
+    return f"At work when this was written: step {step:,}{of}."
+
+
+def _curves(events: Sequence[Event]) -> str:
+    panels = Curves(events).panels()
+    if not panels:
+        return '<p class="soft">Nothing was measured yet.</p>'
+    return f'<div class="grid">{"".join(chart(panel) for panel in panels)}</div>'
+
+
+def _epochs(events: Sequence[Event]) -> str:
+    found = epochs(events)
+    if not found:
+        return '<p class="soft">No epoch is over yet.</p>'
+    metrics = list(dict.fromkeys(name for _, event, _ in found for name in event.metrics))
+    rows = [
+        (
+            number,
+            ", ".join(saved),
+            f"{event.step:,}",
+            f"{event.train_loss:.4f}",
+            "" if event.val_loss is None else f"{event.val_loss:.4f}",
+            *(f"{event.metrics[name]:.4f}" if name in event.metrics else "" for name in metrics),
+            f"{event.seconds + event.eval_seconds:,.0f}",
+        )
+        for number, event, saved in found
+    ]
+    heads = ("Epoch", "Saved as", "Step", "Training loss", "Val loss", *metrics, "Seconds")
+    return table("Losses a token, and scores of val", heads, rows, numbers=2)
+
+
+def _samples(events: Sequence[Event], photos: Photos) -> str:
+    lead = "The same photos of val after each validation, with scores of each caption alone."
+    cards = photos.cards(events)
+    if not cards:
+        return '<p class="soft">No captions were generated yet.</p>'
+    return f'<p class="soft">{lead}</p>{cards}'
+
+
+def _rows(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return a record, and those within it, as rows."""
+    rows = []
+    for name, value in record.items():
+        label = f"{prefix}{name.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            rows += _rows(value, f"{label}: ")
+        elif isinstance(value, list) and all(isinstance(item, Mapping) for item in value):
+            for number, item in enumerate(value, start=1):
+                rows += _rows(item, f"{label} {number}: ")
+        elif value is not None:
+            plain = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            rows.append((label, plain))
+    return rows
+
+
+def _last(events: Sequence[Event], *kinds: type[Any]) -> Any:
+    return next((event for event in reversed(events) if isinstance(event, kinds)), None)

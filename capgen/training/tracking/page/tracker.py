@@ -1,0 +1,87 @@
+"""When the page and the picture of a run are written: after each epoch, and at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from capgen.paths import write_text, writing
+from capgen.records import (
+    EpochEvent,
+    Event,
+    PreparationEvent,
+    RunResumed,
+    RunStarted,
+    StepEvent,
+)
+from capgen.training.history import ENVIRONMENT_FILE, read_events
+from capgen.training.tracking.page.drawing import draw
+from capgen.training.tracking.page.panels import Curves
+from capgen.training.tracking.page.report import run_page
+from capgen.training.tracking.page.samples import Photos
+
+PAGE_FILE = "run.html"
+PICTURE_FILE = "curves.png"
+
+
+class PageTracker:
+    """Keeps `run.html` and `curves.png` in a run's folder up to date."""
+
+    def __init__(self) -> None:
+        self._run = Path()
+        self._settings: Mapping[str, Any] = {}
+        self._events: list[Event] = []
+        self._photos = Photos()
+        self._due = False
+
+    def start(self, run: Path, settings: Mapping[str, Any]) -> None:
+        """Remember the run."""
+        self._run, self._settings = run, settings
+
+    def event(self, event: Event) -> None:
+        """Take in an event; the first step after an epoch finds all of that epoch known."""
+        if isinstance(event, PreparationEvent):
+            return
+        if self._due and isinstance(event, StepEvent):
+            self._write(stopped=False)
+        recorded = []
+        if isinstance(event, RunStarted | RunResumed):
+            recorded = read_events(self._run)  # where a run goes on, with all that was before
+        if recorded:
+            self._events = recorded
+        else:
+            self._events.append(event)
+        self._due = self._due or isinstance(event, EpochEvent)
+
+    def finish(self) -> None:
+        """Write the last state of things."""
+        if self._events:
+            self._write(stopped=True)
+
+    def _write(self, *, stopped: bool) -> None:
+        self._due = False
+        write_text(
+            self._run / PAGE_FILE,
+            run_page(
+                self._run.name,
+                self._events,
+                self._settings,
+                self._environment(),
+                stopped=stopped,
+                photos=self._photos,
+            ),
+        )
+        panels = Curves(self._events).panels()
+        if panels:
+            with writing(self._run / PICTURE_FILE) as temporary:
+                draw(f"Training run {self._run.name}", panels).save(temporary, "PNG", optimize=True)
+
+    def _environment(self) -> dict[str, Any]:
+        files = [self._run / ENVIRONMENT_FILE, *self._run.glob(f"stages/*/{ENVIRONMENT_FILE}")]
+        file = next(filter(Path.is_file, files), files[0])
+        try:
+            return dict(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return {}

@@ -1,0 +1,314 @@
+"""The process that talks to Weights & Biases: `python -m capgen.training.tracking.wandb_process`.
+
+Reads messages (see `wandb_tracker`) until stdin ends, which is also what happens when the
+training process dies; then sends the models, and leaves. Everything it writes is under the
+run's folder. Never imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import wandb
+from PIL import Image
+
+from capgen.errors import ImageError
+from capgen.inference.images import load_image
+from capgen.models.folder import PROVENANCE_FILE
+from capgen.paths import write_text
+
+# After the last message the rest must be sent within this time, in seconds.
+_LONGEST_END = 1800.0
+_LONGEST_START = 60.0
+_SIDE = 320  # longest side of a sample photo, in pixels
+_CHECKPOINTS = ("best-eval", "best-loss", "last")
+_STATE_FILE = "run.json"
+_NOT_WORD = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+class WandbRun:
+    """One run, recorded from messages.
+
+    Args:
+        folder: The training run's folder.
+        answer: Called with what the training process should know.
+    """
+
+    def __init__(self, folder: Path, answer: Answer) -> None:
+        self._folder = folder
+        self._answer = answer
+        self._run: Any = None
+        self._start: dict[str, Any] = {}
+        self._sent: set[tuple[str, str, bool]] = set()
+        # id; points logged; the highest training step and epoch among them
+        self._state: dict[str, Any] = {"id": "", "points": 0, "step": 0, "epoch": 0, "tables": 0}
+
+    def take(self, message: dict[str, Any]) -> None:
+        """Do what a message says."""
+        work: dict[str, Callable[..., None]] = {
+            "start": self._begin,
+            "config": self._config,
+            "log": self._log,
+            "summary": self._summary,
+            "samples": self._samples,
+            "checkpoint": self._checkpoint,
+            "artifact": self._artifact,
+        }
+        work[message.pop("kind")](**message)
+
+    def finish(self) -> None:
+        """Send the models, then the rest."""
+        if self._run is None:
+            return
+        if self._start["checkpoints"] != "none":
+            for name in _CHECKPOINTS:
+                self._send_checkpoint(name)
+        self._run.finish()
+        if self._run.offline:
+            self._answer(tell=f"W&B: recorded offline; send with: wandb sync {self._run_folder}")
+        else:
+            shutil.rmtree(self._folder / "wandb" / "models", ignore_errors=True)  # it has them
+
+    @property
+    def _run_folder(self) -> Path:
+        return Path(self._run.settings.sync_dir)
+
+    def _begin(self, **start: Any) -> None:
+        self._start = start
+        state = self._folder / "wandb" / _STATE_FILE
+        if state.is_file():
+            self._state |= json.loads(state.read_text(encoding="utf-8"))
+        self._state["id"] = self._state["id"] or secrets.token_hex(4)
+        try:
+            self._run = self._init()
+        except wandb.errors.Error as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            wandb.teardown()  # its service holds the failed run's id
+            self._run = self._init(mode="offline")
+            self._answer(tell=f"W&B: {reason}. Recording offline.")
+        if not self._run.offline:
+            self._state["path"] = self._run.path  # entity/project/id
+            self._answer(tell=f"W&B: {self._run.url}")
+        for pattern in ("train/*", "val/*", "best/*", "learning_rate/*", "test/*"):
+            self._run.define_metric(pattern, step_metric="step")
+        self._keep_state()
+
+    def _init(self, **changes: Any) -> Any:
+        settings = wandb.Settings(
+            root_dir=str(self._folder),
+            console="off",
+            silent=True,
+            init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", _LONGEST_START)),
+            disable_git=True,
+            disable_code=True,
+            disable_job_creation=True,
+            # Names of host and user, command line, installed packages, load of the machine:
+            # the run's own records say what is needed of those.
+            x_disable_meta=True,
+            x_disable_machine_info=True,
+            x_disable_stats=True,
+            x_save_requirements=False,
+            **changes,
+        )
+        return wandb.init(
+            project=self._start["project"],
+            name=self._start["name"],
+            id=self._state["id"],
+            config=self._start["config"],
+            resume="allow",
+            settings=settings,
+        )
+
+    def _config(self, *, config: Mapping[str, Any]) -> None:
+        self._run.config.update(config, allow_val_change=True)
+
+    def _log(self, *, step: int, epoch: int, values: Mapping[str, float]) -> None:
+        """Log numbers, but for those that a run which went on after a kill repeats."""
+        is_epoch = any(name.startswith(("val/", "train/epoch")) for name in values)
+        known = self._state["epoch"] if is_epoch else self._state["step"]
+        if (epoch if is_epoch else step) <= known and "run/seconds" not in values:
+            return
+        self._point({"step": step, "epoch": epoch, **values})
+        self._state["epoch" if is_epoch else "step"] = epoch if is_epoch else step
+        self._keep_state()
+
+    def _summary(self, *, step: int, epoch: int, values: Mapping[str, float]) -> None:
+        self._point({"step": step, "epoch": epoch, **values})
+        self._run.summary.update(dict(values))
+        self._keep_state()
+
+    def _samples(self, *, step: int, epoch: int, rows: list[dict[str, Any]]) -> None:
+        if epoch <= self._state["tables"]:
+            return
+        metrics = list(rows[0]["metrics"])
+        heads = ["epoch", "photo", "image", "caption", "references", "followed", *metrics]
+        table = wandb.Table(columns=heads)
+        for row in rows:
+            scores = [row["metrics"].get(name) for name in metrics]
+            text = "\n".join(row["references"])
+            photo = _photo(Path(row["path"]), row["caption"])
+            table.add_data(
+                epoch, photo, row["image"], row["caption"], text, row["followed"], *scores
+            )
+        self._point({"step": step, "epoch": epoch, "samples": table})
+        self._state["tables"] = epoch
+        self._keep_state()
+
+    def _checkpoint(self, *, name: str) -> None:
+        if self._start["checkpoints"] == "each" and name != "last":
+            self._send_checkpoint(name)
+
+    def _send_checkpoint(self, name: str) -> None:
+        """Send a model folder as it is now; its own record says what it is."""
+        source = self._folder / name
+        if not (source / PROVENANCE_FILE).is_file():
+            return
+        copy = _linked(source, self._folder / "wandb" / "models")
+        record = json.loads((copy / PROVENANCE_FILE).read_text(encoding="utf-8"))
+        training = record.get("training", {})
+        epoch = int(training.get("epoch", 0))
+        which = (name, str(record.get("created")), "test" in record.get("metrics", {}))
+        if which in self._sent:
+            return
+        self._sent.add(which)
+        metadata = {
+            "checkpoint": name,
+            "criterion": _criterion(name, training),
+            "epoch": epoch,
+            "step": training.get("step"),
+            "metrics": record.get("metrics", {}),
+            "preset": record.get("preset"),
+            "data": record.get("data"),
+            "versions": record.get("versions"),
+        }
+        label = _NOT_WORD.sub("-", str(self._start["name"]))
+        self._artifact(
+            name=f"{label}-{name}", folder=str(copy), metadata=metadata, aliases=[f"epoch-{epoch}"]
+        )
+
+    def _artifact(
+        self, *, name: str, folder: str, metadata: Mapping[str, Any], aliases: Iterable[str]
+    ) -> None:
+        artifact = wandb.Artifact(name[:128], type="model", metadata=dict(metadata))
+        for file in sorted(Path(folder).rglob("*")):
+            if file.is_file():
+                # Nobody changes these files: they need not be copied to be sent later.
+                artifact.add_file(
+                    str(file),
+                    name=file.relative_to(folder).as_posix(),
+                    policy="immutable",
+                    skip_cache=True,
+                )
+        self._run.log_artifact(artifact, aliases=list(aliases))
+
+    def _point(self, values: Mapping[str, Any]) -> None:
+        """Log at the next place of W&B's own axis, which never goes back."""
+        self._run.log(dict(values), step=self._state["points"])
+        self._state["points"] += 1
+
+    def _keep_state(self) -> None:
+        write_text(self._folder / "wandb" / _STATE_FILE, json.dumps(self._state) + "\n")
+
+
+class Answer:
+    """Writes answers, lines of JSON, to the process's real stdout."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __call__(self, **content: str) -> None:
+        try:
+            print(json.dumps(content), file=self._stream, flush=True)
+        except OSError:
+            return  # the training process is gone: nobody to tell
+
+
+def _criterion(name: str, training: Mapping[str, Any]) -> str:
+    """Return what made a checkpoint the one of its name."""
+    if name == "best-eval" and training.get("eval", True):
+        return str(training.get("eval_strategy", ""))
+    return "newest" if name == "last" else "loss"
+
+
+def _photo(path: Path, caption: str) -> Any:
+    """Return a small copy of a photo, or None if it cannot be read."""
+    try:
+        image = load_image(path, size_hint=(_SIDE, _SIDE)).image
+    except ImageError:
+        return None
+    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    return wandb.Image(image, caption=caption, file_type="jpg")
+
+
+def _linked(source: Path, place: Path) -> Path:
+    """Return a copy of a model folder that a newer model does not change: hard links.
+
+    Training replaces the folder as a whole now and then; if it did meanwhile, links anew.
+    """
+    while True:
+        mark = (source / PROVENANCE_FILE).stat().st_ino
+        copy = place / f"{source.name}-{mark}"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(source, copy, copy_function=_link)
+        if (source / PROVENANCE_FILE).stat().st_ino == mark:
+            return copy
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)
+
+
+def main() -> int:
+    """Work through the messages on stdin; return the exit code."""
+    # Whatever wandb prints or asks must not meet the messages.
+    messages = os.fdopen(os.dup(0), encoding="utf-8")
+    answer = Answer(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    run = WandbRun(Path.cwd(), answer)
+    try:
+        for line in messages:
+            run.take(json.loads(line))
+        _leave_after(_LONGEST_END)
+        run.finish()
+    # Whatever it is, the training process is told, and goes on without us.
+    except Exception as error:
+        answer(failed=f"{type(error).__name__}: {error}".splitlines()[0])
+        with suppress(OSError):  # the log may be on a full disk
+            traceback.print_exc()
+        return _leave(1)
+    return 0
+
+
+def _leave_after(seconds: float) -> None:
+    timer = threading.Timer(seconds, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
+
+
+def _leave(code: int) -> int:
+    """Leave at once: what wandb does at exit may wait for a service that is gone."""
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)  # the service, which would linger
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""Weights & Biases, seen from the training process, which never waits for it.
+
+What happens is sent to a process of its own (`wandb_process`): only that one imports wandb,
+and nothing that goes wrong there (no network, a full disk, a service that died or hangs) can
+stop training, print over its screen or take its Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from capgen.config import TrainConfig
+from capgen.records import (
+    CheckpointSaved,
+    Event,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    SampleEvent,
+)
+from capgen.training.history import Axis, Point, read_events
+from capgen.training.tracking.worker import Worker
+
+FOLDER = "wandb"
+_MODULE = "capgen.training.tracking.wandb_process"
+# How long the end of a run waits for what is still to be sent, in seconds: when it is over,
+# and when it was interrupted. Afterwards the process goes on sending alone.
+_PATIENCE = 120.0
+_IMPATIENCE = 10.0
+
+
+class WandbTracker:
+    """Records a run in Weights & Biases.
+
+    Args:
+        config: The run's settings.
+        tell: Called with what the user should know.
+        patience: Seconds to wait at the end of a run that is over.
+    """
+
+    def __init__(
+        self, config: TrainConfig, tell: Callable[[str], None], *, patience: float = _PATIENCE
+    ) -> None:
+        self._config = config
+        self._tell = tell
+        self._patience = patience
+        self._worker: Worker | None = None
+        self._run = Path()
+        self._axis = Axis()
+        self._samples: list[SampleEvent] = []
+        self._over = False
+
+    def start(self, run: Path, settings: Mapping[str, Any]) -> None:
+        """Start the process; a run that it recorded before goes on."""
+        if os.environ.get("WANDB_MODE") == "disabled":
+            self._tell("W&B: off, since WANDB_MODE is 'disabled'")
+            return
+        self._run = run.absolute()
+        self._worker = start_process(self._run, self._tell)
+        self._send(
+            "start",
+            project=self._config.wandb_project,
+            name=self._config.wandb_run_name or self._run.name,
+            config=dict(settings),
+            checkpoints=self._config.wandb_checkpoints,
+        )
+
+    def event(self, event: Event) -> None:
+        """Pass on what an event says."""
+        if self._worker is None:
+            return
+        if isinstance(event, SampleEvent):
+            self._samples.append(event)  # all of an epoch make one table
+            return
+        self._flush_samples()
+        point = self._axis.take(event)
+        if isinstance(event, RunStarted | RunResumed):
+            # Where a run goes on, much happened before this process began.
+            self._axis = Axis.along(read_events(self._run))
+        if isinstance(event, RunStarted):
+            self._send("config", config={"run": event.to_dict()})
+        elif isinstance(event, CheckpointSaved):
+            self._send("checkpoint", name=event.name)
+        if point is not None:
+            self._send_point(point)
+        self._over = self._over or isinstance(event, RunFinished)
+
+    def finish(self) -> None:
+        """Let the process send the rest; wait for it only so long."""
+        if self._worker is None:
+            return
+        self._flush_samples()
+        worker, self._worker = self._worker, None
+        if not worker.close(self._patience if self._over else _IMPATIENCE):
+            self._tell(f"W&B: still sending; process {worker.pid} goes on with it")
+
+    def _send_point(self, point: Point) -> None:
+        kind = "summary" if any(name.startswith("test/") for name in point.values) else "log"
+        self._send(kind, step=point.step, epoch=point.epoch, values=dict(point.values))
+
+    def _flush_samples(self) -> None:
+        samples, self._samples = self._samples, []
+        if samples:
+            rows = [sample.to_dict() for sample in samples]
+            self._send("samples", step=self._axis.step, epoch=self._axis.epoch, rows=rows)
+
+    def _send(self, kind: str, **content: Any) -> None:
+        assert self._worker is not None
+        self._worker.send({"kind": kind, **content})
+
+
+def start_process(run: Path, tell: Callable[[str], None]) -> Worker:
+    """Start the process that records a run in Weights & Biases.
+
+    Args:
+        run: The run's folder; everything that wandb writes goes to `wandb` in it.
+        tell: Called with what the user should know.
+    """
+    folder = run / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    return Worker(
+        _MODULE,
+        folder=run,
+        log=folder / "log.txt",
+        environment={
+            # wandb's own defaults for these are in the user's home.
+            "WANDB_DIR": str(run),
+            "WANDB_DATA_DIR": str(folder / "data"),
+            "WANDB_CACHE_DIR": str(folder / "cache"),
+            "WANDB_ARTIFACT_DIR": str(folder / "artifacts"),
+            "WANDB_ERROR_REPORTING": "false",
+            "WANDB_SILENT": "true",
+        },
+        tell=tell,
+    )

@@ -1,0 +1,155 @@
+"""A process that is told things and never waited for. Knows nothing of what it does.
+
+Messages go to its stdin as lines of JSON, through a queue and a thread, so that whoever sends
+one never waits: not for a network, not for a process that hangs. It has a session of its own:
+Ctrl-C at the terminal does not reach it, and it may outlive its parent to finish its work.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+# More than any run has in the minutes that a server takes to answer.
+_WAITING = 20_000
+
+
+class WorkerLostError(Exception):
+    """The process is gone, or takes no more messages; says why in plain words."""
+
+
+class Worker:
+    """A process running a module of capgen.
+
+    It answers on its stdout with lines of JSON: `{"tell": …}` for the user, `{"failed": …}`
+    before it gives up.
+
+    Args:
+        module: The module, run as `python -m`.
+        folder: Its working folder.
+        log: File that its stderr is added to.
+        environment: Variables that it gets besides ours.
+        tell: Called, from a thread, with what it has to tell.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        *,
+        folder: Path,
+        log: Path,
+        environment: Mapping[str, str],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._tell = tell
+        self._failed = ""
+        self._messages: queue.Queue[dict[str, Any] | None] = queue.Queue(_WAITING)
+        # The same modules as ours, wherever they come from.
+        paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
+        with log.open("ab") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": paths, **environment},
+                start_new_session=True,
+                text=True,
+                encoding="utf-8",
+            )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._threads = [
+            threading.Thread(target=self._write, args=(self._process.stdin,), daemon=True),
+            threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Pass a message on; never waits.
+
+        Raises:
+            WorkerLostError: The process is gone or does not take messages any more.
+        """
+        self._check()
+        try:
+            self._messages.put_nowait(message)
+        except queue.Full:
+            raise WorkerLostError("it takes no more messages") from None
+
+    def close(self, seconds: float) -> bool:
+        """Let it finish its work.
+
+        Args:
+            seconds: Longest time to wait.
+
+        Returns:
+            Whether it finished in time; otherwise it goes on alone.
+
+        Raises:
+            WorkerLostError: It failed.
+        """
+        end = time.monotonic() + seconds
+        self._check()
+        try:
+            self._messages.put(None, timeout=seconds)
+            self._process.wait(max(0.0, end - time.monotonic()))
+        except (queue.Full, subprocess.TimeoutExpired):
+            return False
+        if self._process.returncode:
+            raise WorkerLostError(self._reason())
+        self._threads[1].join(1)
+        return True
+
+    def kill(self) -> None:
+        """End it, and what it started, at once."""
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError):  # it ended by itself
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.wait()
+
+    def _check(self) -> None:
+        if self._process.poll() is not None:
+            raise WorkerLostError(self._reason())
+
+    def _reason(self) -> str:
+        self._threads[1].join(1)  # its last words
+        return self._failed or f"its process ended with code {self._process.returncode}"
+
+    def _write(self, stream: IO[str]) -> None:
+        try:
+            while (message := self._messages.get()) is not None:
+                stream.write(json.dumps(message) + "\n")
+                stream.flush()
+            stream.close()
+        except OSError:
+            return  # it is gone; `send` says so
+
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
+            try:
+                answer = dict(json.loads(line))
+            except ValueError:
+                continue  # cut off in the middle
+            if "failed" in answer:
+                self._failed = str(answer["failed"])
+            if "tell" in answer:
+                self._tell(str(answer["tell"]))

@@ -1,0 +1,133 @@
+"""`capgen caption --explain` and `--debug`, and the page in a real browser."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from capgen.cli.main import main
+from tests.fakes import draw_photo
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.jpg"
+    draw_photo(3).save(path)
+    return path
+
+
+def test_explain_writes_a_picture_and_prints_the_caption(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["caption", str(photo)]) == 0
+    plain = capsys.readouterr().out
+    assert main(["caption", str(photo), "--explain", str(tmp_path / "out.png")]) == 0
+    out, err = capsys.readouterr()
+    assert out == plain
+    assert "out.png" in err
+    with Image.open(tmp_path / "out.png") as sheet:
+        assert sheet.width > 600
+
+
+def test_explain_with_json_prints_the_record(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "out.html"
+    assert main(["caption", str(photo), "--explain", str(page), "--json"]) == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert f"looked: {record['caption']}" in page.read_text(encoding="utf-8")
+
+
+def test_debug_shows_tokens_runners_up_and_other_decodings(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = tmp_path / "seen.png"
+    arguments = ["caption", str(photo), "--debug", "--save-input", str(seen)]
+    assert main([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    with Image.open(seen) as picture:
+        assert picture.size == (found["input"]["width"], found["input"]["height"]) == (288, 288)
+    steps, tokens = found["steps"], found["caption"]["tokens"]
+    assert [step["id"] for step in steps] == [token["id"] for token in tokens]
+    for step in steps:
+        assert len(step["runners_up"]) == 5
+        assert step["id"] not in [other["id"] for other in step["runners_up"]]
+        likelier = sum(o["probability"] > step["model_probability"] for o in step["runners_up"])
+        assert likelier == min(step["rank"] - 1, 5)
+        assert step["model_probability"] == pytest.approx(step["probability"], abs=1e-4)
+    assert {"greedy", "5 beams"} < set(found["others"])
+    names = [one["name"] for one in found["statistics"]]
+    assert names[:4] == ["input, red", "input, green", "input, blue", "cross_key_0"]
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert found["caption"]["caption"] in shown and "runners-up" in shown
+
+
+def test_diverse_captions(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["caption", str(photo), "--diverse", "4"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(set(lines)) == 4
+    assert main(["caption", str(photo), str(photo), "--diverse", "4"]) == 0
+    many = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[1] for line in many] == lines * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--explain", "out.gif"], "'.gif' is not one of"),
+        (["--explain", "out.png", "-o", "x.json"], "--explain takes one picture"),
+        (["--debug", "--sidecar", ".txt"], "--debug takes one picture"),
+        (["--save-input", "x.png"], "--save-input goes with --debug"),
+        (["--diverse", "3", "--beams", "4"], "--diverse 3 and --beams exclude each other"),
+        (["--diverse", "3", "--top-p", "0.5"], "--diverse 3 and --top-p exclude each other"),
+    ],
+)
+def test_what_does_not_go_together(
+    photo: Path, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["caption", str(photo), *arguments]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_bad_picture_is_an_error_and_leaves_no_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no picture")
+    for arguments in (["--explain", str(tmp_path / "out.html")], ["--debug"]):
+        assert main(["caption", str(bad), *arguments]) == 1
+        assert "not a picture" in capsys.readouterr().err
+    assert not (tmp_path / "out.html").exists()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_in_a_browser(photo: Path, tmp_path: Path, dark: bool) -> None:
+    page, shot = tmp_path / "out.html", tmp_path / "shot.png"
+    assert main(["caption", str(photo), "--explain", str(page)]) == 0
+    done = subprocess.run(
+        [
+            *(str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
+            *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
+            *("--disable-sync", "--enable-logging=stderr", "--hide-scrollbars"),
+            *(["--blink-settings=preferredColorScheme=0"] if dark else []),
+            *(f"--user-data-dir={tmp_path / 'user'}", f"--screenshot={shot}"),
+            *("--window-size=1200,2000", page.as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    with Image.open(shot) as picture:
+        corner = picture.convert("L").getpixel((5, 5))
+    assert (corner < 60) == dark

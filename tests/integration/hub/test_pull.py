@@ -1,0 +1,300 @@
+"""Pulling: checked, pinned and recorded; repositories that mean ill are refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+from safetensors.torch import load_file, save_file
+
+from capgen import Captioner
+from capgen.cli.main import main
+from capgen.errors import (
+    CapgenError,
+    ModelError,
+    ModelNotFoundError,
+    NetworkError,
+    UnsafeModelError,
+    UsageError,
+)
+from capgen.hub.pull import pull
+from capgen.hub.push import PushOptions, plan_push, push
+from capgen.models.folder import ModelFolder
+from capgen.models.pulled import forget_pulled, pulled_models, read_pulled
+from capgen.models.repository import Limits
+from capgen.models.resolve import resolve_model
+from tests.fakes import draw_photo
+from tests.hub_stand_in import Hub
+from tests.integration.hub.pushing import TOKEN
+
+NAME = "me/tiny"
+
+
+@pytest.fixture
+def pushed(hub: Hub, clip: ModelFolder) -> str:
+    """The commit of a pushed model."""
+    return push(plan_push(clip, NAME), TOKEN).commit
+
+
+@pytest.fixture
+def served(hub: Hub, clip: ModelFolder, tmp_path: Path) -> Path:
+    """The folder that the Hub serves as `bad/model`."""
+    folder = tmp_path / "served"
+    shutil.copytree(clip.path, folder)
+    hub.repositories = {"bad/model": {"main": folder}}
+    return folder
+
+
+def fetched(hub: Hub) -> list[str]:
+    """Return the files that somebody asked the content of."""
+    return [path for method, path in hub.requests if "/resolve/" in path and method == "GET"]
+
+
+def test_a_pulled_model_captions_as_the_one_pushed(
+    pushed: str, clip: ModelFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["hub", "pull", NAME]) == 0
+    name = capsys.readouterr().out.strip()
+    assert name == f"{NAME}@{pushed}"
+    photo = draw_photo(0)
+    ours = Captioner.from_pretrained(clip.path).caption(photo).text
+    for called in (name, NAME):
+        assert Captioner.from_pretrained(called).caption(photo).text == ours
+
+
+def test_the_commit_and_the_files_are_recorded(pushed: str, home: Path) -> None:
+    record = pull(NAME)
+    assert (record.commit, record.asked) == (pushed, "main")
+    assert json.loads((home / "pulled" / "me--tiny.json").read_text())["commit"] == pushed
+    assert read_pulled(NAME) == record
+    assert pulled_models() == [record]
+    folder = record.cached_in()
+    assert folder is not None
+    for name, entry in record.files.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == entry["sha256"]
+
+
+def test_a_bare_name_keeps_to_the_commit(hub: Hub, pushed: str, clip: ModelFolder) -> None:
+    pull(NAME)
+    newer = push(plan_push(clip, NAME, PushOptions(licence="mit")), TOKEN).commit
+    asked = len(hub.requests)
+    assert resolve_model(NAME).revision == pushed
+    assert len(hub.requests) == asked  # nobody was asked
+    assert resolve_model(f"{NAME}@main").revision == newer
+    assert pull(NAME).commit == newer
+    assert resolve_model(NAME).revision == newer
+    forget_pulled(NAME)
+    assert read_pulled(NAME) is None
+
+
+def test_a_revision_is_pulled(hub: Hub, pushed: str, clip: ModelFolder) -> None:
+    branch = push(plan_push(clip, NAME, PushOptions(revision="v2")), TOKEN).commit
+    assert pull(f"{NAME}@v2").commit == branch
+    assert pull(NAME, revision=pushed).commit == pushed
+    with pytest.raises(UsageError, match="both"):
+        pull(f"{NAME}@v2", revision="main")
+    with pytest.raises(ModelNotFoundError, match="'v3'"):
+        pull(f"{NAME}@v3")
+
+
+def test_without_a_network_it_is_there(pushed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pull(NAME)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert resolve_model(NAME).revision == pushed
+
+
+def test_a_record_that_is_damaged(pushed: str, home: Path) -> None:
+    pull(NAME)
+    for text in ("{", "[]", '{"identifier": "me/tiny"}', '{"identifier": 1, "commit": 2}'):
+        (home / "pulled" / "me--tiny.json").write_text(text)
+        with pytest.raises(ModelError, match="me--tiny"):
+            resolve_model(NAME)
+
+
+def test_altered_content_is_noticed_and_removed(hub: Hub, pushed: str) -> None:
+    hub.altered = {"model.safetensors", "config.json"}
+    with pytest.raises(ModelError, match=r"config\.json is not what") as caught:
+        pull(NAME)
+    assert caught.value.hint
+    hub.altered = {"model.safetensors"}
+    with pytest.raises(ModelError, match=r"model\.safetensors is not what"):
+        resolve_model(NAME)
+    assert read_pulled(NAME) is None
+    hub.altered = set()
+    assert pull(NAME).commit == pushed
+
+
+def test_a_pull_checks_what_was_there_before(pushed: str) -> None:
+    weights = resolve_model(NAME).path / "model.safetensors"
+    content = weights.read_bytes()
+    weights.resolve().write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ModelError, match="is not what"):
+        pull(NAME)
+    assert pull(NAME).commit == pushed
+    assert weights.read_bytes() == content
+
+
+def test_nothing_but_the_models_files_is_fetched(hub: Hub, served: Path) -> None:
+    (served / "sub").mkdir()
+    for name in ("run.py", "notes.md", "weights.bin", "sub/config.json", "photo.jpg"):
+        (served / name).write_bytes(b"x")
+    assert not {"run.py", "sub/config.json"} & set(pull("bad/model").files)
+    assert {path.rsplit(".", 1)[1] for path in fetched(hub)} <= {"json", "safetensors", "txt"}
+    assert "run.py" in pull("bad/model", trust_remote_code=True).files
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../../escape.json", "/etc/escape.json", "a/../../b.json", "..\\escape.json"),
+        *("C:/escape.json", "a//b.json", "./config.json", "x\nconfig.json", ".."),
+    ],
+)
+def test_names_that_lead_elsewhere(name: str, hub: Hub, served: Path) -> None:
+    (served / "extra.json").write_text("{}")
+    hub.names = {"extra.json": name}
+    with pytest.raises(UnsafeModelError, match="leads out of") as caught:
+        pull("bad/model")
+    assert "\n" not in caught.value.message
+    assert fetched(hub) == []
+
+
+def test_what_is_too_large(hub: Hub, served: Path, capsys) -> None:
+    hub.sizes = {"tokenizer.json": 1 << 30}
+    with pytest.raises(ModelError, match=r"tokenizer\.json of 1,073,741,824 bytes"):
+        pull("bad/model")
+    hub.sizes = {"model.safetensors": 1 << 40}
+    with pytest.raises(ModelError, match="files of 1,099"):
+        pull("bad/model")
+    hub.sizes = {}
+    assert main(["hub", "pull", "bad/model", "--max-gb", "0.001"]) == 0
+    with pytest.raises(ModelError, match="max-gb"):
+        try:
+            pull("bad/model", limits=Limits(total_bytes=1000))
+        except ModelError as error:
+            raise ModelError(error.hint) from error
+    hub.sizes = {"model.safetensors": -1}
+    with pytest.raises(ModelError, match="does not say"):
+        pull("bad/model")
+
+
+def test_pickles_are_refused(hub: Hub, served: Path) -> None:
+    (served / "model.safetensors").rename(served / "pytorch_model.bin")
+    with pytest.raises(UnsafeModelError, match="pickles") as caught:
+        pull("bad/model")
+    assert "sandbox" in caught.value.hint
+    assert not any(path.endswith(".bin") for path in fetched(hub))
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("tokenizer.json", "tokenizer"),
+        ("preprocessor_config.json", "preprocessor_config"),
+        ("config.json", "config.json"),
+        ("model.safetensors", "safetensors"),
+    ],
+)
+def test_what_is_missing(missing: str, words: str, served: Path) -> None:
+    (served / missing).unlink()
+    with pytest.raises(ModelError, match=words):
+        pull("bad/model")
+    assert pulled_models() == []
+
+
+def test_weights_of_the_wrong_shape(served: Path) -> None:
+    weights = load_file(served / "model.safetensors")
+    weights["decoder.transformer.wte.weight"] = weights["decoder.transformer.wte.weight"][
+        :5
+    ].clone()
+    save_file(weights, served / "model.safetensors", {"format": "pt"})
+    pull("bad/model")
+    with pytest.raises(ModelError, match="bad/model"):
+        Captioner.from_pretrained("bad/model")
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x10" + b"\0" * 7 + b"{}"], ids=str)
+def test_weights_that_are_damaged(content: bytes, served: Path) -> None:
+    (served / "model.safetensors").write_bytes(content)
+    with pytest.raises(ModelError, match=r"model\.safetensors"):
+        pull("bad/model")
+
+
+@pytest.mark.parametrize(
+    ("index", "words"),
+    [
+        ({"weight_map": {"a": "../../elsewhere.safetensors"}}, "no safetensors file of its"),
+        ({"weight_map": {"a": "model-1.bin"}}, "no safetensors file of its"),
+        ({"weight_map": {"a": "model-7.safetensors"}}, "lacks model-7"),
+        ({"weight_map": 3}, "weight_map"),
+        ([], "not a JSON object"),
+    ],
+)
+def test_an_index_that_names_other_files(index: object, words: str, served: Path) -> None:
+    (served / "model.safetensors").unlink()
+    (served / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match=words):
+        pull("bad/model")
+
+
+def test_code_is_not_run_unless_it_is_trusted(served: Path, tmp_path: Path, capsys) -> None:
+    """A model of an unknown kind that brings code: fetched and run on request only."""
+    mark = tmp_path / "foreign-code-ran"
+    config = json.loads((served / "config.json").read_text())
+    config["encoder"]["model_type"] = "clip_by_another_name"
+    config["auto_map"] = {"AutoConfig": "mine.Config", "AutoModel": "mine.Model"}
+    (served / "config.json").write_text(json.dumps(config))
+    (served / "mine.py").write_text(FOREIGN.format(mark=str(mark)))
+    photo = tmp_path / "photo.png"
+    draw_photo(0).save(photo)
+    for trusted in (False, True):
+        pull("bad/model", trust_remote_code=trusted)
+        with pytest.raises(UnsafeModelError, match="code of its own"):
+            Captioner.from_pretrained("bad/model")
+        assert main(["caption", str(photo), "--model", "bad/model"]) == 1
+        assert "--trust-remote-code" in capsys.readouterr().err
+    assert not mark.exists()
+    assert main(["caption", str(photo), "--model", "bad/model", "--trust-remote-code"]) == 0
+    assert mark.exists()
+
+
+FOREIGN = """
+from transformers import (
+    AutoConfig, AutoModel, CLIPVisionConfig, CLIPVisionModel,
+    VisionEncoderDecoderConfig, VisionEncoderDecoderModel,
+)
+open({mark!r}, "w").close()
+
+class EncoderConfig(CLIPVisionConfig):
+    model_type = "clip_by_another_name"
+
+class Encoder(CLIPVisionModel):
+    config_class = EncoderConfig
+
+class Config(VisionEncoderDecoderConfig):
+    pass
+
+class Model(VisionEncoderDecoderModel):
+    config_class = Config
+
+AutoConfig.register("clip_by_another_name", EncoderConfig)
+AutoModel.register(EncoderConfig, Encoder)
+"""
+
+
+def test_no_network_and_no_repository(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelNotFoundError, match="nobody/nothing"):
+        pull("nobody/nothing")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(NetworkError, match="Cannot reach"):
+        pull("nobody/nothing")
+
+
+@pytest.mark.parametrize("name", ["x/../y", "./x", "a b/c", "https://a/b", ""])
+def test_names_that_are_none(name: str) -> None:
+    with pytest.raises(CapgenError):
+        pull(name)

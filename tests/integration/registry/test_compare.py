@@ -1,0 +1,192 @@
+"""Models side by side: the same numbers as elsewhere, and intervals that another program finds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from capgen.cli.main import main
+from capgen.config import EvalConfig
+from capgen.errors import UsageError
+from capgen.evaluation.data import EvaluationSet, evaluation_set
+from capgen.evaluation.evaluate import evaluate
+from capgen.metrics.tokenizer import tokenize
+from capgen.paths import bundled_model_dir, runs_dir
+from capgen.registry.compare import (
+    ComparisonFinished,
+    ModelComparison,
+    comparison_events,
+    models_to_compare,
+)
+from tests.minis import make_pictures, write_flickr8k
+
+PHOTOS = 30
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set, and the bundled model twice: as it is, and greedy with words it may not say."""
+    root = tmp_path_factory.mktemp("compare")
+    write_flickr8k(root / "data", make_pictures(PHOTOS * 5, seed=3))
+    for name in ("best-eval", "best-loss"):
+        shutil.copytree(bundled_model_dir(), root / name)
+    settings = root / "best-loss" / "generation_config.json"
+    vocabulary = json.loads((root / "best-loss" / "tokenizer.json").read_text())["model"]["vocab"]
+    unsaid = [vocabulary[word] for word in ("dog", "man", "red", "in")]
+    changed = {"num_beams": 1, "suppress_tokens": [0, 1, 3, *unsaid]}
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), **changed}))
+    return root
+
+
+@pytest.fixture(scope="module")
+def data(folder: Path) -> EvaluationSet:
+    return evaluation_set(None, folder / "data", split="val")
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path, data: EvaluationSet) -> ModelComparison:
+    events = comparison_events(
+        [str(folder / "best-eval"), str(folder / "best-loss")],
+        data,
+        config=EvalConfig(resamples=2000),
+        speed_photos=3,
+        speed_rounds=2,
+    )
+    *_, last = events
+    assert isinstance(last, ComparisonFinished)
+    return last.comparison
+
+
+def test_scores_are_those_of_an_evaluation(found: ModelComparison, data: EvaluationSet) -> None:
+    alone = evaluate(found.entries[1].name, data, config=EvalConfig(resamples=100))
+    assert found.evaluations[1].captions == alone.captions
+    assert found.evaluations[1].scores.corpus == alone.scores.corpus
+    assert found.evaluations[0].captions != found.evaluations[1].captions
+
+
+def test_intervals_and_p_values_agree_with_an_independent_bootstrap(
+    found: ModelComparison,
+) -> None:
+    """Written anew with numpy: other draws, another seed, one resample at a time."""
+    generator = np.random.default_rng(987)
+    first, second = found.evaluations
+    photos = len(first.captions)
+    draws = [generator.choice(photos, photos) for _ in range(4000)]
+    for metric in ("CIDEr-D", "METEOR", "ROUGE-L", "BLEU-1", "BLEU-2"):
+        scores = np.array(
+            [[_score(item, metric, draw) for draw in draws] for item in (first, second)]
+        )
+        difference = scores[0] - scores[1]
+        width = np.ptp(np.quantile(difference, [0.025, 0.975]))
+        # Monte Carlo error of a percentile of 2,000 resamples is some hundredths of the width.
+        tolerance = 0.08 * width + 1e-12
+        for item, values in zip((first, second), scores, strict=True):
+            interval = item.intervals[metric]
+            ends = np.quantile(values, [0.025, 0.975])
+            assert abs(interval.low - ends[0]) < 0.08 * np.ptp(ends) + 1e-12
+            assert abs(interval.high - ends[1]) < 0.08 * np.ptp(ends) + 1e-12
+        ours = found.comparisons[0].differences[metric]
+        low, high = np.quantile(difference, [0.025, 0.975])
+        assert abs(ours.difference.low - low) < tolerance
+        assert abs(ours.difference.high - high) < tolerance
+        p_value = min(1.0, 2 * min((difference <= 0).mean(), (difference >= 0).mean()))
+        assert ours.p_value == pytest.approx(p_value, abs=0.1)
+
+
+def _score(evaluation, metric: str, draw: np.ndarray) -> float:  # type: ignore[no-untyped-def]
+    if not metric.startswith("BLEU"):
+        return float(evaluation.scores.per_image[metric][draw].mean())
+    return _bleu(_bleu_counts(evaluation)[draw].sum(axis=0), int(metric[-1]))
+
+
+_COUNTS: dict[int, np.ndarray] = {}
+
+
+def _bleu_counts(evaluation) -> np.ndarray:  # type: ignore[no-untyped-def]
+    """Return of each photo: length, closest reference length, and matches of 1 and 2 words."""
+    if id(evaluation) in _COUNTS:
+        return _COUNTS[id(evaluation)]
+    rows = []
+    for image_id in evaluation.scores.image_ids:
+        said, *references = (
+            tokenize(text).split()
+            for text in (
+                evaluation.captions[image_id],
+                *evaluation.data.by_id[image_id].references,
+            )
+        )
+        closest = min((abs(len(item) - len(said)), len(item)) for item in references)[1]
+        row = [len(said), closest]
+        for size in (1, 2):
+            most: Counter[tuple[str, ...]] = Counter()
+            for item in references:
+                most |= Counter(zip(*(item[start:] for start in range(size)), strict=False))
+            own = Counter(zip(*(said[start:] for start in range(size)), strict=False))
+            row.append(sum((own & most).values()))
+        rows.append(row)
+    return _COUNTS.setdefault(id(evaluation), np.array(rows, float))
+
+
+def _bleu(counts: np.ndarray, size: int) -> float:
+    """Corpus BLEU of Papineni et al. (2002) from summed counts, for captions of 2+ words."""
+    length, reference, *matches = counts
+    words = [length, length - PHOTOS][:size]
+    precision = np.prod([match / total for match, total in zip(matches, words, strict=False)])
+    brevity = min(1.0, np.exp(1 - reference / length))
+    return float(brevity * precision ** (1 / size))
+
+
+def test_speed_size_and_parameters_are_told(found: ModelComparison) -> None:
+    record = json.loads(json.dumps(found.to_dict()))
+    assert record["kind"] == "model_comparison"
+    for model in record["models"]:
+        speed = model["speed"]
+        assert 0 < speed["slowest"] <= speed["photos_per_second"] <= speed["fastest"]
+        assert model["size"] > 1e6 and model["parameters"] > 1e5
+        assert set(model["evaluation"]["intervals"]) >= {"CIDEr-D", "BLEU-4"}
+    (comparison,) = record["comparisons"]
+    assert comparison["first"] == found.entries[0].name
+    assert comparison["differences"]["CIDEr-D"]["p_value"] <= 1
+
+
+def test_the_command_on_a_run(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run alone: its best by score against its best by loss."""
+    run = runs_dir() / "tiny"
+    run.mkdir(parents=True)
+    (run / "config.toml").write_text("")
+    for name in ("best-eval", "best-loss"):
+        (run / name).symlink_to(folder / name)
+    page, record = tmp_path / "c.html", tmp_path / "c.json"
+    command = ["models", "compare", "tiny", "--data-dir", str(folder / "data"), "--split", "val"]
+    files = ["--html", str(page), "--json", str(record), "--examples", "3", "--resamples", "100"]
+    assert main([*command, "--limit", "6", "--no-speed", *files]) == 0
+    shown = capsys.readouterr().out
+    assert "tiny/best-eval (first) and tiny/best-loss (second)" in shown
+    assert "parameters" in shown and "photos/s" not in shown
+    saved = json.loads(record.read_text())
+    assert [model["name"] for model in saved["models"]] == ["tiny/best-eval", "tiny/best-loss"]
+    assert saved["models"][0]["speed"] is None
+    text = page.read_text()
+    assert "<script" not in text and "differ most" in text
+    assert 1 <= text.count('<article class="card">') <= 3
+    for caption in saved["comparisons"][0]["disagreements"]["images"][0].values():
+        assert str(caption) in text or isinstance(caption, float)
+
+
+@pytest.mark.parametrize("names", [["mini"], [], ["mini", "mini"]])
+def test_what_cannot_be_compared(names: list[str]) -> None:
+    with pytest.raises(UsageError):
+        models_to_compare(names)
+
+
+def test_a_model_that_is_not_there_is_found_out_first(data: EvaluationSet) -> None:
+    events = comparison_events(["mini", "./nothing"], data)
+    with pytest.raises(Exception, match="nothing"):
+        next(events)

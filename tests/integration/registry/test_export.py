@@ -1,0 +1,136 @@
+"""Exports: int8 says nearly the same and is batch-proof; damage and misuse are refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from capgen.errors import ModelError, UsageError
+from capgen.inference.captioner import Captioner
+from capgen.models.folder import ModelFolder
+from capgen.models.weights import read_index
+from capgen.paths import bundled_model_dir, models_dir
+from capgen.registry.export import CalibrationOptions, Exported, export_model
+from capgen.registry.listing import find_model
+from capgen.registry.verify import verify
+
+
+@pytest.fixture(scope="module")
+def made(photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """The bundled model in int8, its scales from a few drawn photos."""
+    output = tmp_path_factory.mktemp("export") / "mini-int8"
+    options = CalibrationOptions(photos=8)
+    return export_model("mini", int8=True, photos=photos, output=output, calibration=options)
+
+
+@pytest.fixture(scope="module")
+def int8(made: Exported) -> Captioner:
+    return Captioner.from_pretrained(made.path)
+
+
+def test_it_is_half_the_size_and_says_much_the_same(
+    made: Exported, int8: Captioner, bundled: Captioner, photos: list[Path]
+) -> None:
+    assert made.size < 0.6 * made.source_size
+    assert (int8.runtime.name, int8.runtime.dtype) == ("onnx", "int8")
+    assert made.photos == 8
+    pairs = list(zip(int8.caption(photos[:8]), bundled.caption(photos[:8]), strict=True))
+    near = [abs(a.score - b.score) for a, b in pairs]
+    assert np.median(near) < 0.15
+    # Eight drawn pictures are no calibration for real ones; but words are shared.
+    shared = [len(set(a.text.split()) & set(b.text.split())) for a, b in pairs]
+    assert np.mean(shared) > 4
+
+
+def test_a_caption_does_not_depend_on_its_batch(int8: Captioner, photos: list[Path]) -> None:
+    together = int8.caption(photos[:5])
+    for photo, caption in zip(photos[:5], together, strict=True):
+        alone = int8.caption(photo)
+        assert (alone.text, alone.score) == (caption.text, caption.score)
+
+
+def test_most_weights_are_bytes(made: Exported) -> None:
+    index = read_index(made.path / "model.safetensors")
+    sizes: dict[str, int] = {}
+    for tensor in index.values():
+        sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.length
+    assert sizes["I8"] > 0.9 * sum(sizes.values())
+
+
+def test_where_it_comes_from_is_recorded(made: Exported) -> None:
+    provenance = ModelFolder(made.path, "x").provenance
+    source = ModelFolder(bundled_model_dir(), "mini")
+    assert provenance.export["source_fingerprint"] == source.fingerprint
+    assert provenance.export["precision"] == "int8"
+    assert provenance.metrics == {}  # measured with other weights
+    assert set(provenance.files) == {"model.safetensors", "tokenizer.json"}
+    assert provenance.data == source.provenance.data
+    assert (made.path / "LICENSE-EfficientNet").is_file()
+    assert not find_model(str(made.path)).problem
+
+
+def test_verify_accepts_it_and_finds_a_wrong_bit(made: Exported, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(made.path, tmp_path / "copy"))
+    assert all(check.ok for check in verify(str(copy)))
+    weights = bytearray((copy / "model.safetensors").read_bytes())
+    weights[-5] ^= 64
+    (copy / "model.safetensors").write_bytes(weights)
+    assert next(verify(str(copy))).ok is False
+
+
+def test_graphs_of_other_weights_are_refused(made: Exported, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(made.path, tmp_path / "copy"))
+    shutil.copy(bundled_model_dir() / "onnx" / "decoder.onnx", copy / "onnx" / "decoder.onnx")
+    with pytest.raises(ModelError, match="copy"):
+        Captioner.from_pretrained(copy)
+
+
+def test_torch_refuses_it_with_the_way_out(made: Exported) -> None:
+    with pytest.raises(ModelError, match="only ONNX Runtime runs") as caught:
+        Captioner.from_pretrained(made.path, runtime="torch")
+    assert "mini" in caught.value.hint
+
+
+def test_it_is_not_exported_again(made: Exported, photos: list[Path]) -> None:
+    with pytest.raises(ModelError, match="already"):
+        export_model(str(made.path), int8=True, photos=photos)
+
+
+def test_a_plain_export_is_kept_by_name_and_never_over_another(tmp_path: Path) -> None:
+    made = export_model("mini")
+    assert (made.name, made.path) == ("mini-onnx", models_dir() / "mini-onnx")
+    provenance = ModelFolder(made.path, "x").provenance
+    assert provenance.metrics["test"]["CIDEr-D"] == 0.658
+    assert find_model("mini-onnx").onnx
+    before = json.dumps(provenance.created)
+    with pytest.raises(UsageError, match="already"):
+        export_model("mini")
+    with pytest.raises(UsageError, match="already"):
+        export_model("mini", output=made.path)
+    assert json.dumps(ModelFolder(made.path, "x").provenance.created) == before
+
+
+def test_int8_needs_photos_that_can_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="needs photos"):
+        export_model("mini", int8=True)
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    with pytest.raises(UsageError, match="can be read"):
+        export_model("mini", int8=True, photos=[tmp_path / "bad.jpg"])
+    assert not list(models_dir().glob("*")), "nothing half-written stays"
+
+
+def test_a_model_saved_plainly_gets_its_graphs(tmp_path: Path) -> None:
+    from tests.tiny_captioners import captioning, clip_vision, save_plainly
+
+    folder = save_plainly(tmp_path / "plain", captioning(clip_vision()))
+    made = export_model(str(folder))
+    assert not ModelFolder(folder, "plain").has_onnx, "the source stays as it is"
+    exported = Captioner.from_pretrained(made.name)
+    assert exported.runtime.name == "onnx"
+    picture = np.full((48, 48, 3), 128, np.uint8)
+    torch = Captioner.from_pretrained(folder)
+    assert exported.caption(picture).text == torch.caption(picture).text

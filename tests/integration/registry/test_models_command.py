@@ -1,0 +1,93 @@
+"""`capgen models …` and the default model, through the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from capgen.cli.main import main
+from capgen.paths import bundled_model_dir, config_file, models_dir
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def kept() -> Path:
+    return Path(shutil.copytree(bundled_model_dir(), models_dir() / "kept"))
+
+
+def test_list_and_show(kept: Path, capsys: Captured) -> None:
+    (models_dir() / "[red]bad").mkdir()
+    assert main(["models", "list"]) == 0
+    shown = capsys.readouterr()
+    assert "mini" in shown.out and "kept" in shown.out and "[red]bad" in shown.out
+    assert "[red]bad is broken" in shown.err
+    assert main(["models", "list", "--json"]) == 0
+    entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert entries["mini"]["default"] and entries["[red]bad"]["problem"]
+    assert main(["models", "show", "kept"]) == 0
+    assert "EfficientNet-lite2" in capsys.readouterr().out
+    assert main(["models", "show", "kept", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["provenance"]["preset"] == "mini"
+
+
+def test_the_default_is_what_caption_uses(
+    kept: Path, photos: list[Path], capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def used() -> str:
+        assert main(["caption", str(photos[0]), "--json"]) == 0
+        return json.loads(capsys.readouterr().out)[0]["model"]
+
+    assert used() == "mini"
+    assert main(["models", "default", "kept"]) == 0
+    assert capsys.readouterr().out == "kept\n"
+    assert used() == "kept"
+    monkeypatch.setenv("CAPGEN_MODEL", str(kept))
+    assert used() == str(kept)
+    assert main(["caption", str(photos[0]), "--json", "--model", "mini"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["model"] == "mini"
+    monkeypatch.delenv("CAPGEN_MODEL")
+    assert main(["models", "rename", "kept", "mine"]) == 0
+    capsys.readouterr()
+    assert used() == "mine"
+    assert main(["models", "remove", "mine", "--yes"]) == 0
+    capsys.readouterr()
+    assert used() == "mini"
+
+
+def test_a_default_that_is_not_there_is_not_written(capsys: Captured) -> None:
+    assert main(["models", "default", "./nothing"]) == 1
+    assert not config_file().exists()
+    assert main(["models", "default", "mini", "--unset"]) == 2
+
+
+def test_removing_asks(kept: Path, capsys: Captured) -> None:
+    assert main(["models", "remove", "kept"]) == 2
+    assert "--yes" in capsys.readouterr().err
+    assert kept.is_dir()
+    assert main(["models", "remove", "mini", "--yes"]) == 2
+    assert main(["models", "remove", str(kept), "--yes"]) == 2
+    assert kept.is_dir() and bundled_model_dir().is_dir()
+    assert main(["models", "remove", "kept", "--yes"]) == 0
+    assert not kept.exists()
+
+
+def test_test_and_verify(kept: Path, photos: list[Path], capsys: Captured, tmp_path: Path) -> None:
+    assert main(["models", "test", "kept", str(photos[0])]) == 0
+    caption = capsys.readouterr().out.strip()
+    assert main(["models", "test", "kept", str(photos[0]), str(tmp_path / "no.jpg"), "--json"]) == 1
+    (record,) = json.loads(capsys.readouterr().out)
+    assert record["caption"] == caption and record["seconds"] > 0
+    (kept / "tokenizer.json").unlink()
+    assert main(["models", "verify", "kept", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)["kept"]
+    assert [check["name"] for check in found if check["ok"] is False] == ["hash of tokenizer.json"]
+
+
+def test_export_refuses_what_it_does_not_know(capsys: Captured) -> None:
+    assert main(["models", "export", "mini", "--format", "tflite"]) == 2
+    assert main(["models", "export", "mini", "--int8"]) == 2
+    assert main(["models", "export", "mini", "--photos", "x"]) == 2

@@ -1,0 +1,179 @@
+"""Confidence of the bundled model: both runtimes, all outputs, abstaining, calibrating."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from capgen import Captioner
+from capgen.cli.main import main
+from capgen.config import DecodeOptions, DecodeSettings
+from capgen.errors import ImageError, UsageError
+from capgen.evaluation.negatives import draw_negatives
+from capgen.inference.calibration import Calibration
+from capgen.models.folder import CALIBRATION_FILE
+from capgen.paths import bundled_model_dir
+from capgen.records import Caption, record_from_dict
+from tests import tiny_captioners
+from tests.minis import make_pictures, write_flickr8k
+
+ROOT = Path(__file__).parents[2]
+PHOTO = ROOT / "docs" / "images" / "photographer.jpg"
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a picture of noise."""
+    path = tmp_path_factory.mktemp("noise") / "noise.png"
+    list(draw_negatives(3, seed=1))[2].save(path)
+    return path
+
+
+def test_both_runtimes_are_equally_sure(
+    bundled: Captioner,
+    bundled_torch: Captioner,
+    photos: list[Path],
+    noise: Path,
+) -> None:
+    pictures = [PHOTO, noise, *photos[:8]]
+    ours = bundled.caption(pictures, confidence=True)
+    theirs = bundled_torch.caption(pictures, confidence=True)
+    assert [one.text for one in ours] == [one.text for one in theirs]
+    found = np.array([[one.confidence for one in side] for side in (ours, theirs)])
+    assert np.abs(found[0] - found[1]).max() < 1e-3
+    assert found[0][0] > 0.2 > found[0][1]
+
+
+def test_asking_for_confidence_changes_no_caption(bundled: Captioner, photos: list[Path]) -> None:
+    for options in ({}, {"num_captions": 2}):
+        plain = bundled.caption(photos[:4], **options)
+        sure = bundled.caption(photos[:4], confidence=True, **options)
+        for one, other in zip(plain, sure, strict=True):
+            assert one.confidence is None and other.confidence is not None
+            assert (one.text, one.tokens) == (other.text, other.tokens)
+            assert [a.text for a in one.alternatives] == [a.text for a in other.alternatives]
+    batched = bundled.caption(photos[:4], confidence=True)
+    for path, expected in zip(photos, batched, strict=False):
+        alone = bundled.caption(path, confidence=True).confidence
+        assert alone == pytest.approx(expected.confidence, abs=1e-6)
+
+
+def test_settings_without_a_fit(bundled: Captioner) -> None:
+    caption = bundled.caption(PHOTO, beams=4, confidence=True)
+    assert caption.confidence is None
+    assert "no confidence: mini is not calibrated for these decoding settings" in caption.notes
+    with pytest.raises(UsageError, match="--min-confidence: mini is not calibrated for these"):
+        bundled.caption(PHOTO, beams=4, min_confidence=0.5)
+
+
+def test_the_library_abstains(bundled: Captioner, noise: Path) -> None:
+    with pytest.raises(ImageError, match=r"noise\.png: not sure enough") as caught:
+        bundled.caption(noise, min_confidence=0.2)
+    assert caught.value.code == "low_confidence"
+    sure, unsure = bundled.stream([PHOTO, noise], DecodeOptions(min_confidence=0.2))
+    assert isinstance(sure, Caption) and sure.confidence is not None and sure.confidence > 0.2
+    assert unsure.confidence is not None and unsure.confidence < 0.2
+    assert record_from_dict(json.loads(json.dumps(unsure.to_dict()))) == unsure
+
+
+def test_one_photo_with_scores(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["caption", str(PHOTO), "--scores"]) == 0
+    text, sure, score = capsys.readouterr().out.rstrip("\n").split("\t")
+    assert text and 0 < float(sure) < 1 and float(score) < 0
+    assert main(["caption", str(PHOTO), "--scores", "--beams", "4"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.split("\t")[1] == "-"
+    assert "not calibrated for these" in printed.err
+
+
+def test_one_picture_that_it_says_nothing_about(
+    noise: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["caption", str(noise), "--min-confidence", "0.2"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "noise.png: not sure enough" in printed.err
+    assert main(["caption", str(noise), "--min-confidence", "0.2", "--fail-on", "none"]) == 0
+    assert main(["caption", str(noise), "--min-confidence", "2"]) == 2
+    assert main(["caption", str(noise), "--min-confidence", "0.2", "--beams", "4"]) == 2
+
+
+def test_every_format_says_who_it_abstained_on(
+    noise: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = ["caption", str(PHOTO), str(noise), "--min-confidence", "0.2"]
+    for name in ("x.jsonl", "x.json", "x.csv", "x.txt", "x.html"):
+        assert main([*base, "-o", str(tmp_path / name)]) == 1, name
+    sure, unsure = map(json.loads, (tmp_path / "x.jsonl").read_text().splitlines())
+    assert sure["confidence"] > 0.2 and sure["error"] is None
+    assert unsure["caption"] is None and unsure["error"]["code"] == "low_confidence"
+    assert unsure["confidence"] < 0.2
+    assert unsure["settings"]["min_confidence"] == 0.2
+    assert json.loads((tmp_path / "x.json").read_text()) == [sure, unsure]
+    rows = list(csv.DictReader((tmp_path / "x.csv").open()))
+    assert [row["error_code"] for row in rows] == ["", "low_confidence"]
+    assert float(rows[1]["confidence"]) == pytest.approx(unsure["confidence"])
+    assert (tmp_path / "x.txt").read_text().count("\n") == 1
+    page = (tmp_path / "x.html").read_text()
+    assert "low_confidence" in page and f"confidence {sure['confidence']:.2f}" in page
+    capsys.readouterr()
+    assert main([*base, "--json"]) == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert [one["confidence"] for one in printed] == [sure["confidence"], unsure["confidence"]]
+    assert main(["caption", str(PHOTO), str(noise), "--scores"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[2] for line in lines][1] == f"{unsure['confidence']:.3f}"
+
+
+def test_another_threshold_is_another_run(noise: Path, tmp_path: Path) -> None:
+    output = tmp_path / "x.jsonl"
+    base = ["caption", str(PHOTO), str(noise), "-o", str(output), "-q"]
+    assert main([*base, "--min-confidence", "0.2"]) == 1
+    assert main([*base, "--min-confidence", "0"]) == 0
+    assert all(json.loads(line)["caption"] for line in output.read_text().splitlines())
+
+
+def test_a_damaged_calibration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = shutil.copytree(bundled_model_dir(), tmp_path / "model")
+    (model / CALIBRATION_FILE).write_text('{"format": "capgen calibration", "fits": [1e999]}')
+    assert main(["caption", str(PHOTO), "--model", str(model)]) == 0  # not asked for, not read
+    assert main(["caption", str(PHOTO), "--model", str(model), "--scores"]) == 1
+    assert "calibration.json is no calibration" in capsys.readouterr().err
+
+
+def test_calibrate_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = shutil.copytree(bundled_model_dir(), tmp_path / "model")
+    (model / CALIBRATION_FILE).unlink(missing_ok=True)
+    data = write_flickr8k(tmp_path / "data", make_pictures(300))
+    # Captions of drawn blocks have a word or two in common with the made-up references.
+    command = ["calibrate", str(model), "--data-dir", str(data), "--beams", "1"]
+    assert main([*command, "--drawn", "10", "--threshold", "0.1"]) == 0
+    printed = capsys.readouterr()
+    assert "good: METEOR from 0.1" in printed.out
+    assert "calibration error" in printed.out
+    (fit,) = Calibration.read(model / CALIBRATION_FILE).fits
+    assert fit.settings["beams"] == 1
+    assert fit.provenance["data"]["split"] == "val"
+    assert fit.provenance["photos"] == 60
+    captioner = Captioner.from_pretrained(model)
+    assert captioner.caption(PHOTO, confidence=True).confidence is None
+    assert captioner.caption(PHOTO, confidence=True, beams=1).confidence is not None
+    assert main([*command, "--drawn", "0", "--limit", "4"]) == 1
+    assert "4 photos are too few" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["blip", "git"])
+def test_other_captioners_have_summaries(kind: str, tmp_path: Path) -> None:
+    folder = getattr(tiny_captioners, kind)(tmp_path / kind)
+    runtime = Captioner.from_pretrained(folder, device="cpu").runtime
+    pixels = np.random.default_rng(0).normal(size=(3, 3, 32, 32)).astype(np.float32)
+    found, summaries = runtime.generate_summarised(pixels, DecodeSettings(beams=2, max_length=8))
+    assert len(found) == len(summaries) == 3
+    alone = runtime.generate_summarised(pixels[1:2], DecodeSettings(max_length=8))[1]
+    assert summaries[1] == pytest.approx(alone[0], abs=1e-4)
+    assert not np.allclose(summaries[0], summaries[1])

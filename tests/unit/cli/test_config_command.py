@@ -1,0 +1,150 @@
+"""`capgen config` and the order: option, environment, the user's file, default."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from capgen.cli.main import main
+from tests.fakes import draw_photo
+from tests.minis import write_flickr8k
+from tests.tiny_models import save_tiny_mini
+from tests.training_runs import SENTENCES, eight_pictures
+
+COMMENTED = """# my settings
+[caption]
+beams = 5  # slower, better
+"""
+
+
+@pytest.fixture
+def file(home: Path) -> Path:
+    home.mkdir(parents=True, exist_ok=True)
+    return home / "config.toml"
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> str:
+    draw_photo(1, (64, 64)).save(tmp_path / "photo.png")
+    return str(tmp_path / "photo.png")
+
+
+def test_the_path_is_printed(file, capsys):
+    assert main(["config", "path"]) == 0
+    assert capsys.readouterr().out.strip() == str(file)
+
+
+def test_nothing_is_set_at_first(file, capsys):
+    assert main(["config", "show", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert main(["config", "show"]) == 0
+    assert "Nothing is set" in capsys.readouterr().err
+    assert not file.exists()
+
+
+def test_set_keeps_comments_and_unset_takes_back(file, capsys):
+    file.write_text(COMMENTED)
+    assert main(["config", "set", "caption.max-length", "20"]) == 0
+    assert main(["config", "set", "model", "mini"]) == 0
+    text = file.read_text()
+    assert "# my settings" in text and "# slower, better" in text
+    assert main(["config", "show", "--json"]) == 0
+    rows = {(row["command"], row["setting"]): row for row in json.loads(capsys.readouterr().out)}
+    assert rows["caption", "max_length"]["value"] == 20
+    assert rows["caption", "model"]["value"] == rows["eval", "model"]["value"] == "mini"
+    assert ("eval", "max_length") not in rows
+    assert main(["config", "unset", "caption.max-length"]) == 0
+    assert main(["config", "unset", "model"]) == 0
+    assert file.read_text().split() == COMMENTED.split()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["set", "caption.beans", "5"], "no setting 'beans' of caption", "'beams'"),
+        (["set", "captoin.beams", "5"], "no settings for 'captoin'", "'caption'"),
+        (["set", "caption.beams", "many"], "must be a whole number", ""),
+        (["set", "beams", "5000"], "must be between 1 and 64", ""),
+        (["set", "train.learning_rate", "100"], "must be between", ""),
+        (["unset", "caption.beams"], "is not set", ""),
+    ],
+)
+def test_what_is_refused(file, capsys, arguments, message, hint):
+    assert main(["config", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and hint in error
+    assert not file.exists()
+
+
+def beams(capsys: pytest.CaptureFixture[str], *arguments: str) -> int:
+    assert main(["caption", "--json", *arguments]) == 0
+    return json.loads(capsys.readouterr().out)[0]["settings"]["beams"]
+
+
+def test_option_then_environment_then_own_section_then_shared_key(file, photo, capsys, monkeypatch):
+    default = beams(capsys, photo)
+    file.write_text("beams = 4\n")
+    assert beams(capsys, photo) == 4 != default
+    file.write_text("beams = 4\n[caption]\nbeams = 5\n[eval]\nbeams = 7\n")
+    assert beams(capsys, photo) == 5
+    monkeypatch.setenv("CAPGEN_BEAMS", "2")
+    assert beams(capsys, photo) == 2
+    assert main(["config", "show", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {(row["command"], row["value"], row["source"]) for row in rows} == {
+        ("caption", "2", "CAPGEN_BEAMS"),
+        ("eval", "2", "CAPGEN_BEAMS"),
+    }
+    assert beams(capsys, photo, "--beams", "1") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("beams = \n", "Cannot read the settings"),
+        ("[caption]\nbeams = 'many'\n", "must be a whole number"),
+        ("[caption]\nbeams = 2.5\n", "must be a whole number"),
+        ("[caption]\nbeams = 5000\n", "must be between"),
+        ("[caption]\ncolour = 1\n", "no setting 'colour' of caption"),
+        ("[speech]\nbeams = 1\n", "no settings for 'speech'"),
+    ],
+)
+def test_a_wrong_file_is_named(file, photo, capsys, content, message):
+    file.write_text(content)
+    assert main(["caption", photo]) == 2
+    error = capsys.readouterr().err
+    assert message in error and str(file) in error
+    assert main(["config", "path"]) == 0  # the way to find what to correct
+
+
+def test_training_takes_the_file_after_its_own_config(file, tmp_path, capsys, monkeypatch):
+    data = write_flickr8k(tmp_path / "data", eight_pictures())
+    mini = save_tiny_mini(tmp_path / "mini", SENTENCES)
+    file.write_text("[train]\nnum_epochs = 3\nlearning_rate = 0.002\nbatch_size = 4\n")
+    (tmp_path / "run.toml").write_text("learning_rate = 0.003\n")
+    monkeypatch.setenv("CAPGEN_SEED", "11")
+    arguments = ["--init", str(mini), "--preset", "mini", "--data-dir", str(data)]
+    arguments += ["--config", str(tmp_path / "run.toml")]
+    assert main(["train", *arguments, "--batch-size", "2", "--dry-run", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)["settings"]
+    found = {name: (plan[name]["value"], plan[name]["from"]) for name in plan}
+    assert found["num_epochs"] == (3, str(file))
+    assert found["learning_rate"] == (0.003, str(tmp_path / "run.toml"))
+    assert found["batch_size"] == (2, "--batch-size")
+    assert found["seed"] == (11, "CAPGEN_SEED")
+
+
+def test_a_default_model_does_not_exclude_predictions(file, tmp_path, capsys):
+    file.write_text('model = "mini"\n')
+    (tmp_path / "p.json").write_text('{"a.jpg": "a dog runs"}')
+    references = {
+        "images": [{"id": 1, "file_name": "a.jpg"}],
+        "annotations": [{"id": 1, "image_id": 1, "caption": "a dog runs"}],
+    }
+    (tmp_path / "r.json").write_text(json.dumps(references))
+    files = ["--predictions", str(tmp_path / "p.json"), "--references", str(tmp_path / "r.json")]
+    assert main(["eval", *files, "--metrics", "bleu"]) == 0
+    assert main(["eval", *files, "--model", "mini"]) == 2
+    assert "exclude each other" in capsys.readouterr().err

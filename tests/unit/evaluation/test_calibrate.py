@@ -1,0 +1,118 @@
+"""Fitting a confidence on observations that are made up, with a known truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from capgen.config import CalibrateConfig
+from capgen.errors import MetricError, UsageError
+from capgen.evaluation.calibrate import confidence, find_subspace, fit_confidence
+from capgen.evaluation.data import EvaluationSet
+from capgen.evaluation.negatives import KINDS, draw_negatives
+from capgen.evaluation.reliability import calibration_error
+from capgen.inference.confidence import evidence
+from capgen.inference.hypotheses import hypothesis
+from capgen.inference.observing import Observation
+from capgen.records import Example
+from tests.unit.evaluation.sets import GOOD as WELL
+from tests.unit.evaluation.sets import REFERENCES
+
+GOOD, BAD = WELL["dog.jpg"], "seven purple elephants"
+WIDTH = 40
+
+
+def photo(random: np.random.Generator, strange: bool = False) -> tuple[Observation, float]:
+    """An observation of a photo whose caption is good the likelier the model finds it."""
+    level = float(random.uniform(-2.0, 0.0))
+    chance = 1 / (1 + np.exp(-(3 + 3 * level)))
+    text = GOOD if random.random() < chance else BAD
+    parts = level + random.normal(0, 0.02, 6).clip(-0.05, 0.05) - 0.05
+    summary = random.normal(0, 1, WIDTH) * np.linspace(2, 0.1, WIDTH)
+    if strange:
+        summary = summary[::-1] * 4
+    return Observation(text, evidence([hypothesis(range(6), parts, 1.0)]), summary), chance
+
+
+def observations(
+    count: int, seed: int, strange: bool = False
+) -> tuple[list[Observation], np.ndarray]:
+    random = np.random.default_rng(seed)
+    made = [photo(random, strange) for _ in range(count)]
+    return [one for one, _ in made], np.array([chance for _, chance in made])
+
+
+def judged(count: int) -> EvaluationSet:
+    pool = tuple(
+        Example(image_id=str(n), image=f"{n}.jpg", references=REFERENCES["dog.jpg"], split="val")  # type: ignore[arg-type]
+        for n in range(count)
+    )
+    return EvaluationSet(name="made", split="val", pool=pool)
+
+
+def by_id(seen: list[Observation]) -> dict[str, Observation]:
+    return {str(number): one for number, one in enumerate(seen)}
+
+
+def test_the_fit_finds_the_chances() -> None:
+    seen, _ = observations(800, 0)
+    strange, _ = observations(150, 1, strange=True)
+    fit, quality = fit_confidence(by_id(seen), strange, judged(800), CalibrateConfig())
+    fresh, chances = observations(600, 2)
+    sure = np.array([confidence(fit, one) for one in fresh])
+    assert np.abs(sure - chances).mean() < 0.06
+    labels = np.array([float(one.text == GOOD) for one in fresh])
+    assert calibration_error(sure, labels) < 0.07
+    others = np.array([confidence(fit, one) for one in observations(100, 3, strange=True)[0]])
+    assert np.median(others) < 0.1 < np.median(sure)
+    assert quality["auroc_photos"] > 0.95
+    assert quality["good"] == pytest.approx(np.mean([one.text == GOOD for one in seen]))
+    assert fit.definition == {"metric": "METEOR", "threshold": pytest.approx(1 / 3)}
+
+
+def test_without_negatives() -> None:
+    seen, _ = observations(200, 0)
+    fit, quality = fit_confidence(by_id(seen), [], judged(200), CalibrateConfig())
+    assert "auroc_photos" not in quality
+    fresh, chances = observations(200, 2)
+    assert np.abs([confidence(fit, one) for one in fresh] - chances).mean() < 0.1
+
+
+def test_the_fit_can_be_repeated() -> None:
+    seen, _ = observations(120, 0)
+    first, second = (
+        fit_confidence(by_id(seen), seen[:30], judged(120), CalibrateConfig(fit_seed=4))[0]
+        for _ in range(2)
+    )
+    assert [confidence(first, one) for one in seen] == [confidence(second, one) for one in seen]
+
+
+def test_nothing_to_fit_where_all_is_good() -> None:
+    seen = [one._replace(text=GOOD) for one in observations(80, 0)[0]]
+    with pytest.raises(MetricError, match="80 of 80 captions are good"):
+        fit_confidence(by_id(seen), [], judged(80), CalibrateConfig())
+
+
+def test_a_summary_that_never_changes() -> None:
+    subspace = find_subspace(np.ones((60, 5)))
+    assert np.isfinite(subspace.measure(np.ones(5))).all()
+    assert np.isfinite(subspace.measure(np.zeros(5))).all()
+
+
+def test_which_metric_and_from_where() -> None:
+    assert CalibrateConfig(metric="cider_d").good_from == 0.25
+    assert CalibrateConfig(threshold=0.4).good_from == 0.4
+    with pytest.raises(UsageError, match="--metric"):
+        CalibrateConfig(metric="bleu")
+    with pytest.raises(UsageError, match="--threshold"):
+        CalibrateConfig(threshold=-1.0)
+
+
+def test_drawn_negatives() -> None:
+    first, again = (list(draw_negatives(2 * len(KINDS), seed=5)) for _ in range(2))
+    other = list(draw_negatives(len(KINDS), seed=6))
+    contents = [picture.tobytes() for picture in first]
+    assert contents == [picture.tobytes() for picture in again]
+    assert len(set(contents)) == 2 * len(KINDS)
+    assert not set(contents) & {picture.tobytes() for picture in other}
+    assert {(picture.mode, picture.size) for picture in first} == {("RGB", (400, 320))}

@@ -1,0 +1,135 @@
+"""The model card says what is recorded, as metadata and as text."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+
+from capgen.errors import ModelError, UsageError
+from capgen.hub.card import Example, model_card
+from capgen.hub.files import is_ours, model_files, without_paths
+from capgen.hub.push import PushOptions, plan_push
+from capgen.models.folder import ModelFolder
+from capgen.paths import bundled_model_dir
+
+
+@pytest.fixture
+def mini() -> ModelFolder:
+    return ModelFolder(bundled_model_dir(), "mini")
+
+
+def with_record(folder: Path, record: dict[str, object]) -> ModelFolder:
+    """Return the bundled model with another provenance."""
+    shutil.copytree(bundled_model_dir(), folder, ignore=shutil.ignore_patterns("onnx"))
+    (folder / "capgen.json").write_text(json.dumps(record))
+    return ModelFolder(folder, "m")
+
+
+def test_the_metadata_hold_the_real_evaluation(mini: ModelFolder) -> None:
+    card = ModelCard(model_card(mini, "me/small", licence="apache-2.0"))
+    assert card.data.license == "apache-2.0"
+    assert card.data.pipeline_tag == "image-to-text"
+    assert card.data.model_name == "small"
+    found = {(r.dataset_split, r.metric_name): r for r in card.data.eval_results}
+    for split in ("test", "val"):
+        recorded = mini.provenance.metrics[split]
+        for name in ("BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR"):
+            assert found[split, name].metric_value == round(recorded[name], 4)
+            assert found[split, name].dataset_name == "flickr8k"
+    assert len(found) == 14  # and no count of photos among them
+    assert found["test", "CIDEr-D"].metric_type == "cider"
+
+
+def test_the_text_has_its_parts(mini: ModelFolder) -> None:
+    text = model_card(mini, "me/small")
+    for words in ("trust_remote_code=True", "generate_caption", "capgen caption", "| 0.2636 |"):
+        assert words in text
+    for title in ("Use", "Figures", "Training", "Limits and biases", "Licence"):
+        assert f"\n## {title}\n" in text
+    assert "VisionEncoderDecoderModel" not in text  # the mini's encoder is its own
+    assert "research" in text  # the licence of its data
+
+
+def test_a_record_without_anything(tmp_path: Path) -> None:
+    folder = with_record(tmp_path / "m", {})
+    text = model_card(folder, "me/small")
+    assert "No evaluation is recorded." in text
+    assert "not recorded" in text
+    assert ModelCard(text).data.eval_results is None
+    (folder.path / "capgen.json").unlink()
+    assert "No evaluation is recorded." in model_card(folder, "me/small")
+
+
+def test_text_of_others_stays_text(tmp_path: Path) -> None:
+    evil = "x](http://evil) <script>alert(1)</script>\n# Title\n---\nlicense: mit"
+    record = {"data": {"name": evil, "licence": evil}, "metrics": {"test": {"BLEU-4": 0.1}}}
+    example = Example("examples/1.jpg", evil, b"", evil)
+    text = model_card(with_record(tmp_path / "m", record), "me/small", examples=(example,))
+    body = text.split("\n---\n", 1)[1]
+    assert "script" in body  # it is there, and every sign that means something is escaped
+    assert not re.search(r"(?<!\\)(<script|\]\(http)", body)
+    assert "\n# Title" not in body
+    assert ModelCard(text).data.license == "other"
+
+
+def test_examples_are_shown(mini: ModelFolder) -> None:
+    example = Example("examples/1.jpg", "a dog on grass", b"jpeg", "Ann")
+    plan = plan_push(mini, "me/small", PushOptions(examples=(example,)))
+    assert "![a photo](examples/1.jpg)\n\n> a dog on grass (Ann)" in plan.card
+    assert next(f for f in plan.files if f.name == "examples/1.jpg").source == b"jpeg"
+
+
+def test_paths_of_this_machine_are_not_published(tmp_path: Path) -> None:
+    record = {
+        "preset": "clip-gpt2",
+        "training": {
+            "data_dir": "/home/ann/photos",
+            "output_dir": "C:\\Users\\ann\\run",
+            "init": "~/models/first",
+            "encoder": "openai/clip-vit-base-patch32",
+            "stages": [{"from": "../ann/last"}],
+        },
+    }
+    folder = with_record(tmp_path / "m", record)
+    files = {file.name: file for file in model_files(folder)}
+    sent = files["capgen.json"].source
+    assert isinstance(sent, bytes)
+    for text in (sent.decode(), model_card(folder, "me/small")):
+        assert "ann" not in text.lower().replace("channel", "")
+    assert json.loads(sent)["training"]["data_dir"] == "photos"
+    card = ModelCard(model_card(folder, "me/small"))
+    assert card.data.base_model == ["openai/clip-vit-base-patch32"]
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [("a/b", "a/b"), ("/a/b", "b"), ("C:\\a\\b", "b"), ("~/x", "x"), (3, 3), (None, None)],
+)
+def test_what_is_a_path(value: object, kept: object) -> None:
+    assert without_paths(value) == kept
+
+
+@pytest.mark.parametrize("licence", ["", "MIT license", "x\ny: z"])
+def test_a_licence_is_a_name(licence: str, mini: ModelFolder) -> None:
+    with pytest.raises(UsageError, match="--license"):
+        plan_push(mini, "me/small", PushOptions(licence=licence))
+
+
+@pytest.mark.parametrize("missing", ["tokenizer.json", "preprocessor_config.json", "config.json"])
+def test_a_model_that_would_not_load_is_not_pushed(missing: str, tmp_path: Path) -> None:
+    folder = with_record(tmp_path / "m", {})
+    (folder.path / missing).unlink()
+    with pytest.raises(ModelError, match=missing.replace(".", r"\.")):
+        plan_push(folder, "me/small")
+
+
+def test_what_a_push_may_remove() -> None:
+    for name in ("model.safetensors", "onnx/encoder.onnx", "efficientnet.py", "examples/3.jpg"):
+        assert is_ours(name)
+    for name in ("README.md", ".gitattributes", "pytorch_model.bin", "notes/model.safetensors"):
+        assert not is_ours(name)

@@ -1,0 +1,127 @@
+"""Empty and repeating captions: found, tried again, and told about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from capgen.config import DecodeSettings
+from capgen.inference.attempts import caption_pixels, fault
+from capgen.inference.hypotheses import Hypothesis
+from capgen.models.preprocess import Preprocessor
+from capgen.records import Retry
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "empty"),
+        (" . - ", "empty"),
+        ("a dog dog runs", "repeating"),
+        ("a Dog dog runs", "repeating"),
+        ("a man in the snow in the snow", "repeating"),
+        ("man with beard and man with beard and hat", "repeating"),
+        ("a blue thing on a blue chair with a blue hat and a blue bag", "repeating"),
+        ("a dog", ""),
+        ("a man in a red shirt and a man in a blue shirt", ""),
+        ("a dog is playing with a dog", ""),
+        ("number 5 5", ""),
+        ("un chien à côté d'un chien", ""),
+    ],
+)
+def test_faults(text: str, expected: str) -> None:
+    assert fault(text) == expected
+
+
+class Scripted:
+    """A runtime whose captions are looked up: by the picture, and by how hard it is pushed."""
+
+    name, device, dtype = "scripted", "cpu", "float32"
+    preprocessor = Preprocessor(size=(1, 1))
+
+    def __init__(self, *pictures: dict[float, Sequence[str]]) -> None:
+        self.pictures = pictures
+        self.asked: list[tuple[list[int], DecodeSettings]] = []
+        self.known: list[str] = []
+
+    def generate(self, pixels: np.ndarray, settings: DecodeSettings) -> list[list[Hypothesis]]:
+        rows = pixels[:, 0, 0, 0].astype(int).tolist()
+        self.asked.append((rows, settings))
+        found = []
+        for row in rows:
+            said = self.pictures[row].get(settings.repetition_penalty, self.pictures[row][1.0])
+            found.append([self._hypothesis(text, -n) for n, text in enumerate(said)])
+        return [one[: settings.num_captions] for one in found]
+
+    def _hypothesis(self, text: str, score: float) -> Hypothesis:
+        self.known.append(text)
+        return Hypothesis((len(self.known) - 1,), (float(score),), float(score))
+
+    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
+        return self.known[ids[0]], [self.known[ids[0]]]
+
+
+def run(runtime: Any, **settings: Any) -> tuple[list[list[str]], list[Retry | None]]:
+    pixels = np.arange(len(runtime.pictures), dtype=np.float32)[:, None, None, None]
+    found = caption_pixels(
+        runtime, np.broadcast_to(pixels, (len(pixels), 3, 1, 1)), DecodeSettings(**settings)
+    )
+    return [[said.text for said in one.captions] for one in found], [one.retry for one in found]
+
+
+def test_what_is_in_order_is_not_tried_again() -> None:
+    runtime = Scripted({1.0: ["a dog"]}, {1.0: ["a cat"]})
+    assert run(runtime) == ([["a dog"], ["a cat"]], [None, None])
+    assert len(runtime.asked) == 1
+
+
+def test_only_what_is_faulty_is_tried_again() -> None:
+    runtime = Scripted({1.0: ["a dog"]}, {1.0: [""], 1.2: ["a cat"]}, {1.0: ["a cow"]})
+    texts, retries = run(runtime, min_length=3)
+    assert texts == [["a dog"], ["a cat"], ["a cow"]]
+    assert [rows for rows, _ in runtime.asked] == [[0, 1, 2], [1]]
+    assert retries[0] is None and retries[2] is None
+    changes = {"min_length": 6, "no_repeat_ngram_size": 2, "repetition_penalty": 1.2}
+    assert retries[1] == Retry(reason="empty", rejected=("",), settings=changes, resolved=True)
+
+
+def test_a_harder_push_follows_a_mild_one() -> None:
+    runtime = Scripted({1.0: ["a a dog"], 1.2: ["dog dog"], 1.5: ["a dog"]})
+    texts, (retry,) = run(runtime, sample=True, seed=4)
+    assert texts == [["a dog"]]
+    assert retry is not None and retry.resolved
+    assert retry.settings["no_repeat_ngram_size"] == 1
+    assert [settings.seed for _, settings in runtime.asked] == [4, 4, 5]
+
+
+def test_what_cannot_be_helped_stays_and_says_so() -> None:
+    runtime = Scripted({1.0: ["go go"], 1.2: ["", "no no"]})
+    texts, (retry,) = run(runtime)
+    assert texts == [["go go"]]
+    assert retry is not None and not retry.resolved
+    assert (retry.reason, retry.rejected) == ("repeating", ("go go",))
+
+
+def test_a_faulty_alternative_gives_way_to_another_caption() -> None:
+    runtime = Scripted({1.0: ["a dog", "dog dog", "a cat"], 1.2: ["a dog", "a cow", "a hen"]})
+    texts, (retry,) = run(runtime, beams=3, num_captions=3)
+    assert texts == [["a dog", "a cat", "a cow"]]
+    assert retry is not None and retry.rejected == ("dog dog",)
+
+
+def test_it_can_be_turned_off() -> None:
+    runtime = Scripted({1.0: [""]})
+    assert run(runtime, retry=False) == ([[""]], [None])
+    assert len(runtime.asked) == 1
+
+
+def test_different_captions_are_chosen_from_a_wider_search() -> None:
+    said = ["a dog runs", "the dog runs", "a dog is running", "two dogs", "a red ball", "a cat"]
+    runtime = Scripted({1.0: said})
+    texts, _ = run(runtime, beams=6, num_captions=3, diverse=True)
+    assert texts[0][0] == "a dog runs"
+    assert "the dog runs" not in texts[0] and "a dog is running" not in texts[0]
+    assert runtime.asked[0][1].num_captions == 6

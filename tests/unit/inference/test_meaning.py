@@ -1,0 +1,54 @@
+"""Captions that say the same, and the choice of those that do not."""
+
+from __future__ import annotations
+
+import pytest
+
+from capgen.inference.diversity import choose
+from capgen.inference.meaning import distinct, meaning, overlap, same
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("a dog runs", "The dog is running."),
+        ("a man rides a bike", "the man is riding a bicycle"),
+        ("two children on grass", "two kids in the grass"),
+        ("", "it is the"),
+    ],
+)
+def test_the_same_in_other_words(first: str, second: str) -> None:
+    assert same(meaning(first), meaning(second))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("a dog runs", "a dog plays"),
+        ("a dog runs", "a brown dog runs"),
+        ("a boy jumps", "a girl jumps"),
+        ("a dog", ""),
+    ],
+)
+def test_something_else(first: str, second: str) -> None:
+    one, other = meaning(first), meaning(second)
+    assert not same(one, other)
+    assert overlap(one, other) == overlap(other, one) < 1
+
+
+def test_counting_what_is_different() -> None:
+    said = ["a dog runs", "the dog runs", "a cat", "a cat and a dog", "cats"]
+    assert distinct([meaning(text) for text in said]) == 3
+    assert distinct([]) == 0
+
+
+def test_the_choice_trades_score_for_difference() -> None:
+    said = ["a dog runs", "the dog runs", "a dog jumps", "a man sits"]
+    meanings = [meaning(text) for text in said]
+    scores = [-0.5, -0.5, -0.6, -1.2]
+    assert choose(meanings, scores, 2, fine=0.1) == [0, 2]
+    assert choose(meanings, scores, 2, fine=2.0) == [0, 3]
+    # What says the same again comes last, however likely.
+    assert choose(meanings, scores, 4, fine=0.1) == [0, 2, 3, 1]
+    assert choose(meanings, scores, 9) == choose(meanings, scores, 4)
+    assert choose([], [], 3) == []

@@ -1,0 +1,61 @@
+"""A caption that had to be tried again has no confidence: fits know first captions only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from capgen.config import DecodeOptions
+from capgen.inference.captioner import Captioner, Prepared
+from capgen.inference.hypotheses import Hypothesis, hypothesis
+from capgen.models.folder import ModelFolder
+from capgen.paths import bundled_model_dir
+from capgen.records import Caption, CaptionFailure
+
+WORDS = {5: "a", 6: "dog", 7: "in the snow", 2: ""}
+
+
+class Stuck:
+    """A runtime whose first search repeats itself about every second picture."""
+
+    name, device, dtype = "stuck", "cpu", "float32"
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+    def generate_summarised(self, pixels: Any, settings: Any) -> tuple[list[list[Hypothesis]], Any]:
+        said = ([5, 6, 7, 2], [5, 7, 7, 2])
+        found = [[hypothesis(said[row % 2], [-0.5] * 4, 1.0)] for row in range(len(pixels))]
+        return found, np.zeros((len(pixels), self.width), np.float32)
+
+    def generate(self, pixels: Any, settings: Any) -> list[list[Hypothesis]]:
+        return [[hypothesis([5, 6, 2], [-0.1] * 3, 1.0)] for _ in pixels]
+
+    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
+        parts = [f" {WORDS[token]}" for token in ids]
+        return "".join(parts).strip(), parts
+
+
+def captions(**options: Any) -> list[Any]:
+    folder = ModelFolder(bundled_model_dir(), "mini")
+    runtime: Any = Stuck(int(folder.config["decoder"]["n_embd"]))
+    captioner = Captioner(folder, runtime)
+    settings, notes = captioner.settings(DecodeOptions(**options))
+    pixels = np.zeros((3, 2, 2), np.float32)
+    batch = [Prepared(f"{name}.jpg", 2, 2, pixels) for name in "ab"]
+    return captioner.caption_prepared(batch, settings, notes)
+
+
+def test_no_confidence() -> None:
+    first, second = captions(confidence=True)
+    assert isinstance(first, Caption) and first.confidence is not None and first.retry is None
+    assert isinstance(second, Caption) and second.retry is not None
+    assert (second.text, second.confidence) == ("a dog", None)
+
+
+def test_abstaining() -> None:
+    _, second = captions(min_confidence=0.0)
+    assert isinstance(second, CaptionFailure)
+    assert second.code == "low_confidence" and "tried again" in second.message

@@ -1,0 +1,43 @@
+"""What an export needs, and where it goes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from capgen.errors import MissingDependencyError, UsageError
+from capgen.models.folder import ModelFolder
+from capgen.paths import models_dir
+from capgen.registry.export import _target, export_model
+
+
+def test_without_onnx_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.delitem(sys.modules, "capgen.models.onnx_int8", raising=False)
+    with pytest.raises(MissingDependencyError) as caught:
+        export_model("mini", int8=True, photos=[tmp_path / "photo.jpg"])
+    assert caught.value.hint == "pip install 'capgen[export]'"
+    assert not list(models_dir().iterdir()), "nothing half-written stays"
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("mini", "mini-int8"),
+        ("run/best-eval", "run-best-eval-int8"),
+        ("user/model@main", "user-model-int8"),
+        ("./folder/model/", "folder-model-int8"),
+        ("/somewhere/else/model", "else-model-int8"),
+    ],
+)
+def test_the_name_of_an_export(name: str, kept: str, tmp_path: Path) -> None:
+    assert _target(ModelFolder(tmp_path, name), None, "int8") == models_dir() / kept
+
+
+def test_a_name_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be a model's name"):
+        _target(ModelFolder(tmp_path, "../ü"), None, "onnx")
