@@ -132,6 +132,7 @@ def test_teachers_are_for_cross_entropy(tmp_path, data, mini, teacher):
         student_config(tmp_path, data, mini, teacher, objective="scst")
 
 
+@pytest.mark.slow
 def test_a_whole_encoder_gives_the_same_states_in_onnx_runtime():
     encoder = LastHiddenState(tiny_mini(SENTENCES).model.encoder)
     pixels = np.random.default_rng(0).normal(size=(2, 3, 64, 64)).astype(np.float32)
