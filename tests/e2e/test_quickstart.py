@@ -67,7 +67,9 @@ def test_every_command_runs(place, tmp_path):
             assert done.returncode == 0, f"{words}: {done.stderr}"
             assert "Traceback" not in done.stderr
             said[" ".join(words)] = done.stdout
-    assert said["caption photo.jpg"] == "a man is holding a camera\n"
+    assert f"```\n{said['caption photo.jpg']}```" in (ROOT / "README.md").read_text(
+        encoding="utf-8"
+    )
     mine = said["caption photo.jpg --model first/best-eval"]
     assert mine and said["caption photo.jpg --model me/first"] == mine
     for made in ("why.html", "captions.json", "gallery.html", "sure.csv", "report.html"):
