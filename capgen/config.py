@@ -622,11 +622,26 @@ class TrainConfig:
         0.5, "Random crops keep at least this share of a photo; 1 is off.", low=0.05, high=1.0
     )
     crop_aspect: float = setting(
-        4 / 3, "Random crops are at most this far from square; 1 is off.", low=1.0, high=4.0
+        4 / 3,
+        "Random crops are at most this much wider or narrower than a photo; 1 keeps its shape.",
+        low=1.0,
+        high=4.0,
     )
     flip: bool = setting(True, "Mirror half of the photos.")
     color_jitter: float = setting(
         0.3, "Random brightness, contrast and saturation, up to this share.", low=0.0, high=0.9
+    )
+    compression: float = setting(
+        0.0, "Share of the photos that JPEG or WebP compression spoils.", low=0.0, high=1.0
+    )
+    compression_quality: int = setting(
+        30, "Lowest quality of that; the highest is 95.", low=1, high=95
+    )
+    rescale: float = setting(
+        0.0,
+        "Share of the photos that are shrunk, by half at most, and enlarged.",
+        low=0.0,
+        high=1.0,
     )
 
     eval: bool = setting(True, "Caption val and score it; otherwise only its loss is measured.")
@@ -728,7 +743,8 @@ class TrainConfig:
     def augments(self) -> bool:
         """Whether any augmentation of the photos is on."""
         crops = self.crop_area < 1 or self.crop_aspect > 1
-        return crops or self.flip or self.color_jitter > 0
+        stored = self.compression > 0 or self.rescale > 0
+        return crops or self.flip or self.color_jitter > 0 or stored
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as built-in types, for records."""

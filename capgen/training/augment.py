@@ -1,4 +1,7 @@
-"""Augmentation on the device: random crops, mirroring and colour, each photo its own.
+"""Augmentation on the device: random crops, mirroring, colour, size and compression.
+
+Each photo is varied in its own way, the batch at once. What a photo goes through after the
+crop stands for how its file was made: smaller than the model's input, and compressed.
 
 Source: Szegedy et al., "Going deeper with convolutions" (2015), for crops by area and
 aspect; the colour changes are the usual brightness, contrast and saturation.
@@ -13,6 +16,13 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from capgen.config import TrainConfig
+from capgen.training.compression import compress
+from capgen.training.rescaling import BICUBIC, BILINEAR, BOX, enlarge, shrink
+
+# Rescaled photos keep at least this share of their sides.
+_SMALLEST = 0.5
+_BEST_QUALITY = 95.0
+_WEBP_SHARE = 0.5
 
 
 def augment(pixels: Tensor, config: TrainConfig, generator: Generator) -> Tensor:
@@ -33,7 +43,58 @@ def augment(pixels: Tensor, config: TrainConfig, generator: Generator) -> Tensor
         padding_mode="border",
         align_corners=False,
     )
-    return _color(pixels, config.color_jitter, generator) if config.color_jitter else pixels
+    if config.color_jitter:
+        pixels = _color(pixels, config.color_jitter, generator)
+    return _stored(pixels, config, generator)
+
+
+def _stored(pixels: Tensor, config: TrainConfig, generator: Generator) -> Tensor:
+    """Make some photos smaller, compress some, and bring back the size."""
+    if config.rescale:
+        rows, on = _chosen(pixels, config.rescale, generator)
+        draws = torch.rand(3, len(rows), device=pixels.device, generator=generator)
+        share = torch.where(on, _SMALLEST + (1 - _SMALLEST) * draws[0], 1.0)
+        down, up = _pick(draws[1], BOX, BICUBIC), _pick(draws[2], BILINEAR, BICUBIC)
+        pixels = pixels.index_copy(0, rows, shrink(pixels[rows], share, down))
+    if config.compression:
+        pixels = _compressed(pixels, config, generator)
+    if config.rescale:
+        pixels = pixels.index_copy(0, rows, enlarge(pixels[rows], share, up))
+    return pixels
+
+
+def _compressed(pixels: Tensor, config: TrainConfig, generator: Generator) -> Tensor:
+    """Compress some photos, each with a codec and a quality of its own."""
+    rows, on = _chosen(pixels, config.compression, generator)
+    draws = torch.rand(2, len(rows), device=pixels.device, generator=generator)
+    quality = torch.lerp(
+        torch.full_like(draws[0], config.compression_quality),
+        torch.full_like(draws[0], _BEST_QUALITY),
+        draws[0],
+    )
+    before = pixels[rows]
+    after = compress(before, quality, draws[1] < _WEBP_SHARE)
+    return pixels.index_copy(0, rows, torch.where(on.view(-1, 1, 1, 1), after, before))
+
+
+def _chosen(pixels: Tensor, share: float, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Draw photos, each with the probability `share`.
+
+    How many rows come back follows from the batch's size alone: nothing waits for the device.
+
+    Returns:
+        Rows of the batch, int64 (K,), and which of them are meant, bool (K,).
+    """
+    batch = len(pixels)
+    count = math.ceil(share * batch)
+    draws = torch.rand(2, batch, device=pixels.device, generator=generator)
+    rows = draws[0].argsort(stable=True)[:count]
+    return rows, draws[1, :count] < share * batch / max(count, 1)
+
+
+def _pick(draws: Tensor, first: int, last: int) -> Tensor:
+    """Turn numbers in 0..1 into whole ones from `first` to `last`."""
+    return first + (draws * (last - first + 1)).long().clamp(max=last - first)
 
 
 def _crops(pixels: Tensor, config: TrainConfig, generator: Generator) -> Tensor:

@@ -33,6 +33,8 @@ NOISE = {
     "crop_area": 0.5,
     "flip": True,
     "color_jitter": 0.3,
+    "compression": 0.5,
+    "rescale": 0.5,
     "captions_per_image": 1,
     "batch_size": 3,
     "log_every": 2,

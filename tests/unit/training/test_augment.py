@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from capgen.config import train_config
@@ -67,3 +68,66 @@ def test_crops_stay_inside_and_within_their_area():
     assert area.max() <= 1.0
     assert (width / height).max() < 4 / 3 + 0.05
     assert (width / height).min() > 3 / 4 - 0.05
+
+
+def test_crops_of_aspect_1_keep_the_shape_of_wide_photos():
+    photo = torch.stack(
+        [
+            torch.linspace(0, 255, 96).expand(48, 96),
+            torch.linspace(0, 255, 48).view(-1, 1).expand(48, 96),
+            torch.zeros(48, 96),
+        ]
+    )
+    varied = _run(photo.expand(50, -1, -1, -1), **{**OFF, "crop_area": 0.3})
+    width, height = (varied[:, axis].amax((1, 2)) - varied[:, axis].amin((1, 2)) for axis in (0, 1))
+    assert width.min() < 0.7 * 255
+    assert (width / height - 1).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("setting", ["compression", "rescale"])
+def test_a_share_of_the_photos_is_spoiled(setting):
+    photos = _photos(200, 16)
+    plain = _run(photos, **OFF)
+    varied = _run(photos, **{**OFF, setting: 0.3})
+    changed = (varied != plain).flatten(1).any(1)
+    assert 30 < changed.sum() < 90
+    assert varied.min() >= 0
+    assert varied.max() <= 255
+    assert torch.equal(varied, _run(photos, **{**OFF, setting: 0.3}))
+    assert not torch.equal(varied, _run(photos, seed=1, **{**OFF, setting: 0.3}))
+
+
+def test_single_photos_are_spoiled_as_often():
+    photo = _photos(1, 16)
+    config = train_config("mini", **OFF, compression=0.25)
+    generator = torch.Generator().manual_seed(0)
+    plain = _run(photo, **OFF)
+    changed = [not torch.equal(augment(photo, config, generator), plain) for _ in range(200)]
+    assert 30 < sum(changed) < 70
+
+
+def test_the_lowest_quality_counts():
+    photos = _photos(16, 32)[:, :1].expand(-1, 3, -1, -1)  # grey: only quality decides
+    plain = _run(photos, **OFF)
+    loss = {
+        quality: (
+            _run(photos, **{**OFF, "compression": 1.0, "compression_quality": quality}) - plain
+        )
+        .abs()
+        .mean()
+        for quality in (5, 95)
+    }
+    assert loss[5] > 2 * loss[95]
+
+
+def test_settings_of_files_are_augmentation():
+    assert not train_config("mini", **OFF).augments
+    assert train_config("mini", **OFF, compression=0.1).augments
+    assert train_config("mini", **OFF, rescale=0.1).augments
+
+
+def test_photos_that_are_left_alone_are_those_without_compression():
+    photos = _photos(40, 16)
+    plain = _run(photos)
+    untouched = (_run(photos, compression=0.5) == plain).flatten(1).all(1)
+    assert 5 < untouched.sum() < 35
