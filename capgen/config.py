@@ -590,11 +590,32 @@ class TrainConfig:
         64, "Longer captions are cut to this many tokens, start included.", low=4, high=1024
     )
     image_size: int = setting(288, "Side of the photos in pixels (mini only).", low=32, high=1024)
+    decoder_layers: int = setting(3, "Layers of a new small decoder (mini only).", low=1, high=48)
+    decoder_width: int = setting(
+        256, "Width of a new small decoder, a multiple of 8 (mini only).", low=8, high=4096
+    )
     train_encoder: str = setting(
         "all", "What is trained of a pretrained encoder: all, none, or its last N blocks (last-N)."
     )
     lora_rank: int = setting(
         0, "Train low-rank additions to the decoder instead of its weights; 0 is off.", low=0
+    )
+
+    # One teacher is its name, several are a tuple.
+    teacher: str | tuple[str, ...] | None = setting(
+        None, "Captioner to learn from beside the captions; may be repeated."
+    )
+    distill: str = setting(
+        "token",
+        "What is learned from teachers: their distribution over each next token (for which they "
+        "need the same vocabulary) or, as sequence, their captions of the training photos.",
+        choices=("token", "sequence"),
+    )
+    distill_weight: float = setting(
+        0.5, "Share of the teachers in the loss; the rest is of the captions.", low=0.0, high=1.0
+    )
+    distill_temperature: float = setting(
+        1.0, "Temperature of teachers and student in --distill token.", low=0.1, high=20.0
     )
 
     crop_area: float = setting(
@@ -661,6 +682,7 @@ class TrainConfig:
     seed: int = setting(0, "Seed of weights, order, augmentation and dropout.", low=0, high=2**31)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "teacher", _one_or_several(self.teacher, str))
         object.__setattr__(self, "data_dir", _one_or_several(self.data_dir, Path))
         object.__setattr__(self, "dataset", _one_or_several(self.dataset, str))
         check_ranges(self)
@@ -668,8 +690,15 @@ class TrainConfig:
             raise UsageError(
                 f"Unknown preset '{self.preset}'", hint=did_you_mean(self.preset, TRAIN_PRESETS)
             )
+        if self.objective != "cross-entropy" and self.teachers:
+            raise UsageError(
+                f"--teacher is for --objective cross-entropy, not for {self.objective}",
+                hint="In a file with stages, put teacher under the stage that it is for.",
+            )
         if self.preset == "mini" and self.decoder is not None:
             raise UsageError("--decoder is for clip-gpt2: mini makes its own small decoder")
+        if self.decoder_width % 8:
+            raise UsageError(f"--decoder-width is {self.decoder_width}; it must be a multiple of 8")
         if self.train_encoder not in ("all", "none") and not _LAST_BLOCKS.fullmatch(
             self.train_encoder
         ):
@@ -689,6 +718,11 @@ class TrainConfig:
     def images_a_step(self) -> int:
         """Photos whose gradients make one step."""
         return self.batch_size * self.accumulation
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """The teachers, one by one."""
+        return (self.teacher,) if isinstance(self.teacher, str) else self.teacher or ()
 
     @property
     def augments(self) -> bool:

@@ -380,7 +380,8 @@ class PreparationEvent(Event):
     """Work before or beside training goes on.
 
     Attributes:
-        stage: What is done: `photos` (decoding) or `features` (the frozen encoder).
+        stage: What is done: `photos` (decoding), `features` (a frozen encoder) or `captions`
+            (a teacher's).
         split: The split it is done for.
         done: Photos done.
         total: Photos in all.

@@ -33,6 +33,8 @@ capgen train --dataset flickr8k --name first --num-epochs 10
 
 capgen train --config mini --name first
 
+capgen train --preset mini --decoder-layers 1 --teacher big/best-eval
+
 capgen train --resume first
 
 capgen train --init mini --data-dir my-photos/ --dry-run
@@ -43,6 +45,7 @@ capgen train --objective scst --preset mini --init first/best-eval --dataset fli
 
 DATA_PANEL = "Data and run"
 RECIPE_PANEL = "Recipe"
+TEACHER_PANEL = "Teachers"
 AUGMENTATION_PANEL = "Augmentation"
 VALIDATION_PANEL = "Validation"
 TRACKING_PANEL = "Tracking"
@@ -60,6 +63,10 @@ def _model(name: str) -> Any:
 
 def _recipe(name: str) -> Any:
     return setting_option(TrainConfig, name, panel=RECIPE_PANEL)
+
+
+def _teaching(name: str) -> Any:
+    return setting_option(TrainConfig, name, panel=TEACHER_PANEL)
 
 
 def _augmentation(name: str) -> Any:
@@ -98,6 +105,8 @@ def train_command(
     train_encoder: Annotated[str | None, _model("train_encoder")] = None,
     image_size: Annotated[int | None, _model("image_size")] = None,
     min_count: Annotated[int | None, _model("min_count")] = None,
+    decoder_layers: Annotated[int | None, _model("decoder_layers")] = None,
+    decoder_width: Annotated[int | None, _model("decoder_width")] = None,
     lora_rank: Annotated[int | None, _model("lora_rank")] = None,
     objective: Annotated[str | None, _recipe("objective")] = None,
     num_epochs: Annotated[int | None, _recipe("num_epochs")] = None,
@@ -121,6 +130,10 @@ def train_command(
     samples_per_image: Annotated[int | None, _recipe("samples_per_image")] = None,
     sample_temperature: Annotated[float | None, _recipe("sample_temperature")] = None,
     cross_entropy_share: Annotated[float | None, _recipe("cross_entropy_share")] = None,
+    teacher: Annotated[list[str] | None, _teaching("teacher")] = None,
+    distill: Annotated[str | None, _teaching("distill")] = None,
+    distill_weight: Annotated[float | None, _teaching("distill_weight")] = None,
+    distill_temperature: Annotated[float | None, _teaching("distill_temperature")] = None,
     crop_area: Annotated[float | None, _augmentation("crop_area")] = None,
     crop_aspect: Annotated[float | None, _augmentation("crop_aspect")] = None,
     flip: Annotated[bool | None, _switch("flip", AUGMENTATION_PANEL)] = None,

@@ -48,7 +48,8 @@ def _estimate(plan: Plan, stage: Stage) -> Estimate:
     from capgen.training.estimate import estimate
 
     # The model that a later stage starts from is not there yet; the first stage's is as large.
-    return estimate(dataclasses.replace(stage.config, init=plan.first.init))
+    first = plan.first
+    return estimate(dataclasses.replace(stage.config, init=first.init, objective=first.objective))
 
 
 def _differing(plan: Plan) -> list[str]:

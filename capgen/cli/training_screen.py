@@ -25,7 +25,11 @@ from capgen.records import (
 )
 
 _SECONDS_BETWEEN_LINES = 30.0
-_STAGES = {"photos": "decoding photos", "features": "frozen encoder"}
+_STAGES = {
+    "photos": "decoding photos",
+    "features": "frozen encoder",
+    "captions": "teacher's captions",
+}
 _METRICS = ("METEOR", "BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr-D")
 
 

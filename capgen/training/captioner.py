@@ -16,6 +16,7 @@ from capgen.models.efficientnet import VARIANTS, EfficientNetLiteModel
 from capgen.models.resolve import resolve_model
 from capgen.models.vocabulary import build_word_tokenizer
 from capgen.training.adapters import add_adapters
+from capgen.training.distill_teachers import taught_vocabulary
 from capgen.training.extension import extend_vocabulary
 from capgen.training.objective import split_encoder
 
@@ -110,8 +111,14 @@ def _build(config: TrainConfig, captions: Iterable[str]) -> Captioning:
                 hint=did_you_mean(variant, VARIANTS),
             )
         return build_mini(
-            build_word_tokenizer(captions, min_count=config.min_count),
-            MiniConfig(variant=variant, image_size=config.image_size, dropout=config.dropout),
+            taught_vocabulary(config) or build_word_tokenizer(captions, min_count=config.min_count),
+            MiniConfig(
+                variant=variant,
+                image_size=config.image_size,
+                hidden_size=config.decoder_width,
+                decoder_layers=config.decoder_layers,
+                dropout=config.dropout,
+            ),
         )
     if config.encoder is None or config.decoder is None:
         raise UsageError("clip-gpt2 needs --encoder and --decoder")

@@ -85,7 +85,8 @@ def _runner(front: nn.Module, size: tuple[int, int], device: torch.device) -> Fr
     """
     packages = ("onnx", "onnxscript", "onnxruntime")
     exportable = all(importlib.util.find_spec(name) is not None for name in packages)
-    if device.type == "cpu" and isinstance(front, Backbone) and exportable:
+    convolutional = any(isinstance(module, Backbone) for module in front.modules())
+    if device.type == "cpu" and convolutional and exportable:
         return _onnx_runner(front, size)
     return _torch_runner(front, device)
 

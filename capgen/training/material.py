@@ -19,6 +19,8 @@ from capgen.records import Example, Notice, PreparationEvent
 from capgen.training.captioner import make_captioner
 from capgen.training.captions import CaptionCodec, Ids
 from capgen.training.device import pick_device
+from capgen.training.distill import Distilled, Teaching
+from capgen.training.distill_teachers import check_teachers, make_teaching
 from capgen.training.features import feature_array
 from capgen.training.inputs import FeatureInputs, Inputs, InputsSlice, JoinedInputs, PhotoInputs
 from capgen.training.objective import CaptionObjective
@@ -72,7 +74,7 @@ class Material:
         torch.manual_seed(config.seed)
         examples = chain.from_iterable(parts["train"].values())
         captions = (text for example in examples for text in example.references)
-        return cls(
+        material = cls(
             config=config,
             dataset=dataset,
             parts=parts,
@@ -80,6 +82,10 @@ class Material:
             device=device,
             processes=processes,
         )
+        if config.teachers:
+            texts = [text for example in material.splits["train"] for text in example.references]
+            check_teachers(config, material.captioning, material.codec, texts)
+        return material
 
     @cached_property
     def splits(self) -> Mapping[str, Sequence[Example]]:
@@ -184,7 +190,25 @@ class Material:
         pixels = np.memmap(photos.path, dtype=np.uint8, mode="c", shape=photos.pixels.shape)
         return PhotoInputs(pixels, preprocessor, self.config, self.device, rows=photos.rows)
 
-    def trainer(self, inputs: Inputs, stop: StopRequest) -> Trainer:
+    def teaching(self) -> Generator[PreparationEvent, None, Teaching | None]:
+        """Return what the run's teachers add to the loss; None if it has none."""
+        if not self.config.teachers:
+            return None
+        return (
+            yield from make_teaching(
+                self.config,
+                self.captioning,
+                self.objective,
+                self.codec,
+                self.splits["train"],
+                self.dataset.digest,
+                self.device,
+            )
+        )
+
+    def trainer(
+        self, inputs: Inputs, stop: StopRequest, teaching: Teaching | None = None
+    ) -> Trainer:
         """Return the trainer, with the captioner on its device."""
         self.captioning.model.to(self.device)
         if self.config.compile:
@@ -200,11 +224,11 @@ class Material:
             self.device,
             self.processes,
             stop,
-            self._step_loss(rows),
+            self._step_loss(rows, teaching),
             mix=self.mix,
         )
 
-    def _step_loss(self, rows: Sequence[Sequence[Ids]]) -> StepLoss:
+    def _step_loss(self, rows: Sequence[Sequence[Ids]], teaching: Teaching | None) -> StepLoss:
         """Return what to minimise, given the ids of the training captions."""
         if self.config.objective == "scst":
             return self_critical(
@@ -216,6 +240,8 @@ class Material:
                 self.config,
                 self.device,
             )
+        if teaching is not None:
+            return Distilled(self.objective, teaching, self.config.distill_weight)
         return CrossEntropy(self.objective)
 
     def validator(self, split: str, inputs: Inputs) -> Validator | SetsValidator:

@@ -23,6 +23,7 @@ from capgen.records import (
 )
 from capgen.training.captioner import frozen_digest
 from capgen.training.checkpoints import Checkpoints, Moment, environment
+from capgen.training.distill_teachers import teachers_digest
 from capgen.training.history import ENVIRONMENT_FILE
 from capgen.training.material import Material
 from capgen.training.run_folder import BEST_EVAL, BEST_LOSS, LAST, RunFolder
@@ -65,7 +66,7 @@ class Session:
         self.store = StateStore(folder.path, config.keep_states)
         self.checkpoints = Checkpoints(folder, self.captioning, self.dataset, config, self.device)
         self.selection = Selection(config.eval_strategy)
-        self.frozen = frozen_digest(self.captioning.model)
+        self.frozen = frozen_digest(self.captioning.model) + teachers_digest(config)
         self.epochs_done = 0
         self.started = time.monotonic()
 
@@ -92,9 +93,10 @@ class Session:
             self.processes.wait()  # the first process makes the caches
         train_inputs = yield from self.material.inputs("train")
         val_inputs = yield from self.material.inputs("val")
+        teaching = yield from self.material.teaching()
         if self.main:
             self.processes.wait()
-        trainer = self.material.trainer(train_inputs, self.stop)
+        trainer = self.material.trainer(train_inputs, self.stop, teaching)
         return trainer, self.material.validator("val", val_inputs)
 
     def _begin(self, trainer: Trainer) -> Event:

@@ -41,6 +41,7 @@ STAGES_FOLDER = "stages"
 # What makes the model and names the data and the run: one for all stages.
 WHOLE_RUN = (
     *("preset", "init", "encoder", "decoder", "image_size", "min_count"),
+    *("decoder_layers", "decoder_width"),
     *("data_dir", "dataset", "output_dir"),
     *("wandb", "wandb_project", "wandb_run_name", "wandb_checkpoints", "tensorboard"),
 )

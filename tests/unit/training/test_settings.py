@@ -59,7 +59,7 @@ def test_every_setting_has_a_flag_and_a_variable(field):
     text = {"preset": "mini", "train_encoder": "last-2", "precision": "bf16"}.get(field.name, text)
     text = (field.metadata["choices"] or (text,))[-1]
     flags = {} if field.name == "preset" else {"preset": "clip-gpt2"}
-    low = {"crop_aspect": "1.5", "max_tokens": "8", "image_size": "64"}
+    low = {"crop_aspect": "1.5", "max_tokens": "8", "image_size": "64", "decoder_width": "64"}
     variable = f"CAPGEN_{field.name.upper()}"
     environment = {variable: low.get(field.name, text)}
     assert resolve_settings(flags, environment=environment).sources[field.name] == variable

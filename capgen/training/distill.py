@@ -1,0 +1,158 @@
+"""Knowledge distillation: a captioner learns from teachers beside the human captions.
+
+    loss = (1 - weight) · cross-entropy of the captions + weight · what the teachers add
+
+Token by token, a teacher adds the divergence of its distribution over the next token, given
+the human caption so far; by sequences, the cross-entropy of its own caption of the photo.
+
+Sources: Hinton et al., "Distilling the Knowledge in a Neural Network" (2015); Kim and Rush,
+"Sequence-Level Knowledge Distillation" (2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from capgen.training.captions import CaptionCodec, Ids, PackedCaptions, pack_captions
+from capgen.training.inputs import Inputs
+from capgen.training.objective import CaptionObjective
+from capgen.training.step_loss import PassLoss, Share
+
+
+class Teaching(Protocol):
+    """What teachers add to the loss."""
+
+    def loss(self, share: Share, states: Tensor, logits: Tensor) -> Tensor:
+        """Return a pass's share of the teachers' loss, float32 ().
+
+        Args:
+            share: The pass.
+            states: The student's encoder states for its photos, (B, P, E).
+            logits: The student's scores of the captions' tokens, (N, V) float32.
+        """
+        ...
+
+
+class Distilled:
+    """Cross-entropy of the captions and a teacher's loss.
+
+    Args:
+        objective: The student's forward pass.
+        teaching: What teachers add.
+        weight: Their share.
+    """
+
+    names: tuple[str, ...] = ("cross_entropy", "distillation")
+
+    def __init__(self, objective: CaptionObjective, teaching: Teaching, weight: float) -> None:
+        self.objective = objective
+        self.teaching = teaching
+        self.weight = weight
+
+    def __call__(self, share: Share) -> PassLoss:
+        """Return a pass's loss."""
+        states = self.objective.encode(share.inputs)
+        logits = self.objective.logits(states, share.captions)
+        human = cross_entropy_sum(logits, share.captions, self.objective.label_smoothing)
+        human = human / max(share.tokens, 1)
+        taught = self.teaching.loss(share, states, logits)
+        loss = (1 - self.weight) * human + self.weight * taught
+        return PassLoss(loss, torch.stack([human.detach(), taught.detach()]))
+
+
+class TokenTeaching:
+    """Teachers' distributions over each next token.
+
+    The teachers see the photos whole, however the student's are varied, so that their
+    encoders' states are computed once.
+
+    Args:
+        teachers: Each teacher's forward pass, in evaluation mode, with its encoder's last
+            states for the training photos.
+        temperature: Divides all logits.
+    """
+
+    def __init__(
+        self, teachers: Sequence[tuple[CaptionObjective, Inputs]], temperature: float
+    ) -> None:
+        self.teachers = teachers
+        self.temperature = temperature
+
+    def loss(self, share: Share, states: Tensor, logits: Tensor) -> Tensor:
+        """Return the divergence from the teachers' mean distribution, a mean a token."""
+        with torch.no_grad():
+            mean = torch.zeros_like(logits)
+            for teacher, photos in self.teachers:
+                scores = teacher.logits(photos.batch(share.photos), share.captions)
+                mean += F.softmax(scores / self.temperature, dim=-1) / len(self.teachers)
+        return divergence_sum(logits, mean, self.temperature) / max(share.tokens, 1)
+
+
+class SequenceTeaching:
+    """Teachers' own captions of the training photos.
+
+    Args:
+        objective: The student's forward pass.
+        rows: The ids of the teachers' captions of each training photo.
+        codec: How captions became ids.
+        pad: Id that fills up rows.
+    """
+
+    def __init__(
+        self,
+        objective: CaptionObjective,
+        rows: Sequence[Sequence[Ids]],
+        codec: CaptionCodec,
+        pad: int,
+    ) -> None:
+        self.objective = objective
+        self.rows = rows
+        self.codec = codec
+        self.pad = pad
+
+    def loss(self, share: Share, states: Tensor, logits: Tensor) -> Tensor:
+        """Return the cross-entropy of the teachers' captions, a mean a photo of means a token."""
+        packed = pack_captions(
+            [self.rows[number] for number in share.photos.tolist()],
+            pad=self.pad,
+            unknown=self.codec.unknown,
+        )
+        if share.idle:
+            packed = packed.without_targets()
+        packed = packed.to(states.device)
+        scores = self.objective.logits(states, packed)
+        losses = F.cross_entropy(
+            scores,
+            packed.targets,
+            reduction="none",
+            label_smoothing=self.objective.label_smoothing,
+        )
+        photos = packed.picks // packed.input_ids.shape[1]  # the row of each token
+        counts = torch.bincount(photos, minlength=len(share.photos))
+        return (losses / counts[photos]).sum() / max(share.images, 1)
+
+
+def cross_entropy_sum(logits: Tensor, captions: PackedCaptions, label_smoothing: float) -> Tensor:
+    """Return the cross-entropy summed over the captions' tokens, float32 ()."""
+    return F.cross_entropy(
+        logits, captions.targets, reduction="sum", label_smoothing=label_smoothing
+    )
+
+
+def divergence_sum(logits: Tensor, target: Tensor, temperature: float) -> Tensor:
+    """Return T² · KL(target ‖ softmax(logits / T)), summed over tokens, float32 ().
+
+    The factor keeps the gradient's size whatever the temperature T.
+
+    Args:
+        logits: The student's, (N, V).
+        target: Probabilities of the teachers at the same temperature, (N, V).
+        temperature: T.
+    """
+    student = F.log_softmax(logits / temperature, dim=-1)
+    return temperature**2 * F.kl_div(student, target, reduction="sum")

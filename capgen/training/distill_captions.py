@@ -1,0 +1,100 @@
+"""Teachers' captions of the training photos: made once, kept in small files.
+
+    cache/captions/HASH.json    captions of a block of photos, in order
+
+A file is named after what its captions were made from: the teacher's files, the decoding
+settings, the data set and the block.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from capgen.config import DecodeOptions, TrainConfig
+from capgen.errors import DataError
+from capgen.inference.captioner import Captioner
+from capgen.paths import cache_dir, write_text
+from capgen.records import CaptionFailure, Example, PreparationEvent
+
+# What an interruption loses at most.
+_BLOCK = 128
+# For teachers whose own default is to sample.
+_BEAMS = 5
+
+
+def teachers_captions(
+    config: TrainConfig, examples: Sequence[Example], digest: str, device: torch.device
+) -> Generator[PreparationEvent, None, list[list[str]]]:
+    """Return the captions that each photo gets, one from each teacher.
+
+    Args:
+        config: The run's settings.
+        examples: The photos.
+        digest: The data set's digest.
+        device: Where to compute.
+
+    Raises:
+        DataError: A photo cannot be decoded.
+        ModelError: A teacher cannot be found or used.
+        StorageError: The cache cannot be written.
+    """
+    by_teacher = []
+    for name in config.teachers:
+        captioner = Captioner.from_pretrained(name, device=device.type)
+        by_teacher.append((yield from _captions(captioner, examples, digest)))
+    return [list(captions) for captions in zip(*by_teacher, strict=True)]
+
+
+def _captions(
+    captioner: Captioner, examples: Sequence[Example], digest: str
+) -> Generator[PreparationEvent, None, list[str]]:
+    options = DecodeOptions()
+    if captioner.settings(options)[0].sample:
+        options = DecodeOptions(beams=_BEAMS)
+    settings, _ = captioner.settings(options)
+    source = [digest, captioner.folder.fingerprint, json.dumps(settings.to_dict(), sort_keys=True)]
+    found: list[str] = []
+    for start in range(0, len(examples), _BLOCK):
+        block = examples[start : start + _BLOCK]
+        file = _file([*source, *(example.image_id for example in block)])
+        known = _read(file)
+        if len(known) != len(block):
+            known = list(_generate(captioner, block, options))
+            write_text(file, json.dumps(known))
+            yield PreparationEvent(
+                stage="captions", split="train", done=start + len(block), total=len(examples)
+            )
+        found += known
+    return found
+
+
+def _generate(
+    captioner: Captioner, examples: Sequence[Example], options: DecodeOptions
+) -> Iterator[str]:
+    for record in captioner.stream((example.image for example in examples), options):
+        if isinstance(record, CaptionFailure):
+            raise DataError(
+                record.message, hint="`capgen data doctor --fix` writes a copy without such photos."
+            )
+        yield record.text
+
+
+def _file(source: Sequence[str]) -> Path:
+    text = "\0".join(source)
+    return cache_dir() / "captions" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+
+
+def _read(file: Path) -> list[str]:
+    """Return the captions of a file; none if it is not there or damaged."""
+    try:
+        content: Any = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    valid = isinstance(content, list) and all(isinstance(item, str) for item in content)
+    return content if valid else []

@@ -1,0 +1,165 @@
+"""Teachers: existing captioners that a run learns from, and what they must share with it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import tokenizers
+import torch
+from transformers import GPT2Config
+
+from capgen.config import TrainConfig
+from capgen.errors import UsageError
+from capgen.models.build import Captioning
+from capgen.models.checkpoint import load_captioning, load_tokenizer
+from capgen.models.folder import ModelFolder
+from capgen.models.resolve import resolve_model
+from capgen.models.vocabulary import SPECIAL_TOKENS
+from capgen.records import Example, PreparationEvent
+from capgen.training.captions import CaptionCodec
+from capgen.training.distill import SequenceTeaching, Teaching, TokenTeaching
+from capgen.training.distill_captions import teachers_captions
+from capgen.training.features import feature_array
+from capgen.training.inputs import FeatureInputs, Inputs
+from capgen.training.objective import CaptionObjective, LastHiddenState
+
+TOKEN = "token"
+# Captions that two vocabularies must cut in the same way.
+_COMPARED = 200
+
+
+def teachers_digest(config: TrainConfig) -> str:
+    """Return what identifies a run's teachers; empty if it has none.
+
+    Raises:
+        ModelError: A teacher cannot be found.
+    """
+    return "".join(f" {resolve_model(name).fingerprint}" for name in config.teachers)
+
+
+def taught_vocabulary(config: TrainConfig) -> tokenizers.Tokenizer | None:
+    """Return the words of a new small model whose teachers say token by token what comes next.
+
+    It has to share their vocabulary, so it takes the first teacher's; None if there is no
+    teacher, or if that vocabulary is no list of words.
+
+    Raises:
+        ModelError: The teacher cannot be found, or has no usable tokenizer.
+    """
+    if not config.teachers or config.distill != TOKEN:
+        return None
+    tokenizer: Any = load_tokenizer(resolve_model(config.teachers[0]))
+    vocabulary = tokenizer.get_vocab()
+    return tokenizer.backend_tokenizer if all(t in vocabulary for t in SPECIAL_TOKENS) else None
+
+
+def make_teaching(
+    config: TrainConfig,
+    student: Captioning,
+    objective: CaptionObjective,
+    codec: CaptionCodec,
+    examples: Sequence[Example],
+    digest: str,
+    device: torch.device,
+) -> Generator[PreparationEvent, None, Teaching]:
+    """Return what the teachers of a run add to its loss.
+
+    Args:
+        config: The run's settings.
+        student: Who learns.
+        objective: Its forward pass.
+        codec: How its captions become ids.
+        examples: The training photos.
+        digest: The data set's digest.
+        device: Where to compute.
+
+    Raises:
+        ModelError: A teacher cannot be loaded.
+        DataError: A photo cannot be decoded.
+        StorageError: The cache cannot be written.
+    """
+    if config.distill == TOKEN:
+        return (yield from _token_teaching(config, examples, digest, device))
+    captions = yield from teachers_captions(config, examples, digest, device)
+    flat = iter(codec.encode([text for texts in captions for text in texts]))
+    rows = [[next(flat) for _ in texts] for texts in captions]
+    pad = student.model.generation_config.pad_token_id
+    return SequenceTeaching(objective, rows, codec, pad)
+
+
+def _token_teaching(
+    config: TrainConfig, examples: Sequence[Example], digest: str, device: torch.device
+) -> Generator[PreparationEvent, None, TokenTeaching]:
+    """Load teachers and compute their encoders' states for the training photos, or find them."""
+    taught: list[tuple[CaptionObjective, Inputs]] = []
+    for name in config.teachers:
+        teacher = load_captioning(resolve_model(name))
+        teacher.model.eval().requires_grad_(False).to(device)
+        states = yield from feature_array(
+            examples,
+            LastHiddenState(teacher.model.encoder),
+            teacher.preprocessor,
+            split="train",
+            digest=digest,
+            workers=config.workers,
+            device=device,
+        )
+        objective = CaptionObjective(teacher.model, cached=True)
+        taught.append((objective, FeatureInputs(states, device)))
+    return TokenTeaching(taught, config.distill_temperature)
+
+
+def check_teachers(
+    config: TrainConfig, student: Captioning, codec: CaptionCodec, captions: Sequence[str]
+) -> None:
+    """Check that teachers of `--distill token` speak of the same tokens as the student.
+
+    Args:
+        config: The run's settings.
+        student: Who learns.
+        codec: How its captions become ids.
+        captions: Some that both must cut in the same way.
+
+    Raises:
+        UsageError: A teacher does not share the student's vocabulary, or reads less.
+        ModelError: A teacher cannot be found.
+    """
+    if config.distill == TOKEN:
+        for name in config.teachers:
+            _check(resolve_model(name), student, codec, captions[:_COMPARED])
+
+
+def _check(
+    teacher: ModelFolder, student: Captioning, codec: CaptionCodec, captions: Sequence[str]
+) -> None:
+    hint = "--distill sequence learns from the captions of any captioner."
+    decoder, generation = teacher.config.get("decoder") or {}, teacher.generation
+    if decoder.get("model_type") != "gpt2":
+        raise UsageError(f"--teacher {teacher.name} has no GPT-2 decoder", hint=hint)
+    tokenizer: Any = load_tokenizer(teacher)
+    end = generation.get("eos_token_id")
+    ours = student.model.config.decoder.vocab_size
+    same = (
+        tokenizer.get_vocab() == student.tokenizer.get_vocab()
+        and decoder.get("vocab_size", GPT2Config().vocab_size) == ours
+        and generation.get("decoder_start_token_id") == codec.start
+        and (end[0] if isinstance(end, list) else end) == codec.end
+        and _ids(tokenizer, captions) == _ids(student.tokenizer, captions)
+    )
+    if not same:
+        raise UsageError(
+            f"--teacher {teacher.name} has another vocabulary ({len(tokenizer)} tokens) than the "
+            f"model that is trained ({len(student.tokenizer)})",
+            hint=hint,
+        )
+    positions = teacher.positions
+    if positions is not None and positions < codec.max_tokens:
+        raise UsageError(
+            f"--teacher {teacher.name} reads at most {positions} tokens",
+            hint=f"Add --max-tokens {positions}.",
+        )
+
+
+def _ids(tokenizer: Any, captions: Sequence[str]) -> list[list[int]]:
+    return [list(ids) for ids in tokenizer(list(captions), add_special_tokens=False)["input_ids"]]

