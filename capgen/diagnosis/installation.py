@@ -58,21 +58,17 @@ def _with_torch(said: str) -> Check:
 
 def _files() -> Check:
     """Compare the files with the hashes that were recorded when the package was installed."""
-    here = Path(capgen.__file__).parent.parent
+    here = Path(capgen.__file__).parent.resolve()
     try:
         listed = importlib.metadata.files(PACKAGE) or []
     except importlib.metadata.PackageNotFoundError:
         listed = []
-    own = [
-        item
-        for item in listed
-        if item.hash is not None and Path(str(item.locate())).is_relative_to(here / PACKAGE)
-    ]
+    places = {item: Path(str(item.locate())).resolve() for item in listed if item.hash}
+    own = {item: path for item, path in places.items() if path.is_relative_to(here)}
     if not own:
         return Check("files", None, "not installed from a wheel: no hashes were recorded")
     wrong = []
-    for item in own:
-        path = Path(str(item.locate()))
+    for item, path in own.items():
         if not path.is_file():
             wrong.append(f"{item} is missing")
         elif item.hash is not None and _digest(path, item.hash.mode) != item.hash.value:
