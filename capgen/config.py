@@ -606,9 +606,9 @@ class TrainConfig:
         None, "Captioner to learn from beside the captions; may be repeated."
     )
     distill: str = setting(
-        "token",
-        "What is learned from teachers: their distribution over each next token (for which they "
-        "need the same vocabulary) or, as sequence, their captions of the training photos.",
+        "sequence",
+        "What is learned from teachers: their captions of the training photos or, as token, "
+        "their distribution over each next token (for which they need the same vocabulary).",
         choices=("token", "sequence"),
     )
     distill_weight: float = setting(

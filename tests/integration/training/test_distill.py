@@ -37,7 +37,8 @@ def teacher(tmp_path):
 
 
 def student_config(tmp_path, data, mini, teacher, **settings):
-    defaults = {"eval": False, "teacher": str(teacher), "test": False, "captions_per_image": 5}
+    defaults = {"eval": False, "test": False, "captions_per_image": 5}
+    defaults |= {"teacher": str(teacher), "distill": "token"}
     return run_config(tmp_path, data, mini, **{**defaults, **settings})
 
 
@@ -95,7 +96,9 @@ def test_captions_are_made_once_for_each_teacher(tmp_path, data, mini, teacher, 
 
 
 def test_a_teacher_with_other_words_can_only_teach_sentences(tmp_path, data, parts, teacher):
-    config = clip_config(tmp_path, data, teacher=str(teacher), eval=False, test=False, num_epochs=1)
+    config = clip_config(
+        tmp_path, data, teacher=str(teacher), distill="token", eval=False, test=False, num_epochs=1
+    )
     with pytest.raises(UsageError, match="another vocabulary") as caught:
         list(train(config))
     assert "--distill sequence" in caught.value.hint
@@ -117,7 +120,8 @@ def test_a_new_small_student_has_the_teachers_words_and_its_own_size(tmp_path, d
     teacher = save_tiny_mini(tmp_path / "teacher", (*SENTENCES, "zebra crossing"))
     arguments = ["--preset", "mini", "--encoder", "lite0", "--image-size", "64"]
     arguments += ["--decoder-layers", "1", "--decoder-width", "32", "--train-encoder", "none"]
-    arguments += ["--teacher", str(teacher), "--distill-temperature", "2", "--device", "cpu"]
+    arguments += ["--teacher", str(teacher), "--distill", "token", "--device", "cpu"]
+    arguments += ["--distill-temperature", "2"]
     arguments += ["--data-dir", str(data), "--output-dir", str(tmp_path / "run")]
     assert main(["train", *arguments, "--num-epochs", "1", "--no-eval", "--no-test"]) == 0
     made = load_captioning(ModelFolder(tmp_path / "run" / "last", "last"))
