@@ -21,6 +21,23 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at: of a model, of a tracker, of the installation.
+
+    Attributes:
+        name: What it is.
+        ok: Whether it is right; None where there is nothing to judge.
+        detail: What was found.
+        cure: What to do where it is not right.
+    """
+
+    name: str
+    ok: bool | None
+    detail: str
+    cure: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Example:
     """One picture of a data set with its human captions.

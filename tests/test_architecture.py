@@ -30,9 +30,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "evaluation": (*LEAVES, "models", "metrics", "data", "inference", "output"),
     "hub": (*LEAVES, "models", "metrics", "data", "output"),
     "registry": (*LEAVES, "models", "metrics", "data", "inference", "evaluation", "output"),
+    "diagnosis": (*LEAVES, "models", "metrics", "data", "inference", "hub", "registry"),
     "cli": (
         *(*LEAVES, "models", "metrics", "inference", "training", "evaluation"),
-        *("data", "hub", "output", "registry"),
+        *("data", "hub", "output", "registry", "diagnosis"),
     ),
     "_build": (
         *(*LEAVES, "models", "metrics", "data", "inference", "evaluation", "training"),

@@ -2,23 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
 from capgen.cli.console import Console
 from capgen.cli.options import OUTPUT_PANEL
+from capgen.cli.user_config import entries, file_settings, known_settings
+from capgen.paths import config_file
+from capgen.records import Check
+from capgen.settings_file import read_file
+
+EXAMPLES = """Examples:
+
+capgen doctor
+
+capgen doctor --offline --json > doctor.json
+
+capgen doctor wandb"""
 
 doctor_app = typer.Typer(
     name="doctor",
     help="Look whether what capgen works with is in order.",
-    no_args_is_help=True,
+    invoke_without_command=True,
+    epilog=EXAMPLES,
 )
+_WORDS = {True: "ok", False: "FAULT", None: "-"}
+_STYLES = {True: "green", False: "bold red", None: "dim"}
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=OUTPUT_PANEL)]
 
 
 @doctor_app.callback()
-def _group() -> None:
-    """Look whether what capgen works with is in order."""
+def doctor_command(
+    context: typer.Context,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nothing of the network.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Try the bundled model with torch, too.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Look whether what capgen works with is in order.
+
+    Versions, devices, disk and caches, your settings, the installed files, the bundled model,
+    the Hub and Weights & Biases. Each fault comes with its cure, and makes the exit code 1.
+    What is merely not there, such as a GPU or a network, is told and is no fault. No token is
+    ever shown.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from capgen.diagnosis.examine import examine
+
+    root = context.find_root().command
+    findings = examine(settings=lambda: _settings(root), offline=offline, full=full)
+    console = Console()
+    if as_json:
+        console.json(findings.to_dict())
+    elif sys.stdout is not None and sys.stdout.isatty():
+        _show_table(console, findings.areas)
+    else:
+        for area, checks in findings.areas.items():
+            console.data(f"{area}:")
+            _show_lines(console, checks)
+    if findings.faults:
+        count = len(findings.faults)
+        console.error(f"{count} fault{'s' if count > 1 else ''}")
+        raise typer.Exit(1)
 
 
 @doctor_app.command("wandb")
@@ -26,9 +77,7 @@ def wandb_command(
     seconds: Annotated[
         float, typer.Option(help="Longest time to wait for the run to be sent.", min=5)
     ] = 120.0,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON.", rich_help_panel=OUTPUT_PANEL)
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Send a small run to Weights & Biases and read it back.
 
@@ -43,9 +92,52 @@ def wandb_command(
     if as_json:
         console.json(probe.to_dict())
     else:
-        for check in probe.checks:
-            console.data(f"{'ok' if check.ok else 'FAULT':<5}  {check.name:<9}  {check.detail}")
-            if check.cure:
-                console.data(f"{'':<5}  {'':<9}  {check.cure}")
+        _show_lines(console, probe.checks)
     if not probe.ok:
         raise typer.Exit(1)
+
+
+def _settings(root: Any) -> Iterator[Check]:
+    """Yield whether the user's settings file can be used.
+
+    Args:
+        root: The app's root command.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    path = config_file()
+    content = read_file(path)
+    file_settings(content, known_settings(root), where=str(path))
+    count = len(list(entries(content)))
+    if count:
+        yield Check(path.name, True, f"{count} set in {path}")
+    else:
+        yield Check(path.name, None, f"nothing is set in {path}")
+
+
+def _show_lines(console: Console, checks: Sequence[Check]) -> None:
+    """Write a line a check, and one for what to do."""
+    width = max(9, *(len(check.name) for check in checks)) if checks else 0
+    for check in checks:
+        console.data(f"{_WORDS[check.ok]:<5}  {check.name:<{width}}  {check.detail}")
+        if check.cure:
+            console.data(f"{'':<5}  {'':<{width}}  {check.cure}")
+
+
+def _show_table(console: Console, areas: Mapping[str, Sequence[Check]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for _ in range(4):
+        table.add_column(overflow="fold")
+    for area, checks in areas.items():
+        for number, check in enumerate(checks):
+            # As Text: what is in brackets must print as itself.
+            found = Text(check.detail)
+            if check.cure:
+                found.append(f"\n{check.cure}", style="bold" if check.ok is False else "dim")
+            word = Text(_WORDS[check.ok], style=_STYLES[check.ok])
+            table.add_row(Text("" if number else area, style="bold"), word, Text(check.name), found)
+    console.show(table)

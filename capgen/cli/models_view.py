@@ -18,8 +18,8 @@ from capgen.registry.entries import ModelEntry
 
 if TYPE_CHECKING:
     from capgen.inference.captioner import Captioner
+    from capgen.records import Check
     from capgen.registry.compare import ComparisonEvent, ModelComparison
-    from capgen.registry.verify import Check
 
 # What the list shows of the scores: the first where the terminal is narrow.
 _METRICS = ("CIDEr-D", "METEOR", "BLEU-4")

@@ -6,7 +6,7 @@ import os
 import re
 
 from capgen.errors import NetworkError, UsageError
-from capgen.models.hub_session import LOGIN_HINT, hub_errors, patient, reachable
+from capgen.models.hub_session import LOGIN_HINT, Patience, hub_errors, patient, reachable
 
 VARIABLES = ("HF_TOKEN", "HUGGINGFACE_TOKEN")
 _TOKEN = re.compile(r"[!-~]+")
@@ -42,8 +42,12 @@ def need_token(given: str | None = None) -> str:
     return token
 
 
-def whoami(token: str) -> str:
+def whoami(token: str, patience: Patience | None = None) -> str:
     """Return the name of the user a token belongs to.
+
+    Args:
+        token: The token.
+        patience: How long the Hub may fail.
 
     Raises:
         NetworkError: The Hub cannot be reached, or does not know the token.
@@ -51,7 +55,7 @@ def whoami(token: str) -> str:
     from huggingface_hub import HfApi
 
     check_reachable()
-    with hub_errors("whoami"), patient() as waiting:
+    with hub_errors("whoami"), patient(patience) as waiting:
         return str(waiting.repeat(lambda: HfApi().whoami(token=token))["name"])
 
 

@@ -10,7 +10,6 @@ import hashlib
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,24 +20,10 @@ from capgen.inference.captioner import Captioner
 from capgen.models.folder import ModelFolder
 from capgen.models.resolve import resolve_model
 from capgen.models.weights import read_index
+from capgen.records import Check
 
 _FLOATS = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
 _PROBE_SIZE = (320, 240)
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        name: What: `hash of FILE`, `weights`, `loads`, `captions`.
-        ok: Whether it is right; None where there is nothing to judge it by.
-        detail: What was found.
-    """
-
-    name: str
-    ok: bool | None
-    detail: str
 
 
 def verify(name: str, *, revision: str | None = None) -> Iterator[Check]:
@@ -49,7 +34,8 @@ def verify(name: str, *, revision: str | None = None) -> Iterator[Check]:
         revision: Branch, tag or commit of a Hub model.
 
     Yields:
-        One result a check; what would follow from a failed one is not tried.
+        Checks named `hash of FILE`, `weights`, `loads` and `captions`; what would follow from a
+        failed one is not tried.
 
     Raises:
         ModelNotFoundError: Nothing goes by that name.

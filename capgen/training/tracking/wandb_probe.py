@@ -19,6 +19,7 @@ from typing import Any
 from PIL import Image
 
 from capgen.errors import DataError
+from capgen.records import Check
 from capgen.training.tracking.wandb_file import read_wandb_file
 from capgen.training.tracking.wandb_tracker import FOLDER, start_process
 from capgen.training.tracking.worker import WorkerLostError
@@ -31,23 +32,6 @@ _CONTENT = "a file that capgen sends to see whether it arrives\n"
 _LOGIN = "Run `wandb login` or set WANDB_API_KEY; where offline is meant, set WANDB_MODE=offline."
 _NETWORK = "Look at the network and WANDB_BASE_URL, or set WANDB_MODE=offline and sync later."
 _DAMAGED = "Look at the space on the disk and reinstall wandb (pip install -U wandb)."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        name: What it is.
-        ok: Whether it works.
-        detail: What was found.
-        cure: What to do where it does not.
-    """
-
-    name: str
-    ok: bool
-    detail: str
-    cure: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

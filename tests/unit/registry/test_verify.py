@@ -15,7 +15,8 @@ from capgen.errors import ModelNotFoundError
 from capgen.models.folder import ModelFolder
 from capgen.models.weights import read_index
 from capgen.paths import bundled_model_dir, models_dir
-from capgen.registry.verify import Check, verify
+from capgen.records import Check
+from capgen.registry.verify import verify
 
 
 @pytest.fixture

