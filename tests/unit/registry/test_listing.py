@@ -82,7 +82,7 @@ BROKEN = {
     "another model": ({"config.json": b'{"model_type": "clip"}'}, "'clip' model"),
     "no weights": ({"model.safetensors": None}, "no weights"),
     "pickled weights": ({"model.safetensors": None, "pytorch_model.bin": b"x"}, "pickle"),
-    "weights cut off": ({"model.safetensors": b"\x08\0\0\0\0\0\0\0{"}, "not a safetensors"),
+    "weights cut off": ({"model.safetensors": b"\x08\0\0\0\0\0\0\0{"}, "is cut off"),
     "damaged provenance": ({"capgen.json": b"\xff"}, "capgen.json"),
 }
 
