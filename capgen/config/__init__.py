@@ -1,0 +1,47 @@
+"""Settings: every default, range and help text has its one home here.
+
+The classes are frozen and check themselves; the command line, the docs and the library
+read names, ranges and help from the fields' metadata.
+"""
+
+from __future__ import annotations
+
+from capgen.config.decoding import (
+    BEAMS_LIMIT,
+    DIVERSE_BEAMS,
+    DecodeOptions,
+    DecodeSettings,
+    resolve_decoding,
+)
+from capgen.config.fields import BOOLEANS, accepted, check_ranges, flag_name, parse_setting, setting
+from capgen.config.judging import CalibrateConfig, EvalConfig
+from capgen.config.pictures import BatchOptions, DownloadLimits, ImageLimits, InputOptions
+from capgen.config.presets import OBJECTIVE_DEFAULTS, TRAIN_PRESETS, objective_defaults
+from capgen.config.training import EVAL_STRATEGIES, OBJECTIVES, TrainConfig, train_config
+
+__all__ = [
+    "BEAMS_LIMIT",
+    "BOOLEANS",
+    "DIVERSE_BEAMS",
+    "EVAL_STRATEGIES",
+    "OBJECTIVES",
+    "OBJECTIVE_DEFAULTS",
+    "TRAIN_PRESETS",
+    "BatchOptions",
+    "CalibrateConfig",
+    "DecodeOptions",
+    "DecodeSettings",
+    "DownloadLimits",
+    "EvalConfig",
+    "ImageLimits",
+    "InputOptions",
+    "TrainConfig",
+    "accepted",
+    "check_ranges",
+    "flag_name",
+    "objective_defaults",
+    "parse_setting",
+    "resolve_decoding",
+    "setting",
+    "train_config",
+]

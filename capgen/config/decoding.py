@@ -1,0 +1,254 @@
+"""Settings of decoding: what is asked for, and what it comes to for a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from capgen.config.fields import _is_number, check_ranges, flag_name, setting
+from capgen.errors import ModelError, UsageError
+
+BEAMS_LIMIT = 64
+
+
+# Beams for each caption that is to differ from the others: measured in docs/captioning.md.
+DIVERSE_BEAMS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeOptions:
+    """What a caller asks of decoding; None means the model's own default.
+
+    Raises:
+        UsageError: A value is out of its range, or two of them exclude each other.
+    """
+
+    beams: int | None = setting(
+        None, "Beams of beam search; 1 decodes greedily.", low=1, high=BEAMS_LIMIT
+    )
+    temperature: float | None = setting(
+        None,
+        "Divide the logits by this before the softmax. Alone it samples; "
+        "with --beams above 1 the search runs over the scaled scores.",
+        low=0.1,
+        high=2.0,
+    )
+    top_k: int | None = setting(
+        None, "Sample from the K likeliest tokens only.", low=1, high=100000
+    )
+    top_p: float | None = setting(
+        None,
+        "Sample from the smallest set of tokens with this total probability.",
+        low=0.01,
+        high=1.0,
+    )
+    max_length: int | None = setting(
+        None, "Longest caption in tokens, start and end included.", low=2, high=1024
+    )
+    min_length: int | None = setting(
+        None, "Shortest caption in tokens, start and end included.", low=0, high=1024
+    )
+    length_penalty: float | None = setting(
+        None,
+        "Exponent of the length that divides a beam's log-probability; above 0 favours longer.",
+        low=-5.0,
+        high=5.0,
+    )
+    repetition_penalty: float | None = setting(
+        None, "Make words already said less likely; 1 is off.", low=0.1, high=10.0
+    )
+    no_repeat_ngram_size: int | None = setting(
+        None, "Never say the same run of N tokens twice; 0 is off.", low=0, high=100
+    )
+    num_captions: int | None = setting(None, "Captions a picture, best first.", low=1, high=64)
+    seed: int | None = setting(
+        None, "Seed of the sampling, the same for every picture.", low=0, high=2**32 - 1
+    )
+    diverse: int | None = setting(
+        None, "Captions a picture that say different things, best first.", low=2, high=20
+    )
+    retry: bool = setting(True, "Caption again what came out empty or repeats itself.")
+    confidence: bool = setting(False, "Say how likely each caption is to be a good one.")
+    min_confidence: float | None = setting(
+        None, "Say nothing about pictures with a lower confidence than this.", low=0.0, high=1.0
+    )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if self.diverse is not None:
+            others = ("num_captions", "beams", "temperature", "top_k", "top_p")
+            for name in others:
+                if getattr(self, name) is not None:
+                    raise UsageError(
+                        f"--diverse {self.diverse} and {flag_name(name)} exclude each other",
+                        hint="--diverse chooses from a wide beam search of its own.",
+                    )
+        if self.beams is not None and self.beams > 1:
+            for name in ("top_k", "top_p"):
+                if getattr(self, name) is not None:
+                    raise UsageError(
+                        f"{flag_name(name)} samples and --beams {self.beams} searches: choose one",
+                        hint=f"Leave out --beams to sample, or {flag_name(name)} to search.",
+                    )
+        if (
+            self.beams is not None
+            and self.num_captions is not None
+            and not self.samples
+            and self.num_captions > self.beams
+        ):
+            raise UsageError(
+                f"--num-captions {self.num_captions} is more than --beams {self.beams} can give",
+                hint=f"Use --beams {self.num_captions} or more, or sample with --temperature.",
+            )
+        if (
+            self.max_length is not None
+            and self.min_length is not None
+            and self.min_length > self.max_length
+        ):
+            raise UsageError(
+                f"--min-length {self.min_length} is more than --max-length {self.max_length}"
+            )
+
+    @property
+    def samples(self) -> bool:
+        """Whether these options ask for sampling rather than search."""
+        asked = self.temperature is not None or self.top_k is not None or self.top_p is not None
+        return asked and self.beams in (None, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeSettings:
+    """Decoding settings with nothing left open; names and meanings as in `DecodeOptions`.
+
+    Attributes:
+        sample: Draw tokens at random instead of taking the likeliest.
+        early_stopping: Stop a beam search at `num_beams` finished captions
+            (transformers' meaning of the word, `"never"` included).
+        diverse: Choose `num_captions` captions that differ out of a wider search.
+    """
+
+    beams: int = 1
+    sample: bool = False
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    max_length: int = 32
+    min_length: int = 0
+    length_penalty: float = 1.0
+    repetition_penalty: float = 1.0
+    no_repeat_ngram_size: int = 0
+    num_captions: int = 1
+    seed: int | None = None
+    early_stopping: bool | str = False
+    diverse: bool = False
+    retry: bool = True
+    confidence: bool = False
+    min_confidence: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as built-in types, for records."""
+        return dataclasses.asdict(self)
+
+
+# The least that decoding can work with, by key of generation_config. Not the options' ranges:
+# a model's author may go beyond those.
+_LEAST = {
+    "num_beams": 1,
+    "max_length": 2,
+    "max_new_tokens": 1,
+    "min_length": 0,
+    "top_k": 0,
+    "no_repeat_ngram_size": 0,
+    "temperature": 1e-3,
+    "top_p": 1e-3,
+    "repetition_penalty": 1e-3,
+    "length_penalty": -math.inf,
+}
+
+
+def _of_model(key: str, value: Any) -> Any:
+    """Return a value of a generation_config if decoding can work with it.
+
+    Raises:
+        ModelError: It cannot.
+    """
+    if not _is_number(value) or value < _LEAST[key]:
+        raise ModelError(f"The model's generation_config has {key} {value!r}")
+    return value
+
+
+def resolve_decoding(
+    options: DecodeOptions, generation: Mapping[str, Any], *, positions: int | None
+) -> tuple[DecodeSettings, tuple[str, ...]]:
+    """Fill what `options` leaves open from a model's `generation_config.json`.
+
+    Args:
+        options: What the caller asked for.
+        generation: The model's generation_config as a mapping.
+        positions: Most tokens the decoder has positions for, start and end included.
+
+    Returns:
+        The settings, and a note in plain words for each value that had to change.
+
+    Raises:
+        UsageError: The lengths contradict each other once the defaults are known.
+        ModelError: The generation_config holds values that nothing can be made of.
+    """
+
+    def pick(name: str, key: str, default: Any) -> Any:
+        asked = getattr(options, name)
+        if asked is not None:
+            return asked
+        given = generation.get(key)
+        return default if given is None else _of_model(key, given)
+
+    default_samples = bool(generation.get("do_sample")) and options.beams is None
+    sample = options.samples or default_samples
+    num_captions = int(options.diverse or options.num_captions or 1)
+    if options.diverse is not None:
+        sample = False
+    beams = 1 if sample else int(pick("beams", "num_beams", 1))
+    if options.diverse is not None:
+        beams = min(BEAMS_LIMIT, DIVERSE_BEAMS * num_captions)
+    elif not sample and options.beams is None:
+        beams = max(beams, num_captions)
+    notes = []
+    max_length = int(pick("max_length", "max_length", 32))
+    if options.max_length is None and generation.get("max_new_tokens"):
+        max_length = int(_of_model("max_new_tokens", generation["max_new_tokens"])) + 1
+    if positions is not None and max_length > positions:
+        if options.max_length is not None:
+            notes.append(f"max_length {max_length} clamped to the model's {positions} positions")
+        max_length = positions
+    min_length = int(pick("min_length", "min_length", 0))
+    if min_length > max_length:
+        if options.min_length is not None:
+            raise UsageError(
+                f"--min-length {min_length} is more than the {max_length} tokens allowed"
+            )
+        min_length = max_length
+    settings = DecodeSettings(
+        beams=beams,
+        sample=sample,
+        temperature=float(pick("temperature", "temperature", 1.0))
+        if sample or options.temperature is not None
+        else 1.0,
+        top_k=int(pick("top_k", "top_k", 0)) if sample else 0,
+        top_p=float(pick("top_p", "top_p", 1.0)) if sample else 1.0,
+        max_length=max_length,
+        min_length=min_length,
+        length_penalty=float(pick("length_penalty", "length_penalty", 1.0)),
+        repetition_penalty=float(pick("repetition_penalty", "repetition_penalty", 1.0)),
+        no_repeat_ngram_size=int(pick("no_repeat_ngram_size", "no_repeat_ngram_size", 0)),
+        num_captions=num_captions,
+        seed=None if options.seed is None else int(options.seed),
+        early_stopping=generation.get("early_stopping") or False,
+        diverse=options.diverse is not None,
+        retry=options.retry,
+        confidence=options.confidence or options.min_confidence is not None,
+        min_confidence=options.min_confidence,
+    )
+    return settings, tuple(notes)

@@ -1,0 +1,127 @@
+"""How settings are declared, checked, and read from text."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import numbers
+from pathlib import Path
+from typing import Any
+
+from capgen.errors import UsageError, did_you_mean
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """Declare a dataclass field with its default, help text and accepted range (inclusive)."""
+    metadata = {"help": help, "low": low, "high": high, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def flag_name(field_name: str) -> str:
+    """Return the command-line flag of a field, as in `max_length` → `--max-length`."""
+    return "--" + field_name.replace("_", "-")
+
+
+def accepted(field: Any) -> str:
+    """Return in words what a field accepts, as in ` (1 to 64)`; nothing if it accepts all."""
+    low, high = field.metadata["low"], field.metadata["high"]
+    if field.metadata["choices"]:
+        return f" ({', '.join(field.metadata['choices'])})"
+    if low is not None and high is not None:
+        return f" ({low} to {high})"
+    return "" if low is None else f" (at least {low})"
+
+
+def check_ranges(config: Any) -> None:
+    """Check each field of a settings object against its declared range.
+
+    Raises:
+        UsageError: Naming the flag, the value and the range.
+    """
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value is None:
+            continue
+        low, high = field.metadata.get("low"), field.metadata.get("high")
+        choices = field.metadata.get("choices", ())
+        if choices and value not in choices:
+            raise UsageError(
+                f"{flag_name(field.name)} is {value!r}; it must be one of {', '.join(choices)}"
+            )
+        if low is None and high is None:
+            continue
+        if not _is_number(value):
+            raise UsageError(f"{flag_name(field.name)} is {value!r}; it must be a number")
+        if "float" not in str(field.type) and not isinstance(value, numbers.Integral):
+            raise UsageError(f"{flag_name(field.name)} is {value!r}; it must be a whole number")
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise UsageError(f"{flag_name(field.name)} is {value}; it must be {_range(low, high)}")
+
+
+def parse_setting(config_class: Any, name: str, text: str) -> Any:
+    """Return the value of a setting given as text, by the type of its field.
+
+    Args:
+        config_class: A settings class of this module.
+        name: The field, with dashes or underscores.
+        text: The value; true, false, yes, no, 1 and 0 are booleans; `none` means not set;
+            several values are a JSON list of strings.
+
+    Raises:
+        UsageError: There is no such setting, or the text is not of its type.
+    """
+    fields = {field.name: str(field.type) for field in dataclasses.fields(config_class)}
+    name = name.replace("-", "_")
+    if name not in fields:
+        raise UsageError(f"Unknown setting '{name}'", hint=did_you_mean(name, fields))
+    kind, _, optional = fields[name].partition(" | ")
+    if optional and text.lower() == "none":
+        return None
+    several = _string_list(text) if "tuple" in optional else []
+    if several:
+        return tuple(Path(item) if kind == "Path" else item for item in several)
+    if kind == "bool":
+        if text.lower() not in BOOLEANS:
+            raise UsageError(f"{flag_name(name)} is {text!r}; it must be true or false")
+        return BOOLEANS[text.lower()]
+    try:
+        return {"int": int, "float": float, "str": str, "Path": Path}[kind](text)
+    except ValueError as error:
+        what = "a whole number" if kind == "int" else "a number"
+        raise UsageError(f"{flag_name(name)} is {text!r}; it must be {what}") from error
+
+
+def _string_list(text: str) -> list[str]:
+    """Return the strings of a JSON list; none if the text is something else, as a path."""
+    try:
+        values = json.loads(text) if text.startswith("[") else None
+    except ValueError:
+        return []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        return []
+    return values
+
+
+BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a finite number, of Python or numpy."""
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return real and math.isfinite(value)
+
+
+def _range(low: float | None, high: float | None) -> str:
+    if low is None:
+        return f"at most {high}"
+    if high is None:
+        return f"at least {low}"
+    return f"between {low} and {high}"

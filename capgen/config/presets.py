@@ -1,0 +1,53 @@
+"""What presets and objectives of training set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# What a preset sets differently from the defaults above.
+TRAIN_PRESETS: dict[str, dict[str, Any]] = {
+    "mini": {
+        "encoder": "lite2",
+    },
+    "clip-gpt2": {
+        "encoder": "openai/clip-vit-base-patch32",
+        "decoder": "gpt2",
+        "num_epochs": 10,
+        "batch_size": 32,
+        "learning_rate": 2e-4,
+        "encoder_learning_rate": 1e-5,
+        "decoder_learning_rate": 5e-5,
+        "dropout": 0.1,
+    },
+}
+
+
+# What an objective sets differently from the preset; "" is for every preset.
+OBJECTIVE_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
+    "scst": {
+        "": {
+            "num_epochs": 9,
+            "learning_rate": 3e-4,
+            "encoder_learning_rate": 1e-5,
+            "decoder_learning_rate": 3e-4,
+            "weight_decay": 0.01,
+            "warmup_steps": 50,
+            "dropout": 0.1,
+            "crop_area": 0.3,
+            "ema_decay": 0.995,
+        },
+        # Large pretrained parts are moved less.
+        "clip-gpt2": {
+            "num_epochs": 5,
+            "learning_rate": 5e-5,
+            "encoder_learning_rate": 1e-6,
+            "decoder_learning_rate": 1e-5,
+        },
+    },
+}
+
+
+def objective_defaults(objective: str, preset: str) -> dict[str, Any]:
+    """Return what an objective sets differently from a preset."""
+    changes = OBJECTIVE_DEFAULTS.get(objective, {})
+    return {**changes.get("", {}), **changes.get(preset, {})}

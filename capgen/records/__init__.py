@@ -1,0 +1,64 @@
+"""The records that flow between the layers, and their JSON form.
+
+Records are plain frozen dataclasses. What is written to disk or printed as JSON carries
+`schema_version`; fields are added, never renamed or removed, and readers ignore fields
+they do not know.
+"""
+
+from __future__ import annotations
+
+from capgen.records.captions import (
+    SCHEMA_VERSION,
+    Caption,
+    CaptionFailure,
+    Check,
+    Example,
+    Record,
+    Retry,
+    Token,
+    Word,
+    record_from_dict,
+)
+from capgen.records.events import (
+    CheckpointSaved,
+    EpochEvent,
+    Event,
+    Notice,
+    PreparationEvent,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    SampleEvent,
+    StageFinished,
+    StageStarted,
+    StepEvent,
+    TestEvent,
+    event_from_dict,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Caption",
+    "CaptionFailure",
+    "Check",
+    "CheckpointSaved",
+    "EpochEvent",
+    "Event",
+    "Example",
+    "Notice",
+    "PreparationEvent",
+    "Record",
+    "Retry",
+    "RunFinished",
+    "RunResumed",
+    "RunStarted",
+    "SampleEvent",
+    "StageFinished",
+    "StageStarted",
+    "StepEvent",
+    "TestEvent",
+    "Token",
+    "Word",
+    "event_from_dict",
+    "record_from_dict",
+]

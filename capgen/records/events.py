@@ -1,0 +1,348 @@
+"""What happens in a training run, with its JSON form."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+if TYPE_CHECKING:
+    pass
+from capgen.records.captions import SCHEMA_VERSION
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened in a training run; `event` names its kind in JSON."""
+
+    event: ClassVar[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form: built-in types only, with `schema_version`."""
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            "event": self.event,
+            **dataclasses.asdict(self),
+        }
+        if not record.get("sets", True):
+            del record["sets"]  # only runs on several data sets have it
+        return record
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """Read a record written by `to_dict`, of this or any earlier schema version."""
+        known = {item.name for item in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in record.items() if name in known})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(Event):
+    """Training is about to begin.
+
+    Attributes:
+        run: The run's folder.
+        preset: Name of the preset.
+        device: Where it computes (`cpu`, `cuda`, `mps`).
+        precision: `fp32`, `bf16` or `fp16`.
+        parameters: Parameters of the model.
+        trained: Those of them that are trained.
+        images: Photos in each split.
+        captions: Training captions.
+        epochs: Passes over the photos.
+        steps: Steps in all.
+        sets: Of a run on several data sets: name → `weight`, photos in an epoch (`drawn`) and
+            in each split, and the `share` of the mean that its val has.
+    """
+
+    event: ClassVar[str] = "run_started"
+    run: str
+    preset: str
+    device: str
+    precision: str
+    parameters: int
+    trained: int
+    images: Mapping[str, int]
+    captions: int
+    epochs: int
+    steps: int
+    sets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparationEvent(Event):
+    """Work before or beside training goes on.
+
+    Attributes:
+        stage: What is done: `photos` (decoding), `features` (a frozen encoder) or `captions`
+            (a teacher's).
+        split: The split it is done for.
+        done: Photos done.
+        total: Photos in all.
+    """
+
+    event: ClassVar[str] = "preparation"
+    stage: str
+    split: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepEvent(Event):
+    """Some steps were taken.
+
+    Attributes:
+        step: Steps taken so far.
+        epoch: The epoch, from 1.
+        loss: Mean training loss a token since the last of these events (with smoothing).
+        learning_rate: Learning rate of new parts at this step.
+        images_per_second: Training photos a second since the last of these events.
+        memory: Most bytes that tensors took on a GPU so far, or the process on a CPU.
+        numbers: What else the objective measures (mean reward, say), by name, likewise.
+        learning_rates: Learning rate by kind of part: new, encoder, decoder.
+    """
+
+    event: ClassVar[str] = "step"
+    step: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    images_per_second: float
+    memory: int = 0
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    learning_rates: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochEvent(Event):
+    """An epoch is over.
+
+    Attributes:
+        epoch: The epoch, from 1.
+        step: Steps taken so far.
+        train_loss: Mean training loss a token (with label smoothing).
+        train_numbers: What else the objective measured in training, by name.
+        language: What the captions of val are like: `distinct_words` and `mean_length` (words),
+            `unique_captions`, `repeated_pairs` (captions that say a word pair twice) and
+            `function_word_ends` (captions that break off), as shares; empty as `metrics`.
+        val_loss: Mean loss a token on val (without), or None when not measured.
+        metrics: Scores of captions of val, by metric; empty when not measured.
+        seconds: Duration of the epoch's training.
+        eval_seconds: Duration of its validation.
+        sets: Of a run on several data sets: name → `images`, `loss` and scores on its val;
+            `val_loss` and `metrics` are then their mean.
+    """
+
+    event: ClassVar[str] = "epoch"
+    epoch: int
+    step: int
+    train_loss: float
+    val_loss: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    eval_seconds: float = 0.0
+    sets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    train_numbers: Mapping[str, float] = field(default_factory=dict)
+    language: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSaved(Event):
+    """A complete model folder was written.
+
+    Attributes:
+        name: `best-loss`, `best-eval` or `last`.
+        path: The folder.
+        epoch: The epoch it is from.
+        step: Steps taken so far.
+        value: The loss or score that made it the best, or None.
+    """
+
+    event: ClassVar[str] = "checkpoint"
+    name: str
+    path: str
+    epoch: int
+    step: int
+    value: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResumed(Event):
+    """A run goes on from a saved state; what it had recorded after that state is gone.
+
+    Attributes:
+        run: The run's folder.
+        epoch: Epochs that were over.
+        step: Steps taken so far.
+        epochs: Epochs in all.
+        steps: Steps in all.
+    """
+
+    event: ClassVar[str] = "run_resumed"
+    run: str
+    epoch: int
+    step: int
+    epochs: int
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice(Event):
+    """Something a person should know, in plain words (memory ran out, a tracker failed, …).
+
+    Attributes:
+        message: One line.
+    """
+
+    event: ClassVar[str] = "notice"
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleEvent(Event):
+    """What the model says about one photo of val.
+
+    Attributes:
+        epoch: The epoch, from 1.
+        image: The photo's id.
+        caption: The generated caption.
+        references: Its human captions.
+        metrics: Scores of this caption alone.
+        path: The photo's file.
+        followed: It is captioned after every validation, to see progress.
+    """
+
+    event: ClassVar[str] = "sample"
+    epoch: int
+    image: str
+    caption: str
+    references: tuple[str, ...]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    path: str = ""
+    followed: bool = False
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """Read a record written by `to_dict`, of this or any earlier schema version."""
+        return super().from_dict({**record, "references": tuple(record["references"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestEvent(Event):
+    """The chosen model was measured on the test split.
+
+    Attributes:
+        name: The checkpoint: `best-eval` or `best-loss`.
+        images: Photos measured.
+        loss: Mean loss a token.
+        metrics: Scores by metric; empty when captions were not generated.
+        sets: As in `EpochEvent`, of the test splits.
+    """
+
+    __test__: ClassVar[bool] = False  # not a test, whatever pytest thinks of the name
+    event: ClassVar[str] = "test"
+    name: str
+    images: int
+    loss: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    sets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFinished(Event):
+    """Training is over.
+
+    Attributes:
+        run: The run's folder.
+        epochs: Epochs done.
+        steps: Steps taken.
+        seconds: Duration of the whole run.
+        best_loss: Lowest loss on val, or None.
+        best_eval: The score on val of the model `best-eval`, or None.
+        eval_metric: What that score is.
+    """
+
+    event: ClassVar[str] = "run_finished"
+    run: str
+    epochs: int
+    steps: int
+    seconds: float
+    best_loss: float | None = None
+    best_eval: float | None = None
+    eval_metric: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageStarted(Event):
+    """A stage of a run in stages begins or goes on; the events that follow are its own.
+
+    Attributes:
+        run: The whole run's folder.
+        path: The stage's folder, an ordinary run's.
+        stage: The stage's name.
+        number: Its number, from 1.
+        count: Stages in all.
+        init: The model it starts from; empty for a new one.
+        steps_before: Steps of the stages before: a stage counts its own from 1.
+        epochs_before: Epochs of the stages before, likewise.
+    """
+
+    event: ClassVar[str] = "stage_started"
+    run: str
+    path: str
+    stage: str
+    number: int
+    count: int
+    init: str = ""
+    steps_before: int = 0
+    epochs_before: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageFinished(Event):
+    """A stage of a run in stages is over.
+
+    Attributes:
+        stage: The stage's name.
+        number: Its number, from 1.
+        epochs: Its epochs.
+        steps: Its steps.
+        seconds: Its duration.
+        best_loss: Its lowest loss on val, or None.
+        best_eval: The score on val of its model `best-eval`, or None.
+        eval_metric: What that score is.
+    """
+
+    event: ClassVar[str] = "stage_finished"
+    stage: str
+    number: int
+    epochs: int
+    steps: int
+    seconds: float
+    best_loss: float | None = None
+    best_eval: float | None = None
+    eval_metric: str = ""
+
+
+_EVENTS: tuple[type[Event], ...] = (
+    RunStarted,
+    PreparationEvent,
+    StepEvent,
+    EpochEvent,
+    CheckpointSaved,
+    RunResumed,
+    Notice,
+    SampleEvent,
+    TestEvent,
+    StageStarted,
+    StageFinished,
+    RunFinished,
+)
+
+
+def event_from_dict(record: Mapping[str, Any]) -> Event | None:
+    """Read a line of `events.jsonl`; None for a kind that this version does not know."""
+    kinds = {kind.event: kind for kind in _EVENTS}
+    kind = kinds.get(record.get("event", ""))
+    return None if kind is None else kind.from_dict(record)
