@@ -109,6 +109,24 @@ def test_imports_point_one_way(module: Path) -> None:
         )
 
 
+def test_the_map_of_the_modules_has_every_part() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    parts = {part_of(module) for module in MODULES} - {"__init__", "__main__"}
+    assert parts == set(ALLOWED) - {"__init__", "__main__"}
+    missing = [p for p in parts if not re.search(rf"`{p}(/|\.py)?`|\b{p}\b.*\(leaves\)", page)]
+    assert not missing
+    chain = re.search(r"```\n(cli → .*)\n```", page)
+    assert chain is not None
+    place = {
+        name: number
+        for number, group in enumerate(chain[1].split("→"))
+        for name in re.findall(r"[a-z_]+", re.sub(r"\([a-z]+\)", "", group))
+    }
+    for part in place:
+        for other in (name.split(".")[0] for name in ALLOWED[part]):
+            assert place[other] >= place[part], f"{part} → {other} points back"
+
+
 def test_nothing_imports_the_command_line() -> None:
     for part, may in ALLOWED.items():
         assert "cli" not in may or part in ("__main__", "_build")  # which makes its reference
