@@ -126,9 +126,10 @@ def _lengths(evaluation: Evaluation) -> Floats:
 
 
 def _about_heat_maps(evaluation: Evaluation) -> str:
-    if evaluation.system["kind"] == "model":
+    if evaluation.system.get("runtime"):
         return (
-            "Heat maps: cross-attention over the photo when a word was chosen, averaged over "
-            "layers and heads; each word's is scaled to its own highest value."
+            "Heat maps (of models that have cross-attention): where it lay on the photo when a "
+            "word was chosen, averaged over layers and heads; each word's is scaled to its own "
+            "highest value."
         )
     return "No heat maps: the captions come from a file, without the model."

@@ -68,7 +68,9 @@ def test_the_same_captions_in_both_ways(hub: Hub, clip: ModelFolder, tmp_path: P
         captioner = Captioner.from_pretrained(model)
         for options, found in zip(OPTIONS, said[name], strict=True):
             ours = {"beams" if k == "num_beams" else k: v for k, v in options.items()}
-            assert [caption.text for caption in captioner.caption(names, **ours)] == found
+            # transformers does not try again what is empty or repeats itself.
+            captions = captioner.caption(names, **ours, retry=False)
+            assert [caption.text for caption in captions] == found
         assert said[f"{name} as a list"] == said[name][0]
         assert said[f"{name} drawn"] > 1
     assert said["plain"] == said["me/clip"][0]

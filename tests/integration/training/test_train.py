@@ -173,7 +173,8 @@ def test_an_interrupted_run_leaves_complete_files(tmp_path, data, mini):
         events.throw(KeyboardInterrupt())
     run = tmp_path / "run"
     names = {path.name for path in run.iterdir()}
-    assert names == {"config.toml", "environment.json", "events.jsonl", "last"}
+    page = {"run.html", "curves.png"}
+    assert names == {"config.toml", "environment.json", "events.jsonl", "last"} | page
     load_captioning(ModelFolder(run / "last", "last"))
 
 
