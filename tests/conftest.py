@@ -16,23 +16,23 @@ ROOT = Path(__file__).parent.parent
 UNREACHABLE = "http://127.0.0.1:9"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # huggingface_hub reads these when it is imported, so they are set before any test is.
-    config.capgen_hub_cache = tempfile.mkdtemp(prefix="capgen-tests-")  # type: ignore[attr-defined]
-    os.environ["HF_HOME"] = config.capgen_hub_cache  # type: ignore[attr-defined]
-    os.environ["HF_ENDPOINT"] = UNREACHABLE
-    os.environ["HF_HUB_DISABLE_XET"] = "1"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    # Tiny models gain nothing from threads, and lose much when the tests share the cores.
-    os.environ["OMP_NUM_THREADS"] = "1"
-    # The tests are about the CPU: a GPU's half precision would change the numbers.
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    for name in ("HF_HUB_OFFLINE", "HF_TOKEN", "TRANSFORMERS_OFFLINE"):
-        os.environ.pop(name, None)
+# huggingface_hub reads these when it is imported, which conftests of folders may do: they are set
+# before any of those is loaded.
+HUB_CACHE = tempfile.mkdtemp(prefix="capgen-tests-")
+os.environ["HF_HOME"] = HUB_CACHE
+os.environ["HF_ENDPOINT"] = UNREACHABLE
+os.environ["HF_HUB_DISABLE_XET"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+# Tiny models gain nothing from threads, and lose much when the tests share the cores.
+os.environ["OMP_NUM_THREADS"] = "1"
+# The tests are about the CPU: a GPU's half precision would change the numbers.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+for _name in ("HF_HUB_OFFLINE", "HF_TOKEN", "TRANSFORMERS_OFFLINE"):
+    os.environ.pop(_name, None)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    shutil.rmtree(config.capgen_hub_cache, ignore_errors=True)  # type: ignore[attr-defined]
+    shutil.rmtree(HUB_CACHE, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
