@@ -47,6 +47,8 @@ def bundle(run: Path, reports: dict[str, Path], output: Path) -> None:
         },
         metrics={name: _figures(path) for name, path in reports.items()},
     )
+    for part in (captioning.model.config.encoder, captioning.model.config.decoder):
+        part.dtype = None  # the whole model's is what counts
     kept = {name: (output / name).read_bytes() for name in KEPT}
     save_captioning(output, captioning, provenance, dtype=torch.float16)
     size = before.training["model"]["image_size"]

@@ -136,6 +136,8 @@ def _write_parts(folder: Path, captioning: Captioning, dtype: torch.dtype | None
     if dtype is not None and dtype != model.dtype:
         model = copy.deepcopy(model).to(dtype)
     model.save_pretrained(folder)
+    for name in ("is_local", "local_files_only"):  # of how it was loaded here
+        captioning.tokenizer.init_kwargs.pop(name, None)
     captioning.tokenizer.save_pretrained(folder)
     captioning.preprocessor.to_file(folder / PREPROCESSOR_FILE)
     for file in folder.iterdir():
