@@ -41,8 +41,8 @@ def test_both_runtimes_are_equally_sure(
     noise: Path,
 ) -> None:
     pictures = [PHOTO, noise, *photos[:8]]
-    ours = bundled.caption(pictures, confidence=True)
-    theirs = bundled_torch.caption(pictures, confidence=True)
+    ours = bundled.caption(pictures, confidence=True, retry=False)
+    theirs = bundled_torch.caption(pictures, confidence=True, retry=False)
     assert [one.text for one in ours] == [one.text for one in theirs]
     found = np.array([[one.confidence for one in side] for side in (ours, theirs)])
     assert np.abs(found[0] - found[1]).max() < 1e-3
@@ -50,16 +50,16 @@ def test_both_runtimes_are_equally_sure(
 
 
 def test_asking_for_confidence_changes_no_caption(bundled: Captioner, photos: list[Path]) -> None:
-    for options in ({}, {"num_captions": 2}):
+    for options in ({"retry": False}, {"num_captions": 2, "retry": False}):
         plain = bundled.caption(photos[:4], **options)
         sure = bundled.caption(photos[:4], confidence=True, **options)
         for one, other in zip(plain, sure, strict=True):
             assert one.confidence is None and other.confidence is not None
             assert (one.text, one.tokens) == (other.text, other.tokens)
             assert [a.text for a in one.alternatives] == [a.text for a in other.alternatives]
-    batched = bundled.caption(photos[:4], confidence=True)
+    batched = bundled.caption(photos[:4], confidence=True, retry=False)
     for path, expected in zip(photos, batched, strict=False):
-        alone = bundled.caption(path, confidence=True).confidence
+        alone = bundled.caption(path, confidence=True, retry=False).confidence
         assert alone == pytest.approx(expected.confidence, abs=1e-6)
 
 
@@ -152,9 +152,9 @@ def test_calibrate_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     data = write_flickr8k(tmp_path / "data", make_pictures(300))
     # Captions of drawn blocks have a word or two in common with the made-up references.
     command = ["calibrate", str(model), "--data-dir", str(data), "--beams", "1"]
-    assert main([*command, "--drawn", "10", "--threshold", "0.1"]) == 0
+    assert main([*command, "--drawn", "10", "--threshold", "0.15"]) == 0
     printed = capsys.readouterr()
-    assert "good: METEOR from 0.1" in printed.out
+    assert "good: METEOR from 0.15" in printed.out
     assert "calibration error" in printed.out
     (fit,) = Calibration.read(model / CALIBRATION_FILE).fits
     assert fit.settings["beams"] == 1

@@ -20,6 +20,7 @@ from capgen.training.captioner import make_captioner
 from capgen.training.captions import CaptionCodec
 from capgen.training.extension import extend_vocabulary
 from capgen.training.loop import train
+from tests.conftest import ROOT
 from tests.minis import write_flickr8k
 from tests.tiny_models import tiny_mini
 from tests.training_runs import SENTENCES, caption_photos, eight_pictures, run_config
@@ -73,7 +74,9 @@ def test_the_setting_decides_and_the_seed_makes_the_rows(tmp_path, data, mini):
 
 
 @torch.inference_mode()
-def test_captions_of_the_bundled_model_stay_before_training(photos):
+def test_captions_of_the_bundled_model_stay_before_training():
+    names = ("astronaut", "cat", "coffee", "photographer", "raccoon", "rocket")
+    photos = [ROOT / "docs" / "images" / f"{name}.jpg" for name in names]
     captioning = load_captioning(resolve_model("mini"))
     captioning.model.eval()
     pixels = captioning.preprocessor.preprocess_batch(
