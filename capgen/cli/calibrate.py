@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from capgen.cli.console import Console
+from capgen.cli.decoding_options import (
+    BeamsOption,
+    LengthPenaltyOption,
+    MaxLengthOption,
+    MinLengthOption,
+    NoRepeatOption,
+    NumCaptionsOption,
+    RepetitionPenaltyOption,
+    SeedOption,
+    TemperatureOption,
+    TopKOption,
+    TopPOption,
+)
 from capgen.cli.options import (
-    DECODING_PANEL,
     INPUT_PANEL,
     MODEL_PANEL,
     OUTPUT_PANEL,
@@ -19,6 +31,7 @@ from capgen.cli.options import (
     RevisionOption,
     RuntimeOption,
     setting_option,
+    settings_from,
 )
 from capgen.config import CalibrateConfig, DecodeOptions
 
@@ -32,10 +45,6 @@ capgen calibrate RUN/best-eval --dataset flickr8k
 capgen calibrate my-model/ --data-dir flickr8k/ --beams 5 --negatives scans/"""
 
 FIT_PANEL = "Fit"
-
-
-def _decoding(name: str, *short: str) -> object:
-    return setting_option(DecodeOptions, name, *short, panel=DECODING_PANEL)
 
 
 def _fit(name: str, panel: str = FIT_PANEL) -> object:
@@ -71,17 +80,17 @@ def calibrate_command(
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
     batch_size: Annotated[int, _fit("batch_size", MODEL_PANEL)] = CalibrateConfig.batch_size,
-    beams: Annotated[int | None, _decoding("beams", "-b")] = None,
-    temperature: Annotated[float | None, _decoding("temperature", "-t")] = None,
-    top_k: Annotated[int | None, _decoding("top_k")] = None,
-    top_p: Annotated[float | None, _decoding("top_p")] = None,
-    max_length: Annotated[int | None, _decoding("max_length")] = None,
-    min_length: Annotated[int | None, _decoding("min_length")] = None,
-    length_penalty: Annotated[float | None, _decoding("length_penalty")] = None,
-    repetition_penalty: Annotated[float | None, _decoding("repetition_penalty")] = None,
-    no_repeat_ngram_size: Annotated[int | None, _decoding("no_repeat_ngram_size")] = None,
-    num_captions: Annotated[int | None, _decoding("num_captions", "-n")] = None,
-    seed: Annotated[int | None, _decoding("seed")] = None,
+    beams: BeamsOption = None,
+    temperature: TemperatureOption = None,
+    top_k: TopKOption = None,
+    top_p: TopPOption = None,
+    max_length: MaxLengthOption = None,
+    min_length: MinLengthOption = None,
+    length_penalty: LengthPenaltyOption = None,
+    repetition_penalty: RepetitionPenaltyOption = None,
+    no_repeat_ngram_size: NoRepeatOption = None,
+    num_captions: NumCaptionsOption = None,
+    seed: SeedOption = None,
     output: Annotated[
         Path | None,
         _path("Write this file instead of the model's.", OUTPUT_PANEL, "--output", "-o"),
@@ -92,29 +101,8 @@ def calibrate_command(
     The fit holds for the decoding settings it was made with; the model's own, where no option
     is given. Fits for other settings stay.
     """
-    options = DecodeOptions(
-        beams=beams,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        max_length=max_length,
-        min_length=min_length,
-        length_penalty=length_penalty,
-        repetition_penalty=repetition_penalty,
-        no_repeat_ngram_size=no_repeat_ngram_size,
-        num_captions=num_captions,
-        seed=seed,
-    )
-    config = CalibrateConfig(
-        split=split,
-        limit=limit,
-        metric=metric,
-        threshold=threshold,
-        drawn=drawn,
-        folds=folds,
-        fit_seed=fit_seed,
-        batch_size=batch_size,
-    )
+    options = settings_from(DecodeOptions, locals())
+    config = settings_from(CalibrateConfig, locals())
 
     from capgen.evaluation.calibrate import calibrate, store
     from capgen.evaluation.data import evaluation_set

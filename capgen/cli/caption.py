@@ -40,8 +40,22 @@ from capgen.cli.caption_options import (
     WriteMetadataOption,
 )
 from capgen.cli.console import Console, with_scores
+from capgen.cli.decoding_options import (
+    BeamsOption,
+    DiverseOption,
+    LengthPenaltyOption,
+    MaxLengthOption,
+    MinConfidenceOption,
+    MinLengthOption,
+    NoRepeatOption,
+    NumCaptionsOption,
+    RepetitionPenaltyOption,
+    SeedOption,
+    TemperatureOption,
+    TopKOption,
+    TopPOption,
+)
 from capgen.cli.options import (
-    DECODING_PANEL,
     INPUT_PANEL,
     DeviceOption,
     DtypeOption,
@@ -52,6 +66,7 @@ from capgen.cli.options import (
     RuntimeOption,
     TrustOption,
     setting_option,
+    settings_from,
 )
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits, InputOptions
 from capgen.errors import UsageError
@@ -86,10 +101,6 @@ find . -name '*.png' -print0 | capgen caption - -0 --sidecar .txt
 capgen caption *.jpg --model USER/NAME --device cuda"""
 
 
-def _decoding(name: str, *short: str) -> object:
-    return setting_option(DecodeOptions, name, *short, panel=DECODING_PANEL)
-
-
 def caption_command(
     photos: PhotosArgument = None,
     model: ModelOption = None,
@@ -98,23 +109,23 @@ def caption_command(
     runtime: RuntimeOption = "auto",
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
-    beams: Annotated[int | None, _decoding("beams", "-b")] = None,
-    temperature: Annotated[float | None, _decoding("temperature", "-t")] = None,
-    top_k: Annotated[int | None, _decoding("top_k")] = None,
-    top_p: Annotated[float | None, _decoding("top_p")] = None,
-    max_length: Annotated[int | None, _decoding("max_length")] = None,
-    min_length: Annotated[int | None, _decoding("min_length")] = None,
-    length_penalty: Annotated[float | None, _decoding("length_penalty")] = None,
-    repetition_penalty: Annotated[float | None, _decoding("repetition_penalty")] = None,
-    no_repeat_ngram_size: Annotated[int | None, _decoding("no_repeat_ngram_size")] = None,
-    num_captions: Annotated[int | None, _decoding("num_captions", "-n")] = None,
-    seed: Annotated[int | None, _decoding("seed")] = None,
-    diverse: Annotated[int | None, _decoding("diverse")] = None,
+    beams: BeamsOption = None,
+    temperature: TemperatureOption = None,
+    top_k: TopKOption = None,
+    top_p: TopPOption = None,
+    max_length: MaxLengthOption = None,
+    min_length: MinLengthOption = None,
+    length_penalty: LengthPenaltyOption = None,
+    repetition_penalty: RepetitionPenaltyOption = None,
+    no_repeat_ngram_size: NoRepeatOption = None,
+    num_captions: NumCaptionsOption = None,
+    seed: SeedOption = None,
+    diverse: DiverseOption = None,
     retry: RetryCaptionOption = DecodeOptions.retry,
     explain: ExplainOption = None,
     debug: DebugOption = False,
     save_input: SaveInputOption = None,
-    min_confidence: Annotated[float | None, _decoding("min_confidence")] = None,
+    min_confidence: MinConfidenceOption = None,
     scores: ScoresOption = False,
     output: OutputOption = None,
     as_json: JsonOption = False,
@@ -152,27 +163,9 @@ def caption_command(
 
     Where no option is given, the model's own defaults apply.
     """
-    options = DecodeOptions(
-        beams=beams,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        max_length=max_length,
-        min_length=min_length,
-        length_penalty=length_penalty,
-        repetition_penalty=repetition_penalty,
-        no_repeat_ngram_size=no_repeat_ngram_size,
-        num_captions=num_captions,
-        seed=seed,
-        diverse=diverse,
-        retry=retry,
-        confidence=scores,
-        min_confidence=min_confidence,
-    )
-    limits = ImageLimits(max_pixels=max_pixels, max_bytes=max_bytes)
-    batch = BatchOptions(
-        batch_size=batch_size, workers=workers, retry_failed=retry_failed, fail_fast=fail_fast
-    )
+    options = settings_from(DecodeOptions, {**locals(), "confidence": scores})
+    limits = settings_from(ImageLimits, locals())
+    batch = settings_from(BatchOptions, locals())
     console = Console(quiet=quiet)
     if undo is not None:
         raise typer.Exit(_undo(console, undo))

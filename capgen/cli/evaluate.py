@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from capgen.cli.console import Console
+from capgen.cli.decoding_options import (
+    BeamsOption,
+    LengthPenaltyOption,
+    MaxLengthOption,
+    MinLengthOption,
+    NoRepeatOption,
+    RepetitionPenaltyOption,
+    SeedOption,
+    TemperatureOption,
+    TopKOption,
+    TopPOption,
+)
 from capgen.cli.options import (
-    DECODING_PANEL,
     INPUT_PANEL,
     MODEL_PANEL,
     OUTPUT_PANEL,
@@ -19,6 +30,7 @@ from capgen.cli.options import (
     RevisionOption,
     RuntimeOption,
     setting_option,
+    settings_from,
 )
 from capgen.config import DecodeOptions, EvalConfig
 from capgen.errors import StorageError, UsageError
@@ -40,10 +52,6 @@ capgen eval --data-dir flickr8k/ --compare scores.json"""
 
 SCORING_PANEL = "Scoring"
 STDOUT = "-"
-
-
-def _decoding(name: str, *short: str) -> object:
-    return setting_option(DecodeOptions, name, *short, panel=DECODING_PANEL)
 
 
 def _scoring(name: str) -> object:
@@ -103,16 +111,16 @@ def eval_command(
     batch_size: Annotated[
         int, setting_option(EvalConfig, "batch_size", panel=MODEL_PANEL)
     ] = EvalConfig.batch_size,
-    beams: Annotated[int | None, _decoding("beams", "-b")] = None,
-    temperature: Annotated[float | None, _decoding("temperature", "-t")] = None,
-    top_k: Annotated[int | None, _decoding("top_k")] = None,
-    top_p: Annotated[float | None, _decoding("top_p")] = None,
-    max_length: Annotated[int | None, _decoding("max_length")] = None,
-    min_length: Annotated[int | None, _decoding("min_length")] = None,
-    length_penalty: Annotated[float | None, _decoding("length_penalty")] = None,
-    repetition_penalty: Annotated[float | None, _decoding("repetition_penalty")] = None,
-    no_repeat_ngram_size: Annotated[int | None, _decoding("no_repeat_ngram_size")] = None,
-    seed: Annotated[int | None, _decoding("seed")] = None,
+    beams: BeamsOption = None,
+    temperature: TemperatureOption = None,
+    top_k: TopKOption = None,
+    top_p: TopPOption = None,
+    max_length: MaxLengthOption = None,
+    min_length: MinLengthOption = None,
+    length_penalty: LengthPenaltyOption = None,
+    repetition_penalty: RepetitionPenaltyOption = None,
+    no_repeat_ngram_size: NoRepeatOption = None,
+    seed: SeedOption = None,
     json_file: Annotated[
         Path | None,
         typer.Option(
@@ -149,27 +157,8 @@ def eval_command(
 
     Where no decoding option is given, the model's own defaults apply.
     """
-    options = DecodeOptions(
-        beams=beams,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        max_length=max_length,
-        min_length=min_length,
-        length_penalty=length_penalty,
-        repetition_penalty=repetition_penalty,
-        no_repeat_ngram_size=no_repeat_ngram_size,
-        seed=seed,
-    )
-    config = EvalConfig(
-        split=split,
-        limit=limit,
-        metrics=metrics,
-        resamples=resamples,
-        report_seed=report_seed,
-        examples=examples,
-        batch_size=batch_size,
-    )
+    options = settings_from(DecodeOptions, locals())
+    config = settings_from(EvalConfig, locals())
     if model is not None and predictions is not None and _on_command_line(context, "model"):
         raise UsageError("--model and --predictions exclude each other: give one of them")
     for file in (json_file, html_file):

@@ -9,8 +9,12 @@ from typing import Annotated
 import typer
 
 from capgen.cli.console import Console
+from capgen.cli.decoding_options import (
+    BeamsOption,
+    LengthPenaltyOption,
+    MaxLengthOption,
+)
 from capgen.cli.options import (
-    DECODING_PANEL,
     INPUT_PANEL,
     MODEL_PANEL,
     OUTPUT_PANEL,
@@ -19,6 +23,7 @@ from capgen.cli.options import (
     RevisionOption,
     RuntimeOption,
     setting_option,
+    settings_from,
 )
 from capgen.config import DecodeOptions, EvalConfig
 from capgen.errors import StorageError, UsageError
@@ -109,15 +114,9 @@ def compare(
     report_seed: Annotated[
         int, setting_option(EvalConfig, "report_seed", panel=SCORING_PANEL)
     ] = EvalConfig.report_seed,
-    beams: Annotated[
-        int | None, setting_option(DecodeOptions, "beams", "-b", panel=DECODING_PANEL)
-    ] = None,
-    max_length: Annotated[
-        int | None, setting_option(DecodeOptions, "max_length", panel=DECODING_PANEL)
-    ] = None,
-    length_penalty: Annotated[
-        float | None, setting_option(DecodeOptions, "length_penalty", panel=DECODING_PANEL)
-    ] = None,
+    beams: BeamsOption = None,
+    max_length: MaxLengthOption = None,
+    length_penalty: LengthPenaltyOption = None,
     batch_size: Annotated[
         int, setting_option(EvalConfig, "batch_size", panel=MODEL_PANEL)
     ] = EvalConfig.batch_size,
@@ -160,15 +159,10 @@ def compare(
     Differences are the first model minus the other, with 95 % bootstrap intervals and paired
     p-values.
     """
-    options = DecodeOptions(beams=beams, max_length=max_length, length_penalty=length_penalty)
-    config = EvalConfig(
-        split=split,
-        limit=limit,
-        metrics=metrics,
-        resamples=resamples,
-        report_seed=report_seed,
-        batch_size=batch_size,
-    )
+    given = dict(locals())
+    del given["examples"]  # those of the page, not of an evaluation's report
+    options = settings_from(DecodeOptions, given)
+    config = settings_from(EvalConfig, given)
     for file in (json_file, html_file):
         if file is not None and file.is_dir():
             raise StorageError(f"Cannot write {file}: it is a folder")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from capgen.config import TrainConfig, accepted, flag_name
 
+Settings = TypeVar("Settings")
 INPUT_PANEL = "Input"
 MODEL_PANEL = "Model"
 DECODING_PANEL = "Decoding"
@@ -35,6 +37,20 @@ def setting_option(config: type, name: str, *short: str, panel: str) -> Any:
         envvar=variable,
         show_envvar=False,
     )
+
+
+def settings_from(kind: type[Settings], given: Mapping[str, Any]) -> Settings:
+    """Return the settings that a command was called with.
+
+    Args:
+        kind: A settings class.
+        given: Option → value, as the command's `locals()`; what it lacks keeps its default.
+
+    Raises:
+        UsageError: A value is not accepted.
+    """
+    names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    return kind(**{name: given[name] for name in names if name in given})
 
 
 def variable_name(setting: str) -> str:
