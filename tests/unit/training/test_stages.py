@@ -119,7 +119,7 @@ def test_recipes_are_sound(name):
 
 
 def test_unknown_recipes_and_files(tmp_path):
-    assert {"mini", "mini-cpu"} <= set(recipes())
+    assert {"mini", "mini-cpu", "mini-more"} <= set(recipes())
     with pytest.raises(UsageError, match="'minni'") as caught:
         find_settings("minni")
     assert "'mini'" in caught.value.hint
