@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from capgen.records import RunResumed, StepEvent
+from capgen.records import RunResumed, StageStarted, StepEvent, TestEvent
 from capgen.training.history import EVENTS_FILE
 from capgen.training.tracking.page.axes import Scale, short
 from capgen.training.tracking.page.drawing import draw
@@ -168,6 +168,22 @@ def test_a_run_without_captions_or_photos_has_a_page_too(tmp_path):
     words = plain((tmp_path / "run.html").read_text())
     assert "No picture" in words
     assert "(no words)" in words
+
+
+def test_scores_on_the_test_split_name_their_stage(tmp_path):
+    tracker = PageTracker()
+    tracker.start(tmp_path, {})
+    tracker.event(started()[0])
+    for number, stage in ((1, "words"), (2, "reward")):
+        folder = str(tmp_path / stage)
+        begun = StageStarted(run=str(tmp_path), path=folder, stage=stage, number=number, count=2)
+        tested = TestEvent(name="best-eval", images=7, loss=1.5, metrics={"METEOR": number / 10})
+        tracker.event(begun)
+        tracker.event(tested)
+    tracker.finish()
+    words = plain((tmp_path / "run.html").read_text())
+    assert "best-eval of stage 1 words on 7 photos of the test split" in words
+    assert "best-eval of stage 2 reward on 7 photos of the test split" in words
 
 
 def test_long_runs_have_small_pages():

@@ -78,16 +78,24 @@ def _state(name: str, events: Sequence[Event], *, stopped: bool) -> Iterator[str
         ]  # fmt: skip
         heads = ("Stage", "Epochs", "Steps", "Seconds", "Best on val")
         yield table("Stages that are over", heads, over, numbers=1)
-    tests = [event for event in events if isinstance(event, TestEvent)]
-    for test in tests:
-        rows = [("loss", f"{test.loss:.4f}")]
-        rows += [(metric, f"{value:.4f}") for metric, value in test.metrics.items()]
-        caption = f"{test.name} on {test.images:,} photos of the test split"
-        yield table(caption, ("Metric", "Score"), rows, numbers=1)
+    yield from _tests(events)
     notices = [event.message for event in events if isinstance(event, Notice)]
     if notices:
         lines = "".join(f"<li>{text(line)}</li>" for line in notices[-_NOTICES:])
         yield f"<h3>Notices</h3><ul>{lines}</ul>"
+
+
+def _tests(events: Sequence[Event]) -> Iterator[str]:
+    """Yield the scores of test splits, each with the stage that it is of."""
+    stage = ""
+    for event in events:
+        if isinstance(event, StageStarted):
+            stage = f" of stage {event.number} {event.stage}"
+        elif isinstance(event, TestEvent):
+            rows = [("loss", f"{event.loss:.4f}")]
+            rows += [(metric, f"{value:.4f}") for metric, value in event.metrics.items()]
+            caption = f"{event.name}{stage} on {event.images:,} photos of the test split"
+            yield table(caption, ("Metric", "Score"), rows, numbers=1)
 
 
 def _where_it_is(name: str, events: Sequence[Event], *, stopped: bool) -> str:
