@@ -30,7 +30,7 @@ from capgen.evaluation.data import EvaluationSet
 from capgen.evaluation.negatives import draw_negatives
 from capgen.evaluation.reliability import auroc, calibration_error, lift
 from capgen.inference.calibration import Calibration, weights_digest
-from capgen.inference.captioner import Captioner, ImageInput
+from capgen.inference.captioner import Captioner
 from capgen.inference.confidence import (
     DISTANCES,
     EVIDENCE,
@@ -43,6 +43,7 @@ from capgen.inference.confidence import (
 )
 from capgen.inference.folders import find_images
 from capgen.inference.observing import Observation, observe
+from capgen.inference.prepared import ImageInput
 from capgen.metrics.score import score
 from capgen.models.folder import CALIBRATION_FILE
 

@@ -21,9 +21,10 @@ from itertools import islice
 
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
 from capgen.errors import ImageError
-from capgen.inference.captioner import Captioner, Prepared
+from capgen.inference.captioner import Captioner
 from capgen.inference.images import DEFAULT_LIMITS
 from capgen.inference.journal import Journal
+from capgen.inference.prepared import Prepared
 from capgen.inference.sources import Source
 from capgen.inference.thumbnails import thumbnail
 from capgen.records import CaptionFailure, Record

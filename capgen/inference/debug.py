@@ -14,8 +14,10 @@ from PIL import Image
 
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.inference.attention import explains
-from capgen.inference.captioner import Captioner, ImageInput, captioned
+from capgen.inference.captioner import Captioner
+from capgen.inference.captions import captioned
 from capgen.inference.images import DEFAULT_LIMITS
+from capgen.inference.prepared import ImageInput, path_of
 from capgen.records import SCHEMA_VERSION, Caption
 
 Floats = NDArray[np.float32]
@@ -133,7 +135,7 @@ def inspect_picture(
         UsageError: The options do not suit the model.
     """
     loaded = captioner.load(image, limits=limits)
-    prepared = captioner.prepare(loaded, image if isinstance(image, str) else None)
+    prepared = captioner.prepare(loaded, path_of(image))
 
     def said(asked: DecodeOptions) -> Caption:
         settings, notes = captioner.settings(asked)

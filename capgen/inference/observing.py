@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 
 from capgen.config import DecodeSettings
 from capgen.errors import ImageError
-from capgen.inference.captioner import DEFAULT_BATCH_SIZE, Captioner, ImageInput, Prepared
+from capgen.inference.captioner import DEFAULT_BATCH_SIZE, Captioner
 from capgen.inference.confidence import evidence
+from capgen.inference.prepared import ImageInput, Prepared, path_of
 from capgen.inference.watch import Watch
 
 
@@ -56,9 +56,8 @@ def observe(
 
 
 def _prepared(captioner: Captioner, image: ImageInput) -> Prepared | ImageError:
-    path = os.fspath(image) if isinstance(image, str | os.PathLike) else None
     try:
-        return captioner.prepare(captioner.load(image), path)
+        return captioner.prepare(captioner.load(image), path_of(image))
     except ImageError as error:
         return error
 
