@@ -17,8 +17,8 @@ import numpy as np
 from capgen.config import DecodeOptions, setting
 from capgen.errors import ImageError, MissingDependencyError, ModelError, UsageError
 from capgen.inference.captioner import Captioner
-from capgen.inference.prepared import Prepared
 from capgen.inference.decoding import decode
+from capgen.inference.prepared import Prepared
 from capgen.models.folder import (
     DECODER_GRAPH,
     ENCODER_GRAPH,
