@@ -152,7 +152,9 @@ class TorchRuntime:
         kind = self.folder.config.get("model_type")
         if kind == ENCODER_DECODER or kind == "blip":
             return ""
-        return f"a '{kind}' model has no cross-attention: it reads the picture as if it were words"
+        if kind == "git":
+            return "a 'git' model has no cross-attention: it reads the picture as if it were words"
+        return f"capgen does not know the cross-attention of a '{kind}' model"
 
     def features(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Return the encoder's features of one picture (3, H, W): (cells, width)."""

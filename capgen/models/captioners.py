@@ -51,12 +51,20 @@ def load_captioner(folder: ModelFolder, *, dtype: torch.dtype, trust_remote_code
 
 
 def image_encoder(folder: ModelFolder, model: Any) -> Any:
-    """Return the part of a captioner that maps pixels to states (B, cells, width)."""
+    """Return the part of a captioner that maps pixels to states (B, cells, width).
+
+    Raises:
+        ModelError: The model came with its own code, which calls that part otherwise.
+    """
     kind = folder.config.get("model_type")
     if kind == "blip":
         return model.vision_model
     if kind == "git":
         return model.git.image_encoder
+    if not hasattr(model, "encoder"):
+        raise ModelError(
+            f"{folder.name}: capgen does not know the image encoder of a '{kind}' model"
+        )
     return model.encoder
 
 

@@ -18,11 +18,11 @@ def choose_device(device: str) -> str:
     has_mps = torch.backends.mps.is_available()
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
-    kind, _, index = device.partition(":")
+    kind, colon, index = device.partition(":")
     there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(has_mps)}.get(kind)
-    if there is None:
+    if there is None or (colon and kind != "cuda"):
         raise UsageError(f"--device is '{device}'; it must be auto, cpu, cuda, cuda:N or mps")
-    if there == 0 or (index and not (index.isdigit() and int(index) < there)):
+    if there == 0 or (colon and not (index.isdecimal() and int(index) < there)):
         raise UsageError(
             f"--device {device}: torch {torch.__version__} finds no such device here",
             hint="Use --device auto or cpu.",
