@@ -210,13 +210,16 @@ class Captioner:
         if batch_size < 1:
             raise UsageError(f"--batch-size is {batch_size}; it must be at least 1")
         settings, notes = self.settings(options or DecodeOptions())
-        if self.runtime.preprocessor.input_size is None:
-            batch_size = 1  # this model keeps each picture's own shape
+        batch_size = self.batch_of(batch_size)
         obstacle = self.runtime.obstacle() if return_attention else ""
         if obstacle:
             raise ModelError(f"{self.name}: {obstacle}")
         for batch in batches_ahead(partial(self._prepare, limits=limits), images, batch_size):
             yield from self._caption_batch(batch, settings, notes, return_attention)
+
+    def batch_of(self, size: int) -> int:
+        """Return how many pictures go together where `size` may: 1 if each keeps its own shape."""
+        return 1 if self.runtime.preprocessor.input_size is None else size
 
     def _prepare(self, source: ImageInput, limits: ImageLimits) -> Prepared | CaptionFailure:
         path = path_of(source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from capgen.config import DecodeSettings
 from capgen.errors import ImageError
 from capgen.inference.captioner import DEFAULT_BATCH_SIZE, Captioner
 from capgen.inference.confidence import evidence
-from capgen.inference.prepared import ImageInput, Prepared, path_of
+from capgen.inference.prepared import ImageInput, Prepared, batches_ahead, path_of
 from capgen.inference.watch import Watch
 
 
@@ -46,10 +46,8 @@ def observe(
         settings: How to decode.
         batch_size: Pictures the model sees at once.
     """
-    if captioner.runtime.preprocessor.input_size is None:
-        batch_size = 1  # this model keeps each picture's own shape
-    remaining = iter(images)
-    while batch := [_prepared(captioner, image) for image in islice(remaining, batch_size)]:
+    size = captioner.batch_of(batch_size)
+    for batch in batches_ahead(partial(_prepared, captioner), images, size):
         seen = _observed(captioner, [p for p in batch if isinstance(p, Prepared)], settings)
         for item in batch:
             yield next(seen) if isinstance(item, Prepared) else item
