@@ -30,6 +30,11 @@ class Observation(NamedTuple):
     evidence: NDArray[np.float64]
     summary: NDArray[np.float32]
 
+    @property
+    def finite(self) -> bool:
+        """Whether all numbers are; in half precision a model can overflow."""
+        return bool(np.isfinite(self.evidence).all() and np.isfinite(self.summary).all())
+
 
 def observe(
     captioner: Captioner,
