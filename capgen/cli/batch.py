@@ -11,8 +11,9 @@ from pathlib import Path
 from capgen.cli.batch_screen import BatchScreen, summary
 from capgen.cli.console import Console, with_scores
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
-from capgen.inference.batch import BatchFinished, PictureDone, caption_all, usable_cores
+from capgen.inference.batch import BatchFinished, PictureDone, caption_all
 from capgen.inference.captioner import Captioner
+from capgen.inference.cores import usable_cores
 from capgen.inference.inputs import Inputs
 from capgen.inference.journal import Journal, journal_path
 from capgen.inference.sources import Source

@@ -17,7 +17,8 @@ from capgen.errors import UsageError
 from capgen.evaluation.heat_sheet import write_sheet
 from capgen.evaluation.html.explanation import write_explanation
 from capgen.inference.attention import seen_part, with_attention
-from capgen.inference.captioner import Captioner, captioned
+from capgen.inference.captioner import Captioner
+from capgen.inference.captions import captioned
 from capgen.inference.debug import Inspection, Statistics, inspect_picture
 from capgen.output.formats import check_place
 from capgen.paths import writing

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from collections.abc import Iterator
 from typing import Any
 
+from capgen.inference.cores import usable_cores
 from capgen.records import Check
 
 _CPU_PROVIDER = "CPUExecutionProvider"
@@ -73,7 +73,7 @@ def _cuda(torch: Any) -> Iterator[Check]:
 
 def _cpu(torch: Any) -> str:
     """Describe the processor: cores, and what makes bfloat16 fast on it."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = usable_cores()
     # Newer torch only, and its keys depend on the architecture.
     known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     fast = [label for key, label in _FAST.items() if known.get(key)]

@@ -1,12 +1,15 @@
 """Fit a captioner's confidence: caption photos with references, and pictures that are none.
 
 A caption is good where its score against the photo's own references reaches a threshold.
-The fit has three parts, each chosen or checked on photos it was not fitted on:
+The fit has three parts:
 
 1. P(good), on the photos: a ridge regression over `capgen.inference.confidence.FEATURES`;
 2. P(known kind of picture), photos against pictures that are no photos;
 3. a line through the log-odds of the product, on the photos, so that 2 does not cost 1 its
    calibration (Platt scaling).
+
+The ridge of 1, the line and the figures of quality take P(good) of a photo from a fit on other
+photos (cross-validation). 2 and 3 are judged on what they were fitted on: they have six numbers.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from capgen.evaluation.data import EvaluationSet
 from capgen.evaluation.negatives import draw_negatives
 from capgen.evaluation.reliability import auroc, calibration_error, lift
 from capgen.inference.calibration import Calibration, weights_digest
-from capgen.inference.captioner import Captioner, ImageInput
+from capgen.inference.captioner import Captioner
 from capgen.inference.confidence import (
     DISTANCES,
     EVIDENCE,
@@ -40,9 +43,11 @@ from capgen.inference.confidence import (
     Regression,
     Subspace,
     features,
+    fitted_settings,
 )
 from capgen.inference.folders import find_images
 from capgen.inference.observing import Observation, observe
+from capgen.inference.prepared import ImageInput
 from capgen.metrics.score import score
 from capgen.models.folder import CALIBRATION_FILE
 
@@ -77,7 +82,7 @@ class Calibrated:
 
     Attributes:
         fit: The fit.
-        quality: Cross-validated figures, on photos that the parts were not fitted on.
+        quality: Figures by name, P(good) in them cross-validated.
     """
 
     fit: Fit
@@ -118,25 +123,24 @@ def calibrate(
     drawn: Iterable[ImageInput] = draw_negatives(config.drawn, config.fit_seed)
     pictures = itertools.chain[ImageInput](photos, given, drawn)
     total = len(photos) + len(given) + config.drawn
-    seen: list[Observation | ImageError] = []
+    seen: list[Observation | None] = []
     for found in observe(captioner, pictures, settings, batch_size=config.batch_size):
-        seen.append(found)
-        problem = found.message if isinstance(found, ImageError) else ""
+        problem = ""
+        if isinstance(found, ImageError):
+            problem = found.message
+        elif not found.finite:
+            problem = "the model's arithmetic overflowed on a picture: try --dtype fp32"
+        seen.append(None if isinstance(found, ImageError) or problem else found)
         yield PictureObserved(done=len(seen), total=total, problem=problem)
     known = {
         example.image_id: found
         for example, found in zip(data.examples, seen, strict=False)
-        if isinstance(found, Observation)
+        if found is not None
     }
-    unknown = [found for found in seen[len(photos) :] if isinstance(found, Observation)]
+    unknown = [found for found in seen[len(photos) :] if found is not None]
     if len(known) < _FEWEST:
         raise DataError(f"{len(known)} photos are too few to calibrate on: {_FEWEST} are needed")
     fit, quality = fit_confidence(known, unknown, data, config)
-    kept = {
-        name: value
-        for name, value in settings.to_dict().items()
-        if name not in ("seed", "confidence", "min_confidence")
-    }
     provenance = {
         "data": data.to_dict(),
         "photos": len(known),
@@ -149,7 +153,8 @@ def calibrate(
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     yield Calibrated(
-        fit=dataclasses.replace(fit, settings=kept, provenance=provenance), quality=quality
+        fit=dataclasses.replace(fit, settings=fitted_settings(settings), provenance=provenance),
+        quality=quality,
     )
 
 

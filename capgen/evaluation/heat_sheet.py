@@ -94,6 +94,7 @@ def _write(
     colour: tuple[int, int, int] = _INK,
 ) -> None:
     """Write one line, in a smaller size where it is too long."""
+    text = " ".join(text.split())  # models can say line breaks
     font = ImageFont.load_default(size)
     if draw.textlength(text, font) > width:
         font = ImageFont.load_default(max(8, int(size * width / draw.textlength(text, font))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -84,13 +83,7 @@ def unseen(features: Reals, labels: Reals, fold: NDArray[np.int64], ridge: float
     return logits
 
 
-def best_ridge(
-    features: Reals,
-    labels: Reals,
-    fold: NDArray[np.int64],
-    ridges: Sequence[float] = RIDGES,
-    measure: Callable[[Reals, Reals], float] = log_loss,
-) -> float:
-    """Return the penalty with the lowest cross-validated loss."""
-    losses = [measure(probability(unseen(features, labels, fold, r)), labels) for r in ridges]
-    return ridges[int(np.argmin(losses))]
+def best_ridge(features: Reals, labels: Reals, fold: NDArray[np.int64]) -> float:
+    """Return the penalty of `RIDGES` with the lowest cross-validated loss."""
+    losses = [log_loss(probability(unseen(features, labels, fold, r)), labels) for r in RIDGES]
+    return RIDGES[int(np.argmin(losses))]

@@ -26,15 +26,12 @@ def core(heat: Floats, share: float = SHARE) -> Cells:
 def outline(inside: Cells) -> list[Edge]:
     """Return the sides between cells inside and outside, as lines of one cell's length."""
     padded = np.pad(inside, 1)
-    rows, columns = inside.shape
     across = [
         (int(column), int(row), int(column) + 1, int(row))
         for row, column in np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1])
-        if row <= rows
     ]
     down = [
         (int(column), int(row), int(column), int(row) + 1)
         for row, column in np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1])
-        if column <= columns
     ]
     return across + down

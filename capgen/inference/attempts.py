@@ -109,7 +109,10 @@ def _put_right(
         rejected.append(faulty)
         attempts.append(Attempt([said for said in captions if said not in faulty]))
     wanted = settings.num_captions
-    lacking = [row for row, one in enumerate(attempts) if len(one.captions) < wanted]
+    # A search may also find fewer than asked for: nothing is wrong with those.
+    lacking = [
+        row for row, one in enumerate(attempts) if rejected[row] and len(one.captions) < wanted
+    ]
     for changes in _other_settings(wide):
         if not lacking:
             break

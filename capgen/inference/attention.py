@@ -22,7 +22,8 @@ from capgen.inference.runtime import Runtime
 from capgen.records import Caption, Word
 
 if TYPE_CHECKING:
-    from capgen.inference.captioner import Captioner, ImageInput
+    from capgen.inference.captioner import Captioner
+    from capgen.inference.prepared import ImageInput
     from capgen.models.preprocess import Preprocessor
 
 Floats = NDArray[np.float32]

@@ -11,7 +11,6 @@ in the order of the sources, and captions do not depend on batches, workers or l
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -21,9 +20,11 @@ from itertools import islice
 
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
 from capgen.errors import ImageError
-from capgen.inference.captioner import Captioner, Prepared
+from capgen.inference.captioner import Captioner
+from capgen.inference.cores import usable_cores
 from capgen.inference.images import DEFAULT_LIMITS
 from capgen.inference.journal import Journal
+from capgen.inference.prepared import Prepared
 from capgen.inference.sources import Source
 from capgen.inference.thumbnails import thumbnail
 from capgen.records import CaptionFailure, Record
@@ -172,8 +173,7 @@ class _Run:
         self, sources: Iterable[Source], lanes: int
     ) -> Generator[list[PictureDone], None, None]:
         """Yield finished batches in order; at most `lanes` are with the model at once."""
-        keeps_shapes = self.captioner.runtime.preprocessor.input_size is None
-        size = 1 if keeps_shapes else self.options.batch_size
+        size = self.captioner.batch_of(self.options.batch_size)
         workers = self.options.workers or usable_cores()
         readers = ThreadPoolExecutor(workers, "capgen-read")
         models = ThreadPoolExecutor(lanes, "capgen-model")
@@ -242,13 +242,6 @@ class _Run:
             or PictureDone(source=read.source, record=next(captions), thumbnail=read.thumbnail)
             for read in batch
         ]
-
-
-def usable_cores() -> int:
-    """Return the cores this process may use, which can be fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _ahead(

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import cached_property
-from itertools import islice
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, resolve_decoding
 from capgen.errors import ImageError, ModelError, UsageError
-from capgen.inference.attempts import Attempt, Said, caption_pixels
+from capgen.inference.attempts import caption_pixels
 from capgen.inference.calibration import Calibration, calibration_of
+from capgen.inference.captions import caption_of, captioned, judged
+from capgen.inference.choosing import check_runtime, load_runtime
 from capgen.inference.confidence import Fit
-from capgen.inference.decoders import printable
-from capgen.inference.hypotheses import Hypothesis
 from capgen.inference.images import DEFAULT_LIMITS, LoadedImage, load_image
+from capgen.inference.prepared import ImageInput, Prepared, batches_ahead, path_of
 from capgen.inference.watch import Watch
 from capgen.models.folder import ModelFolder
 from capgen.models.resolve import resolve_model
-from capgen.records import Caption, CaptionFailure, Record, Token
+from capgen.records import Caption, CaptionFailure, Record
 
 if TYPE_CHECKING:
     from capgen.inference.runtime import Runtime
 
-ImageInput = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
-logger = logging.getLogger(__name__)
-RUNTIMES = ("auto", "onnx", "torch")
 DEFAULT_BATCH_SIZE = 16
 
 
@@ -78,35 +71,23 @@ class Captioner:
             NetworkError: It would have to be fetched, and the Hub cannot be reached.
             UsageError: A value is not one of those above, or the device is not there.
         """
-        if runtime not in RUNTIMES:
-            raise UsageError(f"--runtime is '{runtime}'; it must be one of {', '.join(RUNTIMES)}")
+        check_runtime(runtime, device, dtype)
         folder = resolve_model(
             None if model is None else os.fspath(model),
             revision=revision,
             trust_remote_code=trust_remote_code,
         )
-        plain = device in ("auto", "cpu") and dtype in ("auto", "fp32")
-        if runtime == "onnx" and not plain:
-            raise UsageError("--runtime onnx computes on the CPU in fp32 only")
-        obstacle = _onnx_obstacle(folder)
-        if runtime == "onnx" and obstacle:
-            raise ModelError(
-                f"{folder.name} {obstacle}", hint="Use --runtime torch, or leave it out."
-            )
-        if runtime == "onnx" or (runtime == "auto" and plain and not obstacle):
-            from capgen.inference.onnx_runtime import OnnxRuntime
-
-            logger.info("%s: %s, ONNX Runtime", folder.name, folder.path)
-            return cls(folder, OnnxRuntime(folder, threads=threads))
-        from capgen.inference.torch_runtime import TorchRuntime
-
-        logger.info(
-            "%s: %s, torch%s", folder.name, folder.path, f" ({obstacle})" if obstacle else ""
+        return cls(
+            folder,
+            load_runtime(
+                folder,
+                runtime=runtime,
+                device=device,
+                dtype=dtype,
+                threads=threads,
+                trust_remote_code=trust_remote_code,
+            ),
         )
-        torch_runtime = TorchRuntime(
-            folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code
-        )
-        return cls(folder, torch_runtime)
 
     @property
     def name(self) -> str:
@@ -229,16 +210,19 @@ class Captioner:
         if batch_size < 1:
             raise UsageError(f"--batch-size is {batch_size}; it must be at least 1")
         settings, notes = self.settings(options or DecodeOptions())
-        if self.runtime.preprocessor.input_size is None:
-            batch_size = 1  # this model keeps each picture's own shape
+        batch_size = self.batch_of(batch_size)
         obstacle = self.runtime.obstacle() if return_attention else ""
         if obstacle:
             raise ModelError(f"{self.name}: {obstacle}")
-        for batch in _ahead(lambda source: self._prepare(source, limits), images, batch_size):
+        for batch in batches_ahead(partial(self._prepare, limits=limits), images, batch_size):
             yield from self._caption_batch(batch, settings, notes, return_attention)
 
+    def batch_of(self, size: int) -> int:
+        """Return how many pictures go together where `size` may: 1 if each keeps its own shape."""
+        return 1 if self.runtime.preprocessor.input_size is None else size
+
     def _prepare(self, source: ImageInput, limits: ImageLimits) -> Prepared | CaptionFailure:
-        path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+        path = path_of(source)
         try:
             return self.prepare(self.load(source, limits=limits), path)
         except ImageError as error:
@@ -292,18 +276,23 @@ class Captioner:
         if not batch:
             return []
         pixels = np.stack([item.pixels for item in batch])
-        known = self.folder.revision if revision is None else revision
+        shared = {
+            "model": self.name,
+            "revision": self.folder.revision if revision is None else revision,
+            "settings": self.record_settings(settings),
+            "notes": notes,
+        }
         fit = self._fit(settings)
         watch = None if fit is None else Watch(self.runtime)
         attempts = caption_pixels(watch or self.runtime, pixels, settings)
         captions = [
-            self._record(item, attempt, settings, notes, known)
+            caption_of(item, attempt, **shared)
             for item, attempt in zip(batch, attempts, strict=True)
         ]
         if fit is None or watch is None:
             return list[Record](captions)
         return [
-            _judged(caption, _sureness(fit, caption, *seen), settings.min_confidence)
+            judged(caption, fit, *seen, settings.min_confidence)
             for caption, seen in zip(captions, watch.seen, strict=True)
         ]
 
@@ -336,149 +325,3 @@ class Captioner:
         calibration = self._calibration[0] if settings.confidence else None
         # A record made before the model was calibrated anew is not one made after.
         return known if calibration is None else {**known, "calibration": calibration.digest}
-
-    def _record(
-        self,
-        item: Prepared,
-        attempt: Attempt,
-        settings: DecodeSettings,
-        notes: tuple[str, ...],
-        revision: str,
-    ) -> Caption:
-        first, *others = map(_spoken, attempt.captions)
-        return Caption(
-            path=item.path,
-            alternatives=tuple(Caption(**other) for other in others),
-            width=item.width,
-            height=item.height,
-            sha256=item.sha256,
-            model=self.name,
-            revision=revision,
-            settings=self.record_settings(settings),
-            notes=notes,
-            retry=attempt.retry,
-            **first,
-        )
-
-
-def _spoken(said: Said) -> dict[str, Any]:
-    """Return what a record says of one caption."""
-    found = said.hypothesis
-    return {
-        "text": said.text,
-        "log_probability": found.log_probability,
-        "score": found.score,
-        "tokens": tuple(
-            Token(id=token, text=part, log_probability=value)
-            for token, part, value in zip(
-                found.ids, said.parts, found.log_probabilities, strict=True
-            )
-        ),
-    }
-
-
-# Of a generation_config.json: what changes captions and only transformers' `generate` does.
-TORCH_ONLY_GENERATION = (
-    "bad_words_ids",
-    "begin_suppress_tokens",
-    "diversity_penalty",
-    "encoder_repetition_penalty",
-    "exponential_decay_length_penalty",
-    "forced_bos_token_id",
-    "forced_eos_token_id",
-    "sequence_bias",
-    "typical_p",
-    "min_p",
-)
-
-
-def _onnx_obstacle(folder: ModelFolder) -> str:
-    """Say why a model cannot run in ONNX Runtime, or return an empty string."""
-    if not folder.has_onnx:
-        return "has no ONNX graphs"
-    neutral: tuple[Any, ...] = (None, 0.0, 1.0, [], {})
-    for name in TORCH_ONLY_GENERATION:
-        if folder.generation.get(name) not in neutral:
-            return f"asks for {name}, which only the torch runtime knows"
-    return ""
-
-
-def captioned(record: Record) -> Caption:
-    """Return the record of a caption.
-
-    Raises:
-        ImageError: It is that of a failure.
-    """
-    if isinstance(record, CaptionFailure):
-        raise ImageError(record.message, code=record.code, hint=record.hint)
-    return record
-
-
-def _sureness(
-    fit: Fit, caption: Caption, found: list[Hypothesis], summary: NDArray[np.float32]
-) -> float | None:
-    """Return the confidence; None where the search's first caption was set aside for another."""
-    shown = tuple(token.id for token in caption.tokens)
-    return fit.confidence(found, summary) if shown == found[0].ids else None
-
-
-def _judged(caption: Caption, sure: float | None, least: float | None) -> Record:
-    """Return the caption with its confidence, or a failure if that is below `least`."""
-    if least is None or (sure is not None and sure >= least):
-        return replace(caption, confidence=sure)
-    name = "the picture" if caption.path is None else printable(caption.path)
-    level = "its caption was tried again" if sure is None else f"{sure:.2f}"
-    return CaptionFailure(
-        path=caption.path,
-        code="low_confidence",
-        message=f"{name}: not sure enough to say what is in it ({level}, asked for {least:g})",
-        sha256=caption.sha256,
-        model=caption.model,
-        revision=caption.revision,
-        settings=caption.settings,
-        confidence=sure,
-    )
-
-
-class Prepared:
-    """A picture ready for the model: pixels are (3, H, W) float32."""
-
-    __slots__ = ("height", "path", "pixels", "sha256", "width")
-
-    def __init__(
-        self,
-        path: str | None,
-        width: int,
-        height: int,
-        pixels: NDArray[np.float32],
-        sha256: str | None = None,
-    ) -> None:
-        self.path = path
-        self.width = width
-        self.height = height
-        self.pixels = pixels
-        self.sha256 = sha256
-
-
-def _ahead(function: Any, items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Yield batches of `function(item)`, the next one made in a thread meanwhile."""
-    remaining = iter(items)
-    first = list(islice(remaining, size))
-    second = list(islice(remaining, size))
-    if not second:
-        if first:
-            yield [function(item) for item in first]
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    def prepare(batch: list[Any]) -> list[Any]:
-        return [function(item) for item in batch]
-
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pending = [pool.submit(prepare, first), pool.submit(prepare, second)]
-        while pending:
-            done = pending.pop(0).result()
-            following = list(islice(remaining, size))
-            if following:
-                pending.append(pool.submit(prepare, following))
-            yield done

@@ -184,9 +184,10 @@ class Fit:
         Raises:
             ModelError: The fit is another model's.
         """
-        if not np.isfinite(summary).all():
+        told = evidence(hypotheses)
+        if not (np.isfinite(told).all() and np.isfinite(summary).all()):
             return 0.0  # half precision has overflowed: the caption is worth nothing
-        return self.chance(features(self.subspace, evidence(hypotheses), summary))
+        return self.chance(features(self.subspace, told, summary))
 
     def chance(self, values: Mapping[str, float]) -> float:
         """Return the probability, given all features by name."""
@@ -217,6 +218,11 @@ def sigmoid(value: float) -> float:
 def log_odds(probability: float) -> float:
     probability = min(max(probability, 1e-9), 1.0 - 1e-9)
     return float(np.log(probability / (1.0 - probability)))
+
+
+def fitted_settings(settings: DecodeSettings) -> dict[str, Any]:
+    """Return what a fit keeps of the settings it was fitted with."""
+    return {name: value for name, value in settings.to_dict().items() if name not in _IRRELEVANT}
 
 
 # What does not change how the best caption comes about. Of samples the best is taken, so

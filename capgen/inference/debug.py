@@ -4,7 +4,7 @@ other ways of decoding would have said.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,8 +14,10 @@ from PIL import Image
 
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.inference.attention import explains
-from capgen.inference.captioner import Captioner, ImageInput, captioned
+from capgen.inference.captioner import Captioner
+from capgen.inference.captions import captioned
 from capgen.inference.images import DEFAULT_LIMITS
+from capgen.inference.prepared import ImageInput, path_of
 from capgen.records import SCHEMA_VERSION, Caption
 
 Floats = NDArray[np.float32]
@@ -130,10 +132,11 @@ def inspect_picture(
 
     Raises:
         ImageError: The picture cannot be read.
+        ModelError: The model came with its own code, and its encoder is not known.
         UsageError: The options do not suit the model.
     """
     loaded = captioner.load(image, limits=limits)
-    prepared = captioner.prepare(loaded, image if isinstance(image, str) else None)
+    prepared = captioner.prepare(loaded, path_of(image))
 
     def said(asked: DecodeOptions) -> Caption:
         settings, notes = captioner.settings(asked)
@@ -192,7 +195,7 @@ def _steps_without_replay(caption: Caption) -> tuple[Step, ...]:
     )
 
 
-def _step(caption: Caption, place: int, log_probs: Floats, text: Any) -> Step:
+def _step(caption: Caption, place: int, log_probs: Floats, text: Callable[[int], str]) -> Step:
     """Return a token with the likeliest others; `text` spells a token."""
     token = caption.tokens[place]
     order: Sequence[int] = np.argsort(-log_probs, kind="stable").tolist()

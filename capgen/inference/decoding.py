@@ -6,7 +6,10 @@ photo draws from its own generator.
 
 from __future__ import annotations
 
+import math
+
 from capgen.config import DecodeSettings
+from capgen.errors import ModelError
 from capgen.inference.beam_search import BeamSearch
 from capgen.inference.hypotheses import Hypothesis, StepModel, TokenIds
 from capgen.inference.sampling import Walk
@@ -25,8 +28,20 @@ def decode(
 
     Returns:
         For each photo `settings.num_captions` hypotheses, best first.
+
+    Raises:
+        ModelError: The model's scores are not numbers, or nothing may be said.
     """
     if settings.sample or settings.beams == 1:
         rows = settings.num_captions if settings.sample else 1
-        return Walk(model, photos, rows, settings, tokens).run()
-    return BeamSearch(model, photos, settings, tokens).run()
+        found = Walk(model, photos, rows, settings, tokens).run()
+    else:
+        found = BeamSearch(model, photos, settings, tokens).run()
+    # Beams whose scores are NaN never finish; a walk says anything.
+    if not all(found) or any(math.isnan(one.score) for every in found for one in every):
+        raise ModelError(
+            "Decoding found no caption: the model's scores are not numbers, "
+            "or the decoding settings allow no token",
+            hint="Try the model's own settings; if that fails too, its weights are damaged.",
+        )
+    return found

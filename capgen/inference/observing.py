@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 
 from capgen.config import DecodeSettings
 from capgen.errors import ImageError
-from capgen.inference.captioner import DEFAULT_BATCH_SIZE, Captioner, ImageInput, Prepared
+from capgen.inference.captioner import DEFAULT_BATCH_SIZE, Captioner
 from capgen.inference.confidence import evidence
+from capgen.inference.prepared import ImageInput, Prepared, batches_ahead, path_of
 from capgen.inference.watch import Watch
 
 
@@ -29,6 +29,11 @@ class Observation(NamedTuple):
     text: str
     evidence: NDArray[np.float64]
     summary: NDArray[np.float32]
+
+    @property
+    def finite(self) -> bool:
+        """Whether all numbers are; in half precision a model can overflow."""
+        return bool(np.isfinite(self.evidence).all() and np.isfinite(self.summary).all())
 
 
 def observe(
@@ -46,19 +51,16 @@ def observe(
         settings: How to decode.
         batch_size: Pictures the model sees at once.
     """
-    if captioner.runtime.preprocessor.input_size is None:
-        batch_size = 1  # this model keeps each picture's own shape
-    remaining = iter(images)
-    while batch := [_prepared(captioner, image) for image in islice(remaining, batch_size)]:
+    size = captioner.batch_of(batch_size)
+    for batch in batches_ahead(partial(_prepared, captioner), images, size):
         seen = _observed(captioner, [p for p in batch if isinstance(p, Prepared)], settings)
         for item in batch:
             yield next(seen) if isinstance(item, Prepared) else item
 
 
 def _prepared(captioner: Captioner, image: ImageInput) -> Prepared | ImageError:
-    path = os.fspath(image) if isinstance(image, str | os.PathLike) else None
     try:
-        return captioner.prepare(captioner.load(image), path)
+        return captioner.prepare(captioner.load(image), path_of(image))
     except ImageError as error:
         return error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
+from capgen.inference.cores import usable_cores
 from capgen.inference.decoding import decode
 from capgen.inference.hypotheses import Hypothesis, TokenIds, log_softmax
 from capgen.inference.runtime import Replay, token_texts
@@ -54,7 +54,7 @@ class OnnxRuntime:
         self.tokens = token_ids(folder)
         self.layers, self.heads, self.head_width = _decoder_shape(folder)
         self._tokenizer = _load_tokenizer(folder)
-        self._encoder, self._decoder = _load_sessions(folder, threads or _usable_cores())
+        self._encoder, self._decoder = _load_sessions(folder, threads or usable_cores())
         self._check_fit()
         metadata = self._decoder.get_modelmeta().custom_metadata_map
         self.dtype = metadata.get(PRECISION, self.dtype)
@@ -277,10 +277,3 @@ _SESSION_ERRORS = (
     onnxruntime_errors.InvalidProtobuf,
     onnxruntime_errors.NoSuchFile,
 )
-
-
-def _usable_cores() -> int:
-    """Cores this process may use, which on a shared machine can be fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

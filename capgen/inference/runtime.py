@@ -47,7 +47,7 @@ class Speaker(Protocol):
         ...
 
 
-class Runtime(Protocol):
+class Runtime(Speaker, Protocol):
     """Captions prepared pictures with one model.
 
     Attributes:
@@ -61,12 +61,6 @@ class Runtime(Protocol):
     device: str
     dtype: str
     preprocessor: Preprocessor
-
-    def generate(
-        self, pixels: NDArray[np.float32], settings: DecodeSettings
-    ) -> list[list[Hypothesis]]:
-        """Caption pixels (B, 3, H, W) float32: for each picture hypotheses, best first."""
-        ...
 
     def generate_summarised(
         self, pixels: NDArray[np.float32], settings: DecodeSettings
@@ -84,7 +78,11 @@ class Runtime(Protocol):
         ...
 
     def features(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Return what the decoder sees of one picture's pixels (3, H, W), by name."""
+        """Return what the decoder sees of one picture's pixels (3, H, W), by name.
+
+        Raises:
+            ModelError: The model came with its own code, and its encoder is not known.
+        """
         ...
 
     def replay(self, pixels: NDArray[np.float32], ids: Sequence[int]) -> Replay:
@@ -93,10 +91,6 @@ class Runtime(Protocol):
         Raises:
             ModelError: The model has no cross-attention.
         """
-        ...
-
-    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
-        """Return the text of token ids, special tokens left out, and each token's part of it."""
         ...
 
 

@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from numpy.typing import NDArray
-from transformers import (
-    CONFIG_MAPPING,
-    AutoModel,
-    BlipForConditionalGeneration,
-    GenerationConfig,
-    GitForCausalLM,
-    LogitsProcessor,
-    LogitsProcessorList,
-    VisionEncoderDecoderModel,
-)
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from capgen.config import DecodeSettings
-from capgen.errors import ModelError, UnsafeModelError, UsageError
+from capgen.errors import ModelError
 from capgen.inference.hypotheses import Hypothesis, hypothesis
 from capgen.inference.runtime import Replay, token_texts
-from capgen.models.checkpoint import ENCODER_DECODER, load_tokenizer, load_weights
+from capgen.models.captioners import end_tokens, image_encoder, load_captioner, quiet_transformers
+from capgen.models.checkpoint import ENCODER_DECODER, load_tokenizer
+from capgen.models.devices import choose_device, choose_dtype
 from capgen.models.folder import ModelFolder
-
-# Kinds of models (`model_type`) that caption a picture without being told anything else.
-CAPTIONERS = {
-    ENCODER_DECODER: VisionEncoderDecoderModel,
-    "blip": BlipForConditionalGeneration,
-    "git": GitForCausalLM,
-}
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TorchRuntime:
@@ -62,19 +46,19 @@ class TorchRuntime:
         dtype: str = "auto",
         trust_remote_code: bool = False,
     ) -> None:
-        folder.check_weights()
         self.folder = folder
         self.device = choose_device(device)
         self.preprocessor = folder.preprocessor
+        model = load_captioner(
+            folder,
+            dtype=choose_dtype(dtype, self.device),
+            trust_remote_code=trust_remote_code,
+        )
         with quiet_transformers():
-            kind, code = _model_class(folder, trust_remote_code)
-            model: Any = load_weights(
-                folder, kind, dtype=choose_dtype(dtype, self.device), trust_remote_code=code
-            )
             self._tokenizer: Any = load_tokenizer(folder)
-        self._model = model.eval().to(self.device)
+        self._model = model.to(self.device)
         self.dtype = str(self._model.dtype).removeprefix("torch.")
-        self._ends = _end_tokens(folder, model)
+        self._ends = end_tokens(folder, model)
 
     def generate(
         self, pixels: NDArray[np.float32], settings: DecodeSettings
@@ -97,7 +81,7 @@ class TorchRuntime:
             states = output[0] if isinstance(output, tuple) else output.last_hidden_state
             seen.append(states)
 
-        hook = _image_encoder(self._model).register_forward_hook(keep)
+        hook = image_encoder(self.folder, self._model).register_forward_hook(keep)
         try:
             found = self.generate(pixels, settings)
         finally:
@@ -168,7 +152,9 @@ class TorchRuntime:
         kind = self.folder.config.get("model_type")
         if kind == ENCODER_DECODER or kind == "blip":
             return ""
-        return f"a '{kind}' model has no cross-attention: it reads the picture as if it were words"
+        if kind == "git":
+            return "a 'git' model has no cross-attention: it reads the picture as if it were words"
+        return f"capgen does not know the cross-attention of a '{kind}' model"
 
     def features(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Return the encoder's features of one picture (3, H, W): (cells, width)."""
@@ -209,10 +195,7 @@ class TorchRuntime:
     def _encoder_states(self, pixels: NDArray[np.float32]) -> torch.Tensor:
         """Map one picture's pixels (3, H, W) to features (1, cells, width)."""
         inputs = torch.from_numpy(pixels[None]).to(self.device, self._model.dtype)
-        kind = self.folder.config.get("model_type")
-        if kind == "git":
-            return self._model.git.image_encoder(inputs).last_hidden_state
-        encoder = self._model.vision_model if kind == "blip" else self._model.encoder
+        encoder = image_encoder(self.folder, self._model)
         return encoder(pixel_values=inputs).last_hidden_state
 
     def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
@@ -231,15 +214,6 @@ class _Temperature(LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         return torch.log_softmax(scores / self.temperature, dim=-1)
-
-
-def _image_encoder(model: Any) -> Any:
-    """Return the module that maps pixels to states (B, cells, width)."""
-    if isinstance(model, BlipForConditionalGeneration):
-        return model.vision_model
-    if isinstance(model, GitForCausalLM):
-        return model.git.image_encoder
-    return model.encoder
 
 
 def _projected(model: Any, states: torch.Tensor) -> torch.Tensor:
@@ -263,88 +237,6 @@ def _eager_attention(decoder: Any) -> Iterator[None]:
         decoder.set_attn_implementation(before)
 
 
-def choose_device(device: str) -> str:
-    """Return the torch device to use; `auto` takes CUDA, then MPS, then the CPU.
-
-    Raises:
-        UsageError: The device is not there.
-    """
-    has_mps = torch.backends.mps.is_available()
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
-    kind, _, index = device.partition(":")
-    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(has_mps)}.get(kind)
-    if there is None:
-        raise UsageError(f"--device is '{device}'; it must be auto, cpu, cuda, cuda:N or mps")
-    if there == 0 or (index and not (index.isdigit() and int(index) < there)):
-        raise UsageError(
-            f"--device {device}: torch {torch.__version__} finds no such device here",
-            hint="Use --device auto or cpu.",
-        )
-    return device
-
-
-def choose_dtype(dtype: str, device: str) -> torch.dtype:
-    """Return the torch type of weights and arithmetic.
-
-    Raises:
-        UsageError: No type goes by that name.
-    """
-    if dtype == "auto":
-        return torch.float32 if device == "cpu" else torch.float16
-    if dtype not in DTYPES:
-        raise UsageError(f"--dtype is '{dtype}'; it must be auto, {', '.join(DTYPES)}")
-    return DTYPES[dtype]
-
-
-def _end_tokens(folder: ModelFolder, model: Any) -> tuple[int, ...]:
-    """Return the token ids that finish a caption.
-
-    Raises:
-        ModelError: The model does not say them, or not what it starts with.
-    """
-    base = model.generation_config
-    starts = (base.decoder_start_token_id, base.bos_token_id)
-    if folder.config.get("model_type") == ENCODER_DECODER and starts == (None, None):
-        raise ModelError(f"{folder.name} does not say its start token")
-    if folder.config.get("model_type") == "blip":
-        return (int(model.config.text_config.sep_token_id),)  # as its own `generate` has it
-    ends = base.eos_token_id
-    if ends is None:
-        raise ModelError(f"{folder.name} does not say its end token")
-    return tuple(ends) if isinstance(ends, list) else (ends,)
-
-
-def _model_class(folder: ModelFolder, trust_remote_code: bool) -> tuple[type, bool]:
-    """Return the class to load a model with, and whether that runs code of its own.
-
-    Code is run only for kinds that neither capgen nor transformers has.
-    """
-    config = folder.config
-    kind = config.get("model_type")
-    known = kind == ENCODER_DECODER and _encoder_is_known(config)
-    if known or (kind in CAPTIONERS and kind != ENCODER_DECODER):
-        return CAPTIONERS[str(kind)], False
-    if "auto_map" in config and trust_remote_code:
-        return AutoModel, True
-    if "auto_map" in config:
-        raise UnsafeModelError(
-            f"{folder.name} needs code of its own, which capgen does not run by itself",
-            hint="Read that code first; --trust-remote-code runs it.",
-        )
-    if kind == ENCODER_DECODER:
-        return CAPTIONERS[kind], False  # whose loading says what is wrong
-    raise ModelError(
-        f"{folder.name} is a '{kind}' model, not a captioner that capgen knows",
-        hint="Known kinds: " + ", ".join(CAPTIONERS),
-    )
-
-
-def _encoder_is_known(config: Mapping[str, Any]) -> bool:
-    encoder = config.get("encoder")
-    return isinstance(encoder, Mapping) and encoder.get("model_type") in CONFIG_MAPPING
-
-
 @contextlib.contextmanager
 def _seeded(settings: DecodeSettings, device: str) -> Iterator[None]:
     """Sample from the seed without touching the caller's random state."""
@@ -355,18 +247,3 @@ def _seeded(settings: DecodeSettings, device: str) -> Iterator[None]:
     with torch.random.fork_rng(devices):
         torch.manual_seed(settings.seed)
         yield
-
-
-@contextlib.contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' progress bars and advice off the terminal."""
-    logging = transformers.utils.logging
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

@@ -69,7 +69,7 @@ class Synonyms:
 
     def nouns(self, word: str) -> frozenset[str]:
         """Return what `of` does, out of the synsets of nouns only."""
-        return self._names(word, "n")
+        return self._names(word, ("n",))
 
     def _names(self, word: str, parts: Iterable[str]) -> frozenset[str]:
         found = {word}

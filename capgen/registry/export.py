@@ -16,8 +16,9 @@ import numpy as np
 
 from capgen.config import DecodeOptions, setting
 from capgen.errors import ImageError, MissingDependencyError, ModelError, UsageError
-from capgen.inference.captioner import Captioner, Prepared
+from capgen.inference.captioner import Captioner
 from capgen.inference.decoding import decode
+from capgen.inference.prepared import Prepared
 from capgen.models.folder import (
     DECODER_GRAPH,
     ENCODER_GRAPH,

@@ -28,7 +28,8 @@ from PIL import Image
 from capgen import Captioner
 from capgen.cli.batch import lanes_and_threads
 from capgen.config import BatchOptions, DecodeOptions
-from capgen.inference.batch import PictureDone, caption_all, usable_cores
+from capgen.inference.batch import PictureDone, caption_all
+from capgen.inference.cores import usable_cores
 from capgen.inference.folders import find_images
 from capgen.inference.journal import Journal
 from capgen.inference.onnx_runtime import OnnxRuntime

@@ -94,6 +94,19 @@ def test_a_captioner_without_cross_attention_says_so(saved: dict[str, Path]) -> 
         captioner.runtime.replay(pixels, [1])
 
 
+def test_what_is_not_known_of_a_model_with_its_own_code_is_said(folder: Path) -> None:
+    captioner = Captioner.from_pretrained(folder)
+    runtime: Any = captioner.runtime
+    edit("config.json", model_type="mine")(folder)
+    runtime.folder = ModelFolder(folder, "mine/model")
+    runtime._model = torch.nn.Linear(1, 1)  # no part of it is called as in other models
+    runtime._model.dtype = torch.float32
+    pixels = captioner.runtime.preprocessor.preprocess(PHOTO)
+    assert "does not know the cross-attention of a 'mine' model" in runtime.obstacle()
+    with pytest.raises(ModelError, match="does not know the image encoder of a 'mine' model"):
+        runtime.features(pixels)
+
+
 @pytest.mark.parametrize("kind", ["BLIP", GIT])
 def test_nothing_follows_the_end(kind: str, saved: dict[str, Path]) -> None:
     """The end token is the last, and no padding behind it counts."""

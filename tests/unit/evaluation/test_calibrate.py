@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
-from capgen.config import CalibrateConfig
+from capgen.config import CalibrateConfig, DecodeSettings
 from capgen.errors import MetricError, UsageError
-from capgen.evaluation.calibrate import confidence, find_subspace, fit_confidence
+from capgen.evaluation import calibrate as module
+from capgen.evaluation.calibrate import (
+    Calibrated,
+    calibrate,
+    confidence,
+    find_subspace,
+    fit_confidence,
+)
 from capgen.evaluation.data import EvaluationSet
 from capgen.evaluation.negatives import KINDS, draw_negatives
 from capgen.evaluation.reliability import calibration_error
@@ -68,6 +78,25 @@ def test_the_fit_finds_the_chances() -> None:
     assert quality["auroc_photos"] > 0.95
     assert quality["good"] == pytest.approx(np.mean([one.text == GOOD for one in seen]))
     assert fit.definition == {"metric": "METEOR", "threshold": pytest.approx(1 / 3)}
+
+
+def test_pictures_that_overflow_half_precision_are_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen, _ = observations(200, 0)
+    strange, _ = observations(30, 1, strange=True)
+    broken = np.full(WIDTH, np.nan)
+    seen[7], strange[3] = (one._replace(summary=broken) for one in (seen[7], strange[3]))
+    monkeypatch.setattr(module, "observe", lambda *_, **__: iter([*seen, *strange]))
+    captioner: Any = SimpleNamespace(
+        settings=lambda options: (DecodeSettings(), ()),
+        runtime=SimpleNamespace(name="torch", dtype="float16"),
+    )
+    *events, last = calibrate(captioner, judged(200), config=CalibrateConfig(drawn=30))
+    assert isinstance(last, Calibrated)
+    assert [n for n, one in enumerate(events) if "overflowed" in one.problem] == [7, 203]  # type: ignore[union-attr]
+    assert last.fit.provenance["photos"] == 199
+    assert np.isfinite(list(last.quality.values())).all()
 
 
 def test_without_negatives() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,13 @@ def test_the_sheet_has_a_tile_a_word(tmp_path: Path) -> None:
     plain = np.asarray(draw(1, (300, 225)), np.int16)
     tile = np.asarray(sheet, np.int16)[54 : 54 + 225, 12:312]
     assert np.abs(tile - plain).mean() > 5  # something is drawn over it
+
+
+def test_a_sheet_of_a_caption_with_a_line_break() -> None:
+    broken = dataclasses.replace(explained("a", "dog"), text="a\ndog")
+    whole = dataclasses.replace(broken, text="a dog")
+    picture = draw(1, (400, 300))
+    assert draw_sheet(broken, picture).tobytes() == draw_sheet(whole, picture).tobytes()
 
 
 @pytest.mark.parametrize("writer", [write_explanation, write_sheet])

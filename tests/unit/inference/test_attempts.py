@@ -78,6 +78,14 @@ def test_what_is_in_order_is_not_tried_again() -> None:
     assert len(runtime.asked) == 1
 
 
+def test_fewer_captions_than_asked_for_are_no_fault() -> None:
+    runtime = Scripted({1.0: ["a dog", "two dogs"]}, {1.0: ["a cat", "", "a cat"]})
+    texts, retries = run(runtime, beams=3, num_captions=3)
+    assert texts[0] == ["a dog", "two dogs"] and retries[0] is None
+    assert retries[1] is not None
+    assert [rows for rows, _ in runtime.asked] == [[0, 1], [1], [1]]
+
+
 def test_only_what_is_faulty_is_tried_again() -> None:
     runtime = Scripted({1.0: ["a dog"]}, {1.0: [""], 1.2: ["a cat"]}, {1.0: ["a cow"]})
     texts, retries = run(runtime, min_length=3)

@@ -82,6 +82,8 @@ def test_likelier_captions_get_more_confidence() -> None:
 def test_half_precision_that_overflowed() -> None:
     caption = [hypothesis([5, 2], [-0.1, -0.1], 1.0)]
     assert make_fit().confidence(caption, np.array([0, np.nan, 0, np.inf])) == 0.0
+    overflowed = [hypothesis([5, 2], [-0.1, np.nan], 1.0)]
+    assert make_fit().confidence(overflowed, np.zeros(4)) == 0.0
 
 
 def test_another_models_fit_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capgen.config import DecodeSettings
+from capgen.errors import ModelError
 from capgen.inference.decoding import decode
 from capgen.inference.hypotheses import Hypothesis, TokenIds, hypothesis, log_softmax
 from capgen.inference.sampling import draw
@@ -276,3 +278,12 @@ def test_log_softmax_leaves_barred_tokens_barred() -> None:
     result = log_softmax(scores)
     np.testing.assert_allclose(result[0], [np.log(0.5), -np.inf, np.log(0.5)], rtol=1e-6)
     assert np.isfinite(result[1]).all() and result[1, 0] == 0
+
+
+@pytest.mark.parametrize("chosen", [{}, {"beams": 3}, {"sample": True, "seed": 0}])
+def test_scores_that_are_not_numbers_are_an_error(chosen: dict[str, Any]) -> None:
+    def damaged(photo: int, said: tuple[int, ...]) -> np.ndarray:
+        return np.full(6, np.nan, np.float32)
+
+    with pytest.raises(ModelError, match="not numbers"):
+        run(damaged, DecodeSettings(max_length=8, **chosen))

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from capgen.config import DecodeOptions
-from capgen.inference.captioner import Captioner, Prepared
+from capgen.inference.captioner import Captioner
 from capgen.inference.hypotheses import Hypothesis, hypothesis
+from capgen.inference.prepared import Prepared
 from capgen.models.folder import ModelFolder
 from capgen.paths import bundled_model_dir
 from capgen.records import Caption, CaptionFailure

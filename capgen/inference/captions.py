@@ -1,0 +1,105 @@
+"""Caption records: made from what decoding said, and judged by their confidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capgen.errors import ImageError
+from capgen.inference.attempts import Attempt, Said
+from capgen.inference.confidence import Fit
+from capgen.inference.decoders import printable
+from capgen.inference.hypotheses import Hypothesis
+from capgen.inference.prepared import Prepared
+from capgen.records import Caption, CaptionFailure, Record, Token
+
+
+def caption_of(item: Prepared, attempt: Attempt, **shared: Any) -> Caption:
+    """Return the record of a picture's captions, the best with the others as alternatives.
+
+    Args:
+        item: The picture.
+        attempt: Its captions, one at least.
+        **shared: What the records of a run have in common: `model`, `revision`, `settings`,
+            `notes`.
+    """
+    first, *others = map(_spoken, attempt.captions)
+    return Caption(
+        path=item.path,
+        alternatives=tuple(Caption(**other) for other in others),
+        width=item.width,
+        height=item.height,
+        sha256=item.sha256,
+        retry=attempt.retry,
+        **shared,
+        **first,
+    )
+
+
+def judged(
+    caption: Caption,
+    fit: Fit,
+    found: list[Hypothesis],
+    summary: NDArray[np.float32],
+    least: float | None,
+) -> Record:
+    """Return a caption with its confidence, or a failure if that is below `least`.
+
+    It has none if the search's first caption was set aside for another.
+
+    Args:
+        caption: The caption.
+        fit: What the confidence comes from.
+        found: All that the first search ended with, best first.
+        summary: (D,) what the encoder made of the picture.
+        least: The least confidence that is enough, or None.
+
+    Raises:
+        ModelError: The fit is another model's.
+    """
+    shown = tuple(token.id for token in caption.tokens)
+    sure = fit.confidence(found, summary) if shown == found[0].ids else None
+    if least is None or (sure is not None and sure >= least):
+        return replace(caption, confidence=sure)
+    name = "the picture" if caption.path is None else printable(caption.path)
+    level = "its caption was tried again" if sure is None else f"{sure:.2f}"
+    return CaptionFailure(
+        path=caption.path,
+        code="low_confidence",
+        message=f"{name}: not sure enough to say what is in it ({level}, asked for {least:g})",
+        sha256=caption.sha256,
+        model=caption.model,
+        revision=caption.revision,
+        settings=caption.settings,
+        confidence=sure,
+    )
+
+
+def captioned(record: Record) -> Caption:
+    """Return the record of a caption.
+
+    Raises:
+        ImageError: It is that of a failure.
+    """
+    if isinstance(record, CaptionFailure):
+        raise ImageError(record.message, code=record.code, hint=record.hint)
+    return record
+
+
+def _spoken(said: Said) -> dict[str, Any]:
+    """Return what a record says of one caption."""
+    found = said.hypothesis
+    return {
+        "text": said.text,
+        "log_probability": found.log_probability,
+        "score": found.score,
+        "tokens": tuple(
+            Token(id=token, text=part, log_probability=value)
+            for token, part, value in zip(
+                found.ids, said.parts, found.log_probabilities, strict=True
+            )
+        ),
+    }

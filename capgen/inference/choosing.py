@@ -1,0 +1,91 @@
+"""Which runtime a model runs in: ONNX Runtime where it can, torch elsewhere.
+
+Each is imported only where it is chosen.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from capgen.errors import ModelError, UsageError
+from capgen.models.folder import ModelFolder
+
+if TYPE_CHECKING:
+    from capgen.inference.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+RUNTIMES = ("auto", "onnx", "torch")
+# Of a generation_config.json: what changes captions and only transformers' `generate` does.
+TORCH_ONLY_GENERATION = (
+    "bad_words_ids",
+    "begin_suppress_tokens",
+    "diversity_penalty",
+    "encoder_repetition_penalty",
+    "exponential_decay_length_penalty",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "sequence_bias",
+    "typical_p",
+    "min_p",
+)
+
+
+def check_runtime(runtime: str, device: str, dtype: str) -> None:
+    """Check what was asked for, before any model is looked for.
+
+    Raises:
+        UsageError: No runtime goes by that name, or it has no such device or type.
+    """
+    if runtime not in RUNTIMES:
+        raise UsageError(f"--runtime is '{runtime}'; it must be one of {', '.join(RUNTIMES)}")
+    if runtime == "onnx" and not _is_plain(device, dtype):
+        raise UsageError("--runtime onnx computes on the CPU in fp32 only")
+
+
+def load_runtime(
+    folder: ModelFolder,
+    *,
+    runtime: str,
+    device: str,
+    dtype: str,
+    threads: int | None,
+    trust_remote_code: bool,
+) -> Runtime:
+    """Load a model into the runtime asked for, or into the one that `auto` means.
+
+    Args: As for `capgen.Captioner.from_pretrained`, checked by `check_runtime`.
+
+    Raises:
+        ModelError: The model is damaged, is not a captioner, or cannot run there.
+        UnsafeModelError: It has pickled weights only, or needs code of its own.
+        UsageError: The device is not there.
+    """
+    obstacle = _onnx_obstacle(folder)
+    if runtime == "onnx" and obstacle:
+        raise ModelError(f"{folder.name} {obstacle}", hint="Use --runtime torch, or leave it out.")
+    if runtime == "onnx" or (runtime == "auto" and _is_plain(device, dtype) and not obstacle):
+        from capgen.inference.onnx_runtime import OnnxRuntime
+
+        logger.info("%s: %s, ONNX Runtime", folder.name, folder.path)
+        return OnnxRuntime(folder, threads=threads)
+    from capgen.inference.torch_runtime import TorchRuntime
+
+    logger.info("%s: %s, torch%s", folder.name, folder.path, f" ({obstacle})" if obstacle else "")
+    return TorchRuntime(folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+
+
+def _is_plain(device: str, dtype: str) -> bool:
+    """Whether ONNX Runtime can compute there, in that type."""
+    return device in ("auto", "cpu") and dtype in ("auto", "fp32")
+
+
+def _onnx_obstacle(folder: ModelFolder) -> str:
+    """Say why a model cannot run in ONNX Runtime, or return an empty string."""
+    if not folder.has_onnx:
+        return "has no ONNX graphs"
+    neutral: tuple[Any, ...] = (None, 0.0, 1.0, [], {})
+    for name in TORCH_ONLY_GENERATION:
+        if folder.generation.get(name) not in neutral:
+            return f"asks for {name}, which only the torch runtime knows"
+    return ""

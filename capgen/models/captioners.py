@@ -1,0 +1,131 @@
+"""Loading captioners of every kind that capgen runs in torch, other people's among them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+import transformers
+from transformers import (
+    CONFIG_MAPPING,
+    AutoModel,
+    BlipForConditionalGeneration,
+    GitForCausalLM,
+    VisionEncoderDecoderModel,
+)
+
+from capgen.errors import ModelError, UnsafeModelError
+from capgen.models.checkpoint import ENCODER_DECODER, load_weights
+from capgen.models.folder import ModelFolder
+
+# Kinds of models (`model_type`) that caption a picture without being told anything else.
+CAPTIONERS = {
+    ENCODER_DECODER: VisionEncoderDecoderModel,
+    "blip": BlipForConditionalGeneration,
+    "git": GitForCausalLM,
+}
+
+
+def load_captioner(folder: ModelFolder, *, dtype: torch.dtype, trust_remote_code: bool) -> Any:
+    """Load a VisionEncoderDecoder, BLIP, GIT or similar captioner.
+
+    Args:
+        folder: The model folder.
+        dtype: Type of the weights in memory.
+        trust_remote_code: Run code that comes with the model, where its kind is not known.
+
+    Returns:
+        The model, in evaluation mode, on the CPU.
+
+    Raises:
+        ModelError: The folder holds no such captioner, or its weights do not fit.
+        UnsafeModelError: It has pickled weights only, or needs code of its own.
+    """
+    folder.check_weights()
+    with quiet_transformers():
+        kind, code = _model_class(folder, trust_remote_code)
+        model: Any = load_weights(folder, kind, dtype=dtype, trust_remote_code=code)
+    return model.eval()
+
+
+def image_encoder(folder: ModelFolder, model: Any) -> Any:
+    """Return the part of a captioner that maps pixels to states (B, cells, width).
+
+    Raises:
+        ModelError: The model came with its own code, which calls that part otherwise.
+    """
+    kind = folder.config.get("model_type")
+    if kind == "blip":
+        return model.vision_model
+    if kind == "git":
+        return model.git.image_encoder
+    if not hasattr(model, "encoder"):
+        raise ModelError(
+            f"{folder.name}: capgen does not know the image encoder of a '{kind}' model"
+        )
+    return model.encoder
+
+
+def end_tokens(folder: ModelFolder, model: Any) -> tuple[int, ...]:
+    """Return the token ids that finish a caption.
+
+    Raises:
+        ModelError: The model does not say them, or not what it starts with.
+    """
+    base = model.generation_config
+    starts = (base.decoder_start_token_id, base.bos_token_id)
+    if folder.config.get("model_type") == ENCODER_DECODER and starts == (None, None):
+        raise ModelError(f"{folder.name} does not say its start token")
+    if folder.config.get("model_type") == "blip":
+        return (int(model.config.text_config.sep_token_id),)  # as its own `generate` has it
+    ends = base.eos_token_id
+    if ends is None:
+        raise ModelError(f"{folder.name} does not say its end token")
+    return tuple(ends) if isinstance(ends, list) else (ends,)
+
+
+def _model_class(folder: ModelFolder, trust_remote_code: bool) -> tuple[type, bool]:
+    """Return the class to load a model with, and whether that runs code of its own.
+
+    Code is run only for kinds that neither capgen nor transformers has.
+    """
+    config = folder.config
+    kind = config.get("model_type")
+    known = kind == ENCODER_DECODER and _encoder_is_known(config)
+    if known or (kind in CAPTIONERS and kind != ENCODER_DECODER):
+        return CAPTIONERS[str(kind)], False
+    if "auto_map" in config and trust_remote_code:
+        return AutoModel, True
+    if "auto_map" in config:
+        raise UnsafeModelError(
+            f"{folder.name} needs code of its own, which capgen does not run by itself",
+            hint="Read that code first; --trust-remote-code runs it.",
+        )
+    if kind == ENCODER_DECODER:
+        return CAPTIONERS[kind], False  # whose loading says what is wrong
+    raise ModelError(
+        f"{folder.name} is a '{kind}' model, not a captioner that capgen knows",
+        hint="Known kinds: " + ", ".join(CAPTIONERS),
+    )
+
+
+def _encoder_is_known(config: Mapping[str, Any]) -> bool:
+    encoder = config.get("encoder")
+    return isinstance(encoder, Mapping) and encoder.get("model_type") in CONFIG_MAPPING
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers' progress bars and advice off the terminal."""
+    logging = transformers.utils.logging
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
