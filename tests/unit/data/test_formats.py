@@ -155,7 +155,7 @@ def test_pictures_in_a_folder_beside_this_one(tmp_path: Path, monkeypatch):
     root = minis.write_table(tmp_path / "set", make_pictures())
     (root / "images").rename(tmp_path / "elsewhere")
     monkeypatch.chdir(root)
-    dataset = load_dataset(Path("."), options=ReadOptions(images=Path("../elsewhere")))
+    dataset = load_dataset(Path(), options=ReadOptions(images=Path("../elsewhere")))
     assert len(dataset.examples) == 10
 
 
