@@ -21,7 +21,7 @@ from capgen.training.captioner import make_captioner
 from capgen.training.captions import CaptionCodec, pack_captions
 from capgen.training.device import autocast, pick_device, pick_dtype
 from capgen.training.objective import CaptionObjective
-from capgen.training.optimizer import part_of
+from capgen.training.optimizer import part_of, peak_rates
 from capgen.training.order import Mix
 from capgen.training.photos import input_size
 from capgen.training.scst import SelfCritical, self_critical
@@ -115,11 +115,7 @@ def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estima
 
 
 def _parts(captioning: Captioning, config: TrainConfig) -> tuple[Part, ...]:
-    rates = {
-        "encoder": config.encoder_learning_rate,
-        "decoder": config.decoder_learning_rate,
-        "new": config.learning_rate,
-    }
+    rates = peak_rates(config)
     counts = {name: [0, 0] for name in rates}
     for name, parameter in captioning.model.named_parameters():
         count = counts[part_of(name, config)]
