@@ -66,5 +66,4 @@ def mean_validation(results: Mapping[str, Validation], shares: Mapping[str, floa
         },
         protocol={"mean_over_sets": dict(shares)},
         sets=dict(results),
-        shares=dict(shares),
     )
