@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from capgen.cli.console import Console
@@ -47,9 +46,7 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
 def _estimate(plan: Plan, stage: Stage) -> Estimate:
     from capgen.training.estimate import estimate
 
-    # The model that a later stage starts from is not there yet; the first stage's is as large.
-    first = plan.first
-    return estimate(dataclasses.replace(stage.config, init=first.init, objective=first.objective))
+    return estimate(stage.config, first=plan.first if stage.number > 1 else None)
 
 
 def _differing(plan: Plan) -> list[str]:

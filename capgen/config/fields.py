@@ -73,7 +73,7 @@ def parse_setting(config_class: Any, name: str, text: str) -> Any:
         config_class: A settings class of this module.
         name: The field, with dashes or underscores.
         text: The value; true, false, yes, no, 1 and 0 are booleans; `none` means not set;
-            several values are a JSON list of strings.
+            several values are a JSON list of strings, and one alone is itself.
 
     Raises:
         UsageError: There is no such setting, or the text is not of its type.
@@ -85,6 +85,8 @@ def parse_setting(config_class: Any, name: str, text: str) -> Any:
     kind, _, optional = fields[name].partition(" | ")
     if optional and text.lower() == "none":
         return None
+    if kind.startswith("tuple"):
+        return tuple(_string_list(text)) or (text,)
     several = _string_list(text) if "tuple" in optional else []
     if several:
         return tuple(Path(item) if kind == "Path" else item for item in several)

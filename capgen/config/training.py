@@ -206,9 +206,8 @@ class TrainConfig:
     seed: int = setting(0, "Seed of weights, order, augmentation and dropout.", low=0, high=2**31)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "teacher", _one_or_several(self.teacher, str))
-        object.__setattr__(self, "data_dir", _one_or_several(self.data_dir, Path))
-        object.__setattr__(self, "dataset", _one_or_several(self.dataset, str))
+        for name, kind in (("teacher", str), ("data_dir", Path), ("dataset", str)):
+            object.__setattr__(self, name, _one_or_several(getattr(self, name), kind))
         check_ranges(self)
         if self.preset not in TRAIN_PRESETS:
             raise UsageError(

@@ -143,13 +143,12 @@ class Caption:
     notes: tuple[str, ...] = ()
     retry: Retry | None = None
     attention: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    confidence: float | None = None
 
     @property
     def words(self) -> tuple[Word, ...]:
         """The words, put together from the tokens: a token that begins with a space begins one."""
         return _words(self.tokens)
-
-    confidence: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""

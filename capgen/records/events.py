@@ -129,7 +129,7 @@ class EpochEvent(Event):
         seconds: Duration of the epoch's training.
         eval_seconds: Duration of its validation.
         sets: Of a run on several data sets: name → `images`, `loss` and scores on its val;
-            `val_loss` and `metrics` are then their mean.
+            `val_loss`, `metrics` and `language` are then their mean.
     """
 
     event: ClassVar[str] = "epoch"

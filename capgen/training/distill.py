@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from capgen.training.captions import CaptionCodec, Ids, PackedCaptions, pack_captions
+from capgen.training.captions import CaptionCodec, Ids, pack_captions
 from capgen.training.inputs import Inputs
-from capgen.training.objective import CaptionObjective
+from capgen.training.objective import CaptionObjective, cross_entropy_sum
 from capgen.training.step_loss import PassLoss, Share
 
 
@@ -135,13 +135,6 @@ class SequenceTeaching:
         photos = packed.picks // packed.input_ids.shape[1]  # the row of each token
         counts = torch.bincount(photos, minlength=len(share.photos))
         return (losses / counts[photos]).sum() / max(share.images, 1)
-
-
-def cross_entropy_sum(logits: Tensor, captions: PackedCaptions, label_smoothing: float) -> Tensor:
-    """Return the cross-entropy summed over the captions' tokens, float32 ()."""
-    return F.cross_entropy(
-        logits, captions.targets, reduction="sum", label_smoothing=label_smoothing
-    )
 
 
 def divergence_sum(logits: Tensor, target: Tensor, temperature: float) -> Tensor:

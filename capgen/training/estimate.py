@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -21,9 +21,11 @@ from capgen.training.captioner import make_captioner
 from capgen.training.captions import CaptionCodec, pack_captions
 from capgen.training.device import autocast, pick_device, pick_dtype
 from capgen.training.objective import CaptionObjective
-from capgen.training.optimizer import part_of
+from capgen.training.optimizer import part_of, peak_rates
 from capgen.training.order import Mix
 from capgen.training.photos import input_size
+from capgen.training.scst import SelfCritical, self_critical
+from capgen.training.step_loss import CrossEntropy, Share, StepLoss
 
 _PHOTOS = 4  # of the step that is measured
 _WEIGHT_BYTES = 4  # float32
@@ -50,7 +52,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a run would take, validation aside.
+    """What a run would take, validation and teachers aside.
 
     Attributes:
         parts: The model's parameters.
@@ -75,8 +77,13 @@ class Estimate:
         return asdict(self)
 
 
-def estimate(config: TrainConfig) -> Estimate:
+def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estimate:
     """Build the model and take a step with a few made-up photos; writes nothing.
+
+    Args:
+        config: The run's settings.
+        first: For a later stage of a run, whose `init` is not there yet: the settings of the
+            first stage, which starts from a model as large.
 
     Raises:
         CapgenError: As `capgen.training.loop.train` before the first step.
@@ -88,7 +95,10 @@ def estimate(config: TrainConfig) -> Estimate:
     mix = Mix(tuple((len(own), mixture.member(name).weight) for name, own in sets.items()))
     torch.manual_seed(config.seed)
     captions = (text for example in examples for text in example.references)
-    captioning = make_captioner(config, captions)
+    made = config
+    if first is not None:  # a new model, too, which is refused for any other objective
+        made = replace(config, init=first.init, objective=TrainConfig.objective)
+    captioning = make_captioner(made, captions)
     parts = _parts(captioning, config)
     seconds, activations = _measure(captioning, examples[:_PHOTOS], config, device)
     trained = sum(part.trained for part in parts)
@@ -105,11 +115,7 @@ def estimate(config: TrainConfig) -> Estimate:
 
 
 def _parts(captioning: Captioning, config: TrainConfig) -> tuple[Part, ...]:
-    rates = {
-        "encoder": config.encoder_learning_rate,
-        "decoder": config.decoder_learning_rate,
-        "new": config.learning_rate,
-    }
+    rates = peak_rates(config)
     counts = {name: [0, 0] for name in rates}
     for name, parameter in captioning.model.named_parameters():
         count = counts[part_of(name, config)]
@@ -127,7 +133,9 @@ def _measure(
 ) -> tuple[float, float]:
     """Return seconds and kept bytes a photo of a forward and backward pass."""
     model = captioning.model.to(device).train()
-    objective = CaptionObjective(model, cached=config.train_encoder == "none")
+    objective = CaptionObjective(
+        model, cached=config.train_encoder == "none", label_smoothing=config.label_smoothing
+    )
     codec = CaptionCodec.of(captioning, config.max_tokens)
     rows = [row[: config.captions_per_image] for row in codec.encode_examples(examples)]
     pad = model.generation_config.pad_token_id
@@ -136,6 +144,18 @@ def _measure(
     if objective.cached:
         with torch.no_grad():
             inputs = objective.front.eval()(inputs)
+    step_loss: StepLoss = CrossEntropy(objective)
+    if config.objective == "scst":
+        references = [example.references for example in examples]
+        step_loss = _self_critical(captioning, objective, codec, references, rows, config, device)
+    share = Share(
+        photos=torch.arange(len(rows)),
+        inputs=inputs,
+        captions=packed,
+        tokens=packed.tokens,
+        images=len(rows),
+        step=0,
+    )
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -149,10 +169,20 @@ def _measure(
         begun = time.perf_counter()
         kept.clear()
         with saved_tensors_hooks(keep, lambda tensor: tensor), autocast(device, dtype):
-            loss = objective.loss_sum(objective.encode(inputs), packed)
+            loss = step_loss(share).loss
         torch.autograd.backward(loss)
         loss.item()  # waits for a GPU
         seconds = time.perf_counter() - begun
         model.zero_grad(set_to_none=True)
     bytes_kept = sum(size for place, size in kept.items() if place not in weights)
     return seconds / len(rows), bytes_kept / len(rows)
+
+
+def _self_critical(*parts: Any) -> SelfCritical:
+    """Return self-critical training that samples captions as long as the human ones are.
+
+    Those of a model that is not trained yet would never end.
+    """
+    made = self_critical(*parts)
+    made.sampler.max_tokens = min(made.sampler.max_tokens, math.ceil(made.mean_tokens))
+    return made

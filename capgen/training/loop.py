@@ -6,7 +6,7 @@ averaged weights, which are also what validation measures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,16 +85,7 @@ def resume(
         CapgenError: As for `train`.
     """
     folder = RunFolder.find(run)
-    if folder.finished:
-        raise UsageError(
-            f"{folder.path} is over", hint=f"Train its result further with --init {run}/last."
-        )
-    for name in machine:
-        if name not in MACHINE_SETTINGS:
-            raise UsageError(
-                f"{flag_name(name)} cannot change in a run that goes on",
-                hint="Settings that can: " + ", ".join(MACHINE_SETTINGS),
-            )
+    check_resumable(folder, run, machine)
     config = read_config(folder.path / CONFIG_FILE, **machine)
     check_trackers(config)
     processes = join_processes(config.device)
@@ -110,6 +101,29 @@ MACHINE_SETTINGS = (
     *("device", "workers", "save_every", "keep_states", "eval_batch_size"),
     *TRACKING_SETTINGS,
 )
+
+
+def check_resumable(folder: RunFolder, run: str | Path, settings: Iterable[str]) -> None:
+    """Check that a run can go on with some settings changed.
+
+    Args:
+        folder: The run's folder.
+        run: What the user calls it.
+        settings: Names of the settings.
+
+    Raises:
+        UsageError: It is over, or a setting is none of `MACHINE_SETTINGS`.
+    """
+    if folder.finished:
+        raise UsageError(
+            f"{folder.path} is over", hint=f"Train its result further with --init {run}/last."
+        )
+    for name in settings:
+        if name not in MACHINE_SETTINGS:
+            raise UsageError(
+                f"{flag_name(name)} cannot change in a run that goes on",
+                hint="Settings that can: " + ", ".join(MACHINE_SETTINGS),
+            )
 
 
 def _run(

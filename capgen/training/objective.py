@@ -103,12 +103,20 @@ class CaptionObjective:
             label_smoothing: Another value than the objective's.
         """
         smoothing = self.label_smoothing if label_smoothing is None else label_smoothing
-        return F.cross_entropy(
-            self.logits(states, captions),
-            captions.targets,
-            reduction="sum",
-            label_smoothing=smoothing,
-        )
+        return cross_entropy_sum(self.logits(states, captions), captions, smoothing)
+
+
+def cross_entropy_sum(logits: Tensor, captions: PackedCaptions, label_smoothing: float) -> Tensor:
+    """Return the cross-entropy summed over the captions' tokens, float32 ().
+
+    Args:
+        logits: The scores of the captions' N tokens, (N, V).
+        captions: On the same device.
+        label_smoothing: Share of the target that is spread over the vocabulary.
+    """
+    return F.cross_entropy(
+        logits, captions.targets, reduction="sum", label_smoothing=label_smoothing
+    )
 
 
 def _attention_dtype(states: Tensor) -> torch.dtype:

@@ -31,11 +31,7 @@ def build_optimizer(
         if parameter.requires_grad:
             key = (part_of(name, config), name not in undecayed)
             groups.setdefault(key, []).append(parameter)
-    rates = {
-        "new": config.learning_rate,
-        "encoder": config.encoder_learning_rate,
-        "decoder": config.decoder_learning_rate,
-    }
+    rates = peak_rates(config)
     return AdamW(
         [
             {
@@ -50,6 +46,15 @@ def build_optimizer(
         betas=(config.beta1, config.beta2),
         fused=device.type in ("cuda", "cpu"),
     )
+
+
+def peak_rates(config: TrainConfig) -> dict[str, float]:
+    """Return the peak learning rate of each part that `part_of` names."""
+    return {
+        "encoder": config.encoder_learning_rate,
+        "decoder": config.decoder_learning_rate,
+        "new": config.learning_rate,
+    }
 
 
 def part_of(name: str, config: TrainConfig) -> str:

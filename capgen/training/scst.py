@@ -24,7 +24,7 @@ from capgen.config import TrainConfig
 from capgen.models.build import Captioning
 from capgen.training import order
 from capgen.training.captions import CaptionCodec, Ids, PackedCaptions, pack_captions
-from capgen.training.objective import CaptionObjective, LastHiddenState
+from capgen.training.objective import CaptionObjective, LastHiddenState, cross_entropy_sum
 from capgen.training.reward import CiderReward, reward_of_texts
 from capgen.training.sampler import Sampler, Samples
 from capgen.training.step_loss import PassLoss, Share
@@ -80,12 +80,9 @@ class SelfCritical:
         sampled = pack_samples(samples, self.sampler.start).to(states.device)
         logits = self.objective.logits(states, share.captions.beside(sampled))
         given = share.captions.tokens
-        entropy = F.cross_entropy(
-            logits[:given],
-            share.captions.targets,
-            reduction="sum",
-            label_smoothing=self.objective.label_smoothing,
-        ) / max(share.tokens, 1)
+        smoothing = self.objective.label_smoothing
+        entropy = cross_entropy_sum(logits[:given], share.captions, smoothing)
+        entropy = entropy / max(share.tokens, 1)
         surprise = F.cross_entropy(
             self.sampler.scores(logits[given:]), sampled.targets, reduction="none"
         )

@@ -188,7 +188,7 @@ def typed_settings(content: Mapping[str, Any], place: str) -> dict[str, Any]:
     settings = dict(content)
     kinds = {field.name: str(field.type) for field in dataclasses.fields(TrainConfig)}
     for name, value in content.items():
-        if not isinstance(value, str) or kinds.get(name, "Path").startswith("Path"):
+        if not isinstance(value, str) or not kinds.get(name, "").startswith("str"):
             text = json.dumps(value) if isinstance(value, list) else str(value)
             try:
                 settings[name] = parse_setting(TrainConfig, name, text)

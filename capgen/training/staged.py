@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from capgen.config import flag_name
 from capgen.errors import CapgenError, DataError, TrainingStopped, UsageError
 from capgen.paths import write_text
 from capgen.records import (
@@ -24,12 +23,8 @@ from capgen.records import (
 )
 from capgen.training import loop
 from capgen.training.history import ENVIRONMENT_FILE
-from capgen.training.loop import MACHINE_SETTINGS
 from capgen.training.processes import Processes, join_processes
-from capgen.training.run_folder import (
-    CONFIG_FILE,
-    RunFolder,
-)
+from capgen.training.run_folder import CONFIG_FILE, RunFolder
 from capgen.training.settings import to_toml
 from capgen.training.staged_folder import StagedFolder, has_stages, stage_finished
 from capgen.training.stages import STAGES_FOLDER, Plan, Stage, read_plan
@@ -107,16 +102,7 @@ def resume_run(
     if not has_stages(found):
         yield from loop.resume(run, tracker=tracker, stop=stop, **machine)
         return
-    if found.finished:
-        raise UsageError(
-            f"{found.path} is over", hint=f"Train its result further with --init {run}/last."
-        )
-    for name in machine:
-        if name not in MACHINE_SETTINGS:
-            raise UsageError(
-                f"{flag_name(name)} cannot change in a run that goes on",
-                hint="Settings that can: " + ", ".join(MACHINE_SETTINGS),
-            )
+    loop.check_resumable(found, run, machine)
     plan = read_plan(found.path / CONFIG_FILE)
     folder = StagedFolder(found.path, plan)
     processes = join_processes(machine.get("device", plan.first.device))

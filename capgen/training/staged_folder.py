@@ -12,6 +12,7 @@ Whatever is here can be made again from the stages' folders, and is when a run i
 from __future__ import annotations
 
 import dataclasses
+import heapq
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from capgen.models.checkpoint import swap_folder
 from capgen.paths import storage_errors, write_text
 from capgen.records import (
     Event,
+    Notice,
     RunFinished,
     StageFinished,
     StageStarted,
@@ -125,7 +127,7 @@ class StagedFolder(RunFolder):
 
     def result(self, stage: Stage) -> RunFinished:
         """Return how a stage that is over ended."""
-        *_, last = self._records(stage)
+        *_, last = _records(self.path / stage.folder)
         event = event_from_dict(last)
         assert isinstance(event, RunFinished)
         return event
@@ -142,17 +144,26 @@ class StagedFolder(RunFolder):
         )
 
     def gather_events(self) -> None:
-        """Write `events.jsonl` anew, from those of the stages.
+        """Write `events.jsonl` anew, from those of the stages and its own notices.
 
         Raises:
             StorageError: It cannot be written.
         """
-        lines = [json.dumps(record) for record in self._all_records()]
+        records = list(self._all_records())
+        # What trackers of the whole run had to say is in no stage's folder.
+        told = {record.get("message") for record in records}
+        own = [
+            record
+            for record in _records(self.path)
+            if record["event"] == Notice.event and record["message"] not in told
+        ]
+        merged = heapq.merge(records, own, key=lambda record: str(record["time"]))
+        lines = [json.dumps(record) for record in merged]
         write_text(self.path / EVENTS_FILE, "\n".join([*lines, ""]))
 
     def _all_records(self) -> Iterator[dict[str, Any]]:
         for stage in self.plan.stages:
-            records = self._records(stage)
+            records = _records(self.path / stage.folder)
             if not records:
                 return
             yield {**self.started(stage).to_dict(), "time": records[0]["time"]}
@@ -162,20 +173,27 @@ class StagedFolder(RunFolder):
                     record = {**stage_finished(stage, event).to_dict(), "time": record["time"]}
                 yield record
 
-    def _records(self, stage: Stage) -> list[dict[str, Any]]:
-        """Return the events of a stage; a line that was cut short by a kill is left out."""
-        file = self.stage_folder(stage).path / EVENTS_FILE
-        if not file.is_file():
-            return []
-        lines = file.read_text(encoding="utf-8").split("\n")
-        return [json.loads(line) for line in lines[:-1]]
-
 
 def stage_finished(stage: Stage, result: RunFinished) -> Event:
     """Return the end of a stage's run as the end of a stage."""
     fields = {item.name: getattr(result, item.name) for item in dataclasses.fields(result)}
     del fields["run"]
     return StageFinished(stage=stage.name, number=stage.number, **fields)
+
+
+def _records(run: Path) -> list[dict[str, Any]]:
+    """Return the events in a run's folder, as they are; lines that a kill cut short are left out.
+
+    Such a line ends the file, or the next process wrote on behind it.
+    """
+    file = run / EVENTS_FILE
+    records = []
+    for line in file.read_text(encoding="utf-8").split("\n") if file.is_file() else ():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            continue
+    return records
 
 
 def has_stages(run: RunFolder) -> bool:

@@ -43,7 +43,6 @@ class Validation:
         per_image: Image id → scores of its caption, likewise.
         protocol: How the scores were computed, for records.
         sets: Of several data sets, the result of each; the rest is then their mean.
-        shares: Name of each → its share of the mean.
     """
 
     images: int
@@ -54,7 +53,6 @@ class Validation:
     per_image: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     protocol: Mapping[str, Any] = field(default_factory=dict)
     sets: Mapping[str, Validation] = field(default_factory=dict)
-    shares: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def figures(self) -> dict[str, dict[str, float]]:

@@ -52,6 +52,12 @@ def mean_validation(results: Mapping[str, Validation], shares: Mapping[str, floa
             metric: sum(shares[name] * result.metrics[metric] for name, result in results.items())
             for metric in first.metrics
         },
+        language={
+            measure: sum(
+                shares[name] * result.language[measure] for name, result in results.items()
+            )
+            for measure in first.language
+        },
         captions={
             key: text for result in results.values() for key, text in result.captions.items()
         },
@@ -60,5 +66,4 @@ def mean_validation(results: Mapping[str, Validation], shares: Mapping[str, floa
         },
         protocol={"mean_over_sets": dict(shares)},
         sets=dict(results),
-        shares=dict(shares),
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from capgen.config import TrainConfig, parse_setting, train_config
+from capgen.config import InputOptions, TrainConfig, parse_setting, train_config
 from capgen.errors import UsageError
 from capgen.records import EpochEvent, event_from_dict
 
@@ -62,6 +62,11 @@ def test_bad_values_are_named(settings, named):
 )
 def test_settings_as_text(name, text, value):
     assert parse_setting(TrainConfig, name, text) == value
+
+
+def test_lists_as_text():
+    assert parse_setting(InputOptions, "include", "*.jpg") == ("*.jpg",)
+    assert parse_setting(InputOptions, "include", '["*.jpg", "*.png"]') == ("*.jpg", "*.png")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,8 @@ def recognise(path: Path) -> str:
 def read_any(path: Path, options: ReadOptions, report: Report) -> tuple[str, Reading]:
     """Read a folder or file in whatever format it is in.
 
+    A `..` in a picture's path comes from the data: those of the caller's own paths are resolved.
+
     Returns:
         The format's name and what was read.
 
@@ -118,4 +121,11 @@ def read_any(path: Path, options: ReadOptions, report: Report) -> tuple[str, Rea
     name = options.format or recognise(path)
     if name not in FORMATS:
         raise DataError(f"Unknown format {name!r}", hint=did_you_mean(name, FORMATS))
-    return name, FORMATS[name].read(path, options, report)
+    if options.images is not None:
+        options = dataclasses.replace(options, images=_without_parents(options.images))
+    return name, FORMATS[name].read(_without_parents(path), options, report)
+
+
+def _without_parents(path: Path) -> Path:
+    """Return a path that says the same without `..`; others stay as they were given."""
+    return path.resolve() if ".." in path.parts else path

@@ -16,6 +16,7 @@ from capgen.cli.main import main
 from capgen.cli.training_screen import TrainingScreen
 from capgen.errors import TrainingStopped, UsageError
 from capgen.records import EpochEvent, Notice, StepEvent
+from capgen.training.estimate import estimate
 from capgen.training.loop import resume, train
 from capgen.training.run_folder import to_toml
 from capgen.training.stopping import StopRequest
@@ -205,3 +206,31 @@ def test_a_captioner_is_needed(tmp_path, data, parts, capsys):
         list(train(clip_config(tmp_path, data, objective="scst")))
     assert main(["train", "--objective", "scst", "--data-dir", str(data)]) != 0
     assert "--init" in capsys.readouterr().err
+
+
+def test_the_estimate_counts_the_samples(tmp_path, data, mini):
+    plain = run_config(tmp_path, data, mini)
+    few, many = (
+        dataclasses.replace(plain, objective="scst", samples_per_image=count) for count in (2, 20)
+    )
+    kept = [estimate(config).activation_bytes for config in (plain, few, many)]
+    assert kept[0] < kept[1] < kept[2]
+
+
+def test_a_dry_run_of_stages_in_any_order(tmp_path, data, mini, capsys):
+    """From a new model to scst, and from scst to teachers, which are not for scst."""
+    common = f'preset = "mini"\ndata_dir = "{data}"\noutput_dir = "{tmp_path / "run"}"\n'
+    common += 'batch_size = 4\nimage_size = 64\nencoder = "lite0"\nmin_count = 1\n'
+    learn, improve = '[[stage]]\nname = "learn"\n', '[[stage]]\nname = "improve"\n'
+    improve += 'objective = "scst"\nsamples_per_image = 20\n'
+    file = tmp_path / "stages.toml"
+    file.write_text(common + learn + improve, encoding="utf-8")
+    assert main(["train", "--config", str(file), "--dry-run", "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)["stages"]
+    assert first["settings"]["objective"]["value"] == "cross-entropy"
+    assert first["estimate"]["activation_bytes"] < second["estimate"]["activation_bytes"]
+    learn += f'teacher = "{mini}"\n'
+    file.write_text(f'init = "{mini}"\n' + common + improve + learn, encoding="utf-8")
+    assert main(["train", "--config", str(file), "--dry-run"]) == 0
+    assert capsys.readouterr().out.count("memory: about") == 2
+    assert not (tmp_path / "run").exists()

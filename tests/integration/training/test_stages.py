@@ -13,7 +13,7 @@ import torch
 from capgen.cli.main import main
 from capgen.errors import DataError, TrainingStopped, UsageError
 from capgen.models.resolve import resolve_model
-from capgen.records import RunFinished, StageFinished, StageStarted, StepEvent
+from capgen.records import Notice, RunFinished, StageFinished, StageStarted, StepEvent
 from capgen.training import loop, staged
 from capgen.training.staged import resume_run, train_stages
 from capgen.training.stages import resolve_plan
@@ -119,6 +119,27 @@ def test_a_run_killed_at_any_event_goes_on_exactly(tmp_path, plan, whole, count)
     running.close()
     list(resume_run(tmp_path / "killed"))
     assert_same(whole, tmp_path / "killed")
+
+
+def test_what_trackers_of_the_whole_run_say_stays_in_its_events(tmp_path, plan):
+    page = tmp_path / "run" / "run.html"
+    page.mkdir(parents=True)  # where the page should go
+    (page / "file").touch()
+    running = train_stages(plan("run"))
+    for event in running:
+        if isinstance(event, StageStarted) and event.number == 2:
+            break
+    next(running)
+    running.close()
+    with (tmp_path / "run" / "events.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"event": "noti')  # cut short
+    shutil.rmtree(page)
+    list(resume_run(tmp_path / "run"))
+    recorded = events(tmp_path / "run")
+    kinds = [record["event"] for record in recorded]
+    (place,) = (i for i, record in enumerate(recorded) if "PageTracker" in str(record))
+    assert kinds[place] == Notice.event
+    assert kinds.index(StageStarted.event) < place < kinds.index(StageFinished.event)
 
 
 @pytest.mark.parametrize("moment", ["before", "between", "promoting", "end"])

@@ -78,6 +78,16 @@ def test_what_is_refused(file, capsys, arguments, message, hint):
     assert not file.exists()
 
 
+def test_a_setting_of_several_values(file, tmp_path, capsys):
+    for name in ("a.png", "b.jpg"):
+        draw_photo(1, (64, 64)).save(tmp_path / name)
+    assert main(["config", "set", "caption.include", "*.png"]) == 0
+    assert main(["caption", str(tmp_path), "--json"]) == 0
+    assert [Path(record["path"]).name for record in json.loads(capsys.readouterr().out)] == [
+        "a.png"
+    ]
+
+
 def beams(capsys: pytest.CaptureFixture[str], *arguments: str) -> int:
     assert main(["caption", "--json", *arguments]) == 0
     return json.loads(capsys.readouterr().out)[0]["settings"]["beams"]

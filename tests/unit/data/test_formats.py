@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from capgen.data.dataset import load_dataset
+from capgen.data.doctor.check import Diagnosis, diagnose
 from capgen.data.formats import recognise
 from capgen.data.formats.reading import ReadOptions
 from capgen.data.splits import split_name
@@ -134,6 +135,28 @@ def test_absolute_names_are_taken_and_names_that_lead_out_are_not(tmp_path: Path
     dataset = load_dataset(root)
     assert [example.image for example in dataset.examples] == [first]
     assert [problem.code for problem in dataset.problems] == ["image_outside"]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_data_set_may_be_named_by_way_of_the_parent(tmp_path: Path, monkeypatch, layout: str):
+    made = LAYOUTS[layout][1](tmp_path / "set", make_pictures())
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    place = ".." / made.relative_to(tmp_path)
+    dataset = load_dataset(place, options=options_for(layout))
+    assert len(dataset.examples) == 10
+    assert dataset.problems == []
+    found = list(diagnose(place, options=options_for(layout)))[-1]
+    assert isinstance(found, Diagnosis)
+    assert "image_outside" not in {problem.code for problem in found.problems}
+
+
+def test_pictures_in_a_folder_beside_this_one(tmp_path: Path, monkeypatch):
+    root = minis.write_table(tmp_path / "set", make_pictures())
+    (root / "images").rename(tmp_path / "elsewhere")
+    monkeypatch.chdir(root)
+    dataset = load_dataset(Path(), options=ReadOptions(images=Path("../elsewhere")))
+    assert len(dataset.examples) == 10
 
 
 def test_table_without_header_and_other_delimiters(tmp_path: Path):

@@ -89,6 +89,16 @@ def test_bad_values_are_named_with_their_place(tmp_path, environment, text, name
         resolve_settings({}, file=file, environment=environment)
 
 
+def test_a_quoted_value_in_a_file_is_of_its_settings_type(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text("flip = 'no'\nseed = '3'\nencoder = 'lite0'\n", encoding="utf-8")
+    config = resolve_settings({}, file=file).config
+    assert (config.flip, config.seed, config.encoder) == (False, 3, "lite0")
+    file.write_text("flip = 'perhaps'\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"run\.toml: --flip"):
+        resolve_settings({}, file=file)
+
+
 def test_empty_variables_are_not_set():
     assert resolve_settings({}, environment={"DEVICE": "", "CAPGEN_SEED": ""}).config.seed == 0
 

@@ -14,6 +14,7 @@ def test_each_set_counts_by_its_share():
             images=images,
             loss=loss,
             metrics={"CIDEr-D": cider, "METEOR": 0.2},
+            language={"distinct_words": 100 * loss},
             captions={f"{name}/1": name},
             per_image={f"{name}/1": {"METEOR": 0.2}},
         )
@@ -23,6 +24,7 @@ def test_each_set_counts_by_its_share():
     assert mean.images == 12
     assert mean.loss == pytest.approx(1.25)
     assert mean.metrics == pytest.approx({"CIDEr-D": 0.5, "METEOR": 0.2})
+    assert mean.language == pytest.approx({"distinct_words": 125.0})
     assert mean.captions == {"a/1": "a", "b/1": "b"}
     assert set(mean.per_image) == {"a/1", "b/1"}
     assert mean.figures["b"] == {"images": 2, "loss": 2.0, "CIDEr-D": 0.8, "METEOR": 0.2}
