@@ -136,6 +136,25 @@ def test_paths_of_this_machine_are_not_published(tmp_path: Path) -> None:
     assert card.data.base_model == ["openai/clip-vit-base-patch32"]
 
 
+def test_where_parts_were_loaded_from_is_not_published(tmp_path: Path) -> None:
+    folder = with_record(tmp_path / "m", {})
+    config = json.loads((folder.path / "config.json").read_text())
+    config["encoder"]["_name_or_path"] = "/home/ann/.cache/huggingface/models--x--clip"
+    config["decoder"]["_name_or_path"] = "gpt2"
+    (folder.path / "config.json").write_text(json.dumps(config))
+    tokenizer = {"name_or_path": "C:\\Users\\ann\\gpt2", "unk_token": "/a/b"}
+    (folder.path / "tokenizer_config.json").write_text(json.dumps(tokenizer))
+    sent = {}
+    for file in model_files(folder):
+        if file.name in ("config.json", "tokenizer_config.json"):
+            assert isinstance(file.source, bytes)
+            assert b"ann" not in file.source.replace(b"channel", b"")
+            sent[file.name] = json.loads(file.source)
+    assert sent["config.json"]["encoder"]["_name_or_path"] == "models--x--clip"
+    assert sent["config.json"]["decoder"]["_name_or_path"] == "gpt2"
+    assert sent["tokenizer_config.json"] == {"name_or_path": "gpt2", "unk_token": "/a/b"}
+
+
 @pytest.mark.parametrize(
     ("value", "kept"),
     [("a/b", "a/b"), ("/a/b", "b"), ("C:\\a\\b", "b"), ("~/x", "x"), (3, 3), (None, None)],
