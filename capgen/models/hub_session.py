@@ -91,10 +91,10 @@ class Waiting:
                     raise
                 begin = time.monotonic() if begin is None else begin
                 self._check(error.response, begin)
-                time.sleep(max(1.0, _pause(error.response.headers)))
+                time.sleep(max(1.0, _pause(error.response)))
 
     def _check(self, response: Any, begin: float) -> None:
-        pause = _pause(response.headers)
+        pause = _pause(response)
         if time.monotonic() + pause - begin < self.patience.failing:
             return
         host, status = response.request.url.host, response.status_code
@@ -106,9 +106,17 @@ class Waiting:
         raise NetworkError(f"{host} goes on answering {status}", hint=_SERVER_HINT)
 
 
-def _pause(headers: Any) -> float:
-    """Seconds that a server asks to wait, 0 if it does not say (or gives a date)."""
-    text = str(headers.get("retry-after", ""))
+def _pause(response: Any) -> float:
+    """Seconds that a server asks to wait, 0 if it does not say (or gives a date).
+
+    What the client itself obeys: `RateLimit`, which huggingface.co sends, before `Retry-After`.
+    """
+    from huggingface_hub.utils import parse_ratelimit_headers
+
+    limit = parse_ratelimit_headers(response.headers) if response.status_code == 429 else None
+    if limit is not None and limit.remaining == 0:
+        return float(limit.reset_in_seconds)
+    text = str(response.headers.get("retry-after", ""))
     return float(text) if text.isdigit() else 0.0
 
 
