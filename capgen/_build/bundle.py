@@ -3,7 +3,8 @@
     python -m capgen._build.bundle RUN_FOLDER NAME=REPORT.json... [--output FOLDER]
 
 RUN_FOLDER is a staged run that began with the bundled model of before. The reports are those of
-`capgen eval --json`; they become the figures of the record under their names. The model card and
+`capgen eval --json`; they become the evaluations of the record under their names, each with the
+data set and split that the report is of. The model card and
 the licence in the output folder are kept: the card's figures are edited by hand.
 """
 
@@ -69,8 +70,14 @@ def _stages(run: Path) -> list[dict[str, Any]]:
 def _figures(path: Path) -> dict[str, Any]:
     report = json.loads(path.read_text(encoding="utf-8"))
     scores = {name: round(value, 4) for name, value in report["corpus"].items()}
-    settings = report["system"]["settings"]
-    return {"scorer": SCORER, "images": len(report["images"]), "beams": settings["beams"], **scores}
+    return {
+        "dataset": report["data"]["name"],
+        "split": report["data"]["split"],
+        "scorer": SCORER,
+        "images": len(report["images"]),
+        "beams": report["system"]["settings"]["beams"],
+        **scores,
+    }
 
 
 def main(arguments: list[str]) -> None:

@@ -121,10 +121,8 @@ def pull_command(
     Prints what to call it with --model, with the commit.
     """
     from capgen.hub.pull import pull
-    from capgen.hub.tokens import find_token
     from capgen.models.repository import Limits
 
-    find_token()  # a malformed one is said here
     _quiet_unless_watched()
     console = Console()
     limits = Limits(total_bytes=int(max_gb * (1 << 30)))

@@ -87,7 +87,8 @@ def show_entry(console: Console, entry: ModelEntry, folder: ModelFolder) -> None
         for key, value in provenance.get("training", {}).items()
         if not isinstance(value, list | dict)
     }
-    facts |= {f"{entry.split}: {name}": f"{value:.4f}" for name, value in entry.metrics.items()}
+    measured = f"{entry.measured_on} {entry.split}"
+    facts |= {f"{measured}: {name}": f"{value:.4f}" for name, value in entry.metrics.items()}
     for name, value in facts.items():
         if value not in ("", None):
             _add(table, name, str(value))

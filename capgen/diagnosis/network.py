@@ -15,8 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from capgen.errors import CapgenError
-from capgen.hub.tokens import find_token, whoami
-from capgen.models.hub_session import LOGIN_HINT, Patience, reachable
+from capgen.hub.tokens import whoami
+from capgen.models.hub_session import LOGIN_HINT, Patience, find_token, is_address, reachable
 from capgen.records import Check
 
 Ask = Callable[[], Iterator[Check]]
@@ -90,7 +90,7 @@ def look_at_wandb() -> Iterator[Check]:
     """Yield whether W&B answers, and whether there is a key for it."""
     address = os.environ.get("WANDB_BASE_URL") or _WANDB
     mode = os.environ.get("WANDB_MODE", "online")
-    if urlsplit(address).scheme not in ("http", "https"):
+    if not is_address(address):
         yield Check("W&B", False, f"WANDB_BASE_URL is '{address}'", f"It must be as {_WANDB}.")
         return
     if mode != "online":

@@ -6,6 +6,7 @@ It says what is recorded and nothing else; what is not recorded is said to be mi
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,14 +15,19 @@ from typing import Any
 from capgen.data.sources import DATASETS
 from capgen.hub.code import has_own_encoder
 from capgen.hub.files import without_paths
-from capgen.models.folder import ModelFolder, Provenance
+from capgen.models.evaluations import RecordedEvaluation, recorded_evaluations
+from capgen.models.folder import CHECKPOINTS, ModelFolder, Provenance
+from capgen.models.resolve import BUNDLED
 from capgen.models.weights import read_index
 
 # Metric of a report → the Hub's name for the kind of metric.
-_KINDS = (("BLEU", "bleu"), ("ROUGE", "rouge"), ("METEOR", "meteor"), ("CIDEr", "cider"))
-_KINDS_TOO = (("SPICE", "spice"),)
-# Numbers beside the scores of a split.
-_NO_SCORES = ("images", "references", "beams", "loss")
+_KINDS = {
+    "BLEU": "bleu",
+    "ROUGE": "rouge",
+    "METEOR": "meteor",
+    "CIDEr": "cider",
+    "SPICE": "spice",
+}
 _RECIPE = (
     *("preset", "encoder", "decoder", "init", "train_encoder", "lora_rank", "num_epochs", "epoch"),
     *("batch_size", "accumulation", "learning_rate", "encoder_learning_rate"),
@@ -81,15 +87,6 @@ def model_card(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def scores(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return the scores among what was measured on one split."""
-    return {
-        name: float(value)
-        for name, value in metrics.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and name not in _NO_SCORES
-    }
-
-
 def _metadata(folder: ModelFolder, provenance: Provenance, repository: str, licence: str) -> str:
     from huggingface_hub import ModelCardData
 
@@ -108,18 +105,20 @@ def _metadata(folder: ModelFolder, provenance: Provenance, repository: str, lice
 
 
 def _results(provenance: Provenance) -> Iterator[Any]:
+    """Yield the scores on single data sets: a mean over several belongs to none of them."""
     from huggingface_hub import EvalResult
 
-    name = str(provenance.data.get("name") or "unnamed")
-    for split, metrics in provenance.metrics.items():
-        for metric, value in scores(metrics).items():
-            kinds = [kind for start, kind in (*_KINDS, *_KINDS_TOO) if metric.startswith(start)]
+    for found in recorded_evaluations(provenance):
+        if found.parts:
+            continue
+        for metric, value in found.scores.items():
+            kinds = [kind for start, kind in _KINDS.items() if metric.startswith(start)]
             yield EvalResult(
                 task_type="image-to-text",
                 task_name="Image captioning",
-                dataset_type=name.lower(),
-                dataset_name=name,
-                dataset_split=split,
+                dataset_type=found.dataset.lower(),
+                dataset_name=found.dataset,
+                dataset_split=found.split,
                 metric_type=kinds[0] if kinds else metric.lower(),
                 metric_name=metric,
                 metric_value=round(value, 4),
@@ -131,14 +130,20 @@ def _base_models(provenance: Provenance) -> list[str]:
     if provenance.preset == "mini":
         return []
     found = (provenance.training.get(key) for key in ("encoder", "decoder", "init"))
-    return [str(name) for name in found if isinstance(name, str) and _HUB_ID.fullmatch(name)]
+    return [str(name) for name in found if isinstance(name, str) and _is_hub_id(name)]
+
+
+def _is_hub_id(name: str) -> bool:
+    """Whether it is no path, and no model that is named `RUN/CHECKPOINT` on this machine only."""
+    here = name == BUNDLED or name.rpartition("/")[2] in CHECKPOINTS
+    return not here and _HUB_ID.fullmatch(name) is not None
 
 
 def _introduction(folder: ModelFolder) -> str:
     config = folder.config
     encoder, decoder = config.get("encoder") or {}, config.get("decoder") or {}
     weights = [read_index(file) for file in folder.path.glob("model*.safetensors")]
-    count = sum(_product(tensor.shape) for index in weights for tensor in index.values())
+    count = sum(math.prod(tensor.shape) for index in weights for tensor in index.values())
     kinds = sorted({tensor.dtype for index in weights for tensor in index.values()})
     lines = [
         "It says what is on a photo, in one English sentence.",
@@ -155,13 +160,6 @@ def _introduction(folder: ModelFolder) -> str:
             f"at most {generation.get('max_length', '?')} tokens."
         )
     return "\n".join(lines)
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    product = 1
-    for edge in shape:
-        product *= edge
-    return product
 
 
 def _usage(folder: ModelFolder, repository: str) -> str:
@@ -199,27 +197,32 @@ def _plain_usage(repository: str) -> str:
 
 
 def _figures(provenance: Provenance) -> str:
-    rows = {split: scores(metrics) for split, metrics in provenance.metrics.items()}
-    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    rows = recorded_evaluations(provenance)
+    names = list(dict.fromkeys(name for row in rows for name in row.scores))
     if not names:
         return "No evaluation is recorded."
-    lines = ["| split | photos | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
-    for split, row in rows.items():
-        values = [f"{row[name]:.4f}" if name in row else "" for name in names]
-        photos = provenance.metrics[split].get("images", "")
-        lines.append(f"| {split} | {photos} | " + " | ".join(values) + " |")
-    lines += ["", *_protocols(provenance)]
+    heads = ["data set", "split", "photos", *map(_inline, names)]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for row in rows:
+        values = [f"{row.scores[name]:.4f}" if name in row.scores else "" for name in names]
+        photos = "" if row.images is None else str(row.images)
+        lines.append("| " + " | ".join([_title(row), _inline(row.split), photos, *values]) + " |")
+    lines += ["", *_protocols(rows)]
     return "\n".join(lines).rstrip()
 
 
-def _protocols(provenance: Provenance) -> Iterator[str]:
-    for split, metrics in provenance.metrics.items():
-        protocol = metrics.get("protocol") or metrics.get("scorer")
+def _title(row: RecordedEvaluation) -> str:
+    return f"mean of {_inline(row.dataset)}" if row.parts else _inline(row.dataset)
+
+
+def _protocols(rows: list[RecordedEvaluation]) -> Iterator[str]:
+    for row in rows:
+        protocol = row.protocol
         if isinstance(protocol, Mapping):
             known = ("protocol", "tokenizer", "references", "document_frequencies")
             protocol = ", ".join(f"{k}: {protocol[k]}" for k in known if protocol.get(k))
         if protocol:
-            yield f"{split}: {_inline(protocol)}.  "
+            yield f"{_title(row)}, {_inline(row.split)}: {_inline(protocol)}.  "
 
 
 def _examples(examples: tuple[Example, ...]) -> str:
@@ -265,10 +268,14 @@ def _limits(provenance: Provenance) -> str:
 
 def _licence(provenance: Provenance, licence: str) -> str:
     lines = [f"- **Weights.** `{licence}`, as the one who pushed them says."]
-    spec = DATASETS.get(str(provenance.data.get("name")))
-    data = provenance.data.get("licence") or (spec.licence if spec else "")
-    if data:
-        lines.append(f"- **Data.** {_inline(data)}")
+    sets = provenance.data.get("sets")
+    for data in sets if isinstance(sets, list) else [provenance.data]:
+        if not isinstance(data, Mapping) or not data:
+            continue
+        name = _inline(data.get("name", "unnamed"))
+        spec = DATASETS.get(str(data.get("name")))
+        terms = data.get("licence") or (spec.licence if spec else "not recorded")
+        lines.append(f"- **Data ({name}).** {_inline(terms)}")
     return "\n".join(lines)
 
 

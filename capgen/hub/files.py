@@ -28,11 +28,14 @@ from capgen.models.repository import git_blob
 from capgen.models.weights import read_index
 
 CARD_FILE = "README.md"
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+# Where transformers writes what a part was loaded from, as in `encoder._name_or_path`.
+_ORIGINS = ("_name_or_path", "name_or_path", "tokenizer_file", "special_tokens_map_file")
 EXAMPLES_FOLDER = "examples"
 # Names, beside the weights, that a folder may have.
 _KNOWN = (
     *(GENERATION_FILE, PREPROCESSOR_FILE, TOKENIZER_FILE, WEIGHTS_INDEX_FILE),
-    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *(TOKENIZER_CONFIG_FILE, "special_tokens_map.json", "added_tokens.json"),
     *("vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja"),
     *(ENCODER_GRAPH, DECODER_GRAPH, CALIBRATION_FILE),
 )
@@ -82,7 +85,7 @@ def model_files(folder: ModelFolder) -> list[PushFile]:
     for name in _NEEDED:
         if not (folder.path / name).is_file():
             raise ModelError(f"{folder.path} has no {name}: it would not load from the Hub")
-    found = [PushFile(CONFIG_FILE, config)]
+    found = [PushFile(CONFIG_FILE, _public_config(config))]
     if (folder.path / PROVENANCE_FILE).is_file():
         found.append(PushFile(PROVENANCE_FILE, _public_provenance(folder)))
     weights = sorted(folder.path.glob("model*.safetensors"))
@@ -92,7 +95,9 @@ def model_files(folder: ModelFolder) -> list[PushFile]:
     named = [folder.path / name for name in _KNOWN]
     for file in (*named, *weights, *licences):
         if file.is_file():
-            found.append(PushFile(file.relative_to(folder.path).as_posix(), file))
+            name = file.relative_to(folder.path).as_posix()
+            public = name == TOKENIZER_CONFIG_FILE
+            found.append(PushFile(name, _public_config(_content(file)) if public else file))
     found += [PushFile(name, content) for name, content in code_files(folder).items()]
     return sorted(found, key=lambda file: file.name)
 
@@ -107,11 +112,44 @@ def is_ours(name: str) -> bool:
 
 def _public_provenance(folder: ModelFolder) -> bytes:
     """Return `capgen.json` without the paths of this machine."""
+    file = folder.path / PROVENANCE_FILE
     try:
-        record = json.loads((folder.path / PROVENANCE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"Cannot read {folder.path / PROVENANCE_FILE}: {error}") from error
+        record = json.loads(_content(file))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"Cannot read {file}: {error}") from error
     return (json.dumps(without_paths(record), indent=2) + "\n").encode()
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ModelError(f"Cannot read {file}: {error.strerror}") from error
+
+
+def _public_config(content: bytes) -> bytes:
+    """Return a configuration of transformers with no paths of this machine for origins.
+
+    One that has none stays as it is, byte for byte.
+    """
+    try:
+        config = json.loads(content)
+    except (ValueError, RecursionError):
+        return content  # a damaged one is said where it is read
+    public = _without_origins(config)
+    return content if public == config else (json.dumps(public, indent=2) + "\n").encode()
+
+
+def _without_origins(value: Any) -> Any:
+    # Only there: a token of the vocabulary may look like a path, too.
+    if isinstance(value, list):
+        return [_without_origins(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        key: without_paths(item) if key in _ORIGINS else _without_origins(item)
+        for key, item in value.items()
+    }
 
 
 def without_paths(value: Any) -> Any:

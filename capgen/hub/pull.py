@@ -37,7 +37,7 @@ def pull(
         UnsafeModelError: It has pickled weights only, or names that lead out of its folder.
         ModelError: It is too large, came damaged, or a part is missing.
         NetworkError: The Hub cannot be reached.
-        UsageError: Two revisions were given.
+        UsageError: Two revisions were given, or the token has characters that no token has.
     """
     identifier, _, tag = name.partition("@")
     if tag and revision:

@@ -167,7 +167,8 @@ def push(plan: PushPlan, token: str, *, patience: Patience | None = None) -> Pus
         patience: How long the Hub may fail.
 
     Raises:
-        NetworkError: The Hub cannot be reached, or refuses; nothing was committed.
+        NetworkError: The Hub cannot be reached, or refuses, or holds something else afterwards.
+            The branch is as it was unless the commit itself was made and only its check failed.
         UsageError: The repository is public, and `private` was asked for.
     """
     check_reachable()

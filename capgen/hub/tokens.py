@@ -1,33 +1,16 @@
-"""The Hub's access token: where it comes from, and who it belongs to. It is never printed."""
+"""The Hub's access token: whether there is one, and who it belongs to. It is never printed."""
 
 from __future__ import annotations
 
-import os
-import re
-
 from capgen.errors import NetworkError, UsageError
-from capgen.models.hub_session import LOGIN_HINT, Patience, hub_errors, patient, reachable
-
-VARIABLES = ("HF_TOKEN", "HUGGINGFACE_TOKEN")
-_TOKEN = re.compile(r"[!-~]+")
-
-
-def find_token(given: str | None = None) -> str | None:
-    """Return the token: the one given, else of the environment, else of the saved login.
-
-    Raises:
-        UsageError: It has characters that no token has.
-    """
-    from huggingface_hub import get_token
-
-    sources = (("--token", given), *((name, os.environ.get(name)) for name in VARIABLES))
-    for source, value in sources:
-        token = (value or "").strip()
-        if token and not _TOKEN.fullmatch(token):
-            raise UsageError(f"The token of {source} has spaces or characters that no token has")
-        if token:
-            return token
-    return get_token()
+from capgen.models.hub_session import (
+    LOGIN_HINT,
+    Patience,
+    find_token,
+    hub_errors,
+    patient,
+    reachable,
+)
 
 
 def need_token(given: str | None = None) -> str:

@@ -51,7 +51,7 @@ class Provenance:
         preset: Architecture and recipe family (`mini`, `clip-gpt2`).
         data: Data set name, digest and counts by split.
         training: The resolved training settings.
-        metrics: Figures, each under the split and protocol they were measured with.
+        metrics: Evaluations by name; `capgen.models.evaluations` reads them.
         versions: Versions of capgen, torch, transformers and Python.
         created: UTC time of saving, ISO 8601.
         files: SHA-256 of the weights and the tokenizer as they were saved, by name.

@@ -6,18 +6,24 @@ both: a server that only fails, or asks for too long a pause, is given up on.
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from capgen.errors import CapgenError, ModelNotFoundError, NetworkError
+from capgen.errors import CapgenError, ModelNotFoundError, NetworkError, UsageError
 
 T = TypeVar("T")
 CONNECT_SECONDS = 5.0
 LOGIN_HINT = "Log in with `capgen hub login`, or set HF_TOKEN."
+# Where the access token is looked for.
+TOKEN_VARIABLES = ("HF_TOKEN", "HUGGINGFACE_TOKEN")
+_TOKEN = re.compile(r"[!-~]+")
 # What the client repeats by itself (409: while another operation on the repository goes on).
 _REPEATED = (408, 409, 429, 500, 502, 503, 504)
 # Nothing has happened then, so that any request may be sent again.
@@ -85,10 +91,10 @@ class Waiting:
                     raise
                 begin = time.monotonic() if begin is None else begin
                 self._check(error.response, begin)
-                time.sleep(max(1.0, _pause(error.response.headers)))
+                time.sleep(max(1.0, _pause(error.response)))
 
     def _check(self, response: Any, begin: float) -> None:
-        pause = _pause(response.headers)
+        pause = _pause(response)
         if time.monotonic() + pause - begin < self.patience.failing:
             return
         host, status = response.request.url.host, response.status_code
@@ -100,9 +106,17 @@ class Waiting:
         raise NetworkError(f"{host} goes on answering {status}", hint=_SERVER_HINT)
 
 
-def _pause(headers: Any) -> float:
-    """Seconds that a server asks to wait, 0 if it does not say (or gives a date)."""
-    text = str(headers.get("retry-after", ""))
+def _pause(response: Any) -> float:
+    """Seconds that a server asks to wait, 0 if it does not say (or gives a date).
+
+    What the client itself obeys: `RateLimit`, which huggingface.co sends, before `Retry-After`.
+    """
+    from huggingface_hub.utils import parse_ratelimit_headers
+
+    limit = parse_ratelimit_headers(response.headers) if response.status_code == 429 else None
+    if limit is not None and limit.remaining == 0:
+        return float(limit.reset_in_seconds)
+    text = str(response.headers.get("retry-after", ""))
     return float(text) if text.isdigit() else 0.0
 
 
@@ -191,6 +205,26 @@ def own_error(error: BaseException | None) -> CapgenError | None:
     return None
 
 
+def find_token(given: str | None = None) -> str | None:
+    """Return the token: the one given, else of the environment, else of the saved login.
+
+    The client by itself knows the first of our variables only.
+
+    Raises:
+        UsageError: It has characters that no token has.
+    """
+    from huggingface_hub import get_token
+
+    sources = (("--token", given), *((name, os.environ.get(name)) for name in TOKEN_VARIABLES))
+    for source, value in sources:
+        token = (value or "").strip()
+        if token and not _TOKEN.fullmatch(token):
+            raise UsageError(f"The token of {source} has spaces or characters that no token has")
+        if token:
+            return token
+    return get_token()
+
+
 def offline() -> bool:
     """Whether the Hub is not to be asked, or cannot be."""
     from huggingface_hub import constants
@@ -199,12 +233,28 @@ def offline() -> bool:
 
 
 def reachable(endpoint: str) -> bool:
-    """Whether a server answers at the endpoint, found out in seconds rather than half a minute."""
+    """Whether a server answers at the endpoint, found out in seconds rather than half a minute.
+
+    False, too, where the endpoint is no address.
+    """
     from huggingface_hub import errors
     from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
 
+    if not is_address(endpoint):
+        return False
     try:
         get_session().head(endpoint, timeout=CONNECT_SECONDS)
     except errors.HTTPError:  # type: ignore[attr-defined]
         return False
     return True
+
+
+def is_address(text: str) -> bool:
+    """Whether a server can have this address: http or https, and a host."""
+    try:
+        parts = urlsplit(text)
+        host = (parts.hostname or "").encode("idna")
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and host != b"" and text.isprintable()

@@ -23,7 +23,6 @@ import onnx
 import onnxruntime
 import safetensors.numpy
 from onnx import TensorProto, helper, numpy_helper
-from onnx.external_data_helper import load_external_data_for_model
 from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantFormat,
@@ -120,8 +119,8 @@ def float_graph(folder: Path, graph: str) -> onnx.ModelProto:
     """
     try:
         proto = onnx.load(folder / graph, load_external_data=False)
-        load_external_data_for_model(proto, str(folder))
-    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        _read_weights(proto, folder / WEIGHTS_FILE)
+    except (OSError, ValueError) as error:
         raise ModelError(f"{folder / graph} cannot be read: {error}") from error
     tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
     nodes = []
@@ -135,6 +134,31 @@ def float_graph(folder: Path, graph: str) -> onnx.ModelProto:
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
     return proto
+
+
+def _read_weights(proto: onnx.ModelProto, weights: Path) -> None:
+    """Put the tensors of the safetensors file into the graph that refers to them.
+
+    onnx itself refuses files that are links, as all are in the Hub's cache.
+
+    Raises:
+        ValueError: The graph refers to another file, or to what the file has not.
+        OSError: The file cannot be read.
+    """
+    with weights.open("rb") as stream:
+        for tensor in proto.graph.initializer:
+            if tensor.data_location != TensorProto.EXTERNAL:
+                continue
+            place = {entry.key: entry.value for entry in tensor.external_data}
+            if place.get("location") != WEIGHTS_FILE:
+                raise ValueError(f"{tensor.name} is not in {WEIGHTS_FILE}")
+            offset, length = int(place.get("offset", -1)), int(place.get("length", -1))
+            if min(offset, length) < 0 or offset + length > weights.stat().st_size:
+                raise ValueError(f"{tensor.name} is not within {WEIGHTS_FILE}")
+            stream.seek(offset)
+            tensor.raw_data = stream.read(length)
+            tensor.data_location = TensorProto.DEFAULT
+            del tensor.external_data[:]
 
 
 def _simplified(proto: onnx.ModelProto, scratch: Path) -> Path:

@@ -22,7 +22,7 @@ from capgen.models.folder import (
     WEIGHTS_INDEX_FILE,
     ModelFolder,
 )
-from capgen.models.hub_session import hub_errors, offline, patient
+from capgen.models.hub_session import find_token, hub_errors, offline, patient
 from capgen.models.pulled import read_pulled
 from capgen.models.repository import (
     CODE_FILES,
@@ -60,7 +60,8 @@ def resolve_model(
             its folder.
         ModelError: The repository is too large, or came damaged.
         NetworkError: The Hub cannot be reached and the model is not in its cache.
-        UsageError: A revision was given for a model that is not on the Hub.
+        UsageError: A revision was given for a model that is not on the Hub, or the Hub's token
+            has characters that no token has.
     """
     local = _local(name)
     if local is not None and revision is not None:
@@ -158,6 +159,7 @@ def fetch(
         ModelError: It is too large, or came damaged.
         NetworkError: The Hub cannot be reached and the model is not in its cache.
         StorageError: It cannot be written.
+        UsageError: The token has characters that no token has.
     """
     fetching = _Fetching(identifier, trust_remote_code, limits or Limits(), recheck)
     with hub_errors(identifier, revision), patient():
@@ -195,14 +197,18 @@ class _Fetching:
                 self.identifier, revision=revision, allow_patterns=patterns, local_files_only=True
             )
             return self._folder(path)
+        token = find_token()
         for _ in range(2):  # a branch may move in between
-            listing = list_repository(self.identifier, revision)
+            listing = list_repository(self.identifier, revision, token=token)
             files = wanted_files(self.identifier, listing, code=self.code, limits=self.limits)
             unchecked = [file for file in files if not self._checked(file, listing.commit)]
             names = [glob.escape(file.name) for file in files]
             with storage_errors(Path(_cache_folder())):
                 path = snapshot_download(
-                    self.identifier, revision=revision, allow_patterns=names or ["config.json"]
+                    self.identifier,
+                    revision=revision,
+                    allow_patterns=names or ["config.json"],
+                    token=token,
                 )
             folder = self._folder(path)
             if folder.revision == listing.commit:
@@ -247,7 +253,10 @@ def _conversion_revision(identifier: str) -> str | None:
         known = sorted((cached / "refs" / "refs" / "pr").glob("*"))
         return f"refs/pr/{known[-1].name}" if known else None
     for discussion in HfApi().get_repo_discussions(
-        identifier, author=CONVERSION_BOT, discussion_type="pull_request"
+        identifier,
+        author=CONVERSION_BOT,
+        discussion_type="pull_request",
+        token=find_token(),
     ):
         if discussion.author == CONVERSION_BOT and discussion.title == CONVERSION_TITLE:
             return f"refs/pr/{discussion.num}"

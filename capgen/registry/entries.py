@@ -6,6 +6,7 @@ Whatever is in the folder, describing it does not fail: what is wrong becomes `p
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.errors import CapgenError
+from capgen.models.evaluations import RecordedEvaluation, recorded_evaluations
 from capgen.models.folder import CAPTIONER_KINDS, CONFIG_FILE, ModelFolder, Provenance
 from capgen.models.weights import StoredTensor, read_index
 
@@ -45,7 +47,8 @@ class ModelEntry:
         decoder: Architecture and size of the decoder.
         onnx: Whether it runs in ONNX Runtime.
         data: Name of the data set that it was trained on.
-        split: Split that `metrics` are of.
+        measured_on: Data set that `metrics` are of.
+        split: Its split.
         metrics: Scores by metric, from its provenance.
         created: UTC time of saving, ISO 8601.
         default: Whether it is used where no model is named.
@@ -63,6 +66,7 @@ class ModelEntry:
     decoder: str = ""
     onnx: bool = False
     data: str = ""
+    measured_on: str = ""
     split: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
     created: str = ""
@@ -78,7 +82,7 @@ def describe(folder: ModelFolder, kind: str, *, default: bool = False) -> ModelE
     """Return what a folder's files say about the model in it."""
     problems: list[str] = []
     config, provenance, tensors = _read(folder, problems)
-    split, metrics = _scores(provenance)
+    shown = _shown(provenance)
     types: Counter[str] = Counter()
     for tensor in tensors.values():
         types[tensor.dtype] += tensor.length
@@ -88,14 +92,15 @@ def describe(folder: ModelFolder, kind: str, *, default: bool = False) -> ModelE
         path=folder.path,
         revision=folder.revision,
         size=_size(folder.path),
-        parameters=sum(_count(tensor) for tensor in tensors.values()) if tensors else None,
+        parameters=sum(math.prod(tensor.shape) for tensor in tensors.values()) if tensors else None,
         precision=types.most_common(1)[0][0] if types else "",
         encoder=_part(config, "encoder"),
         decoder=_part(config, "decoder"),
         onnx=folder.has_onnx,
         data=_text(provenance.data.get("name")),
-        split=split,
-        metrics=metrics,
+        measured_on=shown.dataset if shown else "",
+        split=shown.split if shown else "",
+        metrics=dict(shown.scores) if shown else {},
         created=provenance.created,
         default=default,
         problem="; ".join(problems),
@@ -131,13 +136,6 @@ def _read(
     return config, provenance, tensors
 
 
-def _count(tensor: StoredTensor) -> int:
-    count = 1
-    for dimension in tensor.shape:
-        count *= dimension
-    return count
-
-
 def _size(folder: Path) -> int:
     total = 0
     try:
@@ -148,19 +146,10 @@ def _size(folder: Path) -> int:
     return total
 
 
-def _scores(provenance: Provenance) -> tuple[str, dict[str, float]]:
-    """Return the split and the scores that the provenance has of it."""
-    for split in _SPLITS:
-        found = provenance.metrics.get(split)
-        if isinstance(found, Mapping):
-            scores = {
-                str(name): float(value)
-                for name, value in found.items()
-                if isinstance(value, float) and name != "loss"
-            }
-            if scores:
-                return split, scores
-    return "", {}
+def _shown(provenance: Provenance) -> RecordedEvaluation | None:
+    """Return the recorded evaluation whose scores stand for the model."""
+    found = recorded_evaluations(provenance)
+    return next((item for split in _SPLITS for item in found if item.split == split), None)
 
 
 def _part(config: Mapping[str, Any], name: str) -> str:

@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from capgen.errors import CapgenError, ModelError
 from capgen.inference.captioner import Captioner
 from capgen.models.folder import ModelFolder
+from capgen.models.repository import git_blob
 from capgen.models.resolve import resolve_model
 from capgen.models.weights import read_index
 from capgen.records import Check
@@ -102,8 +103,7 @@ def _digest(path: Path, like: str) -> str:
     """
     try:
         if len(like) == 40:
-            content = path.read_bytes()
-            return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+            return git_blob(path.read_bytes())
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:

@@ -77,7 +77,7 @@ class Checkpoints:
         """
         path = self.folder.checkpoint(name)
         added = len(self.captioning.added_words)
-        metrics = {} if validation is None else {"val": self.figures(validation)}
+        metrics = {} if validation is None else {"val": self.figures(validation, "val")}
         provenance = Provenance(
             preset=self.config.preset,
             data=mixture_record(self.dataset),
@@ -95,10 +95,22 @@ class Checkpoints:
             name=name, path=str(path), epoch=moment.epoch, step=moment.step, value=value
         )
 
-    def figures(self, validation: Validation) -> dict[str, Any]:
-        """Return what was measured, with how, for records."""
-        parts = {name: self.figures(result) for name, result in validation.sets.items()}
+    def figures(
+        self, validation: Validation, split: str, dataset: str | None = None
+    ) -> dict[str, Any]:
+        """Return what was measured, on what and how, for records.
+
+        Args:
+            validation: What was measured.
+            split: On which split.
+            dataset: Of which data set; None is all that were measured.
+        """
+        parts = {
+            name: self.figures(result, split, name) for name, result in validation.sets.items()
+        }
         return {
+            "dataset": dataset or " + ".join(parts) or self.dataset.name,
+            "split": split,
             "loss": validation.loss,
             **validation.metrics,
             "images": validation.images,
@@ -115,7 +127,7 @@ class Checkpoints:
         """
         path = self.folder.checkpoint(name)
         provenance = ModelFolder(path, name).provenance
-        metrics = {**provenance.metrics, "test": self.figures(validation)}
+        metrics = {**provenance.metrics, "test": self.figures(validation, "test")}
         dataclasses.replace(provenance, metrics=metrics).write(path)
 
 

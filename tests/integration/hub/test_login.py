@@ -55,10 +55,16 @@ def test_nothing_was_typed(hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys) ->
     assert "No token" in capsys.readouterr().err
 
 
-def test_whoami_waits_as_asked_and_not_for_ever(hub: Hub, capsys) -> None:
-    hub.faults = [Fault("GET", "whoami", 429, headers={"Retry-After": "1"})]
+@pytest.mark.parametrize(
+    ("header", "short", "long"),
+    [("Retry-After", "1", "900"), ("RateLimit", '"api";r=0;t=1', '"api";r=0;t=900')],
+)
+def test_whoami_waits_as_asked_and_not_for_ever(
+    header: str, short: str, long: str, hub: Hub, capsys
+) -> None:
+    hub.faults = [Fault("GET", "whoami", 429, headers={header: short})]
     assert main(["hub", "whoami"]) == 0
-    hub.faults = [Fault("GET", "whoami", 429, times=9, headers={"Retry-After": "900"})]
+    hub.faults = [Fault("GET", "whoami", 429, times=9, headers={header: long})]
     begin = time.monotonic()
     assert main(["hub", "whoami"]) == 1
     assert time.monotonic() - begin < 5

@@ -54,6 +54,18 @@ def fetched(hub: Hub) -> list[str]:
     return [path for method, path in hub.requests if "/resolve/" in path and method == "GET"]
 
 
+@pytest.mark.parametrize("variable", ["HF_TOKEN", "HUGGINGFACE_TOKEN"])
+def test_a_private_model_with_the_token_of_the_environment(
+    variable: str, hub: Hub, clip: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = push(plan_push(clip, NAME, PushOptions(private=True)), TOKEN).commit
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(ModelNotFoundError, match="private"):
+        pull(NAME)
+    monkeypatch.setenv(variable, TOKEN)
+    assert pull(NAME).commit == commit
+
+
 def test_a_pulled_model_captions_as_the_one_pushed(
     pushed: str, clip: ModelFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from capgen.errors import ModelError, UsageError
 from capgen.inference.captioner import Captioner
-from capgen.models.folder import ModelFolder
+from capgen.models.folder import DECODER_GRAPH, ENCODER_GRAPH, ModelFolder
+from capgen.models.onnx_int8 import float_graph
 from capgen.models.weights import read_index
 from capgen.paths import bundled_model_dir, models_dir
 from capgen.registry.export import CalibrationOptions, Exported, export_model
@@ -93,6 +95,28 @@ def test_torch_refuses_it_with_the_way_out(made: Exported) -> None:
     with pytest.raises(ModelError, match="only ONNX Runtime runs") as caught:
         Captioner.from_pretrained(made.path, runtime="torch")
     assert "mini" in caught.value.hint
+
+
+def test_weights_are_read_through_links_and_from_nowhere_else(tmp_path: Path) -> None:
+    """In the Hub's cache every file is a link."""
+    for name in ("model.safetensors", ENCODER_GRAPH, DECODER_GRAPH):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to(bundled_model_dir() / name)
+    for graph in (ENCODER_GRAPH, DECODER_GRAPH):
+        proto = float_graph(tmp_path, graph)
+        assert (
+            proto.SerializeToString() == float_graph(bundled_model_dir(), graph).SerializeToString()
+        )
+    proto = onnx.load(tmp_path / DECODER_GRAPH, load_external_data=False)
+    outside = next(item for item in proto.graph.initializer if item.external_data)
+    for key, value in (("location", "../../etc/passwd"), ("offset", str(1 << 40))):
+        changed = onnx.ModelProto.FromString(proto.SerializeToString())
+        tensor = next(t for t in changed.graph.initializer if t.name == outside.name)
+        next(entry for entry in tensor.external_data if entry.key == key).value = value
+        (tmp_path / DECODER_GRAPH).unlink()
+        (tmp_path / DECODER_GRAPH).write_bytes(changed.SerializeToString())
+        with pytest.raises(ModelError, match=r"decoder\.onnx cannot be read"):
+            float_graph(tmp_path, DECODER_GRAPH)
 
 
 def test_it_is_not_exported_again(made: Exported, photos: list[Path]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from capgen.cli.main import main
 from capgen.config import TrainConfig, parse_setting
+from capgen.models.evaluations import recorded_evaluations
 from capgen.models.folder import ModelFolder
 from capgen.records import EpochEvent, RunStarted, SampleEvent, TestEvent, event_from_dict
 from capgen.training import features
@@ -93,6 +94,14 @@ def test_the_run_folder_names_all_sets(config):
     assert [(part["name"], part["weight"]) for part in parts] == [("data", 1.0), ("zebras", 1.5)]
     assert all(part["digest"].startswith("sha256:") for part in parts)
     assert set(provenance.metrics["val"]["sets"]) == {"data", "zebras"}
+    assert [
+        (item.dataset, item.split, item.images) for item in recorded_evaluations(provenance)
+    ] == [
+        ("data + zebras", "val", 3),
+        ("data", "val", 1),
+        ("zebras", "val", 2),
+        ("data", "test", 1),
+    ]
     assert provenance.metrics["val"]["sets"]["zebras"]["protocol"]["images"] == 2
     assert provenance.training["words_added"] == 2
     environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))

@@ -191,7 +191,11 @@ def test_a_key_for_wandb_is_found_and_not_shown(home, isolation, monkeypatch) ->
     assert ".netrc" in check.detail and "s3cret" not in str(check)
 
 
-def test_an_address_of_wandb_that_is_none(monkeypatch) -> None:
-    monkeypatch.setenv("WANDB_BASE_URL", "wandb.example")
+@pytest.mark.parametrize(
+    "address", ["wandb.example", "http://[", "http://", "http://a:b", "https://a..b", "ftp://a"]
+)
+def test_an_address_of_wandb_that_is_none(address: str, monkeypatch) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", address)
+    assert not network.reachable(address)
     (check,) = network.look_at_wandb()
     assert check.ok is False

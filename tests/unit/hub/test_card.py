@@ -35,12 +35,17 @@ def test_the_metadata_hold_the_real_evaluation(mini: ModelFolder) -> None:
     assert card.data.license == "apache-2.0"
     assert card.data.pipeline_tag == "image-to-text"
     assert card.data.model_name == "small"
-    found = {(r.dataset_split, r.metric_name): r for r in card.data.eval_results}
+    results = card.data.eval_results
+    found = {(r.dataset_split, r.metric_name): r for r in results if r.dataset_name == "flickr8k"}
+    coco = {r.metric_name: r for r in results if r.dataset_name == "coco_sample"}
+    assert len(found) + len(coco) == len(results)
+    assert {r.dataset_split for r in coco.values()} == {"val"}
+    assert coco["CIDEr-D"].metric_value == mini.provenance.metrics["coco_sample"]["CIDEr-D"]
     for split in ("test", "val"):
         recorded = mini.provenance.metrics[split]
         for name in ("BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR"):
             assert found[split, name].metric_value == round(recorded[name], 4)
-            assert found[split, name].dataset_name == mini.provenance.data["name"]
+            assert found[split, name].dataset_name == "flickr8k"
     assert not {"images", "beams", "references"} & {name for _, name in found}
     assert found["test", "CIDEr-D"].metric_type == "cider"
 
@@ -64,6 +69,30 @@ def test_a_record_without_anything(tmp_path: Path) -> None:
     assert ModelCard(text).data.eval_results is None
     (folder.path / "capgen.json").unlink()
     assert "No evaluation is recorded." in model_card(folder, "me/small")
+
+
+def test_a_mean_over_data_sets_is_no_figure_of_any(tmp_path: Path) -> None:
+    sets = {"a": {"BLEU-4": 0.1, "images": 3}, "b": {"BLEU-4": 0.3}}
+    record = {
+        "data": {"name": "a + b", "sets": [{"name": "a", "licence": "CC0"}, {"name": "b"}]},
+        "metrics": {"val": {"BLEU-4": 0.2, "sets": sets}, "broken": 0.5},
+    }
+    text = model_card(with_record(tmp_path / "m", record), "me/small")
+    results = ModelCard(text).data.eval_results
+    assert {(r.dataset_name, r.dataset_split, r.metric_value) for r in results} == {
+        ("a", "val", 0.1),
+        ("b", "val", 0.3),
+    }
+    assert "| mean of a + b | val |  | 0.2000 |" in text
+    assert "| a | val | 3 | 0.1000 |" in text
+    assert "- **Data (a).** CC0\n- **Data (b).** not recorded" in text
+
+
+def test_a_run_of_this_machine_is_no_base_model(tmp_path: Path) -> None:
+    training = {"encoder": "openai/clip-vit-base-patch32", "init": "first/best-eval"}
+    record = {"preset": "clip-gpt2", "training": training}
+    card = ModelCard(model_card(with_record(tmp_path / "m", record), "me/small"))
+    assert card.data.base_model == ["openai/clip-vit-base-patch32"]
 
 
 def test_text_of_others_stays_text(tmp_path: Path) -> None:
@@ -105,6 +134,25 @@ def test_paths_of_this_machine_are_not_published(tmp_path: Path) -> None:
     assert json.loads(sent)["training"]["data_dir"] == "photos"
     card = ModelCard(model_card(folder, "me/small"))
     assert card.data.base_model == ["openai/clip-vit-base-patch32"]
+
+
+def test_where_parts_were_loaded_from_is_not_published(tmp_path: Path) -> None:
+    folder = with_record(tmp_path / "m", {})
+    config = json.loads((folder.path / "config.json").read_text())
+    config["encoder"]["_name_or_path"] = "/home/ann/.cache/huggingface/models--x--clip"
+    config["decoder"]["_name_or_path"] = "gpt2"
+    (folder.path / "config.json").write_text(json.dumps(config))
+    tokenizer = {"name_or_path": "C:\\Users\\ann\\gpt2", "unk_token": "/a/b"}
+    (folder.path / "tokenizer_config.json").write_text(json.dumps(tokenizer))
+    sent = {}
+    for file in model_files(folder):
+        if file.name in ("config.json", "tokenizer_config.json"):
+            assert isinstance(file.source, bytes)
+            assert b"ann" not in file.source.replace(b"channel", b"")
+            sent[file.name] = json.loads(file.source)
+    assert sent["config.json"]["encoder"]["_name_or_path"] == "models--x--clip"
+    assert sent["config.json"]["decoder"]["_name_or_path"] == "gpt2"
+    assert sent["tokenizer_config.json"] == {"name_or_path": "gpt2", "unk_token": "/a/b"}
 
 
 @pytest.mark.parametrize(

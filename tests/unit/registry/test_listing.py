@@ -40,6 +40,7 @@ def test_the_bundled_model_is_listed_and_the_default(hub_cache: Path) -> None:
     record = json.loads((bundled_model_dir() / "capgen.json").read_text(encoding="utf-8"))
     assert (entry.data, entry.split, entry.precision) == (record["data"]["name"], "test", "F16")
     assert 9e6 < entry.parameters < 11e6
+    assert entry.measured_on == "flickr8k"
     figures = record["metrics"]["test"]
     assert entry.metrics["CIDEr-D"] == figures["CIDEr-D"]
     assert json.loads(json.dumps(entry.to_dict()))["metrics"]["METEOR"] == figures["METEOR"]
@@ -57,7 +58,8 @@ def test_runs_and_kept_models_are_listed_by_the_names_that_resolve(hub_cache: Pa
         assert find_model(name) == entry
     entry = found["first/last"]
     assert (entry.kind, entry.parameters, entry.precision) == ("run", 17, "F16")
-    assert (entry.split, entry.metrics) == ("val", {"CIDEr-D": 0.5})
+    assert (entry.measured_on, entry.split) == ("flickr8k", "val")
+    assert entry.metrics == {"CIDEr-D": 0.5}
     assert (entry.encoder, entry.decoder) == ("CLIP ViT 12×768", "GPT-2 2×64")
     assert entry.size == sum(file.stat().st_size for file in entry.path.iterdir())
 

@@ -1,0 +1,89 @@
+"""The evaluations that `capgen.json` records: what was measured, on which photos.
+
+    "metrics": {"test": {"dataset": "flickr8k", "split": "test", "images": 1000, "CIDEr-D": …}}
+
+Records that name neither have the split as the key, and were measured on the data set that the
+model was trained on. An evaluation on several data sets has the mean, and each under `sets`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from capgen.models.folder import Provenance
+
+# Numbers beside the scores.
+_NO_SCORES = ("images", "references", "beams", "loss")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedEvaluation:
+    """What was measured on one split.
+
+    Attributes:
+        dataset: Name of the data set; of a mean over several, the names of all.
+        split: Its split.
+        scores: Corpus scores by metric.
+        images: Photos; None if it is not recorded.
+        protocol: How the scores were computed: text, or settings by name.
+        parts: Data sets that the scores are the mean over; 0 if they are of one.
+    """
+
+    dataset: str
+    split: str
+    scores: Mapping[str, float]
+    images: int | None = None
+    protocol: Any = ""
+    parts: int = 0
+
+
+def recorded_evaluations(provenance: Provenance) -> list[RecordedEvaluation]:
+    """Return the evaluations with scores, in the order of the record; the parts follow a mean."""
+    trained_on = _text(provenance.data.get("name")) or "unnamed"
+    return [
+        found
+        for key, figures in provenance.metrics.items()
+        if isinstance(figures, Mapping)
+        for found in _with_parts(figures, trained_on, key)
+        if found.scores
+    ]
+
+
+def _with_parts(
+    figures: Mapping[str, Any], dataset: str, split: str
+) -> Iterator[RecordedEvaluation]:
+    """Yield an evaluation and its parts; `dataset` and `split` hold where it names none."""
+    sets = figures.get("sets")
+    parts = {
+        name: part
+        for name, part in (sets.items() if isinstance(sets, Mapping) else ())
+        if isinstance(part, Mapping)
+    }
+    dataset = _text(figures.get("dataset")) or dataset
+    split = _text(figures.get("split")) or split
+    images = figures.get("images")
+    if len(parts) != 1:  # the mean over one is that one
+        yield RecordedEvaluation(
+            dataset=dataset,
+            split=split,
+            scores=_scores(figures),
+            images=images if isinstance(images, int) else None,
+            protocol=figures.get("protocol") or figures.get("scorer") or "",
+            parts=len(parts),
+        )
+    for name, part in parts.items():
+        yield from _with_parts(part, name, split)
+
+
+def _scores(figures: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        name: float(value)
+        for name, value in figures.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and name not in _NO_SCORES
+    }
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

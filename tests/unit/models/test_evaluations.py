@@ -1,0 +1,51 @@
+"""What a record says of evaluations: data set, split and scores of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from capgen.models.evaluations import RecordedEvaluation, recorded_evaluations
+from capgen.models.folder import ModelFolder, Provenance
+from capgen.paths import bundled_model_dir
+
+
+def read(metrics: dict[str, Any], data: str = "flickr8k") -> list[RecordedEvaluation]:
+    return recorded_evaluations(Provenance(data={"name": data}, metrics=metrics))
+
+
+def test_the_bundled_models_figures_name_their_photos() -> None:
+    found = recorded_evaluations(ModelFolder(bundled_model_dir(), "mini").provenance)
+    assert [(item.dataset, item.split, item.images) for item in found] == [
+        ("flickr8k", "test", 1000),
+        ("flickr8k", "val", 1000),
+        ("coco_sample", "val", 300),
+    ]
+
+
+def test_an_old_record_is_of_the_data_set_it_was_trained_on() -> None:
+    (found,) = read({"test": {"CIDEr-D": 0.5, "loss": 2.0, "images": 9, "scorer": "ours"}})
+    assert found == RecordedEvaluation(
+        dataset="flickr8k", split="test", scores={"CIDEr-D": 0.5}, images=9, protocol="ours"
+    )
+
+
+def test_a_mean_is_followed_by_its_parts() -> None:
+    sets = {"a": {"CIDEr-D": 0.4}, "b": {"CIDEr-D": 0.8, "dataset": "c", "split": "dev"}}
+    found = read({"val": {"CIDEr-D": 0.6, "sets": sets}}, "a + b")
+    assert [(item.dataset, item.split, item.parts) for item in found] == [
+        ("a + b", "val", 2),
+        ("a", "val", 0),
+        ("c", "dev", 0),
+    ]
+    assert [item.scores["CIDEr-D"] for item in found] == [0.6, 0.4, 0.8]
+
+
+def test_a_mean_over_one_is_that_one() -> None:
+    found = read({"test": {"CIDEr-D": 0.4, "sets": {"a": {"CIDEr-D": 0.4}}}}, "a + b")
+    assert [(item.dataset, item.parts) for item in found] == [("a", 0)]
+
+
+def test_what_is_no_evaluation_is_left_out() -> None:
+    assert read({"test": 0.5, "val": {"loss": 1.0, "images": 3}, "x": {"sets": [1]}}) == []
+    (found,) = read({"val": {"BLEU-4": 1, "fast": True, "dataset": ["a"], "images": "many"}})
+    assert (found.scores, found.dataset, found.images) == ({"BLEU-4": 1.0}, "flickr8k", None)
