@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -98,16 +99,40 @@ def bundled_torch() -> Iterator[object]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def make_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mounts an empty disk of a size (`64k`); the test is skipped where that is not allowed."""
+    disks: list[Path] = []
+
+    def make(size: str) -> Path:
+        disk = tmp_path / f"disk-{len(disks)}"
+        disk.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
+        try:
+            mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            pytest.skip("there is no mount command")
+        if mounted.returncode:
+            pytest.skip(f"cannot mount a small disk: {mounted.stderr.strip()}")
+        disks.append(disk)
+        return disk
+
+    yield make
+    busy = [disk for disk in disks if not _unmounted(disk)]
+    assert not busy, f"somebody still has files open on {busy}"
+
+
+def _unmounted(disk: Path, patience: float = 15.0) -> bool:
+    """Unmount a disk; processes that are ending get some seconds to close their files."""
+    end = time.monotonic() + patience
+    while subprocess.run(["umount", str(disk)], capture_output=True, check=False).returncode:
+        if time.monotonic() > end:
+            subprocess.run(["umount", "--lazy", str(disk)], check=True)
+            return False
+        time.sleep(0.1)
+    return True
+
+
+@pytest.fixture
+def small_disk(make_disk: Callable[[str], Path]) -> Path:
     """A disk of 64 kB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command")
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a small disk: {mounted.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    return make_disk("64k")

@@ -77,6 +77,31 @@ def write_flickr8k_text(text: Path, pictures: list[MiniPicture]) -> None:
         (text / f"Flickr_8k.{official}Images.txt").write_text("".join(names), encoding="utf-8")
 
 
+def first_photos(source: Path, target: Path, counts: dict[str, int]) -> Path:
+    """Link the first photos of Flickr8k's splits (`train`, `dev`, `test`) into a smaller set.
+
+    Args:
+        source: Flickr8k in its official layout.
+        target: Where the smaller set is made, in the same layout; it is returned.
+        counts: How many photos of which split.
+    """
+    text = source / "Flickr8k_text"
+    (target / "Flickr8k_text").mkdir(parents=True)
+    (target / "Flicker8k_Dataset").mkdir()
+    chosen: set[str] = set()
+    for split, count in counts.items():
+        name = f"Flickr_8k.{split}Images.txt"
+        names = (text / name).read_text(encoding="utf-8").split()[:count]
+        (target / "Flickr8k_text" / name).write_text("\n".join(names) + "\n", encoding="utf-8")
+        chosen.update(names)
+    lines = (text / "Flickr8k.token.txt").read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if line.split("#")[0] in chosen]
+    (target / "Flickr8k_text" / "Flickr8k.token.txt").write_text("".join(kept), encoding="utf-8")
+    for name in chosen:
+        (target / "Flicker8k_Dataset" / name).symlink_to(source / "Flicker8k_Dataset" / name)
+    return target
+
+
 def coco_json(pictures: list[MiniPicture]) -> str:
     """Return the text of an official captions JSON."""
     images = [

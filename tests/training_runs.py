@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from capgen.config import TrainConfig, train_config
 from capgen.inference.captioner import Captioner
+from capgen.records import Event
 from tests.minis import MiniPicture
+
+E = TypeVar("E", bound=Event)
 
 SENTENCES = (
     "a red dog runs over the grass",
@@ -28,6 +32,11 @@ NO_NOISE = {
     "color_jitter": 0.0,
     "device": "cpu",
 }
+
+
+def of_kind(kind: type[E], events: Iterable[Event]) -> list[E]:
+    """Return the events of one class."""
+    return [event for event in events if isinstance(event, kind)]
 
 
 def eight_pictures(val: int = 1) -> list[MiniPicture]:

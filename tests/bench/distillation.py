@@ -1,6 +1,6 @@
 """Does a teacher help a smaller student? The same student alone and with the bundled teacher.
 
-    python tests/bench/distillation.py FLICKR8K [--photos 256] [--epochs 12] [--seeds 0 1 2]
+    python -m tests.bench.distillation FLICKR8K [--photos 256] [--epochs 12] [--seeds 0 1 2]
 
 A student with one decoder layer of half the teacher's width and a frozen EfficientNet-Lite0
 learns from the first training photos of Flickr8k (official layout); it is scored on the first
@@ -27,6 +27,7 @@ from capgen.models.folder import Provenance
 from capgen.models.resolve import resolve_model
 from capgen.records import TestEvent
 from capgen.training.loop import train
+from tests.minis import first_photos
 
 WAYS = {
     "alone": {},
@@ -42,7 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         counts = {"train": asked.photos, "dev": 32, "test": asked.test}
-        data = _first_photos(asked.data, folder / "data", counts)
+        data = first_photos(asked.data, folder / "data", counts)
         for seed in asked.seeds:
             student = _student(folder / f"student-{seed}", asked, seed)
             for way in asked.ways:
@@ -96,25 +97,6 @@ def _student(folder: Path, asked: argparse.Namespace, seed: int) -> Path:
     shape = MiniConfig(variant="lite0", image_size=160, hidden_size=128, decoder_layers=1)
     save_captioning(folder, build_mini(words, shape), Provenance(preset="mini"))
     return folder
-
-
-def _first_photos(source: Path, target: Path, counts: dict[str, int]) -> Path:
-    """Link the first photos of each split into a data set of the same layout."""
-    text = source / "Flickr8k_text"
-    (target / "Flickr8k_text").mkdir(parents=True)
-    (target / "Flicker8k_Dataset").mkdir()
-    chosen: set[str] = set()
-    for split, count in counts.items():
-        name = f"Flickr_8k.{split}Images.txt"
-        names = (text / name).read_text(encoding="utf-8").split()[:count]
-        (target / "Flickr8k_text" / name).write_text("\n".join(names) + "\n", encoding="utf-8")
-        chosen.update(names)
-    lines = (text / "Flickr8k.token.txt").read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if line.split("#")[0] in chosen]
-    (target / "Flickr8k_text" / "Flickr8k.token.txt").write_text("".join(kept), encoding="utf-8")
-    for name in chosen:
-        (target / "Flicker8k_Dataset" / name).symlink_to(source / "Flicker8k_Dataset" / name)
-    return target
 
 
 def _mean_and_spread(values: list[float]) -> str:

@@ -5,19 +5,15 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
-
-import pytest
 
 from capgen.inference.thumbnails import thumbnail
 from capgen.output.gallery import open_gallery
 from capgen.records import Caption, CaptionFailure
+from tests.browser import browse, needs_browser
 from tests.minis import draw
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+pytestmark = needs_browser
 
 # What a user does, in the page itself; what came of it ends up in an element of its own.
 ACTIONS = """
@@ -55,21 +51,9 @@ def test_gallery_in_a_browser(tmp_path: Path) -> None:
         write(CaptionFailure(path="bad.jpg", code="missing", message="gone"), None)
     text = page.read_text(encoding="utf-8")
     page.write_text(text.replace("</script>", ACTIONS + "</script>"), encoding="utf-8")
-    done = subprocess.run(
-        [
-            *(str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
-            *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
-            *("--disable-sync", "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'user'}"),
-            *(f"--screenshot={tmp_path / 'gallery.png'}", "--window-size=1000,700"),
-            *("--dump-dom", page.as_uri()),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    found = re.search(r'<pre id="result">(.*?)</pre>', done.stdout, re.DOTALL)
+    document, errors = browse(page, tmp_path / "profile", "--dump-dom", "--window-size=1000,700")
+    assert "CONSOLE" not in errors
+    found = re.search(r'<pre id="result">(.*?)</pre>', document, re.DOTALL)
     assert found is not None
     result = json.loads(html.unescape(found[1]))
     assert result["places"] == [0, 1, 5, 4, 0, 0]

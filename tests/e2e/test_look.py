@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from capgen.cli.main import main
+from tests.browser import browse, needs_browser
 from tests.fakes import draw_photo
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture
@@ -108,26 +105,14 @@ def test_a_bad_picture_is_an_error_and_leaves_no_file(
     assert not (tmp_path / "out.html").exists()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+@needs_browser
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_page_in_a_browser(photo: Path, tmp_path: Path, dark: bool) -> None:
     page, shot = tmp_path / "out.html", tmp_path / "shot.png"
     assert main(["caption", str(photo), "--explain", str(page)]) == 0
-    done = subprocess.run(
-        [
-            *(str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
-            *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
-            *("--disable-sync", "--enable-logging=stderr", "--hide-scrollbars"),
-            *(["--blink-settings=preferredColorScheme=0"] if dark else []),
-            *(f"--user-data-dir={tmp_path / 'user'}", f"--screenshot={shot}"),
-            *("--window-size=1200,2000", page.as_uri()),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    scheme = ["--blink-settings=preferredColorScheme=0"] if dark else []
+    _, errors = browse(page, tmp_path / "profile", f"--screenshot={shot}", *scheme)
+    assert "CONSOLE" not in errors
     with Image.open(shot) as picture:
         corner = picture.convert("L").getpixel((5, 5))
     assert (corner < 60) == dark

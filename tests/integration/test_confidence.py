@@ -135,7 +135,8 @@ def test_another_threshold_is_another_run(noise: Path, tmp_path: Path) -> None:
     base = ["caption", str(PHOTO), str(noise), "-o", str(output), "-q"]
     assert main([*base, "--min-confidence", "0.2"]) == 1
     assert main([*base, "--min-confidence", "0"]) == 0
-    assert all(json.loads(line)["caption"] for line in output.read_text().splitlines())
+    captions = [json.loads(line)["caption"] for line in output.read_text().splitlines()]
+    assert len(captions) == 2 and all(captions)
 
 
 def test_a_damaged_calibration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,12 +15,12 @@ from capgen.evaluation.evaluate import evaluate
 from capgen.evaluation.html.report import write_report
 from capgen.evaluation.systems import ModelSystem
 from capgen.inference.captioner import Captioner
-from tests.browser import BROWSER, browse
+from tests.browser import browse, needs_browser
 from tests.unit.evaluation.sets import REFERENCES, make_set
 
 HOSTILE = "<script>document.title='taken';console.log('taken')</script>"
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")

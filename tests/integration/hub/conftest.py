@@ -1,28 +1,22 @@
-"""A Hub to push to, and small models to push.
-
-Imports happen inside: huggingface_hub must not be imported before the environment of the tests
-is set, and the conftest of a folder is loaded before that.
-"""
+"""A Hub to push to, and small models to push."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from capgen.models.folder import ModelFolder
-    from tests.hub_stand_in import Hub
+from capgen.models.checkpoint import save_captioning
+from capgen.models.folder import ModelFolder
+from tests import tiny_captioners
+from tests.hub_stand_in import Hub, point_at, serving
+from tests.integration.hub.pushing import PROVENANCE, TOKEN
 
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A Hub with one user, `me`, whose token is in the environment."""
-    from tests.hub_stand_in import point_at, serving
-    from tests.integration.hub.pushing import TOKEN
-
     with serving() as running:
         point_at(running, monkeypatch, tmp_path)
         running.users = {TOKEN: "me"}
@@ -33,10 +27,6 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 @pytest.fixture(scope="session")
 def saved_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A captioner with a CLIP encoder."""
-    from capgen.models.checkpoint import save_captioning
-    from tests import tiny_captioners
-    from tests.integration.hub.pushing import PROVENANCE
-
     folder = tmp_path_factory.mktemp("models") / "clip"
     made = tiny_captioners.captioning(tiny_captioners.clip_vision())
     save_captioning(folder, made, PROVENANCE)
@@ -46,8 +36,6 @@ def saved_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def clip(saved_clip: Path) -> ModelFolder:
     """The same as a model folder."""
-    from capgen.models.folder import ModelFolder
-
     return ModelFolder(saved_clip, "tiny/best-eval")
 
 

@@ -18,28 +18,26 @@ def utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def flickr8k() -> dict[str, list[str]]:
+def flickr8k_text(realdata: Path) -> Path:
+    """The folder of Flickr8k's captions and splits."""
+    return realdata / "flickr8k" / "Flickr8k_text"
+
+
+@pytest.fixture(scope="session")
+def flickr8k(flickr8k_text: Path) -> dict[str, list[str]]:
     """Image → captions of Flickr8k, as written."""
-    file = _flickr8k() / "Flickr8k.token.txt"
     captions: dict[str, list[str]] = {}
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in (flickr8k_text / "Flickr8k.token.txt").read_text(encoding="utf-8").splitlines():
         name, caption = line.split("\t")
         captions.setdefault(name.split("#")[0], []).append(caption)
     return captions
 
 
 @pytest.fixture(scope="session")
-def flickr8k_test(flickr8k: dict[str, list[str]]) -> dict[str, list[str]]:
+def flickr8k_test(flickr8k_text: Path, flickr8k: dict[str, list[str]]) -> dict[str, list[str]]:
     """The same for the 1000 test images."""
-    names = (_flickr8k() / "Flickr_8k.testImages.txt").read_text().split()
+    names = (flickr8k_text / "Flickr_8k.testImages.txt").read_text().split()
     return {name: flickr8k[name] for name in names}
-
-
-def _flickr8k() -> Path:
-    folder = Path(__file__).parents[4] / "shared" / "data" / "flickr8k" / "Flickr8k_text"
-    if not folder.is_dir():
-        pytest.skip("research data not there")
-    return folder
 
 
 @pytest.fixture(scope="session")

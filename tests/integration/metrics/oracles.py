@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 WORDNET = Path("/usr/share/wordnet")
-HAVE_OFFICIAL = find_spec("pycocoevalcap") is not None and shutil.which("java") is not None
+HAVE_OFFICIAL = find_spec("pycocoevalcap") is not None
+HAVE_JAVA = shutil.which("java") is not None
 HAVE_WORDNET = (WORDNET / "data.noun").is_file()
 
 # What the scorers take out of the tokenizer's output.

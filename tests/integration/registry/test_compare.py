@@ -12,7 +12,7 @@ import pytest
 
 from capgen.cli.main import main
 from capgen.config import EvalConfig
-from capgen.errors import UsageError
+from capgen.errors import ModelNotFoundError, UsageError
 from capgen.evaluation.data import EvaluationSet, evaluation_set
 from capgen.evaluation.evaluate import evaluate
 from capgen.metrics.tokenizer import tokenize
@@ -188,5 +188,5 @@ def test_what_cannot_be_compared(names: list[str]) -> None:
 
 def test_a_model_that_is_not_there_is_found_out_first(data: EvaluationSet) -> None:
     events = comparison_events(["mini", "./nothing"], data)
-    with pytest.raises(Exception, match="nothing"):
+    with pytest.raises(ModelNotFoundError, match="nothing"):
         next(events)

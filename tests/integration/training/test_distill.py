@@ -22,13 +22,7 @@ from tests.integration.training.test_resume import NOISE, assert_same, weights
 from tests.tiny_models import save_tiny_mini, tiny_mini
 from tests.training_runs import SENTENCES, clip_config, run_config
 
-
-@pytest.fixture(autouse=True)
-def torch_features(monkeypatch):
-    """Exporting an encoder to ONNX takes seconds: for eight photos torch does as well."""
-    monkeypatch.setattr(
-        features, "_runner", lambda front, size, device: features._torch_runner(front, device)
-    )
+pytestmark = pytest.mark.usefixtures("torch_features")
 
 
 @pytest.fixture

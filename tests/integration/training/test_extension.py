@@ -15,7 +15,6 @@ from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.models.onnx_export import export_onnx
 from capgen.models.resolve import resolve_model
-from capgen.training import features
 from capgen.training.captioner import make_captioner
 from capgen.training.captions import CaptionCodec
 from capgen.training.extension import extend_vocabulary
@@ -96,10 +95,7 @@ def test_captions_of_the_bundled_model_stay_before_training():
     assert captions() == before
 
 
-def test_new_words_are_learned_saved_and_exported(tmp_path, mini, monkeypatch):
-    monkeypatch.setattr(
-        features, "_runner", lambda front, size, device: features._torch_runner(front, device)
-    )
+def test_new_words_are_learned_saved_and_exported(tmp_path, mini, torch_features):
     sentences = [sentence.replace("dog", "okapi") for sentence in SENTENCES]
     pictures = [
         dataclasses.replace(picture, captions=(sentences[index % 8],) * 2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import torch
 from transformers import CLIPVisionModel, GPT2LMHeadModel
@@ -16,10 +15,9 @@ from capgen.models.folder import ModelFolder
 from capgen.training.captioner import make_captioner
 from capgen.training.captions import CaptionCodec, pack_captions
 from capgen.training.objective import CaptionObjective
+from tests.conftest import ROOT
 from tests.hub_stand_in import serving
 from tests.training_runs import SENTENCES, clip_config
-
-REPOSITORY = Path(__file__).parents[3]
 
 
 def test_a_run_starts_from_the_weights_that_the_hub_serves(tmp_path, data, parts):
@@ -39,7 +37,7 @@ def test_a_run_starts_from_the_weights_that_the_hub_serves(tmp_path, data, parts
                 **os.environ,
                 "HF_ENDPOINT": hub.url,
                 "HF_HOME": str(tmp_path / "hub"),
-                "PYTHONPATH": str(REPOSITORY),
+                "PYTHONPATH": str(ROOT),
             },
             capture_output=True,
             text=True,

@@ -8,7 +8,6 @@ import math
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -22,18 +21,13 @@ from capgen.training.captioner import make_captioner
 from capgen.training.loop import train
 from capgen.training.objective import CaptionObjective
 from capgen.training.run_folder import to_toml
+from tests.conftest import ROOT
 from tests.minis import write_flickr8k
-from tests.training_runs import SENTENCES, clip_config, eight_pictures, run_config
-
-REPOSITORY = Path(__file__).parents[3]
+from tests.training_runs import SENTENCES, clip_config, eight_pictures, of_kind, run_config
 
 
 def losses(events):
-    return [event.loss for event in events if isinstance(event, StepEvent)]
-
-
-def of_kind(kind, events):
-    return [event for event in events if isinstance(event, kind)]
+    return [event.loss for event in of_kind(StepEvent, events)]
 
 
 def trained_weights(run):
@@ -91,7 +85,7 @@ def test_two_processes_equal_one(tmp_path, data, parts):
         program = [str(tmp_path / "program.py"), "train", "--config", str(tmp_path / "run.toml")]
         done = subprocess.run(
             [*launcher, "--master-port", str(29000 + os.getpid() % 1000), *program, "--json"],
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             timeout=120,

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from capgen.training.tracking.page.tracker import PageTracker
-from tests.browser import BROWSER, browse
+from tests.browser import browse, needs_browser
 from tests.unit.training.runs_told import epoch_of, finished, started
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")

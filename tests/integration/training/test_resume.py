@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -23,9 +22,9 @@ from capgen.training.run_folder import RunFolder, to_toml
 from capgen.training.run_state import RunState, StateStore
 from capgen.training.stopping import StopRequest, stop_signals
 from capgen.training.trainer import Trainer
+from tests.conftest import ROOT
 from tests.training_runs import clip_config, run_config
 
-REPOSITORY = Path(__file__).parents[3]
 # All that is random is on, and nothing divides evenly: 8 photos are steps of 3, 3 and 2.
 NOISE = {
     "dropout": 0.2,
@@ -90,8 +89,8 @@ def test_ten_kills_at_random_moments_change_nothing(tmp_path, data, parts):
             *(sys.executable, "-m", "tests.integration.training.killed_run"),
             *(str(tmp_path / "whole.toml"), str(tmp_path / "killed.toml")),
         ],
-        cwd=REPOSITORY,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=200,

@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -22,9 +21,9 @@ from capgen.training.run_folder import to_toml
 from capgen.training.stopping import StopRequest
 from capgen.training.trainer import Trainer
 from capgen.training.validate import LANGUAGE
-from tests.training_runs import clip_config, run_config
+from tests.conftest import ROOT
+from tests.training_runs import clip_config, of_kind, run_config
 
-REPOSITORY = Path(__file__).parents[3]
 SCST = {
     "objective": "scst",
     "samples_per_image": 4,
@@ -61,7 +60,7 @@ def scst_config(tmp_path, data, trained, **settings):
 
 
 def steps(events):
-    return [event for event in events if isinstance(event, StepEvent)]
+    return of_kind(StepEvent, events)
 
 
 def same_run(events):
@@ -163,7 +162,7 @@ def test_two_processes_equal_one(tmp_path, data, trained):
             *("--master-port", str(30000 + os.getpid() % 1000), str(tmp_path / "program.py")),
             *("train", "--config", str(tmp_path / "run.toml"), "--json"),
         ],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=180,

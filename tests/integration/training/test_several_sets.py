@@ -9,10 +9,10 @@ import pytest
 
 from capgen.cli.main import main
 from capgen.config import TrainConfig, parse_setting
+from capgen.errors import TrainingStopped
 from capgen.models.evaluations import recorded_evaluations
 from capgen.models.folder import ModelFolder
 from capgen.records import EpochEvent, RunStarted, SampleEvent, TestEvent, event_from_dict
-from capgen.training import features
 from capgen.training.loop import resume, train
 from capgen.training.run_folder import read_config
 from capgen.training.settings import resolve_settings, to_toml
@@ -20,15 +20,9 @@ from capgen.training.stopping import StopRequest
 from capgen.training.trainer import Trainer
 from tests.integration.training.test_resume import NOISE, assert_same
 from tests.minis import MiniPicture, write_flickr8k
-from tests.training_runs import run_config
+from tests.training_runs import of_kind, run_config
 
-
-@pytest.fixture(autouse=True)
-def no_export(monkeypatch):
-    """Exporting the frozen encoder takes longer than computing these few features."""
-    monkeypatch.setattr(
-        features, "_runner", lambda front, size, device: features._torch_runner(front, device)
-    )
+pytestmark = pytest.mark.usefixtures("torch_features")
 
 
 @pytest.fixture
@@ -53,10 +47,6 @@ def config(tmp_path, data, other, mini):
         tmp_path, data, mini, data_dir=places, min_count=2, train_encoder="none",
         test_samples_per_epoch=3, num_epochs=2,
     )  # fmt: skip
-
-
-def of_kind(kind, events):
-    return [event for event in events if isinstance(event, kind)]
 
 
 def test_each_set_is_measured_and_the_mean_decides(config):
@@ -125,7 +115,7 @@ def test_a_stopped_run_goes_on_exactly(tmp_path, config, monkeypatch):
 
         monkeypatch.setattr(Trainer, "_step", step)
         stopped = dataclasses.replace(whole, output_dir=tmp_path / f"{encoder}b")
-        with pytest.raises(Exception, match="Stopped at step 3 of 6"):
+        with pytest.raises(TrainingStopped, match="Stopped at step 3 of 6"):
             list(train(stopped, stop=stop))
         monkeypatch.setattr(Trainer, "_step", plain)
         for _ in resume(stopped.output_dir):

@@ -30,13 +30,9 @@ from capgen.training.tracking.wandb_file import read_wandb_file
 from capgen.training.tracking.wandb_tracker import WandbTracker
 from tests.minis import write_flickr8k
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2
-from tests.training_runs import SENTENCES, clip_config, eight_pictures
+from tests.training_runs import SENTENCES, clip_config, eight_pictures, of_kind
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
-
-
-def of_kind(kind, events):
-    return [event for event in events if isinstance(event, kind)]
 
 
 @contextmanager

