@@ -65,12 +65,22 @@ def arrived(home: Path) -> Kill:
 
 
 def kill(served: Served, home: Path, *, times: int, seconds: float, how: int) -> list[Kill]:
-    """Start the download and kill it at random moments within `seconds` of work."""
+    """Start the download and kill it at random moments, most while bytes come.
+
+    The first two at any moment from the start on, the others within `seconds` from when they
+    ask for the photos, or at their end where those are all there.
+    """
     rng = random.Random(17)
     kills = []
-    for _ in range(times):
+    for number in range(times):
+        asked = len(served.gets(IMAGES))
         process = start(served.address)
-        time.sleep(rng.uniform(0.35, 0.35 + seconds))
+        if number < 2 < times:
+            time.sleep(rng.uniform(0.0, seconds))
+        else:
+            while len(served.gets(IMAGES)) == asked and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(rng.uniform(0.0, seconds))
         process.send_signal(how)
         process.communicate()
         kills.append(arrived(home))
@@ -83,6 +93,7 @@ def kill(served: Served, home: Path, *, times: int, seconds: float, how: int) ->
 
 def check_nothing_twice(served: Served, kills: list[Kill]) -> None:
     """Every request must begin where the bytes on disk ended when it was made."""
+    assert max(kill.arrived for kill in kills) > 0, "no kill came while bytes did"
     starts = [int((r or "bytes=0-")[6:-1]) for r in served.gets(IMAGES)]
     assert starts == sorted(starts)
     known = {0, *(kill.arrived for kill in kills)}

@@ -8,9 +8,12 @@ import math
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 import torch
+from transformers.models.clip.modeling_clip import CLIPMLP
+from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 
 from capgen.cli.main import main
 from capgen.errors import MissingDependencyError, TrainingError, UsageError
@@ -121,20 +124,26 @@ def test_more_processes_than_photos(tmp_path, data, parts):
 
 
 @pytest.mark.parametrize("where", ["train", "validate"])
-def test_out_of_memory_halves_the_batch(tmp_path, data, parts, monkeypatch, where):
+def test_out_of_memory_halves_the_batch(tmp_path, parts, monkeypatch, where):
     """A device that holds two photos at a time: the same run, in smaller passes."""
+    data = write_flickr8k(tmp_path / "data", eight_pictures(val=4))
     whole = list(train(clip_config(tmp_path, data, output_dir=tmp_path / "a", **GENTLE)))
-    plain = CaptionObjective.encode
+    plain, failed = CaptionObjective.encode, []
 
     def encode(self, inputs):
         training = torch.is_grad_enabled()
         if training == (where == "train") and len(inputs) > 2:
+            failed.append(len(inputs))
             raise torch.OutOfMemoryError("CUDA out of memory")
         return plain(self, inputs)
 
     monkeypatch.setattr(CaptionObjective, "encode", encode)
     pieces = list(train(clip_config(tmp_path, data, output_dir=tmp_path / "b", **GENTLE)))
+    assert failed == [4]  # once: it is remembered
     assert losses(pieces) == pytest.approx(losses(whole), abs=1e-5)
+    for one, other in zip(of_kind(EpochEvent, pieces), of_kind(EpochEvent, whole), strict=True):
+        assert one.val_loss == pytest.approx(other.val_loss, abs=1e-5)
+        assert one.metrics == pytest.approx(other.metrics)
     notices = [event.message for event in of_kind(Notice, pieces)]
     if where == "train":
         assert notices == [
@@ -188,23 +197,58 @@ def test_frozen_blocks_stay_as_they_were(tmp_path, data, parts):
     assert all("layers.1." in name for name in changed)
 
 
-@pytest.mark.parametrize("setting", ["gradient_checkpointing", "compile"])
-def test_ways_to_compute_change_nothing(tmp_path, data, parts, monkeypatch, setting):
-    if setting == "compile":  # the compiler itself takes long, and needs one
-        monkeypatch.setattr(
-            CaptionObjective, "compile", lambda self: self.front.compile(backend="eager")
+def test_checkpointed_gradients_are_the_same(tmp_path, data, parts, monkeypatch):
+    """Blocks of both parts are computed once more, in the backward pass, with the same losses."""
+    computed = Counter()
+
+    def counted(kind):
+        plain = kind.forward
+
+        def forward(self, *arguments):
+            computed[kind.__name__] += torch.is_grad_enabled()
+            return plain(self, *arguments)
+
+        monkeypatch.setattr(kind, "forward", forward)
+
+    counted(CLIPMLP)
+    counted(GPT2MLP)
+    curves, counts = [], []
+    for on in (False, True):
+        computed.clear()
+        config = clip_config(
+            tmp_path, data, output_dir=tmp_path / str(on), gradient_checkpointing=on
         )
-    runs = [
-        losses(train(clip_config(tmp_path, data, output_dir=tmp_path / str(on), **{setting: on})))
+        curves.append(losses(train(config)))
+        counts.append(dict(computed))
+    assert curves[1] == pytest.approx(curves[0], abs=1e-5)
+    assert counts[1] == {name: 2 * count for name, count in counts[0].items()}
+    assert len(counts[0]) == 2
+
+
+def test_a_compiled_encoder_learns_the_same(tmp_path, data, parts, monkeypatch):
+    """With a backend that compiles nothing: the compiler itself takes long, and needs one."""
+    compiled = []
+
+    def compile_front(self):
+        compiled.append(self)
+        self.front.compile(backend="eager")
+
+    monkeypatch.setattr(CaptionObjective, "compile", compile_front)
+    curves = [
+        losses(train(clip_config(tmp_path, data, output_dir=tmp_path / str(on), compile=on)))
         for on in (False, True)
     ]
-    assert runs[1] == pytest.approx(runs[0], abs=1e-5)
+    assert curves[1] == pytest.approx(curves[0], abs=1e-5)
+    assert len(compiled) == 1
 
 
 def test_bf16_learns_too(tmp_path, data, parts):
-    config = clip_config(tmp_path, data, precision="bf16", num_epochs=4, test=False)
+    settings = {"num_epochs": 4, "test": False, "eval": False}
+    config = clip_config(tmp_path, data, precision="bf16", **settings)
     curve = losses(train(config))
     assert curve[-1] < curve[0]
+    exact = losses(train(clip_config(tmp_path, data, output_dir=tmp_path / "a", **settings)))
+    assert 1e-6 < abs(curve[0] - exact[0]) < 0.05  # the first step has the same weights
     with pytest.raises(TrainingError, match="fp16 is for GPUs"):
         list(train(clip_config(tmp_path, data, output_dir=tmp_path / "b", precision="fp16")))
 
