@@ -46,7 +46,7 @@ def bundle(run: Path, reports: dict[str, Path], output: Path) -> None:
             **before.training,
             "stages": [*before.training["stages"], *_stages(run)],
         },
-        metrics={name: _figures(path) for name, path in reports.items()},
+        metrics={name: figures(path) for name, path in reports.items()},
     )
     for part in (captioning.model.config.encoder, captioning.model.config.decoder):
         part.dtype = None  # the whole model's is what counts
@@ -67,7 +67,8 @@ def _stages(run: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _figures(path: Path) -> dict[str, Any]:
+def figures(path: Path) -> dict[str, Any]:
+    """Return what a report of `capgen eval --json` says, for the record of a model."""
     report = json.loads(path.read_text(encoding="utf-8"))
     scores = {name: round(value, 4) for name, value in report["corpus"].items()}
     return {

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from pathlib import Path
 from typing import Any
 
 from capgen.models.evaluations import RecordedEvaluation, recorded_evaluations
@@ -49,3 +52,18 @@ def test_what_is_no_evaluation_is_left_out() -> None:
     assert read({"test": 0.5, "val": {"loss": 1.0, "images": 3}, "x": {"sets": [1]}}) == []
     (found,) = read({"val": {"BLEU-4": 1, "fast": True, "dataset": ["a"], "images": "many"}})
     assert (found.scores, found.dataset, found.images) == ({"BLEU-4": 1.0}, "flickr8k", None)
+
+
+def test_a_bundled_models_record_takes_over_what_a_report_is_of(tmp_path: Path) -> None:
+    from capgen._build.bundle import figures
+
+    report = {
+        "system": {"settings": {"beams": 3}},
+        "data": {"name": "coco_sample", "split": "val", "images": 2},
+        "corpus": {"CIDEr-D": 0.56604},
+        "images": [{}, {}],
+    }
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    (found,) = read({"coco": figures(tmp_path / "report.json")}, "flickr8k + coco_sample")
+    assert (found.dataset, found.split, found.images) == ("coco_sample", "val", 2)
+    assert found.scores == {"CIDEr-D": 0.566}
