@@ -111,7 +111,7 @@ def _pause(response: Any) -> float:
 
     What the client itself obeys: `RateLimit`, which huggingface.co sends, before `Retry-After`.
     """
-    from huggingface_hub.utils import parse_ratelimit_headers
+    from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
     limit = parse_ratelimit_headers(response.headers) if response.status_code == 429 else None
     if limit is not None and limit.remaining == 0:
