@@ -40,7 +40,7 @@ def cli_page() -> str:
         lines += [f"## {' '.join(path)}", "", *_paragraphs(command.help or ""), ""]
         arguments = [item for item in command.params if item.param_type_name == "argument"]
         usage = [item.metavar or item.name.upper() for item in arguments]
-        lines += ["```", " ".join([*path, "[OPTIONS]", *usage]), "```", ""]
+        lines += ["```text", " ".join([*path, "[OPTIONS]", *usage]), "```", ""]
         rows = [_option_row(item) for item in command.params if _is_option(item)]
         if rows:
             lines += ["| Option | Default | |", "|---|---|---|", *rows, ""]
