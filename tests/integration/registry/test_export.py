@@ -23,7 +23,6 @@ from capgen.registry.export import Exported, export_model
 from capgen.registry.listing import find_model
 from capgen.registry.verify import verify
 
-
 COMMAND = "capgen models export mini --int8 --photos my-photos/"  # of docs/models.md
 
 

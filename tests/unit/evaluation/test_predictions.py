@@ -11,8 +11,8 @@ import pytest
 from capgen.errors import CapgenError, DataError, MetricError
 from capgen.evaluation.data import EvaluationSet
 from capgen.evaluation.predictions import Predictions, read_predictions
-from capgen.output.records import write_records
 from capgen.records import Caption, CaptionFailure, Example
+from tests.fakes import write_records
 from tests.unit.evaluation.sets import GOOD, make_set
 
 

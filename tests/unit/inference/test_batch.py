@@ -17,6 +17,7 @@ from capgen.inference.journal import Journal, journal_path
 from capgen.inference.sources import BytesSource, FileSource, Source
 from capgen.records import Caption, CaptionFailure
 from tests.colours import ColourRuntime, colour_captioner, plain, plains
+from tests.fakes import write_records
 
 
 def open_journal(captioner: Captioner, path: Path, **decoding) -> Journal:
@@ -190,8 +191,6 @@ def test_garbage_in_the_journal_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_finished_output_is_a_journal_too(tmp_path: Path) -> None:
-    from capgen.output.records import write_records
-
     plains(tmp_path / "photos", 5)
     done, _, _ = run(tmp_path / "photos")
     for name in ("x.json", "x.jsonl"):
