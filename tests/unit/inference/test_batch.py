@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -212,3 +214,24 @@ def test_two_runs_do_not_share_a_journal(tmp_path: Path) -> None:
         open_journal(captioner, tmp_path / "journal")
     first.close()
     open_journal(captioner, tmp_path / "journal").close()
+
+
+def test_closing_a_run_calls_off_what_is_being_read(tmp_path: Path) -> None:
+    called_off: list[bool] = []
+
+    class Slow(BytesSource):
+        def read(self, limits: ImageLimits, stop: Event) -> bytes:
+            called_off.append(stop.wait(timeout=20))
+            return self.data
+
+    first = BytesSource("a.png", plain(tmp_path, "a.png", 3).read_bytes())
+    sources = [first, first, Slow("slow.png", first.data)]
+    events = caption_all(
+        colour_captioner()[0], sources, None, BatchOptions(batch_size=1, workers=2)
+    )
+    assert isinstance(next(events), PictureDone)
+    events.close()
+    begin = time.monotonic()
+    while not called_off and time.monotonic() - begin < 10:
+        time.sleep(0.01)
+    assert called_off == [True]
