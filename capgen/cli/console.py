@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,20 +40,19 @@ class Console:
         """
         try:
             print(line, file=sys.stdout, flush=True)
-        except BrokenPipeError as error:
-            _forget_output()
-            raise OutputClosedError from error
         except OSError as error:
             _forget_output()
+            if _nobody_reads(error):
+                raise OutputClosedError from error
             raise StorageError(f"Cannot write the output: {error.strerror}") from error
 
     def json(self, value: Any) -> None:
         """Write a JSON document as output."""
-        self.data(dump_json(value, indent=2))
+        self.data(dump_json(value, indent=2, ascii_only=not _is_utf8(sys.stdout)))
 
     def record(self, record: Record) -> None:
         """Write one record as a line of JSON."""
-        self.data(dump(record))
+        self.data(dump(record, ascii_only=not _is_utf8(sys.stdout)))
 
     def show(self, renderable: Any) -> None:
         """Write a Rich table or panel as output.
@@ -61,14 +61,16 @@ class Console:
             OutputClosedError: As for `data`.
             StorageError: As for `data`.
         """
-        from io import StringIO
-
         from rich.console import Console as RichConsole
 
-        stream = StringIO()
+        # With stdout as its file, so that it draws with what stdout's encoding has.
         on_screen = sys.stdout is not None and sys.stdout.isatty()
-        RichConsole(file=stream, force_terminal=on_screen, highlight=False).print(renderable)
-        self.data(stream.getvalue().rstrip("\n"))
+        screen = RichConsole(file=sys.stdout, force_terminal=on_screen, highlight=False)
+        if screen.legacy_windows:  # an old window, which shows colours' codes as they are
+            screen = RichConsole(file=sys.stdout, color_system=None, highlight=False)
+        with screen.capture() as captured:
+            screen.print(renderable)
+        self.data(captured.get().rstrip("\n"))
 
     def note(self, text: str) -> None:
         """Tell the user something that is not output."""
@@ -128,10 +130,20 @@ def _forget_output() -> None:
     sys.stdout = None  # type: ignore[assignment]
 
 
+def _nobody_reads(error: OSError) -> bool:
+    # Windows calls a closed pipe an invalid argument (bugs.python.org/issue30418).
+    closed = isinstance(error, BrokenPipeError)
+    return closed or (sys.platform == "win32" and error.errno == errno.EINVAL)
+
+
+def _is_utf8(stream: TextIO | None) -> bool:
+    encoding = getattr(stream, "encoding", None) or ""
+    return encoding.lower().replace("-", "") == "utf8"
+
+
 def _accept_any_name(stream: TextIO | None) -> None:
     """Let a stream print file names that are no valid text, instead of failing on them."""
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is None or stream is None:
         return
-    utf8 = (stream.encoding or "").lower().replace("-", "") == "utf8"
-    reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
+    reconfigure(errors="surrogateescape" if _is_utf8(stream) else "backslashreplace")

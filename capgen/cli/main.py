@@ -6,11 +6,13 @@ Exit codes: 0 done, 1 failure, 2 usage, 3 trained but not uploaded, 130 interrup
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from itertools import islice
 from types import FrameType
 
 from capgen.cli.app import build_app
@@ -20,6 +22,7 @@ from capgen.errors import CapgenError
 logger = logging.getLogger(__name__)
 INTERRUPTED = 130
 TERMINATED = 143
+LOGGING_OPTIONS = ("--log-level", "--log-file")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _quieten_libraries()
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
-        build_app()(args=None if argv is None else list(argv), prog_name="capgen")
+        arguments = _with_home(sys.argv[1:]) if argv is None else argv
+        build_app()(args=_logging_first(arguments), prog_name="capgen")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except CapgenError as error:
@@ -57,6 +61,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run() -> None:
     """Run capgen as the process's program."""
     sys.exit(main())
+
+
+def _with_home(arguments: Sequence[str]) -> list[str]:
+    """Return the process's arguments with `~` as a shell leaves them: Windows' shells keep it.
+
+    Typer would also expand patterns there, those of `--include` among them, and take
+    `photo[1].jpg` for one.
+    """
+    if sys.platform != "win32":
+        return list(arguments)
+    return [
+        os.path.expanduser(item) if item.startswith(("~/", "~\\")) else item  # noqa: PTH111
+        for item in arguments
+    ]
+
+
+def _logging_first(arguments: Sequence[str]) -> list[str]:
+    """Put `--log-level` and `--log-file` before the command, wherever they were written."""
+    first: list[str] = []
+    rest: list[str] = []
+    waiting = iter(arguments)
+    for item in waiting:
+        name, equals, _ = item.partition("=")
+        value = [] if equals or name not in LOGGING_OPTIONS else list(islice(waiting, 1))
+        if name in LOGGING_OPTIONS and (equals or value):
+            first += [item, *value]
+        else:
+            rest.append(item)
+        if item == "--":  # what follows are names
+            rest += waiting
+    return [*first, *rest]
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
