@@ -6,6 +6,7 @@ import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import StringIO
 from typing import Any, TextIO
 
 from capgen.errors import StorageError
@@ -54,8 +55,12 @@ class Console:
         """Write one record as a line of JSON."""
         self.data(dump(record, ascii_only=not _is_utf8(sys.stdout)))
 
-    def show(self, renderable: Any) -> None:
-        """Write a Rich table or panel as output.
+    def show(self, renderable: Any, *, wrap: bool = True) -> None:
+        """Write a Rich table, panel or text as output.
+
+        Args:
+            renderable: What to write.
+            wrap: Break lines at the width of the terminal.
 
         Raises:
             OutputClosedError: As for `data`.
@@ -63,14 +68,13 @@ class Console:
         """
         from rich.console import Console as RichConsole
 
-        # With stdout as its file, so that it draws with what stdout's encoding has.
+        page = _Page(getattr(sys.stdout, "encoding", None) or "utf-8")
         on_screen = sys.stdout is not None and sys.stdout.isatty()
-        screen = RichConsole(file=sys.stdout, force_terminal=on_screen, highlight=False)
-        if screen.legacy_windows:  # an old window, which shows colours' codes as they are
-            screen = RichConsole(file=sys.stdout, color_system=None, highlight=False)
-        with screen.capture() as captured:
-            screen.print(renderable)
-        self.data(captured.get().rstrip("\n"))
+        screen = RichConsole(file=page, force_terminal=on_screen, highlight=False)
+        if screen.legacy_windows:  # an old window, which shows the codes of colours as they are
+            screen = RichConsole(file=page, color_system=None, highlight=False)
+        screen.print(renderable, soft_wrap=not wrap)
+        self.data(page.getvalue().rstrip("\n"))
 
     def note(self, text: str) -> None:
         """Tell the user something that is not output."""
@@ -84,7 +88,9 @@ class Console:
             self._message("hint", "dim", hint)
 
     def _message(self, kind: str, style: str, text: str) -> None:
-        if sys.stderr is None or not sys.stderr.isatty():
+        if sys.stderr is None:
+            return
+        if not sys.stderr.isatty():
             print(f"{kind}: {text}", file=sys.stderr)
             return
         from rich.console import Console as RichConsole
@@ -100,7 +106,7 @@ class Console:
         Yields:
             A function to call after each item.
         """
-        if total < 2 or not sys.stderr.isatty():
+        if total < 2 or sys.stderr is None or not sys.stderr.isatty():
             yield lambda: None
             return
         from rich.console import Console as RichConsole
@@ -117,6 +123,18 @@ class Console:
         with Progress(*columns, TimeRemainingColumn(), console=screen, transient=True) as bar:
             task = bar.add_task(label, total=total)
             yield lambda: bar.advance(task)
+
+
+class _Page(StringIO):
+    """What Rich draws, with the lines and corners that an encoding has."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__()
+        self._encoding = encoding
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._encoding
 
 
 def with_scores(caption: Caption) -> str:

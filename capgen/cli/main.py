@@ -1,6 +1,7 @@
 """The entry point: runs the app and turns every exception into an exit code, in one place.
 
-Exit codes: 0 done, 1 failure, 2 usage, 3 trained but not uploaded, 130 interrupted, 143 terminated.
+Exit codes: 0 done, 1 failure, 2 usage, 3 trained but not uploaded, 130 interrupted, 143 terminated,
+141 help that nobody reads to its end.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from capgen.errors import CapgenError
 logger = logging.getLogger(__name__)
 INTERRUPTED = 130
 TERMINATED = 143
+UNREAD = 141
 LOGGING_OPTIONS = ("--log-level", "--log-file")
 
 
@@ -38,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = _with_home(sys.argv[1:]) if argv is None else argv
         build_app()(args=_logging_first(arguments), prog_name="capgen")
     except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            return UNREAD
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except CapgenError as error:
         logger.debug("%s", error.message, exc_info=True)

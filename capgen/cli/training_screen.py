@@ -165,7 +165,7 @@ class TrainingScreen:
     def _line(self, text: str) -> None:
         if self._bar is not None:
             self._bar.console.print(text, markup=False, soft_wrap=True)
-        else:
+        elif sys.stderr is not None:
             print(text, file=sys.stderr, flush=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 import sys
 
 import pytest
@@ -79,18 +80,27 @@ def test_who_reads_no_more_and_who_cannot_write(monkeypatch, platform, number, e
         Console().data("a dog")
 
 
-def test_without_stdout_and_stderr_nothing_is_written(monkeypatch):
-    for name in ("stdout", "stderr"):
-        monkeypatch.setattr(sys, name, None)
-    console = Console()
-    console.data("a dog")
-    console.show(Table("x"))
-    console.error("none")
+def test_without_stdout_and_stderr_nothing_is_written(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", None)
+    Console().error("none")
+    with Console().progress("pictures", 3) as advance:
+        advance()
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(sys, "stdout", None)
+    Console().data("a dog")
+    Console().show(Table("x"))
+    Console().json({})
 
 
 @pytest.mark.parametrize(
     "command",
-    [["--help"], ["caption", "--help"], ["config", "show", "--all"], ["models", "list"]],
+    [
+        ["--help"],
+        ["caption", "--help"],
+        ["config", "show", "--all"],
+        ["models", "list"],
+        ["data", "list"],
+    ],
     ids=" ".join,
 )
 @pytest.mark.parametrize(
@@ -122,3 +132,19 @@ def test_the_home_of_arguments_that_no_shell_has_seen(monkeypatch, tmp_path):
     assert main() == 0
     assert given[1].endswith("/a.jpg") and given[1][0] != "~"
     assert given[2:] == ["*.jpg", "b[1].jpg", "~x"]
+
+
+@pytest.mark.parametrize("command", [["data", "list"], ["data", "list", "--json"]])
+def test_a_reader_that_has_had_enough(monkeypatch, capsys, command):
+    monkeypatch.setattr(sys, "stdout", Broken(errno.EPIPE))
+    assert main(command) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_help_that_nobody_reads(monkeypatch, capsys):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(["--help"]) == 141
+    assert capsys.readouterr().err == ""
