@@ -66,15 +66,7 @@ class Console:
             OutputClosedError: As for `data`.
             StorageError: As for `data`.
         """
-        from rich.console import Console as RichConsole
-
-        page = _Page(getattr(sys.stdout, "encoding", None) or "utf-8")
-        on_screen = sys.stdout is not None and sys.stdout.isatty()
-        screen = RichConsole(file=page, force_terminal=on_screen, highlight=False)
-        if screen.legacy_windows:  # an old window, which shows the codes of colours as they are
-            screen = RichConsole(file=page, color_system=None, highlight=False)
-        screen.print(renderable, soft_wrap=not wrap)
-        self.data(page.getvalue().rstrip("\n"))
+        self.data(_drawn(renderable, sys.stdout, wrap=wrap))
 
     def note(self, text: str) -> None:
         """Tell the user something that is not output."""
@@ -90,14 +82,14 @@ class Console:
     def _message(self, kind: str, style: str, text: str) -> None:
         if sys.stderr is None:
             return
-        if not sys.stderr.isatty():
-            print(f"{kind}: {text}", file=sys.stderr)
-            return
-        from rich.console import Console as RichConsole
-        from rich.text import Text
+        line = f"{kind}: {text}"
+        if sys.stderr.isatty():
+            from rich.text import Text
 
-        console = RichConsole(stderr=True, highlight=False)
-        console.print(Text.assemble((f"{kind}: ", style), text), soft_wrap=True)
+            assembled = Text.assemble((f"{kind}: ", style), text)
+            line = _drawn(assembled, sys.stderr, wrap=False)
+        # Through sys.stderr as it is now: while there is a bar, lines go above it.
+        print(line, file=sys.stderr)
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Callable[[], None]]:
@@ -109,7 +101,6 @@ class Console:
         if total < 2 or sys.stderr is None or not sys.stderr.isatty():
             yield lambda: None
             return
-        from rich.console import Console as RichConsole
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -119,10 +110,35 @@ class Console:
         )
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        screen = RichConsole(stderr=True)
-        with Progress(*columns, TimeRemainingColumn(), console=screen, transient=True) as bar:
+        with Progress(*columns, TimeRemainingColumn(), transient=True, **bar_place()) as bar:
             task = bar.add_task(label, total=total)
             yield lambda: bar.advance(task)
+
+
+def bar_place() -> dict[str, Any]:
+    """Return where Rich's progress bars are drawn: on stderr.
+
+    Lines for the screen go above them; a stdout that leads elsewhere is left alone.
+    """
+    from rich.console import Console as RichConsole
+
+    return {
+        "console": RichConsole(stderr=True, highlight=False),
+        "redirect_stdout": sys.stdout is not None and sys.stdout.isatty(),
+    }
+
+
+def _drawn(renderable: Any, stream: TextIO | None, *, wrap: bool) -> str:
+    """Return what Rich makes of something for a stream, without the last line's end."""
+    from rich.console import Console as RichConsole
+
+    page = _Page(getattr(stream, "encoding", None) or "utf-8")
+    on_screen = stream is not None and stream.isatty()
+    screen = RichConsole(file=page, force_terminal=on_screen, highlight=False)
+    if screen.legacy_windows:  # an old window, which shows the codes of colours as they are
+        screen = RichConsole(file=page, color_system=None, highlight=False)
+    screen.print(renderable, soft_wrap=not wrap)
+    return page.getvalue().rstrip("\n")
 
 
 class _Page(StringIO):

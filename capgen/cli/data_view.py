@@ -6,13 +6,12 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console as Screen
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from capgen.cli.console import Console
+from capgen.cli.console import Console, bar_place
 from capgen.data.events import Event, Finished, Notice, Progress
 
 if TYPE_CHECKING:
@@ -63,13 +62,13 @@ def follow_diagnosis(events: Iterator[Progress | Diagnosis]) -> Diagnosis:
 
 def _rendered(events: Iterator[Any]) -> Iterator[Any]:
     """Render progress and notices on stderr; pass on everything else."""
-    screen = Screen(stderr=True)
+    place = bar_place()
     columns = (TextColumn("{task.description}"), BarColumn(), _Amount(), TimeRemainingColumn())
     tasks: dict[tuple[str, str], Any] = {}
     # An interrupt must reach the generator, which stops its threads and frees its lock.
     with (
         closing(_as_generator(events)) as stream,
-        Bars(*columns, console=screen, disable=not screen.is_terminal) as bars,
+        Bars(*columns, disable=not place["console"].is_terminal, **place) as bars,
     ):
         for event in stream:
             if isinstance(event, Progress):
@@ -82,17 +81,9 @@ def _rendered(events: Iterator[Any]) -> Iterator[Any]:
                     )
                 bars.update(tasks[key], completed=event.done, total=event.total)
             elif isinstance(event, Notice):
-                _note(bars, event.message)
+                Console().note(event.message)
             else:
                 yield event
-
-
-def _note(bars: Bars, message: str) -> None:
-    """Write a notice; above the bars while they are on the screen."""
-    if bars.disable:
-        Console().note(message)
-    else:
-        bars.console.print(Text.assemble(("note: ", "cyan"), message), soft_wrap=True)
 
 
 def _as_generator(events: Iterator[Any]) -> Generator[Any, None, None]:
