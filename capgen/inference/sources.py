@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from threading import Event
 from typing import Protocol
 
@@ -135,5 +135,9 @@ def named_source(name: str, *, base: Path | None = None, allow_private: bool = F
         return UrlSource(name, allow_private)
     if not name:
         return FileSource("")
-    path = os.fspath(Path(name))
-    return FileSource(path if base is None else os.fspath(base / path))
+    if base is None:
+        return FileSource(os.fspath(Path(name)))
+    path = base / name
+    if "\\" in name and not os.path.lexists(path):  # written on Windows
+        path = base / PureWindowsPath(name).as_posix()
+    return FileSource(os.fspath(path))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
+import filelock
 import pytest
 
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
@@ -206,8 +208,12 @@ def test_a_finished_output_is_a_journal_too(tmp_path: Path) -> None:
         assert not journal_path(tmp_path / name).exists()
 
 
-def test_two_runs_do_not_share_a_journal(tmp_path: Path) -> None:
-    pytest.importorskip("fcntl")
+@pytest.mark.parametrize("windows", [False, True])
+def test_two_runs_do_not_share_a_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, windows: bool
+) -> None:
+    if windows and filelock.FileLock:  # which keeps what it has imported
+        monkeypatch.setitem(sys.modules, "fcntl", None)
     captioner, _ = colour_captioner()
     first = open_journal(captioner, tmp_path / "journal")
     with pytest.raises(StorageError, match="Another run"):
