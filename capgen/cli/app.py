@@ -11,6 +11,7 @@ import capgen
 from capgen.cli import calibrate, caption, evaluate, train
 from capgen.cli.data import data_app
 from capgen.cli.doctor import doctor_app
+from capgen.cli.help import tidy_help
 from capgen.cli.hub import hub_app
 from capgen.cli.logs import LEVELS, start_logging
 from capgen.cli.models import models_app
@@ -42,6 +43,7 @@ def build_app() -> typer.Typer:
     app.add_typer(config_app)
     app.add_typer(hub_app)
     app.add_typer(doctor_app)
+    tidy_help(app)
     return app
 
 
