@@ -227,10 +227,13 @@ def train_command(
             )
         final = _go_on(resume, given)
     else:
+        from capgen.data.mixture import check_there
         from capgen.training.stages import resolve_plan
 
         own = {name: (str(config_file()), value) for name, value in context.obj.items()}
         plan = resolve_plan(given, file=config, environment=os.environ, user=own)
+        # Before torch is imported, which takes seconds.
+        check_there(plan.first.dataset, plan.first.data_dir)
         if dry_run:
             print_plan(plan, as_json=as_json)
             return
