@@ -12,8 +12,8 @@ from typer.core import TyperCommand, TyperGroup
 def tidy_help(app: typer.Typer) -> None:
     """Tidy the help of an app and of all its commands.
 
-    Flags lose the `<bool>` behind them: it looks as if a value had to follow. Paragraphs of
-    the description lose the line breaks of the source.
+    Flags lose the `<bool>` behind them: it looks as if a value had to follow. Arguments are
+    in capitals. Paragraphs of the description lose the line breaks of the source.
     """
     app.info.cls = _Group
     if app.registered_callback is not None:
@@ -40,6 +40,8 @@ def _plain(parameters: list[Any]) -> list[Any]:
     for parameter in parameters:
         if getattr(parameter, "is_flag", False):
             parameter.metavar = ""
+        elif parameter.param_type_name == "argument" and parameter.metavar is None:
+            parameter.metavar = parameter.name.upper()
     return parameters
 
 

@@ -22,6 +22,7 @@ from capgen.models.folder import (
     WEIGHTS_INDEX_FILE,
     ModelFolder,
 )
+from capgen.models.hub_progress import download_bar
 from capgen.models.hub_session import find_token, hub_errors, offline, patient
 from capgen.models.pulled import read_pulled
 from capgen.models.repository import (
@@ -197,7 +198,11 @@ def fetch(
             f"{identifier} has no safetensors weights; capgen does not load pickles",
             hint="Ask its author for safetensors, or convert it in a sandbox (docs/hub.md).",
         )
-    raise ModelNotFoundError(f"{identifier} is not a model: it has no {CONFIG_FILE}")
+    raise _no_model(identifier)
+
+
+def _no_model(identifier: str) -> ModelNotFoundError:
+    return ModelNotFoundError(f"{identifier} is not a model: it has no {CONFIG_FILE}")
 
 
 @dataclass(frozen=True)
@@ -225,12 +230,15 @@ class _Fetching:
             files = wanted_files(self.identifier, listing, code=self.code, limits=self.limits)
             unchecked = [file for file in files if not self._checked(file, listing.commit)]
             names = [glob.escape(file.name) for file in files]
-            with storage_errors(Path(_cache_folder())):
+            if not names:
+                raise _no_model(self.identifier)
+            with storage_errors(Path(_cache_folder())), download_bar() as bar:
                 path = snapshot_download(
                     self.identifier,
                     revision=revision,
-                    allow_patterns=names or ["config.json"],
+                    allow_patterns=names,
                     token=token,
+                    tqdm_class=bar,
                 )
             folder = self._folder(path)
             if folder.revision == listing.commit:

@@ -27,6 +27,10 @@ def test_help_says_all_of_it(path, capsys, monkeypatch):
     assert main([*path, "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "<bool>" not in shown
+    for item in COMMANDS[path].params:
+        if item.param_type_name == "argument":
+            usage = shown.partition("╭")[0]
+            assert (item.metavar or item.name.upper()) in usage and "...}" not in usage
     for paragraph in COMMANDS[path].help.split("\n\n"):
         assert " ".join(paragraph.split()) in shown
 
