@@ -71,7 +71,7 @@ def _settings(stage: Stage, names: list[str]) -> list[str]:
     rows = [(name, _shown(values[name]), stage.sources[name]) for name in names]
     if stage.config.init is not None:
         given = f"the model of --init {stage.config.init}"
-        rows = [(name, "-", given) if name in _OF_A_NEW_MODEL else (name, *r) for name, *r in rows]
+        rows = [(row[0], "-", given) if row[0] in _OF_A_NEW_MODEL else row for row in rows]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
     return [f"{name:{widths[0]}}  {value:{widths[1]}}  {source}" for name, value, source in rows]
 

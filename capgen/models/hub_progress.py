@@ -15,7 +15,7 @@ def download_bar() -> Iterator[type[Any]]:
         What `snapshot_download` takes as its `tqdm_class`. It makes three bars of it: bytes
         received, bytes written, files done. The first is shown.
     """
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
 
     made: list[Any] = []
 
@@ -23,7 +23,7 @@ def download_bar() -> Iterator[type[Any]]:
         def __init__(self, *arguments: Any, **settings: Any) -> None:
             if settings.get("desc") != "Downloading bytes":
                 settings["disable"] = True
-            super().__init__(*arguments, **{**settings, "leave": False})
+            super().__init__(*arguments, **{**settings, "leave": False})  # type: ignore[no-untyped-call]
             made.append(self)
 
     try:

@@ -50,6 +50,7 @@ ENDED = re.compile(r"\x1b\]133;D;(\d+)\x07")
 WIPE = re.compile(r"(?:\r?\x1b\[2K)(?:\x1b\[1A\x1b\[2K)*")
 BLINK = 0.25
 PATIENCE = 900.0
+KEPT = ("PIP_", "OMP_", "GOMP_")  # of the recorder's own environment
 
 
 class Terminal:
@@ -89,7 +90,8 @@ class Terminal:
             self._type(answer + "\n")
         ended = self._wait(ENDED)
         if int(ended[1]) != command.code:
-            raise SystemExit(f"{command.line}: exit code {ended[1]}, not {command.code}")
+            shown = "".join(text for _, _, text in self.events[-8:])
+            raise SystemExit(f"{command.line}: code {ended[1]}, not {command.code}\n{shown}")
 
     def close(self) -> None:
         """End bash."""
@@ -193,7 +195,7 @@ def record(venv: Path, flickr8k: Path) -> list[str]:
             "HF_HUB_DISABLE_XET": "1",  # which the stand-in does not speak
             "PIP_QUIET": "1",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-            **{name: os.environ[name] for name in os.environ if name.startswith("PIP_")},
+            **{name: value for name, value in os.environ.items() if name.startswith(KEPT)},
         }
         hide = {str(home): "~", str(venv): "venv", str(checkout): ".", TOKEN: "hf_..."}
         terminal = Terminal(checkout, environment, hide)
