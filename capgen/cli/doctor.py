@@ -70,6 +70,8 @@ def doctor_command(
         count = len(findings.faults)
         console.error(f"{count} fault{'s' if count > 1 else ''}")
         raise typer.Exit(1)
+    if not as_json:
+        console.note("all is well: no faults")
 
 
 @doctor_app.command("wandb")

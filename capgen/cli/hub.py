@@ -85,8 +85,9 @@ def push_command(
         _show_plan(console, plan, as_json=as_json)
         return
     _quiet_unless_watched()
+    access = need_token(token)
     console.note(f"pushing {_amount(plan)} to {repository} ({plan.branch})")
-    pushed = push(plan, need_token(token))
+    pushed = push(plan, access)
     for name in pushed.removed:
         console.note(f"{name}, which the model no longer has, was removed")
     if not pushed.changed:

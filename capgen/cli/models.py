@@ -182,7 +182,7 @@ def remove(
 @models_app.command()
 def test(
     model: Name,
-    photos: Annotated[list[str], typer.Argument(metavar="PHOTO...", help="Pictures.")],
+    photos: Annotated[list[str], typer.Argument(metavar="PHOTO", help="Pictures.")],
     revision: RevisionOption = None,
     runtime: RuntimeOption = "auto",
     device: DeviceOption = "auto",
@@ -208,7 +208,7 @@ def test(
 @models_app.command()
 def verify(
     models: Annotated[
-        list[str], typer.Argument(metavar="MODEL...", help="What --model takes; several may be.")
+        list[str], typer.Argument(metavar="MODEL", help="What --model takes; several may be.")
     ],
     revision: RevisionOption = None,
     as_json: Json = False,

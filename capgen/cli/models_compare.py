@@ -39,7 +39,7 @@ def compare_command(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...",
+            metavar="MODEL",
             help="Two models or more, each compared with the first; "
             "a training run means its best-eval and best-loss.",
         ),

@@ -81,6 +81,7 @@ def set_command(
     # As the setting has it; what TOML has no type for, such as a path, as text.
     plain = isinstance(checked[0], bool | int | float)
     change_file(path, section, name, checked[0] if plain else value)
+    Console().note(f"{name} is {value} for {_listed(commands)}, by {path}")
 
 
 @config_app.command("unset")
@@ -90,6 +91,13 @@ def unset_command(context: typer.Context, key: Key) -> None:
     section, name, _ = _setting(key, known_settings(context.find_root().command))
     if not change_file(path, section, name, None):
         raise UsageError(f"{key} is not set in {path}")
+    Console().note(f"{key} is no longer set in {path}")
+
+
+def _listed(commands: list[str]) -> str:
+    """Return commands as text, as in `capgen caption and eval`."""
+    *others, last = commands
+    return "capgen " + (f"{', '.join(others)} and {last}" if others else last)
 
 
 def _rows(context: typer.Context, everything: bool) -> list[dict[str, Any]]:

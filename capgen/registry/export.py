@@ -158,9 +158,11 @@ def _write_float(source: ModelFolder, output: Path) -> None:
         return
     with _needing_onnx():
         from capgen.models.onnx_export import export_onnx
+    from capgen.models.captioners import quiet_transformers
     from capgen.models.checkpoint import load_captioning
 
-    captioning = load_captioning(ModelFolder(output, source.name))
+    with quiet_transformers():
+        captioning = load_captioning(ModelFolder(output, source.name))
     size = captioning.preprocessor.input_size
     if size is None:
         raise ModelError(
