@@ -157,6 +157,8 @@ def _write_float(source: ModelFolder, output: Path) -> None:
             shutil.copyfile(source.path / graph, output / graph)
         return
     with _needing_onnx():
+        import onnxscript  # noqa: F401  torch's exporter uses it
+
         from capgen.models.onnx_export import export_onnx
     from capgen.models.captioners import quiet_transformers
     from capgen.models.checkpoint import load_captioning
