@@ -55,6 +55,7 @@ from capgen.cli.decoding_options import (
     TopKOption,
     TopPOption,
 )
+from capgen.cli.help import examples
 from capgen.cli.options import (
     INPUT_PANEL,
     DeviceOption,
@@ -82,23 +83,16 @@ UNDO_FILE = Path("capgen-undo.jsonl")
 # Formats that are printed; the others need a file.
 PRINTED = ("text", "json", "jsonl")
 
-EXAMPLES = """Examples:
-
-capgen caption photo.jpg
-
-capgen caption photo.jpg --beams 5 --num-captions 3
-
-capgen caption photo.jpg --diverse 5
-
-capgen caption photo.jpg --explain looked.html
-
-capgen caption photo.jpg --temperature 0.8 --top-p 0.9 --seed 1
-
-capgen caption holiday/ -r -o captions.jsonl
-
-find . -name '*.png' -print0 | capgen caption - -0 --sidecar .txt
-
-capgen caption *.jpg --model USER/NAME --device cuda"""
+EXAMPLES = examples(
+    "capgen caption photo.jpg",
+    "capgen caption photo.jpg --beams 5 --num-captions 3",
+    "capgen caption photo.jpg --diverse 5",
+    "capgen caption photo.jpg --explain looked.html",
+    "capgen caption photo.jpg --temperature 0.8 --top-p 0.9 --seed 1",
+    "capgen caption holiday/ -r -o captions.jsonl",
+    "find . -name '*.png' -print0 | capgen caption - -0 --sidecar .txt",
+    "capgen caption *.jpg --model USER/NAME --device cuda",
+)
 
 
 def caption_command(

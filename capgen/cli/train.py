@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from capgen.cli.console import Console
+from capgen.cli.help import examples
 from capgen.cli.options import MODEL_PANEL, OUTPUT_PANEL, setting_option
 from capgen.cli.training_plan import print_plan
 from capgen.cli.training_screen import TrainingScreen
@@ -23,25 +24,17 @@ from capgen.training.recipes import recipes
 if TYPE_CHECKING:
     from capgen.training.stages import Plan
 
-EXAMPLES = """Examples:
-
-capgen train --preset mini --data-dir flickr8k/
-
-capgen train --preset mini --data-dir flickr8k/ --train-encoder none
-
-capgen train --dataset flickr8k --name first --num-epochs 10
-
-capgen train --config mini --name first
-
-capgen train --preset mini --decoder-layers 1 --teacher big/best-eval
-
-capgen train --resume first
-
-capgen train --init mini --data-dir my-photos/ --dry-run
-
-capgen train --init mini --dataset flickr8k --dataset my-photos=2
-
-capgen train --objective scst --preset mini --init first/best-eval --dataset flickr8k"""
+EXAMPLES = examples(
+    "capgen train --preset mini --data-dir flickr8k/",
+    "capgen train --preset mini --data-dir flickr8k/ --train-encoder none",
+    "capgen train --dataset flickr8k --name first --num-epochs 10",
+    "capgen train --config mini --name first",
+    "capgen train --preset mini --decoder-layers 1 --teacher big/best-eval",
+    "capgen train --resume first",
+    "capgen train --init mini --data-dir my-photos/ --dry-run",
+    "capgen train --init mini --dataset flickr8k --dataset my-photos=2",
+    "capgen train --objective scst --preset mini --init first/best-eval --dataset flickr8k",
+)
 
 DATA_PANEL = "Data and run"
 RECIPE_PANEL = "Recipe"
