@@ -9,6 +9,7 @@ import typer
 
 import capgen
 from capgen.cli import calibrate, caption, evaluate, train
+from capgen.cli.console import Console
 from capgen.cli.data import data_app
 from capgen.cli.doctor import doctor_app
 from capgen.cli.help import tidy_help
@@ -77,7 +78,7 @@ def _root(
     if log_level is not None and log_level not in LEVELS:
         raise UsageError(f"--log-level is {log_level!r}; it must be one of {', '.join(LEVELS)}")
     if log_level is not None or log_file is not None:
-        start_logging(log_level or "info", log_file)
+        start_logging(log_level or "info", log_file, Console().note)
     if context.invoked_subcommand not in NO_USER_SETTINGS:
         defaults = user_defaults(context)
         # Training says where each of its settings comes from, so it is told apart.

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from capgen.cli.console import bar_place
 from capgen.paths import run_name
 from capgen.records import (
     CheckpointSaved,
@@ -49,7 +50,6 @@ class TrainingScreen:
 
     def __enter__(self) -> Self:
         if sys.stderr is not None and sys.stderr.isatty():
-            from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
             self._bar = Progress(
@@ -58,7 +58,7 @@ class TrainingScreen:
                 TextColumn("{task.completed:.0f}/{task.total:.0f}", markup=False),
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[note]}", markup=False),
-                console=Console(stderr=True, highlight=False),
+                **bar_place(),
             )
             self._bar.start()
         return self
@@ -170,7 +170,7 @@ class TrainingScreen:
     def _line(self, text: str) -> None:
         if self._bar is not None:
             self._bar.console.print(text, markup=False, soft_wrap=True)
-        else:
+        elif sys.stderr is not None:
             print(text, file=sys.stderr, flush=True)
 
 

@@ -105,17 +105,6 @@ class CachedPictures:
         return taken
 
 
-def squash(size: int) -> Shape:
-    """Return the shape of square pictures, resized whatever their proportions (bicubic)."""
-
-    def reshape(image: Image.Image) -> NDArray[np.uint8]:
-        if image.size == (size, size):
-            return np.asarray(image)
-        return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
-
-    return Shape(height=size, width=size, key="squash bicubic", reshape=reshape)
-
-
 def pictures_dir() -> Path:
     """Return the folder of the packs."""
     return paths.cache_dir() / "pictures"
@@ -279,8 +268,12 @@ def _make_room(pack: _Pack, options: CacheOptions) -> None:
         for index in packs:
             if total + pack.bytes <= limit:
                 break
+            try:
+                # First what Windows keeps while a run uses it: such a pack stays whole.
+                index.with_suffix(".u8").unlink(missing_ok=True)
+            except PermissionError:
+                continue
             index.unlink(missing_ok=True)
-            index.with_suffix(".u8").unlink(missing_ok=True)
             total -= sizes[index]
     check_space(pack.folder, pack.bytes, "decode the pictures")
 

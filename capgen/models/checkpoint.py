@@ -160,7 +160,8 @@ def rust_errors() -> Iterator[None]:
         if found is None:
             raise
         number = int(found[1])
-        raise OSError(number, os.strerror(number)) from error
+        # On Windows the number is Windows' own: the last argument translates it.
+        raise OSError(number, os.strerror(number), None, number) from error
 
 
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")

@@ -138,8 +138,9 @@ def _target(source: ModelFolder, output: Path | None, kind: str) -> Path:
         if output.exists():
             raise UsageError(f"{output} is there already", hint="Choose another --output.")
         return output
-    plain = source.name.partition("@")[0].strip("./~")
-    return models_dir() / check_free(f"{'-'.join(plain.split('/')[-2:])}-{kind}")
+    plain = source.name.partition("@")[0].replace("\\", "/").strip("./~")
+    parts = [part for part in plain.split("/") if not part.endswith(":")]  # a drive
+    return models_dir() / check_free(f"{'-'.join(parts[-2:])}-{kind}")
 
 
 def _write_float(source: ModelFolder, output: Path) -> None:
@@ -156,6 +157,8 @@ def _write_float(source: ModelFolder, output: Path) -> None:
             shutil.copyfile(source.path / graph, output / graph)
         return
     with _needing_onnx():
+        import onnxscript  # noqa: F401  torch's exporter uses it
+
         from capgen.models.onnx_export import export_onnx
     from capgen.models.captioners import quiet_transformers
     from capgen.models.checkpoint import load_captioning

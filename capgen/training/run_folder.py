@@ -132,7 +132,7 @@ class RunFolder:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         line = json.dumps({**event.to_dict(), "time": now})
         file = self.path / EVENTS_FILE
-        with storage_errors(file), file.open("a", encoding="utf-8") as stream:
+        with storage_errors(file), file.open("a", encoding="utf-8", newline="\n") as stream:
             stream.write(line + "\n")
 
     def checkpoint(self, name: str) -> Path:

@@ -209,3 +209,16 @@ def test_large_members_are_not_read(tmp_path: Path) -> None:
     found = list(Inputs([str(path)], limits=ImageLimits(max_bytes=50)))
     assert fault(found[0]).code == "too_large"
     assert found[1].read(LIMITS) == bytes(5)
+
+
+def test_lists_from_windows(tmp_path: Path) -> None:
+    plain(tmp_path / "photos", "a.png", 1)
+    found = sources("-", stdin="\ufeffcafé.png\r\nb.png\r\n".encode())
+    assert [source.name for source in found] == ["café.png", "b.png"]
+    (tmp_path / "list.csv").write_text("image\r\nphotos\\a.png\r\n", newline="")
+    (source,) = sources(manifest=tmp_path / "list.csv")
+    assert source.name == str(tmp_path / "photos" / "a.png")
+    odd = tmp_path / "photos\\a.png"  # here the backslash may be part of a name
+    odd.write_bytes(b"")
+    (source,) = sources(manifest=tmp_path / "list.csv")
+    assert source.name == str(odd)
