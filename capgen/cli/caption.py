@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -72,6 +74,7 @@ from capgen.config import BatchOptions, DecodeOptions, ImageLimits, InputOptions
 from capgen.errors import UsageError
 from capgen.output.formats import check_place, format_of
 from capgen.output.sidecars import Sidecars
+from capgen.paths import is_folder
 from capgen.records import CaptionFailure, Record
 
 if TYPE_CHECKING:
@@ -300,7 +303,8 @@ def _undo(console: Console, path: Path) -> int:
 def _print_one(console: Console, record: Record, scores: bool) -> bool:
     """Print one picture's captions; return whether it has none."""
     if isinstance(record, CaptionFailure):
-        console.error(record.message, record.hint)
+        missing = record.code == "missing" and not record.hint
+        console.error(record.message, _like(record.path) if missing else record.hint)
         return True
     for note in record.notes:
         console.note(note)
@@ -309,6 +313,17 @@ def _print_one(console: Console, record: Record, scores: bool) -> bool:
     for caption in (record, *record.alternatives):
         console.data(with_scores(caption) if scores else caption.text)
     return False
+
+
+def _like(path: str) -> str:
+    """Return a hint that names the file most like one that is not there, if there is any."""
+    from capgen.inference.decoders import printable
+
+    folder = Path(path).parent
+    readable = is_folder(folder) and os.access(folder, os.R_OK)
+    names = [entry.name for entry in folder.iterdir()] if readable else []
+    close = difflib.get_close_matches(Path(path).name, names, n=1)
+    return f"Did you mean '{printable(folder / close[0])}'?" if close else ""
 
 
 def _stdout_format(asked: str | None, as_json: bool) -> str:

@@ -135,10 +135,10 @@ class Terminal:
     def _event(self, kind: str, text: str) -> None:
         for secret, instead in self.hide.items():
             text = text.replace(secret, instead)
-        self.events.append((round(time.monotonic() - self._started, 3), kind, _kept(text)))
+        self.events.append((round(time.monotonic() - self._started, 3), kind, kept(text)))
 
 
-def _kept(text: str) -> str:
+def kept(text: str) -> str:
     """Leave out frames of progress bars that are wiped at once."""
     frames = WIPE.split(text)
     wipes = WIPE.findall(text)
