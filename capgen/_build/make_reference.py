@@ -42,7 +42,7 @@ def cli_page() -> str:
         usage = [
             (item.metavar or item.name.upper()) + "..." * (item.nargs == -1) for item in arguments
         ]
-        lines += ["```", " ".join([*path, "[OPTIONS]", *usage]), "```", ""]
+        lines += ["```text", " ".join([*path, "[OPTIONS]", *usage]), "```", ""]
         rows = [_option_row(item) for item in command.params if _is_option(item)]
         if rows:
             lines += ["| Option | Default | |", "|---|---|---|", *rows, ""]

@@ -26,6 +26,11 @@ def tidy_help(app: typer.Typer) -> None:
         tidy_help(group.typer_instance)
 
 
+def examples(*commands: str) -> str:
+    """Return the end of a command's help: what may be typed."""
+    return "\n\n".join(("Examples:", *commands))
+
+
 class _Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         return _plain(super().get_params(ctx))

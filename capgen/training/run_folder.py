@@ -54,7 +54,9 @@ class RunFolder:
         Raises:
             UsageError: There is one.
         """
-        path = config.output_dir or runs_dir() / (config.name or _new_name(config.preset))
+        path = config.output_dir or (
+            runs_dir() / config.name if config.name else _new_folder(config.preset)
+        )
         if (path / EVENTS_FILE).exists():
             raise UsageError(
                 f"{path} already holds a training run",
@@ -153,5 +155,12 @@ def read_config(file: Path, **changes: Any) -> TrainConfig:
     return TrainConfig(**{**read_settings(file), **changes})
 
 
-def _new_name(preset: str) -> str:
-    return f"{preset}-{datetime.datetime.now().strftime('%Y%m%d-%H%M%S')}"
+def _new_folder(preset: str) -> Path:
+    """Return a folder among the runs that is not there: preset, time and, if need be, a number."""
+    name = f"{preset}-{datetime.datetime.now().strftime('%Y%m%d-%H%M%S')}"
+    path = runs_dir() / name
+    number = 2
+    while path.exists():  # another run of this second
+        path = runs_dir() / f"{name}-{number}"
+        number += 1
+    return path

@@ -41,3 +41,12 @@ def test_paragraphs_fill_the_width(capsys, monkeypatch):
     lines = capsys.readouterr().out.split("╭")[0].splitlines()
     start = next(i for i, line in enumerate(lines) if "A setting comes from" in line)
     assert len(lines[start].rstrip()) > 70 and len(lines[start + 1].rstrip()) > 70
+
+
+LEAVES = [path for path, command in COMMANDS.items() if not getattr(command, "commands", None)]
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_every_command_shows_how_it_is_used(path):
+    words = " ".join(("capgen", *path))
+    assert words in (COMMANDS[path].epilog or "")
