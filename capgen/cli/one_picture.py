@@ -97,7 +97,7 @@ def look_into(
 def _print(console: Console, record: Record, scores: bool) -> bool:
     if isinstance(record, CaptionFailure):
         missing = record.code == "missing" and not record.hint
-        console.error(record.message, _like(record.path) if missing else record.hint)
+        console.error(record.message, _like(record.path or "") if missing else record.hint)
         return True
     for note in record.notes:
         console.note(note)
