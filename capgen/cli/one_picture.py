@@ -5,6 +5,7 @@ The start of the process is most of the time here: nothing is imported that is n
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from capgen.cli.console import Console, with_scores
 from capgen.config import DecodeOptions, ImageLimits
+from capgen.paths import is_folder
 from capgen.records import CaptionFailure, Record
 
 if TYPE_CHECKING:
@@ -94,7 +96,8 @@ def look_into(
 
 def _print(console: Console, record: Record, scores: bool) -> bool:
     if isinstance(record, CaptionFailure):
-        console.error(record.message, record.hint)
+        missing = record.code == "missing" and not record.hint
+        console.error(record.message, _like(record.path or "") if missing else record.hint)
         return True
     for note in record.notes:
         console.note(note)
@@ -103,3 +106,16 @@ def _print(console: Console, record: Record, scores: bool) -> bool:
     for caption in (record, *record.alternatives):
         console.data(with_scores(caption) if scores else caption.text)
     return False
+
+
+def _like(path: str) -> str:
+    """Return a hint that names the file most like one that is not there, if there is any."""
+    import difflib
+
+    from capgen.inference.decoders import printable
+
+    folder = Path(path).parent
+    readable = is_folder(folder) and os.access(folder, os.R_OK)
+    names = [entry.name for entry in folder.iterdir()] if readable else []
+    close = difflib.get_close_matches(Path(path).name, names, n=1)
+    return f"Did you mean '{printable(folder / close[0])}'?" if close else ""

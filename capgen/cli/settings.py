@@ -57,9 +57,9 @@ def show_command(
     if as_json:
         console.json(rows)
         return
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("command", "setting", "value", "from")
+    table = Table("command", "setting", "value", Column("from", overflow="fold"))
     for row in rows:
         table.add_row(row["command"], row["setting"], str(row["value"]), row["source"])
     if rows:

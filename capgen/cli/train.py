@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -246,7 +247,7 @@ def _start(plan: Plan) -> Event | None:
     from capgen.training.staged import train_stages
     from capgen.training.stopping import stop_signals
 
-    with stop_signals() as stop:
+    with stop_signals(_tell_stopping) as stop:
         return render(train_stages(plan, stop=stop))
 
 
@@ -254,8 +255,15 @@ def _go_on(run: str, changes: dict[str, Any]) -> Event | None:
     from capgen.training.staged import resume_run
     from capgen.training.stopping import stop_signals
 
-    with stop_signals() as stop:
+    with stop_signals(_tell_stopping) as stop:
         return render(resume_run(run, stop=stop, **changes))
+
+
+def _tell_stopping() -> None:
+    """Say that a signal was heard: a step may take long. Safe in a signal's handler."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        text = "\nstopping after this step; press Ctrl-C again to stop at once\n"
+        os.write(sys.stderr.fileno(), text.encode())
 
 
 def render(events: Iterable[Event]) -> Event | None:

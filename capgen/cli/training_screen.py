@@ -58,6 +58,7 @@ class TrainingScreen:
                 TextColumn("{task.completed:.0f}/{task.total:.0f}", markup=False),
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[note]}", markup=False),
+                transient=True,
                 **bar_place(),
             )
             self._bar.start()

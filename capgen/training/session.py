@@ -120,9 +120,13 @@ class Session:
             captions=sum(len(row) for row in trainer.rows),
             epochs=self.config.num_epochs,
             steps=trainer.steps,
-            sets=self.material.set_figures() if self.dataset.several else {},
+            sets=self.material.set_figures() if self._weighted() else {},
             init=self.config.init or "",
         )
+
+    def _weighted(self) -> bool:
+        """Whether an epoch is not simply each photo of one data set."""
+        return self.dataset.several or any(member.weight != 1 for member in self.dataset.members)
 
     def _load(self, trainer: Trainer, state: RunState) -> RunResumed:
         numbers = state.numbers

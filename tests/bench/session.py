@@ -26,7 +26,6 @@ import shutil
 import signal
 import struct
 import subprocess
-import tempfile
 import termios
 import time
 import zipfile
@@ -44,6 +43,7 @@ ROOT = Path(__file__).parent.parent.parent
 CAST = ROOT / "docs" / "session.cast"
 PAGE = ROOT / "docs" / "session.md"
 WIDTH, HEIGHT = 80, 24
+SHOWN_HOME = "/home/you"
 TOKEN = "hf_" + "newcomer" * 4  # the stand-in's; no Hub knows it
 ENDED = re.compile(r"\x1b\]133;D;(\d+)\x07")
 # Between two frames of a progress bar: what is wiped within a blink was never seen.
@@ -135,10 +135,10 @@ class Terminal:
     def _event(self, kind: str, text: str) -> None:
         for secret, instead in self.hide.items():
             text = text.replace(secret, instead)
-        self.events.append((round(time.monotonic() - self._started, 3), kind, _kept(text)))
+        self.events.append((round(time.monotonic() - self._started, 3), kind, kept(text)))
 
 
-def _kept(text: str) -> str:
+def kept(text: str) -> str:
     """Leave out frames of progress bars that are wiped at once."""
     frames = WIPE.split(text)
     wipes = WIPE.findall(text)
@@ -167,12 +167,12 @@ def make_mirror(flickr8k: Path) -> dict[str, bytes]:
     return files
 
 
-def record(venv: Path, flickr8k: Path) -> list[str]:
+def record(venv: Path, flickr8k: Path, home: Path) -> list[str]:
     """Go through the session; return the cast's lines."""
     with ExitStack() as stack:
-        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="session-")))
-        home, checkout = place / "home", place / "capgen"
         home.mkdir()
+        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        checkout = home / "capgen"
         checkout.mkdir()
         packed = subprocess.run(
             ["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True
@@ -197,7 +197,7 @@ def record(venv: Path, flickr8k: Path) -> list[str]:
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             **{name: value for name, value in os.environ.items() if name.startswith(KEPT)},
         }
-        hide = {str(home): "~", str(venv): "venv", str(checkout): ".", TOKEN: "hf_..."}
+        hide = {str(home): SHOWN_HOME, str(venv): "venv", TOKEN: "hf_..."}
         terminal = Terminal(checkout, environment, hide)
         for step in STEPS:
             for command in step.commands:
@@ -220,10 +220,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--venv", type=Path)
     parser.add_argument("--flickr8k", type=Path)
+    parser.add_argument("--home", type=Path, default=Path("/tmp/you1"))
     asked = parser.parse_args()
+    # Of the same length, or tables lose their shape where a path is replaced.
+    assert len(str(asked.home)) == len(SHOWN_HOME)
     if asked.venv is not None:
         assert shutil.which("git"), "the session starts from a checkout"
-        lines = record(asked.venv.resolve(), asked.flickr8k)
+        lines = record(asked.venv.resolve(), asked.flickr8k, asked.home)
         CAST.write_text("\n".join(lines) + "\n", encoding="utf-8")
     PAGE.write_text(page(CAST), encoding="utf-8")
 

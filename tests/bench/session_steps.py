@@ -9,10 +9,10 @@ INTRODUCTION = """# A session
 <!-- Made by `python -m tests.bench.session` from session.cast: do not edit. -->
 
 What a newcomer sees who follows the README on a clean machine: every command with what it
-printed and how long it took, from Enter to the next prompt. Two cores, no GPU; torch was there
-already, pip's own output is left out, long output is cut at `[…]`. Flickr8k came from a mirror
-on the same machine, and the Hub is the stand-in that the tests use, so nothing here waits for a
-network.
+printed and how long it took, from Enter to the next prompt. Two cores without a
+GPU, which other programs kept busy at the time. torch was there already, pip's own output is left
+out, long output is cut at `[…]`. Flickr8k came from a mirror on the same machine, and the Hub is
+the stand-in that the tests use, so nothing here waits for a network.
 
 `asciinema play session.cast` plays [the recording](session.cast).
 """
@@ -56,7 +56,7 @@ def _typed(*lines: str, code: int = 0) -> tuple[Command, ...]:
 
 
 _TOKEN = "hf_" + "newcomer" * 4
-_FIRST = "capgen train --init mini --dataset flickr8k=0.03 --name first"
+_FIRST = "capgen train --init mini --dataset flickr8k=0.02 --name first"
 
 STEPS = (
     Step(
@@ -89,7 +89,7 @@ STEPS = (
             "capgen data list",
             "capgen data download flickr8k",
             "capgen data info flickr8k",
-            "capgen data doctor flickr8k | head -20",
+            "capgen data doctor flickr8k | head -6",
         ),
     ),
     Step(
@@ -98,9 +98,9 @@ STEPS = (
         "to see the whole way. Ctrl-C stops it in the middle, `--resume` goes on there.",
         commands=(
             Command(
-                line=f"{_FIRST} --num-epochs 1 --eval-limit 100",
+                line=f"{_FIRST} --num-epochs 1 --eval-limit 60",
                 code=130,
-                interrupt_at=r"(?s)epoch 1/1.*? [2-9]/\d",
+                interrupt_at=r"(?s)epoch 1/1.*? [1-9]/4",
             ),
             Command(line="capgen train --resume first"),
             Command(line="capgen caption photo.jpg --model first/best-eval"),
@@ -109,9 +109,9 @@ STEPS = (
     Step(
         title="Judge",
         commands=_typed(
-            "capgen eval --dataset flickr8k --model first/best-eval --limit 100 --html report.html",
+            "capgen eval --dataset flickr8k --model first/best-eval --limit 60 --html report.html",
             "capgen models list",
-            "capgen models compare first/best-eval mini --dataset flickr8k --limit 100 | head -16",
+            "capgen models compare first/best-eval mini --dataset flickr8k --limit 60 | head -13",
         ),
     ),
     Step(
