@@ -10,9 +10,14 @@ Names are loaded on first use, so that `import capgen` is cheap.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# ONNX Runtime 1.29 and newer writes an identifier of this machine and reports its use to its
+# maker, unless this is set before it is imported. Whoever wants that sets it to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from capgen.evaluation.compare import compare

@@ -36,6 +36,13 @@ def runs_dir() -> Path:
     return data_dir() / "runs"
 
 
+def run_name(folder: Path) -> str:
+    """Return what `--resume` and `--model` call a run: its name, or elsewhere its folder."""
+    if folder.absolute().parent == runs_dir().absolute():
+        return folder.name
+    return str(folder)
+
+
 def datasets_dir() -> Path:
     """Return the folder whose entries are installed data sets."""
     return data_dir() / "datasets"

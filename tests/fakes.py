@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from capgen.inference.hypotheses import log_softmax
+from capgen.output.formats import format_of, open_format
+from capgen.records import Record
 
 Row = NDArray[np.float32]
 Script = Callable[[int, tuple[int, ...]], Row]
@@ -87,3 +89,10 @@ def draw_photo(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
 def names(folder: Path) -> list[str]:
     """Return what is in a folder, hidden files included."""
     return sorted(entry.name for entry in folder.iterdir())
+
+
+def write_records(path: Path, records: Iterable[Record]) -> None:
+    """Write records to a file as a batch does."""
+    with open_format(path, format_of(path)) as write:
+        for record in records:
+            write(record, None)

@@ -11,7 +11,11 @@ import tarfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+
+from capgen.data.cache import Shape
 
 _TEXT = "a the dog cat ball red blue green runs sits jumps over under near tree house water"
 WORDS = _TEXT.split()
@@ -43,6 +47,15 @@ def make_pictures(count: int = 10, captions: int = 5, seed: int = 0) -> list[Min
         )
         for index, name in enumerate(names)
     ]
+
+
+def squash(size: int) -> Shape:
+    """Return the shape of square pictures, resized whatever their proportions (bicubic)."""
+
+    def reshape(image: Image.Image) -> NDArray[np.uint8]:
+        return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
+
+    return Shape(height=size, width=size, key="squash bicubic", reshape=reshape)
 
 
 def draw(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:

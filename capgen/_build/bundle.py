@@ -1,11 +1,12 @@
-"""Make a trained captioner the bundled model.
+"""Make a trained captioner the bundled model, and put its evaluations into its record.
 
-    python -m capgen._build.bundle RUN_FOLDER NAME=REPORT.json... [--output FOLDER]
+    python -m capgen._build.bundle build RUN_FOLDER
+    python -m capgen._build.bundle record NAME=REPORT.json...
 
 RUN_FOLDER is a staged run that began with the bundled model of before. The reports are those of
-`capgen eval --json`; they become the evaluations of the record under their names, each with the
-data set and split that the report is of. The model card and
-the licence in the output folder are kept: the card's figures are edited by hand.
+`capgen eval --json` of what was built: the weights that ship are in float16, and only their
+scores count. They become the evaluations of the record under their names. The model card and
+the licence are kept: the card's figures are edited by hand.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ import torch
 
 from capgen.hub.files import without_paths
 from capgen.models.checkpoint import load_captioning, save_captioning
-from capgen.models.folder import BEST_EVAL, ModelFolder, Provenance
+from capgen.models.folder import BEST_EVAL, PROVENANCE_FILE, ModelFolder, Provenance
 from capgen.models.onnx_export import export_onnx
-from capgen.paths import bundled_model_dir
+from capgen.paths import bundled_model_dir, writing
 
 KEPT = ("README.md", "LICENSE-EfficientNet")
 SCORER = "COCO captions, equal to pycocoevalcap 1.2; METEOR of NLTK with WordNet 3.0"
@@ -33,7 +34,7 @@ SETTINGS = (
 )
 
 
-def bundle(run: Path, reports: dict[str, Path], output: Path) -> None:
+def build(run: Path, output: Path) -> None:
     """Write the model folder, weights in float16, with its ONNX graphs."""
     source = ModelFolder(run / BEST_EVAL, BEST_EVAL)
     captioning = load_captioning(source)
@@ -46,7 +47,6 @@ def bundle(run: Path, reports: dict[str, Path], output: Path) -> None:
             **before.training,
             "stages": [*before.training["stages"], *_stages(run)],
         },
-        metrics={name: figures(path) for name, path in reports.items()},
     )
     for part in (captioning.model.config.encoder, captioning.model.config.decoder):
         part.dtype = None  # the whole model's is what counts
@@ -67,9 +67,26 @@ def _stages(run: Path) -> list[dict[str, Any]]:
     return found
 
 
-def figures(path: Path) -> dict[str, Any]:
-    """Return what a report of `capgen eval --json` says, for the record of a model."""
+def record(reports: dict[str, Path], output: Path) -> None:
+    """Write what reports say into the record of the model that they are of.
+
+    Raises:
+        ValueError: A report is of other weights.
+    """
+    path = output / PROVENANCE_FILE
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["metrics"] = {
+        name: _figures(report, content["files"]) for name, report in reports.items()
+    }
+    with writing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _figures(path: Path, files: dict[str, str]) -> dict[str, Any]:
     report = json.loads(path.read_text(encoding="utf-8"))
+    weights = report["system"]["weights"]
+    if any(files.get(name) != digest for name, digest in weights.items()) or not weights:
+        raise ValueError(f"{path} is a report of other weights")
     scores = {name: round(value, 4) for name, value in report["corpus"].items()}
     return {
         "dataset": report["data"]["name"],
@@ -82,14 +99,14 @@ def figures(path: Path) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> None:
+    what, *rest = arguments
     output = bundled_model_dir()
-    if "--output" in arguments:
-        place = arguments.index("--output")
-        output = Path(arguments[place + 1])
-        del arguments[place : place + 2]
-    run, *pairs = arguments
-    named = dict(pair.split("=", 1) for pair in pairs)
-    bundle(Path(run), {name: Path(path) for name, path in named.items()}, output)
+    if what == "build":
+        build(Path(rest[0]), output)
+    elif what == "record":
+        record({name: Path(path) for name, _, path in (one.partition("=") for one in rest)}, output)
+    else:
+        raise SystemExit(__doc__)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from capgen.cli import calibrate, caption, evaluate, train
 from capgen.cli.console import Console
 from capgen.cli.data import data_app
 from capgen.cli.doctor import doctor_app
+from capgen.cli.help import tidy_help
 from capgen.cli.hub import hub_app
 from capgen.cli.logs import LEVELS, start_logging
 from capgen.cli.models import models_app
@@ -43,6 +44,7 @@ def build_app() -> typer.Typer:
     app.add_typer(config_app)
     app.add_typer(hub_app)
     app.add_typer(doctor_app)
+    tidy_help(app)
     return app
 
 

@@ -22,6 +22,7 @@ from capgen.cli.decoding_options import (
     TopKOption,
     TopPOption,
 )
+from capgen.cli.help import examples
 from capgen.cli.options import (
     INPUT_PANEL,
     MODEL_PANEL,
@@ -38,11 +39,11 @@ from capgen.config import CalibrateConfig, DecodeOptions
 if TYPE_CHECKING:
     from capgen.evaluation.calibrate import Calibrated, PictureObserved
 
-EXAMPLES = """Examples:
-
-capgen calibrate RUN/best-eval --dataset flickr8k
-
-capgen calibrate my-model/ --data-dir flickr8k/ --beams 5 --negatives scans/"""
+EXAMPLES = examples(
+    "capgen calibrate RUN/best-eval --dataset flickr8k",
+    "capgen calibrate RUN/best-eval --dataset flickr8k --dataset my-photos",
+    "capgen calibrate my-model/ --data-dir flickr8k/ --beams 5 --negatives scans/",
+)
 
 FIT_PANEL = "Fit"
 
@@ -63,8 +64,12 @@ def calibrate_command(
             show_default=False,
         ),
     ] = None,
-    dataset: Annotated[str | None, _path("Name of an installed data set.")] = None,
-    data_dir: Annotated[Path | None, _path("The data set's folder or file.")] = None,
+    dataset: Annotated[
+        list[str] | None, _path("Name of an installed data set; may be repeated.")
+    ] = None,
+    data_dir: Annotated[
+        list[Path] | None, _path("The data set's folder or file; may be repeated.")
+    ] = None,
     split: Annotated[str, _fit("split", INPUT_PANEL)] = CalibrateConfig.split,
     limit: Annotated[int | None, _fit("limit", INPUT_PANEL)] = None,
     negatives: Annotated[
@@ -105,16 +110,16 @@ def calibrate_command(
     config = settings_from(CalibrateConfig, locals())
 
     from capgen.evaluation.calibrate import calibrate, store
-    from capgen.evaluation.data import evaluation_set
+    from capgen.evaluation.data import evaluation_sets
     from capgen.inference.captioner import Captioner
 
     console = Console()
-    data = evaluation_set(dataset, data_dir, split=split, limit=limit)
+    data = evaluation_sets(dataset, data_dir, split=split, limit=limit)
     captioner = Captioner.from_pretrained(
         model, revision=revision, runtime=runtime, device=device, dtype=dtype
     )
     events = calibrate(captioner, data, options=options, config=config, negatives=negatives)
-    found = _follow(console, events, len(data.examples) + drawn)
+    found = _follow(console, events, sum(len(one.examples) for one in data) + drawn)
     path = store(captioner, found.fit, output)
     for line in _lines(found):
         console.data(line)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from capgen.cli.console import Console, bar_place
@@ -39,7 +39,8 @@ class _Amount(ProgressColumn):
         scale, unit = (1e6, "MB") if megabytes else (1, task.fields["unit"])
         form = ",.1f" if megabytes else ",.0f"
         total = "" if task.total is None else f"/{format(task.total / scale, form)}"
-        rate = f", {format((task.speed or 0) / scale, ',.1f')} {unit}/s" if task.speed else ""
+        speed = format((task.speed or 0) / scale, ",.1f") + (" MB/s" if megabytes else "/s")
+        rate = f", {speed}" if task.speed else ""
         return Text(f"{format(task.completed / scale, form)}{total} {unit}{rate}")
 
 
@@ -63,7 +64,8 @@ def follow_diagnosis(events: Iterator[Progress | Diagnosis]) -> Diagnosis:
 def _rendered(events: Iterator[Any]) -> Iterator[Any]:
     """Render progress and notices on stderr; pass on everything else."""
     place = bar_place()
-    columns = (TextColumn("{task.description}"), BarColumn(), _Amount(), TimeRemainingColumn())
+    amount = _Amount(table_column=Column(no_wrap=True))  # where it is narrow, the bar gives way
+    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
     tasks: dict[tuple[str, str], Any] = {}
     # An interrupt must reach the generator, which stops its threads and frees its lock.
     with (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli.console import Console
+from capgen.cli.help import examples
 from capgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,13 @@ Token = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@hub_app.command("push")
+@hub_app.command(
+    "push",
+    epilog=examples(
+        "capgen hub push first/best-eval me/first --dry-run",
+        "capgen hub push first/best-eval me/first --private",
+    ),
+)
 def push_command(
     model: Annotated[str, typer.Argument(help="Model folder, RUN/best-eval, 'mini' or Hub id.")],
     repository: Annotated[str, typer.Argument(metavar="USER/NAME", help="Where to push to.")],
@@ -85,8 +92,9 @@ def push_command(
         _show_plan(console, plan, as_json=as_json)
         return
     _quiet_unless_watched()
+    access = need_token(token)
     console.note(f"pushing {_amount(plan)} to {repository} ({plan.branch})")
-    pushed = push(plan, need_token(token))
+    pushed = push(plan, access)
     for name in pushed.removed:
         console.note(f"{name}, which the model no longer has, was removed")
     if not pushed.changed:
@@ -97,7 +105,7 @@ def push_command(
         console.data(pushed.url)
 
 
-@hub_app.command("pull")
+@hub_app.command("pull", epilog=examples("capgen hub pull me/first"))
 def pull_command(
     model: Annotated[str, typer.Argument(metavar="USER/NAME[@REV]", help="The model.")],
     revision: Annotated[
@@ -134,7 +142,7 @@ def pull_command(
     console.data(f"{record.identifier}@{record.commit}")
 
 
-@hub_app.command("login")
+@hub_app.command("login", epilog=examples("capgen hub login"))
 def login_command() -> None:
     """Save an access token, asked for or read from stdin; other Hugging Face programs see it."""
     from capgen.hub.tokens import need_token, save_login
@@ -149,7 +157,7 @@ def login_command() -> None:
     Console().note(f"logged in as {name}")
 
 
-@hub_app.command("whoami")
+@hub_app.command("whoami", epilog=examples("capgen hub whoami"))
 def whoami_command(token: Token = None) -> None:
     """Print the user's name that the token belongs to."""
     from capgen.hub.tokens import need_token, whoami

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from capgen.cli.console import bar_place
+from capgen.paths import run_name
 from capgen.records import (
     CheckpointSaved,
     EpochEvent,
@@ -116,11 +118,14 @@ class TrainingScreen:
             self._line(f"stage {event.stage} done in {_duration(event.seconds)}")
         elif isinstance(event, RunFinished):
             self._line(f"done in {_duration(event.seconds)}: {event.run}")
+            if event.best_eval:
+                name = run_name(Path(event.run))
+                self._line(f"Try it: capgen caption photo.jpg --model {name}/best-eval")
 
     def _started(self, event: RunStarted) -> None:
         self._steps, self._epochs = event.steps, event.epochs
         self._line(
-            f"{event.preset}: {event.parameters / 1e6:.2f} M parameters, "
+            f"{event.init or event.preset}: {event.parameters / 1e6:.2f} M parameters, "
             f"{event.trained / 1e6:.2f} M trained; {event.images.get('train', 0)} photos, "
             f"{event.captions} captions; {event.steps} steps on {event.device} ({event.precision})"
         )

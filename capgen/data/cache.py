@@ -105,17 +105,6 @@ class CachedPictures:
         return taken
 
 
-def squash(size: int) -> Shape:
-    """Return the shape of square pictures, resized whatever their proportions (bicubic)."""
-
-    def reshape(image: Image.Image) -> NDArray[np.uint8]:
-        if image.size == (size, size):
-            return np.asarray(image)
-        return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
-
-    return Shape(height=size, width=size, key="squash bicubic", reshape=reshape)
-
-
 def pictures_dir() -> Path:
     """Return the folder of the packs."""
     return paths.cache_dir() / "pictures"

@@ -16,7 +16,8 @@ from capgen.data.dataset import Dataset, open_dataset
 from capgen.data.formats.pictures import PictureIndex, base_name
 from capgen.data.hashes import hash_files
 from capgen.data.importing import left_out
-from capgen.errors import DataError
+from capgen.data.mixture import open_mixture
+from capgen.errors import DataError, UsageError
 from capgen.evaluation.files import read_json
 from capgen.metrics.language import known_captions
 from capgen.records import Example
@@ -120,6 +121,31 @@ def evaluation_set(
             folder = open_dataset(dataset, data_dir).root
         return read_references(references, folder).limited(limit)
     return from_dataset(open_dataset(dataset, data_dir), split).limited(limit)
+
+
+def evaluation_sets(
+    datasets: Sequence[str] | None,
+    data_dirs: Sequence[Path] | None,
+    *,
+    split: str,
+    limit: int | None = None,
+) -> list[EvaluationSet]:
+    """Open the same split of one or several data sets, named as for training.
+
+    Args:
+        datasets: Names of installed data sets.
+        data_dirs: Without names, their folders or files.
+        split: Split of each.
+        limit: Only the first so many photos of each.
+
+    Raises:
+        DataError: Something is not there or malformed.
+        UsageError: Nothing was named, there is no such split, or a weight was given.
+    """
+    members = open_mixture(datasets, data_dirs).members
+    if any(member.weight != 1 for member in members):
+        raise UsageError("Weights of data sets are for training only")
+    return [from_dataset(member.dataset, split).limited(limit) for member in members]
 
 
 def from_dataset(dataset: Dataset, split: str) -> EvaluationSet:

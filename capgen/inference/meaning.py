@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from capgen.metrics.synonyms import wordnet
 
@@ -40,19 +40,6 @@ def overlap(first: Meaning, second: Meaning) -> float:
         return 1.0
     shared = sum(_said(word, second) for word in first) + sum(_said(word, first) for word in second)
     return shared / total
-
-
-def same(first: Meaning, second: Meaning) -> bool:
-    """Whether each of two captions has every content word of the other."""
-    return overlap(first, second) == 1.0
-
-
-def distinct(meanings: Sequence[Meaning]) -> int:
-    """Count the captions that say something else than all before them."""
-    return sum(
-        not any(same(one, earlier) for earlier in meanings[:place])
-        for place, one in enumerate(meanings)
-    )
 
 
 def _said(word: str, others: Meaning) -> bool:

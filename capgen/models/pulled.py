@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from capgen.errors import ModelError, StorageError
+from capgen.errors import ModelError
 from capgen.paths import data_dir, write_text
 
 
@@ -73,27 +73,6 @@ def read_pulled(identifier: str) -> PulledModel | None:
     except OSError:  # too long a name for a file
         return None
     return _read(file) if there else None
-
-
-def pulled_models() -> list[PulledModel]:
-    """Return the records of all pulled models, by name.
-
-    Raises:
-        ModelError: A record is damaged.
-    """
-    return [_read(file) for file in sorted(pulled_folder().glob("*.json"))]
-
-
-def forget_pulled(identifier: str) -> None:
-    """Remove the record of a model; its files stay in Hugging Face's cache.
-
-    Raises:
-        StorageError: It cannot be removed.
-    """
-    try:
-        _file(identifier).unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(f"Cannot remove {_file(identifier)}: {error.strerror}") from error
 
 
 def _file(identifier: str) -> Path:

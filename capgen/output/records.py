@@ -3,49 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from capgen.errors import UsageError
-from capgen.output.formats import Write, check_place
+from capgen.output.formats import Write
 from capgen.paths import storage_errors, writing
 from capgen.records import Record
-
-SUFFIXES = (".json", ".jsonl")
-
-
-def check_output(path: Path) -> None:
-    """Check that JSON records can be written under this name, before any work is done.
-
-    Raises:
-        UsageError: The suffix names no known format.
-        StorageError: There is a folder of that name, or the name is impossible.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(
-            f"-o {path}: records are written as {' or '.join(SUFFIXES)}, not '{path.suffix}'"
-        )
-    check_place(path)
-
-
-def write_records(path: Path, records: Iterable[Record]) -> None:
-    """Write records to a file, which appears only when it is complete.
-
-    Raises:
-        UsageError: The suffix names no known format.
-        StorageError: The file cannot be written.
-    """
-    check_output(path)
-    if path.suffix.lower() == ".json":
-        with open_json(path) as write:
-            for record in records:
-                write(record, None)
-        return
-    with writing(path) as temporary, open_jsonl(temporary) as write:
-        for record in records:
-            write(record, None)
 
 
 @contextmanager

@@ -157,10 +157,14 @@ def _write_float(source: ModelFolder, output: Path) -> None:
             shutil.copyfile(source.path / graph, output / graph)
         return
     with _needing_onnx():
+        import onnxscript  # noqa: F401  torch's exporter uses it
+
         from capgen.models.onnx_export import export_onnx
+    from capgen.models.captioners import quiet_transformers
     from capgen.models.checkpoint import load_captioning
 
-    captioning = load_captioning(ModelFolder(output, source.name))
+    with quiet_transformers():
+        captioning = load_captioning(ModelFolder(output, source.name))
     size = captioning.preprocessor.input_size
     if size is None:
         raise ModelError(

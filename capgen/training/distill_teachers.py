@@ -20,7 +20,7 @@ from capgen.records import Example, PreparationEvent
 from capgen.training.captions import CaptionCodec
 from capgen.training.distill import SequenceTeaching, Teaching, TokenTeaching
 from capgen.training.distill_captions import teachers_captions
-from capgen.training.features import feature_array
+from capgen.training.features import FrozenFront, feature_array
 from capgen.training.inputs import FeatureInputs, Inputs
 from capgen.training.objective import CaptionObjective, LastHiddenState
 
@@ -98,12 +98,10 @@ def _token_teaching(
         teacher.model.eval().requires_grad_(False).to(device)
         states = yield from feature_array(
             examples,
-            LastHiddenState(teacher.model.encoder),
-            teacher.preprocessor,
+            FrozenFront(LastHiddenState(teacher.model.encoder), teacher.preprocessor, device),
             split="train",
             digest=digest,
             workers=config.workers,
-            device=device,
         )
         objective = CaptionObjective(teacher.model, cached=True)
         taught.append((objective, FeatureInputs(states, device)))

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
+from transformers.utils.logging import disable_progress_bar
 
 from capgen.config import TrainConfig
 from capgen.data.mixture import open_mixture
@@ -89,6 +90,7 @@ def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estima
         CapgenError: As `capgen.training.loop.train` before the first step.
     """
     device = pick_device(config.device)
+    disable_progress_bar()  # transformers' own, as in training
     mixture = open_mixture(config.dataset, config.data_dir)
     sets = mixture.parts("train")
     examples = list(chain.from_iterable(sets.values()))

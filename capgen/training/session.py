@@ -12,6 +12,7 @@ import torch
 from capgen.errors import DataError, TrainingError, TrainingStopped
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
+from capgen.paths import run_name
 from capgen.records import (
     EpochEvent,
     Event,
@@ -120,6 +121,7 @@ class Session:
             epochs=self.config.num_epochs,
             steps=trainer.steps,
             sets=self.material.set_figures() if self.dataset.several else {},
+            init=self.config.init or "",
         )
 
     def _load(self, trainer: Trainer, state: RunState) -> RunResumed:
@@ -266,7 +268,7 @@ class Session:
         return TrainingStopped(
             message,
             signal=self.stop.signal or signal.SIGTERM,
-            hint=f"Go on with: capgen train --resume {self.folder.path}",
+            hint=f"Go on with: capgen train --resume {run_name(self.folder.path)}",
         )
 
     def _finished(self, trainer: Trainer) -> RunFinished:

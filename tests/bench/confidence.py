@@ -1,11 +1,11 @@
 """Is the bundled model's confidence worth its name? Fits it, measures it, draws the figures.
 
-    python -m tests.bench.confidence --data-dir DIR --fit
+    python -m tests.bench.confidence --data-dir DIR --fit --fit-too COCO
 
-With --fit the model is calibrated anew first, on the val split only: for its own decoding
-settings, for greedy decoding and for 5 beams. Then the test photos and 200 pictures that are
-no photos (`tests.bench.out_of_domain`) are captioned; figures go to docs/images, numbers to
-stdout. `--model` takes another model than the bundled one.
+With --fit the model is calibrated anew first, on val splits only (of --data-dir, and of those
+that --fit-too adds): for its own decoding settings, for greedy decoding and for 5 beams. Then
+the test photos and 200 pictures that are no photos (`tests.bench.out_of_domain`) are captioned;
+figures go to docs/images, numbers to stdout. `--model` takes another model than the bundled one.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from capgen import Captioner
 from capgen.config import CalibrateConfig, DecodeOptions
-from capgen.evaluation.calibrate import Calibrated, calibrate, confidence, store
-from capgen.evaluation.data import EvaluationSet, evaluation_set
+from capgen.evaluation.calibrate import Calibrated, calibrate, store
+from capgen.evaluation.confidence_fit import confidence
+from capgen.evaluation.data import EvaluationSet, evaluation_set, evaluation_sets
 from capgen.evaluation.reliability import (
     auroc,
     calibration_error,
@@ -46,9 +47,9 @@ PARITY = 48
 Reals = NDArray[np.float64]
 
 
-def fit(model: str | None, data_dir: Path) -> None:
+def fit(model: str | None, data_dirs: list[Path]) -> None:
     captioner = Captioner.from_pretrained(model)
-    data = evaluation_set(None, data_dir, split="val")
+    data = evaluation_sets(None, data_dirs, split="val")
     for options in FITTED:
         *_, found = calibrate(captioner, data, options=options, config=CalibrateConfig())
         assert isinstance(found, Calibrated)
@@ -174,11 +175,12 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--model")
     parser.add_argument("--fit", action="store_true", help="calibrate first, on val")
+    parser.add_argument("--fit-too", type=Path, action="append", default=[], metavar="DIR")
     parser.add_argument("--every", action="store_true", help="measure greedy and 5 beams too")
     asked = parser.parse_args()
     started = time.perf_counter()
     if asked.fit:
-        fit(asked.model, asked.data_dir)
+        fit(asked.model, [asked.data_dir, *asked.fit_too])
     data = evaluation_set(None, asked.data_dir, split="test")
     photos = [example.image for example in data.examples]
     captioner = Captioner.from_pretrained(asked.model)

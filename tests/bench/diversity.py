@@ -20,7 +20,7 @@ from capgen import Captioner
 from capgen.config import DecodeOptions
 from capgen.data.dataset import open_dataset
 from capgen.inference.hypotheses import log_softmax
-from capgen.inference.meaning import distinct, meaning
+from capgen.inference.meaning import Meaning, meaning, overlap
 from capgen.inference.onnx_runtime import OnnxRuntime
 from capgen.metrics.cider import DocumentFrequencies, cider_d
 from capgen.metrics.corpus import Corpus
@@ -123,6 +123,14 @@ def main() -> None:
         started = time.perf_counter()
         found = [said for n in range(0, len(photos), BATCH) for said in way(photos[n : n + BATCH])]
         report(name, found, examples, time.perf_counter() - started)
+
+
+def distinct(meanings: list[Meaning]) -> int:
+    """Count the captions that say something else than all before them."""
+    return sum(
+        not any(overlap(one, earlier) == 1.0 for earlier in meanings[:place])
+        for place, one in enumerate(meanings)
+    )
 
 
 if __name__ == "__main__":

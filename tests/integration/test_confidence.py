@@ -152,20 +152,24 @@ def test_calibrate_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     (model / CALIBRATION_FILE).unlink(missing_ok=True)
     data = write_flickr8k(tmp_path / "data", make_pictures(300))
     # Captions of drawn blocks have a word or two in common with the made-up references.
+    again = write_flickr8k(tmp_path / "again", make_pictures(60, seed=9))
     command = ["calibrate", str(model), "--data-dir", str(data), "--beams", "1"]
-    assert main([*command, "--drawn", "10", "--threshold", "0.15"]) == 0
+    more = ["--data-dir", str(again), "--drawn", "10", "--threshold", "0.15"]
+    assert main([*command, *more]) == 0
     printed = capsys.readouterr()
     assert "good: METEOR from 0.15" in printed.out
     assert "calibration error" in printed.out
     (fit,) = Calibration.read(model / CALIBRATION_FILE).fits
     assert fit.settings["beams"] == 1
-    assert fit.provenance["data"]["split"] == "val"
-    assert fit.provenance["photos"] == 60
+    assert [one["split"] for one in fit.provenance["data"]] == ["val", "val"]
+    assert fit.provenance["photos"] == 60 + 12
     captioner = Captioner.from_pretrained(model)
     assert captioner.caption(PHOTO, confidence=True).confidence is None
     assert captioner.caption(PHOTO, confidence=True, beams=1).confidence is not None
     assert main([*command, "--drawn", "0", "--limit", "4"]) == 1
     assert "4 photos are too few" in capsys.readouterr().err
+    assert main([*command[:2], "--data-dir", f"{data}=2"]) == 2
+    assert "Weights of data sets are for training only" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["blip", "git"])

@@ -27,6 +27,11 @@ def test_everything_lies_under_capgen_home(tmp_path: Path, monkeypatch: pytest.M
     assert paths.data_dir() == Path.home() / "captions"
 
 
+def test_a_run_is_called_by_its_name(home: Path) -> None:
+    assert paths.run_name(home / "runs" / "first") == "first"
+    assert paths.run_name(home / "elsewhere") == str(home / "elsewhere")
+
+
 def test_without_capgen_home_the_platforms_folders(
     isolation: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,9 +149,11 @@ class Worker:
     def _read(self, stream: IO[str]) -> None:
         for line in stream:
             try:
-                answer = dict(json.loads(line))
+                answer = json.loads(line)
             except ValueError:
                 continue  # cut off in the middle
+            if not isinstance(answer, dict):
+                continue  # not ours: a library printed it
             if "failed" in answer:
                 self._failed = str(answer["failed"])
             if "tell" in answer:

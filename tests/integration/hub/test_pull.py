@@ -24,7 +24,7 @@ from capgen.errors import (
 from capgen.hub.pull import pull
 from capgen.hub.push import PushOptions, plan_push, push
 from capgen.models.folder import ModelFolder
-from capgen.models.pulled import forget_pulled, pulled_models, read_pulled
+from capgen.models.pulled import pulled_folder, read_pulled
 from capgen.models.repository import Limits
 from capgen.models.resolve import resolve_model
 from tests.fakes import draw_photo
@@ -83,7 +83,7 @@ def test_the_commit_and_the_files_are_recorded(pushed: str, home: Path) -> None:
     assert (record.commit, record.asked) == (pushed, "main")
     assert json.loads((home / "pulled" / "me--tiny.json").read_text())["commit"] == pushed
     assert read_pulled(NAME) == record
-    assert pulled_models() == [record]
+    assert [file.name for file in pulled_folder().iterdir()] == ["me--tiny.json"]
     folder = record.cached_in()
     assert folder is not None
     for name, entry in record.files.items():
@@ -99,8 +99,6 @@ def test_a_bare_name_keeps_to_the_commit(hub: Hub, pushed: str, clip: ModelFolde
     assert resolve_model(f"{NAME}@main").revision == newer
     assert pull(NAME).commit == newer
     assert resolve_model(NAME).revision == newer
-    forget_pulled(NAME)
-    assert read_pulled(NAME) is None
 
 
 def test_a_revision_is_pulled(hub: Hub, pushed: str, clip: ModelFolder) -> None:
@@ -213,7 +211,7 @@ def test_what_is_missing(missing: str, words: str, served: Path) -> None:
     (served / missing).unlink()
     with pytest.raises(ModelError, match=words):
         pull("bad/model")
-    assert pulled_models() == []
+    assert not pulled_folder().exists()
 
 
 def test_weights_of_the_wrong_shape(served: Path) -> None:

@@ -11,16 +11,7 @@ from capgen.cli.logs import Redacting
 from capgen.cli.main import main
 from tests.fakes import draw_photo
 
-
-@pytest.fixture(autouse=True)
-def handlers_put_back():
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    yield
-    for handler in [item for item in root.handlers if item not in before]:
-        root.removeHandler(handler)
-        handler.close()
-    root.setLevel(level)
+pytestmark = pytest.mark.usefixtures("handlers_put_back")
 
 
 def test_the_file_tells_what_was_loaded_and_why_it_failed(tmp_path, capsys):

@@ -17,11 +17,10 @@ from capgen.data.cache import (
     Shape,
     cached_pictures,
     pictures_dir,
-    squash,
 )
 from capgen.data.events import Notice, Progress
 from capgen.errors import DataError, StorageError, UsageError
-from tests.minis import draw, make_pictures, save_pictures
+from tests.minis import draw, make_pictures, save_pictures, squash
 from tests.windows import open_files_stay
 
 
@@ -170,7 +169,8 @@ def test_processes_share_one_pack(files: list[Path]):
     script = """
 import sys
 from pathlib import Path
-from capgen.data.cache import cached_pictures, squash
+from capgen.data.cache import cached_pictures
+from tests.minis import squash
 events = cached_pictures([Path(p) for p in sys.argv[1:]], squash(32))
 decoded = 0
 while True:

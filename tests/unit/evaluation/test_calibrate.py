@@ -11,17 +11,18 @@ import pytest
 from capgen.config import CalibrateConfig, DecodeSettings
 from capgen.errors import MetricError, UsageError
 from capgen.evaluation import calibrate as module
-from capgen.evaluation.calibrate import (
-    Calibrated,
-    calibrate,
+from capgen.evaluation import logistic
+from capgen.evaluation.calibrate import Calibrated, calibrate
+from capgen.evaluation.confidence_fit import (
     confidence,
     find_subspace,
     fit_confidence,
+    good_regression,
 )
 from capgen.evaluation.data import EvaluationSet
 from capgen.evaluation.negatives import KINDS, draw_negatives
 from capgen.evaluation.reliability import calibration_error
-from capgen.inference.confidence import evidence
+from capgen.inference.confidence import Fit, evidence
 from capgen.inference.hypotheses import hypothesis
 from capgen.inference.observing import Observation
 from capgen.records import Example
@@ -60,14 +61,18 @@ def judged(count: int) -> EvaluationSet:
     return EvaluationSet(name="made", split="val", pool=pool)
 
 
-def by_id(seen: list[Observation]) -> dict[str, Observation]:
-    return {str(number): one for number, one in enumerate(seen)}
+def fitted(
+    seen: list[Observation], strange: list[Observation], config: CalibrateConfig | None = None
+) -> tuple[Fit, dict[str, float]]:
+    """The fit on observations whose captions are wholly right or wholly wrong."""
+    scores = np.array([float(one.text == GOOD) for one in seen])
+    return fit_confidence(seen, scores, strange, config or CalibrateConfig())
 
 
 def test_the_fit_finds_the_chances() -> None:
     seen, _ = observations(800, 0)
     strange, _ = observations(150, 1, strange=True)
-    fit, quality = fit_confidence(by_id(seen), strange, judged(800), CalibrateConfig())
+    fit, quality = fitted(seen, strange)
     fresh, chances = observations(600, 2)
     sure = np.array([confidence(fit, one) for one in fresh])
     assert np.abs(sure - chances).mean() < 0.06
@@ -92,16 +97,22 @@ def test_pictures_that_overflow_half_precision_are_left_out(
         settings=lambda options: (DecodeSettings(), ()),
         runtime=SimpleNamespace(name="torch", dtype="float16"),
     )
-    *events, last = calibrate(captioner, judged(200), config=CalibrateConfig(drawn=30))
+    *events, last = calibrate(
+        captioner, [judged(120), judged(80)], config=CalibrateConfig(drawn=30)
+    )
     assert isinstance(last, Calibrated)
     assert [n for n, one in enumerate(events) if "overflowed" in one.problem] == [7, 203]  # type: ignore[union-attr]
     assert last.fit.provenance["photos"] == 199
     assert np.isfinite(list(last.quality.values())).all()
+    # Each data set's captions were judged by its own references.
+    texts = [one.text for number, one in enumerate(seen) if number != 7]
+    assert last.quality["good"] == pytest.approx(np.mean([text == GOOD for text in texts]))
+    assert [one["images"] for one in last.fit.provenance["data"]] == [120, 80]
 
 
 def test_without_negatives() -> None:
     seen, _ = observations(200, 0)
-    fit, quality = fit_confidence(by_id(seen), [], judged(200), CalibrateConfig())
+    fit, quality = fitted(seen, [])
     assert "auroc_photos" not in quality
     fresh, chances = observations(200, 2)
     assert np.abs([confidence(fit, one) for one in fresh] - chances).mean() < 0.1
@@ -109,17 +120,35 @@ def test_without_negatives() -> None:
 
 def test_the_fit_can_be_repeated() -> None:
     seen, _ = observations(120, 0)
-    first, second = (
-        fit_confidence(by_id(seen), seen[:30], judged(120), CalibrateConfig(fit_seed=4))[0]
-        for _ in range(2)
-    )
+    first, second = (fitted(seen, seen[:30], CalibrateConfig(fit_seed=4))[0] for _ in range(2))
     assert [confidence(first, one) for one in seen] == [confidence(second, one) for one in seen]
+
+
+def test_how_far_a_score_is_from_the_threshold_counts() -> None:
+    """Scores that follow a feature give its direction away sooner than yes and no would."""
+    random = np.random.default_rng(0)
+    table = random.normal(0, 1, (100, 30))
+    scores = 0.5 + table[:, 0] + random.normal(0, 0.3, 100)
+    fold = logistic.folds(100, 10, 0)
+    graded = good_regression(table, scores, 0.5, fold)
+    good = (scores >= 0.5).astype(float)
+    ridge = logistic.best_ridge(table, good, fold)
+    plain = logistic.fit(table, good, ridge).weights
+
+    def cosine(weights: np.ndarray) -> float:
+        return float(weights[0] / np.linalg.norm(weights))
+
+    assert cosine(graded.weights) > cosine(plain) + 0.02
+    fresh = random.normal(0, 1, (4000, 30))
+    above = (fresh[:, 0] + random.normal(0, 0.3, 4000) >= 0).astype(float)
+    chances = logistic.probability(fresh @ graded.weights + graded.bias)
+    assert calibration_error(chances, above) < 0.06
 
 
 def test_nothing_to_fit_where_all_is_good() -> None:
     seen = [one._replace(text=GOOD) for one in observations(80, 0)[0]]
     with pytest.raises(MetricError, match="80 of 80 captions are good"):
-        fit_confidence(by_id(seen), [], judged(80), CalibrateConfig())
+        fitted(seen, [])
 
 
 def test_a_summary_that_never_changes() -> None:

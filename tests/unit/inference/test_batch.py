@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import filelock
 import pytest
@@ -19,6 +21,7 @@ from capgen.inference.journal import Journal, journal_path
 from capgen.inference.sources import BytesSource, FileSource, Source
 from capgen.records import Caption, CaptionFailure
 from tests.colours import ColourRuntime, colour_captioner, plain, plains
+from tests.fakes import write_records
 
 
 def open_journal(captioner: Captioner, path: Path, **decoding) -> Journal:
@@ -192,8 +195,6 @@ def test_garbage_in_the_journal_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_finished_output_is_a_journal_too(tmp_path: Path) -> None:
-    from capgen.output.records import write_records
-
     plains(tmp_path / "photos", 5)
     done, _, _ = run(tmp_path / "photos")
     for name in ("x.json", "x.jsonl"):
@@ -219,3 +220,24 @@ def test_two_runs_do_not_share_a_journal(
         open_journal(captioner, tmp_path / "journal")
     first.close()
     open_journal(captioner, tmp_path / "journal").close()
+
+
+def test_closing_a_run_calls_off_what_is_being_read(tmp_path: Path) -> None:
+    called_off: list[bool] = []
+
+    class Slow(BytesSource):
+        def read(self, limits: ImageLimits, stop: Event) -> bytes:
+            called_off.append(stop.wait(timeout=20))
+            return self.data
+
+    first = BytesSource("a.png", plain(tmp_path, "a.png", 3).read_bytes())
+    sources = [first, first, Slow("slow.png", first.data)]
+    events = caption_all(
+        colour_captioner()[0], sources, None, BatchOptions(batch_size=1, workers=2)
+    )
+    assert isinstance(next(events), PictureDone)
+    events.close()
+    begin = time.monotonic()
+    while not called_off and time.monotonic() - begin < 10:
+        time.sleep(0.01)
+    assert called_off == [True]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from capgen.inference.diversity import choose
-from capgen.inference.meaning import distinct, meaning, overlap, same
+from capgen.inference.meaning import meaning, overlap
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from capgen.inference.meaning import distinct, meaning, overlap, same
     ],
 )
 def test_the_same_in_other_words(first: str, second: str) -> None:
-    assert same(meaning(first), meaning(second))
+    assert overlap(meaning(first), meaning(second)) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -32,14 +32,7 @@ def test_the_same_in_other_words(first: str, second: str) -> None:
 )
 def test_something_else(first: str, second: str) -> None:
     one, other = meaning(first), meaning(second)
-    assert not same(one, other)
     assert overlap(one, other) == overlap(other, one) < 1
-
-
-def test_counting_what_is_different() -> None:
-    said = ["a dog runs", "the dog runs", "a cat", "a cat and a dog", "cats"]
-    assert distinct([meaning(text) for text in said]) == 3
-    assert distinct([]) == 0
 
 
 def test_the_choice_trades_score_for_difference() -> None:

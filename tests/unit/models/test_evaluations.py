@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from capgen.models.evaluations import RecordedEvaluation, recorded_evaluations
 from capgen.models.folder import ModelFolder, Provenance
 from capgen.paths import bundled_model_dir
@@ -54,15 +56,23 @@ def test_what_is_no_evaluation_is_left_out() -> None:
 
 
 def test_a_bundled_models_record_takes_over_what_a_report_is_of(tmp_path: Path) -> None:
-    from capgen._build.bundle import figures
+    from capgen._build.bundle import record
 
     report = {
-        "system": {"settings": {"beams": 3}},
+        "system": {"settings": {"beams": 3}, "weights": {"model.safetensors": "ab"}},
         "data": {"name": "coco_sample", "split": "val", "images": 2},
         "corpus": {"CIDEr-D": 0.56604},
         "images": [{}, {}],
     }
     (tmp_path / "report.json").write_text(json.dumps(report))
-    (found,) = read({"coco": figures(tmp_path / "report.json")}, "flickr8k + coco_sample")
+    path = tmp_path / "capgen.json"
+    path.write_text(json.dumps({"preset": "mini", "files": {"model.safetensors": "ab"}}))
+    record({"coco": tmp_path / "report.json"}, tmp_path)
+    content = json.loads(path.read_text())
+    assert content["preset"] == "mini"
+    (found,) = read(content["metrics"], "flickr8k + coco_sample")
     assert (found.dataset, found.split, found.images) == ("coco_sample", "val", 2)
     assert found.scores == {"CIDEr-D": 0.566}
+    path.write_text(json.dumps({"files": {"model.safetensors": "cd"}}))
+    with pytest.raises(ValueError, match="a report of other weights"):
+        record({"coco": tmp_path / "report.json"}, tmp_path)

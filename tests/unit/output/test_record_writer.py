@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from capgen.errors import StorageError, UsageError
-from capgen.output.records import check_output, dump, write_records
+from capgen.errors import StorageError
+from capgen.output.formats import check_place
+from capgen.output.records import dump
 from capgen.records import Caption, CaptionFailure
-from tests.fakes import names
+from tests.fakes import names, write_records
 
 CAPTION = Caption(path="[red]é.jpg", text="a “dog”\n", score=-1.0, log_probability=-2.0)
 FAILURE = CaptionFailure(path="b.jpg", code="missing", message="b.jpg: no such file")
@@ -44,21 +45,12 @@ def test_a_name_that_is_no_text_comes_back() -> None:
     assert json.loads(line.encode("utf-8"))["path"] == path
 
 
-@pytest.mark.parametrize("name", ["x", "x.csv", "x.json.gz", ".json"])
-def test_unknown_formats_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"\.json or \.jsonl"):
-        check_output(tmp_path / name)
-    with pytest.raises(UsageError):
-        write_records(tmp_path / name, [])
-    assert names(tmp_path) == []
-
-
 def test_what_cannot_be_replaced_is_refused_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "x.json").mkdir()
     with pytest.raises(StorageError, match=r"x\.json.*folder"):
-        check_output(tmp_path / "x.json")
+        check_place(tmp_path / "x.json")
     with pytest.raises(StorageError, match="Cannot write"):
-        check_output(tmp_path / f"{'x' * 300}.json")
+        check_place(tmp_path / f"{'x' * 300}.json")
 
 
 def test_an_interruption_leaves_the_old_file(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from capgen.errors import MissingDependencyError, UsageError
 from capgen.models.folder import ModelFolder
+from capgen.models.resolve import bundled_model_dir
 from capgen.paths import models_dir
 from capgen.registry.changes import check_name
 from capgen.registry.export import _target, export_model
@@ -23,6 +25,18 @@ def test_without_onnx_it_says_what_to_install(
         export_model("mini", int8=True, photos=[tmp_path / "photo.jpg"])
     assert caught.value.hint == "pip install 'capgen[export]'"
     assert not list(models_dir().iterdir()), "nothing half-written stays"
+
+
+def test_without_onnxscript_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plain = tmp_path / "plain"
+    shutil.copytree(bundled_model_dir(), plain, ignore=shutil.ignore_patterns("onnx"))
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(MissingDependencyError, match="onnxscript") as caught:
+        export_model(str(plain))
+    assert caught.value.hint == "pip install 'capgen[export]'"
+    assert not list(models_dir().iterdir())
 
 
 @pytest.mark.parametrize(
