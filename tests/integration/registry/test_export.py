@@ -19,7 +19,7 @@ from capgen.models.folder import DECODER_GRAPH, ENCODER_GRAPH, ModelFolder
 from capgen.models.onnx_int8 import float_graph
 from capgen.models.weights import read_index
 from capgen.paths import bundled_model_dir, models_dir
-from capgen.registry.export import Exported, export_model
+from capgen.registry.export import CalibrationOptions, Exported, export_model
 from capgen.registry.listing import find_model
 from capgen.registry.verify import verify
 from tests.fakes import names
