@@ -268,7 +268,7 @@ def remove(
     from capgen.data import store
 
     place = store.find(name, data_dir)
-    if not yes and sys.stdin.isatty():
+    if not yes and sys.stdin is not None and sys.stdin.isatty():
         typer.confirm(f"Delete {place}?", abort=True, err=True)
     store.remove(name, data_dir)
     Console().data(f"Removed {place}")

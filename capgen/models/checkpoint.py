@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -50,9 +51,23 @@ def load_captioning(folder: ModelFolder, *, dtype: torch.dtype = torch.float32) 
     if kind != ENCODER_DECODER:
         raise ModelError(f"{folder.name} is a '{kind}' model, not a {ENCODER_DECODER}")
     folder.check_weights()
-    model = load_weights(folder, VisionEncoderDecoderModel, dtype=dtype)
+    model: Any = load_weights(folder, VisionEncoderDecoderModel, dtype=dtype)
+    _unmap(model)
     tokenizer = load_tokenizer(folder)
     return Captioning(model, tokenizer, folder.preprocessor)
+
+
+def _unmap(model: torch.nn.Module) -> None:
+    """Copy the weights: as they are loaded they keep their file mapped.
+
+    Windows removes or replaces no such file, but training replaces checkpoints, and an export
+    moves its folder.
+    """
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
+    for module in model.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, buffer.clone())  # a view, which would keep its base
 
 
 def load_weights(
