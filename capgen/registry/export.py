@@ -160,8 +160,8 @@ def _write_float(source: ModelFolder, output: Path) -> None:
         import onnxscript  # noqa: F401  torch's exporter uses it
 
         from capgen.models.onnx_export import export_onnx
-    from capgen.models.captioners import quiet_transformers
     from capgen.models.checkpoint import load_captioning
+    from capgen.models.loading import quiet_transformers
 
     with quiet_transformers():
         captioning = load_captioning(ModelFolder(output, source.name))
