@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
+import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +34,13 @@ def data_dir() -> Path:
 def runs_dir() -> Path:
     """Return the folder whose entries are training runs."""
     return data_dir() / "runs"
+
+
+def run_name(folder: Path) -> str:
+    """Return what `--resume` and `--model` call a run: its name, or elsewhere its folder."""
+    if folder.absolute().parent == runs_dir().absolute():
+        return folder.name
+    return str(folder)
 
 
 def datasets_dir() -> Path:
@@ -76,6 +86,28 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+_REFUSED_BY_WINDOWS = re.compile(
+    r'[<>:"/\\|?*\x00-\x1f]|[. ]$|^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)', re.IGNORECASE
+)
+
+
+def works_everywhere(name: str) -> bool:
+    """Whether a file or folder can have this name on Windows, too.
+
+    It refuses some characters, a dot or space at the end, and its devices' names (`nul.txt`);
+    `a:b` would be a hidden part of the file `a`.
+    """
+    return bool(name) and _REFUSED_BY_WINDOWS.search(name) is None
+
+
+def folded(name: str) -> str:
+    """Return what two names share that are one to macOS and Windows.
+
+    Those ignore case, and macOS the form of accents, too.
+    """
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` if the block succeeds.
@@ -105,6 +137,7 @@ def write_text(path: Path, text: str) -> None:
 _BAD_PLACES = (
     *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
     *(errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.EFBIG),
+    errno.EINVAL,  # names with a colon, say, on Windows or a memory card
 )
 
 
@@ -123,7 +156,9 @@ def storage_errors(path: Path) -> Iterator[None]:
                 f"No space left to write {path}", hint="Free some space, or write to another disk."
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise StorageError(f"Not allowed to write {path}") from error
+            # Windows says the same of files that are open somewhere.
+            hint = "Close the program that has it open." if sys.platform == "win32" else ""
+            raise StorageError(f"Not allowed to write {path}", hint=hint) from error
         if error.errno in _BAD_PLACES:
             raise StorageError(f"Cannot write {path}: {error.strerror}") from error
         raise

@@ -17,7 +17,7 @@ def read_file(path: Path) -> dict[str, Any]:
         UsageError: It cannot be read, or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -45,7 +45,7 @@ def change_file(path: Path, section: str, name: str, value: Any) -> bool:
     import tomlkit
 
     read_file(path)  # refuses what is no TOML
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
     document: Any = tomlkit.parse(text)
     if section and section not in document:
         if value is None:

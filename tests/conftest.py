@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -136,3 +137,26 @@ def _unmounted(disk: Path, patience: float = 15.0) -> bool:
 def small_disk(make_disk: Callable[[str], Path]) -> Path:
     """A disk of 64 kB."""
     return make_disk("64k")
+
+
+@pytest.fixture
+def torch_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exporting an encoder to ONNX takes seconds: for a few photos torch does as well."""
+    from capgen.training import features
+
+    def runner(front: features.FrozenFront) -> features.Front:
+        return features._torch_runner(front._module, front._device)
+
+    monkeypatch.setattr(features.FrozenFront, "runner", runner)
+
+
+@pytest.fixture
+def handlers_put_back() -> Iterator[None]:
+    """Take `--log-file` and `--log-level` back."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    for handler in [item for item in root.handlers if item not in before]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)

@@ -312,10 +312,12 @@ def blob_id(content: bytes) -> str:
 
 
 def split_name(path: str) -> tuple[str, str, str]:
-    """Return the repository's id, a slash, and the rest."""
-    owner, _, rest = path.partition("/")
-    name, slash, rest = rest.partition("/")
-    return f"{owner}/{name}", slash, rest
+    """Return the repository's id, a slash, and the rest; ids of old models have no owner."""
+    owner, slash, rest = path.partition("/")
+    name, slash_behind, behind = rest.partition("/")
+    if name in ("", "resolve", "revision", "tree", "discussions"):
+        return owner, slash, rest
+    return f"{owner}/{name}", slash_behind, behind
 
 
 def find(hub: Hub, name: str, revision: str) -> tuple[dict[str, Path], str]:

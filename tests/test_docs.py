@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from capgen.cli.app import build_app
+from tests import pages
+from tests.pages import ROOT
 
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*pages.PAGES, ROOT / "CHANGELOG.md"]
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
-COMMAND = re.compile(r"^\s*(?:\$ )?(capgen .+)$", re.MULTILINE)
 
 
-def commands(page: Path) -> list[str]:
-    """Return the capgen commands of a page's code blocks, continued lines joined."""
-    blocks = re.findall(r"```(?:console|sh|bash)\n(.*?)```", page.read_text(), re.DOTALL)
-    return [found for block in blocks for found in COMMAND.findall(block.replace("\\\n", " "))]
+def capgen_commands(page: Path) -> list[str]:
+    """Return the capgen commands of a page's code blocks and sentences."""
+    shown = [command.text for block in pages.blocks(page) for command in pages.commands(block)]
+    return [text for text in [*shown, *pages.inline_commands(page)] if text.startswith("capgen ")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -58,12 +58,13 @@ def known_options() -> dict[tuple[str, ...], set[str]]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_options_exist(page: Path) -> None:
     known = known_options()
-    for command in commands(page):
-        words = shlex.split(command, comments=True)[1:]
+    for command in capgen_commands(page):
+        words = shlex.split(command)[1:]
         path: tuple[str, ...] = ()
         while words and (*path, words[0]) in known:
             path = (*path, words.pop(0))
-        assert path or command.startswith("capgen -"), command
+        # COMMAND and … stand for any.
+        assert path or re.match(r"capgen (-|COMMAND|…)", command), command
         for word in words:
             if re.match(r"--?[a-z]", word):
                 assert word.split("=")[0] in known[path], f"{command}: {word}"
@@ -71,13 +72,13 @@ def test_commands_and_options_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("name", ["cli.md", "settings.md", "api.md"])
 def test_generated_pages_are_up_to_date(name: str) -> None:
-    from capgen._build.make_reference import pages
+    from capgen._build import make_reference
 
-    made = pages()[name]
+    made = make_reference.pages()[name]
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == made, (
         "run: python -m capgen._build.make_reference"
     )
 
 
 def test_there_are_commands_to_check() -> None:
-    assert sum(len(commands(page)) for page in PAGES) > 10
+    assert sum(len(capgen_commands(page)) for page in PAGES) > 150

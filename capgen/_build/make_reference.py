@@ -39,8 +39,10 @@ def cli_page() -> str:
     for path, command in _commands(typer.main.get_command(build_app()), ("capgen",)):
         lines += [f"## {' '.join(path)}", "", *_paragraphs(command.help or ""), ""]
         arguments = [item for item in command.params if item.param_type_name == "argument"]
-        usage = [item.metavar or item.name.upper() for item in arguments]
-        lines += ["```", " ".join([*path, "[OPTIONS]", *usage]), "```", ""]
+        usage = [
+            (item.metavar or item.name.upper()) + "..." * (item.nargs == -1) for item in arguments
+        ]
+        lines += ["```text", " ".join([*path, "[OPTIONS]", *usage]), "```", ""]
         rows = [_option_row(item) for item in command.params if _is_option(item)]
         if rows:
             lines += ["| Option | Default | |", "|---|---|---|", *rows, ""]

@@ -9,8 +9,10 @@ import typer
 
 import capgen
 from capgen.cli import calibrate, caption, evaluate, train
+from capgen.cli.console import Console
 from capgen.cli.data import data_app
 from capgen.cli.doctor import doctor_app
+from capgen.cli.help import tidy_help
 from capgen.cli.hub import hub_app
 from capgen.cli.logs import LEVELS, start_logging
 from capgen.cli.models import models_app
@@ -42,6 +44,7 @@ def build_app() -> typer.Typer:
     app.add_typer(config_app)
     app.add_typer(hub_app)
     app.add_typer(doctor_app)
+    tidy_help(app)
     return app
 
 
@@ -75,7 +78,7 @@ def _root(
     if log_level is not None and log_level not in LEVELS:
         raise UsageError(f"--log-level is {log_level!r}; it must be one of {', '.join(LEVELS)}")
     if log_level is not None or log_file is not None:
-        start_logging(log_level or "info", log_file)
+        start_logging(log_level or "info", log_file, Console().note)
     if context.invoked_subcommand not in NO_USER_SETTINGS:
         defaults = user_defaults(context)
         # Training says where each of its settings comes from, so it is told apart.

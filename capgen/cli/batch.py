@@ -115,9 +115,12 @@ def run_batch(
                     screen.problem(problem)
             screen.show(event)
     assert finished is not None
-    if journal is not None and FORMATS[job.format].holds_records and not finished.stopped:
+    complete = FORMATS[job.format].holds_records and not finished.stopped
+    if journal is not None and complete:
         journal.close(remove=True)
     _summarise(console, job, finished)
+    if journal is not None and not complete:
+        console.note(f"{journal.path} stays: with it, the same command skips what is done")
     if metadata is not None:
         verb = "would be written" if job.dry_run else "written"
         console.note(f"captions {verb} into {metadata.changed} pictures")

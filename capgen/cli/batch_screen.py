@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from capgen.cli.console import Console
+from capgen.cli.console import Console, bar_place
 from capgen.inference.batch import BatchFinished, PictureDone
 from capgen.records import CaptionFailure
 
@@ -104,7 +104,6 @@ def summary(finished: BatchFinished, written: str = "") -> str:
 
 
 def _start_bar(total: int | None) -> tuple[Any, Any]:
-    from rich.console import Console as RichConsole
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -120,8 +119,8 @@ def _start_bar(total: int | None) -> tuple[Any, Any]:
         TextColumn("{task.fields[rate]:.1f} images/s"),
         TextColumn("{task.fields[failed]} failed"),
         TimeRemainingColumn(),
-        console=RichConsole(stderr=True),
         transient=True,
+        **bar_place(),
     )
     bar.start()
     return bar, bar.add_task("captioning", total=total, rate=0.0, failed=0)

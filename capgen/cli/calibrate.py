@@ -22,6 +22,7 @@ from capgen.cli.decoding_options import (
     TopKOption,
     TopPOption,
 )
+from capgen.cli.help import examples
 from capgen.cli.options import (
     INPUT_PANEL,
     MODEL_PANEL,
@@ -38,13 +39,11 @@ from capgen.config import CalibrateConfig, DecodeOptions
 if TYPE_CHECKING:
     from capgen.evaluation.calibrate import Calibrated, PictureObserved
 
-EXAMPLES = """Examples:
-
-capgen calibrate RUN/best-eval --dataset flickr8k
-
-capgen calibrate RUN/best-eval --dataset flickr8k --dataset my-photos
-
-capgen calibrate my-model/ --data-dir flickr8k/ --beams 5 --negatives scans/"""
+EXAMPLES = examples(
+    "capgen calibrate RUN/best-eval --dataset flickr8k",
+    "capgen calibrate RUN/best-eval --dataset flickr8k --dataset my-photos",
+    "capgen calibrate my-model/ --data-dir flickr8k/ --beams 5 --negatives scans/",
+)
 
 FIT_PANEL = "Fit"
 

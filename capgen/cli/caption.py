@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -39,7 +38,7 @@ from capgen.cli.caption_options import (
     WorkersOption,
     WriteMetadataOption,
 )
-from capgen.cli.console import Console, with_scores
+from capgen.cli.console import Console
 from capgen.cli.decoding_options import (
     BeamsOption,
     DiverseOption,
@@ -55,6 +54,8 @@ from capgen.cli.decoding_options import (
     TopKOption,
     TopPOption,
 )
+from capgen.cli.help import examples
+from capgen.cli.one_picture import Look, caption_one, look_into
 from capgen.cli.options import (
     INPUT_PANEL,
     DeviceOption,
@@ -72,33 +73,22 @@ from capgen.config import BatchOptions, DecodeOptions, ImageLimits, InputOptions
 from capgen.errors import UsageError
 from capgen.output.formats import check_place, format_of
 from capgen.output.sidecars import Sidecars
-from capgen.records import CaptionFailure, Record
-
-if TYPE_CHECKING:
-    from capgen.inference.captioner import Captioner
 
 FAIL_ON = ("any", "all", "none")
 UNDO_FILE = Path("capgen-undo.jsonl")
 # Formats that are printed; the others need a file.
 PRINTED = ("text", "json", "jsonl")
 
-EXAMPLES = """Examples:
-
-capgen caption photo.jpg
-
-capgen caption photo.jpg --beams 5 --num-captions 3
-
-capgen caption photo.jpg --diverse 5
-
-capgen caption photo.jpg --explain looked.html
-
-capgen caption photo.jpg --temperature 0.8 --top-p 0.9 --seed 1
-
-capgen caption holiday/ -r -o captions.jsonl
-
-find . -name '*.png' -print0 | capgen caption - -0 --sidecar .txt
-
-capgen caption *.jpg --model USER/NAME --device cuda"""
+EXAMPLES = examples(
+    "capgen caption photo.jpg",
+    "capgen caption photo.jpg --beams 5 --num-captions 3",
+    "capgen caption photo.jpg --diverse 5",
+    "capgen caption photo.jpg --explain looked.html",
+    "capgen caption photo.jpg --temperature 0.8 --top-p 0.9 --seed 1",
+    "capgen caption holiday/ -r -o captions.jsonl",
+    "find . -name '*.png' -print0 | capgen caption - -0 --sidecar .txt",
+    "capgen caption *.jpg --model USER/NAME --device cuda",
+)
 
 
 def caption_command(
@@ -175,6 +165,8 @@ def caption_command(
         raise UsageError("No pictures were named", hint="Try: capgen caption photo.jpg")
     if dry_run and not write_metadata:
         raise UsageError("--dry-run goes with --write-metadata")
+    if save_input is not None and not debug:
+        raise UsageError("--save-input goes with --debug")
     if output is not None:
         check_place(output)
         chosen = format_of(output, format)
@@ -210,23 +202,17 @@ def caption_command(
     )
     beside = sidecars is not None or write_metadata
     plain = output is None and not beside and chosen == "text"
-    if save_input is not None and not debug:
-        raise UsageError("--save-input goes with --debug")
-    if explain is not None or debug:
+    look = Look(explain=explain, debug=debug, save_input=save_input, as_json=as_json)
+    if look.asked:
         if inputs.alone is None or output is not None or beside or chosen == "jsonl":
-            flag = "--debug" if explain is None else "--explain"
             raise UsageError(
-                f"{flag} takes one picture, and prints its caption",
+                f"{look.flag} takes one picture, and prints its caption",
                 hint="Leave out other pictures, -o, --sidecar and --write-metadata.",
             )
-        code = _look(
-            console, load, inputs.alone, options, limits, explain, debug, save_input, as_json
-        )
+        look_into(console, load, inputs.alone, options, limits, look)
+        code = 0
     elif plain and inputs.alone is not None:
-        # The start of the process is most of the time here: nothing more is imported.
-        captioner = load()
-        (record,) = captioner.stream([inputs.alone], options, limits=limits)
-        failed = _print_one(console, record, scores)
+        failed = caption_one(console, load(), inputs.alone, options, limits)
         code = int(failed and fail_on != "none")
     else:
         from capgen.cli.batch import BatchJob, lanes_and_threads, run_batch
@@ -252,37 +238,6 @@ def caption_command(
         raise typer.Exit(code)
 
 
-def _look(
-    console: Console,
-    load: Callable[[], Captioner],
-    photo: str,
-    options: DecodeOptions,
-    limits: ImageLimits,
-    explain: Path | None,
-    debug: bool,
-    save_input: Path | None,
-    as_json: bool,
-) -> int:
-    """Explain one picture's caption, or show what lies behind it, or both."""
-    from capgen.cli.explain import check_explanation, debug_picture, explain_picture
-
-    if explain is not None:
-        check_explanation(explain)
-    captioner = load()
-    if explain is not None:
-        caption = explain_picture(captioner, photo, options, limits, explain)
-        console.note(f"where the model looked: {explain}")
-        if not debug and as_json:
-            console.json([caption.to_dict()])
-        elif not debug:
-            _print_one(console, caption, options.confidence)
-    if debug:
-        debug_picture(
-            console, captioner, photo, options, limits, save_input=save_input, as_json=as_json
-        )
-    return 0
-
-
 def _undo(console: Console, path: Path) -> int:
     from capgen.output.undo import undo
 
@@ -295,20 +250,6 @@ def _undo(console: Console, path: Path) -> int:
             done += 1
     console.note(f"{done} changes taken back" + (f"; {failed} were not" if failed else ""))
     return int(failed > 0)
-
-
-def _print_one(console: Console, record: Record, scores: bool) -> bool:
-    """Print one picture's captions; return whether it has none."""
-    if isinstance(record, CaptionFailure):
-        console.error(record.message, record.hint)
-        return True
-    for note in record.notes:
-        console.note(note)
-    if record.retry is not None and not record.retry.resolved:
-        console.note(f"this caption is {record.retry.reason}, whatever was tried")
-    for caption in (record, *record.alternatives):
-        console.data(with_scores(caption) if scores else caption.text)
-    return False
 
 
 def _stdout_format(asked: str | None, as_json: bool) -> str:

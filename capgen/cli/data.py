@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capgen.cli.console import Console
+from capgen.cli.console import Console, confirm_deletion
+from capgen.cli.help import examples
 from capgen.cli.options import setting_option
 from capgen.data.splits import SplitOptions
 
@@ -72,7 +72,7 @@ def _read_options(
     )
 
 
-@data_app.command("list")
+@data_app.command("list", epilog=examples("capgen data list"))
 def list_command(data_dir: Store = None, as_json: Json = False) -> None:
     """List the data sets that are installed and those that can be downloaded."""
     from capgen.cli import data_view as view
@@ -97,7 +97,7 @@ def list_command(data_dir: Store = None, as_json: Json = False) -> None:
         view.show_list(rows)
 
 
-@data_app.command()
+@data_app.command(epilog=examples("capgen data download flickr8k --accept-terms"))
 def download(
     name: Annotated[str, typer.Argument(help="Data set to download (see `capgen data list`).")],
     data_dir: Store = None,
@@ -134,7 +134,12 @@ def download(
     )
 
 
-@data_app.command("import")
+@data_app.command(
+    "import",
+    epilog=examples(
+        "capgen data import my-photos/ --name mine --val-fraction 0.2 --test-fraction 0.2"
+    ),
+)
 def import_command(
     path: Annotated[Path, typer.Argument(help="Folder or file in any known format.")],
     name: Annotated[str, typer.Option("--name", "-n", help="Name to install it under.")],
@@ -170,7 +175,9 @@ def import_command(
     )
 
 
-@data_app.command()
+@data_app.command(
+    epilog=examples("capgen data info flickr8k", "capgen data info my-photos/ --json")
+)
 def info(
     target: Target, data_dir: Store = None, as_json: Json = False, format: Format = None
 ) -> None:
@@ -187,7 +194,11 @@ def info(
         view.show_info(dataset, statistics)
 
 
-@data_app.command()
+@data_app.command(
+    epilog=examples(
+        "capgen data doctor flickr8k", "capgen data doctor my-photos/ --fix -o clean.jsonl"
+    )
+)
 def doctor(
     target: Target,
     data_dir: Store = None,
@@ -225,7 +236,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-@data_app.command()
+@data_app.command(epilog=examples("capgen data preview flickr8k --samples 12 -o preview.html"))
 def preview(
     target: Target,
     data_dir: Store = None,
@@ -246,7 +257,7 @@ def preview(
     Console().data(str(path))
 
 
-@data_app.command()
+@data_app.command(epilog=examples("capgen data remove flickr8k --yes"))
 def remove(
     name: Annotated[str, typer.Argument(help="Installed data set.")],
     data_dir: Store = None,
@@ -256,13 +267,13 @@ def remove(
     from capgen.data import store
 
     place = store.find(name, data_dir)
-    if not yes and sys.stdin.isatty():
-        typer.confirm(f"Delete {place}?", abort=True, err=True)
+    if not yes:
+        confirm_deletion(place)
     store.remove(name, data_dir)
     Console().data(f"Removed {place}")
 
 
-@data_app.command()
+@data_app.command(epilog=examples("capgen data cache", "capgen data cache --clear"))
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Empty the cache.")] = False,
     as_json: Json = False,

@@ -6,13 +6,12 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console as Screen
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from capgen.cli.console import Console
+from capgen.cli.console import Console, bar_place
 from capgen.data.events import Event, Finished, Notice, Progress
 
 if TYPE_CHECKING:
@@ -40,7 +39,8 @@ class _Amount(ProgressColumn):
         scale, unit = (1e6, "MB") if megabytes else (1, task.fields["unit"])
         form = ",.1f" if megabytes else ",.0f"
         total = "" if task.total is None else f"/{format(task.total / scale, form)}"
-        rate = f", {format((task.speed or 0) / scale, ',.1f')} {unit}/s" if task.speed else ""
+        speed = format((task.speed or 0) / scale, ",.1f") + (" MB/s" if megabytes else "/s")
+        rate = f", {speed}" if task.speed else ""
         return Text(f"{format(task.completed / scale, form)}{total} {unit}{rate}")
 
 
@@ -63,13 +63,14 @@ def follow_diagnosis(events: Iterator[Progress | Diagnosis]) -> Diagnosis:
 
 def _rendered(events: Iterator[Any]) -> Iterator[Any]:
     """Render progress and notices on stderr; pass on everything else."""
-    screen = Screen(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), _Amount(), TimeRemainingColumn())
+    place = bar_place()
+    amount = _Amount(table_column=Column(no_wrap=True))  # where it is narrow, the bar gives way
+    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
     tasks: dict[tuple[str, str], Any] = {}
     # An interrupt must reach the generator, which stops its threads and frees its lock.
     with (
         closing(_as_generator(events)) as stream,
-        Bars(*columns, console=screen, disable=not screen.is_terminal) as bars,
+        Bars(*columns, disable=not place["console"].is_terminal, **place) as bars,
     ):
         for event in stream:
             if isinstance(event, Progress):
@@ -82,17 +83,9 @@ def _rendered(events: Iterator[Any]) -> Iterator[Any]:
                     )
                 bars.update(tasks[key], completed=event.done, total=event.total)
             elif isinstance(event, Notice):
-                _note(bars, event.message)
+                Console().note(event.message)
             else:
                 yield event
-
-
-def _note(bars: Bars, message: str) -> None:
-    """Write a notice; above the bars while they are on the screen."""
-    if bars.disable:
-        Console().note(message)
-    else:
-        bars.console.print(Text.assemble(("note: ", "cyan"), message), soft_wrap=True)
 
 
 def _as_generator(events: Iterator[Any]) -> Generator[Any, None, None]:
@@ -116,7 +109,7 @@ def show_list(rows: Sequence[dict[str, Any]]) -> None:
         pictures = f"{row['pictures']:,}" if row["pictures"] else ""
         state = "installed" if row["installed"] else "to download"
         _add(table, row["name"], state, pictures, row["title"] or row["folder"], row["licence"])
-    _stdout().print(table)
+    Console().show(table)
 
 
 def show_cache(parts: Sequence[Usage]) -> None:
@@ -124,7 +117,7 @@ def show_cache(parts: Sequence[Usage]) -> None:
     table = _table("What", "Files", "MB", "Folder")
     for part in parts:
         _add(table, part.title, f"{part.files:,}", f"{part.bytes / 1e6:,.1f}", str(part.path))
-    _stdout().print(table)
+    Console().show(table)
 
 
 def info_record(dataset: Dataset, statistics: DatasetStatistics) -> dict[str, Any]:
@@ -144,7 +137,7 @@ def info_record(dataset: Dataset, statistics: DatasetStatistics) -> dict[str, An
 
 def show_info(dataset: Dataset, statistics: DatasetStatistics) -> None:
     """Show what a data set consists of."""
-    console = _stdout()
+    console = Console()
     table = _table(dataset.name, "")
     splits = ", ".join(f"{name} {count:,}" for name, count in statistics.splits.items())
     rows = {
@@ -170,42 +163,42 @@ def show_info(dataset: Dataset, statistics: DatasetStatistics) -> None:
     for key, value in rows.items():
         if value and not (key == "left out" and not dataset.problems):
             _add(table, key, value)
-    console.print(table)
-    console.print(_histogram(statistics.length_histogram))
+    console.show(table)
+    console.show(_histogram(statistics.length_histogram))
     words = _table("Most frequent words", "")
     for word, count in statistics.most_frequent:
         _add(words, word, f"{count:,}")
-    console.print(words)
+    console.show(words)
 
 
 def show_diagnosis(diagnosis: Diagnosis, show: int) -> None:
     """Show what the doctor found."""
-    console = _stdout()
+    console = Console()
     entries = diagnosis.reading.entries
     captions = sum(len(entry.captions) for entry in entries)
     languages = ", ".join(f"{name} {n:,}" for name, n in diagnosis.languages.items())
     lengths = _spread(diagnosis.words_per_caption)
-    console.print(
+    console.show(
         Text(
             f"{diagnosis.root} ({diagnosis.format}): {len(entries):,} pictures, {captions:,}"
             f" captions; words a caption: {lengths}; languages: {languages}"
         ),
-        soft_wrap=True,
+        wrap=False,
     )
     if not diagnosis.problems:
-        console.print("No problems found.")
+        console.data("No problems found.")
         return
     table = _table("Class", "Found", "What", "With --fix")
     for code, count in diagnosis.counts.items():
         kind = next(p.kind for p in diagnosis.problems if p.code == code)
         _add(table, code, f"{count:,}", kind.title, kind.fix.replace("_", " ") or "stays")
-    console.print(table)
+    console.show(table)
     for code, count in diagnosis.counts.items():
         found = [problem for problem in diagnosis.problems if problem.code == code]
         for problem in found[: show or count]:
-            console.print(Text(f"{code}: {problem}"), soft_wrap=True)
+            console.show(Text(f"{code}: {problem}"), wrap=False)
         if show and count > show:
-            console.print(Text(f"{code}: and {count - show:,} more (--show 0 lists all)"))
+            console.show(Text(f"{code}: and {count - show:,} more (--show 0 lists all)"))
 
 
 def show_fixed(fixed: Fixed) -> None:
@@ -253,7 +246,3 @@ def _table(*headers: str) -> Table:
 def _add(table: Table, *cells: str) -> None:
     # As Text: a picture called [red].jpg must print as itself.
     table.add_row(*(Text(cell) for cell in cells))
-
-
-def _stdout() -> Screen:
-    return Screen()

@@ -9,19 +9,18 @@ from typing import Annotated, Any
 import typer
 
 from capgen.cli.console import Console
+from capgen.cli.help import examples
 from capgen.cli.options import OUTPUT_PANEL
 from capgen.cli.user_config import entries, file_settings, known_settings
 from capgen.paths import config_file
 from capgen.records import Check
 from capgen.settings_file import read_file
 
-EXAMPLES = """Examples:
-
-capgen doctor
-
-capgen doctor --offline --json > doctor.json
-
-capgen doctor wandb"""
+EXAMPLES = examples(
+    "capgen doctor",
+    "capgen doctor --offline --json > doctor.json",
+    "capgen doctor wandb",
+)
 
 doctor_app = typer.Typer(
     name="doctor",
@@ -70,9 +69,11 @@ def doctor_command(
         count = len(findings.faults)
         console.error(f"{count} fault{'s' if count > 1 else ''}")
         raise typer.Exit(1)
+    if not as_json:
+        console.note("all is well: no faults")
 
 
-@doctor_app.command("wandb")
+@doctor_app.command("wandb", epilog=examples("capgen doctor wandb"))
 def wandb_command(
     seconds: Annotated[
         float, typer.Option(help="Longest time to wait for the run to be sent.", min=5)

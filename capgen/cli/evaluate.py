@@ -20,6 +20,7 @@ from capgen.cli.decoding_options import (
     TopKOption,
     TopPOption,
 )
+from capgen.cli.help import examples
 from capgen.cli.options import (
     INPUT_PANEL,
     MODEL_PANEL,
@@ -40,15 +41,12 @@ if TYPE_CHECKING:
     from capgen.evaluation.evaluate import Evaluation
     from capgen.evaluation.systems import System
 
-EXAMPLES = """Examples:
-
-capgen eval --dataset flickr8k --beams 3
-
-capgen eval --model RUN/best-eval --data-dir flickr8k/ --json scores.json --html report.html
-
-capgen eval --predictions captions.json --references captions_val2014.json
-
-capgen eval --data-dir flickr8k/ --compare scores.json"""
+EXAMPLES = examples(
+    "capgen eval --dataset flickr8k --beams 3",
+    "capgen eval --model RUN/best-eval --data-dir flickr8k/ --json scores.json --html report.html",
+    "capgen eval --predictions captions.json --references captions_val2014.json",
+    "capgen eval --data-dir flickr8k/ --compare scores.json",
+)
 
 SCORING_PANEL = "Scoring"
 STDOUT = "-"

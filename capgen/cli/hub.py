@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from capgen.cli.console import Console
+from capgen.cli.help import examples
 from capgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +37,13 @@ Token = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@hub_app.command("push")
+@hub_app.command(
+    "push",
+    epilog=examples(
+        "capgen hub push first/best-eval me/first --dry-run",
+        "capgen hub push first/best-eval me/first --private",
+    ),
+)
 def push_command(
     model: Annotated[str, typer.Argument(help="Model folder, RUN/best-eval, 'mini' or Hub id.")],
     repository: Annotated[str, typer.Argument(metavar="USER/NAME", help="Where to push to.")],
@@ -84,9 +93,10 @@ def push_command(
     if dry_run:
         _show_plan(console, plan, as_json=as_json)
         return
-    _quiet_unless_watched()
+    access = need_token(token)
     console.note(f"pushing {_amount(plan)} to {repository} ({plan.branch})")
-    pushed = push(plan, need_token(token))
+    with _quiet_unless_watched():
+        pushed = push(plan, access)
     for name in pushed.removed:
         console.note(f"{name}, which the model no longer has, was removed")
     if not pushed.changed:
@@ -97,7 +107,7 @@ def push_command(
         console.data(pushed.url)
 
 
-@hub_app.command("pull")
+@hub_app.command("pull", epilog=examples("capgen hub pull me/first"))
 def pull_command(
     model: Annotated[str, typer.Argument(metavar="USER/NAME[@REV]", help="The model.")],
     revision: Annotated[
@@ -123,10 +133,10 @@ def pull_command(
     from capgen.hub.pull import pull
     from capgen.models.repository import Limits
 
-    _quiet_unless_watched()
     console = Console()
     limits = Limits(total_bytes=int(max_gb * (1 << 30)))
-    record = pull(model, revision=revision, trust_remote_code=trust_remote_code, limits=limits)
+    with _quiet_unless_watched():
+        record = pull(model, revision=revision, trust_remote_code=trust_remote_code, limits=limits)
     if as_json:
         console.json(dataclasses.asdict(record))
         return
@@ -134,7 +144,7 @@ def pull_command(
     console.data(f"{record.identifier}@{record.commit}")
 
 
-@hub_app.command("login")
+@hub_app.command("login", epilog=examples("capgen hub login"))
 def login_command() -> None:
     """Save an access token, asked for or read from stdin; other Hugging Face programs see it."""
     from capgen.hub.tokens import need_token, save_login
@@ -149,7 +159,7 @@ def login_command() -> None:
     Console().note(f"logged in as {name}")
 
 
-@hub_app.command("whoami")
+@hub_app.command("whoami", epilog=examples("capgen hub whoami"))
 def whoami_command(token: Token = None) -> None:
     """Print the user's name that the token belongs to."""
     from capgen.hub.tokens import need_token, whoami
@@ -201,9 +211,17 @@ def _examples(folder: ModelFolder, photos: list[Path], credit: str) -> list[Exam
     return found
 
 
-def _quiet_unless_watched() -> None:
-    """Leave progress bars to terminals."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        from huggingface_hub import utils
+@contextmanager
+def _quiet_unless_watched() -> Iterator[None]:
+    """Leave the Hub's progress bars to terminals."""
+    from huggingface_hub import utils
 
+    watched = sys.stderr is not None and sys.stderr.isatty()
+    shown = not utils.are_progress_bars_disabled()  # type: ignore[attr-defined]
+    if not watched:
         utils.disable_progress_bars()  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        if shown:
+            utils.enable_progress_bars()  # type: ignore[attr-defined]

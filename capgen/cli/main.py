@@ -1,16 +1,19 @@
 """The entry point: runs the app and turns every exception into an exit code, in one place.
 
-Exit codes: 0 done, 1 failure, 2 usage, 3 trained but not uploaded, 130 interrupted, 143 terminated.
+Exit codes: 0 done, 1 failure, 2 usage, 3 trained but not uploaded, 130 interrupted, 143 terminated,
+141 help that nobody reads to its end.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from itertools import islice
 from types import FrameType
 
 from capgen.cli.app import build_app
@@ -20,6 +23,8 @@ from capgen.errors import CapgenError
 logger = logging.getLogger(__name__)
 INTERRUPTED = 130
 TERMINATED = 143
+UNREAD = 141
+LOGGING_OPTIONS = ("--log-level", "--log-file")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,8 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     _quieten_libraries()
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
-        build_app()(args=None if argv is None else list(argv), prog_name="capgen")
+        arguments = _with_home(sys.argv[1:]) if argv is None else argv
+        build_app()(args=_logging_first(arguments), prog_name="capgen")
     except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            return UNREAD
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except CapgenError as error:
         logger.debug("%s", error.message, exc_info=True)
@@ -57,6 +65,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run() -> None:
     """Run capgen as the process's program."""
     sys.exit(main())
+
+
+def _with_home(arguments: Sequence[str]) -> list[str]:
+    """Return the process's arguments with `~` as a shell leaves them: Windows' shells keep it.
+
+    Typer would also expand patterns there, those of `--include` among them, and take
+    `photo[1].jpg` for one.
+    """
+    if sys.platform != "win32":
+        return list(arguments)
+    return [
+        os.path.expanduser(item) if item.startswith(("~/", "~\\")) else item  # noqa: PTH111
+        for item in arguments
+    ]
+
+
+def _logging_first(arguments: Sequence[str]) -> list[str]:
+    """Put `--log-level` and `--log-file` before the command, wherever they were written."""
+    first: list[str] = []
+    rest: list[str] = []
+    waiting = iter(arguments)
+    for item in waiting:
+        name, equals, _ = item.partition("=")
+        value = [] if equals or name not in LOGGING_OPTIONS else list(islice(waiting, 1))
+        if name in LOGGING_OPTIONS and (equals or value):
+            first += [item, *value]
+        else:
+            rest.append(item)
+        if item == "--":  # what follows are names
+            rest += waiting
+    return [*first, *rest]
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from capgen.cli import models_compare
-from capgen.cli.console import Console
+from capgen.cli.console import Console, confirm_deletion
+from capgen.cli.help import examples
 from capgen.cli.options import (
     DeviceOption,
     DtypeOption,
@@ -34,7 +34,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-@models_app.command("list")
+@models_app.command("list", epilog=examples("capgen models list"))
 def list_command(as_json: Json = False) -> None:
     """List the models of this machine: bundled, of training runs, kept by name, of the Hub.
 
@@ -51,7 +51,9 @@ def list_command(as_json: Json = False) -> None:
     view.show_list(console, entries)
 
 
-@models_app.command()
+@models_app.command(
+    epilog=examples("capgen models show mini", "capgen models show RUN/best-eval --json")
+)
 def show(model: Name, revision: RevisionOption = None, as_json: Json = False) -> None:
     """Show what is known of a model: parts, data, training, scores, files."""
     from capgen.cli import models_view as view
@@ -70,7 +72,7 @@ def show(model: Name, revision: RevisionOption = None, as_json: Json = False) ->
 models_app.command("compare", epilog=models_compare.EXAMPLES)(models_compare.compare_command)
 
 
-@models_app.command()
+@models_app.command(epilog=examples("capgen models default first/best-eval"))
 def default(
     model: Annotated[
         str | None, typer.Argument(metavar="MODEL", help="The model to use from now on.")
@@ -98,7 +100,7 @@ def default(
         console.note(f"chosen by: {chosen.source}")
 
 
-@models_app.command()
+@models_app.command(epilog=examples("capgen models export mini --int8 --photos my-photos/"))
 def export(
     model: Name,
     format: Annotated[str, typer.Option("--format", help="Only onnx so far.")] = "onnx",
@@ -149,7 +151,7 @@ def export(
         )
 
 
-@models_app.command()
+@models_app.command(epilog=examples("capgen models rename RUN flickr8k-clip"))
 def rename(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A training run or a kept model.")],
     new: Annotated[str, typer.Argument(metavar="NAME", help="Its new name.")],
@@ -160,7 +162,7 @@ def rename(
     Console().data(str(changes.rename(model, new)))
 
 
-@models_app.command()
+@models_app.command(epilog=examples("capgen models remove first/last --yes"))
 def remove(
     model: Annotated[
         str,
@@ -173,16 +175,14 @@ def remove(
 
     place = changes.owned(model).path
     if not yes:
-        if sys.stdin is None or not sys.stdin.isatty():
-            raise UsageError(f"Nobody can be asked whether to delete {place}", hint="Add --yes.")
-        typer.confirm(f"Delete {place}?", abort=True, err=True)
+        confirm_deletion(place)
     Console().data(f"Removed {changes.remove(model)}")
 
 
-@models_app.command()
+@models_app.command(epilog=examples("capgen models test RUN/best-eval photo.jpg"))
 def test(
     model: Name,
-    photos: Annotated[list[str], typer.Argument(metavar="PHOTO...", help="Pictures.")],
+    photos: Annotated[list[str], typer.Argument(metavar="PHOTO", help="Pictures.")],
     revision: RevisionOption = None,
     runtime: RuntimeOption = "auto",
     device: DeviceOption = "auto",
@@ -205,10 +205,10 @@ def test(
         raise typer.Exit(1)
 
 
-@models_app.command()
+@models_app.command(epilog=examples("capgen models verify mini RUN/best-eval"))
 def verify(
     models: Annotated[
-        list[str], typer.Argument(metavar="MODEL...", help="What --model takes; several may be.")
+        list[str], typer.Argument(metavar="MODEL", help="What --model takes; several may be.")
     ],
     revision: RevisionOption = None,
     as_json: Json = False,

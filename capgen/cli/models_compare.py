@@ -13,6 +13,7 @@ from capgen.cli.decoding_options import (
     LengthPenaltyOption,
     MaxLengthOption,
 )
+from capgen.cli.help import examples
 from capgen.cli.options import (
     INPUT_PANEL,
     MODEL_PANEL,
@@ -26,11 +27,10 @@ from capgen.cli.options import (
 from capgen.config import DecodeOptions, EvalConfig
 from capgen.errors import StorageError
 
-EXAMPLES = """Examples:
-
-capgen models compare mini RUN/best-eval --dataset flickr8k
-
-capgen models compare RUN --data-dir flickr8k/ --html comparison.html"""
+EXAMPLES = examples(
+    "capgen models compare mini RUN/best-eval --dataset flickr8k",
+    "capgen models compare RUN --data-dir flickr8k/ --html comparison.html",
+)
 
 SCORING_PANEL = "Scoring"
 
@@ -39,7 +39,7 @@ def compare_command(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...",
+            metavar="MODEL",
             help="Two models or more, each compared with the first; "
             "a training run means its best-eval and best-loss.",
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -24,15 +24,20 @@ if TYPE_CHECKING:
 # What the list shows of the scores: the first where the terminal is narrow.
 _METRICS = ("CIDEr-D", "METEOR", "BLEU-4")
 _WIDE = 110
+_LONGEST_WORD = 20
 
 
 def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
     """Show the models as a table; what is wrong with broken ones goes to stderr."""
     wide = shutil.get_terminal_size().columns >= _WIDE
     metrics = _METRICS if wide else _METRICS[:1]
-    table = _table("", "Model", "Size", "Encoder, decoder", "Data", *metrics, "Of", "Made")
+    heads = ("", "Model", "Size", "Encoder, decoder", "Data", *metrics, "Of")
+    table = _table(*heads, *(("Made",) if wide else ()))
     for column in table.columns:
-        column.no_wrap = str(column.header) not in ("Encoder, decoder", "Data")
+        column.no_wrap = str(column.header) not in ("Model", "Encoder, decoder", "Data")
+    if not wide:  # room for its longest word: names and data wrap instead
+        longest = max((len(entry.encoder) for entry in entries), default=0) + 1
+        table.columns[3].width = max(len("decoder"), min(_LONGEST_WORD, longest))
     for entry in entries:
         _add(
             table,
@@ -43,7 +48,7 @@ def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
             entry.data,
             *(_score(entry, metric) for metric in metrics),
             entry.split,
-            entry.created[:10],
+            *((entry.created[:10],) if wide else ()),
         )
     console.show(table)
     for entry in entries:
@@ -80,8 +85,8 @@ def show_entry(console: Console, entry: ModelEntry, folder: ModelFolder) -> None
         "problem": entry.problem,
     }
     provenance = record["provenance"]
-    facts |= {f"data: {key}": value for key, value in provenance.get("data", {}).items()}
-    facts |= {f"export: {key}": value for key, value in provenance.get("export", {}).items()}
+    facts |= _facts("data", provenance.get("data", {}))
+    facts |= _facts("export", provenance.get("export", {}))
     facts |= {
         f"training: {key}": value
         for key, value in provenance.get("training", {}).items()
@@ -93,6 +98,30 @@ def show_entry(console: Console, entry: ModelEntry, folder: ModelFolder) -> None
         if value not in ("", None):
             _add(table, name, str(value))
     console.show(table)
+
+
+def _facts(title: str, record: Mapping[str, Any]) -> dict[str, str]:
+    """Return a row for each value of a record, and for each data set of several."""
+    facts = {}
+    for key, value in record.items():
+        if isinstance(value, list):
+            for item in value:
+                name = item.get("name", "") if isinstance(item, dict) else ""
+                facts[f"{title}: {name or key}"] = _spelt(item)
+        else:
+            facts[f"{title}: {key}"] = _spelt(value)
+    return facts
+
+
+def _spelt(value: Any) -> str:
+    """Return a value of a record in words: a mapping as `train 6000, val 1000`."""
+    if not isinstance(value, dict):
+        return "" if value is None else str(value)
+    parts = {key: item for key, item in value.items() if key != "name" and item not in ("", None)}
+    inner = {
+        key: f"({_spelt(item)})" if isinstance(item, dict) else item for key, item in parts.items()
+    }
+    return ", ".join(f"{key} {item}" for key, item in inner.items())
 
 
 def follow_comparison(events: Iterable[ComparisonEvent], console: Console) -> ModelComparison:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from capgen.cli.console import Console
+from capgen.cli.help import examples
 from capgen.cli.options import variable_name
 from capgen.cli.user_config import (
     Known,
@@ -24,13 +25,11 @@ config_app = typer.Typer(
     name="config",
     help="Show and change your own defaults.",
     no_args_is_help=True,
-    epilog="""Examples:
-
-capgen config set model first/best-eval
-
-capgen config set caption.beams 5
-
-capgen config show""",
+    epilog=examples(
+        "capgen config set model first/best-eval",
+        "capgen config set caption.beams 5",
+        "capgen config show",
+    ),
 )
 
 Key = Annotated[
@@ -38,13 +37,13 @@ Key = Annotated[
 ]
 
 
-@config_app.command("path")
+@config_app.command("path", epilog=examples("capgen config path"))
 def path_command() -> None:
     """Print where the settings file is, or would be."""
     Console().data(str(config_file()))
 
 
-@config_app.command("show")
+@config_app.command("show", epilog=examples("capgen config show"))
 def show_command(
     context: typer.Context,
     everything: Annotated[
@@ -58,9 +57,9 @@ def show_command(
     if as_json:
         console.json(rows)
         return
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("command", "setting", "value", "from")
+    table = Table("command", "setting", "value", Column("from", overflow="fold"))
     for row in rows:
         table.add_row(row["command"], row["setting"], str(row["value"]), row["source"])
     if rows:
@@ -69,7 +68,7 @@ def show_command(
         console.note(f"Nothing is set, neither in {config_file()} nor in the environment")
 
 
-@config_app.command("set")
+@config_app.command("set", epilog=examples("capgen config set caption.beams 5"))
 def set_command(
     context: typer.Context, key: Key, value: Annotated[str, typer.Argument(metavar="VALUE")]
 ) -> None:
@@ -81,15 +80,23 @@ def set_command(
     # As the setting has it; what TOML has no type for, such as a path, as text.
     plain = isinstance(checked[0], bool | int | float)
     change_file(path, section, name, checked[0] if plain else value)
+    Console().note(f"{name} is {value} for {_listed(commands)}, by {path}")
 
 
-@config_app.command("unset")
+@config_app.command("unset", epilog=examples("capgen config unset caption.beams"))
 def unset_command(context: typer.Context, key: Key) -> None:
     """Go back to capgen's own default."""
     path = config_file()
     section, name, _ = _setting(key, known_settings(context.find_root().command))
     if not change_file(path, section, name, None):
         raise UsageError(f"{key} is not set in {path}")
+    Console().note(f"{key} is no longer set in {path}")
+
+
+def _listed(commands: list[str]) -> str:
+    """Return commands as text, as in `capgen caption and eval`."""
+    *others, last = commands
+    return "capgen " + (f"{', '.join(others)} and {last}" if others else last)
 
 
 def _rows(context: typer.Context, everything: bool) -> list[dict[str, Any]]:

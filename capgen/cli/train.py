@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from capgen.cli.console import Console
+from capgen.cli.help import examples
 from capgen.cli.options import MODEL_PANEL, OUTPUT_PANEL, setting_option
 from capgen.cli.training_plan import print_plan
 from capgen.cli.training_screen import TrainingScreen
@@ -23,25 +25,17 @@ from capgen.training.recipes import recipes
 if TYPE_CHECKING:
     from capgen.training.stages import Plan
 
-EXAMPLES = """Examples:
-
-capgen train --preset mini --data-dir flickr8k/
-
-capgen train --preset mini --data-dir flickr8k/ --train-encoder none
-
-capgen train --dataset flickr8k --name first --num-epochs 10
-
-capgen train --config mini --name first
-
-capgen train --preset mini --decoder-layers 1 --teacher big/best-eval
-
-capgen train --resume first
-
-capgen train --init mini --data-dir my-photos/ --dry-run
-
-capgen train --init mini --dataset flickr8k --dataset my-photos=2
-
-capgen train --objective scst --preset mini --init first/best-eval --dataset flickr8k"""
+EXAMPLES = examples(
+    "capgen train --preset mini --data-dir flickr8k/",
+    "capgen train --preset mini --data-dir flickr8k/ --train-encoder none",
+    "capgen train --dataset flickr8k --name first --num-epochs 10",
+    "capgen train --config mini --name first",
+    "capgen train --preset mini --decoder-layers 1 --teacher big/best-eval",
+    "capgen train --resume first",
+    "capgen train --init mini --data-dir my-photos/ --dry-run",
+    "capgen train --init mini --dataset flickr8k --dataset my-photos=2",
+    "capgen train --objective scst --preset mini --init first/best-eval --dataset flickr8k",
+)
 
 DATA_PANEL = "Data and run"
 RECIPE_PANEL = "Recipe"
@@ -207,10 +201,13 @@ def train_command(
     """Make a captioner from pictures with captions.
 
     A setting comes from its option, else from CAPGEN_SETTING in the environment, else from
-    --config, else from your own settings file (see `capgen config`), else from the preset. A
-    file with [[stage]] tables trains in stages, each from the best model of the one before;
-    options are for all of them. The run's folder holds the settings, the events and the model
-    folders best-eval, best-loss and last. Ctrl-C saves; --resume goes on exactly there.
+    --config, else from your own settings file (see `capgen config`), else from the preset.
+
+    A file with tables named `stage` trains in stages, each from the best model of the one
+    before; options are for all of them.
+
+    The run's folder holds the settings, the events and the model folders best-eval, best-loss
+    and last. Ctrl-C saves; --resume goes on exactly there.
     """
     given = {key: value for key, value in locals().items() if value not in (None, [])}
     for name in ("context", "as_json", "config", "resume", "dry_run", "save_to_hub", "private"):
@@ -224,10 +221,13 @@ def train_command(
             )
         final = _go_on(resume, given)
     else:
+        from capgen.data.mixture import check_there
         from capgen.training.stages import resolve_plan
 
         own = {name: (str(config_file()), value) for name, value in context.obj.items()}
         plan = resolve_plan(given, file=config, environment=os.environ, user=own)
+        # Before torch is imported, which takes seconds.
+        check_there(plan.first.dataset, plan.first.data_dir)
         if dry_run:
             print_plan(plan, as_json=as_json)
             return
@@ -247,7 +247,7 @@ def _start(plan: Plan) -> Event | None:
     from capgen.training.staged import train_stages
     from capgen.training.stopping import stop_signals
 
-    with stop_signals() as stop:
+    with stop_signals(_tell_stopping) as stop:
         return render(train_stages(plan, stop=stop))
 
 
@@ -255,8 +255,15 @@ def _go_on(run: str, changes: dict[str, Any]) -> Event | None:
     from capgen.training.staged import resume_run
     from capgen.training.stopping import stop_signals
 
-    with stop_signals() as stop:
+    with stop_signals(_tell_stopping) as stop:
         return render(resume_run(run, stop=stop, **changes))
+
+
+def _tell_stopping() -> None:
+    """Say that a signal was heard: a step may take long. Safe in a signal's handler."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        text = "\nstopping after this step; press Ctrl-C again to stop at once\n"
+        os.write(sys.stderr.fileno(), text.encode())
 
 
 def render(events: Iterable[Event]) -> Event | None:

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from capgen.training.stages import Plan, Stage
 
 
+# What `--init` brings along, so that the preset does not decide it.
+_OF_A_NEW_MODEL = ("encoder", "decoder", "decoder_layers", "decoder_width")
+
+
 def print_plan(plan: Plan, *, as_json: bool) -> None:
     """Print what a run would be and take, stage by stage if it has any.
 
@@ -65,6 +69,9 @@ def _records(stage: Stage) -> dict[str, Any]:
 def _settings(stage: Stage, names: list[str]) -> list[str]:
     values = stage.config.to_dict()
     rows = [(name, _shown(values[name]), stage.sources[name]) for name in names]
+    if stage.config.init is not None:
+        given = f"the model of --init {stage.config.init}"
+        rows = [(row[0], "-", given) if row[0] in _OF_A_NEW_MODEL else row for row in rows]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
     return [f"{name:{widths[0]}}  {value:{widths[1]}}  {source}" for name, value, source in rows]
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from capgen.cli.console import bar_place
+from capgen.paths import run_name
 from capgen.records import (
     CheckpointSaved,
     EpochEvent,
@@ -47,7 +50,6 @@ class TrainingScreen:
 
     def __enter__(self) -> Self:
         if sys.stderr is not None and sys.stderr.isatty():
-            from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
             self._bar = Progress(
@@ -56,7 +58,8 @@ class TrainingScreen:
                 TextColumn("{task.completed:.0f}/{task.total:.0f}", markup=False),
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[note]}", markup=False),
-                console=Console(stderr=True, highlight=False),
+                transient=True,
+                **bar_place(),
             )
             self._bar.start()
         return self
@@ -116,11 +119,14 @@ class TrainingScreen:
             self._line(f"stage {event.stage} done in {_duration(event.seconds)}")
         elif isinstance(event, RunFinished):
             self._line(f"done in {_duration(event.seconds)}: {event.run}")
+            if event.best_eval:
+                name = run_name(Path(event.run))
+                self._line(f"Try it: capgen caption photo.jpg --model {name}/best-eval")
 
     def _started(self, event: RunStarted) -> None:
         self._steps, self._epochs = event.steps, event.epochs
         self._line(
-            f"{event.preset}: {event.parameters / 1e6:.2f} M parameters, "
+            f"{event.init or event.preset}: {event.parameters / 1e6:.2f} M parameters, "
             f"{event.trained / 1e6:.2f} M trained; {event.images.get('train', 0)} photos, "
             f"{event.captions} captions; {event.steps} steps on {event.device} ({event.precision})"
         )
@@ -165,7 +171,7 @@ class TrainingScreen:
     def _line(self, text: str) -> None:
         if self._bar is not None:
             self._bar.console.print(text, markup=False, soft_wrap=True)
-        else:
+        elif sys.stderr is not None:
             print(text, file=sys.stderr, flush=True)
 
 

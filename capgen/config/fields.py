@@ -6,6 +6,8 @@ import dataclasses
 import json
 import math
 import numbers
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,16 +91,23 @@ def parse_setting(config_class: Any, name: str, text: str) -> Any:
         return tuple(_string_list(text)) or (text,)
     several = _string_list(text) if "tuple" in optional else []
     if several:
-        return tuple(Path(item) if kind == "Path" else item for item in several)
+        return tuple(_path(item) if kind == "Path" else item for item in several)
     if kind == "bool":
         if text.lower() not in BOOLEANS:
             raise UsageError(f"{flag_name(name)} is {text!r}; it must be true or false")
         return BOOLEANS[text.lower()]
+    readers: dict[str, Callable[[str], Any]]
+    readers = {"int": int, "float": float, "str": str, "Path": _path}
     try:
-        return {"int": int, "float": float, "str": str, "Path": Path}[kind](text)
+        return readers[kind](text)
     except ValueError as error:
         what = "a whole number" if kind == "int" else "a number"
         raise UsageError(f"{flag_name(name)} is {text!r}; it must be {what}") from error
+
+
+def _path(text: str) -> Path:
+    """Return a path; no shell has expanded its `~`."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 (Path.expanduser raises for ~nobody)
 
 
 def _string_list(text: str) -> list[str]:

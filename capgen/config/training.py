@@ -184,7 +184,9 @@ class TrainConfig:
         choices=("end", "each", "none"),
     )
     tensorboard: bool = setting(False, "Write the run for TensorBoard too.")
-    log_every: int = setting(10, "Steps from one report to the next.", low=1)
+    log_every: int = setting(
+        10, "Steps from one report to the next, or a twentieth of the run if that is less.", low=1
+    )
     save_every: int = setting(
         500, "Steps from one saved state to the next; 0 saves at the ends of epochs only.", low=0
     )

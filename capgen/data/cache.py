@@ -268,8 +268,12 @@ def _make_room(pack: _Pack, options: CacheOptions) -> None:
         for index in packs:
             if total + pack.bytes <= limit:
                 break
+            try:
+                # First what Windows keeps while a run uses it: such a pack stays whole.
+                index.with_suffix(".u8").unlink(missing_ok=True)
+            except PermissionError:
+                continue
             index.unlink(missing_ok=True)
-            index.with_suffix(".u8").unlink(missing_ok=True)
             total -= sizes[index]
     check_space(pack.folder, pack.bytes, "decode the pictures")
 

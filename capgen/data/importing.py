@@ -98,8 +98,13 @@ def _copy(dataset: Dataset, folder: Path) -> Generator[Event, None, list[Example
     check_space(folder, sum(e.image.stat().st_size for e in dataset.examples), "import it")
     copies = []
     total = len(dataset.examples)
+    taken: set[str] = set()
     for index, example in enumerate(dataset.examples):
-        target = folder / "images" / _file_name(example, index)
+        name = _file_name(example, index)
+        if paths.folded(name) in taken:
+            name = f"{index:08d}{example.image.suffix}"
+        taken.add(paths.folded(name))
+        target = folder / "images" / name
         with paths.storage_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(example.image, target)
@@ -111,8 +116,7 @@ def _copy(dataset: Dataset, folder: Path) -> Generator[Event, None, list[Example
 def _file_name(example: Example, index: int) -> str:
     """Return where a copy goes: the picture's name if it is a safe one, else its number."""
     name = PurePosixPath(example.image_id)
-    safe = not name.is_absolute() and ".." not in name.parts and "\\" not in example.image_id
-    if safe and example.image_id.isprintable() and name.suffix:
+    if all(map(paths.works_everywhere, name.parts)) and name.suffix and str(name).isprintable():
         return str(name)
     return f"{index:08d}{example.image.suffix}"
 

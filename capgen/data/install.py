@@ -202,7 +202,7 @@ def _note_checksum(told: Fetched) -> None:
 
 def _noted_checksums(downloads: Path, spec: DatasetSpec) -> dict[str, str]:
     notes = {file.name: downloads / f"{file.name}.checksum" for file in spec.files}
-    return {name: note.read_text() for name, note in notes.items() if note.exists()}
+    return {name: note.read_text(encoding="utf-8") for name, note in notes.items() if note.exists()}
 
 
 def _finished(dataset: Dataset, *, already: bool) -> Finished:

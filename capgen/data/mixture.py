@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from capgen.data import store
 from capgen.data.dataset import Dataset, open_dataset
 from capgen.data.hashes import hash_files
 from capgen.data.splits import SPLITS
@@ -151,9 +152,9 @@ def open_mixture(
                 "--dataset with several --data-dir: it would be the folder of installed sets",
                 hint="Name all data sets by their folders: --data-dir PATH --data-dir PATH.",
             )
-        store = places[0] if places else None
+        folder = places[0] if places else None
         chosen = [split_weight(text) for text in named]
-        opened = [(open_dataset(name, store), weight) for name, weight in chosen]
+        opened = [(open_dataset(name, folder), weight) for name, weight in chosen]
     else:
         chosen = [split_weight(str(place)) for place in places]
         opened = [(open_dataset(None, Path(place)), weight) for place, weight in chosen]
@@ -165,6 +166,23 @@ def open_mixture(
         taken = [member.name for member in members]
         members.append(Member(name=_free(dataset.name, taken), dataset=dataset, weight=weight))
     return Mixture(_without_held_out(members))
+
+
+def check_there(names: str | Sequence[str] | None, data_dirs: Path | Sequence[Path] | None) -> None:
+    """Check that the data sets are there, without reading them: the arguments of `open_mixture`.
+
+    Raises:
+        UsageError: A weight is out of range.
+        DataError: One is not there.
+    """
+    named = [names] if isinstance(names, str) else list(names or ())
+    places = [data_dirs] if isinstance(data_dirs, Path) else list(data_dirs or ())
+    for text in named:
+        store.find(split_weight(text)[0], places[0] if places else None)
+    for text in () if named else map(str, places):
+        place = Path(split_weight(text)[0])
+        if not place.exists():
+            open_dataset(None, place)  # says so
 
 
 def split_weight(text: str) -> tuple[str, float]:

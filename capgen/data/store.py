@@ -20,7 +20,7 @@ def check_name(name: str) -> str:
     Raises:
         UsageError: It would not be one folder's name everywhere.
     """
-    if not _NAME.fullmatch(name) or name.endswith("."):
+    if not _NAME.fullmatch(name) or not paths.works_everywhere(name):
         raise UsageError(
             f"{name!r} cannot be a data set's name",
             hint="Use up to 80 letters, digits, dots, dashes and underscores.",

@@ -10,8 +10,8 @@ import fnmatch
 import functools
 import shutil
 import stat
+import sys
 import tarfile
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ from typing import IO
 
 from capgen.config import setting
 from capgen.errors import DataError, StorageError
-from capgen.paths import storage_errors
+from capgen.paths import folded, storage_errors, works_everywhere
 
 _SKIPPED = frozenset(("__MACOSX", ".DS_Store", "Thumbs.db"))
 
@@ -180,8 +180,8 @@ def _checked(path: Path, members: Iterator[Member], limits: UnpackLimits) -> lis
     seen: set[str] = set()
     total = 0
     for member in members:
-        # File systems that ignore case or normalise Unicode would write both to one file.
-        key = unicodedata.normalize("NFC", str(member.target)).casefold()
+        # Some file systems would write both to one file.
+        key = folded(str(member.target))
         if key in seen:
             raise _refuse(path, member.name, "is there twice")
         seen.add(key)
@@ -201,6 +201,8 @@ def _target(path: Path, name: str) -> PurePosixPath:
         raise _refuse(path, name, "has an absolute name")
     if ".." in posix.parts:
         raise _refuse(path, name, "leads out of the folder")
+    if sys.platform == "win32" and not all(map(works_everywhere, posix.parts)):
+        raise _refuse(path, name, "has a name that Windows does not allow")
     return posix
 
 

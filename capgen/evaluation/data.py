@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from capgen.data.dataset import Dataset, open_dataset
-from capgen.data.formats.pictures import PictureIndex
+from capgen.data.formats.pictures import PictureIndex, base_name
 from capgen.data.hashes import hash_files
 from capgen.data.importing import left_out
 from capgen.data.mixture import open_mixture
@@ -261,7 +262,7 @@ def _unique(alias: Callable[[str], str], pool: Sequence[Example]) -> dict[str, s
 
 
 def _base(name: str) -> str:
-    return PurePosixPath(name.replace("\\", "/")).name
+    return unicodedata.normalize("NFC", base_name(name))
 
 
 def _stem(name: str) -> str:

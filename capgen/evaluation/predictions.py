@@ -82,6 +82,11 @@ def read_predictions(path: Path) -> Predictions:
     lines = path.suffix.lower() == ".jsonl"
     content: Any = read_json_lines(path) if lines else read_json(path)
     details: dict[str, Any] = {"file": path.name, "sha256": hash_files([path])[0].hex()}
+    if isinstance(content, dict) and "comparison" in str(content.get("kind")):
+        raise DataError(
+            f"{path} compares models: whose captions are meant?",
+            hint="Give the report of one model, or its captions.",
+        )
     if isinstance(content, dict) and isinstance(content.get("images"), list):
         system = content.get("system")
         if isinstance(system, dict):

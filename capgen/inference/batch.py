@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from threading import Event
 
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
 from capgen.errors import ImageError
@@ -167,6 +168,7 @@ class _Run:
         self.limits = limits
         self.journal = journal
         self.thumbnails = False
+        self.stop = Event()
         self.originals: Mapping[str, str] = {}
 
     def batches(
@@ -187,6 +189,7 @@ class _Run:
             while working:
                 yield working.popleft().result()
         finally:
+            self.stop.set()
             readers.shutdown(wait=False, cancel_futures=True)
             models.shutdown(wait=False, cancel_futures=True)
 
@@ -194,7 +197,7 @@ class _Run:
         """Read, hash, look up and decode one picture. Runs in a reading thread."""
         digest: str | None = None
         try:
-            data = source.read(self.limits)
+            data = source.read(self.limits, self.stop)
             digest = hashlib.sha256(data).hexdigest()
             digest = self.originals.get(digest, digest)
             known = self._known(source, digest)

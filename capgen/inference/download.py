@@ -14,6 +14,7 @@ import socket
 import ssl
 import threading
 import time
+from concurrent.futures import Future
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from capgen.config import DownloadLimits
@@ -23,6 +24,7 @@ from capgen.inference.decoders import printable
 DEFAULT_LIMITS = DownloadLimits()
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BLOCK = 1 << 16
+_PATIENCE = 0.1  # seconds between looks at whether to go on
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _HEADERS = {"User-Agent": "capgen", "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
 
@@ -60,6 +62,33 @@ def fetch(
             return found
         address = urljoin(address, found)
     raise ImageError(f"{printable(url)}: more than {limits.redirects} redirects", code="download")
+
+
+def fetch_unless(
+    stop: threading.Event, url: str, *, max_bytes: int, allow_private: bool = False
+) -> bytes:
+    """`fetch` in a thread of its own, which is left alone once `stop` is set.
+
+    Looking a name up and connecting cannot be interrupted: Ctrl-C would wait for a slow server.
+
+    Raises:
+        ImageError: As `fetch`; with code `download` if stopped.
+    """
+    found: Future[bytes] = Future()
+
+    def work() -> None:
+        try:
+            found.set_result(fetch(url, max_bytes=max_bytes, allow_private=allow_private))
+        except ImageError as error:
+            found.set_exception(error)
+        finally:
+            found.cancel()  # after a fault of ours nobody must wait for ever
+
+    threading.Thread(target=work, name="capgen-fetch", daemon=True).start()
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            return found.result(timeout=_PATIENCE)
+    raise ImageError(f"{printable(url)}: no longer waited for", code="download")
 
 
 def _get(address: str, url: str, deadline: float, allow_private: bool, largest: int) -> bytes | str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -32,10 +34,13 @@ def read_stdin(stream: BinaryIO, options: InputOptions, limits: ImageLimits) -> 
         yield BytesSource(STDIN_NAME, first + stream.read(limits.max_bytes + 1))
         return
     end = b"\0" if options.null_separated else b"\n"
+    first = first.removeprefix(codecs.BOM_UTF8)  # PowerShell may put it before a list
     for line in _split(stream, first, end):
         name = line if options.null_separated else line.rstrip(b"\r")
         if name:
-            yield named_source(os.fsdecode(name), allow_private=options.allow_private)
+            # Not fsdecode: on Windows it refuses what is no UTF-8.
+            text = name.decode(sys.getfilesystemencoding(), "surrogateescape")
+            yield named_source(text, allow_private=options.allow_private)
 
 
 def _split(stream: BinaryIO, first: bytes, end: bytes) -> Iterator[bytes]:

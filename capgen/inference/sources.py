@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from threading import Event
 from typing import Protocol
 
 from capgen.config import ImageLimits
@@ -34,8 +35,12 @@ class Source(Protocol):
         """The file on disk, if that is what it is."""
         ...
 
-    def read(self, limits: ImageLimits) -> bytes:
+    def read(self, limits: ImageLimits, stop: Event) -> bytes:
         """Return the picture's bytes. Thread-safe.
+
+        Args:
+            limits: Largest size.
+            stop: Set when nobody waits for the picture any more.
 
         Raises:
             ImageError: They cannot be had.
@@ -75,7 +80,7 @@ class FileSource(_Named):
     def _place(self) -> str:
         return self.name if self.path is None else self.path
 
-    def read(self, limits: ImageLimits) -> bytes:
+    def read(self, limits: ImageLimits, stop: Event) -> bytes:
         return read_file(self._place, self.label, limits)
 
 
@@ -85,7 +90,7 @@ class BytesSource(_Named):
 
     data: bytes
 
-    def read(self, limits: ImageLimits) -> bytes:
+    def read(self, limits: ImageLimits, stop: Event) -> bytes:
         return self.data
 
 
@@ -95,10 +100,12 @@ class UrlSource(_Named):
 
     allow_private: bool = False
 
-    def read(self, limits: ImageLimits) -> bytes:
-        from capgen.inference.download import fetch
+    def read(self, limits: ImageLimits, stop: Event) -> bytes:
+        from capgen.inference.download import fetch_unless
 
-        return fetch(self.name, max_bytes=limits.max_bytes, allow_private=self.allow_private)
+        return fetch_unless(
+            stop, self.name, max_bytes=limits.max_bytes, allow_private=self.allow_private
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +114,7 @@ class FailedSource(_Named):
 
     error: ImageError
 
-    def read(self, limits: ImageLimits) -> bytes:
+    def read(self, limits: ImageLimits, stop: Event) -> bytes:
         raise self.error
 
 
@@ -128,5 +135,9 @@ def named_source(name: str, *, base: Path | None = None, allow_private: bool = F
         return UrlSource(name, allow_private)
     if not name:
         return FileSource("")
-    path = os.fspath(Path(name))
-    return FileSource(path if base is None else os.fspath(base / path))
+    if base is None:
+        return FileSource(os.fspath(Path(name)))
+    path = base / name
+    if "\\" in name and not os.path.lexists(path):  # written on Windows
+        path = base / PureWindowsPath(name).as_posix()
+    return FileSource(os.fspath(path))

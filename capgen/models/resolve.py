@@ -22,6 +22,7 @@ from capgen.models.folder import (
     WEIGHTS_INDEX_FILE,
     ModelFolder,
 )
+from capgen.models.hub_progress import download_bar
 from capgen.models.hub_session import find_token, hub_errors, offline, patient
 from capgen.models.pulled import read_pulled
 from capgen.models.repository import (
@@ -84,7 +85,16 @@ def resolve_model(
         if cached is not None and (record.code or not trust_remote_code):
             return ModelFolder(cached, identifier, revision=record.commit)
         revision = record.commit
-    return fetch(identifier, revision, trust_remote_code=trust_remote_code)
+    try:
+        return fetch(identifier, revision, trust_remote_code=trust_remote_code)
+    except (ModelNotFoundError, NetworkError) as error:
+        if "/" in identifier:
+            raise
+        # Captioners of the Hub are called USER/NAME: this was meant to be one of this machine.
+        raise type(error)(
+            f"No model '{identifier}' on this machine. {error.message}",
+            hint=did_you_mean(identifier, _local_names()),
+        ) from error
 
 
 def _local(name: str | None) -> ModelFolder | None:
@@ -95,6 +105,13 @@ def _local(name: str | None) -> ModelFolder | None:
             _check_not_a_run(place, name)
             return ModelFolder(place, name)
     return None
+
+
+def _local_names() -> list[str]:
+    """Return the bundled model and the folders of runs and of models kept by name."""
+    places = [place for place in (runs_dir(), models_dir()) if is_folder(place)]
+    folders = [entry.name for place in places for entry in place.iterdir() if entry.is_dir()]
+    return [BUNDLED, *(name for name in folders if not name.startswith("."))]
 
 
 def _check_not_a_run(place: Path, name: str) -> None:
@@ -121,13 +138,19 @@ def _expanded(name: str) -> Path:
 
 
 def _check_checkpoint(name: str) -> None:
-    """Refuse a wrong checkpoint of a run that is there, rather than ask the Hub for it.
+    """Refuse a wrong checkpoint of a run, or a wrong run, rather than ask the Hub for it.
 
     Raises:
-        ModelNotFoundError: The run has no such checkpoint.
+        ModelNotFoundError: There is no such run, or it has no such checkpoint.
     """
     run, _, checkpoint = name.partition("/")
     folder = runs_dir() / run
+    if _REPOSITORY.fullmatch(name) and checkpoint in CHECKPOINTS and not is_folder(folder):
+        runs = [entry for entry in _local_names() if entry != BUNDLED]
+        raise ModelNotFoundError(
+            f"There is no run '{run}' on this machine, so no {name}",
+            hint=did_you_mean(run, runs) or "`capgen train --name NAME` makes a run.",
+        )
     if run and checkpoint and "/" not in checkpoint and is_folder(folder):
         known = [entry.name for entry in folder.iterdir() if (entry / CONFIG_FILE).is_file()]
         raise ModelNotFoundError(
@@ -175,7 +198,11 @@ def fetch(
             f"{identifier} has no safetensors weights; capgen does not load pickles",
             hint="Ask its author for safetensors, or convert it in a sandbox (docs/hub.md).",
         )
-    raise ModelNotFoundError(f"{identifier} is not a model: it has no {CONFIG_FILE}")
+    raise _no_model(identifier)
+
+
+def _no_model(identifier: str) -> ModelNotFoundError:
+    return ModelNotFoundError(f"{identifier} is not a model: it has no {CONFIG_FILE}")
 
 
 @dataclass(frozen=True)
@@ -203,12 +230,15 @@ class _Fetching:
             files = wanted_files(self.identifier, listing, code=self.code, limits=self.limits)
             unchecked = [file for file in files if not self._checked(file, listing.commit)]
             names = [glob.escape(file.name) for file in files]
-            with storage_errors(Path(_cache_folder())):
+            if not names:
+                raise _no_model(self.identifier)
+            with storage_errors(Path(_cache_folder())), download_bar() as bar:
                 path = snapshot_download(
                     self.identifier,
                     revision=revision,
-                    allow_patterns=names or ["config.json"],
+                    allow_patterns=names,
                     token=token,
+                    tqdm_class=bar,
                 )
             folder = self._folder(path)
             if folder.revision == listing.commit:

@@ -45,12 +45,18 @@ def open_jsonl(path: Path) -> Iterator[Write]:
             yield write
 
 
-def dump(record: Record) -> str:
+def dump(record: Record, *, ascii_only: bool = False) -> str:
     """Return a record as one line of JSON."""
-    return dump_json(record.to_dict())
+    return dump_json(record.to_dict(), ascii_only=ascii_only)
 
 
-def dump_json(value: Any, *, indent: int | None = None) -> str:
-    """Return a value as readable JSON; file names that are no text come out escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+def dump_json(value: Any, *, indent: int | None = None, ascii_only: bool = False) -> str:
+    """Return a value as readable JSON; file names that are no text come out escaped.
+
+    Args:
+        value: Built-in types.
+        indent: Spaces of each level; None is one line.
+        ascii_only: Escape all that is not ASCII.
+    """
+    text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

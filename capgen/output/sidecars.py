@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from capgen.errors import UsageError
-from capgen.paths import storage_errors, write_text
+from capgen.paths import folded, storage_errors, write_text
 from capgen.records import Caption
 
 ON_EXISTING = ("skip", "overwrite", "append", "prepend")
@@ -30,11 +30,13 @@ class Sidecars:
                 f"--on-existing is '{on_existing}'; it must be one of {', '.join(ON_EXISTING)}"
             )
         suffix = suffix if suffix.startswith(".") else f".{suffix}"
-        if len(suffix) < 2 or "/" in suffix or "\0" in suffix:
+        if len(suffix) < 2 or set(suffix) & set("/\\\0"):
             raise UsageError(f"--sidecar is '{suffix}'; it must be a suffix such as .txt")
         self.suffix = suffix
         self.on_existing = on_existing
+        # Sidecar → its picture, and folded name → the first sidecar that has it.
         self._owners: dict[str, str] = {}
+        self._folded: dict[str, str] = {}
 
     def path(self, picture: Path) -> Path:
         """Return the sidecar of a picture."""
@@ -54,7 +56,7 @@ class Sidecars:
             StorageError: The sidecar cannot be written.
         """
         path = self.path(picture)
-        owner = self._owners.setdefault(str(path), str(picture))
+        owner = self._owner(path, picture)
         if owner != str(picture):
             return f"{path} is the sidecar of {owner}: not written for {picture}"
         with storage_errors(path):
@@ -66,6 +68,18 @@ class Sidecars:
         lines = self._merged(before.splitlines(), added)
         write_text(path, "".join(f"{line}\n" for line in lines))
         return ""
+
+    def _owner(self, path: Path, picture: Path) -> str:
+        """Return whose sidecar a path is: `a.txt` may be the `A.txt` that was written before."""
+        name, common = str(path), folded(str(path))
+        if name not in self._owners:
+            other = common if common in self._owners else self._folded.get(common, name)
+            there = other != name and path.exists() and Path(other).exists()
+            same = there and path.samefile(other)
+            self._owners[name] = self._owners[other] if same else str(picture)
+            if common != name:  # a second table only for names that need it
+                self._folded.setdefault(common, name)
+        return self._owners[name]
 
     def _merged(self, before: list[str], added: list[str]) -> list[str]:
         if self.on_existing == "append":

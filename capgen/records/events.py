@@ -49,8 +49,9 @@ class RunStarted(Event):
         captions: Training captions.
         epochs: Passes over the photos.
         steps: Steps in all.
-        sets: Of a run on several data sets: name → `weight`, photos in an epoch (`drawn`) and
-            in each split, and the `share` of the mean that its val has.
+        sets: Of a run on several data sets, or a weighted one: name → `weight`, photos in an
+            epoch (`drawn`) and in each split, and the `share` of the mean that its val has.
+        init: The captioner it goes on from, or an empty string for a new one.
     """
 
     event: ClassVar[str] = "run_started"
@@ -65,6 +66,7 @@ class RunStarted(Event):
     epochs: int
     steps: int
     sets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    init: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

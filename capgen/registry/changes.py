@@ -10,7 +10,7 @@ from pathlib import Path
 from capgen.errors import ModelNotFoundError, UsageError, did_you_mean
 from capgen.models.folder import CHECKPOINTS
 from capgen.models.resolve import BUNDLED
-from capgen.paths import is_folder, models_dir, runs_dir, storage_errors
+from capgen.paths import is_folder, models_dir, runs_dir, storage_errors, works_everywhere
 from capgen.registry.default import default_model, save_default
 from capgen.registry.listing import list_models
 
@@ -38,7 +38,7 @@ def check_name(name: str) -> str:
     Raises:
         UsageError: It would not be one folder's name everywhere, or is taken by the bundled model.
     """
-    if not _NAME.fullmatch(name) or name.endswith("."):
+    if not _NAME.fullmatch(name) or not works_everywhere(name):
         raise UsageError(
             f"{name!r} cannot be a model's name",
             hint="Use up to 80 letters, digits, dots, dashes and underscores.",

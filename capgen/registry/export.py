@@ -138,8 +138,9 @@ def _target(source: ModelFolder, output: Path | None, kind: str) -> Path:
         if output.exists():
             raise UsageError(f"{output} is there already", hint="Choose another --output.")
         return output
-    plain = source.name.partition("@")[0].strip("./~")
-    return models_dir() / check_free(f"{'-'.join(plain.split('/')[-2:])}-{kind}")
+    plain = source.name.partition("@")[0].replace("\\", "/").strip("./~")
+    parts = [part for part in plain.split("/") if not part.endswith(":")]  # a drive
+    return models_dir() / check_free(f"{'-'.join(parts[-2:])}-{kind}")
 
 
 def _write_float(source: ModelFolder, output: Path) -> None:
@@ -160,8 +161,10 @@ def _write_float(source: ModelFolder, output: Path) -> None:
 
         from capgen.models.onnx_export import export_onnx
     from capgen.models.checkpoint import load_captioning
+    from capgen.models.loading import quiet_transformers
 
-    captioning = load_captioning(ModelFolder(output, source.name))
+    with quiet_transformers():
+        captioning = load_captioning(ModelFolder(output, source.name))
     size = captioning.preprocessor.input_size
     if size is None:
         raise ModelError(
@@ -181,14 +184,21 @@ def _write_int8(
         if not source.has_onnx:
             _write_float(source, Path(scratch))
             folder = ModelFolder(Path(scratch), source.name)
-        captioner = Captioner.from_pretrained(folder.path, runtime="onnx")
-        prepared = _prepared(captioner, photos, calibration)
-        encoder, decoder = _feeds(captioner, prepared)
+        # A function of its own: its captioner has the scratch folder's weights mapped.
+        prepared, feeds, before = _measured(folder, photos, calibration)
         _keep(source, output)
-        quantise_folder(folder.path, output, encoder, decoder)
-        before = _captions(captioner, prepared)
+        quantise_folder(folder.path, output, *feeds)
     after = _captions(Captioner.from_pretrained(output, runtime="onnx"), prepared)
     return sum(a == b for a, b in zip(before, after, strict=True)), len(prepared)
+
+
+def _measured(
+    folder: ModelFolder, photos: Sequence[Path], calibration: CalibrationOptions
+) -> tuple[list[Prepared], tuple[list[dict[str, Any]], list[dict[str, Any]]], list[str]]:
+    """Return photos, what both graphs are given for them, and their captions."""
+    captioner = Captioner.from_pretrained(folder.path, runtime="onnx")
+    prepared = _prepared(captioner, photos, calibration)
+    return prepared, _feeds(captioner, prepared), _captions(captioner, prepared)
 
 
 def _prepared(

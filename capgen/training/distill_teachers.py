@@ -12,15 +12,16 @@ from transformers import GPT2Config
 from capgen.config import TrainConfig
 from capgen.errors import UsageError
 from capgen.models.build import Captioning
-from capgen.models.checkpoint import load_captioning, load_tokenizer
+from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
+from capgen.models.loading import load_tokenizer
 from capgen.models.resolve import resolve_model
 from capgen.models.vocabulary import SPECIAL_TOKENS
 from capgen.records import Example, PreparationEvent
 from capgen.training.captions import CaptionCodec
 from capgen.training.distill import SequenceTeaching, Teaching, TokenTeaching
 from capgen.training.distill_captions import teachers_captions
-from capgen.training.features import feature_array
+from capgen.training.features import FrozenFront, feature_array
 from capgen.training.inputs import FeatureInputs, Inputs
 from capgen.training.objective import CaptionObjective, LastHiddenState
 
@@ -98,12 +99,10 @@ def _token_teaching(
         teacher.model.eval().requires_grad_(False).to(device)
         states = yield from feature_array(
             examples,
-            LastHiddenState(teacher.model.encoder),
-            teacher.preprocessor,
+            FrozenFront(LastHiddenState(teacher.model.encoder), teacher.preprocessor, device),
             split="train",
             digest=digest,
             workers=config.workers,
-            device=device,
         )
         objective = CaptionObjective(teacher.model, cached=True)
         taught.append((objective, FeatureInputs(states, device)))

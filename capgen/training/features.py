@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,42 +24,79 @@ _BATCH = 16
 Front = Callable[[NDArray[np.float32]], NDArray[Any]]
 
 
+class FrozenFront:
+    """The frozen part of an encoder, and the fastest way to compute it.
+
+    Several splits and data sets share it, so that its weights are hashed and its graph is made
+    once: the graph of an EfficientNet takes seconds.
+
+    Args:
+        module: From pixels (B, 3, H, W) to features (B, …).
+        preprocessor: The model's.
+        device: Where to compute.
+    """
+
+    def __init__(self, module: nn.Module, preprocessor: Preprocessor, device: torch.device) -> None:
+        self.preprocessor = preprocessor
+        self._module = module
+        self._device = device
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the weights."""
+        return weights_digest(self._module)
+
+    def runner(self) -> Front:
+        """Return what computes the features.
+
+        On CPUs ONNX Runtime is many times faster than torch for the depthwise convolutions of
+        an EfficientNet; for transformers there is little between them.
+        """
+        packages = ("onnx", "onnxscript", "onnxruntime")
+        exportable = all(importlib.util.find_spec(name) is not None for name in packages)
+        convolutional = any(isinstance(module, Backbone) for module in self._module.modules())
+        if self._device.type == "cpu" and convolutional and exportable:
+            return _onnx_runner(self._graph)  # a session each time: it holds much memory
+        return _torch_runner(self._module, self._device)
+
+    @cached_property
+    def _graph(self) -> bytes:
+        return _trace(self._module, input_size(self.preprocessor))
+
+
 def feature_array(
     examples: Sequence[Example],
-    front: nn.Module,
-    preprocessor: Preprocessor,
+    front: FrozenFront,
     *,
     split: str,
     digest: str,
     workers: int | None,
-    device: torch.device,
 ) -> Generator[PreparationEvent, None, NDArray[Any]]:
     """Return what `front` makes of the photos of a split, memory-mapped float16 (N, …).
 
     Args:
         examples: The photos.
-        front: The frozen part of the encoder, from pixels (B, 3, H, W) to features (B, …).
-        preprocessor: The model's.
+        front: The frozen part of the encoder.
         split: Name of the split.
         digest: The data set's digest.
         workers: Threads that decode; None is one a core.
-        device: Where to compute.
 
     Raises:
         DataError: A photo cannot be decoded.
         ModelError: The model keeps each picture's own shape.
         StorageError: The cache cannot be written.
     """
+    preprocessor = front.preprocessor
     scale, shift = normalizer(preprocessor)
     file = CacheFile(
         stage="features",
         split=split,
-        sources=(digest, shape_key(preprocessor), f"{scale} {shift}", weights_digest(front)),
+        sources=(digest, shape_key(preprocessor), f"{scale} {shift}", front.digest),
         rows=len(examples),
     )
 
     def blocks() -> Iterator[NDArray[np.float16]]:
-        run = _runner(front, input_size(preprocessor), device)
+        run = front.runner()
         for photos in photo_blocks(examples, preprocessor, workers):
             for start in range(0, len(photos), _BATCH):
                 pixels = photos[start : start + _BATCH] * scale + shift  # (B, H, W, 3) float32
@@ -77,29 +115,16 @@ def weights_digest(module: nn.Module) -> str:
     return total.hexdigest()
 
 
-def _runner(front: nn.Module, size: tuple[int, int], device: torch.device) -> Front:
-    """Return the fastest way to compute `front`.
-
-    On CPUs ONNX Runtime is many times faster than torch for the depthwise convolutions of
-    an EfficientNet; for transformers there is little between them.
-    """
-    packages = ("onnx", "onnxscript", "onnxruntime")
-    exportable = all(importlib.util.find_spec(name) is not None for name in packages)
-    convolutional = any(isinstance(module, Backbone) for module in front.modules())
-    if device.type == "cpu" and convolutional and exportable:
-        return _onnx_runner(front, size)
-    return _torch_runner(front, device)
-
-
-def _onnx_runner(front: nn.Module, size: tuple[int, int]) -> Front:
-    import onnxruntime
-
+def _trace(module: nn.Module, size: tuple[int, int]) -> bytes:
     from capgen.models.onnx_export import trace
 
-    graph = trace(front.eval(), size, ["features"])
-    session = onnxruntime.InferenceSession(
-        graph.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
+    return trace(module.eval(), size, ["features"]).SerializeToString()
+
+
+def _onnx_runner(graph: bytes) -> Front:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
 
     def run(pixels: NDArray[np.float32]) -> NDArray[Any]:
         (features,) = session.run(["features"], {"pixel_values": pixels})

@@ -21,7 +21,7 @@ from capgen.training.captions import CaptionCodec, Ids
 from capgen.training.device import pick_device
 from capgen.training.distill import Distilled, Teaching
 from capgen.training.distill_teachers import check_teachers, make_teaching
-from capgen.training.features import feature_array
+from capgen.training.features import FrozenFront, feature_array
 from capgen.training.inputs import FeatureInputs, Inputs, InputsSlice, JoinedInputs, PhotoInputs
 from capgen.training.objective import CaptionObjective
 from capgen.training.order import Mix
@@ -155,6 +155,11 @@ class Material:
         )
 
     @cached_property
+    def _front(self) -> FrozenFront:
+        module = self.objective.front.to(self.device)
+        return FrozenFront(module, self.captioning.preprocessor, self.device)
+
+    @cached_property
     def codec(self) -> CaptionCodec:
         """How captions become ids."""
         return CaptionCodec.of(self.captioning, self.config.max_tokens)
@@ -174,13 +179,10 @@ class Material:
         known: dict[str, Any] = {"workers": self.config.workers}
         preprocessor = self.captioning.preprocessor
         if self.objective.cached:
-            front = self.objective.front.to(self.device)
             features = yield from feature_array(
                 examples,
-                front,
-                preprocessor,
+                self._front,
                 digest=self.dataset.member(name).key(split),
-                device=self.device,
                 split=split,
                 **known,
             )

@@ -17,7 +17,7 @@ from capgen.models.folder import BEST_LOSS as BEST_LOSS
 from capgen.models.folder import CHECKPOINTS as CHECKPOINTS
 from capgen.models.folder import LAST as LAST
 from capgen.models.folder import RUN_SETTINGS_FILE
-from capgen.paths import runs_dir, storage_errors, write_text
+from capgen.paths import run_name, runs_dir, storage_errors, write_text
 from capgen.records import Event, RunFinished
 from capgen.training.history import EVENTS_FILE
 from capgen.training.settings import read_settings, to_toml
@@ -54,11 +54,14 @@ class RunFolder:
         Raises:
             UsageError: There is one.
         """
-        path = config.output_dir or runs_dir() / (config.name or _new_name(config.preset))
+        path = config.output_dir or (
+            runs_dir() / config.name if config.name else _new_folder(config.preset)
+        )
         if (path / EVENTS_FILE).exists():
             raise UsageError(
                 f"{path} already holds a training run",
-                hint=f"Go on with --resume {path}, or choose another --output-dir or --name.",
+                hint=f"Go on with --resume {run_name(path)}, "
+                "or choose another --output-dir or --name.",
             )
         return path
 
@@ -131,7 +134,7 @@ class RunFolder:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         line = json.dumps({**event.to_dict(), "time": now})
         file = self.path / EVENTS_FILE
-        with storage_errors(file), file.open("a", encoding="utf-8") as stream:
+        with storage_errors(file), file.open("a", encoding="utf-8", newline="\n") as stream:
             stream.write(line + "\n")
 
     def checkpoint(self, name: str) -> Path:
@@ -152,5 +155,12 @@ def read_config(file: Path, **changes: Any) -> TrainConfig:
     return TrainConfig(**{**read_settings(file), **changes})
 
 
-def _new_name(preset: str) -> str:
-    return f"{preset}-{datetime.datetime.now().strftime('%Y%m%d-%H%M%S')}"
+def _new_folder(preset: str) -> Path:
+    """Return a folder among the runs that is not there: preset, time and, if need be, a number."""
+    name = f"{preset}-{datetime.datetime.now().strftime('%Y%m%d-%H%M%S')}"
+    path = runs_dir() / name
+    number = 2
+    while path.exists():  # another run of this second
+        path = runs_dir() / f"{name}-{number}"
+        number += 1
+    return path

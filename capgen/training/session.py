@@ -12,6 +12,7 @@ import torch
 from capgen.errors import DataError, TrainingError, TrainingStopped
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
+from capgen.paths import run_name
 from capgen.records import (
     EpochEvent,
     Event,
@@ -119,8 +120,13 @@ class Session:
             captions=sum(len(row) for row in trainer.rows),
             epochs=self.config.num_epochs,
             steps=trainer.steps,
-            sets=self.material.set_figures() if self.dataset.several else {},
+            sets=self.material.set_figures() if self._weighted() else {},
+            init=self.config.init or "",
         )
+
+    def _weighted(self) -> bool:
+        """Whether an epoch is not simply each photo of one data set."""
+        return self.dataset.several or any(member.weight != 1 for member in self.dataset.members)
 
     def _load(self, trainer: Trainer, state: RunState) -> RunResumed:
         numbers = state.numbers
@@ -266,7 +272,7 @@ class Session:
         return TrainingStopped(
             message,
             signal=self.stop.signal or signal.SIGTERM,
-            hint=f"Go on with: capgen train --resume {self.folder.path}",
+            hint=f"Go on with: capgen train --resume {run_name(self.folder.path)}",
         )
 
     def _finished(self, trainer: Trainer) -> RunFinished:

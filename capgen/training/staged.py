@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.errors import CapgenError, DataError, TrainingStopped, UsageError
-from capgen.paths import write_text
+from capgen.paths import run_name, write_text
 from capgen.records import (
     CheckpointSaved,
     Event,
@@ -60,7 +60,7 @@ def train_stages(
     if (path / STAGES_FOLDER).exists():
         raise UsageError(
             f"{path} already holds a training run",
-            hint=f"Go on with --resume {path}, or choose another --output-dir or --name.",
+            hint=f"Go on with --resume {run_name(path)}, or choose another --output-dir or --name.",
         )
     folder = StagedFolder(Path(processes.gather(str(path))[0]), plan)
     if processes.rank == 0:
@@ -197,7 +197,7 @@ class _Staged:
                 config = dataclasses.replace(config, **self.machine)
                 yield from loop.train(config, tracker=self.tracker, stop=self.stop)
         except TrainingStopped as error:
-            error.hint = f"Go on with: capgen train --resume {self.folder.path}"
+            error.hint = f"Go on with: capgen train --resume {run_name(self.folder.path)}"
             raise
 
     def _check_data(self, stage: Stage) -> None:

@@ -24,8 +24,8 @@ from typing import Any
 
 from capgen.config import TrainConfig
 from capgen.errors import UsageError, did_you_mean
+from capgen.models.folder import BEST_EVAL, CHECKPOINTS
 from capgen.training.recipes import find_settings
-from capgen.training.run_folder import BEST_EVAL, CHECKPOINTS
 from capgen.training.settings import (
     TOML_TITLE,
     environment_settings,

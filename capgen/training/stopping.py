@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -17,9 +17,11 @@ class StopRequest:
         signal: Number of the signal that asked, or 0.
         patient: A first signal is only noted, since there is something to save. Otherwise,
             and the second time, it interrupts at once.
+        told: Called when a signal was noted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[], None] | None = None) -> None:
+        self.told = told
         self.signal = 0
         self.patient = False
 
@@ -32,6 +34,8 @@ class StopRequest:
         """
         if self.patient and not self.signal:
             self.signal = number
+            if self.told is not None:
+                self.told()
         elif number == signal.SIGINT:
             raise KeyboardInterrupt
         else:
@@ -39,12 +43,15 @@ class StopRequest:
 
 
 @contextmanager
-def stop_signals() -> Iterator[StopRequest]:
+def stop_signals(told: Callable[[], None] | None = None) -> Iterator[StopRequest]:
     """Note SIGINT and SIGTERM while the block runs, instead of dying of them.
 
     For the main thread of a program.
+
+    Args:
+        told: Called, from the signal's handler, when one was noted.
     """
-    request = StopRequest()
+    request = StopRequest(told)
     previous = {number: signal.signal(number, request.note) for number in _SIGNALS}
     try:
         yield request

@@ -105,6 +105,7 @@ class Trainer:
         self.meter = Meter(device, self.step_loss.names)
         self.step = 0
         self.images_a_pass = config.batch_size
+        self.steps_a_report = min(config.log_every, max(1, self.steps // 20))
         self.stop_asked = False
 
     def epoch(self, number: int) -> Iterator[Event | None]:
@@ -133,7 +134,7 @@ class Trainer:
             if notice is not None:
                 yield notice
             last = self.step % self.steps_an_epoch == 0
-            due = last or self.step % self.config.log_every == 0
+            due = last or self.step % self.steps_a_report == 0
             yield self._report(number) if due else None
 
     def check_finite(self) -> None:

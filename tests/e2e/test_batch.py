@@ -89,6 +89,10 @@ def test_exit_codes_and_summary(tmp_path: Path) -> None:
     code, out, err = capgen(photos, "-o", output)
     assert (code, out) == (1, "")
     assert "3 captions written to" in err and "2 failed: 2 truncated" in err
+    assert (
+        "journal" not in err
+        and "x.csv.journal stays" in capgen(photos, "-o", tmp_path / "x.csv")[2]
+    )
     assert len([line for line in err.splitlines() if line.startswith("error: ")]) == 2
     assert capgen(photos, "-o", output, "--fail-on", "all")[0] == 0
     assert capgen(photos, "-o", output, "--fail-on", "none")[0] == 0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,16 +11,10 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.fakes import draw_photo
+from tests.pages import blocks, commands
 from tests.training_runs import SENTENCES
 
 PAGE = ROOT / "docs" / "quickstart.md"
-
-
-def commands() -> list[list[str]]:
-    """Return the commands of the page, in order, without `capgen`."""
-    blocks = re.findall(r"```console\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines() if line.strip()]
-    return [shlex.split(line)[1:] for line in lines]
 
 
 @pytest.fixture
@@ -55,7 +47,7 @@ def test_every_command_runs(place, tmp_path):
             "PYTHONPATH": str(ROOT),
         }
         said: dict[str, str] = {}
-        for words in commands():
+        for words in (command.words[1:] for block in blocks(PAGE) for command in commands(block)):
             done = subprocess.run(
                 [sys.executable, "-m", "capgen", *words],
                 cwd=place,

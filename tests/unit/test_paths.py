@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -24,6 +25,11 @@ def test_everything_lies_under_capgen_home(tmp_path: Path, monkeypatch: pytest.M
     assert paths.config_file() == tmp_path / "config.toml"
     monkeypatch.setenv("CAPGEN_HOME", "~/captions")
     assert paths.data_dir() == Path.home() / "captions"
+
+
+def test_a_run_is_called_by_its_name(home: Path) -> None:
+    assert paths.run_name(home / "runs" / "first") == "first"
+    assert paths.run_name(home / "elsewhere") == str(home / "elsewhere")
 
 
 def test_without_capgen_home_the_platforms_folders(
@@ -125,3 +131,36 @@ def test_places_that_cannot_be_written(tmp_path: Path, place: str) -> None:
 def test_a_folder_that_makes_no_files() -> None:
     with pytest.raises(StorageError, match=r"Cannot write /proc/x\.txt"):
         paths.write_text(Path("/proc/x.txt"), "x")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a:b.jpg", "a\\b", "what?.txt", "end.", "end ", "NUL", "nul.txt", "Com1.log", "a\nb", ""],
+)
+def test_names_that_windows_refuses(name: str) -> None:
+    assert not paths.works_everywhere(name)
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "été.jpg", ".hidden", "console", "null", "a.b c"])
+def test_names_that_work_everywhere(name: str) -> None:
+    assert paths.works_everywhere(name)
+
+
+def test_names_that_are_one_file_on_macos_or_windows() -> None:
+    assert paths.folded("Café.JPG") == paths.folded("cafe\u0301.jpg")
+    assert paths.folded("a") != paths.folded("b")
+
+
+def test_names_that_a_file_system_refuses(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="Invalid argument"), paths.storage_errors(tmp_path):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+
+def test_windows_says_not_allowed_of_files_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "captions.csv"
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(StorageError, match="Not allowed") as caught, paths.storage_errors(path):
+        raise PermissionError(errno.EACCES, "used by another process")
+    assert "Close the program" in caught.value.hint

@@ -8,16 +8,16 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from capgen import paths
-from capgen.data.formats.pictures import PictureIndex
+from capgen.data.formats.pictures import PictureIndex, base_name
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.formats.rows import Row, find_columns
 from capgen.data.problems import Problem, Report
 from capgen.errors import DataError, MissingDependencyError
-from capgen.paths import writing
+from capgen.paths import folded, works_everywhere, writing
 
 
 def recognise(root: Path) -> str | None:
@@ -47,7 +47,7 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
             report(Problem(code="malformed_line", message=message, file=root, line=number))
             continue
         for text in texts:
-            collector.caption(name, written[name], text, root, number)
+            collector.caption(name, written[folded(name)], text, root, number)
         label = record.get(columns.split) if columns.split else split
         if label:
             collector.split(name, str(label), root, number)
@@ -75,15 +75,22 @@ def _records(root: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
 
 
 def _take_out(value: Any, folder: Path, row: str, written: dict[str, Path]) -> str | None:
-    """Write a row's picture and return its name; a path is used where it is."""
+    """Write a row's picture and return its name; a path is used where it is.
+
+    Args:
+        value: The row's cell.
+        folder: Where to write.
+        row: What the row is called.
+        written: Folded name → where the picture is, for the rows so far.
+    """
     if isinstance(value, str):
         return _note(Path(value), Path(value).name, row, written)
     data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (None, "")
     if data is None:
         return _note(Path(path), Path(path).name, row, written) if path else None
-    base = PurePosixPath(path).name if path else f"{row}.{_suffix(data)}"
-    name = _note(folder / base, base, row, written)
-    target = written[name] = folder / name
+    own = f"{row}.{_suffix(data)}"
+    name = _note(folder, base_name(path) if path else own, row, written)
+    target = written[folded(name)] = folder / (name if works_everywhere(name) else own)
     if not target.exists():
         with writing(target) as temporary:
             temporary.write_bytes(data)
@@ -92,9 +99,9 @@ def _take_out(value: Any, folder: Path, row: str, written: dict[str, Path]) -> s
 
 def _note(place: Path, name: str, row: str, written: dict[str, Path]) -> str:
     """Return a name that no other picture has, and note where it is."""
-    if name in written:
+    if folded(name) in written:
         name = f"{row}-{name}"
-    written[name] = place
+    written[folded(name)] = place
     return name
 
 

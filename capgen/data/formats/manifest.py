@@ -73,7 +73,7 @@ def read_header(root: Path) -> Header:
     path = manifest_file(root)
     if path is None:
         raise DataError(f"No {FILE_NAME} in {root}")
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
         record = _parse(file.readline())
     if record is None or record.get("kind") != _KIND or not isinstance(record.get("name"), str):
         raise DataError(f"{path}:1: not the header of a capgen data set")

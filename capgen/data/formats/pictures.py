@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +15,11 @@ IMAGE_SUFFIXES = frozenset(
 def is_picture(name: str) -> bool:
     """Return whether a file name looks like a picture (macOS resource forks do not)."""
     return Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith("._")
+
+
+def base_name(name: str) -> str:
+    """Return the last part of a path that any system wrote."""
+    return PurePosixPath(name.replace("\\", "/")).name
 
 
 def pictures_below(folder: Path) -> Iterator[Path]:
@@ -45,21 +51,30 @@ class PictureIndex:
         self._by_name: dict[str, list[Path]] = {}
         for path in self.paths:
             self._by_name.setdefault(path.name, []).append(path)
+        # macOS takes accents apart: é is e and a combining accent there.
+        self._by_composed = {_composed(name): path for name, path in self._by_path.items()}
 
     def find(self, name: str) -> Path:
         """Return where a picture is, or should be.
 
         The relative path is tried first, then the bare file name if only one picture has it
-        (COCO's annotations name the file without its folder).
+        (COCO's annotations name the file without its folder). At last comes the path whose
+        accents have another form, as after a move between systems.
         """
         posix = PurePosixPath(name.replace("\\", "/")).as_posix()
         if posix in self._by_path:
             return self._by_path[posix]
-        same_name = self._by_name.get(PurePosixPath(posix).name, [])
-        return same_name[0] if len(same_name) == 1 else self.root / posix
+        same_name = self._by_name.get(base_name(posix), [])
+        if len(same_name) == 1:
+            return same_name[0]
+        return self._by_composed.get(_composed(posix), self.root / posix)
 
     def image_id(self, path: Path) -> str:
         """Return a picture's name: its file name where that is unique, else its path."""
         if len(self._by_name.get(path.name, ())) > 1 and path.is_relative_to(self.root):
             return path.relative_to(self.root).as_posix()
         return path.name
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

@@ -151,7 +151,7 @@ class _Attempt:
         tables = [point["samples"] for point in found.history if "samples" in point]
         content: dict[str, Any] = {}
         if tables:
-            content = json.loads((files[0].parent / "files" / tables[0]["path"]).read_text())
+            content = json.loads((files[0].parent / "files" / tables[0]["path"]).read_bytes())
         rows = content.get("data", [])
         yield _check("table", bool(rows) and _CAPTION in rows[0], "samples")
         sent = [artifact for artifact in found.artifacts if artifact["name"] == "doctor"]

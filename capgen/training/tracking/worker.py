@@ -22,6 +22,8 @@ from typing import IO, Any
 
 # More than any run has in the minutes that a server takes to answer.
 _WAITING = 20_000
+# Windows' counterpart of a session of its own.
+_NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
 
 class WorkerLostError(Exception):
@@ -65,6 +67,7 @@ class Worker:
                 cwd=folder,
                 env={**os.environ, "PYTHONPATH": paths, **environment},
                 start_new_session=True,
+                creationflags=_NEW_GROUP,
                 text=True,
                 encoding="utf-8",
             )
@@ -146,9 +149,11 @@ class Worker:
     def _read(self, stream: IO[str]) -> None:
         for line in stream:
             try:
-                answer = dict(json.loads(line))
+                answer = json.loads(line)
             except ValueError:
                 continue  # cut off in the middle
+            if not isinstance(answer, dict):
+                continue  # not ours: a library printed it
             if "failed" in answer:
                 self._failed = str(answer["failed"])
             if "tell" in answer:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 
+from capgen.cli.main import main
 from capgen.errors import ModelError, UsageError
 from capgen.inference.captioner import Captioner
 from capgen.models.folder import DECODER_GRAPH, ENCODER_GRAPH, ModelFolder
@@ -19,14 +22,31 @@ from capgen.paths import bundled_model_dir, models_dir
 from capgen.registry.export import CalibrationOptions, Exported, export_model
 from capgen.registry.listing import find_model
 from capgen.registry.verify import verify
+from tests.fakes import names
+from tests.windows import open_files_stay
+
+COMMAND = "capgen models export mini --int8 --photos my-photos/"  # of docs/models.md
 
 
 @pytest.fixture(scope="module")
 def made(photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """The bundled model in int8, its scales from a few drawn photos."""
-    output = tmp_path_factory.mktemp("export") / "mini-int8"
-    options = CalibrationOptions(photos=8)
-    return export_model("mini", int8=True, photos=photos, output=output, calibration=options)
+    place = tmp_path_factory.mktemp("export")
+    (place / "my-photos").mkdir()
+    for photo in photos[:8]:
+        shutil.copy(photo, place / "my-photos")
+    records: list[Exported] = []
+
+    def export(*given: Any, **named: Any) -> Exported:
+        records.append(export_model(*given, **named))
+        return records[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAPGEN_HOME", str(place / "home"))
+        patch.chdir(place)
+        patch.setattr("capgen.registry.export.export_model", export)
+        assert main(shlex.split(COMMAND)[1:]) == 0
+    return records[0]
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +178,16 @@ def test_a_model_saved_plainly_gets_its_graphs(tmp_path: Path) -> None:
     picture = np.full((48, 48, 3), 128, np.uint8)
     torch = Captioner.from_pretrained(folder)
     assert exported.caption(picture).text == torch.caption(picture).text
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="there is no /proc")
+def test_int8_of_a_plain_model_where_mapped_files_stay(tmp_path: Path, photos: list[Path]) -> None:
+    """On Windows the scratch folder, and the new one, can be moved and removed only unmapped."""
+    from tests.tiny_captioners import captioning, clip_vision, save_plainly
+
+    folder = save_plainly(tmp_path / "plain", captioning(clip_vision()))
+    options = CalibrationOptions(photos=8)
+    with open_files_stay():
+        made = export_model(str(folder), int8=True, photos=photos, calibration=options)
+    assert made.photos == 8
+    assert names(models_dir()) == [made.name]

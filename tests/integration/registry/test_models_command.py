@@ -29,9 +29,23 @@ def test_list_and_show(kept: Path, capsys: Captured) -> None:
     entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
     assert entries["mini"]["default"] and entries["[red]bad"]["problem"]
     assert main(["models", "show", "kept"]) == 0
-    assert "EfficientNet-lite2" in capsys.readouterr().out
+    shown_entry = capsys.readouterr().out
+    assert "EfficientNet-lite2" in shown_entry and "train 8929, val 1300" in shown_entry
+    assert "{'" not in shown_entry
     assert main(["models", "show", "kept", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["provenance"]["preset"] == "mini"
+
+
+def test_the_list_fits_80_columns(
+    kept: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    kept.rename(kept.with_name("somebody-s-rather-long-name"))
+    assert main(["models", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    (mini,) = (line.split() for line in lines if " mini " in line)
+    assert mini[4] == "EfficientNet-lite2," and mini[-1] == "test"
 
 
 def test_the_default_is_what_caption_uses(

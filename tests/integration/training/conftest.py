@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from capgen.training import features
 from tests.minis import write_flickr8k
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2, save_tiny_mini
 from tests.training_runs import SENTENCES, eight_pictures
@@ -36,11 +35,3 @@ def parts(tmp_path):
     save_tiny_clip(tmp_path / "clip")
     save_tiny_gpt2(tmp_path / "gpt2", SENTENCES)
     return tmp_path
-
-
-@pytest.fixture
-def torch_features(monkeypatch):
-    """Exporting an encoder to ONNX takes seconds: for eight photos torch does as well."""
-    monkeypatch.setattr(
-        features, "_runner", lambda front, size, device: features._torch_runner(front, device)
-    )

@@ -135,7 +135,7 @@ def test_a_whole_encoder_gives_the_same_states_in_onnx_runtime():
     encoder = LastHiddenState(tiny_mini(SENTENCES).model.encoder)
     pixels = np.random.default_rng(0).normal(size=(2, 3, 64, 64)).astype(np.float32)
     one = features._torch_runner(encoder, torch.device("cpu"))(pixels)
-    other = features._onnx_runner(encoder, (64, 64))(pixels)
+    other = features._onnx_runner(features._trace(encoder, (64, 64)))(pixels)
     np.testing.assert_allclose(one, other, atol=1e-4)
 
 

@@ -277,12 +277,13 @@ def test_signals_save_and_exit(tmp_path, data, parts, monkeypatch, capsys, numbe
 
 def test_signals_wait_only_while_there_is_something_to_save():
     before = signal.getsignal(signal.SIGINT)
-    with stop_signals() as request:
+    told = []
+    with stop_signals(lambda: told.append("heard")) as request:
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
         request.patient = True
         os.kill(os.getpid(), signal.SIGTERM)
-        assert request.signal == signal.SIGTERM
+        assert request.signal == signal.SIGTERM and told == ["heard"]
         with pytest.raises(SystemExit) as caught:
             os.kill(os.getpid(), signal.SIGTERM)
         assert caught.value.code == 143

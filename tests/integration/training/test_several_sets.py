@@ -12,7 +12,14 @@ from capgen.config import TrainConfig, parse_setting
 from capgen.errors import TrainingStopped
 from capgen.models.evaluations import recorded_evaluations
 from capgen.models.folder import ModelFolder
-from capgen.records import EpochEvent, RunStarted, SampleEvent, TestEvent, event_from_dict
+from capgen.records import (
+    EpochEvent,
+    RunStarted,
+    SampleEvent,
+    StepEvent,
+    TestEvent,
+    event_from_dict,
+)
 from capgen.training.loop import resume, train
 from capgen.training.run_folder import read_config
 from capgen.training.settings import resolve_settings, to_toml
@@ -70,6 +77,21 @@ def test_each_set_is_measured_and_the_mean_decides(config):
     assert any("words added to the vocabulary: zebra" in str(event) for event in events)
     lines = (config.output_dir / "events.jsonl").read_text(encoding="utf-8").splitlines()
     assert [event_from_dict(json.loads(line)) for line in lines] == events
+
+
+def test_one_weighted_set_says_how_much_is_drawn_and_a_short_run_reports_each_step(
+    tmp_path, data, mini
+):
+    config = run_config(
+        tmp_path, data, mini, data_dir=(f"{data}=0.5",), min_count=2, train_encoder="none",
+        num_epochs=2, log_every=10, eval=False, test=False,
+    )  # fmt: skip
+    events = list(train(config))
+    (started,) = of_kind(RunStarted, events)
+    assert started.init == str(mini)
+    assert (started.sets["data"]["drawn"], started.sets["data"]["train"]) == (4, 8)
+    assert [event.step for event in of_kind(StepEvent, events)] == [1, 2]
+    assert all(not event.sets for event in of_kind(EpochEvent, events))
 
 
 def test_the_run_folder_names_all_sets(config):

@@ -48,6 +48,7 @@ def test_set_keeps_comments_and_unset_takes_back(file, capsys):
     file.write_text(COMMENTED)
     assert main(["config", "set", "caption.max-length", "20"]) == 0
     assert main(["config", "set", "model", "mini"]) == 0
+    assert "note: model is mini for capgen caption" in capsys.readouterr().err
     text = file.read_text()
     assert "# my settings" in text and "# slower, better" in text
     assert main(["config", "show", "--json"]) == 0
@@ -57,6 +58,7 @@ def test_set_keeps_comments_and_unset_takes_back(file, capsys):
     assert ("eval", "max_length") not in rows
     assert main(["config", "unset", "caption.max-length"]) == 0
     assert main(["config", "unset", "model"]) == 0
+    assert "note: model is no longer set" in capsys.readouterr().err
     assert file.read_text().split() == COMMENTED.split()
 
 
@@ -158,3 +160,12 @@ def test_a_default_model_does_not_exclude_predictions(file, tmp_path, capsys):
     assert main(["eval", *files, "--metrics", "bleu"]) == 0
     assert main(["eval", *files, "--model", "mini"]) == 2
     assert "exclude each other" in capsys.readouterr().err
+
+
+def test_a_file_from_windows_is_read_and_changed(file, capsys):
+    file.write_bytes(b"\xef\xbb\xbf" + COMMENTED.replace("\n", "\r\n").encode())
+    assert main(["config", "set", "caption.max-length", "20"]) == 0
+    assert main(["config", "show", "--json"]) == 0
+    values = {row["setting"]: row["value"] for row in json.loads(capsys.readouterr().out)}
+    assert values == {"beams": 5, "max_length": 20}
+    assert "# slower, better" in file.read_text()

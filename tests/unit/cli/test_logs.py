@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -10,16 +11,7 @@ from capgen.cli.logs import Redacting
 from capgen.cli.main import main
 from tests.fakes import draw_photo
 
-
-@pytest.fixture(autouse=True)
-def handlers_put_back():
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    yield
-    for handler in [item for item in root.handlers if item not in before]:
-        root.removeHandler(handler)
-        handler.close()
-    root.setLevel(level)
+pytestmark = pytest.mark.usefixtures("handlers_put_back")
 
 
 def test_the_file_tells_what_was_loaded_and_why_it_failed(tmp_path, capsys):
@@ -52,6 +44,36 @@ def test_an_unknown_level_and_a_bad_place(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["--log-file", str(tmp_path / "file" / "x.log"), "config", "path"]) == 1
     assert "Cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["before", "behind", "joined"])
+def test_the_options_stand_before_or_behind_the_command(tmp_path, capsys, place):
+    file = tmp_path / "run.log"
+    options = ["--log-level", "info", "--log-file", str(file)]
+    if place == "joined":
+        options = ["--log-level=info", f"--log-file={file}"]
+    command = ["config", "path"]
+    assert main([*options, *command] if place == "before" else [*command, *options]) == 0
+    assert file.exists()
+
+
+def test_an_option_without_its_value_and_names_that_look_like_options(tmp_path, capsys):
+    assert main(["config", "path", "--log-level"]) == 2
+    assert main(["config", "path", "--log-level", "loud"]) == 2
+    assert "debug, info, warning, error" in capsys.readouterr().err
+    assert main(["caption", "--", "--log-file", "x"]) == 1  # two pictures that are not there
+    assert "--log-file: no such file" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_log_that_cannot_be_written_costs_the_log_only(tmp_path, capsys):
+    draw_photo(1, (64, 64)).save(tmp_path / "photo.png")
+    options = ["--log-level", "debug", "--log-file", "/dev/full"]
+    assert main(["caption", str(tmp_path / "photo.png"), *options]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.strip()
+    assert captured.err.startswith("note: the log /dev/full cannot be written any more")
+    assert len(captured.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

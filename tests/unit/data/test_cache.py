@@ -21,6 +21,7 @@ from capgen.data.cache import (
 from capgen.data.events import Notice, Progress
 from capgen.errors import DataError, StorageError, UsageError
 from tests.minis import draw, make_pictures, save_pictures, squash
+from tests.windows import open_files_stay
 
 
 @pytest.fixture
@@ -194,3 +195,18 @@ def test_usage_and_clear(files: list[Path], home: Path):
     assert cache_usage.clear() >= 10 * 32 * 32 * 3
     assert cache_usage.usage() == []
     assert len(drain(cached_pictures(files, squash(32)))[0]) == 10
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="there is no /proc")
+def test_packs_in_use_stay_where_the_system_keeps_them(files: list[Path]):
+    """Windows removes no file that is mapped; the run that has it goes on with it."""
+    used, _ = drain(cached_pictures(files[:5], squash(32)))
+    idle, _ = drain(cached_pictures(files[:4], squash(32)))
+    idle_path = idle.path
+    del idle
+    options = CacheOptions(cache_limit=5.5 * 32 * 32 * 3 / 1e9)
+    with open_files_stay():
+        new, _ = drain(cached_pictures(files[5:], squash(32), options))
+    assert not idle_path.exists()
+    assert used.path.exists() and used.path.with_suffix(".json").exists()
+    assert new.path.exists()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +23,7 @@ from capgen.data.formats import recognise
 from capgen.data.formats.reading import ReadOptions
 from capgen.data.splits import split_name
 from capgen.errors import DataError, MissingDependencyError, UsageError
+from capgen.paths import folded, works_everywhere
 from tests import minis
 from tests.minis import MiniPicture, make_pictures, save_pictures
 
@@ -327,3 +329,47 @@ def test_saved_pictures_of_the_same_name_stay_apart(tmp_path: Path):
         ("a dog",): data[0],
         ("a cat",): data[1],
     }
+
+
+def test_accents_of_either_form_name_the_same_picture(tmp_path: Path):
+    """Files from a Mac, where é is two characters, with a table from elsewhere."""
+    save_pictures(tmp_path / "images", make_pictures(1))
+    (picture,) = (tmp_path / "images").iterdir()
+    picture.rename(picture.with_name("cafe\u0301.jpg"))
+    (tmp_path / "captions.csv").write_text("image,caption\nimages/caf\u00e9.jpg,a dog\n")
+    dataset = load_dataset(tmp_path)
+    assert [example.image.name for example in dataset.examples] == ["cafe\u0301.jpg"]
+    assert dataset.problems == []
+
+
+def test_saved_pictures_are_written_into_the_cache_only(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Names as Windows wrote them, names it refuses, and names that are one file to it."""
+    save_pictures(tmp_path / "images", make_pictures(4))
+    data = [path.read_bytes() for path in sorted((tmp_path / "images").iterdir())]
+    names = ("..\\..\\evil.jpg", "C:\\photos\\a.jpg", "A.jpg", "at 10:30.jpg")
+
+    class Part(list):
+        def __init__(self, rows) -> None:
+            super().__init__(rows)
+            self.features: dict[str, object] = {}
+
+    rows = [
+        {"image": {"bytes": content, "path": name}, "text": f"row {number}"}
+        for number, (content, name) in enumerate(zip(data, names, strict=True))
+    ]
+    library = SimpleNamespace(load_from_disk=lambda root: Part(rows), Image=type("Image", (), {}))
+    monkeypatch.setitem(sys.modules, "datasets", library)
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    (saved / "state.json").write_text("{}")
+    examples = load_dataset(saved).examples
+    found = {example.references[0]: example for example in examples}
+    for number, content in enumerate(data):
+        image = found[f"row {number}"].image
+        assert image.read_bytes() == content
+        assert image.is_relative_to(home / "cache")
+        assert works_everywhere(image.name)
+    assert len({folded(example.image.name) for example in examples}) == 4
+    assert found["row 0"].image_id == "evil.jpg" and found["row 1"].image_id == "a.jpg"

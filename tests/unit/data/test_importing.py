@@ -145,3 +145,36 @@ def test_coco_sample(realdata: Path):
     assert open_dataset("coco_sample", None).digest == (
         load_dataset(realdata / "coco_sample").digest
     )
+
+
+def test_copies_have_names_that_every_system_can_have(tmp_path: Path, home: Path):
+    source = tmp_path / "set"
+    source.mkdir()
+    for number, name in enumerate(("dog.jpg", "Dog.jpg", "at 10:30.jpg")):
+        minis.draw(number).save(source / name)
+        (source / name).with_suffix(".txt").write_text(f"picture {number}\n")
+    list(import_dataset(source, "mine"))
+    copies = {path.name for path in (home / "datasets" / "mine" / "images").iterdir()}
+    # The captions of the first two are of one file on other systems: they are in order here.
+    assert copies == {"Dog.jpg", "00000001.jpg", "00000002.jpg"}
+    examples = {example.references[0]: example for example in load_dataset("mine").examples}
+    for number, name in enumerate(("dog.jpg", "Dog.jpg", "at 10:30.jpg")):
+        example = examples[f"picture {number}"]
+        assert example.image_id == name
+        assert example.image.read_bytes() == (source / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["con", "NUL.set", "com1"])
+def test_data_sets_are_not_called_what_windows_reserves(tmp_path: Path, name: str):
+    source = write_flickr8k(tmp_path / "set", make_pictures())
+    with pytest.raises(UsageError, match="cannot be a data set's name"):
+        list(import_dataset(source, name))
+
+
+def test_an_edited_manifest_may_begin_with_a_mark(tmp_path: Path):
+    source = write_flickr8k(tmp_path / "set", make_pictures())
+    list(import_dataset(source, "mine"))
+    expected = load_dataset("mine")
+    manifest = expected.root / "capgen-dataset.jsonl"
+    manifest.write_bytes(b"\xef\xbb\xbf" + manifest.read_bytes().replace(b"\n", b"\r\n"))
+    assert load_dataset("mine").digest == expected.digest

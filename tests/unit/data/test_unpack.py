@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -165,3 +166,11 @@ def test_space_is_checked_first(tmp_path: Path):
     with pytest.raises(StorageError, match=r"Not enough disk space .* to unpack x\.zip"):
         check_space(tmp_path / "new", 10**18, "unpack x.zip")
     check_space(tmp_path / "new" / "er", 1, "unpack x.zip")
+
+
+def test_names_that_only_windows_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    archive = make_zip(tmp_path / "a.zip", ("at 10:30.jpg", b"x"))
+    assert list(unpack(archive, tmp_path / "here")) == [(1, 1)]
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(DataError, match="a name that Windows does not allow"):
+        list(unpack(archive, tmp_path / "there"))

@@ -102,6 +102,8 @@ def test_predictions_beyond_the_limit_are_passed_over(tmp_path: Path) -> None:
         ('{"a": 3}', "no caption that is text"),
         ("[" * 100_000, "nested too deeply"),
         ("\udcff", "not UTF-8"),
+        ('{"kind": "comparison", "images": []}', "compares models: whose captions"),
+        ('{"kind": "model_comparison", "models": []}', "compares models: whose captions"),
     ],
 )
 def test_malformed_files_are_named(tmp_path: Path, content: str, message: str) -> None:

@@ -11,7 +11,9 @@ import pytest
 from capgen.data.dataset import load_dataset
 from capgen.errors import DataError, UsageError
 from capgen.evaluation.data import evaluation_set, from_dataset, read_references
+from capgen.records import Example
 from tests.minis import make_pictures, write_flickr8k
+from tests.unit.evaluation.sets import make_set
 
 COCO = {
     "images": [{"id": 7, "file_name": "seven.jpg"}, {"id": 8, "file_name": "eight.jpg"}],
@@ -90,3 +92,23 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         evaluation_set(data_dir=tmp_path / "flickr", split="tset")
     with pytest.raises(UsageError, match="No data set"):
         evaluation_set()
+
+
+def test_names_of_other_systems_are_found(tmp_path: Path) -> None:
+    mac = make_set(
+        pool=(
+            Example(
+                image_id="cafe\u0301.jpg",
+                image=tmp_path / "cafe\u0301.jpg",
+                references=("a dog",),
+                split="test",
+            ),
+        )
+    )
+    for name in (
+        "caf\u00e9.jpg",
+        "caf\u00e9",
+        "C:\\photos\\caf\u00e9.jpg",
+        "photos/cafe\u0301.jpg",
+    ):
+        assert mac.find(name) == "cafe\u0301.jpg"

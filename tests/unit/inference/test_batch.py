@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
+import filelock
 import pytest
 
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
@@ -204,11 +209,47 @@ def test_a_finished_output_is_a_journal_too(tmp_path: Path) -> None:
         assert not journal_path(tmp_path / name).exists()
 
 
-def test_two_runs_do_not_share_a_journal(tmp_path: Path) -> None:
-    pytest.importorskip("fcntl")
+@pytest.mark.parametrize("windows", [False, True])
+def test_two_runs_do_not_share_a_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, windows: bool
+) -> None:
+    if windows and filelock.FileLock:  # which keeps what it has imported
+        monkeypatch.setitem(sys.modules, "fcntl", None)
     captioner, _ = colour_captioner()
     first = open_journal(captioner, tmp_path / "journal")
     with pytest.raises(StorageError, match="Another run"):
         open_journal(captioner, tmp_path / "journal")
     first.close()
+    open_journal(captioner, tmp_path / "journal").close()
+
+
+def test_closing_a_run_calls_off_what_is_being_read(tmp_path: Path) -> None:
+    called_off: list[bool] = []
+
+    class Slow(BytesSource):
+        def read(self, limits: ImageLimits, stop: Event) -> bytes:
+            called_off.append(stop.wait(timeout=20))
+            return self.data
+
+    first = BytesSource("a.png", plain(tmp_path, "a.png", 3).read_bytes())
+    sources = [first, first, Slow("slow.png", first.data)]
+    events = caption_all(
+        colour_captioner()[0], sources, None, BatchOptions(batch_size=1, workers=2)
+    )
+    assert isinstance(next(events), PictureDone)
+    events.close()
+    begin = time.monotonic()
+    while not called_off and time.monotonic() - begin < 10:
+        time.sleep(0.01)
+    assert called_off == [True]
+
+
+def test_a_drive_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def flock(file: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    captioner, _ = colour_captioner()
     open_journal(captioner, tmp_path / "journal").close()

@@ -13,7 +13,7 @@ import pytest
 from capgen.config import DownloadLimits
 from capgen.errors import ImageError
 from capgen.inference import download
-from capgen.inference.download import fetch, is_public
+from capgen.inference.download import fetch, fetch_unless, is_public
 
 PICTURE = b"\xff\xd8\xff picture"
 
@@ -101,6 +101,19 @@ def test_a_drip_is_cut_off(server: str, path: str) -> None:
     error = fault(server + path, limits=DownloadLimits(seconds=0.4))
     assert time.monotonic() - begin < 2
     assert (error.code, "too long" in error.message) == ("download", True)
+
+
+def test_nobody_waits_once_stopped(server: str) -> None:
+    stop = threading.Event()
+    found = fetch_unless(stop, f"{server}/a.jpg", max_bytes=1000, allow_private=True)
+    assert found == PICTURE
+    with pytest.raises(ImageError, match="404"):
+        fetch_unless(stop, f"{server}/gone", max_bytes=1000, allow_private=True)
+    threading.Timer(0.3, stop.set).start()
+    begin = time.monotonic()
+    with pytest.raises(ImageError, match="no longer waited for"):
+        fetch_unless(stop, f"{server}/slow", max_bytes=1000, allow_private=True)
+    assert 0.2 < time.monotonic() - begin < 2
 
 
 def test_nobody_there() -> None:

@@ -10,7 +10,7 @@ import pytest
 from capgen.errors import CapgenError, ModelNotFoundError, NetworkError
 from capgen.models import resolve
 from capgen.models.resolve import resolve_model
-from capgen.paths import bundled_model_dir, runs_dir
+from capgen.paths import bundled_model_dir, models_dir, runs_dir
 
 
 @pytest.fixture
@@ -50,12 +50,41 @@ def test_a_checkpoint_of_a_run(no_hub: None) -> None:
     assert caught.value.hint == "Did you mean 'best-eval'?"
 
 
+def test_a_checkpoint_of_no_run_is_not_sought_on_the_hub(no_hub: None) -> None:
+    with pytest.raises(ModelNotFoundError, match="no run 'first'") as caught:
+        resolve_model("first/best-eval")
+    assert "capgen train" in caught.value.hint
+    (runs_dir() / "first" / "best-eval").mkdir(parents=True)
+    with pytest.raises(ModelNotFoundError, match="no run 'frist'") as caught:
+        resolve_model("frist/best-eval")
+    assert caught.value.hint == "Did you mean 'first'?"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("mni", "Did you mean 'mini'?"), ("zzz", "Known: mini, my-words")]
+)
+def test_a_bare_name_that_the_hub_does_not_know_either(
+    name: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(identifier: str, revision: str | None = None, **_: object) -> None:
+        raise NetworkError("Cannot reach the Hub", hint="Go online once.")
+
+    monkeypatch.setattr(resolve, "fetch", unreachable)
+    (models_dir() / "my-words").mkdir(parents=True)
+    (models_dir() / ".half").mkdir()
+    with pytest.raises(NetworkError, match=f"No model '{name}' on this machine") as caught:
+        resolve_model(name)
+    assert caught.value.hint == hint
+    with pytest.raises(NetworkError):
+        resolve_model(f"somebody/{name}")
+
+
 @pytest.mark.parametrize(
     "name",
     [
         *("./nothing", "../nothing", "/nothing", "~/nothing", "~nobody-of-that-name/x", "."),
         *("", " ", "a b", "a/b/c", "a//b", "/", "é/x", "x\0y", "a\nb", "@", "@main"),
-        *("n" * 5000, "n" * 300 + "/x", "../..", "C:\\models"),
+        *("n" * 5000, "n" * 300 + "/x", "../..", "C:\\models", "models\\mine"),
     ],
     ids=lambda name: repr(name[:20]),
 )

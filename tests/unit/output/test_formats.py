@@ -201,7 +201,19 @@ def test_pictures_do_not_share_a_sidecar(tmp_path: Path) -> None:
     assert "a.jpg" in sidecars.write(tmp_path / "a.png", record)
 
 
-@pytest.mark.parametrize(("suffix", "policy"), [("", "skip"), ("a/b", "skip"), (".txt", "x")])
+@pytest.mark.parametrize(
+    ("suffix", "policy"), [("", "skip"), ("a/b", "skip"), ("a\\b", "skip"), (".txt", "x")]
+)
 def test_wrong_sidecars(suffix: str, policy: str) -> None:
     with pytest.raises(UsageError):
         Sidecars(suffix, policy)
+
+
+def test_sidecars_that_are_one_file_where_case_does_not_matter(tmp_path: Path) -> None:
+    record = Caption(text="a dog", score=-1.0, log_probability=-1.0)
+    sidecars = Sidecars(".txt", "overwrite")
+    assert sidecars.write(tmp_path / "a.jpg", record) == ""
+    assert sidecars.write(tmp_path / "A.png", record) == ""  # two files here
+    assert sidecars.write(tmp_path / "B.jpg", record) == ""
+    (tmp_path / "b.txt").symlink_to("B.txt")  # as on macOS and Windows
+    assert "B.jpg" in sidecars.write(tmp_path / "b.png", record)

@@ -12,6 +12,7 @@ from capgen.errors import MissingDependencyError, UsageError
 from capgen.models.folder import ModelFolder
 from capgen.models.resolve import bundled_model_dir
 from capgen.paths import models_dir
+from capgen.registry.changes import check_name
 from capgen.registry.export import _target, export_model
 
 
@@ -46,6 +47,9 @@ def test_without_onnxscript_it_says_what_to_install(
         ("user/model@main", "user-model-int8"),
         ("./folder/model/", "folder-model-int8"),
         ("/somewhere/else/model", "else-model-int8"),
+        ("C:\\models\\mine", "models-mine-int8"),
+        ("D:\\mine", "mine-int8"),
+        ("models\\mine", "models-mine-int8"),
     ],
 )
 def test_the_name_of_an_export(name: str, kept: str, tmp_path: Path) -> None:
@@ -55,3 +59,9 @@ def test_the_name_of_an_export(name: str, kept: str, tmp_path: Path) -> None:
 def test_a_name_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be a model's name"):
         _target(ModelFolder(tmp_path, "../ü"), None, "onnx")
+
+
+@pytest.mark.parametrize("name", ["con", "nul.model"])
+def test_names_that_windows_reserves(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be a model's name"):
+        check_name(name)

@@ -13,8 +13,9 @@ from capgen.config import train_config
 from capgen.errors import DataError, ModelError, TrainingError
 from capgen.models.preprocess import Preprocessor
 from capgen.records import Example
+from capgen.training import features
 from capgen.training.device import is_out_of_memory, pick_device, pick_dtype
-from capgen.training.features import feature_array
+from capgen.training.features import FrozenFront, feature_array
 from capgen.training.inputs import FeatureInputs, PhotoInputs
 from capgen.training.photos import decoded_photos, load_photo
 from tests.minis import draw
@@ -67,9 +68,8 @@ def test_varied_photos_follow_the_generator(examples):
 
 def test_features_by_onnxruntime_and_torch_agree(examples):
     backbone = tiny_mini(["a"]).model.encoder.backbone
-    array = _finish(
-        feature_array(examples, backbone, EXACT, split="train", digest="d", workers=1, device=CPU)
-    )
+    front = FrozenFront(backbone, EXACT, CPU)
+    array = _finish(feature_array(examples, front, split="train", digest="d", workers=1))
     assert array.dtype == np.float16
     pixels = EXACT.preprocess_batch([Image.open(item.image) for item in examples])
     with torch.inference_mode():
@@ -79,6 +79,19 @@ def test_features_by_onnxruntime_and_torch_agree(examples):
     assert given.shape == (5, 1280, 2, 2)
     assert torch.allclose(given, expected, atol=1e-2)
     assert expected.std() > 0.05
+
+
+def test_splits_share_the_encoders_graph(examples, monkeypatch):
+    backbone = tiny_mini(["a"]).model.encoder.backbone
+    made = []
+    monkeypatch.setattr(features, "_trace", lambda *given: made.append(given))
+    monkeypatch.setattr(
+        features, "_onnx_runner", lambda graph: features._torch_runner(backbone, CPU)
+    )
+    front = FrozenFront(backbone, EXACT, CPU)
+    for split in ("train", "val"):
+        _finish(feature_array(examples, front, split=split, digest="e", workers=1))
+    assert len(made) == 1
 
 
 def test_a_broken_photo_is_named(tmp_path):

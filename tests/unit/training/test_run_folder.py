@@ -66,4 +66,6 @@ def test_a_second_run_does_not_overwrite_the_first(tmp_path):
 def test_runs_have_a_home(tmp_path, monkeypatch):
     monkeypatch.setenv("CAPGEN_HOME", str(tmp_path))
     assert RunFolder.create(train_config("mini", name="first")).path == tmp_path / "runs" / "first"
-    assert RunFolder.create(train_config("mini")).path.name.startswith("mini-")
+    unnamed = [RunFolder.create(train_config("mini")).path.name for _ in range(3)]
+    assert len(set(unnamed)) == 3  # though they begin in the same second
+    assert all(name.startswith("mini-") for name in unnamed)

@@ -111,3 +111,11 @@ def test_the_strategies_are_those_there_are():
 def test_a_bad_part_of_the_encoder_is_refused(text):
     with pytest.raises(UsageError, match="--train-encoder"):
         train_config(train_encoder=text)
+
+
+def test_no_shell_has_seen_the_paths_of_files_and_variables(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_bytes(b'\xef\xbb\xbfdata_dir = ["~/a", "b"]\r\n')
+    config = resolve_settings({}, file=file, environment={"CAPGEN_OUTPUT_DIR": "~/run"}).config
+    assert config.data_dir == (Path.home() / "a", Path("b"))
+    assert config.output_dir == Path.home() / "run"

@@ -1,0 +1,56 @@
+"""How help looks: flags as they are typed, and paragraphs that fit the terminal's width."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+def tidy_help(app: typer.Typer) -> None:
+    """Tidy the help of an app and of all its commands.
+
+    Flags lose the `<bool>` behind them: it looks as if a value had to follow. Arguments are
+    in capitals. Paragraphs of the description lose the line breaks of the source.
+    """
+    app.info.cls = _Group
+    if app.registered_callback is not None:
+        app.registered_callback.help = _flowing(app.registered_callback.callback)
+    for command in app.registered_commands:
+        command.cls = _Command
+        command.help = _flowing(command.callback)
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        tidy_help(group.typer_instance)
+
+
+def examples(*commands: str) -> str:
+    """Return the end of a command's help: what may be typed."""
+    return "\n\n".join(("Examples:", *commands))
+
+
+class _Command(TyperCommand):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _plain(super().get_params(ctx))
+
+
+class _Group(TyperGroup):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _plain(super().get_params(ctx))
+
+
+def _plain(parameters: list[Any]) -> list[Any]:
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+        elif parameter.param_type_name == "argument" and parameter.metavar is None:
+            parameter.metavar = parameter.name.upper()
+    return parameters
+
+
+def _flowing(function: Any) -> str:
+    """Return the docstring of a command, a line for each paragraph."""
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)

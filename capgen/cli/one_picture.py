@@ -1,0 +1,121 @@
+"""`capgen caption` with one picture: its caption, and if asked what lies behind it.
+
+The start of the process is most of the time here: nothing is imported that is not needed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from capgen.cli.console import Console, with_scores
+from capgen.config import DecodeOptions, ImageLimits
+from capgen.paths import is_folder
+from capgen.records import CaptionFailure, Record
+
+if TYPE_CHECKING:
+    from capgen.inference.captioner import Captioner
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How to look into one picture's caption.
+
+    Attributes:
+        explain: Write where the model looked into this file.
+        debug: Show what lies behind the caption.
+        save_input: Write the picture as the encoder saw it into this file.
+        as_json: Print JSON.
+    """
+
+    explain: Path | None
+    debug: bool
+    save_input: Path | None
+    as_json: bool
+
+    @property
+    def asked(self) -> bool:
+        return self.explain is not None or self.debug
+
+    @property
+    def flag(self) -> str:
+        """The option that asked for it, for messages."""
+        return "--debug" if self.explain is None else "--explain"
+
+
+def caption_one(
+    console: Console, captioner: Captioner, photo: str, options: DecodeOptions, limits: ImageLimits
+) -> bool:
+    """Caption one picture, print its captions, and return whether it has none."""
+    (record,) = captioner.stream([photo], options, limits=limits)
+    return _print(console, record, options.confidence)
+
+
+def look_into(
+    console: Console,
+    load: Callable[[], Captioner],
+    photo: str,
+    options: DecodeOptions,
+    limits: ImageLimits,
+    look: Look,
+) -> None:
+    """Explain one picture's caption, or show what lies behind it, or both.
+
+    Raises:
+        UsageError: The explanation's suffix means neither a picture nor a page.
+        ImageError: The picture cannot be read.
+        ModelError: The model has no cross-attention.
+        StorageError: A file cannot be written.
+    """
+    from capgen.cli.explain import check_explanation, debug_picture, explain_picture
+
+    if look.explain is not None:
+        check_explanation(look.explain)
+    captioner = load()
+    if look.explain is not None:
+        caption = explain_picture(captioner, photo, options, limits, look.explain)
+        console.note(f"where the model looked: {look.explain}")
+        if not look.debug and look.as_json:
+            console.json([caption.to_dict()])
+        elif not look.debug:
+            _print(console, caption, options.confidence)
+    if look.debug:
+        debug_picture(
+            console,
+            captioner,
+            photo,
+            options,
+            limits,
+            save_input=look.save_input,
+            as_json=look.as_json,
+        )
+
+
+def _print(console: Console, record: Record, scores: bool) -> bool:
+    if isinstance(record, CaptionFailure):
+        missing = record.code == "missing" and not record.hint
+        console.error(record.message, _like(record.path or "") if missing else record.hint)
+        return True
+    for note in record.notes:
+        console.note(note)
+    if record.retry is not None and not record.retry.resolved:
+        console.note(f"this caption is {record.retry.reason}, whatever was tried")
+    for caption in (record, *record.alternatives):
+        console.data(with_scores(caption) if scores else caption.text)
+    return False
+
+
+def _like(path: str) -> str:
+    """Return a hint that names the file most like one that is not there, if there is any."""
+    import difflib
+
+    from capgen.inference.decoders import printable
+
+    folder = Path(path).parent
+    readable = is_folder(folder) and os.access(folder, os.R_OK)
+    names = [entry.name for entry in folder.iterdir()] if readable else []
+    close = difflib.get_close_matches(Path(path).name, names, n=1)
+    return f"Did you mean '{printable(folder / close[0])}'?" if close else ""

@@ -1,0 +1,52 @@
+"""Help reads well on a terminal of 80 columns: nothing swallowed, no types behind flags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer.main
+
+from capgen.cli.app import build_app
+from capgen.cli.main import main
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, (*path, name))
+
+
+COMMANDS = dict(commands(typer.main.get_command(build_app())))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help_says_all_of_it(path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*path, "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "<bool>" not in shown
+    for item in COMMANDS[path].params:
+        if item.param_type_name == "argument":
+            usage = shown.partition("╭")[0]
+            assert (item.metavar or item.name.upper()) in usage and "...}" not in usage
+    for paragraph in COMMANDS[path].help.split("\n\n"):
+        assert " ".join(paragraph.split()) in shown
+
+
+def test_paragraphs_fill_the_width(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    main(["train", "--help"])
+    lines = capsys.readouterr().out.split("╭")[0].splitlines()
+    start = next(i for i, line in enumerate(lines) if "A setting comes from" in line)
+    assert len(lines[start].rstrip()) > 70 and len(lines[start + 1].rstrip()) > 70
+
+
+LEAVES = [path for path, command in COMMANDS.items() if not getattr(command, "commands", None)]
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_every_command_shows_how_it_is_used(path):
+    words = " ".join(("capgen", *path))
+    assert words in (COMMANDS[path].epilog or "")
