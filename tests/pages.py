@@ -63,7 +63,10 @@ class Command:
     @property
     def words(self) -> list[str]:
         """The words that the shell would make of it, operators among them."""
-        return list(shlex.shlex(self.text, posix=True, punctuation_chars=True))
+        lexer = shlex.shlex(self.text, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        lexer.commenters = ""
+        return list(lexer)
 
 
 def blocks(page: Path) -> list[Block]:

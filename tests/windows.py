@@ -9,6 +9,7 @@ import builtins
 import errno
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -107,11 +108,20 @@ def _refusing(change: Callable[..., None]) -> Callable[..., None]:
         held = _held()
         for place in map(os.fspath, places):
             where = str(Path(place).parent.resolve() / Path(place).name)
-            if any(file == where or file.startswith(f"{where}{os.sep}") for file in held):
+            if any(file.startswith(f"{where}{os.sep}") or _same(file, where) for file in held):
                 raise PermissionError(errno.EACCES, "another program uses the file", place)
         change(*places, **options)
 
     return changed
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two paths are one file: hard links are."""
+    try:
+        first, second = os.lstat(one), os.lstat(other)
+    except OSError:
+        return False
+    return stat.S_ISREG(first.st_mode) and os.path.samestat(first, second)
 
 
 def _held() -> set[str]:

@@ -7,9 +7,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
+from pathlib import Path
 from typing import Any, TextIO
 
-from capgen.errors import StorageError
+import typer
+
+from capgen.errors import StorageError, UsageError
 from capgen.output.records import dump, dump_json
 from capgen.records import Caption, Record
 
@@ -151,6 +154,18 @@ class _Page(StringIO):
     @property
     def encoding(self) -> str:  # type: ignore[override]
         return self._encoding
+
+
+def confirm_deletion(place: Path) -> None:
+    """Ask whether to delete a folder.
+
+    Raises:
+        UsageError: There is nobody to ask.
+        typer.Abort: The answer is no.
+    """
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(f"Nobody can be asked whether to delete {place}", hint="Add --yes.")
+    typer.confirm(f"Delete {place}?", abort=True, err=True)
 
 
 def with_scores(caption: Caption) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capgen.cli.console import Console
+from capgen.cli.console import Console, confirm_deletion
 from capgen.cli.help import examples
 from capgen.cli.options import setting_option
 from capgen.data.splits import SplitOptions
@@ -268,8 +267,8 @@ def remove(
     from capgen.data import store
 
     place = store.find(name, data_dir)
-    if not yes and sys.stdin.isatty():
-        typer.confirm(f"Delete {place}?", abort=True, err=True)
+    if not yes:
+        confirm_deletion(place)
     store.remove(name, data_dir)
     Console().data(f"Removed {place}")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,10 +93,10 @@ def push_command(
     if dry_run:
         _show_plan(console, plan, as_json=as_json)
         return
-    _quiet_unless_watched()
     access = need_token(token)
     console.note(f"pushing {_amount(plan)} to {repository} ({plan.branch})")
-    pushed = push(plan, access)
+    with _quiet_unless_watched():
+        pushed = push(plan, access)
     for name in pushed.removed:
         console.note(f"{name}, which the model no longer has, was removed")
     if not pushed.changed:
@@ -131,10 +133,10 @@ def pull_command(
     from capgen.hub.pull import pull
     from capgen.models.repository import Limits
 
-    _quiet_unless_watched()
     console = Console()
     limits = Limits(total_bytes=int(max_gb * (1 << 30)))
-    record = pull(model, revision=revision, trust_remote_code=trust_remote_code, limits=limits)
+    with _quiet_unless_watched():
+        record = pull(model, revision=revision, trust_remote_code=trust_remote_code, limits=limits)
     if as_json:
         console.json(dataclasses.asdict(record))
         return
@@ -209,9 +211,17 @@ def _examples(folder: ModelFolder, photos: list[Path], credit: str) -> list[Exam
     return found
 
 
-def _quiet_unless_watched() -> None:
-    """Leave progress bars to terminals."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        from huggingface_hub import utils
+@contextmanager
+def _quiet_unless_watched() -> Iterator[None]:
+    """Leave the Hub's progress bars to terminals."""
+    from huggingface_hub import utils
 
+    watched = sys.stderr is not None and sys.stderr.isatty()
+    shown = not utils.are_progress_bars_disabled()  # type: ignore[attr-defined]
+    if not watched:
         utils.disable_progress_bars()  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        if shown:
+            utils.enable_progress_bars()  # type: ignore[attr-defined]

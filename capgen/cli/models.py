@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from capgen.cli import models_compare
-from capgen.cli.console import Console
+from capgen.cli.console import Console, confirm_deletion
 from capgen.cli.help import examples
 from capgen.cli.options import (
     DeviceOption,
@@ -176,9 +175,7 @@ def remove(
 
     place = changes.owned(model).path
     if not yes:
-        if sys.stdin is None or not sys.stdin.isatty():
-            raise UsageError(f"Nobody can be asked whether to delete {place}", hint="Add --yes.")
-        typer.confirm(f"Delete {place}?", abort=True, err=True)
+        confirm_deletion(place)
     Console().data(f"Removed {changes.remove(model)}")
 
 

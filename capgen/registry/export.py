@@ -160,8 +160,8 @@ def _write_float(source: ModelFolder, output: Path) -> None:
         import onnxscript  # noqa: F401  torch's exporter uses it
 
         from capgen.models.onnx_export import export_onnx
-    from capgen.models.captioners import quiet_transformers
     from capgen.models.checkpoint import load_captioning
+    from capgen.models.loading import quiet_transformers
 
     with quiet_transformers():
         captioning = load_captioning(ModelFolder(output, source.name))
@@ -184,14 +184,21 @@ def _write_int8(
         if not source.has_onnx:
             _write_float(source, Path(scratch))
             folder = ModelFolder(Path(scratch), source.name)
-        captioner = Captioner.from_pretrained(folder.path, runtime="onnx")
-        prepared = _prepared(captioner, photos, calibration)
-        encoder, decoder = _feeds(captioner, prepared)
+        # A function of its own: its captioner has the scratch folder's weights mapped.
+        prepared, feeds, before = _measured(folder, photos, calibration)
         _keep(source, output)
-        quantise_folder(folder.path, output, encoder, decoder)
-        before = _captions(captioner, prepared)
+        quantise_folder(folder.path, output, *feeds)
     after = _captions(Captioner.from_pretrained(output, runtime="onnx"), prepared)
     return sum(a == b for a, b in zip(before, after, strict=True)), len(prepared)
+
+
+def _measured(
+    folder: ModelFolder, photos: Sequence[Path], calibration: CalibrationOptions
+) -> tuple[list[Prepared], tuple[list[dict[str, Any]], list[dict[str, Any]]], list[str]]:
+    """Return photos, what both graphs are given for them, and their captions."""
+    captioner = Captioner.from_pretrained(folder.path, runtime="onnx")
+    prepared = _prepared(captioner, photos, calibration)
+    return prepared, _feeds(captioner, prepared), _captions(captioner, prepared)
 
 
 def _prepared(

@@ -12,8 +12,9 @@ from transformers import GPT2Config
 from capgen.config import TrainConfig
 from capgen.errors import UsageError
 from capgen.models.build import Captioning
-from capgen.models.checkpoint import load_captioning, load_tokenizer
+from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
+from capgen.models.loading import load_tokenizer
 from capgen.models.resolve import resolve_model
 from capgen.models.vocabulary import SPECIAL_TOKENS
 from capgen.records import Example, PreparationEvent

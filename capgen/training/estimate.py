@@ -1,10 +1,10 @@
-"""What a run would take: parameters by part, memory and time, from one real step."""
+"""What a run would take: parameters by part, memory and time, from two real passes."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import Any
@@ -28,7 +28,7 @@ from capgen.training.photos import input_size
 from capgen.training.scst import SelfCritical, self_critical
 from capgen.training.step_loss import CrossEntropy, Share, StepLoss
 
-_PHOTOS = 4  # of the step that is measured
+_PHOTOS = 4  # of the larger pass that is measured
 _WEIGHT_BYTES = 4  # float32
 # Gradient, AdamW's two moments and the weights' average, each float32.
 _TRAINED_BYTES = 16
@@ -79,7 +79,7 @@ class Estimate:
 
 
 def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estimate:
-    """Build the model and take a step with a few made-up photos; writes nothing.
+    """Build the model and take two passes over a few made-up photos; writes nothing.
 
     Args:
         config: The run's settings.
@@ -102,7 +102,14 @@ def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estima
         made = replace(config, init=first.init, objective=TrainConfig.objective)
     captioning = make_captioner(made, captions)
     parts = _parts(captioning, config)
-    seconds, activations = _measure(captioning, examples[:_PHOTOS], config, device)
+    passes = _passes(captioning, config, device)
+    kept, _ = passes(examples[: _PHOTOS // 2])  # warms up, too
+    kept_more, seconds = passes(examples[:_PHOTOS])
+    measured = min(len(examples), _PHOTOS)
+    extra = measured - min(len(examples), _PHOTOS // 2)
+    # What does not grow with the photos: casts of the weights, for one.
+    a_photo = (kept_more - kept) / extra if extra else kept_more / measured
+    fixed = max(0.0, kept_more - a_photo * measured)
     trained = sum(part.trained for part in parts)
     everything = sum(part.parameters for part in parts)
     return Estimate(
@@ -111,8 +118,8 @@ def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estima
         steps=config.num_epochs * math.ceil(mix.photos / config.images_a_step),
         device=device.type,
         model_bytes=_WEIGHT_BYTES * everything + _TRAINED_BYTES * trained,
-        activation_bytes=int(activations * config.batch_size),
-        seconds=seconds * mix.photos * config.num_epochs,
+        activation_bytes=int(fixed + a_photo * config.batch_size),
+        seconds=seconds / measured * mix.photos * config.num_epochs,
     )
 
 
@@ -130,17 +137,50 @@ def _parts(captioning: Captioning, config: TrainConfig) -> tuple[Part, ...]:
     )
 
 
-def _measure(
-    captioning: Captioning, examples: Sequence[Example], config: TrainConfig, device: torch.device
-) -> tuple[float, float]:
-    """Return seconds and kept bytes a photo of a forward and backward pass."""
+def _passes(
+    captioning: Captioning, config: TrainConfig, device: torch.device
+) -> Callable[[Sequence[Example]], tuple[int, float]]:
+    """Return what takes a pass over examples and tells the bytes it keeps and its seconds."""
     model = captioning.model.to(device).train()
     objective = CaptionObjective(
         model, cached=config.train_encoder == "none", label_smoothing=config.label_smoothing
     )
     codec = CaptionCodec.of(captioning, config.max_tokens)
+    dtype = pick_dtype(config.precision, device)
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+
+    def take(examples: Sequence[Example]) -> tuple[int, float]:
+        step_loss, share = _share(captioning, objective, codec, examples, config, device)
+        kept: dict[int, int] = {}
+
+        def keep(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        begun = time.perf_counter()
+        with saved_tensors_hooks(keep, lambda tensor: tensor), autocast(device, dtype):
+            loss = step_loss(share).loss
+        torch.autograd.backward(loss)
+        loss.item()  # waits for a GPU
+        seconds = time.perf_counter() - begun
+        model.zero_grad(set_to_none=True)
+        return sum(size for place, size in kept.items() if place not in weights), seconds
+
+    return take
+
+
+def _share(
+    captioning: Captioning,
+    objective: CaptionObjective,
+    codec: CaptionCodec,
+    examples: Sequence[Example],
+    config: TrainConfig,
+    device: torch.device,
+) -> tuple[StepLoss, Share]:
+    """Return the loss of a pass, and made-up photos with the captions of examples."""
     rows = [row[: config.captions_per_image] for row in codec.encode_examples(examples)]
-    pad = model.generation_config.pad_token_id
+    pad = captioning.model.generation_config.pad_token_id
     packed = pack_captions(rows, pad=pad, unknown=codec.unknown).to(device)
     inputs = torch.randn(len(rows), 3, *input_size(captioning.preprocessor), device=device)
     if objective.cached:
@@ -150,7 +190,7 @@ def _measure(
     if config.objective == "scst":
         references = [example.references for example in examples]
         step_loss = _self_critical(captioning, objective, codec, references, rows, config, device)
-    share = Share(
+    return step_loss, Share(
         photos=torch.arange(len(rows)),
         inputs=inputs,
         captions=packed,
@@ -158,26 +198,6 @@ def _measure(
         images=len(rows),
         step=0,
     )
-    kept: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    dtype = pick_dtype(config.precision, device)
-    for _ in range(2):  # the first pass warms up
-        begun = time.perf_counter()
-        kept.clear()
-        with saved_tensors_hooks(keep, lambda tensor: tensor), autocast(device, dtype):
-            loss = step_loss(share).loss
-        torch.autograd.backward(loss)
-        loss.item()  # waits for a GPU
-        seconds = time.perf_counter() - begun
-        model.zero_grad(set_to_none=True)
-    bytes_kept = sum(size for place, size in kept.items() if place not in weights)
-    return seconds / len(rows), bytes_kept / len(rows)
 
 
 def _self_critical(*parts: Any) -> SelfCritical:

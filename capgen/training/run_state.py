@@ -98,7 +98,9 @@ class StateStore:
             return None
         try:
             numbers = json.loads((states[-1] / _NUMBERS).read_text(encoding="utf-8"))
-            return RunState(load_file(states[-1] / _TENSORS), numbers)
+            # Copies: the file's own tensors keep it mapped, and Windows removes no such file.
+            tensors = load_file(states[-1] / _TENSORS)
+            return RunState({name: tensor.clone() for name, tensor in tensors.items()}, numbers)
         except (OSError, ValueError, SafetensorError) as error:
             raise TrainingError(
                 f"Cannot read the state {states[-1]}: {error}",

@@ -15,6 +15,7 @@ from capgen.errors import TrainingError
 from capgen.metrics.language import LanguageStatistics
 from capgen.metrics.score import score
 from capgen.models.build import Captioning
+from capgen.models.loading import quiet_transformers
 from capgen.records import Example
 from capgen.training.captions import CaptionCodec, pack_captions
 from capgen.training.device import is_out_of_memory
@@ -171,7 +172,8 @@ class Validator:
 
     def _captions(self, states: Tensor) -> list[str]:
         model, tokenizer = self.captioning.model, self.captioning.tokenizer
-        ids = model.generate(encoder_outputs=BaseModelOutput(last_hidden_state=states))
+        with quiet_transformers():  # about masks, which a decoder of captions does not need
+            ids = model.generate(encoder_outputs=BaseModelOutput(last_hidden_state=states))
         return [text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
 

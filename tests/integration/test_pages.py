@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from tests.pages import PAGES, ROOT, Block, Command, blocks, commands, help_examples
-from tests.readers_place import ReadersPlace, Supplies, make_supplies, reading, said
+from tests.readers_place import ReadersPlace, reading
+from tests.readers_supplies import Supplies, make_supplies, said
 
 pytestmark = pytest.mark.usefixtures("torch_features", "handlers_put_back")
 
@@ -134,12 +135,12 @@ def check(place: ReadersPlace, command: Command) -> None:
             assert (place.work / value).stat().st_size, f"{command}: no {value}"
 
 
-def alike(said: str, shown: str) -> None:
+def alike(found: str, shown: str) -> None:
     """Compare an output with what the page shows of it; numbers may differ a little."""
     number = r"-?\d+\.\d+"
-    assert re.sub(number, "N", said) == re.sub(number, "N", shown)
-    found, expected = (list(map(float, re.findall(number, text))) for text in (said, shown))
-    assert found == pytest.approx(expected, abs=0.01)
+    assert re.sub(number, "N", found) == re.sub(number, "N", shown)
+    numbers, expected = (list(map(float, re.findall(number, text))) for text in (found, shown))
+    assert numbers == pytest.approx(expected, abs=0.01)
 
 
 def test_the_lists_of_exceptions_are_of_commands_on_the_pages() -> None:

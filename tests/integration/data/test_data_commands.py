@@ -52,6 +52,7 @@ def test_from_import_to_removal(
     assert (code, out) == (0, f"{page}\n")
     text = page.read_text(encoding="utf-8")
     assert len(re.findall("<img ", text)) == 4 and "http:" not in text
+    assert run(capsys, "remove", "mine")[0] == 2  # there is nobody to ask
     assert run(capsys, "remove", "mine", "--yes")[0] == 0
     code, _, err = run(capsys, "info", "mine")
     assert code == 1 and "Unknown data set 'mine'" in err

@@ -19,9 +19,11 @@ from capgen.models.folder import DECODER_GRAPH, ENCODER_GRAPH, ModelFolder
 from capgen.models.onnx_int8 import float_graph
 from capgen.models.weights import read_index
 from capgen.paths import bundled_model_dir, models_dir
-from capgen.registry.export import Exported, export_model
+from capgen.registry.export import CalibrationOptions, Exported, export_model
 from capgen.registry.listing import find_model
 from capgen.registry.verify import verify
+from tests.fakes import names
+from tests.windows import open_files_stay
 
 COMMAND = "capgen models export mini --int8 --photos my-photos/"  # of docs/models.md
 
@@ -176,3 +178,16 @@ def test_a_model_saved_plainly_gets_its_graphs(tmp_path: Path) -> None:
     picture = np.full((48, 48, 3), 128, np.uint8)
     torch = Captioner.from_pretrained(folder)
     assert exported.caption(picture).text == torch.caption(picture).text
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="there is no /proc")
+def test_int8_of_a_plain_model_where_mapped_files_stay(tmp_path: Path, photos: list[Path]) -> None:
+    """On Windows the scratch folder, and the new one, can be moved and removed only unmapped."""
+    from tests.tiny_captioners import captioning, clip_vision, save_plainly
+
+    folder = save_plainly(tmp_path / "plain", captioning(clip_vision()))
+    options = CalibrationOptions(photos=8)
+    with open_files_stay():
+        made = export_model(str(folder), int8=True, photos=photos, calibration=options)
+    assert made.photos == 8
+    assert names(models_dir()) == [made.name]

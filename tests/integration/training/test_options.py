@@ -21,9 +21,11 @@ from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.records import EpochEvent, Notice, SampleEvent, StepEvent, TestEvent
 from capgen.training.captioner import make_captioner
+from capgen.training.estimate import estimate
 from capgen.training.loop import train
 from capgen.training.objective import CaptionObjective
 from capgen.training.run_folder import to_toml
+from capgen.training.step_loss import CrossEntropy
 from tests.conftest import ROOT
 from tests.minis import write_flickr8k
 from tests.training_runs import SENTENCES, clip_config, eight_pictures, of_kind, run_config
@@ -372,6 +374,33 @@ def test_dry_run_prints_the_plan_and_trains_nothing(tmp_path, data, parts, capsy
     plan = json.loads(capsys.readouterr().out)
     assert plan["settings"]["seed"] == {"value": 7, "from": "CAPGEN_SEED"}
     assert plan["estimate"]["activation_bytes"] > 0
+
+
+def test_copies_of_the_weights_do_not_grow_with_the_batch(tmp_path, data, parts, monkeypatch):
+    """In half precision the weights are cast; the casts are kept, once for a pass."""
+    size = 64 << 20
+
+    class Casts(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, loss):
+            ctx.save_for_backward(torch.empty(size // 4))
+            return loss.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient
+
+    loss_of = CrossEntropy.__call__
+
+    def with_casts(self, share):
+        found = loss_of(self, share)
+        return found._replace(loss=Casts.apply(found.loss))
+
+    config = clip_config(tmp_path, data, batch_size=100)
+    without = estimate(config).activation_bytes
+    monkeypatch.setattr(CrossEntropy, "__call__", with_casts)
+    extra = estimate(config).activation_bytes - without
+    assert extra == pytest.approx(size, rel=0.2)
 
 
 def test_resume_takes_no_settings_of_another_run(tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import time
@@ -241,3 +242,14 @@ def test_closing_a_run_calls_off_what_is_being_read(tmp_path: Path) -> None:
     while not called_off and time.monotonic() - begin < 10:
         time.sleep(0.01)
     assert called_off == [True]
+
+
+def test_a_drive_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def flock(file: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    captioner, _ = colour_captioner()
+    open_journal(captioner, tmp_path / "journal").close()

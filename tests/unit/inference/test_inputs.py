@@ -6,6 +6,7 @@ import io
 import os
 import tarfile
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -31,7 +32,7 @@ def names(found: list[Source]) -> list[str]:
 
 def fault(source: Source) -> ImageError:
     with pytest.raises(ImageError) as caught:
-        source.read(LIMITS)
+        source.read(LIMITS, Event())
     return caught.value
 
 
@@ -122,7 +123,7 @@ def test_a_picture_on_stdin(tmp_path: Path, file_format: str) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (9, 9), (1, 2, 3)).save(buffer, file_format)
     (source,) = sources("-", stdin=buffer.getvalue())
-    assert (source.name, source.read(LIMITS)) == ("-", buffer.getvalue())
+    assert (source.name, source.read(LIMITS, Event())) == ("-", buffer.getvalue())
 
 
 # --- manifests
@@ -186,7 +187,7 @@ def test_a_shard(tmp_path: Path, name: str) -> None:
     path = shard(tmp_path / name, members)
     found = sources(path)
     assert [source.name for source in found] == [f"{path}/0001.png", f"{path}/../0002.png"]
-    assert found[0].read(LIMITS) == picture
+    assert found[0].read(LIMITS, Event()) == picture
     assert found[0].file is None
     assert names(sources(path, include=("*2*",))) == ["0002.png"]
 
@@ -208,7 +209,7 @@ def test_large_members_are_not_read(tmp_path: Path) -> None:
     path = shard(tmp_path / "s.tar", {"a.png": bytes(100), "b.png": bytes(5)})
     found = list(Inputs([str(path)], limits=ImageLimits(max_bytes=50)))
     assert fault(found[0]).code == "too_large"
-    assert found[1].read(LIMITS) == bytes(5)
+    assert found[1].read(LIMITS, Event()) == bytes(5)
 
 
 def test_lists_from_windows(tmp_path: Path) -> None:

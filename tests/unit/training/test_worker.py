@@ -20,6 +20,7 @@ for line in sys.stdin:
         os._exit(3)
     print(json.dumps({"tell": f"{message['text']} {os.environ['ANSWER']}"}), flush=True)
 print("no JSON")
+print(4)
 """
 
 
