@@ -180,7 +180,7 @@ def blip(folder: Path) -> Path:
 def git(folder: Path) -> Path:
     torch.manual_seed(0)
     ids = {"bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 0}
-    config = GitConfig(**TEXT, **ids, vision_config=VISION)
+    config = GitConfig(**{**TEXT, "max_position_embeddings": 64}, **ids, vision_config=VISION)
     GitForCausalLM(config).save_pretrained(folder)
     bert_tokenizer(folder).save_pretrained(folder)
     Preprocessor(size=(32, 32), mean=(0.5,) * 3, std=(0.5,) * 3).to_file(

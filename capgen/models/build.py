@@ -155,7 +155,7 @@ def load_imagenet(encoder: EfficientNetLiteModel, variant: str) -> None:
         module = importlib.import_module(package)
     except ImportError as error:
         raise MissingDependencyError(
-            package.replace("_", "-"), extra="mini", purpose="the mini preset's ImageNet weights"
+            package.replace("_", "-"), extra="mini", purpose="--preset mini"
         ) from error
     (file,) = (Path(str(module.__file__)).parent / "models").glob("*.pth")
     if hashlib.sha256(file.read_bytes()).hexdigest() != IMAGENET_SHA256[variant]:

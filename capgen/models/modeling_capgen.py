@@ -16,13 +16,15 @@ from typing import Any
 import torch
 from PIL import Image, ImageOps
 from transformers import (
-    AutoImageProcessor,
     AutoTokenizer,
     LogitsProcessor,
     LogitsProcessorList,
     VisionEncoderDecoderConfig,
     VisionEncoderDecoderModel,
 )
+
+# In transformers 5.17 the name at the top asks for torchvision, without need.
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 Picture = Image.Image | str | os.PathLike[str]
 

@@ -20,14 +20,18 @@ from capgen.training.optimizer import is_new_in_gpt2
 TARGETS = r".*\.h\.\d+\.(attn\.(c_attn|c_proj)|mlp\.(c_fc|c_proj))"
 
 
-def add_adapters(captioning: Captioning, rank: int) -> None:
-    """Freeze the decoder but for its cross-attention, and add trained matrices of rank `rank`.
+def check_adapters() -> None:
+    """Check that adapters can be added.
 
     Raises:
         MissingDependencyError: peft is not installed.
     """
     if importlib.util.find_spec("peft") is None:
         raise MissingDependencyError("peft", extra="lora", purpose="--lora-rank")
+
+
+def add_adapters(captioning: Captioning, rank: int) -> None:
+    """Freeze the decoder but for its cross-attention, and add trained matrices of rank `rank`."""
     from peft import LoraConfig, inject_adapter_in_model
 
     decoder = captioning.model.decoder

@@ -15,7 +15,7 @@ from capgen.models.checkpoint import load_captioning
 from capgen.models.efficientnet import VARIANTS, EfficientNetLiteModel
 from capgen.models.resolve import resolve_model
 from capgen.models.vocabulary import build_word_tokenizer
-from capgen.training.adapters import add_adapters
+from capgen.training.adapters import add_adapters, check_adapters
 from capgen.training.distill_teachers import taught_vocabulary
 from capgen.training.extension import extend_vocabulary
 from capgen.training.objective import split_encoder
@@ -32,7 +32,10 @@ def make_captioner(config: TrainConfig, captions: Iterable[str]) -> Captioning:
         ModelError: A part cannot be found or loaded, or is of the wrong kind.
         NetworkError: The Hub cannot be reached.
         UsageError: There is no such encoder, or a new captioner cannot be trained this way.
+        MissingDependencyError: peft is not installed.
     """
+    if config.lora_rank:
+        check_adapters()  # before parts of the model are downloaded
     captioning = _build(config, captions)
     _set_dropout(captioning, config.dropout)
     freeze_encoder(captioning, config)

@@ -59,7 +59,7 @@ def _records(root: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
     try:
         library = importlib.import_module("datasets")
     except ImportError as error:
-        purpose = "reading a saved `datasets` directory"
+        purpose = "Reading a saved `datasets` directory"
         raise MissingDependencyError("datasets", extra="datasets", purpose=purpose) from error
     try:
         loaded = library.load_from_disk(str(root))

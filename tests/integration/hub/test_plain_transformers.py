@@ -24,7 +24,9 @@ import json, sys
 sys.modules["capgen"] = None
 import torch
 from PIL import Image
-from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, VisionEncoderDecoderModel
+from transformers import AutoModel, AutoTokenizer, VisionEncoderDecoderModel
+# In transformers 5.17 the name at the top asks for torchvision, without need.
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 photos, options = json.loads(sys.argv[1]), json.loads(sys.argv[2])
 said = {}

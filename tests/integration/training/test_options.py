@@ -326,8 +326,10 @@ def test_lora_without_peft_says_what_to_install(tmp_path, data, parts, monkeypat
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "peft" else plain(name)
     )
-    with pytest.raises(MissingDependencyError, match="peft"):
-        list(train(clip_config(tmp_path, data, lora_rank=4)))
+    with pytest.raises(MissingDependencyError, match="peft") as caught:
+        # before any part of the model is looked for
+        list(train(clip_config(tmp_path, data, lora_rank=4, decoder=str(tmp_path / "none"))))
+    assert caught.value.hint == "pip install 'capgen[lora]'"
 
 
 def test_lora_trains_additions_and_saves_whole_models(tmp_path, data, parts):
