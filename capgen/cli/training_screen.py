@@ -125,8 +125,10 @@ class TrainingScreen:
 
     def _started(self, event: RunStarted) -> None:
         self._steps, self._epochs = event.steps, event.epochs
+        # A later stage goes on from a folder of the run, which its own line has named.
+        named = event.init and not Path(event.init).is_absolute()
         self._line(
-            f"{event.init or event.preset}: {event.parameters / 1e6:.2f} M parameters, "
+            f"{event.init if named else event.preset}: {event.parameters / 1e6:.2f} M parameters, "
             f"{event.trained / 1e6:.2f} M trained; {event.images.get('train', 0)} photos, "
             f"{event.captions} captions; {event.steps} steps on {event.device} ({event.precision})"
         )

@@ -185,7 +185,7 @@ class TrainConfig:
     )
     tensorboard: bool = setting(False, "Write the run for TensorBoard too.")
     log_every: int = setting(
-        10, "Steps from one report to the next, or a twentieth of the run if that is less.", low=1
+        10, "Steps from one report to the next; 1 in runs of fewer steps.", low=1
     )
     save_every: int = setting(
         500, "Steps from one saved state to the next; 0 saves at the ends of epochs only.", low=0

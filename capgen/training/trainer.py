@@ -105,7 +105,8 @@ class Trainer:
         self.meter = Meter(device, self.step_loss.names)
         self.step = 0
         self.images_a_pass = config.batch_size
-        self.steps_a_report = min(config.log_every, max(1, self.steps // 20))
+        # A run that is too short for a report reports each step.
+        self.steps_a_report = config.log_every if self.steps >= config.log_every else 1
         self.stop_asked = False
 
     def epoch(self, number: int) -> Iterator[Event | None]:

@@ -57,7 +57,7 @@ def screen(text: str) -> list[str]:
     lines: list[str] = [""]
     row = column = 0
     place = 0
-    for control in CONTROL.finditer(text):
+    for control in CONTROL.finditer(text + "\x1b["):
         plain = text[place : control.start()]
         place = control.end()
         line = lines[row].ljust(column)
@@ -76,7 +76,7 @@ def screen(text: str) -> list[str]:
             row = max(0, row - amount)
         elif control[2] == "K":
             lines[row] = "" if control[1] == "2" else lines[row][:column]
-    return [line.rstrip() for line in (*lines[:-1], lines[-1] + text[place:])]
+    return [line.rstrip() for line in lines]
 
 
 def page(cast: Path) -> str:

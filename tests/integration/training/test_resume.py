@@ -40,7 +40,7 @@ NOISE = {
     "ema_decay": 0.9,
     "learning_rate": 3e-3,
 }
-_CLOCKS = ("time", "seconds", "eval_seconds", "images_per_second", "memory", "run", "path")
+_CLOCKS = ("time", "seconds", "eval_seconds", "images_per_second", "memory", "run", "path", "init")
 
 
 def weights(run):

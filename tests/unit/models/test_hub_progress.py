@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import io
 
+import pytest
+from huggingface_hub.utils import (
+    are_progress_bars_disabled,
+    disable_progress_bars,
+    enable_progress_bars,
+)
+
 from capgen.models.hub_progress import download_bar
 
 
-def test_the_bar_of_the_bytes_alone_is_shown_and_wiped(monkeypatch):
-    monkeypatch.delenv("HF_HUB_DISABLE_PROGRESS_BARS", raising=False)
+@pytest.fixture
+def bars_enabled():
+    """The command line turns them off for the whole process where nobody watches."""
+    before = are_progress_bars_disabled()
+    enable_progress_bars()
+    yield
+    if before:
+        disable_progress_bars()
+
+
+def test_the_bar_of_the_bytes_alone_is_shown_and_wiped(bars_enabled):
     screen = io.StringIO()
     with download_bar() as bar:
         received = bar(desc="Downloading bytes", total=10, file=screen, mininterval=0)
