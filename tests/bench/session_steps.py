@@ -9,10 +9,11 @@ INTRODUCTION = """# A session
 <!-- Made by `python -m tests.bench.session` from session.cast: do not edit. -->
 
 What a newcomer sees who follows the README on a clean machine: every command with what it
-printed and how long it took, from Enter to the next prompt. Two cores without a
-GPU, which other programs kept busy at the time. torch was there already, pip's own output is left
-out, long output is cut at `[…]`. Flickr8k came from a mirror on the same machine, and the Hub is
-the stand-in that the tests use, so nothing here waits for a network.
+printed and how long it took, from Enter to the next prompt. Two cores without a GPU, which other
+programs kept busy at the time (so with `OMP_NUM_THREADS=1`). torch was there already, pip's own
+output is left out, long output is cut at `[…]`. Flickr8k, its photos at 224 × 224, came from a
+mirror on the same machine, and the Hub is the stand-in that the tests use, so nothing here waits
+for a network.
 
 `asciinema play session.cast` plays [the recording](session.cast).
 """
