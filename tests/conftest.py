@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from capgen.inference.cores import usable_cores
+
 ROOT = Path(__file__).parent.parent
 # Nothing listens on loopback's discard port: whoever asks the Hub by mistake fails at once.
 UNREACHABLE = "http://127.0.0.1:9"
@@ -31,6 +33,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 for _name in ("HF_HUB_OFFLINE", "HF_TOKEN", "TRANSFORMERS_OFFLINE"):
     os.environ.pop(_name, None)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are cores: tests also wait, for servers, disks and processes."""
+    return usable_cores() + 1
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

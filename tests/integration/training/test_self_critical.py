@@ -22,7 +22,9 @@ from capgen.training.stopping import StopRequest
 from capgen.training.trainer import Trainer
 from capgen.training.validate import LANGUAGE
 from tests.conftest import ROOT
-from tests.training_runs import clip_config, of_kind, run_config
+from tests.minis import write_flickr8k
+from tests.tiny_models import save_tiny_mini
+from tests.training_runs import SENTENCES, clip_config, eight_pictures, of_kind, run_config
 
 SCST = {
     "objective": "scst",
@@ -38,21 +40,18 @@ GENTLE = {"learning_rate": 1e-5, "encoder_learning_rate": 1e-5}
 QUICK = {"eval": False, "test": False}
 
 
-@pytest.fixture
-def trained(tmp_path, data, mini):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
     """A captioner that has learned a little with cross-entropy."""
-    config = run_config(
-        tmp_path,
-        data,
-        mini,
-        output_dir=tmp_path / "first",
-        num_epochs=8,
-        learning_rate=2e-3,
-        **QUICK,
-    )
-    for _ in train(config):
-        pass
-    return tmp_path / "first" / "last"
+    root = tmp_path_factory.mktemp("trained")
+    data = write_flickr8k(root / "data", eight_pictures())
+    mini = save_tiny_mini(root / "mini", SENTENCES)
+    config = run_config(root, data, mini, num_epochs=8, learning_rate=2e-3, **QUICK)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAPGEN_HOME", str(root / "home"))
+        for _ in train(config):
+            pass
+    return root / "run" / "last"
 
 
 def scst_config(tmp_path, data, trained, **settings):
@@ -150,7 +149,7 @@ def test_a_stopped_run_goes_on_exactly(tmp_path, data, trained):
 
 def test_two_processes_equal_one(tmp_path, data, trained):
     """Batches of 3 photos: shares of 2 and 1."""
-    config = scst_config(tmp_path, data, trained, batch_size=3, **GENTLE)
+    config = scst_config(tmp_path, data, trained, batch_size=3, num_epochs=1, **GENTLE)
     one = steps(train(config))
     other = dataclasses.replace(config, output_dir=tmp_path / "two")
     (tmp_path / "run.toml").write_text(to_toml(other), encoding="utf-8")
