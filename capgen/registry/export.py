@@ -161,10 +161,8 @@ def _write_float(source: ModelFolder, output: Path) -> None:
 
         from capgen.models.onnx_export import export_onnx
     from capgen.models.checkpoint import load_captioning
-    from capgen.models.loading import quiet_transformers
 
-    with quiet_transformers():
-        captioning = load_captioning(ModelFolder(output, source.name))
+    captioning = load_captioning(ModelFolder(output, source.name))
     size = captioning.preprocessor.input_size
     if size is None:
         raise ModelError(

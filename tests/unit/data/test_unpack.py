@@ -153,6 +153,18 @@ def test_damaged_and_encrypted_archives(tmp_path: Path):
         list(unpack(path, tmp_path / "out"))
 
 
+def test_a_method_that_is_not_known(tmp_path: Path):
+    """zipfile raises NotImplementedError, which is no fault of the archive's checksum."""
+    path = make_zip(tmp_path / "a.zip", ("a.txt", b"x"))
+    content = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        place = content.index(mark) + offset
+        content[place : place + 2] = (98).to_bytes(2, "little")
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="cannot be unpacked"):
+        list(unpack(path, tmp_path / "out"))
+
+
 def test_existing_files_are_never_overwritten(tmp_path: Path):
     path = make_zip(tmp_path / "x.zip", ("a", b"new"))
     (tmp_path / "out").mkdir()
