@@ -154,7 +154,7 @@ def _tar(path: Path, limits: UnpackLimits) -> Iterator[TarReader]:
 
 def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
     for info in archive.infolist():
-        if not info.is_dir():
+        if not info.filename.endswith("/"):  # is_dir() fails for an empty name
             yield Member(
                 name=info.filename,
                 target=PurePosixPath(info.orig_filename),
@@ -170,6 +170,8 @@ def _zip_fault(info: zipfile.ZipInfo) -> str:
         return "is a link or a device"
     if info.flag_bits & 1:
         return "is encrypted"
+    if info.header_offset < 0:
+        return "is damaged"
     # zipfile unpacks whole blocks of the other methods into memory, whatever their size.
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return f"cannot be unpacked: its compression ({info.compress_type}) is not Deflate"
