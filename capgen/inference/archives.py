@@ -9,6 +9,7 @@ taken out, since a few bytes of them are any number of zeros.
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import stat
 import sys
@@ -108,7 +109,7 @@ def open_tar(path: Path, limits: UnpackLimits) -> Iterator[TarReader]:
     """
     with path.open("rb") as file:
         start = file.peek(6)[:6]
-        status = path.stat()
+        status = os.fstat(file.fileno())
         size = status.st_size if stat.S_ISREG(status.st_mode) else None
         for magic, module in _COMPRESSED.items():
             if start.startswith(magic):
