@@ -9,11 +9,13 @@ import errno
 import os
 import re
 import secrets
+import stat
 import sys
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from capgen.errors import StorageError
 
@@ -126,6 +128,22 @@ def writing(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def create(path: Path, mode: int) -> IO[bytes]:
+    """Create a file for a copy, open to nobody who may not read or write the original.
+
+    Args:
+        path: The file, which must not exist.
+        mode: Mode bits of the original; those to run it are left out.
+
+    Raises:
+        OSError: It exists already, or cannot be made.
+    """
+    mode &= 0o666
+    if sys.platform == "win32":  # where nobody could delete it
+        mode |= stat.S_IWRITE
+    return open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode))
 
 
 def write_text(path: Path, text: str) -> None:

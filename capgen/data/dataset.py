@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from capgen.data import store
+from capgen.data.confinement import Confinement
 from capgen.data.formats import manifest, read_any
 from capgen.data.formats.reading import Entry, Reading, ReadOptions
 from capgen.data.hashes import hash_files
@@ -17,6 +19,10 @@ from capgen.data.sources import DATASETS
 from capgen.data.splits import SPLITS, SplitOptions, seeded_split
 from capgen.errors import DataError, UsageError, did_you_mean
 from capgen.records import Example
+
+TakeIn = Literal["all", "captions"]
+
+OUTSIDE_HINT = "Name the folder of the pictures with --images."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +98,7 @@ def load_dataset(
     *,
     options: ReadOptions | None = None,
     splits: SplitOptions | None = None,
+    take_in: TakeIn | None = None,
 ) -> Dataset:
     """Load a data set from a folder or file, or an installed one by name.
 
@@ -101,12 +108,16 @@ def load_dataset(
         path_or_name: A folder or file in any known format, or the name of an installed set.
         options: What is known about the source; by default it is recognised by looking.
         splits: How to split where the source does not.
+        take_in: It is going to be copied, or its captions are: what comes from outside its
+            folder and `options.images`, and files that are not pictures by their content,
+            are left out too.
 
     Raises:
         DataError: It is not there, in no known format or malformed; the message names
             file and line.
     """
-    return _load(locate(path_or_name), options or ReadOptions(), splits or SplitOptions())
+    root = locate(path_or_name)
+    return _load(root, options or ReadOptions(), splits or SplitOptions(), take_in)
 
 
 def open_dataset(
@@ -162,9 +173,13 @@ def locate(path_or_name: str | Path, data_dir: Path | None = None) -> Path:
     return path
 
 
-def _load(root: Path, options: ReadOptions, splits: SplitOptions) -> Dataset:
+def _load(
+    root: Path, options: ReadOptions, splits: SplitOptions, take_in: TakeIn | None = None
+) -> Dataset:
     problems: list[Problem] = []
     format_name, reading = read_any(root, options, stopping(problems))
+    if take_in is not None:
+        reading = _own(reading, root, options, take_in, problems)
     header = manifest.read_header(root) if format_name == "capgen" else None
     spec = DATASETS.get(root.resolve().name) if header is None else None
     drawn = str(splits)
@@ -184,6 +199,20 @@ def _load(root: Path, options: ReadOptions, splits: SplitOptions) -> Dataset:
     )
 
 
+def _own(
+    reading: Reading, root: Path, options: ReadOptions, take_in: TakeIn, problems: list[Problem]
+) -> Reading:
+    """Return a reading without what must not be copied."""
+    # A file may be a link itself: its pictures lie beside the link.
+    named = (root, root.parent if root.is_file() else None, options.images, reading.home)
+    confinement = Confinement(
+        (folder for folder in named if folder is not None),
+        pictures_anywhere=take_in == "captions",
+    )
+    entries = [confinement.allowed(entry, problems.append) for entry in reading.entries]
+    return replace(reading, entries=tuple(entry for entry in entries if entry is not None))
+
+
 def _examples(
     reading: Reading, splits: SplitOptions, problems: list[Problem], root: Path
 ) -> list[Example]:
@@ -194,7 +223,9 @@ def _examples(
     ]
     if not usable:
         first = f"; first: {problems[0]}" if problems else ""
-        raise DataError(f"{root} has no picture with a caption{first}")
+        outside = any(problem.code == "image_outside" for problem in problems)
+        hint = OUTSIDE_HINT if outside else ""
+        raise DataError(f"{root} has no picture with a caption{first}", hint=hint)
     if not reading.has_splits:
         drawn = seeded_split((entry.image_id for entry in usable), splits)
     return [

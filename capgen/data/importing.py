@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from capgen import paths
 from capgen.data import store as stores
-from capgen.data.dataset import Dataset, load_dataset
+from capgen.data.dataset import OUTSIDE_HINT, Dataset, load_dataset
 from capgen.data.events import Event, Finished, Notice, Progress
 from capgen.data.formats import manifest
 from capgen.data.formats.reading import ReadOptions
@@ -33,6 +33,10 @@ def import_dataset(
     link: bool = False,
 ) -> Iterator[Event]:
     """Read a folder or file and install it under a name.
+
+    Nothing is copied from outside the source's folder and `options.images`, symbolic links
+    followed, nor what is not a picture by its content; notices tell. Nobody may read a copy
+    who may not read its original.
 
     Args:
         source: Folder or file in any known format.
@@ -59,8 +63,12 @@ def import_dataset(
                 f"There is a data set {name!r} already",
                 hint=f"Choose another --name, or run: capgen data remove {name}",
             )
-        dataset = load_dataset(Path(source), options=options, splits=splits)
+        dataset = load_dataset(
+            Path(source), options=options, splits=splits, take_in="captions" if link else "all"
+        )
         yield from left_out(dataset)
+        if any(problem.code == "image_outside" for problem in dataset.problems):
+            yield Notice(message=f"Pictures outside the data folder: {OUTSIDE_HINT}")
         temporary = place.with_name(f".{name}.importing")
         with paths.storage_errors(temporary):
             shutil.rmtree(temporary, ignore_errors=True)
@@ -107,10 +115,17 @@ def _copy(dataset: Dataset, folder: Path) -> Generator[Event, None, list[Example
         target = folder / "images" / name
         with paths.storage_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(example.image, target)
+            _copy_file(example.image, target)
         copies.append(replace(example, image=target))
         yield Progress(task="copy", item=dataset.name, done=index + 1, total=total, unit="pictures")
     return copies
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    with source.open("rb") as original:
+        mode = os.fstat(original.fileno()).st_mode
+        with paths.create(target, mode) as copy:
+            shutil.copyfileobj(original, copy, 1 << 18)
 
 
 def _file_name(example: Example, index: int) -> str:

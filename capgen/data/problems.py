@@ -38,6 +38,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "split_overlap": ProblemKind("picture in more than one split", stops=True, fix="unassign"),
     "split_unknown_image": ProblemKind("split list names a picture without captions"),
     "split_empty": ProblemKind("no picture in a split"),
+    "member_refused": ProblemKind("member of an archive that is not taken out"),
     # Pictures
     "image_missing": ProblemKind("captions without a picture", fix="drop_image"),
     "image_outside": ProblemKind("picture outside the data folder", fix="drop_image"),
@@ -57,6 +58,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "image_duplicate_across": ProblemKind("same bytes in two splits", fix="unassign"),
     "image_near_duplicate_across": ProblemKind("near-duplicates in two splits", fix="unassign"),
     # Captions
+    "caption_outside": ProblemKind("captions outside the data folder", fix="drop_caption"),
     "caption_empty": ProblemKind("empty caption", fix="drop_caption"),
     "caption_duplicate": ProblemKind("same caption twice for a picture", fix="drop_caption"),
     "caption_repeated": ProblemKind("same caption on many pictures"),

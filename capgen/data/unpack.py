@@ -1,7 +1,7 @@
 """Unpack archives of unknown origin: everything is checked before anything is written.
 
-Refused are names that lead out of the folder, links, devices, the same name twice, encrypted
-members, and archives that would grow beyond measure.
+Refused are names that lead out of the folder, links, devices, sparse files, the same name
+twice, encrypted members, and archives that would grow beyond measure.
 """
 
 from __future__ import annotations
@@ -10,30 +10,23 @@ import fnmatch
 import functools
 import shutil
 import stat
+import struct
 import sys
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
-from capgen.config import setting
+from capgen.config.archives import UnpackLimits
 from capgen.errors import DataError, StorageError
+from capgen.inference.archives import BLOCK_BYTES, TarReader, open_tar
 from capgen.paths import folded, storage_errors, works_everywhere
 
 _SKIPPED = frozenset(("__MACOSX", ".DS_Store", "Thumbs.db"))
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnpackLimits:
-    """How much an archive may grow."""
-
-    ratio: float = setting(100.0, "Most bytes that one byte of an archive may become.")
-    always_allowed: int = setting(100_000_000, "Bytes that are allowed whatever the ratio.")
-    members: int = setting(1_000_000, "Most members of an archive.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,18 +37,30 @@ class Member:
         name: Its name as the archive has it.
         target: Where it goes, relative to the folder it is unpacked into.
         size: Bytes it will have.
-        open: Opens it for reading.
+        open: Opens it for reading, in pieces of up to `BLOCK_BYTES`.
+        fault: Why it must not be unpacked, or an empty string.
     """
 
     name: str
     target: PurePosixPath
     size: int
     open: Callable[[], IO[bytes]]
+    fault: str = ""
 
 
 @contextmanager
-def opened(path: Path, limits: UnpackLimits | None = None) -> Iterator[list[Member]]:
+def opened(
+    path: Path,
+    limits: UnpackLimits | None = None,
+    passed_over: Callable[[Member], None] | None = None,
+) -> Iterator[list[Member]]:
     """Open a zip or tar archive and give its files, all of them checked.
+
+    Args:
+        path: The archive.
+        limits: How much it may grow.
+        passed_over: Receives the members that must not be unpacked; without it the first of
+            them is why the whole archive is refused.
 
     Raises:
         DataError: It is no archive, is damaged, or is refused; the message names the member.
@@ -64,12 +69,10 @@ def opened(path: Path, limits: UnpackLimits | None = None) -> Iterator[list[Memb
     with archive_faults(path):
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                yield _checked(path, _zip_members(path, archive), limits)
-        elif tarfile.is_tarfile(path):
-            with tarfile.open(path) as tar:
-                yield _checked(path, _tar_members(path, tar), limits)
+                yield _checked(path, _zip_members(archive), limits, passed_over)
         else:
-            raise DataError(f"{path} is neither a zip nor a tar archive")
+            with _tar(path, limits) as tar:
+                yield _checked(path, _tar_members(tar), limits, passed_over)
 
 
 def unpack(
@@ -104,7 +107,7 @@ def unpack(
                 if target.exists():
                     raise DataError(f"{path}: {member.name} is there twice")
                 with member.open() as source, target.open("xb") as file:
-                    shutil.copyfileobj(source, file, 1 << 18)
+                    shutil.copyfileobj(source, file, BLOCK_BYTES)
             yield done, len(chosen)
 
 
@@ -133,77 +136,102 @@ def archive_faults(path: Path) -> Iterator[None]:
         yield
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError) as error:
         raise DataError(f"{path} is damaged: {error}") from error
+    except struct.error as error:  # zipfile
+        raise DataError(f"{path} is damaged: a header is broken") from error
     except RuntimeError as error:  # zipfile: a password, or a method it does not know
         raise DataError(f"{path} cannot be unpacked: {error}") from error
 
 
-def _zip_members(path: Path, archive: zipfile.ZipFile) -> Iterator[Member]:
+@contextmanager
+def _tar(path: Path, limits: UnpackLimits) -> Iterator[TarReader]:
+    with ExitStack() as stack:
+        try:
+            tar = stack.enter_context(open_tar(path, limits))
+        except tarfile.ReadError as error:
+            raise DataError(f"{path} is neither a zip nor a tar archive ({error})") from error
+        yield tar
+
+
+def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
     for info in archive.infolist():
-        kind = stat.S_IFMT(info.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise _refuse(path, info.filename, "is a link or a device")
-        if info.flag_bits & 1:
-            raise _refuse(path, info.filename, "is encrypted")
-        target = _target(path, info.orig_filename)
-        if not info.is_dir():
+        if not info.filename.endswith("/"):  # is_dir() fails for an empty name
             yield Member(
                 name=info.filename,
-                target=target,
+                target=PurePosixPath(info.orig_filename),
                 size=info.file_size,
                 open=functools.partial(archive.open, info),
+                fault=_zip_fault(info) or _name_fault(info.orig_filename),
             )
 
 
-def _tar_members(path: Path, archive: tarfile.TarFile) -> Iterator[Member]:
+def _zip_fault(info: zipfile.ZipInfo) -> str:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link or a device"
+    if info.flag_bits & 1:
+        return "is encrypted"
+    if info.header_offset < 0:
+        return "is damaged"
+    # zipfile unpacks whole blocks of the other methods into memory, whatever their size.
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return f"cannot be unpacked: its compression ({info.compress_type}) is not Deflate"
+    return ""
+
+
+def _tar_members(archive: TarReader) -> Iterator[Member]:
     for info in archive:
-        if not (info.isreg() or info.isdir()) or info.issparse():
-            raise _refuse(path, info.name, "is a link or a device")
-        target = _target(path, info.name)
-        if info.isreg():
+        if not info.isdir():
+            fault = "is a link or a device" if not info.isreg() else ""
             yield Member(
                 name=info.name,
-                target=target,
+                target=PurePosixPath(info.name),
                 size=info.size,
-                open=functools.partial(_open_tar, archive, info),
+                open=functools.partial(archive.open, info),
+                fault=fault or ("is a sparse file" if info.issparse() else _name_fault(info.name)),
             )
 
 
-def _open_tar(archive: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
-    file = archive.extractfile(info)
-    assert file is not None, "only regular files get here"
-    return file
-
-
-def _checked(path: Path, members: Iterator[Member], limits: UnpackLimits) -> list[Member]:
-    most = max(limits.always_allowed, int(path.stat().st_size * limits.ratio))
+def _checked(
+    path: Path,
+    members: Iterator[Member],
+    limits: UnpackLimits,
+    passed_over: Callable[[Member], None] | None,
+) -> list[Member]:
+    most = limits.growth(path.stat().st_size)
     kept: list[Member] = []
     seen: set[str] = set()
     total = 0
-    for member in members:
+    for number, member in enumerate(members, start=1):
+        if number > limits.members:
+            raise _refuse(path, member.name, f"makes it grow beyond {limits.members:,} members")
         # Some file systems would write both to one file.
         key = folded(str(member.target))
-        if key in seen:
-            raise _refuse(path, member.name, "is there twice")
+        fault = member.fault or ("is there twice" if key in seen else "")
+        if fault:
+            if passed_over is None:
+                raise _refuse(path, member.name, fault)
+            passed_over(replace(member, fault=fault))
+            continue
         seen.add(key)
         total += member.size
-        if total > most or len(seen) > limits.members:
+        if total > most:
             raise _refuse(path, member.name, f"makes it grow beyond {most / 1e6:,.0f} MB")
         if not _SKIPPED.intersection(member.target.parts):
             kept.append(member)
     return kept
 
 
-def _target(path: Path, name: str) -> PurePosixPath:
+def _name_fault(name: str) -> str:
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     if not name or "\0" in name or "\\" in name:
-        raise _refuse(path, name, "has a name that is not safe")
+        return "has a name that is not safe"
     if posix.is_absolute() or windows.drive or windows.root:
-        raise _refuse(path, name, "has an absolute name")
+        return "has an absolute name"
     if ".." in posix.parts:
-        raise _refuse(path, name, "leads out of the folder")
+        return "leads out of the folder"
     if sys.platform == "win32" and not all(map(works_everywhere, posix.parts)):
-        raise _refuse(path, name, "has a name that Windows does not allow")
-    return posix
+        return "has a name that Windows does not allow"
+    return ""
 
 
 def _wanted(member: Member, patterns: Sequence[str]) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import tarfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from capgen.config import ImageLimits
+from capgen.config.archives import UnpackLimits
 from capgen.errors import ImageError
+from capgen.inference.archives import BLOCK_BYTES, TarReader, open_tar
 from capgen.inference.decoders import printable
 from capgen.inference.folders import SUFFIXES
 from capgen.inference.sources import BytesSource, FailedSource, Source
@@ -19,7 +20,7 @@ def read_shard(path: Path, limits: ImageLimits, wanted: Callable[[str], bool]) -
     """Yield the pictures of a tar archive in the order of the file.
 
     They are called `ARCHIVE/MEMBER`. A damaged archive gives its pictures up to the damage,
-    then a failure.
+    then a failure, and so does a compressed one that grows beyond measure.
 
     Args:
         path: The archive.
@@ -28,14 +29,14 @@ def read_shard(path: Path, limits: ImageLimits, wanted: Callable[[str], bool]) -
     """
     found = False
     try:
-        with tarfile.open(path, "r|*") as archive:
+        with open_tar(path, UnpackLimits()) as archive:
             for member in archive:
                 if not member.isfile() or not _is_picture(member.name):
                     continue
                 found = True
                 if wanted(member.name):
                     yield _source(archive, member, f"{os.fspath(path)}/{member.name}", limits)
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+    except (tarfile.TarError, OSError) as error:
         yield _failure(path, error)
         return
     if not found:
@@ -43,15 +44,15 @@ def read_shard(path: Path, limits: ImageLimits, wanted: Callable[[str], bool]) -
         yield FailedSource(os.fspath(path), ImageError(message, code="empty"))
 
 
-def _source(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, name: str, limits: ImageLimits
-) -> Source:
+def _source(archive: TarReader, member: tarfile.TarInfo, name: str, limits: ImageLimits) -> Source:
+    if member.issparse():
+        text = f"{printable(name)}: sparse files in archives are not read"
+        return FailedSource(name, ImageError(text, code="unsupported"))
     if member.size > limits.max_bytes:
         text = f"{printable(name)}: {member.size:,} bytes are more than {limits.max_bytes:,}"
         return FailedSource(name, ImageError(text, code="too_large"))
-    stream = archive.extractfile(member)
-    assert stream is not None  # a regular file
-    return BytesSource(name, stream.read())
+    stream = archive.open(member)
+    return BytesSource(name, b"".join(iter(lambda: stream.read(BLOCK_BYTES), b"")))
 
 
 def _is_picture(name: str) -> bool:

@@ -84,6 +84,8 @@ def examine(entry: Entry) -> Examination:
         if other:
             return _faulty(entry, "image_name_case", f"the file is called {other}")
         return _faulty(entry, "image_missing", "there is no such file")
+    if not path.is_file():  # a pipe would be waited for, and a device never ends
+        return _faulty(entry, "image_not_an_image", "a folder, pipe or device, not a file")
     try:
         data = path.read_bytes()
         loaded = load_image(data, name=path.name)

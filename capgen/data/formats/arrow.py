@@ -5,8 +5,10 @@ Pictures are taken out into the cache folder once, in the bytes they were stored
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
+import operator
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.formats.rows import Row, find_columns
 from capgen.data.problems import Problem, Report
 from capgen.errors import DataError, MissingDependencyError
-from capgen.paths import folded, works_everywhere, writing
+from capgen.paths import create, folded, works_everywhere, writing
 
 
 def recognise(root: Path) -> str | None:
@@ -38,10 +40,12 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
     collector = Collector(report)
     taken = _cache_folder(root)
     written: dict[str, Path] = {}
+    mode = _mode(root)
     for split, number, record in _records(root):
         columns = find_columns(root, Row(line=number, cells=record), options)
         texts = columns.texts(Row(line=number, cells=record))
-        name = _take_out(record[columns.image], taken, f"{split or 'row'}-{number:08d}", written)
+        called = f"{split or 'row'}-{number:08d}"
+        name = _take_out(record[columns.image], taken, called, written, mode)
         if texts is None or name is None:
             message = f"row {number} has no picture or no text"
             report(Problem(code="malformed_line", message=message, file=root, line=number))
@@ -51,7 +55,7 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
         label = record.get(columns.split) if columns.split else split
         if label:
             collector.split(name, str(label), root, number)
-    return collector.reading(pictures=PictureIndex(taken).paths)
+    return collector.reading(pictures=PictureIndex(taken).paths, home=taken)
 
 
 def _records(root: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
@@ -74,7 +78,9 @@ def _records(root: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
             yield split, number, record
 
 
-def _take_out(value: Any, folder: Path, row: str, written: dict[str, Path]) -> str | None:
+def _take_out(
+    value: Any, folder: Path, row: str, written: dict[str, Path], mode: int
+) -> str | None:
     """Write a row's picture and return its name; a path is used where it is.
 
     Args:
@@ -82,6 +88,7 @@ def _take_out(value: Any, folder: Path, row: str, written: dict[str, Path]) -> s
         folder: Where to write.
         row: What the row is called.
         written: Folded name → where the picture is, for the rows so far.
+        mode: Mode bits that the file may have.
     """
     if isinstance(value, str):
         return _note(Path(value), Path(value).name, row, written)
@@ -92,8 +99,8 @@ def _take_out(value: Any, folder: Path, row: str, written: dict[str, Path]) -> s
     name = _note(folder, base_name(path) if path else own, row, written)
     target = written[folded(name)] = folder / (name if works_everywhere(name) else own)
     if not target.exists():
-        with writing(target) as temporary:
-            temporary.write_bytes(data)
+        with writing(target) as temporary, create(temporary, mode) as file:
+            file.write(data)
     return name
 
 
@@ -109,6 +116,12 @@ def _cache_folder(root: Path) -> Path:
     marks = [f"{p.name}:{p.stat().st_size}:{p.stat().st_mtime_ns}" for p in root.rglob("*.arrow")]
     key = hashlib.sha256("\n".join([str(root.resolve()), *sorted(marks)]).encode()).hexdigest()[:24]
     return paths.cache_dir() / "datasets" / key
+
+
+def _mode(root: Path) -> int:
+    """Return the mode bits that all files of rows have."""
+    modes = (path.stat().st_mode for path in root.rglob("*.arrow"))
+    return functools.reduce(operator.and_, modes, 0o666)
 
 
 def _suffix(data: bytes) -> str:

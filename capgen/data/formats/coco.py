@@ -60,7 +60,7 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
         for item in _items(read_json(karpathy, report), "images", karpathy):
             image_id = pictures.image_id(pictures.find(str(item.get("filename", ""))))
             collector.split(image_id, str(item.get("split", "")), karpathy)
-    return collector.reading(pictures=pictures.paths)
+    return collector.reading(pictures=pictures.paths, home=base)
 
 
 def _read_file(

@@ -56,11 +56,14 @@ class Reading:
         entries: The pictures with captions, by name.
         strays: Pictures that no caption names.
         has_splits: Whether the source assigns splits.
+        home: The source's folder, if it is not the one that was named: one above, or that
+            in the cache into which pictures were taken out.
     """
 
     entries: tuple[Entry, ...]
     strays: tuple[Path, ...] = ()
     has_splits: bool = False
+    home: Path | None = None
 
 
 @dataclass
@@ -119,11 +122,12 @@ class Collector:
                 )
             )
 
-    def reading(self, *, pictures: Iterable[Path] = ()) -> Reading:
+    def reading(self, *, pictures: Iterable[Path] = (), home: Path | None = None) -> Reading:
         """Return what was gathered.
 
         Args:
             pictures: Every picture of the source, to find those without captions.
+            home: As in `Reading`.
         """
         for image_id, (file, line) in self._list_lines.items():
             if image_id not in self._drafts:
@@ -150,4 +154,4 @@ class Collector:
         )
         named = {entry.image for entry in entries}
         strays = tuple(sorted(path for path in pictures if path not in named))
-        return Reading(entries=entries, strays=strays, has_splits=has_splits)
+        return Reading(entries=entries, strays=strays, has_splits=has_splits, home=home)

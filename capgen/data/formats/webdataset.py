@@ -2,7 +2,8 @@
 
 A sample has a picture and its captions as `.txt`, `.caption` (one a line) or `.json` (under
 `caption`, `captions`, `text` or `texts`). Shards or folders named after a split are of that
-split. The pictures are taken out of the shards into the cache folder once.
+split. The pictures are taken out of the shards into the cache folder once, and what is passed
+over there is noted beside them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from capgen.data.splits import split_name
 from capgen.data.text import read_lines
 from capgen.data.unpack import Member, opened
 from capgen.errors import DataError
-from capgen.paths import storage_errors
+from capgen.inference.archives import BLOCK_BYTES
+from capgen.paths import create, storage_errors
 
 _CAPTIONS = (".txt", ".caption", ".json")
 _KEYS = ("caption", "captions", "text", "texts")
@@ -54,6 +56,8 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
         raise DataError(f"No .tar shards in {root}")
     collector = Collector(report)
     folder = _unpacked(found)
+    for number, message in json.loads((folder / _DONE).read_bytes() or b"[]"):
+        report(Problem(code="member_refused", message=message, file=found[number]))
     pictures = PictureIndex(folder)
     for image in pictures.paths:
         image_id = pictures.image_id(image)
@@ -66,7 +70,7 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
         split = _split_of(shard)
         if split and texts:
             collector.split(image_id, split, shard)
-    return collector.reading(pictures=pictures.paths)
+    return collector.reading(pictures=pictures.paths, home=folder)
 
 
 def _unpacked(found: list[Path]) -> Path:
@@ -77,25 +81,29 @@ def _unpacked(found: list[Path]) -> Path:
     if (folder / _DONE).exists():
         return folder
     temporary = folder.with_name(f".{key}.unpacking")
+    notes: list[tuple[int, str]] = []
     with storage_errors(temporary):
         shutil.rmtree(temporary, ignore_errors=True)
         for index, path in enumerate(found):
-            _take_out(path, temporary / str(index))
-        (temporary / _DONE).touch()
+            notes += [(index, note) for note in _take_out(path, temporary / str(index))]
+        (temporary / _DONE).write_text(json.dumps(notes), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     return folder
 
 
-def _take_out(path: Path, into: Path) -> None:
+def _take_out(path: Path, into: Path) -> list[str]:
+    """Take the pictures and captions out of a shard; return what was passed over, and why."""
     into.mkdir(parents=True)
-    with opened(path) as members:
-        for member in members:
-            if _is_wanted(member):
-                target = into / member.target
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with member.open() as source, target.open("xb") as file:
-                    shutil.copyfileobj(source, file)
+    refused: list[Member] = []
+    mode = path.stat().st_mode
+    with opened(path, passed_over=refused.append) as members:
+        for member in filter(_is_wanted, members):
+            target = into / member.target
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with member.open() as source, create(target, mode) as file:
+                shutil.copyfileobj(source, file, BLOCK_BYTES)
+    return [f"its member {member.name!r} {member.fault}" for member in refused]
 
 
 def _is_wanted(member: Member) -> bool:

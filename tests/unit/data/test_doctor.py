@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -284,3 +286,19 @@ def test_the_one_duplicate_of_flickr8k(realdata: Path):
     assert duplicates[0].code == "image_duplicate"
     assert duplicates[0].image_id == "3050606344_af711c726c.jpg"
     assert "2851198725_37b6027625.jpg (train; this one: train)" in duplicates[0].message
+
+
+def test_pipes_are_not_waited_for(tmp_path: Path):
+    draw(1).save(tmp_path / "a.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "t.csv").write_text("image,caption\na.jpg,a dog\npipe.jpg,a cat\n")
+    found: list[Diagnosis] = []
+    thread = threading.Thread(target=lambda: found.append(examine(tmp_path)), daemon=True)
+    thread.start()
+    thread.join(30)
+    if thread.is_alive():
+        os.close(os.open(tmp_path / "pipe.jpg", os.O_RDWR))  # lets it go
+        pytest.fail("it waits for a writer")
+    (diagnosis,) = found
+    faulty = [p.image_id for p in diagnosis.problems if p.code == "image_not_an_image"]
+    assert faulty == ["pipe.jpg"]

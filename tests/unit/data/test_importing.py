@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import io
 import json
+import os
+import stat
+import sys
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +19,7 @@ from capgen.data.splits import SplitOptions
 from capgen.data.store import installed, remove
 from capgen.errors import DataError, UsageError
 from tests import minis
-from tests.minis import make_pictures, write_flickr8k
+from tests.minis import draw, make_pictures, write_flickr8k
 
 
 @pytest.mark.parametrize("link", [False, True])
@@ -178,3 +184,274 @@ def test_an_edited_manifest_may_begin_with_a_mark(tmp_path: Path):
     manifest = expected.root / "capgen-dataset.jsonl"
     manifest.write_bytes(b"\xef\xbb\xbf" + manifest.read_bytes().replace(b"\n", b"\r\n"))
     assert load_dataset("mine").digest == expected.digest
+
+
+def picture(path: Path, seed: int = 1) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draw(seed).save(path)
+    return path
+
+
+def take_in(source: Path, *, link: bool = False, images: Path | None = None) -> list[str]:
+    """Import as `mine` and return the notices."""
+    options = ReadOptions(images=images)
+    events = list(import_dataset(source, "mine", link=link, options=options))
+    assert isinstance(events[-1], Finished)
+    return [event.message for event in events if isinstance(event, Notice)]
+
+
+def copies(home: Path) -> list[str]:
+    folder = home / "datasets" / "mine" / "images"
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+
+
+def rows(names: list[str]) -> list[tuple[str, str]]:
+    return [(name, f"caption {number}") for number, name in enumerate(names)]
+
+
+def write_csv(root: Path, names: list[str]) -> Path:
+    lines = "".join(f"{name},{text}\n" for name, text in rows(names))
+    (root / "captions.csv").write_text("image,caption\n" + lines)
+    return root
+
+
+def write_coco(root: Path, names: list[str]) -> Path:
+    images = [{"id": number, "file_name": name} for number, name in enumerate(names)]
+    texts = [
+        {"id": number, "image_id": number, "caption": text}
+        for number, (_, text) in enumerate(rows(names))
+    ]
+    (root / "annotations").mkdir()
+    file = root / "annotations" / "captions_train2017.json"
+    file.write_text(json.dumps({"images": images, "annotations": texts}))
+    return root
+
+
+def write_coco_annotations(root: Path, names: list[str]) -> Path:
+    return write_coco(root, names) / "annotations"
+
+
+def write_karpathy(root: Path, names: list[str]) -> Path:
+    items = [
+        {"filename": name, "split": "train", "sentences": [{"raw": text}]}
+        for name, text in rows(names)
+    ]
+    (root / "dataset.json").write_text(json.dumps({"images": items}))
+    return root
+
+
+def write_manifest(root: Path, names: list[str]) -> Path:
+    lines: list[dict[str, object]] = [{"kind": "capgen-dataset", "name": "x"}]
+    lines += [
+        {"image_id": Path(name).name, "image": name, "references": [text], "split": "train"}
+        for name, text in rows(names)
+    ]
+    (root / "capgen-dataset.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return root
+
+
+def write_flickr_tokens(root: Path, names: list[str]) -> Path:
+    lines = "".join(f"{name}#0\t{text}\n" for name, text in rows(names))
+    (root / "Flickr8k.token.txt").write_text(lines)
+    return root
+
+
+def write_metadata(root: Path, names: list[str]) -> Path:
+    lines = (json.dumps({"file_name": name, "text": text}) + "\n" for name, text in rows(names))
+    (root / "metadata.jsonl").write_text("".join(lines))
+    return root
+
+
+def write_saved(root: Path, names: list[str]) -> Path:
+    datasets = pytest.importorskip("datasets")
+    columns = {"image": [str(root / name) for name in names], "text": [t for _, t in rows(names)]}
+    datasets.Dataset.from_dict(columns).save_to_disk(str(root))
+    return root
+
+
+NAMING: dict[str, Callable[[Path, list[str]], Path]] = {
+    "table": write_csv,
+    "coco": write_coco,
+    "coco annotations": write_coco_annotations,
+    "karpathy": write_karpathy,
+    "capgen": write_manifest,
+    "flickr": write_flickr_tokens,
+    "imagefolder": write_metadata,
+    "datasets": write_saved,
+}
+
+
+@pytest.mark.parametrize("layout", NAMING)
+def test_pictures_outside_are_not_copied(layout: str, tmp_path: Path, home: Path):
+    root = tmp_path / "around" / "set"
+    picture(root / "a.jpg")
+    secret = picture(tmp_path / "secret.jpg")
+    (root / "link.jpg").symlink_to(secret)
+    (root / "folder").symlink_to(tmp_path)
+    (root / "inside.jpg").symlink_to("a.jpg")
+    names = ["a.jpg", "inside.jpg", "link.jpg", "folder/secret.jpg", "../../secret.jpg"]
+    notices = take_in(NAMING[layout](root, [*names, str(secret)]))
+    assert copies(home) == ["a.jpg", "inside.jpg"]
+    told = next(line for line in notices if line.startswith("picture outside the data folder ("))
+    assert "link.jpg leads out of the data folder" in told
+    assert any("--images" in line for line in notices)
+    assert not (home / "datasets" / "mine" / "images" / "inside.jpg").is_symlink()
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_files_that_are_not_pictures_are_not_taken_in(link: bool, tmp_path: Path, home: Path):
+    root = tmp_path / "set"
+    picture(root / "a.jpg")
+    (root / "key.jpg").write_text("-----BEGIN PRIVATE KEY-----\n")
+    (root / "empty.jpg").touch()
+    os.mkfifo(root / "pipe.jpg")  # must not be waited for
+    (root / "zero.jpg").symlink_to("/dev/zero")
+    (tmp_path / "shadow").write_text("root:x:0:0\n")
+    names = ["a.jpg", "key.jpg", "empty.jpg", "pipe.jpg", "zero.jpg", str(tmp_path / "shadow")]
+    told = "\n".join(take_in(write_csv(root, names), link=link))
+    assert [e.image_id for e in load_dataset("mine").examples] == ["a.jpg"]
+    assert "key.jpg is text, not a picture" in told
+    assert "empty picture file (1)" in told
+    assert "captions without a picture (2)" in told
+    counts = "file that is not a picture (2)" if link else "picture outside the data folder (1)"
+    assert counts in told
+
+
+def test_pictures_outside_may_be_named(tmp_path: Path, home: Path):
+    root = tmp_path / "set"
+    picture(root / "a.jpg")
+    away = picture(tmp_path / "away" / "b.jpg", 2)
+    write_csv(root, [str(root / "a.jpg"), str(away)])
+    take_in(root, images=tmp_path / "away")
+    assert copies(home) == ["a.jpg", "b.jpg"]
+    remove("mine")
+    assert not take_in(root, link=True)  # nothing is copied, so nothing leaks
+    assert {e.image for e in load_dataset("mine").examples} == {root / "a.jpg", away}
+
+
+def test_nothing_but_pictures_outside_says_what_to_do(tmp_path: Path, home: Path):
+    away = picture(tmp_path / "away" / "b.jpg")
+    root = tmp_path / "set"
+    root.mkdir()
+    with pytest.raises(DataError, match="leads out of the data folder") as caught:
+        take_in(write_csv(root, [str(away)]))
+    assert "--images" in caught.value.hint
+    assert installed() == []
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_captions_outside_are_not_copied(link: bool, tmp_path: Path, home: Path):
+    root = tmp_path / "set"
+    for number, name in enumerate(("a.jpg", "b.jpg")):
+        picture(root / name, number)
+    (root / "a.txt").write_text("a dog\n")
+    (tmp_path / "secret").write_text("password\nhunter2\n")
+    (root / "b.txt").symlink_to(tmp_path / "secret")
+    (told,) = take_in(root, link=link)
+    assert told.startswith("captions outside the data folder (1): b.jpg: ")
+    manifest = home / "datasets" / "mine" / "capgen-dataset.jsonl"
+    assert "hunter2" not in manifest.read_text()
+    assert load_dataset("mine").captions == 1
+
+
+def test_a_file_that_is_named_may_be_a_link(tmp_path: Path, home: Path):
+    root = tmp_path / "set"
+    picture(root / "a.jpg")
+    (tmp_path / "tables").mkdir()
+    write_csv(tmp_path / "tables", ["a.jpg"])
+    (root / "t.csv").symlink_to(tmp_path / "tables" / "captions.csv")
+    assert take_in(root / "t.csv") == []
+    (tmp_path / "alias").symlink_to(root)
+    remove("mine")
+    write_csv(root, ["a.jpg"])
+    (root / "t.csv").unlink()
+    assert take_in(tmp_path / "alias") == []
+
+
+def test_a_snapshot_of_the_hub_is_its_own_files(tmp_path: Path, home: Path):
+    repository = tmp_path / "datasets--someone--photos"
+    snapshot = repository / "snapshots" / "abc" / "data"
+    snapshot.mkdir(parents=True)
+    blob = repository / "blobs" / ("0" * 64)
+    draw(1).save(picture(repository / "blobs" / "x.jpg"))
+    (repository / "blobs" / "x.jpg").rename(blob)
+    (snapshot / "a.jpg").symlink_to(blob)
+    write_csv(repository / "blobs", ["a.jpg", "secret.jpg"])
+    (repository / "blobs" / "captions.csv").rename(repository / "blobs" / ("1" * 40))
+    (snapshot / "captions.csv").symlink_to(repository / "blobs" / ("1" * 40))
+    (snapshot / "secret.jpg").symlink_to(picture(tmp_path / "secret.jpg"))
+    take_in(snapshot)
+    assert copies(home) == ["a.jpg"]
+    # A folder that only looks like the cache opens nothing.
+    blobs = repository / "blobs"
+    blobs.rename(tmp_path / "real")
+    blobs.symlink_to(tmp_path / "real")
+    with pytest.raises(DataError, match="leads out of the data folder"):
+        list(import_dataset(snapshot, "again"))
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are of POSIX")
+def test_modes_are_not_widened(tmp_path: Path, home: Path):
+    root = tmp_path / "set"
+    wanted = {"a.jpg": 0o600, "b.jpg": 0o640, "c.jpg": 0o400, "d.jpg": 0o755}
+    for number, (name, bits) in enumerate(wanted.items()):
+        picture(root / name, number).chmod(bits)
+    old = os.umask(0)
+    try:
+        take_in(write_csv(root, list(wanted)))
+    finally:
+        os.umask(old)
+    images = home / "datasets" / "mine" / "images"
+    found = {name: mode(images / name) for name in wanted}
+    assert found == {"a.jpg": 0o600, "b.jpg": 0o640, "c.jpg": 0o400, "d.jpg": 0o644}
+    remove("mine")
+    assert installed() == []
+
+
+def write_shard(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        info = tarfile.TarInfo("link.jpg")
+        info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(info)
+    return path
+
+
+def test_a_bad_member_of_a_shard_is_told_and_the_others_go_on(tmp_path: Path, home: Path):
+    data = picture(tmp_path / "a.jpg").read_bytes()
+    members = {"a.jpg": data, "a.txt": b"a dog", "b.jpg": b"root:x:0:0", "b.txt": b"no picture"}
+    path = write_shard(tmp_path / "s.tar", {**members, "../c.jpg": data, "c.txt": b"up"})
+    path.chmod(0o600)
+    for name in ("mine", "from the cache"):
+        notices = take_in(path)
+        assert len(notices) == 2, name
+        assert notices[0].startswith("member of an archive that is not taken out (2): ")
+        assert "its member '../c.jpg' leads out of the folder" in notices[0]
+        assert "its member 'link.jpg' is a link or a device" in notices[0]
+        assert notices[1].startswith("file that is not a picture (1): ")
+        assert copies(home) == ["a.jpg"]
+        if sys.platform != "win32":
+            assert mode(home / "datasets" / "mine" / "images" / "a.jpg") == 0o600
+            cached = [p for p in (home / "cache" / "webdataset").rglob("*.jpg") if mode(p) != 0o600]
+            assert not cached
+        remove("mine")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are of POSIX")
+def test_pictures_of_a_saved_directory_keep_its_mode(tmp_path: Path, home: Path):
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features({"image": datasets.Image(), "text": datasets.Value("string")})
+    columns = {"image": [draw(1)], "text": ["a dog"]}
+    datasets.Dataset.from_dict(columns, features=features).save_to_disk(str(tmp_path / "set"))
+    for path in (tmp_path / "set").glob("*.arrow"):
+        path.chmod(0o600)
+    take_in(tmp_path / "set")
+    (copy,) = (home / "datasets" / "mine" / "images").iterdir()
+    assert mode(copy) == 0o600

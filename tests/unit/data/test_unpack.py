@@ -5,12 +5,14 @@ import os
 import stat
 import sys
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from capgen.data.unpack import UnpackLimits, check_space, unpack
+from capgen.config.archives import UnpackLimits
+from capgen.data.unpack import check_space, unpack
 from capgen.errors import DataError, StorageError
 
 
@@ -162,6 +164,49 @@ def test_a_method_that_is_not_known(tmp_path: Path):
         content[place : place + 2] = (98).to_bytes(2, "little")
     path.write_bytes(content)
     with pytest.raises(DataError, match="cannot be unpacked"):
+        list(unpack(path, tmp_path / "out"))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_method_that_zipfile_unpacks_without_bound(tmp_path: Path, method: int):
+    """4 KB of bzip2 are gigabytes of zeros, whatever size the header says."""
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("zeros", bytes(30_000_000))
+    size = (30_000_000).to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(size, (1000).to_bytes(4, "little")))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=f"its compression \\({method}\\) is not Deflate"):
+        list(unpack(path, tmp_path / "out"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+def test_broken_headers_of_zips(tmp_path: Path):
+    path = make_zip(tmp_path / "x.zip", ("a", b"1"), ("b", b"2"))
+    whole = path.read_bytes()
+    start = whole.index(b"PK\x05\x06") + 16  # where the list of members starts
+    later = int.from_bytes(whole[start : start + 4], "little") + 9
+    path.write_bytes(whole[:start] + later.to_bytes(4, "little") + whole[start + 4 :])
+    with pytest.raises(DataError, match="its member 'a' is damaged"):
+        list(unpack(path, tmp_path / "out"))
+    nameless = bytearray(whole)
+    entry = nameless.index(b"PK\x01\x02")
+    nameless[entry + 28] = 0
+    nameless[entry + 30] = 1  # the name becomes an extra field
+    path.write_bytes(nameless)
+    with pytest.raises(DataError, match=r"x\.zip is (damaged|refused)"):
+        list(unpack(path, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_sparse_files_are_refused(tmp_path: Path):
+    path = tmp_path / "x.tar"
+    info = tarfile.TarInfo("zeros")
+    info.pax_headers = {"GNU.sparse.map": "0,4", "GNU.sparse.size": "50000000"}
+    make_tar(path, (info, b"data"))
+    with pytest.raises(DataError, match="its member 'zeros' is a sparse file"):
         list(unpack(path, tmp_path / "out"))
 
 

@@ -1,0 +1,100 @@
+"""What may be copied of a data set of unknown origin: its own pictures and its own captions.
+
+A row of a table may name any file of the machine, and so may a symbolic link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from capgen.data.formats.reading import Entry
+from capgen.data.problems import Problem, Report
+from capgen.inference.headers import sniff
+
+_HEAD_BYTES = 1024
+
+
+class Confinement:
+    """The folders that pictures and captions must come from, once links are followed.
+
+    Args:
+        folders: Folders and files that the user named, and those that capgen made of them.
+        pictures_anywhere: Pictures may come from elsewhere, since they stay there.
+    """
+
+    def __init__(self, folders: Iterable[Path], *, pictures_anywhere: bool = False) -> None:
+        own = {folder.resolve() for folder in folders}
+        self._folders = own | {blobs for folder in own if (blobs := _hub_blobs(folder))}
+        self._pictures_anywhere = pictures_anywhere
+        self._caption_files: dict[Path, bool] = {}
+
+    def allowed(self, entry: Entry, report: Report) -> Entry | None:
+        """Return what of a picture and its captions may be copied, or None.
+
+        Args:
+            entry: The picture. A missing one is not reported.
+            report: Receives what may not be.
+        """
+        if entry.image.is_file():
+            if not self._pictures_anywhere and not self._holds(entry.image):
+                message = f"{entry.image} leads out of the data folder"
+                report(_problem("image_outside", message, entry))
+                return None
+            fault = _content_fault(entry.image)
+            if fault:
+                report(_problem(*fault, entry))
+                return None
+        kept = [index for index, (file, _) in enumerate(entry.lines) if self._holds_captions(file)]
+        if len(kept) == len(entry.lines):
+            return entry
+        outside = next(file for file, _ in entry.lines if not self._holds_captions(file))
+        message = f"{outside} leads out of the data folder"
+        report(Problem(code="caption_outside", message=message, image_id=entry.image_id))
+        return replace(
+            entry,
+            captions=tuple(entry.captions[index] for index in kept),
+            lines=tuple(entry.lines[index] for index in kept),
+        )
+
+    def _holds(self, path: Path) -> bool:
+        target = path.resolve()
+        return any(target.is_relative_to(folder) for folder in self._folders)
+
+    def _holds_captions(self, file: Path) -> bool:
+        if file not in self._caption_files:
+            self._caption_files[file] = self._holds(file)
+        return self._caption_files[file]
+
+
+def _hub_blobs(folder: Path) -> Path | None:
+    """Return where the Hub's cache has the files that a snapshot's links lead to.
+
+    `REPOSITORY/snapshots/REVISION/…` links to `REPOSITORY/blobs/HASH`.
+    """
+    for place in (folder, *folder.parents):
+        if place.parent.name == "snapshots":
+            blobs = place.parent.parent / "blobs"
+            return blobs if blobs.is_dir() and blobs.resolve() == blobs else None
+    return None
+
+
+def _content_fault(path: Path) -> tuple[str, str] | None:
+    """Return code and message if a file is not a picture by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as error:
+        return "image_unreadable", f"cannot read {path}: {error.strerror}"
+    if not head:
+        return "image_empty", f"{path} is empty"
+    found = sniff(head)
+    if found.picture:
+        return None
+    return "image_not_an_image", f"{path} is {found.description}, not a picture"
+
+
+def _problem(code: str, message: str, entry: Entry) -> Problem:
+    file, line = entry.lines[0] if entry.lines else (entry.image, None)
+    return Problem(code=code, message=message, file=file, line=line, image_id=entry.image_id)
