@@ -188,8 +188,8 @@ def build_clip_gpt2(encoder: str = DEFAULT_ENCODER, decoder: str = DEFAULT_DECOD
     encoder_folder = resolve_model(encoder)
     decoder_folder = resolve_model(decoder)
     with quiet_transformers():
-        tokenizer: Any = load_tokenizer(decoder_folder)
         parts = _load_encoder(encoder_folder), _load_gpt2(decoder_folder)
+        tokenizer: Any = load_tokenizer(decoder_folder)
     model = join(
         *parts,
         GenerationConfig(
