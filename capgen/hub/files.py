@@ -18,17 +18,17 @@ from capgen.models.folder import (
     DECODER_GRAPH,
     ENCODER_GRAPH,
     GENERATION_FILE,
+    NOTICE_FILES,
     PROCESSOR_FILE,
-    PROVENANCE_FILE,
     TOKENIZER_FILE,
     WEIGHTS_INDEX_FILE,
     ModelFolder,
 )
 from capgen.models.preprocess import FILE_NAME as PREPROCESSOR_FILE
+from capgen.models.provenance import PROVENANCE_FILE
 from capgen.models.repository import git_blob
 from capgen.models.weights import read_index
 
-CARD_FILE = "README.md"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 # Where transformers writes what a part was loaded from, as in `encoder._name_or_path`.
 _ORIGINS = ("_name_or_path", "name_or_path", "tokenizer_file", "special_tokens_map_file")
@@ -91,7 +91,7 @@ def model_files(folder: ModelFolder) -> list[PushFile]:
     weights = sorted(folder.path.glob("model*.safetensors"))
     for file in weights:
         read_index(file)
-    licences = sorted(folder.path.glob("LICENSE*"))
+    licences = sorted(file for pattern in NOTICE_FILES for file in folder.path.glob(pattern))
     named = [folder.path / name for name in _KNOWN]
     for file in (*named, *weights, *licences):
         if file.is_file():

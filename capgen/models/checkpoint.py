@@ -21,10 +21,11 @@ from transformers import VisionEncoderDecoderModel
 import capgen
 from capgen.errors import ModelError
 from capgen.models.build import Captioning
-from capgen.models.folder import ModelFolder, Provenance
+from capgen.models.folder import ModelFolder
 from capgen.models.kinds import ENCODER_DECODER, check_captioner
 from capgen.models.loading import load_tokenizer, load_weights, quiet_transformers
 from capgen.models.preprocess import FILE_NAME as PREPROCESSOR_FILE
+from capgen.models.provenance import Provenance
 from capgen.paths import storage_errors
 
 
@@ -107,6 +108,8 @@ def _write_parts(folder: Path, captioning: Captioning, dtype: torch.dtype | None
         captioning.tokenizer.init_kwargs.pop(name, None)
     captioning.tokenizer.save_pretrained(folder)
     captioning.preprocessor.to_file(folder / PREPROCESSOR_FILE)
+    for name, content in captioning.notices.items():
+        (folder / name).write_bytes(content)
     for file in folder.iterdir():
         # safetensors writes files that only their owner may read.
         file.chmod(0o644)

@@ -5,93 +5,43 @@ tokenizer.json (+ config)  preprocessor_config.json, or as transformers 5 saves 
                            processor_config.json
 capgen.json        provenance (optional: folders from elsewhere have none)
 onnx/…             graphs for ONNX Runtime (optional)
-README.md          model card
+README.md          model card; LICENSE* and NOTICE* of what it was made from
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from capgen.errors import ModelError, UnsafeModelError
 from capgen.models.kinds import SAFETENSORS_HINT, weights_format, without_config
 from capgen.models.preprocess import FILE_NAME as PREPROCESSOR_FILE
 from capgen.models.preprocess import Preprocessor
-from capgen.paths import write_text
-from capgen.records import SCHEMA_VERSION
+from capgen.models.provenance import PROVENANCE_FILE, Provenance
 
+CARD_FILE = "README.md"
 CONFIG_FILE = "config.json"
 CALIBRATION_FILE = "calibration.json"
 GENERATION_FILE = "generation_config.json"
 PROCESSOR_FILE = "processor_config.json"
-PROVENANCE_FILE = "capgen.json"
 TOKENIZER_FILE = "tokenizer.json"
 WEIGHTS_FILE = "model.safetensors"
 WEIGHTS_INDEX_FILE = "model.safetensors.index.json"
 ENCODER_GRAPH = "onnx/encoder.onnx"
 DECODER_GRAPH = "onnx/decoder.onnx"
 INT8 = "int8"
+# Licence texts and notices, by patterns of their names.
+NOTICE_FILES = ("LICENSE*", "LICENCE*", "NOTICE*")
 RUN_SETTINGS_FILE = "config.toml"
 # The model folders of a training run.
 LAST, BEST_LOSS, BEST_EVAL = "last", "best-loss", "best-eval"
 CHECKPOINTS = (LAST, BEST_LOSS, BEST_EVAL)
 PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Provenance:
-    """Where a model comes from; the content of `capgen.json`.
-
-    Attributes:
-        preset: Architecture and recipe family (`mini`, `clip-gpt2`).
-        data: Data set name, digest and counts by split.
-        training: The resolved training settings.
-        metrics: Evaluations by name; `capgen.models.evaluations` reads them.
-        versions: Versions of capgen, torch, transformers and Python.
-        created: UTC time of saving, ISO 8601.
-        files: SHA-256 of the weights and the tokenizer as they were saved, by name.
-        export: For an export: what it was made from, and how.
-    """
-
-    preset: str = ""
-    data: Mapping[str, Any] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
-    created: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
-    export: Mapping[str, Any] = field(default_factory=dict)
-
-    def write(self, folder: Path) -> None:
-        """Write `capgen.json` into a model folder.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
-        record = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
-        write_text(folder / PROVENANCE_FILE, json.dumps(record, indent=2) + "\n")
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Self:
-        """Read a record of this or any earlier schema version.
-
-        Unknown fields are ignored, and so are those of another type than ours.
-        """
-        kinds = {
-            item.name: str if item.type == "str" else Mapping for item in dataclasses.fields(cls)
-        }
-        values: dict[str, Any] = {
-            name: value
-            for name, value in record.items()
-            if name in kinds and isinstance(value, kinds[name])
-        }
-        return cls(**values)
 
 
 @dataclass(frozen=True)

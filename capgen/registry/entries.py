@@ -15,8 +15,9 @@ from typing import Any
 
 from capgen.errors import CapgenError
 from capgen.models.evaluations import RecordedEvaluation, recorded_evaluations
-from capgen.models.folder import ModelFolder, Provenance
+from capgen.models.folder import ModelFolder
 from capgen.models.kinds import other_kind
+from capgen.models.provenance import Provenance
 from capgen.models.weights import StoredTensor, read_index
 
 BUNDLED, RUN, STORED, HUB, FOLDER = "bundled", "run", "stored", "hub", "folder"
