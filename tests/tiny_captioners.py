@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import tokenizers
 import torch
+import transformers
 from tokenizers import decoders, models, pre_tokenizers
 from transformers import (
+    AutoTokenizer,
     BertTokenizerFast,
     BlipConfig,
     BlipForConditionalGeneration,
@@ -186,4 +189,52 @@ def git(folder: Path) -> Path:
     Preprocessor(size=(32, 32), mean=(0.5,) * 3, std=(0.5,) * 3).to_file(
         folder / "preprocessor_config.json"
     )
+    return folder
+
+
+# Kind of captioner → transformers' class of its image processor, settings of it that differ
+# from the class's own in each way there is, and the class of the processor around it.
+PROCESSORS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "blip": ("BlipImageProcessor", {"size": {"height": 32, "width": 32}}, "BlipProcessor"),
+    "git": (
+        "CLIPImageProcessor",
+        {"size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 32}},
+        "GitProcessor",
+    ),
+    "vision-encoder-decoder": (
+        "ViTImageProcessor",
+        {"size": {"height": 32, "width": 32}, "image_mean": [0.4, 0.5, 0.6], "resample": 3},
+        "TrOCRProcessor",
+    ),
+}
+
+
+def image_processor(kind: str, **settings: Any) -> Any:
+    """transformers' own image processor for a kind of captioner, computed by Pillow."""
+    name, known, _ = PROCESSORS[kind]
+    made = getattr(transformers, f"{name}Pil", None) or getattr(transformers, name)
+    return made(**{**known, **settings})
+
+
+def with_processor(source: Path, folder: Path, kind: str, *, nested: bool) -> Path:
+    """Copy a captioner and let transformers save its image processor and tokenizer with it.
+
+    Args:
+        source: The captioner.
+        folder: Where the copy goes.
+        kind: Its `model_type`.
+        nested: As `processor.save_pretrained` does it, into `processor_config.json`, and not
+            as `image_processor.save_pretrained` does, into `preprocessor_config.json`.
+    """
+    shutil.copytree(source, folder)
+    (folder / "preprocessor_config.json").unlink()
+    pictures = image_processor(kind)
+    if nested:
+        whole = getattr(transformers, PROCESSORS[kind][2])
+        whole(pictures, AutoTokenizer.from_pretrained(source)).save_pretrained(folder)
+    else:
+        pictures.save_pretrained(folder)
+    names = {path.name for path in folder.iterdir()}
+    assert ("processor_config.json" in names) is nested
+    assert ("preprocessor_config.json" in names) is not nested
     return folder

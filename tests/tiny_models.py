@@ -21,7 +21,7 @@ from transformers import (
 from capgen.models.build import Captioning, MiniConfig, build_mini
 from capgen.models.checkpoint import save_captioning
 from capgen.models.efficientnet import BatchNorm
-from capgen.models.folder import Provenance
+from capgen.models.provenance import Provenance
 from capgen.models.vocabulary import build_word_tokenizer
 from tests.minis import draw
 

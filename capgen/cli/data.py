@@ -161,6 +161,9 @@ def import_command(
     link: Annotated[
         bool, typer.Option("--link", help="Leave the pictures where they are; copy nothing.")
     ] = False,
+    language: Annotated[
+        str, typer.Option("--language", help="Language of the captions, as in en, de or pt-BR.")
+    ] = "",
 ) -> None:
     """Install a data set of your own; its format is recognised by looking."""
     from capgen.cli import data_view as view
@@ -171,7 +174,15 @@ def import_command(
     )
     options = _read_options(format, images, image_column, caption_column, split_column)
     view.follow(
-        import_dataset(path, name, store=data_dir, options=options, splits=splits, link=link)
+        import_dataset(
+            path,
+            name,
+            store=data_dir,
+            options=options,
+            splits=splits,
+            link=link,
+            language=language,
+        )
     )
 
 

@@ -14,6 +14,8 @@ from capgen.cli.console import Console
 from capgen.errors import CapgenError
 from capgen.inference.decoders import printable
 from capgen.models.folder import ModelFolder
+from capgen.models.lineage import lineage_of
+from capgen.models.provenance import Provenance
 from capgen.registry.entries import ModelEntry
 
 if TYPE_CHECKING:
@@ -85,6 +87,8 @@ def show_entry(console: Console, entry: ModelEntry, folder: ModelFolder) -> None
         "problem": entry.problem,
     }
     provenance = record["provenance"]
+    lineage = lineage_of(Provenance.from_dict(provenance))
+    facts["started from"] = ", which started from ".join(str(e.get("name")) for e in lineage)
     facts |= _facts("data", provenance.get("data", {}))
     facts |= _facts("export", provenance.get("export", {}))
     facts |= {

@@ -38,6 +38,7 @@ class Dataset:
         licence: Licence of the captions and pictures, or an empty string if not known.
         terms: What the source asks of users, likewise.
         problems: What was left out on reading, and why.
+        language: Of the captions, as in BCP 47 (`en`, `pt-BR`), or an empty string if not known.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Dataset:
     licence: str = ""
     terms: str = ""
     problems: list[Problem] = field(default_factory=list)
+    language: str = ""
 
     def split(self, name: str) -> list[Example]:
         """Return the examples of a split, by picture name.
@@ -182,13 +184,14 @@ def _load(
         reading = _own(reading, root, options, take_in, problems)
     header = manifest.read_header(root) if format_name == "capgen" else None
     spec = DATASETS.get(root.resolve().name) if header is None else None
+    name = header.name if header else root.resolve().name
     drawn = str(splits)
     if header is not None:
         drawn = header.split_source
     elif reading.has_splits:
         drawn = "official"
     return Dataset(
-        name=header.name if header else root.resolve().name,
+        name=name,
         root=root,
         format=format_name,
         examples=_examples(reading, splits, problems, root),
@@ -196,6 +199,7 @@ def _load(
         licence=header.licence if header else spec.licence if spec else "",
         terms=header.terms if header else spec.terms if spec else "",
         problems=problems,
+        language=(header.language if header else "") or _known_language(name),
     )
 
 
@@ -211,6 +215,12 @@ def _own(
     )
     entries = [confinement.allowed(entry, problems.append) for entry in reading.entries]
     return replace(reading, entries=tuple(entry for entry in entries if entry is not None))
+
+
+def _known_language(name: str) -> str:
+    """Return the language of a data set that capgen knows by name, or an empty string."""
+    spec = DATASETS.get(name)
+    return spec.language if spec is not None else ""
 
 
 def _examples(

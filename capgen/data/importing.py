@@ -17,7 +17,7 @@ from capgen.data.formats.reading import ReadOptions
 from capgen.data.locks import Lock
 from capgen.data.splits import SplitOptions
 from capgen.data.unpack import check_space
-from capgen.errors import DataError
+from capgen.errors import DataError, UsageError
 from capgen.records import Example
 
 _SHOWN = 3
@@ -31,6 +31,7 @@ def import_dataset(
     options: ReadOptions | None = None,
     splits: SplitOptions | None = None,
     link: bool = False,
+    language: str = "",
 ) -> Iterator[Event]:
     """Read a folder or file and install it under a name.
 
@@ -45,15 +46,20 @@ def import_dataset(
         options: What is known about the source.
         splits: How to split where the source does not; recorded with the data set.
         link: Leave the pictures where they are instead of copying them.
+        language: Of the captions (`de`, `pt-BR`); by default what the source says, if it does.
 
     Yields:
         Progress, notices on what was left out, and at last a `Finished`.
 
     Raises:
-        UsageError: The name cannot be one.
+        UsageError: The name cannot be one, or the language is no tag of BCP 47.
         DataError: The name is taken, or the source cannot be read.
         StorageError: There is no room for the copy.
     """
+    if language and not manifest.LANGUAGE_TAG.fullmatch(language):
+        raise UsageError(
+            f"--language is '{language}'; it must be a tag of BCP 47", hint=manifest.LANGUAGE_HINT
+        )
     place = stores.dataset_dir(name, store)
     lock = Lock(place.with_name(f".{place.name}.lock"), f"installing {name}")
     yield from lock.wait()
@@ -77,7 +83,7 @@ def import_dataset(
             examples = [_in_place(example) for example in dataset.examples]
             if not link:
                 examples = yield from _copy(dataset, temporary)
-            _write(name, dataset, temporary, examples, source)
+            _write(name, dataset, temporary, examples, source, language)
             with paths.storage_errors(place):
                 temporary.rename(place)
         finally:
@@ -142,7 +148,12 @@ def _in_place(example: Example) -> Example:
 
 
 def _write(
-    name: str, dataset: Dataset, folder: Path, examples: list[Example], source: Path
+    name: str,
+    dataset: Dataset,
+    folder: Path,
+    examples: list[Example],
+    source: Path,
+    language: str,
 ) -> None:
     header = manifest.Header(
         name=name,
@@ -151,5 +162,6 @@ def _write(
         split_source=dataset.split_source,
         licence=dataset.licence,
         terms=dataset.terms,
+        language=language or dataset.language,
     )
     manifest.write(folder / manifest.FILE_NAME, header, examples)

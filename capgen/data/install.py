@@ -174,6 +174,7 @@ def _put_in_place(
         terms=spec.terms,
         citation=spec.citation,
         checksums=_noted_checksums(downloads, spec),
+        language=spec.language,
     )
     manifest.write(unpacked / manifest.FILE_NAME, header, dataset.examples)
     with paths.storage_errors(place):

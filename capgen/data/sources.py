@@ -52,6 +52,7 @@ class DatasetSpec:
         must_accept: Whether the terms have to be accepted before a download.
         homepage: Where to read more.
         citation: What to cite.
+        language: Of its captions, as in BCP 47: `en`, `pt-BR`.
     """
 
     title: str
@@ -64,6 +65,7 @@ class DatasetSpec:
     must_accept: bool
     homepage: str
     citation: str
+    language: str = "en"
 
 
 _FLICKR_TERMS = (

@@ -5,19 +5,19 @@ It says what is recorded and nothing else; what is not recorded is said to be mi
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from capgen.data.sources import DATASETS
 from capgen.hub.code import has_own_encoder
+from capgen.hub.escaping import inline
 from capgen.hub.files import without_paths
+from capgen.hub.origins import ENGLISH, languages, made_from, terms, weights
 from capgen.models.evaluations import RecordedEvaluation, recorded_evaluations
-from capgen.models.folder import CHECKPOINTS, ModelFolder, Provenance
-from capgen.models.resolve import BUNDLED
+from capgen.models.folder import ModelFolder
+from capgen.models.lineage import hub_bases, lineage_of
+from capgen.models.provenance import Provenance
 from capgen.models.weights import read_index
 
 # Metric of a report → the Hub's name for the kind of metric.
@@ -29,12 +29,11 @@ _KINDS = {
     "SPICE": "spice",
 }
 _RECIPE = (
-    *("preset", "encoder", "decoder", "init", "train_encoder", "lora_rank", "num_epochs", "epoch"),
+    *("objective", "teacher", "train_encoder", "lora_rank", "num_epochs", "epoch"),
     *("batch_size", "accumulation", "learning_rate", "encoder_learning_rate"),
     *("decoder_learning_rate", "schedule", "label_smoothing", "dropout", "ema_decay"),
     *("seed", "precision", "hardware", "seconds", "stages"),
 )
-_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
 @dataclass(frozen=True)
@@ -76,13 +75,14 @@ def model_card(
     parts = [
         f"---\n{_metadata(folder, provenance, repository, licence)}---",
         f"# {repository.partition('/')[2]}",
-        _introduction(folder),
+        _introduction(folder, provenance),
         _section("Use", _usage(folder, repository)),
         _section("Figures", _figures(provenance)),
         _section("Examples", _examples(examples)),
+        _section("Made from", made_from(provenance)),
         _section("Training", _training(provenance)),
         _section("Limits and biases", _limits(provenance)),
-        _section("Licence", _licence(provenance, licence)),
+        _section("Licence", terms(provenance, licence)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -92,12 +92,12 @@ def _metadata(folder: ModelFolder, provenance: Provenance, repository: str, lice
 
     results = list(_results(provenance))
     data = ModelCardData(
-        language="en",
+        language=languages(provenance) or None,
         license=licence,
         library_name="transformers",
         pipeline_tag="image-to-text",
-        tags=["image-captioning", "vision-encoder-decoder", "capgen"],
-        base_model=_base_models(provenance) or None,
+        tags=["image-captioning", str(folder.config.get("model_type")), "capgen"],
+        base_model=hub_bases(lineage_of(provenance)) or None,
         model_name=repository.partition("/")[2] if results else None,
         eval_results=results or None,
     )
@@ -125,28 +125,24 @@ def _results(provenance: Provenance) -> Iterator[Any]:
             )
 
 
-def _base_models(provenance: Provenance) -> list[str]:
-    """Return the Hub ids of what the model was made from, as far as they are ids."""
-    if provenance.preset == "mini":
-        return []
-    found = (provenance.training.get(key) for key in ("encoder", "decoder", "init"))
-    return [str(name) for name in found if isinstance(name, str) and _is_hub_id(name)]
+def _sentence(provenance: Provenance) -> str:
+    """Return what a caption is, its language included."""
+    found = languages(provenance)
+    if not found:
+        return "one sentence, in the language of its training captions, which is not recorded"
+    if found == [ENGLISH]:
+        return "one English sentence"
+    return f"one sentence (language: {inline(', '.join(found))})"
 
 
-def _is_hub_id(name: str) -> bool:
-    """Whether it is no path, and no model that is named `RUN/CHECKPOINT` on this machine only."""
-    here = name == BUNDLED or name.rpartition("/")[2] in CHECKPOINTS
-    return not here and _HUB_ID.fullmatch(name) is not None
-
-
-def _introduction(folder: ModelFolder) -> str:
+def _introduction(folder: ModelFolder, provenance: Provenance) -> str:
     config = folder.config
     encoder, decoder = config.get("encoder") or {}, config.get("decoder") or {}
     weights = [read_index(file) for file in folder.path.glob("model*.safetensors")]
     count = sum(math.prod(tensor.shape) for index in weights for tensor in index.values())
     kinds = sorted({tensor.dtype for index in weights for tensor in index.values()})
     lines = [
-        "It says what is on a photo, in one English sentence.",
+        f"It says what is on a photo, in {_sentence(provenance)}.",
         "",
         f"- **Encoder.** `{encoder.get('model_type', config.get('model_type'))}`"
         + (f" at {encoder['image_size']} pixels." if encoder.get("image_size") else "."),
@@ -201,18 +197,18 @@ def _figures(provenance: Provenance) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row.scores))
     if not names:
         return "No evaluation is recorded."
-    heads = ["data set", "split", "photos", *map(_inline, names)]
+    heads = ["data set", "split", "photos", *map(inline, names)]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for row in rows:
         values = [f"{row.scores[name]:.4f}" if name in row.scores else "" for name in names]
         photos = "" if row.images is None else str(row.images)
-        lines.append("| " + " | ".join([_title(row), _inline(row.split), photos, *values]) + " |")
+        lines.append("| " + " | ".join([_title(row), inline(row.split), photos, *values]) + " |")
     lines += ["", *_protocols(rows)]
     return "\n".join(lines).rstrip()
 
 
 def _title(row: RecordedEvaluation) -> str:
-    return f"mean of {_inline(row.dataset)}" if row.parts else _inline(row.dataset)
+    return f"mean of {inline(row.dataset)}" if row.parts else inline(row.dataset)
 
 
 def _protocols(rows: list[RecordedEvaluation]) -> Iterator[str]:
@@ -222,14 +218,14 @@ def _protocols(rows: list[RecordedEvaluation]) -> Iterator[str]:
             known = ("protocol", "tokenizer", "references", "document_frequencies")
             protocol = ", ".join(f"{k}: {protocol[k]}" for k in known if protocol.get(k))
         if protocol:
-            yield f"{_title(row)}, {_inline(row.split)}: {_inline(protocol)}.  "
+            yield f"{_title(row)}, {inline(row.split)}: {inline(protocol)}.  "
 
 
 def _examples(examples: tuple[Example, ...]) -> str:
     blocks = []
     for example in examples:
-        credit = f" ({_inline(example.credit)})" if example.credit else ""
-        blocks.append(f"![a photo]({example.name})\n\n> {_inline(example.caption)}{credit}")
+        credit = f" ({inline(example.credit)})" if example.credit else ""
+        blocks.append(f"![a photo]({example.name})\n\n> {inline(example.caption)}{credit}")
     return "\n\n".join(blocks)
 
 
@@ -240,55 +236,34 @@ def _training(provenance: Provenance) -> str:
     lines = []
     if data:
         counts = data.get("counts") or {k: data[k] for k in ("train", "val", "test") if k in data}
-        lines.append(f"- **Data.** {_inline(data.get('name', 'unnamed'))}: {_inline(counts)}.")
+        lines.append(f"- **Data.** {inline(data.get('name', 'unnamed'))}: {inline(counts)}.")
+        lines += weights(provenance)
         if data.get("digest"):
-            lines.append(f"- **Digest of the data.** `{_inline(data['digest'])}`")
+            lines.append(f"- **Digest of the data.** `{inline(data['digest'])}`")
     lines += [
-        f"- **{key}.** {_inline(training[key])}"
+        f"- **{key}.** {inline(training[key])}"
         for key in _RECIPE
         if training.get(key) not in (None, "", 0)
     ]
     if provenance.versions:
-        lines.append(f"- **Versions.** {_inline(provenance.versions)}")
+        lines.append(f"- **Versions.** {inline(provenance.versions)}")
     lines.append("\n`capgen.json` holds all that is recorded.")
     return "\n".join(lines)
 
 
 def _limits(provenance: Provenance) -> str:
     name = provenance.data.get("name")
-    source = f"the photos of {_inline(name)}" if name else "its training photos"
+    english = languages(provenance) == [ENGLISH]
+    language = "English" if english else "the language of its training captions"
+    source = f"the photos of {inline(name)}" if name else "its training photos"
     return (
         f"- It knows what {source} show, and describes what they do not show by what they do: "
         "a fluent sentence can be wrong altogether.\n"
         "- It miscounts, mistakes colours, and guesses at people's sex and age as the captions "
         "it learnt from do. Don't use its words to identify or judge anybody.\n"
-        "- It reads no text in pictures, and writes English only."
+        f"- It reads no text in pictures, and writes {language} only."
     )
-
-
-def _licence(provenance: Provenance, licence: str) -> str:
-    lines = [f"- **Weights.** `{licence}`, as the one who pushed them says."]
-    sets = provenance.data.get("sets")
-    for data in sets if isinstance(sets, list) else [provenance.data]:
-        if not isinstance(data, Mapping) or not data:
-            continue
-        name = _inline(data.get("name", "unnamed"))
-        spec = DATASETS.get(str(data.get("name")))
-        terms = data.get("licence") or (spec.licence if spec else "not recorded")
-        lines.append(f"- **Data ({name}).** {_inline(terms)}")
-    return "\n".join(lines)
 
 
 def _section(title: str, text: str) -> str:
     return f"## {title}\n\n{text}" if text else ""
-
-
-def _inline(value: Any) -> str:
-    """Return a value as text that cannot change the layout of the card."""
-    if isinstance(value, Mapping):
-        text = ", ".join(f"{key} {_inline(item)}" for key, item in value.items())
-    elif isinstance(value, list | tuple):
-        text = "; ".join(_inline(item) for item in value)
-    else:
-        text = value if isinstance(value, str) else json.dumps(value)
-    return re.sub(r"([\\`*_<>\[\]|#])", r"\\\1", " ".join(text.split()))

@@ -11,10 +11,10 @@ from typing import Any
 
 import capgen
 from capgen.models.folder import CONFIG_FILE, ModelFolder
+from capgen.models.kinds import ENCODER_DECODER
 
 MODELING_FILE = "modeling_capgen.py"
 ENCODER_FILE = "efficientnet.py"
-ENCODER_DECODER = "vision-encoder-decoder"
 ENCODER_TYPE = "capgen_efficientnet_lite"
 # Importing the encoder registers it with transformers' Auto classes.
 REGISTERING = "\nfrom .efficientnet import EfficientNetLiteModel  # noqa: E402, F401\n"

@@ -18,28 +18,28 @@ from capgen.models.folder import (
     DECODER_GRAPH,
     ENCODER_GRAPH,
     GENERATION_FILE,
-    PROVENANCE_FILE,
+    NOTICE_FILES,
+    PROCESSOR_FILE,
     TOKENIZER_FILE,
     WEIGHTS_INDEX_FILE,
     ModelFolder,
 )
 from capgen.models.preprocess import FILE_NAME as PREPROCESSOR_FILE
+from capgen.models.provenance import PROVENANCE_FILE
 from capgen.models.repository import git_blob
 from capgen.models.weights import read_index
 
-CARD_FILE = "README.md"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 # Where transformers writes what a part was loaded from, as in `encoder._name_or_path`.
 _ORIGINS = ("_name_or_path", "name_or_path", "tokenizer_file", "special_tokens_map_file")
 EXAMPLES_FOLDER = "examples"
 # Names, beside the weights, that a folder may have.
 _KNOWN = (
-    *(GENERATION_FILE, PREPROCESSOR_FILE, TOKENIZER_FILE, WEIGHTS_INDEX_FILE),
+    *(GENERATION_FILE, PREPROCESSOR_FILE, PROCESSOR_FILE, TOKENIZER_FILE, WEIGHTS_INDEX_FILE),
     *(TOKENIZER_CONFIG_FILE, "special_tokens_map.json", "added_tokens.json"),
     *("vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja"),
     *(ENCODER_GRAPH, DECODER_GRAPH, CALIBRATION_FILE),
 )
-_NEEDED = (PREPROCESSOR_FILE, TOKENIZER_FILE)
 
 
 @dataclass(frozen=True)
@@ -82,16 +82,16 @@ def model_files(folder: ModelFolder) -> list[PushFile]:
     """
     config = config_with_code(folder)
     folder.check_weights()
-    for name in _NEEDED:
-        if not (folder.path / name).is_file():
-            raise ModelError(f"{folder.path} has no {name}: it would not load from the Hub")
+    _ = folder.preprocessor
+    if not (folder.path / TOKENIZER_FILE).is_file():
+        raise ModelError(f"{folder.path} has no {TOKENIZER_FILE}: it would not load from the Hub")
     found = [PushFile(CONFIG_FILE, _public_config(config))]
     if (folder.path / PROVENANCE_FILE).is_file():
         found.append(PushFile(PROVENANCE_FILE, _public_provenance(folder)))
     weights = sorted(folder.path.glob("model*.safetensors"))
     for file in weights:
         read_index(file)
-    licences = sorted(folder.path.glob("LICENSE*"))
+    licences = sorted(file for pattern in NOTICE_FILES for file in folder.path.glob(pattern))
     named = [folder.path / name for name in _KNOWN]
     for file in (*named, *weights, *licences):
         if file.is_file():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from capgen.errors import ModelError, UsageError
 from capgen.models.folder import ModelFolder
+from capgen.models.kinds import check_captioner
 from capgen.models.pulled import PulledModel
 from capgen.models.repository import Limits
 from capgen.models.resolve import fetch
@@ -70,10 +71,15 @@ def check_whole(folder: ModelFolder) -> None:
     folder.check_weights()
     for file in sorted(folder.path.glob("model*.safetensors")):
         read_index(file)
-    _ = folder.preprocessor
-    tokenizers = ("tokenizer.json", "vocab.json", "vocab.txt")
-    if not any((folder.path / name).is_file() for name in tokenizers):
-        raise ModelError(f"{folder.name} has no tokenizer ({tokenizers[0]})")
+    try:
+        _ = folder.preprocessor
+        tokenizers = ("tokenizer.json", "vocab.json", "vocab.txt")
+        if not any((folder.path / name).is_file() for name in tokenizers):
+            raise ModelError(f"{folder.name} has no tokenizer ({tokenizers[0]})")
+    except ModelError:
+        # Other kinds lack a part by nature: then the kind is what is wrong.
+        check_captioner(folder.name, folder.config, trust_remote_code=True)
+        raise
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -10,9 +10,9 @@ from typing import Any
 
 from capgen.errors import CapgenError, ModelError, ModelNotFoundError, NetworkError, UsageError
 from capgen.hub.card import Example, model_card
-from capgen.hub.files import CARD_FILE, PushFile, is_ours, model_files
+from capgen.hub.files import PushFile, is_ours, model_files
 from capgen.hub.tokens import check_reachable
-from capgen.models.folder import ModelFolder
+from capgen.models.folder import CARD_FILE, ModelFolder
 from capgen.models.hub_session import (
     LOGIN_HINT,
     Patience,

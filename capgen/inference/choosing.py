@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from capgen.errors import ModelError, UsageError
 from capgen.models.folder import ModelFolder
+from capgen.models.kinds import check_captioner
 
 if TYPE_CHECKING:
     from capgen.inference.runtime import Runtime
@@ -61,6 +62,7 @@ def load_runtime(
         UnsafeModelError: It has pickled weights only, or needs code of its own.
         UsageError: The device is not there.
     """
+    check_captioner(folder.name, folder.config, trust_remote_code=trust_remote_code)
     obstacle = _onnx_obstacle(folder)
     if runtime == "onnx" and obstacle:
         raise ModelError(f"{folder.name} {obstacle}", hint="Use --runtime torch, or leave it out.")

@@ -16,9 +16,9 @@ from capgen.errors import ModelError
 from capgen.inference.hypotheses import Hypothesis, hypothesis
 from capgen.inference.runtime import Replay, token_texts
 from capgen.models.captioners import end_tokens, image_encoder, load_captioner
-from capgen.models.checkpoint import ENCODER_DECODER
 from capgen.models.devices import choose_device, choose_dtype
 from capgen.models.folder import ModelFolder
+from capgen.models.kinds import ENCODER_DECODER
 from capgen.models.loading import load_tokenizer, quiet_transformers
 
 
@@ -49,6 +49,7 @@ class TorchRuntime:
     ) -> None:
         self.folder = folder
         self.device = choose_device(device)
+        folder.check_weights()
         self.preprocessor = folder.preprocessor
         model = load_captioner(
             folder,

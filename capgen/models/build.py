@@ -7,9 +7,11 @@ cross-attention (and the projection, where the widths differ) start from scratch
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,15 @@ from transformers import (
 from capgen.errors import MissingDependencyError, ModelError
 from capgen.models.efficientnet import EfficientNetLiteConfig, EfficientNetLiteModel
 from capgen.models.folder import ModelFolder
+from capgen.models.lineage import (
+    DECODER,
+    ENCODER,
+    Entry,
+    began_with,
+    imagenet_encoder,
+    imagenet_notices,
+    notices_of,
+)
 from capgen.models.loading import load_config, load_tokenizer, load_weights, quiet_transformers
 from capgen.models.preprocess import Preprocessor
 from capgen.models.resolve import resolve_model
@@ -56,12 +67,16 @@ class Captioning:
         tokenizer: The decoder's tokenizer.
         preprocessor: How photos become the encoder's input.
         added_words: Words that were added to the tokenizer for training, in order of id.
+        lineage: What its weights come from: see `capgen.models.lineage`.
+        notices: Name → content of licence texts that go with what it was made from.
     """
 
     model: VisionEncoderDecoderModel
     tokenizer: Any
     preprocessor: Preprocessor
     added_words: tuple[str, ...] = ()
+    lineage: tuple[Entry, ...] = ()
+    notices: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +155,11 @@ def build_mini(
         size=(config.image_size, config.image_size), mean=(127 / 255,) * 3, std=(128 / 255,) * 3
     )
     model = join(encoder, decoder, generation)
-    return Captioning(model, wrap_word_tokenizer(tokenizer), preprocessor)
+    made = Captioning(model, wrap_word_tokenizer(tokenizer), preprocessor)
+    if not imagenet:
+        return made
+    origin = {**imagenet_encoder(config.variant), "sha256": IMAGENET_SHA256[config.variant]}
+    return dataclasses.replace(made, lineage=(origin,), notices=imagenet_notices())
 
 
 def load_imagenet(encoder: EfficientNetLiteModel, variant: str) -> None:
@@ -188,8 +207,8 @@ def build_clip_gpt2(encoder: str = DEFAULT_ENCODER, decoder: str = DEFAULT_DECOD
     encoder_folder = resolve_model(encoder)
     decoder_folder = resolve_model(decoder)
     with quiet_transformers():
-        tokenizer: Any = load_tokenizer(decoder_folder)
         parts = _load_encoder(encoder_folder), _load_gpt2(decoder_folder)
+        tokenizer: Any = load_tokenizer(decoder_folder)
     model = join(
         *parts,
         GenerationConfig(
@@ -203,7 +222,22 @@ def build_clip_gpt2(encoder: str = DEFAULT_ENCODER, decoder: str = DEFAULT_DECOD
         ),
     )
     tokenizer.pad_token = tokenizer.eos_token
-    return Captioning(model, tokenizer, encoder_folder.preprocessor)
+    return Captioning(
+        model,
+        tokenizer,
+        encoder_folder.preprocessor,
+        lineage=(*began_with(encoder_folder, ENCODER), *began_with(decoder_folder, DECODER)),
+        notices={
+            **_notices(encoder_folder, ENCODER),
+            **_notices(decoder_folder, DECODER),
+        },
+    )
+
+
+def _notices(folder: ModelFolder, role: str) -> dict[str, bytes]:
+    """Return a part's licence texts, by names that another part's do not have."""
+    named = {Path(name): content for name, content in notices_of(folder).items()}
+    return {f"{name.stem}-{role}{name.suffix}": content for name, content in named.items()}
 
 
 def join(

@@ -14,12 +14,12 @@ from transformers import (
     VisionEncoderDecoderModel,
 )
 
-from capgen.errors import ModelError, UnsafeModelError
-from capgen.models.checkpoint import ENCODER_DECODER
+from capgen.errors import ModelError
 from capgen.models.folder import ModelFolder
+from capgen.models.kinds import ENCODER_DECODER, check_captioner, own_code_error
 from capgen.models.loading import load_weights, quiet_transformers
 
-# Kinds of models (`model_type`) that caption a picture without being told anything else.
+# The class of each of `CAPTIONER_KINDS`.
 CAPTIONERS = {
     ENCODER_DECODER: VisionEncoderDecoderModel,
     "blip": BlipForConditionalGeneration,
@@ -42,6 +42,7 @@ def load_captioner(folder: ModelFolder, *, dtype: torch.dtype, trust_remote_code
         ModelError: The folder holds no such captioner, or its weights do not fit.
         UnsafeModelError: It has pickled weights only, or needs code of its own.
     """
+    check_captioner(folder.name, folder.config, trust_remote_code=trust_remote_code)
     folder.check_weights()
     with quiet_transformers():
         kind, code = _model_class(folder, trust_remote_code)
@@ -92,22 +93,12 @@ def _model_class(folder: ModelFolder, trust_remote_code: bool) -> tuple[type, bo
     """
     config = folder.config
     kind = config.get("model_type")
-    known = kind == ENCODER_DECODER and _encoder_is_known(config)
-    if known or (kind in CAPTIONERS and kind != ENCODER_DECODER):
-        return CAPTIONERS[str(kind)], False
-    if "auto_map" in config and trust_remote_code:
-        return AutoModel, True
-    if "auto_map" in config:
-        raise UnsafeModelError(
-            f"{folder.name} needs code of its own, which capgen does not run by itself",
-            hint="Read that code first; --trust-remote-code runs it.",
-        )
-    if kind == ENCODER_DECODER:
-        return CAPTIONERS[kind], False  # whose loading says what is wrong
-    raise ModelError(
-        f"{folder.name} is a '{kind}' model, not a captioner that capgen knows",
-        hint="Known kinds: " + ", ".join(CAPTIONERS),
-    )
+    strange = kind == ENCODER_DECODER and not _encoder_is_known(config)
+    if kind in CAPTIONERS and not (strange and "auto_map" in config):
+        return CAPTIONERS[str(kind)], False  # whose loading says what is wrong
+    if not trust_remote_code:
+        raise own_code_error(folder.name)
+    return AutoModel, True
 
 
 def _encoder_is_known(config: Mapping[str, Any]) -> bool:

@@ -21,12 +21,12 @@ from transformers import VisionEncoderDecoderModel
 import capgen
 from capgen.errors import ModelError
 from capgen.models.build import Captioning
-from capgen.models.folder import ModelFolder, Provenance
+from capgen.models.folder import ModelFolder
+from capgen.models.kinds import ENCODER_DECODER, check_captioner
 from capgen.models.loading import load_tokenizer, load_weights, quiet_transformers
 from capgen.models.preprocess import FILE_NAME as PREPROCESSOR_FILE
+from capgen.models.provenance import Provenance
 from capgen.paths import storage_errors
-
-ENCODER_DECODER = "vision-encoder-decoder"
 
 
 def load_captioning(folder: ModelFolder, *, dtype: torch.dtype = torch.float32) -> Captioning:
@@ -42,7 +42,11 @@ def load_captioning(folder: ModelFolder, *, dtype: torch.dtype = torch.float32) 
     """
     kind = folder.config.get("model_type")
     if kind != ENCODER_DECODER:
-        raise ModelError(f"{folder.name} is a '{kind}' model, not a {ENCODER_DECODER}")
+        check_captioner(folder.name, folder.config)
+        raise ModelError(
+            f"{folder.name} is a '{kind}' model, not a {ENCODER_DECODER}",
+            hint=f"Of captioners only a {ENCODER_DECODER} with a GPT-2 is trained or exported.",
+        )
     folder.check_weights()
     with quiet_transformers():
         model: Any = load_weights(folder, VisionEncoderDecoderModel, dtype=dtype)
@@ -104,6 +108,8 @@ def _write_parts(folder: Path, captioning: Captioning, dtype: torch.dtype | None
         captioning.tokenizer.init_kwargs.pop(name, None)
     captioning.tokenizer.save_pretrained(folder)
     captioning.preprocessor.to_file(folder / PREPROCESSOR_FILE)
+    for name, content in captioning.notices.items():
+        (folder / name).write_bytes(content)
     for file in folder.iterdir():
         # safetensors writes files that only their owner may read.
         file.chmod(0o644)

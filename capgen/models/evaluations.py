@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from capgen.models.folder import Provenance
+from capgen.models.provenance import Provenance
 
 # Numbers beside the scores.
 _NO_SCORES = ("images", "references", "beams", "loss")

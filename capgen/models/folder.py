@@ -1,96 +1,47 @@
 """The model folder: what capgen reads from it without loading torch.
 
 config.json  generation_config.json  model.safetensors
-tokenizer.json (+ config)  preprocessor_config.json
+tokenizer.json (+ config)  preprocessor_config.json, or as transformers 5 saves processors:
+                           processor_config.json
 capgen.json        provenance (optional: folders from elsewhere have none)
 onnx/…             graphs for ONNX Runtime (optional)
-README.md          model card
+README.md          model card; LICENSE* and NOTICE* of what it was made from
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from capgen.errors import ModelError, UnsafeModelError
+from capgen.models.kinds import SAFETENSORS_HINT, weights_format, without_config
 from capgen.models.preprocess import FILE_NAME as PREPROCESSOR_FILE
 from capgen.models.preprocess import Preprocessor
-from capgen.paths import write_text
-from capgen.records import SCHEMA_VERSION
+from capgen.models.provenance import PROVENANCE_FILE, Provenance
 
+CARD_FILE = "README.md"
 CONFIG_FILE = "config.json"
 CALIBRATION_FILE = "calibration.json"
 GENERATION_FILE = "generation_config.json"
-PROVENANCE_FILE = "capgen.json"
+PROCESSOR_FILE = "processor_config.json"
 TOKENIZER_FILE = "tokenizer.json"
 WEIGHTS_FILE = "model.safetensors"
 WEIGHTS_INDEX_FILE = "model.safetensors.index.json"
 ENCODER_GRAPH = "onnx/encoder.onnx"
 DECODER_GRAPH = "onnx/decoder.onnx"
 INT8 = "int8"
+# Licence texts and notices, by patterns of their names.
+NOTICE_FILES = ("LICENSE*", "LICENCE*", "NOTICE*")
 RUN_SETTINGS_FILE = "config.toml"
-# Kinds of models (`model_type`) that caption a picture without being told anything else.
-CAPTIONER_KINDS = ("vision-encoder-decoder", "blip", "git")
 # The model folders of a training run.
 LAST, BEST_LOSS, BEST_EVAL = "last", "best-loss", "best-eval"
 CHECKPOINTS = (LAST, BEST_LOSS, BEST_EVAL)
 PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Provenance:
-    """Where a model comes from; the content of `capgen.json`.
-
-    Attributes:
-        preset: Architecture and recipe family (`mini`, `clip-gpt2`).
-        data: Data set name, digest and counts by split.
-        training: The resolved training settings.
-        metrics: Evaluations by name; `capgen.models.evaluations` reads them.
-        versions: Versions of capgen, torch, transformers and Python.
-        created: UTC time of saving, ISO 8601.
-        files: SHA-256 of the weights and the tokenizer as they were saved, by name.
-        export: For an export: what it was made from, and how.
-    """
-
-    preset: str = ""
-    data: Mapping[str, Any] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
-    created: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
-    export: Mapping[str, Any] = field(default_factory=dict)
-
-    def write(self, folder: Path) -> None:
-        """Write `capgen.json` into a model folder.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
-        record = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
-        write_text(folder / PROVENANCE_FILE, json.dumps(record, indent=2) + "\n")
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Self:
-        """Read a record of this or any earlier schema version.
-
-        Unknown fields are ignored, and so are those of another type than ours.
-        """
-        kinds = {
-            item.name: str if item.type == "str" else Mapping for item in dataclasses.fields(cls)
-        }
-        values: dict[str, Any] = {
-            name: value
-            for name, value in record.items()
-            if name in kinds and isinstance(value, kinds[name])
-        }
-        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -115,17 +66,14 @@ class ModelFolder:
             ModelError: It is missing or not JSON.
         """
         if not (self.path / CONFIG_FILE).is_file():
-            raise ModelError(
-                f"{self.path} is not a model folder: it has no {CONFIG_FILE}",
-                hint="Give a folder that `capgen train` or `save_pretrained` wrote.",
-            )
-        return self._json(CONFIG_FILE)
+            raise self._no_config()
+        return self.read_json(CONFIG_FILE)
 
     @property
     def generation(self) -> dict[str, Any]:
         """Content of `generation_config.json`, or the generation part of `config.json`."""
         if (self.path / GENERATION_FILE).is_file():
-            return self._json(GENERATION_FILE)
+            return self.read_json(GENERATION_FILE)
         keys = ("decoder_start_token_id", "bos_token_id", "eos_token_id", "pad_token_id")
         config = self.config
         legacy = ("max_length", "num_beams", "length_penalty", "no_repeat_ngram_size")
@@ -136,16 +84,29 @@ class ModelFolder:
         """How a photo becomes the encoder's input.
 
         Raises:
-            ModelError: `preprocessor_config.json` is missing or asks for unknown steps.
+            ModelError: Neither `preprocessor_config.json` nor a `processor_config.json` with an
+                image processor in it is there, or it asks for unknown steps.
         """
-        return Preprocessor.from_file(self.path / PREPROCESSOR_FILE)
+        kind = str(self.config.get("model_type", ""))
+        processor = self.read_json(PROCESSOR_FILE) if (self.path / PROCESSOR_FILE).is_file() else {}
+        if isinstance(processor.get("image_processor"), Mapping):
+            # Where both are there, this one counts in transformers, too.
+            return Preprocessor.from_file(self.path / PROCESSOR_FILE, kind=kind)
+        if not (self.path / PREPROCESSOR_FILE).is_file():
+            raise ModelError(
+                f"{self.path} has no {PREPROCESSOR_FILE}, nor a {PROCESSOR_FILE} with an image "
+                "processor: how pictures are resized is unknown",
+                hint="Save its image processor there, too: AutoImageProcessor.from_pretrained("
+                "ORIGINAL).save_pretrained(FOLDER).",
+            )
+        return Preprocessor.from_file(self.path / PREPROCESSOR_FILE, kind=kind)
 
     @property
     def provenance(self) -> Provenance:
         """Content of `capgen.json`; empty for models from elsewhere."""
         if not (self.path / PROVENANCE_FILE).is_file():
             return Provenance()
-        return Provenance.from_dict(self._json(PROVENANCE_FILE))
+        return Provenance.from_dict(self.read_json(PROVENANCE_FILE))
 
     @property
     def has_onnx(self) -> bool:
@@ -176,7 +137,10 @@ class ModelFolder:
         if self.revision:
             return self.revision
         total = hashlib.sha256()
-        names = (CONFIG_FILE, GENERATION_FILE, PREPROCESSOR_FILE, TOKENIZER_FILE)
+        names = (
+            *(CONFIG_FILE, GENERATION_FILE, PREPROCESSOR_FILE, PROCESSOR_FILE),
+            TOKENIZER_FILE,
+        )
         weights = sorted(self.path.glob("model*.safetensors"))
         try:
             for file in (*(self.path / name for name in names), *weights):
@@ -231,7 +195,33 @@ class ModelFolder:
                 f"{self.name} has its weights as a pickle ({pickled[0]}), which can run any code",
                 hint="Convert it to safetensors in a sandbox (docs/hub.md), or ask its author to.",
             )
+        form = weights_format(self._names())
+        if form is not None:
+            raise ModelError(
+                f"{self.name} has its weights as {form}, not as safetensors", hint=SAFETENSORS_HINT
+            )
         raise ModelError(f"{self.path} has no weights ({WEIGHTS_FILE})")
+
+    def _names(self) -> list[str]:
+        """Return the names of what is in the folder; none if it cannot be read."""
+        try:
+            return sorted(item.name for item in self.path.iterdir())
+        except OSError:
+            return []
+
+    def _no_config(self) -> ModelError:
+        """Return the error that says what a folder without `config.json` is."""
+        names = self._names()
+        other = without_config(names, self.read_json)
+        if other is not None:
+            return ModelError(f"{self.name} is {other.what}", hint=other.hint)
+        inner = [name for name in names if (self.path / name / CONFIG_FILE).is_file()]
+        return ModelError(
+            f"{self.path} is not a model folder: it has no {CONFIG_FILE}",
+            hint="Give a folder in it: " + ", ".join(inner)
+            if inner
+            else "Give a folder that `capgen train` or `save_pretrained` wrote.",
+        )
 
     def _check_shards(self) -> None:
         """Check the files that the index of the weights names.
@@ -240,7 +230,7 @@ class ModelFolder:
             UnsafeModelError: One is no safetensors file of this folder.
             ModelError: One is missing, or the index is damaged.
         """
-        places = self._json(WEIGHTS_INDEX_FILE).get("weight_map")
+        places = self.read_json(WEIGHTS_INDEX_FILE).get("weight_map")
         if not isinstance(places, dict):
             raise ModelError(f"{self.path / WEIGHTS_INDEX_FILE} has no weight_map")
         for name in sorted({str(place) for place in places.values()}):
@@ -252,7 +242,12 @@ class ModelFolder:
             if not (self.path / name).is_file():
                 raise ModelError(f"{self.path} lacks {name}, a part of its weights")
 
-    def _json(self, name: str) -> dict[str, Any]:
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Return the content of one of its JSON files.
+
+        Raises:
+            ModelError: It cannot be read, or is not a JSON object.
+        """
         try:
             content = json.loads((self.path / name).read_text(encoding="utf-8"))
         except (ValueError, OSError, RecursionError) as error:

@@ -18,7 +18,8 @@ from capgen.models.folder import ModelFolder
 # What transformers builds into every ViT and no captioner uses; many are saved without.
 UNUSED_WEIGHTS = ("encoder.pooler.", "pooler.")
 _LOADING_ERRORS = (
-    *(OSError, ValueError, KeyError, RuntimeError),
+    # ImportError: weights quantised with a package that is not installed.
+    *(OSError, ValueError, KeyError, RuntimeError, ImportError),
     *(SafetensorError, StrictDataclassError),
 )
 
@@ -92,7 +93,8 @@ def load_tokenizer(folder: ModelFolder) -> object:
     except _LOADING_ERRORS as error:
         first_line = str(error).strip().split("\n")[0]
         raise ModelError(f"{folder.name} has no usable tokenizer: {first_line}") from error
-    if not tokenizer.vocab_size:  # what transformers makes of a folder without its files
+    # What transformers makes of a folder without its files knows special tokens at most.
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
         raise ModelError(f"{folder.name} has no tokenizer")
     return tokenizer
 

@@ -172,21 +172,29 @@ class Preprocessor:
         return (new_short, new_long) if height <= width else (new_long, new_short)
 
     @classmethod
-    def from_dict(cls, config: Mapping[str, Any]) -> Self:
+    def from_dict(cls, config: Mapping[str, Any], *, kind: str = "") -> Self:
         """Read the mapping of a `preprocessor_config.json` (or `processor_config.json`).
 
         What the file leaves out follows the class it names; files of transformers 4 and 5
         and of the older feature extractors are understood.
 
+        Args:
+            config: The mapping.
+            kind: The model's `model_type`, for files that name no class.
+
         Raises:
             ModelError: It asks for a step that is not supported, leaves out what its class
                 does not imply, or holds impossible values.
         """
-        return cls(**read_config(config))
+        return cls(**read_config(config, kind=kind))
 
     @classmethod
-    def from_file(cls, path: Path) -> Self:
-        """Read a `preprocessor_config.json`.
+    def from_file(cls, path: Path, *, kind: str = "") -> Self:
+        """Read a `preprocessor_config.json` or `processor_config.json`.
+
+        Args:
+            path: The file.
+            kind: As for `from_dict`.
 
         Raises:
             ModelError: The file is missing, not JSON, or as for `from_dict`.
@@ -202,7 +210,7 @@ class Preprocessor:
         if not isinstance(config, dict):
             raise ModelError(f"{path} is not a JSON object")
         try:
-            return cls.from_dict(config)
+            return cls.from_dict(config, kind=kind)
         except ModelError as error:
             raise ModelError(f"{path}: {error.message}", hint=error.hint) from error
 

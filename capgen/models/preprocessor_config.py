@@ -37,6 +37,17 @@ _FAMILIES = {
     "DeiT": _Defaults({"height": 256, "width": 256}, 3, 224, _HALF, _HALF),
     "Siglip": _Defaults({"height": 224, "width": 224}, 3, None, _HALF, _HALF, square=False),
 }
+# The class of a model whose config names none, by `model_type`.
+_OF_KIND = {
+    "blip": "Blip",
+    "clip": "CLIP",
+    "clip_vision_model": "CLIP",
+    "deit": "DeiT",
+    "git": "CLIP",
+    "siglip": "Siglip",
+    "siglip_vision_model": "Siglip",
+    "vit": "ViT",
+}
 # `do_reduce_labels` concerns segmentation maps only.
 _KNOWN_STEPS = {
     "do_resize",
@@ -50,26 +61,31 @@ _KNOWN_STEPS = {
 _OTHER_STEPS = ("crop_pct", "rescale_offset", "include_top", "use_square_size", "size_divisor")
 
 
-def read_config(config: Mapping[str, Any]) -> dict[str, Any]:
+def read_config(config: Mapping[str, Any], *, kind: str = "") -> dict[str, Any]:
     """Return the arguments of `Preprocessor` that a preprocessor config stands for.
 
     Args:
         config: The mapping of a `preprocessor_config.json`, or of a `processor_config.json`
             that holds one under `image_processor`.
+        kind: The model's `model_type`, whose class is meant where the config names none.
 
     Raises:
         ModelError: It asks for a step that is not supported, leaves out what its class does
             not imply, or holds values of the wrong kind.
     """
     nested = config.get("image_processor")
-    config = nested if isinstance(nested, Mapping) else config
-    # transformers takes null for "the default", too.
-    config = {key: value for key, value in config.items() if value is not None}
+    nested = nested if isinstance(nested, Mapping) else config
+    # In transformers a step set to null is not done; of other settings null is the default.
+    config = {
+        key: False if value is None else value
+        for key, value in nested.items()
+        if value is not None or key.startswith("do_")
+    }
     for key, value in config.items():
         unknown = key.startswith("do_") and key not in _KNOWN_STEPS
         if (unknown or key in _OTHER_STEPS) and value:
             raise ModelError(f"the picture preprocessing step {key} is not supported")
-    defaults = _FAMILIES.get(_family(config))
+    defaults = _FAMILIES.get(_family(config) or _OF_KIND.get(kind, ""))
     settings: dict[str, Any] = {"rescale_factor": None}
     if config.get("do_resize", True):
         settings |= _size(config, defaults)

@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from capgen.errors import ModelError, NetworkError, UnsafeModelError
-from capgen.models.folder import DECODER_GRAPH, ENCODER_GRAPH
+from capgen.models.folder import CARD_FILE, DECODER_GRAPH, ENCODER_GRAPH, NOTICE_FILES
 from capgen.paths import storage_errors
 
 # All that is ever fetched, by name: nothing in folders but the graphs.
-MODEL_FILES = ("*.json", "*.txt", "model*.safetensors", ENCODER_GRAPH, DECODER_GRAPH)
+MODEL_FILES = (
+    *("*.json", "*.txt", "model*.safetensors", ENCODER_GRAPH, DECODER_GRAPH),
+    *(CARD_FILE, *NOTICE_FILES),  # on which terms
+)
 CODE_FILES = ("*.py",)
 _LARGE = (".safetensors", ".onnx")
 _UNSAFE_NAME = re.compile(r"(^|/)\.\.?(/|$)|^/|//|\\|^[A-Za-z]:|[\x00-\x1f]")

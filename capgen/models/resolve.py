@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import glob
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from capgen.errors import (
+    ModelError,
     ModelNotFoundError,
     NetworkError,
     UnsafeModelError,
@@ -24,6 +26,7 @@ from capgen.models.folder import (
 )
 from capgen.models.hub_progress import download_bar
 from capgen.models.hub_session import find_token, hub_errors, offline, patient
+from capgen.models.kinds import SAFETENSORS_HINT, weights_format, without_config
 from capgen.models.pulled import read_pulled
 from capgen.models.repository import (
     CODE_FILES,
@@ -186,23 +189,32 @@ def fetch(
     """
     fetching = _Fetching(identifier, trust_remote_code, limits or Limits(), recheck)
     with hub_errors(identifier, revision), patient():
-        folder = fetching.snapshot(revision)
+        folder, names = fetching.snapshot(revision)
         if not _has_safetensors(folder) and revision is None:
             converted = _conversion_revision(identifier)
             if converted is not None:
-                folder = fetching.snapshot(converted)
+                folder, names = fetching.snapshot(converted)
     if _has_safetensors(folder):
         return folder
-    if (folder.path / CONFIG_FILE).is_file():
-        raise UnsafeModelError(
-            f"{identifier} has no safetensors weights; capgen does not load pickles",
-            hint="Ask its author for safetensors, or convert it in a sandbox (docs/hub.md).",
+    if not (folder.path / CONFIG_FILE).is_file():
+        raise _no_model(folder, names)
+    form = weights_format(names)
+    if form is not None and not any(name.endswith((".bin", ".pt", ".pth")) for name in names):
+        raise ModelError(
+            f"{identifier} has its weights as {form}, not as safetensors", hint=SAFETENSORS_HINT
         )
-    raise _no_model(identifier)
+    raise UnsafeModelError(
+        f"{identifier} has no safetensors weights; capgen does not load pickles",
+        hint="Ask its author for safetensors, or convert it in a sandbox (docs/hub.md).",
+    )
 
 
-def _no_model(identifier: str) -> ModelNotFoundError:
-    return ModelNotFoundError(f"{identifier} is not a model: it has no {CONFIG_FILE}")
+def _no_model(folder: ModelFolder, names: Collection[str]) -> ModelNotFoundError:
+    """Return the error that says what a repository without `config.json` is."""
+    other = without_config(names, folder.read_json)
+    if other is not None:
+        return ModelNotFoundError(f"{folder.name} is {other.what}", hint=other.hint)
+    return ModelNotFoundError(f"{folder.name} is not a model: it has no {CONFIG_FILE}")
 
 
 @dataclass(frozen=True)
@@ -214,8 +226,11 @@ class _Fetching:
     limits: Limits
     recheck: bool
 
-    def snapshot(self, revision: str | None) -> ModelFolder:
-        """Return the folder of a revision, fetched unless the Hub cannot be asked."""
+    def snapshot(self, revision: str | None) -> tuple[ModelFolder, Collection[str]]:
+        """Return the folder of a revision, fetched unless the Hub cannot be asked.
+
+        Beside it the names of all files that the revision is known to have.
+        """
         from huggingface_hub import snapshot_download
 
         if offline():
@@ -223,7 +238,8 @@ class _Fetching:
             path = snapshot_download(
                 self.identifier, revision=revision, allow_patterns=patterns, local_files_only=True
             )
-            return self._folder(path)
+            folder = self._folder(path)
+            return folder, {item.name for item in folder.path.iterdir()}
         token = find_token()
         for _ in range(2):  # a branch may move in between
             listing = list_repository(self.identifier, revision, token=token)
@@ -231,7 +247,7 @@ class _Fetching:
             unchecked = [file for file in files if not self._checked(file, listing.commit)]
             names = [glob.escape(file.name) for file in files]
             if not names:
-                raise _no_model(self.identifier)
+                raise _no_model(ModelFolder(Path(), self.identifier), listing.files)
             with storage_errors(Path(_cache_folder())), download_bar() as bar:
                 path = snapshot_download(
                     self.identifier,
@@ -243,7 +259,7 @@ class _Fetching:
             folder = self._folder(path)
             if folder.revision == listing.commit:
                 check_content(self.identifier, folder.path, unchecked)
-                return folder
+                return folder, listing.files
         raise NetworkError(f"{self.identifier} changes while it is fetched", hint="Try again.")
 
     def _checked(self, file: RemoteFile, commit: str) -> bool:

@@ -15,7 +15,9 @@ from typing import Any
 
 from capgen.errors import CapgenError
 from capgen.models.evaluations import RecordedEvaluation, recorded_evaluations
-from capgen.models.folder import CAPTIONER_KINDS, CONFIG_FILE, ModelFolder, Provenance
+from capgen.models.folder import ModelFolder
+from capgen.models.kinds import other_kind
+from capgen.models.provenance import Provenance
 from capgen.models.weights import StoredTensor, read_index
 
 BUNDLED, RUN, STORED, HUB, FOLDER = "bundled", "run", "stored", "hub", "folder"
@@ -116,9 +118,9 @@ def _read(
     tensors: dict[str, StoredTensor] = {}
     try:
         config = folder.config
-        kind = config.get("model_type")
-        if kind not in CAPTIONER_KINDS:
-            problems.append(f"{CONFIG_FILE} is of a {kind!r} model, not of a captioner")
+        other = other_kind(folder.name, config)
+        if other is not None:
+            problems.append(f"not a captioner that capgen knows, but {other.what}")
     except (CapgenError, OSError) as error:
         problems.append(str(error))
     try:

@@ -9,12 +9,12 @@ from pathlib import Path
 from capgen.errors import CapgenError, ModelError
 from capgen.models.folder import (
     BEST_EVAL,
-    CAPTIONER_KINDS,
     CHECKPOINTS,
     CONFIG_FILE,
     RUN_SETTINGS_FILE,
     ModelFolder,
 )
+from capgen.models.kinds import CAPTIONER_KINDS
 from capgen.models.pulled import read_pulled
 from capgen.models.resolve import BUNDLED as BUNDLED_NAME
 from capgen.models.resolve import resolve_model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable
 
@@ -13,6 +14,7 @@ from capgen.errors import ModelError, UsageError, did_you_mean
 from capgen.models.build import Captioning, MiniConfig, build_clip_gpt2, build_mini
 from capgen.models.checkpoint import load_captioning
 from capgen.models.efficientnet import VARIANTS, EfficientNetLiteModel
+from capgen.models.lineage import began_with, notices_of
 from capgen.models.resolve import resolve_model
 from capgen.models.vocabulary import build_word_tokenizer
 from capgen.training.adapters import add_adapters, check_adapters
@@ -93,7 +95,10 @@ def _checkpoint_gradients(captioning: Captioning) -> None:
 
 def _build(config: TrainConfig, captions: Iterable[str]) -> Captioning:
     if config.init is not None:
-        captioning = load_captioning(resolve_model(config.init))
+        folder = resolve_model(config.init)
+        captioning = dataclasses.replace(
+            load_captioning(folder), lineage=began_with(folder), notices=notices_of(folder)
+        )
         if not isinstance(captioning.model.decoder, GPT2LMHeadModel):
             kind = captioning.model.config.decoder.model_type
             raise ModelError(f"{config.init} has a {kind} decoder; only GPT-2 can be trained")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,10 +13,12 @@ from capgen.data.dataset import Dataset
 from capgen.data.mixture import Mixture
 from capgen.models.build import Captioning
 from capgen.models.checkpoint import save_captioning, stamped
-from capgen.models.folder import ModelFolder, Provenance
+from capgen.models.folder import ModelFolder
+from capgen.models.provenance import Provenance
 from capgen.records import CheckpointSaved
 from capgen.training.adapters import merged
 from capgen.training.device import hardware
+from capgen.training.order import Mix
 from capgen.training.run_folder import RunFolder
 from capgen.training.validate import Validation
 
@@ -34,6 +36,10 @@ class Moment:
     epoch: int
     step: int
     seconds: float
+
+
+# Settings that a captioner to go on from makes idle: it has those parts and sizes already.
+_OF_NEW_CAPTIONERS = ("encoder", "decoder", "image_size", "decoder_layers", "decoder_width")
 
 
 class Checkpoints:
@@ -60,6 +66,7 @@ class Checkpoints:
         self.dataset = dataset
         self.config = config
         self.device = device
+        self.lineage: Sequence[Mapping[str, Any]] = captioning.lineage
 
     def save(
         self, name: str, moment: Moment, validation: Validation | None, value: float | None
@@ -79,10 +86,11 @@ class Checkpoints:
         added = len(self.captioning.added_words)
         metrics = {} if validation is None else {"val": self.figures(validation, "val")}
         provenance = Provenance(
-            preset=self.config.preset,
+            preset=self._preset(),
             data=mixture_record(self.dataset),
+            lineage=self.lineage,
             training={
-                **self.config.to_dict(),
+                **self._settings(),
                 **dataclasses.asdict(moment),
                 "seconds": round(moment.seconds, 1),
                 "hardware": hardware(self.device),
@@ -94,6 +102,17 @@ class Checkpoints:
         return CheckpointSaved(
             name=name, path=str(path), epoch=moment.epoch, step=moment.step, value=value
         )
+
+    def _preset(self) -> str:
+        """Return the preset of the captioner's architecture, or an empty string."""
+        if self.config.init is None:
+            return self.config.preset
+        return str(self.lineage[0].get("preset", "")) if self.lineage else ""
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the settings that took effect."""
+        idle = () if self.config.init is None else _OF_NEW_CAPTIONERS
+        return {key: value for key, value in self.config.to_dict().items() if key not in idle}
 
     def figures(
         self, validation: Validation, split: str, dataset: str | None = None
@@ -135,6 +154,7 @@ def data_record(dataset: Dataset) -> Mapping[str, Any]:
     """Return what identifies a data set, for records."""
     return {
         "name": dataset.name,
+        **({"language": dataset.language} if dataset.language else {}),
         "digest": dataset.digest,
         "counts": dataset.counts,
         "split": dataset.split_source,
@@ -143,17 +163,25 @@ def data_record(dataset: Dataset) -> Mapping[str, Any]:
 
 
 def mixture_record(mixture: Mixture) -> Mapping[str, Any]:
-    """Return what identifies the data set, or each of several and all of them together."""
+    """Return what identifies the data set, or each of several and all of them together.
+
+    Of each it says how much it counts: its weight, and how many of its training photos, repeats
+    included, an epoch has (`drawn`).
+    """
+    photos = [len(member.split("train")) for member in mixture.members]
+    weights = [member.weight for member in mixture.members]
+    drawn = Mix(tuple(zip(photos, weights, strict=True))).drawn
     if not mixture.several:
-        return data_record(mixture.members[0].dataset)
+        return {**data_record(mixture.members[0].dataset), "weight": weights[0], "drawn": drawn[0]}
     parts = [
         {
             **data_record(member.dataset),
             "name": member.name,
             "weight": member.weight,
+            "drawn": count,
             "held_out": len(member.held_out),
         }
-        for member in mixture.members
+        for member, count in zip(mixture.members, drawn, strict=True)
     ]
     licences = dict.fromkeys(str(part["licence"]) for part in parts if part["licence"])
     return {
@@ -166,10 +194,13 @@ def mixture_record(mixture: Mixture) -> Mapping[str, Any]:
     }
 
 
-def environment(dataset: Mixture, device: torch.device) -> dict[str, Any]:
+def environment(
+    dataset: Mixture, device: torch.device, lineage: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """Return what a run depends on besides its settings."""
     return {
         "versions": stamped(Provenance()).versions,
         "hardware": hardware(device),
         "data": mixture_record(dataset),
+        "lineage": list(lineage),
     }

@@ -107,7 +107,9 @@ class Session:
         if self.main:
             if self.resumed:
                 self.folder.forget_after(0)
-            self.folder.write_record(ENVIRONMENT_FILE, environment(self.dataset, self.device))
+            self.folder.write_record(
+                ENVIRONMENT_FILE, environment(self.dataset, self.device, self.checkpoints.lineage)
+            )
         parameters = list(self.captioning.model.parameters())
         return RunStarted(
             run=str(self.folder.path),
@@ -140,6 +142,10 @@ class Session:
                 "The pretrained weights are not those this run started from",
                 hint="Restore that version of the model, or start a new run.",
             )
+        # What it began with may have been replaced since.
+        begun = self.folder.read_record(ENVIRONMENT_FILE).get("lineage")
+        if isinstance(begun, list):
+            self.checkpoints.lineage = begun
         load_trainer(trainer, state)
         self.selection = Selection.from_dict(numbers["selection"])
         self.epochs_done = numbers["epochs_done"]

@@ -23,8 +23,8 @@ import torch
 from capgen.config import train_config
 from capgen.models.build import MiniConfig, build_mini
 from capgen.models.checkpoint import save_captioning
-from capgen.models.folder import Provenance
 from capgen.models.loading import load_tokenizer
+from capgen.models.provenance import Provenance
 from capgen.models.resolve import resolve_model
 from capgen.records import TestEvent
 from capgen.training.loop import train

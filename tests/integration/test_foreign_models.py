@@ -18,7 +18,8 @@ from capgen import Captioner
 from capgen.errors import CapgenError, ModelError, StorageError, UnsafeModelError
 from capgen.models import checkpoint
 from capgen.models.checkpoint import load_captioning, save_captioning
-from capgen.models.folder import ModelFolder, Provenance
+from capgen.models.folder import ModelFolder
+from capgen.models.provenance import Provenance
 from capgen.paths import bundled_model_dir
 from tests import tiny_captioners
 from tests.fakes import draw_photo, names

@@ -21,8 +21,9 @@ from capgen.errors import (
 )
 from capgen.models.build import build_clip_gpt2
 from capgen.models.checkpoint import load_captioning, save_captioning
-from capgen.models.folder import ModelFolder, Provenance
+from capgen.models.folder import ModelFolder
 from capgen.models.preprocess import Preprocessor
+from capgen.models.provenance import Provenance
 from capgen.models.resolve import resolve_model
 from tests import tiny_captioners
 from tests.fakes import draw_photo

@@ -14,8 +14,9 @@ import torch
 from capgen import Captioner
 from capgen.errors import ModelError
 from capgen.models.checkpoint import save_captioning
-from capgen.models.folder import ModelFolder, Provenance
+from capgen.models.folder import ModelFolder
 from capgen.models.onnx_export import export_onnx
+from capgen.models.provenance import Provenance
 from capgen.records import Caption
 from tests import tiny_captioners
 from tests.fakes import draw_photo

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -21,6 +22,8 @@ from capgen.paths import writing
 from capgen.records import SCHEMA_VERSION, Example
 
 FILE_NAME = "capgen-dataset.jsonl"
+LANGUAGE_HINT = "As in en, de, pt-BR."
+LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")  # of BCP 47
 _KIND = "capgen-dataset"
 
 
@@ -37,6 +40,7 @@ class Header:
         terms: What the source asks of users, or an empty string.
         citation: What to cite, or an empty string.
         checksums: Checksum of each downloaded file.
+        language: Of the captions, as in BCP 47 (`en`, `pt-BR`), or an empty string.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Header:
     terms: str = ""
     citation: str = ""
     checksums: dict[str, str] | None = None
+    language: str = ""
 
 
 def manifest_file(root: Path) -> Path | None:
@@ -78,6 +83,11 @@ def read_header(root: Path) -> Header:
     if record is None or record.get("kind") != _KIND or not isinstance(record.get("name"), str):
         raise DataError(f"{path}:1: not the header of a capgen data set")
     known = {field.name for field in fields(Header)}
+    language = record.get("language") or ""
+    if language and not (isinstance(language, str) and LANGUAGE_TAG.fullmatch(language)):
+        raise DataError(
+            f"{path}:1: language is {language!r}; it must be a tag of BCP 47", hint=LANGUAGE_HINT
+        )
     return Header(**{key: value for key, value in record.items() if key in known})
 
 

@@ -26,7 +26,7 @@ from PIL import Image
 
 from capgen.errors import ImageError
 from capgen.inference.images import load_image
-from capgen.models.folder import PROVENANCE_FILE
+from capgen.models.provenance import PROVENANCE_FILE
 from capgen.paths import write_text
 
 # After the last message the rest must be sent within this time, in seconds.

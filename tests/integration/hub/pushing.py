@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from capgen.hub.push import PushPlan
-from capgen.models.folder import Provenance
+from capgen.models.provenance import Provenance
 from capgen.models.resolve import fetch
 from tests.hub_stand_in import Hub
 

@@ -214,6 +214,50 @@ def test_what_is_missing(missing: str, words: str, served: Path) -> None:
     assert not pulled_folder().exists()
 
 
+ADAPTER = '{"peft_type": "LORA", "base_model_name_or_path": "some/blip"}'
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            {"adapter_config.json": ADAPTER, "adapter_model.safetensors": "x"},
+            "bad/model is a LoRA adapter of some/blip, without that model",
+        ),
+        ({"model-q4.gguf": "GGUF", "README.md": "# Q4"}, "bad/model is a model in GGUF"),
+        ({"model-q4.gguf": "GGUF", "config.json": "{}"}, "bad/model has its weights as GGUF"),
+        ({"weights.gguf": "GGUF"}, "bad/model is a model in GGUF"),
+        ({"open_clip_config.json": "{}"}, "bad/model is a model of OpenCLIP"),
+        ({"config.json": "{}", "model.gguf": "G", "model.pt": "x"}, "does not load pickles"),
+    ],
+    ids=["LoRA", "GGUF", "GGUF with a config", "GGUF alone", "OpenCLIP", "pickles, too"],
+)
+def test_repositories_that_are_no_model(
+    files: dict[str, str], said: str, hub: Hub, tmp_path: Path
+) -> None:
+    """They are named as what they are, and their weights are not fetched."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    hub.repositories = {"bad/model": {"main": folder}}
+    for use in (pull, Captioner.from_pretrained):
+        with pytest.raises(ModelError) as caught:
+            use("bad/model")
+        assert said in caught.value.message and caught.value.hint
+    assert not any(path.endswith((".gguf", ".pt", "adapter_model")) for path in fetched(hub))
+
+
+def test_a_model_of_another_kind_lacks_no_part(hub: Hub, served: Path) -> None:
+    """Not that there is no preprocessor is said, but that it is a text model."""
+    config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 9}
+    (served / "config.json").write_text(json.dumps(config))
+    (served / "preprocessor_config.json").unlink()
+    for use in (pull, Captioner.from_pretrained):
+        with pytest.raises(ModelError, match=r"'llama' model .* reads text only"):
+            use("bad/model")
+
+
 def test_weights_of_the_wrong_shape(served: Path) -> None:
     weights = load_file(served / "model.safetensors")
     weights["decoder.transformer.wte.weight"] = weights["decoder.transformer.wte.weight"][

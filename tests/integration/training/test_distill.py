@@ -12,7 +12,8 @@ import torch
 from capgen.cli.main import main
 from capgen.errors import TrainingError, UsageError
 from capgen.models.checkpoint import load_captioning, save_captioning
-from capgen.models.folder import ModelFolder, Provenance
+from capgen.models.folder import ModelFolder
+from capgen.models.provenance import Provenance
 from capgen.paths import cache_dir
 from capgen.records import PreparationEvent, StepEvent
 from capgen.training import distill, distill_captions, features

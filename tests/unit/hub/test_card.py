@@ -88,11 +88,144 @@ def test_a_mean_over_data_sets_is_no_figure_of_any(tmp_path: Path) -> None:
     assert "- **Data (a).** CC0\n- **Data (b).** not recorded" in text
 
 
-def test_a_run_of_this_machine_is_no_base_model(tmp_path: Path) -> None:
-    training = {"encoder": "openai/clip-vit-base-patch32", "init": "first/best-eval"}
-    record = {"preset": "clip-gpt2", "training": training}
-    card = ModelCard(model_card(with_record(tmp_path / "m", record), "me/small"))
-    assert card.data.base_model == ["openai/clip-vit-base-patch32"]
+CLIP_GPT2 = {"encoder": "openai/clip-vit-base-patch32", "decoder": "gpt2"}
+
+
+@pytest.mark.parametrize(
+    ("init", "base", "said"),
+    [
+        (None, ["openai/clip-vit-base-patch32", "gpt2"], "Its encoder started from **openai/clip"),
+        ("first/best-eval", None, "Started from **first/best-eval**, a checkpoint"),
+        ("/home/ann/run/stages/1-xe/last", None, "Started from **1-xe/last**, a checkpoint"),
+        ("~/models/first", None, "Started from **first**, a folder"),
+        ("mini", None, "Started from **mini**, the captioner that comes with capgen"),
+        ("some/captioner@v2", ["some/captioner"], "Started from **some/captioner** of the Hub"),
+    ],
+)
+def test_records_from_before_there_was_a_lineage(
+    init: str | None, base: list[str] | None, said: str, tmp_path: Path
+) -> None:
+    """A run that began with a captioner never had the parts that its settings name."""
+    record = {"preset": "clip-gpt2", "training": {**CLIP_GPT2, "init": init}}
+    text = model_card(with_record(tmp_path / "m", record), "me/small")
+    assert ModelCard(text).data.base_model == base
+    assert said in text
+    if init is not None:
+        assert "openai/clip" not in text and "clip-gpt2" not in text
+        assert "What that one was made from is not recorded." in text
+
+
+def test_a_new_small_captioner_names_its_imagenet_encoder(
+    mini: ModelFolder, tmp_path: Path
+) -> None:
+    record = {"preset": "mini", "training": {"encoder": "lite1", "init": None}}
+    for folder, variant in ((with_record(tmp_path / "m", record), 1), (mini, 2)):
+        text = model_card(folder, "me/small")
+        assert f"Its encoder started from **EfficientNet-Lite{variant}**" in text
+        assert "ImageNet" in text and "Apache-2.0" in text
+        assert ModelCard(text).data.base_model is None
+
+
+def test_without_a_record_the_origin_is_unknown(tmp_path: Path) -> None:
+    text = model_card(with_record(tmp_path / "m", {}), "me/small")
+    assert "What its weights come from is unknown" in text
+    card = ModelCard(text)
+    assert card.data.base_model is None and card.data.language is None
+    assert "English" not in text and "which is not recorded" in text
+
+
+LINEAGE = [
+    {"role": "init", "name": "tuned/best-eval", "source": "run", "data": {"name": "flickr30k"}},
+    {
+        "role": "init",
+        "name": "some/captioner",
+        "source": "hub",
+        "revision": "abc",
+        "licence": "cc-by-nc-4.0",
+        "data": {"sets": [{"name": "a", "weight": 0.25, "licence": "CC0"}, {"name": "coco"}]},
+        "training": {"objective": "scst"},
+    },
+    {"role": "encoder", "name": "some/clip", "source": "hub", "licence": "mit"},
+    {"role": "decoder", "name": "gpt2", "source": "hub"},
+]
+
+
+def test_a_lineage_is_told_from_the_nearest_on(tmp_path: Path) -> None:
+    record = {"lineage": LINEAGE, "data": {"name": "mine"}, "training": CLIP_GPT2}
+    text = model_card(with_record(tmp_path / "m", record), "me/small")
+    assert ModelCard(text).data.base_model == ["some/captioner"]
+    told = [
+        "Started from **tuned/best-eval**, a checkpoint of a training run that is not public, "
+        "trained on flickr30k.",
+        "Started from **some/captioner** of the Hub, commit abc, "
+        "trained on a with weight 0.25, coco (scst), licence cc-by-nc-4.0.",
+        "Its encoder started from **some/clip** of the Hub, licence mit.",
+        "Its decoder started from **gpt2** of the Hub.",
+    ]
+    assert "\n".join(f"- {line}" for line in told) in text
+    licences = text.split("## Licence")[1]
+    for line in (
+        "**some/captioner, which it started from.** cc-by-nc-4.0",
+        "**gpt2, which it started from.** not recorded",
+        "**Data (a).** CC0",
+        "**Data (mine).** not recorded",
+        "**Data (flickr30k).** research use",
+        "**Data (coco).** captions CC BY 4.0",
+    ):
+        assert line in licences
+
+
+@pytest.mark.parametrize(
+    "lineage",
+    [
+        3,
+        {"role": "init"},
+        ["x", None],
+        [{}],
+        [{"role": ["a"], "name": 3, "source": {}, "data": 5, "training": [], "licence": {"a": 1}}],
+        [{"role": "init", "name": "<script>alert(1)</script>", "source": "hub"}],
+    ],
+    ids=str,
+)
+def test_a_lineage_of_another_shape_does_no_harm(lineage: object, tmp_path: Path) -> None:
+    text = model_card(with_record(tmp_path / "m", {"lineage": lineage}), "me/small")
+    assert ModelCard(text).data.base_model is None
+    assert not re.search(r"(?<!\\)<script", text)
+
+
+@pytest.mark.parametrize(
+    ("data", "languages", "said"),
+    [
+        ({"name": "mine", "language": "de"}, ["de"], "one sentence (language: de)"),
+        ({"name": "flickr8k"}, ["en"], "one English sentence"),
+        ({"name": "flickr8k", "language": "pt-BR"}, ["pt-BR"], "(language: pt-BR)"),
+        (
+            {"sets": [{"name": "coco"}, {"name": "x", "language": "fr"}, {"name": "y"}]},
+            ["en", "fr"],
+            "(language: en, fr)",
+        ),
+        ({"name": "mine"}, None, "which is not recorded"),
+        ({"name": "mine", "language": "- x\n  - y"}, None, "which is not recorded"),
+        ({"name": "mine", "language": 3}, None, "which is not recorded"),
+    ],
+    ids=str,
+)
+def test_the_language_is_that_of_the_data(
+    data: dict[str, object], languages: list[str] | None, said: str, tmp_path: Path
+) -> None:
+    text = model_card(with_record(tmp_path / "m", {"data": data}), "me/small")
+    assert ModelCard(text).data.language == languages
+    assert said in text
+
+
+def test_weights_of_data_sets(tmp_path: Path) -> None:
+    one = {"name": "mine", "counts": {"train": 100}, "weight": 0.02, "drawn": 2}
+    assert "- **mine.** weight 0.02: 2 training photos per epoch" in model_card(
+        with_record(tmp_path / "one", {"data": one}), "me/small"
+    )
+    several = {"name": "mine + b", "sets": [one, {"name": "b", "weight": 1.5}]}
+    text = model_card(with_record(tmp_path / "two", {"data": several}), "me/small")
+    assert "- **mine.** weight 0.02: 2 training photos per epoch\n- **b.** weight 1.5\n" in text
 
 
 def test_text_of_others_stays_text(tmp_path: Path) -> None:
@@ -132,8 +265,7 @@ def test_paths_of_this_machine_are_not_published(tmp_path: Path) -> None:
     for text in (sent.decode(), model_card(folder, "me/small")):
         assert "ann" not in text.lower().replace("channel", "")
     assert json.loads(sent)["training"]["data_dir"] == "photos"
-    card = ModelCard(model_card(folder, "me/small"))
-    assert card.data.base_model == ["openai/clip-vit-base-patch32"]
+    assert ModelCard(model_card(folder, "me/small")).data.base_model is None
 
 
 def test_where_parts_were_loaded_from_is_not_published(tmp_path: Path) -> None:

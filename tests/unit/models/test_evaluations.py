@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from capgen.models.evaluations import RecordedEvaluation, recorded_evaluations
-from capgen.models.folder import ModelFolder, Provenance
+from capgen.models.folder import ModelFolder
+from capgen.models.provenance import Provenance
 from capgen.paths import bundled_model_dir
 
 

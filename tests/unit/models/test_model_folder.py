@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from capgen.errors import ModelError, UnsafeModelError
-from capgen.models.folder import ModelFolder, Provenance
+from capgen.models.folder import ModelFolder
+from capgen.models.provenance import Provenance
 from capgen.paths import bundled_model_dir
 
 OLD_FILE = Path(__file__).parents[2] / "data" / "capgen_v1.json"

@@ -80,6 +80,8 @@ CONFIGS = {
         {"size": {"shortest_edge": 224, "longest_edge": 300}, "do_center_crop": False},
     ),
     "clip-bare": ("CLIPImageProcessor", {"do_resize": False, "do_rescale": False}),
+    # A step set to null is not done.
+    "clip-null": ("CLIPImageProcessor", {"do_center_crop": None, "do_normalize": None}),
     "blip": ("BlipImageProcessor", {}),
     "deit": ("DeiTImageProcessor", {}),
     "siglip": ("SiglipImageProcessor", {}),
@@ -202,6 +204,22 @@ def test_configs_as_found_on_the_hub(config: dict, expected: dict) -> None:
 def test_what_cannot_be_done_is_named(change: dict, named: str) -> None:
     with pytest.raises(ModelError, match=named):
         Preprocessor.from_dict({**VIT_OLD, **change})
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("git", {"shortest_edge": 32, "crop": (224, 224), "resample": 3}),
+        ("blip", {"size": (32, 32), "crop": None, "resample": 3}),
+        ("vit", {"size": (32, 32), "mean": HALF, "resample": 2}),
+    ],
+)
+def test_a_file_without_a_class_means_that_of_the_model(kind: str, expected: dict) -> None:
+    ours = Preprocessor.from_dict({"size": 32}, kind=kind)
+    for name, value in expected.items():
+        assert getattr(ours, name) == value, name
+    named = Preprocessor.from_dict({"image_processor_type": "ViTImageProcessor"}, kind=kind)
+    assert named == Preprocessor.from_dict({}, kind="vit")
 
 
 @pytest.mark.parametrize("key", ["size", "image_mean", "image_std"])

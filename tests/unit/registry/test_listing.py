@@ -12,7 +12,7 @@ import pytest
 
 from capgen.errors import ModelNotFoundError
 from capgen.models.captioners import CAPTIONERS
-from capgen.models.folder import CAPTIONER_KINDS
+from capgen.models.kinds import CAPTIONER_KINDS
 from capgen.models.resolve import resolve_model
 from capgen.paths import bundled_model_dir, models_dir, runs_dir
 from capgen.registry.entries import ModelEntry

@@ -1,0 +1,75 @@
+"""Where a model comes from: `capgen.json` in its folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from capgen.paths import write_text
+from capgen.records import SCHEMA_VERSION
+
+PROVENANCE_FILE = "capgen.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a model comes from; the content of `capgen.json`.
+
+    Attributes:
+        preset: Architecture and recipe family (`mini`, `clip-gpt2`); of a run that began with
+            another captioner, that one's.
+        data: Data set name, digest and counts by split.
+        training: The resolved training settings; of a run that began with another captioner
+            without those that only a new one has.
+        metrics: Evaluations by name; `capgen.models.evaluations` reads them.
+        versions: Versions of capgen, torch, transformers and Python.
+        created: UTC time of saving, ISO 8601.
+        files: SHA-256 of the weights and the tokenizer as they were saved, by name.
+        export: For an export: what it was made from, and how.
+        lineage: What its weights come from, nearest first; `capgen.models.lineage` has the
+            entries and reads records without them.
+    """
+
+    preset: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    export: Mapping[str, Any] = field(default_factory=dict)
+    lineage: Sequence[Mapping[str, Any]] = ()
+
+    def write(self, folder: Path) -> None:
+        """Write `capgen.json` into a model folder.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        record = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
+        write_text(folder / PROVENANCE_FILE, json.dumps(record, indent=2) + "\n")
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """Read a record of this or any earlier schema version.
+
+        Unknown fields are ignored, and so are those of another type than ours.
+        """
+        kinds = {
+            item.name: str if item.type == "str" else Mapping
+            for item in dataclasses.fields(cls)
+            if item.name != "lineage"
+        }
+        values: dict[str, Any] = {
+            name: value
+            for name, value in record.items()
+            if name in kinds and isinstance(value, kinds[name])
+        }
+        lineage = record.get("lineage")
+        if isinstance(lineage, list | tuple):
+            values["lineage"] = tuple(entry for entry in lineage if isinstance(entry, Mapping))
+        return cls(**values)

@@ -1,0 +1,159 @@
+"""What is no captioner is named as what it is, before anything else is asked of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from capgen import Captioner
+from capgen.cli.main import main
+from capgen.errors import ModelError, UnsafeModelError
+from capgen.models.folder import ModelFolder
+from capgen.models.kinds import check_captioner, other_kind, without_config
+
+VISION = {"vision_config": {}, "text_config": {}}
+CONFIGS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "BLIP for questions": (
+        {"model_type": "blip", "architectures": ["BlipForQuestionAnswering"]},
+        "answers questions about pictures",
+        "captioning model",
+    ),
+    "BLIP for retrieval": (
+        {"model_type": "blip", "architectures": ["BlipForImageTextRetrieval"], **VISION},
+        "compares pictures with texts",
+        "captioning model",
+    ),
+    "GIT without a head": (
+        {"model_type": "git", "architectures": ["GitModel"]},
+        "no head that writes words",
+        "captioning model",
+    ),
+    "CLIP": ({"model_type": "clip", "architectures": ["CLIPModel"], **VISION}, "none", "--encoder"),
+    "ViT": (
+        {"model_type": "vit", "architectures": ["ViTForImageClassification"], "image_size": 224},
+        "sees pictures and writes no text",
+        "--encoder",
+    ),
+    "LLaVA": (
+        {"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"], **VISION},
+        "answers prompts about pictures",
+        "vision-encoder-decoder, blip, git",
+    ),
+    "GPT-2": (
+        {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "vocab_size": 9},
+        "a 'gpt2' model (GPT2LMHeadModel): it reads text only",
+        "--decoder",
+    ),
+    "LLaMA": (
+        {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 9},
+        "reads text only",
+        "vision-encoder-decoder, blip, git",
+    ),
+    "something else": ({"model_type": "instructblip"}, "an 'instructblip' model", "blip, git"),
+    "nothing": ({}, "names no kind", "blip, git"),
+    "other types": ({"model_type": 3, "architectures": [None, 5]}, "names no kind", "blip, git"),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_kinds_that_do_not_caption(name: str, tmp_path: Path) -> None:
+    """Of a folder that has nothing but its configuration, the kind is what is wrong."""
+    config, what, hint = CONFIGS[name]
+    with pytest.raises(ModelError, match="not a captioner that capgen knows, but") as caught:
+        check_captioner("some/model", config)
+    assert what in caught.value.message and hint in caught.value.hint
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    for options in ({}, {"runtime": "torch"}, {"trust_remote_code": True}):
+        with pytest.raises(ModelError) as told:
+            Captioner.from_pretrained(tmp_path, **options)
+        assert what in told.value.message and "preprocessor" not in told.value.message
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_type": "vision-encoder-decoder"},
+        {"model_type": "vision-encoder-decoder", "architectures": ["CapgenModel"]},
+        {"model_type": "blip", "architectures": ["BlipForConditionalGeneration"]},
+        {"model_type": "blip", "architectures": ["MyBlip"]},
+        {"model_type": "git", "architectures": ["GitModel", "GitForCausalLM"]},
+        {"model_type": "git"},
+    ],
+    ids=str,
+)
+def test_captioners(config: dict[str, Any]) -> None:
+    check_captioner("some/model", config)
+    assert other_kind("some/model", config) is None
+
+
+def test_code_of_its_own_is_asked_for() -> None:
+    config = {"model_type": "moondream1", "auto_map": {"AutoModel": "m.M"}}
+    with pytest.raises(UnsafeModelError, match="code of its own"):
+        check_captioner("some/model", config)
+    check_captioner("some/model", config, trust_remote_code=True)
+
+
+FOLDERS: dict[str, tuple[dict[str, str], str]] = {
+    "LoRA": (
+        {
+            "adapter_config.json": '{"peft_type": "LORA", "base_model_name_or_path": "some/blip"}',
+            "adapter_model.safetensors": "",
+            "tokenizer.json": "{}",
+        },
+        "is a LoRA adapter of some/blip, without that model",
+    ),
+    "CoCa": (
+        {"open_clip_config.json": '{"model_cfg": {"multimodal_cfg": {}}}', "x.safetensors": ""},
+        "is a CoCa model of OpenCLIP",
+    ),
+    "OpenCLIP": ({"open_clip_config.json": '{"model_cfg": {}}'}, "is a model of OpenCLIP"),
+    "diffusers": ({"model_index.json": "{}"}, "is a pipeline of diffusers"),
+    "GGUF": ({"model-q4.gguf": "GGUF"}, "is a model in GGUF, the format of llama.cpp"),
+    "GGUF with a configuration": (
+        {"config.json": '{"model_type": "blip"}', "model-q4.gguf": "GGUF"},
+        "has its weights as GGUF",
+    ),
+    "TensorFlow": (
+        {"config.json": '{"model_type": "blip"}', "tf_model.h5": ""},
+        "has its weights as TensorFlow's HDF5",
+    ),
+    "pickled": (
+        {"config.json": '{"model_type": "blip"}', "pytorch_model.bin": ""},
+        "has its weights as a pickle",
+    ),
+    "nothing": ({}, "is not a model folder: it has no config.json"),
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_folders_that_are_no_model(name: str, tmp_path: Path, photos: list[Path], capsys) -> None:
+    files, said = FOLDERS[name]
+    for file, content in files.items():
+        (tmp_path / file).write_text(content)
+    with pytest.raises(ModelError) as caught:
+        Captioner.from_pretrained(tmp_path)
+    assert said in caught.value.message and caught.value.hint
+    assert main(["caption", str(photos[0]), "--model", str(tmp_path)]) == 1
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_folders_in_it_are_named(tmp_path: Path) -> None:
+    """What transformers' Trainer leaves: models in folders of a folder."""
+    for name in ("checkpoint-500", "checkpoint-1000", "logs"):
+        (tmp_path / name).mkdir()
+    for name in ("checkpoint-500", "checkpoint-1000"):
+        (tmp_path / name / "config.json").write_text("{}")
+    with pytest.raises(ModelError) as caught:
+        _ = ModelFolder(tmp_path, "run").config
+    assert caught.value.hint == "Give a folder in it: checkpoint-1000, checkpoint-500"
+
+
+def test_damaged_records_of_an_adapter(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{")
+    with pytest.raises(ModelError, match=r"Cannot read .*adapter_config\.json"):
+        _ = ModelFolder(tmp_path, "m").config
+    told = without_config(["adapter_config.json"], lambda name: {"peft_type": 3})
+    assert told is not None and "a model that it does not name" in told.what
