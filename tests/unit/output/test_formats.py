@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from capgen.errors import MissingDependencyError, StorageError, UsageError
-from capgen.output.formats import FORMATS, check_place, format_of, open_format
+from capgen.output.formats import FORMATS, format_of, open_format
 from capgen.output.sidecars import Sidecars
 from capgen.output.tables import COLUMNS
+from capgen.paths import check_place
 from capgen.records import Caption, CaptionFailure
 
 ODD = os.fsdecode(b'a,"b"\xe9 <script>.jpg')
