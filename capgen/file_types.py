@@ -37,7 +37,7 @@ _SUFFIXES_BY_KIND: dict[str, tuple[str, ...]] = {
         *(".3gp", ".wmv", ".flv", ".ogv", ".insv", ".lrv", ".thm", ".wav", ".mp3", ".m4a"),
         *(".aac", ".flac", ".ogg"),
     ),
-    "settings of photo editors": (".xmp", ".aae", ".pp3", ".arp", ".dop", ".cos", ".nksc"),
+    "photo editors' settings": (".xmp", ".aae", ".pp3", ".arp", ".dop", ".cos", ".nksc"),
     "structured files": (
         *(".json", ".jsonl", ".ndjson", ".xml", ".html", ".htm", ".xhtml", ".csv", ".tsv"),
         *(".parquet", ".arrow", ".feather", ".yaml", ".yml", ".toml", ".ini", ".plist"),

@@ -55,12 +55,12 @@ def _is_own_lines(head: bytes) -> bool:
     return first.startswith(_OWN_LINE) or _OWN_LINE.startswith(first)
 
 
-NO_PICTURE = Content("anything but pictures", lambda head: not sniff(head).picture)
-TEXT_OR_DATA = Content("text and data only", lambda head: not sniff(head).known)
-WEB_PAGE = Content("web pages only", lambda head: sniff(head).description == "a web page")
-OWN_PICTURE = Content("pictures that capgen drew only", _is_own_picture)
-OWN_JSON = Content("JSON that capgen wrote only", _is_own_json)
-OWN_LINES = Content("JSON Lines that capgen wrote only", _is_own_lines)
+NO_PICTURE = Content("files that are not pictures", lambda head: not sniff(head).picture)
+TEXT_OR_DATA = Content("text and data", lambda head: not sniff(head).known)
+WEB_PAGE = Content("web pages", lambda head: sniff(head).description == "a web page")
+OWN_PICTURE = Content("pictures that capgen drew", _is_own_picture)
+OWN_JSON = Content("JSON that capgen wrote", _is_own_json)
+OWN_LINES = Content("JSON Lines that capgen wrote", _is_own_lines)
 
 
 class InputFiles:
@@ -146,13 +146,13 @@ def check_output(
     if found is not None:
         also = "" if found == str(path) else f", {found}"
         raise ProtectedFileError(
-            f"{named} is an input{also}: it is not replaced", hint="Choose another name."
+            f"{named} is an input{also}: nothing is written to it", hint="Choose another name."
         )
     head = head_of(path)
     if head and not replaces.holds(head):
         raise ProtectedFileError(
-            f"{named} is {sniff(head).description}: it is not replaced",
-            hint=f"Choose another name, or remove the file. This output replaces {replaces.name}.",
+            f"{named} is {sniff(head).description}: nothing is written to it",
+            hint=f"Choose another name, or remove the file. Only {replaces.name} may be there.",
         )
 
 

@@ -84,12 +84,12 @@ class Sidecars:
             ProtectedFileError: A sidecar would replace an input, a picture or another output.
         """
         taken = {real_place(output) for output in outputs}
-        places: dict[Path, str] = {}  # of folders, which many pictures share
+        names = {Path(place).name for place in taken}
+        if not names and self.on_existing == "skip":
+            return
         for picture in pictures:
             path = self.path(picture)
-            if path.parent not in places:
-                places[path.parent] = real_place(path.parent)
-            if os.path.normcase(Path(places[path.parent], path.name)) in taken:
+            if os.path.normcase(path.name) in names and real_place(path) in taken:
                 raise ProtectedFileError(
                     f"--sidecar {self.suffix}: {path} is both a sidecar and another output",
                     hint="Choose another suffix, or another name for the output.",

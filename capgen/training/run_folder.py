@@ -25,7 +25,7 @@ from capgen.training.settings import TOML_TITLE, read_settings, to_toml
 
 CONFIG_FILE = RUN_SETTINGS_FILE
 _RUN_SETTINGS = Content(
-    "settings of training runs only", lambda head: head.startswith(TOML_TITLE.encode())
+    "settings of training runs", lambda head: head.startswith(TOML_TITLE.encode())
 )
 
 

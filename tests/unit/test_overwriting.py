@@ -62,7 +62,7 @@ def test_contents(tmp_path: Path, replaces: Content, content: bytes, allowed: bo
     if allowed:
         check_output(path, replaces)
     else:
-        with pytest.raises(ProtectedFileError, match=r"x is .*: it is not replaced"):
+        with pytest.raises(ProtectedFileError, match=r"x is .*: nothing is written to it"):
             check_output(path, replaces)
     assert path.read_bytes() == content
 

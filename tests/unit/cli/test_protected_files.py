@@ -67,7 +67,7 @@ REFUSED = [
     ("caption p.jpg --sidecar .jpg --on-existing overwrite", "suffix of pictures"),
     ("caption p.jpg --sidecar png --on-existing append", "suffix of pictures"),
     ("caption p.jpg --sidecar .JPEG", "suffix of pictures"),
-    ("caption p.jpg --sidecar .xmp --on-existing prepend", "settings of photo editors"),
+    ("caption p.jpg --sidecar .xmp --on-existing prepend", "photo editors' settings"),
     ("caption shard.tar p.jpg --sidecar .json", "structured files"),
     ("caption in --sidecar .orig --on-existing overwrite", "in/a.orig is a JPEG picture"),
     ("caption in/a.orig in/a.jpg --sidecar .orig --on-existing append", "in/a.orig is an input"),

@@ -84,7 +84,7 @@ def test_suffixes_of_other_kinds_of_file(suffix: str) -> None:
 
 
 def test_xmp_sidecars_are_refused_with_a_hint() -> None:
-    with pytest.raises(UsageError, match="settings of photo editors") as caught:
+    with pytest.raises(UsageError, match="photo editors' settings") as caught:
         Sidecars(".XMP")
     assert "--write-metadata" in caught.value.hint
 
