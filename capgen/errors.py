@@ -2,6 +2,7 @@
 
 CapgenError                  exit code 1 unless said otherwise
 ├── UsageError               a value or combination the user gave is wrong (exit code 2)
+│   └── ProtectedFileError   an output would replace an input, or somebody's picture
 ├── ImageError               one picture cannot be read; `code` names the kind of fault
 ├── ModelError               a captioner cannot be found, is unsafe, or is not one
 │   ├── ModelNotFoundError
@@ -11,7 +12,8 @@ CapgenError                  exit code 1 unless said otherwise
 ├── TrainingError            training cannot start or go on
 │   └── TrainingStopped      it was asked to stop (exit code 130 or 143)
 ├── NetworkError             a server cannot be reached, or refuses
-├── StorageError             a file cannot be written (disk full, no permission)
+├── StorageError             a file cannot be written (no permission, say)
+│   └── DiskFullError        no space is left, for this file or any other
 └── MissingDependencyError   an optional package is needed
 
 A message says what happened and with which value; `hint` says what to do next.
@@ -44,6 +46,10 @@ class UsageError(CapgenError):
     """A value or a combination of values that capgen does not accept."""
 
     exit_code = 2
+
+
+class ProtectedFileError(UsageError):
+    """An output would replace an input, or a file that should not be lost; nothing was written."""
 
 
 class ImageError(CapgenError):
@@ -103,6 +109,10 @@ class NetworkError(CapgenError):
 
 class StorageError(CapgenError):
     """A file cannot be written."""
+
+
+class DiskFullError(StorageError):
+    """No space is left on the disk, or in the quota."""
 
 
 class MissingDependencyError(CapgenError):

@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import secrets
+import shutil
 import stat
 import sys
 import unicodedata
@@ -17,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from capgen.errors import StorageError
+from capgen.errors import DiskFullError, StorageError
+from capgen.overwriting import NO_PICTURE, check_output
 
 APP_NAME = "capgen"
 HOME_VARIABLE = "CAPGEN_HOME"
@@ -111,16 +113,24 @@ def folded(name: str) -> str:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def writing(path: Path, *, over_picture: bool = False) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` if the block succeeds.
 
     The parent folder is made. If the block raises, the temporary file is removed and an
     existing `path` stays as it was.
 
+    Args:
+        path: The file.
+        over_picture: Replace a picture, too.
+
     Raises:
+        ProtectedFileError: There is a picture.
         StorageError: The disk is full or the place cannot be written.
     """
     with storage_errors(path):
+        _check_regular(path)
+        if not over_picture:
+            check_output(path, NO_PICTURE)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.tmp")
         try:
@@ -152,10 +162,58 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def replace_file(path: Path, data: bytes, *, over_picture: bool = False) -> None:
+    """Write a user's file anew in one step, keeping its permissions, and a link to it a link.
+
+    The new content is on the disk before the old is gone.
+
+    Args:
+        path: The file, which is there.
+        data: Its new content.
+        over_picture: Replace a picture, too.
+
+    Raises:
+        ProtectedFileError: There is a picture.
+        StorageError: It cannot be written.
+    """
+    with storage_errors(path):
+        target = Path(os.path.realpath(path, strict=True))
+    with writing(target, over_picture=over_picture) as temporary:
+        temporary.touch(mode=0o600)  # nobody reads it who may not read the old one
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        shutil.copymode(target, temporary)
+
+
+def check_place(path: Path) -> None:
+    """Check that a file can have this name.
+
+    Raises:
+        StorageError: There is a folder of that name, or the name is impossible.
+    """
+    with storage_errors(path):
+        if path.is_dir():
+            raise StorageError(f"Cannot write {path}: it is a folder")
+
+
+def _check_regular(path: Path) -> None:
+    """Raise StorageError where renaming would replace a device or a pipe (`/dev/null`)."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return  # nothing there, or writing says what is wrong
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise StorageError(f"Cannot write {path}: it is not a regular file")
+
+
 _BAD_PLACES = (
     *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
     *(errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.EFBIG),
     errno.EINVAL,  # names with a colon, say, on Windows or a memory card
+    errno.EILSEQ,  # names that are no text, on some disks
+    *(errno.EBUSY, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT),
 )
 
 
@@ -170,7 +228,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageError(
+            raise DiskFullError(
                 f"No space left to write {path}", hint="Free some space, or write to another disk."
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

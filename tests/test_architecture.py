@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "capgen"
-LEAVES = ("errors", "config", "records", "paths", "settings_file")
+LEAVES = ("errors", "config", "records", "file_types", "overwriting", "paths", "settings_file")
 
 # What each part may import of capgen, besides itself. Parts are folders of the package or
 # modules beside them; "inference.images" names one module of a part.
@@ -20,6 +20,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "config": LEAVES,
     "settings_file": LEAVES,
     "records": LEAVES,
+    "file_types": LEAVES,
+    "overwriting": LEAVES,
     "paths": LEAVES,
     "metrics": LEAVES,
     "models": LEAVES,

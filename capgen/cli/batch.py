@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from capgen.cli.batch_screen import BatchScreen, summary
@@ -21,13 +24,14 @@ from capgen.output.formats import FORMATS, open_format
 from capgen.output.metadata import MetadataWriter
 from capgen.output.sidecars import Sidecars
 from capgen.output.undo import UndoFile
-from capgen.records import Caption, Record
+from capgen.records import Caption, CaptionFailure, Record, Unwritten
 
 # More lanes than this gain nothing that their memory is worth.
 _MOST_LANES = 8
 
-# Takes each picture's event; returns what could not be written, or an empty string.
-Sink = Callable[[PictureDone], str]
+# Writes beside a picture or into it; returns what could not be written, or an empty string.
+BesideWriter = Callable[[PictureDone], str]
+RecordWriter = Callable[[PictureDone], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,13 +89,15 @@ def run_batch(
     Raises:
         CapgenError: The run cannot go on (a full disk, a model that does not fit).
     """
-    finished, unwritten = None, 0
+    finished = None
+    tally = _Tally()
     with ExitStack() as stack:
         journal = _open_journal(captioner, job)
         if journal is not None:
             stack.callback(journal.close)
         metadata = _open_metadata(job)
-        sinks = list(_open_sinks(console, stack, job, metadata))
+        beside = _beside_writers(job, metadata)
+        write_record = _open_records(console, stack, job, metadata)
         screen = stack.enter_context(BatchScreen(console, job.inputs.total))
         running = caption_all(
             captioner,
@@ -108,23 +114,56 @@ def run_batch(
             if isinstance(event, BatchFinished):
                 finished = event
                 continue
-            for sink in sinks:
-                problem = sink(event)
+            for code, write in beside.items():
+                problem = write(event)
                 if problem:
-                    unwritten += 1
+                    tally.unwritten[code] += 1
                     screen.problem(problem)
+                    event = replace(event, record=_with_problem(event.record, code, problem))
+            write_record(event)
             screen.show(event)
+            tally.add(event)
+            if tally.unwritten and job.batch.fail_fast:
+                finished = tally.stopped()
+                break
     assert finished is not None
     complete = FORMATS[job.format].holds_records and not finished.stopped
     if journal is not None and complete:
         journal.close(remove=True)
-    _summarise(console, job, finished)
+    _summarise(console, job, finished, tally.unwritten)
     if journal is not None and not complete:
         console.note(f"{journal.path} stays: with it, the same command skips what is done")
     if metadata is not None:
         verb = "would be written" if job.dry_run else "written"
         console.note(f"captions {verb} into {metadata.changed} pictures")
-    return exit_code(finished, fail_on) or int(unwritten > 0 and fail_on != "none")
+    return exit_code(finished, fail_on) or int(bool(tally.unwritten) and fail_on != "none")
+
+
+class _Tally:
+    """What became of the pictures so far."""
+
+    def __init__(self) -> None:
+        self.unwritten: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter()
+        self._captions = self._reused = 0
+        self._started = time.monotonic()
+
+    def add(self, event: PictureDone) -> None:
+        self._reused += event.reused
+        if isinstance(event.record, CaptionFailure):
+            self._failures[event.record.code] += 1
+        else:
+            self._captions += 1
+
+    def stopped(self) -> BatchFinished:
+        """Return the end of a run that a caption stopped because it could not be written."""
+        return BatchFinished(
+            captions=self._captions,
+            failures=dict(self._failures.most_common()),
+            reused=self._reused,
+            seconds=time.monotonic() - self._started,
+            stopped=True,
+        )
 
 
 def exit_code(finished: BatchFinished, fail_on: str) -> int:
@@ -157,37 +196,42 @@ def _open_metadata(job: BatchJob) -> MetadataWriter | None:
     return MetadataWriter(UndoFile(job.undo_file), dry_run=job.dry_run)
 
 
-def _open_sinks(
-    console: Console, stack: ExitStack, job: BatchJob, metadata: MetadataWriter | None
-) -> Iterator[Sink]:
+def _beside_writers(job: BatchJob, metadata: MetadataWriter | None) -> dict[str, BesideWriter]:
+    """Return what writes beside pictures and into them, by the code of its problems."""
+    writers: dict[str, BesideWriter] = {}
     if metadata is not None:
-        yield lambda event: _write_metadata(metadata, event)
-    sidecars = job.sidecars
-    if sidecars is not None:
-        yield lambda event: _write_sidecar(sidecars, event)
+        writers["metadata"] = partial(_write_metadata, metadata)
+    if job.sidecars is not None:
+        writers["sidecar"] = partial(_write_sidecar, job.sidecars)
+    return writers
+
+
+def _open_records(
+    console: Console, stack: ExitStack, job: BatchJob, metadata: MetadataWriter | None
+) -> RecordWriter:
+    """Return what writes or prints the records, where anything does."""
     if job.output is not None:
         write = stack.enter_context(open_format(job.output, job.format))
-        yield _silent(lambda event: write(event.record, event.thumbnail))
-    elif job.format == "json":
-        yield _silent(stack.enter_context(_json_array(console)))
-    elif job.format == "jsonl":
-        yield _silent(lambda event: console.record(event.record))
-    elif sidecars is None and metadata is None:
-        yield _silent(
-            lambda event: _print_caption(
-                console, event.record, event.record.path != job.alone, job.scores
-            )
-        )
+        return lambda event: write(event.record, event.thumbnail)
+    if job.format == "json":
+        return stack.enter_context(_json_array(console))
+    if job.format == "jsonl":
+        return lambda event: console.record(event.record)
+    if job.sidecars is not None or metadata is not None:
+        return lambda event: None
+    return lambda event: _print_caption(
+        console, event.record, event.record.path != job.alone, job.scores
+    )
 
 
-def _silent(take: Callable[[PictureDone], None]) -> Sink:
-    """Return a sink that never has anything to tell."""
-
-    def sink(event: PictureDone) -> str:
-        take(event)
-        return ""
-
-    return sink
+def _with_problem(record: Record, code: str, problem: str) -> Record:
+    """Return a record that says what could not be written, after what it says already."""
+    if not isinstance(record, Caption):
+        return record
+    before = record.unwritten
+    if before is None:
+        return replace(record, unwritten=Unwritten(code=code, message=problem))
+    return replace(record, unwritten=replace(before, message=f"{before.message}; {problem}"))
 
 
 @contextmanager
@@ -235,9 +279,12 @@ def _without_finished(job: BatchJob) -> Iterable[Source]:
     )
 
 
-def _summarise(console: Console, job: BatchJob, finished: BatchFinished) -> None:
+def _summarise(
+    console: Console, job: BatchJob, finished: BatchFinished, unwritten: Mapping[str, int]
+) -> None:
     failed = sum(finished.failures.values())
     if job.output is not None or job.sidecars is not None:
-        console.note(summary(finished, "sidecars" if job.output is None else str(job.output)))
-    elif failed > 1:
-        console.note(summary(finished))
+        place = "sidecars" if job.output is None else str(job.output)
+        console.note(summary(finished, place, unwritten))
+    elif failed > 1 or unwritten:
+        console.note(summary(finished, unwritten=unwritten))

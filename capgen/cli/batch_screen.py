@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -80,10 +81,20 @@ class BatchScreen:
         return f"{self._done}{of} pictures, {rate:.1f} images/s{failed}{left}"
 
 
-def summary(finished: BatchFinished, written: str = "") -> str:
-    """Return what a run came to in one line, failures by kind."""
+def summary(
+    finished: BatchFinished, written: str = "", unwritten: Mapping[str, int] | None = None
+) -> str:
+    """Return what a run came to in one line.
+
+    Args:
+        finished: Captions, and failures by kind.
+        written: Where the captions were written: a file, or "sidecars".
+        unwritten: How many were not written, by kind of place.
+    """
+    unwritten = unwritten or {}
     failed = sum(finished.failures.values())
-    text = f"{finished.captions} caption{'' if finished.captions == 1 else 's'}"
+    count = finished.captions - (unwritten.get("sidecar", 0) if written == "sidecars" else 0)
+    text = f"{count} caption{'' if count == 1 else 's'}"
     if written:
         text += f" written to {written}"
     if finished.reused:
@@ -95,6 +106,8 @@ def summary(finished: BatchFinished, written: str = "") -> str:
     if failed:
         kinds = ", ".join(f"{count} {code}" for code, count in finished.failures.items())
         text += f"; {failed} failed: {kinds}"
+    if unwritten:
+        text += "; not written: " + ", ".join(f"{n} {code}" for code, n in unwritten.items())
     if finished.stopped:
         text += "; stopped at the first failure"
     done = finished.captions + failed

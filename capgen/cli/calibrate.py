@@ -35,6 +35,7 @@ from capgen.cli.options import (
     settings_from,
 )
 from capgen.config import CalibrateConfig, DecodeOptions
+from capgen.overwriting import OWN_JSON, InputFiles, check_output
 
 if TYPE_CHECKING:
     from capgen.evaluation.calibrate import Calibrated, PictureObserved
@@ -108,6 +109,9 @@ def calibrate_command(
     """
     options = settings_from(DecodeOptions, locals())
     config = settings_from(CalibrateConfig, locals())
+
+    if output is not None:
+        check_output(output, OWN_JSON, option="-o", inputs=InputFiles(data_dir or []))
 
     from capgen.evaluation.calibrate import calibrate, store
     from capgen.evaluation.data import evaluation_sets

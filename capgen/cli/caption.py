@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -71,8 +72,18 @@ from capgen.cli.options import (
 )
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits, InputOptions
 from capgen.errors import UsageError
-from capgen.output.formats import check_place, format_of
+from capgen.output.formats import format_of
 from capgen.output.sidecars import Sidecars
+from capgen.overwriting import (
+    OWN_LINES,
+    OWN_PICTURE,
+    TEXT_OR_DATA,
+    WEB_PAGE,
+    InputFiles,
+    Output,
+    check_outputs,
+)
+from capgen.paths import check_place
 
 FAIL_ON = ("any", "all", "none")
 UNDO_FILE = Path("capgen-undo.jsonl")
@@ -172,7 +183,6 @@ def caption_command(
         chosen = format_of(output, format)
     else:
         chosen = _stdout_format(format, as_json)
-    sidecars = None if sidecar is None else Sidecars(sidecar, on_existing)
 
     from capgen.inference.captioner import Captioner
     from capgen.inference.inputs import Inputs
@@ -191,6 +201,14 @@ def caption_command(
         stdin=sys.stdin.buffer if sys.stdin is not None else None,
         limits=limits,
     )
+    look = Look(explain=explain, debug=debug, save_input=save_input, as_json=as_json)
+    input_files = InputFiles(inputs.files())
+    outputs = list(_outputs(output, look, undo_file if write_metadata else None))
+    check_outputs(outputs, input_files)
+    sidecars = None
+    if sidecar is not None:
+        sidecars = Sidecars(sidecar, on_existing, inputs=input_files)
+        sidecars.check(inputs.known_pictures(), [item.path for item in outputs])
     load = partial(
         Captioner.from_pretrained,
         model,
@@ -202,7 +220,6 @@ def caption_command(
     )
     beside = sidecars is not None or write_metadata
     plain = output is None and not beside and chosen == "text"
-    look = Look(explain=explain, debug=debug, save_input=save_input, as_json=as_json)
     if look.asked:
         if inputs.alone is None or output is not None or beside or chosen == "jsonl":
             raise UsageError(
@@ -236,6 +253,22 @@ def caption_command(
         code = run_batch(console, captioner, job, lanes, fail_on)
     if code:
         raise typer.Exit(code)
+
+
+def _outputs(output: Path | None, look: Look, undo_file: Path | None) -> Iterator[Output]:
+    """Yield the files that are to be written, and what each may replace."""
+    from capgen.inference.journal import journal_path
+
+    if output is not None:
+        yield Output("-o", output, TEXT_OR_DATA)
+        yield Output("the journal of -o,", journal_path(output), OWN_LINES)
+    if look.explain is not None:
+        page = look.explain.suffix.lower().startswith(".htm")
+        yield Output("--explain", look.explain, WEB_PAGE if page else OWN_PICTURE)
+    if look.save_input is not None:
+        yield Output("--save-input", look.save_input, OWN_PICTURE)
+    if undo_file is not None:
+        yield Output("--undo-file", undo_file, OWN_LINES)
 
 
 def _undo(console: Console, path: Path) -> int:

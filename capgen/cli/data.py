@@ -11,6 +11,7 @@ from capgen.cli.console import Console, confirm_deletion
 from capgen.cli.help import examples
 from capgen.cli.options import setting_option
 from capgen.data.splits import SplitOptions
+from capgen.overwriting import OWN_LINES, WEB_PAGE, InputFiles, check_output
 
 if TYPE_CHECKING:
     from capgen.data.formats.reading import ReadOptions
@@ -236,6 +237,8 @@ def doctor(
     from capgen.data.doctor import diagnose, write_fixed
 
     options = _read_options(format, images, image_column, caption_column, split_column)
+    if output is not None:
+        check_output(output, OWN_LINES, option="-o")
     diagnosis = view.follow_diagnosis(diagnose(locate(target, data_dir), options=options))
     if as_json:
         view.print_json(diagnosis.to_dict())
@@ -262,6 +265,8 @@ def preview(
     from capgen.data.dataset import load_dataset, locate
     from capgen.data.preview import write_preview
 
+    if output is not None:
+        check_output(output, WEB_PAGE, option="-o", inputs=InputFiles([target]))
     dataset = load_dataset(locate(target, data_dir))
     path = output or Path(f"{dataset.name}-preview.html")
     write_preview(dataset, path, samples=samples, seed=seed, split=split)

@@ -33,8 +33,9 @@ from capgen.cli.options import (
     setting_option,
     settings_from,
 )
+from capgen.cli.reports import STDOUT, check_reports
 from capgen.config import DecodeOptions, EvalConfig
-from capgen.errors import StorageError, UsageError
+from capgen.errors import UsageError
 
 if TYPE_CHECKING:
     from capgen.evaluation.compare import Comparison
@@ -49,7 +50,6 @@ EXAMPLES = examples(
 )
 
 SCORING_PANEL = "Scoring"
-STDOUT = "-"
 
 
 def _scoring(name: str) -> object:
@@ -159,9 +159,8 @@ def eval_command(
     config = settings_from(EvalConfig, locals())
     if model is not None and predictions is not None and _on_command_line(context, "model"):
         raise UsageError("--model and --predictions exclude each other: give one of them")
-    for file in (json_file, html_file):
-        if file is not None and file.is_dir():
-            raise StorageError(f"Cannot write {file}: it is a folder")
+    inputs = (data_dir, references, predictions, document_frequencies, compare)
+    check_reports(json_file, html_file, inputs)
 
     from capgen.cli.evaluation_view import follow, show
     from capgen.evaluation.compare import compare as compare_evaluations

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -20,8 +18,8 @@ from capgen.inference.attention import seen_part, with_attention
 from capgen.inference.captioner import Captioner
 from capgen.inference.captions import captioned
 from capgen.inference.debug import Inspection, Statistics, inspect_picture
-from capgen.output.formats import check_place
-from capgen.paths import writing
+from capgen.output.drawings import write_drawing
+from capgen.paths import check_place
 from capgen.records import Caption
 
 # What writes an explanation, by the suffix of its file.
@@ -85,19 +83,12 @@ def debug_picture(
     """
     found = inspect_picture(captioner, photo, options, limits=limits)
     if save_input is not None:
-        _save(found.seen, save_input)
+        write_drawing(save_input, found.seen)
         console.note(f"the picture as the encoder saw it: {save_input}")
     if as_json:
         console.json(found.to_dict())
     else:
         console.show(_view(found))
-
-
-def _save(picture: Image.Image, path: Path) -> None:
-    data = BytesIO()
-    picture.save(data, "PNG")
-    with writing(path) as temporary:
-        temporary.write_bytes(data.getvalue())
 
 
 def _view(found: Inspection) -> Group:

@@ -6,14 +6,19 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from capgen.errors import ProtectedFileError
+from capgen.file_types import kind_of_suffix
+from capgen.overwriting import TEXT_OR_DATA, InputFiles, check_output, head_of, real_place
 from capgen.paths import storage_errors
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+# How a line of it begins.
+_LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ ")
 SECRETS = ("HF_TOKEN", "HUGGINGFACE_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY")
 # What the Hub's tokens look like, and an authorisation's header.
 TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{8,}|(?<=Bearer )\S+", re.IGNORECASE)
@@ -55,6 +60,43 @@ class Redacting(logging.Formatter):
         return TOKEN.sub("[token]", text)
 
 
+def check_log_file(file: Path, arguments: Iterable[str]) -> None:
+    """Check that a log is not appended to what a command reads or writes.
+
+    Args:
+        file: The log.
+        arguments: The command line without the options of logging. Every word of it that is
+            the name of a file counts as one that the command reads or writes; what is in a
+            folder that it names is protected unless it is a log.
+
+    Raises:
+        ProtectedFileError: It would be.
+        StorageError: What is there may not be read.
+    """
+    names = [name for word in arguments if (name := _possible_name(word))]
+    place = real_place(file)
+    check_output(file, TEXT_OR_DATA, option="--log-file", inputs=InputFiles(names))
+    head = head_of(file)
+    inside = any(place.startswith(os.path.join(real_place(Path(name)), "")) for name in names)  # noqa: PTH118
+    foreign = bool(head) and not _LOG_LINE.match(head)
+    if foreign and (inside or kind_of_suffix(file.suffix) is not None):
+        raise ProtectedFileError(
+            f"--log-file {file} is not a log: nothing is appended to it",
+            hint="Choose another name.",
+        )
+    if any(real_place(Path(name)) == place for name in names):
+        raise ProtectedFileError(
+            f"--log-file {file} is a file of the command, too", hint="Choose another name."
+        )
+
+
+def _possible_name(word: str) -> str:
+    """Return what may be a file's name in a word of a command line, or an empty string."""
+    if word.startswith("--"):
+        return word.partition("=")[2]
+    return word[2:] if word.startswith("-") else word
+
+
 def start_logging(level: str, file: Path | None, tell: Callable[[str], None]) -> None:
     """Send log records to stderr or to a file.
 
@@ -64,11 +106,13 @@ def start_logging(level: str, file: Path | None, tell: Callable[[str], None]) ->
         tell: Told, once, if the file cannot be written any more.
 
     Raises:
+        ProtectedFileError: The file is a picture, or of another kind than text.
         StorageError: The file cannot be written.
     """
     if file is None:
         handler: logging.Handler = logging.StreamHandler()
     else:
+        check_output(file, TEXT_OR_DATA, option="--log-file")
         with storage_errors(file):
             file.parent.mkdir(parents=True, exist_ok=True)
             handler = LogFile(file, tell)

@@ -13,11 +13,13 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from itertools import islice
+from itertools import islice, pairwise
+from pathlib import Path
 from types import FrameType
 
 from capgen.cli.app import build_app
 from capgen.cli.console import Console, OutputClosedError
+from capgen.cli.logs import check_log_file
 from capgen.errors import CapgenError
 
 logger = logging.getLogger(__name__)
@@ -38,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         arguments = _with_home(sys.argv[1:]) if argv is None else argv
-        build_app()(args=_logging_first(arguments), prog_name="capgen")
+        logging_options, rest = _split_logging(arguments)
+        _check_log_file(logging_options, rest)
+        build_app()(args=[*logging_options, *rest], prog_name="capgen")
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):
             return UNREAD
@@ -81,8 +85,8 @@ def _with_home(arguments: Sequence[str]) -> list[str]:
     ]
 
 
-def _logging_first(arguments: Sequence[str]) -> list[str]:
-    """Put `--log-level` and `--log-file` before the command, wherever they were written."""
+def _split_logging(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return `--log-level` and `--log-file`, wherever they were written, and the rest."""
     first: list[str] = []
     rest: list[str] = []
     waiting = iter(arguments)
@@ -95,7 +99,19 @@ def _logging_first(arguments: Sequence[str]) -> list[str]:
             rest.append(item)
         if item == "--":  # what follows are names
             rest += waiting
-    return [*first, *rest]
+    return first, rest
+
+
+def _check_log_file(options: Sequence[str], rest: Sequence[str]) -> None:
+    """Refuse a log that the command itself reads or writes.
+
+    Raises:
+        ProtectedFileError: It does.
+    """
+    for item, following in pairwise([*options, ""]):
+        name, equals, value = item.partition("=")
+        if name == "--log-file":
+            check_log_file(Path(value if equals else following), rest)
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:

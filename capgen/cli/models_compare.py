@@ -24,8 +24,8 @@ from capgen.cli.options import (
     setting_option,
     settings_from,
 )
+from capgen.cli.reports import STDOUT, check_reports
 from capgen.config import DecodeOptions, EvalConfig
-from capgen.errors import StorageError
 
 EXAMPLES = examples(
     "capgen models compare mini RUN/best-eval --dataset flickr8k",
@@ -113,9 +113,7 @@ def compare_command(
     del given["examples"]  # those of the page, not of an evaluation's report
     options = settings_from(DecodeOptions, given)
     config = settings_from(EvalConfig, given)
-    for file in (json_file, html_file):
-        if file is not None and file.is_dir():
-            raise StorageError(f"Cannot write {file}: it is a folder")
+    check_reports(json_file, html_file, [data_dir])
 
     from capgen.cli import models_view as view
     from capgen.evaluation.data import evaluation_set
@@ -143,7 +141,7 @@ def compare_command(
         speed_rounds=SpeedOptions.rounds,
     )
     found = view.follow_comparison(events, console)
-    on_stdout = json_file is not None and str(json_file) == "-"
+    on_stdout = json_file is not None and str(json_file) == STDOUT
     if on_stdout:
         console.json(found.to_dict())
     elif json_file is not None:

@@ -13,6 +13,7 @@ from PIL import Image
 from capgen.data.dataset import Dataset
 from capgen.errors import ImageError
 from capgen.inference.images import load_image
+from capgen.overwriting import WEB_PAGE, check_output
 from capgen.paths import write_text
 from capgen.records import Example
 
@@ -46,8 +47,10 @@ def write_preview(
 
     Raises:
         DataError: The split is empty.
+        ProtectedFileError: There is a file that is not a web page.
         StorageError: The file cannot be written.
     """
+    check_output(path, WEB_PAGE)
     pool = dataset.examples if split is None else dataset.split(split)
     chosen = random.Random(seed).sample(pool, min(samples, len(pool)))
     figures = "\n".join(_figure(example) for example in chosen)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
 from capgen.evaluation.html.pictures import heat_picture
 from capgen.evaluation.outlines import Floats, core, outline
-from capgen.paths import writing
+from capgen.output.drawings import write_drawing
 from capgen.records import Caption, Word
 
 _TILE = 300
@@ -32,13 +31,10 @@ def write_sheet(path: Path, caption: Caption, picture: Image.Image) -> None:
         picture: RGB, what the attention maps cover.
 
     Raises:
+        ProtectedFileError: There is a file that capgen did not draw.
         StorageError: The file cannot be written.
     """
-    data = BytesIO()
-    kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
-    draw_sheet(caption, picture).save(data, kind, optimize=True, quality=85)
-    with writing(path) as temporary:
-        temporary.write_bytes(data.getvalue())
+    write_drawing(path, draw_sheet(caption, picture), jpeg=path.suffix.lower() != ".png")
 
 
 def draw_sheet(caption: Caption, picture: Image.Image) -> Image.Image:

@@ -14,7 +14,8 @@ from typing import Any
 from PIL import Image
 
 from capgen.errors import ImageError
-from capgen.inference.headers import is_cut_short, sniff
+from capgen.file_types import sniff
+from capgen.inference.headers import is_cut_short
 
 # The Pillow class of each format. MPO files are JPEGs with more pictures behind the first.
 _DECODERS = {

@@ -7,13 +7,10 @@ import re
 from pathlib import Path
 
 from capgen.errors import ImageError
+from capgen.file_types import PICTURE_SUFFIXES
 from capgen.inference.decoders import printable
 
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif"),
-    *(".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif", ".hif"),
-)
-
+SUFFIXES = PICTURE_SUFFIXES
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
 

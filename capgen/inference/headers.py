@@ -1,114 +1,19 @@
-"""What the bytes of a file say about it before any decoder sees them.
+"""What the bytes of a picture say about it before any decoder sees them.
 
-Formats by their magic bytes (names of files lie), canvas sizes, EXIF orientation, and
-whether the end is missing. Nothing here raises, whatever the bytes.
+Canvas sizes, EXIF orientation, and whether the end is missing (which format it is,
+`capgen.file_types` says). Nothing here raises, whatever the bytes.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 _ORIENTATION_TAG = 0x0112
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 # What a PNG needs to be shown right. The rest (texts, profiles, animation) is compressed at
 # will by whoever made the file, and Pillow would unpack it.
 _PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"}
-
-
-@dataclass(frozen=True)
-class Sniffed:
-    """What a file is.
-
-    Attributes:
-        format: Pillow's name of the format, or None for what capgen cannot decode.
-        description: The same for people, with an article ("a PDF document").
-        picture: Whether it is a picture of some kind.
-    """
-
-    format: str | None
-    description: str
-    picture: bool
-
-
-_MAGIC: tuple[tuple[bytes, Sniffed], ...] = (
-    (b"\xff\xd8\xff", Sniffed("JPEG", "a JPEG picture", True)),
-    (_PNG_MAGIC, Sniffed("PNG", "a PNG picture", True)),
-    (b"GIF87a", Sniffed("GIF", "a GIF picture", True)),
-    (b"GIF89a", Sniffed("GIF", "a GIF picture", True)),
-    (b"II*\0", Sniffed("TIFF", "a TIFF picture", True)),
-    (b"MM\0*", Sniffed("TIFF", "a TIFF picture", True)),
-    (b"II+\0", Sniffed("TIFF", "a BigTIFF picture", True)),
-    (b"MM\0+", Sniffed("TIFF", "a BigTIFF picture", True)),
-    (b"BM", Sniffed("BMP", "a BMP picture", True)),
-    (b"\xff\x0a", Sniffed(None, "a JPEG XL picture", True)),
-    (b"\0\0\0\x0cJXL ", Sniffed(None, "a JPEG XL picture", True)),
-    (b"\0\0\0\x0cjP  ", Sniffed(None, "a JPEG 2000 picture", True)),
-    (b"\xff\x4f\xff\x51", Sniffed(None, "a JPEG 2000 picture", True)),
-    (b"II\xbc\x01", Sniffed(None, "a JPEG XR picture", True)),
-    (b"8BPS", Sniffed(None, "a Photoshop document", True)),
-    (b"\0\0\1\0", Sniffed(None, "a Windows icon", True)),
-    (b"qoif", Sniffed(None, "a QOI picture", True)),
-    (b"\x76\x2f\x31\x01", Sniffed(None, "an OpenEXR picture", True)),
-    (b"#?RADIANCE", Sniffed(None, "a Radiance HDR picture", True)),
-    (b"FUJIFILMCCD-RAW", Sniffed(None, "a camera raw file", True)),
-    (b"IIU\0", Sniffed(None, "a camera raw file", True)),
-    (b"IIRO", Sniffed(None, "a camera raw file", True)),
-    (b"%PDF-", Sniffed(None, "a PDF document", False)),
-    (b"%!PS", Sniffed(None, "a PostScript document", False)),
-    (b"PK\3\4", Sniffed(None, "a ZIP archive or office document", False)),
-    (b"\x1f\x8b", Sniffed(None, "a gzip archive", False)),
-    (b"\x1a\x45\xdf\xa3", Sniffed(None, "a video", False)),
-    (b"\x7fELF", Sniffed(None, "a program", False)),
-    (b"version https://git-lfs", Sniffed(None, "a Git LFS pointer, not its picture", False)),
-)
-
-
-def sniff(data: bytes) -> Sniffed:
-    """Return what `data`, the whole or the first kilobyte of a file, is."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return Sniffed("WEBP", "a WebP picture", True)
-    if data[4:8] == b"ftyp":
-        return _sniff_iso(data)
-    for magic, sniffed in _MAGIC:
-        if data.startswith(magic):
-            return sniffed
-    if data[:1] == b"P" and data[1:2] in b"1234567" and data[2:3] in b" \t\r\n":
-        return Sniffed(None, "a PPM picture", True)
-    return _sniff_text(data[:1024])
-
-
-def _sniff_iso(data: bytes) -> Sniffed:
-    """Tell AVIF, HEIF, camera raw and video apart by the brands of an ISO media file."""
-    length = max(16, min(int.from_bytes(data[:4], "big"), 256))
-    # The minor version lies between the major brand and the compatible ones.
-    brands = {data[8:12], *(data[start : start + 4] for start in range(16, length, 4))}
-    if brands & {b"avif", b"avis"}:
-        return Sniffed("AVIF", "an AVIF picture", True)
-    if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}:
-        return Sniffed("HEIF", "a HEIC picture", True)
-    if b"crx " in brands:
-        return Sniffed(None, "a camera raw file", True)
-    return Sniffed(None, "a video", False)
-
-
-def _sniff_text(head: bytes) -> Sniffed:
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text = head.decode("utf-16", errors="replace")
-    else:
-        # A character cut in two at the end does not make it binary.
-        text = head.decode("utf-8-sig", errors="ignore")
-        if len(text.encode()) < len(head) - 6:
-            return Sniffed(None, "an unknown kind of file", False)
-    if any(ord(character) < 32 and character not in "\t\n\r\f" for character in text):
-        return Sniffed(None, "an unknown kind of file", False)
-    start = text.lstrip().lower()
-    if "<svg" in start:
-        return Sniffed(None, "an SVG drawing", True)
-    if start.startswith(("<!doctype html", "<html")):
-        return Sniffed(None, "a web page", False)
-    return Sniffed(None, "text", False)
 
 
 def canvas_size(file_format: str, data: bytes) -> tuple[int, int] | None:

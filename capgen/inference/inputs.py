@@ -6,6 +6,7 @@ import fnmatch
 import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,6 +60,8 @@ class Inputs:
             counted = False
         self._counted = counted
         self._names = list(names)
+        self._manifest = manifest
+        self._stdin = stdin
 
     @property
     def total(self) -> int | None:
@@ -75,6 +78,24 @@ class Inputs:
         (source,) = self
         named = isinstance(source, FileSource) and source.name == os.fspath(Path(self._names[0]))
         return source.name if named or not self._names[0] else None
+
+    def known_pictures(self) -> Iterator[Path]:
+        """Yield the picture files that are known before lists and archives are read."""
+        for part in self._parts:
+            if isinstance(part, list):
+                yield from (source.file for source in part if source.file is not None)
+
+    def files(self) -> Iterator[str | Path | int]:
+        """Yield all files that are known to be read: pictures, archives, lists; stdin's number."""
+        yield from self.known_pictures()
+        for name in self._names:
+            if name != STDIN:
+                yield name
+            elif self._stdin is not None:
+                with suppress(OSError, ValueError):  # not a file: tests and notebooks have such
+                    yield self._stdin.fileno()
+        if self._manifest is not None:
+            yield self._manifest
 
     def __iter__(self) -> Iterator[Source]:
         for part in self._parts:

@@ -15,13 +15,15 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from capgen.errors import StorageError
+from capgen.overwriting import OWN_LINES, check_output
 from capgen.paths import storage_errors
-from capgen.records import Record, record_from_dict
+from capgen.records import Caption, Record, record_from_dict
 
 SUFFIX = ".journal"
 _SECONDS_BETWEEN_SYNCS = 5.0
@@ -43,6 +45,7 @@ class Journal:
         fresh: Forget what is in the file.
 
     Raises:
+        ProtectedFileError: There is a file that is not a journal.
         StorageError: It cannot be written, or another run is writing it.
     """
 
@@ -61,6 +64,7 @@ class Journal:
         self._places: dict[bytes, int] = {}
         self._lock = threading.Lock()
         self._synced = time.monotonic()
+        check_output(path, OWN_LINES)
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             # Unbuffered: what could not be written is not tried again when it is closed.
@@ -124,7 +128,7 @@ class Journal:
                 if record is None or record.sha256 is None or self._other_work(record):
                     continue
                 if _key(record.sha256, self._work) not in self._places:
-                    self.add([record])
+                    self.add([_as_captioned(record)])
         with storage_errors(self.path):
             os.fsync(self._file.fileno())
 
@@ -160,6 +164,11 @@ def _parse(line: bytes) -> Record | None:
         return record_from_dict(json.loads(line))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _as_captioned(record: Record) -> Record:
+    """Return a record without what could not be written then: it is tried again."""
+    return replace(record, unwritten=None) if isinstance(record, Caption) else record
 
 
 def _work(model: str, revision: str, settings: Mapping[str, Any]) -> bytes:

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from capgen.errors import StorageError, UsageError
-from capgen.paths import storage_errors
+from capgen.errors import UsageError
+from capgen.overwriting import TEXT_OR_DATA, check_output
 from capgen.records import Record
 
 # What an open format offers: takes a record, and a thumbnail (WebP) where there is one.
@@ -64,17 +64,6 @@ def format_of(path: Path, asked: str | None = None) -> str:
     )
 
 
-def check_place(path: Path) -> None:
-    """Check that a file can have this name.
-
-    Raises:
-        StorageError: There is a folder of that name, or the name is impossible.
-    """
-    with storage_errors(path):
-        if path.is_dir():
-            raise StorageError(f"Cannot write {path}: it is a folder")
-
-
 def open_format(path: Path, name: str) -> AbstractContextManager[Write]:
     """Open a file for records in the format `name` of `FORMATS`.
 
@@ -83,10 +72,12 @@ def open_format(path: Path, name: str) -> AbstractContextManager[Write]:
 
     Raises:
         MissingDependencyError: Parquet without pyarrow.
+        ProtectedFileError: There is a picture, or something else that it may not replace.
         StorageError: The file cannot be written.
     """
     from capgen.output import records
 
+    check_output(path, TEXT_OR_DATA)
     if name == "json":
         return records.open_json(path)
     if name == "jsonl":

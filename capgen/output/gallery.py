@@ -96,8 +96,7 @@ def _card(record: Record, thumbnail: bytes | None, number: int) -> str:
         return (
             f'<li class="card failed" data-record="{_data(record)}" tabindex="-1">'
             f'<p class="name">{_text(path)}</p>'
-            f'<p class="error"><strong>{_text(record.code)}</strong> {_text(record.message)}</p>'
-            "</li>\n"
+            f"{_error(record.code, record.message)}</li>\n"
         )
     picture = '<div class="nothing">no thumbnail</div>'
     if thumbnail is not None:
@@ -106,6 +105,7 @@ def _card(record: Record, thumbnail: bytes | None, number: int) -> str:
             f'<img src="data:image/webp;base64,{data}" alt="{_text(record.text)}"'
             ' loading="lazy" decoding="async">'
         )
+    unwritten = record.unwritten
     others = "".join(
         f"<li>{_text(other.text)} <span>{other.score:.3f}</span></li>"
         for other in record.alternatives
@@ -120,8 +120,13 @@ def _card(record: Record, thumbnail: bytes | None, number: int) -> str:
         + f'<p class="name">{_text(path)}</p>'
         f'<p class="facts">{_sureness(record)}score {record.score:.3f} · '
         f"{record.width}×{record.height}</p>"
-        "</li>\n"
+        + ("" if unwritten is None else _error(unwritten.code, unwritten.message))
+        + "</li>\n"
     )
+
+
+def _error(code: str, message: str) -> str:
+    return f'<p class="error"><strong>{_text(code)}</strong> {_text(message)}</p>'
 
 
 def _sureness(record: Caption) -> str:

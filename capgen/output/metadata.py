@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import ModuleType
 
-from capgen.errors import StorageError
+from capgen.errors import DiskFullError, StorageError
 from capgen.output.embed import Unwritable, jpeg, png, webp
-from capgen.output.undo import UndoFile, replace_file
+from capgen.output.undo import UndoFile
+from capgen.paths import replace_file, storage_errors
 
 
 class MetadataWriter:
@@ -30,10 +32,10 @@ class MetadataWriter:
             Why nothing was written, or an empty string.
 
         Raises:
-            StorageError: The picture or the undo file cannot be written.
+            StorageError: The undo file cannot be written, or no space is left.
         """
         try:
-            data = picture.read_bytes()
+            data = _read(picture)
             module = _module(data)
             old = module.pieces(data)
             if all(found == text for found in module.read(old)):
@@ -41,12 +43,17 @@ class MetadataWriter:
             new = module.write(old, text)
         except Unwritable as error:
             return f"no caption written into {picture}: {error}"
-        except OSError as error:
-            raise StorageError(f"Cannot read {picture}: {error.strerror}") from error
-        self.changed += 1
+        except StorageError as error:
+            return error.message
         if not self.dry_run:
             self.undo.record(picture, old, new)
-            replace_file(picture, b"".join(new))
+            try:
+                replace_file(picture, b"".join(new), over_picture=True)
+            except DiskFullError:
+                raise
+            except StorageError as error:
+                return error.message
+        self.changed += 1
         return ""
 
 
@@ -59,6 +66,21 @@ def read_captions(data: bytes) -> list[str | None]:
     module = _module(data)
     found: list[str | None] = module.read(module.pieces(data))
     return found
+
+
+def _read(picture: Path) -> bytes:
+    """Return the bytes of a picture whose folder can be written.
+
+    Raises:
+        Unwritable: It is not a regular file.
+        StorageError: It cannot be read or replaced.
+    """
+    with storage_errors(picture):
+        if not picture.is_file():
+            raise Unwritable("it is not a regular file, or not there any more")
+        if not os.access(os.path.dirname(os.path.realpath(picture)), os.W_OK):  # noqa: PTH120
+            raise StorageError(f"Not allowed to write {picture}")
+        return picture.read_bytes()
 
 
 def _module(data: bytes) -> ModuleType:

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import codecs
+import os
+import re
+import stat
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from capgen.errors import UsageError
-from capgen.paths import folded, storage_errors, write_text
+from capgen.errors import DiskFullError, ProtectedFileError, StorageError, UsageError
+from capgen.file_types import kind_of_suffix
+from capgen.overwriting import TEXT_OR_DATA, InputFiles, check_output, real_place
+from capgen.paths import folded, replace_file, storage_errors, works_everywhere, writing
 from capgen.records import Caption
 
 ON_EXISTING = ("skip", "overwrite", "append", "prepend")
+
+# Marks at the beginning of text files, the longer ones first, and the encoding they stand for.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_LINE_END = re.compile(r"\r\n|\n|\r")
+
+
+class _LeftAloneError(Exception):
+    """A sidecar is not written; says why."""
 
 
 class Sidecars:
@@ -17,23 +38,28 @@ class Sidecars:
     Args:
         suffix: Ending of the sidecars' names in place of the pictures': `.txt`, `.caption`.
         on_existing: What becomes of a sidecar that is there: `skip` leaves it, `overwrite`
-            replaces it, `append` and `prepend` add the caption as a line of its own. A line
-            that is there already is not added again, so that a repeated run changes nothing.
+            replaces it, `append` and `prepend` add the caption as a line of its own, in the
+            encoding that the file has. A line that is there already is not added again, so
+            that a repeated run changes nothing.
+        inputs: Files that no sidecar may replace. Pictures and other files of a known kind
+            are never replaced.
 
     Raises:
-        UsageError: The suffix or the policy is none.
+        UsageError: The suffix or the policy is not one, or the suffix is that of pictures or
+            of another kind of file than text.
     """
 
-    def __init__(self, suffix: str, on_existing: str = "skip") -> None:
+    def __init__(
+        self, suffix: str, on_existing: str = "skip", *, inputs: InputFiles | None = None
+    ) -> None:
         if on_existing not in ON_EXISTING:
             raise UsageError(
                 f"--on-existing is '{on_existing}'; it must be one of {', '.join(ON_EXISTING)}"
             )
-        suffix = suffix if suffix.startswith(".") else f".{suffix}"
-        if len(suffix) < 2 or set(suffix) & set("/\\\0"):
-            raise UsageError(f"--sidecar is '{suffix}'; it must be a suffix such as .txt")
-        self.suffix = suffix
+        self.suffix = suffix if suffix.startswith(".") else f".{suffix}"
         self.on_existing = on_existing
+        self.inputs = inputs
+        _check_suffix(self.suffix)
         # Sidecar → its picture, and folded name → the first sidecar that has it.
         self._owners: dict[str, str] = {}
         self._folded: dict[str, str] = {}
@@ -44,30 +70,79 @@ class Sidecars:
 
     def leaves(self, picture: Path) -> bool:
         """Whether the picture has a sidecar that is to stay as it is."""
-        return self.on_existing == "skip" and self.path(picture).exists()
+        path = self.path(picture)
+        return self.on_existing == "skip" and path != picture and _is_regular(path)
+
+    def check(self, pictures: Iterable[Path], outputs: Sequence[Path] = ()) -> None:
+        """Check before any work is done that no sidecar would replace what may not be lost.
+
+        Args:
+            pictures: The pictures, as far as they are known.
+            outputs: Other files that the run writes.
+
+        Raises:
+            ProtectedFileError: A sidecar would replace an input, a picture or another output.
+        """
+        taken = {real_place(output) for output in outputs}
+        names = {Path(place).name for place in taken}
+        if not names and self.on_existing == "skip":
+            return
+        for picture in pictures:
+            path = self.path(picture)
+            if os.path.normcase(path.name) in names and real_place(path) in taken:
+                raise ProtectedFileError(
+                    f"--sidecar {self.suffix}: {path} is both a sidecar and another output",
+                    hint="Choose another suffix, or another name for the output.",
+                )
+            if self.on_existing != "skip" and _is_regular(path):
+                try:
+                    self._check_content(path)
+                except StorageError:
+                    continue  # this one fails alone, when it is written
 
     def write(self, picture: Path, record: Caption) -> str:
         """Write a caption (and its alternatives, a line each).
 
         Returns:
-            Why nothing was written, or an empty string.
+            Why nothing was written, or an empty string. What was there is then as it was.
 
         Raises:
-            StorageError: The sidecar cannot be written.
+            DiskFullError: No space is left.
         """
         path = self.path(picture)
+        try:
+            with storage_errors(path):
+                self._write(path, picture, record)
+        except DiskFullError:
+            raise
+        except (_LeftAloneError, ProtectedFileError, StorageError) as error:
+            return str(error)
+        return ""
+
+    def _write(self, path: Path, picture: Path, record: Caption) -> None:
         owner = self._owner(path, picture)
         if owner != str(picture):
-            return f"{path} is the sidecar of {owner}: not written for {picture}"
-        with storage_errors(path):
-            there = path.exists()
-            if there and self.on_existing == "skip":
-                return ""
-            before = path.read_bytes().decode("utf-8", "surrogateescape") if there else ""
-        added = [caption.text for caption in (record, *record.alternatives)]
-        lines = self._merged(before.splitlines(), added)
-        write_text(path, "".join(f"{line}\n" for line in lines))
-        return ""
+            raise _LeftAloneError(f"{path} is the sidecar of {owner}: not written for {picture}")
+        if path == picture:
+            raise _LeftAloneError(f"{path} is the picture itself: no sidecar is written")
+        there = _exists(path)
+        if there and self.on_existing == "skip":
+            return
+        captions = (record, *record.alternatives)
+        added = [" ".join(_LINE_END.split(caption.text)) for caption in captions]
+        if there:
+            self._check_content(path)
+            before = path.read_bytes()
+            data = self._merged(path, before, added)
+            if data != before:
+                replace_file(path, data)
+            return
+        data = _encoded(path, "".join(f"{line}\n" for line in added), "utf-8")
+        with writing(path) as temporary:
+            temporary.write_bytes(data)
+
+    def _check_content(self, path: Path) -> None:
+        check_output(path, TEXT_OR_DATA, option=f"--sidecar {self.suffix}:", inputs=self.inputs)
 
     def _owner(self, path: Path, picture: Path) -> str:
         """Return whose sidecar a path is: `a.txt` may be the `A.txt` that was written before."""
@@ -81,9 +156,95 @@ class Sidecars:
                 self._folded.setdefault(common, name)
         return self._owners[name]
 
-    def _merged(self, before: list[str], added: list[str]) -> list[str]:
+    def _merged(self, path: Path, before: bytes, added: list[str]) -> bytes:
+        """Return what a sidecar is to hold; what it holds keeps its bytes unless replaced."""
+        if self.on_existing == "overwrite" or not before:
+            return _encoded(path, "".join(f"{line}\n" for line in added), "utf-8")
+        mark, encoding = _encoding(path, before)
+        text = before[len(mark) :].decode(encoding)
+        lines = _LINE_END.split(text)
+        if lines[-1] == "":
+            lines.pop()
+        end = "\r\n" if "\r\n" in text else "\n"
+        new = "".join(f"{line}{end}" for line in added)
+        gap = "" if not text or text[-1] in "\r\n" else end
         if self.on_existing == "append":
-            return before if before[-len(added) :] == added else before + added
-        if self.on_existing == "prepend":
-            return before if before[: len(added)] == added else added + before
-        return added
+            if lines[-len(added) :] == added:
+                return before
+            return before + _encoded(path, gap + new, encoding)
+        if lines[: len(added)] == added:
+            return before
+        first, last = _encoded(path, new, encoding), _encoded(path, gap, encoding)
+        return mark + first + before[len(mark) :] + last
+
+
+def _check_suffix(suffix: str) -> None:
+    if len(suffix) < 2 or not works_everywhere(f"x{suffix}"):
+        raise UsageError(f"--sidecar is '{suffix}'; it must be a suffix such as .txt")
+    kind = kind_of_suffix(Path(f"x{suffix}").suffix)
+    if kind is None:
+        return
+    hint = "Choose a suffix such as .txt or .caption."
+    if suffix.lower() == ".xmp":
+        hint += " --write-metadata writes captions as XMP into the pictures themselves."
+    raise UsageError(
+        f"--sidecar is '{suffix}', the suffix of {kind}; sidecars are plain text", hint=hint
+    )
+
+
+def _is_regular(path: Path) -> bool:
+    """Whether a regular file is there; False for names that cannot be looked up."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _exists(path: Path) -> bool:
+    """Whether a sidecar is there.
+
+    Raises:
+        _LeftAloneError: Something else is there.
+        OSError: It cannot be told.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise _LeftAloneError(
+                f"Cannot write {path}: it is a link to a file that does not exist"
+            ) from None
+        return False
+    if stat.S_ISDIR(mode):
+        raise _LeftAloneError(f"Cannot write {path}: it is a folder")
+    if not stat.S_ISREG(mode):
+        raise _LeftAloneError(f"Cannot write {path}: it is not a regular file")
+    return True
+
+
+def _encoding(path: Path, data: bytes) -> tuple[bytes, str]:
+    """Return the mark that a text begins with, and its encoding.
+
+    Raises:
+        _LeftAloneError: The encoding cannot be told for sure.
+    """
+    mark, encoding = next((item for item in _MARKS if data.startswith(item[0])), (b"", "utf-8"))
+    # Whatever is not UTF-8 and has no mark is what Windows' editors called "ANSI".
+    for name in (encoding,) if mark else (encoding, "cp1252"):
+        try:
+            text = data[len(mark) :].decode(name)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return mark, name
+    raise _LeftAloneError(f"{path} is not text in a known encoding: nothing was added to it")
+
+
+def _encoded(path: Path, text: str, encoding: str) -> bytes:
+    try:
+        return text.encode(encoding)
+    except UnicodeEncodeError as error:
+        letter = error.object[error.start]
+        raise _LeftAloneError(
+            f"{path}: the caption has {letter!a}, which {encoding} cannot hold: it is not written"
+        ) from error

@@ -34,6 +34,9 @@ def row(record: Record) -> dict[str, Any]:
             "width": record.width,
             "height": record.height,
         }
+        if record.unwritten is not None:
+            own["error_code"] = record.unwritten.code
+            own["error_message"] = record.unwritten.message
     shared = {
         "path": record.path,
         "sha256": record.sha256,

@@ -10,14 +10,14 @@ import base64
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capgen.errors import DataError
-from capgen.paths import storage_errors, writing
+from capgen.errors import DataError, DiskFullError, StorageError
+from capgen.overwriting import OWN_LINES, check_output
+from capgen.paths import check_place, replace_file, storage_errors
 from capgen.records import SCHEMA_VERSION
 
 
@@ -39,9 +39,15 @@ class UndoFile:
 
     Args:
         path: The file; changes of earlier runs stay in it.
+
+    Raises:
+        ProtectedFileError: There is a file that is not an undo file.
+        StorageError: There is a folder of that name, or it may not be read.
     """
 
     def __init__(self, path: Path) -> None:
+        check_place(path)
+        check_output(path, OWN_LINES)
         self.path = path
         # Hash of each changed picture → its hash before, as the journal knows it.
         self.originals: dict[str, str] = {}
@@ -82,22 +88,10 @@ def undo(path: Path) -> Iterator[Undone]:
 
     Raises:
         DataError: The file cannot be read.
-        StorageError: A picture cannot be written.
+        DiskFullError: No space is left.
     """
     for entry in reversed(list(_entries(path))):
         yield _undo_one(Path(entry["path"]), entry)
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file anew in one step, keeping its permissions, and a link to it a link.
-
-    Raises:
-        StorageError: It cannot be written.
-    """
-    target = path.resolve()
-    with writing(target) as temporary:
-        temporary.write_bytes(data)
-        shutil.copymode(target, temporary)
 
 
 def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
@@ -116,7 +110,12 @@ def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
     )
     if _hash(before) != entry["sha256_before"]:
         return Undone(path, "the undo file does not give back what was there")
-    replace_file(path, before)
+    try:
+        replace_file(path, before, over_picture=True)
+    except DiskFullError:
+        raise
+    except StorageError as error:
+        return Undone(path, error.message)
     return Undone(path)
 
 

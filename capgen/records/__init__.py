@@ -16,6 +16,7 @@ from capgen.records.captions import (
     Record,
     Retry,
     Token,
+    Unwritten,
     Word,
     record_from_dict,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "StepEvent",
     "TestEvent",
     "Token",
+    "Unwritten",
     "Word",
     "event_from_dict",
     "record_from_dict",

@@ -103,6 +103,19 @@ class Retry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unwritten:
+    """A picture has its caption, but not in all the places where it was to be written.
+
+    Attributes:
+        code: Stable name of the first such place: `sidecar` or `metadata`.
+        message: What went wrong, for people.
+    """
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Caption:
     """A sentence about one picture.
 
@@ -126,6 +139,8 @@ class Caption:
             is not part of the JSON form.
         confidence: Calibrated probability that the caption is good, or None where it was not
             asked for or the model is not calibrated for these settings.
+        unwritten: What could not be written beside the picture or into it, or None. In the
+            JSON form it is the record's `error`.
     """
 
     path: str | None = None
@@ -144,6 +159,7 @@ class Caption:
     retry: Retry | None = None
     attention: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
     confidence: float | None = None
+    unwritten: Unwritten | None = None
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -177,7 +193,9 @@ class Caption:
             "notes": list(self.notes),
             "retry": None if self.retry is None else _retry_to_dict(self.retry),
             "confidence": self.confidence,
-            "error": None,
+            "error": None
+            if self.unwritten is None
+            else {**dataclasses.asdict(self.unwritten), "hint": ""},
         }
 
     @classmethod
@@ -199,6 +217,7 @@ class Caption:
             notes=tuple(record.get("notes", ())),
             retry=_retry(record.get("retry")),
             confidence=record.get("confidence"),
+            unwritten=_unwritten(record.get("error")),
         )
 
 
@@ -289,6 +308,10 @@ def _retry(item: Mapping[str, Any] | None) -> Retry | None:
         settings=dict(item["settings"]),
         resolved=item["resolved"],
     )
+
+
+def _unwritten(error: Mapping[str, Any] | None) -> Unwritten | None:
+    return None if error is None else Unwritten(code=error["code"], message=error["message"])
 
 
 def _words(tokens: tuple[Token, ...]) -> tuple[Word, ...]:

@@ -11,6 +11,7 @@ from capgen.evaluation.html import sections
 from capgen.evaluation.html.markup import page, table, text
 from capgen.evaluation.html.report import comparison_section, distributions
 from capgen.evaluation.html.sections import Album
+from capgen.overwriting import WEB_PAGE, check_output
 from capgen.paths import write_text
 from capgen.registry.compare import DISAGREEMENTS, ModelComparison
 
@@ -26,8 +27,10 @@ def write_comparison(path: Path, found: ModelComparison, *, examples: int = DISA
         examples: Photos for each pair of models.
 
     Raises:
+        ProtectedFileError: There is a file that is not a web page.
         StorageError: The file cannot be written.
     """
+    check_output(path, WEB_PAGE)
     data = found.evaluations[0].data
     names = ", ".join(entry.name for entry in found.entries)
     split = f", {data.split}" if data.split else ""

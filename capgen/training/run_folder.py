@@ -17,12 +17,16 @@ from capgen.models.folder import BEST_LOSS as BEST_LOSS
 from capgen.models.folder import CHECKPOINTS as CHECKPOINTS
 from capgen.models.folder import LAST as LAST
 from capgen.models.folder import RUN_SETTINGS_FILE
+from capgen.overwriting import Content, check_output
 from capgen.paths import run_name, runs_dir, storage_errors, write_text
 from capgen.records import Event, RunFinished
 from capgen.training.history import EVENTS_FILE
-from capgen.training.settings import read_settings, to_toml
+from capgen.training.settings import TOML_TITLE, read_settings, to_toml
 
 CONFIG_FILE = RUN_SETTINGS_FILE
+_RUN_SETTINGS = Content(
+    "settings of training runs", lambda head: head.startswith(TOML_TITLE.encode())
+)
 
 
 class RunFolder:
@@ -52,7 +56,7 @@ class RunFolder:
         """Return where the run of some settings goes, if there is none yet.
 
         Raises:
-            UsageError: There is one.
+            UsageError: There is one, or somebody's own file in the place of its settings.
         """
         path = config.output_dir or (
             runs_dir() / config.name if config.name else _new_folder(config.preset)
@@ -63,6 +67,7 @@ class RunFolder:
                 hint=f"Go on with --resume {run_name(path)}, "
                 "or choose another --output-dir or --name.",
             )
+        check_output(path / CONFIG_FILE, _RUN_SETTINGS)
         return path
 
     @classmethod

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -228,3 +229,89 @@ def test_hostile_files_among_good_ones(tmp_path: Path) -> None:
         + ["empty", "not_an_image", "unreadable", "missing", "unreadable", "too_large", "missing"]
     )
     assert "6 captions" in err and "10 failed" in err
+
+
+AWKWARD = {
+    "folder.jpg": "it is a folder",
+    "dead.jpg": "a link to a file that does not exist",
+    "utf16.jpg": "",
+    "latin.jpg": "",
+    "odd.jpg": "known encoding",
+    f"{'n' * 250}.jpg": "File name too long",
+    "good.jpg": "",
+}
+
+
+@pytest.mark.parametrize("policy", ["append", "prepend"])
+def test_awkward_sidecars_are_records(tmp_path: Path, policy: str) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number, name in enumerate(AWKWARD):
+        draw(number, (160, 120)).save(photos / name)
+    suffix = ".caption"
+    (photos / f"folder{suffix}").mkdir()
+    (photos / f"dead{suffix}").symlink_to("nowhere")
+    (photos / f"utf16{suffix}").write_bytes(b"\xff\xfe" + "é".encode("utf-16-le"))
+    (photos / f"latin{suffix}").write_bytes(b"caf\xe9, tag")
+    (photos / f"odd{suffix}").write_bytes(b"\x81")
+    output = tmp_path / "x.jsonl"
+    arguments = (photos, "--sidecar", suffix, "--on-existing", policy, "-o", output)
+    schema = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))
+    failed = sum(bool(said) for said in AWKWARD.values())
+    for again in (False, True):
+        code, _, err = capgen(*arguments)
+        assert code == 1
+        assert f"not written: {failed} sidecar" in err
+        assert ("known before" in err) == again
+        records = [json.loads(line) for line in output.read_bytes().splitlines()]
+        found = {Path(record["path"]).name: record for record in records}
+        assert set(found) == set(AWKWARD)
+        for name, said in AWKWARD.items():
+            assert found[name]["caption"]
+            error = found[name]["error"]
+            assert (error is None) == (not said), name
+            if said:
+                assert error["code"] == "sidecar" and said in error["message"]
+            assert problems(found[name], schema, schema) == []
+    assert "é" in (photos / f"utf16{suffix}").read_text(encoding="utf-16")
+    assert len((photos / f"latin{suffix}").read_text(encoding="cp1252").splitlines()) == 2
+    assert (photos / f"odd{suffix}").read_bytes() == b"\x81"
+    assert (photos / f"dead{suffix}").is_symlink()
+    assert not [path for path in photos.iterdir() if path.suffix == ".tmp"]
+    # What stood in the way is gone: the resumed run writes it.
+    (photos / f"folder{suffix}").rmdir()
+    assert f"not written: {failed - 1} sidecar" in capgen(*arguments)[2]
+    assert (photos / f"folder{suffix}").read_text() == found["folder.jpg"]["caption"] + "\n"
+
+
+def test_a_folder_on_a_disk_that_may_not_be_written(
+    tmp_path: Path, make_disk: Callable[[str], Path]
+) -> None:
+    make(tmp_path / "photos", 2)
+    (tmp_path / "photos" / "sub").symlink_to(tmp_path)  # not followed
+    disk = make_disk("1m")
+    make(disk, 2)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    named = (tmp_path / "photos", disk)
+    before = {path: path.read_bytes() for path in disk.iterdir()}
+    output = tmp_path / "x.json"
+    for options, code in (
+        (("--sidecar", ".txt"), "sidecar"),
+        (("--write-metadata", "--undo-file", tmp_path / "undo.jsonl"), "metadata"),
+    ):
+        for _ in range(2):
+            exit_code, _, err = capgen(*named, *options, "-o", output)
+            records = json.loads(output.read_text())
+            errors = [record["error"] for record in records if record["error"]]
+            assert (exit_code, len(records), len(errors)) == (1, 4, 2), err
+            assert all(record["caption"] for record in records)
+            assert {error["code"] for error in errors} == {code}
+            assert all(str(disk) in error["message"] for error in errors)
+    assert sorted(path.name for path in (tmp_path / "photos").glob("*.txt")) == [
+        "photo0.txt",
+        "photo1.txt",
+    ]
+    assert {path: path.read_bytes() for path in disk.iterdir()} == before
+    code, _, err = capgen(*named, "--sidecar", ".tags", "--fail-fast", "-o", tmp_path / "y.jsonl")
+    assert code == 1 and "stopped at the first failure" in err
+    assert len((tmp_path / "y.jsonl").read_text().splitlines()) == 3

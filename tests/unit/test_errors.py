@@ -23,7 +23,8 @@ def test_every_class_stands_in_the_drawn_tree() -> None:
 
 
 def test_exit_codes() -> None:
-    assert {kind.__name__ for kind in CLASSES if kind.exit_code != 1} == {"UsageError"}
+    usage = {"UsageError", "ProtectedFileError"}
+    assert {kind.__name__ for kind in CLASSES if kind.exit_code != 1} == usage
     assert UsageError.exit_code == 2
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from capgen import paths
-from capgen.errors import StorageError
+from capgen.errors import DiskFullError, ProtectedFileError, StorageError
 from tests.fakes import names
 
 ROOT = Path(paths.__file__).parent.parent
@@ -88,7 +88,7 @@ def test_a_folder_one_may_not_write(tmp_path: Path) -> None:
     code = f"""
 import os, sys
 from pathlib import Path
-from capgen.errors import StorageError
+from capgen.errors import DiskFullError, ProtectedFileError, StorageError
 from capgen.paths import write_text
 if os.geteuid() == 0:
     os.setgid({NOBODY}); os.setuid({NOBODY})
@@ -164,3 +164,57 @@ def test_windows_says_not_allowed_of_files_in_use(
     with pytest.raises(StorageError, match="Not allowed") as caught, paths.storage_errors(path):
         raise PermissionError(errno.EACCES, "used by another process")
     assert "Close the program" in caught.value.hint
+
+
+# --- what is not replaced
+
+
+JPEG = b"\xff\xd8\xff\xe0 a photo"
+
+
+def test_text_does_not_take_a_pictures_place(tmp_path: Path) -> None:
+    path = tmp_path / "x.html"
+    path.write_bytes(JPEG)
+    with pytest.raises(ProtectedFileError, match=r"x\.html is a JPEG picture"):
+        paths.write_text(path, "captions")
+    assert path.read_bytes() == JPEG
+    assert names(tmp_path) == ["x.html"]
+    with paths.writing(path, over_picture=True) as temporary:
+        temporary.write_bytes(JPEG + b"!")
+    assert path.read_bytes() == JPEG + b"!"
+
+
+def test_a_device_or_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    for name in ("pipe", "null"):
+        with pytest.raises(StorageError, match="not a regular file"):
+            paths.write_text(tmp_path / name, "captions")
+    assert names(tmp_path) == ["null", "pipe"]
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "null").is_symlink()
+
+
+def test_a_users_file_keeps_its_permissions_and_its_link(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "real").chmod(0o600)
+    (tmp_path / "link").symlink_to("real")
+    paths.replace_file(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+    assert (tmp_path / "real").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("loop", "missing"):
+        with pytest.raises(StorageError, match=name):
+            paths.replace_file(tmp_path / name, b"new")
+    (tmp_path / "real").write_bytes(JPEG)
+    with pytest.raises(ProtectedFileError):
+        paths.replace_file(tmp_path / "link", b"new")
+
+
+def test_no_space_is_told_apart(tmp_path: Path) -> None:
+    for number in (errno.ENOSPC, errno.EDQUOT):
+        with pytest.raises(DiskFullError), paths.storage_errors(tmp_path):
+            raise OSError(number, os.strerror(number))
+    with pytest.raises(StorageError) as caught, paths.storage_errors(tmp_path):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    assert not isinstance(caught.value, DiskFullError)

@@ -16,6 +16,7 @@ from capgen.data.formats import manifest
 from capgen.data.formats.reading import Entry
 from capgen.data.problems import PROBLEMS
 from capgen.errors import DataError
+from capgen.overwriting import OWN_LINES, check_output
 from capgen.paths import storage_errors
 from capgen.records import Example
 
@@ -62,9 +63,12 @@ def write_fixed(diagnosis: Diagnosis, path: Path | None = None) -> Fixed:
 
     Raises:
         DataError: Nothing would be left.
+        ProtectedFileError: `path` is a file that is not a manifest.
         StorageError: It cannot be written.
     """
     path = path or fixed_path(diagnosis.root)
+    if path != manifest.manifest_file(diagnosis.root):  # which is kept
+        check_output(path, OWN_LINES)
     examples, dropped_captions, cleaned = _clean_examples(diagnosis)
     if not examples:
         raise DataError(f"Nothing of {diagnosis.root} would be left: no manifest was written")

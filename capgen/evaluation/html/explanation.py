@@ -14,6 +14,7 @@ from PIL import Image
 from capgen.evaluation.html.markup import page, table, text
 from capgen.evaluation.html.pictures import data_uri, heat_picture, place_of_most
 from capgen.evaluation.outlines import Floats, core, outline
+from capgen.overwriting import WEB_PAGE, check_output
 from capgen.paths import write_text
 from capgen.records import Caption, Word
 
@@ -59,8 +60,10 @@ def write_explanation(path: Path, caption: Caption, picture: Image.Image) -> Non
         picture: RGB, what the attention maps cover.
 
     Raises:
+        ProtectedFileError: There is a file that is not a web page.
         StorageError: The file cannot be written.
     """
+    check_output(path, WEB_PAGE)
     assert caption.attention is not None
     small = picture.copy()
     small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)

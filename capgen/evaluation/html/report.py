@@ -15,6 +15,7 @@ from capgen.evaluation.html.charts import histogram
 from capgen.evaluation.html.markup import page, text
 from capgen.evaluation.html.sections import Album, Attend
 from capgen.metrics.corpus import Floats
+from capgen.overwriting import WEB_PAGE, check_output
 from capgen.paths import write_text
 
 Section = tuple[str, str, str]
@@ -38,8 +39,10 @@ def write_report(
         attend: `attention` of the system that made the captions, for heat maps.
 
     Raises:
+        ProtectedFileError: There is a file that is not a web page.
         StorageError: The file cannot be written.
     """
+    check_output(path, WEB_PAGE)
     album = Album(attend)
     split = f", {evaluation.data.split}" if evaluation.data.split else ""
     title = f"{evaluation.name} on {evaluation.data.name}{split}"

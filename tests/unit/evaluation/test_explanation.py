@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from capgen.errors import ProtectedFileError
 from capgen.evaluation.heat_sheet import draw_sheet, write_sheet
 from capgen.evaluation.html.explanation import write_explanation
 from capgen.evaluation.outlines import core, outline
@@ -74,6 +76,24 @@ def test_the_sheet_has_a_tile_a_word(tmp_path: Path) -> None:
     plain = np.asarray(draw(1, (300, 225)), np.int16)
     tile = np.asarray(sheet, np.int16)[54 : 54 + 225, 12:312]
     assert np.abs(tile - plain).mean() > 5  # something is drawn over it
+
+
+@pytest.mark.parametrize(
+    ("name", "writer"),
+    [("x.html", write_explanation), ("x.png", write_sheet), ("x.jpg", write_sheet)],
+)
+def test_an_explanation_replaces_an_earlier_one_and_no_photo(
+    tmp_path: Path, name: str, writer: Callable[[Path, Caption, Image.Image], None]
+) -> None:
+    path = tmp_path / name
+    for _ in range(2):
+        writer(path, explained("a", "dog"), draw(1))
+    draw(2).save(tmp_path / "photo.png")
+    photo = (tmp_path / "photo.png").read_bytes()
+    path.write_bytes(photo)
+    with pytest.raises(ProtectedFileError, match="is a PNG picture"):
+        writer(path, explained("a", "dog"), draw(1))
+    assert path.read_bytes() == photo
 
 
 def test_a_sheet_of_a_caption_with_a_line_break() -> None:

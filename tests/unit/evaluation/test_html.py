@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from capgen.config import EvalConfig
+from capgen.errors import ProtectedFileError
 from capgen.evaluation.compare import compare
 from capgen.evaluation.evaluate import Evaluation, evaluate
 from capgen.evaluation.html.charts import histogram
@@ -67,6 +68,18 @@ def test_the_page_asks_for_nothing_and_runs_nothing(tmp_path: Path) -> None:
             assert (attributes.get(name) or "#").startswith(("#", "data:"))
     policies = [item.get("content") for item in page.all("meta") if "http-equiv" in item]
     assert policies[0] and policies[0].startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize("content", [b"image,caption\n", b"\xff\xd8\xff\xe0 a photo"])
+def test_a_report_replaces_web_pages_only(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "r.html"
+    evaluation = evaluated(tmp_path, dict(GOOD))
+    for _ in range(2):
+        written(path, evaluation)
+    path.write_bytes(content)
+    with pytest.raises(ProtectedFileError, match=r"r\.html is"):
+        write_report(path, evaluation)
+    assert path.read_bytes() == content
 
 
 def test_hostile_captions_and_names_stay_text(tmp_path: Path) -> None:

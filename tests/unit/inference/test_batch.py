@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -14,13 +15,13 @@ import filelock
 import pytest
 
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
-from capgen.errors import StorageError
+from capgen.errors import ProtectedFileError, StorageError
 from capgen.inference.batch import BatchFinished, PictureDone, caption_all
 from capgen.inference.captioner import Captioner
 from capgen.inference.inputs import Inputs
 from capgen.inference.journal import Journal, journal_path
 from capgen.inference.sources import BytesSource, FileSource, Source
-from capgen.records import Caption, CaptionFailure
+from capgen.records import Caption, CaptionFailure, Unwritten
 from tests.colours import ColourRuntime, colour_captioner, plain, plains
 from tests.fakes import write_records
 
@@ -207,6 +208,30 @@ def test_a_finished_output_is_a_journal_too(tmp_path: Path) -> None:
         assert journal.find(done[2].record.sha256 or "") == done[2].record
         journal.close(remove=True)
         assert not journal_path(tmp_path / name).exists()
+
+
+def test_what_was_not_written_is_tried_again(tmp_path: Path) -> None:
+    plains(tmp_path / "photos", 2)
+    done, _, _ = run(tmp_path / "photos")
+    captions = [event.record for event in done]
+    missing = Unwritten(code="sidecar", message="a.txt: it is a folder")
+    assert isinstance(captions[0], Caption)
+    write_records(tmp_path / "x.jsonl", [replace(captions[0], unwritten=missing), captions[1]])
+    journal = open_journal(colour_captioner()[0], journal_path(tmp_path / "x.jsonl"))
+    journal.absorb(tmp_path / "x.jsonl")
+    for caption in captions:
+        assert journal.find(caption.sha256 or "") == caption
+    journal.close(remove=True)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0 a photo", b"path,caption\na.jpg,a dog\n"])
+def test_a_journal_is_not_made_of_another_file(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.journal").write_bytes(content)
+    captioner, _ = colour_captioner()
+    for fresh in (False, True):
+        with pytest.raises(ProtectedFileError, match=r"x\.journal is"):
+            Journal(tmp_path / "x.journal", captioner.name, "", {}, fresh=fresh)
+        assert (tmp_path / "x.journal").read_bytes() == content
 
 
 @pytest.mark.parametrize("windows", [False, True])

@@ -1,20 +1,26 @@
-"""Files of records in every format, and sidecars."""
+"""Files of records in every format."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from capgen.errors import MissingDependencyError, StorageError, UsageError
-from capgen.output.formats import FORMATS, check_place, format_of, open_format
-from capgen.output.sidecars import Sidecars
+from capgen.errors import (
+    MissingDependencyError,
+    ProtectedFileError,
+    StorageError,
+    UsageError,
+)
+from capgen.output.formats import FORMATS, format_of, open_format
 from capgen.output.tables import COLUMNS
-from capgen.records import Caption, CaptionFailure
+from capgen.paths import check_place
+from capgen.records import Caption, CaptionFailure, Unwritten
 
 ODD = os.fsdecode(b'a,"b"\xe9 <script>.jpg')
 CAPTION = Caption(
@@ -30,6 +36,7 @@ CAPTION = Caption(
     settings={"beams": 3},
     alternatives=(Caption(text="a dog", score=-1.0, log_probability=-3.0),),
 )
+UNWRITTEN = replace(CAPTION, unwritten=Unwritten(code="sidecar", message="a.txt: it is <a> folder"))
 FAILURE = CaptionFailure(path="b.jpg", code="missing", message="b.jpg: no such file <x>")
 
 
@@ -169,51 +176,34 @@ def test_thumbnails_are_small() -> None:
     assert len(data) < 30_000
 
 
-# --- sidecars
+def test_what_was_not_written_is_said_in_every_format(tmp_path: Path) -> None:
+    def written(suffix: str) -> str:
+        with open_format(tmp_path / f"x{suffix}", format_of(Path(f"x{suffix}"))) as put:
+            put(UNWRITTEN, None)
+        data = (tmp_path / f"x{suffix}").read_bytes()
+        return data.decode("utf-8", "surrogateescape")
+
+    record = json.loads(written(".jsonl"))
+    assert record["error"] == {"code": "sidecar", "message": "a.txt: it is <a> folder", "hint": ""}
+    assert record["caption"] == CAPTION.text
+    assert Caption.from_dict(record) == UNWRITTEN
+    (row,) = csv.DictReader(written(".csv").splitlines())
+    assert (row["caption"], row["error_code"]) == (CAPTION.text, "sidecar")
+    assert row["error_message"] == "a.txt: it is <a> folder"
+    page = Page(written(".html"))
+    assert CAPTION.text in page.said and any("it is <a> folder" in said for said in page.said)
+    assert not page.named("a")
+    assert written(".txt").endswith(f"\t{CAPTION.text}\n{os.fsdecode(ODD)}\ta dog\n")
 
 
-@pytest.mark.parametrize(
-    ("policy", "expected"),
-    [
-        ("skip", "old"),
-        ("overwrite", "a dog\n"),
-        ("append", "old\na dog\n"),
-        ("prepend", "a dog\nold\n"),
-    ],
-)
-def test_sidecars(tmp_path: Path, policy: str, expected: str) -> None:
-    record = Caption(text="a dog", score=-1.0, log_probability=-1.0)
-    photo, sidecar = tmp_path / "a.jpg", tmp_path / "a.txt"
-    Sidecars("txt", policy).write(photo, record)
-    assert sidecar.read_text() == "a dog\n"
-    sidecar.write_text("old")
-    for _ in range(2):  # a repeated run changes nothing
-        sidecars = Sidecars(".txt", policy)
-        assert sidecars.leaves(photo) == (policy == "skip")
-        assert sidecars.write(photo, record) == ""
-        assert sidecar.read_text() == expected
-
-
-def test_pictures_do_not_share_a_sidecar(tmp_path: Path) -> None:
-    record = Caption(text="a dog", score=-1.0, log_probability=-1.0)
-    sidecars = Sidecars(".txt", "overwrite")
-    assert sidecars.write(tmp_path / "a.jpg", record) == ""
-    assert "a.jpg" in sidecars.write(tmp_path / "a.png", record)
-
-
-@pytest.mark.parametrize(
-    ("suffix", "policy"), [("", "skip"), ("a/b", "skip"), ("a\\b", "skip"), (".txt", "x")]
-)
-def test_wrong_sidecars(suffix: str, policy: str) -> None:
-    with pytest.raises(UsageError):
-        Sidecars(suffix, policy)
-
-
-def test_sidecars_that_are_one_file_where_case_does_not_matter(tmp_path: Path) -> None:
-    record = Caption(text="a dog", score=-1.0, log_probability=-1.0)
-    sidecars = Sidecars(".txt", "overwrite")
-    assert sidecars.write(tmp_path / "a.jpg", record) == ""
-    assert sidecars.write(tmp_path / "A.png", record) == ""  # two files here
-    assert sidecars.write(tmp_path / "B.jpg", record) == ""
-    (tmp_path / "b.txt").symlink_to("B.txt")  # as on macOS and Windows
-    assert "B.jpg" in sidecars.write(tmp_path / "b.png", record)
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0 JPEG", b"PK\3\4 ZIP", b"%PDF-1.7"])
+def test_no_format_replaces_a_picture_or_a_document(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(content)
+    with pytest.raises(ProtectedFileError, match=r"photo\.jpg"), open_format(path, name) as put:
+        put(CAPTION, None)
+    assert path.read_bytes() == content
+    assert [entry.name for entry in tmp_path.iterdir()] == ["photo.jpg"]

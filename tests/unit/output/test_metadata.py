@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import struct
 import subprocess
+import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from capgen.errors import DataError
+from capgen.errors import DataError, DiskFullError, ProtectedFileError, StorageError
 from capgen.output.embed import Unwritable, exif, iptc, jpeg, png, webp, xmp
 from capgen.output.metadata import MetadataWriter, read_captions
 from capgen.output.undo import UndoFile, undo
@@ -281,3 +284,103 @@ def test_damage_is_refused_or_kept(
             continue
         assert b"".join(old) == whole
         assert set(module.read(new)) == {TEXT}
+
+
+# --- pictures that cannot be written
+
+
+NOBODY = 65534
+AS_NOBODY = f"""
+import os, sys
+from pathlib import Path
+from capgen.output.metadata import MetadataWriter
+from capgen.output.undo import UndoFile, undo
+folder, log = Path(sys.argv[1]), Path(sys.argv[2])
+writer = MetadataWriter(UndoFile(log), dry_run=True)
+writer.write(folder / "open" / "a.jpg", "a dog")  # imports everything while it may
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})
+for dry_run in (True, False):
+    writer = MetadataWriter(UndoFile(log), dry_run=dry_run)
+    for place in ("closed", "open"):
+        print(repr(writer.write(folder / place / "a.jpg", "a dog")), writer.changed)
+(folder / "open").chmod(0o555)
+print([undone.problem for undone in undo(log)])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX only")
+def test_a_folder_that_may_not_be_written_is_a_problem_of_its_pictures(tmp_path: Path) -> None:
+    for parent in tmp_path, *tmp_path.parents[:-1]:
+        if parent.owner() == tmp_path.owner() and not parent.stat().st_mode & 0o001:
+            parent.chmod(parent.stat().st_mode | 0o011)
+    logs = tmp_path / "logs"
+    for name in ("open", "closed", "logs"):
+        (tmp_path / name).mkdir()
+        if os.geteuid() == 0:
+            os.chown(tmp_path / name, NOBODY, NOBODY)
+        if name != "logs":
+            (tmp_path / name / "a.jpg").write_bytes(PICTURES["plain.jpg"])
+    (tmp_path / "closed").chmod(0o555)
+    result = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, str(tmp_path), str(logs / "undo.jsonl")],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    closed = f"'Not allowed to write {tmp_path / 'closed' / 'a.jpg'}'"
+    assert (result.stderr, result.stdout.splitlines()) == (
+        "",
+        [
+            *(f"{closed} 0", "'' 1", f"{closed} 0", "'' 1"),
+            f"['Not allowed to write {tmp_path / 'open' / 'a.jpg'}']",
+        ],
+    )
+    assert (tmp_path / "closed" / "a.jpg").read_bytes() == PICTURES["plain.jpg"]
+    # What did not happen is not written down.
+    assert len((logs / "undo.jsonl").read_text().splitlines()) == 1
+
+
+def test_what_is_no_file_any_more_is_a_problem_of_its_own(tmp_path: Path) -> None:
+    writer = MetadataWriter(UndoFile(tmp_path / "undo.jsonl"))
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    for name in ("pipe.jpg", "folder.jpg", "gone.jpg", "loop.jpg", f"{'n' * 300}.jpg"):
+        assert name in writer.write(tmp_path / name, TEXT)
+    assert not (tmp_path / "undo.jsonl").exists()
+
+
+def test_a_name_as_long_as_names_may_be(tmp_path: Path) -> None:
+    path = tmp_path / f"{'n' * 251}.jpg"
+    path.write_bytes(PICTURES["plain.jpg"])
+    assert MetadataWriter(UndoFile(tmp_path / "undo.jsonl")).write(path, TEXT) == ""
+    assert set(read_captions(path.read_bytes())) == {TEXT}
+
+
+def test_without_room_or_undo_file_the_run_ends(
+    tmp_path: Path, make_disk: Callable[[str], Path]
+) -> None:
+    disk = make_disk("16k")
+    (disk / "a.jpg").write_bytes(PICTURES["plain.jpg"])
+    (disk / "filler").write_bytes(bytes(16384 - (disk / "a.jpg").stat().st_blocks * 512))
+    with pytest.raises(DiskFullError):
+        MetadataWriter(UndoFile(tmp_path / "undo.jsonl")).write(disk / "a.jpg", TEXT)
+    assert (disk / "a.jpg").read_bytes() == PICTURES["plain.jpg"]
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "a.jpg"
+    path.write_bytes(PICTURES["plain.jpg"])
+    with pytest.raises(StorageError, match="Cannot write"):
+        MetadataWriter(UndoFile(tmp_path / "file" / "undo.jsonl")).write(path, TEXT)
+    assert path.read_bytes() == PICTURES["plain.jpg"]
+
+
+@pytest.mark.parametrize("content", [PICTURES["plain.jpg"], b"path\na.jpg\n", b'{"path": "a"}\n'])
+def test_an_undo_file_is_not_made_of_another_file(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(ProtectedFileError, match="x is"):
+        UndoFile(tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == content
+    with pytest.raises(StorageError, match="folder"):
+        UndoFile(tmp_path)

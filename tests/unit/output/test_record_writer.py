@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from capgen.errors import StorageError
-from capgen.output.formats import check_place
 from capgen.output.records import dump
+from capgen.paths import check_place
 from capgen.records import Caption, CaptionFailure
 from tests.fakes import names, write_records
 

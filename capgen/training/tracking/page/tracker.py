@@ -75,7 +75,7 @@ class PageTracker:
         )
         panels = Curves(self._events).panels()
         if panels:
-            with writing(self._run / PICTURE_FILE) as temporary:
+            with writing(self._run / PICTURE_FILE, over_picture=True) as temporary:
                 draw(f"Training run {self._run.name}", panels).save(temporary, "PNG", optimize=True)
 
     def _environment(self) -> dict[str, Any]:

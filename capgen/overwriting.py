@@ -1,0 +1,189 @@
+"""What an output may replace: never an input, never somebody's picture.
+
+Whatever writes a file that a user named asks here first, before any work is done
+(`check_outputs`), and again where it writes (`check_output`, which `capgen.paths.writing` calls
+for every file), so that scripts are protected as commands are. Files are told by device and
+inode where it matters: links, relative names and other spellings are one file.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from capgen.errors import ProtectedFileError, StorageError
+from capgen.file_types import HEAD_BYTES, sniff
+
+# What capgen writes into pictures that it draws, so that it knows them again: the PNG text
+# `Software`, or a JPEG's comment.
+PICTURE_MARK = "capgen"
+_PNG_MARK = b"tEXtSoftware\0" + PICTURE_MARK.encode()
+_JPEG_MARK = b"\xff\xfe" + (2 + len(PICTURE_MARK)).to_bytes(2, "big") + PICTURE_MARK.encode()
+_OWN_LINE = b'{"schema_version"'
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file must hold for an output to take its place, or to go on in it.
+
+    Attributes:
+        name: What it is called in messages.
+        holds: Whether a file that begins with these bytes (at least one, at most
+            `HEAD_BYTES`) is such a file.
+    """
+
+    name: str
+    holds: Callable[[bytes], bool]
+
+
+def _is_own_picture(head: bytes) -> bool:
+    if head.startswith(b"\x89PNG"):
+        return _PNG_MARK in head
+    return head.startswith(b"\xff\xd8") and _JPEG_MARK in head
+
+
+def _is_own_json(head: bytes) -> bool:
+    return head.lstrip()[:1] in (b"[", b"{") and b'"schema_version"' in head
+
+
+def _is_own_lines(head: bytes) -> bool:
+    # A power cut may leave zeros, and a line that was cut off while it was written.
+    first = head.lstrip(b"\0\n").split(b"\n")[0]
+    return first.startswith(_OWN_LINE) or _OWN_LINE.startswith(first)
+
+
+NO_PICTURE = Content("files that are not pictures", lambda head: not sniff(head).picture)
+TEXT_OR_DATA = Content("text and data", lambda head: not sniff(head).known)
+WEB_PAGE = Content("web pages", lambda head: sniff(head).description == "a web page")
+OWN_PICTURE = Content("pictures that capgen drew", _is_own_picture)
+OWN_JSON = Content("JSON that capgen wrote", _is_own_json)
+OWN_LINES = Content("JSON Lines that capgen wrote", _is_own_lines)
+
+
+class InputFiles:
+    """Which files are inputs, whatever names they go by.
+
+    Args:
+        files: The inputs: paths, or numbers of open files. They are looked up once, and only
+            if there is a file to compare them with. What is missing, or is not a regular file
+            (a pipe, `/dev/null`), is left out: nothing can be lost there.
+    """
+
+    def __init__(self, files: Iterable[str | Path | int] = ()) -> None:
+        self._files = files
+        self._names: dict[tuple[int, int], str] | None = None
+
+    def find(self, path: Path) -> str | None:
+        """Return the name of the input that a path leads to, or None."""
+        key = _identity(path)
+        if key is None:
+            return None
+        if self._names is None:
+            found = ((_identity(file), file) for file in self._files)
+            self._names = {
+                known: "stdin" if isinstance(file, int) else str(file)
+                for known, file in found
+                if known is not None
+            }
+        return self._names.get(key)
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file that a user named to be written.
+
+    Attributes:
+        option: The option that named it, for messages.
+        path: The file.
+        replaces: What may be there already.
+    """
+
+    option: str
+    path: Path
+    replaces: Content
+
+
+def check_outputs(outputs: Sequence[Output], inputs: InputFiles) -> None:
+    """Check outputs before any work is done.
+
+    Raises:
+        ProtectedFileError: One would replace an input, or what it should not; or two are one
+            file.
+        StorageError: What is there may not be read.
+    """
+    taken: dict[str, Output] = {}
+    for output in outputs:
+        check_output(output.path, output.replaces, option=output.option, inputs=inputs)
+        place = real_place(output.path)
+        other = taken.setdefault(place, output)
+        if other is not output:
+            raise ProtectedFileError(
+                f"{other.option} and {output.option} both write {output.path}",
+                hint="Choose another name for one of them.",
+            )
+
+
+def check_output(
+    path: Path, replaces: Content, *, option: str = "", inputs: InputFiles | None = None
+) -> None:
+    """Check that writing a file loses nothing.
+
+    Args:
+        path: The file to be written. If it is not there, or empty, nothing can be lost.
+        replaces: What may be there.
+        option: The option that named it, for messages.
+        inputs: Files that may not be replaced, whatever they hold.
+
+    Raises:
+        ProtectedFileError: An input is there, or something that `replaces` does not allow.
+        StorageError: What is there may not be read.
+    """
+    named = f"{option} {path}" if option else str(path)
+    found = None if inputs is None else inputs.find(path)
+    if found is not None:
+        also = "" if found == str(path) else f", {found}"
+        raise ProtectedFileError(
+            f"{named} is an input{also}: nothing is written to it", hint="Choose another name."
+        )
+    head = head_of(path)
+    if head and not replaces.holds(head):
+        raise ProtectedFileError(
+            f"{named} is {sniff(head).description}: nothing is written to it",
+            hint=f"Choose another name, or remove the file. Only {replaces.name} may be there.",
+        )
+
+
+def head_of(path: Path) -> bytes:
+    """Return the first bytes of a regular file; none if there is no such file.
+
+    Raises:
+        StorageError: It may not be read.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return b""
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except PermissionError as error:
+        raise StorageError(f"Not allowed to see what is in {path}") from error
+    except (OSError, ValueError):  # there is none; what else is wrong, writing finds out
+        return b""
+
+
+def real_place(path: Path) -> str:
+    """Return the one name of a file that may not be there yet, links followed."""
+    try:
+        return os.path.normcase(os.path.realpath(path))
+    except ValueError:  # a NUL in the name: there is no such file
+        return str(path)
+
+
+def _identity(file: str | Path | int) -> tuple[int, int] | None:
+    try:
+        status = os.stat(file)  # noqa: PTH116 (numbers of open files, too)
+    except (OSError, ValueError):
+        return None
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None

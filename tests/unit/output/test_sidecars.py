@@ -1,0 +1,308 @@
+"""Sidecars: what they hold, what they replace, and what cannot be written."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from capgen.errors import DiskFullError, ProtectedFileError, UsageError
+from capgen.output.sidecars import Sidecars
+from capgen.overwriting import InputFiles
+from capgen.records import Caption
+
+ROOT = Path(__file__).parents[3]
+NOBODY = 65534
+DOG = Caption(text="a dog", score=-1.0, log_probability=-1.0)
+JPEG = b"\xff\xd8\xff\xe0 a photo"
+POLICIES = ("skip", "overwrite", "append", "prepend")
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("skip", "old"),
+        ("overwrite", "a dog\n"),
+        ("append", "old\na dog\n"),
+        ("prepend", "a dog\nold\n"),
+    ],
+)
+def test_sidecars(tmp_path: Path, policy: str, expected: str) -> None:
+    photo, sidecar = tmp_path / "a.jpg", tmp_path / "a.txt"
+    Sidecars("txt", policy).write(photo, DOG)
+    assert sidecar.read_text() == "a dog\n"
+    sidecar.write_text("old")
+    for _ in range(2):  # a repeated run changes nothing
+        sidecars = Sidecars(".txt", policy)
+        assert sidecars.leaves(photo) == (policy == "skip")
+        assert sidecars.write(photo, DOG) == ""
+        assert sidecar.read_text() == expected
+
+
+def test_pictures_do_not_share_a_sidecar(tmp_path: Path) -> None:
+    sidecars = Sidecars(".txt", "overwrite")
+    assert sidecars.write(tmp_path / "a.jpg", DOG) == ""
+    assert "a.jpg" in sidecars.write(tmp_path / "a.png", DOG)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "policy"), [("", "skip"), ("a/b", "skip"), ("a\\b", "skip"), (".txt", "x")]
+)
+def test_wrong_sidecars(suffix: str, policy: str) -> None:
+    with pytest.raises(UsageError):
+        Sidecars(suffix, policy)
+
+
+def test_sidecars_that_are_one_file_where_case_does_not_matter(tmp_path: Path) -> None:
+    sidecars = Sidecars(".txt", "overwrite")
+    assert sidecars.write(tmp_path / "a.jpg", DOG) == ""
+    assert sidecars.write(tmp_path / "A.png", DOG) == ""  # two files here
+    assert sidecars.write(tmp_path / "B.jpg", DOG) == ""
+    (tmp_path / "b.txt").symlink_to("B.txt")  # as on macOS and Windows
+    assert "B.jpg" in sidecars.write(tmp_path / "b.png", DOG)
+
+
+# --- suffixes that are not those of plain text
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        *(".jpg", "JPG", ".Jpeg", ".mpo", ".hif", ".txt.jpg", ".dng", ".CR3", ".nef", ".jxl"),
+        *(".svg", ".psd", ".mp4", ".mov", ".aae", ".json", ".jsonl", ".xml", ".html", ".csv"),
+        *(".tsv", ".parquet", ".pdf", ".zip", ".tar", ".tar.gz", ".db", ".yaml"),
+    ],
+)
+def test_suffixes_of_other_kinds_of_file(suffix: str) -> None:
+    with pytest.raises(UsageError, match="the suffix of") as caught:
+        Sidecars(suffix, "overwrite")
+    assert suffix.lstrip(".") in caught.value.message
+
+
+def test_xmp_sidecars_are_refused_with_a_hint() -> None:
+    with pytest.raises(UsageError, match="photo editors' settings") as caught:
+        Sidecars(".XMP")
+    assert "--write-metadata" in caught.value.hint
+
+
+@pytest.mark.parametrize("suffix", [".txt", "caption", ".TXT", ".caps", ".jpg.txt", ".tags"])
+def test_suffixes_of_plain_text(suffix: str) -> None:
+    assert Sidecars(suffix).suffix.endswith(suffix)
+
+
+# --- what is there
+
+
+LATIN = "café, tag".encode("cp1252")
+
+
+@pytest.mark.parametrize("policy", ["append", "prepend"])
+@pytest.mark.parametrize(
+    ("before", "encoding"),
+    [
+        (LATIN, "cp1252"),
+        (b"\x93quoted\x94\r\n", "cp1252"),
+        ("café\r\nzwei\r\n".encode("cp1252"), "cp1252"),
+        (b"\xff\xfe" + "café".encode("utf-16-le"), "utf-16-le"),
+        (b"\xfe\xff" + "café\r\n".encode("utf-16-be"), "utf-16-be"),
+        (b"\xff\xfe\0\0" + "café".encode("utf-32-le"), "utf-32-le"),
+        (b"\xef\xbb\xbf" + "café".encode(), "utf-8"),
+        ("café\n\nzwei".encode(), "utf-8"),
+        (b"\xef\xbb\xbf", "utf-8"),
+    ],
+)
+def test_what_is_there_keeps_its_bytes_and_its_encoding(
+    tmp_path: Path, policy: str, before: bytes, encoding: str
+) -> None:
+    sidecar = tmp_path / "a.txt"
+    sidecar.write_bytes(before)
+    for _ in range(2):  # a repeated run changes nothing
+        assert Sidecars(".txt", policy).write(tmp_path / "a.jpg", DOG) == ""
+        after = sidecar.read_bytes()
+        mark = next(
+            (
+                m
+                for m in (b"\xff\xfe\0\0", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
+                if before.startswith(m)
+            ),
+            b"",
+        )
+        assert after.startswith(mark) and before[len(mark) :] in after
+        text = after[len(mark) :].decode(encoding)
+        old = before[len(mark) :].decode(encoding)
+        end = "\r\n" if "\r\n" in old else "\n"
+        old += "" if not old or old.endswith("\n") else end
+        assert text == (old + f"a dog{end}" if policy == "append" else f"a dog{end}" + old)
+
+
+@pytest.mark.parametrize("policy", ["append", "prepend"])
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        (b"\x81 is nothing in cp1252", "known encoding"),
+        ("ab".encode("utf-16-le"), "known encoding"),  # no mark
+        (b"\xff\xfea", "known encoding"),  # half a letter
+        (LATIN, "cp1252 cannot hold"),
+    ],
+)
+def test_what_cannot_be_added_to_is_left_alone(
+    tmp_path: Path, policy: str, before: bytes, said: str
+) -> None:
+    (tmp_path / "a.txt").write_bytes(before)
+    record = Caption(text="a 犬", score=-1.0, log_probability=-1.0)
+    problem = Sidecars(".txt", policy).write(tmp_path / "a.jpg", record)
+    assert said in problem and str(tmp_path / "a.txt") in problem
+    assert (tmp_path / "a.txt").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_caption_is_one_line(tmp_path: Path) -> None:
+    record = Caption(text="a\ndog", score=-1.0, log_probability=-1.0)
+    for _ in range(2):
+        Sidecars(".txt", "append").write(tmp_path / "a.jpg", record)
+    assert (tmp_path / "a.txt").read_text() == "a dog\n"
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_folder_a_dead_link_and_a_pipe_are_problems_of_their_picture(
+    tmp_path: Path, policy: str
+) -> None:
+    (tmp_path / "folder.txt").mkdir()
+    (tmp_path / "dead.txt").symlink_to("nowhere")
+    (tmp_path / "loop.txt").symlink_to("loop.txt")
+    os.mkfifo(tmp_path / "pipe.txt")
+    (tmp_path / "null.txt").symlink_to("/dev/null")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    sidecars = Sidecars(".txt", policy)
+    for name, said in (
+        ("folder", "folder"),
+        ("dead", "link to a file that does not exist"),
+        ("loop", "symbolic links"),
+        ("pipe", "not a regular file"),
+        ("null", "not a regular file"),
+    ):
+        assert not sidecars.leaves(tmp_path / f"{name}.jpg")
+        problem = sidecars.write(tmp_path / f"{name}.jpg", DOG)
+        assert said in problem and f"{name}.txt" in problem
+    assert sidecars.write(tmp_path / "good.jpg", DOG) == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, "good.txt"])
+    assert (tmp_path / "dead.txt").is_symlink() and (tmp_path / "null.txt").is_symlink()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_name_that_is_too_long(tmp_path: Path, policy: str) -> None:
+    picture = tmp_path / f"{'n' * 250}.jpg"
+    picture.write_bytes(JPEG)
+    sidecars = Sidecars(".caption", policy)
+    assert not sidecars.leaves(picture)
+    sidecars.check([picture], [tmp_path / "x.jsonl"])
+    assert "File name too long" in sidecars.write(picture, DOG)
+    assert list(tmp_path.iterdir()) == [picture]
+    # The temporary name is shorter than the sidecar's own.
+    assert Sidecars(".txt", policy).write(tmp_path / f"{'é' * 125}.jpg", DOG) == ""
+
+
+def test_a_link_stays_a_link_and_permissions_stay(tmp_path: Path) -> None:
+    (tmp_path / "real.txt").write_text("old\n")
+    (tmp_path / "real.txt").chmod(0o640)
+    (tmp_path / "a.txt").symlink_to("real.txt")
+    assert Sidecars(".txt", "append").write(tmp_path / "a.jpg", DOG) == ""
+    assert (tmp_path / "a.txt").is_symlink()
+    assert (tmp_path / "real.txt").read_text() == "old\na dog\n"
+    assert stat.S_IMODE((tmp_path / "real.txt").stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX only")
+def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
+    code = f"""
+import os, sys
+from pathlib import Path
+from capgen.output.sidecars import Sidecars
+from capgen.records import Caption
+record = Caption(text="a dog", score=-1.0, log_probability=-1.0)
+for policy in ("skip", "append"):  # imports everything while it may
+    Sidecars(".txt", policy).write(Path(sys.argv[1]).with_name("warm.jpg"), record)
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})
+for policy in ("skip", "overwrite", "append"):
+    for name in ("new", "old"):
+        print(Sidecars(".txt", policy).write(Path(sys.argv[1], name + ".jpg"), record))
+"""
+    folder = tmp_path / "readonly"
+    folder.mkdir()
+    (folder / "old.txt").write_text("old")
+    folder.chmod(0o555)
+    for parent in tmp_path, *tmp_path.parents[:-1]:
+        if parent.owner() == tmp_path.owner() and not parent.stat().st_mode & 0o001:
+            parent.chmod(parent.stat().st_mode | 0o011)
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    new, old = (f"Not allowed to write {folder / name}" for name in ("new.txt", "old.txt"))
+    assert result.stdout.splitlines() == [new, "", new, old, new, old]
+    assert (folder / "old.txt").read_text() == "old"
+
+
+def test_a_full_disk_is_not_the_problem_of_one_picture(small_disk: Path) -> None:
+    record = Caption(text="x" * 1_000_000, score=-1.0, log_probability=-1.0)
+    with pytest.raises(DiskFullError):
+        Sidecars(".txt").write(small_disk / "a.jpg", record)
+    assert list(small_disk.iterdir()) == []
+
+
+# --- pictures and inputs
+
+
+@pytest.mark.parametrize("policy", ["overwrite", "append", "prepend"])
+def test_a_picture_is_no_sidecar(tmp_path: Path, policy: str) -> None:
+    (tmp_path / "a.orig").write_bytes(JPEG)
+    sidecars = Sidecars(".orig", policy)
+    with pytest.raises(ProtectedFileError, match=r"a\.orig is a JPEG picture"):
+        sidecars.check([tmp_path / "b.jpg", tmp_path / "a.jpg"])
+    assert "a.orig is a JPEG picture" in sidecars.write(tmp_path / "a.jpg", DOG)
+    assert (tmp_path / "a.orig").read_bytes() == JPEG
+
+
+@pytest.mark.parametrize("policy", ["overwrite", "append", "prepend"])
+@pytest.mark.parametrize("how", ["same", "symlink", "hard link"])
+def test_an_input_is_no_sidecar(tmp_path: Path, policy: str, how: str) -> None:
+    (tmp_path / "list").write_text("a.jpg\n")
+    sidecar = tmp_path / "a.txt"
+    if how == "same":
+        (tmp_path / "list").rename(sidecar)
+    elif how == "symlink":
+        sidecar.symlink_to("list")
+    else:
+        sidecar.hardlink_to(tmp_path / "list")
+    read = sidecar if how == "same" else tmp_path / "list"
+    sidecars = Sidecars(".txt", policy, inputs=InputFiles([read]))
+    with pytest.raises(ProtectedFileError, match=r"a\.txt is an input"):
+        sidecars.check([tmp_path / "a.jpg"])
+    assert "a.txt is an input" in sidecars.write(tmp_path / "a.jpg", DOG)
+    assert sidecar.read_text() == "a.jpg\n"
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_picture_with_the_sidecars_suffix(tmp_path: Path, policy: str) -> None:
+    picture = tmp_path / "a.txt"
+    picture.write_bytes(JPEG)
+    sidecars = Sidecars(".txt", policy)
+    assert not sidecars.leaves(picture)
+    assert "the picture itself" in sidecars.write(picture, DOG)
+    assert picture.read_bytes() == JPEG
+
+
+def test_an_output_is_no_sidecar(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    sidecars = Sidecars(".txt")
+    with pytest.raises(ProtectedFileError, match=r"a\.txt is both a sidecar and another output"):
+        sidecars.check([tmp_path / "a.jpg"], [tmp_path / "link" / "a.txt"])
+    sidecars.check([tmp_path / "a.jpg"], [tmp_path / "b.txt"])
