@@ -20,6 +20,7 @@ from capgen.errors import DataError
 from capgen.output.embed import Unwritable, exif, iptc, jpeg, png, webp, xmp
 from capgen.output.metadata import MetadataWriter, read_captions
 from capgen.output.undo import UndoFile, undo
+from tests.broken_pictures import webp_chunks
 from tests.minis import draw
 
 TEXT = 'a "dog" & <two> cats'
@@ -137,6 +138,37 @@ def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
     writer = MetadataWriter(UndoFile(log), dry_run=True)
     assert writer.write(path, TEXT) == ""
     assert (writer.changed, path.read_bytes(), log.exists()) == (1, PICTURES["plain.jpg"], False)
+
+
+def simple_webp_with(kind: bytes, content: bytes) -> bytes:
+    """Return a WebP without VP8X that has something behind its picture, which readers ignore."""
+    data = encoded("WEBP")
+    assert data[12:16] == b"VP8 "
+    return webp_chunks((b"VP8 ", data[20:]), (kind, content))
+
+
+def webp_whose_header_names_nothing() -> bytes:
+    data = encoded("WEBP", exif=with_tags())
+    assert data[12:16] == b"VP8X"
+    return data[:20] + b"\0" + data[21:]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        simple_webp_with(b"VP8 ", encoded("WEBP")[20:]),
+        simple_webp_with(b"EXIF", with_tags().tobytes()),
+        simple_webp_with(b"VP8X", bytes(10)),
+        webp_whose_header_names_nothing(),
+    ],
+    ids=["two pictures", "turned", "late header", "unnamed"],
+)
+def test_a_webp_that_would_become_another_picture_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.webp"
+    path.write_bytes(data)
+    writer = MetadataWriter(UndoFile(tmp_path / "undo.jsonl"))
+    assert "does not name all" in writer.write(path, TEXT)
+    assert path.read_bytes() == data
 
 
 def test_other_formats_are_refused(tmp_path: Path) -> None:
