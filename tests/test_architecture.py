@@ -25,7 +25,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "models": LEAVES,
     "output": LEAVES,
     "inference": (*LEAVES, "models", "metrics.synonyms"),
-    "data": (*LEAVES, "metrics", "models.resolve", "inference.images", "inference.folders"),
+    "data": (
+        *(*LEAVES, "metrics", "models.resolve"),
+        *("inference.images", "inference.frames", "inference.folders"),
+    ),
     "training": (*LEAVES, "models", "metrics", "data", "inference", "evaluation"),
     "evaluation": (*LEAVES, "models", "metrics", "data", "inference", "output"),
     "hub": (*LEAVES, "models", "metrics", "data", "output"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,13 @@ _TRANSPOSES = {
 }
 
 
+logger = logging.getLogger(__name__)
+
+
+class ConversionError(ValueError):
+    """Pillow cannot turn pixels of this mode, with this palette or transparency, into RGB."""
+
+
 def upright(image: Image.Image, orientation: int) -> Image.Image:
     """Return `image` turned as its EXIF orientation (1..8) asks."""
     transpose = _TRANSPOSES.get(orientation)
@@ -32,20 +42,34 @@ def to_rgb(image: Image.Image) -> Image.Image:
     `grey_from_numbers` for the rule.
 
     Raises:
-        ValueError: Pillow has no conversion from the image's mode (LAB, say).
+        ConversionError: Pillow has no conversion from the image's mode (LAB, say), or its
+            palette or transparency makes no sense.
     """
     if image.mode.startswith("I;16"):
         return _from_16_bit(image).convert("RGB")
     if image.mode in ("I", "F"):
         return Image.fromarray(grey_from_numbers(np.asarray(image))).convert("RGB")
-    if image.mode in ("La", "RGBa"):  # premultiplied
-        image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
-    if image.has_transparency_data:
+    with _converting():
+        if image.mode in ("La", "RGBa"):  # premultiplied
+            image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
+        if not image.has_transparency_data:
+            return image if image.mode == "RGB" else image.convert("RGB")
         colours = image.convert("RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(colours, mask=colours.getchannel("A"))
-        return white
-    return image if image.mode == "RGB" else image.convert("RGB")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(colours, mask=colours.getchannel("A"))
+    return white
+
+
+@contextmanager
+def _converting() -> Iterator[None]:
+    """Turn whatever Pillow's conversions raise into ConversionError."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        logger.debug("Pillow cannot convert the pixels", exc_info=True)
+        raise ConversionError(str(error) or type(error).__name__) from error
 
 
 def _from_16_bit(image: Image.Image) -> Image.Image:
