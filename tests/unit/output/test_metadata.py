@@ -252,6 +252,9 @@ def test_iptc_of_another_character_set() -> None:
         b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
         ATTRIBUTES.decode().encode("utf-16"),
         b"<a/>",
+        b"<?xml version='1.0' encoding='no such'?><a/>",
+        b"<?xml version='1.0' encoding='big5'?><a/>",
+        b"<?xml version='1.0' encoding='rot13'?><a/>",
     ],
 )
 def test_xmp_that_is_left_alone(packet: bytes) -> None:
@@ -265,6 +268,20 @@ def test_xmp_keeps_everything_else() -> None:
     again = xmp.with_description(changed, "b\x00\x1b")
     assert xmp.read_description(again) == "b"
     assert again.count(b"description") == changed.count(b"description")
+
+
+def test_xmp_deeper_than_the_stack() -> None:
+    deep = ATTRIBUTES.replace(b"</rdf:RDF>", b"</rdf:RDF>" + b"<a>" * 5000 + b"</a>" * 5000)
+    assert xmp.read_description(xmp.with_description(deep, TEXT)) == TEXT
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3])
+def test_xmp_chunk_that_ends_early(length: int) -> None:
+    content = b"iTXtXML:com.adobe.xmp\0" + bytes(length)
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    parts = png.pieces(PICTURES["plain.png"])
+    with pytest.raises(Unwritable, match="damaged"):
+        png.read([*parts[:2], chunk, *parts[2:]])
 
 
 def test_compressed_xmp_and_its_limit() -> None:
