@@ -21,18 +21,23 @@ _MOST_SEGMENTS = 10_000
 _MOST_CHUNKS = 1_000_000
 _MOST_BLOCKS = 100_000
 # One for each strip or tile, of every colour.
-_MOST_TIFF_VALUES = 1_000_000
+_MOST_TIFF_VALUES = 250_000
 _MOST_TIFF_TAGS = 65_535
 # A tile is decoded whole, however small the picture. Writers make them of 256 × 256.
 _MOST_TILE_PIXELS = 1 << 26
 # Tags may share what little they hold (both resolutions, say).
 _SHARED_TAG_BYTES = 1 << 20
 
+# Pillow unpacks these in Python, a run or a pixel at a time.
+_MOST_RLE_PIXELS = 1 << 24
+# Bytes between segments that say nothing are read in Python, too.
+_MOST_PADDING = 1 << 20
+
 _SOS, _COM, _APP0, _APP1, _APP14, _APP15 = 0xDA, 0xFE, 0xE0, 0xE1, 0xEE, 0xEF
 _EXIF = b"Exif\0\0"
-_MARKER = re.compile(rb"\xff+([^\x00\xff])")
+_MARKER = re.compile(rb"\xff([^\x00\xff])")
 # The same among compressed pixels, where restart markers may be millions.
-_MARKER_IN_SCAN = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+_MARKER_IN_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 # Markers that are followed by a length: frames, tables, scans, applications' data, comments.
 _WITH_LENGTH = {*range(0xC0, 0xD0), *range(0xDA, 0xDE), *range(_APP0, _APP15 + 1), _COM} - {0xC8}
 
@@ -45,6 +50,7 @@ _TIFF_UNITS |= {13: 4, 16: 8, 17: 8, 18: 8}
 _TIFF_BYTES = {1, 2, 6, 7}
 _TIFF_PLACES = {273, 279, 324, 325}  # offsets and lengths of strips and tiles
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
+_BMP_RLE = (1, 2)
 
 
 def excess(file_format: str, data: bytes) -> str:
@@ -53,6 +59,8 @@ def excess(file_format: str, data: bytes) -> str:
         return _jpeg_excess(data)
     if file_format == "TIFF":
         return _tiff_excess(data)
+    if file_format == "BMP":
+        return _bmp_excess(data)
     if file_format == "PNG" and _longer(png_chunks(data), _MOST_CHUNKS):
         return f"more than {_MOST_CHUNKS:,} chunks"
     if file_format == "GIF" and _longer(_gif_blocks(data), _MOST_BLOCKS):
@@ -101,30 +109,42 @@ def _png_metadata(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _jpeg_metadata(data: bytes) -> Iterator[tuple[int, int]]:
+    place = 2
     for marker, start, end in _jpeg_segments(data):
         # JFIF and Adobe's segment say how colours are stored.
         if marker == _COM or (_APP1 <= marker <= _APP15 and marker != _APP14):
-            yield start, end
+            yield place, end
+        elif start > place:  # padding, which must not come first
+            yield place, start
+        place = end
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (marker, start, end) of each segment with a length before the first scan."""
+    """Yield (marker, start, end) of each segment with a length, up to the first scan's."""
     place = 2
     while found := _MARKER.search(data, place):
         marker, place = found[1][0], found.end()
-        if marker == _SOS:
-            return
         if marker in _WITH_LENGTH:
             length = max(2, int.from_bytes(data[place : place + 2], "big"))
             if place + length > len(data):
                 return
-            yield marker, place - 2, place + length
+            yield marker, found.start(), place + length
+            if marker == _SOS:
+                return
             place += length
 
 
 def _jpeg_excess(data: bytes) -> str:
-    if _longer(_jpeg_segments(data), _MOST_SEGMENTS):
+    segments = list(islice(_jpeg_segments(data), _MOST_SEGMENTS + 1))
+    if len(segments) > _MOST_SEGMENTS:
         return f"more than {_MOST_SEGMENTS:,} segments before its pixels"
+    ends = [2, *(end for _, _, end in segments)]
+    starts = [start for _, start, _ in segments]
+    if not segments or segments[-1][0] != _SOS:
+        starts.append(len(data))
+    padding = sum(max(0, start - end) for start, end in zip(starts, ends, strict=False))
+    if padding > _MOST_PADDING:
+        return f"{padding:,} bytes between its segments"
     # Counting bytes is fast, and never counts too few: thumbnails have scans as well.
     start_of_scan = bytes((0xFF, _SOS))
     if data.count(start_of_scan) > MOST_SCANS and _longer(_jpeg_scans(data), MOST_SCANS):
@@ -163,6 +183,21 @@ def _gif_blocks(data: bytes) -> Iterator[int]:
             yield place
             place += 1 + data[place]
         place += 1
+
+
+def _bmp_excess(data: bytes) -> str:
+    if len(data) < 34 or int.from_bytes(data[14:18], "little") < 40:
+        return ""
+    width, height, _, _, compression = struct.unpack_from("<iiHHI", data, 18)
+    if compression not in _BMP_RLE:
+        return ""
+    pixels = abs(width * height)
+    if pixels > _MOST_RLE_PIXELS:
+        return f"{pixels:,} run-length encoded pixels"
+    # At worst a run for each pixel, and the end of each line.
+    if len(data) > 2 * (pixels + abs(height)) + _MOST_PADDING:
+        return "more data than its pixels need"
+    return ""
 
 
 def _tiff_excess(data: bytes) -> str:

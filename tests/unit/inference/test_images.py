@@ -405,6 +405,30 @@ def test_numbers_without_a_range(values: np.ndarray, expected: list[int]) -> Non
     np.testing.assert_array_equal(pixels(data)[0, :, 0], expected)
 
 
+@pytest.mark.parametrize("size", [(40, 31), (1, 500), (500, 1), (9, 9)])
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
+def test_numbers_are_converted_in_pieces(
+    size: tuple[int, int], dtype: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.random.default_rng(1).integers(0, 65536, size[::-1]).astype(dtype)
+    values[0, 0], values[-1, -1] = 0, 65535
+    image = Image.fromarray(values)
+    whole = pixels(image)
+    np.testing.assert_array_equal(whole[..., 0], np.rint(values / 257))
+    pieces: list[int] = []
+    real = Image.Image.crop
+
+    def crop(self: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+        pieces.append((box[2] - box[0]) * (box[3] - box[1]))
+        return real(self, box)
+
+    monkeypatch.setattr(Image.Image, "crop", crop)
+    monkeypatch.setattr("capgen.inference.pixels._BLOCK_PIXELS", 81)
+    np.testing.assert_array_equal(pixels(image), whole)
+    assert max(pieces) <= 81
+    assert sum(pieces) % (size[0] * size[1]) == 0
+
+
 @pytest.mark.parametrize(
     ("mode", "colour", "expected"),
     [

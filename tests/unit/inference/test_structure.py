@@ -69,6 +69,36 @@ def test_segments_of_a_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "more than 50 segments" in refusal(data).message
 
 
+@pytest.mark.parametrize("padding", [b"\xff", b"\xff\0", b"\0"])
+def test_padding_of_a_jpeg(padding: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = behind_start(encoded("JPEG"), segment(0xE7, b"x"), padding * 50, segment(0xE7, b"x"))
+    load_image(data)
+    monkeypatch.setattr(structure, "_MOST_PADDING", 40)
+    assert "bytes between its segments" in refusal(data).message
+    assert "100 bytes" in refusal(data[:2] + b"\xff" * 100).message
+
+
+@pytest.mark.parametrize("end", [b"", b"\0", b"\xff\xe0"])
+def test_long_padding_is_passed_over_at_once(end: bytes) -> None:
+    data = b"\xff\xd8" + b"\xff" * 10_000_000 + end  # for ever, if each byte began anew
+    assert "bytes between its segments" in excess("JPEG", data)
+    assert not list(structure._jpeg_scans(data))
+
+
+def test_run_length_encoded_bmp(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bmp(width: int, height: int, compression: int, content: bytes) -> bytes:
+        form = struct.pack("<IiiHHII", 40, width, height, 1, 8, compression, len(content))
+        head = form + struct.pack("<iiII", 0, 0, 256, 0) + bytes(1024)
+        return struct.pack("<2sIHHI", b"BM", 1078 + len(content), 0, 0, 1078) + head + content
+
+    load_image(bmp(4, 2, 1, b"\4\7\0\0" * 2 + b"\0\1"))
+    assert "16,781,312 run-length" in refusal(bmp(4097, -4096, 2, b"")).message
+    assert excess("BMP", bmp(4097, 4096, 0, b"")) == ""
+    monkeypatch.setattr(structure, "_MOST_PADDING", 1078)
+    assert excess("BMP", bmp(4, 2, 1, bytes(20))) == ""
+    assert "more data than its pixels need" in refusal(bmp(4, 2, 1, bytes(21))).message
+
+
 def test_metadata_of_a_jpeg_is_not_unpacked() -> None:
     plain = encoded("JPEG", progressive=True)
     kept = segment(0xEE, b"Adobe\0\x64\0\0\0\0\1")

@@ -252,7 +252,7 @@ def test_iptc_of_another_character_set() -> None:
         b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
         ATTRIBUTES.decode().encode("utf-16"),
         b"<a/>",
-        b"<?xml version='1.0' encoding='no such'?><a/>",
+        b"<?xml version='1.0' encoding='foo'?><a/>",
         b"<?xml version='1.0' encoding='big5'?><a/>",
         b"<?xml version='1.0' encoding='rot13'?><a/>",
     ],
