@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 from capgen import __version__
 from capgen.errors import NetworkError, UsageError
@@ -73,13 +74,15 @@ def request(
         follow: Follow redirects; otherwise a redirect is returned as it is.
 
     Raises:
-        UsageError: The address is not http or https.
+        UsageError: The address is not a valid one of http or https.
         TransientError: Worth another try.
         RefusedError: The server refused.
-        NetworkError: The server cannot be trusted.
+        NetworkError: The server cannot be trusted, or leads to what is not an address.
     """
     if not url.lower().startswith(("http://", "https://")):
         raise UsageError(f"{url!r} is not an http or https address")
+    if not _is_valid(url):
+        raise UsageError(f"{url!r} is not a valid address")
     asked = urllib.request.Request(url, method=method)
     asked.add_header("User-Agent", f"capgen/{__version__}")
     asked.add_header("Accept-Encoding", "identity")
@@ -111,10 +114,18 @@ def network_faults(url: str) -> Iterator[None]:
         raise TransientError(f"cannot reach the server ({_say(reason)})") from error
     except TimeoutError as error:
         raise TransientError("the server stopped sending") from error
-    except http.client.InvalidURL as error:
-        raise UsageError(f"{url!r} is not a valid address") from error
+    except (http.client.InvalidURL, ValueError) as error:  # of a redirect, most likely
+        raise NetworkError(f"{url}: leads to what is not an address ({_say(error)})") from error
     except (OSError, http.client.HTTPException) as error:
         raise TransientError(f"the connection broke ({_say(error)})") from error
+
+
+def _is_valid(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and url.isprintable() and " " not in url
+    except ValueError:
+        return False
 
 
 def content_length(headers: email.message.Message) -> int | None:
@@ -129,7 +140,8 @@ def read_small(stream: IO[bytes], limit: int = 1 << 20) -> bytes:
 
 
 def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
-    said = f"{error.code} {error.reason}".strip()
+    # urllib explains redirects that it does not follow in several lines.
+    said = f"{error.code} {' '.join(str(error.reason).split())}".strip()
     if error.code in _RETRIED:
         wait = _retry_after(error.headers.get("Retry-After", ""))
         return TransientError(f"the server answers {said}", wait=wait)

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
-
 from capgen.data.dataset import Dataset
+from capgen.errors import ImageError
+from capgen.inference.frames import read_header
 
 # Chinese and Japanese have no spaces between words: each character counts as one.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+(?:['’\-]\w+)*")
@@ -174,7 +174,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 def _header(path: Path) -> tuple[str, int, int] | None:
     try:
-        with Image.open(path) as image:
-            return image.format or "?", image.width, image.height
-    except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError):
+        header = read_header(path)
+    except ImageError:
         return None
+    return header.format, header.width, header.height

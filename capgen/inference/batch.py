@@ -23,6 +23,7 @@ from capgen.config import BatchOptions, DecodeOptions, ImageLimits
 from capgen.errors import ImageError
 from capgen.inference.captioner import Captioner
 from capgen.inference.cores import usable_cores
+from capgen.inference.decoders import out_of_memory
 from capgen.inference.images import DEFAULT_LIMITS
 from capgen.inference.journal import Journal
 from capgen.inference.prepared import Prepared
@@ -209,12 +210,13 @@ class _Run:
                 done = PictureDone(source=source, record=known, reused=True, thumbnail=small)
                 return _Read(source, done)
             prepared = self.captioner.prepare(loaded, source.name, digest)
-        except ImageError as error:
+        except (ImageError, MemoryError) as error:
+            fault = error if isinstance(error, ImageError) else out_of_memory(source.label)
             failure = CaptionFailure(
                 path=source.name,
-                code=error.code,
-                message=error.message,
-                hint=error.hint,
+                code=fault.code,
+                message=fault.message,
+                hint=fault.hint,
                 sha256=digest,
                 model=self.captioner.name,
                 revision=self.revision,

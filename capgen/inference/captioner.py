@@ -16,6 +16,7 @@ from capgen.inference.calibration import Calibration, calibration_of
 from capgen.inference.captions import caption_of, captioned, judged
 from capgen.inference.choosing import check_runtime, load_runtime
 from capgen.inference.confidence import Fit
+from capgen.inference.decoders import out_of_memory
 from capgen.inference.images import DEFAULT_LIMITS, LoadedImage, load_image
 from capgen.inference.prepared import ImageInput, Prepared, batches_ahead, path_of
 from capgen.inference.watch import Watch
@@ -225,9 +226,11 @@ class Captioner:
         path = path_of(source)
         try:
             return self.prepare(self.load(source, limits=limits), path)
-        except ImageError as error:
+        except (ImageError, MemoryError) as error:
+            name = path or "picture in memory"
+            fault = error if isinstance(error, ImageError) else out_of_memory(name)
             return CaptionFailure(
-                path=path, code=error.code, message=error.message, hint=error.hint
+                path=path, code=fault.code, message=fault.message, hint=fault.hint
             )
 
     def load(

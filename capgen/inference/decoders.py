@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
-import struct
 import threading
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,11 +27,11 @@ _DECODERS = {
     "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
     "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
 }
-# What Pillow's decoders raise for broken data.
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, struct.error, zlib.error)
 # Where Pillow's default bomb check begins to warn; see `pillow_allowing`.
 _PILLOW_PIXELS = (1 << 30) // 12
 _one_giant_at_a_time = threading.Lock()
+
+logger = logging.getLogger(__name__)
 
 
 def printable(path: str | os.PathLike[str]) -> str:
@@ -108,15 +107,22 @@ def pillow_allowing(size: tuple[int, int]) -> Iterator[None]:
 
 @contextmanager
 def reporting(name: str, file_format: str, data: bytes) -> Iterator[None]:
-    """Turn what Pillow raises while it opens or decodes `data` into ImageError."""
+    """Turn whatever a decoder raises for `data` into ImageError, and log its traceback.
+
+    Decoders meet broken data with any exception: TypeError, OverflowError, AssertionError…
+    So only calls of theirs belong in here: a fault of capgen would look like one of the file.
+    """
     try:
         yield
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name}: {error}", code="too_large") from error
     except MemoryError as error:
         raise out_of_memory(name) from error
-    except _BROKEN as error:
-        if is_cut_short(file_format, data) or "truncated" in str(error).lower():
+    except Exception as error:
+        logger.debug("%s: the decoder of %s failed", name, file_format, exc_info=True)
+        if isinstance(error, OSError) and error.errno is not None:  # the system's, not the data's
+            raise ImageError(f"{name}: {error.strerror}", code="unreadable") from error
+        if (data and is_cut_short(file_format, data)) or "truncated" in str(error).lower():
             text = f"{name}: the {file_format} file is cut short: its end is missing"
             raise ImageError(text, code="truncated") from error
         reason = printable(" ".join(str(error).split())) or type(error).__name__
@@ -126,4 +132,5 @@ def reporting(name: str, file_format: str, data: bytes) -> Iterator[None]:
 
 
 def out_of_memory(name: str) -> ImageError:
+    """Return the error of a picture that there is not enough memory for."""
     return ImageError(f"{name}: not enough memory to decode it", code="too_large")

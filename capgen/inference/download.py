@@ -53,14 +53,14 @@ def fetch(
     for _ in range(limits.redirects + 1):
         try:
             found = _get(address, url, deadline, allow_private, largest)
+            if isinstance(found, bytes):
+                return found
+            address = urljoin(address, found)
         except (OSError, http.client.HTTPException, ValueError) as error:
             late = isinstance(error, TimeoutError) or time.monotonic() >= deadline
             reason = "took too long" if late else printable(str(error))
             text = f"{printable(url)}: cannot be fetched ({reason or type(error).__name__})"
             raise ImageError(text, code="download") from error
-        if isinstance(found, bytes):
-            return found
-        address = urljoin(address, found)
     raise ImageError(f"{printable(url)}: more than {limits.redirects} redirects", code="download")
 
 
@@ -79,10 +79,8 @@ def fetch_unless(
     def work() -> None:
         try:
             found.set_result(fetch(url, max_bytes=max_bytes, allow_private=allow_private))
-        except ImageError as error:
-            found.set_exception(error)
-        finally:
-            found.cancel()  # after a fault of ours nobody must wait for ever
+        except BaseException as error:
+            found.set_exception(error)  # a fault of ours as well: nobody must wait for ever
 
     threading.Thread(target=work, name="capgen-fetch", daemon=True).start()
     while not stop.is_set():

@@ -11,9 +11,6 @@ from collections.abc import Iterator
 
 _ORIENTATION_TAG = 0x0112
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-# What a PNG needs to be shown right. The rest (texts, profiles, animation) is compressed at
-# will by whoever made the file, and Pillow would unpack it.
-_PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"}
 
 
 def canvas_size(file_format: str, data: bytes) -> tuple[int, int] | None:
@@ -61,20 +58,7 @@ def exif_orientation(exif: bytes) -> int:
     return 1
 
 
-def without_png_metadata(data: bytes) -> bytes:
-    """Return a PNG without the chunks that its picture does not need.
-
-    An animated PNG becomes its still picture.
-    """
-    kept = [_PNG_MAGIC]
-    for kind, start, end in _png_chunks(data):
-        if kind in _PNG_CHUNKS or end > len(data):
-            kept.append(data[start:end])
-    whole = b"".join(kept)
-    return data if len(whole) == len(data) else whole
-
-
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield (type, start, end) of each chunk; the last may end past the data."""
     start = len(_PNG_MAGIC)
     while start + 8 <= len(data):
@@ -91,7 +75,7 @@ def is_cut_short(file_format: str, data: bytes) -> bool:
     if file_format == "JPEG":
         return not data.rstrip(b"\0").endswith(b"\xff\xd9")
     if file_format == "PNG":
-        return all(kind != b"IEND" for kind, _, end in _png_chunks(data) if end <= len(data))
+        return all(kind != b"IEND" for kind, _, end in png_chunks(data) if end <= len(data))
     if file_format == "GIF":
         return not data.rstrip(b"\0").endswith(b";")
     if file_format == "WEBP":

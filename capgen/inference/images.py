@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from capgen.config import ImageLimits, flag_name
+from capgen.config import ImageLimits
 from capgen.errors import ImageError
-from capgen.inference.decoders import (
-    decodable_format,
-    decoder_class,
-    out_of_memory,
-    pillow_allowing,
-    printable,
-    reporting,
-)
-from capgen.inference.headers import canvas_size, exif_orientation, without_png_metadata
-from capgen.inference.pixels import from_array, to_rgb, upright
+from capgen.inference.decoders import out_of_memory, pillow_allowing, printable, reporting
+from capgen.inference.headers import exif_orientation
+from capgen.inference.opening import check_bytes, check_pixels, open_image
+from capgen.inference.pixels import ConversionError, from_array, to_rgb, upright
 from capgen.paths import is_folder
 
 ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
@@ -117,13 +110,13 @@ def read_file(path: str, name: str, limits: ImageLimits) -> bytes:
             status = os.fstat(file.fileno())
             if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
                 raise ImageError(f"{name}: a device, not a picture", code="unreadable")
-            _check_bytes(status.st_size, name, limits)
+            check_bytes(status.st_size, name, limits)
             blocks, size = [], 0
             # A pipe has no size beforehand.
             while block := file.read(max(status.st_size + 1, 1 << 20)):
                 blocks.append(block)
                 size += len(block)
-                _check_bytes(size, name, limits)
+                check_bytes(size, name, limits)
             return b"".join(blocks)
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         hint = "capgen does not download pictures." if "://" in path else ""
@@ -142,40 +135,31 @@ def read_file(path: str, name: str, limits: ImageLimits) -> bytes:
 def _decode(
     data: bytes, name: str, limits: ImageLimits, size_hint: tuple[int, int] | None
 ) -> LoadedImage:
-    if not data:
-        raise ImageError(f"{name}: the file is empty", code="empty")
-    _check_bytes(len(data), name, limits)
-    file_format = decodable_format(data, name)
-    decoder = decoder_class(file_format, name)
-    canvas = canvas_size(file_format, data) or (0, 0)
-    _check_pixels(canvas, name, limits)
-    content = without_png_metadata(data) if file_format == "PNG" else data
-    with pillow_allowing(canvas), reporting(name, file_format, data):
-        image: Image.Image = decoder(BytesIO(content))
-    _check_pixels(image.size, name, limits)
-    with pillow_allowing(image.size):
+    image = open_image(data, name, limits)
+    file_format = str(image.format)
+    full = image.size
+    drafted = _draft_size(image, size_hint)
+    with pillow_allowing(full):
         with reporting(name, file_format, data):
-            original = _draft(image, size_hint)
+            if drafted is not None:
+                image.draft(None, drafted)
+            size = image.size
             image.load()
-        return _finish(image, name, original)
+        return _finish(image, name, None if size == full else full)
 
 
-def _draft(image: Image.Image, size_hint: tuple[int, int] | None) -> tuple[int, int] | None:
-    """Ask for a cheap, smaller decoding; return the full (width, height) if that is done."""
+def _draft_size(image: Image.Image, size_hint: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Return the least (width, height) to ask for in a cheap, smaller decoding, or None."""
     if size_hint is None or image.format != "JPEG":
         return None
-    full = image.size
     width, height = (_DRAFT_MARGIN * edge for edge in size_hint)
-    if _orientation(image) >= 5:
-        width, height = height, width
-    image.draft(None, (width, height))
-    return None if image.size == full else full
+    return (height, width) if _orientation(image) >= 5 else (width, height)
 
 
 def _from_pil(source: Image.Image, name: str, limits: ImageLimits) -> LoadedImage:
     if 0 in source.size:
         raise ImageError(f"{name}: the picture has no pixels", code="empty")
-    _check_pixels(source.size, name, limits)
+    check_pixels(source.size, name, limits)
     with pillow_allowing(source.size):
         with reporting(name, str(source.format), b""):
             source.load()
@@ -188,9 +172,7 @@ def _finish(image: Image.Image, name: str, original: tuple[int, int] | None) -> 
     orientation = 1 if image.format == "TIFF" else _orientation(image)
     try:
         rgb = upright(to_rgb(image), orientation)
-        if orientation != 1:
-            rgb.info.pop("exif", None)  # or it would be turned again
-    except (TypeError, ValueError) as error:
+    except ConversionError as error:
         raise ImageError(
             f"{name}: pixels of mode {image.mode} cannot be turned into RGB ({error})",
             code="unsupported",
@@ -198,6 +180,8 @@ def _finish(image: Image.Image, name: str, original: tuple[int, int] | None) -> 
         ) from error
     except MemoryError as error:
         raise out_of_memory(name) from error
+    if orientation != 1:
+        rgb.info.pop("exif", None)  # or it would be turned again
     width, height = original or rgb.size
     if original is not None and orientation >= 5:
         width, height = height, width
@@ -207,23 +191,3 @@ def _finish(image: Image.Image, name: str, original: tuple[int, int] | None) -> 
 def _orientation(image: Image.Image) -> int:
     exif = image.info.get("exif")
     return exif_orientation(exif) if isinstance(exif, bytes) else 1
-
-
-def _check_bytes(size: int, name: str, limits: ImageLimits) -> None:
-    if size > limits.max_bytes:
-        raise ImageError(
-            f"{name}: {size:,} bytes are more than the limit of {limits.max_bytes:,}",
-            code="too_large",
-        )
-
-
-def _check_pixels(size: tuple[int, int], name: str, limits: ImageLimits) -> None:
-    width, height = size
-    pixels = width * height
-    if pixels > limits.max_pixels:
-        raise ImageError(
-            f"{name}: {pixels:,} pixels ({width}×{height}) are more than the "
-            f"{flag_name('max_pixels')} limit of {limits.max_pixels:,}",
-            code="too_large",
-            hint=f"If you trust the file: {flag_name('max_pixels')} {pixels}",
-        )

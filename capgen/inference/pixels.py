@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,6 +23,16 @@ _TRANSPOSES = {
 }
 
 
+# Numbers are turned into greys so many at a time.
+_BLOCK_PIXELS = 1 << 20
+
+logger = logging.getLogger(__name__)
+
+
+class ConversionError(ValueError):
+    """Pillow cannot turn pixels of this mode, with this palette or transparency, into RGB."""
+
+
 def upright(image: Image.Image, orientation: int) -> Image.Image:
     """Return `image` turned as its EXIF orientation (1..8) asks."""
     transpose = _TRANSPOSES.get(orientation)
@@ -28,33 +42,62 @@ def upright(image: Image.Image, orientation: int) -> Image.Image:
 def to_rgb(image: Image.Image) -> Image.Image:
     """Return `image` as 8-bit RGB, transparency laid on white.
 
-    16-bit greys are divided by 257. 32-bit integers and floats carry no range: see
-    `grey_from_numbers` for the rule.
+    16-bit greys are divided by 257. 32-bit integers and floats carry no range. Their values are
+    read in the first one that holds them all: 0..1 (floats only), 0..255, 0..65535. Others are
+    stretched from their least to their greatest value, as viewers of scientific pictures do.
+    NaN is black, infinities are the ends of the range.
 
     Raises:
-        ValueError: Pillow has no conversion from the image's mode (LAB, say).
+        ConversionError: Pillow has no conversion from the image's mode (LAB, say), or its
+            palette or transparency makes no sense.
     """
     if image.mode.startswith("I;16"):
         return _from_16_bit(image).convert("RGB")
     if image.mode in ("I", "F"):
-        return Image.fromarray(grey_from_numbers(np.asarray(image))).convert("RGB")
-    if image.mode in ("La", "RGBa"):  # premultiplied
-        image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
-    if image.has_transparency_data:
-        colours = image.convert("RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(colours, mask=colours.getchannel("A"))
-        return white
-    return image if image.mode == "RGB" else image.convert("RGB")
+        return _from_numbers(image).convert("RGB")
+    with _converting():
+        if image.mode in ("La", "RGBa"):  # premultiplied
+            image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
+        if not image.has_transparency_data:
+            return image if image.mode == "RGB" else image.convert("RGB")
+        colours = image if image.mode == "RGBA" else image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(colours, mask=colours.getchannel("A"))
+    return white
+
+
+@contextmanager
+def _converting() -> Iterator[None]:
+    """Turn whatever Pillow's conversions raise into ConversionError."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        logger.debug("Pillow cannot convert the pixels", exc_info=True)
+        raise ConversionError(str(error) or type(error).__name__) from error
+
+
+def _blocks(image: Image.Image) -> Iterator[tuple[tuple[int, int], NDArray[Any]]]:
+    """Yield (left, top) and values of pieces: all of them at once would be memory many times."""
+    width, height = image.size
+    across = min(width, _BLOCK_PIXELS)
+    down = max(1, _BLOCK_PIXELS // across)
+    for top in range(0, height, down):
+        for left in range(0, width, across):
+            box = (left, top, min(left + across, width), min(top + down, height))
+            yield (left, top), np.asarray(image.crop(box))
 
 
 def _from_16_bit(image: Image.Image) -> Image.Image:
-    values = np.asarray(image)
-    greys = _eight_bits(values)
     transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        greys[values == transparent] = 255
-    return Image.fromarray(greys)
+    grey = Image.new("L", image.size)
+    for place, values in _blocks(image):
+        greys = _eight_bits(values)
+        if isinstance(transparent, int):
+            greys[values == transparent] = 255
+        grey.paste(Image.fromarray(greys), place)
+    return grey
 
 
 def _eight_bits(values: NDArray[np.uint16]) -> NDArray[np.uint8]:
@@ -63,23 +106,28 @@ def _eight_bits(values: NDArray[np.uint16]) -> NDArray[np.uint8]:
     return np.take(table, values)
 
 
-def grey_from_numbers(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return 32-bit integers or floats, whose range no header tells, as 8-bit greys.
-
-    Values are read in the first range that holds them all: 0..1 (floats only), 0..255,
-    0..65535. Others are stretched from their least to their greatest value, as viewers of
-    scientific pictures do. NaN is black, infinities are the ends of the range.
-    """
-    finite = np.isfinite(values)
-    inside = values[finite]
-    low, high = (float(inside.min()), float(inside.max())) if inside.size else (0.0, 0.0)
-    tops = (1.0, 255.0, 65535.0) if np.issubdtype(values.dtype, np.floating) else (255.0, 65535.0)
+def _from_numbers(image: Image.Image) -> Image.Image:
+    low, high = _extremes(image)
+    tops = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
     if low >= 0:
         low, high = 0.0, next((top for top in tops if high <= top), high)
-    scaled = np.nan_to_num(values.astype(np.float64), nan=low, posinf=high, neginf=low)
-    scaled -= low
-    scaled *= 255 / ((high - low) or 1.0)
-    return np.rint(scaled).astype(np.uint8)
+    grey = Image.new("L", image.size)
+    for place, values in _blocks(image):
+        scaled = np.nan_to_num(values.astype(np.float64), nan=low, posinf=high, neginf=low)
+        scaled -= low
+        scaled *= 255 / ((high - low) or 1.0)
+        grey.paste(Image.fromarray(np.rint(scaled).astype(np.uint8)), place)
+    return grey
+
+
+def _extremes(image: Image.Image) -> tuple[float, float]:
+    """Return the least and the greatest finite value, zeros if there is none."""
+    low, high = math.inf, -math.inf
+    for _, values in _blocks(image):
+        inside = values[np.isfinite(values)]
+        if inside.size:
+            low, high = min(low, float(inside.min())), max(high, float(inside.max()))
+    return (low, high) if low <= high else (0.0, 0.0)
 
 
 def from_array(array: NDArray[Any]) -> Image.Image:

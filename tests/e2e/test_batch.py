@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.broken_pictures import jpeg_with_scans, png_without_palette, tiff
 from tests.minis import draw
 
 ROOT = Path(__file__).parents[2]
@@ -213,6 +214,9 @@ def test_hostile_files_among_good_ones(tmp_path: Path) -> None:
     photos = make(tmp_path / "photos", 6, bad=3)
     (photos / "empty.png").write_bytes(b"")
     (photos / "text.jpg").write_bytes(b"Dear diary")
+    (photos / "bare.png").write_bytes(png_without_palette())
+    (photos / "tags.tif").write_bytes(tiff({700: (3, 1)}))
+    (photos / "scans.jpg").write_bytes(jpeg_with_scans(101))
     (photos / "loop.jpg").symlink_to("loop.jpg")
     (photos / "nowhere.jpg").symlink_to("/nowhere/x.jpg")
     (photos / "folder.jpg").mkdir()
@@ -227,8 +231,9 @@ def test_hostile_files_among_good_ones(tmp_path: Path) -> None:
     assert codes == sorted(
         ["truncated"] * 3
         + ["empty", "not_an_image", "unreadable", "missing", "unreadable", "too_large", "missing"]
+        + ["unsupported", "unreadable", "too_large"]
     )
-    assert "6 captions" in err and "10 failed" in err
+    assert "6 captions" in err and "13 failed" in err
 
 
 AWKWARD = {

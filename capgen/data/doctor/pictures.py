@@ -16,6 +16,7 @@ from PIL import Image
 from capgen.data.formats.reading import Entry
 from capgen.data.problems import Problem
 from capgen.errors import ImageError
+from capgen.inference.frames import MOST_FRAMES, count_frames
 from capgen.inference.images import load_image
 
 LEAST_SIDE = 32
@@ -96,6 +97,7 @@ def examine(entry: Entry) -> Examination:
     grey = loaded.image.convert("L").resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX)
     thumbnail = np.asarray(grey, dtype=np.uint8)
     found = list(_look(path, loaded.format, loaded.image))
+    found += _animation(data, path.name, loaded.format)
     return Examination(
         entry=entry,
         problems=[_problem(entry, code, message) for code, message in found],
@@ -140,11 +142,13 @@ def _look(path: Path, kind: str | None, image: Image.Image) -> Iterator[tuple[st
         yield "image_blank", "every pixel has the same colour"
     if kind in _SUFFIXES and path.suffix.lower() not in _SUFFIXES[kind]:
         yield "image_wrong_extension", f"{kind} called {path.suffix or 'nothing'}"
-    if kind in _ANIMATED:
-        with Image.open(path) as opened:
-            frames = getattr(opened, "n_frames", 1)
-        if frames > 1:
-            yield "image_animated", f"{frames} frames; the first is used"
+
+
+def _animation(data: bytes, name: str, kind: str | None) -> Iterator[tuple[str, str]]:
+    frames = count_frames(data, name) if kind in _ANIMATED else 1
+    if frames > 1:
+        number = f"{frames:,} or more" if frames == MOST_FRAMES else str(frames)
+        yield "image_animated", f"{number} frames; the first is used"
 
 
 def _same_but_for_case(path: Path) -> str | None:

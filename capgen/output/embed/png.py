@@ -75,6 +75,8 @@ def _packet(parts: list[bytes]) -> bytes | None:
     content = next((part[8:-4] for part in parts[1:-1] if _is_xmp(part)), None)
     if content is None:
         return None
+    if len(content) < len(_XMP) + 2:
+        raise Unwritable("its XMP data is damaged")
     compressed, _, rest = content[len(_XMP)], content[len(_XMP) + 1], content[len(_XMP) + 2 :]
     try:
         _language, _keyword, packet = rest.split(b"\0", 2)

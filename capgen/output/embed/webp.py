@@ -45,8 +45,11 @@ def write(parts: list[bytes], text: str) -> list[bytes]:
     """Return the pieces with the caption in EXIF and XMP.
 
     Raises:
-        Unwritable: Existing metadata is damaged.
+        Unwritable: Existing metadata is damaged, or is passed over until now: readers would
+            turn the picture, or find two pictures, once the header names metadata.
     """
+    if not _header_names_all(parts):
+        raise Unwritable("its header does not name all that is in it")
     block = _content(parts, b"EXIF")
     prefix = b"Exif\0\0" if block is not None and block.startswith(b"Exif\0\0") else b""
     old = None if block is None else block.removeprefix(b"Exif\0\0")
@@ -57,6 +60,15 @@ def write(parts: list[bytes], text: str) -> list[bytes]:
     body = [header, *(part for part in parts[1:-1] if part[:4] != b"VP8X")]
     size = 4 + sum(map(len, body))
     return [b"RIFF" + struct.pack("<I", size) + b"WEBP", *body, parts[-1]]
+
+
+def _header_names_all(parts: list[bytes]) -> bool:
+    kinds = [part[:4] for part in parts[1:-1]]
+    if kinds[:1] != [b"VP8X"]:
+        return len(kinds) == 1
+    flags = (_content(parts, b"VP8X") or b"\0")[0]
+    metadata = {b"EXIF": _EXIF_FLAG, b"XMP ": _XMP_FLAG}
+    return all(flags & flag or kind not in kinds for kind, flag in metadata.items())
 
 
 def _content(parts: list[bytes], kind: bytes) -> bytes | None:
@@ -84,7 +96,11 @@ def _put(parts: list[bytes], kind: bytes, data: bytes) -> list[bytes]:
 
 
 def _extended(parts: list[bytes]) -> bytes:
-    """Return the VP8X chunk with the flags of EXIF and XMP, made anew for simple files."""
+    """Return the VP8X chunk with the flags of EXIF and XMP, made anew for simple files.
+
+    Raises:
+        Unwritable: The header is damaged.
+    """
     content = _content(parts, b"VP8X")
     if content is not None:
         if len(content) < 10:

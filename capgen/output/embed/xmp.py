@@ -90,7 +90,7 @@ def _parse(packet: bytes) -> ElementTree.Element:
     try:
         packet.decode("utf-8")
         return ElementTree.fromstring(packet.strip(b"\0 \t\r\n"))
-    except (ElementTree.ParseError, UnicodeDecodeError) as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # or an odd encoding
         raise Unwritable("its XMP data is damaged or not UTF-8") from error
 
 
@@ -108,15 +108,12 @@ def _described(tree: ElementTree.Element) -> str | None:
 def _without_description(tree: ElementTree.Element) -> list[tuple[object, ...]]:
     """Return everything in a tree but descriptions, in order."""
     found: list[tuple[object, ...]] = []
-
-    def visit(element: ElementTree.Element, depth: int) -> None:
+    waiting = [(0, tree)]  # a packet may be deeper than Python's stack
+    while waiting:
+        depth, element = waiting.pop()
         kept = {name: value for name, value in element.attrib.items() if name != _DESCRIPTION}
         found.append((depth, element.tag, kept, (element.text or "").strip()))
-        for child in element:
-            if child.tag != _DESCRIPTION:
-                visit(child, depth + 1)
-
-    visit(tree, 0)
+        waiting += [(depth + 1, c) for c in reversed(element) if c.tag != _DESCRIPTION]
     return found
 
 

@@ -16,6 +16,7 @@ from capgen.data.doctor.captions import check_caption, clean_caption
 from capgen.data.doctor.pictures import perceptual_hash
 from capgen.data.problems import PROBLEMS
 from capgen.errors import DataError
+from tests.broken_pictures import png_without_palette, tiff
 from tests.minis import MiniPicture, draw, make_pictures, write_flickr8k
 
 PICTURES = make_pictures(100)
@@ -72,6 +73,8 @@ def plant_pictures(planted: Planted) -> None:
     bad = bytearray(jpeg(draw(901)))
     bad[20:60] = b"\xff" * 40
     planted.path("image_unreadable").write_bytes(bad)
+    planted.path("image_unreadable").write_bytes(png_without_palette())
+    planted.path("image_unreadable").write_bytes(tiff({273: (11, 3.0)}))
     path = planted.path("image_too_large")
     header = bytearray(jpeg(draw(902)))
     at = header.index(b"\xff\xc0") + 5

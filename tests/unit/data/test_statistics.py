@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import PngImagePlugin
 
 from capgen.data.dataset import load_dataset
 from capgen.data.statistics import describe, language, words
@@ -55,3 +56,18 @@ def test_describe(tmp_path: Path):
     assert (numbers.vocabulary, numbers.frequent_vocabulary) == (3, 3)
     assert numbers.most_frequent == [("a", 10), ("dog", 10), ("runs", 5)]
     assert numbers.bytes == sum(path.stat().st_size for path in images)
+
+
+def test_whatever_a_decoder_raises_is_an_unreadable_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    root = write_flickr8k(tmp_path / "set", make_pictures(5, captions=2))
+    image = min((root / "Flicker8k_Dataset").iterdir())
+    draw(1, (100, 30)).save(image, "PNG")
+
+    def broken(self: object) -> None:
+        raise OverflowError
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "_open", broken)
+    numbers = describe(load_dataset(root))
+    assert (numbers.unreadable, numbers.formats) == (1, {"JPEG": 4})

@@ -189,6 +189,35 @@ def test_only_http(url: str, tmp_path: Path):
         transfer(url, tmp_path / "f", Watched().watcher, QUICK)
 
 
+@pytest.mark.parametrize(
+    "url", ["http://[::1/x", "http://127.0.0.1:port/x", "http://:1/x", "http://127.0.0.1/a b"]
+)
+def test_only_valid_addresses(url: str, tmp_path: Path):
+    with pytest.raises(UsageError, match="not a valid address"):
+        transfer(url, tmp_path / "f", Watched().watcher, QUICK)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "http://[::1",
+        "http://127.0.0.1:port/",
+        "http://a b/",
+        f"http://{64 * 'a'}/",
+        "file:///x",
+        "x",
+    ],
+)
+def test_redirects_that_lead_nowhere(place: str, server: Served, tmp_path: Path):
+    server.redirects["x"] = place
+    watched = Watched()
+    with pytest.raises(NetworkError) as caught:
+        transfer(f"{server.address}/x", tmp_path / "f", watched.watcher, QUICK)
+    assert "\n" not in caught.value.message
+    assert f"{server.address}/x: " in caught.value.message
+    assert watched.notices == []  # asking again would not help
+
+
 def test_folder_that_cannot_be_made(server: Served, tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageError, match="Cannot write"):

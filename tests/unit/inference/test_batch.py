@@ -22,6 +22,7 @@ from capgen.inference.inputs import Inputs
 from capgen.inference.journal import Journal, journal_path
 from capgen.inference.sources import BytesSource, FileSource, Source
 from capgen.records import Caption, CaptionFailure, Unwritten
+from tests.broken_pictures import png_without_palette, tiff
 from tests.colours import ColourRuntime, colour_captioner, plain, plains
 from tests.fakes import write_records
 
@@ -130,6 +131,46 @@ def test_failures_are_kept_and_retried_on_request(tmp_path: Path) -> None:
     (photos / "bad.png").rename(photos / "worse.png")
     done, finished, _ = run(photos, journal)
     assert "worse.png" in done[-1].record.message  # type: ignore[union-attr]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_whatever_a_decoder_raises_is_a_record_and_stays_one(tmp_path: Path) -> None:
+    photos, journal = tmp_path / "photos", tmp_path / "journal"
+    plain(photos, "a.png", 1)
+    (photos / "b.png").write_bytes(png_without_palette())
+    (photos / "c.tif").write_bytes(tiff({273: (11, 3.0)}))
+    plain(photos, "d.png", 4)
+    done, finished, _ = run(photos, journal)
+    assert texts(done) == ["1 0", None, None, "4 0"]
+    assert finished.failures == {"unsupported": 1, "unreadable": 1}
+    again, finished, runtime = run(photos, journal)
+    assert [event.record for event in again] == [event.record for event in done]
+    assert (finished.reused, runtime.seen) == (4, 0)
+
+
+@pytest.mark.parametrize("where", ["load", "prepare"])
+def test_too_little_memory_is_a_record(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain(tmp_path, "a.png", 1)
+    plain(tmp_path, "b.png", 2)
+    real = getattr(Captioner, where)
+    calls = iter([True, False])
+
+    def scarce(self: Captioner, *arguments: object, **options: object) -> object:
+        if next(calls):
+            raise MemoryError
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(Captioner, where, scarce)
+    done, _, _ = run(tmp_path, workers=1)
+    assert texts(done) == [None, "2 0"]
+    assert done[0].record.code == "too_large"  # type: ignore[union-attr]
+    assert "a.png: not enough memory" in done[0].record.message  # type: ignore[union-attr]
+    calls = iter([True, False])
+    captioner, _ = colour_captioner()
+    records = list(captioner.stream([tmp_path / "a.png", tmp_path / "b.png"]))
+    assert [isinstance(record, Caption) for record in records] == [False, True]
 
 
 def test_fail_fast_stops(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 import pytest
 
@@ -22,7 +23,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.startswith("/to?"):
             self.send_response(302)
-            self.send_header("Location", self.path[4:])
+            self.send_header("Location", unquote(self.path[4:]))
+            self.end_headers()
+        elif self.path == "/nowhere":
+            self.send_response(302)
+            self.send_header("Location", "")
             self.end_headers()
         elif self.path == "/gone":
             self.send_error(404)
@@ -87,6 +92,13 @@ def test_a_picture(server: str) -> None:
         ("/to?file:///etc/passwd", "download", "leads to file"),
         ("/to?ftp://127.0.0.1/", "download", "leads to ftp"),
         ("/to?http://[::bad/", "download", "fetched"),
+        ("/to?http://[::1", "download", "Invalid IPv6"),
+        ("/to?http://127.0.0.1:99999/", "download", "fetched"),
+        ("/to?http://127.0.0.1:port/", "download", "fetched"),
+        ("/to?http://\xfc.invalid/\xfc", "download", "fetched"),
+        ("/to?" + "http://" + 64 * "a" + "/", "download", "fetched"),
+        ("/nowhere", "download", "302"),
+        ("/to?//", "download", "5 redirects"),
     ],
 )
 def test_faults(server: str, path: str, code: str, words: str) -> None:
@@ -101,6 +113,15 @@ def test_a_drip_is_cut_off(server: str, path: str) -> None:
     error = fault(server + path, limits=DownloadLimits(seconds=0.4))
     assert time.monotonic() - begin < 2
     assert (error.code, "too long" in error.message) == ("download", True)
+
+
+def test_nobody_waits_for_ever_after_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(*_: object, **__: object) -> bytes:
+        raise AttributeError("a bug")
+
+    monkeypatch.setattr(download, "fetch", fetch)
+    with pytest.raises(AttributeError, match="a bug"):
+        fetch_unless(threading.Event(), "http://127.0.0.1/", max_bytes=1)
 
 
 def test_nobody_waits_once_stopped(server: str) -> None:

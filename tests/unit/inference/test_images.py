@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import struct
 import subprocess
@@ -16,11 +18,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFile, features
+from PIL import Image, ImageFile, JpegImagePlugin, features
 
 from capgen.config import ImageLimits
 from capgen.errors import ImageError, UsageError
 from capgen.inference.images import load_image
+from tests.broken_pictures import png_without_palette, tiff
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255,) * 3, (0,) * 3
 LOSSLESS = {"PNG": {}, "BMP": {}, "TIFF": {}, "WEBP": {"lossless": True}}
@@ -402,6 +405,30 @@ def test_numbers_without_a_range(values: np.ndarray, expected: list[int]) -> Non
     np.testing.assert_array_equal(pixels(data)[0, :, 0], expected)
 
 
+@pytest.mark.parametrize("size", [(40, 31), (1, 500), (500, 1), (9, 9)])
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
+def test_numbers_are_converted_in_pieces(
+    size: tuple[int, int], dtype: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.random.default_rng(1).integers(0, 65536, size[::-1]).astype(dtype)
+    values[0, 0], values[-1, -1] = 0, 65535
+    image = Image.fromarray(values)
+    whole = pixels(image)
+    np.testing.assert_array_equal(whole[..., 0], np.rint(values / 257))
+    pieces: list[int] = []
+    real = Image.Image.crop
+
+    def crop(self: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+        pieces.append((box[2] - box[0]) * (box[3] - box[1]))
+        return real(self, box)
+
+    monkeypatch.setattr(Image.Image, "crop", crop)
+    monkeypatch.setattr("capgen.inference.pixels._BLOCK_PIXELS", 81)
+    np.testing.assert_array_equal(pixels(image), whole)
+    assert max(pieces) <= 81
+    assert sum(pieces) % (size[0] * size[1]) == 0
+
+
 @pytest.mark.parametrize(
     ("mode", "colour", "expected"),
     [
@@ -716,6 +743,88 @@ def test_broken_pixels_are_not_called_truncated() -> None:
     data = bytearray(encoded(Image.fromarray(noise(64, 64)), "PNG"))
     data[200:220] = bytes(20)
     assert fault(bytes(data)).code == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("data", "cause"),
+    [
+        (png_without_palette(), "AssertionError"),
+        (tiff({273: (11, 3.0)}), "TypeError"),
+        (tiff({700: (3, 1)}), "TypeError"),
+        (tiff({273: (16, 2**63)}), "OverflowError"),
+        (tiff({34665: (16, 2**63)}), "OverflowError"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_whatever_pillow_raises_is_the_fault_of_the_picture(
+    data: bytes, cause: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "capgen"):
+        error = fault(data, name="a.png")
+    assert error.code in ("unreadable", "unsupported")
+    assert error.message.startswith("a.png: ")
+    (record,) = caplog.records  # what a report of a decoder's bug needs
+    assert "Traceback" in logging.Formatter().format(record)
+    assert cause in logging.Formatter().format(record)
+
+
+UNEXPECTED = [AssertionError(), TypeError("no"), KeyError(7), OverflowError("big"), LookupError()]
+
+
+@pytest.mark.parametrize("raised", UNEXPECTED, ids=repr)
+@pytest.mark.parametrize("method", ["_open", "draft", "load", "convert"])
+def test_every_call_of_a_decoder_is_covered(
+    method: str, raised: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encoded(Image.new("L", (5, 5)), "JPEG")
+
+    def broken(self: object, *_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(JpegImagePlugin.JpegImageFile, method, broken)
+    error = fault(data, name="a", size_hint=(2, 2))
+    assert error.code == ("unsupported" if method == "convert" else "unreadable")
+    assert error.__cause__ is raised or error.__cause__.__cause__ is raised
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit])
+def test_ctrl_c_is_no_fault_of_a_picture(
+    raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encoded(Image.new("RGB", (5, 5)), "PNG")
+
+    def load(self: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
+    with pytest.raises(raised):
+        load_image(data)
+
+
+def test_a_bug_of_capgen_is_no_fault_of_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    def upright(*_: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr("capgen.inference.images.upright", upright)
+    with pytest.raises(ValueError, match="a bug"):
+        load_image(encoded(Image.new("RGB", (5, 5)), "PNG"))
+
+
+def test_what_the_system_says_is_not_called_broken_data(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(tiff())
+    image = Image.open(tmp_path / "a.tif")
+
+    def load() -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    image.load = load  # type: ignore[method-assign]
+    assert fault(image, name="a").message == "a: Input/output error"
+
+
+def test_a_closed_picture_is_not_called_cut_short() -> None:
+    image = Image.open(BytesIO(encoded(Image.fromarray(noise(64, 64)), "JPEG")))
+    image.close()
+    assert fault(image, name="a").code == "unreadable"
 
 
 def seeds() -> dict[str, bytes]:

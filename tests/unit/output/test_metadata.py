@@ -23,6 +23,7 @@ from capgen.errors import DataError, DiskFullError, ProtectedFileError, StorageE
 from capgen.output.embed import Unwritable, exif, iptc, jpeg, png, webp, xmp
 from capgen.output.metadata import MetadataWriter, read_captions
 from capgen.output.undo import UndoFile, undo
+from tests.broken_pictures import webp_chunks
 from tests.minis import draw
 
 TEXT = 'a "dog" & <two> cats'
@@ -142,6 +143,37 @@ def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
     assert (writer.changed, path.read_bytes(), log.exists()) == (1, PICTURES["plain.jpg"], False)
 
 
+def simple_webp_with(kind: bytes, content: bytes) -> bytes:
+    """Return a WebP without VP8X that has something behind its picture, which readers ignore."""
+    data = encoded("WEBP")
+    assert data[12:16] == b"VP8 "
+    return webp_chunks((b"VP8 ", data[20:]), (kind, content))
+
+
+def webp_whose_header_names_nothing() -> bytes:
+    data = encoded("WEBP", exif=with_tags())
+    assert data[12:16] == b"VP8X"
+    return data[:20] + b"\0" + data[21:]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        simple_webp_with(b"VP8 ", encoded("WEBP")[20:]),
+        simple_webp_with(b"EXIF", with_tags().tobytes()),
+        simple_webp_with(b"VP8X", bytes(10)),
+        webp_whose_header_names_nothing(),
+    ],
+    ids=["two pictures", "turned", "late header", "unnamed"],
+)
+def test_a_webp_that_would_become_another_picture_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.webp"
+    path.write_bytes(data)
+    writer = MetadataWriter(UndoFile(tmp_path / "undo.jsonl"))
+    assert "does not name all" in writer.write(path, TEXT)
+    assert path.read_bytes() == data
+
+
 def test_other_formats_are_refused(tmp_path: Path) -> None:
     writer = MetadataWriter(UndoFile(tmp_path / "undo.jsonl"))
     for file_format in ("GIF", "BMP", "TIFF"):
@@ -223,6 +255,9 @@ def test_iptc_of_another_character_set() -> None:
         b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
         ATTRIBUTES.decode().encode("utf-16"),
         b"<a/>",
+        b"<?xml version='1.0' encoding='foo'?><a/>",
+        b"<?xml version='1.0' encoding='big5'?><a/>",
+        b"<?xml version='1.0' encoding='rot13'?><a/>",
     ],
 )
 def test_xmp_that_is_left_alone(packet: bytes) -> None:
@@ -236,6 +271,20 @@ def test_xmp_keeps_everything_else() -> None:
     again = xmp.with_description(changed, "b\x00\x1b")
     assert xmp.read_description(again) == "b"
     assert again.count(b"description") == changed.count(b"description")
+
+
+def test_xmp_deeper_than_the_stack() -> None:
+    deep = ATTRIBUTES.replace(b"</rdf:RDF>", b"</rdf:RDF>" + b"<a>" * 5000 + b"</a>" * 5000)
+    assert xmp.read_description(xmp.with_description(deep, TEXT)) == TEXT
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3])
+def test_xmp_chunk_that_ends_early(length: int) -> None:
+    content = b"iTXtXML:com.adobe.xmp\0" + bytes(length)
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    parts = png.pieces(PICTURES["plain.png"])
+    with pytest.raises(Unwritable, match="damaged"):
+        png.read([*parts[:2], chunk, *parts[2:]])
 
 
 def test_compressed_xmp_and_its_limit() -> None:

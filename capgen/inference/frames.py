@@ -1,0 +1,123 @@
+"""How many pictures a file holds, without decoding any, and the size that its header tells."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from capgen.config import ImageLimits
+from capgen.errors import ImageError
+from capgen.inference.headers import png_chunks, sniff
+from capgen.inference.images import DEFAULT_LIMITS, read_file
+from capgen.inference.opening import open_image
+
+# Counting ends here: a file of megabytes can hold millions.
+MOST_FRAMES = 1000
+# The header of most pictures is within these; the rest is not read for it.
+_HEAD_BYTES = 1 << 18
+_HEADER_FIRST = ("JPEG", "PNG", "GIF", "BMP")
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What a picture file says of itself.
+
+    Attributes:
+        format: Pillow's name of the format.
+        width: In pixels, as stored.
+        height: Likewise.
+    """
+
+    format: str
+    width: int
+    height: int
+
+
+def read_header(path: Path, *, limits: ImageLimits = DEFAULT_LIMITS) -> ImageHeader:
+    """Return what the header of a picture file says; the picture is not decoded.
+
+    Raises:
+        ImageError: The header cannot be read, or is of too large a picture.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        head = b""  # `read_file` says why
+    if sniff(head).format in _HEADER_FIRST:
+        try:
+            return _header(head, path.name, limits)
+        except ImageError:
+            pass  # long metadata may come before it
+    return _header(read_file(os.fspath(path), path.name, limits), path.name, limits)
+
+
+def _header(data: bytes, name: str, limits: ImageLimits) -> ImageHeader:
+    image = open_image(data, name, limits)
+    return ImageHeader(str(image.format), *image.size)
+
+
+def count_frames(data: bytes, name: str, *, limits: ImageLimits = DEFAULT_LIMITS) -> int:
+    """Return how many pictures a file holds, `MOST_FRAMES` if there are that many or more.
+
+    Raises:
+        ImageError: No picture of it can be opened.
+    """
+    file_format = sniff(data).format
+    if file_format == "PNG":
+        return min(MOST_FRAMES, max(1, _apng_frames(data)))
+    found = {"GIF": _gif_frames, "TIFF": _tiff_pages}.get(file_format or "")
+    if found is not None:
+        return max(1, sum(1 for _ in islice(found(data), MOST_FRAMES)))
+    frames = getattr(open_image(data, name, limits), "n_frames", 1)
+    return min(MOST_FRAMES, int(frames))
+
+
+def _apng_frames(data: bytes) -> int:
+    for kind, start, end in png_chunks(data):
+        if kind == b"acTL" and end - start >= 16:
+            return int.from_bytes(data[start + 8 : start + 12], "big")
+        if kind == b"IDAT":
+            break
+    return 1
+
+
+def _gif_frames(data: bytes) -> Iterator[int]:
+    """Yield where each picture of a GIF begins."""
+    place = 13 + _palette(data, 10)
+    while place < len(data) and data[place] != 0x3B:
+        if data[place] == 0x2C:
+            yield place
+            place += 10 + _palette(data, place + 9) + 1
+        else:
+            place += 2
+        while place < len(data) and data[place]:
+            place += 1 + data[place]
+        place += 1
+
+
+def _palette(data: bytes, flags_at: int) -> int:
+    flags = data[flags_at] if flags_at < len(data) else 0
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _tiff_pages(data: bytes) -> Iterator[int]:
+    """Yield where each directory of a TIFF begins."""
+    order = "<" if data[:2] == b"II" else ">"
+    big = 43 in data[2:4]
+    offset, count, entry = ("Q", "Q", 20) if big else ("L", "H", 12)
+    seen: set[int] = set()
+    try:
+        (place,) = struct.unpack_from(order + offset, data, 8 if big else 4)
+        while place and place not in seen:
+            (entries,) = struct.unpack_from(order + count, data, place)
+            seen.add(place)
+            yield place
+            following = place + struct.calcsize(order + count) + entry * entries
+            (place,) = struct.unpack_from(order + offset, data, following)
+    except (struct.error, OverflowError):
+        return

@@ -1,0 +1,69 @@
+"""The bytes of a file to an opened picture: the one place where decoders read headers.
+
+What a header says is judged before a decoder believes it: the size of the canvas, and the work
+that the file's structure makes.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from PIL import Image
+
+from capgen.config import ImageLimits, flag_name
+from capgen.errors import ImageError
+from capgen.inference.decoders import decodable_format, decoder_class, pillow_allowing, reporting
+from capgen.inference.headers import canvas_size
+from capgen.inference.structure import excess, jpeg_exif, without_metadata
+
+
+def open_image(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
+    """Return Pillow's image of a file, its header read and its pixels not decoded yet.
+
+    Raises:
+        ImageError: The file is not a picture that can be decoded within the limits.
+    """
+    if not data:
+        raise ImageError(f"{name}: the file is empty", code="empty")
+    check_bytes(len(data), name, limits)
+    file_format = decodable_format(data, name)
+    decoder = decoder_class(file_format, name)
+    canvas = canvas_size(file_format, data) or (0, 0)
+    check_pixels(canvas, name, limits)
+    too_much = excess(file_format, data)
+    if too_much:
+        raise ImageError(
+            f"{name}: {too_much}, which would take long to decode",
+            code="too_large",
+            hint="If you trust the file, save it anew as an ordinary JPEG or PNG.",
+        )
+    content = without_metadata(file_format, data)
+    exif = jpeg_exif(data) if file_format == "JPEG" else b""
+    with pillow_allowing(canvas), reporting(name, file_format, data):
+        image: Image.Image = decoder(BytesIO(content))
+    if exif:
+        image.info["exif"] = exif
+    check_pixels(image.size, name, limits)
+    return image
+
+
+def check_bytes(size: int, name: str, limits: ImageLimits) -> None:
+    """Raise ImageError, code `too_large`, if a file of `size` bytes is beyond the limits."""
+    if size > limits.max_bytes:
+        raise ImageError(
+            f"{name}: {size:,} bytes are more than the limit of {limits.max_bytes:,}",
+            code="too_large",
+        )
+
+
+def check_pixels(size: tuple[int, int], name: str, limits: ImageLimits) -> None:
+    """Raise ImageError, code `too_large`, if a (width, height) is beyond the limits."""
+    width, height = size
+    pixels = width * height
+    if pixels > limits.max_pixels:
+        raise ImageError(
+            f"{name}: {pixels:,} pixels ({width}×{height}) are more than the "
+            f"{flag_name('max_pixels')} limit of {limits.max_pixels:,}",
+            code="too_large",
+            hint=f"If you trust the file: {flag_name('max_pixels')} {pixels}",
+        )

@@ -1,0 +1,239 @@
+"""What the parts of a file cost a decoder, told from the bytes before one sees them.
+
+A file of a few kilobytes can keep a decoder busy for hours: a JPEG with thousands of scans, a
+TIFF whose tags all lead to the same megabytes. Nothing here raises, whatever the bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from itertools import islice
+
+from capgen.inference.headers import png_chunks
+
+# libtiff's limit for JPEGs within TIFFs. Encoders write about ten scans.
+MOST_SCANS = 100
+# Photos have dozens of segments, and hundreds with a depth map or a long XMP in them.
+_MOST_SEGMENTS = 10_000
+# Encoders write chunks of 8 KB and more; a GIF's blocks have 255 bytes at most.
+_MOST_CHUNKS = 1_000_000
+_MOST_BLOCKS = 100_000
+# One for each strip or tile, of every colour.
+_MOST_TIFF_VALUES = 250_000
+_MOST_TIFF_TAGS = 65_535
+# A tile is decoded whole, however small the picture. Writers make them of 256 × 256.
+_MOST_TILE_PIXELS = 1 << 26
+# Tags may share what little they hold (both resolutions, say).
+_SHARED_TAG_BYTES = 1 << 20
+
+# Pillow unpacks these in Python, a run or a pixel at a time.
+_MOST_RLE_PIXELS = 1 << 24
+# Bytes between segments that say nothing are read in Python, too.
+_MOST_PADDING = 1 << 20
+
+_SOS, _COM, _APP0, _APP1, _APP14, _APP15 = 0xDA, 0xFE, 0xE0, 0xE1, 0xEE, 0xEF
+_EXIF = b"Exif\0\0"
+_MARKER = re.compile(rb"\xff([^\x00\xff])")
+# The same among compressed pixels, where restart markers may be millions.
+_MARKER_IN_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
+# Markers that are followed by a length: frames, tables, scans, applications' data, comments.
+_WITH_LENGTH = {*range(0xC0, 0xD0), *range(0xDA, 0xDE), *range(_APP0, _APP15 + 1), _COM} - {0xC8}
+
+# What a PNG needs to be shown right. The rest (texts, profiles, animation) is compressed at
+# will by whoever made the file, and Pillow would unpack it.
+_PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"}
+
+_TIFF_UNITS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+_TIFF_UNITS |= {13: 4, 16: 8, 17: 8, 18: 8}
+_TIFF_BYTES = {1, 2, 6, 7}
+_TIFF_PLACES = {273, 279, 324, 325}  # offsets and lengths of strips and tiles
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
+_BMP_RLE = (1, 2)
+
+
+def excess(file_format: str, data: bytes) -> str:
+    """Return what a file has too much of to be decoded in reasonable time and memory, or ""."""
+    if file_format == "JPEG":
+        return _jpeg_excess(data)
+    if file_format == "TIFF":
+        return _tiff_excess(data)
+    if file_format == "BMP":
+        return _bmp_excess(data)
+    if file_format == "PNG" and _longer(png_chunks(data), _MOST_CHUNKS):
+        return f"more than {_MOST_CHUNKS:,} chunks"
+    if file_format == "GIF" and _longer(_gif_blocks(data), _MOST_BLOCKS):
+        return f"more than {_MOST_BLOCKS:,} blocks before its first picture"
+    return ""
+
+
+def without_metadata(file_format: str, data: bytes) -> bytes:
+    """Return a JPEG or PNG without the parts that its picture does not need.
+
+    An animated PNG becomes its still picture. JPEGs lose their EXIF data too (see `jpeg_exif`):
+    Pillow would unpack it.
+    """
+    if file_format == "PNG":
+        return _without(data, _png_metadata(data))
+    return _without(data, _jpeg_metadata(data)) if file_format == "JPEG" else data
+
+
+def jpeg_exif(data: bytes) -> bytes:
+    r"""Return the EXIF data of a JPEG with its `Exif\0\0`, or b""."""
+    for marker, start, end in _jpeg_segments(data):
+        if marker == _APP1 and data.startswith(_EXIF, start + 4):
+            return data[start + 4 : end]
+    return b""
+
+
+def _longer(items: Iterator[object], most: int) -> bool:
+    return next(islice(items, most, None), None) is not None
+
+
+def _without(data: bytes, ranges: Iterator[tuple[int, int]]) -> bytes:
+    """Return `data` without some ranges of it, which are in order."""
+    kept, place = [], 0
+    for start, end in ranges:
+        kept.append(data[place:start])
+        place = end
+    return b"".join((*kept, data[place:])) if kept else data
+
+
+def _png_metadata(data: bytes) -> Iterator[tuple[int, int]]:
+    for kind, start, end in png_chunks(data):
+        if kind not in _PNG_CHUNKS and end <= len(data):
+            yield start, end
+        if kind == b"IEND" and end < len(data):
+            yield end, len(data)
+
+
+def _jpeg_metadata(data: bytes) -> Iterator[tuple[int, int]]:
+    place = 2
+    for marker, start, end in _jpeg_segments(data):
+        # JFIF and Adobe's segment say how colours are stored.
+        if marker == _COM or (_APP1 <= marker <= _APP15 and marker != _APP14):
+            yield place, end
+        elif start > place:  # padding, which must not come first
+            yield place, start
+        place = end
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield (marker, start, end) of each segment with a length, up to the first scan's."""
+    place = 2
+    while found := _MARKER.search(data, place):
+        marker, place = found[1][0], found.end()
+        if marker in _WITH_LENGTH:
+            length = max(2, int.from_bytes(data[place : place + 2], "big"))
+            if place + length > len(data):
+                return
+            yield marker, found.start(), place + length
+            if marker == _SOS:
+                return
+            place += length
+
+
+def _jpeg_excess(data: bytes) -> str:
+    segments = list(islice(_jpeg_segments(data), _MOST_SEGMENTS + 1))
+    if len(segments) > _MOST_SEGMENTS:
+        return f"more than {_MOST_SEGMENTS:,} segments before its pixels"
+    ends = [2, *(end for _, _, end in segments)]
+    starts = [start for _, start, _ in segments]
+    if not segments or segments[-1][0] != _SOS:
+        starts.append(len(data))
+    padding = sum(max(0, start - end) for start, end in zip(starts, ends, strict=False))
+    if padding > _MOST_PADDING:
+        return f"{padding:,} bytes between its segments"
+    # Counting bytes is fast, and never counts too few: thumbnails have scans as well.
+    start_of_scan = bytes((0xFF, _SOS))
+    if data.count(start_of_scan) > MOST_SCANS and _longer(_jpeg_scans(data), MOST_SCANS):
+        return f"more than {MOST_SCANS} scans"
+    return ""
+
+
+def _jpeg_scans(data: bytes) -> Iterator[int]:
+    """Yield where each scan of the first picture begins.
+
+    Markers are found as libjpeg finds them, which passes over those it does not know.
+    """
+    place = 2
+    while found := _MARKER_IN_SCAN.search(data, place):
+        marker, place = found[1][0], found.end()
+        if marker == 0xD9:  # the end of the picture
+            return
+        if marker == _SOS:
+            yield found.start()
+        if marker in _WITH_LENGTH:
+            place += int.from_bytes(data[place : place + 2], "big")
+
+
+def _gif_blocks(data: bytes) -> Iterator[int]:
+    """Yield where each block of the extensions before the first picture begins."""
+    place = 13
+    if len(data) > 10 and data[10] & 0x80:
+        place += 3 << (data[10] & 7) + 1
+    while place < len(data) and data[place] not in b",;":
+        if data[place] != 0x21:  # Pillow looks for the next thing it knows
+            yield place
+            place += 1
+            continue
+        place += 2
+        while place < len(data) and data[place]:
+            yield place
+            place += 1 + data[place]
+        place += 1
+
+
+def _bmp_excess(data: bytes) -> str:
+    if len(data) < 34 or int.from_bytes(data[14:18], "little") < 40:
+        return ""
+    width, height, _, _, compression = struct.unpack_from("<iiHHI", data, 18)
+    if compression not in _BMP_RLE:
+        return ""
+    pixels = abs(width * height)
+    if pixels > _MOST_RLE_PIXELS:
+        return f"{pixels:,} run-length encoded pixels"
+    # At worst a run for each pixel, and the end of each line.
+    if len(data) > 2 * (pixels + abs(height)) + _MOST_PADDING:
+        return "more data than its pixels need"
+    return ""
+
+
+def _tiff_excess(data: bytes) -> str:
+    held, tile = 0, {}
+    for number, (tag, kind, count, place) in enumerate(_tiff_tags(data)):
+        if number == _MOST_TIFF_TAGS:
+            return f"more than {_MOST_TIFF_TAGS:,} tags"
+        if count > _MOST_TIFF_VALUES and (tag in _TIFF_PLACES or kind not in _TIFF_BYTES):
+            return f"a tag of {count:,} values"
+        size = count * _TIFF_UNITS.get(kind, 0)
+        held += min(size, len(data)) if size > 8 else 0
+        if tag in (_TILE_WIDTH, _TILE_LENGTH):
+            tile[tag] = place
+    if held > len(data) + _SHARED_TAG_BYTES:
+        return "tags that hold more than the file"
+    width, height = tile.get(_TILE_WIDTH, 0), tile.get(_TILE_LENGTH, 0)
+    if width * height > _MOST_TILE_PIXELS:
+        return f"tiles of {width}×{height} pixels"
+    return ""
+
+
+def _tiff_tags(data: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Yield (tag, type, count, value or its offset) of the first directory."""
+    order = "<" if data[:2] == b"II" else ">"
+    big = 43 in data[2:4]
+    try:
+        (place,) = struct.unpack_from(order + ("Q" if big else "L"), data, 8 if big else 4)
+        (entries,) = struct.unpack_from(order + ("Q" if big else "H"), data, place)
+        place += 8 if big else 2
+        for _ in range(entries):
+            tag, kind, count, value = struct.unpack_from(
+                order + ("HHQQ" if big else "HHLL"), data, place
+            )
+            if kind == 3 and count == 1:
+                (value,) = struct.unpack_from(f"{order}H", data, place + (12 if big else 8))
+            yield tag, kind, count, value
+            place += 20 if big else 12
+    except (struct.error, OverflowError):
+        return
