@@ -23,6 +23,7 @@ class ColourRuntime:
     name = "colours"
     device = "cpu"
     dtype = "float32"
+    nouns = None
 
     def __init__(self, preprocessor: Preprocessor | None = None) -> None:
         self.preprocessor = preprocessor or Preprocessor(size=(4, 4))

@@ -145,7 +145,8 @@ def test_leaves_import_leaves_only() -> None:
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_heavy_libraries_are_imported_at_the_top_of_their_own_layers_only(module: Path) -> None:
     light = module.as_posix() in (*LIGHT, *LIGHT_TOO)
-    if not light and (part_of(module) in HEAVY_AT_TOP or module.name.endswith("_runtime.py")):
+    heavy_name = module.name.startswith("torch_") or module.name.endswith("_runtime.py")
+    if not light and (part_of(module) in HEAVY_AT_TOP or heavy_name):
         return
     heavy = {name.split(".")[0] for name in imported(at_top(module))} & set(HEAVY)
     assert not heavy, f"{module} imports {', '.join(heavy)} at the top"

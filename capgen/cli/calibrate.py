@@ -16,6 +16,7 @@ from capgen.cli.decoding_options import (
     MinLengthOption,
     NoRepeatOption,
     NumCaptionsOption,
+    RepeatNounsOption,
     RepetitionPenaltyOption,
     SeedOption,
     TemperatureOption,
@@ -95,6 +96,7 @@ def calibrate_command(
     length_penalty: LengthPenaltyOption = None,
     repetition_penalty: RepetitionPenaltyOption = None,
     no_repeat_ngram_size: NoRepeatOption = None,
+    repeat_nouns: RepeatNounsOption = DecodeOptions.repeat_nouns,
     num_captions: NumCaptionsOption = None,
     seed: SeedOption = None,
     output: Annotated[

@@ -8,8 +8,8 @@ from capgen.cli.options import DECODING_PANEL, setting_option
 from capgen.config import DecodeOptions
 
 
-def _decoding(name: str, *short: str) -> Any:
-    return setting_option(DecodeOptions, name, *short, panel=DECODING_PANEL)
+def _decoding(name: str, *short: str, switch: bool = False) -> Any:
+    return setting_option(DecodeOptions, name, *short, panel=DECODING_PANEL, switch=switch)
 
 
 BeamsOption = Annotated[int | None, _decoding("beams", "-b")]
@@ -21,6 +21,7 @@ MinLengthOption = Annotated[int | None, _decoding("min_length")]
 LengthPenaltyOption = Annotated[float | None, _decoding("length_penalty")]
 RepetitionPenaltyOption = Annotated[float | None, _decoding("repetition_penalty")]
 NoRepeatOption = Annotated[int | None, _decoding("no_repeat_ngram_size")]
+RepeatNounsOption = Annotated[bool, _decoding("repeat_nouns", switch=True)]
 NumCaptionsOption = Annotated[int | None, _decoding("num_captions", "-n")]
 SeedOption = Annotated[int | None, _decoding("seed")]
 DiverseOption = Annotated[int | None, _decoding("diverse")]

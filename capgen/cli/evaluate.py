@@ -14,6 +14,7 @@ from capgen.cli.decoding_options import (
     MaxLengthOption,
     MinLengthOption,
     NoRepeatOption,
+    RepeatNounsOption,
     RepetitionPenaltyOption,
     SeedOption,
     TemperatureOption,
@@ -118,6 +119,7 @@ def eval_command(
     length_penalty: LengthPenaltyOption = None,
     repetition_penalty: RepetitionPenaltyOption = None,
     no_repeat_ngram_size: NoRepeatOption = None,
+    repeat_nouns: RepeatNounsOption = DecodeOptions.repeat_nouns,
     seed: SeedOption = None,
     json_file: Annotated[
         Path | None,

@@ -18,18 +18,26 @@ DECODING_PANEL = "Decoding"
 OUTPUT_PANEL = "Output"
 
 
-def setting_option(config: type, name: str, *short: str, panel: str) -> Any:
+def setting_option(config: type, name: str, *short: str, panel: str, switch: bool = False) -> Any:
     """Make the option of a settings field, with the help and range the field declares.
 
     Values are checked by the settings class itself, so that the library and the command
     line refuse the same values in the same words.
+
+    Args:
+        config: The settings class.
+        name: The field.
+        *short: Other names of the option.
+        panel: Where help shows it.
+        switch: Offer `--no-NAME` too.
     """
     field = next(item for item in dataclasses.fields(config) if item.name == name)
     help = field.metadata["help"].rstrip(".") + accepted(field) + "."
     # Training resolves its own environment, to say where each setting comes from.
     variable = None if config is TrainConfig else variable_name(name)
+    flag = flag_name(name)
     return typer.Option(
-        flag_name(name),
+        f"{flag}/--no-{flag.removeprefix('--')}" if switch else flag,
         *short,
         help=help,
         rich_help_panel=panel,

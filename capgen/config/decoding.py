@@ -63,6 +63,7 @@ class DecodeOptions:
     no_repeat_ngram_size: int | None = setting(
         None, "Never say the same run of N tokens twice; 0 is off.", low=0, high=100
     )
+    repeat_nouns: bool = setting(False, "Let a caption say a noun twice (English).")
     num_captions: int | None = setting(None, "Captions a picture, best first.", low=1, high=64)
     seed: int | None = setting(
         None, "Seed of the sampling, the same for every picture.", low=0, high=2**32 - 1
@@ -127,6 +128,7 @@ class DecodeSettings:
         sample: Draw tokens at random instead of taking the likeliest.
         early_stopping: Stop a beam search at `num_beams` finished captions
             (transformers' meaning of the word, `"never"` included).
+        repeat_nouns: What records made before nouns were said once mean by having none: True.
         diverse: Choose `num_captions` captions that differ out of a wider search.
     """
 
@@ -140,6 +142,7 @@ class DecodeSettings:
     length_penalty: float = 1.0
     repetition_penalty: float = 1.0
     no_repeat_ngram_size: int = 0
+    repeat_nouns: bool = True
     num_captions: int = 1
     seed: int | None = None
     early_stopping: bool | str = False
@@ -181,7 +184,11 @@ def _of_model(key: str, value: Any) -> Any:
 
 
 def resolve_decoding(
-    options: DecodeOptions, generation: Mapping[str, Any], *, positions: int | None
+    options: DecodeOptions,
+    generation: Mapping[str, Any],
+    *,
+    positions: int | None,
+    knows_nouns: bool = True,
 ) -> tuple[DecodeSettings, tuple[str, ...]]:
     """Fill what `options` leaves open from a model's `generation_config.json`.
 
@@ -189,6 +196,7 @@ def resolve_decoding(
         options: What the caller asked for.
         generation: The model's generation_config as a mapping.
         positions: Most tokens the decoder has positions for, start and end included.
+        knows_nouns: Whether it is known which of its tokens are nouns.
 
     Returns:
         The settings, and a note in plain words for each value that had to change.
@@ -243,6 +251,7 @@ def resolve_decoding(
         length_penalty=float(pick("length_penalty", "length_penalty", 1.0)),
         repetition_penalty=float(pick("repetition_penalty", "repetition_penalty", 1.0)),
         no_repeat_ngram_size=int(pick("no_repeat_ngram_size", "no_repeat_ngram_size", 0)),
+        repeat_nouns=options.repeat_nouns or not knows_nouns,
         num_captions=num_captions,
         seed=None if options.seed is None else int(options.seed),
         early_stopping=generation.get("early_stopping") or False,

@@ -33,7 +33,7 @@ class _Finished:
 
     def add(self, new: Hypothesis) -> None:
         self.found.append(new)
-        self.found.sort(key=lambda item: -item.score)
+        self.found.sort(key=lambda item: -item.rank)
         del self.found[self.size :]
 
     @property
@@ -50,6 +50,7 @@ class BeamSearch:
         self.model = model
         self.settings = settings
         self.tokens = tokens
+        self.nouns = tokens.nouns
         self.finished = [_Finished(settings.beams) for _ in range(photos)]
         self.alive = np.arange(photos)
         # One row a photo at the start: its beams part at the first token.
@@ -72,7 +73,10 @@ class BeamSearch:
     def _step(self, length: int) -> None:
         values, ids = self._candidates(length)  # (B, K, C)
         photos, beams, width = values.shape
-        totals = (self.scores[:, :, None] + values).reshape(photos, -1)
+        totals = self.scores[:, :, None] + values
+        if self.nouns is not None:
+            totals -= self.nouns.fines(self.sequences[:, :, :length], ids)
+        totals = totals.reshape(photos, -1)
         count = self._width()
         order = np.argsort(-totals, axis=1, kind="stable")[:, :count]  # (B, W)
         rows = np.arange(photos)[:, None]
@@ -88,7 +92,9 @@ class BeamSearch:
         for row, place in zip(*np.nonzero(ended[:, : self.settings.beams]), strict=True):
             if np.isfinite(total[row, place]):
                 ids_, parts = sequences[row, place, 1 : length + 1], log_probs[row, place]
-                new = hypothesis(ids_, parts[1 : length + 1], self.settings.length_penalty)
+                new = hypothesis(
+                    ids_, parts[1 : length + 1], self.settings.length_penalty, self.nouns
+                )
                 self.finished[self.alive[row]].add(new)
         # Unfinished candidates first, each group in order of score.
         running = np.argsort(ended, axis=1, kind="stable")[:, : self.settings.beams]
@@ -106,6 +112,8 @@ class BeamSearch:
         ids = history[:, :, -1]
         # W of the whole are among the W best of each beam, once those barred are left out.
         count = self._width() + len(self.tokens.suppress)
+        if self.nouns is not None:
+            count += self.nouns.most(history)
         if processors.needed(self.settings):
             values, best = self._processed(history, count)
         else:
@@ -135,7 +143,7 @@ class BeamSearch:
         penalty = self.settings.length_penalty
         if self.settings.early_stopping == "never" and penalty > 0:
             length = self.settings.max_length - 1
-        return float(self.scores[row, 0]) / length**penalty <= finished.found[-1].score
+        return float(self.scores[row, 0]) / length**penalty <= finished.found[-1].rank
 
     def _keep(self, rows: Ints) -> None:
         self.model.keep(rows)

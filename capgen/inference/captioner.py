@@ -104,7 +104,10 @@ class Captioner:
             ModelError: The model's own settings or its calibration are damaged.
         """
         settings, notes = resolve_decoding(
-            options, self.folder.generation, positions=self.folder.positions
+            options,
+            self.folder.generation,
+            positions=self.folder.positions,
+            knows_nouns=self.runtime.nouns is not None,
         )
         if not settings.confidence:
             return settings, notes

@@ -7,6 +7,7 @@ photo draws from its own generator.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
@@ -32,6 +33,8 @@ def decode(
     Raises:
         ModelError: The model's scores are not numbers, or nothing may be said.
     """
+    if settings.repeat_nouns:
+        tokens = replace(tokens, nouns=None)
     if settings.sample or settings.beams == 1:
         rows = settings.num_captions if settings.sample else 1
         found = Walk(model, photos, rows, settings, tokens).run()

@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from capgen.inference.nouns import FINE, NounTable
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
@@ -21,11 +23,13 @@ class TokenIds:
         start: Fed first.
         end: Any of these finishes a caption.
         suppress: Never generated.
+        nouns: Which of them begin a noun; None where that is not known.
     """
 
     start: int
     end: tuple[int, ...]
     suppress: tuple[int, ...] = ()
+    nouns: NounTable | None = None
 
 
 @dataclass(frozen=True)
@@ -36,16 +40,23 @@ class Hypothesis:
         ids: Generated token ids, without the start token, with the end token if reached.
         log_probabilities: Log-probability of each of them.
         score: Sum of `log_probabilities` divided by length ** length_penalty.
+        fine: What nouns said again take off the score where hypotheses are ranked.
     """
 
     ids: tuple[int, ...]
     log_probabilities: tuple[float, ...]
     score: float
+    fine: float = 0.0
 
     @property
     def log_probability(self) -> float:
         """Sum of the tokens' log-probabilities."""
         return float(sum(self.log_probabilities))
+
+    @property
+    def rank(self) -> float:
+        """What hypotheses are ranked by."""
+        return self.score - self.fine
 
 
 class StepModel(Protocol):
@@ -68,12 +79,26 @@ class StepModel(Protocol):
 
 
 def hypothesis(
-    ids: Sequence[int] | Ints, log_probs: Sequence[float] | Floats, length_penalty: float
+    ids: Sequence[int] | Ints,
+    log_probs: Sequence[float] | Floats,
+    length_penalty: float,
+    nouns: NounTable | None = None,
 ) -> Hypothesis:
-    """Make a hypothesis, with the score that beam search ranks by."""
+    """Make a hypothesis, with the rank that beam search orders by.
+
+    Args:
+        ids: As in `Hypothesis`.
+        log_probs: The log-probability of each, without what nouns said again cost.
+        length_penalty: Exponent of the length.
+        nouns: The nouns that should be said once.
+    """
     parts = tuple(float(value) for value in log_probs)
-    score = sum(parts) / max(len(parts), 1) ** length_penalty
-    return Hypothesis(tuple(int(token) for token in ids), parts, score)
+    divisor = max(len(parts), 1) ** length_penalty
+    score = sum(parts) / divisor
+    fine = 0.0
+    if nouns is not None:
+        fine = FINE * float(nouns.said_again(np.asarray(ids, np.int64)).sum())
+    return Hypothesis(tuple(int(token) for token in ids), parts, score, fine / divisor)
 
 
 def log_softmax(scores: Floats) -> Floats:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from capgen.errors import ModelError
 from capgen.inference.cores import usable_cores
 from capgen.inference.decoding import decode
 from capgen.inference.hypotheses import Hypothesis, TokenIds, log_softmax
+from capgen.inference.lexicon import noun_table
+from capgen.inference.nouns import NounTable
 from capgen.inference.runtime import Replay, token_texts
 from capgen.models.folder import (
     CONFIG_FILE,
@@ -74,6 +78,11 @@ class OnnxRuntime:
         if shape != (self.layers, self.heads, self.head_width):
             raise ModelError(f"{self.folder.name}: its ONNX decoder is not that of its config.json")
 
+    @cached_property
+    def nouns(self) -> NounTable | None:
+        """The nouns of the vocabulary, or None: see `Runtime`."""
+        return noun_table(self._tokenizer.get_vocab())
+
     def encode(self, pixels: Floats) -> dict[str, Floats]:
         """Map pixels (B, 3, H, W) to each decoder layer's cross keys and values by name.
 
@@ -94,8 +103,7 @@ class OnnxRuntime:
 
     def generate(self, pixels: Floats, settings: DecodeSettings) -> list[list[Hypothesis]]:
         """Caption pixels (B, 3, H, W): for each picture hypotheses, best first."""
-        decoder = self.start(self.encode(pixels))
-        return decode(decoder, len(pixels), settings, self.tokens)
+        return self._decoded(self.encode(pixels), len(pixels), settings)
 
     def generate_summarised(
         self, pixels: Floats, settings: DecodeSettings
@@ -103,8 +111,16 @@ class OnnxRuntime:
         """As `generate`, with a summary (B, D) of each picture: see `Runtime`."""
         cross = self.encode(pixels)
         values = cross["cross_value_0"]  # (B, heads, cells, width)
-        found = decode(self.start(cross), len(pixels), settings, self.tokens)
+        found = self._decoded(cross, len(pixels), settings)
         return found, values.mean(axis=2).reshape(len(pixels), -1)
+
+    def _decoded(
+        self, cross: dict[str, Floats], photos: int, settings: DecodeSettings
+    ) -> list[list[Hypothesis]]:
+        tokens = self.tokens
+        if not settings.repeat_nouns:
+            tokens = replace(tokens, nouns=self.nouns)
+        return decode(self.start(cross), photos, settings, tokens)
 
     def obstacle(self) -> str:
         """Return an empty string: every model with ONNX graphs has cross-attention."""

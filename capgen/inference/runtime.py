@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from capgen.config import DecodeSettings
 from capgen.inference.hypotheses import Hypothesis
+from capgen.inference.nouns import NounTable
 from capgen.models.preprocess import Preprocessor
 
 # What decoders make of bytes that are no whole character yet.
@@ -55,12 +56,17 @@ class Runtime(Speaker, Protocol):
         device: Where it computes, as in `cpu` or `cuda`.
         dtype: Type it computes in, as in `float32`.
         preprocessor: How pictures become its input.
+        nouns: Which tokens begin which noun, so that a noun is said once; None where that
+            cannot be told, as in other languages than English.
     """
 
     name: str
     device: str
     dtype: str
     preprocessor: Preprocessor
+
+    @property
+    def nouns(self) -> NounTable | None: ...
 
     def generate_summarised(
         self, pixels: NDArray[np.float32], settings: DecodeSettings

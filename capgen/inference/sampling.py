@@ -27,6 +27,7 @@ class Walk:
         self.model = model
         self.settings = settings
         self.tokens = tokens
+        self.nouns = tokens.nouns
         self.rows = rows
         self.alive = np.arange(photos)
         self.generators = [np.random.default_rng(settings.seed) for _ in range(photos)]
@@ -58,14 +59,14 @@ class Walk:
         scores = processors.apply(
             logits, flat, self.settings, self.tokens.end, self.tokens.suppress
         )
+        fines = np.float32(0) if self.nouns is None else self.nouns.fines(flat)
         if self.settings.sample:
-            scores = processors.warp(scores, self.settings)
-        log_probs = log_softmax(scores)
-        if self.settings.sample:
+            log_probs = log_softmax(processors.warp(scores - fines, self.settings))
             draws = [self.generators[photo].random(self.rows) for photo in self.alive]
             chosen = draw(np.exp(log_probs), np.concatenate(draws))
         else:
-            chosen = log_probs.argmax(axis=1)
+            log_probs = log_softmax(scores)
+            chosen = (log_probs - fines).argmax(axis=1)
         picked = np.take_along_axis(log_probs, chosen[:, None], axis=1)
         shape = (len(self.alive), self.rows)
         self.sequences[self.alive, :, length] = chosen.reshape(shape)
@@ -81,8 +82,8 @@ class Walk:
         for row, length in enumerate(self.lengths[photo]):
             ids = self.sequences[photo, row, 1 : length + 1]
             log_probs = self.log_probs[photo, row, 1 : length + 1]
-            found.append(hypothesis(ids, log_probs, self.settings.length_penalty))
-        return sorted(found, key=lambda item: -item.score)
+            found.append(hypothesis(ids, log_probs, self.settings.length_penalty, self.nouns))
+        return sorted(found, key=lambda item: -item.rank)
 
 
 def draw(probabilities: Floats, uniforms: NDArray[np.float64]) -> Ints:

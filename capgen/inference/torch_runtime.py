@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessorList
 
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
 from capgen.inference.hypotheses import Hypothesis, hypothesis
+from capgen.inference.lexicon import noun_table
+from capgen.inference.nouns import FINE, NounTable
 from capgen.inference.runtime import Replay, token_texts
+from capgen.inference.torch_processors import NounsOnce, Temperature
 from capgen.models.captioners import end_tokens, image_encoder, load_captioner
 from capgen.models.devices import choose_device, choose_dtype
 from capgen.models.folder import ModelFolder
@@ -62,6 +66,11 @@ class TorchRuntime:
         self.dtype = str(self._model.dtype).removeprefix("torch.")
         self._ends = end_tokens(folder, model)
 
+    @cached_property
+    def nouns(self) -> NounTable | None:
+        """The nouns of the vocabulary, or None: see `Runtime`."""
+        return noun_table(self._tokenizer.get_vocab())
+
     def generate(
         self, pixels: NDArray[np.float32], settings: DecodeSettings
     ) -> list[list[Hypothesis]]:
@@ -95,13 +104,17 @@ class TorchRuntime:
 
     def _generate(self, inputs: torch.Tensor, settings: DecodeSettings) -> list[list[Hypothesis]]:
         config = self._generation_config(settings)
-        extra: dict[str, Any] = {}
+        nouns = None if settings.repeat_nouns else self.nouns
+        greedy = settings.beams == 1 and not settings.sample
+        processors = LogitsProcessorList()
         if settings.temperature != 1.0 and not settings.sample:
-            extra["logits_processor"] = LogitsProcessorList([_Temperature(settings.temperature)])
+            processors.append(Temperature(settings.temperature))
+        if nouns is not None:
+            processors.append(NounsOnce(nouns, normalise=greedy))
         with torch.inference_mode(), quiet_transformers(), _seeded(settings, self.device):
             try:
                 output = self._model.generate(
-                    pixel_values=inputs, generation_config=config, **extra
+                    pixel_values=inputs, generation_config=config, logits_processor=processors
                 )
             except ValueError as error:
                 if not str(error).startswith("Input image size"):
@@ -112,21 +125,30 @@ class TorchRuntime:
                 output.sequences,
                 output.scores,
                 beam_indices,
-                normalize_logits=beam_indices is None,
+                normalize_logits=beam_indices is None and not (greedy and nouns is not None),
             )
         generated = output.sequences[:, output.sequences.shape[1] - scores.shape[1] :]
         count = settings.num_captions
         flat = [
-            self._hypothesis(ids, parts, settings.length_penalty)
+            self._hypothesis(ids, parts, settings, nouns)
             for ids, parts in zip(generated.tolist(), scores.float().tolist(), strict=True)
         ]
         grouped = [flat[start : start + count] for start in range(0, len(flat), count)]
-        return [sorted(found, key=lambda item: -item.score) for found in grouped]
+        return [sorted(found, key=lambda item: -item.rank) for found in grouped]
 
-    def _hypothesis(self, ids: list[int], parts: list[float], penalty: float) -> Hypothesis:
-        """Cut the padding behind the end token off."""
+    def _hypothesis(
+        self,
+        ids: list[int],
+        parts: list[float],
+        settings: DecodeSettings,
+        nouns: NounTable | None,
+    ) -> Hypothesis:
+        """Cut the padding behind the end token off, and give back what repeated nouns cost."""
         length = next((n + 1 for n, token in enumerate(ids) if token in self._ends), len(ids))
-        return hypothesis(ids[:length], parts[:length], penalty)
+        said, values = np.array(ids[:length]), np.array(parts[:length])
+        if nouns is not None and not settings.sample:
+            values = values + FINE * nouns.said_again(said)
+        return hypothesis(said, values, settings.length_penalty, nouns)
 
     def _generation_config(self, settings: DecodeSettings) -> GenerationConfig:
         config = GenerationConfig.from_dict(self._model.generation_config.to_dict())
@@ -206,16 +228,6 @@ class TorchRuntime:
 
     def _decode(self, ids: Sequence[int]) -> str:
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
-
-
-class _Temperature(LogitsProcessor):
-    """Beam search over temperature-scaled scores (transformers ignores it there)."""
-
-    def __init__(self, temperature: float) -> None:
-        self.temperature = temperature
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        return torch.log_softmax(scores / self.temperature, dim=-1)
 
 
 def _projected(model: Any, states: torch.Tensor) -> torch.Tensor:

@@ -81,13 +81,17 @@ class Synonyms:
 
     def _forms(self, word: str, part: str) -> list[str]:
         bases = self._irregular[part].get(word)
-        if bases is None:
-            bases = [
-                word[: -len(ending)] + new
-                for ending, new in _ENDINGS[part]
-                if word.endswith(ending)
-            ]
-        return [word, *bases]
+        return [word, *(detached(word, part) if bases is None else bases)]
+
+
+def detached(word: str, part: str) -> list[str]:
+    """Return what is left of a word without a regular ending.
+
+    Args:
+        word: In lower case.
+        part: The part of speech that it is taken for: `n`, `v`, `a` or `r`.
+    """
+    return [word[: -len(ending)] + new for ending, new in _ENDINGS[part] if word.endswith(ending)]
 
 
 @functools.cache

@@ -118,6 +118,7 @@ def test_options_go_before_the_models_defaults() -> None:
         length_penalty=0.7,
         repetition_penalty=1.3,
         no_repeat_ngram_size=2,
+        repeat_nouns=False,
     )
     asked = {
         "beams": 2,

@@ -1,0 +1,136 @@
+"""Which tokens of a vocabulary begin which noun, so that captions say a noun once.
+
+A noun is known by the token that begins it. Where every word is one token, that is the noun
+itself, in one form: after "dog" there may be "dogs". Where words are cut into pieces, a noun of
+several pieces is known by its first one, unless that alone is another word. So a noun that must
+not be said again is not begun either: nothing is left half said.
+
+The nouns are English, and name things and living beings (see `capgen._build.make_nouns`).
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import gzip
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+
+from capgen.inference.nouns import NounTable
+from capgen.metrics.synonyms import detached
+
+NOUNS_FILE = "nouns.txt.gz"
+# In that file the nouns stand before this line; behind it, other words that a noun begins with.
+WORDS_MARK = "="
+
+_FUNCTION_WORDS = """
+a an the this that these those some any all each every both no not such another other
+i he she it we you they me him her us them who whom whose which what where when why how
+my his its our your their mine hers ours yours theirs himself herself itself themselves
+one two three four five six seven eight nine ten many few several much more most less
+of in on at to by for from with without into onto upon over under about above below after before
+between against toward towards through during across along around behind beside near next off out
+up down as than and or but nor so if then because while until since though just very too also
+only there here is are was were be been being am has have had having do does did done will would
+can could shall should may might must
+"""
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
+# Vocabularies are in order of frequency: the language is that of the word that comes first.
+_ENGLISH = ("the", "and", "of", "with", "is")
+_OTHERS = """
+de der die das ein eine und mit auf la le les un une et des du el los una con en del il di che
+het een van op och att ett og på med um uma com na nie ve bir se az egy yang dan și în jest
+"""
+_OTHER_LANGUAGES = frozenset(_OTHERS.split())
+# What marks a token that begins a word (GPT-2's, SentencePiece's), that goes on with one
+# (BERT's), and that ends one (CLIP's).
+_BEGINS = ("Ġ", "▁")
+_GOES_ON = "##"
+_ENDS = "</w>"
+
+
+def noun_table(vocabulary: Mapping[str, int]) -> NounTable | None:
+    """Find the tokens that begin a noun.
+
+    Args:
+        vocabulary: A tokenizer's tokens and their ids.
+
+    Returns:
+        The table; None if the vocabulary is not that of English, or does not tell where words
+        begin.
+    """
+    starts, in_pieces = _word_starts(vocabulary)
+    if not _is_english(starts):
+        return None
+    lexicon = _lexicon()
+    whole = frozenset(starts.values())
+    numbers = np.zeros(max(vocabulary.values()) + 1, np.int64)
+    known: dict[str, int] = {}
+    for token, text in starts.items():
+        if lexicon.has(text) or (in_pieces and lexicon.begun_by(text, whole)):
+            numbers[token] = known.setdefault(text, len(known) + 1)
+    return NounTable(numbers)
+
+
+def _word_starts(vocabulary: Mapping[str, int]) -> tuple[dict[int, str], bool]:
+    """Return the text of tokens that begin a word, by id, and whether others go on with one."""
+    for mark in _BEGINS:
+        if any(token.startswith(mark) and token != mark for token in vocabulary):
+            begun = {i: token[1:] for token, i in vocabulary.items() if token.startswith(mark)}
+            return {i: text.lower() for i, text in begun.items()}, True
+    if any(token.endswith(_ENDS) and token != _ENDS for token in vocabulary):
+        return {}, True
+    begun = {i: t for t, i in vocabulary.items() if not t.startswith(_GOES_ON) or t == _GOES_ON}
+    return {i: text.lower() for i, text in begun.items()}, len(begun) < len(vocabulary)
+
+
+def _is_english(starts: Mapping[int, str]) -> bool:
+    first: dict[str, int] = {}
+    for token, text in starts.items():
+        first[text] = min(token, first.get(text, token))
+    english = [first[word] for word in _ENGLISH if word in first]
+    others = [first[word] for word in _OTHER_LANGUAGES if word in first]
+    return bool(english) and min(english) < min(others, default=min(english) + 1)
+
+
+@dataclass(frozen=True)
+class _Lexicon:
+    """English nouns, in order, and other words that one of them begins with."""
+
+    nouns: tuple[str, ...]
+    known: frozenset[str]
+    words: frozenset[str]
+
+    def has(self, word: str) -> bool:
+        """Whether a word is one of the nouns, or a regular plural of one."""
+        if word in FUNCTION_WORDS or word in _OTHER_LANGUAGES:
+            return False
+        return word in self.known or any(base in self.known for base in detached(word, "n"))
+
+    def begun_by(self, piece: str, whole: frozenset[str]) -> bool:
+        """Whether a piece that is no word begins a noun that is no token of its own.
+
+        Args:
+            piece: Text of a token.
+            whole: All texts of tokens.
+        """
+        if len(piece) < 2 or piece in self.words or piece in FUNCTION_WORDS:
+            return False
+        place = bisect.bisect_left(self.nouns, piece)
+        while place < len(self.nouns) and self.nouns[place].startswith(piece):
+            if self.nouns[place] not in whole:
+                return True
+            place += 1
+        return False
+
+
+@functools.cache
+def _lexicon() -> _Lexicon:
+    table = resources.files("capgen.metrics") / "wordnet" / NOUNS_FILE
+    lines = gzip.decompress(table.read_bytes()).decode().split()
+    mark = lines.index(WORDS_MARK)
+    nouns = tuple(lines[:mark])
+    return _Lexicon(nouns, frozenset(nouns), frozenset(lines[mark + 1 :]))

@@ -1,0 +1,55 @@
+"""What `generate` of transformers lacks and `capgen.inference.decoding` has."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from transformers import LogitsProcessor
+
+from capgen.inference.nouns import FINE, NounTable
+
+
+class Temperature(LogitsProcessor):
+    """Beam search over temperature-scaled scores (transformers ignores it there)."""
+
+    def __init__(self, temperature: float) -> None:
+        self.temperature = temperature
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        return torch.log_softmax(scores / self.temperature, dim=-1)
+
+
+class NounsOnce(LogitsProcessor):
+    """Nouns that a row has said cost it `FINE` to say again.
+
+    Args:
+        table: Which tokens begin which noun.
+        normalise: Take it off log-probabilities, where the scores are not those already, so
+            that what remains of the others is not changed by it.
+    """
+
+    def __init__(self, table: NounTable, *, normalise: bool = False) -> None:
+        self._table = table
+        self._normalise = normalise
+        self._numbers: torch.Tensor | None = None
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        numbers = self._on(scores)
+        said = torch.zeros(
+            (len(input_ids), self._table.count + 1), dtype=torch.bool, device=scores.device
+        )
+        said.scatter_(1, numbers[input_ids], True)
+        said[:, 0] = False
+        if self._normalise:
+            scores = torch.log_softmax(scores, dim=-1)
+        return scores - FINE * said[:, numbers]
+
+    def _on(self, scores: torch.Tensor) -> torch.Tensor:
+        """Return the table on the scores' device, as wide as they are."""
+        numbers = self._numbers
+        if numbers is None or numbers.device != scores.device or len(numbers) != scores.shape[1]:
+            found = np.zeros(scores.shape[1], np.int64)
+            kept = self._table.numbers[: len(found)]
+            found[: len(kept)] = kept
+            numbers = self._numbers = torch.from_numpy(found).to(scores.device)
+        return numbers
