@@ -29,7 +29,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "inference": (*LEAVES, "models", "metrics.synonyms"),
     "data": (
         *(*LEAVES, "metrics", "models.resolve", "inference.images", "inference.folders"),
-        *("inference.archives", "inference.headers", "inference.frames"),
+        *("inference.archives", "inference.frames"),
     ),
     "training": (*LEAVES, "models", "metrics", "data", "inference", "evaluation"),
     "evaluation": (*LEAVES, "models", "metrics", "data", "inference", "output"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from capgen.data.formats.reading import Entry
 from capgen.data.problems import Problem, Report
-from capgen.inference.headers import sniff
+from capgen.file_types import sniff
 
 _HEAD_BYTES = 1024
 

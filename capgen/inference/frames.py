@@ -11,7 +11,8 @@ from pathlib import Path
 
 from capgen.config import ImageLimits
 from capgen.errors import ImageError
-from capgen.inference.headers import png_chunks, sniff
+from capgen.file_types import sniff
+from capgen.inference.headers import png_chunks
 from capgen.inference.images import DEFAULT_LIMITS, read_file
 from capgen.inference.opening import open_image
 
