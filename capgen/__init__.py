@@ -20,15 +20,15 @@ __version__ = "0.1.0"
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
+    from capgen.captioning.captioner import Captioner
     from capgen.evaluation.compare import compare
     from capgen.evaluation.evaluate import evaluate
-    from capgen.inference.captioner import Captioner
     from capgen.records import Caption, CaptionFailure, Example
 
 _PUBLIC = {
     "Caption": "capgen.records",
     "CaptionFailure": "capgen.records",
-    "Captioner": "capgen.inference.captioner",
+    "Captioner": "capgen.captioning.captioner",
     "Example": "capgen.records",
     "compare": "capgen.evaluation.compare",
     "evaluate": "capgen.evaluation.evaluate",

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from capgen.captioning.captioner import Captioner
+from capgen.captioning.decoding.hypotheses import Hypothesis
 from capgen.config import DecodeSettings
-from capgen.inference.captioner import Captioner
-from capgen.inference.hypotheses import Hypothesis
 from capgen.models.folder import ModelFolder
-from capgen.models.preprocess import Preprocessor
+from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.paths import bundled_model_dir
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from capgen.captioning.confidence.model import Fit, Regression, Subspace
 from capgen.config import DecodeSettings
-from capgen.inference.confidence import Fit, Regression, Subspace
 
 
 def make_subspace(width: int = 4) -> Subspace:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from capgen.inference.cores import usable_cores
+from capgen.captioning.runtimes.cores import usable_cores
 
 ROOT = Path(__file__).parent.parent
 # Nothing listens on loopback's discard port: whoever asks the Hub by mistake fails at once.
@@ -149,12 +149,12 @@ def small_disk(make_disk: Callable[[str], Path]) -> Path:
 @pytest.fixture
 def torch_features(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exporting an encoder to ONNX takes seconds: for a few photos torch does as well."""
-    from capgen.training import features
+    from capgen.training.data import frozen_features
 
-    def runner(front: features.FrozenFront) -> features.Front:
-        return features._torch_runner(front._module, front._device)
+    def runner(front: frozen_features.FrozenFront) -> frozen_features.Front:
+        return frozen_features._torch_runner(front._module, front._device)
 
-    monkeypatch.setattr(features.FrozenFront, "runner", runner)
+    monkeypatch.setattr(frozen_features.FrozenFront, "runner", runner)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from capgen.inference.hypotheses import log_softmax
+from capgen.captioning.decoding.hypotheses import log_softmax
 from capgen.output.formats import format_of, open_format
 from capgen.records import Record
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from capgen.data.cache import Shape
+from capgen.data.cache.images import Shape
 
 _TEXT = "a the dog cat ball red blue green runs sits jumps over under near tree house water"
 WORDS = _TEXT.split()

@@ -17,7 +17,7 @@ import pytest
 from capgen.cli.main import main
 from capgen.config import train_config
 from capgen.records import EpochEvent
-from capgen.training.loop import train
+from capgen.training.run.train import train
 from tests.fakes import draw_photo
 from tests.minis import MiniPicture, coco_json, write_coco, write_flickr8k
 from tests.pages import ROOT

@@ -52,8 +52,12 @@ HEAVY = ("torch", "transformers", "onnxruntime", "accelerate", "wandb", "onnx", 
 # Where heavy libraries may be imported at the top of a module.
 HEAVY_AT_TOP = ("models", "training", "_build")
 # Modules within those that the CPU caption path imports: never torch there.
-LIGHT = ("models/folder.py", "models/resolve.py", "models/preprocess.py")
-LIGHT_TOO = ("models/preprocessor_config.py", "models/weights.py", "models/__init__.py")
+LIGHT = ("models/folder.py", "models/resolve.py", "models/preprocessing/preprocess.py")
+LIGHT_TOO = (
+    "models/preprocessing/config_file.py",
+    "models/safetensors_index.py",
+    "models/__init__.py",
+)
 
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
@@ -153,7 +157,7 @@ def test_heavy_libraries_are_imported_at_the_top_of_their_own_layers_only(module
 
 
 def test_the_cpu_runtime_imports_no_torch() -> None:
-    found = imported(at_top(Path("inference/onnx_runtime.py")))
+    found = imported(at_top(Path("captioning/runtimes/onnx_runtime.py")))
     assert not {name.split(".")[0] for name in found} & {"torch", "transformers", "onnx"}
 
 

@@ -32,7 +32,7 @@ from transformers import (
 )
 
 from capgen.models.build import Captioning, join
-from capgen.models.preprocess import Preprocessor
+from capgen.models.preprocessing.preprocess import Preprocessor
 
 WORDS = ("a", "dog", "cat", "man", "runs", "on", "the", "grass", "with", "red", "ball", "é")
 END = "<|endoftext|>"

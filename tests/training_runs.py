@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from capgen.captioning.captioner import Captioner
 from capgen.config import TrainConfig, train_config
-from capgen.inference.captioner import Captioner
 from capgen.records import Event
 from tests.minis import MiniPicture
 

@@ -23,7 +23,7 @@ from capgen.hub.files import without_paths
 from capgen.models.checkpoint import load_captioning, save_captioning
 from capgen.models.folder import BEST_EVAL, ModelFolder
 from capgen.models.provenance import PROVENANCE_FILE, Provenance
-from capgen.models.onnx_export import export_onnx
+from capgen.models.onnx.export import export_onnx
 from capgen.paths import bundled_model_dir, writing
 
 KEPT = ("README.md", "LICENSE-EfficientNet")

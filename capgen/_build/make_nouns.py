@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from capgen._build.make_wordnet import PARTS, TARGET, content
-from capgen.inference.lexicon import FUNCTION_WORDS, NOUNS_FILE, WORDS_MARK
+from capgen.captioning.decoding.noun_lexicon import FUNCTION_WORDS, NOUNS_FILE, WORDS_MARK
 from capgen.metrics.synonyms import detached
 from capgen.paths import writing
 

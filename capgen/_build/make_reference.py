@@ -20,7 +20,7 @@ import capgen
 from capgen import config
 from capgen.cli.app import build_app
 from capgen.cli.options import variable_name
-from capgen.cli.user_config import CLASSES
+from capgen.cli.user_defaults import CLASSES
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 MADE = "<!-- Made by `python -m capgen._build.make_reference`: do not edit. -->\n"

@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from capgen.captioning.runtimes.base import Runtime
 from capgen.config import ImageLimits
 from capgen.errors import ModelError
-from capgen.inference.images import DEFAULT_LIMITS
-from capgen.inference.runtime import Runtime
+from capgen.images.load import DEFAULT_LIMITS
 from capgen.records import Caption, Word
 
 if TYPE_CHECKING:
-    from capgen.inference.captioner import Captioner
-    from capgen.inference.prepared import ImageInput
-    from capgen.models.preprocess import Preprocessor
+    from capgen.captioning.captioner import Captioner
+    from capgen.captioning.prepare import ImageInput
+    from capgen.models.preprocessing.preprocess import Preprocessor
 
 Floats = NDArray[np.float32]
 

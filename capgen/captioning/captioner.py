@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from capgen.captioning.confidence.calibration_file import Calibration, calibration_of
+from capgen.captioning.confidence.model import Fit
+from capgen.captioning.confidence.recorder import Watch
+from capgen.captioning.prepare import ImageInput, Prepared, batches_ahead, path_of
+from capgen.captioning.retry import caption_pixels
+from capgen.captioning.runtimes.select import check_runtime, load_runtime
+from capgen.captioning.to_record import caption_of, captioned, judged
 from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, resolve_decoding
 from capgen.errors import ImageError, ModelError, UsageError
-from capgen.inference.attempts import caption_pixels
-from capgen.inference.calibration import Calibration, calibration_of
-from capgen.inference.captions import caption_of, captioned, judged
-from capgen.inference.choosing import check_runtime, load_runtime
-from capgen.inference.confidence import Fit
-from capgen.inference.decoders import out_of_memory
-from capgen.inference.images import DEFAULT_LIMITS, LoadedImage, load_image
-from capgen.inference.prepared import ImageInput, Prepared, batches_ahead, path_of
-from capgen.inference.watch import Watch
+from capgen.images.decoders import out_of_memory
+from capgen.images.load import DEFAULT_LIMITS, LoadedImage, load_image
 from capgen.models.folder import ModelFolder
 from capgen.models.resolve import resolve_model
 from capgen.records import Caption, CaptionFailure, Record
 
 if TYPE_CHECKING:
-    from capgen.inference.runtime import Runtime
+    from capgen.captioning.runtimes.base import Runtime
 
 DEFAULT_BATCH_SIZE = 16
 
@@ -312,7 +312,7 @@ class Captioner:
         good = [item for item in batch if isinstance(item, Prepared)]
         found = self.caption_prepared(good, settings, notes)
         if return_attention:
-            from capgen.inference.attention import with_attention
+            from capgen.captioning.attention import with_attention
 
             found = [
                 with_attention(self.runtime, item.pixels, caption, self.name)

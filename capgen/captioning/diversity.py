@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from capgen.inference.meaning import Meaning, overlap
+from capgen.captioning.word_overlap import Meaning, overlap
 
 # Nats a token that a caption may be less likely for saying something quite different.
 FINE = 1.5
@@ -20,7 +20,7 @@ def choose(
     """Choose captions that say different things.
 
     Args:
-        meanings: What each says (see `capgen.inference.meaning`).
+        meanings: What each says (see `capgen.captioning.word_overlap`).
         scores: How good each is: log-probability a token.
         count: How many to choose.
         fine: What a caption loses that says exactly what a chosen one says.

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capgen.captioning.decoding.hypotheses import Hypothesis
+from capgen.captioning.runtimes.base import Speaker
 from capgen.config import DecodeSettings
-from capgen.inference.hypotheses import Hypothesis
-from capgen.inference.runtime import Speaker
 from capgen.records import Retry
 
 Pixels = NDArray[np.float32]
@@ -154,8 +154,8 @@ def _add(attempt: Attempt, others: Sequence[Said], most: int) -> None:
 
 
 def _different(captions: list[Said], count: int) -> list[Said]:
-    from capgen.inference.diversity import choose
-    from capgen.inference.meaning import meaning
+    from capgen.captioning.diversity import choose
+    from capgen.captioning.word_overlap import meaning
 
     meanings = [meaning(said.text) for said in captions]
     hypotheses = [said.hypothesis for said in captions]

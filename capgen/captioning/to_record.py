@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capgen.captioning.confidence.model import Fit
+from capgen.captioning.decoding.hypotheses import Hypothesis
+from capgen.captioning.prepare import Prepared
+from capgen.captioning.retry import Attempt, Said
 from capgen.errors import ImageError
-from capgen.inference.attempts import Attempt, Said
-from capgen.inference.confidence import Fit
-from capgen.inference.decoders import printable
-from capgen.inference.hypotheses import Hypothesis
-from capgen.inference.prepared import Prepared
+from capgen.images.decoders import printable
 from capgen.records import Caption, CaptionFailure, Record, Token
 
 

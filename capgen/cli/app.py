@@ -8,16 +8,19 @@ from typing import Annotated
 import typer
 
 import capgen
-from capgen.cli import calibrate, caption, evaluate, train
+from capgen.cli import calibrate
+from capgen.cli.caption import command as caption
+from capgen.cli.config import config_app
 from capgen.cli.console import Console
-from capgen.cli.data import data_app
+from capgen.cli.data.command import data_app
 from capgen.cli.doctor import doctor_app
+from capgen.cli.eval import command as evaluate
 from capgen.cli.help import tidy_help
 from capgen.cli.hub import hub_app
 from capgen.cli.logs import LEVELS, start_logging
-from capgen.cli.models import models_app
-from capgen.cli.settings import config_app
-from capgen.cli.user_config import user_defaults
+from capgen.cli.models.command import models_app
+from capgen.cli.train import command as train
+from capgen.cli.user_defaults import user_defaults
 from capgen.errors import UsageError
 
 # They must work while the user's file is broken.

@@ -39,7 +39,7 @@ from capgen.config import CalibrateConfig, DecodeOptions
 from capgen.overwriting import OWN_JSON, InputFiles, check_output
 
 if TYPE_CHECKING:
-    from capgen.evaluation.calibrate import Calibrated, PictureObserved
+    from capgen.evaluation.calibration.calibrate import Calibrated, PictureObserved
 
 EXAMPLES = examples(
     "capgen calibrate RUN/best-eval --dataset flickr8k",
@@ -115,9 +115,9 @@ def calibrate_command(
     if output is not None:
         check_output(output, OWN_JSON, option="-o", inputs=InputFiles(data_dir or []))
 
-    from capgen.evaluation.calibrate import calibrate, store
-    from capgen.evaluation.data import evaluation_sets
-    from capgen.inference.captioner import Captioner
+    from capgen.captioning.captioner import Captioner
+    from capgen.evaluation.calibration.calibrate import calibrate, store
+    from capgen.evaluation.evaluation_set import evaluation_sets
 
     console = Console()
     data = evaluation_sets(dataset, data_dir, split=split, limit=limit)
@@ -136,7 +136,7 @@ def _follow(
     console: Console, events: Iterable[PictureObserved | Calibrated], total: int
 ) -> Calibrated:
     """Show events as they come; return the result."""
-    from capgen.evaluation.calibrate import Calibrated
+    from capgen.evaluation.calibration.calibrate import Calibrated
 
     with console.progress("captioning", total) as advance:
         for event in events:

@@ -10,16 +10,16 @@ import typer
 from capgen.cli.console import Console
 from capgen.cli.help import examples
 from capgen.cli.options import variable_name
-from capgen.cli.user_config import (
+from capgen.cli.user_defaults import (
     Known,
     check_key,
     check_value,
     file_settings,
     known_settings,
 )
+from capgen.config.user_file import change_file, read_file
 from capgen.errors import UsageError
 from capgen.paths import config_file
-from capgen.settings_file import change_file, read_file
 
 config_app = typer.Typer(
     name="config",

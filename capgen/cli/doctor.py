@@ -11,10 +11,10 @@ import typer
 from capgen.cli.console import Console
 from capgen.cli.help import examples
 from capgen.cli.options import OUTPUT_PANEL
-from capgen.cli.user_config import entries, file_settings, known_settings
+from capgen.cli.user_defaults import entries, file_settings, known_settings
+from capgen.config.user_file import read_file
 from capgen.paths import config_file
 from capgen.records import Check
-from capgen.settings_file import read_file
 
 EXAMPLES = examples(
     "capgen doctor",
@@ -52,7 +52,7 @@ def doctor_command(
     """
     if context.invoked_subcommand is not None:
         return
-    from capgen.diagnosis.examine import examine
+    from capgen.doctor.examine import examine
 
     root = context.find_root().command
     findings = examine(settings=lambda: _settings(root), offline=offline, full=full)
@@ -86,7 +86,7 @@ def wandb_command(
     capgen-doctor and is deleted afterwards; offline it is read from its file. Exits with 1 if
     anything is missing.
     """
-    from capgen.training.tracking.wandb_probe import probe_wandb
+    from capgen.training.tracking.wandb.probe import probe_wandb
 
     console = Console()
     probe = probe_wandb(seconds=seconds)

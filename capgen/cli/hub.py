@@ -79,8 +79,8 @@ def push_command(
 
     What the Hub has already is not sent again, so an interrupted push goes on where it was.
     """
+    from capgen.hub.login import need_token
     from capgen.hub.push import PushOptions, plan_push, push
-    from capgen.hub.tokens import need_token
     from capgen.models.resolve import resolve_model
 
     console = Console()
@@ -131,7 +131,7 @@ def pull_command(
     Prints what to call it with --model, with the commit.
     """
     from capgen.hub.pull import pull
-    from capgen.models.repository import Limits
+    from capgen.hub_client.repository import Limits
 
     console = Console()
     limits = Limits(total_bytes=int(max_gb * (1 << 30)))
@@ -147,7 +147,7 @@ def pull_command(
 @hub_app.command("login", epilog=examples("capgen hub login"))
 def login_command() -> None:
     """Save an access token, asked for or read from stdin; other Hugging Face programs see it."""
-    from capgen.hub.tokens import need_token, save_login
+    from capgen.hub.login import need_token, save_login
 
     if sys.stdin is not None and sys.stdin.isatty():
         given = typer.prompt("Access token (hf.co/settings/tokens)", hide_input=True, err=True)
@@ -162,7 +162,7 @@ def login_command() -> None:
 @hub_app.command("whoami", epilog=examples("capgen hub whoami"))
 def whoami_command(token: Token = None) -> None:
     """Print the user's name that the token belongs to."""
-    from capgen.hub.tokens import need_token, whoami
+    from capgen.hub.login import need_token, whoami
 
     Console().data(whoami(need_token(token)))
 
@@ -189,11 +189,11 @@ def _examples(folder: ModelFolder, photos: list[Path], credit: str) -> list[Exam
         UsageError: A photo is part of an installed data set.
         ImageError: One cannot be read.
     """
+    from capgen.captioning.captioner import Captioner
     from capgen.hub.card import Example
     from capgen.hub.files import EXAMPLES_FOLDER
-    from capgen.inference.captioner import Captioner
-    from capgen.inference.images import load_image
-    from capgen.output.examples import publishable_photo
+    from capgen.images.data_uri import publishable_photo
+    from capgen.images.load import load_image
     from capgen.paths import datasets_dir
 
     for photo in photos:

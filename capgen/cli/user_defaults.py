@@ -25,9 +25,9 @@ from capgen.config import (
     TrainConfig,
     parse_setting,
 )
+from capgen.config.user_file import read_file
 from capgen.errors import UsageError, did_you_mean
 from capgen.paths import config_file
-from capgen.settings_file import read_file
 
 # Command → setting → the settings class that has it; None for the words that choose a model.
 Known = dict[str, dict[str, type | None]]

@@ -13,9 +13,9 @@ from capgen.config.decoding import (
     DecodeSettings,
     resolve_decoding,
 )
+from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.fields import BOOLEANS, accepted, check_ranges, flag_name, parse_setting, setting
-from capgen.config.judging import CalibrateConfig, EvalConfig
-from capgen.config.pictures import BatchOptions, DownloadLimits, ImageLimits, InputOptions
+from capgen.config.inputs import BatchOptions, DownloadLimits, ImageLimits, InputOptions
 from capgen.config.presets import OBJECTIVE_DEFAULTS, TRAIN_PRESETS, objective_defaults
 from capgen.config.training import EVAL_STRATEGIES, OBJECTIVES, TrainConfig, train_config
 

@@ -9,13 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from capgen.data import store
+from capgen.data import installed
+from capgen.data.cache.file_hashes import hash_files
 from capgen.data.confinement import Confinement
+from capgen.data.download.catalog import DATASETS
 from capgen.data.formats import manifest, read_any
 from capgen.data.formats.reading import Entry, Reading, ReadOptions
-from capgen.data.hashes import hash_files
 from capgen.data.problems import Problem, stopping
-from capgen.data.sources import DATASETS
 from capgen.data.splits import SPLITS, SplitOptions, seeded_split
 from capgen.errors import DataError, UsageError, did_you_mean
 from capgen.records import Example
@@ -148,7 +148,7 @@ def open_dataset(
             hint="Give --dataset NAME (see `capgen data list`) or --data-dir PATH.",
         )
     if name is not None:
-        root = store.find(name, data_dir)
+        root = installed.find(name, data_dir)
     else:
         assert data_dir is not None
         root = data_dir
@@ -170,8 +170,8 @@ def locate(path_or_name: str | Path, data_dir: Path | None = None) -> Path:
     path = Path(path_or_name)
     if isinstance(path_or_name, Path) or path.name != path_or_name:
         return path
-    if path_or_name in store.installed(data_dir) or not path.exists():
-        return store.find(path_or_name, data_dir)
+    if path_or_name in installed.installed(data_dir) or not path.exists():
+        return installed.find(path_or_name, data_dir)
     return path
 
 

@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from capgen import paths
-from capgen.data import store as stores
+from capgen.data import installed as stores
+from capgen.data.cache.locks import Lock
 from capgen.data.dataset import OUTSIDE_HINT, Dataset, load_dataset
+from capgen.data.download.unpack import check_space
 from capgen.data.events import Event, Finished, Notice, Progress
 from capgen.data.formats import manifest
 from capgen.data.formats.reading import ReadOptions
-from capgen.data.locks import Lock
 from capgen.data.splits import SplitOptions
-from capgen.data.unpack import check_space
 from capgen.errors import DataError, UsageError
 from capgen.records import Example
 

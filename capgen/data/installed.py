@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 from capgen import paths
+from capgen.data.download.catalog import DATASETS
 from capgen.data.formats import manifest
-from capgen.data.sources import DATASETS
 from capgen.errors import DataError, UsageError, did_you_mean
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")

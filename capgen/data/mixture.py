@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from capgen.data import store
+from capgen.data import installed
+from capgen.data.cache.file_hashes import hash_files
 from capgen.data.dataset import Dataset, open_dataset
-from capgen.data.hashes import hash_files
 from capgen.data.splits import SPLITS
 from capgen.errors import DataError, UsageError
 from capgen.records import Example
@@ -178,7 +178,7 @@ def check_there(names: str | Sequence[str] | None, data_dirs: Path | Sequence[Pa
     named = [names] if isinstance(names, str) else list(names or ())
     places = [data_dirs] if isinstance(data_dirs, Path) else list(data_dirs or ())
     for text in named:
-        store.find(split_weight(text)[0], places[0] if places else None)
+        installed.find(split_weight(text)[0], places[0] if places else None)
     for text in () if named else map(str, places):
         place = Path(split_weight(text)[0])
         if not place.exists():

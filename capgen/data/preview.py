@@ -12,7 +12,7 @@ from PIL import Image
 
 from capgen.data.dataset import Dataset
 from capgen.errors import ImageError
-from capgen.inference.images import load_image
+from capgen.images.load import load_image
 from capgen.overwriting import WEB_PAGE, check_output
 from capgen.paths import write_text
 from capgen.records import Example

@@ -14,7 +14,7 @@ from typing import Any
 
 from capgen.data.dataset import Dataset
 from capgen.errors import ImageError
-from capgen.inference.frames import read_header
+from capgen.images.frames import read_header
 
 # Chinese and Japanese have no spaces between words: each character counts as one.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+(?:['’\-]\w+)*")

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from capgen.inference.cores import usable_cores
+from capgen.captioning.runtimes.cores import usable_cores
 from capgen.records import Check
 
 _CPU_PROVIDER = "CPUExecutionProvider"

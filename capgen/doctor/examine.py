@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from capgen.diagnosis import devices, installation, network, storage, versions
+from capgen.doctor import devices, installation, network, storage, versions
 from capgen.errors import CapgenError
 from capgen.records import SCHEMA_VERSION, Check
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import capgen
-from capgen.diagnosis.versions import PACKAGE
-from capgen.inference.captioner import Captioner
+from capgen.captioning.captioner import Captioner
+from capgen.doctor.versions import PACKAGE
 from capgen.metrics.synonyms import wordnet
 from capgen.models.resolve import BUNDLED
 from capgen.records import Check

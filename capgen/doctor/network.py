@@ -15,8 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from capgen.errors import CapgenError
-from capgen.hub.tokens import whoami
-from capgen.models.hub_session import LOGIN_HINT, Patience, find_token, is_address, reachable
+from capgen.hub.login import whoami
+from capgen.hub_client.session import LOGIN_HINT, Patience, find_token, is_address, reachable
 from capgen.records import Check
 
 Ask = Callable[[], Iterator[Check]]

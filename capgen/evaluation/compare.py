@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from capgen.errors import MetricError
+from capgen.evaluation.chosen_images import ranking_metric
 from capgen.evaluation.evaluate import Evaluation, scored
-from capgen.evaluation.examples import ranking_metric
 from capgen.metrics import bootstrap
 from capgen.metrics.bootstrap import Difference
 from capgen.records import SCHEMA_VERSION

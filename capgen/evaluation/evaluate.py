@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, EvalConfig
 from capgen.data.dataset import Dataset, load_dataset
 from capgen.errors import MetricError
-from capgen.evaluation.data import EvaluationSet, from_dataset
+from capgen.evaluation.evaluation_set import EvaluationSet, from_dataset
 from capgen.evaluation.events import (
     EvaluationEvent,
     EvaluationFinished,
@@ -22,7 +23,6 @@ from capgen.evaluation.events import (
     ScoringStarted,
 )
 from capgen.evaluation.systems import System, as_system
-from capgen.inference.captioner import Captioner
 from capgen.metrics.bootstrap import Interval, confidence_intervals
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.score import ScoreReport, check_metrics, score

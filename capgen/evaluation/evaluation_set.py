@@ -12,13 +12,13 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from capgen.data.cache.file_hashes import hash_files
 from capgen.data.dataset import Dataset, open_dataset
-from capgen.data.formats.pictures import PictureIndex, base_name
-from capgen.data.hashes import hash_files
-from capgen.data.importing import left_out
+from capgen.data.formats.image_index import PictureIndex, base_name
+from capgen.data.import_set import left_out
 from capgen.data.mixture import open_mixture
 from capgen.errors import DataError, UsageError
-from capgen.evaluation.files import read_json
+from capgen.evaluation.strict_json import read_json
 from capgen.metrics.language import known_captions
 from capgen.records import Example
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from capgen.data.hashes import hash_files
+from capgen.data.cache.file_hashes import hash_files
 from capgen.errors import DataError, MetricError
-from capgen.evaluation.data import EvaluationSet
-from capgen.evaluation.files import read_json, read_json_lines
+from capgen.evaluation.evaluation_set import EvaluationSet
+from capgen.evaluation.strict_json import read_json, read_json_lines
 from capgen.metrics.score import unique_captions
 from capgen.records import CaptionFailure
 

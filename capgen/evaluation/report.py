@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from capgen.evaluation import report_sections
+from capgen.evaluation.chosen_images import best, drawn, ranking_metric, worst
 from capgen.evaluation.compare import Comparison
 from capgen.evaluation.evaluate import Evaluation
-from capgen.evaluation.examples import best, drawn, ranking_metric, worst
-from capgen.evaluation.html import sections
-from capgen.evaluation.html.charts import histogram
-from capgen.evaluation.html.markup import page, text
-from capgen.evaluation.html.sections import Album, Attend
+from capgen.evaluation.report_sections import Album, Attend
 from capgen.metrics.corpus import Floats
 from capgen.overwriting import WEB_PAGE, check_output
+from capgen.pages.histogram import histogram
+from capgen.pages.page import page, text
 from capgen.paths import write_text
 
 Section = tuple[str, str, str]
@@ -57,7 +57,7 @@ def _sections(
 ) -> Iterator[Section]:
     counts = evaluation.config.examples
     metric = ranking_metric(evaluation.scores)
-    scores = sections.notes(evaluation.notes) + sections.metrics_table(evaluation)
+    scores = report_sections.notes(evaluation.notes) + report_sections.metrics_table(evaluation)
     yield "scores", "Scores", scores
     if comparison is not None:
         yield (
@@ -90,19 +90,19 @@ def _sections(
         for anchor, heading, lead, photos in groups:
             yield anchor, heading, lead + album.examples(evaluation, photos)
     if evaluation.failures:
-        yield "failures", "Photos without a caption", sections.failures_list(evaluation)
-    yield "language", "Language", sections.language_table(evaluation)
-    stamps = sections.stamp_table(evaluation)
+        yield "failures", "Photos without a caption", report_sections.failures_list(evaluation)
+    yield "language", "Language", report_sections.language_table(evaluation)
+    stamps = report_sections.stamp_table(evaluation)
     if comparison is not None:
-        stamps += sections.stamp_table(comparison.second)
+        stamps += report_sections.stamp_table(comparison.second)
     yield "stamp", "How the numbers came about", stamps
 
 
 def comparison_section(comparison: Comparison) -> str:
     """Return the scores of two systems and how they differ."""
     return (
-        sections.notes(comparison.notes)
-        + sections.differences_table(comparison)
+        report_sections.notes(comparison.notes)
+        + report_sections.differences_table(comparison)
         + '<p class="soft">The difference is the first system minus the second. p: how often '
         "the choice of photos alone would make such a difference, two-sided.</p>"
     )

@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from capgen.captioning.attention import CaptionAttention
 from capgen.errors import ImageError, ModelError
 from capgen.evaluation.compare import Comparison
 from capgen.evaluation.evaluate import Evaluation
-from capgen.evaluation.html.markup import table, text
-from capgen.evaluation.html.pictures import heat_maps, photo
-from capgen.inference.attention import CaptionAttention
+from capgen.pages.images import heat_maps, photo
+from capgen.pages.page import table, text
 from capgen.records import Caption, Example
 
 Attend = Callable[[Example, Caption], CaptionAttention | None]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.data.problems import stopping
-from capgen.data.text import read_text
+from capgen.data.text_files import read_text
 from capgen.errors import DataError
 
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from capgen.captioning.attention import CaptionAttention, explain, explains
+from capgen.captioning.captioner import DEFAULT_BATCH_SIZE, Captioner
 from capgen.config import DecodeOptions, ImageLimits
-from capgen.data.hashes import hash_files
+from capgen.data.cache.file_hashes import hash_files
 from capgen.errors import UsageError
-from capgen.evaluation.data import EvaluationSet
+from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.evaluation.predictions import SUFFIXES, Predictions, read_predictions
-from capgen.inference.attention import CaptionAttention, explain, explains
-from capgen.inference.captioner import DEFAULT_BATCH_SIZE, Captioner
-from capgen.inference.images import DEFAULT_LIMITS
+from capgen.images.load import DEFAULT_LIMITS
 from capgen.records import Caption, CaptionFailure, Example
 
 Outcome = str | Caption | CaptionFailure

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from capgen.evaluation.html.markup import page, table, text
-from capgen.evaluation.html.pictures import data_uri, heat_picture, place_of_most
-from capgen.evaluation.outlines import Floats, core, outline
+from capgen.explain.outlines import Floats, core, outline
 from capgen.overwriting import WEB_PAGE, check_output
+from capgen.pages.images import data_uri, heat_picture, place_of_most
+from capgen.pages.page import page, table, text
 from capgen.paths import write_text
 from capgen.records import Caption, Word
 

@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from capgen.hub.code import has_own_encoder
 from capgen.hub.escaping import inline
 from capgen.hub.files import without_paths
+from capgen.hub.model_code import has_own_encoder
 from capgen.hub.origins import ENGLISH, languages, made_from, terms, weights
-from capgen.models.evaluations import RecordedEvaluation, recorded_evaluations
 from capgen.models.folder import ModelFolder
 from capgen.models.lineage import hub_bases, lineage_of
 from capgen.models.provenance import Provenance
-from capgen.models.weights import read_index
+from capgen.models.recorded_scores import RecordedEvaluation, recorded_evaluations
+from capgen.models.safetensors_index import read_index
 
 # Metric of a report → the Hub's name for the kind of metric.
 _KINDS = {

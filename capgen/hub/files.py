@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from capgen.errors import ModelError
-from capgen.hub.code import ENCODER_FILE, MODELING_FILE, code_files, config_with_code
+from capgen.hub.model_code import ENCODER_FILE, MODELING_FILE, code_files, config_with_code
+from capgen.hub_client.repository import git_blob
 from capgen.models.folder import (
     CALIBRATION_FILE,
     CONFIG_FILE,
@@ -24,10 +25,9 @@ from capgen.models.folder import (
     WEIGHTS_INDEX_FILE,
     ModelFolder,
 )
-from capgen.models.preprocess import FILE_NAME as PREPROCESSOR_FILE
+from capgen.models.preprocessing.preprocess import FILE_NAME as PREPROCESSOR_FILE
 from capgen.models.provenance import PROVENANCE_FILE
-from capgen.models.repository import git_blob
-from capgen.models.weights import read_index
+from capgen.models.safetensors_index import read_index
 
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 # Where transformers writes what a part was loaded from, as in `encoder._name_or_path`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from capgen.errors import NetworkError, UsageError
-from capgen.models.hub_session import (
+from capgen.hub_client.session import (
     LOGIN_HINT,
     Patience,
     find_token,

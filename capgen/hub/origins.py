@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from capgen.data.download.catalog import DATASETS
 from capgen.data.formats.manifest import LANGUAGE_TAG
-from capgen.data.sources import DATASETS
 from capgen.hub.escaping import inline
 from capgen.models.lineage import (
     BUNDLED_SOURCE,

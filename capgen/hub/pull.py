@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from capgen.errors import ModelError, UsageError
+from capgen.hub_client.pulled import PulledModel
+from capgen.hub_client.repository import Limits
 from capgen.models.folder import ModelFolder
 from capgen.models.kinds import check_captioner
-from capgen.models.pulled import PulledModel
-from capgen.models.repository import Limits
 from capgen.models.resolve import fetch
-from capgen.models.weights import read_index
+from capgen.models.safetensors_index import read_index
 
 
 def pull(

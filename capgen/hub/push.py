@@ -11,9 +11,9 @@ from typing import Any
 from capgen.errors import CapgenError, ModelError, ModelNotFoundError, NetworkError, UsageError
 from capgen.hub.card import Example, model_card
 from capgen.hub.files import PushFile, is_ours, model_files
-from capgen.hub.tokens import check_reachable
-from capgen.models.folder import CARD_FILE, ModelFolder
-from capgen.models.hub_session import (
+from capgen.hub.login import check_reachable
+from capgen.hub_client.repository import Listing, list_repository
+from capgen.hub_client.session import (
     LOGIN_HINT,
     Patience,
     Waiting,
@@ -22,7 +22,7 @@ from capgen.models.hub_session import (
     patient,
     refusal,
 )
-from capgen.models.repository import Listing, list_repository
+from capgen.models.folder import CARD_FILE, ModelFolder
 
 MAIN = "main"
 _REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")

@@ -14,7 +14,7 @@ from PIL import Image
 
 from capgen.errors import ImageError
 from capgen.file_types import sniff
-from capgen.inference.headers import is_cut_short
+from capgen.images.headers import is_cut_short
 
 # The Pillow class of each format. MPO files are JPEGs with more pictures behind the first.
 _DECODERS = {

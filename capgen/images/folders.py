@@ -8,7 +8,7 @@ from pathlib import Path
 
 from capgen.errors import ImageError
 from capgen.file_types import PICTURE_SUFFIXES
-from capgen.inference.decoders import printable
+from capgen.images.decoders import printable
 
 SUFFIXES = PICTURE_SUFFIXES
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")

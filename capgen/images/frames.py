@@ -12,9 +12,9 @@ from pathlib import Path
 from capgen.config import ImageLimits
 from capgen.errors import ImageError
 from capgen.file_types import sniff
-from capgen.inference.headers import png_chunks
-from capgen.inference.images import DEFAULT_LIMITS, read_file
-from capgen.inference.opening import open_image
+from capgen.images.headers import png_chunks
+from capgen.images.load import DEFAULT_LIMITS, read_file
+from capgen.images.opening import open_image
 
 # Counting ends here: a file of megabytes can hold millions.
 MOST_FRAMES = 1000

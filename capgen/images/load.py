@@ -18,10 +18,10 @@ from PIL import Image
 
 from capgen.config import ImageLimits
 from capgen.errors import ImageError
-from capgen.inference.decoders import out_of_memory, pillow_allowing, printable, reporting
-from capgen.inference.headers import exif_orientation
-from capgen.inference.opening import check_bytes, check_pixels, open_image
-from capgen.inference.pixels import ConversionError, from_array, to_rgb, upright
+from capgen.images.decoders import out_of_memory, pillow_allowing, printable, reporting
+from capgen.images.headers import exif_orientation
+from capgen.images.opening import check_bytes, check_pixels, open_image
+from capgen.images.to_rgb import ConversionError, from_array, to_rgb, upright
 from capgen.paths import is_folder
 
 ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
@@ -66,7 +66,7 @@ def load_image(
 
     Args:
         source: A path, the bytes of a file, a PIL image (its EXIF orientation is applied),
-            or an array (see `capgen.inference.pixels.from_array`).
+            or an array (see `capgen.images.to_rgb.from_array`).
         limits: The largest picture to decode.
         name: What messages call the picture; the path, when there is one, by default.
         size_hint: (width, height) of the model's input. JPEGs much larger are decoded at a

@@ -12,9 +12,9 @@ from PIL import Image
 
 from capgen.config import ImageLimits, flag_name
 from capgen.errors import ImageError
-from capgen.inference.decoders import decodable_format, decoder_class, pillow_allowing, reporting
-from capgen.inference.headers import canvas_size
-from capgen.inference.structure import excess, jpeg_exif, without_metadata
+from capgen.images.decoders import decodable_format, decoder_class, pillow_allowing, reporting
+from capgen.images.headers import canvas_size
+from capgen.images.structure import excess, jpeg_exif, without_metadata
 
 
 def open_image(data: bytes, name: str, limits: ImageLimits) -> Image.Image:

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from itertools import islice
 
-from capgen.inference.headers import png_chunks
+from capgen.images.headers import png_chunks
 
 # libtiff's limit for JPEGs within TIFFs. Encoders write about ten scans.
 MOST_SCANS = 100

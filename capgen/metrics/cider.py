@@ -18,7 +18,7 @@ import numpy as np
 from capgen.errors import MetricError
 from capgen.metrics.bleu import find
 from capgen.metrics.corpus import LONGEST_NGRAM, Corpus, Floats, Integers, NgramCounts
-from capgen.metrics.tokenizer import tokenize
+from capgen.metrics.ptb.tokenizer import tokenize
 from capgen.paths import write_text
 
 NAME = "CIDEr-D"

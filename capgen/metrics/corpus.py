@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from capgen.errors import MetricError
-from capgen.metrics.tokenizer import tokenize
+from capgen.metrics.ptb.tokenizer import tokenize
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from capgen.errors import MetricError
-from capgen.metrics.tokenizer import tokenize
+from capgen.metrics.ptb.tokenizer import tokenize
 
 # Articles, conjunctions, auxiliaries, possessives, and prepositions that want a noun.
 _WORDS = """

@@ -19,7 +19,7 @@ from capgen.metrics import bleu, cider, meteor, official, rouge
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.corpus import Corpus, Floats, Integers
 from capgen.metrics.language import LanguageStatistics, language_statistics
-from capgen.metrics.tokenizer import TOKENIZER, TOKENIZER_VERSION
+from capgen.metrics.ptb.tokenizer import TOKENIZER, TOKENIZER_VERSION
 
 PROTOCOL = "COCO captions, equal to pycocoevalcap 1.2"
 

@@ -40,7 +40,7 @@ from capgen.models.lineage import (
     notices_of,
 )
 from capgen.models.loading import load_config, load_tokenizer, load_weights, quiet_transformers
-from capgen.models.preprocess import Preprocessor
+from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.models.resolve import resolve_model
 from capgen.models.vocabulary import SPECIAL_TOKENS, wrap_word_tokenizer
 

@@ -24,7 +24,7 @@ from capgen.models.build import Captioning
 from capgen.models.folder import ModelFolder
 from capgen.models.kinds import ENCODER_DECODER, check_captioner
 from capgen.models.loading import load_tokenizer, load_weights, quiet_transformers
-from capgen.models.preprocess import FILE_NAME as PREPROCESSOR_FILE
+from capgen.models.preprocessing.preprocess import FILE_NAME as PREPROCESSOR_FILE
 from capgen.models.provenance import Provenance
 from capgen.paths import storage_errors
 

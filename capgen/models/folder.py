@@ -20,8 +20,8 @@ from typing import Any
 
 from capgen.errors import ModelError, UnsafeModelError
 from capgen.models.kinds import SAFETENSORS_HINT, weights_format, without_config
-from capgen.models.preprocess import FILE_NAME as PREPROCESSOR_FILE
-from capgen.models.preprocess import Preprocessor
+from capgen.models.preprocessing.preprocess import FILE_NAME as PREPROCESSOR_FILE
+from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.models.provenance import PROVENANCE_FILE, Provenance
 
 CARD_FILE = "README.md"

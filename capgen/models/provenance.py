@@ -25,7 +25,7 @@ class Provenance:
         data: Data set name, digest and counts by split.
         training: The resolved training settings; of a run that began with another captioner
             without those that only a new one has.
-        metrics: Evaluations by name; `capgen.models.evaluations` reads them.
+        metrics: Evaluations by name; `capgen.models.recorded_scores` reads them.
         versions: Versions of capgen, torch, transformers and Python.
         created: UTC time of saving, ISO 8601.
         files: SHA-256 of the weights and the tokenizer as they were saved, by name.

@@ -16,19 +16,9 @@ from capgen.errors import (
     UsageError,
     did_you_mean,
 )
-from capgen.models.folder import (
-    CHECKPOINTS,
-    CONFIG_FILE,
-    RUN_SETTINGS_FILE,
-    WEIGHTS_FILE,
-    WEIGHTS_INDEX_FILE,
-    ModelFolder,
-)
-from capgen.models.hub_progress import download_bar
-from capgen.models.hub_session import find_token, hub_errors, offline, patient
-from capgen.models.kinds import SAFETENSORS_HINT, weights_format, without_config
-from capgen.models.pulled import read_pulled
-from capgen.models.repository import (
+from capgen.hub_client.progress import download_bar
+from capgen.hub_client.pulled import read_pulled
+from capgen.hub_client.repository import (
     CODE_FILES,
     MODEL_FILES,
     Limits,
@@ -37,6 +27,16 @@ from capgen.models.repository import (
     list_repository,
     wanted_files,
 )
+from capgen.hub_client.session import find_token, hub_errors, offline, patient
+from capgen.models.folder import (
+    CHECKPOINTS,
+    CONFIG_FILE,
+    RUN_SETTINGS_FILE,
+    WEIGHTS_FILE,
+    WEIGHTS_INDEX_FILE,
+    ModelFolder,
+)
+from capgen.models.kinds import SAFETENSORS_HINT, weights_format, without_config
 from capgen.paths import bundled_model_dir, is_folder, models_dir, runs_dir, storage_errors
 
 BUNDLED = "mini"

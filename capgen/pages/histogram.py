@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from capgen.evaluation.html.markup import text
 from capgen.metrics.corpus import Floats, Integers
+from capgen.pages.page import text
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 360, 170, 34, 26, 8
 _BINS = 24

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from capgen.captioning.attention import CaptionAttention, Floats
 from capgen.errors import ImageError
-from capgen.evaluation.html.markup import text
-from capgen.inference.attention import CaptionAttention, Floats
-from capgen.inference.images import load_image
+from capgen.images.load import load_image
+from capgen.pages.page import text
 
 # Longest sides in pixels. A thumbnail takes about 20 kB, a small one 4 kB.
 _SIDE = 360

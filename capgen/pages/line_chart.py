@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from capgen.evaluation.html.markup import text
-from capgen.training.tracking.page.axes import Scale, scales, short
+from capgen.pages.axes import Scale, scales, short
+from capgen.pages.page import text
 from capgen.training.tracking.page.panels import Panel
 
 _WIDTH, _HEIGHT = 400, 230

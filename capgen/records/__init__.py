@@ -20,7 +20,7 @@ from capgen.records.captions import (
     Word,
     record_from_dict,
 )
-from capgen.records.events import (
+from capgen.records.training_events import (
     CheckpointSaved,
     EpochEvent,
     Event,

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, EvalConfig
 from capgen.errors import UsageError
 from capgen.evaluation.compare import Comparison, compare
-from capgen.evaluation.data import EvaluationSet
 from capgen.evaluation.evaluate import Evaluation, evaluation_events
+from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.evaluation.events import EvaluationEvent, EvaluationFinished
 from capgen.evaluation.systems import ModelSystem
-from capgen.inference.captioner import Captioner
 from capgen.records import SCHEMA_VERSION
 from capgen.registry.entries import ModelEntry
 from capgen.registry.listing import find_model, run_checkpoints

@@ -10,10 +10,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from capgen.config.user_file import change_file, read_file
 from capgen.errors import UsageError
 from capgen.models.resolve import BUNDLED
 from capgen.paths import config_file
-from capgen.settings_file import change_file, read_file
 
 VARIABLE = "CAPGEN_MODEL"
 KEY = "model"

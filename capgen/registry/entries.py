@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from capgen.errors import CapgenError
-from capgen.models.evaluations import RecordedEvaluation, recorded_evaluations
 from capgen.models.folder import ModelFolder
 from capgen.models.kinds import other_kind
 from capgen.models.provenance import Provenance
-from capgen.models.weights import StoredTensor, read_index
+from capgen.models.recorded_scores import RecordedEvaluation, recorded_evaluations
+from capgen.models.safetensors_index import StoredTensor, read_index
 
 BUNDLED, RUN, STORED, HUB, FOLDER = "bundled", "run", "stored", "hub", "folder"
 # Splits whose scores are shown, the first that is there.

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from capgen.captioning.captioner import Captioner
+from capgen.captioning.decoding.decode import decode
+from capgen.captioning.prepare import Prepared
 from capgen.config import DecodeOptions, setting
 from capgen.errors import ImageError, MissingDependencyError, ModelError, UsageError
-from capgen.inference.captioner import Captioner
-from capgen.inference.decoding import decode
-from capgen.inference.prepared import Prepared
 from capgen.models.folder import (
     DECODER_GRAPH,
     ENCODER_GRAPH,
@@ -159,7 +159,7 @@ def _write_float(source: ModelFolder, output: Path) -> None:
     with _needing_onnx():
         import onnxscript  # noqa: F401  torch's exporter uses it
 
-        from capgen.models.onnx_export import export_onnx
+        from capgen.models.onnx.export import export_onnx
     from capgen.models.checkpoint import load_captioning
 
     captioning = load_captioning(ModelFolder(output, source.name))
@@ -176,7 +176,7 @@ def _write_int8(
 ) -> tuple[int, int]:
     """Write the quantised model; return how many captions stayed the same, and of how many."""
     with _needing_onnx():
-        from capgen.models.onnx_int8 import quantise_folder
+        from capgen.models.onnx.int8 import quantise_folder
     with tempfile.TemporaryDirectory(prefix="capgen-export-") as scratch:
         folder = source
         if not source.has_onnx:
@@ -222,7 +222,7 @@ def _feeds(
     captioner: Captioner, prepared: Sequence[Prepared]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return what both graphs are given while the photos are captioned."""
-    from capgen.inference.onnx_runtime import OnnxRuntime
+    from capgen.captioning.runtimes.onnx_runtime import OnnxRuntime
 
     runtime = captioner.runtime
     assert isinstance(runtime, OnnxRuntime)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from capgen.errors import CapgenError, ModelError
+from capgen.hub_client.pulled import read_pulled
 from capgen.models.folder import (
     BEST_EVAL,
     CHECKPOINTS,
@@ -15,7 +16,6 @@ from capgen.models.folder import (
     ModelFolder,
 )
 from capgen.models.kinds import CAPTIONER_KINDS
-from capgen.models.pulled import read_pulled
 from capgen.models.resolve import BUNDLED as BUNDLED_NAME
 from capgen.models.resolve import resolve_model
 from capgen.paths import bundled_model_dir, is_folder, models_dir, runs_dir

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from capgen.evaluation import report_sections
+from capgen.evaluation.chosen_images import ranking_metric
 from capgen.evaluation.compare import Comparison
-from capgen.evaluation.examples import ranking_metric
-from capgen.evaluation.html import sections
-from capgen.evaluation.html.markup import page, table, text
-from capgen.evaluation.html.report import comparison_section, distributions
-from capgen.evaluation.html.sections import Album
+from capgen.evaluation.report import comparison_section, distributions
+from capgen.evaluation.report_sections import Album
 from capgen.overwriting import WEB_PAGE, check_output
+from capgen.pages.page import page, table, text
 from capgen.paths import write_text
 from capgen.registry.compare import DISAGREEMENTS, ModelComparison
 
@@ -39,7 +39,7 @@ def write_comparison(path: Path, found: ModelComparison, *, examples: int = DISA
 
 
 def _sections(found: ModelComparison, examples: int) -> Iterator[Section]:
-    lead = sections.notes(found.notes)
+    lead = report_sections.notes(found.notes)
     yield "models", "Models", lead + _scores(found) + _facts(found)
     for number, comparison in enumerate(found.comparisons, start=1):
         first, second = comparison.first, comparison.second
@@ -56,10 +56,11 @@ def _sections(found: ModelComparison, examples: int) -> Iterator[Section]:
             distributions(first, comparison),
         )
     language = "".join(
-        f"<h3>{text(item.name)}</h3>{sections.language_table(item)}" for item in found.evaluations
+        f"<h3>{text(item.name)}</h3>{report_sections.language_table(item)}"
+        for item in found.evaluations
     )
     yield "language", "Language", language
-    stamps = "".join(sections.stamp_table(item) for item in found.evaluations)
+    stamps = "".join(report_sections.stamp_table(item) for item in found.evaluations)
     yield "stamp", "How the numbers came about", stamps
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, setting
-from capgen.inference.captioner import Captioner
 
 
 @dataclass(frozen=True, kw_only=True)

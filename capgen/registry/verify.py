@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from capgen.captioning.captioner import Captioner
 from capgen.errors import CapgenError, ModelError
-from capgen.inference.captioner import Captioner
+from capgen.hub_client.repository import git_blob
 from capgen.models.folder import ModelFolder
-from capgen.models.repository import git_blob
 from capgen.models.resolve import resolve_model
-from capgen.models.weights import read_index
+from capgen.models.safetensors_index import read_index
 from capgen.records import Check
 
 _FLOATS = {"F16": np.float16, "F32": np.float32, "F64": np.float64}

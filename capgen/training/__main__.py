@@ -39,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             if not equals:
                 raise UsageError(f"--set {text}: NAME=VALUE is wanted")
             settings[name.replace("-", "_")] = parse_setting(TrainConfig, name, value)
-        from capgen.training.loop import resume, train
-        from capgen.training.stopping import stop_signals
+        from capgen.training.run.stop_request import stop_signals
+        from capgen.training.run.train import resume, train
 
         with stop_signals() as stop:
             if arguments.resume:

@@ -26,14 +26,14 @@ import numpy as np
 from PIL import Image
 
 from capgen import Captioner
-from capgen.cli.batch import lanes_and_threads
+from capgen.captioning.batch.journal import Journal
+from capgen.captioning.batch.pipeline import PictureDone, caption_all
+from capgen.captioning.batch.sources import FileSource
+from capgen.captioning.runtimes.cores import usable_cores
+from capgen.captioning.runtimes.onnx_runtime import OnnxRuntime
+from capgen.cli.caption.many import lanes_and_threads
 from capgen.config import BatchOptions, DecodeOptions
-from capgen.inference.batch import PictureDone, caption_all
-from capgen.inference.cores import usable_cores
-from capgen.inference.folders import find_images
-from capgen.inference.journal import Journal
-from capgen.inference.onnx_runtime import OnnxRuntime
-from capgen.inference.sources import FileSource
+from capgen.images.folders import find_images
 from capgen.output.formats import open_format
 
 BATCH = BatchOptions.batch_size

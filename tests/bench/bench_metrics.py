@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from capgen.metrics.ptb.tokenizer import PTBTokenizer
 from capgen.metrics.score import score
-from capgen.metrics.tokenizer import PTBTokenizer
 from tests.integration.metrics import oracles
 from tests.unit.metrics.captions import REFERENCES
 

@@ -21,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capgen import Captioner
+from capgen.captioning.confidence.calibration_file import calibration_of
+from capgen.captioning.confidence.observe import Observation, observe
 from capgen.config import CalibrateConfig, DecodeOptions
-from capgen.evaluation.calibrate import Calibrated, calibrate, store
-from capgen.evaluation.confidence_fit import confidence
-from capgen.evaluation.data import EvaluationSet, evaluation_set, evaluation_sets
-from capgen.evaluation.reliability import (
+from capgen.evaluation.calibration.calibrate import Calibrated, calibrate, store
+from capgen.evaluation.calibration.confidence_fit import confidence
+from capgen.evaluation.calibration.reliability import (
     auroc,
     calibration_error,
     error_by_chance,
@@ -33,9 +34,8 @@ from capgen.evaluation.reliability import (
     reliability,
     risk_coverage,
 )
-from capgen.inference.calibration import calibration_of
-from capgen.inference.folders import find_images
-from capgen.inference.observing import Observation, observe
+from capgen.evaluation.evaluation_set import EvaluationSet, evaluation_set, evaluation_sets
+from capgen.images.folders import find_images
 from capgen.metrics.score import score
 from tests.bench import confidence_charts as charts
 from tests.bench import out_of_domain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.evaluation.reliability import Bin
+from capgen.evaluation.calibration.reliability import Bin
 
 Reals = NDArray[np.float64]
 

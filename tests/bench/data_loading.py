@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from capgen.data.cache import CachedPictures, cached_pictures
+from capgen.data.cache.images import CachedPictures, cached_pictures
 from capgen.data.dataset import load_dataset
 from tests.minis import squash
 

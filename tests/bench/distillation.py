@@ -27,7 +27,7 @@ from capgen.models.loading import load_tokenizer
 from capgen.models.provenance import Provenance
 from capgen.models.resolve import resolve_model
 from capgen.records import TestEvent
-from capgen.training.loop import train
+from capgen.training.run.train import train
 from tests.minis import first_photos
 
 WAYS = {

@@ -3,7 +3,7 @@
     python tests/bench/diversity.py flickr8k/ [--photos 200] [--count 5] [--split test]
 
 For each way: the share of captions that say something else than those before them (see
-`capgen.inference.meaning`), different words over words, and CIDEr-D of the best, the mean and
+`capgen.captioning.word_overlap`), different words over words, and CIDEr-D of the best, the mean and
 the first of a photo's captions. Also the time a photo, all in one run.
 """
 
@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from capgen import Captioner
+from capgen.captioning.decoding.hypotheses import log_softmax
+from capgen.captioning.runtimes.onnx_runtime import OnnxRuntime
+from capgen.captioning.word_overlap import Meaning, meaning, overlap
 from capgen.config import DecodeOptions
 from capgen.data.dataset import open_dataset
-from capgen.inference.hypotheses import log_softmax
-from capgen.inference.meaning import Meaning, meaning, overlap
-from capgen.inference.onnx_runtime import OnnxRuntime
 from capgen.metrics.cider import DocumentFrequencies, cider_d
 from capgen.metrics.corpus import Corpus
 from capgen.records import Caption, Example

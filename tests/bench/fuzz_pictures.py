@@ -128,10 +128,10 @@ def run_decoder(number: int, seed: int) -> dict[str, Any]:
 def _decode_all(results: Connection, number: int, seed: int, first: int) -> None:
     """Send (name, outcome, seconds, peak MB) of each file from the `first`."""
     from capgen.errors import ImageError
-    from capgen.inference.frames import count_frames
-    from capgen.inference.images import load_image
-    from capgen.output.embed import Unwritable
-    from capgen.output.metadata import read_captions
+    from capgen.images.frames import count_frames
+    from capgen.images.load import load_image
+    from capgen.images.metadata import Unwritable
+    from capgen.images.metadata.write import read_captions
 
     warnings.simplefilter("ignore")
     for index, (name, content) in enumerate(files(number, seed)):

@@ -4,7 +4,7 @@
 
 Charts, screenshots, text pages and drawings are web pages that a headless Chromium draws;
 textures and noise are computed. Nothing here is shared with the pictures that
-`capgen calibrate` makes for itself (`capgen.evaluation.negatives`): other kinds, other
+`capgen calibrate` makes for itself (`capgen.evaluation.calibration.negatives`): other kinds, other
 generators, other seeds.
 """
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from capgen import Captioner
 from capgen.config import DecodeOptions
-from capgen.inference.folders import find_images
+from capgen.images.folders import find_images
 from capgen.records import Caption
 
 

@@ -18,9 +18,9 @@ import torch
 from PIL import Image
 
 from capgen import Captioner
+from capgen.captioning.runtimes.onnx_runtime import OnnxRuntime
 from capgen.config import DecodeOptions
-from capgen.inference.folders import find_images
-from capgen.inference.onnx_runtime import OnnxRuntime
+from capgen.images.folders import find_images
 from capgen.models.checkpoint import load_captioning
 from capgen.models.resolve import resolve_model
 from capgen.records import Caption

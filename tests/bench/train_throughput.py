@@ -34,12 +34,12 @@ from transformers import (
 
 from capgen.config import train_config
 from capgen.models.build import Captioning, join
-from capgen.models.preprocess import Preprocessor
-from capgen.training.captions import CaptionCodec, Ids, pack_captions
-from capgen.training.device import hardware, pick_device
-from capgen.training.inputs import FeatureInputs, Inputs, PhotoInputs
-from capgen.training.objective import CaptionObjective
-from capgen.training.trainer import Trainer
+from capgen.models.preprocessing.preprocess import Preprocessor
+from capgen.training.data.inputs import FeatureInputs, Inputs, PhotoInputs
+from capgen.training.data.packed_captions import CaptionCodec, Ids, pack_captions
+from capgen.training.objectives.cross_entropy import CaptionObjective
+from capgen.training.optimization.memory import hardware, pick_device
+from capgen.training.optimization.trainer import Trainer
 
 END = 50256
 PADDED = 77  # the length CLIP's tokenizer pads to

@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-from capgen.inference.thumbnails import thumbnail
+from capgen.images.thumbnails import thumbnail
 from capgen.output.gallery import open_gallery
 from capgen.records import Caption, CaptionFailure
 from tests.browser import browse, needs_browser

@@ -26,7 +26,7 @@ PACKAGE = ROOT / "capgen"
 LARGEST = 60_000_000
 MUST = (
     *("py.typed", "metrics/wordnet/synonyms.txt.gz", "metrics/wordnet/LICENSE"),
-    *("training/recipes/mini.toml", "output/gallery.css", "output/gallery.js"),
+    *("training/plan/recipes/mini.toml", "output/gallery.css", "output/gallery.js"),
     *(
         f"models/bundled/mini/{name}"
         for name in (
@@ -205,7 +205,7 @@ def test_the_doctor_of_the_wheel_knows_its_files(unpacked: Path) -> None:
 
 def _looked_at(site: Path) -> dict[str, object]:
     code = (
-        "import json; from capgen.diagnosis.installation import look_at_package; "
+        "import json; from capgen.doctor.installation import look_at_package; "
         "print(json.dumps(vars(next(look_at_package()))))"
     )
     done = run(site, "-c", code)

@@ -17,13 +17,13 @@ PACKAGE = Path(__file__).parent.parent.parent / "capgen"
 
 # Where POSIX's own names are used: each has a branch for Windows.
 GUARDED = {
-    ("inference/cores.py", "os.sched_getaffinity"),
-    ("inference/journal.py", "fcntl"),
-    ("training/device.py", "resource"),
-    ("training/tracking/wandb_process.py", "os.getpgrp"),
-    ("training/tracking/wandb_process.py", "os.killpg"),
-    ("training/tracking/worker.py", "os.killpg"),
-    ("training/tracking/worker.py", "signal.SIGKILL"),
+    ("captioning/runtimes/cores.py", "os.sched_getaffinity"),
+    ("captioning/batch/journal.py", "fcntl"),
+    ("training/optimization/memory.py", "resource"),
+    ("training/tracking/wandb/process.py", "os.getpgrp"),
+    ("training/tracking/wandb/process.py", "os.killpg"),
+    ("training/tracking/wandb/worker.py", "os.killpg"),
+    ("training/tracking/wandb/worker.py", "signal.SIGKILL"),
 }
 
 
@@ -64,8 +64,8 @@ import capgen
 for module in pkgutil.walk_packages(capgen.__path__, "capgen."):
     if not module.name.endswith("__main__") and "._build" not in module.name:
         importlib.import_module(module.name)
-from capgen.inference.cores import usable_cores
-from capgen.training.device import memory_used, trim_memory
+from capgen.captioning.runtimes.cores import usable_cores
+from capgen.training.optimization.memory import memory_used, trim_memory
 import torch
 assert usable_cores() >= 1 and memory_used(torch.device("cpu")) == 0
 trim_memory()

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from capgen.config import DownloadLimits
 from capgen.errors import ImageError
-from capgen.inference.decoders import printable
+from capgen.images.decoders import printable
 
 DEFAULT_LIMITS = DownloadLimits()
 _REDIRECTS = (301, 302, 303, 307, 308)

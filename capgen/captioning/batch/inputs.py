@@ -10,11 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from capgen.captioning.batch.sources import FailedSource, FileSource, Source, UrlSource, is_url
 from capgen.config import ImageLimits, InputOptions
 from capgen.errors import ImageError
-from capgen.inference.decoders import printable
-from capgen.inference.folders import SUFFIXES, find_images, is_shard, natural_key
-from capgen.inference.sources import FailedSource, FileSource, Source, UrlSource, is_url
+from capgen.images.decoders import printable
+from capgen.images.folders import SUFFIXES, find_images, is_shard, natural_key
 from capgen.paths import is_folder
 
 STDIN = "-"
@@ -54,7 +54,7 @@ class Inputs:
             counted = counted and isinstance(part, list)
             self._parts.append(part)
         if manifest is not None:
-            from capgen.inference.lists import read_manifest
+            from capgen.captioning.batch.manifests import read_manifest
 
             self._parts.append(read_manifest(manifest, options))
             counted = False
@@ -121,7 +121,7 @@ def _expand(
     name: str, options: InputOptions, limits: ImageLimits, stdin: BinaryIO | None
 ) -> Iterable[Source]:
     if name == STDIN and stdin is not None:
-        from capgen.inference.lists import read_stdin
+        from capgen.captioning.batch.manifests import read_stdin
 
         return read_stdin(stdin, options, limits)
     if is_url(name):
@@ -140,7 +140,7 @@ def _existing(
     if name and is_folder(path):
         return _folder(path, options)
     if is_shard(path):
-        from capgen.inference.shards import read_shard
+        from capgen.captioning.batch.tar_shards import read_shard
 
         return read_shard(path, limits, lambda member: selected(member, options))
     return [FileSource(os.fspath(path) if name else "")]

@@ -12,10 +12,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from capgen.captioning.batch.sources import BytesSource, FailedSource, Source, named_source
 from capgen.config import ImageLimits, InputOptions
 from capgen.errors import DataError, ImageError, did_you_mean
-from capgen.inference.decoders import printable
-from capgen.inference.sources import BytesSource, FailedSource, Source, named_source
+from capgen.images.decoders import printable
 
 STDIN_NAME = "-"
 # Names that a manifest's column of pictures goes by, in order of preference.

@@ -19,16 +19,16 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from threading import Event
 
+from capgen.captioning.batch.journal import Journal
+from capgen.captioning.batch.sources import Source
+from capgen.captioning.captioner import Captioner
+from capgen.captioning.prepare import Prepared
+from capgen.captioning.runtimes.cores import usable_cores
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
 from capgen.errors import ImageError
-from capgen.inference.captioner import Captioner
-from capgen.inference.cores import usable_cores
-from capgen.inference.decoders import out_of_memory
-from capgen.inference.images import DEFAULT_LIMITS
-from capgen.inference.journal import Journal
-from capgen.inference.prepared import Prepared
-from capgen.inference.sources import Source
-from capgen.inference.thumbnails import thumbnail
+from capgen.images.decoders import out_of_memory
+from capgen.images.load import DEFAULT_LIMITS
+from capgen.images.thumbnails import thumbnail
 from capgen.records import CaptionFailure, Record
 
 # A batch is closed early when its prepared pictures hold this much (float32 pixels).
@@ -87,7 +87,7 @@ def caption_all(
 
     Args:
         captioner: The model.
-        sources: The pictures (see `capgen.inference.sources`), read as needed.
+        sources: The pictures (see `capgen.captioning.batch.sources`), read as needed.
         decoding: What to ask of decoding.
         options: Batch size, threads, and what failures do.
         limits: The largest picture to decode.

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from capgen.config import ImageLimits
 from capgen.errors import ImageError
-from capgen.inference.decoders import printable
-from capgen.inference.images import read_file
+from capgen.images.decoders import printable
+from capgen.images.load import read_file
 
 
 class Source(Protocol):
@@ -101,7 +101,7 @@ class UrlSource(_Named):
     allow_private: bool = False
 
     def read(self, limits: ImageLimits, stop: Event) -> bytes:
-        from capgen.inference.download import fetch_unless
+        from capgen.captioning.batch.download import fetch_unless
 
         return fetch_unless(
             stop, self.name, max_bytes=limits.max_bytes, allow_private=self.allow_private

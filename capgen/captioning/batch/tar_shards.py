@@ -7,13 +7,13 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
+from capgen.captioning.batch.sources import BytesSource, FailedSource, Source
 from capgen.config import ImageLimits
 from capgen.config.archives import UnpackLimits
 from capgen.errors import ImageError
-from capgen.inference.archives import BLOCK_BYTES, TarReader, open_tar
-from capgen.inference.decoders import printable
-from capgen.inference.folders import SUFFIXES
-from capgen.inference.sources import BytesSource, FailedSource, Source
+from capgen.images.decoders import printable
+from capgen.images.folders import SUFFIXES
+from capgen.images.tar_archives import BLOCK_BYTES, TarReader, open_tar
 
 
 def read_shard(path: Path, limits: ImageLimits, wanted: Callable[[str], bool]) -> Iterator[Source]:

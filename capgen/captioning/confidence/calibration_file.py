@@ -1,9 +1,9 @@
 """`calibration.json` of a model folder: read, checked, written.
 
-It holds a fit (`capgen.inference.confidence.Fit`) for each way of decoding that the model was
-calibrated with, and the hash of the weights it was made for. Everything in it is numbers and
-names, and all of it is checked: a file from elsewhere cannot give a confidence outside
-[0, 1], nor exhaust memory.
+It holds a fit (`capgen.captioning.confidence.model.Fit`) for each way of decoding that the
+model was calibrated with, and the hash of the weights it was made for. Everything in it is
+numbers and names, and all of it is checked: a file from elsewhere cannot give a confidence
+outside [0, 1], nor exhaust memory.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from capgen.config import DecodeSettings
-from capgen.errors import ModelError
-from capgen.inference.confidence import (
+from capgen.captioning.confidence.model import (
     FEATURES,
     Fit,
     Reals,
@@ -29,6 +27,8 @@ from capgen.inference.confidence import (
     Subspace,
     same_decoding,
 )
+from capgen.config import DecodeSettings
+from capgen.errors import ModelError
 from capgen.models.folder import CALIBRATION_FILE, ModelFolder
 from capgen.paths import write_text
 from capgen.records import SCHEMA_VERSION

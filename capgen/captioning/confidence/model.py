@@ -1,7 +1,7 @@
 """How sure a captioner can be of its caption: from decoding and encoder to a probability.
 
-Plain numpy. What a fit was fitted on is `capgen.evaluation.calibrate`'s matter, and how it is
-stored `capgen.inference.calibration`'s.
+Plain numpy. Fitting is in `capgen.evaluation.calibration`; storing a fit is in
+`capgen.captioning.confidence.calibration_file`.
 
 A confidence is the product of two logistic regressions: P(good | the picture is of the kind
 that the model was calibrated on) and P(it is of that kind). Distances to that kind are
@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capgen.captioning.decoding.hypotheses import Hypothesis
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
-from capgen.inference.hypotheses import Hypothesis
 
 Reals = NDArray[np.float64]
 

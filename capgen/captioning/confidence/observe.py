@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from capgen.captioning.captioner import DEFAULT_BATCH_SIZE, Captioner
+from capgen.captioning.confidence.model import evidence
+from capgen.captioning.confidence.recorder import Watch
+from capgen.captioning.prepare import ImageInput, Prepared, batches_ahead, path_of
 from capgen.config import DecodeSettings
 from capgen.errors import ImageError
-from capgen.inference.captioner import DEFAULT_BATCH_SIZE, Captioner
-from capgen.inference.confidence import evidence
-from capgen.inference.prepared import ImageInput, Prepared, batches_ahead, path_of
-from capgen.inference.watch import Watch
 
 
 class Observation(NamedTuple):
@@ -22,7 +22,7 @@ class Observation(NamedTuple):
 
     Attributes:
         text: The caption.
-        evidence: By `capgen.inference.confidence.EVIDENCE`.
+        evidence: By `capgen.captioning.confidence.model.EVIDENCE`.
         summary: (D,) what the encoder made of the picture.
     """
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from capgen.captioning.decoding.hypotheses import Hypothesis
+from capgen.captioning.runtimes.base import Runtime
 from capgen.config import DecodeSettings
-from capgen.inference.hypotheses import Hypothesis
-from capgen.inference.runtime import Runtime
 
 Pixels = NDArray[np.float32]
 

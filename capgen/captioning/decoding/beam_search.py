@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from capgen.config import DecodeSettings
-from capgen.inference import processors
-from capgen.inference.hypotheses import (
+from capgen.captioning.decoding import score_processors
+from capgen.captioning.decoding.hypotheses import (
     Floats,
     Hypothesis,
     Ints,
@@ -22,6 +21,7 @@ from capgen.inference.hypotheses import (
     hypothesis,
     log_softmax,
 )
+from capgen.config import DecodeSettings
 
 
 @dataclass
@@ -114,7 +114,7 @@ class BeamSearch:
         count = self._width() + len(self.tokens.suppress)
         if self.nouns is not None:
             count += self.nouns.most(history)
-        if processors.needed(self.settings):
+        if score_processors.needed(self.settings):
             values, best = self._processed(history, count)
         else:
             values, best = self.model.top(ids, self.parents, count)
@@ -126,7 +126,9 @@ class BeamSearch:
         settings = self.settings
         scores = log_softmax(self.model.logits(history[:, :, -1], self.parents))
         flat = history.reshape(-1, history.shape[-1])
-        scores = processors.apply(scores, flat, settings, self.tokens.end, self.tokens.suppress)
+        scores = score_processors.apply(
+            scores, flat, settings, self.tokens.end, self.tokens.suppress
+        )
         if settings.temperature != 1.0:
             scores = log_softmax(scores / np.float32(settings.temperature))
         count = min(count, scores.shape[1])

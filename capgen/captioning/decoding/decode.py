@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from capgen.captioning.decoding.beam_search import BeamSearch
+from capgen.captioning.decoding.hypotheses import Hypothesis, StepModel, TokenIds
+from capgen.captioning.decoding.sampling import Walk
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
-from capgen.inference.beam_search import BeamSearch
-from capgen.inference.hypotheses import Hypothesis, StepModel, TokenIds
-from capgen.inference.sampling import Walk
 
 
 def decode(

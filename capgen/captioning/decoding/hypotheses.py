@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.inference.nouns import FINE, NounTable
+from capgen.captioning.decoding.noun_table import FINE, NounTable
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]

@@ -19,7 +19,7 @@ from importlib import resources
 
 import numpy as np
 
-from capgen.inference.nouns import NounTable
+from capgen.captioning.decoding.noun_table import NounTable
 from capgen.metrics.synonyms import detached
 
 NOUNS_FILE = "nouns.txt.gz"

@@ -18,7 +18,7 @@ FINE = 50.0
 
 
 class NounTable:
-    """Which tokens begin which noun (`capgen.inference.lexicon` finds them).
+    """Which tokens begin which noun (`capgen.captioning.decoding.noun_lexicon` finds them).
 
     Args:
         numbers: (V,) int64, for each token the number of the noun that it begins, from 1; 0 for

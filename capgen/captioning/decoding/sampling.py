@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.config import DecodeSettings
-from capgen.inference import processors
-from capgen.inference.hypotheses import (
+from capgen.captioning.decoding import score_processors
+from capgen.captioning.decoding.hypotheses import (
     Floats,
     Hypothesis,
     Ints,
@@ -16,6 +15,7 @@ from capgen.inference.hypotheses import (
     hypothesis,
     log_softmax,
 )
+from capgen.config import DecodeSettings
 
 
 class Walk:
@@ -56,12 +56,12 @@ class Walk:
         history = self.sequences[self.alive, :, :length]
         logits = self.model.logits(history[:, :, -1], parents)
         flat = history.reshape(-1, length)
-        scores = processors.apply(
+        scores = score_processors.apply(
             logits, flat, self.settings, self.tokens.end, self.tokens.suppress
         )
         fines = np.float32(0) if self.nouns is None else self.nouns.fines(flat)
         if self.settings.sample:
-            log_probs = log_softmax(processors.warp(scores - fines, self.settings))
+            log_probs = log_softmax(score_processors.warp(scores - fines, self.settings))
             draws = [self.generators[photo].random(self.rows) for photo in self.alive]
             chosen = draw(np.exp(log_probs), np.concatenate(draws))
         else:

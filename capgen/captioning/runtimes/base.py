@@ -10,10 +10,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from capgen.captioning.decoding.hypotheses import Hypothesis
+from capgen.captioning.decoding.noun_table import NounTable
 from capgen.config import DecodeSettings
-from capgen.inference.hypotheses import Hypothesis
-from capgen.inference.nouns import NounTable
-from capgen.models.preprocess import Preprocessor
+from capgen.models.preprocessing.preprocess import Preprocessor
 
 # What decoders make of bytes that are no whole character yet.
 UNFINISHED = "\ufffd"

@@ -14,14 +14,14 @@ import tokenizers
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
+from capgen.captioning.decoding.decode import decode
+from capgen.captioning.decoding.hypotheses import Hypothesis, TokenIds, log_softmax
+from capgen.captioning.decoding.noun_lexicon import noun_table
+from capgen.captioning.decoding.noun_table import NounTable
+from capgen.captioning.runtimes.base import Replay, token_texts
+from capgen.captioning.runtimes.cores import usable_cores
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
-from capgen.inference.cores import usable_cores
-from capgen.inference.decoding import decode
-from capgen.inference.hypotheses import Hypothesis, TokenIds, log_softmax
-from capgen.inference.lexicon import noun_table
-from capgen.inference.nouns import NounTable
-from capgen.inference.runtime import Replay, token_texts
 from capgen.models.folder import (
     CONFIG_FILE,
     DECODER_GRAPH,
@@ -30,7 +30,7 @@ from capgen.models.folder import (
     WEIGHTS_FILE,
     ModelFolder,
 )
-from capgen.models.weights import PRECISION, WEIGHTS_DIGEST, header_digest
+from capgen.models.safetensors_index import PRECISION, WEIGHTS_DIGEST, header_digest
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -149,7 +149,7 @@ class OnnxRuntime:
 
 
 class OnnxDecoder:
-    """The step model (see `capgen.inference.hypotheses.StepModel`) over the decoder graph."""
+    """The `StepModel` of `capgen.captioning.decoding.hypotheses` over the decoder graph."""
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from capgen.models.folder import ModelFolder
 from capgen.models.kinds import check_captioner
 
 if TYPE_CHECKING:
-    from capgen.inference.runtime import Runtime
+    from capgen.captioning.runtimes.base import Runtime
 
 logger = logging.getLogger(__name__)
 RUNTIMES = ("auto", "onnx", "torch")
@@ -67,11 +67,11 @@ def load_runtime(
     if runtime == "onnx" and obstacle:
         raise ModelError(f"{folder.name} {obstacle}", hint="Use --runtime torch, or leave it out.")
     if runtime == "onnx" or (runtime == "auto" and _is_plain(device, dtype) and not obstacle):
-        from capgen.inference.onnx_runtime import OnnxRuntime
+        from capgen.captioning.runtimes.onnx_runtime import OnnxRuntime
 
         logger.info("%s: %s, ONNX Runtime", folder.name, folder.path)
         return OnnxRuntime(folder, threads=threads)
-    from capgen.inference.torch_runtime import TorchRuntime
+    from capgen.captioning.runtimes.torch_runtime import TorchRuntime
 
     logger.info("%s: %s, torch%s", folder.name, folder.path, f" ({obstacle})" if obstacle else "")
     return TorchRuntime(folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code)

@@ -1,4 +1,4 @@
-"""What `generate` of transformers lacks and `capgen.inference.decoding` has."""
+"""What `generate` of transformers lacks and `capgen.captioning.decoding.decode` has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from transformers import LogitsProcessor
 
-from capgen.inference.nouns import FINE, NounTable
+from capgen.captioning.decoding.noun_table import FINE, NounTable
 
 
 class Temperature(LogitsProcessor):

@@ -12,18 +12,18 @@ import torch
 from numpy.typing import NDArray
 from transformers import GenerationConfig, LogitsProcessorList
 
+from capgen.captioning.decoding.hypotheses import Hypothesis, hypothesis
+from capgen.captioning.decoding.noun_lexicon import noun_table
+from capgen.captioning.decoding.noun_table import FINE, NounTable
+from capgen.captioning.runtimes.base import Replay, token_texts
+from capgen.captioning.runtimes.torch_processors import NounsOnce, Temperature
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
-from capgen.inference.hypotheses import Hypothesis, hypothesis
-from capgen.inference.lexicon import noun_table
-from capgen.inference.nouns import FINE, NounTable
-from capgen.inference.runtime import Replay, token_texts
-from capgen.inference.torch_processors import NounsOnce, Temperature
-from capgen.models.captioners import end_tokens, image_encoder, load_captioner
-from capgen.models.devices import choose_device, choose_dtype
 from capgen.models.folder import ModelFolder
+from capgen.models.foreign import end_tokens, image_encoder, load_captioner
 from capgen.models.kinds import ENCODER_DECODER
 from capgen.models.loading import load_tokenizer, quiet_transformers
+from capgen.models.torch_devices import choose_device, choose_dtype
 
 
 class TorchRuntime:

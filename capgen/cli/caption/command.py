@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from capgen.cli.caption_options import (
+from capgen.cli.caption.one import Look, caption_one, look_into
+from capgen.cli.caption.options import (
     BatchSizeOption,
     DebugOption,
     DryRunOption,
@@ -57,7 +58,6 @@ from capgen.cli.decoding_options import (
     TopPOption,
 )
 from capgen.cli.help import examples
-from capgen.cli.one_picture import Look, caption_one, look_into
 from capgen.cli.options import (
     INPUT_PANEL,
     DeviceOption,
@@ -186,8 +186,8 @@ def caption_command(
     else:
         chosen = _stdout_format(format, as_json)
 
-    from capgen.inference.captioner import Captioner
-    from capgen.inference.inputs import Inputs
+    from capgen.captioning.batch.inputs import Inputs
+    from capgen.captioning.captioner import Captioner
 
     inputs = Inputs(
         photos or [],
@@ -234,7 +234,7 @@ def caption_command(
         failed = caption_one(console, load(), inputs.alone, options, limits)
         code = int(failed and fail_on != "none")
     else:
-        from capgen.cli.batch import BatchJob, lanes_and_threads, run_batch
+        from capgen.cli.caption.many import BatchJob, lanes_and_threads, run_batch
 
         job = BatchJob(
             inputs=inputs,
@@ -259,7 +259,7 @@ def caption_command(
 
 def _outputs(output: Path | None, look: Look, undo_file: Path | None) -> Iterator[Output]:
     """Yield the files that are to be written, and what each may replace."""
-    from capgen.inference.journal import journal_path
+    from capgen.captioning.batch.journal import journal_path
 
     if output is not None:
         yield Output("-o", output, TEXT_OR_DATA)
@@ -274,7 +274,7 @@ def _outputs(output: Path | None, look: Look, undo_file: Path | None) -> Iterato
 
 
 def _undo(console: Console, path: Path) -> int:
-    from capgen.output.undo import undo
+    from capgen.images.metadata.undo import undo
 
     failed = done = 0
     for undone in undo(path):

@@ -9,15 +9,15 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from capgen.captioning.attention import seen_part, with_attention
+from capgen.captioning.captioner import Captioner
+from capgen.captioning.to_record import captioned
 from capgen.cli.console import Console
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.errors import UsageError
-from capgen.evaluation.heat_sheet import write_sheet
-from capgen.evaluation.html.explanation import write_explanation
-from capgen.inference.attention import seen_part, with_attention
-from capgen.inference.captioner import Captioner
-from capgen.inference.captions import captioned
-from capgen.inference.debug import Inspection, Statistics, inspect_picture
+from capgen.explain.inspect import Inspection, Statistics, inspect_picture
+from capgen.explain.page import write_explanation
+from capgen.explain.sheet import write_sheet
 from capgen.output.drawings import write_drawing
 from capgen.paths import check_place
 from capgen.records import Caption

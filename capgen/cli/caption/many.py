@@ -11,19 +11,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from capgen.cli.batch_screen import BatchScreen, summary
+from capgen.captioning.batch.inputs import Inputs
+from capgen.captioning.batch.journal import Journal, journal_path
+from capgen.captioning.batch.pipeline import BatchFinished, PictureDone, caption_all
+from capgen.captioning.batch.sources import Source
+from capgen.captioning.captioner import Captioner
+from capgen.captioning.runtimes.cores import usable_cores
+from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.console import Console, with_scores
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
-from capgen.inference.batch import BatchFinished, PictureDone, caption_all
-from capgen.inference.captioner import Captioner
-from capgen.inference.cores import usable_cores
-from capgen.inference.inputs import Inputs
-from capgen.inference.journal import Journal, journal_path
-from capgen.inference.sources import Source
+from capgen.images.metadata.undo import UndoFile
+from capgen.images.metadata.write import MetadataWriter
 from capgen.output.formats import FORMATS, open_format
-from capgen.output.metadata import MetadataWriter
 from capgen.output.sidecars import Sidecars
-from capgen.output.undo import UndoFile
 from capgen.records import Caption, CaptionFailure, Record, Unwritten
 
 # More lanes than this gain nothing that their memory is worth.

@@ -17,7 +17,7 @@ from capgen.paths import is_folder
 from capgen.records import CaptionFailure, Record
 
 if TYPE_CHECKING:
-    from capgen.inference.captioner import Captioner
+    from capgen.captioning.captioner import Captioner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def look_into(
         ModelError: The model has no cross-attention.
         StorageError: A file cannot be written.
     """
-    from capgen.cli.explain import check_explanation, debug_picture, explain_picture
+    from capgen.cli.caption.explain import check_explanation, debug_picture, explain_picture
 
     if look.explain is not None:
         check_explanation(look.explain)
@@ -112,7 +112,7 @@ def _like(path: str) -> str:
     """Return a hint that names the file most like one that is not there, if there is any."""
     import difflib
 
-    from capgen.inference.decoders import printable
+    from capgen.images.decoders import printable
 
     folder = Path(path).parent
     readable = is_folder(folder) and os.access(folder, os.R_OK)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from capgen.captioning.batch.pipeline import BatchFinished, PictureDone
 from capgen.cli.console import Console, bar_place
-from capgen.inference.batch import BatchFinished, PictureDone
 from capgen.records import CaptionFailure
 
 _SECONDS_BETWEEN_LINES = 15.0

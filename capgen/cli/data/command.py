@@ -76,9 +76,9 @@ def _read_options(
 @data_app.command("list", epilog=examples("capgen data list"))
 def list_command(data_dir: Store = None, as_json: Json = False) -> None:
     """List the data sets that are installed and those that can be downloaded."""
-    from capgen.cli import data_view as view
-    from capgen.data.sources import DATASETS
-    from capgen.data.store import dataset_dir, installed
+    from capgen.cli.data import view
+    from capgen.data.download.catalog import DATASETS
+    from capgen.data.installed import dataset_dir, installed
 
     here = installed(data_dir)
     rows = [
@@ -118,9 +118,9 @@ def download(
     ] = False,
 ) -> None:
     """Download a data set; an interrupted download goes on where it was."""
-    from capgen.cli import data_view as view
-    from capgen.data.install import install
-    from capgen.data.sources import DATASETS
+    from capgen.cli.data import view
+    from capgen.data.download.catalog import DATASETS
+    from capgen.data.download.install import install
 
     if name in DATASETS:
         view.show_terms(DATASETS[name])
@@ -167,8 +167,8 @@ def import_command(
     ] = "",
 ) -> None:
     """Install a data set of your own; its format is recognised by looking."""
-    from capgen.cli import data_view as view
-    from capgen.data.importing import import_dataset
+    from capgen.cli.data import view
+    from capgen.data.import_set import import_dataset
 
     splits = SplitOptions(
         split_seed=split_seed, val_fraction=val_fraction, test_fraction=test_fraction
@@ -194,7 +194,7 @@ def info(
     target: Target, data_dir: Store = None, as_json: Json = False, format: Format = None
 ) -> None:
     """Describe a data set: counts, resolution, caption lengths, vocabulary."""
-    from capgen.cli import data_view as view
+    from capgen.cli.data import view
     from capgen.data.dataset import load_dataset, locate
     from capgen.data.statistics import describe
 
@@ -232,9 +232,9 @@ def doctor(
     split_column: SplitColumn = None,
 ) -> None:
     """Find missing, corrupt and duplicate pictures, and captions that would spoil training."""
-    from capgen.cli import data_view as view
+    from capgen.cli.data import view
+    from capgen.data.checks import diagnose, write_fixed
     from capgen.data.dataset import locate
-    from capgen.data.doctor import diagnose, write_fixed
 
     options = _read_options(format, images, image_column, caption_column, split_column)
     if output is not None:
@@ -280,12 +280,12 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete an installed data set; pictures outside its folder stay."""
-    from capgen.data import store
+    from capgen.data import installed
 
-    place = store.find(name, data_dir)
+    place = installed.find(name, data_dir)
     if not yes:
         confirm_deletion(place)
-    store.remove(name, data_dir)
+    installed.remove(name, data_dir)
     Console().data(f"Removed {place}")
 
 
@@ -295,17 +295,17 @@ def cache(
     as_json: Json = False,
 ) -> None:
     """Show how much the cache of decoded pictures takes, or empty it."""
-    from capgen.cli import data_view as view
-    from capgen.data import cache_usage
+    from capgen.cli.data import view
+    from capgen.data.cache import usage
 
     if clear:
-        freed = cache_usage.clear()
+        freed = usage.clear()
         if as_json:
             view.print_json({"freed": freed})
         else:
             Console().data(f"Freed {freed / 1e6:,.1f} MB")
         return
-    parts = cache_usage.usage()
+    parts = usage.usage()
     if as_json:
         view.print_json([{**vars(part), "path": str(part.path)} for part in parts])
     else:

@@ -164,13 +164,13 @@ def eval_command(
     inputs = (data_dir, references, predictions, document_frequencies, compare)
     check_reports(json_file, html_file, inputs)
 
-    from capgen.cli.evaluation_view import follow, show
+    from capgen.captioning.captioner import Captioner
+    from capgen.cli.eval.view import follow, show
     from capgen.evaluation.compare import compare as compare_evaluations
-    from capgen.evaluation.data import evaluation_set
     from capgen.evaluation.evaluate import evaluation_events
+    from capgen.evaluation.evaluation_set import evaluation_set
     from capgen.evaluation.predictions import read_predictions
     from capgen.evaluation.systems import ModelSystem, PredictionsSystem, is_predictions
-    from capgen.inference.captioner import Captioner
     from capgen.metrics.cider import DocumentFrequencies
     from capgen.metrics.score import check_metrics
 
@@ -214,7 +214,7 @@ def _write(
     html_file: Path | None,
 ) -> None:
     """Write the reports that were asked for."""
-    from capgen.evaluation.html.report import write_report
+    from capgen.evaluation.report import write_report
     from capgen.output.records import dump_json
     from capgen.paths import write_text
 

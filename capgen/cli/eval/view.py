@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from capgen.cli.console import Console
+from capgen.evaluation.chosen_images import drawn, ranking_metric
 from capgen.evaluation.compare import Comparison
 from capgen.evaluation.evaluate import Evaluation
 from capgen.evaluation.events import (
@@ -16,8 +17,7 @@ from capgen.evaluation.events import (
     PhotoCaptioned,
     PhotoFailed,
 )
-from capgen.evaluation.examples import drawn, ranking_metric
-from capgen.inference.decoders import printable
+from capgen.images.decoders import printable
 from capgen.metrics.bootstrap import Interval
 
 _DISAGREEMENTS = 5

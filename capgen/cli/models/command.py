@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from capgen.cli import models_compare
 from capgen.cli.console import Console, confirm_deletion
 from capgen.cli.help import examples
+from capgen.cli.models import compare
 from capgen.cli.options import (
     DeviceOption,
     DtypeOption,
@@ -40,7 +40,7 @@ def list_command(as_json: Json = False) -> None:
 
     The one that is used where none is named has a star.
     """
-    from capgen.cli import models_view as view
+    from capgen.cli.models import view
     from capgen.registry.listing import list_models
 
     entries = list_models()
@@ -56,7 +56,7 @@ def list_command(as_json: Json = False) -> None:
 )
 def show(model: Name, revision: RevisionOption = None, as_json: Json = False) -> None:
     """Show what is known of a model: parts, data, training, scores, files."""
-    from capgen.cli import models_view as view
+    from capgen.cli.models import view
     from capgen.models.folder import ModelFolder
     from capgen.registry.listing import find_model
 
@@ -69,7 +69,7 @@ def show(model: Name, revision: RevisionOption = None, as_json: Json = False) ->
     view.show_entry(console, entry, folder)
 
 
-models_app.command("compare", epilog=models_compare.EXAMPLES)(models_compare.compare_command)
+models_app.command("compare", epilog=compare.EXAMPLES)(compare.compare_command)
 
 
 @models_app.command(epilog=examples("capgen models default first/best-eval"))
@@ -130,7 +130,7 @@ def export(
     if photos is not None and not int8:
         raise UsageError("--photos goes with --int8")
 
-    from capgen.inference.folders import find_images
+    from capgen.images.folders import find_images
     from capgen.registry.export import export_model
 
     found = [] if photos is None else find_images(photos, recursive=True)
@@ -192,8 +192,8 @@ def test(
     """Caption pictures with a model, and tell how long loading and captioning take."""
     import time
 
-    from capgen.cli import models_view as view
-    from capgen.inference.captioner import Captioner
+    from capgen.captioning.captioner import Captioner
+    from capgen.cli.models import view
 
     console = Console()
     start = time.perf_counter()
@@ -214,7 +214,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check models: hashes, weights, loading, and a caption of a drawn picture."""
-    from capgen.cli import models_view as view
+    from capgen.cli.models import view
     from capgen.registry.verify import verify as checks
 
     console = Console()

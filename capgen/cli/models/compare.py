@@ -115,8 +115,8 @@ def compare_command(
     config = settings_from(EvalConfig, given)
     check_reports(json_file, html_file, [data_dir])
 
-    from capgen.cli import models_view as view
-    from capgen.evaluation.data import evaluation_set
+    from capgen.cli.models import view
+    from capgen.evaluation.evaluation_set import evaluation_set
     from capgen.metrics.score import check_metrics
     from capgen.output.records import dump_json
     from capgen.paths import write_text

@@ -12,14 +12,14 @@ from rich.text import Text
 
 from capgen.cli.console import Console
 from capgen.errors import CapgenError
-from capgen.inference.decoders import printable
+from capgen.images.decoders import printable
 from capgen.models.folder import ModelFolder
 from capgen.models.lineage import lineage_of
 from capgen.models.provenance import Provenance
 from capgen.registry.entries import ModelEntry
 
 if TYPE_CHECKING:
-    from capgen.inference.captioner import Captioner
+    from capgen.captioning.captioner import Captioner
     from capgen.records import Check
     from capgen.registry.compare import ComparisonEvent, ModelComparison
 
@@ -130,7 +130,7 @@ def _spelt(value: Any) -> str:
 
 def follow_comparison(events: Iterable[ComparisonEvent], console: Console) -> ModelComparison:
     """Show events as they come; return the result."""
-    from capgen.cli.evaluation_view import follow
+    from capgen.cli.eval.view import follow
     from capgen.registry.compare import ComparisonFinished, ModelStarted
 
     stream = iter(events)
@@ -154,7 +154,7 @@ def _until_finished(events: Iterable[Any]) -> Iterable[Any]:
 
 def show_comparison(console: Console, found: ModelComparison) -> None:
     """Show scores and facts of all models, then each comparison."""
-    from capgen.cli.evaluation_view import show
+    from capgen.cli.eval.view import show
 
     table = _table("", *(entry.name for entry in found.entries))
     for metric in found.evaluations[0].scores.corpus:

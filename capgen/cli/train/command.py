@@ -13,17 +13,17 @@ import typer
 from capgen.cli.console import Console
 from capgen.cli.help import examples
 from capgen.cli.options import MODEL_PANEL, OUTPUT_PANEL, setting_option
-from capgen.cli.training_plan import print_plan
-from capgen.cli.training_screen import TrainingScreen
-from capgen.cli.upload import upload_run, wanted_upload
+from capgen.cli.train.dry_run import print_plan
+from capgen.cli.train.progress import TrainingScreen
+from capgen.cli.train.upload import upload_run, wanted_upload
 from capgen.config import TrainConfig, flag_name
 from capgen.errors import UsageError
 from capgen.paths import config_file
 from capgen.records import Event
-from capgen.training.recipes import recipes
+from capgen.training.plan.recipes import recipes
 
 if TYPE_CHECKING:
-    from capgen.training.stages import Plan
+    from capgen.training.plan.stages import Plan
 
 EXAMPLES = examples(
     "capgen train --preset mini --data-dir flickr8k/",
@@ -222,7 +222,7 @@ def train_command(
         final = _go_on(resume, given)
     else:
         from capgen.data.mixture import check_there
-        from capgen.training.stages import resolve_plan
+        from capgen.training.plan.stages import resolve_plan
 
         own = {name: (str(config_file()), value) for name, value in context.obj.items()}
         plan = resolve_plan(given, file=config, environment=os.environ, user=own)
@@ -244,16 +244,16 @@ def train_command(
 
 
 def _start(plan: Plan) -> Event | None:
-    from capgen.training.staged import train_stages
-    from capgen.training.stopping import stop_signals
+    from capgen.training.run.stop_request import stop_signals
+    from capgen.training.run.train_stages import train_stages
 
     with stop_signals(_tell_stopping) as stop:
         return render(train_stages(plan, stop=stop))
 
 
 def _go_on(run: str, changes: dict[str, Any]) -> Event | None:
-    from capgen.training.staged import resume_run
-    from capgen.training.stopping import stop_signals
+    from capgen.training.run.stop_request import stop_signals
+    from capgen.training.run.train_stages import resume_run
 
     with stop_signals(_tell_stopping) as stop:
         return render(resume_run(run, stop=stop, **changes))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from capgen.cli.console import Console
 
 if TYPE_CHECKING:
-    from capgen.training.estimate import Estimate
-    from capgen.training.stages import Plan, Stage
+    from capgen.training.plan.estimate import Estimate
+    from capgen.training.plan.stages import Plan, Stage
 
 
 # What `--init` brings along, so that the preset does not decide it.
@@ -48,7 +48,7 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
 
 
 def _estimate(plan: Plan, stage: Stage) -> Estimate:
-    from capgen.training.estimate import estimate
+    from capgen.training.plan.estimate import estimate
 
     return estimate(stage.config, first=plan.first if stage.number > 1 else None)
 

@@ -43,8 +43,8 @@ def wanted_upload(
     Raises:
         UsageError: The name cannot be one, or there is no token.
     """
+    from capgen.hub.login import need_token
     from capgen.hub.push import check_repository
-    from capgen.hub.tokens import need_token
 
     repository = repository or environment.get(REPOSITORY_VARIABLE) or None
     if repository is None:

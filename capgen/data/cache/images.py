@@ -23,12 +23,12 @@ from PIL import Image
 
 from capgen import paths
 from capgen.config import check_ranges, setting
+from capgen.data.cache.file_hashes import hash_files
+from capgen.data.cache.locks import Lock
+from capgen.data.download.unpack import check_space
 from capgen.data.events import Notice, Progress
-from capgen.data.hashes import hash_files
-from capgen.data.locks import Lock
-from capgen.data.unpack import check_space
 from capgen.errors import DataError, ImageError, StorageError, UsageError
-from capgen.inference.images import load_image
+from capgen.images.load import load_image
 
 LIMIT_VARIABLE = "CAPGEN_CACHE_LIMIT"
 

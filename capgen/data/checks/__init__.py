@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from capgen.data.doctor.check import Diagnosis, diagnose
-from capgen.data.doctor.fix import Fixed, fixed_path, write_fixed
+from capgen.data.checks.check import Diagnosis, diagnose
+from capgen.data.checks.fix import Fixed, fixed_path, write_fixed
 
 __all__ = ["Diagnosis", "Fixed", "diagnose", "fixed_path", "write_fixed"]

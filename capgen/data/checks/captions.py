@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from capgen.data.formats.pictures import IMAGE_SUFFIXES
+from capgen.data.formats.image_index import IMAGE_SUFFIXES
 from capgen.data.formats.reading import Entry
 from capgen.data.problems import Problem
 from capgen.data.statistics import language, words

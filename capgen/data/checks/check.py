@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capgen.data.doctor.captions import check_captions
-from capgen.data.doctor.duplicates import find_duplicates
-from capgen.data.doctor.pictures import Examination, examine_all
+from capgen.data.checks.captions import check_captions
+from capgen.data.checks.duplicates import find_duplicates
+from capgen.data.checks.images import Examination, examine_all
 from capgen.data.events import Progress
 from capgen.data.formats import read_any
 from capgen.data.formats.reading import Reading, ReadOptions

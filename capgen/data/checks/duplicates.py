@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.data.doctor.pictures import HASH_BITS, Examination
+from capgen.data.checks.images import HASH_BITS, Examination
 from capgen.data.problems import Problem
 
 # Two pictures are taken for nearly the same if at most so many of the 64 bits differ, and

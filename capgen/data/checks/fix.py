@@ -10,8 +10,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from capgen.data.doctor.captions import check_caption, clean_caption
-from capgen.data.doctor.check import Diagnosis
+from capgen.data.checks.captions import check_caption, clean_caption
+from capgen.data.checks.check import Diagnosis
 from capgen.data.formats import manifest
 from capgen.data.formats.reading import Entry
 from capgen.data.problems import PROBLEMS

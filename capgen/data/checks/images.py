@@ -16,8 +16,8 @@ from PIL import Image
 from capgen.data.formats.reading import Entry
 from capgen.data.problems import Problem
 from capgen.errors import ImageError
-from capgen.inference.frames import MOST_FRAMES, count_frames
-from capgen.inference.images import load_image
+from capgen.images.frames import MOST_FRAMES, count_frames
+from capgen.images.load import load_image
 
 LEAST_SIDE = 32
 MOST_ASPECT = 5.0

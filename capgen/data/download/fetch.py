@@ -13,15 +13,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from capgen.data.events import Notice, Progress
-from capgen.data.locations import Offer
-from capgen.data.transfer import (
+from capgen.data.download.mirrors import Offer
+from capgen.data.download.transfer import (
     StoppedError,
     TransferOptions,
     Watcher,
     discard,
     transfer,
 )
+from capgen.data.events import Notice, Progress
 from capgen.errors import CapgenError, DataError, NetworkError
 from capgen.paths import storage_errors
 

@@ -12,16 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from capgen import paths
-from capgen.data import store as stores
+from capgen.data import installed as stores
+from capgen.data.cache.locks import Lock
 from capgen.data.dataset import Dataset, load_dataset
+from capgen.data.download.catalog import DATASETS, DatasetSpec, RemoteFile
+from capgen.data.download.fetch import Fetched, Job, fetch_all
+from capgen.data.download.mirrors import chosen_mirrors, is_official, offers, size_of
+from capgen.data.download.transfer import TransferOptions, arrived
+from capgen.data.download.unpack import check_space, unpack
 from capgen.data.events import Event, Finished, Notice, Progress
-from capgen.data.fetch import Fetched, Job, fetch_all
 from capgen.data.formats import manifest
-from capgen.data.locations import chosen_mirrors, is_official, offers, size_of
-from capgen.data.locks import Lock
-from capgen.data.sources import DATASETS, DatasetSpec, RemoteFile
-from capgen.data.transfer import TransferOptions, arrived
-from capgen.data.unpack import check_space, unpack
 from capgen.errors import DataError, UsageError, did_you_mean
 
 

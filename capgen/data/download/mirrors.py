@@ -9,8 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from capgen.data.http import TransientError, content_length, network_faults, read_small, request
-from capgen.data.sources import RemoteFile
+from capgen.data.download.catalog import RemoteFile
+from capgen.data.download.http import (
+    TransientError,
+    content_length,
+    network_faults,
+    read_small,
+    request,
+)
 from capgen.errors import NetworkError
 
 MIRROR_VARIABLE = "CAPGEN_MIRROR"

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from capgen.config import check_ranges, setting
-from capgen.data.http import (
+from capgen.data.download.http import (
     RefusedError,
     TransientError,
     content_length,

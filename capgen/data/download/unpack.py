@@ -23,7 +23,7 @@ from typing import IO
 
 from capgen.config.archives import UnpackLimits
 from capgen.errors import DataError, StorageError
-from capgen.inference.archives import BLOCK_BYTES, TarReader, open_tar
+from capgen.images.tar_archives import BLOCK_BYTES, TarReader, open_tar
 from capgen.paths import folded, storage_errors, works_everywhere
 
 _SKIPPED = frozenset(("__MACOSX", ".DS_Store", "Thumbs.db"))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen import paths
-from capgen.data.formats.pictures import PictureIndex, base_name
+from capgen.data.formats.image_index import PictureIndex, base_name
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.formats.rows import Row, find_columns
 from capgen.data.problems import Problem, Report

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from capgen.data.formats.pictures import PictureIndex
+from capgen.data.formats.image_index import PictureIndex
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.problems import Problem, Report
 from capgen.data.splits import split_name
-from capgen.data.text import read_bytes, read_json
+from capgen.data.text_files import read_bytes, read_json
 from capgen.errors import DataError
 
 _FOLDERS = ("", "annotations")

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from capgen.data.formats.pictures import PictureIndex, first_folder
+from capgen.data.formats.image_index import PictureIndex, first_folder
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.problems import Problem, Report
-from capgen.data.text import read_lines
+from capgen.data.text_files import read_lines
 from capgen.errors import DataError
 
 _TOKENS = ("Flickr8k.token.txt", "results_20130124.token", "results.token")

@@ -16,7 +16,7 @@ from typing import Any
 
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.problems import Problem, Report
-from capgen.data.text import read_lines
+from capgen.data.text_files import read_lines
 from capgen.errors import DataError
 from capgen.paths import writing
 from capgen.records import SCHEMA_VERSION, Example

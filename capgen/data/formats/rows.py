@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capgen.data.formats.pictures import is_picture
+from capgen.data.formats.image_index import is_picture
 from capgen.data.formats.reading import ReadOptions
 from capgen.data.problems import Problem, Report
-from capgen.data.text import read_lines, read_text
+from capgen.data.text_files import read_lines, read_text
 from capgen.errors import DataError, UsageError, did_you_mean
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from capgen.data.formats.pictures import PictureIndex, pictures_below
+from capgen.data.formats.image_index import PictureIndex, pictures_below
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.problems import Report
 from capgen.data.splits import split_name
-from capgen.data.text import read_lines
+from capgen.data.text_files import read_lines
 
 _SUFFIXES = (".txt", ".caption")
 

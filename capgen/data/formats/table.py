@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from capgen.data.formats.pictures import PictureIndex
+from capgen.data.formats.image_index import PictureIndex
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.formats.rows import SUFFIXES, Columns, Row, find_columns, read_rows
 from capgen.data.problems import Problem, Report

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from capgen import paths
-from capgen.data.formats.pictures import PictureIndex, is_picture
+from capgen.data.download.unpack import Member, opened
+from capgen.data.formats.image_index import PictureIndex, is_picture
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.problems import Problem, Report
 from capgen.data.splits import split_name
-from capgen.data.text import read_lines
-from capgen.data.unpack import Member, opened
+from capgen.data.text_files import read_lines
 from capgen.errors import DataError
-from capgen.inference.archives import BLOCK_BYTES
+from capgen.images.tar_archives import BLOCK_BYTES
 from capgen.paths import create, storage_errors
 
 _CAPTIONS = (".txt", ".caption", ".json")

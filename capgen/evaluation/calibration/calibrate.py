@@ -1,7 +1,7 @@
 """Fit a captioner's confidence: caption photos with references, and pictures that are none.
 
 A caption is good where its score against the photo's own references reaches a threshold.
-How it is fitted is `capgen.evaluation.confidence_fit`'s matter.
+How it is fitted is `capgen.evaluation.calibration.confidence_fit`'s matter.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 import capgen
+from capgen.captioning.captioner import Captioner
+from capgen.captioning.confidence.calibration_file import Calibration, weights_digest
+from capgen.captioning.confidence.model import Fit, fitted_settings
+from capgen.captioning.confidence.observe import Observation, observe
+from capgen.captioning.prepare import ImageInput
 from capgen.config import CalibrateConfig, DecodeOptions
 from capgen.errors import DataError, ImageError
-from capgen.evaluation.confidence_fit import METRIC_NAMES, fit_confidence
-from capgen.evaluation.data import EvaluationSet
-from capgen.evaluation.negatives import draw_negatives
-from capgen.inference.calibration import Calibration, weights_digest
-from capgen.inference.captioner import Captioner
-from capgen.inference.confidence import Fit, fitted_settings
-from capgen.inference.folders import find_images
-from capgen.inference.observing import Observation, observe
-from capgen.inference.prepared import ImageInput
+from capgen.evaluation.calibration.confidence_fit import METRIC_NAMES, fit_confidence
+from capgen.evaluation.calibration.negatives import draw_negatives
+from capgen.evaluation.evaluation_set import EvaluationSet
+from capgen.images.folders import find_images
 from capgen.metrics.score import score
 from capgen.models.folder import CALIBRATION_FILE
 

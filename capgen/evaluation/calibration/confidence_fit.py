@@ -2,7 +2,7 @@
 
 The fit has three parts:
 
-1. P(good), on the photos: a ridge regression over `capgen.inference.confidence.FEATURES`;
+1. P(good), on the photos: a ridge regression over `capgen.captioning.confidence.model.FEATURES`;
 2. P(known kind of picture), photos against pictures that are no photos;
 3. a line through the log-odds of the product, on the photos, so that 2 does not cost 1 its
    calibration (Platt scaling).
@@ -19,11 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.config import CalibrateConfig
-from capgen.errors import MetricError
-from capgen.evaluation import logistic
-from capgen.evaluation.reliability import auroc, calibration_error, lift
-from capgen.inference.confidence import (
+from capgen.captioning.confidence.model import (
     DISTANCES,
     EVIDENCE,
     FEATURES,
@@ -33,7 +29,11 @@ from capgen.inference.confidence import (
     Subspace,
     features,
 )
-from capgen.inference.observing import Observation
+from capgen.captioning.confidence.observe import Observation
+from capgen.config import CalibrateConfig
+from capgen.errors import MetricError
+from capgen.evaluation.calibration import logistic
+from capgen.evaluation.calibration.reliability import auroc, calibration_error, lift
 
 Reals = NDArray[np.float64]
 

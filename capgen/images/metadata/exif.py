@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from capgen.output.embed import Unwritable
+from capgen.images.metadata import Unwritable
 
 _DESCRIPTION = 0x010E
 _ASCII = 2

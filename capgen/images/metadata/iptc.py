@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 
-from capgen.output.embed import Unwritable
+from capgen.images.metadata import Unwritable
 
 _IPTC_RESOURCE = 0x0404
 _DIGEST_RESOURCE = 0x0425

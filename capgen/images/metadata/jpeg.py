@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from capgen.output.embed import Unwritable, exif, iptc, xmp
+from capgen.images.metadata import Unwritable, exif, iptc, xmp
 
 _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"

@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable
 
-from capgen.output.embed import Unwritable, exif, xmp
+from capgen.images.metadata import Unwritable, exif, xmp
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 _XMP = b"XML:com.adobe.xmp\0"

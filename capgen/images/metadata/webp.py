@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from capgen.output.embed import Unwritable, exif, xmp
+from capgen.images.metadata import Unwritable, exif, xmp
 
 _EXIF_FLAG, _XMP_FLAG, _ALPHA_FLAG = 0x08, 0x04, 0x10
 

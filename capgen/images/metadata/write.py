@@ -7,8 +7,8 @@ from pathlib import Path
 from types import ModuleType
 
 from capgen.errors import DiskFullError, StorageError
-from capgen.output.embed import Unwritable, jpeg, png, webp
-from capgen.output.undo import UndoFile
+from capgen.images.metadata import Unwritable, jpeg, png, webp
+from capgen.images.metadata.undo import UndoFile
 from capgen.paths import replace_file, storage_errors
 
 

@@ -10,7 +10,7 @@ import re
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from capgen.output.embed import Unwritable
+from capgen.images.metadata import Unwritable
 
 _DC = "http://purl.org/dc/elements/1.1/"
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"

@@ -7,7 +7,7 @@ same tokens whatever Unicode tables the running Python has.
 
 from __future__ import annotations
 
-from capgen.metrics.patterns import Ranges, ranges_of
+from capgen.metrics.ptb.patterns import Ranges, ranges_of
 
 
 def _ranges(text: str) -> Ranges:

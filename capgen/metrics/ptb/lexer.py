@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from capgen.metrics.patterns import Parser, Positions, Ranges, contains
+from capgen.metrics.ptb.patterns import Parser, Positions, Ranges, contains
 
 
 class State(dict[str, "State"]):

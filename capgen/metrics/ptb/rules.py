@@ -16,8 +16,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from capgen.metrics.patterns import ranges_of
-from capgen.metrics.ptb_characters import DIGITS, LETTERS, WORD_MARKS
+from capgen.metrics.ptb.characters import DIGITS, LETTERS, WORD_MARKS
+from capgen.metrics.ptb.patterns import ranges_of
 
 Rewrite = Callable[[str], str | None]
 

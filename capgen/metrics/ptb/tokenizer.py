@@ -18,8 +18,8 @@ import functools
 import re
 from array import array
 
-from capgen.metrics.lexer import Automaton
-from capgen.metrics.ptb_rules import MACROS, RULES, SETS
+from capgen.metrics.ptb.lexer import Automaton
+from capgen.metrics.ptb.rules import MACROS, RULES, SETS
 
 TOKENIZER = "PTB (Stanford CoreNLP 3.4.1, lower case, no punctuation)"
 TOKENIZER_VERSION = "1"

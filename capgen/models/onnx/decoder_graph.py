@@ -14,7 +14,7 @@ no pass of its own. Asking for `logits` or `cross_attention_L` is optional.
 
 Built by hand rather than traced: the graph is the same whatever the version of torch, and
 it needs no transposes. A parity test holds it to `GPT2LMHeadModel`. The initializers carry
-the names of the model's weights; `capgen.models.onnx_export` gives them their values.
+the names of the model's weights; `capgen.models.onnx.export` gives them their values.
 """
 
 from __future__ import annotations

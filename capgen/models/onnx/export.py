@@ -24,8 +24,8 @@ from transformers import VisionEncoderDecoderModel
 
 from capgen.errors import ModelError
 from capgen.models.folder import DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS_FILE
-from capgen.models.onnx_decoder import OPSET, build_decoder, cross_names
-from capgen.models.weights import WEIGHTS_DIGEST, StoredTensor, header_digest, read_index
+from capgen.models.onnx.decoder_graph import OPSET, build_decoder, cross_names
+from capgen.models.safetensors_index import WEIGHTS_DIGEST, StoredTensor, header_digest, read_index
 from capgen.paths import writing
 
 ELEMENT_TYPES = {

@@ -32,8 +32,8 @@ from onnxruntime.quantization import (
 
 from capgen.errors import ModelError
 from capgen.models.folder import DECODER_GRAPH, ENCODER_GRAPH, INT8, WEIGHTS_FILE
-from capgen.models.onnx_export import external_tensor
-from capgen.models.weights import PRECISION, WEIGHTS_DIGEST, header_digest, read_index
+from capgen.models.onnx.export import external_tensor
+from capgen.models.safetensors_index import PRECISION, WEIGHTS_DIGEST, header_digest, read_index
 from capgen.paths import writing
 
 Feeds = Sequence[Mapping[str, Any]]

@@ -2,7 +2,7 @@
 
 Reads and writes the files of Hugging Face image processors and gives the numbers their
 Pillow-backed classes give, without transformers or torch. Knows nothing about files of
-pictures, orientation or colour modes: it takes RGB images (see `capgen.inference.images`).
+pictures, orientation or colour modes: it takes RGB images (see `capgen.images.load`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from PIL import Image
 
 from capgen import paths
 from capgen.errors import ImageError, ModelError
-from capgen.models.preprocessor_config import read_config
+from capgen.models.preprocessing.config_file import read_config
 
 FILE_NAME = "preprocessor_config.json"
 # Above this many resized pixels only the part that the crop keeps is computed.

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from capgen.config import TrainConfig
-from capgen.training.compression import compress
-from capgen.training.rescaling import BICUBIC, BILINEAR, BOX, enlarge, shrink
+from capgen.training.data.lossy_compression import compress
+from capgen.training.data.rescaling import BICUBIC, BILINEAR, BOX, enlarge, shrink
 
 # Rescaled photos keep at least this share of their sides.
 _SMALLEST = 0.5

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from capgen.training.captions import Ids
+from capgen.training.data.packed_captions import Ids
 
 # Streams of random numbers: nothing random in training depends on anything else.
 ORDER, CAPTIONS, AUGMENTATION, DROPOUT, SAMPLES, SELF_CRITICAL = range(6)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from capgen.models.efficientnet import Backbone
-from capgen.models.preprocess import Preprocessor
+from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Example, PreparationEvent
-from capgen.training.arrays import CacheFile
-from capgen.training.photos import input_size, normalizer, photo_blocks, shape_key
+from capgen.training.data.array_cache import CacheFile
+from capgen.training.data.images import input_size, normalizer, photo_blocks, shape_key
 
 _BATCH = 16
 
@@ -116,7 +116,7 @@ def weights_digest(module: nn.Module) -> str:
 
 
 def _trace(module: nn.Module, size: tuple[int, int]) -> bytes:
-    from capgen.models.onnx_export import trace
+    from capgen.models.onnx.export import trace
 
     return trace(module.eval(), size, ["features"]).SerializeToString()
 

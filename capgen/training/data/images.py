@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.data.cache import CachedPictures, Shape, cached_pictures
+from capgen.data.cache.images import CachedPictures, Shape, cached_pictures
 from capgen.data.events import Progress
 from capgen.errors import DataError, ImageError, ModelError
-from capgen.inference.images import load_image
-from capgen.models.preprocess import Preprocessor
+from capgen.images.load import load_image
+from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Example, Notice, PreparationEvent
 
 # Photos that are decoded ahead of their use.

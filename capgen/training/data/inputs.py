@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from capgen.config import TrainConfig
-from capgen.models.preprocess import Preprocessor
-from capgen.training.augment import augment
-from capgen.training.photos import normalizer
+from capgen.models.preprocessing.preprocess import Preprocessor
+from capgen.training.data.augment import augment
+from capgen.training.data.images import normalizer
 
 # Share of a GPU's free memory that photos may take.
 _DEVICE_SHARE = 0.4

@@ -17,10 +17,10 @@ from capgen.models.efficientnet import VARIANTS, EfficientNetLiteModel
 from capgen.models.lineage import began_with, notices_of
 from capgen.models.resolve import resolve_model
 from capgen.models.vocabulary import build_word_tokenizer
-from capgen.training.adapters import add_adapters, check_adapters
-from capgen.training.distill_teachers import taught_vocabulary
-from capgen.training.extension import extend_vocabulary
-from capgen.training.objective import split_encoder
+from capgen.training.model.extend_vocabulary import extend_vocabulary
+from capgen.training.model.lora import add_adapters, check_adapters
+from capgen.training.objectives.cross_entropy import split_encoder
+from capgen.training.objectives.distill.teachers import taught_vocabulary
 
 
 def make_captioner(config: TrainConfig, captions: Iterable[str]) -> Captioning:

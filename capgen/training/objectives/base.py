@@ -12,8 +12,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from capgen.training.captions import PackedCaptions
-from capgen.training.objective import CaptionObjective
+from capgen.training.data.packed_captions import PackedCaptions
+from capgen.training.objectives.cross_entropy import CaptionObjective
 
 
 @dataclass(frozen=True, kw_only=True)

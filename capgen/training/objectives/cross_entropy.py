@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, VisionEncoderDecoderModel
 
 from capgen.models.efficientnet import EfficientNetLiteModel
-from capgen.training.captions import PackedCaptions
+from capgen.training.data.packed_captions import PackedCaptions
 
 
 class LastHiddenState(nn.Module):

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from capgen.training.captions import Ids, PackedCaptions, pack_captions
-from capgen.training.processes import Processes
+from capgen.training.data.packed_captions import Ids, PackedCaptions, pack_captions
+from capgen.training.optimization.processes import Processes
 
 
 class Pass(NamedTuple):

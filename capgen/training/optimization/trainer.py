@@ -18,9 +18,13 @@ from capgen.config import TrainConfig
 from capgen.errors import TrainingError, UsageError
 from capgen.models.build import Captioning
 from capgen.records import Event, Notice, StepEvent
-from capgen.training import order
-from capgen.training.captions import CaptionCodec, Ids
-from capgen.training.device import (
+from capgen.training.data import epoch_order
+from capgen.training.data.inputs import Inputs
+from capgen.training.data.packed_captions import CaptionCodec, Ids
+from capgen.training.objectives.base import CrossEntropy, Share, StepLoss
+from capgen.training.objectives.cross_entropy import CaptionObjective
+from capgen.training.optimization.loss_meter import Meter
+from capgen.training.optimization.memory import (
     autocast,
     is_out_of_memory,
     memory_used,
@@ -28,15 +32,11 @@ from capgen.training.device import (
     release_memory,
     trim_memory,
 )
-from capgen.training.ema import WeightAverage
-from capgen.training.inputs import Inputs
-from capgen.training.meter import Meter
-from capgen.training.objective import CaptionObjective
-from capgen.training.optimizer import build_optimizer, schedule_factor, set_rates
-from capgen.training.passes import cut_passes
-from capgen.training.processes import Alone, Processes
-from capgen.training.step_loss import CrossEntropy, Share, StepLoss
-from capgen.training.stopping import StopRequest
+from capgen.training.optimization.micro_batches import cut_passes
+from capgen.training.optimization.optimizer import build_optimizer, schedule_factor, set_rates
+from capgen.training.optimization.processes import Alone, Processes
+from capgen.training.optimization.weight_average import WeightAverage
+from capgen.training.run.stop_request import StopRequest
 
 STEPS_A_TRIM = 20
 
@@ -77,7 +77,7 @@ class Trainer:
         processes: Processes | None = None,
         stop: StopRequest | None = None,
         step_loss: StepLoss | None = None,
-        mix: order.Mix | None = None,
+        mix: epoch_order.Mix | None = None,
     ) -> None:
         self.model = captioning.model
         self.objective = objective
@@ -95,7 +95,7 @@ class Trainer:
             raise UsageError("Nothing of the model is trained")
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in named}
         self.parameters = [parameter for _, parameter in named]
-        self.mix = mix or order.Mix(((len(rows), 1.0),))
+        self.mix = mix or epoch_order.Mix(((len(rows), 1.0),))
         self.steps_an_epoch = math.ceil(self.mix.photos / config.images_a_step)
         self.steps = config.num_epochs * self.steps_an_epoch
         self.optimizer = build_optimizer(self.model, config, device)
@@ -184,10 +184,10 @@ class Trainer:
     def _step(self, numbers: Tensor) -> None:
         """Take one step over the photos `numbers`."""
         config, processes = self.config, self.processes
-        torch.manual_seed(self._seed(order.DROPOUT))
-        variation = torch.Generator(self.device).manual_seed(self._seed(order.AUGMENTATION))
+        torch.manual_seed(self._seed(epoch_order.DROPOUT))
+        variation = torch.Generator(self.device).manual_seed(self._seed(epoch_order.AUGMENTATION))
         passes = cut_passes(
-            order.choose_captions(
+            epoch_order.choose_captions(
                 self.rows, numbers, config.captions_per_image, config.seed, self.step
             ),
             numbers,
@@ -242,7 +242,7 @@ class Trainer:
             self.stop_asked = bool(stop > 0)
 
     def _seed(self, stream: int) -> int:
-        return order.random_seed(self.config.seed, stream, self.step, self.processes.rank)
+        return epoch_order.random_seed(self.config.seed, stream, self.step, self.processes.rank)
 
     def _report(self, epoch: int) -> StepEvent:
         loss, speed, numbers = self.meter.report()

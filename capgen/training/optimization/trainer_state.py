@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from capgen.errors import TrainingError
-from capgen.training.optimizer import load_optimizer, optimizer_tensors
-from capgen.training.run_state import RunState
-from capgen.training.trainer import Trainer
+from capgen.training.optimization.optimizer import load_optimizer, optimizer_tensors
+from capgen.training.optimization.trainer import Trainer
+from capgen.training.run.saved_state import RunState
 
 
 def trainer_state(trainer: Trainer) -> RunState:

@@ -18,15 +18,15 @@ from capgen.config import TrainConfig
 from capgen.data.mixture import open_mixture
 from capgen.models.build import Captioning
 from capgen.records import Example
-from capgen.training.captioner import make_captioner
-from capgen.training.captions import CaptionCodec, pack_captions
-from capgen.training.device import autocast, pick_device, pick_dtype
-from capgen.training.objective import CaptionObjective
-from capgen.training.optimizer import part_of, peak_rates
-from capgen.training.order import Mix
-from capgen.training.photos import input_size
-from capgen.training.scst import SelfCritical, self_critical
-from capgen.training.step_loss import CrossEntropy, Share, StepLoss
+from capgen.training.data.epoch_order import Mix
+from capgen.training.data.images import input_size
+from capgen.training.data.packed_captions import CaptionCodec, pack_captions
+from capgen.training.model.make_captioner import make_captioner
+from capgen.training.objectives.base import CrossEntropy, Share, StepLoss
+from capgen.training.objectives.cross_entropy import CaptionObjective
+from capgen.training.objectives.scst.loss import SelfCritical, self_critical
+from capgen.training.optimization.memory import autocast, pick_device, pick_dtype
+from capgen.training.optimization.optimizer import part_of, peak_rates
 
 _PHOTOS = 4  # of the larger pass that is measured
 _WEIGHT_BYTES = 4  # float32
@@ -87,7 +87,7 @@ def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estima
             first stage, which starts from a model as large.
 
     Raises:
-        CapgenError: As `capgen.training.loop.train` before the first step.
+        CapgenError: As `capgen.training.run.train.train` before the first step.
     """
     device = pick_device(config.device)
     disable_progress_bar()  # transformers' own, as in training

@@ -25,8 +25,8 @@ from typing import Any
 from capgen.config import TrainConfig
 from capgen.errors import UsageError, did_you_mean
 from capgen.models.folder import BEST_EVAL, CHECKPOINTS
-from capgen.training.recipes import find_settings
-from capgen.training.settings import (
+from capgen.training.plan.recipes import find_settings
+from capgen.training.plan.settings import (
     TOML_TITLE,
     environment_settings,
     flag_settings,

@@ -12,27 +12,33 @@ import numpy as np
 import torch
 
 from capgen.config import TrainConfig
-from capgen.data.importing import left_out
+from capgen.data.import_set import left_out
 from capgen.data.mixture import Mixture, open_mixture
 from capgen.models.build import Captioning
 from capgen.records import Example, Notice, PreparationEvent
-from capgen.training.captioner import make_captioner
-from capgen.training.captions import CaptionCodec, Ids
-from capgen.training.device import pick_device
-from capgen.training.distill import Distilled, Teaching
-from capgen.training.distill_teachers import check_teachers, make_teaching
-from capgen.training.features import FrozenFront, feature_array
-from capgen.training.inputs import FeatureInputs, Inputs, InputsSlice, JoinedInputs, PhotoInputs
-from capgen.training.objective import CaptionObjective
-from capgen.training.order import Mix
-from capgen.training.photos import decoded_photos
-from capgen.training.processes import Processes
-from capgen.training.scst import self_critical
-from capgen.training.step_loss import CrossEntropy, StepLoss
-from capgen.training.stopping import StopRequest
-from capgen.training.trainer import Trainer
-from capgen.training.validate import Validator
-from capgen.training.validate_sets import SetsValidator
+from capgen.training.data.epoch_order import Mix
+from capgen.training.data.frozen_features import FrozenFront, feature_array
+from capgen.training.data.images import decoded_photos
+from capgen.training.data.inputs import (
+    FeatureInputs,
+    Inputs,
+    InputsSlice,
+    JoinedInputs,
+    PhotoInputs,
+)
+from capgen.training.data.packed_captions import CaptionCodec, Ids
+from capgen.training.model.make_captioner import make_captioner
+from capgen.training.objectives.base import CrossEntropy, StepLoss
+from capgen.training.objectives.cross_entropy import CaptionObjective
+from capgen.training.objectives.distill.loss import Distilled, Teaching
+from capgen.training.objectives.distill.teachers import check_teachers, make_teaching
+from capgen.training.objectives.scst.loss import self_critical
+from capgen.training.optimization.memory import pick_device
+from capgen.training.optimization.processes import Processes
+from capgen.training.optimization.trainer import Trainer
+from capgen.training.run.stop_request import StopRequest
+from capgen.training.validation.validate import Validator
+from capgen.training.validation.validate_sets import SetsValidator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +67,7 @@ class Material:
         """Open the data set and make the captioner; finds most mistakes before a run begins.
 
         Raises:
-            CapgenError: As `capgen.training.loop.train`.
+            CapgenError: As `capgen.training.run.train.train`.
         """
         device = processes.device or pick_device(config.device)
         dataset = open_mixture(config.dataset, config.data_dir)

@@ -16,11 +16,11 @@ from capgen.models.checkpoint import save_captioning, stamped
 from capgen.models.folder import ModelFolder
 from capgen.models.provenance import Provenance
 from capgen.records import CheckpointSaved
-from capgen.training.adapters import merged
-from capgen.training.device import hardware
-from capgen.training.order import Mix
-from capgen.training.run_folder import RunFolder
-from capgen.training.validate import Validation
+from capgen.training.data.epoch_order import Mix
+from capgen.training.model.lora import merged
+from capgen.training.optimization.memory import hardware
+from capgen.training.run.folder import RunFolder
+from capgen.training.validation.validate import Validation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -20,8 +20,8 @@ from capgen.models.folder import RUN_SETTINGS_FILE
 from capgen.overwriting import Content, check_output
 from capgen.paths import run_name, runs_dir, storage_errors, write_text
 from capgen.records import Event, RunFinished
-from capgen.training.history import EVENTS_FILE
-from capgen.training.settings import TOML_TITLE, read_settings, to_toml
+from capgen.training.plan.settings import TOML_TITLE, read_settings, to_toml
+from capgen.training.run.event_log import EVENTS_FILE
 
 CONFIG_FILE = RUN_SETTINGS_FILE
 _RUN_SETTINGS = Content(

@@ -22,20 +22,20 @@ from capgen.records import (
     RunStarted,
     TestEvent,
 )
-from capgen.training.captioner import frozen_digest
-from capgen.training.checkpoints import Checkpoints, Moment, environment
-from capgen.training.distill_teachers import teachers_digest
-from capgen.training.history import ENVIRONMENT_FILE
-from capgen.training.material import Material
-from capgen.training.run_folder import BEST_EVAL, BEST_LOSS, LAST, RunFolder
-from capgen.training.run_state import RunState, StateStore
-from capgen.training.samples import samples
-from capgen.training.selection import LOSS, Selection
-from capgen.training.stopping import StopRequest
-from capgen.training.trainer import Trainer
-from capgen.training.trainer_state import load_trainer, trainer_state
-from capgen.training.validate import Validation, Validator
-from capgen.training.validate_sets import SetsValidator
+from capgen.training.model.make_captioner import frozen_digest
+from capgen.training.objectives.distill.teachers import teachers_digest
+from capgen.training.optimization.trainer import Trainer
+from capgen.training.optimization.trainer_state import load_trainer, trainer_state
+from capgen.training.run.assemble import Material
+from capgen.training.run.checkpoints import Checkpoints, Moment, environment
+from capgen.training.run.event_log import ENVIRONMENT_FILE
+from capgen.training.run.folder import BEST_EVAL, BEST_LOSS, LAST, RunFolder
+from capgen.training.run.saved_state import RunState, StateStore
+from capgen.training.run.stop_request import StopRequest
+from capgen.training.validation.best_model import LOSS, Selection
+from capgen.training.validation.samples import samples
+from capgen.training.validation.validate import Validation, Validator
+from capgen.training.validation.validate_sets import SetsValidator
 
 _PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 

@@ -30,11 +30,11 @@ from capgen.records import (
     StageStarted,
     event_from_dict,
 )
-from capgen.training.history import EVENTS_FILE
-from capgen.training.run_folder import CHECKPOINTS, CONFIG_FILE, RunFolder
-from capgen.training.run_state import StateStore
-from capgen.training.settings import read_toml
-from capgen.training.stages import Plan, Stage
+from capgen.training.plan.settings import read_toml
+from capgen.training.plan.stages import Plan, Stage
+from capgen.training.run.event_log import EVENTS_FILE
+from capgen.training.run.folder import CHECKPOINTS, CONFIG_FILE, RunFolder
+from capgen.training.run.saved_state import StateStore
 
 _WEIGHTS = ".safetensors"
 

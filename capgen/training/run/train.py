@@ -15,14 +15,14 @@ from transformers.utils.logging import disable_progress_bar
 from capgen.config import TrainConfig, flag_name
 from capgen.errors import UsageError
 from capgen.records import Event, RunFinished
-from capgen.training.material import Material
-from capgen.training.processes import join_processes
-from capgen.training.run_folder import CONFIG_FILE, RunFolder, read_config
-from capgen.training.session import Session
-from capgen.training.stopping import StopRequest
-from capgen.training.trackers import Tracker
+from capgen.training.optimization.processes import join_processes
+from capgen.training.run.assemble import Material
+from capgen.training.run.folder import CONFIG_FILE, RunFolder, read_config
+from capgen.training.run.session import Session
+from capgen.training.run.stop_request import StopRequest
 from capgen.training.tracking import TRACKING_SETTINGS, check_trackers
-from capgen.training.tracking.following import followed
+from capgen.training.tracking.base import Tracker
+from capgen.training.tracking.follow import followed
 
 
 def train(

@@ -21,17 +21,17 @@ from capgen.records import (
     RunStarted,
     TestEvent,
 )
-from capgen.training import loop
-from capgen.training.history import ENVIRONMENT_FILE
-from capgen.training.processes import Processes, join_processes
-from capgen.training.run_folder import CONFIG_FILE, RunFolder
-from capgen.training.settings import to_toml
-from capgen.training.staged_folder import StagedFolder, has_stages, stage_finished
-from capgen.training.stages import STAGES_FOLDER, Plan, Stage, read_plan
-from capgen.training.stopping import StopRequest
-from capgen.training.trackers import Tracker
+from capgen.training.optimization.processes import Processes, join_processes
+from capgen.training.plan.settings import to_toml
+from capgen.training.plan.stages import STAGES_FOLDER, Plan, Stage, read_plan
+from capgen.training.run import train
+from capgen.training.run.event_log import ENVIRONMENT_FILE
+from capgen.training.run.folder import CONFIG_FILE, RunFolder
+from capgen.training.run.stages_folder import StagedFolder, has_stages, stage_finished
+from capgen.training.run.stop_request import StopRequest
 from capgen.training.tracking import TRACKING_SETTINGS, check_trackers
-from capgen.training.tracking.following import followed
+from capgen.training.tracking.base import Tracker
+from capgen.training.tracking.follow import followed
 
 
 def train_stages(
@@ -40,7 +40,7 @@ def train_stages(
     """Train stage after stage.
 
     Args:
-        plan: The stages (see `capgen.training.stages.resolve_plan`).
+        plan: The stages (see `capgen.training.plan.stages.resolve_plan`).
         tracker: Who else is told of events, stage by stage as of runs of their own.
         stop: Stops the run, with its state saved, once its signal is set.
 
@@ -50,10 +50,10 @@ def train_stages(
 
     Raises:
         UsageError: The run's folder is taken.
-        CapgenError: As for `capgen.training.loop.train`.
+        CapgenError: As for `capgen.training.run.train.train`.
     """
     if not plan.staged:
-        yield from loop.train(plan.first, tracker=tracker, stop=stop)
+        yield from train.train(plan.first, tracker=tracker, stop=stop)
         return
     processes = join_processes(plan.first.device)
     path = RunFolder.check_free(plan.first)
@@ -96,13 +96,13 @@ def resume_run(
 
     Raises:
         UsageError: There is no such run, it is over, or a setting may not differ.
-        CapgenError: As for `capgen.training.loop.train`.
+        CapgenError: As for `capgen.training.run.train.train`.
     """
     found = RunFolder.find(run)
     if not has_stages(found):
-        yield from loop.resume(run, tracker=tracker, stop=stop, **machine)
+        yield from train.resume(run, tracker=tracker, stop=stop, **machine)
         return
-    loop.check_resumable(found, run, machine)
+    train.check_resumable(found, run, machine)
     plan = read_plan(found.path / CONFIG_FILE)
     folder = StagedFolder(found.path, plan)
     processes = join_processes(machine.get("device", plan.first.device))
@@ -192,10 +192,10 @@ class _Staged:
                     # The whole run may have been moved since.
                     write_text(path / CONFIG_FILE, to_toml(config))
                 self.processes.wait()
-                yield from loop.resume(path, tracker=self.tracker, stop=self.stop, **self.machine)
+                yield from train.resume(path, tracker=self.tracker, stop=self.stop, **self.machine)
             else:
                 config = dataclasses.replace(config, **self.machine)
-                yield from loop.train(config, tracker=self.tracker, stop=self.stop)
+                yield from train.train(config, tracker=self.tracker, stop=self.stop)
         except TrainingStopped as error:
             error.hint = f"Go on with: capgen train --resume {run_name(self.folder.path)}"
             raise

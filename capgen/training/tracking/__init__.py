@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from capgen.config import TrainConfig
 from capgen.errors import MissingDependencyError, UsageError
-from capgen.training.trackers import Tracker
+from capgen.training.tracking.base import Tracker
 from capgen.training.tracking.page.tracker import PageTracker
 
 # Settings about who follows a run; none of them changes its result.
@@ -47,7 +47,7 @@ def open_trackers(config: TrainConfig, tell: Callable[[str], None]) -> list[Trac
     """
     trackers: list[Tracker] = [PageTracker()]
     if config.wandb:
-        from capgen.training.tracking.wandb_tracker import WandbTracker
+        from capgen.training.tracking.wandb.tracker import WandbTracker
 
         trackers.append(WandbTracker(config, tell))
     if config.tensorboard:

@@ -9,9 +9,9 @@ from typing import Any
 from capgen.config import TrainConfig
 from capgen.errors import TrainingStopped
 from capgen.records import Event, Notice, RunFinished
-from capgen.training.run_folder import RunFolder
-from capgen.training.trackers import Tracker, Trackers
+from capgen.training.run.folder import RunFolder
 from capgen.training.tracking import open_trackers
+from capgen.training.tracking.base import Tracker, Trackers
 
 
 def followed(

@@ -24,9 +24,9 @@ from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from capgen.errors import ImageError
-from capgen.inference.images import load_image
+from capgen.images.load import load_image
 from capgen.records import CheckpointSaved, Event, RunResumed, RunStarted, SampleEvent
-from capgen.training.history import Axis, read_events
+from capgen.training.run.event_log import Axis, read_events
 
 FOLDER = "tensorboard"
 _SIDE = 320  # longest side of a sample photo, in pixels

@@ -8,8 +8,8 @@ import torch
 
 from capgen.config import TrainConfig
 from capgen.records import Example, SampleEvent
-from capgen.training import order
-from capgen.training.validate import Validation
+from capgen.training.data import epoch_order
+from capgen.training.validation.validate import Validation
 
 
 def samples(
@@ -43,5 +43,5 @@ def samples(
 
 
 def _picks(config: TrainConfig, epoch: int, count: int) -> list[int]:
-    seed = order.random_seed(config.seed, order.SAMPLES, epoch)
+    seed = epoch_order.random_seed(config.seed, epoch_order.SAMPLES, epoch)
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tolist()

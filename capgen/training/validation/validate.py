@@ -17,11 +17,11 @@ from capgen.metrics.score import score
 from capgen.models.build import Captioning
 from capgen.models.loading import quiet_transformers
 from capgen.records import Example
-from capgen.training.captions import CaptionCodec, pack_captions
-from capgen.training.device import is_out_of_memory
-from capgen.training.inputs import Inputs
-from capgen.training.objective import CaptionObjective
-from capgen.training.processes import Alone, Processes
+from capgen.training.data.inputs import Inputs
+from capgen.training.data.packed_captions import CaptionCodec, pack_captions
+from capgen.training.objectives.cross_entropy import CaptionObjective
+from capgen.training.optimization.memory import is_out_of_memory
+from capgen.training.optimization.processes import Alone, Processes
 
 # What is watched of the captions of val, since rewards can narrow a model's language.
 LANGUAGE = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from capgen.training.validate import Validation, Validator
+from capgen.training.validation.validate import Validation, Validator
 
 
 class SetsValidator:

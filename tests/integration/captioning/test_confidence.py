@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from capgen import Captioner
+from capgen.captioning.confidence.calibration_file import Calibration
 from capgen.cli.main import main
 from capgen.config import DecodeOptions, DecodeSettings
 from capgen.errors import ImageError, UsageError
-from capgen.evaluation.negatives import draw_negatives
-from capgen.inference.calibration import Calibration
+from capgen.evaluation.calibration.negatives import draw_negatives
 from capgen.models.folder import CALIBRATION_FILE
 from capgen.paths import bundled_model_dir
 from capgen.records import Caption, record_from_dict

@@ -15,7 +15,7 @@ from capgen import Captioner
 from capgen.errors import ModelError
 from capgen.models.checkpoint import save_captioning
 from capgen.models.folder import ModelFolder
-from capgen.models.onnx_export import export_onnx
+from capgen.models.onnx.export import export_onnx
 from capgen.models.provenance import Provenance
 from capgen.records import Caption
 from tests import tiny_captioners
@@ -139,7 +139,7 @@ def test_a_length_beyond_the_models_is_clamped(bundled: Captioner, photos: list[
 def test_encoding_once_serves_every_beam(bundled: Captioner, photos: list[Path]) -> None:
     """The steps of one beam search, uncached: each prefix fed again from its start."""
     runtime: Any = bundled.runtime
-    from capgen.inference.images import load_image
+    from capgen.images.load import load_image
 
     pixels = np.stack([runtime.preprocessor.preprocess(load_image(p).image) for p in photos[:2]])
     cross = runtime.encode(pixels)

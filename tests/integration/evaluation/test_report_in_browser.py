@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from capgen.captioning.captioner import Captioner
 from capgen.config import EvalConfig
 from capgen.evaluation.compare import compare
 from capgen.evaluation.evaluate import evaluate
-from capgen.evaluation.html.report import write_report
+from capgen.evaluation.report import write_report
 from capgen.evaluation.systems import ModelSystem
-from capgen.inference.captioner import Captioner
 from tests.browser import browse, needs_browser
 from tests.unit.evaluation.sets import REFERENCES, make_set
 

@@ -14,7 +14,7 @@ from capgen.cli.main import main
 from capgen.models.folder import ModelFolder
 from capgen.models.resolve import resolve_model
 from capgen.records import CheckpointSaved, StepEvent
-from capgen.training import loop
+from capgen.training.run import train as training_run
 from tests.hub_stand_in import Hub
 from tests.minis import write_flickr8k
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2, save_tiny_mini
@@ -150,7 +150,7 @@ def test_a_run_that_goes_on_keeps_what_it_began_with(data: Path, tmp_path: Path)
     """Also where that was replaced in the meantime."""
     base = save_tiny_mini(tmp_path / "base", SENTENCES)
     config = run_config(tmp_path, data, base, data_dir=Path(f"{data}=0.5"), num_epochs=3)
-    events = loop.train(config)
+    events = training_run.train(config)
     saved = False
     for event in events:
         saved = saved or isinstance(event, CheckpointSaved)
@@ -161,7 +161,7 @@ def test_a_run_that_goes_on_keeps_what_it_began_with(data: Path, tmp_path: Path)
     shutil.rmtree(base)
     save_tiny_mini(base, SENTENCES, seed=1)
     del events
-    list(loop.resume(tmp_path / "run"))
+    list(training_run.resume(tmp_path / "run"))
     after = record_of(tmp_path / "run" / "last")
     assert after["training"]["epoch"] == 3 and before["training"]["epoch"] == 1
     assert after["lineage"] == before["lineage"]

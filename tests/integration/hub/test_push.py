@@ -19,8 +19,8 @@ from capgen.errors import (
     UsageError,
 )
 from capgen.hub.push import PushOptions, plan_push, push
+from capgen.hub_client.session import Patience
 from capgen.models.folder import ModelFolder
-from capgen.models.hub_session import Patience
 from capgen.models.resolve import fetch
 from tests.hub_stand_in import Fault, Hub
 from tests.integration.hub.pushing import TOKEN, check_stored

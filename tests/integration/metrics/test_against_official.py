@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from capgen.metrics.official import METEOR_NAME
+from capgen.metrics.ptb.tokenizer import PTBTokenizer, tokenize
 from capgen.metrics.score import score
-from capgen.metrics.tokenizer import PTBTokenizer, tokenize
 from tests.integration.metrics import fuzz, oracles
 from tests.unit.metrics.captions import EXPECTED, PREDICTIONS, REFERENCES
 

@@ -13,11 +13,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from capgen.captioning.runtimes.onnx_runtime import OnnxDecoder
 from capgen.errors import ModelError
-from capgen.inference.onnx_runtime import OnnxDecoder
-from capgen.models.onnx_decoder import build_decoder
-from capgen.models.onnx_export import _placeholder, link_weights
-from capgen.models.weights import read_index
+from capgen.models.onnx.decoder_graph import build_decoder
+from capgen.models.onnx.export import _placeholder, link_weights
+from capgen.models.safetensors_index import read_index
 from tests import tiny_captioners
 
 CONFIGS: dict[str, dict[str, Any]] = {

@@ -22,7 +22,7 @@ from capgen.errors import (
 from capgen.models.build import build_clip_gpt2
 from capgen.models.checkpoint import load_captioning, save_captioning
 from capgen.models.folder import ModelFolder
-from capgen.models.preprocess import Preprocessor
+from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.models.provenance import Provenance
 from capgen.models.resolve import resolve_model
 from tests import tiny_captioners

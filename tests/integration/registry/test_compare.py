@@ -13,9 +13,9 @@ import pytest
 from capgen.cli.main import main
 from capgen.config import EvalConfig
 from capgen.errors import ModelNotFoundError, UsageError
-from capgen.evaluation.data import EvaluationSet, evaluation_set
 from capgen.evaluation.evaluate import evaluate
-from capgen.metrics.tokenizer import tokenize
+from capgen.evaluation.evaluation_set import EvaluationSet, evaluation_set
+from capgen.metrics.ptb.tokenizer import tokenize
 from capgen.paths import bundled_model_dir, runs_dir
 from capgen.registry.compare import (
     ComparisonFinished,

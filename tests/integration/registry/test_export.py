@@ -12,12 +12,12 @@ import numpy as np
 import onnx
 import pytest
 
+from capgen.captioning.captioner import Captioner
 from capgen.cli.main import main
 from capgen.errors import ModelError, UsageError
-from capgen.inference.captioner import Captioner
 from capgen.models.folder import DECODER_GRAPH, ENCODER_GRAPH, ModelFolder
-from capgen.models.onnx_int8 import float_graph
-from capgen.models.weights import read_index
+from capgen.models.onnx.int8 import float_graph
+from capgen.models.safetensors_index import read_index
 from capgen.paths import bundled_model_dir, models_dir
 from capgen.registry.export import CalibrationOptions, Exported, export_model
 from capgen.registry.listing import find_model

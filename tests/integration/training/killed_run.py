@@ -16,8 +16,8 @@ from pathlib import Path
 
 import torch
 
-from capgen.training.loop import resume, train
-from capgen.training.run_folder import read_config
+from capgen.training.run.folder import read_config
+from capgen.training.run.train import resume, train
 
 KILLS = 10
 EARLY = 3  # of them at any time from the start on; the others while steps are taken

@@ -16,9 +16,10 @@ from capgen.models.folder import ModelFolder
 from capgen.models.provenance import Provenance
 from capgen.paths import cache_dir
 from capgen.records import PreparationEvent, StepEvent
-from capgen.training import distill, distill_captions, features
-from capgen.training.loop import resume, train
-from capgen.training.objective import LastHiddenState
+from capgen.training.data import frozen_features
+from capgen.training.objectives.cross_entropy import LastHiddenState
+from capgen.training.objectives.distill import loss, teacher_captions
+from capgen.training.run.train import resume, train
 from tests.integration.training.test_resume import NOISE, assert_same, weights
 from tests.tiny_models import save_tiny_mini, tiny_mini
 from tests.training_runs import SENTENCES, clip_config, run_config
@@ -66,9 +67,9 @@ def test_the_teacher_is_the_same_after_a_resume(tmp_path, data, mini, teacher):
 
 def test_captions_are_made_once_for_each_teacher(tmp_path, data, mini, teacher, monkeypatch):
     calls = []
-    plain = distill_captions._generate
+    plain = teacher_captions._generate
     monkeypatch.setattr(
-        distill_captions,
+        teacher_captions,
         "_generate",
         lambda captioner, *rest: calls.append(captioner.name) or plain(captioner, *rest),
     )
@@ -135,21 +136,21 @@ def test_teachers_are_for_cross_entropy(tmp_path, data, mini, teacher):
 def test_a_whole_encoder_gives_the_same_states_in_onnx_runtime():
     encoder = LastHiddenState(tiny_mini(SENTENCES).model.encoder)
     pixels = np.random.default_rng(0).normal(size=(2, 3, 64, 64)).astype(np.float32)
-    one = features._torch_runner(encoder, torch.device("cpu"))(pixels)
-    other = features._onnx_runner(features._trace(encoder, (64, 64)))(pixels)
+    one = frozen_features._torch_runner(encoder, torch.device("cpu"))(pixels)
+    other = frozen_features._onnx_runner(frozen_features._trace(encoder, (64, 64)))(pixels)
     np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def test_a_teacher_has_no_dropout(tmp_path, data, mini, teacher, monkeypatch):
     """It says the same however large the dropout of the student is."""
     said = []
-    plain = distill.divergence_sum
+    plain = loss.divergence_sum
 
     def divergence(logits, target, temperature):
         said.append(target.clone())
         return plain(logits, target, temperature)
 
-    monkeypatch.setattr(distill, "divergence_sum", divergence)
+    monkeypatch.setattr(loss, "divergence_sum", divergence)
     for share in (0.0, 0.5):
         config = student_config(
             tmp_path,

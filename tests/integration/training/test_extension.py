@@ -13,12 +13,12 @@ from transformers.modeling_outputs import BaseModelOutput
 from capgen import Captioner
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
-from capgen.models.onnx_export import export_onnx
+from capgen.models.onnx.export import export_onnx
 from capgen.models.resolve import resolve_model
-from capgen.training.captioner import make_captioner
-from capgen.training.captions import CaptionCodec
-from capgen.training.extension import extend_vocabulary
-from capgen.training.loop import train
+from capgen.training.data.packed_captions import CaptionCodec
+from capgen.training.model.extend_vocabulary import extend_vocabulary
+from capgen.training.model.make_captioner import make_captioner
+from capgen.training.run.train import train
 from tests.conftest import ROOT
 from tests.minis import write_flickr8k
 from tests.tiny_models import tiny_mini

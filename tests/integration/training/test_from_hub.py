@@ -12,9 +12,9 @@ from transformers import CLIPVisionModel, GPT2LMHeadModel
 from capgen.cli.main import main
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
-from capgen.training.captioner import make_captioner
-from capgen.training.captions import CaptionCodec, pack_captions
-from capgen.training.objective import CaptionObjective
+from capgen.training.data.packed_captions import CaptionCodec, pack_captions
+from capgen.training.model.make_captioner import make_captioner
+from capgen.training.objectives.cross_entropy import CaptionObjective
 from tests.conftest import ROOT
 from tests.hub_stand_in import serving
 from tests.training_runs import SENTENCES, clip_config

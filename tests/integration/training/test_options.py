@@ -20,12 +20,12 @@ from capgen.errors import MissingDependencyError, TrainingError, UsageError
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.records import EpochEvent, Notice, SampleEvent, StepEvent, TestEvent
-from capgen.training.captioner import make_captioner
-from capgen.training.estimate import estimate
-from capgen.training.loop import train
-from capgen.training.objective import CaptionObjective
-from capgen.training.run_folder import to_toml
-from capgen.training.step_loss import CrossEntropy
+from capgen.training.model.make_captioner import make_captioner
+from capgen.training.objectives.base import CrossEntropy
+from capgen.training.objectives.cross_entropy import CaptionObjective
+from capgen.training.plan.estimate import estimate
+from capgen.training.run.folder import to_toml
+from capgen.training.run.train import train
 from tests.conftest import ROOT
 from tests.minis import write_flickr8k
 from tests.training_runs import SENTENCES, clip_config, eight_pictures, of_kind, run_config
@@ -111,7 +111,7 @@ def test_two_processes_equal_one(tmp_path, data, parts):
 
 def test_more_processes_than_photos(tmp_path, data, parts):
     """The share of a process without photos has no loss and no gradient."""
-    from capgen.training.captions import CaptionCodec, pack_captions
+    from capgen.training.data.packed_captions import CaptionCodec, pack_captions
 
     captioning = make_captioner(clip_config(tmp_path, data), [])
     objective = CaptionObjective(captioning.model, cached=False)

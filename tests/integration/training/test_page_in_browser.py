@@ -10,7 +10,7 @@ from PIL import Image
 
 from capgen.training.tracking.page.tracker import PageTracker
 from tests.browser import browse, needs_browser
-from tests.unit.training.runs_told import epoch_of, finished, started
+from tests.unit.training.tracking.page.recorded_runs import epoch_of, finished, started
 
 pytestmark = needs_browser
 

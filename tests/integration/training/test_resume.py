@@ -16,12 +16,12 @@ from capgen.errors import DataError, StorageError, TrainingError, TrainingStoppe
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.records import StepEvent
-from capgen.training import session
-from capgen.training.loop import resume, train
-from capgen.training.run_folder import RunFolder, to_toml
-from capgen.training.run_state import RunState, StateStore
-from capgen.training.stopping import StopRequest, stop_signals
-from capgen.training.trainer import Trainer
+from capgen.training.optimization.trainer import Trainer
+from capgen.training.run import session
+from capgen.training.run.folder import RunFolder, to_toml
+from capgen.training.run.saved_state import RunState, StateStore
+from capgen.training.run.stop_request import StopRequest, stop_signals
+from capgen.training.run.train import resume, train
 from tests.conftest import ROOT
 from tests.training_runs import clip_config, run_config
 

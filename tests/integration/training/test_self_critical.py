@@ -12,15 +12,15 @@ import sys
 import pytest
 
 from capgen.cli.main import main
-from capgen.cli.training_screen import TrainingScreen
+from capgen.cli.train.progress import TrainingScreen
 from capgen.errors import TrainingStopped, UsageError
 from capgen.records import EpochEvent, Notice, StepEvent
-from capgen.training.estimate import estimate
-from capgen.training.loop import resume, train
-from capgen.training.run_folder import to_toml
-from capgen.training.stopping import StopRequest
-from capgen.training.trainer import Trainer
-from capgen.training.validate import LANGUAGE
+from capgen.training.optimization.trainer import Trainer
+from capgen.training.plan.estimate import estimate
+from capgen.training.run.folder import to_toml
+from capgen.training.run.stop_request import StopRequest
+from capgen.training.run.train import resume, train
+from capgen.training.validation.validate import LANGUAGE
 from tests.conftest import ROOT
 from tests.minis import write_flickr8k
 from tests.tiny_models import save_tiny_mini

@@ -10,8 +10,8 @@ import pytest
 from capgen.cli.main import main
 from capgen.config import TrainConfig, parse_setting
 from capgen.errors import TrainingStopped
-from capgen.models.evaluations import recorded_evaluations
 from capgen.models.folder import ModelFolder
+from capgen.models.recorded_scores import recorded_evaluations
 from capgen.records import (
     EpochEvent,
     RunStarted,
@@ -20,11 +20,11 @@ from capgen.records import (
     TestEvent,
     event_from_dict,
 )
-from capgen.training.loop import resume, train
-from capgen.training.run_folder import read_config
-from capgen.training.settings import resolve_settings, to_toml
-from capgen.training.stopping import StopRequest
-from capgen.training.trainer import Trainer
+from capgen.training.optimization.trainer import Trainer
+from capgen.training.plan.settings import resolve_settings, to_toml
+from capgen.training.run.folder import read_config
+from capgen.training.run.stop_request import StopRequest
+from capgen.training.run.train import resume, train
 from tests.integration.training.test_resume import NOISE, assert_same
 from tests.minis import MiniPicture, write_flickr8k
 from tests.training_runs import of_kind, run_config

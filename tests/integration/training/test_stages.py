@@ -14,11 +14,12 @@ from capgen.cli.main import main
 from capgen.errors import DataError, TrainingStopped, UsageError
 from capgen.models.resolve import resolve_model
 from capgen.records import Notice, RunFinished, StageFinished, StageStarted, StepEvent
-from capgen.training import loop, staged
-from capgen.training.staged import resume_run, train_stages
-from capgen.training.stages import resolve_plan
-from capgen.training.stopping import StopRequest
-from capgen.training.trainer import Trainer
+from capgen.training.optimization.trainer import Trainer
+from capgen.training.plan.stages import resolve_plan
+from capgen.training.run import train
+from capgen.training.run import train_stages as stages_module
+from capgen.training.run.stop_request import StopRequest
+from capgen.training.run.train_stages import resume_run, train_stages
 from tests.integration.training.test_resume import NOISE, assert_same, events, weights
 from tests.minis import write_flickr8k
 from tests.tiny_models import save_tiny_mini
@@ -104,7 +105,7 @@ def test_each_stage_starts_from_the_best_before_and_the_last_one_is_the_result(t
 def test_the_second_stage_alone_is_that_run(tmp_path, whole, plan):
     """The same settings from the same checkpoint, as a run without stages."""
     config = plan("alone").stages[1].config_in(whole)
-    for _ in loop.train(dataclasses.replace(config, output_dir=tmp_path / "alone")):
+    for _ in train.train(dataclasses.replace(config, output_dir=tmp_path / "alone")):
         pass
     assert weights(tmp_path / "alone") == weights(whole)
 
@@ -149,13 +150,13 @@ def test_a_run_killed_between_stages_goes_on_exactly(tmp_path, plan, whole, monk
 
     with monkeypatch.context() as patch:
         if moment == "before":
-            patch.setattr(staged.loop, "train", killed)
+            patch.setattr(stages_module.train, "train", killed)
         elif moment == "promoting":
-            patch.setattr(staged.StagedFolder, "promote", killed)
+            patch.setattr(stages_module.StagedFolder, "promote", killed)
         elif moment == "between":
-            patch.setattr(staged, "stage_finished", killed)
+            patch.setattr(stages_module, "stage_finished", killed)
         else:
-            patch.setattr(staged.StagedFolder, "final", killed)
+            patch.setattr(stages_module.StagedFolder, "final", killed)
         with pytest.raises(Killed):
             list(train_stages(plan("killed")))
     list(resume_run(tmp_path / "killed"))
@@ -207,7 +208,7 @@ def test_a_run_that_is_there_or_over_is_refused(place, tmp_path, whole):
         list(resume_run(whole))
     (tmp_path / "config.toml").write_bytes((whole / "config.toml").read_bytes())
     with pytest.raises(UsageError, match="has stages"):
-        list(loop.resume(tmp_path))
+        list(train.resume(tmp_path))
 
 
 def test_a_mistake_leaves_nothing_behind(tmp_path, place, data):

@@ -21,13 +21,13 @@ from capgen.cli.main import main
 from capgen.errors import MissingDependencyError, TrainingStopped
 from capgen.records import EpochEvent, Notice, RunFinished, SampleEvent, StageFinished, StepEvent
 from capgen.training import tracking
-from capgen.training.history import read_events
-from capgen.training.loop import resume, train
-from capgen.training.staged import resume_run, train_stages
-from capgen.training.stages import resolve_plan
-from capgen.training.stopping import StopRequest
-from capgen.training.tracking.wandb_file import read_wandb_file
-from capgen.training.tracking.wandb_tracker import WandbTracker
+from capgen.training.plan.stages import resolve_plan
+from capgen.training.run.event_log import read_events
+from capgen.training.run.stop_request import StopRequest
+from capgen.training.run.train import resume, train
+from capgen.training.run.train_stages import resume_run, train_stages
+from capgen.training.tracking.wandb.offline_file import read_wandb_file
+from capgen.training.tracking.wandb.tracker import WandbTracker
 from tests.minis import write_flickr8k
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2
 from tests.training_runs import SENTENCES, clip_config, eight_pictures, of_kind

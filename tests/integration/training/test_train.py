@@ -27,9 +27,9 @@ from capgen.records import (
     TestEvent,
     event_from_dict,
 )
-from capgen.training.loop import train
-from capgen.training.objective import CaptionObjective
-from capgen.training.run_folder import read_config
+from capgen.training.objectives.cross_entropy import CaptionObjective
+from capgen.training.run.folder import read_config
+from capgen.training.run.train import train
 from tests.conftest import ROOT
 from tests.minis import first_photos, write_flickr8k
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from capgen.captioning.attention import _grid, explain, explains
+from capgen.captioning.captioner import Captioner
 from capgen.errors import ModelError
-from capgen.inference.attention import _grid, explain, explains
-from capgen.inference.captioner import Captioner
 from capgen.records import Caption, Token
 from tests.minis import draw
 

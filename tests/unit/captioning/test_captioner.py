@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 import capgen
+from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.errors import ImageError, ModelError, UsageError
-from capgen.inference.captioner import Captioner
 from capgen.models.folder import ModelFolder
-from capgen.models.preprocess import Preprocessor
+from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.paths import bundled_model_dir
 from capgen.records import Caption, CaptionFailure
 from tests.colours import ColourRuntime

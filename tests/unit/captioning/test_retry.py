@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from capgen.captioning.decoding.hypotheses import Hypothesis
+from capgen.captioning.retry import caption_pixels, fault
 from capgen.config import DecodeSettings
-from capgen.inference.attempts import caption_pixels, fault
-from capgen.inference.hypotheses import Hypothesis
-from capgen.models.preprocess import Preprocessor
+from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Retry
 
 

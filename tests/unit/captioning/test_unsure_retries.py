@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from capgen.captioning.captioner import Captioner
+from capgen.captioning.decoding.hypotheses import Hypothesis, hypothesis
+from capgen.captioning.prepare import Prepared
 from capgen.config import DecodeOptions
-from capgen.inference.captioner import Captioner
-from capgen.inference.hypotheses import Hypothesis, hypothesis
-from capgen.inference.prepared import Prepared
 from capgen.models.folder import ModelFolder
 from capgen.paths import bundled_model_dir
 from capgen.records import Caption, CaptionFailure

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from capgen.inference.diversity import choose
-from capgen.inference.meaning import meaning, overlap
+from capgen.captioning.diversity import choose
+from capgen.captioning.word_overlap import meaning, overlap
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ import pytest
 from capgen.data.dataset import load_dataset, locate, open_dataset
 from capgen.data.events import Finished, Notice
 from capgen.data.formats.reading import ReadOptions
-from capgen.data.importing import import_dataset
+from capgen.data.import_set import import_dataset
+from capgen.data.installed import installed, remove
 from capgen.data.splits import SplitOptions
-from capgen.data.store import installed, remove
 from capgen.errors import DataError, UsageError
 from tests import minis
 from tests.minis import draw, make_pictures, write_flickr8k

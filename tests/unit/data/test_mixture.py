@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from capgen.data.dataset import load_dataset
-from capgen.data.importing import import_dataset
+from capgen.data.import_set import import_dataset
 from capgen.data.mixture import Mixture, open_mixture, split_weight
 from capgen.errors import DataError, UsageError
 from tests.minis import make_pictures, write_coco, write_flickr8k

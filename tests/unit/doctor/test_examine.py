@@ -12,8 +12,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from capgen import paths
-from capgen.diagnosis import devices, installation, network, storage, versions
-from capgen.diagnosis.examine import Findings, _guarded
+from capgen.doctor import devices, installation, network, storage, versions
+from capgen.doctor.examine import Findings, _guarded
 from capgen.errors import UsageError
 from capgen.metrics import synonyms
 from capgen.records import Check

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from capgen.evaluation.data import EvaluationSet
+from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.evaluation.systems import Outcome
 from capgen.records import CaptionFailure, Example
 from tests.minis import draw

@@ -11,6 +11,7 @@ import pytest
 import capgen
 from capgen.config import EvalConfig
 from capgen.errors import MetricError, UsageError
+from capgen.evaluation.chosen_images import best, drawn, worst
 from capgen.evaluation.compare import compare
 from capgen.evaluation.evaluate import Evaluation, evaluate, evaluation_events
 from capgen.evaluation.events import (
@@ -19,7 +20,6 @@ from capgen.evaluation.events import (
     PhotoFailed,
     ScoringStarted,
 )
-from capgen.evaluation.examples import best, drawn, worst
 from capgen.metrics.score import score
 from tests.unit.evaluation.sets import GOOD, POOR, REFERENCES, Scripted, make_set
 

@@ -10,7 +10,7 @@ import pytest
 
 from capgen.data.dataset import load_dataset
 from capgen.errors import DataError, UsageError
-from capgen.evaluation.data import evaluation_set, from_dataset, read_references
+from capgen.evaluation.evaluation_set import evaluation_set, from_dataset, read_references
 from capgen.records import Example
 from tests.minis import make_pictures, write_flickr8k
 from tests.unit.evaluation.sets import make_set

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from capgen.errors import CapgenError, DataError, MetricError
-from capgen.evaluation.data import EvaluationSet
+from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.evaluation.predictions import Predictions, read_predictions
 from capgen.records import Caption, CaptionFailure, Example
 from tests.fakes import write_records

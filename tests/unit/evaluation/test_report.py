@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from capgen.captioning.attention import CaptionAttention
 from capgen.config import EvalConfig
 from capgen.errors import ProtectedFileError
 from capgen.evaluation.compare import compare
 from capgen.evaluation.evaluate import Evaluation, evaluate
-from capgen.evaluation.html.charts import histogram
-from capgen.evaluation.html.markup import text
-from capgen.evaluation.html.pictures import heat_maps, photo
-from capgen.evaluation.html.report import write_report
-from capgen.evaluation.html.sections import Album
-from capgen.inference.attention import CaptionAttention
+from capgen.evaluation.report import write_report
+from capgen.evaluation.report_sections import Album
+from capgen.pages.histogram import histogram
+from capgen.pages.images import heat_maps, photo
+from capgen.pages.page import text
 from capgen.records import Caption, Example
 from tests.minis import draw
 from tests.unit.evaluation.sets import GOOD, POOR, Scripted, make_set
@@ -126,7 +126,7 @@ def test_headings_labels_and_alternatives(tmp_path: Path) -> None:
 
 
 def test_contrast_of_text() -> None:
-    from capgen.evaluation.html.markup import _STYLE
+    from capgen.pages.page import _STYLE
 
     def luminance(colour: str) -> float:
         digits = colour * 2 if len(colour) == 3 else colour

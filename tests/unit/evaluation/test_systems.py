@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions
 from capgen.errors import DataError, UsageError
 from capgen.evaluation.systems import ModelSystem, PredictionsSystem, as_system
-from capgen.inference.captioner import Captioner
 from capgen.paths import bundled_model_dir
 from tests.unit.evaluation.sets import GOOD, make_set
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from capgen.errors import ProtectedFileError
-from capgen.evaluation.heat_sheet import draw_sheet, write_sheet
-from capgen.evaluation.html.explanation import write_explanation
-from capgen.evaluation.outlines import core, outline
+from capgen.explain.outlines import core, outline
+from capgen.explain.page import write_explanation
+from capgen.explain.sheet import draw_sheet, write_sheet
 from capgen.records import Caption, Token
 from tests.minis import draw
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import capgen
-from capgen.hub.code import (
+from capgen.hub.model_code import (
     AUTO_MAP,
     ENCODER_TYPE,
     REGISTERING,

@@ -11,7 +11,7 @@ from huggingface_hub.utils import (
     enable_progress_bars,
 )
 
-from capgen.models.hub_progress import download_bar
+from capgen.hub_client.progress import download_bar
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from capgen.errors import ImageError
-from capgen.inference.folders import find_images
+from capgen.images.folders import find_images
 
 
 def touch(folder: Path, *names: str) -> None:

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, features
 
 from capgen.errors import ImageError
-from capgen.inference import frames
-from capgen.inference.frames import MOST_FRAMES, ImageHeader, count_frames, read_header
+from capgen.images import frames
+from capgen.images.frames import MOST_FRAMES, ImageHeader, count_frames, read_header
 from tests.broken_pictures import encoded, tiff
 
 ANIMATED = ["GIF", "PNG", "TIFF", "WEBP", *(["AVIF"] if features.check("avif") else [])]

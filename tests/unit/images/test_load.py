@@ -22,7 +22,7 @@ from PIL import Image, ImageFile, JpegImagePlugin, features
 
 from capgen.config import ImageLimits
 from capgen.errors import ImageError, UsageError
-from capgen.inference.images import load_image
+from capgen.images.load import load_image
 from tests.broken_pictures import png_without_palette, tiff
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255,) * 3, (0,) * 3
@@ -423,7 +423,7 @@ def test_numbers_are_converted_in_pieces(
         return real(self, box)
 
     monkeypatch.setattr(Image.Image, "crop", crop)
-    monkeypatch.setattr("capgen.inference.pixels._BLOCK_PIXELS", 81)
+    monkeypatch.setattr("capgen.images.to_rgb._BLOCK_PIXELS", 81)
     np.testing.assert_array_equal(pixels(image), whole)
     assert max(pieces) <= 81
     assert sum(pieces) % (size[0] * size[1]) == 0
@@ -612,7 +612,7 @@ def test_giants_neither_warn_nor_change_pillow(
 ) -> None:
     data = encoded(Image.new("RGB", size, RED), file_format)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    monkeypatch.setattr("capgen.inference.decoders._PILLOW_PIXELS", 1000)
+    monkeypatch.setattr("capgen.images.decoders._PILLOW_PIXELS", 1000)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         loaded = load_image(data)
@@ -805,7 +805,7 @@ def test_a_bug_of_capgen_is_no_fault_of_a_picture(monkeypatch: pytest.MonkeyPatc
     def upright(*_: object) -> None:
         raise ValueError("a bug")
 
-    monkeypatch.setattr("capgen.inference.images.upright", upright)
+    monkeypatch.setattr("capgen.images.load.upright", upright)
     with pytest.raises(ValueError, match="a bug"):
         load_image(encoded(Image.new("RGB", (5, 5)), "PNG"))
 
@@ -900,7 +900,7 @@ def test_nothing_on_standard_streams(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from capgen.errors import ImageError\n"
-        "from capgen.inference.images import load_image\n"
+        "from capgen.images.load import load_image\n"
         "load_image(sys.argv[1])\n"
         "try: load_image(sys.argv[2])\n"
         "except ImageError as error: sys.exit(0 if error.code == 'truncated' else 3)\n"

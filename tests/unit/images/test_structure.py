@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from capgen.errors import ImageError
-from capgen.inference import structure
-from capgen.inference.images import load_image
-from capgen.inference.structure import MOST_SCANS, excess, jpeg_exif, without_metadata
+from capgen.images import structure
+from capgen.images.load import load_image
+from capgen.images.structure import MOST_SCANS, excess, jpeg_exif, without_metadata
 from tests.broken_pictures import encoded, jpeg_with_scans, png_chunk, tiff
 
 EXIF = b"Exif\0\0II*\0\x08\0\0\0\0\0"

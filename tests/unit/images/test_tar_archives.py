@@ -14,13 +14,13 @@ from threading import Event
 
 import pytest
 
+from capgen.captioning.batch.sources import FailedSource, Source
+from capgen.captioning.batch.tar_shards import read_shard
 from capgen.config import ImageLimits
 from capgen.config.archives import UnpackLimits
-from capgen.data.unpack import opened
+from capgen.data.download.unpack import opened
 from capgen.errors import DataError, ImageError
-from capgen.inference.archives import open_tar
-from capgen.inference.shards import read_shard
-from capgen.inference.sources import FailedSource, Source
+from capgen.images.tar_archives import open_tar
 
 BLOCK = tarfile.BLOCKSIZE
 END = bytes(2 * BLOCK)

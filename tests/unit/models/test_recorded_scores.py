@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from capgen.models.evaluations import RecordedEvaluation, recorded_evaluations
 from capgen.models.folder import ModelFolder
 from capgen.models.provenance import Provenance
+from capgen.models.recorded_scores import RecordedEvaluation, recorded_evaluations
 from capgen.paths import bundled_model_dir
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from capgen.errors import ModelError
-from capgen.models.weights import StoredTensor, read_index
+from capgen.models.safetensors_index import StoredTensor, read_index
 
 TENSORS = {
     "a.weight": np.arange(6, dtype=np.float32).reshape(2, 3),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from capgen.errors import UsageError
-from capgen.models.devices import choose_device, choose_dtype
+from capgen.models.torch_devices import choose_device, choose_dtype
 
 
 @pytest.fixture(autouse=True)

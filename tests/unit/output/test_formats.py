@@ -169,7 +169,7 @@ def test_thumbnails_are_small() -> None:
 
     from PIL import Image
 
-    from capgen.inference.thumbnails import thumbnail
+    from capgen.images.thumbnails import thumbnail
 
     data = thumbnail(Image.effect_noise((1000, 500), 50).convert("RGB"))
     assert Image.open(io.BytesIO(data)).size == (256, 128)

@@ -20,7 +20,7 @@ def test_without_onnx_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    monkeypatch.delitem(sys.modules, "capgen.models.onnx_int8", raising=False)
+    monkeypatch.delitem(sys.modules, "capgen.models.onnx.int8", raising=False)
     with pytest.raises(MissingDependencyError) as caught:
         export_model("mini", int8=True, photos=[tmp_path / "photo.jpg"])
     assert caught.value.hint == "pip install 'capgen[export]'"

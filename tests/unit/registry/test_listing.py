@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from capgen.errors import ModelNotFoundError
-from capgen.models.captioners import CAPTIONERS
+from capgen.models.foreign import CAPTIONERS
 from capgen.models.kinds import CAPTIONER_KINDS
 from capgen.models.resolve import resolve_model
 from capgen.paths import bundled_model_dir, models_dir, runs_dir

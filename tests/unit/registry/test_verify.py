@@ -13,7 +13,7 @@ import pytest
 
 from capgen.errors import ModelNotFoundError
 from capgen.models.folder import ModelFolder
-from capgen.models.weights import read_index
+from capgen.models.safetensors_index import read_index
 from capgen.paths import bundled_model_dir, models_dir
 from capgen.records import Check
 from capgen.registry.verify import verify

@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from capgen.training.captions import CaptionCodec, Ids, pack_captions
-from capgen.training.inputs import Inputs
-from capgen.training.objective import CaptionObjective, cross_entropy_sum
-from capgen.training.step_loss import PassLoss, Share
+from capgen.training.data.inputs import Inputs
+from capgen.training.data.packed_captions import CaptionCodec, Ids, pack_captions
+from capgen.training.objectives.base import PassLoss, Share
+from capgen.training.objectives.cross_entropy import CaptionObjective, cross_entropy_sum
 
 
 class Teaching(Protocol):

@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
+from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, TrainConfig
 from capgen.errors import DataError
-from capgen.inference.captioner import Captioner
 from capgen.paths import cache_dir, write_text
 from capgen.records import CaptionFailure, Example, PreparationEvent
 

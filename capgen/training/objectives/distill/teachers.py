@@ -18,12 +18,12 @@ from capgen.models.loading import load_tokenizer
 from capgen.models.resolve import resolve_model
 from capgen.models.vocabulary import SPECIAL_TOKENS
 from capgen.records import Example, PreparationEvent
-from capgen.training.captions import CaptionCodec
-from capgen.training.distill import SequenceTeaching, Teaching, TokenTeaching
-from capgen.training.distill_captions import teachers_captions
-from capgen.training.features import FrozenFront, feature_array
-from capgen.training.inputs import FeatureInputs, Inputs
-from capgen.training.objective import CaptionObjective, LastHiddenState
+from capgen.training.data.frozen_features import FrozenFront, feature_array
+from capgen.training.data.inputs import FeatureInputs, Inputs
+from capgen.training.data.packed_captions import CaptionCodec
+from capgen.training.objectives.cross_entropy import CaptionObjective, LastHiddenState
+from capgen.training.objectives.distill.loss import SequenceTeaching, Teaching, TokenTeaching
+from capgen.training.objectives.distill.teacher_captions import teachers_captions
 
 TOKEN = "token"
 # Captions that two vocabularies must cut in the same way.

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from capgen.metrics.corpus import LONGEST_NGRAM
-from capgen.training.words import NO_WORD, Words
+from capgen.training.objectives.scst.token_words import NO_WORD, Words
 
 _SIGMA = 6.0  # as in capgen.metrics.cider
 # Odd constants of SplitMix64 (Steele et al., 2014), as signed numbers.

@@ -22,13 +22,17 @@ from torch import Tensor, nn
 
 from capgen.config import TrainConfig
 from capgen.models.build import Captioning
-from capgen.training import order
-from capgen.training.captions import CaptionCodec, Ids, PackedCaptions, pack_captions
-from capgen.training.objective import CaptionObjective, LastHiddenState, cross_entropy_sum
-from capgen.training.reward import CiderReward, reward_of_texts
-from capgen.training.sampler import Sampler, Samples
-from capgen.training.step_loss import PassLoss, Share
-from capgen.training.words import TokenReader, Words
+from capgen.training.data import epoch_order
+from capgen.training.data.packed_captions import CaptionCodec, Ids, PackedCaptions, pack_captions
+from capgen.training.objectives.base import PassLoss, Share
+from capgen.training.objectives.cross_entropy import (
+    CaptionObjective,
+    LastHiddenState,
+    cross_entropy_sum,
+)
+from capgen.training.objectives.scst.cider_reward import CiderReward, reward_of_texts
+from capgen.training.objectives.scst.sampler import Sampler, Samples
+from capgen.training.objectives.scst.token_words import TokenReader, Words
 
 # Where a model does not say how long its captions may be.
 _MAX_TOKENS = 32
@@ -118,7 +122,7 @@ class SelfCritical:
         shape = (self.samples, self.sampler.max_tokens)
         drawn = [
             np.random.default_rng(
-                order.random_seed(self.seed, order.SELF_CRITICAL, share.step, photo)
+                epoch_order.random_seed(self.seed, epoch_order.SELF_CRITICAL, share.step, photo)
             ).random(shape, dtype=np.float32)
             for photo in share.photos.tolist()
         ]

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from capgen.metrics.tokenizer import reads_alone, tokenize
+from capgen.metrics.ptb.tokenizer import reads_alone, tokenize
 
 NO_WORD = -1
 END_WORD = 0

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from PIL import Image, ImageDraw, ImageFont
 
-from capgen.training.tracking.page.axes import Scale, scales, short
+from capgen.pages.axes import Scale, scales, short
 from capgen.training.tracking.page.panels import Panel, Points
 
 _WIDTH, _HEIGHT = 560, 340  # of a panel, in pixels

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from capgen.records import CheckpointSaved, EpochEvent, Event
-from capgen.training.history import Axis
+from capgen.training.run.event_log import Axis
 
 Points = tuple[tuple[float, float], ...]
 

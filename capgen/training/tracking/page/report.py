@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from capgen.evaluation.html.markup import page, table, text
+from capgen.pages.line_chart import STYLE, chart
+from capgen.pages.page import page, table, text
 from capgen.records import (
     Event,
     Notice,
@@ -17,10 +18,9 @@ from capgen.records import (
     StageStarted,
     TestEvent,
 )
-from capgen.training.history import Axis
+from capgen.training.run.event_log import Axis
 from capgen.training.tracking.page.panels import Curves, epochs
 from capgen.training.tracking.page.samples import Photos
-from capgen.training.tracking.page.svg import STYLE, chart
 
 _NOTICES = 20
 

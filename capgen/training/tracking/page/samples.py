@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from capgen.evaluation.html.markup import text
-from capgen.evaluation.html.pictures import photo
+from capgen.pages.images import photo
+from capgen.pages.page import text
 from capgen.records import Event, SampleEvent
-from capgen.training.history import Axis
+from capgen.training.run.event_log import Axis
 
 # Captions of a photo that are seen at once; the others can be unfolded.
 _SHOWN = 5

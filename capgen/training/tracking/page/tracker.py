@@ -16,8 +16,8 @@ from capgen.records import (
     RunStarted,
     StepEvent,
 )
-from capgen.training.history import ENVIRONMENT_FILE, read_events
-from capgen.training.tracking.page.drawing import draw
+from capgen.training.run.event_log import ENVIRONMENT_FILE, read_events
+from capgen.training.tracking.page.curves_png import draw
 from capgen.training.tracking.page.panels import Curves
 from capgen.training.tracking.page.report import run_page
 from capgen.training.tracking.page.samples import Photos

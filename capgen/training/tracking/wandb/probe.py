@@ -20,9 +20,9 @@ from PIL import Image
 
 from capgen.errors import DataError
 from capgen.records import Check
-from capgen.training.tracking.wandb_file import read_wandb_file
-from capgen.training.tracking.wandb_tracker import FOLDER, start_process
-from capgen.training.tracking.worker import WorkerLostError
+from capgen.training.tracking.wandb.offline_file import read_wandb_file
+from capgen.training.tracking.wandb.tracker import FOLDER, start_process
+from capgen.training.tracking.wandb.worker import WorkerLostError
 
 PROJECT = "capgen-doctor"
 _VALUES = (3.0, 2.0, 1.0)

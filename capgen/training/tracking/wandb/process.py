@@ -1,4 +1,4 @@
-"""The process that talks to Weights & Biases: `python -m capgen.training.tracking.wandb_process`.
+"""The process that talks to Weights & Biases: `python -m capgen.training.tracking.wandb.process`.
 
 Reads messages (see `wandb_tracker`) until stdin ends, which is also what happens when the
 training process dies; then sends the models, and leaves. Everything it writes is under the
@@ -25,7 +25,7 @@ import wandb
 from PIL import Image
 
 from capgen.errors import ImageError
-from capgen.inference.images import load_image
+from capgen.images.load import load_image
 from capgen.models.provenance import PROVENANCE_FILE
 from capgen.paths import write_text
 

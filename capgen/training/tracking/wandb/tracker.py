@@ -21,11 +21,11 @@ from capgen.records import (
     RunStarted,
     SampleEvent,
 )
-from capgen.training.history import Axis, Point, read_events
-from capgen.training.tracking.worker import Worker
+from capgen.training.run.event_log import Axis, Point, read_events
+from capgen.training.tracking.wandb.worker import Worker
 
 FOLDER = "wandb"
-_MODULE = "capgen.training.tracking.wandb_process"
+_MODULE = "capgen.training.tracking.wandb.process"
 # How long the end of a run waits for what is still to be sent, in seconds: when it is over,
 # and when it was interrupted. Afterwards the process goes on sending alone.
 _PATIENCE = 120.0

@@ -11,10 +11,10 @@ from urllib.parse import unquote
 
 import pytest
 
+from capgen.captioning.batch import download
+from capgen.captioning.batch.download import fetch, fetch_unless, is_public
 from capgen.config import DownloadLimits
 from capgen.errors import ImageError
-from capgen.inference import download
-from capgen.inference.download import fetch, fetch_unless, is_public
 
 PICTURE = b"\xff\xd8\xff picture"
 

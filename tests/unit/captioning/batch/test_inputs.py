@@ -10,10 +10,10 @@ from threading import Event
 
 import pytest
 
+from capgen.captioning.batch.inputs import Inputs
+from capgen.captioning.batch.sources import FailedSource, Source, UrlSource
 from capgen.config import ImageLimits, InputOptions
 from capgen.errors import DataError, ImageError
-from capgen.inference.inputs import Inputs
-from capgen.inference.sources import FailedSource, Source, UrlSource
 from tests.colours import plain, plains
 
 LIMITS = ImageLimits()

@@ -14,13 +14,13 @@ from threading import Event
 import filelock
 import pytest
 
+from capgen.captioning.batch.inputs import Inputs
+from capgen.captioning.batch.journal import Journal, journal_path
+from capgen.captioning.batch.pipeline import BatchFinished, PictureDone, caption_all
+from capgen.captioning.batch.sources import BytesSource, FileSource, Source
+from capgen.captioning.captioner import Captioner
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
 from capgen.errors import ProtectedFileError, StorageError
-from capgen.inference.batch import BatchFinished, PictureDone, caption_all
-from capgen.inference.captioner import Captioner
-from capgen.inference.inputs import Inputs
-from capgen.inference.journal import Journal, journal_path
-from capgen.inference.sources import BytesSource, FileSource, Source
 from capgen.records import Caption, CaptionFailure, Unwritten
 from tests.broken_pictures import png_without_palette, tiff
 from tests.colours import ColourRuntime, colour_captioner, plain, plains

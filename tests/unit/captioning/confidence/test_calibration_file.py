@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from capgen.config import DecodeSettings
-from capgen.errors import ModelError
-from capgen.inference.calibration import (
+from capgen.captioning.confidence.calibration_file import (
     Calibration,
     calibration_of,
     weights_digest,
 )
-from capgen.inference.hypotheses import hypothesis
+from capgen.captioning.decoding.hypotheses import hypothesis
+from capgen.config import DecodeSettings
+from capgen.errors import ModelError
 from capgen.models.folder import CALIBRATION_FILE, ModelFolder
 from capgen.paths import bundled_model_dir
 from tests.confidences import make_fit

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capgen.config import DecodeOptions, DecodeSettings, resolve_decoding
-from capgen.errors import ModelError
-from capgen.inference.confidence import (
+from capgen.captioning.confidence.model import (
     EVIDENCE,
     FEATURES,
     Fit,
     evidence,
     same_decoding,
 )
-from capgen.inference.hypotheses import Hypothesis, hypothesis
+from capgen.captioning.decoding.hypotheses import Hypothesis, hypothesis
+from capgen.config import DecodeOptions, DecodeSettings, resolve_decoding
+from capgen.errors import ModelError
 from tests.confidences import make_fit, make_subspace
 
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from capgen.captioning.decoding.decode import decode
+from capgen.captioning.decoding.hypotheses import Hypothesis, TokenIds, hypothesis, log_softmax
+from capgen.captioning.decoding.sampling import draw
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
-from capgen.inference.decoding import decode
-from capgen.inference.hypotheses import Hypothesis, TokenIds, hypothesis, log_softmax
-from capgen.inference.sampling import draw
 from tests.fakes import Script, ScriptedModel, random_script
 
 START, END = 0, 1

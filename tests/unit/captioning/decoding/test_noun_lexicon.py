@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from capgen.inference.lexicon import noun_table
+from capgen.captioning.decoding.noun_lexicon import noun_table
 from capgen.models.folder import TOKENIZER_FILE
 from capgen.paths import bundled_model_dir
 

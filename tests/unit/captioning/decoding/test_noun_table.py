@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from capgen.captioning.decoding.decode import decode
+from capgen.captioning.decoding.hypotheses import Hypothesis, TokenIds, hypothesis, log_softmax
+from capgen.captioning.decoding.noun_table import FINE, NounTable
 from capgen.config import DecodeSettings
-from capgen.inference.decoding import decode
-from capgen.inference.hypotheses import Hypothesis, TokenIds, hypothesis, log_softmax
-from capgen.inference.nouns import FINE, NounTable
 from tests.fakes import Script, ScriptedModel, random_script
 
 START, END, ON = 0, 1, 2

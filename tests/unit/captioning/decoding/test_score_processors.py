@@ -19,8 +19,8 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from capgen.captioning.decoding import score_processors
 from capgen.config import DecodeSettings
-from capgen.inference import processors
 
 VOCABULARY = 7
 floats = st.floats(-30, 30, width=32)
@@ -65,7 +65,7 @@ def test_penalties_and_bars_are_transformers(drawn, penalty, ngram, shortest, su
     chosen = DecodeSettings(
         repetition_penalty=penalty, no_repeat_ngram_size=ngram, min_length=shortest
     )
-    ours = processors.apply(scores, history, chosen, end, suppress)
+    ours = score_processors.apply(scores, history, chosen, end, suppress)
     np.testing.assert_array_equal(ours, theirs(parts, history, scores))
     np.testing.assert_array_equal(scores, before)  # the input stays as it was
 
@@ -75,7 +75,7 @@ def test_penalties_and_bars_are_transformers(drawn, penalty, ngram, shortest, su
 def test_temperature_and_top_k_are_transformers(drawn, temperature: float, top_k: int) -> None:
     scores, history = drawn
     parts = [TemperatureLogitsWarper(temperature)] + ([TopKLogitsWarper(top_k)] if top_k else [])
-    ours = processors.warp(scores, DecodeSettings(temperature=temperature, top_k=top_k))
+    ours = score_processors.warp(scores, DecodeSettings(temperature=temperature, top_k=top_k))
     np.testing.assert_allclose(ours, theirs(parts, history, scores), rtol=1e-6)
 
 
@@ -86,14 +86,14 @@ def test_temperature_and_top_k_are_transformers(drawn, temperature: float, top_k
 )
 def test_top_p_is_transformers(logits: list[int], top_p: float) -> None:
     scores = np.array([logits], np.float32) / 3
-    ours = processors.warp(scores, DecodeSettings(top_p=top_p))
+    ours = score_processors.warp(scores, DecodeSettings(top_p=top_p))
     expected = theirs([TopPLogitsWarper(top_p)], np.zeros((1, 1), np.int64), scores)
     np.testing.assert_array_equal(ours, expected)
 
 
 def test_top_p_keeps_the_likeliest_whatever_comes() -> None:
     scores = np.array([[0.0, 5.0, -np.inf, 1.0], [1.0, 1.0, 1.0, 1.0]], np.float32)
-    kept = processors.warp(scores, DecodeSettings(top_p=0.01))
+    kept = score_processors.warp(scores, DecodeSettings(top_p=0.01))
     assert np.isfinite(kept).sum(axis=1).tolist() == [1, 1]
     assert kept[0].argmax() == 1
 
@@ -101,9 +101,9 @@ def test_top_p_keeps_the_likeliest_whatever_comes() -> None:
 def test_top_k_then_top_p_on_what_is_left() -> None:
     scores = np.log(np.array([[0.4, 0.3, 0.2, 0.1]], np.float32))
     # Of the two likeliest, the first has 4/7 of what is left.
-    kept = processors.warp(scores, DecodeSettings(top_k=2, top_p=0.5))
+    kept = score_processors.warp(scores, DecodeSettings(top_k=2, top_p=0.5))
     assert np.isfinite(kept).tolist() == [[True, False, False, False]]
-    kept = processors.warp(scores, DecodeSettings(top_k=2, top_p=0.6))
+    kept = score_processors.warp(scores, DecodeSettings(top_k=2, top_p=0.6))
     assert np.isfinite(kept).tolist() == [[True, True, False, False]]
 
 
@@ -119,4 +119,4 @@ def test_top_k_then_top_p_on_what_is_left() -> None:
     ],
 )
 def test_when_the_whole_vocabulary_is_needed(changed: dict, needed: bool) -> None:
-    assert processors.needed(DecodeSettings(**changed)) is needed
+    assert score_processors.needed(DecodeSettings(**changed)) is needed

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from capgen.data import cache_usage
-from capgen.data.cache import (
+from capgen.data.cache import usage
+from capgen.data.cache.images import (
     CachedPictures,
     CacheOptions,
     Shape,
@@ -169,7 +169,7 @@ def test_processes_share_one_pack(files: list[Path]):
     script = """
 import sys
 from pathlib import Path
-from capgen.data.cache import cached_pictures
+from capgen.data.cache.images import cached_pictures
 from tests.minis import squash
 events = cached_pictures([Path(p) for p in sys.argv[1:]], squash(32))
 decoded = 0
@@ -190,10 +190,10 @@ while True:
 
 def test_usage_and_clear(files: list[Path], home: Path):
     drain(cached_pictures(files, squash(32)))
-    parts = {part.path.name: part for part in cache_usage.usage()}
+    parts = {part.path.name: part for part in usage.usage()}
     assert parts["pictures"].bytes > 10 * 32 * 32 * 3
-    assert cache_usage.clear() >= 10 * 32 * 32 * 3
-    assert cache_usage.usage() == []
+    assert usage.clear() >= 10 * 32 * 32 * 3
+    assert usage.usage() == []
     assert len(drain(cached_pictures(files, squash(32)))[0]) == 10
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
+from capgen.data.checks import Diagnosis, diagnose, write_fixed
+from capgen.data.checks.captions import check_caption, clean_caption
+from capgen.data.checks.images import perceptual_hash
 from capgen.data.dataset import load_dataset
-from capgen.data.doctor import Diagnosis, diagnose, write_fixed
-from capgen.data.doctor.captions import check_caption, clean_caption
-from capgen.data.doctor.pictures import perceptual_hash
 from capgen.data.problems import PROBLEMS
 from capgen.errors import DataError
 from tests.broken_pictures import png_without_palette, tiff

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from capgen.data.dataset import load_dataset, open_dataset
+from capgen.data.download.catalog import DATASETS, DatasetSpec, Location
+from capgen.data.download.install import install
+from capgen.data.download.transfer import TransferOptions
 from capgen.data.events import Event, Finished, Notice
-from capgen.data.install import install
-from capgen.data.sources import DATASETS, DatasetSpec, Location
-from capgen.data.store import installed, remove
-from capgen.data.transfer import TransferOptions
+from capgen.data.installed import installed, remove
 from capgen.errors import DataError, NetworkError, UsageError
 from tests.minis import make_pictures, write_coco_release, write_flickr8k, write_flickr30k_release
 from tests.server import Served, serving

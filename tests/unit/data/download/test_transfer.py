@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from capgen.data.transfer import (
+from capgen.data.download.transfer import (
     StoppedError,
     TransferOptions,
     Watcher,

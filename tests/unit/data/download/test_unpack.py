@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from capgen.config.archives import UnpackLimits
-from capgen.data.unpack import check_space, unpack
+from capgen.data.download.unpack import check_space, unpack
 from capgen.errors import DataError, StorageError
 
 

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from capgen.data.checks.check import Diagnosis, diagnose
 from capgen.data.dataset import load_dataset
-from capgen.data.doctor.check import Diagnosis, diagnose
 from capgen.data.formats import recognise
 from capgen.data.formats.reading import ReadOptions
 from capgen.data.splits import split_name

@@ -8,23 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 
+from capgen.captioning.confidence.model import Fit, evidence
+from capgen.captioning.confidence.observe import Observation
+from capgen.captioning.decoding.hypotheses import hypothesis
 from capgen.config import CalibrateConfig, DecodeSettings
 from capgen.errors import MetricError, UsageError
-from capgen.evaluation import calibrate as module
-from capgen.evaluation import logistic
-from capgen.evaluation.calibrate import Calibrated, calibrate
-from capgen.evaluation.confidence_fit import (
+from capgen.evaluation.calibration import calibrate as module
+from capgen.evaluation.calibration import logistic
+from capgen.evaluation.calibration.calibrate import Calibrated, calibrate
+from capgen.evaluation.calibration.confidence_fit import (
     confidence,
     find_subspace,
     fit_confidence,
     good_regression,
 )
-from capgen.evaluation.data import EvaluationSet
-from capgen.evaluation.negatives import KINDS, draw_negatives
-from capgen.evaluation.reliability import calibration_error
-from capgen.inference.confidence import Fit, evidence
-from capgen.inference.hypotheses import hypothesis
-from capgen.inference.observing import Observation
+from capgen.evaluation.calibration.negatives import KINDS, draw_negatives
+from capgen.evaluation.calibration.reliability import calibration_error
+from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.records import Example
 from tests.unit.evaluation.sets import GOOD as WELL
 from tests.unit.evaluation.sets import REFERENCES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from capgen.evaluation import logistic
+from capgen.evaluation.calibration import logistic
 
 
 def drawn(count: int = 4000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from capgen.evaluation.reliability import (
+from capgen.evaluation.calibration.reliability import (
     auroc,
     calibration_error,
     error_by_chance,

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from capgen.errors import DataError, DiskFullError, ProtectedFileError, StorageError
-from capgen.output.embed import Unwritable, exif, iptc, jpeg, png, webp, xmp
-from capgen.output.metadata import MetadataWriter, read_captions
-from capgen.output.undo import UndoFile, undo
+from capgen.images.metadata import Unwritable, exif, iptc, jpeg, png, webp, xmp
+from capgen.images.metadata.undo import UndoFile, undo
+from capgen.images.metadata.write import MetadataWriter, read_captions
 from tests.broken_pictures import webp_chunks
 from tests.minis import draw
 
@@ -342,8 +342,8 @@ NOBODY = 65534
 AS_NOBODY = f"""
 import os, sys
 from pathlib import Path
-from capgen.output.metadata import MetadataWriter
-from capgen.output.undo import UndoFile, undo
+from capgen.images.metadata.write import MetadataWriter
+from capgen.images.metadata.undo import UndoFile, undo
 folder, log = Path(sys.argv[1]), Path(sys.argv[2])
 writer = MetadataWriter(UndoFile(log), dry_run=True)
 writer.write(folder / "open" / "a.jpg", "a dog")  # imports everything while it may

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capgen.metrics.lexer import Automaton
-from capgen.metrics.patterns import Parser, Positions, complement, contains, ranges_of
+from capgen.metrics.ptb.lexer import Automaton
+from capgen.metrics.ptb.patterns import Parser, Positions, complement, contains, ranges_of
 
 SETS = {"digit": ranges_of([(48, 57)]), "any": ((0, 0xFFFF),)}
 

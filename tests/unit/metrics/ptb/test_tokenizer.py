@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capgen.metrics.tokenizer import PTBTokenizer, shared_tokenizer, tokenize
+from capgen.metrics.ptb.tokenizer import PTBTokenizer, shared_tokenizer, tokenize
 from tests.unit.metrics.captions import EXPECTED, TRICKY
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from capgen.errors import ImageError, ModelError
-from capgen.models.preprocess import Preprocessor
+from capgen.models.preprocessing.preprocess import Preprocessor
 
 HALF = (0.5, 0.5, 0.5)
 SHAPES = [(375, 500), (500, 375), (224, 224), (50, 60), (1, 1), (7, 640), (641, 333), (225, 226)]
@@ -275,7 +275,7 @@ def test_resizing_in_part_equals_resizing_whole(monkeypatch: pytest.MonkeyPatch)
         image = photo(60, 300)
         whole = ours.preprocess(image)
         with monkeypatch.context() as patch:
-            patch.setattr("capgen.models.preprocess._WHOLE_RESIZE_LIMIT", 0)
+            patch.setattr("capgen.models.preprocessing.preprocess._WHOLE_RESIZE_LIMIT", 0)
             part = ours.preprocess(image)
         # Noise, so that being off by a fraction of a pixel would show.
         assert np.abs(whole - part).max() <= 1
@@ -319,7 +319,8 @@ def test_impossible_settings() -> None:
 
 def test_imports_stay_light() -> None:
     code = (
-        "import sys, capgen.models.preprocess, capgen.inference.images, capgen.inference.folders;"
+        "import sys, capgen.models.preprocessing.preprocess, capgen.images.load;"
+        "import capgen.images.folders;"
         "print([m for m in ('torch', 'transformers', 'onnxruntime') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from capgen.errors import DataError
-from capgen.training.arrays import CacheFile
+from capgen.training.data.array_cache import CacheFile
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from capgen.config import train_config
-from capgen.training.augment import augment
+from capgen.training.data.augment import augment
 
 
 def _photos(batch=4, size=32):

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 import torch
 
-from capgen.training.order import ORDER, Mix, random_seed
+from capgen.training.data.epoch_order import ORDER, Mix, random_seed
 
 
 def test_one_data_set_is_a_permutation():

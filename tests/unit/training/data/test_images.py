@@ -11,13 +11,13 @@ from PIL import Image
 
 from capgen.config import train_config
 from capgen.errors import DataError, ModelError, TrainingError
-from capgen.models.preprocess import Preprocessor
+from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Example
-from capgen.training import features
-from capgen.training.device import is_out_of_memory, pick_device, pick_dtype
-from capgen.training.features import FrozenFront, feature_array
-from capgen.training.inputs import FeatureInputs, PhotoInputs
-from capgen.training.photos import decoded_photos, load_photo
+from capgen.training.data import frozen_features
+from capgen.training.data.frozen_features import FrozenFront, feature_array
+from capgen.training.data.images import decoded_photos, load_photo
+from capgen.training.data.inputs import FeatureInputs, PhotoInputs
+from capgen.training.optimization.memory import is_out_of_memory, pick_device, pick_dtype
 from tests.minis import draw
 from tests.tiny_models import tiny_mini
 
@@ -84,9 +84,9 @@ def test_features_by_onnxruntime_and_torch_agree(examples):
 def test_splits_share_the_encoders_graph(examples, monkeypatch):
     backbone = tiny_mini(["a"]).model.encoder.backbone
     made = []
-    monkeypatch.setattr(features, "_trace", lambda *given: made.append(given))
+    monkeypatch.setattr(frozen_features, "_trace", lambda *given: made.append(given))
     monkeypatch.setattr(
-        features, "_onnx_runner", lambda graph: features._torch_runner(backbone, CPU)
+        frozen_features, "_onnx_runner", lambda graph: frozen_features._torch_runner(backbone, CPU)
     )
     front = FrozenFront(backbone, EXACT, CPU)
     for split in ("train", "val"):

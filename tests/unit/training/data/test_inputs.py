@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from capgen.models.preprocess import Preprocessor
-from capgen.training.inputs import FeatureInputs, InputsSlice, JoinedInputs, PhotoInputs
+from capgen.models.preprocessing.preprocess import Preprocessor
+from capgen.training.data.inputs import FeatureInputs, InputsSlice, JoinedInputs, PhotoInputs
 from tests.training_runs import run_config
 
 CPU = torch.device("cpu")

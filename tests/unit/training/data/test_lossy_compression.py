@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from capgen.training.compression import compress
-from capgen.training.rescaling import BICUBIC, BILINEAR, BOX, enlarge, shrink
+from capgen.training.data.lossy_compression import compress
+from capgen.training.data.rescaling import BICUBIC, BILINEAR, BOX, enlarge, shrink
 
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
 FILTERS = {

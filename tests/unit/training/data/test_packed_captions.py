@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from capgen.models.build import build_clip_gpt2
-from capgen.training.captions import CaptionCodec, pack_captions
+from capgen.training.data.packed_captions import CaptionCodec, pack_captions
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2, tiny_mini
 
 CAPTIONS = ["A dog runs.", "the dog jumps over a ball", "a cat"]

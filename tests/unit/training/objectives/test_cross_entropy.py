@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from capgen.models.build import build_clip_gpt2
-from capgen.training.captions import CaptionCodec, pack_captions
-from capgen.training.objective import CaptionObjective
+from capgen.training.data.packed_captions import CaptionCodec, pack_captions
+from capgen.training.objectives.cross_entropy import CaptionObjective
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2, tiny_mini
 
 CAPTIONS = [

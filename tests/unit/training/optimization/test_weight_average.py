@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from capgen.training.ema import WeightAverage
+from capgen.training.optimization.weight_average import WeightAverage
 
 
 def _feed(values, decay):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from capgen.cli.train import train_command
+from capgen.cli.train.command import train_command
 from capgen.config import EVAL_STRATEGIES, TrainConfig, train_config
 from capgen.errors import UsageError
-from capgen.training.selection import STRATEGIES
-from capgen.training.settings import resolve_settings, to_toml
+from capgen.training.plan.settings import resolve_settings, to_toml
+from capgen.training.validation.best_model import STRATEGIES
 
 
 def test_flag_then_environment_then_bare_name_then_file_then_preset(tmp_path):

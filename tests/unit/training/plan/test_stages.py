@@ -8,8 +8,8 @@ import pytest
 
 from capgen.config import train_config
 from capgen.errors import UsageError
-from capgen.training.recipes import find_settings, recipes
-from capgen.training.stages import read_plan, resolve_plan
+from capgen.training.plan.recipes import find_settings, recipes
+from capgen.training.plan.stages import read_plan, resolve_plan
 
 TWO = """
 preset = "mini"

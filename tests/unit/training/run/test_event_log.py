@@ -7,8 +7,8 @@ import json
 import pytest
 
 from capgen.records import StageStarted
-from capgen.training.history import EVENTS_FILE, Axis, read_events
-from tests.unit.training.runs_told import epoch_of, finished, started
+from capgen.training.run.event_log import EVENTS_FILE, Axis, read_events
+from tests.unit.training.tracking.page.recorded_runs import epoch_of, finished, started
 
 
 def values_of(events, name):

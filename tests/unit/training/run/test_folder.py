@@ -10,7 +10,7 @@ import pytest
 from capgen.config import train_config
 from capgen.errors import UsageError
 from capgen.records import StepEvent, event_from_dict
-from capgen.training.run_folder import RunFolder, read_config, to_toml
+from capgen.training.run.folder import RunFolder, read_config, to_toml
 
 STEP = StepEvent(step=3, epoch=1, loss=2.5, learning_rate=1e-4, images_per_second=10.0)
 

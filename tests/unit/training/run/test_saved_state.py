@@ -9,7 +9,7 @@ import torch
 
 from capgen.models.checkpoint import load_captioning, swap_folder
 from capgen.models.folder import ModelFolder
-from capgen.training.run_state import RunState, StateStore
+from capgen.training.run.saved_state import RunState, StateStore
 from tests.tiny_models import save_tiny_mini
 from tests.windows import open_files_stay
 

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from capgen.errors import UsageError
-from capgen.training.selection import STRATEGIES, Selection, composite, find_strategy
+from capgen.training.validation.best_model import STRATEGIES, Selection, composite, find_strategy
 
 BASE = {
     "METEOR": 0.300,

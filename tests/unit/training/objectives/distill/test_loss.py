@@ -7,15 +7,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from capgen.training.captions import CaptionCodec, pack_captions
-from capgen.training.distill import (
+from capgen.training.data.packed_captions import CaptionCodec, pack_captions
+from capgen.training.objectives.base import CrossEntropy, Share
+from capgen.training.objectives.cross_entropy import CaptionObjective
+from capgen.training.objectives.distill.loss import (
     Distilled,
     SequenceTeaching,
     TokenTeaching,
     divergence_sum,
 )
-from capgen.training.objective import CaptionObjective
-from capgen.training.step_loss import CrossEntropy, Share
 from tests.tiny_models import tiny_mini
 from tests.training_runs import SENTENCES
 

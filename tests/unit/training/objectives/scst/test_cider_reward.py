@@ -11,8 +11,8 @@ import torch
 from capgen.metrics.cider import DocumentFrequencies, cider_d
 from capgen.metrics.corpus import Corpus
 from capgen.models.vocabulary import build_word_tokenizer, wrap_word_tokenizer
-from capgen.training.reward import CiderReward, reward_of_texts
-from capgen.training.words import TokenReader, Words
+from capgen.training.objectives.scst.cider_reward import CiderReward, reward_of_texts
+from capgen.training.objectives.scst.token_words import TokenReader, Words
 from tests.tiny_captioners import byte_tokenizer
 
 CPU = torch.device("cpu")

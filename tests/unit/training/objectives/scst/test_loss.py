@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from capgen.config import train_config
-from capgen.training.captions import CaptionCodec, pack_captions
-from capgen.training.inputs import FeatureInputs
-from capgen.training.objective import CaptionObjective
-from capgen.training.sampler import Samples
-from capgen.training.scst import advantages, evaluating, pack_samples, self_critical
-from capgen.training.step_loss import Share
-from capgen.training.trainer import Trainer
+from capgen.training.data.inputs import FeatureInputs
+from capgen.training.data.packed_captions import CaptionCodec, pack_captions
+from capgen.training.objectives.base import Share
+from capgen.training.objectives.cross_entropy import CaptionObjective
+from capgen.training.objectives.scst.loss import advantages, evaluating, pack_samples, self_critical
+from capgen.training.objectives.scst.sampler import Samples
+from capgen.training.optimization.trainer import Trainer
 from tests.tiny_models import tiny_mini
 from tests.training_runs import NO_NOISE, SENTENCES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from capgen.training.sampler import Sampler
+from capgen.training.objectives.scst.sampler import Sampler
 from tests.tiny_captioners import captioning, clip_vision, gpt2, vit
 
 END = 256

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from capgen.pages.axes import Scale, short
 from capgen.records import RunResumed, StageStarted, StepEvent, TestEvent
-from capgen.training.history import EVENTS_FILE
-from capgen.training.tracking.page.axes import Scale, short
-from capgen.training.tracking.page.drawing import draw
+from capgen.training.run.event_log import EVENTS_FILE
+from capgen.training.tracking.page.curves_png import draw
 from capgen.training.tracking.page.panels import Curves
 from capgen.training.tracking.page.tracker import PageTracker
-from tests.unit.training.runs_told import epoch_of, finished, started
+from tests.unit.training.tracking.page.recorded_runs import epoch_of, finished, started
 
 HOSTILE = "<script>alert(1)</script>"
 

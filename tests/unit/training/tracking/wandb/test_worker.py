@@ -8,8 +8,8 @@ import time
 import pytest
 
 from capgen.errors import DataError
-from capgen.training.tracking.wandb_file import read_wandb_file
-from capgen.training.tracking.worker import Worker, WorkerLostError
+from capgen.training.tracking.wandb.offline_file import read_wandb_file
+from capgen.training.tracking.wandb.worker import Worker, WorkerLostError
 
 ECHO = """
 import json, os, sys
