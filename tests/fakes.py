@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from capgen.captioning.decoding.hypotheses import log_softmax
-from capgen.output.formats import format_of, open_format
+from capgen.output.base import format_of
+from capgen.output.formats import open_format
 from capgen.records import Record
 
 Row = NDArray[np.float32]

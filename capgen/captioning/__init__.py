@@ -1,1 +1,1 @@
-"""Captioning: images, decoding, the two runtimes and the Captioner."""
+"""Captioning: prepared images, a runtime, decoding, retries, and the records of captions."""

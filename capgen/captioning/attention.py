@@ -2,7 +2,7 @@
 
 The tokens of a caption are fed to the model again. The attention behind each token is averaged
 over all layers and heads, and over the tokens of a word; a class token's share is dropped and
-the rest made to sum to one. Knows nothing about how maps are drawn (see `capgen.output`).
+the rest made to sum to one. Knows nothing about how maps are drawn (see `capgen.explain`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from capgen.captioning.runtimes.base import Runtime
-from capgen.config import ImageLimits
 from capgen.errors import ModelError
-from capgen.images.load import DEFAULT_LIMITS
 from capgen.records import Caption, Word
 
 if TYPE_CHECKING:
-    from capgen.captioning.captioner import Captioner
-    from capgen.captioning.prepare import ImageInput
     from capgen.models.preprocessing.preprocess import Preprocessor
 
 Floats = NDArray[np.float32]
@@ -43,40 +39,6 @@ class CaptionAttention:
     words: tuple[str, ...]
     maps: Floats
     picture: Image.Image
-
-
-def explains(captioner: Captioner) -> bool:
-    """Whether attention can be had: the model has cross-attention."""
-    return not captioner.runtime.obstacle()
-
-
-def explain(
-    captioner: Captioner,
-    image: ImageInput,
-    caption: Caption,
-    *,
-    limits: ImageLimits = DEFAULT_LIMITS,
-) -> CaptionAttention:
-    """Replay a caption and return where the model looked.
-
-    Args:
-        captioner: The model that made the caption.
-        image: The photo.
-        caption: The caption, with its tokens.
-        limits: The largest picture to decode.
-
-    Raises:
-        ImageError: The photo cannot be read.
-        ModelError: The model has no cross-attention, or its image features are no grid.
-    """
-    photo = captioner.load(image, limits=limits).image
-    preprocessor = captioner.runtime.preprocessor
-    pixels = preprocessor.preprocess(photo)
-    return CaptionAttention(
-        words=tuple(word.text for word in caption.words),
-        maps=word_maps(captioner.runtime, pixels, caption, captioner.name),
-        picture=seen_part(preprocessor, photo),
-    )
 
 
 def with_attention(runtime: Runtime, pixels: Floats, caption: Caption, name: str) -> Caption:

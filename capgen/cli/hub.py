@@ -16,9 +16,7 @@ from capgen.cli.help import examples
 from capgen.errors import UsageError
 
 if TYPE_CHECKING:
-    from capgen.hub.card import Example
     from capgen.hub.push import PushPlan
-    from capgen.models.folder import ModelFolder
 
 hub_app = typer.Typer(
     name="hub",
@@ -88,7 +86,9 @@ def push_command(
     folder = resolve_model(model)
     plan = plan_push(folder, repository, options)  # what cannot be pushed is said before work
     if example:
-        shown = tuple(_examples(folder, example, credit))
+        from capgen.hub.card_examples import caption_examples
+
+        shown = tuple(caption_examples(folder, example, credit))
         plan = plan_push(folder, repository, dataclasses.replace(options, examples=shown))
     if dry_run:
         _show_plan(console, plan, as_json=as_json)
@@ -131,7 +131,7 @@ def pull_command(
     Prints what to call it with --model, with the commit.
     """
     from capgen.hub.pull import pull
-    from capgen.hub_client.repository import Limits
+    from capgen.models.hub_files import Limits
 
     console = Console()
     limits = Limits(total_bytes=int(max_gb * (1 << 30)))
@@ -180,35 +180,6 @@ def _show_plan(console: Console, plan: PushPlan, *, as_json: bool) -> None:
 
 def _amount(plan: PushPlan) -> str:
     return f"{len(plan.files)} files of {sum(file.size for file in plan.files) / 1e6:.1f} MB"
-
-
-def _examples(folder: ModelFolder, photos: list[Path], credit: str) -> list[Example]:
-    """Caption photos with the model that is pushed.
-
-    Raises:
-        UsageError: A photo is part of an installed data set.
-        ImageError: One cannot be read.
-    """
-    from capgen.captioning.captioner import Captioner
-    from capgen.hub.card import Example
-    from capgen.hub.files import EXAMPLES_FOLDER
-    from capgen.images.data_uri import publishable_photo
-    from capgen.images.load import load_image
-    from capgen.paths import datasets_dir
-
-    for photo in photos:
-        if photo.resolve().is_relative_to(datasets_dir().resolve()):
-            raise UsageError(
-                f"{photo} is part of a data set, whose photos are not ours to publish",
-                hint="Give photos of your own.",
-            )
-    captioner = Captioner.from_pretrained(folder.path)
-    found = []
-    for number, photo in enumerate(photos, 1):
-        content = publishable_photo(load_image(photo).image)
-        caption = captioner.caption(photo).text
-        found.append(Example(f"{EXAMPLES_FOLDER}/{number}.jpg", caption, content, credit))
-    return found
 
 
 @contextmanager

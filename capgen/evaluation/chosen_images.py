@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 
-from capgen.evaluation.evaluate import Evaluation
+from capgen.evaluation.result import Evaluation
 from capgen.metrics.score import ScoreReport
 
 # The first of these that was measured, and that tells photos apart, ranks them.

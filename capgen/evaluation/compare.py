@@ -11,7 +11,8 @@ import numpy as np
 
 from capgen.errors import MetricError
 from capgen.evaluation.chosen_images import ranking_metric
-from capgen.evaluation.evaluate import Evaluation, scored
+from capgen.evaluation.evaluate import scored
+from capgen.evaluation.result import Evaluation
 from capgen.metrics import bootstrap
 from capgen.metrics.bootstrap import Difference
 from capgen.records import SCHEMA_VERSION

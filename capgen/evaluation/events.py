@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from capgen.records import CaptionFailure
 
 if TYPE_CHECKING:
-    from capgen.evaluation.evaluate import Evaluation
+    from capgen.evaluation.result import Evaluation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ import numpy as np
 from capgen.evaluation import report_sections
 from capgen.evaluation.chosen_images import best, drawn, ranking_metric, worst
 from capgen.evaluation.compare import Comparison
-from capgen.evaluation.evaluate import Evaluation
 from capgen.evaluation.report_sections import Album, Attend
+from capgen.evaluation.result import Evaluation
 from capgen.metrics.corpus import Floats
 from capgen.overwriting import WEB_PAGE, check_output
 from capgen.pages.histogram import histogram

@@ -9,8 +9,9 @@ from typing import Any
 from capgen.captioning.attention import CaptionAttention
 from capgen.errors import ImageError, ModelError
 from capgen.evaluation.compare import Comparison
-from capgen.evaluation.evaluate import Evaluation
-from capgen.pages.images import heat_maps, photo
+from capgen.evaluation.result import Evaluation
+from capgen.explain.heat_maps import heat_maps
+from capgen.pages.images import photo
 from capgen.pages.page import table, text
 from capgen.records import Caption, Example
 

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from capgen.captioning.attention import CaptionAttention, explain, explains
+from capgen.captioning.attention import CaptionAttention
 from capgen.captioning.captioner import DEFAULT_BATCH_SIZE, Captioner
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.data.cache.file_hashes import hash_files
 from capgen.errors import UsageError
 from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.evaluation.predictions import SUFFIXES, Predictions, read_predictions
+from capgen.explain.explain import explain, explains
 from capgen.images.load import DEFAULT_LIMITS
 from capgen.records import Caption, CaptionFailure, Example
 

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from capgen.captioning.attention import explains
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.prepare import ImageInput, path_of
 from capgen.captioning.to_record import captioned
 from capgen.config import DecodeOptions, ImageLimits
+from capgen.explain.explain import explains
 from capgen.images.load import DEFAULT_LIMITS
 from capgen.records import SCHEMA_VERSION, Caption
 

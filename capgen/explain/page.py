@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from capgen.explain.heat_maps import heat_picture, place_of_most
 from capgen.explain.outlines import Floats, core, outline
 from capgen.overwriting import WEB_PAGE, check_output
-from capgen.pages.images import data_uri, heat_picture, place_of_most
+from capgen.pages.images import data_uri
 from capgen.pages.page import page, table, text
 from capgen.paths import write_text
 from capgen.records import Caption, Word

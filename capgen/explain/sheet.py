@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from capgen.explain.heat_maps import heat_picture
 from capgen.explain.outlines import Floats, core, outline
 from capgen.output.drawings import write_drawing
-from capgen.pages.images import heat_picture
 from capgen.records import Caption, Word
 
 _TILE = 300

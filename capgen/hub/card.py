@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from capgen.hub.card_examples import Example
 from capgen.hub.escaping import inline
 from capgen.hub.files import without_paths
 from capgen.hub.model_code import has_own_encoder
@@ -34,23 +34,6 @@ _RECIPE = (
     *("decoder_learning_rate", "schedule", "label_smoothing", "dropout", "ema_decay"),
     *("seed", "precision", "hardware", "seconds", "stages"),
 )
-
-
-@dataclass(frozen=True)
-class Example:
-    """A photo with the model's caption of it.
-
-    Attributes:
-        name: Path of the photo in the repository.
-        caption: What the model said.
-        content: The photo, a JPEG without metadata.
-        credit: Whose photo it is, as its pusher says.
-    """
-
-    name: str
-    caption: str
-    content: bytes
-    credit: str = ""
 
 
 def model_card(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from capgen.errors import ModelError, UsageError
 from capgen.hub_client.pulled import PulledModel
-from capgen.hub_client.repository import Limits
 from capgen.models.folder import ModelFolder
+from capgen.models.hub_files import Limits
 from capgen.models.kinds import check_captioner
 from capgen.models.resolve import fetch
 from capgen.models.safetensors_index import read_index

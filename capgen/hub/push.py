@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from capgen.errors import CapgenError, ModelError, ModelNotFoundError, NetworkError, UsageError
-from capgen.hub.card import Example, model_card
+from capgen.hub.card import model_card
+from capgen.hub.card_examples import Example
 from capgen.hub.files import PushFile, is_ours, model_files
 from capgen.hub.login import check_reachable
 from capgen.hub_client.repository import Listing, list_repository

@@ -1,0 +1,1 @@
+"""Images: found in folders, recognised, decoded to upright RGB; captions in their metadata."""

@@ -1,4 +1,4 @@
-"""Small copies of pictures, for galleries."""
+"""Small copies of images, without what a camera wrote into them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,30 @@ from io import BytesIO
 
 from PIL import Image
 
-EDGE = 256
-_QUALITY = 60
+# Longest sides in pixels: of thumbnails in galleries, and of images that anybody may see.
+THUMBNAIL_SIDE = 256
+PUBLISHED_SIDE = 512
 
 
 def thumbnail(image: Image.Image) -> bytes:
-    """Return an RGB picture as a WebP whose longer side is at most 256 pixels."""
-    small = image.copy()
-    small.info.clear()  # no profiles, positions or dates
-    small.thumbnail((EDGE, EDGE), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    """Return an RGB image as a WebP whose longer side is at most 256 pixels."""
+    small = _without_metadata(image.copy())
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
     buffer = BytesIO()
-    small.save(buffer, "WEBP", quality=_QUALITY, method=2)
+    small.save(buffer, "WEBP", quality=60, method=2)
     return buffer.getvalue()
+
+
+def publishable(image: Image.Image) -> bytes:
+    """Return an image as an RGB JPEG whose longer side is at most 512 pixels."""
+    small = _without_metadata(image.convert("RGB"))
+    small.thumbnail((PUBLISHED_SIDE, PUBLISHED_SIDE), Image.Resampling.BICUBIC)
+    buffer = BytesIO()
+    small.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def _without_metadata(image: Image.Image) -> Image.Image:
+    """Drop profiles, positions and dates, which Pillow would write into the copy."""
+    image.info.clear()
+    return image

@@ -18,15 +18,7 @@ from capgen.errors import (
 )
 from capgen.hub_client.progress import download_bar
 from capgen.hub_client.pulled import read_pulled
-from capgen.hub_client.repository import (
-    CODE_FILES,
-    MODEL_FILES,
-    Limits,
-    RemoteFile,
-    check_content,
-    list_repository,
-    wanted_files,
-)
+from capgen.hub_client.repository import RemoteFile, check_content, list_repository
 from capgen.hub_client.session import find_token, hub_errors, offline, patient
 from capgen.models.folder import (
     CHECKPOINTS,
@@ -36,6 +28,7 @@ from capgen.models.folder import (
     WEIGHTS_INDEX_FILE,
     ModelFolder,
 )
+from capgen.models.hub_files import CODE_FILES, MODEL_FILES, Limits, wanted_files
 from capgen.models.kinds import SAFETENSORS_HINT, weights_format, without_config
 from capgen.paths import bundled_model_dir, is_folder, models_dir, runs_dir, storage_errors
 

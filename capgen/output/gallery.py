@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from capgen.output.formats import Write
+from capgen.output.base import Write
 from capgen.paths import writing
 from capgen.records import SCHEMA_VERSION, Caption, CaptionFailure, Record
 

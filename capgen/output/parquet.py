@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.errors import MissingDependencyError
-from capgen.output.formats import Write
+from capgen.output.base import Write
 from capgen.output.tables import COLUMNS, row
 from capgen.paths import writing
 from capgen.records import Record

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from capgen.output.formats import Write
+from capgen.output.base import Write
 from capgen.paths import storage_errors, writing
 from capgen.records import Record
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from capgen.output.formats import Write
+from capgen.output.base import Write
 from capgen.output.records import dump_json
 from capgen.paths import writing
 from capgen.records import Caption, CaptionFailure, Record

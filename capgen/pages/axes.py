@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from capgen.training.tracking.page.panels import Panel
+from capgen.pages.panel import Panel
 
 
 @dataclass(frozen=True, kw_only=True)

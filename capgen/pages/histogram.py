@@ -6,9 +6,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from capgen.metrics.corpus import Floats, Integers
 from capgen.pages.page import text
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 360, 170, 34, 26, 8
 _BINS = 24

@@ -1,4 +1,4 @@
-"""Photos and heat maps as data URIs, bounded in size."""
+"""Images as data URIs, bounded in size."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ import base64
 import io
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
-from capgen.captioning.attention import CaptionAttention, Floats
 from capgen.errors import ImageError
 from capgen.images.load import load_image
 from capgen.pages.page import text
 
-# Longest sides in pixels. A thumbnail takes about 20 kB, a small one 4 kB.
+# Longest side in pixels: about 20 kB per image.
 _SIDE = 360
-_SMALL = 128
-# Colour of the heat maps; the more attention, the less of it is seen through.
-_HEAT = (255, 120, 0)
-_DENSEST = 0.8
 
 
 def photo(path: Path, alt: str) -> str:
@@ -38,51 +32,6 @@ def photo(path: Path, alt: str) -> str:
     return (
         f'<img src="{data_uri(image, "JPEG")}" alt="{text(alt)}" width="{width}" height="{height}">'
     )
-
-
-def heat_maps(attention: CaptionAttention, name: str) -> tuple[str, str]:
-    """Return the heat maps of a caption's words, and the CSS that holds their photo once.
-
-    Args:
-        attention: Where the model looked.
-        name: A CSS class that no other photo of the page has.
-    """
-    picture = attention.picture.copy()
-    picture.thumbnail((_SMALL, _SMALL), Image.Resampling.LANCZOS)
-    width, height = picture.size
-    style = (
-        f".{name} {{ background-image: url({data_uri(picture, 'JPEG')}); "
-        f"aspect-ratio: {width} / {height}; }}\n"
-    )
-    items = "".join(
-        f'<li><span class="look {name}"><img src="{data_uri(heat_picture(heat), "PNG")}" '
-        f'alt="{text(where(word, heat))}"></span>{text(word)}</li>'
-        for word, heat in zip(attention.words, attention.maps, strict=True)
-    )
-    return f'<ol class="words">{items}</ol>', style
-
-
-def heat_picture(heat: Floats) -> Image.Image:
-    """Return a small picture (rows × columns) that is denser where there is more attention."""
-    rows, columns = heat.shape
-    pixels = np.empty((rows, columns, 4), np.uint8)
-    pixels[..., :3] = _HEAT
-    pixels[..., 3] = np.round(255 * _DENSEST * heat / max(float(heat.max()), 1e-9))
-    return Image.fromarray(pixels)
-
-
-def where(word: str, heat: Floats) -> str:
-    """Say in words where most of the attention is."""
-    return f"For '{word}' the model looked most at the {place_of_most(heat)}"
-
-
-def place_of_most(heat: Floats) -> str:
-    """Return the ninth of a picture that the cell with the most attention is in."""
-    rows, columns = heat.shape
-    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
-    across = ("left", "centre", "right")[min(2, int(3 * (column + 0.5) / columns))]
-    down = ("top", "middle", "bottom")[min(2, int(3 * (row + 0.5) / rows))]
-    return f"{down} {across}"
 
 
 def data_uri(image: Image.Image, kind: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from capgen.pages.axes import Scale, scales, short
 from capgen.pages.page import text
-from capgen.training.tracking.page.panels import Panel
+from capgen.pages.panel import Panel
 
 _WIDTH, _HEIGHT = 400, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 10, 10, 26

@@ -13,9 +13,10 @@ from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, EvalConfig
 from capgen.errors import UsageError
 from capgen.evaluation.compare import Comparison, compare
-from capgen.evaluation.evaluate import Evaluation, evaluation_events
+from capgen.evaluation.evaluate import evaluation_events
 from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.evaluation.events import EvaluationEvent, EvaluationFinished
+from capgen.evaluation.result import Evaluation
 from capgen.evaluation.systems import ModelSystem
 from capgen.records import SCHEMA_VERSION
 from capgen.registry.entries import ModelEntry

@@ -1,1 +1,1 @@
-"""Training: cross-entropy on human captions, as a generator of events (`loop.train`)."""
+"""Training, as generators of events: plan, data, model, objectives, optimization, run."""

@@ -19,10 +19,10 @@ import torch
 
 from capgen.metrics.cider import DocumentFrequencies, cider_d
 from capgen.metrics.corpus import Corpus
+from capgen.models.torch_devices import hardware, pick_device
 from capgen.models.vocabulary import build_word_tokenizer, wrap_word_tokenizer
 from capgen.training.objectives.scst.cider_reward import reward_of_texts
 from capgen.training.objectives.scst.token_words import TokenReader, Words
-from capgen.training.optimization.memory import hardware, pick_device
 
 SAMPLES = 5
 LENGTH = 20

@@ -35,10 +35,10 @@ from transformers import (
 from capgen.config import train_config
 from capgen.models.build import Captioning, join
 from capgen.models.preprocessing.preprocess import Preprocessor
+from capgen.models.torch_devices import hardware, pick_device
 from capgen.training.data.inputs import FeatureInputs, Inputs, PhotoInputs
 from capgen.training.data.packed_captions import CaptionCodec, Ids, pack_captions
 from capgen.training.objectives.cross_entropy import CaptionObjective
-from capgen.training.optimization.memory import hardware, pick_device
 from capgen.training.optimization.trainer import Trainer
 
 END = 50256

@@ -1,0 +1,1 @@
+"""Many images: from names to sources to records in order, resumable through a journal."""

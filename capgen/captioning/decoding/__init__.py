@@ -1,0 +1,1 @@
+"""Decoding in numpy: greedy, beam search and sampling over any step model."""

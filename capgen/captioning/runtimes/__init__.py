@@ -1,0 +1,1 @@
+"""What computes: ONNX Runtime on the CPU, torch elsewhere, behind one protocol."""

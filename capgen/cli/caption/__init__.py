@@ -1,0 +1,1 @@
+"""`capgen caption`: one image, many images, explanations."""

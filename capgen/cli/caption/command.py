@@ -73,7 +73,7 @@ from capgen.cli.options import (
 )
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits, InputOptions
 from capgen.errors import UsageError
-from capgen.output.formats import format_of
+from capgen.output.base import format_of
 from capgen.output.sidecars import Sidecars
 from capgen.overwriting import (
     OWN_LINES,

@@ -22,7 +22,8 @@ from capgen.cli.console import Console, with_scores
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
 from capgen.images.metadata.undo import UndoFile
 from capgen.images.metadata.write import MetadataWriter
-from capgen.output.formats import FORMATS, open_format
+from capgen.output.base import FORMATS
+from capgen.output.formats import open_format
 from capgen.output.sidecars import Sidecars
 from capgen.records import Caption, CaptionFailure, Record, Unwritten
 

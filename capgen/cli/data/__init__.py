@@ -1,0 +1,1 @@
+"""`capgen data`: download, import, look at and clean data sets."""

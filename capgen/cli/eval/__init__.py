@@ -1,0 +1,1 @@
+"""`capgen eval`: scores of captions, comparisons, reports."""

@@ -40,7 +40,7 @@ from capgen.errors import UsageError
 
 if TYPE_CHECKING:
     from capgen.evaluation.compare import Comparison
-    from capgen.evaluation.evaluate import Evaluation
+    from capgen.evaluation.result import Evaluation
     from capgen.evaluation.systems import System
 
 EXAMPLES = examples(

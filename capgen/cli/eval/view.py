@@ -10,13 +10,13 @@ from rich.text import Text
 from capgen.cli.console import Console
 from capgen.evaluation.chosen_images import drawn, ranking_metric
 from capgen.evaluation.compare import Comparison
-from capgen.evaluation.evaluate import Evaluation
 from capgen.evaluation.events import (
     EvaluationEvent,
     EvaluationFinished,
     PhotoCaptioned,
     PhotoFailed,
 )
+from capgen.evaluation.result import Evaluation
 from capgen.images.decoders import printable
 from capgen.metrics.bootstrap import Interval
 

@@ -1,0 +1,1 @@
+"""`capgen models`: list, compare, export, verify, rename and remove models."""

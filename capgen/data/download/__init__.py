@@ -1,0 +1,1 @@
+"""Known data sets: where they are, fetching them, unpacking and installing."""

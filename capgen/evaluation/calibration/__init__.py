@@ -1,0 +1,1 @@
+"""Fitting a confidence to judged captions, and measuring how good it is."""

@@ -1,0 +1,1 @@
+"""The PTB tokenizer of the COCO scorers, without Java."""

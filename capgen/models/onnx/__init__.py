@@ -1,0 +1,1 @@
+"""ONNX export: the traced encoder, the decoder built node by node, int8."""

@@ -1,0 +1,1 @@
+"""From an image to the encoder's input, as the model's preprocessor settings say."""

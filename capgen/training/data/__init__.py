@@ -1,0 +1,1 @@
+"""What a step is fed: images or frozen features, packed captions, augmentation, order."""

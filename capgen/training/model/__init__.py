@@ -1,0 +1,1 @@
+"""The model that a run trains: built or loaded, its vocabulary extended, LoRA added."""

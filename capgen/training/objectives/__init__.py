@@ -1,0 +1,1 @@
+"""What a step minimises: cross-entropy, self-critical training, distillation."""

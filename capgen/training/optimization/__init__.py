@@ -1,0 +1,1 @@
+"""Gradient steps: optimizer, micro-batches, weight average, processes, memory."""

@@ -2,60 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import sys
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
 
-from capgen.errors import TrainingError
-
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def pick_device(name: str) -> torch.device:
-    """Return the device of that name; `auto` is the best there is.
-
-    Raises:
-        TrainingError: It is not there.
-    """
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        name = next(kind for kind, available in there.items() if available)
-    if not there[name]:
-        why = "" if name != "cuda" or torch.version.cuda else "; this torch is built without it"
-        raise TrainingError(
-            f"--device {name}: torch {torch.__version__} finds none{why}",
-            hint="Use --device auto, or install a torch build for your accelerator.",
-        )
-    return torch.device(name)
-
-
-def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """Return the type that autocast computes in; float32 stands for none.
-
-    Raises:
-        TrainingError: The device has no such arithmetic.
-    """
-    if precision == "auto":
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.bfloat16 if fast else torch.float32
-    if precision == "fp16" and device.type == "cpu":
-        raise TrainingError("--precision fp16 is for GPUs", hint="Use bf16 or fp32 on a CPU.")
-    return DTYPES[precision]
-
-
-def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
-    """Return the context to compute in."""
-    if dtype == torch.float32:
-        return nullcontext()
-    return torch.autocast(device.type, dtype=dtype)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -101,10 +52,3 @@ def memory_used(device: torch.device) -> int:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def hardware(device: torch.device) -> str:
-    """Return the device's name for records."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"

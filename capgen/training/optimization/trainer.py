@@ -17,6 +17,7 @@ from torch.nn.utils import clip_grad_norm_
 from capgen.config import TrainConfig
 from capgen.errors import TrainingError, UsageError
 from capgen.models.build import Captioning
+from capgen.models.torch_devices import autocast, pick_dtype
 from capgen.records import Event, Notice, StepEvent
 from capgen.training.data import epoch_order
 from capgen.training.data.inputs import Inputs
@@ -25,10 +26,8 @@ from capgen.training.objectives.base import CrossEntropy, Share, StepLoss
 from capgen.training.objectives.cross_entropy import CaptionObjective
 from capgen.training.optimization.loss_meter import Meter
 from capgen.training.optimization.memory import (
-    autocast,
     is_out_of_memory,
     memory_used,
-    pick_dtype,
     release_memory,
     trim_memory,
 )

@@ -17,6 +17,7 @@ from transformers.utils.logging import disable_progress_bar
 from capgen.config import TrainConfig
 from capgen.data.mixture import open_mixture
 from capgen.models.build import Captioning
+from capgen.models.torch_devices import autocast, pick_device, pick_dtype
 from capgen.records import Example
 from capgen.training.data.epoch_order import Mix
 from capgen.training.data.images import input_size
@@ -25,7 +26,6 @@ from capgen.training.model.make_captioner import make_captioner
 from capgen.training.objectives.base import CrossEntropy, Share, StepLoss
 from capgen.training.objectives.cross_entropy import CaptionObjective
 from capgen.training.objectives.scst.loss import SelfCritical, self_critical
-from capgen.training.optimization.memory import autocast, pick_device, pick_dtype
 from capgen.training.optimization.optimizer import part_of, peak_rates
 
 _PHOTOS = 4  # of the larger pass that is measured

@@ -15,6 +15,7 @@ from capgen.config import TrainConfig
 from capgen.data.import_set import left_out
 from capgen.data.mixture import Mixture, open_mixture
 from capgen.models.build import Captioning
+from capgen.models.torch_devices import pick_device
 from capgen.records import Example, Notice, PreparationEvent
 from capgen.training.data.epoch_order import Mix
 from capgen.training.data.frozen_features import FrozenFront, feature_array
@@ -33,7 +34,6 @@ from capgen.training.objectives.cross_entropy import CaptionObjective
 from capgen.training.objectives.distill.loss import Distilled, Teaching
 from capgen.training.objectives.distill.teachers import check_teachers, make_teaching
 from capgen.training.objectives.scst.loss import self_critical
-from capgen.training.optimization.memory import pick_device
 from capgen.training.optimization.processes import Processes
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.run.stop_request import StopRequest

@@ -15,10 +15,10 @@ from capgen.models.build import Captioning
 from capgen.models.checkpoint import save_captioning, stamped
 from capgen.models.folder import ModelFolder
 from capgen.models.provenance import Provenance
+from capgen.models.torch_devices import hardware
 from capgen.records import CheckpointSaved
 from capgen.training.data.epoch_order import Mix
 from capgen.training.model.lora import merged
-from capgen.training.optimization.memory import hardware
 from capgen.training.run.folder import RunFolder
 from capgen.training.validation.validate import Validation
 

@@ -24,8 +24,8 @@ from capgen.errors import (
 from capgen.hub.pull import pull
 from capgen.hub.push import PushOptions, plan_push, push
 from capgen.hub_client.pulled import pulled_folder, read_pulled
-from capgen.hub_client.repository import Limits
 from capgen.models.folder import ModelFolder
+from capgen.models.hub_files import Limits
 from capgen.models.resolve import resolve_model
 from tests.fakes import draw_photo
 from tests.hub_stand_in import Hub

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from capgen.captioning.attention import _grid, explain, explains
+from capgen.captioning.attention import _grid
 from capgen.captioning.captioner import Captioner
 from capgen.errors import ModelError
+from capgen.explain.explain import explain, explains
 from capgen.records import Caption, Token
 from tests.minis import draw
 

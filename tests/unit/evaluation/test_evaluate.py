@@ -13,13 +13,14 @@ from capgen.config import EvalConfig
 from capgen.errors import MetricError, UsageError
 from capgen.evaluation.chosen_images import best, drawn, worst
 from capgen.evaluation.compare import compare
-from capgen.evaluation.evaluate import Evaluation, evaluate, evaluation_events
+from capgen.evaluation.evaluate import evaluate, evaluation_events
 from capgen.evaluation.events import (
     EvaluationFinished,
     PhotoCaptioned,
     PhotoFailed,
     ScoringStarted,
 )
+from capgen.evaluation.result import Evaluation
 from capgen.metrics.score import score
 from tests.unit.evaluation.sets import GOOD, POOR, REFERENCES, Scripted, make_set
 

@@ -15,11 +15,13 @@ from capgen.captioning.attention import CaptionAttention
 from capgen.config import EvalConfig
 from capgen.errors import ProtectedFileError
 from capgen.evaluation.compare import compare
-from capgen.evaluation.evaluate import Evaluation, evaluate
+from capgen.evaluation.evaluate import evaluate
 from capgen.evaluation.report import write_report
 from capgen.evaluation.report_sections import Album
+from capgen.evaluation.result import Evaluation
+from capgen.explain.heat_maps import heat_maps
 from capgen.pages.histogram import histogram
-from capgen.pages.images import heat_maps, photo
+from capgen.pages.images import photo
 from capgen.pages.page import text
 from capgen.records import Caption, Example
 from tests.minis import draw

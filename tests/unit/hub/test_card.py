@@ -11,7 +11,8 @@ import pytest
 from huggingface_hub import ModelCard
 
 from capgen.errors import ModelError, UsageError
-from capgen.hub.card import Example, model_card
+from capgen.hub.card import model_card
+from capgen.hub.card_examples import Example
 from capgen.hub.files import is_ours, model_files, without_paths
 from capgen.hub.push import PushOptions, plan_push
 from capgen.models.folder import ModelFolder

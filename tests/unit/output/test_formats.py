@@ -11,13 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from capgen.errors import (
-    MissingDependencyError,
-    ProtectedFileError,
-    StorageError,
-    UsageError,
-)
-from capgen.output.formats import FORMATS, format_of, open_format
+from capgen.errors import MissingDependencyError, ProtectedFileError, StorageError, UsageError
+from capgen.output.base import FORMATS, format_of
+from capgen.output.formats import open_format
 from capgen.output.tables import COLUMNS
 from capgen.paths import check_place
 from capgen.records import Caption, CaptionFailure, Unwritten

@@ -1,0 +1,1 @@
+"""Knowledge distillation: teachers, the captions they make, the loss."""

@@ -1,0 +1,1 @@
+"""Self-critical sequence training: sampling, words of tokens, CIDEr-D reward, loss."""

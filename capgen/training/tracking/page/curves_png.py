@@ -8,7 +8,7 @@ from itertools import pairwise
 from PIL import Image, ImageDraw, ImageFont
 
 from capgen.pages.axes import Scale, scales, short
-from capgen.training.tracking.page.panels import Panel, Points
+from capgen.pages.panel import Panel, Points
 
 _WIDTH, _HEIGHT = 560, 340  # of a panel, in pixels
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 24, 66, 40

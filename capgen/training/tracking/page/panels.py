@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from capgen.pages.panel import Line, Panel, Points
 from capgen.records import CheckpointSaved, EpochEvent, Event
 from capgen.training.run.event_log import Axis
-
-Points = tuple[tuple[float, float], ...]
 
 # A chart is some 300 pixels wide: more points than that only make the page larger.
 _MOST_POINTS = 300
@@ -18,36 +16,6 @@ _TABLE_ONLY = ("BLEU-1", "BLEU-2", "BLEU-3")
 _NOT_OF_OBJECTIVE = tuple(
     f"train/{name}" for name in ("loss", "images_per_second", "memory_gib", "epoch_")
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One curve.
-
-    Attributes:
-        name: What it shows.
-        points: (step, value), by step.
-    """
-
-    name: str
-    points: Points
-
-
-@dataclass(frozen=True, kw_only=True)
-class Panel:
-    """One chart.
-
-    Attributes:
-        title: What it shows.
-        lines: Its curves.
-        saved: Name of the saved model that is marked.
-        marks: (step, value) where that model was saved.
-    """
-
-    title: str
-    lines: tuple[Line, ...]
-    saved: str = ""
-    marks: Points = ()
 
 
 class Curves:

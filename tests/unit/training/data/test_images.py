@@ -12,12 +12,13 @@ from PIL import Image
 from capgen.config import train_config
 from capgen.errors import DataError, ModelError, TrainingError
 from capgen.models.preprocessing.preprocess import Preprocessor
+from capgen.models.torch_devices import pick_device, pick_dtype
 from capgen.records import Example
 from capgen.training.data import frozen_features
 from capgen.training.data.frozen_features import FrozenFront, feature_array
 from capgen.training.data.images import decoded_photos, load_photo
 from capgen.training.data.inputs import FeatureInputs, PhotoInputs
-from capgen.training.optimization.memory import is_out_of_memory, pick_device, pick_dtype
+from capgen.training.optimization.memory import is_out_of_memory
 from tests.minis import draw
 from tests.tiny_models import tiny_mini
 

@@ -1,0 +1,104 @@
+"""The result of an evaluation: captions of a split, their scores and intervals."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from capgen.config import EvalConfig
+from capgen.evaluation.evaluation_set import EvaluationSet
+from capgen.metrics.bootstrap import Interval
+from capgen.metrics.cider import DocumentFrequencies
+from capgen.metrics.score import ScoreReport
+from capgen.records import SCHEMA_VERSION, Caption, CaptionFailure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Captions of a split and their scores.
+
+    Attributes:
+        system: What made the captions, as `System.describe` has it.
+        data: What they were judged against.
+        captions: Photo → caption, for the photos that were scored.
+        records: Photo → the model's record; empty for predictions from a file.
+        failures: Photo → why it has no caption; such photos are not scored.
+        scores: The scores.
+        intervals: Metric → bootstrap interval of its corpus score.
+        config: How captions were judged.
+        document_frequencies: The table that CIDEr-D was given, if any.
+    """
+
+    system: Mapping[str, Any]
+    data: EvaluationSet
+    captions: Mapping[str, str] = field(repr=False)
+    records: Mapping[str, Caption] = field(default_factory=dict, repr=False)
+    failures: Mapping[str, CaptionFailure] = field(default_factory=dict)
+    scores: ScoreReport
+    intervals: Mapping[str, Interval]
+    config: EvalConfig
+    document_frequencies: DocumentFrequencies | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """What made the captions, in a word."""
+        return str(self.system["name"])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the numbers should know, in plain words."""
+        asked, scored = len(self.data.examples), len(self.captions)
+        if asked == scored:
+            return self.scores.notes
+        failed = len(self.failures)
+        reasons = [f"{failed:,} have no caption"] if failed else []
+        if failed < asked - scored:
+            reasons.append(f"{asked - scored - failed:,} have none by the other system")
+        note = f"Scores are over {scored:,} of {asked:,} photos: {', '.join(reasons)}."
+        return (note, *self.scores.notes)
+
+    def of(self, image_id: str) -> dict[str, float]:
+        """Return the scores of one photo, by metric."""
+        place = self.scores.image_ids.index(image_id)
+        return {name: float(values[place]) for name, values in self.scores.per_image.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form: built-in types only, the same for the same captions."""
+        scores = self.scores.to_dict()
+        images = [
+            {"image_id": row.pop("image_id"), "caption": caption, "scores": row}
+            for row, caption in zip(scores["images"], self.captions.values(), strict=True)
+        ]
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "kind": "evaluation",
+            "system": dict(self.system),
+            "data": self.data.to_dict(),
+            "config": {
+                "resamples": self.config.resamples,
+                "report_seed": self.config.report_seed,
+            },
+            "corpus": scores["corpus"],
+            "intervals": {name: item.to_dict() for name, item in self.intervals.items()},
+            "language": scores["language"],
+            "notes": list(self.notes),
+            "stamp": {**scores["stamp"], "versions": self._versions()},
+            "images": images,
+            "failures": [
+                {"image_id": image_id, **failure.to_dict()}
+                for image_id, failure in self.failures.items()
+            ],
+        }
+
+    def _versions(self) -> dict[str, str]:
+        engine = {"onnx": "onnxruntime", "torch": "torch"}.get(self.system.get("runtime", ""))
+        packages = ["numpy", *([engine] if engine else [])]
+        found = {name: importlib.metadata.version(name) for name in packages}
+        return {
+            **self.scores.stamp.versions,
+            **found,
+            "python": platform.python_version(),
+        }

@@ -1,0 +1,62 @@
+"""The file formats of caption records: names, suffixes, and what writing one takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from capgen.errors import UsageError
+from capgen.records import Record
+
+# What an open format offers: takes a record, and a thumbnail (WebP) where there is one.
+Write = Callable[[Record, bytes | None], None]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Attributes:
+        suffixes: Endings of file names that mean it; the first is the usual one.
+        holds_records: Whether the whole records can be read back from the file.
+        thumbnails: Whether it shows the pictures.
+    """
+
+    suffixes: tuple[str, ...]
+    holds_records: bool = False
+    thumbnails: bool = False
+
+
+FORMATS = {
+    "json": Format((".json",), holds_records=True),
+    "jsonl": Format((".jsonl", ".ndjson"), holds_records=True),
+    "csv": Format((".csv",)),
+    "text": Format((".txt", ".tsv")),
+    "parquet": Format((".parquet",)),
+    "html": Format((".html", ".htm"), thumbnails=True),
+}
+
+
+def format_of(path: Path, asked: str | None = None) -> str:
+    """Return the name of the format to write a file in.
+
+    Args:
+        path: The file; its suffix decides unless a format is asked for.
+        asked: Key of `FORMATS`, or None.
+
+    Raises:
+        UsageError: There is no such format, or the suffix means none.
+    """
+    if asked is not None:
+        if asked not in FORMATS:
+            raise UsageError(f"--format is '{asked}'; it must be one of {', '.join(FORMATS)}")
+        return asked
+    for name, known in FORMATS.items():
+        if path.suffix.lower() in known.suffixes:
+            return name
+    suffixes = ", ".join(known.suffixes[0] for known in FORMATS.values())
+    raise UsageError(
+        f"-o {path}: '{path.suffix}' is not one of {suffixes}",
+        hint=f"Choose another name, or --format {'|'.join(FORMATS)}.",
+    )
