@@ -117,7 +117,7 @@ def first_photos(source: Path, target: Path, counts: dict[str, int]) -> Path:
 
 def coco_json(pictures: list[MiniPicture]) -> str:
     """Return the text of an official captions JSON."""
-    images = [
+    rows = [
         {"id": index, "file_name": p.name, "width": 48, "height": 40}
         for index, p in enumerate(pictures)
     ]
@@ -126,7 +126,7 @@ def coco_json(pictures: list[MiniPicture]) -> str:
         for index, p in enumerate(pictures)
         for n, caption in enumerate(p.captions)
     ]
-    content = {"info": {}, "licenses": [], "images": images, "annotations": annotations}
+    content = {"info": {}, "licenses": [], "images": rows, "annotations": annotations}
     return json.dumps(content)
 
 
@@ -144,7 +144,7 @@ def write_coco(root: Path, pictures: list[MiniPicture]) -> Path:
 
 def karpathy_json(pictures: list[MiniPicture], name: str, folders: dict[str, str]) -> str:
     """Return the text of a Karpathy file; `folders` maps splits to picture folders."""
-    images = [
+    rows = [
         {
             "filename": p.name,
             "split": p.split,
@@ -153,7 +153,7 @@ def karpathy_json(pictures: list[MiniPicture], name: str, folders: dict[str, str
         }
         for p in pictures
     ]
-    return json.dumps({"dataset": name, "images": images})
+    return json.dumps({"dataset": name, "images": rows})
 
 
 def write_coco_release(root: Path, pictures: list[MiniPicture]) -> Path:

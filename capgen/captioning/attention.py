@@ -33,7 +33,7 @@ class CaptionAttention:
         words: The words of the caption.
         maps: (words, rows, columns) float32, how much of a word's attention each part of
             `picture` got; each word's map sums to 1.
-        picture: What the maps cover: the photo, or the part of it that the model sees.
+        picture: What the maps cover: the whole image, or the part of it that the model sees.
     """
 
     words: tuple[str, ...]

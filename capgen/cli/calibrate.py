@@ -155,5 +155,5 @@ def _lines(found: Calibrated) -> Iterable[str]:
     yield f"expected calibration error (cross-validated): {quality['calibration_error']:.3f}"
     yield f"AUROC, good against other captions: {quality['auroc_good']:.3f}"
     if "auroc_photos" in quality:
-        yield f"AUROC, photos against other pictures: {quality['auroc_photos']:.3f}"
+        yield f"AUROC, photographs against other pictures: {quality['auroc_photos']:.3f}"
     yield f"the more confident half scores {quality['lift_of_half']:+.0%} against all"

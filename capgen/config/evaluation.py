@@ -61,7 +61,7 @@ class CalibrateConfig:
         high=10.0,
     )
     drawn: int = setting(
-        300, "Pictures that are no photos, drawn as examples of what to mistrust.", low=0
+        300, "Drawn patterns, no photographs, as examples of what to mistrust.", low=0
     )
     folds: int = setting(10, "Folds of the cross-validation.", low=2, high=100)
     fit_seed: int = setting(

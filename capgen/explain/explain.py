@@ -38,11 +38,11 @@ def explain(
         ImageError: The photo cannot be read.
         ModelError: The model has no cross-attention, or its image features are no grid.
     """
-    photo = captioner.load(image, limits=limits).image
+    upright = captioner.load(image, limits=limits).image
     preprocessor = captioner.runtime.preprocessor
-    pixels = preprocessor.preprocess(photo)
+    pixels = preprocessor.preprocess(upright)
     return CaptionAttention(
         words=tuple(word.text for word in caption.words),
         maps=word_maps(captioner.runtime, pixels, caption, captioner.name),
-        picture=seen_part(preprocessor, photo),
+        picture=seen_part(preprocessor, upright),
     )

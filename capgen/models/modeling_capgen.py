@@ -26,7 +26,7 @@ from transformers import (
 # In transformers 5.17 the name at the top asks for torchvision, without need.
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
-Picture = Image.Image | str | os.PathLike[str]
+ImageOrPath = Image.Image | str | os.PathLike[str]
 
 
 class CapgenConfig(VisionEncoderDecoderConfig):
@@ -65,7 +65,7 @@ class CapgenModel(VisionEncoderDecoderModel):
     @torch.no_grad()
     def generate_caption(
         self,
-        image: Picture | list[Picture],
+        image: ImageOrPath | list[ImageOrPath],
         temperature: float | None = None,
         max_length: int | None = None,
         num_beams: int | None = None,
@@ -117,7 +117,7 @@ class _Temperature(LogitsProcessor):
         return torch.log_softmax(scores / self.temperature, dim=-1)
 
 
-def _opened(picture: Picture) -> Image.Image:
+def _opened(picture: ImageOrPath) -> Image.Image:
     if not isinstance(picture, Image.Image):
         with Image.open(picture) as file:
             picture = ImageOps.exif_transpose(file)

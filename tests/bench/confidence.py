@@ -4,7 +4,7 @@
 
 With --fit the model is calibrated anew first, on val splits only (of --data-dir, and of those
 that --fit-too adds): for its own decoding settings, for greedy decoding and for 5 beams. Then
-the test photos and 200 pictures that are no photos (`tests.bench.out_of_domain`) are captioned;
+the test photos and 200 other pictures (`tests.bench.out_of_domain`) are captioned;
 figures go to docs/images, numbers to stdout. `--model` takes another model than the bundled one.
 """
 

@@ -85,7 +85,7 @@ def coverage_curve(means: Reals, name: str) -> str:
 
 
 def two_kinds(photos: Reals, others: Reals, area: float) -> str:
-    """Distributions of confidence for photos and for other pictures."""
+    """Distributions of confidence for photographs and for other pictures."""
     edges = np.linspace(0, 1, 21)
     first = np.histogram(photos, edges)[0] / len(photos)
     second = np.histogram(others, edges)[0] / len(others)
@@ -105,7 +105,7 @@ def two_kinds(photos: Reals, others: Reals, area: float) -> str:
             f'<text x="{_x(0.42) + 17}" y="{TOP + 16 + 18 * row}">{label}</text>'
         )
     ticks = [f"{most * n / 5:.0%}" for n in range(6)]
-    title = f"Photos and other pictures (AUROC {area:.3f})"
+    title = f"Photographs and other pictures (AUROC {area:.3f})"
     return _figure(title, "confidence", "share of pictures", "".join(shapes), ticks)
 
 

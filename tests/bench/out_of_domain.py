@@ -1,4 +1,4 @@
-"""Two hundred pictures that are no photos: what a captioner of photos should not be sure of.
+"""Two hundred pictures that are not photographs: a captioner should not be sure of them.
 
     python -m tests.bench.out_of_domain FOLDER
 

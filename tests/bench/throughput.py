@@ -48,8 +48,8 @@ def main() -> None:
 
     def with_generate() -> list[str]:
         texts = []
-        for photo in photos:
-            image = Image.open(photo).convert("RGB")
+        for path in photos:
+            image = Image.open(path).convert("RGB")
             pixels = torch.from_numpy(runtime.preprocessor.preprocess(image)[None])
             with torch.inference_mode():
                 ids = model.generate(pixel_values=pixels, num_beams=asked.beams)
@@ -57,7 +57,7 @@ def main() -> None:
         return texts
 
     arrays = np.stack(
-        [runtime.preprocessor.preprocess(Image.open(photo).convert("RGB")) for photo in photos]
+        [runtime.preprocessor.preprocess(Image.open(path).convert("RGB")) for path in photos]
     )
 
     def encoder_alone() -> list[str]:

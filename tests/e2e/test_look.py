@@ -49,8 +49,8 @@ def test_debug_shows_tokens_runners_up_and_other_decodings(
     arguments = ["caption", str(photo), "--debug", "--save-input", str(seen)]
     assert main([*arguments, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    with Image.open(seen) as picture:
-        assert picture.size == (found["input"]["width"], found["input"]["height"]) == (288, 288)
+    with Image.open(seen) as shown:
+        assert shown.size == (found["input"]["width"], found["input"]["height"]) == (288, 288)
     steps, tokens = found["steps"], found["caption"]["tokens"]
     assert [step["id"] for step in steps] == [token["id"] for token in tokens]
     for step in steps:
@@ -113,6 +113,6 @@ def test_the_page_in_a_browser(photo: Path, tmp_path: Path, dark: bool) -> None:
     scheme = ["--blink-settings=preferredColorScheme=0"] if dark else []
     _, errors = browse(page, tmp_path / "profile", f"--screenshot={shot}", *scheme)
     assert "CONSOLE" not in errors
-    with Image.open(shot) as picture:
-        corner = picture.convert("L").getpixel((5, 5))
+    with Image.open(shot) as shown:
+        corner = shown.convert("L").getpixel((5, 5))
     assert (corner < 60) == dark

@@ -60,8 +60,8 @@ def explain_picture(
     settings, notes = captioner.settings(options)
     (record,) = captioner.caption_prepared([prepared], settings, notes)
     caption = with_attention(captioner.runtime, prepared.pixels, captioned(record), captioner.name)
-    picture = seen_part(captioner.runtime.preprocessor, loaded.image)
-    WRITERS[path.suffix.lower()](path, caption, picture)
+    seen = seen_part(captioner.runtime.preprocessor, loaded.image)
+    WRITERS[path.suffix.lower()](path, caption, seen)
     return caption
 
 

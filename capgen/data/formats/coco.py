@@ -69,16 +69,16 @@ def _read_file(
     content = read_json(path, report)
     found = _SPLIT_IN_NAME.search(path.stem)
     split = split_name(found[1]) if found else None
-    images: dict[Any, tuple[str, Path]] = {}
+    known_by_id: dict[Any, tuple[str, Path]] = {}
     for item in _items(content, "images", path):
         if "id" not in item or not isinstance(item.get("file_name"), str):
             message = f"an entry of `images` lacks id or file_name: {item}"
             report(Problem(code="malformed_line", message=message[:200], file=path))
             continue
         image = pictures.find(item["file_name"])
-        images[item["id"]] = (pictures.image_id(image), image)
+        known_by_id[item["id"]] = (pictures.image_id(image), image)
     for item in _items(content, "annotations", path):
-        known = images.get(item.get("image_id"))
+        known = known_by_id.get(item.get("image_id"))
         if known is None or not isinstance(item.get("caption"), str):
             message = f"annotation {item.get('id')} has no caption or no entry in `images`"
             report(Problem(code="malformed_line", message=message, file=path))

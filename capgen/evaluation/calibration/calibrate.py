@@ -1,4 +1,4 @@
-"""Fit a captioner's confidence: caption photos with references, and pictures that are none.
+"""Fit a captioner's confidence: caption photographs with references, and drawn patterns.
 
 A caption is good where its score against the photo's own references reaches a threshold.
 How it is fitted is `capgen.evaluation.calibration.confidence_fit`'s matter.
@@ -84,7 +84,7 @@ def calibrate(
         A `PictureObserved` a picture, then one `Calibrated`.
 
     Raises:
-        DataError: There are too few photos, or no pictures in `negatives`.
+        DataError: There are too few images, or none in `negatives`.
         MetricError: Too few of the captions are good, or too few are not.
         UsageError: The options do not suit the model.
     """
@@ -92,14 +92,14 @@ def calibrate(
     settings, _ = captioner.settings(options or DecodeOptions())
     given = [] if negatives is None else find_images(negatives, recursive=True)
     if negatives is not None and not given:
-        raise DataError(f"{negatives} holds no pictures")
+        raise DataError(f"{negatives} holds no images")
     examples = [example for one in data for example in one.examples]
-    photos = [example.image for example in examples]
+    judged = [example.image for example in examples]
     drawn: Iterable[ImageInput] = draw_negatives(config.drawn, config.fit_seed)
-    pictures = itertools.chain[ImageInput](photos, given, drawn)
-    total = len(photos) + len(given) + config.drawn
+    everything = itertools.chain[ImageInput](judged, given, drawn)
+    total = len(judged) + len(given) + config.drawn
     seen: list[Observation | None] = []
-    for found in observe(captioner, pictures, settings, batch_size=config.batch_size):
+    for found in observe(captioner, everything, settings, batch_size=config.batch_size):
         problem = ""
         if isinstance(found, ImageError):
             problem = found.message
@@ -107,9 +107,9 @@ def calibrate(
             problem = "the model's arithmetic overflowed on a picture: try --dtype fp32"
         seen.append(None if isinstance(found, ImageError) or problem else found)
         yield PictureObserved(done=len(seen), total=total, problem=problem)
-    scores = _scores(data, seen[: len(photos)], config.metric)
-    known = [found for found in seen[: len(photos)] if found is not None]
-    unknown = [found for found in seen[len(photos) :] if found is not None]
+    scores = _scores(data, seen[: len(judged)], config.metric)
+    known = [found for found in seen[: len(judged)] if found is not None]
+    unknown = [found for found in seen[len(judged) :] if found is not None]
     if len(known) < _FEWEST:
         raise DataError(f"{len(known)} photos are too few to calibrate on: {_FEWEST} are needed")
     fit, quality = fit_confidence(known, scores, unknown, config)

@@ -3,7 +3,7 @@
 The fit has three parts:
 
 1. P(good), on the photos: a ridge regression over `capgen.captioning.confidence.model.FEATURES`;
-2. P(known kind of picture), photos against pictures that are no photos;
+2. P(known kind of picture), photographs against pictures that are not;
 3. a line through the log-odds of the product, on the photos, so that 2 does not cost 1 its
    calibration (Platt scaling).
 
@@ -55,7 +55,7 @@ def fit_confidence(
     Args:
         known: Observations of photos.
         scores: (n,) the score of each one's caption.
-        unknown: Observations of pictures that are no photos; may be empty.
+        unknown: Observations of pictures that are not photographs; may be empty.
         config: What is good, and how to fit.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Pictures that are no photos, drawn by Pillow: examples of what a captioner cannot know.
+"""Pictures that are not photographs, drawn by Pillow: examples of what a captioner cannot know.
 
 `capgen calibrate` shows them to a captioner to learn what confidence in strange pictures
 should be: little. They come from a seed, so that a calibration can be repeated.

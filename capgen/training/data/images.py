@@ -21,7 +21,7 @@ from capgen.records import Example, Notice, PreparationEvent
 _BLOCK = 64
 
 
-def load_photo(example: Example, preprocessor: Preprocessor) -> NDArray[np.uint8]:
+def load_reshaped(example: Example, preprocessor: Preprocessor) -> NDArray[np.uint8]:
     """Decode, resize and crop one photo: uint8 (H, W, 3).
 
     Raises:
@@ -47,7 +47,7 @@ def photo_blocks(
     """
 
     def load(example: Example) -> NDArray[np.uint8]:
-        return load_photo(example, preprocessor)
+        return load_reshaped(example, preprocessor)
 
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         coming = None
@@ -64,7 +64,7 @@ def photo_blocks(
 def decoded_photos(
     examples: Sequence[Example], preprocessor: Preprocessor, *, split: str, workers: int | None
 ) -> Generator[PreparationEvent | Notice, None, CachedPictures]:
-    """Return the photos of a split from the cache of decoded pictures, which is filled first.
+    """Return the decoded photos of a split from the cache, which is filled first.
 
     Args:
         examples: The photos.

@@ -25,7 +25,7 @@ class Share:
         inputs: The model's input for them, on the device.
         captions: Their captions, on the device.
         tokens: Tokens learned in the whole step, over all passes and processes.
-        images: Photos of the whole step, likewise.
+        step_images: Images of the whole step, over all passes and processes.
         step: Steps taken before this one.
         idle: The process has no photo of the step: the pass must add nothing to the loss, but
             reach all trained weights, so that gradients can be summed.
@@ -35,7 +35,7 @@ class Share:
     inputs: Tensor
     captions: PackedCaptions
     tokens: int
-    images: int
+    step_images: int
     step: int
     idle: bool = False
 

@@ -208,7 +208,7 @@ class Trainer:
                 inputs=self.inputs.batch(photos, variation),
                 captions=captions.to(self.device),
                 tokens=tokens,
-                images=len(numbers),
+                step_images=len(numbers),
                 step=self.step,
                 idle=idle,
             )

@@ -195,7 +195,7 @@ def _share(
         inputs=inputs,
         captions=packed,
         tokens=packed.tokens,
-        images=len(rows),
+        step_images=len(rows),
         step=0,
     )
 

@@ -108,17 +108,17 @@ class TensorboardTracker:
 
     def _write_photo(self, sample: SampleEvent) -> None:
         try:
-            picture = load_image(Path(sample.path), size_hint=(_SIDE, _SIDE)).image
+            shown = load_image(Path(sample.path), size_hint=(_SIDE, _SIDE)).image
         except ImageError:
             return
-        picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+        shown.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
         data = io.BytesIO()
-        picture.save(data, "JPEG", quality=80)
-        width, height = picture.size
-        image = Summary.Image(
+        shown.save(data, "JPEG", quality=80)
+        width, height = shown.size
+        summary = Summary.Image(
             width=width, height=height, colorspace=3, encoded_image_string=data.getvalue()
         )
-        self._write([Summary.Value(tag=f"photos/{sample.image}", image=image)])
+        self._write([Summary.Value(tag=f"photos/{sample.image}", image=summary)])
 
     def _write_text(self, tag: str, markdown: str) -> None:
         text = TensorProto(

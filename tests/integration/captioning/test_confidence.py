@@ -40,9 +40,9 @@ def test_both_runtimes_are_equally_sure(
     photos: list[Path],
     noise: Path,
 ) -> None:
-    pictures = [PHOTO, noise, *photos[:8]]
-    ours = bundled.caption(pictures, confidence=True, retry=False)
-    theirs = bundled_torch.caption(pictures, confidence=True, retry=False)
+    various = [PHOTO, noise, *photos[:8]]
+    ours = bundled.caption(various, confidence=True, retry=False)
+    theirs = bundled_torch.caption(various, confidence=True, retry=False)
     assert [one.text for one in ours] == [one.text for one in theirs]
     found = np.array([[one.confidence for one in side] for side in (ours, theirs)])
     assert np.abs(found[0] - found[1]).max() < 1e-3

@@ -39,10 +39,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_report_shows_without_errors(report: Path, tmp_path: Path) -> None:
-    picture = tmp_path / "screen.png"
-    _, errors = browse(report, tmp_path / "profile", f"--screenshot={picture}")
+    screen = tmp_path / "screen.png"
+    _, errors = browse(report, tmp_path / "profile", f"--screenshot={screen}")
     assert "CONSOLE" not in errors
-    with Image.open(picture) as image:
+    with Image.open(screen) as image:
         pixels = np.asarray(image.convert("RGB"))
     assert pixels.shape[:2] == (4000, 1200)
     # Text, photos and charts, not one colour: every fifth of the page has much on it.

@@ -98,8 +98,8 @@ def test_captions_of_the_bundled_model_stay_before_training():
 def test_new_words_are_learned_saved_and_exported(tmp_path, mini, torch_features):
     sentences = [sentence.replace("dog", "okapi") for sentence in SENTENCES]
     pictures = [
-        dataclasses.replace(picture, captions=(sentences[index % 8],) * 2)
-        for index, picture in enumerate(eight_pictures())
+        dataclasses.replace(mini_picture, captions=(sentences[index % 8],) * 2)
+        for index, mini_picture in enumerate(eight_pictures())
     ]
     data = write_flickr8k(tmp_path / "okapis", pictures)
     config = run_config(

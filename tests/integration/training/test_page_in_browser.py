@@ -35,11 +35,11 @@ def page(tmp_path_factory: pytest.TempPathFactory, photos: list[Path]) -> Path:
 def test_the_page_shows_without_errors(
     page: Path, tmp_path: Path, scheme: str, paper: tuple[int, int, int]
 ) -> None:
-    picture = tmp_path / "screen.png"
-    flags = (f"--screenshot={picture}", f"--blink-settings=preferredColorScheme={scheme}")
+    screen = tmp_path / "screen.png"
+    flags = (f"--screenshot={screen}", f"--blink-settings=preferredColorScheme={scheme}")
     _, errors = browse(page, tmp_path / "profile", *flags)
     assert "CONSOLE" not in errors
-    with Image.open(picture) as image:
+    with Image.open(screen) as image:
         pixels = np.asarray(image.convert("RGB"))
     assert tuple(pixels[5, 5]) == paper
     for part in np.array_split(pixels[:2000], 4):  # tables, charts, photos: not one colour

@@ -134,7 +134,7 @@ class SequenceTeaching:
         )
         photos = packed.picks // packed.input_ids.shape[1]  # the row of each token
         counts = torch.bincount(photos, minlength=len(share.photos))
-        return (losses / counts[photos]).sum() / max(share.images, 1)
+        return (losses / counts[photos]).sum() / max(share.step_images, 1)
 
 
 def divergence_sum(logits: Tensor, target: Tensor, temperature: float) -> Tensor:

@@ -91,7 +91,7 @@ class SelfCritical:
             self.sampler.scores(logits[given:]), sampled.targets, reduction="none"
         )
         weights = weights.flatten().repeat_interleave(samples.lengths.flatten())
-        count = self.samples * share.images
+        count = self.samples * share.step_images
         policy = (weights * surprise).sum() / (count * self.mean_tokens)
         loss = policy + self.cross_entropy_share * entropy
         measured = torch.stack([rewards.sum().float(), samples.lengths.sum().float()]) / count

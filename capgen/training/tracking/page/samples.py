@@ -27,7 +27,7 @@ class _Said:
 
 
 class Photos:
-    """Makes the cards of photos; remembers the pictures, which do not change."""
+    """Makes the cards of photos, and remembers their HTML, which does not change."""
 
     def __init__(self) -> None:
         self._pictures: dict[str, str] = {}

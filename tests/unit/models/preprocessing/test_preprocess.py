@@ -42,7 +42,7 @@ VIT_OLD = {
 }
 
 
-def photo(height: int, width: int, seed: int = 0) -> Image.Image:
+def noise_image(height: int, width: int, seed: int = 0) -> Image.Image:
     values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(values)
 
@@ -93,7 +93,7 @@ CONFIGS = {
 def test_equals_transformers(case: str, shape: tuple[int, int]) -> None:
     name, config = CONFIGS[case]
     theirs = stock(name)(**config)
-    image = photo(*shape)
+    image = noise_image(*shape)
     expected = theirs(image, return_tensors="np")["pixel_values"][0]
     ours = Preprocessor.from_dict({"image_processor_type": name, **config})
     got = ours.preprocess(image)
@@ -110,7 +110,7 @@ def test_stock_processors_read_what_we_write(case: str) -> None:
     written = json.loads(json.dumps(ours.to_dict()))
     assert Preprocessor.from_dict(written) == ours
     theirs = stock(written["image_processor_type"])(**written)
-    image = photo(100, 140)
+    image = noise_image(100, 140)
     expected = theirs(image, return_tensors="np")["pixel_values"][0]
     np.testing.assert_allclose(ours.preprocess(image), expected, rtol=1e-6, atol=1e-6)
 
@@ -123,7 +123,7 @@ def test_auto_class_loads_our_file(tmp_path: Path) -> None:
         theirs = transformers.AutoImageProcessor.from_pretrained(tmp_path)
     except ImportError as error:
         pytest.skip(f"transformers {transformers.__version__} needs torchvision here: {error}")
-    image = photo(90, 70)
+    image = noise_image(90, 70)
     expected = theirs(image, return_tensors="np")["pixel_values"][0]
     # Where torchvision is installed transformers resizes with it: a grey level off here and there.
     grey_level = 1 / 255 / 0.25 if importlib.util.find_spec("torchvision") else 0.0
@@ -142,7 +142,7 @@ def test_exact_values() -> None:
 
 
 def test_without_rescaling_or_normalising_pixels_stay() -> None:
-    image = photo(5, 4)
+    image = noise_image(5, 4)
     array = Preprocessor(rescale_factor=None).preprocess(image)
     np.testing.assert_array_equal(array, np.asarray(image, dtype=np.float32).transpose(2, 0, 1))
 
@@ -245,7 +245,7 @@ def test_files(tmp_path: Path) -> None:
 
 def test_batch_equals_singles() -> None:
     ours = Preprocessor.from_dict(CLIP_OLD)
-    images = [photo(*shape, seed) for seed, shape in enumerate(SHAPES)]
+    images = [noise_image(*shape, seed) for seed, shape in enumerate(SHAPES)]
     batch = ours.preprocess_batch(images)
     assert batch.shape == (len(SHAPES), 3, 224, 224)
     for row, image in zip(batch, images, strict=True):
@@ -255,16 +255,16 @@ def test_batch_equals_singles() -> None:
 
 def test_batch_of_free_shapes_is_refused() -> None:
     ours = Preprocessor(shortest_edge=10)
-    assert ours.preprocess_batch([photo(20, 30), photo(40, 60)]).shape == (2, 3, 10, 15)
+    assert ours.preprocess_batch([noise_image(20, 30), noise_image(40, 60)]).shape == (2, 3, 10, 15)
     with pytest.raises(ModelError, match="2 sizes"):
-        ours.preprocess_batch([photo(20, 30), photo(30, 20)])
+        ours.preprocess_batch([noise_image(20, 30), noise_image(30, 20)])
 
 
 @pytest.mark.parametrize("shape", [(40, 20000), (20000, 40), (1, 60000), (60000, 1)], ids=str)
 @pytest.mark.parametrize("crop", [(224, 224), (230, 200)], ids=str)
 def test_needles_are_resized_in_part(shape: tuple[int, int], crop: tuple[int, int]) -> None:
     ours = Preprocessor.from_dict({**CLIP_OLD, "crop_size": crop})
-    array = ours.preprocess(photo(*shape))
+    array = ours.preprocess(noise_image(*shape))
     assert array.shape == (3, *crop)
     assert np.isfinite(array).all()
 
@@ -272,7 +272,7 @@ def test_needles_are_resized_in_part(shape: tuple[int, int], crop: tuple[int, in
 def test_resizing_in_part_equals_resizing_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     for crop in ((50, 40), (90, 40), (40, 400)):
         ours = Preprocessor(shortest_edge=64, crop=crop, rescale_factor=None)
-        image = photo(60, 300)
+        image = noise_image(60, 300)
         whole = ours.preprocess(image)
         with monkeypatch.context() as patch:
             patch.setattr("capgen.models.preprocessing.preprocess._WHOLE_RESIZE_LIMIT", 0)
@@ -284,7 +284,7 @@ def test_resizing_in_part_equals_resizing_whole(monkeypatch: pytest.MonkeyPatch)
 def test_needle_without_crop_is_refused() -> None:
     ours = Preprocessor(shortest_edge=224)
     with pytest.raises(ImageError, match="60000×1") as caught:
-        ours.preprocess(photo(1, 60000))
+        ours.preprocess(noise_image(1, 60000))
     assert caught.value.code == "too_large"
 
 
@@ -301,7 +301,7 @@ def test_any_shape_equals_transformers(
 ) -> None:
     ours = Preprocessor(shortest_edge=edge, longest_edge=longest, crop=crop, mean=HALF, std=HALF)
     theirs = stock("CLIPImageProcessor")(**ours.to_dict())
-    image = photo(height, width)
+    image = noise_image(height, width)
     try:
         expected = theirs(image, return_tensors="np")["pixel_values"][0]
     except ValueError as error:  # transformers rounds the short side of a needle to 0 pixels

@@ -16,7 +16,7 @@ from capgen.models.torch_devices import pick_device, pick_dtype
 from capgen.records import Example
 from capgen.training.data import frozen_features
 from capgen.training.data.frozen_features import FrozenFront, feature_array
-from capgen.training.data.images import decoded_photos, load_photo
+from capgen.training.data.images import decoded_photos, load_reshaped
 from capgen.training.data.inputs import FeatureInputs, PhotoInputs
 from capgen.training.optimization.memory import is_out_of_memory
 from tests.minis import draw
@@ -100,14 +100,14 @@ def test_a_broken_photo_is_named(tmp_path):
     path.write_bytes(b"\xff\xd8\xff\xe0 nothing more")
     example = Example(image_id="broken.jpg", image=path, references=("a",), split="train")
     with pytest.raises(DataError, match=r"broken\.jpg") as caught:
-        load_photo(example, EXACT)
+        load_reshaped(example, EXACT)
     assert "capgen data doctor" in caught.value.hint
 
 
 def test_a_model_without_one_size_cannot_be_trained():
     example = Example(image_id="x", image=Path("x"), references=("a",), split="train")
     with pytest.raises(ModelError, match="own shape"):
-        load_photo(example, Preprocessor(shortest_edge=24))
+        load_reshaped(example, Preprocessor(shortest_edge=24))
 
 
 def test_a_device_that_is_not_there():

@@ -51,7 +51,7 @@ def share(student):
         inputs=pixels,
         captions=captions,
         tokens=captions.tokens,
-        images=2,
+        step_images=2,
         step=0,
     )
 
@@ -129,7 +129,7 @@ def test_the_teachers_captions_are_means_a_photo_however_a_step_is_cut(student):
             inputs=states,
             captions=pack_captions([rows[0]], pad=0, unknown=None),
             tokens=1,
-            images=3,
+            step_images=3,
             step=0,
         )
         return teaching.loss(share, states[numbers], torch.empty(0))
@@ -152,7 +152,7 @@ def test_an_idle_process_adds_nothing_and_has_gradients(student, share):
         inputs=share.inputs[:1],
         captions=pack_captions([rows[0]], pad=0, unknown=None).without_targets(),
         tokens=9,
-        images=4,
+        step_images=4,
         step=0,
         idle=True,
     )

@@ -39,7 +39,7 @@ def parts():
         inputs=torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0)),
         captions=captions,
         tokens=captions.tokens,
-        images=3,
+        step_images=3,
         step=0,
     )
     return captioning, loss, share
@@ -105,7 +105,7 @@ def test_shares_add_up_whatever_the_cut(parts):
                 inputs=share.inputs[numbers],
                 captions=packed.without_targets() if idle else packed,
                 tokens=share.tokens,
-                images=3,
+                step_images=3,
                 step=0,
                 idle=idle,
             )
