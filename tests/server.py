@@ -26,6 +26,7 @@ class Served:
         cut: Close the connection after so many bytes of a body, once for each entry.
         stall: Fall silent after so many bytes of a body, once for each entry.
         rate: Bytes a second, or None for as fast as possible.
+        held: Paths whose bodies are not sent before their event is set.
         requests: Method, path and Range header of each request.
         sent: Body bytes sent, by path.
         tokens: Authorization header of each request.
@@ -41,6 +42,7 @@ class Served:
     cut: list[int] = field(default_factory=list)
     stall: list[int] = field(default_factory=list)
     rate: int | None = None
+    held: dict[str, threading.Event] = field(default_factory=dict)
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
     sent: dict[str, int] = field(default_factory=dict)
     tokens: list[str | None] = field(default_factory=list)
@@ -129,6 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, path: str, content: bytes) -> None:
         state = self.state
+        if path in state.held:
+            state.held[path].wait()
         limit = len(content)
         silence = False
         if state.cut and len(content) > state.cut[0]:

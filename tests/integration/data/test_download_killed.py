@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Callable
@@ -143,14 +144,21 @@ def test_interrupt_says_so_and_leaves_nothing_half_made(tmp_path: Path, home: Pa
 
 def test_second_process_waits_for_the_first(tmp_path: Path, home: Path):
     root = write_flickr8k(tmp_path / "set", make_pictures(12))
-    with serving(Served(files=official_zips(root), rate=8_000)) as served:
+    goes_on = threading.Event()
+    with serving(Served(files=official_zips(root), held={IMAGES: goes_on})) as served:
         first = start(served.address)
         while not served.gets(IMAGES):
+            assert first.poll() is None
             time.sleep(0.02)
         second = start(served.address)
-        outs = [process.communicate(timeout=60) for process in (first, second)]
+        said = ""
+        while "Another process is downloading flickr8k" not in said:
+            line = second.stderr.readline()
+            assert line, f"the second ended without waiting: {said}"
+            said += line
+        goes_on.set()
+        outs = [process.communicate() for process in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0]
-    assert "Another process is downloading flickr8k" in outs[1][1]
     assert "already there" in outs[1][0]
     assert len(served.gets(IMAGES)) == 1
 

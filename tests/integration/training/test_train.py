@@ -5,9 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -30,7 +27,6 @@ from capgen.records import (
 from capgen.training.objectives.cross_entropy import CaptionObjective
 from capgen.training.run.folder import read_config
 from capgen.training.run.train import train
-from tests.conftest import ROOT
 from tests.minis import first_photos, write_flickr8k
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2
 from tests.training_runs import NO_NOISE, SENTENCES, caption_photos, eight_pictures, run_config
@@ -202,27 +198,6 @@ def test_the_command_line(tmp_path, data, mini, capsys):
     assert "already holds" in capsys.readouterr().err
     assert main(["train", "--preset", "mino"]) == 2
     assert "Did you mean 'mini'?" in capsys.readouterr().err
-
-
-def test_the_entry_without_the_command_lines_packages(tmp_path, data, mini):
-    code = (
-        "import runpy, sys\n"
-        "sys.modules.update(dict.fromkeys(['typer', 'rich', 'platformdirs', 'onnx']))\n"
-        "runpy.run_module('capgen.training', run_name='__main__')"
-    )
-    places = ["--data-dir", str(data), "--output-dir", str(tmp_path / "run")]
-    settings = ["--set", f"init={mini}", "--set", "num_epochs=1", "--set", "device=cpu"]
-    done = subprocess.run(
-        [sys.executable, "-c", code, "--preset", "mini", *places, *settings],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert events[0]["event"] == "preparation"
-    assert events[-1]["event"] == "run_finished"
 
 
 @pytest.mark.realdata
