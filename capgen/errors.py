@@ -2,12 +2,12 @@
 
 CapgenError                  exit code 1 unless said otherwise
 ├── UsageError               a value or combination the user gave is wrong (exit code 2)
-│   └── ProtectedFileError   an output would replace an input, or somebody's picture
-├── ImageError               one picture cannot be read; `code` names the kind of fault
+│   └── ProtectedFileError   an output would replace an input, or somebody's image
+├── ImageError               one image cannot be read; `code` names the kind of fault
 ├── ModelError               a captioner cannot be found, is unsafe, or is not one
 │   ├── ModelNotFoundError
 │   └── UnsafeModelError
-├── DataError                captions or pictures of a data set are missing or malformed
+├── DataError                captions or images of a data set are missing or malformed
 ├── MetricError              predictions and references cannot be scored
 ├── TrainingError            training cannot start or go on
 │   └── TrainingStopped      it was asked to stop (exit code 130 or 143)
@@ -53,10 +53,10 @@ class ProtectedFileError(UsageError):
 
 
 class ImageError(CapgenError):
-    """One picture cannot be captioned.
+    """One image cannot be captioned.
 
     Args:
-        message: One line naming the picture.
+        message: One line naming the image.
         code: Stable name of the fault: `missing`, `permission`, `empty`, `not_an_image`,
             `truncated`, `too_large`, `unsupported`, `unreadable` or `low_confidence`.
     """
@@ -79,7 +79,7 @@ class UnsafeModelError(ModelError):
 
 
 class DataError(CapgenError):
-    """Captions or pictures of a data set are missing or malformed."""
+    """Captions or images of a data set are missing or malformed."""
 
 
 class MetricError(CapgenError):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 # How much of a file `sniff` looks at.
 HEAD_BYTES = 1024
 
-# Suffixes of the pictures that capgen takes from folders, patterns and archives.
-PICTURE_SUFFIXES = (
+# Suffixes of the images that capgen takes from folders, patterns and archives.
+IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif"),
     *(".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif", ".hif"),
 )
@@ -21,7 +21,7 @@ PICTURE_SUFFIXES = (
 # Suffixes that belong to other kinds of file than plain text.
 _SUFFIXES_BY_KIND: dict[str, tuple[str, ...]] = {
     "pictures": (
-        *PICTURE_SUFFIXES,
+        *IMAGE_SUFFIXES,
         *(".heics", ".heifs", ".avifs", ".jxl", ".jp2", ".j2k", ".jpf", ".jpx", ".jxr", ".wdp"),
         *(".svg", ".svgz", ".psd", ".psb", ".xcf", ".kra", ".ora", ".ico", ".cur", ".icns"),
         *(".qoi", ".exr", ".hdr", ".tga", ".dds", ".pcx", ".dib", ".djvu", ".fits", ".fit"),
@@ -37,7 +37,7 @@ _SUFFIXES_BY_KIND: dict[str, tuple[str, ...]] = {
         *(".3gp", ".wmv", ".flv", ".ogv", ".insv", ".lrv", ".thm", ".wav", ".mp3", ".m4a"),
         *(".aac", ".flac", ".ogg"),
     ),
-    "photo editors' settings": (".xmp", ".aae", ".pp3", ".arp", ".dop", ".cos", ".nksc"),
+    "image editors' settings": (".xmp", ".aae", ".pp3", ".arp", ".dop", ".cos", ".nksc"),
     "structured files": (
         *(".json", ".jsonl", ".ndjson", ".xml", ".html", ".htm", ".xhtml", ".csv", ".tsv"),
         *(".parquet", ".arrow", ".feather", ".yaml", ".yml", ".toml", ".ini", ".plist"),
@@ -61,7 +61,7 @@ def kind_of_suffix(suffix: str) -> str | None:
         suffix: As in `.jpg`, in upper or lower case.
 
     Returns:
-        A plural or mass noun: "pictures", "camera raw files", "structured files", …
+        A plural or mass noun: "images", "camera raw files", "structured files", …
     """
     return _KIND_BY_SUFFIX.get(suffix.lower())
 
@@ -73,13 +73,13 @@ class Sniffed:
     Attributes:
         format: Pillow's name of the format, or None for what capgen cannot decode.
         description: The same for people, with an article ("a PDF document").
-        picture: Whether it is a picture of some kind.
+        image: Whether it is an image of some kind.
         known: Whether its bytes say that it is anything but text.
     """
 
     format: str | None
     description: str
-    picture: bool
+    image: bool
     known: bool = True
 
 
@@ -87,30 +87,30 @@ _TEXT = Sniffed(None, "text", False, known=False)
 _WEB_PAGE = Sniffed(None, "a web page", False, known=False)
 _UNKNOWN = Sniffed(None, "an unknown kind of file", False, known=False)
 _RAW = Sniffed(None, "a camera raw file", True)
-_PPM = Sniffed(None, "a PPM picture", True)
+_PPM = Sniffed(None, "a PPM image", True)
 
 _MAGIC: tuple[tuple[bytes, Sniffed], ...] = (
-    (b"\xff\xd8\xff", Sniffed("JPEG", "a JPEG picture", True)),
-    (b"\x89PNG\r\n\x1a\n", Sniffed("PNG", "a PNG picture", True)),
-    (b"GIF87a", Sniffed("GIF", "a GIF picture", True)),
-    (b"GIF89a", Sniffed("GIF", "a GIF picture", True)),
-    (b"II*\0", Sniffed("TIFF", "a TIFF picture", True)),
-    (b"MM\0*", Sniffed("TIFF", "a TIFF picture", True)),
-    (b"II+\0", Sniffed("TIFF", "a BigTIFF picture", True)),
-    (b"MM\0+", Sniffed("TIFF", "a BigTIFF picture", True)),
-    (b"\xff\x0a", Sniffed(None, "a JPEG XL picture", True)),
-    (b"\0\0\0\x0cJXL ", Sniffed(None, "a JPEG XL picture", True)),
-    (b"\0\0\0\x0cjP  ", Sniffed(None, "a JPEG 2000 picture", True)),
-    (b"\xff\x4f\xff\x51", Sniffed(None, "a JPEG 2000 picture", True)),
-    (b"II\xbc\x01", Sniffed(None, "a JPEG XR picture", True)),
+    (b"\xff\xd8\xff", Sniffed("JPEG", "a JPEG image", True)),
+    (b"\x89PNG\r\n\x1a\n", Sniffed("PNG", "a PNG image", True)),
+    (b"GIF87a", Sniffed("GIF", "a GIF image", True)),
+    (b"GIF89a", Sniffed("GIF", "a GIF image", True)),
+    (b"II*\0", Sniffed("TIFF", "a TIFF image", True)),
+    (b"MM\0*", Sniffed("TIFF", "a TIFF image", True)),
+    (b"II+\0", Sniffed("TIFF", "a BigTIFF image", True)),
+    (b"MM\0+", Sniffed("TIFF", "a BigTIFF image", True)),
+    (b"\xff\x0a", Sniffed(None, "a JPEG XL image", True)),
+    (b"\0\0\0\x0cJXL ", Sniffed(None, "a JPEG XL image", True)),
+    (b"\0\0\0\x0cjP  ", Sniffed(None, "a JPEG 2000 image", True)),
+    (b"\xff\x4f\xff\x51", Sniffed(None, "a JPEG 2000 image", True)),
+    (b"II\xbc\x01", Sniffed(None, "a JPEG XR image", True)),
     (b"8BPS", Sniffed(None, "a Photoshop document", True)),
-    (b"gimp xcf", Sniffed(None, "a GIMP picture", True)),
+    (b"gimp xcf", Sniffed(None, "a GIMP image", True)),
     (b"\0\0\1\0", Sniffed(None, "a Windows icon", True)),
     (b"icns", Sniffed(None, "a macOS icon", True)),
-    (b"qoif", Sniffed(None, "a QOI picture", True)),
-    (b"DDS ", Sniffed(None, "a DirectDraw picture", True)),
-    (b"\x76\x2f\x31\x01", Sniffed(None, "an OpenEXR picture", True)),
-    (b"#?RADIANCE", Sniffed(None, "a Radiance HDR picture", True)),
+    (b"qoif", Sniffed(None, "a QOI image", True)),
+    (b"DDS ", Sniffed(None, "a DirectDraw image", True)),
+    (b"\x76\x2f\x31\x01", Sniffed(None, "an OpenEXR image", True)),
+    (b"#?RADIANCE", Sniffed(None, "a Radiance HDR image", True)),
     (b"FUJIFILMCCD-RAW", _RAW),
     (b"FOVb", _RAW),
     (b"\0MRM", _RAW),
@@ -129,10 +129,10 @@ _MAGIC: tuple[tuple[bytes, Sniffed], ...] = (
     (b"SQLite format 3\0", Sniffed(None, "a database", False)),
     (b"\x1a\x45\xdf\xa3", Sniffed(None, "a video", False)),
     (b"\x7fELF", Sniffed(None, "a program", False)),
-    (b"version https://git-lfs", Sniffed(None, "a Git LFS pointer, not its picture", False)),
+    (b"version https://git-lfs", Sniffed(None, "a Git LFS pointer, not its image", False)),
 )
 _RIFF = {
-    b"WEBP": Sniffed("WEBP", "a WebP picture", True),
+    b"WEBP": Sniffed("WEBP", "a WebP image", True),
     b"AVI ": Sniffed(None, "a video", False),
     b"WAVE": Sniffed(None, "a sound recording", False),
 }
@@ -156,7 +156,7 @@ def sniff(data: bytes) -> Sniffed:
             return sniffed
     # Two letters alone are the beginning of many a text: a BMP's sizes have zero bytes.
     if data[:2] == b"BM" and (b"\0" in data[2:18] or len(data) <= 6):
-        return Sniffed("BMP", "a BMP picture", True)
+        return Sniffed("BMP", "a BMP image", True)
     if _NETPBM.match(data):
         return _PPM
     if data[257:262] == b"ustar":
@@ -170,9 +170,9 @@ def _sniff_iso(data: bytes) -> Sniffed:
     # The minor version lies between the major brand and the compatible ones.
     brands = {data[8:12], *(data[start : start + 4] for start in range(16, length, 4))}
     if brands & {b"avif", b"avis"}:
-        return Sniffed("AVIF", "an AVIF picture", True)
+        return Sniffed("AVIF", "an AVIF image", True)
     if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}:
-        return Sniffed("HEIF", "a HEIC picture", True)
+        return Sniffed("HEIF", "a HEIC image", True)
     if b"crx " in brands:
         return _RAW
     return Sniffed(None, "a video", False)

@@ -1,4 +1,4 @@
-"""What an output may replace: never an input, never somebody's picture.
+"""What an output may replace: never an input, never somebody's image.
 
 Whatever writes a file that a user named asks here first, before any work is done
 (`check_outputs`), and again where it writes (`check_output`, which `capgen.paths.writing` calls
@@ -17,11 +17,11 @@ from pathlib import Path
 from capgen.errors import ProtectedFileError, StorageError
 from capgen.file_types import HEAD_BYTES, sniff
 
-# What capgen writes into pictures that it draws, so that it knows them again: the PNG text
+# What capgen writes into images that it draws, so that it knows them again: the PNG text
 # `Software`, or a JPEG's comment.
-PICTURE_MARK = "capgen"
-_PNG_MARK = b"tEXtSoftware\0" + PICTURE_MARK.encode()
-_JPEG_MARK = b"\xff\xfe" + (2 + len(PICTURE_MARK)).to_bytes(2, "big") + PICTURE_MARK.encode()
+IMAGE_MARK = "capgen"
+_PNG_MARK = b"tEXtSoftware\0" + IMAGE_MARK.encode()
+_JPEG_MARK = b"\xff\xfe" + (2 + len(IMAGE_MARK)).to_bytes(2, "big") + IMAGE_MARK.encode()
 _OWN_LINE = b'{"schema_version"'
 
 
@@ -39,7 +39,7 @@ class Content:
     holds: Callable[[bytes], bool]
 
 
-def _is_own_picture(head: bytes) -> bool:
+def _is_own_image(head: bytes) -> bool:
     if head.startswith(b"\x89PNG"):
         return _PNG_MARK in head
     return head.startswith(b"\xff\xd8") and _JPEG_MARK in head
@@ -55,10 +55,10 @@ def _is_own_lines(head: bytes) -> bool:
     return first.startswith(_OWN_LINE) or _OWN_LINE.startswith(first)
 
 
-NO_PICTURE = Content("files that are not pictures", lambda head: not sniff(head).picture)
+NO_IMAGE = Content("files that are not images", lambda head: not sniff(head).image)
 TEXT_OR_DATA = Content("text and data", lambda head: not sniff(head).known)
 WEB_PAGE = Content("web pages", lambda head: sniff(head).description == "a web page")
-OWN_PICTURE = Content("pictures that capgen drew", _is_own_picture)
+OWN_IMAGE = Content("images that capgen drew", _is_own_image)
 OWN_JSON = Content("JSON that capgen wrote", _is_own_json)
 OWN_LINES = Content("JSON Lines that capgen wrote", _is_own_lines)
 

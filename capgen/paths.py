@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from capgen.errors import DiskFullError, StorageError
-from capgen.overwriting import NO_PICTURE, check_output
+from capgen.overwriting import NO_IMAGE, check_output
 
 APP_NAME = "capgen"
 HOME_VARIABLE = "CAPGEN_HOME"
@@ -113,7 +113,7 @@ def folded(name: str) -> str:
 
 
 @contextmanager
-def writing(path: Path, *, over_picture: bool = False) -> Iterator[Path]:
+def writing(path: Path, *, over_image: bool = False) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` if the block succeeds.
 
     The parent folder is made. If the block raises, the temporary file is removed and an
@@ -121,16 +121,16 @@ def writing(path: Path, *, over_picture: bool = False) -> Iterator[Path]:
 
     Args:
         path: The file.
-        over_picture: Replace a picture, too.
+        over_image: Replace an image, too.
 
     Raises:
-        ProtectedFileError: There is a picture.
+        ProtectedFileError: There is an image.
         StorageError: The disk is full or the place cannot be written.
     """
     with storage_errors(path):
         _check_regular(path)
-        if not over_picture:
-            check_output(path, NO_PICTURE)
+        if not over_image:
+            check_output(path, NO_IMAGE)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.tmp")
         try:
@@ -162,7 +162,7 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def replace_file(path: Path, data: bytes, *, over_picture: bool = False) -> None:
+def replace_file(path: Path, data: bytes, *, over_image: bool = False) -> None:
     """Write a user's file anew in one step, keeping its permissions, and a link to it a link.
 
     The new content is on the disk before the old is gone.
@@ -170,15 +170,15 @@ def replace_file(path: Path, data: bytes, *, over_picture: bool = False) -> None
     Args:
         path: The file, which is there.
         data: Its new content.
-        over_picture: Replace a picture, too.
+        over_image: Replace an image, too.
 
     Raises:
-        ProtectedFileError: There is a picture.
+        ProtectedFileError: There is an image.
         StorageError: It cannot be written.
     """
     with storage_errors(path):
         target = Path(os.path.realpath(path, strict=True))
-    with writing(target, over_picture=over_picture) as temporary:
+    with writing(target, over_image=over_image) as temporary:
         temporary.touch(mode=0o600)  # nobody reads it who may not read the old one
         with temporary.open("wb") as file:
             file.write(data)

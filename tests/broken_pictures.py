@@ -13,7 +13,7 @@ _TIFF_FORMATS = {1: "B", 3: "H", 4: "L", 9: "l", 11: "f", 12: "d", 16: "Q"}
 
 
 def encoded(file_format: str, **options: object) -> bytes:
-    """Return a picture of 24 × 16 pixels in one of Pillow's formats."""
+    """Return an image of 24 × 16 pixels in one of Pillow's formats."""
     buffer = io.BytesIO()
     image = Image.linear_gradient("L").resize((24, 16)).convert("RGB")
     image.save(buffer, file_format, **options)

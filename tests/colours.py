@@ -1,4 +1,4 @@
-"""A captioner that only looks at colours, and pictures to show it."""
+"""A captioner that only looks at colours, and images to show it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from capgen.paths import bundled_model_dir
 
 
 class ColourRuntime:
-    """Says the mean red of a picture as a token, and counts what it was shown."""
+    """Says the mean red of an image as a token, and counts what it was shown."""
 
     name = "colours"
     device = "cpu"
@@ -59,7 +59,7 @@ def colour_captioner(name: str = "colours") -> tuple[Captioner, ColourRuntime]:
 
 
 def plain(folder: Path, name: str, red: int) -> Path:
-    """Write a picture of one colour, whose caption is `RED 0`."""
+    """Write an image of one colour, whose caption is `RED 0`."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (8, 6), (red, 0, 0)).save(path)
@@ -67,5 +67,5 @@ def plain(folder: Path, name: str, red: int) -> Path:
 
 
 def plains(folder: Path, count: int) -> list[Path]:
-    """Write `count` pictures, captioned `0 0`, `1 0`, …"""
+    """Write `count` images, captioned `0 0`, `1 0`, …"""
     return [plain(folder, f"{red:03}.png", red) for red in range(count)]

@@ -17,7 +17,7 @@ def make_subspace(width: int = 4) -> Subspace:
 
 
 def make_fit(width: int = 4, **changes: Any) -> Fit:
-    """Trusts likely captions of pictures near the mean."""
+    """Trusts likely captions of images near the mean."""
     good = Regression(
         features=("log_probability_mean", "length"),
         mean=np.array([-0.5, 8.0]),

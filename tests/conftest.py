@@ -76,16 +76,16 @@ def realdata() -> Path:
 
 
 @pytest.fixture(scope="session")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Return 16 drawn photos of several sizes."""
-    from tests.fakes import draw_photo
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return 16 drawn images of several sizes."""
+    from tests.fakes import draw_image
 
     folder = tmp_path_factory.mktemp("photos")
     sizes = ((320, 240), (240, 320), (400, 300), (288, 288))
     found = []
     for number in range(16):
         path = folder / f"photo{number:02}.jpg"
-        draw_photo(number, sizes[number % len(sizes)]).save(path, quality=90)
+        draw_image(number, sizes[number % len(sizes)]).save(path, quality=90)
         found.append(path)
     return found
 
@@ -148,7 +148,7 @@ def small_disk(make_disk: Callable[[str], Path]) -> Path:
 
 @pytest.fixture
 def torch_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exporting an encoder to ONNX takes seconds: for a few photos torch does as well."""
+    """Exporting an encoder to ONNX takes seconds: for a few images torch does as well."""
     from capgen.training.data import frozen_features
 
     def runner(front: frozen_features.FrozenFront) -> frozen_features.Front:

@@ -1,4 +1,4 @@
-"""Stand-ins: a scripted decoder and drawn photos."""
+"""Stand-ins: a scripted decoder and drawn images."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ Script = Callable[[int, tuple[int, ...]], Row]
 
 
 class ScriptedModel:
-    """A step model whose logits are a function of the photo and the tokens so far.
+    """A step model whose logits are a function of the image and the tokens so far.
 
-    It remembers what each row has said, and checks that rows stay with their photo.
+    It remembers what each row has said, and checks that rows stay with their image.
     """
 
-    def __init__(self, script: Script, photos: int) -> None:
+    def __init__(self, script: Script, images: int) -> None:
         self.script = script
-        self.photos = list(range(photos))
-        self.rows: list[tuple[int, tuple[int, ...]]] = [(photo, ()) for photo in range(photos)]
+        self.images = list(range(images))
+        self.rows: list[tuple[int, tuple[int, ...]]] = [(image, ()) for image in range(images)]
         self.kept: list[list[int]] = []
         self.batches: list[int] = []
 
     def logits(self, ids: NDArray[np.int64], parents: NDArray[np.int64]) -> NDArray[np.float32]:
         batch, beams = ids.shape
-        assert batch == len(self.photos)
+        assert batch == len(self.images)
         assert len(parents) == batch * beams
         self.batches.append(batch)
         rows = []
         for place, (token, parent) in enumerate(zip(ids.ravel(), parents, strict=True)):
-            photo, said = self.rows[parent]
-            assert photo == self.photos[place // beams], "a row continues another photo's row"
-            rows.append((photo, (*said, int(token))))
+            image, said = self.rows[parent]
+            assert image == self.images[place // beams], "a row continues another image's row"
+            rows.append((image, (*said, int(token))))
         self.rows = rows
-        return np.stack([self.script(photo, said) for photo, said in rows]).astype(np.float32)
+        return np.stack([self.script(image, said) for image, said in rows]).astype(np.float32)
 
     def top(
         self, ids: NDArray[np.int64], parents: NDArray[np.int64], count: int
@@ -52,39 +52,39 @@ class ScriptedModel:
         best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
         return np.take_along_axis(scores, best, axis=1), best
 
-    def keep(self, photos: NDArray[np.int64]) -> None:
-        self.kept.append([self.photos[index] for index in photos])
-        self.photos = self.kept[-1]
+    def keep(self, images: NDArray[np.int64]) -> None:
+        self.kept.append([self.images[index] for index in images])
+        self.images = self.kept[-1]
 
 
 def random_script(vocabulary: int, *, spread: float = 2.0, seed: int = 0) -> Script:
-    """Return a script of random logits, the same for the same photo and tokens."""
+    """Return a script of random logits, the same for the same image and tokens."""
 
-    def script(photo: int, said: tuple[int, ...]) -> Row:
-        key = zlib.crc32(repr((seed, photo, said)).encode())
+    def script(image: int, said: tuple[int, ...]) -> Row:
+        key = zlib.crc32(repr((seed, image, said)).encode())
         drawn = np.random.default_rng(key).normal(0, spread, vocabulary)
         return drawn.astype(np.float32)
 
     return script
 
 
-def draw_photo(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
-    """Draw a picture with a sky, a ground and some shapes; every seed another."""
+def draw_image(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
+    """Draw an image with a sky, a ground and some shapes; every seed another."""
     rng = np.random.default_rng(seed)
     width, height = size
     rows = np.linspace(0, 1, height)[:, None, None]
     colours = rng.integers(0, 256, (2, 3))
     ground = colours[0] * (1 - rows) + colours[1] * rows
     noise = rng.normal(0, 12, (height, width, 3))
-    picture = Image.fromarray(np.clip(ground + noise, 0, 255).astype(np.uint8))
-    draw = ImageDraw.Draw(picture)
+    image = Image.fromarray(np.clip(ground + noise, 0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(3, 9))):
         left, top = int(rng.integers(0, width)), int(rng.integers(0, height))
         right, bottom = left + int(rng.integers(20, 160)), top + int(rng.integers(20, 160))
         fill = tuple(int(value) for value in rng.integers(0, 256, 3))
         shape = draw.ellipse if rng.random() < 0.5 else draw.rectangle
         shape((left, top, right, bottom), fill=fill)
-    return picture
+    return image
 
 
 def names(folder: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Miniature data sets, generated: no photo or caption of a real one is kept here."""
+"""Miniature data sets, generated: no image or caption of a real one is kept here."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ WORDS = _TEXT.split()
 
 
 @dataclass(frozen=True)
-class MiniPicture:
-    """A generated picture with its captions."""
+class MiniImage:
+    """A generated image with its captions."""
 
     name: str
     captions: tuple[str, ...]
@@ -31,12 +31,12 @@ class MiniPicture:
     seed: int
 
 
-def make_pictures(count: int = 10, captions: int = 5, seed: int = 0) -> list[MiniPicture]:
-    """Return descriptions of pictures: six tenths train, two val, two test."""
+def make_images(count: int = 10, captions: int = 5, seed: int = 0) -> list[MiniImage]:
+    """Return descriptions of images: six tenths train, two val, two test."""
     rng = random.Random(seed)
     names = [f"{1000 + index}_{rng.randrange(16**8):08x}.jpg" for index in range(count)]
     return [
-        MiniPicture(
+        MiniImage(
             name=name,
             captions=tuple(
                 f"{' '.join(rng.sample(WORDS, 6))} number {index} {number} ."
@@ -50,7 +50,7 @@ def make_pictures(count: int = 10, captions: int = 5, seed: int = 0) -> list[Min
 
 
 def squash(size: int) -> Shape:
-    """Return the shape of square pictures, resized whatever their proportions (bicubic)."""
+    """Return the shape of square images, resized whatever their proportions (bicubic)."""
 
     def reshape(image: Image.Image) -> NDArray[np.uint8]:
         return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
@@ -59,44 +59,44 @@ def squash(size: int) -> Shape:
 
 
 def draw(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:
-    """Return a picture of random blocks, unlike that of any other seed."""
+    """Return an image of random blocks, unlike that of any other seed."""
     rng = random.Random(seed)
     small = Image.new("RGB", (6, 5))
     small.putdata([tuple(rng.randrange(256) for _ in range(3)) for _ in range(30)])
     return small.resize(size, Image.Resampling.BILINEAR)
 
 
-def save_pictures(folder: Path, pictures: list[MiniPicture]) -> None:
-    """Write the pictures as JPEG files."""
+def save_images(folder: Path, images: list[MiniImage]) -> None:
+    """Write the images as JPEG files."""
     folder.mkdir(parents=True, exist_ok=True)
-    for picture in pictures:
-        draw(picture.seed).save(folder / picture.name, quality=85)
+    for image in images:
+        draw(image.seed).save(folder / image.name, quality=85)
 
 
-def write_flickr8k(root: Path, pictures: list[MiniPicture]) -> Path:
+def write_flickr8k(root: Path, images: list[MiniImage]) -> Path:
     """Write the official Flickr8k layout."""
-    save_pictures(root / "Flicker8k_Dataset", pictures)
-    write_flickr8k_text(root / "Flickr8k_text", pictures)
+    save_images(root / "Flicker8k_Dataset", images)
+    write_flickr8k_text(root / "Flickr8k_text", images)
     return root
 
 
-def write_flickr8k_text(text: Path, pictures: list[MiniPicture]) -> None:
+def write_flickr8k_text(text: Path, images: list[MiniImage]) -> None:
     """Write the official files of captions and splits."""
     text.mkdir(parents=True, exist_ok=True)
-    lines = [f"{p.name}#{n}\t{c}\n" for p in pictures for n, c in enumerate(p.captions)]
+    lines = [f"{p.name}#{n}\t{c}\n" for p in images for n, c in enumerate(p.captions)]
     (text / "Flickr8k.token.txt").write_text("".join(lines), encoding="utf-8")
     for official, split in (("train", "train"), ("dev", "val"), ("test", "test")):
-        names = [f"{p.name}\n" for p in pictures if p.split == split]
+        names = [f"{p.name}\n" for p in images if p.split == split]
         (text / f"Flickr_8k.{official}Images.txt").write_text("".join(names), encoding="utf-8")
 
 
-def first_photos(source: Path, target: Path, counts: dict[str, int]) -> Path:
-    """Link the first photos of Flickr8k's splits (`train`, `dev`, `test`) into a smaller set.
+def first_images(source: Path, target: Path, counts: dict[str, int]) -> Path:
+    """Link the first images of Flickr8k's splits (`train`, `dev`, `test`) into a smaller set.
 
     Args:
         source: Flickr8k in its official layout.
         target: Where the smaller set is made, in the same layout; it is returned.
-        counts: How many photos of which split.
+        counts: How many images of which split.
     """
     text = source / "Flickr8k_text"
     (target / "Flickr8k_text").mkdir(parents=True)
@@ -115,35 +115,35 @@ def first_photos(source: Path, target: Path, counts: dict[str, int]) -> Path:
     return target
 
 
-def coco_json(pictures: list[MiniPicture]) -> str:
+def coco_json(images: list[MiniImage]) -> str:
     """Return the text of an official captions JSON."""
     rows = [
         {"id": index, "file_name": p.name, "width": 48, "height": 40}
-        for index, p in enumerate(pictures)
+        for index, p in enumerate(images)
     ]
     annotations = [
         {"id": index * 100 + n, "image_id": index, "caption": caption}
-        for index, p in enumerate(pictures)
+        for index, p in enumerate(images)
         for n, caption in enumerate(p.captions)
     ]
     content = {"info": {}, "licenses": [], "images": rows, "annotations": annotations}
     return json.dumps(content)
 
 
-def write_coco(root: Path, pictures: list[MiniPicture]) -> Path:
+def write_coco(root: Path, images: list[MiniImage]) -> Path:
     """Write COCO's layout with one annotation file a split."""
-    save_pictures(root / "images", pictures)
+    save_images(root / "images", images)
     (root / "annotations").mkdir(parents=True)
     for split in ("train", "val", "test"):
-        chosen = [p for p in pictures if p.split == split]
+        chosen = [p for p in images if p.split == split]
         if chosen:
             path = root / "annotations" / f"captions_{split}2014.json"
             path.write_text(coco_json(chosen), encoding="utf-8")
     return root
 
 
-def karpathy_json(pictures: list[MiniPicture], name: str, folders: dict[str, str]) -> str:
-    """Return the text of a Karpathy file; `folders` maps splits to picture folders."""
+def karpathy_json(images: list[MiniImage], name: str, folders: dict[str, str]) -> str:
+    """Return the text of a Karpathy file; `folders` maps splits to image folders."""
     rows = [
         {
             "filename": p.name,
@@ -151,19 +151,19 @@ def karpathy_json(pictures: list[MiniPicture], name: str, folders: dict[str, str
             "sentences": [{"raw": c, "tokens": c.split()} for c in p.captions],
             **({"filepath": folders[p.split]} if p.split in folders else {}),
         }
-        for p in pictures
+        for p in images
     ]
     return json.dumps({"dataset": name, "images": rows})
 
 
-def write_coco_release(root: Path, pictures: list[MiniPicture]) -> Path:
+def write_coco_release(root: Path, images: list[MiniImage]) -> Path:
     """Write the files of COCO 2014 and a Karpathy file: val2014 is split in four.
 
-    The first pictures, six tenths, are train2014; of the others one quarter is restval.
+    The first images, six tenths, are train2014; of the others one quarter is restval.
     """
     named = [
         replace(p, name=f"COCO_{'train' if p.split == 'train' else 'val'}2014_{p.name}")
-        for p in pictures
+        for p in images
     ]
     parts = {
         "train2014": [p for p in named if p.split == "train"],
@@ -172,7 +172,7 @@ def write_coco_release(root: Path, pictures: list[MiniPicture]) -> Path:
     (root / "annotations").mkdir(parents=True)
     (root / "karpathy").mkdir()
     for folder, chosen in parts.items():
-        save_pictures(root / folder, chosen)
+        save_images(root / folder, chosen)
         (root / "annotations" / f"captions_{folder}.json").write_text(coco_json(chosen))
         (root / "annotations" / f"instances_{folder}.json").write_text('{"images": []}')
     cycle = ("restval", "val", "test", "val", "test", "val", "test", "restval")
@@ -187,36 +187,36 @@ def write_coco_release(root: Path, pictures: list[MiniPicture]) -> Path:
     return root
 
 
-def write_flickr30k_release(root: Path, pictures: list[MiniPicture]) -> Path:
-    """Write the files of the Hub data set: photos and a CSV with lists as JSON."""
-    save_pictures(root / "flickr30k-images", pictures)
+def write_flickr30k_release(root: Path, images: list[MiniImage]) -> Path:
+    """Write the files of the Hub data set: images and a CSV with lists as JSON."""
+    save_images(root / "flickr30k-images", images)
     with (root / "flickr_annotations_30k.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["raw", "sentids", "split", "filename", "img_id"])
-        for index, p in enumerate(pictures):
+        for index, p in enumerate(images):
             ids = list(range(index * 5, index * 5 + 5))
             row = [json.dumps(list(p.captions)), json.dumps(ids), p.split, p.name, index]
             table.writerow(row)
     return root
 
 
-def write_karpathy(root: Path, pictures: list[MiniPicture]) -> Path:
-    """Write a folder of pictures with a Karpathy file."""
-    save_pictures(root / "images", pictures)
-    (root / "dataset_mini.json").write_text(karpathy_json(pictures, "mini", {}), encoding="utf-8")
+def write_karpathy(root: Path, images: list[MiniImage]) -> Path:
+    """Write a folder of images with a Karpathy file."""
+    save_images(root / "images", images)
+    (root / "dataset_mini.json").write_text(karpathy_json(images, "mini", {}), encoding="utf-8")
     return root
 
 
 def write_table(
     root: Path,
-    pictures: list[MiniPicture],
+    images: list[MiniImage],
     *,
     file_name: str = "captions.csv",
     columns: tuple[str, str, str] = ("image", "caption", "split"),
 ) -> Path:
     """Write a table with a row for each caption."""
-    save_pictures(root / "images", pictures)
-    rows = [(p.name, caption, p.split) for p in pictures for caption in p.captions]
+    save_images(root / "images", images)
+    rows = [(p.name, caption, p.split) for p in images for caption in p.captions]
     with (root / file_name).open("w", newline="", encoding="utf-8") as file:
         if file_name.endswith(".jsonl"):
             for row in rows:
@@ -227,13 +227,13 @@ def write_table(
     return root
 
 
-def write_imagefolder(root: Path, pictures: list[MiniPicture], *, suffix: str = "jsonl") -> Path:
+def write_imagefolder(root: Path, images: list[MiniImage], *, suffix: str = "jsonl") -> Path:
     """Write Hugging Face's imagefolder: a metadata file in a folder for each split."""
     for split in ("train", "val", "test"):
-        chosen = [p for p in pictures if p.split == split]
+        chosen = [p for p in images if p.split == split]
         if not chosen:
             continue
-        save_pictures(root / split, chosen)
+        save_images(root / split, chosen)
         with (root / split / f"metadata.{suffix}").open("w", newline="", encoding="utf-8") as file:
             if suffix == "jsonl":
                 for p in chosen:
@@ -245,20 +245,20 @@ def write_imagefolder(root: Path, pictures: list[MiniPicture], *, suffix: str = 
     return root
 
 
-def write_sidecars(root: Path, pictures: list[MiniPicture], *, suffix: str = ".txt") -> Path:
-    """Write folders for the splits, each picture with a text file beside it."""
-    for p in pictures:
-        save_pictures(root / p.split, [p])
+def write_sidecars(root: Path, images: list[MiniImage], *, suffix: str = ".txt") -> Path:
+    """Write folders for the splits, each image with a text file beside it."""
+    for p in images:
+        save_images(root / p.split, [p])
         text = "\n".join(p.captions) + "\n"
         (root / p.split / p.name).with_suffix(suffix).write_text(text, encoding="utf-8")
     return root
 
 
-def write_webdataset(root: Path, pictures: list[MiniPicture], *, suffix: str = "txt") -> Path:
+def write_webdataset(root: Path, images: list[MiniImage], *, suffix: str = "txt") -> Path:
     """Write two shards a split."""
-    save_pictures(root / "loose", pictures)
+    save_images(root / "loose", images)
     for split in ("train", "val", "test"):
-        chosen = [p for p in pictures if p.split == split]
+        chosen = [p for p in images if p.split == split]
         for number in range(2):
             with tarfile.open(root / f"{split}-{number:06d}.tar", "w") as shard:
                 for p in chosen[number::2]:
@@ -272,12 +272,12 @@ def write_webdataset(root: Path, pictures: list[MiniPicture], *, suffix: str = "
     return root
 
 
-def write_flickr30k(root: Path, pictures: list[MiniPicture]) -> Path:
+def write_flickr30k(root: Path, images: list[MiniImage]) -> Path:
     """Write the layout of Flickr30k as its authors give it, with the usual split lists."""
-    save_pictures(root / "flickr30k-images", pictures)
-    lines = [f"{p.name}#{n}\t{c}\n" for p in pictures for n, c in enumerate(p.captions)]
+    save_images(root / "flickr30k-images", images)
+    lines = [f"{p.name}#{n}\t{c}\n" for p in images for n, c in enumerate(p.captions)]
     (root / "results_20130124.token").write_text("".join(lines), encoding="utf-8")
     for split in ("train", "val", "test"):
-        names = [p.name.removesuffix(".jpg") + "\n" for p in pictures if p.split == split]
+        names = [p.name.removesuffix(".jpg") + "\n" for p in images if p.split == split]
         (root / f"{split}.txt").write_text("".join(names), encoding="utf-8")
     return root

@@ -28,7 +28,7 @@ from tests.hub_stand_in import point_at
 from tests.hub_stand_in import serving as serving_hub
 from tests.minis import write_flickr8k
 from tests.pages import ROOT, Command
-from tests.readers_supplies import Supplies, install, pictures, said
+from tests.readers_supplies import Supplies, images, install, said
 from tests.server import Served
 from tests.server import serving as serving_files
 
@@ -50,7 +50,7 @@ SMALL = {
 }
 # Python has no environment to read settings from: there the preset is small.
 SMALL_PRESET = {"image_size": 64, "decoder_layers": 1, "decoder_width": 64}
-# Photos that a calibration needs.
+# Images that a calibration needs.
 CALIBRATED = 50
 
 
@@ -116,7 +116,7 @@ class ReadersPlace:
             shutil.rmtree(self.home / "datasets" / words[3])
         if words[1] == "calibrate" and not (self.work / "flickr8k.small").exists():
             (self.work / "flickr8k").rename(self.work / "flickr8k.small")
-            write_flickr8k(self.work / "flickr8k", pictures(val=CALIBRATED))
+            write_flickr8k(self.work / "flickr8k", images(val=CALIBRATED))
             shutil.rmtree(self.home / "datasets" / "flickr8k")
             install(self.work, "flickr8k")
 

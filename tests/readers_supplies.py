@@ -18,8 +18,8 @@ from capgen.cli.main import main
 from capgen.config import train_config
 from capgen.records import EpochEvent
 from capgen.training.run.train import train
-from tests.fakes import draw_photo
-from tests.minis import MiniPicture, coco_json, write_coco, write_flickr8k
+from tests.fakes import draw_image
+from tests.minis import MiniImage, coco_json, write_coco, write_flickr8k
 from tests.pages import ROOT
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2
 from tests.training_runs import NO_NOISE, SENTENCES
@@ -28,11 +28,11 @@ RUNS = ("RUN", "first", "big")
 OFTEN, SELDOM = SENTENCES[0], SENTENCES[2]
 
 
-def pictures(train: int = 3, val: int = 2, test: int = 2, *, first: int = 0) -> list[MiniPicture]:
-    """Return photos of which two in three have the same captions: a tiny model can learn those."""
+def images(train: int = 3, val: int = 2, test: int = 2, *, first: int = 0) -> list[MiniImage]:
+    """Return images of which two in three have the same captions: a tiny model can learn those."""
     splits = ["train"] * train + ["val"] * val + ["test"] * test
     return [
-        MiniPicture(
+        MiniImage(
             name=f"{number}.jpg",
             captions=((OFTEN if number % 3 else SELDOM),) * 5,
             split=split,
@@ -85,9 +85,9 @@ def _write_work(work: Path) -> None:
     for name, count in (("holiday", 3), ("photos", 2), ("scans", 3), ("my-photos", 5)):
         (work / name).mkdir(parents=True)
         for number in range(count):
-            draw_photo(len(name) * 100 + number, (96, 80)).save(work / name / f"{number}.jpg")
+            draw_image(len(name) * 100 + number, (96, 80)).save(work / name / f"{number}.jpg")
     (work / "holiday" / "day2").mkdir()
-    draw_photo(7, (96, 80)).save(work / "holiday" / "day2" / "beach.png")
+    draw_image(7, (96, 80)).save(work / "holiday" / "day2" / "beach.png")
     shutil.copy(ROOT / "docs" / "images" / "photographer.jpg", work / "photo.jpg")
     (work / "docs").mkdir()
     (work / "docs" / "images").symlink_to(ROOT / "docs" / "images")
@@ -97,12 +97,12 @@ def _write_work(work: Path) -> None:
     for number in range(2):
         with tarfile.open(work / f"shard-{number:03}.tar", "w") as shard:
             shard.add(work / "photos" / f"{number}.jpg", f"{number}.jpg")
-    write_flickr8k(work / "flickr8k", pictures())
-    write_coco(work / "coco_sample", pictures(2, 1, 0, first=200))
+    write_flickr8k(work / "flickr8k", images())
+    write_coco(work / "coco_sample", images(2, 1, 0, first=200))
     predicted = {f"{number}.jpg": OFTEN for number in range(5, 7)}
     (work / "predictions.json").write_text(json.dumps(predicted))
     (work / "scores.json").write_text(json.dumps(predicted))
-    judged = pictures(0, 4, 0, first=300)
+    judged = images(0, 4, 0, first=300)
     (work / "captions_val2014.json").write_text(coco_json(judged))
     results = [{"image_id": number, "caption": OFTEN} for number in range(len(judged))]
     (work / "captions.json").write_text(json.dumps(results))

@@ -12,7 +12,7 @@ from tests.bench.session_steps import STEPS
 # A home, a temporary folder, an address beyond this machine, the stand-in's token, human captions.
 PRIVATE = re.compile(
     r"/(?:tmp|root|home|work|var|mnt|opt|Users)/(?!you/)|https?://(?!127\.0\.0\.1|hockenmaier)"
-    # … the names of Flickr8k's photos, and how its captions are introduced.
+    # … the names of Flickr8k's images, and how its captions are introduced.
     rf"|{TOKEN}|hf_[A-Za-z0-9]{{8}}|\d{{8,}}_[0-9a-f]{{10}}|reference:|\bhuman\b|again '"
 )
 

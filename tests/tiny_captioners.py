@@ -228,12 +228,12 @@ def with_processor(source: Path, folder: Path, kind: str, *, nested: bool) -> Pa
     """
     shutil.copytree(source, folder)
     (folder / "preprocessor_config.json").unlink()
-    pictures = image_processor(kind)
+    images = image_processor(kind)
     if nested:
         whole = getattr(transformers, PROCESSORS[kind][2])
-        whole(pictures, AutoTokenizer.from_pretrained(source)).save_pretrained(folder)
+        whole(images, AutoTokenizer.from_pretrained(source)).save_pretrained(folder)
     else:
-        pictures.save_pretrained(folder)
+        images.save_pretrained(folder)
     names = {path.name for path in folder.iterdir()}
     assert ("processor_config.json" in names) is nested
     assert ("preprocessor_config.json" in names) is not nested

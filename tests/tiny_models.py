@@ -29,7 +29,7 @@ END_OF_TEXT = "<|endoftext|>"
 
 
 def tiny_mini(captions: Iterable[str], seed: int = 0, *, positions: int = 24) -> Captioning:
-    """Return a small captioner for photos of 64 pixels, with random weights."""
+    """Return a small captioner for images of 64 pixels, with random weights."""
     torch.manual_seed(seed)
     config = MiniConfig(
         variant="lite0",
@@ -73,7 +73,7 @@ def save_tiny_mini(folder: Path, captions: Iterable[str], seed: int = 0) -> Path
 
 
 def save_tiny_clip(folder: Path, seed: int = 0) -> Path:
-    """Write a whole CLIP (vision and text) for photos of 32 pixels, width 48."""
+    """Write a whole CLIP (vision and text) for images of 32 pixels, width 48."""
     torch.manual_seed(seed)
     shape = {"intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     vision = CLIPVisionConfig(hidden_size=48, image_size=32, patch_size=8, **shape)

@@ -1,4 +1,4 @@
-"""Tiny training runs: a data set of eight photos to learn by heart, and settings for it."""
+"""Tiny training runs: a data set of eight images to learn by heart, and settings for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from capgen.captioning.captioner import Captioner
 from capgen.config import TrainConfig, train_config
 from capgen.records import Event
-from tests.minis import MiniPicture
+from tests.minis import MiniImage
 
 E = TypeVar("E", bound=Event)
 
@@ -39,12 +39,12 @@ def of_kind(kind: type[E], events: Iterable[Event]) -> list[E]:
     return [event for event in events if isinstance(event, kind)]
 
 
-def eight_pictures(val: int = 1) -> list[MiniPicture]:
-    """Return eight photos to learn, some to validate on and one to test."""
+def eight_images(val: int = 1) -> list[MiniImage]:
+    """Return eight images to learn, some to validate on and one to test."""
     sentences = (*SENTENCES, *SENTENCES[:val], SENTENCES[1])
     splits = ("train",) * 8 + ("val",) * val + ("test",)
     return [
-        MiniPicture(name=f"{index}.jpg", captions=(sentence,) * 2, split=split, seed=index)
+        MiniImage(name=f"{index}.jpg", captions=(sentence,) * 2, split=split, seed=index)
         for index, (sentence, split) in enumerate(zip(sentences, splits, strict=True))
     ]
 
@@ -85,8 +85,8 @@ def clip_config(tmp_path: Path, data: Path, **settings: Any) -> TrainConfig:
     )
 
 
-def caption_photos(folder: str, data: Path) -> list[str]:
-    """Return a model's captions of the eight photos."""
+def caption_images(folder: str, data: Path) -> list[str]:
+    """Return a model's captions of the eight images."""
     captioner = Captioner.from_pretrained(folder, runtime="torch")
-    photos = [data / "Flicker8k_Dataset" / f"{index}.jpg" for index in range(8)]
-    return [caption.text for caption in captioner.caption(photos)]
+    images = [data / "Flicker8k_Dataset" / f"{index}.jpg" for index in range(8)]
+    return [caption.text for caption in captioner.caption(images)]

@@ -29,7 +29,7 @@ SHIPPED = (
         "MIT for capgen's part; its encoder started from Apache-2.0 weights "
         "(LICENSE-EfficientNet); of its data, Flickr8k is for non-commercial research and "
         "education, COCO's captions are CC BY 4.0",
-        "trained on Flickr8k and 2,929 photos of COCO from EfficientNet-Lite2 (Google); see its "
+        "trained on Flickr8k and 2,929 images of COCO from EfficientNet-Lite2 (Google); see its "
         "README.md",
     ),
     (
@@ -62,7 +62,7 @@ WHY = {
     "onnxscript": "exporting encoders",
     "packaging": "comparing versions in `capgen doctor`",
     "peft": "LoRA adapters",
-    "pillow": "reading pictures",
+    "pillow": "reading images",
     "pillow-heif": "reading HEIC",
     "platformdirs": "the system's places for data, caches and settings",
     "pyarrow": "Parquet and Arrow files",
@@ -134,7 +134,7 @@ def _lines() -> Iterator[str]:
         yield f"| `{pattern}` | {what} | {terms} | {origin} |"
     yield from (
         "",
-        "The source distribution also holds the photos of these pages: see",
+        "The source distribution also holds the images of these pages: see",
         "[their list](images/LICENSES.md).",
         "",
         "## Direct dependencies",

@@ -36,7 +36,7 @@ _TOPS_THINGS = frozenset({"animal", "food", "object", "person", "plant", "substa
 _LEAST_SHARE = 0.2
 _LEAST_LETTERS = 3
 _WORD = re.compile(r"[a-z]+(-[a-z]+)*")
-# Things that photos show (categories of COCO), but those texts seldom mean by these words.
+# Things that images show (categories of COCO), but those texts seldom mean by these words.
 _ALSO = ("bear", "book", "frisbee", "kite", "racket", "sign", "sink", "tie")
 # "Side by side", "hand in hand", "face to face", "arm in arm".
 _NOT = ("arm", "face", "hand", "side")

@@ -1,4 +1,4 @@
-"""Where a captioner looked: cross-attention over the photo for each word of a caption.
+"""Where a captioner looked: cross-attention over the image for each word of a caption.
 
 The tokens of a caption are fed to the model again. The attention behind each token is averaged
 over all layers and heads, and over the tokens of a word; a class token's share is dropped and
@@ -32,13 +32,13 @@ class CaptionAttention:
     Attributes:
         words: The words of the caption.
         maps: (words, rows, columns) float32, how much of a word's attention each part of
-            `picture` got; each word's map sums to 1.
-        picture: What the maps cover: the whole image, or the part of it that the model sees.
+            `image` got; each word's map sums to 1.
+        image: What the maps cover: the whole image, or the part of it that the model sees.
     """
 
     words: tuple[str, ...]
     maps: Floats
-    picture: Image.Image
+    image: Image.Image
 
 
 def with_attention(runtime: Runtime, pixels: Floats, caption: Caption, name: str) -> Caption:
@@ -46,7 +46,7 @@ def with_attention(runtime: Runtime, pixels: Floats, caption: Caption, name: str
 
     Args:
         runtime: The model that made the caption.
-        pixels: (3, H, W) float32, the picture as the model takes it.
+        pixels: (3, H, W) float32, the image as the model takes it.
         caption: The caption, with its tokens.
         name: What the model is called.
 
@@ -93,13 +93,13 @@ def maps_of(words: Sequence[Word], attention: Floats, size: tuple[int, ...], nam
     return found / np.maximum(total, np.finfo(np.float32).tiny)
 
 
-def seen_part(preprocessor: Preprocessor, photo: Image.Image) -> Image.Image:
-    """Return the part of a photo that the model sees: all of it unless the model crops."""
-    return photo if preprocessor.crop is None else Image.fromarray(preprocessor.reshape(photo))
+def seen_part(preprocessor: Preprocessor, image: Image.Image) -> Image.Image:
+    """Return the part of an image that the model sees: all of it unless the model crops."""
+    return image if preprocessor.crop is None else Image.fromarray(preprocessor.reshape(image))
 
 
 def _grid(cells: int, size: tuple[int, ...], name: str) -> tuple[int, int]:
-    """Return rows and columns of the image features of a photo of (height, width) `size`.
+    """Return rows and columns of the image features of an image of (height, width) `size`.
 
     Raises:
         ModelError: No grid of square patches, with or without a class token, has so many.
@@ -111,4 +111,4 @@ def _grid(cells: int, size: tuple[int, ...], name: str) -> tuple[int, int]:
             rows = places // columns
             if abs(rows * width - columns * height) < max(height, width):
                 return rows, columns
-    raise ModelError(f"{name}: its {cells} image features are no grid over the photo")
+    raise ModelError(f"{name}: its {cells} image features are no grid over the image")

@@ -1,4 +1,4 @@
-"""The Captioner: pictures in, Caption records out."""
+"""The Captioner: images in, Caption records out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DEFAULT_BATCH_SIZE = 16
 
 
 class Captioner:
-    """A loaded model that captions pictures.
+    """A loaded model that captions images.
 
     Make one with `from_pretrained`.
     """
@@ -153,7 +153,7 @@ class Captioner:
         return_attention: bool = False,
         **options: Any,
     ) -> Caption | list[Caption]:
-        """Caption one picture, or several.
+        """Caption one image, or several.
 
         Args:
             images: A path, bytes of a file, PIL image or numpy array (H, W), (H, W, 3) or
@@ -164,10 +164,10 @@ class Captioner:
                 `diverse=5`, `temperature=0.7`, …
 
         Returns:
-            A `Caption`, or a list of them in the order of the pictures.
+            A `Caption`, or a list of them in the order of the images.
 
         Raises:
-            ImageError: A picture cannot be read, or with `min_confidence` the model is not
+            ImageError: An image cannot be read, or with `min_confidence` the model is not
                 sure enough about it (code `low_confidence`).
             ModelError: Attention is asked for and the model has no cross-attention.
             UsageError: An option is unknown or out of range.
@@ -192,20 +192,20 @@ class Captioner:
         limits: ImageLimits = DEFAULT_LIMITS,
         return_attention: bool = False,
     ) -> Iterator[Caption | CaptionFailure]:
-        """Caption pictures as they come; a picture that cannot be read becomes a failure.
+        """Caption images as they come; an image that cannot be read becomes a failure.
 
-        The next batch is decoded while the model works on one. A picture's caption does not
+        The next batch is decoded while the model works on one. An image's caption does not
         depend on the others in its batch.
 
         Args:
-            images: Pictures, as for `caption`; any iterable, read as needed.
+            images: Images, as for `caption`; any iterable, read as needed.
             options: What to ask of decoding.
-            batch_size: Pictures the model sees at once.
-            limits: The largest picture to decode.
+            batch_size: Images the model sees at once.
+            limits: The largest image to decode.
             return_attention: Fill `Caption.attention` (see `caption`).
 
         Yields:
-            One record a picture, in order.
+            One record an image, in order.
 
         Raises:
             ModelError: Attention is asked for and the model has no cross-attention.
@@ -222,7 +222,7 @@ class Captioner:
             yield from self._caption_batch(batch, settings, notes, return_attention)
 
     def batch_of(self, size: int) -> int:
-        """Return how many pictures go together where `size` may: 1 if each keeps its own shape."""
+        """Return how many images go together where `size` may: 1 if each keeps its own shape."""
         return 1 if self.runtime.preprocessor.input_size is None else size
 
     def _prepare(self, source: ImageInput, limits: ImageLimits) -> Prepared | CaptionFailure:
@@ -230,7 +230,7 @@ class Captioner:
         try:
             return self.prepare(self.load(source, limits=limits), path)
         except (ImageError, MemoryError) as error:
-            name = path or "picture in memory"
+            name = path or "image in memory"
             fault = error if isinstance(error, ImageError) else out_of_memory(name)
             return CaptionFailure(
                 path=path, code=fault.code, message=fault.message, hint=fault.hint
@@ -243,7 +243,7 @@ class Captioner:
         limits: ImageLimits = DEFAULT_LIMITS,
         name: str | None = None,
     ) -> LoadedImage:
-        """Decode a picture, no larger than this model has use for.
+        """Decode an image, no larger than this model has use for.
 
         Raises:
             ImageError: It cannot be read.
@@ -253,7 +253,7 @@ class Captioner:
         return load_image(source, limits=limits, name=name, size_hint=hint)
 
     def prepare(self, loaded: LoadedImage, path: str | None, sha256: str | None = None) -> Prepared:
-        """Make a decoded picture the model's input.
+        """Make a decoded image the model's input.
 
         Raises:
             ImageError: Its shape is too extreme.
@@ -269,12 +269,12 @@ class Captioner:
         *,
         revision: str | None = None,
     ) -> list[Record]:
-        """Caption prepared pictures, all of one shape, at once.
+        """Caption prepared images, all of one shape, at once.
 
-        A picture with less than the least confidence asked for becomes a failure.
+        An image with less than the least confidence asked for becomes a failure.
 
         Args:
-            batch: The pictures.
+            batch: The images.
             settings: Decoding settings (see `settings`).
             notes: What records say was changed on the way.
             revision: What records call the model's revision; by default its commit.

@@ -1,4 +1,4 @@
-"""Pictures on their way to the model: what may be given, and what it becomes."""
+"""Images on their way to the model: what may be given, and what it becomes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _Made = TypeVar("_Made")
 
 @dataclass(slots=True, eq=False)
 class Prepared:
-    """A picture ready for the model.
+    """An image ready for the model.
 
     Attributes:
         path: Where it came from, or None.
-        width: Of the picture as it was, in pixels.
+        width: Of the image as it was, in pixels.
         height: Likewise.
         pixels: (3, H, W) float32, the model's input.
         sha256: Of its file, or None.
@@ -37,7 +37,7 @@ class Prepared:
 
 
 def path_of(image: ImageInput) -> str | None:
-    """Return the path that a picture was given by, or None."""
+    """Return the path that an image was given by, or None."""
     return os.fspath(image) if isinstance(image, str | os.PathLike) else None
 
 

@@ -1,7 +1,7 @@
-"""Captions for prepared pictures: tried again where they are empty or repeat themselves, and
+"""Captions for prepared images: tried again where they are empty or repeat themselves, and
 chosen to differ where that is asked for.
 
-Works on any `Speaker`; what it tries for one picture does not depend on the others.
+Works on any `Speaker`; what it tries for one image does not depend on the others.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Said:
 
 @dataclass
 class Attempt:
-    """The captions of one picture, best first.
+    """The captions of one image, best first.
 
     Attributes:
         captions: The captions.
@@ -102,7 +102,7 @@ def _put_right(
     settings: DecodeSettings,
     wide: DecodeSettings,
 ) -> list[Attempt]:
-    """Set faulty captions aside, and caption again the pictures that then lack some."""
+    """Set faulty captions aside, and caption again the images that then lack some."""
     attempts, rejected = [], []
     for captions in found:
         faulty = [said for said in captions if fault(said.text)]

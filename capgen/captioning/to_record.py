@@ -18,10 +18,10 @@ from capgen.records import Caption, CaptionFailure, Record, Token
 
 
 def caption_of(item: Prepared, attempt: Attempt, **shared: Any) -> Caption:
-    """Return the record of a picture's captions, the best with the others as alternatives.
+    """Return the record of an image's captions, the best with the others as alternatives.
 
     Args:
-        item: The picture.
+        item: The image.
         attempt: Its captions, one at least.
         **shared: What the records of a run have in common: `model`, `revision`, `settings`,
             `notes`.
@@ -54,7 +54,7 @@ def judged(
         caption: The caption.
         fit: What the confidence comes from.
         found: All that the first search ended with, best first.
-        summary: (D,) what the encoder made of the picture.
+        summary: (D,) what the encoder made of the image.
         least: The least confidence that is enough, or None.
 
     Raises:
@@ -64,7 +64,7 @@ def judged(
     sure = fit.confidence(found, summary) if shown == found[0].ids else None
     if least is None or (sure is not None and sure >= least):
         return replace(caption, confidence=sure)
-    name = "the picture" if caption.path is None else printable(caption.path)
+    name = "the image" if caption.path is None else printable(caption.path)
     level = "its caption was tried again" if sure is None else f"{sure:.2f}"
     return CaptionFailure(
         path=caption.path,

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from capgen.metrics.synonyms import wordnet
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
-# Words that do not change what a caption of a photo says.
+# Words that do not change what a caption of an image says.
 STOP_WORDS = frozenset(
     (
         *("a", "an", "the", "this", "that", "these", "those", "some", "there"),

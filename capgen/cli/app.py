@@ -34,7 +34,7 @@ def build_app() -> typer.Typer:
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
-        help="Caption pictures, and train and judge the models that do.",
+        help="Caption images, and train and judge the models that do.",
         epilog="Start with:  capgen caption photo.jpg",
     )
     app.callback()(_root)
@@ -77,7 +77,7 @@ def _root(
         typer.Option(help="Where to (appended); by default stderr.", show_default=False),
     ] = None,
 ) -> None:
-    """Caption pictures, and train and judge the models that do."""
+    """Caption images, and train and judge the models that do."""
     if log_level is not None and log_level not in LEVELS:
         raise UsageError(f"--log-level is {log_level!r}; it must be one of {', '.join(LEVELS)}")
     if log_level is not None or log_file is not None:

@@ -39,7 +39,7 @@ from capgen.config import CalibrateConfig, DecodeOptions
 from capgen.overwriting import OWN_JSON, InputFiles, check_output
 
 if TYPE_CHECKING:
-    from capgen.evaluation.calibration.calibrate import Calibrated, PictureObserved
+    from capgen.evaluation.calibration.calibrate import Calibrated, ImageObserved
 
 EXAMPLES = examples(
     "capgen calibrate RUN/best-eval --dataset flickr8k",
@@ -75,7 +75,7 @@ def calibrate_command(
     split: Annotated[str, _fit("split", INPUT_PANEL)] = CalibrateConfig.split,
     limit: Annotated[int | None, _fit("limit", INPUT_PANEL)] = None,
     negatives: Annotated[
-        Path | None, _path("Folder of pictures of kinds that the model should mistrust.")
+        Path | None, _path("Folder of images of kinds that the model should mistrust.")
     ] = None,
     drawn: Annotated[int, _fit("drawn")] = CalibrateConfig.drawn,
     metric: Annotated[str, _fit("metric")] = CalibrateConfig.metric,
@@ -133,7 +133,7 @@ def calibrate_command(
 
 
 def _follow(
-    console: Console, events: Iterable[PictureObserved | Calibrated], total: int
+    console: Console, events: Iterable[ImageObserved | Calibrated], total: int
 ) -> Calibrated:
     """Show events as they come; return the result."""
     from capgen.evaluation.calibration.calibrate import Calibrated
@@ -151,9 +151,9 @@ def _follow(
 def _lines(found: Calibrated) -> Iterable[str]:
     definition, quality = found.fit.definition, found.quality
     yield f"good: {definition['metric']} from {definition['threshold']:.3g}"
-    yield f"photos with a good caption: {quality['good']:.1%}"
+    yield f"images with a good caption: {quality['good']:.1%}"
     yield f"expected calibration error (cross-validated): {quality['calibration_error']:.3f}"
     yield f"AUROC, good against other captions: {quality['auroc_good']:.3f}"
     if "auroc_photos" in quality:
-        yield f"AUROC, photographs against other pictures: {quality['auroc_photos']:.3f}"
+        yield f"AUROC, photographs against other images: {quality['auroc_photos']:.3f}"
     yield f"the more confident half scores {quality['lift_of_half']:+.0%} against all"

@@ -59,13 +59,13 @@ def push_command(
     example: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Photo for the card, captioned by the model. It becomes public: "
-            "give only photos you may publish. Can be given again.",
+            help="Image for the card, captioned by the model. It becomes public: "
+            "give only images you may publish. Can be given again.",
             show_default=False,
         ),
     ] = None,
     credit: Annotated[
-        str, typer.Option(help="Whose photos the examples are.", show_default=False)
+        str, typer.Option(help="Whose images the examples are.", show_default=False)
     ] = "",
     token: Token = None,
     dry_run: Annotated[

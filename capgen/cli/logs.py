@@ -106,7 +106,7 @@ def start_logging(level: str, file: Path | None, tell: Callable[[str], None]) ->
         tell: Told, once, if the file cannot be written any more.
 
     Raises:
-        ProtectedFileError: The file is a picture, or of another kind than text.
+        ProtectedFileError: The file is an image, or of another kind than text.
         StorageError: The file cannot be written.
     """
     if file is None:

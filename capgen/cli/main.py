@@ -75,7 +75,7 @@ def _with_home(arguments: Sequence[str]) -> list[str]:
     """Return the process's arguments with `~` as a shell leaves them: Windows' shells keep it.
 
     Typer would also expand patterns there, those of `--include` among them, and take
-    `photo[1].jpg` for one.
+    `image[1].jpg` for one.
     """
     if sys.platform != "win32":
         return list(arguments)

@@ -64,17 +64,17 @@ class DecodeOptions:
         None, "Never say the same run of N tokens twice; 0 is off.", low=0, high=100
     )
     repeat_nouns: bool = setting(False, "Let a caption say a noun twice (English).")
-    num_captions: int | None = setting(None, "Captions a picture, best first.", low=1, high=64)
+    num_captions: int | None = setting(None, "Captions an image, best first.", low=1, high=64)
     seed: int | None = setting(
-        None, "Seed of the sampling, the same for every picture.", low=0, high=2**32 - 1
+        None, "Seed of the sampling, the same for every image.", low=0, high=2**32 - 1
     )
     diverse: int | None = setting(
-        None, "Captions a picture that say different things, best first.", low=2, high=20
+        None, "Captions an image that say different things, best first.", low=2, high=20
     )
     retry: bool = setting(True, "Caption again what came out empty or repeats itself.")
     confidence: bool = setting(False, "Say how likely each caption is to be a good one.")
     min_confidence: float | None = setting(
-        None, "Say nothing about pictures with a lower confidence than this.", low=0.0, high=1.0
+        None, "Say nothing about images with a lower confidence than this.", low=0.0, high=1.0
     )
 
     def __post_init__(self) -> None:

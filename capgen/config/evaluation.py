@@ -16,7 +16,7 @@ class EvalConfig:
     """
 
     split: str = setting("test", "Split of the data set: val, test or train.")
-    limit: int | None = setting(None, "Score the first N photos of the split only.", low=1)
+    limit: int | None = setting(None, "Score the first N images of the split only.", low=1)
     metrics: str = setting(
         "bleu,rouge_l,rouge_score,cider_d,meteor",
         "Metrics with commas between them; meteor_1_5 and spice need Java and the extra coco.",
@@ -30,7 +30,7 @@ class EvalConfig:
     examples: int = setting(
         6, "Best, worst and random examples in the HTML report, each.", low=0, high=50
     )
-    batch_size: int = setting(16, "Photos the model sees at once.", low=1)
+    batch_size: int = setting(16, "Images the model sees at once.", low=1)
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -50,7 +50,7 @@ class CalibrateConfig:
     """
 
     split: str = setting("val", "Split of the data set to fit on.")
-    limit: int | None = setting(None, "Fit on the first N photos of the split only.", low=1)
+    limit: int | None = setting(None, "Fit on the first N images of the split only.", low=1)
     metric: str = setting(
         "meteor", "What makes a caption a good one.", choices=("meteor", "cider_d")
     )
@@ -64,10 +64,8 @@ class CalibrateConfig:
         300, "Drawn patterns, no photographs, as examples of what to mistrust.", low=0
     )
     folds: int = setting(10, "Folds of the cross-validation.", low=2, high=100)
-    fit_seed: int = setting(
-        0, "Seed of the folds and of the drawn pictures.", low=0, high=2**32 - 1
-    )
-    batch_size: int = setting(16, "Photos the model sees at once.", low=1)
+    fit_seed: int = setting(0, "Seed of the folds and of the drawn images.", low=0, high=2**32 - 1)
+    batch_size: int = setting(16, "Images the model sees at once.", low=1)
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -1,4 +1,4 @@
-"""Settings of reading pictures: limits, batches, inputs, downloads."""
+"""Settings of reading images: limits, batches, inputs, downloads."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from capgen.config.fields import check_ranges, setting
 
 @dataclass(frozen=True, kw_only=True)
 class ImageLimits:
-    """The largest picture that is decoded.
+    """The largest image that is decoded.
 
     Raises:
         UsageError: A limit is below 1.
     """
 
-    # Pillow refuses what is larger by default; such a picture takes 0.7 GB as RGB.
-    max_pixels: int = setting(
-        178_956_970, "Refuse pictures of more pixels, before decoding.", low=1
-    )
-    # Holds the largest picture that max_pixels admits, uncompressed with 16 bits a channel.
+    # Pillow refuses what is larger by default; such an image takes 0.7 GB as RGB.
+    max_pixels: int = setting(178_956_970, "Refuse images of more pixels, before decoding.", low=1)
+    # Holds the largest image that max_pixels admits, uncompressed with 16 bits a channel.
     max_bytes: int = setting(1 << 30, "Refuse files of more bytes.", low=1)
 
     def __post_init__(self) -> None:
@@ -28,13 +26,13 @@ class ImageLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions:
-    """How many pictures are captioned: how much at once, and what failures do.
+    """How many images are captioned: how much at once, and what failures do.
 
     Raises:
         UsageError: A value is out of its range.
     """
 
-    batch_size: int = setting(16, "Pictures the model sees at once.", low=1, high=4096)
+    batch_size: int = setting(16, "Images the model sees at once.", low=1, high=4096)
     workers: int | None = setting(
         None, "Threads that read and decode; by default one a core.", low=1, high=256
     )
@@ -47,19 +45,19 @@ class BatchOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class InputOptions:
-    """How named inputs become pictures."""
+    """How named inputs become images."""
 
     recursive: bool = setting(False, "Look into subfolders.")
     include: tuple[str, ...] = setting((), "In folders and archives: only what matches.")
     exclude: tuple[str, ...] = setting((), "In folders and archives: leave out what matches.")
     null_separated: bool = setting(False, "The list on stdin is separated by NUL bytes.")
-    path_column: str | None = setting(None, "Column of the manifest that names the pictures.")
+    path_column: str | None = setting(None, "Column of the manifest that names the images.")
     allow_private: bool = setting(False, "Fetch from private and loopback addresses too.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadLimits:
-    """What a picture from the network may cost."""
+    """What an image from the network may cost."""
 
     seconds: float = setting(30.0, "Longest download.")
     redirects: int = setting(5, "Most redirects.")

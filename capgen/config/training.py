@@ -53,14 +53,14 @@ class TrainConfig:
     output_dir: Path | None = setting(None, "The run's folder; by default runs/NAME.")  # noqa: RUF009
     name: str | None = setting(None, "The run's name; by default preset and time.")
 
-    num_epochs: int = setting(20, "Passes over the training photos.", low=1, high=10000)
+    num_epochs: int = setting(20, "Passes over the training images.", low=1, high=10000)
     objective: str = setting(
         "cross-entropy",
         "What is learned: cross-entropy of human captions, or scst (CIDEr-D of sampled ones).",
         choices=OBJECTIVES,
     )
     samples_per_image: int = setting(
-        5, "Captions sampled for a photo and step (scst only).", low=2, high=1000
+        5, "Captions sampled for an image and step (scst only).", low=2, high=1000
     )
     sample_temperature: float = setting(
         1.0, "Temperature of the samples (scst only).", low=0.1, high=10.0
@@ -69,11 +69,11 @@ class TrainConfig:
         0.1, "Weight of the cross-entropy beside the reward (scst only).", low=0.0, high=10.0
     )
 
-    batch_size: int = setting(64, "Photos a pass, over all processes.", low=1, high=65536)
+    batch_size: int = setting(64, "Images a pass, over all processes.", low=1, high=65536)
     accumulation: int = setting(
-        1, "Passes a step: a step is over batch-size times this many photos.", low=1, high=65536
+        1, "Passes a step: a step is over batch-size times this many images.", low=1, high=65536
     )
-    captions_per_image: int = setting(5, "Captions a photo and step, at most.", low=1, high=1000)
+    captions_per_image: int = setting(5, "Captions an image and step, at most.", low=1, high=1000)
     learning_rate: float = setting(5e-4, "Peak learning rate of new parts.", low=0.0, high=10.0)
     encoder_learning_rate: float = setting(
         2e-4, "Peak learning rate of a pretrained encoder.", low=0.0, high=10.0
@@ -98,7 +98,7 @@ class TrainConfig:
     max_tokens: int = setting(
         64, "Longer captions are cut to this many tokens, start included.", low=4, high=1024
     )
-    image_size: int = setting(288, "Side of the photos in pixels (mini only).", low=32, high=1024)
+    image_size: int = setting(288, "Side of the images in pixels (mini only).", low=32, high=1024)
     decoder_layers: int = setting(3, "Layers of a new small decoder (mini only).", low=1, high=48)
     decoder_width: int = setting(
         256, "Width of a new small decoder, a multiple of 8 (mini only).", low=8, high=4096
@@ -116,7 +116,7 @@ class TrainConfig:
     )
     distill: str = setting(
         "sequence",
-        "What is learned from teachers: their captions of the training photos or, as token, "
+        "What is learned from teachers: their captions of the training images or, as token, "
         "their distribution over each next token (for which they need the same vocabulary).",
         choices=("token", "sequence"),
     )
@@ -128,27 +128,27 @@ class TrainConfig:
     )
 
     crop_area: float = setting(
-        0.5, "Random crops keep at least this share of a photo; 1 is off.", low=0.05, high=1.0
+        0.5, "Random crops keep at least this share of an image; 1 is off.", low=0.05, high=1.0
     )
     crop_aspect: float = setting(
         4 / 3,
-        "Random crops are at most this much wider or narrower than a photo; 1 keeps its shape.",
+        "Random crops are at most this much wider or narrower than an image; 1 keeps its shape.",
         low=1.0,
         high=4.0,
     )
-    flip: bool = setting(True, "Mirror half of the photos.")
+    flip: bool = setting(True, "Mirror half of the images.")
     color_jitter: float = setting(
         0.3, "Random brightness, contrast and saturation, up to this share.", low=0.0, high=0.9
     )
     compression: float = setting(
-        0.0, "Share of the photos that JPEG or WebP compression spoils.", low=0.0, high=1.0
+        0.0, "Share of the images that JPEG or WebP compression spoils.", low=0.0, high=1.0
     )
     compression_quality: int = setting(
         30, "Lowest quality of that; the highest is 95.", low=1, high=95
     )
     rescale: float = setting(
         0.0,
-        "Share of the photos that are shrunk, by half at most, and enlarged.",
+        "Share of the images that are shrunk, by half at most, and enlarged.",
         low=0.0,
         high=1.0,
     )
@@ -158,20 +158,20 @@ class TrainConfig:
         "meteor-centric", "What makes a model best-eval.", choices=EVAL_STRATEGIES
     )
     eval_every: int = setting(1, "Epochs from one validation to the next.", low=1)
-    eval_limit: int | None = setting(None, "Validate on this many photos only.", low=1)
+    eval_limit: int | None = setting(None, "Validate on this many images only.", low=1)
     eval_batch_size: int | None = setting(
-        None, "Photos a batch in validation; by default 64, on GPUs 256.", low=1
+        None, "Images a batch in validation; by default 64, on GPUs 256.", low=1
     )
     patience: int | None = setting(
         None, "Stop after this many validations without a better one.", low=1
     )
     test: bool = setting(True, "Score the chosen model on the test split at the end.")
     test_samples_per_epoch: int = setting(
-        0, "Show this many random validation photos' captions after each validation.", low=0
+        0, "Show this many random validation images' captions after each validation.", low=0
     )
     followed_samples: int = setting(
         6,
-        "Validation photos whose captions the run page and the trackers show every time.",
+        "Validation images whose captions the run page and the trackers show every time.",
         low=0,
         high=100,
     )
@@ -203,7 +203,7 @@ class TrainConfig:
         False, "Compute activations twice rather than keep them: less memory, slower."
     )
     workers: int | None = setting(
-        None, "Threads that decode photos; by default one a core.", low=1, high=256
+        None, "Threads that decode images; by default one a core.", low=1, high=256
     )
     seed: int = setting(0, "Seed of weights, order, augmentation and dropout.", low=0, high=2**31)
 
@@ -241,7 +241,7 @@ class TrainConfig:
 
     @property
     def images_a_step(self) -> int:
-        """Photos whose gradients make one step."""
+        """Images whose gradients make one step."""
         return self.batch_size * self.accumulation
 
     @property
@@ -251,7 +251,7 @@ class TrainConfig:
 
     @property
     def augments(self) -> bool:
-        """Whether any augmentation of the photos is on."""
+        """Whether any augmentation of the images is on."""
         crops = self.crop_area < 1 or self.crop_aspect > 1
         stored = self.compression > 0 or self.rescale > 0
         return crops or self.flip or self.color_jitter > 0 or stored

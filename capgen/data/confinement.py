@@ -1,4 +1,4 @@
-"""What may be copied of a data set of unknown origin: its own pictures and its own captions.
+"""What may be copied of a data set of unknown origin: its own images and its own captions.
 
 A row of a table may name any file of the machine, and so may a symbolic link.
 """
@@ -17,28 +17,28 @@ _HEAD_BYTES = 1024
 
 
 class Confinement:
-    """The folders that pictures and captions must come from, once links are followed.
+    """The folders that images and captions must come from, once links are followed.
 
     Args:
         folders: Folders and files that the user named, and those that capgen made of them.
-        pictures_anywhere: Pictures may come from elsewhere, since they stay there.
+        images_anywhere: Images may come from elsewhere, since they stay there.
     """
 
-    def __init__(self, folders: Iterable[Path], *, pictures_anywhere: bool = False) -> None:
+    def __init__(self, folders: Iterable[Path], *, images_anywhere: bool = False) -> None:
         own = {folder.resolve() for folder in folders}
         self._folders = own | {blobs for folder in own if (blobs := _hub_blobs(folder))}
-        self._pictures_anywhere = pictures_anywhere
+        self._images_anywhere = images_anywhere
         self._caption_files: dict[Path, bool] = {}
 
     def allowed(self, entry: Entry, report: Report) -> Entry | None:
-        """Return what of a picture and its captions may be copied, or None.
+        """Return what of an image and its captions may be copied, or None.
 
         Args:
-            entry: The picture. A missing one is not reported.
+            entry: The image. A missing one is not reported.
             report: Receives what may not be.
         """
         if entry.image.is_file():
-            if not self._pictures_anywhere and not self._holds(entry.image):
+            if not self._images_anywhere and not self._holds(entry.image):
                 message = f"{entry.image} leads out of the data folder"
                 report(_problem("image_outside", message, entry))
                 return None
@@ -81,7 +81,7 @@ def _hub_blobs(folder: Path) -> Path | None:
 
 
 def _content_fault(path: Path) -> tuple[str, str] | None:
-    """Return code and message if a file is not a picture by its first bytes."""
+    """Return code and message if a file is not an image by its first bytes."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
@@ -90,9 +90,9 @@ def _content_fault(path: Path) -> tuple[str, str] | None:
     if not head:
         return "image_empty", f"{path} is empty"
     found = sniff(head)
-    if found.picture:
+    if found.image:
         return None
-    return "image_not_an_image", f"{path} is {found.description}, not a picture"
+    return "image_not_an_image", f"{path} is {found.description}, not an image"
 
 
 def _problem(code: str, message: str, entry: Entry) -> Problem:

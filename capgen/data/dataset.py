@@ -22,20 +22,20 @@ from capgen.records import Example
 
 TakeIn = Literal["all", "captions"]
 
-OUTSIDE_HINT = "Name the folder of the pictures with --images."
+OUTSIDE_HINT = "Name the folder of the images with --images."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """Pictures with captions, split by picture.
+    """Images with captions, split by image.
 
     Attributes:
         name: Name for people and records.
         root: Folder or file it was read from.
         format: Key of `capgen.data.formats.FORMATS`.
-        examples: Every picture that has captions, by name.
+        examples: Every image that has captions, by name.
         split_source: `official`, or how the split was drawn, seed included.
-        licence: Licence of the captions and pictures, or an empty string if not known.
+        licence: Licence of the captions and images, or an empty string if not known.
         terms: What the source asks of users, likewise.
         problems: What was left out on reading, and why.
         language: Of the captions, as in BCP 47 (`en`, `pt-BR`), or an empty string if not known.
@@ -52,23 +52,23 @@ class Dataset:
     language: str = ""
 
     def split(self, name: str) -> list[Example]:
-        """Return the examples of a split, by picture name.
+        """Return the examples of a split, by image name.
 
         Raises:
             UsageError: No split goes by that name.
-            DataError: The data set has no picture in that split.
+            DataError: The data set has no image in that split.
         """
         if name not in SPLITS:
             raise UsageError(f"Unknown split {name!r}", hint=did_you_mean(name, SPLITS))
         chosen = [example for example in self.examples if example.split == name]
         if not chosen:
             there = ", ".join(f"{split} ({count})" for split, count in self.counts.items())
-            raise DataError(f"{self.name} has no pictures in split {name}", hint=f"It has {there}.")
+            raise DataError(f"{self.name} has no images in split {name}", hint=f"It has {there}.")
         return chosen
 
     @property
     def counts(self) -> dict[str, int]:
-        """Pictures in each split that has any."""
+        """Images in each split that has any."""
         counted = Counter(example.split for example in self.examples)
         return {split: counted[split] for split in SPLITS if counted[split]}
 
@@ -79,19 +79,19 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over names, splits, captions and the pictures' bytes, as `sha256:HEX`.
+        """SHA-256 over names, splits, captions and the images' bytes, as `sha256:HEX`.
 
         Where the data lie and in which format does not matter; a changed caption, split or
-        picture does. The first call reads every picture, later ones what has changed.
+        image does. The first call reads every image, later ones what has changed.
         """
-        pictures = hash_files([example.image for example in self.examples])
+        images = hash_files([example.image for example in self.examples])
         total = hashlib.sha256(b"capgen data set 1\n")
-        for example, picture in zip(self.examples, pictures, strict=True):
+        for example, image in zip(self.examples, images, strict=True):
             fields = (example.image_id, example.split, *example.references)
             for text in fields:
                 data = text.encode("utf-8", errors="surrogatepass")
                 total.update(b"%d:%s," % (len(data), data))
-            total.update(picture + b"\n")
+            total.update(image + b"\n")
         return f"sha256:{total.hexdigest()}"
 
 
@@ -104,14 +104,14 @@ def load_dataset(
 ) -> Dataset:
     """Load a data set from a folder or file, or an installed one by name.
 
-    Pictures that are missing or have no captions are left out and listed in `problems`.
+    Images that are missing or have no captions are left out and listed in `problems`.
 
     Args:
         path_or_name: A folder or file in any known format, or the name of an installed set.
         options: What is known about the source; by default it is recognised by looking.
         splits: How to split where the source does not.
         take_in: It is going to be copied, or its captions are: what comes from outside its
-            folder and `options.images`, and files that are not pictures by their content,
+            folder and `options.images`, and files that are not images by their content,
             are left out too.
 
     Raises:
@@ -207,11 +207,11 @@ def _own(
     reading: Reading, root: Path, options: ReadOptions, take_in: TakeIn, problems: list[Problem]
 ) -> Reading:
     """Return a reading without what must not be copied."""
-    # A file may be a link itself: its pictures lie beside the link.
+    # A file may be a link itself: its images lie beside the link.
     named = (root, root.parent if root.is_file() else None, options.images, reading.home)
     confinement = Confinement(
         (folder for folder in named if folder is not None),
-        pictures_anywhere=take_in == "captions",
+        images_anywhere=take_in == "captions",
     )
     entries = [confinement.allowed(entry, problems.append) for entry in reading.entries]
     return replace(reading, entries=tuple(entry for entry in entries if entry is not None))
@@ -235,7 +235,7 @@ def _examples(
         first = f"; first: {problems[0]}" if problems else ""
         outside = any(problem.code == "image_outside" for problem in problems)
         hint = OUTSIDE_HINT if outside else ""
-        raise DataError(f"{root} has no picture with a caption{first}", hint=hint)
+        raise DataError(f"{root} has no image with a caption{first}", hint=hint)
     if not reading.has_splits:
         drawn = seeded_split((entry.image_id for entry in usable), splits)
     return [
@@ -267,7 +267,7 @@ def _usable(entry: Entry, problems: list[Problem]) -> bool:
         note("image_outside", f"{entry.image} leads out of the data folder")
         return False
     if not entry.image.is_file():
-        note("image_missing", f"picture {entry.image} is missing")
+        note("image_missing", f"image {entry.image} is missing")
         return False
     for index, text in enumerate(entry.captions):
         if not text.strip():

@@ -15,7 +15,7 @@ class Progress:
         item: The file or data set it is done to.
         done: Amount done so far, earlier runs included.
         total: Amount in all, or None if it is not known.
-        unit: `bytes`, `files` or `pictures`.
+        unit: `bytes`, `files` or `images`.
     """
 
     task: str
@@ -39,15 +39,15 @@ class Finished:
     Attributes:
         name: Its name.
         folder: Where it is.
-        pictures: Pictures with captions.
+        images: Images with captions.
         captions: Captions.
-        splits: Pictures in each split.
+        splits: Images in each split.
         already: It was there before.
     """
 
     name: str
     folder: Path
-    pictures: int
+    images: int
     captions: int
     splits: dict[str, int]
     already: bool = False

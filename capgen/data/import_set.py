@@ -36,7 +36,7 @@ def import_dataset(
     """Read a folder or file and install it under a name.
 
     Nothing is copied from outside the source's folder and `options.images`, symbolic links
-    followed, nor what is not a picture by its content; notices tell. Nobody may read a copy
+    followed, nor what is not an image by its content; notices tell. Nobody may read a copy
     who may not read its original.
 
     Args:
@@ -45,7 +45,7 @@ def import_dataset(
         store: Folder of the installed data sets.
         options: What is known about the source.
         splits: How to split where the source does not; recorded with the data set.
-        link: Leave the pictures where they are instead of copying them.
+        link: Leave the images where they are instead of copying them.
         language: Of the captions (`de`, `pt-BR`); by default what the source says, if it does.
 
     Yields:
@@ -74,7 +74,7 @@ def import_dataset(
         )
         yield from left_out(dataset)
         if any(problem.code == "image_outside" for problem in dataset.problems):
-            yield Notice(message=f"Pictures outside the data folder: {OUTSIDE_HINT}")
+            yield Notice(message=f"Images outside the data folder: {OUTSIDE_HINT}")
         temporary = place.with_name(f".{name}.importing")
         with paths.storage_errors(temporary):
             shutil.rmtree(temporary, ignore_errors=True)
@@ -91,7 +91,7 @@ def import_dataset(
     yield Finished(
         name=name,
         folder=place,
-        pictures=len(examples),
+        images=len(examples),
         captions=dataset.captions,
         splits=dataset.counts,
     )
@@ -108,7 +108,7 @@ def left_out(dataset: Dataset) -> Iterator[Notice]:
 
 
 def _copy(dataset: Dataset, folder: Path) -> Generator[Event, None, list[Example]]:
-    """Copy the pictures below `folder` and return the examples that point to the copies."""
+    """Copy the images below `folder` and return the examples that point to the copies."""
     check_space(folder, sum(e.image.stat().st_size for e in dataset.examples), "import it")
     copies = []
     total = len(dataset.examples)
@@ -123,7 +123,7 @@ def _copy(dataset: Dataset, folder: Path) -> Generator[Event, None, list[Example
             target.parent.mkdir(parents=True, exist_ok=True)
             _copy_file(example.image, target)
         copies.append(replace(example, image=target))
-        yield Progress(task="copy", item=dataset.name, done=index + 1, total=total, unit="pictures")
+        yield Progress(task="copy", item=dataset.name, done=index + 1, total=total, unit="images")
     return copies
 
 
@@ -135,7 +135,7 @@ def _copy_file(source: Path, target: Path) -> None:
 
 
 def _file_name(example: Example, index: int) -> str:
-    """Return where a copy goes: the picture's name if it is a safe one, else its number."""
+    """Return where a copy goes: the image's name if it is a safe one, else its number."""
     name = PurePosixPath(example.image_id)
     if all(map(paths.works_everywhere, name.parts)) and name.suffix and str(name).isprintable():
         return str(name)
@@ -143,7 +143,7 @@ def _file_name(example: Example, index: int) -> str:
 
 
 def _in_place(example: Example) -> Example:
-    # Not resolve(): a picture may be a link.
+    # Not resolve(): an image may be a link.
     return replace(example, image=Path(os.path.abspath(example.image)))  # noqa: PTH100
 
 

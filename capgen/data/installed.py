@@ -63,7 +63,7 @@ def find(name: str, store: Path | None = None) -> Path:
 
 
 def remove(name: str, store: Path | None = None) -> Path:
-    """Delete an installed data set; pictures outside its folder stay.
+    """Delete an installed data set; images outside its folder stay.
 
     Returns:
         The folder that was deleted.

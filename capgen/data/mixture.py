@@ -29,9 +29,9 @@ class Member:
     Attributes:
         name: Its name, which no other member has.
         dataset: The data set.
-        weight: How often a training photo of it is seen in an epoch, on average.
-        held_out: Ids of its training photos that are left out, since another member keeps
-            the same photo for val or test.
+        weight: How often a training image of it is seen in an epoch, on average.
+        held_out: Ids of its training images that are left out, since another member keeps
+            the same image for val or test.
     """
 
     name: str
@@ -50,12 +50,12 @@ class Member:
             examples = [e for e in examples if e.image_id not in self.held_out]
             if not examples:
                 raise DataError(
-                    f"All training photos of {self.name} are in other sets' val or test"
+                    f"All training images of {self.name} are in other sets' val or test"
                 )
         return examples
 
     def key(self, split: str) -> str:
-        """Return what identifies the photos of a split, as text."""
+        """Return what identifies the images of a split, as text."""
         if split != "train" or not self.held_out:
             return self.dataset.digest
         return f"{self.dataset.digest} without {sorted(self.held_out)}"
@@ -65,7 +65,7 @@ class Member:
 class Mixture:
     """One data set or several, as training sees them.
 
-    Of one alone, names, examples and digest are its own. Of several, the ids of pictures
+    Of one alone, names, examples and digest are its own. Of several, the ids of images
     begin with their set's name, so that no two are the same.
 
     Args:
@@ -86,7 +86,7 @@ class Mixture:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Pictures in each split that has any."""
+        """Images in each split that has any."""
         total: Counter[str] = Counter()
         for member in self.members:
             total.update(member.dataset.counts)
@@ -109,7 +109,7 @@ class Mixture:
             limit: Most examples of each set.
 
         Raises:
-            DataError: No data set has it, or one has no training photos.
+            DataError: No data set has it, or one has no training images.
         """
         having = [m for m in self.members if split == "train" or split in m.dataset.counts]
         if not having:
@@ -227,13 +227,13 @@ def _free(name: str, taken: Sequence[str]) -> str:
 
 
 def _without_held_out(members: Sequence[Member]) -> tuple[Member, ...]:
-    """Hold out training photos that another member has, byte for byte, in val or test."""
+    """Hold out training images that another member has, byte for byte, in val or test."""
     if len(members) == 1:
         return tuple(members)
     splits: list[list[tuple[Example, bytes]]] = []
     for member in members:
-        pictures = hash_files([example.image for example in member.dataset.examples])
-        splits.append(list(zip(member.dataset.examples, pictures, strict=True)))
+        images = hash_files([example.image for example in member.dataset.examples])
+        splits.append(list(zip(member.dataset.examples, images, strict=True)))
     kept = [{h for e, h in pairs if e.split in ("val", "test")} for pairs in splits]
     result = []
     for index, member in enumerate(members):

@@ -33,17 +33,17 @@ ol { margin: .3rem 0 0; padding-left: 1.4rem; }
 def write_preview(
     dataset: Dataset, path: Path, *, samples: int = 24, seed: int = 0, split: str | None = None
 ) -> list[Example]:
-    """Write a page with random pictures and their captions.
+    """Write a page with random images and their captions.
 
     Args:
         dataset: The data set.
         path: The HTML file to write.
-        samples: How many pictures.
+        samples: How many images.
         seed: Seed of the choice.
         split: Choose from this split only.
 
     Returns:
-        The pictures that were chosen.
+        The images that were chosen.
 
     Raises:
         DataError: The split is empty.
@@ -69,7 +69,7 @@ def write_preview(
 </head>
 <body>
 <h1>{name}</h1>
-<p>{len(chosen)} of {len(pool):,} pictures, seed {seed}. {html.escape(dataset.licence)}</p>
+<p>{len(chosen)} of {len(pool):,} images, seed {seed}. {html.escape(dataset.licence)}</p>
 <main>
 {figures}
 </main>
@@ -83,13 +83,13 @@ def write_preview(
 def _figure(example: Example) -> str:
     captions = "".join(f"<li>{html.escape(text)}</li>" for text in example.references)
     return (
-        f"<figure>{_picture(example)}<figcaption><b>{html.escape(example.image_id)}</b>"
+        f"<figure>{_image(example)}<figcaption><b>{html.escape(example.image_id)}</b>"
         f' <span class="split">{html.escape(example.split)}</span>'
         f"<ol>{captions}</ol></figcaption></figure>"
     )
 
 
-def _picture(example: Example) -> str:
+def _image(example: Example) -> str:
     try:
         image = load_image(example.image, size_hint=(_SIDE, _SIDE)).image
     except ImageError as error:

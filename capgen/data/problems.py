@@ -22,7 +22,7 @@ class ProblemKind:
         title: What is wrong, in a few words.
         stops: Reading for training stops here, because what was meant is unclear.
         fix: What `--fix` does about it: `drop_image`, `drop_caption`, `clean_caption`,
-            `unassign` (take the picture out of val and test) or an empty string.
+            `unassign` (take the image out of val and test) or an empty string.
     """
 
     title: str
@@ -35,24 +35,24 @@ PROBLEMS: dict[str, ProblemKind] = {
     "malformed_line": ProblemKind("line that cannot be read", stops=True, fix="drop_caption"),
     "wrong_encoding": ProblemKind("text that is not UTF-8", stops=True, fix="clean_caption"),
     "split_unknown_name": ProblemKind("unknown split name", stops=True, fix="unassign"),
-    "split_overlap": ProblemKind("picture in more than one split", stops=True, fix="unassign"),
-    "split_unknown_image": ProblemKind("split list names a picture without captions"),
-    "split_empty": ProblemKind("no picture in a split"),
+    "split_overlap": ProblemKind("image in more than one split", stops=True, fix="unassign"),
+    "split_unknown_image": ProblemKind("split list names an image without captions"),
+    "split_empty": ProblemKind("no image in a split"),
     "member_refused": ProblemKind("member of an archive that is not taken out"),
-    # Pictures
-    "image_missing": ProblemKind("captions without a picture", fix="drop_image"),
-    "image_outside": ProblemKind("picture outside the data folder", fix="drop_image"),
-    "image_name_case": ProblemKind("picture's name differs in letter case", fix="drop_image"),
-    "image_without_captions": ProblemKind("picture without captions", fix="drop_image"),
-    "image_empty": ProblemKind("empty picture file", fix="drop_image"),
-    "image_not_an_image": ProblemKind("file that is not a picture", fix="drop_image"),
-    "image_truncated": ProblemKind("picture that breaks off", fix="drop_image"),
-    "image_unreadable": ProblemKind("picture that cannot be decoded", fix="drop_image"),
-    "image_too_large": ProblemKind("picture with too many pixels", fix="drop_image"),
-    "image_too_small": ProblemKind("picture smaller than 32 pixels", fix="drop_image"),
-    "image_extreme_aspect": ProblemKind("picture over 5 times as long as wide"),
-    "image_blank": ProblemKind("picture of one colour", fix="drop_image"),
-    "image_animated": ProblemKind("picture with more than one frame"),
+    # Images
+    "image_missing": ProblemKind("captions without an image", fix="drop_image"),
+    "image_outside": ProblemKind("image outside the data folder", fix="drop_image"),
+    "image_name_case": ProblemKind("image's name differs in letter case", fix="drop_image"),
+    "image_without_captions": ProblemKind("image without captions", fix="drop_image"),
+    "image_empty": ProblemKind("empty image file", fix="drop_image"),
+    "image_not_an_image": ProblemKind("file that is not an image", fix="drop_image"),
+    "image_truncated": ProblemKind("image that breaks off", fix="drop_image"),
+    "image_unreadable": ProblemKind("image that cannot be decoded", fix="drop_image"),
+    "image_too_large": ProblemKind("image with too many pixels", fix="drop_image"),
+    "image_too_small": ProblemKind("image smaller than 32 pixels", fix="drop_image"),
+    "image_extreme_aspect": ProblemKind("image over 5 times as long as wide"),
+    "image_blank": ProblemKind("image of one colour", fix="drop_image"),
+    "image_animated": ProblemKind("image with more than one frame"),
     "image_wrong_extension": ProblemKind("extension that belies the format"),
     "image_duplicate": ProblemKind("same bytes twice in one split", fix="drop_image"),
     "image_duplicate_across": ProblemKind("same bytes in two splits", fix="unassign"),
@@ -60,8 +60,8 @@ PROBLEMS: dict[str, ProblemKind] = {
     # Captions
     "caption_outside": ProblemKind("captions outside the data folder", fix="drop_caption"),
     "caption_empty": ProblemKind("empty caption", fix="drop_caption"),
-    "caption_duplicate": ProblemKind("same caption twice for a picture", fix="drop_caption"),
-    "caption_repeated": ProblemKind("same caption on many pictures"),
+    "caption_duplicate": ProblemKind("same caption twice for an image", fix="drop_caption"),
+    "caption_repeated": ProblemKind("same caption on many images"),
     "caption_very_long": ProblemKind("very long caption", fix="drop_caption"),
     "caption_very_short": ProblemKind("caption of one word"),
     "caption_mojibake": ProblemKind("text decoded with the wrong encoding", fix="clean_caption"),
@@ -73,7 +73,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "caption_placeholder": ProblemKind("placeholder or file name", fix="drop_caption"),
     "caption_stutter": ProblemKind("one word again and again", fix="drop_caption"),
     "caption_language": ProblemKind("another language than the rest"),
-    "captions_few": ProblemKind("fewer captions than the other pictures have"),
+    "captions_few": ProblemKind("fewer captions than the other images have"),
 }
 
 
@@ -86,8 +86,8 @@ class Problem:
         message: One line saying what was found, without the file.
         file: File it was found in, where there is one.
         line: Line of that file, counted from 1, where it has lines.
-        image_id: Picture concerned, if one is.
-        caption: Index of the caption among the picture's captions, if one is concerned.
+        image_id: Image concerned, if one is.
+        caption: Index of the caption among the image's captions, if one is concerned.
     """
 
     code: str

@@ -1,6 +1,6 @@
 """Splits: the names the sources use, and seeded splits where a source has none.
 
-Splitting is always by picture, so that all captions of one picture stay together.
+Splitting is always by image, so that all captions of one image stay together.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ def split_name(name: str) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class SplitOptions:
-    """How to split pictures where the source does not say.
+    """How to split images where the source does not say.
 
     Raises:
         UsageError: A value is out of range, or nothing would be left to train on.
     """
 
     split_seed: int = setting(0, "Seed of the split, recorded with the data set.", low=0)
-    val_fraction: float = setting(0.1, "Share of the pictures for val.", low=0.0, high=0.9)
-    test_fraction: float = setting(0.1, "Share of the pictures for test.", low=0.0, high=0.9)
+    val_fraction: float = setting(0.1, "Share of the images for val.", low=0.0, high=0.9)
+    test_fraction: float = setting(0.1, "Share of the images for test.", low=0.0, high=0.9)
 
     def __post_init__(self) -> None:
         check_ranges(self)
         if self.val_fraction + self.test_fraction >= 1:
             raise UsageError(
                 f"--val-fraction {self.val_fraction} and --test-fraction {self.test_fraction}"
-                " leave no pictures to train on"
+                " leave no images to train on"
             )
 
     def __str__(self) -> str:
@@ -59,18 +59,18 @@ class SplitOptions:
 
 
 def seeded_split(image_ids: Iterable[str], options: SplitOptions) -> dict[str, str]:
-    """Assign each picture to train, val or test.
+    """Assign each image to train, val or test.
 
-    Pictures are ranked by SHA-256 of seed and name, so the result does not depend on their
+    Images are ranked by SHA-256 of seed and name, so the result does not depend on their
     order, and the first shares of that ranking become val and test.
 
     Args:
-        image_ids: Names of the pictures.
-        options: Seed and shares; a share above 0 gets at least one picture where there are
+        image_ids: Names of the images.
+        options: Seed and shares; a share above 0 gets at least one image where there are
             three or more.
 
     Returns:
-        The split of each picture.
+        The split of each image.
     """
 
     def rank(image_id: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What a data set consists of: pictures, captions and words, in numbers."""
+"""What a data set consists of: images, captions and words, in numbers."""
 
 from __future__ import annotations
 
@@ -61,15 +61,15 @@ class DatasetStatistics:
     """The numbers of a data set.
 
     Attributes:
-        pictures: Pictures with captions.
+        pictures: Images with captions (the name is that of the JSON form).
         captions: Captions.
-        splits: Pictures in each split.
+        splits: Images in each split.
         captions_per_picture: Spread of that number.
-        width: Spread of the pictures' widths in pixels, as stored.
+        width: Spread of the images' widths in pixels, as stored.
         height: Spread of their heights.
-        bytes: Size of all picture files.
-        formats: Pictures of each file format.
-        unreadable: Pictures whose header cannot be read.
+        bytes: Size of all image files.
+        formats: Images of each file format.
+        unreadable: Images whose header cannot be read.
         words_per_caption: Spread of caption lengths in words.
         length_histogram: Captions of each length in words.
         vocabulary: Different words, in lower case.
@@ -131,7 +131,7 @@ def _script(caption: str) -> str:
 
 
 def describe(dataset: Dataset) -> DatasetStatistics:
-    """Count what a data set consists of; of the pictures only the headers are read."""
+    """Count what a data set consists of; of the images only the headers are read."""
     texts = [text for example in dataset.examples for text in example.references]
     lengths = [len(words(text)) for text in texts]
     counted = Counter(word for text in texts for word in words(text))

@@ -15,9 +15,9 @@ from capgen.doctor.versions import PACKAGE
 from capgen.metrics.synonyms import wordnet
 from capgen.models.resolve import BUNDLED
 from capgen.records import Check
-from capgen.registry.verify import probe_picture, verify
+from capgen.registry.verify import probe_image, verify
 
-# What the bundled model says of the probe picture.
+# What the bundled model says of the probe image.
 EXPECTED = "a red and white dog is playing with a red ball"
 _REINSTALL = "pip install --force-reinstall --no-deps capgen"
 
@@ -50,7 +50,7 @@ def look_at_model(*, full: bool = False) -> Iterator[Check]:
 
 def _with_torch(said: str) -> Check:
     captioner = Captioner.from_pretrained(BUNDLED, runtime="torch", device="cpu")
-    text = captioner.caption(probe_picture()).text
+    text = captioner.caption(probe_image()).text
     if text == said:
         return Check("caption (torch)", True, f"'{text}'")
     return Check("caption (torch)", False, f"'{text}' is not what ONNX Runtime says", _REINSTALL)

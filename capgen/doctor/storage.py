@@ -11,7 +11,7 @@ from capgen import paths
 from capgen.data.cache.usage import usage
 from capgen.records import Check
 
-# Less than this is too little: a trained model takes half a gigabyte, decoded pictures more.
+# Less than this is too little: a trained model takes half a gigabyte, decoded images more.
 LEAST_FREE = 1_000_000_000
 LEAST_FOR_SETTINGS = 1_000_000
 _MOVE = f"Set {paths.HOME_VARIABLE} to a folder on a disk where you may write and there is space."

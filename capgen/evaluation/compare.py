@@ -1,4 +1,4 @@
-"""Two evaluations over the same photos: is one better, by how much, and where."""
+"""Two evaluations over the same images: is one better, by how much, and where."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Comparison:
     """How two systems compare.
 
     Attributes:
-        first: One evaluation, over the photos that both have captions for.
+        first: One evaluation, over the images that both have captions for.
         second: The other.
         differences: Metric → first minus second, with interval, p-value, wins and losses.
     """
@@ -38,14 +38,14 @@ class Comparison:
         return tuple(dict.fromkeys((*self.first.notes, *self.second.notes)))
 
     def disagreements(self, count: int) -> list[tuple[str, float]]:
-        """Return the photos on which the systems' scores are furthest apart.
+        """Return the images on which the systems' scores are furthest apart.
 
         Args:
             count: How many.
 
         Returns:
-            Photo and difference (first minus second) by the metric that examples are ranked
-            by, the largest first; photos with the same score are left out.
+            Image and difference (first minus second) by the metric that examples are ranked
+            by, the largest first; images with the same score are left out.
         """
         difference = self.differences[ranking_metric(self.first.scores)].images
         order = np.argsort(-abs(difference), kind="stable")[:count]
@@ -78,28 +78,28 @@ class Comparison:
 
 
 def compare(first: Evaluation, second: Evaluation) -> Comparison:
-    """Compare two evaluations over the same photos.
+    """Compare two evaluations over the same images.
 
-    Photos that one of the systems could not caption are left out of both.
+    Images that one of the systems could not caption are left out of both.
 
     Args:
         first: One evaluation, as `evaluate` returns it.
         second: The other, with the same references, metrics and bootstrap settings.
 
     Raises:
-        MetricError: The evaluations are of other photos or references, or were scored in
+        MetricError: The evaluations are of other images or references, or were scored in
             another way.
     """
     unlike = set(first.data.by_id) ^ set(second.data.by_id)
     if unlike:
         raise MetricError(
-            f"The evaluations are not over the same photos: {len(unlike)} are in one only, "
+            f"The evaluations are not over the same images: {len(unlike)} are in one only, "
             f"such as {min(unlike)!r}",
             hint="Evaluate both on the same split, with the same --limit.",
         )
     common = first.captions.keys() & second.captions.keys()
     if not common:
-        raise MetricError("The two systems have no captioned photo in common")
+        raise MetricError("The two systems have no captioned image in common")
     first, second = _over(first, common), _over(second, common)
     config = first.config
     differences = bootstrap.compare(
@@ -108,11 +108,11 @@ def compare(first: Evaluation, second: Evaluation) -> Comparison:
     return Comparison(first=first, second=second, differences=differences)
 
 
-def _over(evaluation: Evaluation, photos: set[str]) -> Evaluation:
-    """Return the evaluation over some of its photos."""
-    if len(photos) == len(evaluation.captions):
+def _over(evaluation: Evaluation, images: set[str]) -> Evaluation:
+    """Return the evaluation over some of its images."""
+    if len(images) == len(evaluation.captions):
         return evaluation
-    captions = {name: text for name, text in evaluation.captions.items() if name in photos}
+    captions = {name: text for name, text in evaluation.captions.items() if name in images}
     scores, intervals = scored(
         captions, evaluation.data, evaluation.config, evaluation.document_frequencies
     )

@@ -14,8 +14,8 @@ from capgen.evaluation.evaluation_set import EvaluationSet, from_dataset
 from capgen.evaluation.events import (
     EvaluationEvent,
     EvaluationFinished,
-    PhotoCaptioned,
-    PhotoFailed,
+    ImageCaptioned,
+    ImageFailed,
     ScoringStarted,
 )
 from capgen.evaluation.result import Evaluation
@@ -41,7 +41,7 @@ def evaluate(
 
     Args:
         source: A model's name or folder (None is the bundled one), a loaded `Captioner`, a
-            .json or .jsonl file of predictions, captions by photo, or a `System`.
+            .json or .jsonl file of predictions, captions by image, or a `System`.
         data: A data set, by name, path or loaded, or an `EvaluationSet`.
         options: How a model decodes.
         config: Split, limit, metrics and bootstrap. An `EvaluationSet` has a split already.
@@ -72,7 +72,7 @@ def evaluation_events(
     """As `evaluate`, but yield what happens; the last event carries the result.
 
     Yields:
-        One event a photo, one before scoring, and one at the end.
+        One event an image, one before scoring, and one at the end.
     """
     config = config or EvalConfig()
     check_metrics(config.metric_names)
@@ -85,14 +85,14 @@ def evaluation_events(
     for done, (image_id, outcome) in enumerate(system.captions(judged), start=1):
         if isinstance(outcome, CaptionFailure):
             failures[image_id] = outcome
-            yield PhotoFailed(image_id=image_id, failure=outcome, done=done, total=total)
+            yield ImageFailed(image_id=image_id, failure=outcome, done=done, total=total)
             continue
         if isinstance(outcome, Caption):
             records[image_id] = outcome
         captions[image_id] = outcome if isinstance(outcome, str) else outcome.text
-        yield PhotoCaptioned(image_id=image_id, caption=captions[image_id], done=done, total=total)
+        yield ImageCaptioned(image_id=image_id, caption=captions[image_id], done=done, total=total)
     if not captions:
-        raise MetricError(f"None of the {total} photos could be captioned: nothing to score")
+        raise MetricError(f"None of the {total} images could be captioned: nothing to score")
     yield ScoringStarted(images=len(captions))
     scores, intervals = scored(captions, judged, config, document_frequencies)
     evaluation = Evaluation(
@@ -129,7 +129,7 @@ def scored(
     config: EvalConfig,
     document_frequencies: DocumentFrequencies | None,
 ) -> tuple[ScoreReport, dict[str, Interval]]:
-    """Score captions of some photos of a set, with intervals.
+    """Score captions of some images of a set, with intervals.
 
     Raises:
         MetricError: They cannot be scored.

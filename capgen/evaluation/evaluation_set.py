@@ -1,4 +1,4 @@
-"""What captions are judged against: photos with human captions, from a data set or a COCO file."""
+"""What captions are judged against: images with human captions, from a data set or a COCO file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from capgen.data.cache.file_hashes import hash_files
 from capgen.data.dataset import Dataset, open_dataset
-from capgen.data.formats.image_index import PictureIndex, base_name
+from capgen.data.formats.image_index import ImageIndex, base_name
 from capgen.data.import_set import left_out
 from capgen.data.mixture import open_mixture
 from capgen.errors import DataError, UsageError
@@ -25,12 +25,12 @@ from capgen.records import Example
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSet:
-    """The photos of a split with their references.
+    """The images of a split with their references.
 
     Attributes:
         name: Name of the data set, or of the file of references.
         split: The split, or an empty string where a file of references is the whole set.
-        pool: All photos of the split.
+        pool: All images of the split.
         limit: Only the first so many of them are judged; None for all.
         origin: What identifies the references in reports: `digest` and `split_source` of a
             data set, or `file` and `sha256`.
@@ -48,12 +48,12 @@ class EvaluationSet:
 
     @property
     def examples(self) -> tuple[Example, ...]:
-        """The photos that are judged."""
+        """The images that are judged."""
         return self.pool[: self.limit]
 
     @cached_property
     def by_id(self) -> dict[str, Example]:
-        """The photos that are judged, by id."""
+        """The images that are judged, by id."""
         return {example.image_id: example for example in self.examples}
 
     @cached_property
@@ -66,11 +66,11 @@ class EvaluationSet:
         return dataclasses.replace(self, limit=limit)
 
     def find(self, name: str) -> str | None:
-        """Return the id of the photo that a file of captions calls `name`, or None.
+        """Return the id of the image that a file of captions calls `name`, or None.
 
-        A photo goes by its id, its file name, its file name without suffix, or the number
+        An image goes by its id, its file name, its file name without suffix, or the number
         at the end of a name such as COCO_val2014_000000391895.jpg; the first of these that
-        means one photo only decides.
+        means one image only decides.
         """
         for alias, table in self._names:
             found = table.get(alias(name))
@@ -105,11 +105,11 @@ def evaluation_set(
 
     Args:
         dataset: Name of an installed data set.
-        data_dir: A data set's folder or file; with `references`, the folder of the photos.
+        data_dir: A data set's folder or file; with `references`, the folder of the images.
         split: Split of the data set.
         references: A COCO captions JSON, or a JSON object of image id → list of captions,
             instead of a data set.
-        limit: Judge the first so many photos only.
+        limit: Judge the first so many images only.
 
     Raises:
         DataError: Something is not there or malformed.
@@ -136,7 +136,7 @@ def evaluation_sets(
         datasets: Names of installed data sets.
         data_dirs: Without names, their folders or files.
         split: Split of each.
-        limit: Only the first so many photos of each.
+        limit: Only the first so many images of each.
 
     Raises:
         DataError: Something is not there or malformed.
@@ -172,7 +172,7 @@ def read_references(path: Path, folder: Path | None = None) -> EvaluationSet:
     Args:
         path: A COCO captions JSON (`images` and `annotations`), or an object of image id →
             list of captions.
-        folder: Where the photos are; photos that are not there are missing in reports only.
+        folder: Where the images are; images that are not there are missing in reports only.
 
     Raises:
         DataError: The file is malformed, or an image has no captions.
@@ -187,11 +187,11 @@ def read_references(path: Path, folder: Path | None = None) -> EvaluationSet:
         )
     if not captions:
         raise DataError(f"{path} holds no captions")
-    pictures = PictureIndex(folder) if folder is not None and folder.is_dir() else None
+    images = ImageIndex(folder) if folder is not None and folder.is_dir() else None
     pool = []
     for image_id in sorted(captions):
         name = files.get(image_id, image_id)
-        image = Path(name) if pictures is None else pictures.find(name)
+        image = Path(name) if images is None else images.find(name)
         pool.append(
             Example(
                 image_id=image_id, image=image, references=tuple(captions[image_id]), split="none"
@@ -250,7 +250,7 @@ def _text(caption: Any, image_id: str, path: Path) -> str:
 
 
 def _unique(alias: Callable[[str], str], pool: Sequence[Example]) -> dict[str, str]:
-    """Map what `alias` makes of the photos' ids and file names to ids, where it means one."""
+    """Map what `alias` makes of the images' ids and file names to ids, where it means one."""
     found = {
         (alias(name), example.image_id)
         for example in pool

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhotoCaptioned:
-    """A photo has its caption.
+class ImageCaptioned:
+    """An image has its caption.
 
     Attributes:
-        image_id: The photo.
+        image_id: The image.
         caption: The caption.
-        done: Photos done so far, failures included.
-        total: Photos in all.
+        done: Images done so far, failures included.
+        total: Images in all.
     """
 
     image_id: str
@@ -29,14 +29,14 @@ class PhotoCaptioned:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhotoFailed:
-    """A photo could not be captioned and will not be scored.
+class ImageFailed:
+    """An image could not be captioned and will not be scored.
 
     Attributes:
-        image_id: The photo.
+        image_id: The image.
         failure: What went wrong.
-        done: Photos done so far, failures included.
-        total: Photos in all.
+        done: Images done so far, failures included.
+        total: Images in all.
     """
 
     image_id: str
@@ -50,7 +50,7 @@ class ScoringStarted:
     """All captions are there; scoring begins.
 
     Attributes:
-        images: Photos that will be scored.
+        images: Images that will be scored.
     """
 
     images: int
@@ -63,4 +63,4 @@ class EvaluationFinished:
     evaluation: Evaluation
 
 
-EvaluationEvent = PhotoCaptioned | PhotoFailed | ScoringStarted | EvaluationFinished
+EvaluationEvent = ImageCaptioned | ImageFailed | ScoringStarted | EvaluationFinished

@@ -19,12 +19,12 @@ SUFFIXES = (".json", ".jsonl")
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """Captions of photos, under the names that their source uses.
+    """Captions of images, under the names that their source uses.
 
     Attributes:
         name: What reports call them.
-        captions: Pairs of photo and caption, as read.
-        failures: Pairs of photo and what went wrong, where the source says so.
+        captions: Pairs of image and caption, as read.
+        failures: Pairs of image and what went wrong, where the source says so.
         details: What else the source tells: `file`, `sha256`, and for records of capgen
             `model` and `settings`.
     """
@@ -35,11 +35,11 @@ class Predictions:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def outcomes(self, data: EvaluationSet) -> dict[str, str | CaptionFailure]:
-        """Return the caption, or the failure, of every photo of `data`.
+        """Return the caption, or the failure, of every image of `data`.
 
         Raises:
-            MetricError: A photo has two captions or none, or a caption is of no photo of the
-                split. Photos of the split beyond the limit are passed over.
+            MetricError: An image has two captions or none, or a caption is of no image of the
+                split. Images of the split beyond the limit are passed over.
         """
         names: dict[str, str] = {}
         strangers = []
@@ -116,7 +116,7 @@ def read_predictions(path: Path) -> Predictions:
 
 
 def _entry(item: Any, number: int, path: Path) -> tuple[str, str | CaptionFailure]:
-    """Return the photo and the caption, or the failure, of one entry."""
+    """Return the image and the caption, or the failure, of one entry."""
     if not isinstance(item, dict):
         raise DataError(f"{path}: entry {number} is not an object")
     name = item.get("image_id", item.get("path"))

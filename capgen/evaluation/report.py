@@ -72,7 +72,7 @@ def _sections(
                 "Where they differ most",
                 album.disagreements(comparison, found, metric),
             )
-    yield "distributions", "Distributions over the photos", distributions(evaluation, comparison)
+    yield "distributions", "Distributions over the images", distributions(evaluation, comparison)
     if counts:
         ranked = f'<p class="soft">By {text(metric)}.</p>'
         seed = evaluation.config.report_seed
@@ -87,10 +87,10 @@ def _sections(
                 drawn(evaluation, counts, seed=seed),
             ),
         )
-        for anchor, heading, lead, photos in groups:
-            yield anchor, heading, lead + album.examples(evaluation, photos)
+        for anchor, heading, lead, images in groups:
+            yield anchor, heading, lead + album.examples(evaluation, images)
     if evaluation.failures:
-        yield "failures", "Photos without a caption", report_sections.failures_list(evaluation)
+        yield "failures", "Images without a caption", report_sections.failures_list(evaluation)
     yield "language", "Language", report_sections.language_table(evaluation)
     stamps = report_sections.stamp_table(evaluation)
     if comparison is not None:
@@ -104,12 +104,12 @@ def comparison_section(comparison: Comparison) -> str:
         report_sections.notes(comparison.notes)
         + report_sections.differences_table(comparison)
         + '<p class="soft">The difference is the first system minus the second. p: how often '
-        "the choice of photos alone would make such a difference, two-sided.</p>"
+        "the choice of images alone would make such a difference, two-sided.</p>"
     )
 
 
 def distributions(evaluation: Evaluation, comparison: Comparison | None) -> str:
-    """Return charts of the scores of single photos, of both systems where there are two."""
+    """Return charts of the scores of single images, of both systems where there are two."""
     charts = []
     other = None if comparison is None else comparison.second
     names = () if other is None else (f"{evaluation.name} (bars)", f"{other.name} (line)")
@@ -131,7 +131,7 @@ def _lengths(evaluation: Evaluation) -> Floats:
 def _about_heat_maps(evaluation: Evaluation) -> str:
     if evaluation.system.get("runtime"):
         return (
-            "Heat maps (of models that have cross-attention): where it lay on the photo when a "
+            "Heat maps (of models that have cross-attention): where it lay on the image when a "
             "word was chosen, averaged over layers and heads; each word's is scaled to its own "
             "highest value."
         )

@@ -11,7 +11,7 @@ from capgen.errors import ImageError, ModelError
 from capgen.evaluation.compare import Comparison
 from capgen.evaluation.result import Evaluation
 from capgen.explain.heat_maps import heat_maps
-from capgen.pages.images import photo
+from capgen.pages.images import image
 from capgen.pages.page import table, text
 from capgen.records import Caption, Example
 
@@ -23,7 +23,7 @@ _LANGUAGE = {
     "vocabulary": "different words",
     "distinct_1": "distinct-1 (different words / words)",
     "distinct_2": "distinct-2 (different word pairs / word pairs)",
-    "duplicates": "share of captions that another photo has too",
+    "duplicates": "share of captions that another image has too",
     "unique": "different captions / captions",
     "repeated_pairs": "share of captions that say a word pair twice",
     "function_word_ends": "share of captions that break off (last word: a, of, is, …)",
@@ -47,10 +47,10 @@ class Album:
         """The CSS that the examples need."""
         return "".join(self._styles)
 
-    def examples(self, evaluation: Evaluation, photos: Iterable[str]) -> str:
-        """Return a grid of photos with captions, references and scores."""
+    def examples(self, evaluation: Evaluation, images: Iterable[str]) -> str:
+        """Return a grid of images with captions, references and scores."""
         cards = []
-        for image_id in photos:
+        for image_id in images:
             example = evaluation.data.by_id[image_id]
             said = f'<p class="said">{_caption(evaluation.captions[image_id])}</p>'
             scores = _scores(evaluation.of(image_id))
@@ -59,11 +59,11 @@ class Album:
         return f'<div class="grid">{"".join(cards)}</div>'
 
     def disagreements(
-        self, comparison: Comparison, photos: Sequence[tuple[str, float]], metric: str
+        self, comparison: Comparison, images: Sequence[tuple[str, float]], metric: str
     ) -> str:
-        """Return a grid of photos with the captions of both systems."""
+        """Return a grid of images with the captions of both systems."""
         cards = []
-        for image_id, difference in photos:
+        for image_id, difference in images:
             said = ""
             for one in (comparison.first, comparison.second):
                 said += f'<p class="soft">{text(one.name)}</p>'
@@ -95,7 +95,7 @@ def metrics_table(evaluation: Evaluation) -> str:
         interval = evaluation.intervals.get(name)
         rows.append((name, f"{value:.4f}", *_ends(interval)))
     caption = (
-        f"Corpus scores over {len(evaluation.captions):,} photos, with 95 % bootstrap intervals"
+        f"Corpus scores over {len(evaluation.captions):,} images, with 95 % bootstrap intervals"
     )
     return table(caption, ("Metric", "Score", "From", "To"), rows, numbers=1)
 
@@ -118,7 +118,7 @@ def differences_table(comparison: Comparison) -> str:
         )
     caption = (
         f"First: {comparison.first.name}. Second: {comparison.second.name}. Paired bootstrap "
-        f"over the same {len(comparison.first.captions):,} photos."
+        f"over the same {len(comparison.first.captions):,} images."
     )
     heads = ("Metric", "First", "Second", "Difference", "95 % interval", "p")
     return table(caption, (*heads, "Better / same / worse"), rows, numbers=1)
@@ -156,7 +156,7 @@ def notes(lines: Iterable[str]) -> str:
 
 
 def failures_list(evaluation: Evaluation) -> str:
-    """Return the photos without captions, the first hundred of them."""
+    """Return the images without captions, the first hundred of them."""
     shown = list(evaluation.failures.items())[:100]
     items = "".join(f"<li>{text(name)}: {text(item.message)}</li>" for name, item in shown)
     more = len(evaluation.failures) - len(shown)
@@ -166,7 +166,7 @@ def failures_list(evaluation: Evaluation) -> str:
 def _card(example: Example, said: str, heat: str) -> str:
     references = "".join(f"<li>{text(reference)}</li>" for reference in example.references)
     return (
-        f'<article class="card">{photo(example.image, f"Photo: {example.references[0]}")}'
+        f'<article class="card">{image(example.image, f"Image: {example.references[0]}")}'
         f"<h3>{text(example.image_id)}</h3>{said}{heat}"
         f"<details open><summary>{len(example.references)} human captions</summary>"
         f"<ul>{references}</ul></details></article>"

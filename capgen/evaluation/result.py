@@ -23,9 +23,9 @@ class Evaluation:
     Attributes:
         system: What made the captions, as `System.describe` has it.
         data: What they were judged against.
-        captions: Photo → caption, for the photos that were scored.
-        records: Photo → the model's record; empty for predictions from a file.
-        failures: Photo → why it has no caption; such photos are not scored.
+        captions: Image → caption, for the images that were scored.
+        records: Image → the model's record; empty for predictions from a file.
+        failures: Image → why it has no caption; such images are not scored.
         scores: The scores.
         intervals: Metric → bootstrap interval of its corpus score.
         config: How captions were judged.
@@ -57,11 +57,11 @@ class Evaluation:
         reasons = [f"{failed:,} have no caption"] if failed else []
         if failed < asked - scored:
             reasons.append(f"{asked - scored - failed:,} have none by the other system")
-        note = f"Scores are over {scored:,} of {asked:,} photos: {', '.join(reasons)}."
+        note = f"Scores are over {scored:,} of {asked:,} images: {', '.join(reasons)}."
         return (note, *self.scores.notes)
 
     def of(self, image_id: str) -> dict[str, float]:
-        """Return the scores of one photo, by metric."""
+        """Return the scores of one image, by metric."""
         place = self.scores.image_ids.index(image_id)
         return {name: float(values[place]) for name, values in self.scores.per_image.items()}
 

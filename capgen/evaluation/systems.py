@@ -22,7 +22,7 @@ Outcome = str | Caption | CaptionFailure
 
 
 class System(Protocol):
-    """Makes one caption for each photo.
+    """Makes one caption for each image.
 
     Attributes:
         name: What reports call it.
@@ -33,7 +33,7 @@ class System(Protocol):
     computes: bool
 
     def captions(self, data: EvaluationSet) -> Iterator[tuple[str, Outcome]]:
-        """Yield the id and the caption of each photo of `data`, in order."""
+        """Yield the id and the caption of each image of `data`, in order."""
         ...
 
     def describe(self) -> dict[str, Any]:
@@ -51,11 +51,11 @@ class ModelSystem:
     Args:
         captioner: The model.
         options: How to decode; what is left open is the model's default.
-        batch_size: Photos the model sees at once.
-        limits: The largest picture to decode.
+        batch_size: Images the model sees at once.
+        limits: The largest image to decode.
 
     Raises:
-        UsageError: More than one caption a photo was asked for, or the options do not suit
+        UsageError: More than one caption an image was asked for, or the options do not suit
             the model.
     """
 
@@ -76,15 +76,15 @@ class ModelSystem:
         self._limits = limits
         if self._options.num_captions not in (None, 1):
             raise UsageError(
-                f"--num-captions is {self._options.num_captions}; one caption a photo is scored"
+                f"--num-captions is {self._options.num_captions}; one caption an image is scored"
             )
         self._settings, self._notes = captioner.settings(self._options)
 
     def captions(self, data: EvaluationSet) -> Iterator[tuple[str, Outcome]]:
-        """Yield the id and the record of each photo, as the model gets to them."""
-        photos = [example.image for example in data.examples]
+        """Yield the id and the record of each image, as the model gets to them."""
+        images = [example.image for example in data.examples]
         records = self.captioner.stream(
-            photos, self._options, batch_size=self._batch_size, limits=self._limits
+            images, self._options, batch_size=self._batch_size, limits=self._limits
         )
         for example, record in zip(data.examples, records, strict=True):
             yield example.image_id, record
@@ -125,7 +125,7 @@ class PredictionsSystem:
         self._predictions = predictions
 
     def captions(self, data: EvaluationSet) -> Iterator[tuple[str, Outcome]]:
-        """Yield the id and the caption of each photo."""
+        """Yield the id and the caption of each image."""
         yield from self._predictions.outcomes(data).items()
 
     def describe(self) -> dict[str, Any]:
@@ -146,10 +146,10 @@ def as_system(
     """Return the system that `source` means.
 
     Args:
-        source: A system, a loaded captioner, captions by photo, the path of a .json or
+        source: A system, a loaded captioner, captions by image, the path of a .json or
             .jsonl file of predictions, or a model's name (None is the bundled one).
         options: How a model decodes.
-        batch_size: Photos a model sees at once.
+        batch_size: Images a model sees at once.
 
     Raises:
         DataError: The file of predictions is malformed.

@@ -30,12 +30,12 @@ def explain(
 
     Args:
         captioner: The model that made the caption.
-        image: The photo.
+        image: The image.
         caption: The caption, with its tokens.
-        limits: The largest picture to decode.
+        limits: The largest image to decode.
 
     Raises:
-        ImageError: The photo cannot be read.
+        ImageError: The image cannot be read.
         ModelError: The model has no cross-attention, or its image features are no grid.
     """
     upright = captioner.load(image, limits=limits).image
@@ -44,5 +44,5 @@ def explain(
     return CaptionAttention(
         words=tuple(word.text for word in caption.words),
         maps=word_maps(captioner.runtime, pixels, caption, captioner.name),
-        picture=seen_part(preprocessor, upright),
+        image=seen_part(preprocessor, upright),
     )

@@ -17,29 +17,29 @@ _DENSEST = 0.8
 
 
 def heat_maps(attention: CaptionAttention, name: str) -> tuple[str, str]:
-    """Return the heat maps of a caption's words, and the CSS that holds their photo once.
+    """Return the heat maps of a caption's words, and the CSS that holds their image once.
 
     Args:
         attention: Where the model looked.
-        name: A CSS class that no other photo of the page has.
+        name: A CSS class that no other image of the page has.
     """
-    picture = attention.picture.copy()
-    picture.thumbnail((_SMALL, _SMALL), Image.Resampling.LANCZOS)
-    width, height = picture.size
+    image = attention.image.copy()
+    image.thumbnail((_SMALL, _SMALL), Image.Resampling.LANCZOS)
+    width, height = image.size
     style = (
-        f".{name} {{ background-image: url({data_uri(picture, 'JPEG')}); "
+        f".{name} {{ background-image: url({data_uri(image, 'JPEG')}); "
         f"aspect-ratio: {width} / {height}; }}\n"
     )
     items = "".join(
-        f'<li><span class="look {name}"><img src="{data_uri(heat_picture(heat), "PNG")}" '
+        f'<li><span class="look {name}"><img src="{data_uri(heat_image(heat), "PNG")}" '
         f'alt="{text(where(word, heat))}"></span>{text(word)}</li>'
         for word, heat in zip(attention.words, attention.maps, strict=True)
     )
     return f'<ol class="words">{items}</ol>', style
 
 
-def heat_picture(heat: Floats) -> Image.Image:
-    """Return a small picture (rows × columns) that is denser where there is more attention."""
+def heat_image(heat: Floats) -> Image.Image:
+    """Return a small image (rows × columns) that is denser where there is more attention."""
     rows, columns = heat.shape
     pixels = np.empty((rows, columns, 4), np.uint8)
     pixels[..., :3] = _HEAT
@@ -53,7 +53,7 @@ def where(word: str, heat: Floats) -> str:
 
 
 def place_of_most(heat: Floats) -> str:
-    """Return the ninth of a picture that the cell with the most attention is in."""
+    """Return the ninth of an image that the cell with the most attention is in."""
     rows, columns = heat.shape
     row, column = np.unravel_index(int(heat.argmax()), heat.shape)
     across = ("left", "centre", "right")[min(2, int(3 * (column + 0.5) / columns))]

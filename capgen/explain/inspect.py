@@ -1,4 +1,4 @@
-"""One picture looked into: what the encoder saw, what the model thought of each token, and what
+"""One image looked into: what the encoder saw, what the model thought of each token, and what
 other ways of decoding would have said.
 """
 
@@ -82,7 +82,7 @@ class Inspection:
 
     Attributes:
         caption: The caption as it would have been without.
-        seen: The picture as the encoder saw it, before it is normalised.
+        seen: The image as the encoder saw it, before it is normalised.
         preprocessing: How it came about: the model's `preprocessor_config.json`.
         statistics: The encoder's input by channel, and the features that the decoder sees.
         steps: The caption token by token.
@@ -121,17 +121,17 @@ class Inspection:
         }
 
 
-def inspect_picture(
+def inspect_image(
     captioner: Captioner,
     image: ImageInput,
     options: DecodeOptions | None = None,
     *,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Inspection:
-    """Caption one picture and gather what explains the caption.
+    """Caption one image and gather what explains the caption.
 
     Raises:
-        ImageError: The picture cannot be read.
+        ImageError: The image cannot be read.
         ModelError: The model came with its own code, and its encoder is not known.
         UsageError: The options do not suit the model.
     """

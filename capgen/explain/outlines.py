@@ -1,4 +1,4 @@
-"""The part of a picture that holds half of a word's attention, and the line around it."""
+"""The part of an image that holds half of a word's attention, and the line around it."""
 
 from __future__ import annotations
 

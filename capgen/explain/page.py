@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from capgen.explain.heat_maps import heat_picture, place_of_most
+from capgen.explain.heat_maps import heat_image, place_of_most
 from capgen.explain.outlines import Floats, core, outline
 from capgen.overwriting import WEB_PAGE, check_output
 from capgen.pages.images import data_uri
@@ -21,7 +21,7 @@ from capgen.records import Caption, Word
 
 _SIDE = 640
 _HOW = (
-    "Shading shows how the model's cross-attention for a word was spread over the picture, "
+    "Shading shows how the model's cross-attention for a word was spread over the image, "
     "averaged over all its layers and heads. The dashed line surrounds the fewest cells that "
     "hold half of it; the number in a cell is its share in per cent (the three highest). "
     "Attention says which cells were read while the word was chosen. It does not prove that "
@@ -52,13 +52,13 @@ _STYLE = """
 """
 
 
-def write_explanation(path: Path, caption: Caption, picture: Image.Image) -> None:
+def write_explanation(path: Path, caption: Caption, image: Image.Image) -> None:
     """Write a self-contained HTML page that shows where the model looked for each word.
 
     Args:
         path: The file to write.
         caption: The caption, with its `attention`.
-        picture: RGB, what the attention maps cover.
+        image: RGB, what the attention maps cover.
 
     Raises:
         ProtectedFileError: There is a file that is not a web page.
@@ -66,7 +66,7 @@ def write_explanation(path: Path, caption: Caption, picture: Image.Image) -> Non
     """
     check_output(path, WEB_PAGE)
     assert caption.attention is not None
-    small = picture.copy()
+    small = image.copy()
     small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     uri = data_uri(small, "JPEG")
     style = (
@@ -96,7 +96,7 @@ def _overview(caption: Caption, uri: str, size: tuple[int, int]) -> str:
         for number, word in enumerate(caption.words, 1)
     )
     return (
-        f'<img class="plain" src="{uri}" alt="{text(f"The picture: {caption.text}")}" '
+        f'<img class="plain" src="{uri}" alt="{text(f"The image: {caption.text}")}" '
         f'width="{size[0]}" height="{size[1]}">'
         "<p>Each word with the probability that the model gave it after the words before it. "
         f'Choose one to see where it looked.</p><ol class="strip">{links}</ol>'
@@ -108,13 +108,13 @@ def _figure(number: int, word: Word, heat: Floats) -> str:
     cells = f"{int(inside.sum())} of {heat.size} cells"
     words = (
         f"Most at the {place_of_most(heat)}; half of the attention is in {cells} "
-        f"({_percent(inside.mean())} of the picture)."
+        f"({_percent(inside.mean())} of the image)."
     )
     return (
         f'<figure class="word" id="word-{number}"><h3>{number}. {text(word.text)}: '
         f"{_percent(word.probability)}</h3>"
         f'<div class="look seen" role="img" aria-label="{text(f"For {word.text}: {words}")}">'
-        f'<img src="{data_uri(heat_picture(heat), "PNG")}" alt="">{_line(inside)}{_shares(heat)}'
+        f'<img src="{data_uri(heat_image(heat), "PNG")}" alt="">{_line(inside)}{_shares(heat)}'
         f"</div><figcaption>{text(words)}</figcaption>"
         f"<details><summary>All {heat.size} shares</summary>{_numbers(word, heat)}</details>"
         "</figure>"
@@ -150,7 +150,7 @@ def _numbers(word: Word, heat: Floats) -> str:
         for number, row in enumerate(heat, 1)
     ]
     heads = ("", *map(str, range(1, heat.shape[1] + 1)))
-    title = f"Attention of '{word.text}' in per cent, by row and column of the picture"
+    title = f"Attention of '{word.text}' in per cent, by row and column of the image"
     return f'<div class="cells">{table(title, heads, rows, numbers=1)}</div>'
 
 

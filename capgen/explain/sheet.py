@@ -1,4 +1,4 @@
-"""Where a captioner looked, word by word, as one picture."""
+"""Where a captioner looked, word by word, as one image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from capgen.explain.heat_maps import heat_picture
+from capgen.explain.heat_maps import heat_image
 from capgen.explain.outlines import Floats, core, outline
 from capgen.output.drawings import write_drawing
 from capgen.records import Caption, Word
@@ -19,8 +19,8 @@ _COLUMNS = 4
 _INK, _PAPER, _SOFT = (27, 31, 36), (255, 255, 255), (87, 96, 106)
 
 
-def write_sheet(path: Path, caption: Caption, picture: Image.Image) -> None:
-    """Write a PNG or JPEG with one copy of the picture a word, coloured where the model looked.
+def write_sheet(path: Path, caption: Caption, image: Image.Image) -> None:
+    """Write a PNG or JPEG with one copy of the image a word, coloured where the model looked.
 
     A line surrounds the fewest cells that hold half of a word's attention, so that the sheet
     can be read without colour.
@@ -28,19 +28,19 @@ def write_sheet(path: Path, caption: Caption, picture: Image.Image) -> None:
     Args:
         path: The file to write; its suffix says in which format.
         caption: The caption, with its `attention`.
-        picture: RGB, what the attention maps cover.
+        image: RGB, what the attention maps cover.
 
     Raises:
         ProtectedFileError: There is a file that capgen did not draw.
         StorageError: The file cannot be written.
     """
-    write_drawing(path, draw_sheet(caption, picture), jpeg=path.suffix.lower() != ".png")
+    write_drawing(path, draw_sheet(caption, image), jpeg=path.suffix.lower() != ".png")
 
 
-def draw_sheet(caption: Caption, picture: Image.Image) -> Image.Image:
+def draw_sheet(caption: Caption, image: Image.Image) -> Image.Image:
     """Return the sheet that `write_sheet` writes."""
     assert caption.attention is not None
-    tile = picture.copy()
+    tile = image.copy()
     tile.thumbnail((_TILE, _TILE), Image.Resampling.LANCZOS)
     count = max(len(caption.words), 1)
     columns = min(_COLUMNS, count)
@@ -59,8 +59,8 @@ def draw_sheet(caption: Caption, picture: Image.Image) -> Image.Image:
 
 
 def _shaded(tile: Image.Image, heat: Floats) -> Image.Image:
-    """Return a copy of the picture with its heat and outline."""
-    veil = heat_picture(heat).resize(tile.size, Image.Resampling.BICUBIC)
+    """Return a copy of the image with its heat and outline."""
+    veil = heat_image(heat).resize(tile.size, Image.Resampling.BICUBIC)
     shown = Image.alpha_composite(tile.convert("RGBA"), veil).convert("RGB")
     draw = ImageDraw.Draw(shown)
     rows, columns = heat.shape

@@ -49,7 +49,7 @@ def model_card(
         folder: The model.
         repository: Where it is pushed to, `USER/NAME`.
         licence: The Hub's name of the weights' licence, as in `apache-2.0`.
-        examples: Photos with captions.
+        examples: Images with captions.
 
     Raises:
         ModelError: The folder is damaged.
@@ -125,7 +125,7 @@ def _introduction(folder: ModelFolder, provenance: Provenance) -> str:
     count = sum(math.prod(tensor.shape) for index in weights for tensor in index.values())
     kinds = sorted({tensor.dtype for index in weights for tensor in index.values()})
     lines = [
-        f"It says what is on a photo, in {_sentence(provenance)}.",
+        f"It says what is on an image, in {_sentence(provenance)}.",
         "",
         f"- **Encoder.** `{encoder.get('model_type', config.get('model_type'))}`"
         + (f" at {encoder['image_size']} pixels." if encoder.get("image_size") else "."),
@@ -169,8 +169,8 @@ def _plain_usage(repository: str) -> str:
         "model = VisionEncoderDecoderModel.from_pretrained(name, dtype=torch.float32)\n"
         'processor = AutoImageProcessor.from_pretrained(name, backend="pil")\n'
         "tokenizer = AutoTokenizer.from_pretrained(name)\n"
-        'photo = Image.open("photo.jpg").convert("RGB")\n'
-        'pixels = processor(photo, return_tensors="pt").pixel_values\n'
+        'image = Image.open("photo.jpg").convert("RGB")\n'
+        'pixels = processor(image, return_tensors="pt").pixel_values\n'
         "print(tokenizer.decode(model.generate(pixels)[0], skip_special_tokens=True))\n```"
     )
 
@@ -180,12 +180,12 @@ def _figures(provenance: Provenance) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row.scores))
     if not names:
         return "No evaluation is recorded."
-    heads = ["data set", "split", "photos", *map(inline, names)]
+    heads = ["data set", "split", "images", *map(inline, names)]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for row in rows:
         values = [f"{row.scores[name]:.4f}" if name in row.scores else "" for name in names]
-        photos = "" if row.images is None else str(row.images)
-        lines.append("| " + " | ".join([_title(row), inline(row.split), photos, *values]) + " |")
+        images = "" if row.images is None else str(row.images)
+        lines.append("| " + " | ".join([_title(row), inline(row.split), images, *values]) + " |")
     lines += ["", *_protocols(rows)]
     return "\n".join(lines).rstrip()
 
@@ -208,7 +208,7 @@ def _examples(examples: tuple[Example, ...]) -> str:
     blocks = []
     for example in examples:
         credit = f" ({inline(example.credit)})" if example.credit else ""
-        blocks.append(f"![a photo]({example.name})\n\n> {inline(example.caption)}{credit}")
+        blocks.append(f"![an image]({example.name})\n\n> {inline(example.caption)}{credit}")
     return "\n\n".join(blocks)
 
 
@@ -238,13 +238,13 @@ def _limits(provenance: Provenance) -> str:
     name = provenance.data.get("name")
     english = languages(provenance) == [ENGLISH]
     language = "English" if english else "the language of its training captions"
-    source = f"the photos of {inline(name)}" if name else "its training photos"
+    source = f"the images of {inline(name)}" if name else "its training images"
     return (
         f"- It knows what {source} show, and describes what they do not show by what they do: "
         "a fluent sentence can be wrong altogether.\n"
         "- It miscounts, mistakes colours, and guesses at people's sex and age as the captions "
         "it learnt from do. Don't use its words to identify or judge anybody.\n"
-        f"- It reads no text in pictures, and writes {language} only."
+        f"- It reads no text in images, and writes {language} only."
     )
 
 

@@ -16,13 +16,13 @@ from capgen.paths import datasets_dir
 
 @dataclass(frozen=True)
 class Example:
-    """A photo with the model's caption of it.
+    """An image with the model's caption of it.
 
     Attributes:
-        name: Path of the photo in the repository.
+        name: Path of the image in the repository.
         caption: What the model said.
-        content: The photo, a JPEG without metadata.
-        credit: Whose photo it is, as its pusher says.
+        content: The image, a JPEG without metadata.
+        credit: Whose image it is, as its pusher says.
     """
 
     name: str
@@ -31,23 +31,23 @@ class Example:
     credit: str = ""
 
 
-def caption_examples(folder: ModelFolder, photos: list[Path], credit: str) -> list[Example]:
-    """Caption photos with the model that is pushed.
+def caption_examples(folder: ModelFolder, images: list[Path], credit: str) -> list[Example]:
+    """Caption images with the model that is pushed.
 
     Raises:
-        UsageError: A photo is part of an installed data set.
+        UsageError: An image is part of an installed data set.
         ImageError: One cannot be read.
     """
-    for photo in photos:
-        if photo.resolve().is_relative_to(datasets_dir().resolve()):
+    for image in images:
+        if image.resolve().is_relative_to(datasets_dir().resolve()):
             raise UsageError(
-                f"{photo} is part of a data set, whose photos are not ours to publish",
-                hint="Give photos of your own.",
+                f"{image} is part of a data set, whose images are not ours to publish",
+                hint="Give images of your own.",
             )
     captioner = Captioner.from_pretrained(folder.path)
     found = []
-    for number, photo in enumerate(photos, 1):
-        content = publishable(load_image(photo).image)
-        caption = captioner.caption(photo).text
+    for number, image in enumerate(images, 1):
+        content = publishable(load_image(image).image)
+        caption = captioner.caption(image).text
         found.append(Example(f"{EXAMPLES_FOLDER}/{number}.jpg", caption, content, credit))
     return found

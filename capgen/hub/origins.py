@@ -93,7 +93,7 @@ def weights(provenance: Provenance) -> list[str]:
     """Return a line for each data set whose weight is recorded."""
     return [
         f"- **{inline(data.get('name', 'unnamed'))}.** weight {inline(data['weight'])}"
-        + (f": {inline(data['drawn'])} training photos per epoch" if "drawn" in data else "")
+        + (f": {inline(data['drawn'])} training images per epoch" if "drawn" in data else "")
         for data in data_sets(provenance)
         if "weight" in data
     ]

@@ -40,7 +40,7 @@ class PushOptions:
         revision: Branch to commit to, made if it is not there; None is `main`.
         message: Of the commit; empty is one that names the model.
         licence: The Hub's name of the weights' licence.
-        examples: Photos with captions, for the card.
+        examples: Images with captions, for the card.
     """
 
     private: bool = False

@@ -16,7 +16,7 @@ from capgen.errors import ImageError
 from capgen.file_types import sniff
 from capgen.images.headers import is_cut_short
 
-# The Pillow class of each format. MPO files are JPEGs with more pictures behind the first.
+# The Pillow class of each format. MPO files are JPEGs with more images behind the first.
 _DECODERS = {
     "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
     "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
@@ -46,18 +46,18 @@ def decodable_format(data: bytes, name: str) -> str:
     """Return Pillow's name of the format.
 
     Raises:
-        ImageError: With code `unsupported` for other pictures, `not_an_image` otherwise.
+        ImageError: With code `unsupported` for other images, `not_an_image` otherwise.
     """
     sniffed = sniff(data)
     if sniffed.format is not None:
         return sniffed.format
-    if sniffed.picture:
+    if sniffed.image:
         raise ImageError(
             f"{name}: {sniffed.description}, which capgen cannot decode",
             code="unsupported",
             hint="Convert it to JPEG or PNG.",
         )
-    raise ImageError(f"{name}: not a picture but {sniffed.description}", code="not_an_image")
+    raise ImageError(f"{name}: not an image but {sniffed.description}", code="not_an_image")
 
 
 def decoder_class(file_format: str, name: str) -> Any:
@@ -71,7 +71,7 @@ def decoder_class(file_format: str, name: str) -> Any:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise ImageError(
-            f"{name}: a HEIC picture, which needs the package pillow_heif",
+            f"{name}: a HEIC image, which needs the package pillow_heif",
             code="unsupported",
             hint="pip install 'capgen[heic]'",
         ) from error
@@ -86,9 +86,9 @@ def decoder_class(file_format: str, name: str) -> Any:
 
 @contextmanager
 def pillow_allowing(size: tuple[int, int]) -> Iterator[None]:
-    """Keep Pillow's own bomb check from judging a picture that `limits` has admitted.
+    """Keep Pillow's own bomb check from judging an image that `limits` has admitted.
 
-    That check reads one global for the whole process, and warns on stderr. Pictures that
+    That check reads one global for the whole process, and warns on stderr. Images that
     would meet it are decoded one at a time, with the global raised to their size.
     """
     pixels = size[0] * size[1]
@@ -132,5 +132,5 @@ def reporting(name: str, file_format: str, data: bytes) -> Iterator[None]:
 
 
 def out_of_memory(name: str) -> ImageError:
-    """Return the error of a picture that there is not enough memory for."""
+    """Return the error of an image that there is not enough memory for."""
     return ImageError(f"{name}: not enough memory to decode it", code="too_large")

@@ -1,4 +1,4 @@
-"""Finding the pictures of a folder."""
+"""Finding the images of a folder."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 
 from capgen.errors import ImageError
-from capgen.file_types import PICTURE_SUFFIXES
+from capgen.file_types import IMAGE_SUFFIXES
 from capgen.images.decoders import printable
 
-SUFFIXES = PICTURE_SUFFIXES
+SUFFIXES = IMAGE_SUFFIXES
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
 
@@ -20,10 +20,10 @@ def is_shard(path: Path) -> bool:
 
 
 def find_images(directory: Path, recursive: bool = False) -> list[Path]:
-    """Return the pictures of a folder, known by suffix, in the natural order of their names.
+    """Return the images of a folder, known by suffix, in the natural order of their names.
 
-    Hidden files and folders are skipped, and links to folders are not followed, so a
-    picture is listed once and no loop is walked. Subfolders that may not be read are
+    Hidden files and folders are skipped, and links to folders are not followed, so an
+    image is listed once and no loop is walked. Subfolders that may not be read are
     skipped.
 
     Args:

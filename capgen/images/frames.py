@@ -1,4 +1,4 @@
-"""How many pictures a file holds, without decoding any, and the size that its header tells."""
+"""How many images a file holds, without decoding any, and the size that its header tells."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from capgen.images.opening import open_image
 
 # Counting ends here: a file of megabytes can hold millions.
 MOST_FRAMES = 1000
-# The header of most pictures is within these; the rest is not read for it.
+# The header of most images is within these; the rest is not read for it.
 _HEAD_BYTES = 1 << 18
 _HEADER_FIRST = ("JPEG", "PNG", "GIF", "BMP")
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What a picture file says of itself.
+    """What an image file says of itself.
 
     Attributes:
         format: Pillow's name of the format.
@@ -39,10 +39,10 @@ class ImageHeader:
 
 
 def read_header(path: Path, *, limits: ImageLimits = DEFAULT_LIMITS) -> ImageHeader:
-    """Return what the header of a picture file says; the picture is not decoded.
+    """Return what the header of an image file says; the image is not decoded.
 
     Raises:
-        ImageError: The header cannot be read, or is of too large a picture.
+        ImageError: The header cannot be read, or is of too large an image.
     """
     try:
         with path.open("rb") as file:
@@ -63,10 +63,10 @@ def _header(data: bytes, name: str, limits: ImageLimits) -> ImageHeader:
 
 
 def count_frames(data: bytes, name: str, *, limits: ImageLimits = DEFAULT_LIMITS) -> int:
-    """Return how many pictures a file holds, `MOST_FRAMES` if there are that many or more.
+    """Return how many images a file holds, `MOST_FRAMES` if there are that many or more.
 
     Raises:
-        ImageError: No picture of it can be opened.
+        ImageError: No image of it can be opened.
     """
     file_format = sniff(data).format
     if file_format == "PNG":
@@ -88,7 +88,7 @@ def _apng_frames(data: bytes) -> int:
 
 
 def _gif_frames(data: bytes) -> Iterator[int]:
-    """Yield where each picture of a GIF begins."""
+    """Yield where each image of a GIF begins."""
     place = 13 + _palette(data, 10)
     while place < len(data) and data[place] != 0x3B:
         if data[place] == 0x2C:

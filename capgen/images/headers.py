@@ -1,4 +1,4 @@
-"""What the bytes of a picture say about it before any decoder sees them.
+"""What the bytes of an image say about it before any decoder sees them.
 
 Canvas sizes, EXIF orientation, and whether the end is missing (which format it is,
 `capgen.file_types` says). Nothing here raises, whatever the bytes.
@@ -36,8 +36,8 @@ def canvas_size(file_format: str, data: bytes) -> tuple[int, int] | None:
 def exif_orientation(exif: bytes) -> int:
     """Return the orientation 1..8 in EXIF data; 1 (upright) when absent or broken.
 
-    Pillow's own reader parses every tag, warns about broken ones and fails on some; a
-    picture is not to be lost over its metadata.
+    Pillow's own reader parses every tag, warns about broken ones and fails on some; an
+    image is not to be lost over its metadata.
     """
     while exif.startswith(b"Exif\0\0"):
         exif = exif[6:]

@@ -1,4 +1,4 @@
-"""Pictures of every common kind to upright 8-bit RGB, with a precise error for the rest.
+"""Images of every common kind to upright 8-bit RGB, with a precise error for the rest.
 
 Thread-safe. Files are read once and decoded by the one Pillow class that their first bytes
 name, never by trying them all, and metadata is not unpacked.
@@ -35,14 +35,14 @@ DEFAULT_LIMITS = ImageLimits()
 
 @dataclass(frozen=True)
 class LoadedImage:
-    """A decoded picture.
+    """A decoded image.
 
     Attributes:
         image: 8-bit RGB, upright, transparency laid on white. Smaller than the original
             when `load_image` was given a size hint.
         width: Width of the original in pixels, as displayed.
         height: Height of the original in pixels, as displayed.
-        format: Pillow's name of the file's format (`JPEG`, `PNG`, …), or None for a picture
+        format: Pillow's name of the file's format (`JPEG`, `PNG`, …), or None for an image
             made in memory.
     """
 
@@ -59,29 +59,29 @@ def load_image(
     name: str | None = None,
     size_hint: tuple[int, int] | None = None,
 ) -> LoadedImage:
-    """Decode one picture: JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, or HEIC with pillow_heif.
+    """Decode one image: JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, or HEIC with pillow_heif.
 
-    Of animated files and files of many pages the first picture is taken. Colour profiles
+    Of animated files and files of many pages the first image is taken. Colour profiles
     are not applied, as in the training of vision models.
 
     Args:
         source: A path, the bytes of a file, a PIL image (its EXIF orientation is applied),
             or an array (see `capgen.images.to_rgb.from_array`).
-        limits: The largest picture to decode.
-        name: What messages call the picture; the path, when there is one, by default.
+        limits: The largest image to decode.
+        name: What messages call the image; the path, when there is one, by default.
         size_hint: (width, height) of the model's input. JPEGs much larger are decoded at a
             half, a quarter or an eighth of their size, never below twice the hint.
 
     Raises:
-        ImageError: The picture cannot be had; `code` says why.
+        ImageError: The image cannot be had; `code` says why.
     """
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
         name = name or printable(path) or "''"
         return _decode(read_file(path, name, limits), name, limits, size_hint)
     if isinstance(source, bytes):
-        return _decode(source, name or "picture in memory", limits, size_hint)
-    name = name or "picture in memory"
+        return _decode(source, name or "image in memory", limits, size_hint)
+    name = name or "image in memory"
     if isinstance(source, Image.Image):
         return _from_pil(source, name, limits)
     if isinstance(source, np.ndarray):
@@ -109,7 +109,7 @@ def read_file(path: str, name: str, limits: ImageLimits) -> bytes:
         with Path(path).open("rb") as file:
             status = os.fstat(file.fileno())
             if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
-                raise ImageError(f"{name}: a device, not a picture", code="unreadable")
+                raise ImageError(f"{name}: a device, not an image", code="unreadable")
             check_bytes(status.st_size, name, limits)
             blocks, size = [], 0
             # A pipe has no size beforehand.
@@ -119,14 +119,14 @@ def read_file(path: str, name: str, limits: ImageLimits) -> bytes:
                 check_bytes(size, name, limits)
             return b"".join(blocks)
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-        hint = "capgen does not download pictures." if "://" in path else ""
+        hint = "capgen does not download images." if "://" in path else ""
         what = "a link to a file that does not exist" if Path(path).is_symlink() else "no such file"
         raise ImageError(f"{name}: {what}", code="missing", hint=hint) from error
     except IsADirectoryError as error:
-        raise ImageError(f"{name}: a folder, not a picture", code="unreadable") from error
+        raise ImageError(f"{name}: a folder, not an image", code="unreadable") from error
     except PermissionError as error:
         if is_folder(Path(path)):  # on Windows
-            raise ImageError(f"{name}: a folder, not a picture", code="unreadable") from error
+            raise ImageError(f"{name}: a folder, not an image", code="unreadable") from error
         raise ImageError(f"{name}: not allowed to read it", code="permission") from error
     except OSError as error:
         raise ImageError(f"{name}: {error.strerror or error}", code="unreadable") from error
@@ -158,7 +158,7 @@ def _draft_size(image: Image.Image, size_hint: tuple[int, int] | None) -> tuple[
 
 def _from_pil(source: Image.Image, name: str, limits: ImageLimits) -> LoadedImage:
     if 0 in source.size:
-        raise ImageError(f"{name}: the picture has no pixels", code="empty")
+        raise ImageError(f"{name}: the image has no pixels", code="empty")
     check_pixels(source.size, name, limits)
     with pillow_allowing(source.size):
         with reporting(name, str(source.format), b""):
@@ -176,7 +176,7 @@ def _finish(image: Image.Image, name: str, original: tuple[int, int] | None) -> 
         raise ImageError(
             f"{name}: pixels of mode {image.mode} cannot be turned into RGB ({error})",
             code="unsupported",
-            hint="Convert it to an RGB picture.",
+            hint="Convert it to an RGB image.",
         ) from error
     except MemoryError as error:
         raise out_of_memory(name) from error

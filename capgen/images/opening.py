@@ -1,4 +1,4 @@
-"""The bytes of a file to an opened picture: the one place where decoders read headers.
+"""The bytes of a file to an opened image: the one place where decoders read headers.
 
 What a header says is judged before a decoder believes it: the size of the canvas, and the work
 that the file's structure makes.
@@ -21,7 +21,7 @@ def open_image(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
     """Return Pillow's image of a file, its header read and its pixels not decoded yet.
 
     Raises:
-        ImageError: The file is not a picture that can be decoded within the limits.
+        ImageError: The file is not an image that can be decoded within the limits.
     """
     if not data:
         raise ImageError(f"{name}: the file is empty", code="empty")

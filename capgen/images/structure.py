@@ -15,7 +15,7 @@ from capgen.images.headers import png_chunks
 
 # libtiff's limit for JPEGs within TIFFs. Encoders write about ten scans.
 MOST_SCANS = 100
-# Photos have dozens of segments, and hundreds with a depth map or a long XMP in them.
+# Images have dozens of segments, and hundreds with a depth map or a long XMP in them.
 _MOST_SEGMENTS = 10_000
 # Encoders write chunks of 8 KB and more; a GIF's blocks have 255 bytes at most.
 _MOST_CHUNKS = 1_000_000
@@ -23,7 +23,7 @@ _MOST_BLOCKS = 100_000
 # One for each strip or tile, of every colour.
 _MOST_TIFF_VALUES = 250_000
 _MOST_TIFF_TAGS = 65_535
-# A tile is decoded whole, however small the picture. Writers make them of 256 × 256.
+# A tile is decoded whole, however small the image. Writers make them of 256 × 256.
 _MOST_TILE_PIXELS = 1 << 26
 # Tags may share what little they hold (both resolutions, say).
 _SHARED_TAG_BYTES = 1 << 20
@@ -64,14 +64,14 @@ def excess(file_format: str, data: bytes) -> str:
     if file_format == "PNG" and _longer(png_chunks(data), _MOST_CHUNKS):
         return f"more than {_MOST_CHUNKS:,} chunks"
     if file_format == "GIF" and _longer(_gif_blocks(data), _MOST_BLOCKS):
-        return f"more than {_MOST_BLOCKS:,} blocks before its first picture"
+        return f"more than {_MOST_BLOCKS:,} blocks before its first image"
     return ""
 
 
 def without_metadata(file_format: str, data: bytes) -> bytes:
-    """Return a JPEG or PNG without the parts that its picture does not need.
+    """Return a JPEG or PNG without the parts that its image does not need.
 
-    An animated PNG becomes its still picture. JPEGs lose their EXIF data too (see `jpeg_exif`):
+    An animated PNG becomes its still image. JPEGs lose their EXIF data too (see `jpeg_exif`):
     Pillow would unpack it.
     """
     if file_format == "PNG":
@@ -153,14 +153,14 @@ def _jpeg_excess(data: bytes) -> str:
 
 
 def _jpeg_scans(data: bytes) -> Iterator[int]:
-    """Yield where each scan of the first picture begins.
+    """Yield where each scan of the first image begins.
 
     Markers are found as libjpeg finds them, which passes over those it does not know.
     """
     place = 2
     while found := _MARKER_IN_SCAN.search(data, place):
         marker, place = found[1][0], found.end()
-        if marker == 0xD9:  # the end of the picture
+        if marker == 0xD9:  # the end of the image
             return
         if marker == _SOS:
             yield found.start()
@@ -169,7 +169,7 @@ def _jpeg_scans(data: bytes) -> Iterator[int]:
 
 
 def _gif_blocks(data: bytes) -> Iterator[int]:
-    """Yield where each block of the extensions before the first picture begins."""
+    """Yield where each block of the extensions before the first image begins."""
     place = 13
     if len(data) > 10 and data[10] & 0x80:
         place += 3 << (data[10] & 7) + 1

@@ -44,7 +44,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
     16-bit greys are divided by 257. 32-bit integers and floats carry no range. Their values are
     read in the first one that holds them all: 0..1 (floats only), 0..255, 0..65535. Others are
-    stretched from their least to their greatest value, as viewers of scientific pictures do.
+    stretched from their least to their greatest value, as viewers of scientific images do.
     NaN is black, infinities are the ends of the range.
 
     Raises:

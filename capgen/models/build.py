@@ -60,12 +60,12 @@ CLASSIFIER_KEYS = ("_fc.weight", "_fc.bias")
 
 @dataclass(frozen=True)
 class Captioning:
-    """A captioner in torch: the model with what turns photos in and ids out.
+    """A captioner in torch: the model with what turns images in and ids out.
 
     Attributes:
         model: The `VisionEncoderDecoderModel` (its generation_config holds the token ids).
         tokenizer: The decoder's tokenizer.
-        preprocessor: How photos become the encoder's input.
+        preprocessor: How images become the encoder's input.
         added_words: Words that were added to the tokenizer for training, in order of id.
         lineage: What its weights come from: see `capgen.models.lineage`.
         notices: Name → content of licence texts that go with what it was made from.

@@ -81,7 +81,7 @@ class ModelFolder:
 
     @property
     def preprocessor(self) -> Preprocessor:
-        """How a photo becomes the encoder's input.
+        """How an image becomes the encoder's input.
 
         Raises:
             ModelError: Neither `preprocessor_config.json` nor a `processor_config.json` with an
@@ -95,7 +95,7 @@ class ModelFolder:
         if not (self.path / PREPROCESSOR_FILE).is_file():
             raise ModelError(
                 f"{self.path} has no {PREPROCESSOR_FILE}, nor a {PROCESSOR_FILE} with an image "
-                "processor: how pictures are resized is unknown",
+                "processor: how images are resized is unknown",
                 hint="Save its image processor there, too: AutoImageProcessor.from_pretrained("
                 "ORIGINAL).save_pretrained(FOLDER).",
             )

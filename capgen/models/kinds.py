@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from capgen.errors import ModelError, UnsafeModelError
 
 ENCODER_DECODER = "vision-encoder-decoder"
-# Kinds of models (`model_type`) that caption a picture without being told anything else.
+# Kinds of models (`model_type`) that caption an image without being told anything else.
 CAPTIONER_KINDS = (ENCODER_DECODER, "blip", "git")
 ADAPTER_FILE = "adapter_config.json"
 SAFETENSORS_HINT = "Give a folder as `save_pretrained` of transformers writes it, with safetensors."
@@ -21,13 +21,13 @@ _PIPELINE_FILE = "model_index.json"
 
 # Heads of BLIP and GIT (`architectures`) that write no captions → what they do.
 _OTHER_HEADS = {
-    "BlipForQuestionAnswering": "answers questions about pictures",
-    "BlipForImageTextRetrieval": "compares pictures with texts",
-    "BlipModel": "compares pictures with texts",
+    "BlipForQuestionAnswering": "answers questions about images",
+    "BlipForImageTextRetrieval": "compares images with texts",
+    "BlipModel": "compares images with texts",
     "BlipTextModel": "reads text only",
-    "BlipVisionModel": "sees pictures and writes no text",
+    "BlipVisionModel": "sees images and writes no text",
     "GitModel": "has no head that writes words",
-    "GitVisionModel": "sees pictures and writes no text",
+    "GitVisionModel": "sees images and writes no text",
 }
 _KNOWN_HINT = "capgen captions with: " + ", ".join(CAPTIONER_KINDS)
 # Formats of weights by the endings of their files.
@@ -54,7 +54,7 @@ class Described(NamedTuple):
 def check_captioner(
     name: str, config: Mapping[str, Any], *, trust_remote_code: bool = False
 ) -> None:
-    """Check that a model is of a kind that captions pictures.
+    """Check that a model is of a kind that captions images.
 
     Args:
         name: What the user calls the model, for messages.
@@ -110,13 +110,13 @@ def other_kind(name: str, config: Mapping[str, Any]) -> Described | None:
     sees = any(isinstance(config.get(key), Mapping) for key in ("vision_config", "vision_cfg"))
     writes = any("For" in head for head in heads)
     if sees and writes:
-        return Described(f"{title}: it answers prompts about pictures", _KNOWN_HINT)
+        return Described(f"{title}: it answers prompts about images", _KNOWN_HINT)
     if sees and reads:
         return Described(
-            f"{title}: it compares pictures with texts and writes none", _encoder_hint(name)
+            f"{title}: it compares images with texts and writes none", _encoder_hint(name)
         )
     if sees or ("vocab_size" not in config and config.keys() & {"image_size", "num_channels"}):
-        return Described(f"{title}: it sees pictures and writes no text", _encoder_hint(name))
+        return Described(f"{title}: it sees images and writes no text", _encoder_hint(name))
     if kind == "gpt2":
         return Described(
             f"{title}: it reads text only",
@@ -153,7 +153,7 @@ def without_config(
             f"Only models of transformers can be loaded. {_KNOWN_HINT}",
         )
     if _PIPELINE_FILE in names:
-        return Described("a pipeline of diffusers, which makes pictures", _KNOWN_HINT)
+        return Described("a pipeline of diffusers, which makes images", _KNOWN_HINT)
     form = weights_format(names)
     if form is None:
         return None

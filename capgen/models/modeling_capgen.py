@@ -34,7 +34,7 @@ class CapgenConfig(VisionEncoderDecoderConfig):
 
 
 class CapgenModel(VisionEncoderDecoderModel):
-    """A vision encoder and a GPT-2 that caption photos."""
+    """A vision encoder and a GPT-2 that caption images."""
 
     config_class = CapgenConfig
 
@@ -52,7 +52,7 @@ class CapgenModel(VisionEncoderDecoderModel):
 
     @cached_property
     def image_processor(self) -> Any:
-        """How photos become the encoder's input, computed by Pillow as capgen does."""
+        """How images become the encoder's input, computed by Pillow as capgen does."""
         return AutoImageProcessor.from_pretrained(
             self.name_or_path, revision=self._revision, backend="pil"
         )
@@ -70,7 +70,7 @@ class CapgenModel(VisionEncoderDecoderModel):
         max_length: int | None = None,
         num_beams: int | None = None,
     ) -> str | list[str]:
-        """Caption a photo, or a list of photos.
+        """Caption an image, or a list of images.
 
         Args:
             image: PIL image or path of a file; or a list of these.
@@ -84,8 +84,8 @@ class CapgenModel(VisionEncoderDecoderModel):
             The caption, or a list of captions. What is not given comes from the model's
             generation_config.
         """
-        pictures = [_opened(one) for one in (image if isinstance(image, list) else [image])]
-        pixels = self.image_processor(pictures, return_tensors="pt")["pixel_values"]
+        images = [_opened(one) for one in (image if isinstance(image, list) else [image])]
+        pixels = self.image_processor(images, return_tensors="pt")["pixel_values"]
         options = self._options(temperature, max_length, num_beams)
         ids = self.generate(pixel_values=pixels.to(self.device, self.dtype), **options)
         captions = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
@@ -117,8 +117,8 @@ class _Temperature(LogitsProcessor):
         return torch.log_softmax(scores / self.temperature, dim=-1)
 
 
-def _opened(picture: ImageOrPath) -> Image.Image:
-    if not isinstance(picture, Image.Image):
-        with Image.open(picture) as file:
-            picture = ImageOps.exif_transpose(file)
-    return picture.convert("RGB")
+def _opened(image: ImageOrPath) -> Image.Image:
+    if not isinstance(image, Image.Image):
+        with Image.open(image) as file:
+            image = ImageOps.exif_transpose(file)
+    return image.convert("RGB")

@@ -1,4 +1,4 @@
-"""The evaluations that `capgen.json` records: what was measured, on which photos.
+"""The evaluations that `capgen.json` records: what was measured, on which images.
 
     "metrics": {"test": {"dataset": "flickr8k", "split": "test", "images": 1000, "CIDEr-D": …}}
 
@@ -26,7 +26,7 @@ class RecordedEvaluation:
         dataset: Name of the data set; of a mean over several, the names of all.
         split: Its split.
         scores: Corpus scores by metric.
-        images: Photos; None if it is not recorded.
+        images: Images; None if it is not recorded.
         protocol: How the scores were computed: text, or settings by name.
         parts: Data sets that the scores are the mean over; 0 if they are of one.
     """

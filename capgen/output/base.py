@@ -20,7 +20,7 @@ class Format:
     Attributes:
         suffixes: Endings of file names that mean it; the first is the usual one.
         holds_records: Whether the whole records can be read back from the file.
-        thumbnails: Whether it shows the pictures.
+        thumbnails: Whether it shows the images.
     """
 
     suffixes: tuple[str, ...]

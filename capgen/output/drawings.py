@@ -1,4 +1,4 @@
-"""Files of pictures that capgen draws: marked, so that they and no others are replaced later."""
+"""Files of images that capgen draws: marked, so that they and no others are replaced later."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from capgen.overwriting import OWN_PICTURE, PICTURE_MARK, check_output
+from capgen.overwriting import IMAGE_MARK, OWN_IMAGE, check_output
 from capgen.paths import writing
 
 
-def write_drawing(path: Path, picture: Image.Image, *, jpeg: bool = False) -> None:
-    """Write a picture as a PNG or a JPEG.
+def write_drawing(path: Path, image: Image.Image, *, jpeg: bool = False) -> None:
+    """Write an image as a PNG or a JPEG.
 
     Args:
-        path: The file to write. A picture that is there is replaced only if this wrote it.
-        picture: What was drawn, RGB.
+        path: The file to write. An image that is there is replaced only if this wrote it.
+        image: What was drawn, RGB.
         jpeg: Write a JPEG.
 
     Raises:
         ProtectedFileError: There is a file that capgen did not draw.
         StorageError: The file cannot be written.
     """
-    check_output(path, OWN_PICTURE)
+    check_output(path, OWN_IMAGE)
     data = BytesIO()
     if jpeg:
-        picture.save(data, "JPEG", optimize=True, quality=85, comment=PICTURE_MARK.encode())
+        image.save(data, "JPEG", optimize=True, quality=85, comment=IMAGE_MARK.encode())
     else:
         mark = PngInfo()
-        mark.add_text("Software", PICTURE_MARK)
-        picture.save(data, "PNG", optimize=True, pnginfo=mark)
-    with writing(path, over_picture=True) as temporary:
+        mark.add_text("Software", IMAGE_MARK)
+        image.save(data, "PNG", optimize=True, pnginfo=mark)
+    with writing(path, over_image=True) as temporary:
         temporary.write_bytes(data.getvalue())

@@ -17,7 +17,7 @@ def open_format(path: Path, name: str) -> AbstractContextManager[Write]:
 
     Raises:
         MissingDependencyError: Parquet without pyarrow.
-        ProtectedFileError: There is a picture, or something else that it may not replace.
+        ProtectedFileError: There is an image, or something else that it may not replace.
         StorageError: The file cannot be written.
     """
     from capgen.output import records

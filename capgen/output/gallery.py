@@ -1,4 +1,4 @@
-"""An HTML gallery of captioned pictures: one file that needs nothing else.
+"""An HTML gallery of captioned images: one file that needs nothing else.
 
 It holds the thumbnails, one style sheet and one script (`gallery.css`, `gallery.js` beside
 this module). Captions can be edited in the browser and exported as JSON Lines.
@@ -72,7 +72,7 @@ def _head() -> str:
 </select></label>
 <button id="export" type="button">Export JSONL</button>
 </div>
-<p class="keys">Arrow keys, Home and End move between pictures; Enter edits a caption;
+<p class="keys">Arrow keys, Home and End move between images; Enter edits a caption;
 Ctrl+Enter or Escape ends editing.</p>
 </header>
 <main>
@@ -98,10 +98,10 @@ def _card(record: Record, thumbnail: bytes | None, number: int) -> str:
             f'<p class="name">{_text(path)}</p>'
             f"{_error(record.code, record.message)}</li>\n"
         )
-    picture = '<div class="nothing">no thumbnail</div>'
+    image = '<div class="nothing">no thumbnail</div>'
     if thumbnail is not None:
         data = base64.b64encode(thumbnail).decode("ascii")
-        picture = (
+        image = (
             f'<img src="data:image/webp;base64,{data}" alt="{_text(record.text)}"'
             ' loading="lazy" decoding="async">'
         )
@@ -112,7 +112,7 @@ def _card(record: Record, thumbnail: bytes | None, number: int) -> str:
     )
     return (
         f'<li class="card" data-record="{_data(record)}" tabindex="-1">'
-        f"{picture}"
+        f"{image}"
         f'<label class="hidden" for="c{number}">Caption of {_text(path)}</label>'
         f'<textarea id="c{number}" rows="2" tabindex="-1" spellcheck="true">'
         f"{_text(record.text)}</textarea>"
@@ -134,7 +134,7 @@ def _sureness(record: Caption) -> str:
 
 
 def _data(record: Record) -> str:
-    """Return what an export says about a picture, as JSON in an attribute."""
+    """Return what an export says about an image, as JSON in an attribute."""
     content: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "path": record.path,

@@ -1,4 +1,4 @@
-"""Sidecars: a small text file beside each picture, as training tools and galleries read them."""
+"""Sidecars: a small text file beside each image, as training tools and galleries read them."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ class _LeftAloneError(Exception):
 
 
 class Sidecars:
-    """Writes captions beside their pictures.
+    """Writes captions beside their images.
 
     Args:
-        suffix: Ending of the sidecars' names in place of the pictures': `.txt`, `.caption`.
+        suffix: Ending of the sidecars' names in place of the images': `.txt`, `.caption`.
         on_existing: What becomes of a sidecar that is there: `skip` leaves it, `overwrite`
             replaces it, `append` and `prepend` add the caption as a line of its own, in the
             encoding that the file has. A line that is there already is not added again, so
             that a repeated run changes nothing.
-        inputs: Files that no sidecar may replace. Pictures and other files of a known kind
+        inputs: Files that no sidecar may replace. Images and other files of a known kind
             are never replaced.
 
     Raises:
-        UsageError: The suffix or the policy is not one, or the suffix is that of pictures or
+        UsageError: The suffix or the policy is not one, or the suffix is that of images or
             of another kind of file than text.
     """
 
@@ -60,35 +60,35 @@ class Sidecars:
         self.on_existing = on_existing
         self.inputs = inputs
         _check_suffix(self.suffix)
-        # Sidecar → its picture, and folded name → the first sidecar that has it.
+        # Sidecar → its image, and folded name → the first sidecar that has it.
         self._owners: dict[str, str] = {}
         self._folded: dict[str, str] = {}
 
-    def path(self, picture: Path) -> Path:
-        """Return the sidecar of a picture."""
-        return picture.with_suffix(self.suffix)
+    def path(self, image: Path) -> Path:
+        """Return the sidecar of an image."""
+        return image.with_suffix(self.suffix)
 
-    def leaves(self, picture: Path) -> bool:
-        """Whether the picture has a sidecar that is to stay as it is."""
-        path = self.path(picture)
-        return self.on_existing == "skip" and path != picture and _is_regular(path)
+    def leaves(self, image: Path) -> bool:
+        """Whether the image has a sidecar that is to stay as it is."""
+        path = self.path(image)
+        return self.on_existing == "skip" and path != image and _is_regular(path)
 
-    def check(self, pictures: Iterable[Path], outputs: Sequence[Path] = ()) -> None:
+    def check(self, images: Iterable[Path], outputs: Sequence[Path] = ()) -> None:
         """Check before any work is done that no sidecar would replace what may not be lost.
 
         Args:
-            pictures: The pictures, as far as they are known.
+            images: The images, as far as they are known.
             outputs: Other files that the run writes.
 
         Raises:
-            ProtectedFileError: A sidecar would replace an input, a picture or another output.
+            ProtectedFileError: A sidecar would replace an input, an image or another output.
         """
         taken = {real_place(output) for output in outputs}
         names = {Path(place).name for place in taken}
         if not names and self.on_existing == "skip":
             return
-        for picture in pictures:
-            path = self.path(picture)
+        for image in images:
+            path = self.path(image)
             if os.path.normcase(path.name) in names and real_place(path) in taken:
                 raise ProtectedFileError(
                     f"--sidecar {self.suffix}: {path} is both a sidecar and another output",
@@ -100,7 +100,7 @@ class Sidecars:
                 except StorageError:
                     continue  # this one fails alone, when it is written
 
-    def write(self, picture: Path, record: Caption) -> str:
+    def write(self, image: Path, record: Caption) -> str:
         """Write a caption (and its alternatives, a line each).
 
         Returns:
@@ -109,22 +109,22 @@ class Sidecars:
         Raises:
             DiskFullError: No space is left.
         """
-        path = self.path(picture)
+        path = self.path(image)
         try:
             with storage_errors(path):
-                self._write(path, picture, record)
+                self._write(path, image, record)
         except DiskFullError:
             raise
         except (_LeftAloneError, ProtectedFileError, StorageError) as error:
             return str(error)
         return ""
 
-    def _write(self, path: Path, picture: Path, record: Caption) -> None:
-        owner = self._owner(path, picture)
-        if owner != str(picture):
-            raise _LeftAloneError(f"{path} is the sidecar of {owner}: not written for {picture}")
-        if path == picture:
-            raise _LeftAloneError(f"{path} is the picture itself: no sidecar is written")
+    def _write(self, path: Path, image: Path, record: Caption) -> None:
+        owner = self._owner(path, image)
+        if owner != str(image):
+            raise _LeftAloneError(f"{path} is the sidecar of {owner}: not written for {image}")
+        if path == image:
+            raise _LeftAloneError(f"{path} is the image itself: no sidecar is written")
         there = _exists(path)
         if there and self.on_existing == "skip":
             return
@@ -144,14 +144,14 @@ class Sidecars:
     def _check_content(self, path: Path) -> None:
         check_output(path, TEXT_OR_DATA, option=f"--sidecar {self.suffix}:", inputs=self.inputs)
 
-    def _owner(self, path: Path, picture: Path) -> str:
+    def _owner(self, path: Path, image: Path) -> str:
         """Return whose sidecar a path is: `a.txt` may be the `A.txt` that was written before."""
         name, common = str(path), folded(str(path))
         if name not in self._owners:
             other = common if common in self._owners else self._folded.get(common, name)
             there = other != name and path.exists() and Path(other).exists()
             same = there and path.samefile(other)
-            self._owners[name] = self._owners[other] if same else str(picture)
+            self._owners[name] = self._owners[other] if same else str(image)
             if common != name:  # a second table only for names that need it
                 self._folded.setdefault(common, name)
         return self._owners[name]
@@ -186,7 +186,7 @@ def _check_suffix(suffix: str) -> None:
         return
     hint = "Choose a suffix such as .txt or .caption."
     if suffix.lower() == ".xmp":
-        hint += " --write-metadata writes captions as XMP into the pictures themselves."
+        hint += " --write-metadata writes captions as XMP into the images themselves."
     raise UsageError(
         f"--sidecar is '{suffix}', the suffix of {kind}; sidecars are plain text", hint=hint
     )

@@ -28,7 +28,7 @@ def histogram(
         second: (m,) other numbers, drawn as a line over the bars.
         names: What bars and line are, where there are both.
     """
-    values = values[~np.isnan(values)]  # SPICE scores no photo without anything to compare
+    values = values[~np.isnan(values)]  # SPICE scores no image without anything to compare
     second = None if second is None else second[~np.isnan(second)]
     every = values if second is None else np.concatenate([values, second])
     edges = _edges(every)

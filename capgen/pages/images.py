@@ -16,17 +16,17 @@ from capgen.pages.page import text
 _SIDE = 360
 
 
-def photo(path: Path, alt: str) -> str:
-    """Return an `<img>` of a photo, or a panel that says why there is none.
+def image(path: Path, alt: str) -> str:
+    """Return an `<img>` of an image, or a panel that says why there is none.
 
     Args:
-        path: The photo.
+        path: The image.
         alt: What it shows, for those who do not see it.
     """
     try:
         image = load_image(path, size_hint=(_SIDE, _SIDE)).image
     except ImageError as error:
-        return f'<div class="missing">No picture: {text(error.message)}</div>'
+        return f'<div class="missing">No image: {text(error.message)}</div>'
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     width, height = image.size
     return (
@@ -35,7 +35,7 @@ def photo(path: Path, alt: str) -> str:
 
 
 def data_uri(image: Image.Image, kind: str) -> str:
-    """Return a picture as a data URI of that kind: `JPEG` or `PNG`."""
+    """Return an image as a data URI of that kind: `JPEG` or `PNG`."""
     data = io.BytesIO()
     image.save(data, kind, quality=80) if kind == "JPEG" else image.save(data, kind)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(data.getvalue()).decode('ascii')}"

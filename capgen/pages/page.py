@@ -58,7 +58,7 @@ svg .axis { stroke: var(--soft); stroke-width: 1; } svg text { fill: var(--soft)
 figcaption { font-size: .85rem; color: var(--soft); }
 """
 
-# Nothing is fetched, nothing runs: pictures are in the file, styles are inline.
+# Nothing is fetched, nothing runs: images are in the file, styles are inline.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'"
 
 

@@ -35,11 +35,11 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """One picture of a data set with its human captions.
+    """One image of a data set with its human captions.
 
     Attributes:
-        image_id: Name of the picture within its data set (for Flickr8k the file name).
-        image: Path of the picture.
+        image_id: Name of the image within its data set (for Flickr8k the file name).
+        image: Path of the image.
         references: Human captions, as written in the source.
         split: `train`, `val`, `test` or `none`.
     """
@@ -87,7 +87,7 @@ class Word:
 
 @dataclass(frozen=True, kw_only=True)
 class Retry:
-    """Captions were empty or repeated themselves, so that the picture was captioned again.
+    """Captions were empty or repeated themselves, so that the image was captioned again.
 
     Attributes:
         reason: What was wrong with the first of them: `empty` or `repeating`.
@@ -104,7 +104,7 @@ class Retry:
 
 @dataclass(frozen=True, kw_only=True)
 class Unwritten:
-    """A picture has its caption, but not in all the places where it was to be written.
+    """An image has its caption, but not in all the places where it was to be written.
 
     Attributes:
         code: Stable name of the first such place: `sidecar` or `metadata`.
@@ -117,17 +117,17 @@ class Unwritten:
 
 @dataclass(frozen=True, kw_only=True)
 class Caption:
-    """A sentence about one picture.
+    """A sentence about one image.
 
     Attributes:
-        path: The picture as the caller named it, or None for pictures in memory.
+        path: The image as the caller named it, or None for images in memory.
         text: The caption.
         log_probability: Sum of the tokens' log-probabilities, end token included.
         score: `log_probability / len(tokens) ** length_penalty`: what beam search ranks by.
         tokens: The generated tokens, end token included when it was generated.
         alternatives: Further captions, best first, when more than one was asked for.
-        width: Width of the picture in pixels, as displayed (after EXIF orientation).
-        height: Height of the picture in pixels, likewise.
+        width: Width of the image in pixels, as displayed (after EXIF orientation).
+        height: Height of the image in pixels, likewise.
         sha256: Hash of the file's bytes in hex, or None where it was not computed.
         model: Name or folder of the model.
         revision: Commit of the model's repository, or `sha256:…` of its files; may be empty.
@@ -135,11 +135,11 @@ class Caption:
         notes: What was changed on the way (a clamped length, say), in plain words.
         retry: What was tried again because captions were empty or repeated themselves, or None.
         attention: (words, rows, columns) float32, one map for each of `words` that sums to one:
-            how much of its attention each part of the picture got; None unless asked for. It
+            how much of its attention each part of the image got; None unless asked for. It
             is not part of the JSON form.
         confidence: Calibrated probability that the caption is good, or None where it was not
             asked for or the model is not calibrated for these settings.
-        unwritten: What could not be written beside the picture or into it, or None. In the
+        unwritten: What could not be written beside the image or into it, or None. In the
             JSON form it is the record's `error`.
     """
 
@@ -223,12 +223,12 @@ class Caption:
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionFailure:
-    """A picture without a caption: it could not be read, or the model is not sure enough.
+    """An image without a caption: it could not be read, or the model is not sure enough.
 
     Attributes:
-        path: The picture as the caller named it, or None for pictures in memory.
+        path: The image as the caller named it, or None for images in memory.
         code: Stable name of the fault (see `capgen.errors.ImageError`).
-        message: One line for people, naming the picture.
+        message: One line for people, naming the image.
         hint: What to do about it, or an empty string.
         sha256: Hash of the file's bytes in hex, or None where they could not be read.
         model: Model that was to caption it.

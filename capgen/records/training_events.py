@@ -45,11 +45,11 @@ class RunStarted(Event):
         precision: `fp32`, `bf16` or `fp16`.
         parameters: Parameters of the model.
         trained: Those of them that are trained.
-        images: Photos in each split.
+        images: Images in each split.
         captions: Training captions.
-        epochs: Passes over the photos.
+        epochs: Passes over the images.
         steps: Steps in all.
-        sets: Of a run on several data sets, or a weighted one: name → `weight`, photos in an
+        sets: Of a run on several data sets, or a weighted one: name → `weight`, images in an
             epoch (`drawn`) and in each split, and the `share` of the mean that its val has.
         init: The captioner it goes on from, or an empty string for a new one.
     """
@@ -74,11 +74,11 @@ class PreparationEvent(Event):
     """Work before or beside training goes on.
 
     Attributes:
-        stage: What is done: `photos` (decoding), `features` (a frozen encoder) or `captions`
+        stage: What is done: `images` (decoding), `features` (a frozen encoder) or `captions`
             (a teacher's).
         split: The split it is done for.
-        done: Photos done.
-        total: Photos in all.
+        done: Images done.
+        total: Images in all.
     """
 
     event: ClassVar[str] = "preparation"
@@ -97,7 +97,7 @@ class StepEvent(Event):
         epoch: The epoch, from 1.
         loss: Mean training loss a token since the last of these events (with smoothing).
         learning_rate: Learning rate of new parts at this step.
-        images_per_second: Training photos a second since the last of these events.
+        images_per_second: Training images a second since the last of these events.
         memory: Most bytes that tensors took on a GPU so far, or the process on a CPU.
         numbers: What else the objective measures (mean reward, say), by name, likewise.
         learning_rates: Learning rate by kind of part: new, encoder, decoder.
@@ -201,15 +201,15 @@ class Notice(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class SampleEvent(Event):
-    """What the model says about one photo of val.
+    """What the model says about one image of val.
 
     Attributes:
         epoch: The epoch, from 1.
-        image: The photo's id.
+        image: The image's id.
         caption: The generated caption.
         references: Its human captions.
         metrics: Scores of this caption alone.
-        path: The photo's file.
+        path: The image's file.
         followed: It is captioned after every validation, to see progress.
     """
 
@@ -234,7 +234,7 @@ class TestEvent(Event):
 
     Attributes:
         name: The checkpoint: `best-eval` or `best-loss`.
-        images: Photos measured.
+        images: Images measured.
         loss: Mean loss a token.
         metrics: Scores by metric; empty when captions were not generated.
         sets: As in `EpochEvent`, of the test splits.

@@ -1,4 +1,4 @@
-"""Several models over the same photos: scores, differences, parameters, size, speed.
+"""Several models over the same images: scores, differences, parameters, size, speed.
 
 Captioning, scoring and comparing are those of `capgen.evaluation`; here they are put together.
 """
@@ -28,7 +28,7 @@ DISAGREEMENTS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class ModelComparison:
-    """Several models over the same photos.
+    """Several models over the same images.
 
     Attributes:
         entries: The models, as they were named.
@@ -80,15 +80,15 @@ class ModelComparison:
 
 @dataclass(frozen=True)
 class ModelStarted:
-    """A model begins to caption the photos.
+    """A model begins to caption the images.
 
     Attributes:
         name: The model.
-        photos: How many there are.
+        images: How many there are.
     """
 
     name: str
-    photos: int
+    images: int
 
 
 @dataclass(frozen=True)
@@ -136,24 +136,24 @@ def comparison_events(
     speed_photos: int = 0,
     speed_rounds: int = 1,
 ) -> Iterator[ComparisonEvent]:
-    """Caption the photos with each model, and compare.
+    """Caption the images with each model, and compare.
 
     Args:
         names: Two models or more (see `models_to_compare`).
-        data: The photos, with references.
+        data: The images, with references.
         options: How all of them decode; what is left open is each model's own default.
         config: Metrics, bootstrap and batch size.
         runtime: As for `Captioner.from_pretrained`, for all of them.
         device: Likewise.
         dtype: Likewise.
-        speed_photos: Measure the speed with so many of the photos; 0 does not.
+        speed_photos: Measure the speed with so many of the images; 0 does not.
         speed_rounds: Rounds of that.
 
     Yields:
         What happens; the last event carries the result.
 
     Raises:
-        CapgenError: A model cannot be loaded, or the photos cannot be scored.
+        CapgenError: A model cannot be loaded, or the images cannot be scored.
     """
     config = config or EvalConfig()
     chosen = models_to_compare(names)
@@ -171,8 +171,8 @@ def comparison_events(
             yield event
             if isinstance(event, EvaluationFinished):
                 evaluations.append(event.evaluation)
-    photos = [data.by_id[image_id].image for image_id in evaluations[0].captions][:speed_photos]
-    speeds = measure(captioners, photos, options, rounds=speed_rounds) if photos else {}
+    images = [data.by_id[image_id].image for image_id in evaluations[0].captions][:speed_photos]
+    speeds = measure(captioners, images, options, rounds=speed_rounds) if images else {}
     yield ComparisonFinished(
         ModelComparison(
             entries=entries,

@@ -35,7 +35,7 @@ from capgen.registry.changes import check_free
 # What an export takes over from the model: settings, tokenizer, licences; never weights.
 _KEPT = ("*.json", "*.txt", "LICENSE*")
 _BATCH = 8
-# Decoding repeats itself: a quarter of the photos tells its ranges.
+# Decoding repeats itself: a quarter of the images tells its ranges.
 _DECODED = 4
 
 
@@ -43,7 +43,7 @@ _DECODED = 4
 class CalibrationOptions:
     """What the scales of an int8 export are taken from."""
 
-    photos: int = setting(128, "Photos to take the scales of int8 from.", low=8, high=4096)
+    images: int = setting(128, "Images to take the scales of int8 from.", low=8, high=4096)
     seed: int = setting(0, "Seed of their choice.", low=0, high=2**32 - 1)
 
 
@@ -57,7 +57,7 @@ class Exported:
         source: The model it was made from.
         size: Bytes of weights and graphs.
         source_size: Bytes of the source's weights and graphs.
-        photos: Calibration photos; 0 without int8.
+        photos: Calibration images; 0 without int8 (the name is that of the JSON form).
         same: Of these, how many have the same caption as from the source.
     """
 
@@ -79,7 +79,7 @@ def export_model(
     *,
     revision: str | None = None,
     int8: bool = False,
-    photos: Sequence[Path] = (),
+    images: Sequence[Path] = (),
     output: Path | None = None,
     calibration: CalibrationOptions | None = None,
 ) -> Exported:
@@ -89,12 +89,12 @@ def export_model(
         name: Anything that `--model` takes; its decoder must be a GPT-2.
         revision: Branch, tag or commit of a Hub model.
         int8: Quantise it.
-        photos: With `int8`, photos of the kind that it will see.
+        images: With `int8`, images of the kind that it will see.
         output: The folder; by default `NAME-onnx` or `NAME-int8` among the kept models.
-        calibration: How many of the photos to use.
+        calibration: How many of the images to use.
 
     Raises:
-        UsageError: The place is taken, or `int8` has no photos.
+        UsageError: The place is taken, or `int8` has no images.
         ModelError: The model cannot be exported.
         StorageError: It cannot be written.
     """
@@ -102,9 +102,9 @@ def export_model(
     source = resolve_model(name, revision=revision)
     if source.provenance.export.get("precision") == INT8:
         raise ModelError(f"{name} is an int8 export already: it cannot be exported again")
-    if int8 and not photos:
+    if int8 and not images:
         raise UsageError(
-            "int8 needs photos to take its scales from",
+            "int8 needs images to take its scales from",
             hint="Name a folder with a hundred or more of the kind it will see: --photos FOLDER",
         )
     target = _target(source, output, "int8" if int8 else "onnx")
@@ -115,7 +115,7 @@ def export_model(
         try:
             same, used = 0, 0
             if int8:
-                same, used = _write_int8(source, temporary, photos, calibration)
+                same, used = _write_int8(source, temporary, images, calibration)
             else:
                 _write_float(source, temporary)
             _write_provenance(source, temporary, calibration if int8 else None, used)
@@ -165,14 +165,12 @@ def _write_float(source: ModelFolder, output: Path) -> None:
     captioning = load_captioning(ModelFolder(output, source.name))
     size = captioning.preprocessor.input_size
     if size is None:
-        raise ModelError(
-            f"{source.name} takes pictures of any shape; ONNX export needs a fixed one"
-        )
+        raise ModelError(f"{source.name} takes images of any shape; ONNX export needs a fixed one")
     export_onnx(output, captioning.model, image_size=size)
 
 
 def _write_int8(
-    source: ModelFolder, output: Path, photos: Sequence[Path], calibration: CalibrationOptions
+    source: ModelFolder, output: Path, images: Sequence[Path], calibration: CalibrationOptions
 ) -> tuple[int, int]:
     """Write the quantised model; return how many captions stayed the same, and of how many."""
     with _needing_onnx():
@@ -183,7 +181,7 @@ def _write_int8(
             _write_float(source, Path(scratch))
             folder = ModelFolder(Path(scratch), source.name)
         # A function of its own: its captioner has the scratch folder's weights mapped.
-        prepared, feeds, before = _measured(folder, photos, calibration)
+        prepared, feeds, before = _measured(folder, images, calibration)
         _keep(source, output)
         quantise_folder(folder.path, output, *feeds)
     after = _captions(Captioner.from_pretrained(output, runtime="onnx"), prepared)
@@ -191,37 +189,37 @@ def _write_int8(
 
 
 def _measured(
-    folder: ModelFolder, photos: Sequence[Path], calibration: CalibrationOptions
+    folder: ModelFolder, images: Sequence[Path], calibration: CalibrationOptions
 ) -> tuple[list[Prepared], tuple[list[dict[str, Any]], list[dict[str, Any]]], list[str]]:
-    """Return photos, what both graphs are given for them, and their captions."""
+    """Return images, what both graphs are given for them, and their captions."""
     captioner = Captioner.from_pretrained(folder.path, runtime="onnx")
-    prepared = _prepared(captioner, photos, calibration)
+    prepared = _prepared(captioner, images, calibration)
     return prepared, _feeds(captioner, prepared), _captions(captioner, prepared)
 
 
 def _prepared(
-    captioner: Captioner, photos: Sequence[Path], calibration: CalibrationOptions
+    captioner: Captioner, images: Sequence[Path], calibration: CalibrationOptions
 ) -> list[Prepared]:
-    """Return some of the photos, ready for the model; those that cannot be read are left out."""
-    shuffled = sorted(photos)
+    """Return some of the images, ready for the model; those that cannot be read are left out."""
+    shuffled = sorted(images)
     random.Random(calibration.seed).shuffle(shuffled)
     found: list[Prepared] = []
-    for photo in shuffled:
-        if len(found) == calibration.photos:
+    for image in shuffled:
+        if len(found) == calibration.images:
             break
         try:
-            found.append(captioner.prepare(captioner.load(photo), str(photo)))
+            found.append(captioner.prepare(captioner.load(image), str(image)))
         except ImageError:
             continue
     if not found:
-        raise UsageError(f"None of the {len(photos)} photos can be read")
+        raise UsageError(f"None of the {len(images)} images can be read")
     return found
 
 
 def _feeds(
     captioner: Captioner, prepared: Sequence[Prepared]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return what both graphs are given while the photos are captioned."""
+    """Return what both graphs are given while the images are captioned."""
     from capgen.captioning.runtimes.onnx_runtime import OnnxRuntime
 
     runtime = captioner.runtime
@@ -257,7 +255,7 @@ def _keep(source: ModelFolder, output: Path) -> None:
 
 
 def _write_provenance(
-    source: ModelFolder, output: Path, calibration: CalibrationOptions | None, photos: int
+    source: ModelFolder, output: Path, calibration: CalibrationOptions | None, images: int
 ) -> None:
     from capgen.models.checkpoint import stamped
 
@@ -268,7 +266,7 @@ def _write_provenance(
     }
     provenance = source.provenance
     if calibration is not None:
-        export |= {"precision": INT8, "calibration": {"photos": photos, "seed": calibration.seed}}
+        export |= {"precision": INT8, "calibration": {"photos": images, "seed": calibration.seed}}
         # The scores are of other weights.
         provenance = dataclasses.replace(provenance, metrics={})
     dataclasses.replace(

@@ -19,12 +19,12 @@ Section = tuple[str, str, str]
 
 
 def write_comparison(path: Path, found: ModelComparison, *, examples: int = DISAGREEMENTS) -> None:
-    """Write a page with the scores of all models and the photos that they disagree on most.
+    """Write a page with the scores of all models and the images that they disagree on most.
 
     Args:
         path: The file to write.
         found: The comparison.
-        examples: Photos for each pair of models.
+        examples: Images for each pair of models.
 
     Raises:
         ProtectedFileError: There is a file that is not a web page.
@@ -52,7 +52,7 @@ def _sections(found: ModelComparison, examples: int) -> Iterator[Section]:
         )
         yield (
             f"distributions-{number}",
-            f"Distributions over the photos: {title}",
+            f"Distributions over the images: {title}",
             distributions(first, comparison),
         )
     language = "".join(
@@ -65,11 +65,11 @@ def _sections(found: ModelComparison, examples: int) -> Iterator[Section]:
 
 
 def _disagreements(comparison: Comparison, examples: int) -> str:
-    photos = comparison.disagreements(examples)
-    if not photos:
-        return "<p>They score the same on every photo.</p>"
+    images = comparison.disagreements(examples)
+    if not images:
+        return "<p>They score the same on every image.</p>"
     metric = ranking_metric(comparison.first.scores)
-    return Album(None).disagreements(comparison, photos, metric)
+    return Album(None).disagreements(comparison, images, metric)
 
 
 def _scores(found: ModelComparison) -> str:
@@ -82,9 +82,9 @@ def _scores(found: ModelComparison) -> str:
             cells.append(f"{evaluation.scores.corpus[metric]:.4f}{ends}")
         rows.append((metric, *cells))
     heads = ("Metric", *(evaluation.name for evaluation in found.evaluations))
-    photos = len(found.evaluations[0].captions)
+    images = len(found.evaluations[0].captions)
     return table(
-        f"Corpus scores over {photos:,} photos, with 95 % bootstrap intervals",
+        f"Corpus scores over {images:,} images, with 95 % bootstrap intervals",
         heads,
         rows,
         numbers=1,

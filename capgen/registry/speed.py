@@ -1,6 +1,6 @@
-"""How many photos a second models caption, measured side by side.
+"""How many images a second models caption, measured side by side.
 
-The models take turns with the same few photos, so that whatever else the machine does falls on
+The models take turns with the same few images, so that whatever else the machine does falls on
 all of them; the order turns round with each round.
 """
 
@@ -21,13 +21,13 @@ from capgen.config import DecodeOptions, setting
 class SpeedOptions:
     """How speed is measured."""
 
-    rounds: int = setting(7, "Rounds in which each model captions the photos once.", low=1)
-    photos: int = setting(8, "Photos a round.", low=1)
+    rounds: int = setting(7, "Rounds in which each model captions the images once.", low=1)
+    images: int = setting(8, "Images a round.", low=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """How fast a model is, reading and decoding of the photos included.
+    """How fast a model is, reading and decoding of the images included.
 
     Attributes:
         photos_per_second: Median over the rounds.
@@ -50,7 +50,7 @@ class Speed:
 
 def measure(
     captioners: Mapping[str, Captioner],
-    photos: Sequence[Path],
+    images: Sequence[Path],
     options: DecodeOptions | None = None,
     *,
     rounds: int = SpeedOptions.rounds,
@@ -59,7 +59,7 @@ def measure(
 
     Args:
         captioners: The models by name.
-        photos: What each captions in every round, as one batch.
+        images: What each captions in every round, as one batch.
         options: How to decode.
         rounds: Rounds to measure.
 
@@ -71,18 +71,18 @@ def measure(
         names = list(captioners) if number % 2 else list(captioners)[::-1]
         for name in names:
             start = time.perf_counter()
-            for _ in captioners[name].stream(photos, options, batch_size=len(photos)):
+            for _ in captioners[name].stream(images, options, batch_size=len(images)):
                 pass
             if number:
                 times[name].append(time.perf_counter() - start)
-    return {name: _speed(captioners[name], times[name], len(photos)) for name in captioners}
+    return {name: _speed(captioners[name], times[name], len(images)) for name in captioners}
 
 
-def _speed(captioner: Captioner, seconds: Sequence[float], photos: int) -> Speed:
+def _speed(captioner: Captioner, seconds: Sequence[float], images: int) -> Speed:
     return Speed(
-        photos_per_second=photos / median(seconds),
-        slowest=photos / max(seconds),
-        fastest=photos / min(seconds),
+        photos_per_second=images / median(seconds),
+        slowest=images / max(seconds),
+        fastest=images / min(seconds),
         device=str(captioner.runtime.device),
         runtime=captioner.runtime.name,
     )

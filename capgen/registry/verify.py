@@ -28,7 +28,7 @@ _PROBE_SIZE = (320, 240)
 
 
 def verify(name: str, *, revision: str | None = None) -> Iterator[Check]:
-    """Check a model: hashes, weights that are numbers, loading, captioning a probe picture.
+    """Check a model: hashes, weights that are numbers, loading, captioning a probe image.
 
     Args:
         name: Anything that `--model` takes.
@@ -56,14 +56,14 @@ def verify(name: str, *, revision: str | None = None) -> Iterator[Check]:
             yield Check(make.__name__.strip("_"), False, error.message)
 
 
-def probe_picture() -> Image.Image:
-    """Return the picture that `verify` captions: a red ball over green, under blue."""
+def probe_image() -> Image.Image:
+    """Return the image that `verify` captions: a red ball over green, under blue."""
     width, height = _PROBE_SIZE
-    picture = Image.new("RGB", _PROBE_SIZE, (90, 150, 230))
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("RGB", _PROBE_SIZE, (90, 150, 230))
+    pen = ImageDraw.Draw(image)
     pen.rectangle((0, height // 2, width, height), fill=(60, 140, 50))
     pen.ellipse((120, 90, 200, 170), fill=(210, 40, 40))
-    return picture
+    return image
 
 
 def _hashes(folder: ModelFolder) -> Iterator[Check]:
@@ -141,6 +141,6 @@ def _works(folder: ModelFolder) -> Iterator[Check]:
     captioner = Captioner.from_pretrained(folder.path)
     runtime = captioner.runtime
     yield Check("loads", True, f"{runtime.name}, {runtime.device}, {runtime.dtype}")
-    caption = captioner.caption(probe_picture())
+    caption = captioner.caption(probe_image())
     ok = bool(caption.text.strip()) and math.isfinite(caption.log_probability)
-    yield Check("captions", ok, f"'{caption.text}'" if ok else "nothing to say of a picture")
+    yield Check("captions", ok, f"'{caption.text}'" if ok else "nothing to say of an image")

@@ -3,8 +3,8 @@
     python tests/bench/attention_boxes.py flickr8k/Flicker8k_Dataset [--split test]
 
 `dog_boxes.json` holds boxes that were drawn by hand (left, top, right, bottom as shares of the
-photo, one for every dog) on photos of Flickr8k that show a dog and whose caption by the bundled
-model says so, taken in a random order. A photo's score is the share of the word's attention
+image, one for every dog) on images of Flickr8k that show a dog and whose caption by the bundled
+model says so, taken in a random order. An image's score is the share of the word's attention
 within its boxes over their share of the area: 1 is what looking anywhere gives.
 """
 
@@ -50,7 +50,7 @@ def main() -> None:
     ratios, areas, silent = [], [], []
     for name, drawn in boxes.items():
         try:
-            caption = captioner.caption(asked.photos / name, return_attention=True)
+            caption = captioner.caption(asked.images / name, return_attention=True)
         except CapgenError as error:
             raise SystemExit(error.message) from error
         words = [word.text for word in caption.words]
@@ -65,10 +65,10 @@ def main() -> None:
     values = np.array(ratios)
     means = np.random.default_rng(0).choice(values, (10_000, len(values))).mean(axis=1)
     low, high = np.quantile(means, (0.025, 0.975))
-    print(f"{len(values)} photos of {asked.split}, boxes cover {np.mean(areas):.2f} of a photo")
+    print(f"{len(values)} images of {asked.split}, boxes cover {np.mean(areas):.2f} of an image")
     print(f"attention share / area share: {values.mean():.2f} [{low:.2f}, {high:.2f}]")
     print(f"median {np.median(values):.2f}, least {values.min():.2f}, most {values.max():.2f}")
-    print(f"photos below 1: {(values < 1).sum()}")
+    print(f"images below 1: {(values < 1).sum()}")
     for line in silent:
         print(f"left out, does not say '{asked.word}': {line}")
 

@@ -1,4 +1,4 @@
-"""Captioning a folder: images a second beside its parts, and memory with many pictures.
+"""Captioning a folder: images a second beside its parts, and memory with many images.
 
     python tests/bench/batch.py FOLDER [--photos 1000] [--beams 3] [--rounds 3]
     python tests/bench/batch.py FOLDER --memory
@@ -27,7 +27,7 @@ from PIL import Image
 
 from capgen import Captioner
 from capgen.captioning.batch.journal import Journal
-from capgen.captioning.batch.pipeline import PictureDone, caption_all
+from capgen.captioning.batch.pipeline import ImageDone, caption_all
 from capgen.captioning.batch.sources import FileSource
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.captioning.runtimes.onnx_runtime import OnnxRuntime
@@ -39,32 +39,32 @@ from capgen.output.formats import open_format
 BATCH = BatchOptions.batch_size
 
 
-def rates(photos: list[Path], beams: int, rounds: int) -> None:
+def rates(images: list[Path], beams: int, rounds: int) -> None:
     """Measure and print images a second."""
     cores = usable_cores()
-    lanes, threads = lanes_and_threads(len(photos), BATCH)
+    lanes, threads = lanes_and_threads(len(images), BATCH)
     batched = Captioner.from_pretrained(runtime="onnx", threads=threads)
     single = Captioner.from_pretrained(runtime="onnx")
     runtime = batched.runtime
     assert isinstance(runtime, OnnxRuntime)
     decoding = DecodeOptions(beams=beams)
-    sample = [runtime.preprocessor.preprocess(batched.load(path).image) for path in photos[:BATCH]]
+    sample = [runtime.preprocessor.preprocess(batched.load(path).image) for path in images[:BATCH]]
     arrays = np.stack(sample)
 
     def encoder_alone() -> None:
         # A batch a core at a time, each on one thread: what the machine can do.
         with ThreadPoolExecutor(lanes) as pool:
-            list(pool.map(lambda _: runtime.encode(arrays), range(len(photos) // BATCH)))
+            list(pool.map(lambda _: runtime.encode(arrays), range(len(images) // BATCH)))
 
     def pillow_alone() -> None:
         def decode(path: Path) -> None:
             Image.open(path).convert("RGB").resize((288, 288), Image.Resampling.BICUBIC)
 
         with ThreadPoolExecutor(cores) as pool:
-            list(pool.map(decode, photos))
+            list(pool.map(decode, images))
 
     def single_calls() -> None:
-        for path in photos:
+        for path in images:
             single.caption(path, beams=beams)
 
     def pipeline() -> None:
@@ -78,9 +78,9 @@ def rates(photos: list[Path], beams: int, rounds: int) -> None:
             )
             stack.callback(journal.close)
             write = stack.enter_context(open_format(Path(folder, "x.jsonl"), "jsonl"))
-            sources = [FileSource(str(path)) for path in photos]
+            sources = [FileSource(str(path)) for path in images]
             for event in caption_all(batched, sources, decoding, journal=journal, lanes=lanes):
-                if isinstance(event, PictureDone):
+                if isinstance(event, ImageDone):
                     write(event.record, None)
 
     contestants: dict[str, Callable[[], None]] = {
@@ -97,7 +97,7 @@ def rates(photos: list[Path], beams: int, rounds: int) -> None:
             contestant()
             seconds[name].append(time.perf_counter() - started)
             used[name].append(time.process_time() - cpu)
-    count = len(photos)
+    count = len(images)
     best = {name: count / min(values) for name, values in seconds.items()}
     for name, values in seconds.items():
         print(
@@ -116,14 +116,14 @@ def rates(photos: list[Path], beams: int, rounds: int) -> None:
 
 def memory(folder: Path, sizes: tuple[int, int] = (1000, 10_000)) -> None:
     """Run the command on lists of these lengths (names repeat) and print its peak memory."""
-    photos = find_images(folder)[:200]
+    images = find_images(folder)[:200]
     peaks = []
     for size in sizes:
         with tempfile.TemporaryDirectory() as place:
             # Copies by link under names of their own, so that every one is captioned.
             names = [os.fspath(Path(place, f"{number}.jpg")) for number in range(size)]
-            for name, photo in zip(names, islice(cycle(photos), size), strict=True):
-                Path(name).symlink_to(photo.resolve())
+            for name, image in zip(names, islice(cycle(images), size), strict=True):
+                Path(name).symlink_to(image.resolve())
             output = Path(place, "x.jsonl")
             command = [sys.executable, "-m", "capgen", "caption", place, "-o", str(output), "-q"]
             pid = os.posix_spawn(command[0], command, os.environ)
@@ -147,7 +147,7 @@ def main() -> None:
     if asked.memory:
         memory(asked.folder)
     else:
-        rates(find_images(asked.folder)[: asked.photos], asked.beams, asked.rounds)
+        rates(find_images(asked.folder)[: asked.images], asked.beams, asked.rounds)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image
 
 
-def photo(folder: Path) -> Path:
-    """Write a 640×480 JPEG with the detail of a photo: smoothed noise."""
+def image(folder: Path) -> Path:
+    """Write a 640×480 JPEG with the detail of an image: smoothed noise."""
     noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
     path = folder / "photo.jpg"
     Image.fromarray(noise).resize((640, 480), Image.Resampling.BICUBIC).save(path, quality=90)
@@ -50,7 +50,7 @@ def main() -> None:
     capgen = str(Path(python).with_name("capgen"))
     with tempfile.TemporaryDirectory() as folder:
         commands = {
-            "caption, beams 5": [capgen, "caption", str(photo(Path(folder))), "--beams", "5"],
+            "caption, beams 5": [capgen, "caption", str(image(Path(folder))), "--beams", "5"],
             "import torch": [python, "-c", "import torch"],
             "--help": [capgen, "--help"],
         }

@@ -4,7 +4,7 @@
 
 With --fit the model is calibrated anew first, on val splits only (of --data-dir, and of those
 that --fit-too adds): for its own decoding settings, for greedy decoding and for 5 beams. Then
-the test photos and 200 other pictures (`tests.bench.out_of_domain`) are captioned;
+the test images and 200 other images (`tests.bench.out_of_domain`) are captioned;
 figures go to docs/images, numbers to stdout. `--model` takes another model than the bundled one.
 """
 
@@ -67,15 +67,15 @@ def fitted(captioner: Captioner) -> list[DecodeOptions]:
 
 
 def measured(
-    captioner: Captioner, options: DecodeOptions, photos: list[Path]
+    captioner: Captioner, options: DecodeOptions, images: list[Path]
 ) -> list[tuple[str, float]]:
-    """Caption and confidence of each picture."""
+    """Caption and confidence of each image."""
     settings, _ = captioner.settings(options)
     calibration, problem = calibration_of(captioner.folder)
     assert calibration is not None, problem
     chosen = calibration.fit_for(settings)
     assert chosen is not None, "not calibrated for these settings: run with --fit"
-    seen = observe(captioner, photos, settings)
+    seen = observe(captioner, images, settings)
     return [(s.text, confidence(chosen, s)) for s in seen if isinstance(s, Observation)]
 
 
@@ -105,7 +105,7 @@ def report(judged: dict[str, Any], strange: dict[str, list[float]], draw: bool) 
     others = np.array([value for values in strange.values() for value in values])
     error, area = calibration_error(chances, good), auroc(chances, others)
     spans, means = bootstrap(judged), risk_coverage(chances, cider)
-    print(f"photos {len(good)}, good {good.mean():.3f}, mean confidence {chances.mean():.3f}")
+    print(f"images {len(good)}, good {good.mean():.3f}, mean confidence {chances.mean():.3f}")
     print(
         f"ECE {error:.4f}, resampled {spans['ECE'].round(3)}; "
         f"of exact probabilities {error_by_chance(chances):.4f} on average"
@@ -115,7 +115,7 @@ def report(judged: dict[str, Any], strange: dict[str, list[float]], draw: bool) 
         count = round(share * len(means))
         print(f"  most confident {share:.0%}: CIDEr-D {means[count - 1]:.3f}")
     print(f"lift of the half {lift(chances, cider):+.1%}, interval {spans['lift'].round(3)}")
-    print(f"photos / no photos: AUROC {area:.4f}, medians {np.median(chances):.3f} / ", end="")
+    print(f"images / no images: AUROC {area:.4f}, medians {np.median(chances):.3f} / ", end="")
     print(f"{np.median(others):.4f}")
     for kind, values in strange.items():
         ranked = auroc(chances, np.array(values))
@@ -134,26 +134,26 @@ def _write(name: str, content: str) -> None:
     (IMAGES / name).write_text(content, encoding="utf-8")
 
 
-def parity(model: str | None, photos: list[Path]) -> None:
+def parity(model: str | None, images: list[Path]) -> None:
     onnx = Captioner.from_pretrained(model, runtime="onnx")
     torch = Captioner.from_pretrained(model, runtime="torch", device="cpu")
     for options in fitted(onnx):
-        first = np.array([sure for _, sure in measured(onnx, options, photos)])
-        second = np.array([sure for _, sure in measured(torch, options, photos)])
+        first = np.array([sure for _, sure in measured(onnx, options, images)])
+        second = np.array([sure for _, sure in measured(torch, options, images)])
         difference = np.abs(first - second).max()
         print(
-            f"onnx / torch, {options.beams or 'default'} beams: {len(photos)} pictures, largest "
+            f"onnx / torch, {options.beams or 'default'} beams: {len(images)} images, largest "
             f"difference of confidence {difference:.1e}"
         )
 
 
-def speed(model: str | None, photos: list[Path], rounds: int = 6) -> None:
-    """Plain captioning and captioning with confidence in turns, on decoded pictures.
+def speed(model: str | None, images: list[Path], rounds: int = 6) -> None:
+    """Plain captioning and captioning with confidence in turns, on decoded images.
 
     In CPU time on one thread, which a busy machine changes least.
     """
     captioner = Captioner.from_pretrained(model, runtime="onnx", threads=1)
-    ready = [captioner.prepare(captioner.load(photo), str(photo)) for photo in photos]
+    ready = [captioner.prepare(captioner.load(image), str(image)) for image in images]
     plain, _ = captioner.settings(DecodeOptions())
     sure, _ = captioner.settings(DecodeOptions(confidence=True))
     seconds: dict[str, list[float]] = collections.defaultdict(list)
@@ -165,7 +165,7 @@ def speed(model: str | None, photos: list[Path], rounds: int = 6) -> None:
             seconds[name].append(time.process_time() - started)
     for name, values in seconds.items():
         print(
-            f"{name}: {1000 * min(values) / len(ready):.2f} ms of CPU time a photo "
+            f"{name}: {1000 * min(values) / len(ready):.2f} ms of CPU time an image "
             f"(best of {rounds})"
         )
 
@@ -182,7 +182,7 @@ def main() -> None:
     if asked.fit:
         fit(asked.model, [asked.data_dir, *asked.fit_too])
     data = evaluation_set(None, asked.data_dir, split="test")
-    photos = [example.image for example in data.examples]
+    images = [example.image for example in data.examples]
     captioner = Captioner.from_pretrained(asked.model)
     with tempfile.TemporaryDirectory() as folder:
         out_of_domain.make(Path(folder))
@@ -192,11 +192,11 @@ def main() -> None:
             strange: dict[str, list[float]] = collections.defaultdict(list)
             for path, (_, sure) in zip(others, measured(captioner, options, others), strict=True):
                 strange[path.stem.split("-")[0]].append(sure)
-            judged = judge(data, measured(captioner, options, photos), CalibrateConfig().good_from)
+            judged = judge(data, measured(captioner, options, images), CalibrateConfig().good_from)
             report(judged, strange, draw=options == FITTED[0])
         print()
-        parity(asked.model, [*photos[:PARITY], *others[::12]])
-    speed(asked.model, photos[:96])
+        parity(asked.model, [*images[:PARITY], *others[::12]])
+    speed(asked.model, images[:96])
     print(f"{time.perf_counter() - started:.0f} s in all")
 
 

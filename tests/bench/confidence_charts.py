@@ -61,7 +61,7 @@ def reliability_diagram(points: list[Bin], error: float) -> str:
             f'<circle class="b" cx="{x:.1f}" cy="{_y(p.good):.1f}" r="4"/>'
             f'<text x="{x + 7:.1f}" y="{_y(p.good) + 15:.1f}">{p.count}</text>'
         )
-    title = f"Reliability on the test photos (ECE {error:.3f})"
+    title = f"Reliability on the test images (ECE {error:.3f})"
     ticks = ["0", "0.2", "0.4", "0.6", "0.8", "1"]
     return _figure(title, "confidence", "share of good captions", "".join(shapes), ticks)
 
@@ -81,13 +81,13 @@ def coverage_curve(means: Reals, name: str) -> str:
     )
     ticks = [f"{top * n / 5:.2g}" for n in range(6)]
     title = f"{name} of the most confident captions"
-    return _figure(title, "share of photos captioned", f"mean {name}", shapes, ticks)
+    return _figure(title, "share of images captioned", f"mean {name}", shapes, ticks)
 
 
-def two_kinds(photos: Reals, others: Reals, area: float) -> str:
-    """Distributions of confidence for photographs and for other pictures."""
+def two_kinds(images: Reals, others: Reals, area: float) -> str:
+    """Distributions of confidence for photographs and for other images."""
     edges = np.linspace(0, 1, 21)
-    first = np.histogram(photos, edges)[0] / len(photos)
+    first = np.histogram(images, edges)[0] / len(images)
     second = np.histogram(others, edges)[0] / len(others)
     most = np.ceil(max(first.max(), second.max()) * 4) / 4
     shapes = []
@@ -99,14 +99,14 @@ def two_kinds(photos: Reals, others: Reals, area: float) -> str:
                 f'<rect class="{kind}" x="{x:.1f}" y="{_y(share / most):.1f}" '
                 f'width="{width:.1f}" height="{_y(0) - _y(share / most):.1f}"/>'
             )
-    for row, (kind, label) in enumerate((("b", "test photos (left bars)"), ("o", "no photos"))):
+    for row, (kind, label) in enumerate((("b", "test images (left bars)"), ("o", "no images"))):
         shapes.append(
             f'<rect class="{kind}" x="{_x(0.42)}" y="{TOP + 6 + 18 * row}" width="11" height="11"/>'
             f'<text x="{_x(0.42) + 17}" y="{TOP + 16 + 18 * row}">{label}</text>'
         )
     ticks = [f"{most * n / 5:.0%}" for n in range(6)]
-    title = f"Photographs and other pictures (AUROC {area:.3f})"
-    return _figure(title, "confidence", "share of pictures", "".join(shapes), ticks)
+    title = f"Photographs and other images (AUROC {area:.3f})"
+    return _figure(title, "confidence", "share of images", "".join(shapes), ticks)
 
 
 def _x(share: float) -> float:

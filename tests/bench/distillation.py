@@ -3,10 +3,10 @@
     python -m tests.bench.distillation FLICKR8K [--photos 256] [--epochs 12] [--seeds 0 1 2]
 
 A student with one decoder layer of half the teacher's width and a frozen EfficientNet-Lite0
-learns from the first training photos of Flickr8k (official layout); it is scored on the first
-test photos. For each seed the student starts from the same weights and vocabulary alone, with
+learns from the first training images of Flickr8k (official layout); it is scored on the first
+test images. For each seed the student starts from the same weights and vocabulary alone, with
 the teacher's distribution token by token, and with the teacher's captions. The teacher has seen
-all 6,000 training photos: it brings what it knows of those. Prints a table and JSON.
+all 6,000 training images: it brings what it knows of those. Prints a table and JSON.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from capgen.models.provenance import Provenance
 from capgen.models.resolve import resolve_model
 from capgen.records import TestEvent
 from capgen.training.run.train import train
-from tests.minis import first_photos
+from tests.minis import first_images
 
 WAYS = {
     "alone": {},
@@ -43,8 +43,8 @@ def main() -> None:
     results: dict[str, list[dict[str, float]]] = {way: [] for way in asked.ways}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        counts = {"train": asked.photos, "dev": 32, "test": asked.test}
-        data = first_photos(asked.data, folder / "data", counts)
+        counts = {"train": asked.images, "dev": 32, "test": asked.test}
+        data = first_images(asked.data, folder / "data", counts)
         for seed in asked.seeds:
             student = _student(folder / f"student-{seed}", asked, seed)
             for way in asked.ways:
@@ -109,8 +109,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="Flickr8k in its official layout")
     parser.add_argument("--teacher", default="mini")
-    parser.add_argument("--photos", type=int, default=256, help="training photos")
-    parser.add_argument("--test", type=int, default=200, help="test photos")
+    parser.add_argument("--photos", type=int, default=256, help="training images")
+    parser.add_argument("--test", type=int, default=200, help="test images")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--weight", type=float, default=0.5)

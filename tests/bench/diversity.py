@@ -4,7 +4,7 @@
 
 For each way: the share of captions that say something else than those before them (see
 `capgen.captioning.word_overlap`), different words over words, and CIDEr-D of the best, the mean and
-the first of a photo's captions. Also the time a photo, all in one run.
+the first of an image's captions. Also the time an image, all in one run.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ def texts(caption: Caption) -> list[str]:
     return [caption.text, *(other.text for other in caption.alternatives)]
 
 
-def groups(captioner: Captioner, photos: list[Path], count: int, fine: float) -> list[list[str]]:
+def groups(captioner: Captioner, images: list[Path], count: int, fine: float) -> list[list[str]]:
     """Diverse beam search (Vijayakumar et al., 2016) with groups of one beam.
 
     At every step a group loses `fine` times how often the groups before it chose a token.
     """
     runtime = captioner.runtime
     assert isinstance(runtime, OnnxRuntime)
-    prepared = [captioner.prepare(captioner.load(photo), None).pixels for photo in photos]
+    prepared = [captioner.prepare(captioner.load(image), None).pixels for image in images]
     decoder = runtime.start(runtime.encode(np.stack(prepared)))
     longest = captioner.settings(DecodeOptions())[0].max_length
-    rows = len(photos) * count
-    said = np.full((len(photos), count, 1), runtime.tokens.start)
-    ended = np.zeros((len(photos), count), bool)
-    parents = np.repeat(np.arange(len(photos)), count)
+    rows = len(images) * count
+    said = np.full((len(images), count, 1), runtime.tokens.start)
+    ended = np.zeros((len(images), count), bool)
+    parents = np.repeat(np.arange(len(images)), count)
     barred = [*runtime.tokens.suppress]
     for _ in range(longest - 1):
         scores = log_softmax(decoder.logits(said[:, :, -1], parents))
         scores[:, barred] = -np.inf
-        scores = scores.reshape(len(photos), count, -1)
+        scores = scores.reshape(len(images), count, -1)
         parents = np.arange(rows)
-        token = np.zeros((len(photos), count), np.int64)
+        token = np.zeros((len(images), count), np.int64)
         for group in range(count):
             current = scores[:, group].copy()
             for earlier in range(group):
@@ -66,25 +66,25 @@ def groups(captioner: Captioner, photos: list[Path], count: int, fine: float) ->
             break
     ends = runtime.tokens.end
     found = []
-    for photo in said[:, :, 1:].tolist():
+    for image in said[:, :, 1:].tolist():
         lengths = [
-            next((n for n, token in enumerate(ids) if token in ends), len(ids)) for ids in photo
+            next((n for n, token in enumerate(ids) if token in ends), len(ids)) for ids in image
         ]
-        found.append([runtime.texts(ids[:n])[0] for ids, n in zip(photo, lengths, strict=True)])
+        found.append([runtime.texts(ids[:n])[0] for ids, n in zip(image, lengths, strict=True)])
     return found
 
 
 def ways(captioner: Captioner, count: int) -> dict[str, Callable[[list[Path]], list[list[str]]]]:
     def of(**options: object) -> Callable[[list[Path]], list[list[str]]]:
-        return lambda photos: [texts(one) for one in captioner.caption(list(photos), **options)]
+        return lambda images: [texts(one) for one in captioner.caption(list(images), **options)]
 
     return {
         f"plain, {count} beams": of(beams=count, num_captions=count),
         f"sampling, temperature 0.7, {count} draws": of(
             temperature=0.7, num_captions=count, seed=0
         ),
-        "beam groups, Hamming fine 0.5": lambda photos: groups(captioner, photos, count, 0.5),
-        "beam groups, Hamming fine 1": lambda photos: groups(captioner, photos, count, 1.0),
+        "beam groups, Hamming fine 0.5": lambda images: groups(captioner, images, count, 0.5),
+        "beam groups, Hamming fine 1": lambda images: groups(captioner, images, count, 1.0),
         f"diverse={count}": of(diverse=count),
     }
 
@@ -103,7 +103,7 @@ def report(name: str, found: list[list[str]], examples: list[Example], seconds: 
     print(
         f"{name:40} distinct {share:.3f}  words {kinds:.3f}  best {scores.max(axis=1).mean():.3f}"
         f"  mean {scores.mean():.3f}  first {scores[:, 0].mean():.3f}"
-        f"  {1000 * seconds / len(examples):.0f} ms a photo"
+        f"  {1000 * seconds / len(examples):.0f} ms an image"
     )
 
 
@@ -117,11 +117,11 @@ def main() -> None:
     asked = parser.parse_args()
     captioner = Captioner.from_pretrained(asked.model, runtime="onnx")
     every = open_dataset(None, asked.dataset).examples
-    examples = [example for example in every if example.split == asked.split][: asked.photos]
-    photos = [example.image for example in examples]
+    examples = [example for example in every if example.split == asked.split][: asked.images]
+    images = [example.image for example in examples]
     for name, way in ways(captioner, asked.count).items():
         started = time.perf_counter()
-        found = [said for n in range(0, len(photos), BATCH) for said in way(photos[n : n + BATCH])]
+        found = [said for n in range(0, len(images), BATCH) for said in way(images[n : n + BATCH])]
         report(name, found, examples, time.perf_counter() - started)
 
 

@@ -1,7 +1,7 @@
-"""Broken pictures by the thousand: every one a record, none a traceback, none for ever.
+"""Broken images by the thousand: every one a record, none a traceback, none for ever.
 
-    nice python -m tests.bench.fuzz_pictures command --files 2000 --seed 1
-    nice python -m tests.bench.fuzz_pictures decode --files 20000 --seed 1
+    nice python -m tests.bench.fuzz_images command --files 2000 --seed 1
+    nice python -m tests.bench.fuzz_images decode --files 20000 --seed 1
 
 `command` makes a folder and runs `capgen caption` over it. `decode` calls the decoder within a
 process of its own, which may crash or hang: it goes on behind the file that did it. Both print
@@ -36,10 +36,10 @@ _SLOW = 1.0
 
 
 def files(number: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """Yield names and contents of broken pictures, the same for the same seed."""
+    """Yield names and contents of broken images, the same for the same seed."""
     seeds = make_seeds()
     names, contents = sorted(seeds), list(seeds.values())
-    # Each format as often as another, however many pictures of it there are.
+    # Each format as often as another, however many images of it there are.
     kinds = sorted({format_of(name) for name in names} & DECODED)
     others = sorted({format_of(name) for name in names} - DECODED)
     for index in range(number):
@@ -50,7 +50,7 @@ def files(number: int, seed: int) -> Iterator[tuple[str, bytes]]:
 
 
 def run_command(number: int, seed: int) -> dict[str, Any]:
-    """Caption a folder of broken pictures, then again from the journal's records."""
+    """Caption a folder of broken images, then again from the journal's records."""
     with tempfile.TemporaryDirectory() as place:
         folder, output = Path(place) / "pictures", Path(place) / "out.jsonl"
         folder.mkdir()
@@ -87,7 +87,7 @@ def run_command(number: int, seed: int) -> dict[str, Any]:
 
 
 def run_decoder(number: int, seed: int) -> dict[str, Any]:
-    """Decode broken pictures one by one."""
+    """Decode broken images one by one."""
     outcomes: Counter[str] = Counter()
     wrong: list[str] = []
     slow: list[tuple[float, str]] = []

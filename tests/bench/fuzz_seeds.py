@@ -1,4 +1,4 @@
-"""Small pictures of every format that Pillow and pillow_heif write, to be broken by fuzzing."""
+"""Small images of every format that Pillow and pillow_heif write, to be broken by fuzzing."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _OTHER_FORMATS = (
 
 
 def make_seeds() -> dict[str, bytes]:
-    """Return the pictures by name: format, then what is special (`TIFF-lzma-1.tif`)."""
+    """Return the images by name: format, then what is special (`TIFF-lzma-1.tif`)."""
     found: dict[str, bytes] = {}
-    for file_format, special, image, options in _pictures():
+    for file_format, special, image, options in _images():
         buffer = io.BytesIO()
         try:
             with warnings.catch_warnings(action="ignore"):
@@ -85,7 +85,7 @@ def _modes() -> dict[str, Image.Image]:
     }
 
 
-def _pictures() -> Iterator[tuple[str, str, Image.Image, dict[str, object]]]:
+def _images() -> Iterator[tuple[str, str, Image.Image, dict[str, object]]]:
     """Yield format, what is special, image, and options of saving it."""
     image, modes = _draw(), _modes()
     frames = [_draw(shift) for shift in (9, 70, 150)]

@@ -1,9 +1,9 @@
-"""Two hundred pictures that are not photographs: a captioner should not be sure of them.
+"""Two hundred images that are not photographs: a captioner should not be sure of them.
 
     python -m tests.bench.out_of_domain FOLDER
 
 Charts, screenshots, text pages and drawings are web pages that a headless Chromium draws;
-textures and noise are computed. Nothing here is shared with the pictures that
+textures and noise are computed. Nothing here is shared with the images that
 `capgen calibrate` makes for itself (`capgen.evaluation.calibration.negatives`): other kinds, other
 generators, other seeds.
 """
@@ -37,7 +37,7 @@ Random = np.random.Generator
 
 
 def make(folder: Path) -> list[Path]:
-    """Write the pictures as PNG files; return their paths."""
+    """Write the images as PNG files; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, (kind, panel) in enumerate(PANELS.items()):
         random = np.random.default_rng(7000 + number)
@@ -61,14 +61,14 @@ def _draw(folder: Path, kind: str, panels: list[str]) -> None:
     )
     blocks = "".join(f'<div class="panel">{panel}</div>' for panel in panels)
     with tempfile.TemporaryDirectory() as place:
-        page, picture = Path(place, "page.html"), Path(place, "page.png")
+        page, image = Path(place, "page.html"), Path(place, "page.png")
         page.write_text(f"<!DOCTYPE html><meta charset=utf-8><style>{style}</style>{blocks}")
         size = f"--window-size={WIDTH},{HEIGHT * len(panels) + 200}"
         flags = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", size)
-        own = (f"--user-data-dir={place}/profile", f"--screenshot={picture}")
+        own = (f"--user-data-dir={place}/profile", f"--screenshot={image}")
         command = [browser, *flags, *own, page.as_uri()]
         subprocess.run(command, check=True, capture_output=True, timeout=180)
-        with Image.open(picture) as opened:
+        with Image.open(image) as opened:
             sheet = opened.convert("RGB")
     for number in range(len(panels)):
         top = number * HEIGHT
@@ -322,7 +322,7 @@ COMPUTED: dict[str, Callable[[Random, int], NDArray[np.float64]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    print(f"{len(make(parser.parse_args().folder))} pictures")
+    print(f"{len(make(parser.parse_args().folder))} images")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python tests/bench/parity.py FOLDER [--photos 200]
 
-Lists every photo whose captions or scores (by more than 1e-4) differ.
+Lists every image whose captions or scores (by more than 1e-4) differ.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from capgen.images.folders import find_images
 from capgen.records import Caption
 
 
-def captions(captioner: Captioner, photos: list[Path], beams: int, batch: int) -> list[Caption]:
-    records = captioner.stream(photos, DecodeOptions(beams=beams), batch_size=batch)
+def captions(captioner: Captioner, images: list[Path], beams: int, batch: int) -> list[Caption]:
+    records = captioner.stream(images, DecodeOptions(beams=beams), batch_size=batch)
     return [record for record in records if isinstance(record, Caption)]
 
 
 def compare(name: str, first: list[Caption], second: list[Caption]) -> None:
     largest = max(abs(a.score - b.score) for a, b in zip(first, second, strict=True))
-    print(f"{name}: {len(first)} photos, largest difference of scores {largest:.1e}")
+    print(f"{name}: {len(first)} images, largest difference of scores {largest:.1e}")
     for a, b in zip(first, second, strict=True):
         if a.text != b.text or abs(a.score - b.score) > 1e-4:
             print(f"  {a.path}: {a.text!r} ({a.score:.6f}) / {b.text!r} ({b.score:.6f})")
@@ -34,13 +34,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--photos", type=int, default=200)
     asked = parser.parse_args()
-    photos = find_images(asked.folder)[: asked.photos]
+    images = find_images(asked.folder)[: asked.images]
     onnx = Captioner.from_pretrained(runtime="onnx")
     torch = Captioner.from_pretrained(runtime="torch")
     for name, beams in (("greedy", 1), ("beams 5", 5)):
-        batched = captions(onnx, photos, beams, 16)
-        compare(f"onnx / torch, {name}", batched, captions(torch, photos, beams, 16))
-        compare(f"onnx batch of 16 / single, {name}", batched, captions(onnx, photos, beams, 1))
+        batched = captions(onnx, images, beams, 16)
+        compare(f"onnx / torch, {name}", batched, captions(torch, images, beams, 16))
+        compare(f"onnx batch of 16 / single, {name}", batched, captions(onnx, images, beams, 1))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     python tests/bench/scst_reward.py [--photos 2000] [--device auto]
 
-Made-up references (five a photo) and samples (five a photo) of a word tokenizer. Both must
+Made-up references (five an image) and samples (five an image) of a word tokenizer. Both must
 agree to 1e-6. The scorer reads texts; on the device token ids are read and scored in batches
-of 64 photos, as in a training step. Each is timed from ids or texts to scores.
+of 64 images, as in a training step. Each is timed from ids or texts to scores.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ def main() -> None:
     def sentence() -> str:
         return " ".join(chance.choices(words, weights, k=chance.randint(6, 16)))
 
-    references = [[sentence() for _ in range(5)] for _ in range(asked.photos)]
+    references = [[sentence() for _ in range(5)] for _ in range(asked.images)]
     texts = [
         [chance.choice([sentence(), chance.choice(row)]) for _ in range(SAMPLES)]
         for row in references
     ]
     tokenizer = wrap_word_tokenizer(build_word_tokenizer(words, min_count=1))
-    ids = torch.full((asked.photos, SAMPLES, LENGTH), tokenizer.eos_token_id)
+    ids = torch.full((asked.images, SAMPLES, LENGTH), tokenizer.eos_token_id)
     for row, captions in zip(ids, texts, strict=True):
         for sample, text in zip(row, captions, strict=True):
             found = tokenizer(text, add_special_tokens=False)["input_ids"]
             sample[: len(found)] = torch.tensor(found)
     ids = ids.to(device)
-    count = asked.photos * SAMPLES
+    count = asked.images * SAMPLES
 
     known = Words()
     begun = time.perf_counter()
@@ -66,7 +66,7 @@ def main() -> None:
     tables = time.perf_counter() - begun
 
     def on_device() -> torch.Tensor:
-        parts = torch.arange(asked.photos).split(AT_ONCE)
+        parts = torch.arange(asked.images).split(AT_ONCE)
         return torch.cat([reward(part, reader.read(ids[part.to(device)])) for part in parts])
 
     on_device()  # warms up

@@ -209,7 +209,7 @@ def record(venv: Path, flickr8k: Path, home: Path) -> list[str]:
         "width": WIDTH,
         "height": HEIGHT,
         "idle_time_limit": 2.0,
-        "title": "capgen: from a photo to a model of your own on the Hub",
+        "title": "capgen: from an image to a model of your own on the Hub",
         "env": {"TERM": "xterm-256color", "SHELL": "/bin/bash"},
     }
     events = [json.dumps(event, ensure_ascii=False) for event in terminal.events]

@@ -11,7 +11,7 @@ INTRODUCTION = """# A session
 What a newcomer sees who follows the README on a clean machine: every command with what it
 printed and how long it took, from Enter to the next prompt. Two cores without a GPU, which other
 programs kept busy at the time (so with `OMP_NUM_THREADS=1`). torch was there already, pip's own
-output is left out, long output is cut at `[…]`. Flickr8k, its photos at 224 × 224, came from a
+output is left out, long output is cut at `[…]`. Flickr8k, its images at 224 × 224, came from a
 mirror on the same machine, and the Hub is the stand-in that the tests use, so nothing here waits
 for a network.
 
@@ -65,7 +65,7 @@ STEPS = (
         commands=_typed("pip install . && capgen caption docs/images/photographer.jpg"),
     ),
     Step(
-        title="One photo",
+        title="One image",
         commands=_typed(
             "cp docs/images/astronaut.jpg photo.jpg",
             "capgen caption photo.jpg --beams 5",
@@ -95,7 +95,7 @@ STEPS = (
     ),
     Step(
         title="Train",
-        text="A few steps from the bundled captioner on, over a random share of the photos: enough "
+        text="A few steps from the bundled captioner on, over a random share of the images: enough "
         "to see the whole way. Ctrl-C stops it in the middle, `--resume` goes on there.",
         commands=(
             Command(

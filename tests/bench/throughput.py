@@ -1,8 +1,8 @@
-"""Photos a second: capgen's CPU runtime, a plain `generate` loop, and the encoder alone.
+"""Images a second: capgen's CPU runtime, a plain `generate` loop, and the encoder alone.
 
     python tests/bench/throughput.py FOLDER [--photos 200] [--beams 5] [--rounds 3]
 
-All on the same weights and photos, interleaved in one run; the captions must agree.
+All on the same weights and images, interleaved in one run; the captions must agree.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--beams", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
-    photos = find_images(asked.folder)[: asked.photos]
+    images = find_images(asked.folder)[: asked.images]
     captioner = Captioner.from_pretrained(runtime="onnx")
     runtime = captioner.runtime
     assert isinstance(runtime, OnnxRuntime)
@@ -43,12 +43,12 @@ def main() -> None:
     model, tokenizer = captioning.model.eval(), captioning.tokenizer
 
     def with_capgen() -> list[str]:
-        records = captioner.stream(photos, DecodeOptions(beams=asked.beams), batch_size=BATCH)
+        records = captioner.stream(images, DecodeOptions(beams=asked.beams), batch_size=BATCH)
         return [record.text for record in records if isinstance(record, Caption)]
 
     def with_generate() -> list[str]:
         texts = []
-        for path in photos:
+        for path in images:
             image = Image.open(path).convert("RGB")
             pixels = torch.from_numpy(runtime.preprocessor.preprocess(image)[None])
             with torch.inference_mode():
@@ -57,7 +57,7 @@ def main() -> None:
         return texts
 
     arrays = np.stack(
-        [runtime.preprocessor.preprocess(Image.open(path).convert("RGB")) for path in photos]
+        [runtime.preprocessor.preprocess(Image.open(path).convert("RGB")) for path in images]
     )
 
     def encoder_alone() -> list[str]:
@@ -77,13 +77,13 @@ def main() -> None:
             started = time.perf_counter()
             texts[name] = contestant()
             seconds[name].append(time.perf_counter() - started)
-    median = {name: statistics.median(values) / len(photos) for name, values in seconds.items()}
+    median = {name: statistics.median(values) / len(images) for name, values in seconds.items()}
     for name, value in median.items():
-        print(f"{name:14} {1000 * value:7.1f} ms a photo   {1 / value:7.1f} photos/s")
+        print(f"{name:14} {1000 * value:7.1f} ms an image   {1 / value:7.1f} photos/s")
     differing = sum(a != b for a, b in zip(texts["capgen"], texts["generate loop"], strict=True))
     print(f"capgen / generate loop: {median['generate loop'] / median['capgen']:.1f} times faster")
     print(f"capgen / encoder alone: {median['encoder alone'] / median['capgen']:.2f} of its rate")
-    print(f"captions that differ:   {differing} of {len(photos)}")
+    print(f"captions that differ:   {differing} of {len(images)}")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     python tests/bench/train_throughput.py [--photos 8] [--rounds 3] [--train-encoder none]
 
-A clip-gpt2-shaped model (ViT-B/32 and GPT-2 small, random weights) learns from made-up photos
+A clip-gpt2-shaped model (ViT-B/32 and GPT-2 small, random weights) learns from made-up images
 with five captions each, as long as Flickr8k's. The plain loop does what most scripts do: every
-(photo, caption) pair passes the encoder, captions are padded to 77 tokens, float32, AdamW.
+(image, caption) pair passes the encoder, captions are padded to 77 tokens, float32, AdamW.
 Both take the same pairs a step, in turns; before that, both must find the same loss.
 With a frozen encoder capgen reads cached features; what making them takes is printed, too.
 """
@@ -36,7 +36,7 @@ from capgen.config import train_config
 from capgen.models.build import Captioning, join
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.models.torch_devices import hardware, pick_device
-from capgen.training.data.inputs import FeatureInputs, Inputs, PhotoInputs
+from capgen.training.data.inputs import FeatureInputs, ImageInputs, Inputs
 from capgen.training.data.packed_captions import CaptionCodec, Ids, pack_captions
 from capgen.training.objectives.cross_entropy import CaptionObjective
 from capgen.training.optimization.trainer import Trainer
@@ -53,7 +53,7 @@ def main() -> None:
     device = pick_device(asked.device)
     config = train_config(
         "clip-gpt2",
-        batch_size=asked.photos,
+        batch_size=asked.images,
         train_encoder=asked.train_encoder,
         precision=asked.precision,
         label_smoothing=0.0,
@@ -65,17 +65,17 @@ def main() -> None:
         captioning.model.encoder.requires_grad_(False)
     captioning.model.to(device)
     rng = np.random.default_rng(0)
-    count = asked.photos * asked.steps
+    count = asked.images * asked.steps
     rows = [[_caption(rng) for _ in range(CAPTIONS)] for _ in range(count)]
-    photos = rng.integers(0, 256, (count, 224, 224, 3), dtype=np.uint8)
-    pixels = PhotoInputs(photos, captioning.preprocessor, config, device)
+    images = rng.integers(0, 256, (count, 224, 224, 3), dtype=np.uint8)
+    pixels = ImageInputs(images, captioning.preprocessor, config, device)
     objective = CaptionObjective(captioning.model, cached=asked.train_encoder == "none")
     inputs, caching = _inputs(objective, pixels, device)
     codec = CaptionCodec(tokenizer=None, start=END, end=END, unknown=None, max_tokens=64)
     trainer = Trainer(captioning, objective, inputs, rows, codec, config, device)
     trainer.steps_a_report = 10**9
-    plain = PlainLoop(captioning.model, pixels, rows, asked.photos, device)
-    losses = _losses(objective, inputs, plain, rows[: asked.photos], device)
+    plain = PlainLoop(captioning.model, pixels, rows, asked.images, device)
+    losses = _losses(objective, inputs, plain, rows[: asked.images], device)
     assert math.isclose(*losses, rel_tol=1e-2 if asked.precision != "fp32" else 1e-4), losses
 
     def with_capgen() -> None:
@@ -91,7 +91,7 @@ def main() -> None:
         ):
             seconds = _seconds(run, device)
             if number:  # the first round warms up
-                speeds[name].append(steps * asked.photos * CAPTIONS / seconds)
+                speeds[name].append(steps * asked.images * CAPTIONS / seconds)
     ratios = [mine / other for mine, other in zip(speeds["capgen"], speeds["plain"], strict=True)]
     medians = {name: statistics.median(values) for name, values in speeds.items()}
     result = {
@@ -100,31 +100,31 @@ def main() -> None:
         f"transformers {transformers.__version__}",
         "train_encoder": asked.train_encoder,
         "precision": str(trainer.dtype),
-        "pairs a step": asked.photos * CAPTIONS,
+        "pairs a step": asked.images * CAPTIONS,
         "loss (capgen, plain)": [round(loss, 4) for loss in losses],
         "pairs/s": {name: [round(v, 2) for v in values] for name, values in speeds.items()},
         "pairs/s, median": {name: round(value, 2) for name, value in medians.items()},
         "ratio, median of the rounds": round(statistics.median(ratios), 2),
-        "features, once, s a photo": round(caching / count, 4) if caching else None,
+        "features, once, s an image": round(caching / count, 4) if caching else None,
     }
     print(json.dumps(result, indent=2))
 
 
 class PlainLoop:
-    """A loop over (photo, caption) pairs, as a script would have it."""
+    """A loop over (image, caption) pairs, as a script would have it."""
 
     def __init__(
         self,
         model: Any,
         pixels: Inputs,
         rows: list[list[Ids]],
-        photos: int,
+        images: int,
         device: torch.device,
     ) -> None:
         self.model = model
         self.pixels = pixels
         self.pairs = [(number, ids) for number, row in enumerate(rows) for ids in row]
-        self.size = photos * CAPTIONS
+        self.size = images * CAPTIONS
         self.device = device
         trained = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, lr=1e-5)
@@ -161,7 +161,7 @@ class PlainLoop:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=int, default=8, help="photos a step")
+    parser.add_argument("--photos", type=int, default=8, help="images a step")
     parser.add_argument("--steps", type=int, default=4, help="capgen's steps a round")
     parser.add_argument("--plain-steps", type=int, default=1, help="the plain loop's (slower)")
     parser.add_argument("--rounds", type=int, default=3)
@@ -191,7 +191,7 @@ def _caption(rng: np.random.Generator) -> Ids:
 
 
 def _inputs(
-    objective: CaptionObjective, pixels: PhotoInputs, device: torch.device
+    objective: CaptionObjective, pixels: ImageInputs, device: torch.device
 ) -> tuple[Inputs, float]:
     """Return the trainer's inputs, and the seconds that cached features took."""
     if not objective.cached:
@@ -212,7 +212,7 @@ def _losses(
     rows: list[list[Ids]],
     device: torch.device,
 ) -> tuple[float, float]:
-    """Return the mean loss a token of the first photos, by capgen and by the plain loop."""
+    """Return the mean loss a token of the first images, by capgen and by the plain loop."""
     objective.model.eval()
     packed = pack_captions(rows, pad=END, unknown=None)
     states = objective.encode(inputs.batch(torch.arange(len(rows))))

@@ -1,4 +1,4 @@
-"""`capgen caption` over many pictures: whole processes with the bundled model."""
+"""`capgen caption` over many images: whole processes with the bundled model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.broken_pictures import jpeg_with_scans, png_without_palette, tiff
+from tests.broken_images import jpeg_with_scans, png_without_palette, tiff
 from tests.minis import draw
 
 ROOT = Path(__file__).parents[2]
@@ -52,15 +52,15 @@ def make(folder: Path, count: int, bad: int = 0) -> Path:
 
 
 def test_killed_again_and_again(tmp_path: Path) -> None:
-    photos = make(tmp_path / "photos", 44, bad=6)
-    assert capgen(photos, "-o", tmp_path / "whole.jsonl", "-q")[0] == 1
+    images = make(tmp_path / "photos", 44, bad=6)
+    assert capgen(images, "-o", tmp_path / "whole.jsonl", "-q")[0] == 1
     whole = (tmp_path / "whole.jsonl").read_bytes()
     output = tmp_path / "killed.jsonl"
     journal = tmp_path / "killed.jsonl.journal"
     chance = random.Random(1)
     kept = 0
     for _ in range(3):
-        process = start(photos, "-o", output, "-q", "--batch-size", "4")
+        process = start(images, "-o", output, "-q", "--batch-size", "4")
         wanted = kept + chance.randrange(1, 12)
         deadline = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline:
@@ -74,56 +74,56 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
         kept = kept_now
         with journal.open("ab") as file:
             file.write(b'{"schema_version": 1, "path": "ha')
-    code, _, err = capgen(photos, "-o", output, "--batch-size", "4")
+    code, _, err = capgen(images, "-o", output, "--batch-size", "4")
     assert code == 1
     assert "known before" in err
     assert output.read_bytes() == whole
     assert not journal.exists()
     # Finished, and started again: nothing is left to do.
-    _, _, err = capgen(photos, "-o", output)
+    _, _, err = capgen(images, "-o", output)
     assert "50 records known before" in err
     assert output.read_bytes() == whole
 
 
 def test_exit_codes_and_summary(tmp_path: Path) -> None:
-    photos = make(tmp_path / "photos", 3, bad=2)
+    images = make(tmp_path / "photos", 3, bad=2)
     output = tmp_path / "x.json"
-    code, out, err = capgen(photos, "-o", output)
+    code, out, err = capgen(images, "-o", output)
     assert (code, out) == (1, "")
     assert "3 captions written to" in err and "2 failed: 2 truncated" in err
     assert (
         "journal" not in err
-        and "x.csv.journal stays" in capgen(photos, "-o", tmp_path / "x.csv")[2]
+        and "x.csv.journal stays" in capgen(images, "-o", tmp_path / "x.csv")[2]
     )
     assert len([line for line in err.splitlines() if line.startswith("error: ")]) == 2
-    assert capgen(photos, "-o", output, "--fail-on", "all")[0] == 0
-    assert capgen(photos, "-o", output, "--fail-on", "none")[0] == 0
-    assert capgen(photos / "bad0.jpg", photos / "bad1.jpg", "--fail-on", "all")[0] == 1
-    assert capgen(photos / "bad0.jpg", "--fail-on", "none")[0] == 0
-    code, _, err = capgen(photos, "--fail-fast", "--format", "jsonl")
+    assert capgen(images, "-o", output, "--fail-on", "all")[0] == 0
+    assert capgen(images, "-o", output, "--fail-on", "none")[0] == 0
+    assert capgen(images / "bad0.jpg", images / "bad1.jpg", "--fail-on", "all")[0] == 1
+    assert capgen(images / "bad0.jpg", "--fail-on", "none")[0] == 0
+    code, _, err = capgen(images, "--fail-fast", "--format", "jsonl")
     assert code == 1 and "stopped at the first failure" not in err.splitlines()[0]
-    assert capgen(photos, "--fail-on", "some")[0] == 2
-    code, _, err = capgen(photos, "-o", output, "-q")
+    assert capgen(images, "--fail-on", "some")[0] == 2
+    code, _, err = capgen(images, "-o", output, "-q")
     assert (code, err) == (1, "")
 
 
 def test_every_way_in_gives_the_same_captions(tmp_path: Path) -> None:
-    photos = make(tmp_path / "photos", 5)
-    paths = sorted(str(path) for path in photos.iterdir())
+    images = make(tmp_path / "photos", 5)
+    paths = sorted(str(path) for path in images.iterdir())
 
     def captions(*arguments: str | Path, **options) -> dict[str, str]:
         code, out, err = capgen(*arguments, **options)
         assert (code, err) == (0, "")
         return dict(line.split("\t") for line in out.splitlines())
 
-    expected = captions(photos)
+    expected = captions(images)
     assert sorted(expected) == paths
-    assert captions(f"{photos}/*.jpg", "--batch-size", "2", "--workers", "1") == expected
+    assert captions(f"{images}/*.jpg", "--batch-size", "2", "--workers", "1") == expected
     assert captions("-", send="\n".join(reversed(paths)).encode()) == expected
     assert captions("-", "-0", send="\0".join(paths).encode()) == expected
-    (photos / "list.jsonl").write_text("".join(f'{{"file": "photo{n}.jpg"}}\n' for n in range(5)))
-    assert captions("--manifest", photos / "list.jsonl") == expected
-    subprocess.run(["tar", "cf", tmp_path / "s.tar", "-C", photos, "."], check=True)
+    (images / "list.jsonl").write_text("".join(f'{{"file": "image{n}.jpg"}}\n' for n in range(5)))
+    assert captions("--manifest", images / "list.jsonl") == expected
+    subprocess.run(["tar", "cf", tmp_path / "s.tar", "-C", images, "."], check=True)
     found = captions(tmp_path / "s.tar", "--exclude", "*4.jpg")
     assert sorted(found.values()) == sorted(t for p, t in expected.items() if "4.jpg" not in p)
     code, out, _ = capgen("-", send=Path(paths[0]).read_bytes())
@@ -131,31 +131,31 @@ def test_every_way_in_gives_the_same_captions(tmp_path: Path) -> None:
 
 
 def test_sidecars_and_metadata(tmp_path: Path) -> None:
-    photos = make(tmp_path / "photos", 3)
-    before = {path.name: path.read_bytes() for path in photos.iterdir()}
-    (photos / "photo1.txt").write_text("mine\n")
-    code, out, err = capgen(photos, "--sidecar", ".txt")
+    images = make(tmp_path / "photos", 3)
+    before = {path.name: path.read_bytes() for path in images.iterdir()}
+    (images / "photo1.txt").write_text("mine\n")
+    code, out, err = capgen(images, "--sidecar", ".txt")
     assert (code, out) == (0, "")
     assert "2 captions written" in err
-    assert (photos / "photo1.txt").read_text() == "mine\n"
+    assert (images / "photo1.txt").read_text() == "mine\n"
     log = tmp_path / "undo.jsonl"
-    arguments = (photos, "--write-metadata", "--undo-file", log)
+    arguments = (images, "--write-metadata", "--undo-file", log)
     assert "would be written into 3" in capgen(*arguments, "--dry-run")[2]
     output = tmp_path / "x.jsonl"
     assert capgen(*arguments, "-o", output)[0] == 0
     first = output.read_bytes()
-    assert all(before[name] != (photos / name).read_bytes() for name in before)
+    assert all(before[name] != (images / name).read_bytes() for name in before)
     # The changed files are known by what they were.
     code, _, err = capgen(*arguments, "-o", output)
-    assert code == 0 and "3 of them known before" in err and "into 0 pictures" in err
+    assert code == 0 and "3 of them known before" in err and "into 0 images" in err
     assert output.read_bytes() == first
     assert "3 changes taken back" in capgen("--undo", log)[2]
-    assert {name: (photos / name).read_bytes() for name in before} == before
+    assert {name: (images / name).read_bytes() for name in before} == before
 
 
 def test_records_follow_the_schema(tmp_path: Path) -> None:
-    photos = make(tmp_path / "photos", 2, bad=1)
-    _, out, _ = capgen(photos, "--json", "--num-captions", "2")
+    images = make(tmp_path / "photos", 2, bad=1)
+    _, out, _ = capgen(images, "--json", "--num-captions", "2")
     schema = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))
     records = json.loads(out)
     assert len(records) == 3
@@ -211,18 +211,18 @@ def problems(value: object, schema: dict, root: dict, place: str = "record") -> 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX only")
 def test_hostile_files_among_good_ones(tmp_path: Path) -> None:
-    photos = make(tmp_path / "photos", 6, bad=3)
-    (photos / "empty.png").write_bytes(b"")
-    (photos / "text.jpg").write_bytes(b"Dear diary")
-    (photos / "bare.png").write_bytes(png_without_palette())
-    (photos / "tags.tif").write_bytes(tiff({700: (3, 1)}))
-    (photos / "scans.jpg").write_bytes(jpeg_with_scans(101))
-    (photos / "loop.jpg").symlink_to("loop.jpg")
-    (photos / "nowhere.jpg").symlink_to("/nowhere/x.jpg")
-    (photos / "folder.jpg").mkdir()
+    images = make(tmp_path / "photos", 6, bad=3)
+    (images / "empty.png").write_bytes(b"")
+    (images / "text.jpg").write_bytes(b"Dear diary")
+    (images / "bare.png").write_bytes(png_without_palette())
+    (images / "tags.tif").write_bytes(tiff({700: (3, 1)}))
+    (images / "scans.jpg").write_bytes(jpeg_with_scans(101))
+    (images / "loop.jpg").symlink_to("loop.jpg")
+    (images / "nowhere.jpg").symlink_to("/nowhere/x.jpg")
+    (images / "folder.jpg").mkdir()
     bomb = b"GIF89a" + b"\xff" * 4 + bytes(90)
-    (photos / os.fsdecode(b"bomb\xff\n[red].gif")).write_bytes(bomb)
-    names = b"\0".join(os.fsencode(path) for path in photos.iterdir()) + b"\0gone.jpg"
+    (images / os.fsdecode(b"bomb\xff\n[red].gif")).write_bytes(bomb)
+    names = b"\0".join(os.fsencode(path) for path in images.iterdir()) + b"\0gone.jpg"
     code, _, err = capgen("-", "-0", "-o", tmp_path / "x.jsonl", send=names)
     records = [json.loads(line) for line in (tmp_path / "x.jsonl").open("rb")]
     assert code == 1
@@ -249,18 +249,18 @@ AWKWARD = {
 
 @pytest.mark.parametrize("policy", ["append", "prepend"])
 def test_awkward_sidecars_are_records(tmp_path: Path, policy: str) -> None:
-    photos = tmp_path / "photos"
-    photos.mkdir()
+    images = tmp_path / "photos"
+    images.mkdir()
     for number, name in enumerate(AWKWARD):
-        draw(number, (160, 120)).save(photos / name)
+        draw(number, (160, 120)).save(images / name)
     suffix = ".caption"
-    (photos / f"folder{suffix}").mkdir()
-    (photos / f"dead{suffix}").symlink_to("nowhere")
-    (photos / f"utf16{suffix}").write_bytes(b"\xff\xfe" + "é".encode("utf-16-le"))
-    (photos / f"latin{suffix}").write_bytes(b"caf\xe9, tag")
-    (photos / f"odd{suffix}").write_bytes(b"\x81")
+    (images / f"folder{suffix}").mkdir()
+    (images / f"dead{suffix}").symlink_to("nowhere")
+    (images / f"utf16{suffix}").write_bytes(b"\xff\xfe" + "é".encode("utf-16-le"))
+    (images / f"latin{suffix}").write_bytes(b"caf\xe9, tag")
+    (images / f"odd{suffix}").write_bytes(b"\x81")
     output = tmp_path / "x.jsonl"
-    arguments = (photos, "--sidecar", suffix, "--on-existing", policy, "-o", output)
+    arguments = (images, "--sidecar", suffix, "--on-existing", policy, "-o", output)
     schema = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))
     failed = sum(bool(said) for said in AWKWARD.values())
     for again in (False, True):
@@ -278,15 +278,15 @@ def test_awkward_sidecars_are_records(tmp_path: Path, policy: str) -> None:
             if said:
                 assert error["code"] == "sidecar" and said in error["message"]
             assert problems(found[name], schema, schema) == []
-    assert "é" in (photos / f"utf16{suffix}").read_text(encoding="utf-16")
-    assert len((photos / f"latin{suffix}").read_text(encoding="cp1252").splitlines()) == 2
-    assert (photos / f"odd{suffix}").read_bytes() == b"\x81"
-    assert (photos / f"dead{suffix}").is_symlink()
-    assert not [path for path in photos.iterdir() if path.suffix == ".tmp"]
+    assert "é" in (images / f"utf16{suffix}").read_text(encoding="utf-16")
+    assert len((images / f"latin{suffix}").read_text(encoding="cp1252").splitlines()) == 2
+    assert (images / f"odd{suffix}").read_bytes() == b"\x81"
+    assert (images / f"dead{suffix}").is_symlink()
+    assert not [path for path in images.iterdir() if path.suffix == ".tmp"]
     # What stood in the way is gone: the resumed run writes it.
-    (photos / f"folder{suffix}").rmdir()
+    (images / f"folder{suffix}").rmdir()
     assert f"not written: {failed - 1} sidecar" in capgen(*arguments)[2]
-    assert (photos / f"folder{suffix}").read_text() == found["folder.jpg"]["caption"] + "\n"
+    assert (images / f"folder{suffix}").read_text() == found["folder.jpg"]["caption"] + "\n"
 
 
 def test_a_folder_on_a_disk_that_may_not_be_written(

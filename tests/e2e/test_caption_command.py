@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import draw_photo, names
+from tests.fakes import draw_image, names
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -73,40 +73,40 @@ def open_folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_one_photo_prints_its_caption(photos: list[Path]) -> None:
-    code, out, err = capgen("caption", photos[0])
+def test_one_image_prints_its_caption(images: list[Path]) -> None:
+    code, out, err = capgen("caption", images[0])
     assert (code, err) == (0, "")
     assert out.endswith("\n") and out.count("\n") == 1
     assert len(out.split()) >= 3
     assert "\x1b" not in out
 
 
-def test_several_photos_print_path_tab_caption(photos: list[Path]) -> None:
-    code, out, err = capgen("caption", *photos[:3], "--beams", "1")
+def test_several_images_print_path_tab_caption(images: list[Path]) -> None:
+    code, out, err = capgen("caption", *images[:3], "--beams", "1")
     assert (code, err) == (0, "")
     lines = [line.split("\t") for line in out.splitlines()]
-    assert [path for path, _ in lines] == [str(path) for path in photos[:3]]
+    assert [path for path, _ in lines] == [str(path) for path in images[:3]]
 
 
-def test_a_folder_is_its_photos(tmp_path: Path) -> None:
+def test_a_folder_is_its_images(tmp_path: Path) -> None:
     for name in ("img10.png", "img2.png"):
-        draw_photo(3).save(tmp_path / name)
-    (tmp_path / "notes.txt").write_text("no picture")
+        draw_image(3).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no image")
     code, out, _ = capgen("caption", tmp_path)
     paths = [Path(line.split("\t")[0]).name for line in out.splitlines()]
     assert (code, paths) == (0, ["img2.png", "img10.png"])
 
 
-def test_json_has_every_documented_key(photos: list[Path]) -> None:
+def test_json_has_every_documented_key(images: list[Path]) -> None:
     code, out, err = capgen(
-        *("caption", *photos[:2], "--json", "--beams", "4", "--num-captions", "2"),
+        *("caption", *images[:2], "--json", "--beams", "4", "--num-captions", "2"),
         *("--max-length", "90"),
     )
     records = json.loads(out)
     assert code == 0
     assert err == f"note: {records[0]['notes'][0]}\n"
     assert "90" in err and "24" in err
-    for record, path in zip(records, photos, strict=False):
+    for record, path in zip(records, images, strict=False):
         assert set(record) == KEYS
         assert record["schema_version"] == 1
         assert record["path"] == str(path)
@@ -118,25 +118,25 @@ def test_json_has_every_documented_key(photos: list[Path]) -> None:
         assert said.strip() == record["caption"]
 
 
-def test_good_photos_among_bad_ones_are_captioned(photos: list[Path], tmp_path: Path) -> None:
+def test_good_images_among_bad_ones_are_captioned(images: list[Path], tmp_path: Path) -> None:
     bad = {
         "missing.jpg": None,
         "text.jpg": b"Dear diary",
         "empty.png": b"",
-        "cut.jpg": photos[0].read_bytes()[:900],
+        "cut.jpg": images[0].read_bytes()[:900],
     }
     for name, content in bad.items():
         if content is not None:
             (tmp_path / name).write_bytes(content)
     paths = [tmp_path / name for name in bad]
-    code, out, err = capgen("caption", paths[0], photos[0], *paths[1:], photos[1])
+    code, out, err = capgen("caption", paths[0], images[0], *paths[1:], images[1])
     assert code == 1
-    assert [line.split("\t")[0] for line in out.splitlines()] == [str(p) for p in photos[:2]]
+    assert [line.split("\t")[0] for line in out.splitlines()] == [str(p) for p in images[:2]]
     errors = [line for line in err.splitlines() if line.startswith("error: ")]
     assert len(errors) == len(bad)
     for path in paths:
         assert any(str(path) in line for line in errors)
-    code, out, _ = capgen("caption", *paths, photos[0], "--json")
+    code, out, _ = capgen("caption", *paths, images[0], "--json")
     records = json.loads(out)
     assert code == 1
     assert [(r["error"] or {}).get("code") for r in records] == [
@@ -146,9 +146,9 @@ def test_good_photos_among_bad_ones_are_captioned(photos: list[Path], tmp_path: 
 
 
 @pytest.mark.parametrize("suffix", [".json", ".jsonl"])
-def test_records_in_a_file(suffix: str, photos: list[Path], tmp_path: Path) -> None:
+def test_records_in_a_file(suffix: str, images: list[Path], tmp_path: Path) -> None:
     output = tmp_path / "new" / f"captions{suffix}"
-    code, out, err = capgen("caption", photos[0], "gone.jpg", photos[1], "-o", output)
+    code, out, err = capgen("caption", images[0], "gone.jpg", images[1], "-o", output)
     assert (code, out) == (1, "")
     assert "2 captions written to" in err
     text = output.read_text(encoding="utf-8")
@@ -181,15 +181,15 @@ def test_records_in_a_file(suffix: str, photos: list[Path], tmp_path: Path) -> N
     ids=lambda value: " ".join(value) if value[0].startswith("-") else "",
 )
 def test_wrong_usage_exits_2_and_names_the_range(
-    arguments: list[str], words: list[str], photos: list[Path]
+    arguments: list[str], words: list[str], images: list[Path]
 ) -> None:
-    code, out, err = capgen("caption", photos[0], *arguments)
+    code, out, err = capgen("caption", images[0], *arguments)
     assert (code, out) == (2, "")
     for word in words:
         assert word in err
 
 
-def test_without_photos_exits_2() -> None:
+def test_without_images_exits_2() -> None:
     assert capgen("caption")[0] == 2
     code, out, err = capgen("nonsense")
     assert (code, out) == (2, "")
@@ -199,9 +199,9 @@ def test_without_photos_exits_2() -> None:
 @pytest.mark.parametrize(
     ("model", "word"), [("./nothing", "./nothing"), ("somebody/something", "127.0.0.1")]
 )
-def test_an_unknown_model(model: str, word: str, photos: list[Path]) -> None:
+def test_an_unknown_model(model: str, word: str, images: list[Path]) -> None:
     begin = time.monotonic()
-    code, out, err = capgen("caption", photos[0], "--model", model)
+    code, out, err = capgen("caption", images[0], "--model", model)
     assert time.monotonic() - begin < 10
     assert (code, out) == (1, "")
     error, hint = err.splitlines()
@@ -209,8 +209,8 @@ def test_an_unknown_model(model: str, word: str, photos: list[Path]) -> None:
     assert hint.startswith("hint: ")
 
 
-def test_a_folder_that_is_no_model(photos: list[Path], tmp_path: Path) -> None:
-    code, _, err = capgen("caption", photos[0], "--model", tmp_path)
+def test_a_folder_that_is_no_model(images: list[Path], tmp_path: Path) -> None:
+    code, _, err = capgen("caption", images[0], "--model", tmp_path)
     assert code == 1
     assert err.startswith("error: ") and str(tmp_path) in err
 
@@ -219,7 +219,7 @@ def test_names_that_look_like_markup_or_are_no_text(tmp_path: Path) -> None:
     odd = [b"[red].jpg", b"[bold].jpg", b"caf\xe9.jpg", "日本 \u202e.jpg".encode()]
     paths = [os.fsencode(tmp_path) + b"/" + name for name in odd]
     for number, path in enumerate(paths):
-        draw_photo(number).save(tmp_path / "x.jpg")
+        draw_image(number).save(tmp_path / "x.jpg")
         (tmp_path / "x.jpg").rename(os.fsdecode(path))
     code, out, _ = capgen("caption", *paths)
     assert code == 0
@@ -239,11 +239,11 @@ def test_names_that_nothing_can_have(name: str) -> None:
     assert err.startswith("error: ")
 
 
-def test_photos_one_may_not_read(open_folder: Path, photos: list[Path]) -> None:
+def test_images_one_may_not_read(open_folder: Path, images: list[Path]) -> None:
     (open_folder / "private").mkdir()
     (open_folder / "closed").mkdir()
     for path in ("private/a.jpg", "closed/b.jpg", "good.jpg"):
-        draw_photo(1).save(open_folder / path)
+        draw_image(1).save(open_folder / path)
     (open_folder / "private" / "a.jpg").chmod(0)
     (open_folder / "closed").chmod(0o600)
     arguments = [open_folder / path for path in ("private/a.jpg", "closed/b.jpg", "good.jpg")]
@@ -252,7 +252,7 @@ def test_photos_one_may_not_read(open_folder: Path, photos: list[Path]) -> None:
             sys.executable,
             "-c",
             UNPRIVILEGED,
-            photos[0],
+            images[0],
             "caption",
             *arguments,
             open_folder / "closed",
@@ -276,13 +276,13 @@ def test_photos_one_may_not_read(open_folder: Path, photos: list[Path]) -> None:
     ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
 )
 def test_an_interruption_leaves_nothing_half_written(
-    sent: int, code: int, photos: list[Path], tmp_path: Path
+    sent: int, code: int, images: list[Path], tmp_path: Path
 ) -> None:
     pipe = tmp_path / "camera.jpg"
     os.mkfifo(pipe)
     output = tmp_path / "captions.json"
     output.write_text("old")
-    process = start("caption", photos[0], pipe, photos[1], "-o", output, "--batch-size", "1")
+    process = start("caption", images[0], pipe, images[1], "-o", output, "--batch-size", "1")
     # The process reads the pipe once it is at work; it will not get anything.
     with pipe.open("wb"):
         time.sleep(0.2)
@@ -296,8 +296,8 @@ def test_an_interruption_leaves_nothing_half_written(
     assert names(tmp_path) == ["camera.jpg", "captions.json"]
 
 
-def test_a_reader_that_has_enough_ends_quietly(photos: list[Path]) -> None:
-    process = start("caption", *photos[:6], "--batch-size", "1")
+def test_a_reader_that_has_enough_ends_quietly(images: list[Path]) -> None:
+    process = start("caption", *images[:6], "--batch-size", "1")
     assert process.stdout is not None and process.stderr is not None
     assert process.stdout.readline()
     process.stdout.close()
@@ -309,9 +309,9 @@ def test_a_reader_that_has_enough_ends_quietly(photos: list[Path]) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
-def test_output_to_a_full_disk(options: list[str], photos: list[Path]) -> None:
+def test_output_to_a_full_disk(options: list[str], images: list[Path]) -> None:
     with Path("/dev/full").open("wb") as full:
-        code, _, err = capgen("caption", photos[0], *options, stdout=full)
+        code, _, err = capgen("caption", images[0], *options, stdout=full)
     assert code == 1
     assert err == "error: Cannot write the output: No space left on device\n"
 
@@ -361,10 +361,10 @@ print("loaded:", ",".join(heavy), code, file=sys.stderr)
     ],
     ids=" ".join,
 )
-def test_heavy_libraries_stay_out(arguments: list[str], absent: str, photos: list[Path]) -> None:
+def test_heavy_libraries_stay_out(arguments: list[str], absent: str, images: list[Path]) -> None:
     if "--help" in arguments:
         absent = absent.replace(",rich", "")  # typer draws its help with it
-    filled = [str(photos[0]) if argument == "PHOTO" else argument for argument in arguments]
+    filled = [str(images[0]) if argument == "PHOTO" else argument for argument in arguments]
     result = subprocess.run(
         [sys.executable, "-c", REPORT, absent, *filled],
         env=environment(),

@@ -10,22 +10,22 @@ from PIL import Image
 
 from capgen.cli.main import main
 from tests.browser import browse, needs_browser
-from tests.fakes import draw_photo
+from tests.fakes import draw_image
 
 
 @pytest.fixture
-def photo(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     path = tmp_path / "photo.jpg"
-    draw_photo(3).save(path)
+    draw_image(3).save(path)
     return path
 
 
-def test_explain_writes_a_picture_and_prints_the_caption(
-    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_explain_writes_a_image_and_prints_the_caption(
+    image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["caption", str(photo)]) == 0
+    assert main(["caption", str(image)]) == 0
     plain = capsys.readouterr().out
-    assert main(["caption", str(photo), "--explain", str(tmp_path / "out.png")]) == 0
+    assert main(["caption", str(image), "--explain", str(tmp_path / "out.png")]) == 0
     out, err = capsys.readouterr()
     assert out == plain
     assert "out.png" in err
@@ -34,19 +34,19 @@ def test_explain_writes_a_picture_and_prints_the_caption(
 
 
 def test_explain_with_json_prints_the_record(
-    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = tmp_path / "out.html"
-    assert main(["caption", str(photo), "--explain", str(page), "--json"]) == 0
+    assert main(["caption", str(image), "--explain", str(page), "--json"]) == 0
     (record,) = json.loads(capsys.readouterr().out)
     assert f"looked: {record['caption']}" in page.read_text(encoding="utf-8")
 
 
 def test_debug_shows_tokens_runners_up_and_other_decodings(
-    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen = tmp_path / "seen.png"
-    arguments = ["caption", str(photo), "--debug", "--save-input", str(seen)]
+    arguments = ["caption", str(image), "--debug", "--save-input", str(seen)]
     assert main([*arguments, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     with Image.open(seen) as shown:
@@ -67,11 +67,11 @@ def test_debug_shows_tokens_runners_up_and_other_decodings(
     assert found["caption"]["caption"] in shown and "runners-up" in shown
 
 
-def test_diverse_captions(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["caption", str(photo), "--diverse", "4"]) == 0
+def test_diverse_captions(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["caption", str(image), "--diverse", "4"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(set(lines)) == 4
-    assert main(["caption", str(photo), str(photo), "--diverse", "4"]) == 0
+    assert main(["caption", str(image), str(image), "--diverse", "4"]) == 0
     many = capsys.readouterr().out.splitlines()
     assert [line.split("\t")[1] for line in many] == lines * 2
 
@@ -80,36 +80,36 @@ def test_diverse_captions(photo: Path, capsys: pytest.CaptureFixture[str]) -> No
     ("arguments", "says"),
     [
         (["--explain", "out.gif"], "'.gif' is not one of"),
-        (["--explain", "out.png", "-o", "x.json"], "--explain takes one picture"),
-        (["--debug", "--sidecar", ".txt"], "--debug takes one picture"),
+        (["--explain", "out.png", "-o", "x.json"], "--explain takes one image"),
+        (["--debug", "--sidecar", ".txt"], "--debug takes one image"),
         (["--save-input", "x.png"], "--save-input goes with --debug"),
         (["--diverse", "3", "--beams", "4"], "--diverse 3 and --beams exclude each other"),
         (["--diverse", "3", "--top-p", "0.5"], "--diverse 3 and --top-p exclude each other"),
     ],
 )
 def test_what_does_not_go_together(
-    photo: Path, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+    image: Path, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["caption", str(photo), *arguments]) == 2
+    assert main(["caption", str(image), *arguments]) == 2
     assert says in capsys.readouterr().err
 
 
-def test_a_bad_picture_is_an_error_and_leaves_no_file(
+def test_a_bad_image_is_an_error_and_leaves_no_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = tmp_path / "bad.jpg"
-    bad.write_text("no picture")
+    bad.write_text("no image")
     for arguments in (["--explain", str(tmp_path / "out.html")], ["--debug"]):
         assert main(["caption", str(bad), *arguments]) == 1
-        assert "not a picture" in capsys.readouterr().err
+        assert "not an image" in capsys.readouterr().err
     assert not (tmp_path / "out.html").exists()
 
 
 @needs_browser
 @pytest.mark.parametrize("dark", [False, True])
-def test_the_page_in_a_browser(photo: Path, tmp_path: Path, dark: bool) -> None:
+def test_the_page_in_a_browser(image: Path, tmp_path: Path, dark: bool) -> None:
     page, shot = tmp_path / "out.html", tmp_path / "shot.png"
-    assert main(["caption", str(photo), "--explain", str(page)]) == 0
+    assert main(["caption", str(image), "--explain", str(page)]) == 0
     scheme = ["--blink-settings=preferredColorScheme=0"] if dark else []
     _, errors = browse(page, tmp_path / "profile", f"--screenshot={shot}", *scheme)
     assert "CONSOLE" not in errors

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.fakes import draw_photo
+from tests.fakes import draw_image
 from tests.pages import blocks, commands
 from tests.training_runs import SENTENCES
 
@@ -23,11 +23,11 @@ def place(tmp_path: Path) -> Path:
     for folder in ("holiday", "my-photos"):
         (tmp_path / folder).mkdir()
     for number in range(3):
-        draw_photo(number, (160, 120)).save(tmp_path / "holiday" / f"{number}.jpg")
+        draw_image(number, (160, 120)).save(tmp_path / "holiday" / f"{number}.jpg")
     (tmp_path / "photo.jpg").write_bytes((ROOT / "docs/images/photographer.jpg").read_bytes())
     lines = ["image,caption"]
     for number in range(10):
-        draw_photo(100 + number, (96, 96)).save(tmp_path / "my-photos" / f"{number}.jpg")
+        draw_image(100 + number, (96, 96)).save(tmp_path / "my-photos" / f"{number}.jpg")
         sentence = SENTENCES[number % len(SENTENCES)]
         lines += [f"{number}.jpg,{sentence}", f"{number}.jpg,{sentence} today"]
     (tmp_path / "my-photos" / "captions.csv").write_text("\n".join(lines) + "\n")

@@ -44,9 +44,9 @@ def at_terminal(*arguments: str | Path, to_pipe: bool = False, **variables: str)
     return piped.decode(), shown.decode()
 
 
-def test_what_is_piped_does_not_land_on_the_terminal(photos: list[Path]) -> None:
-    piped, shown = at_terminal("caption", *photos[:3], "gone.jpg", to_pipe=True)
-    assert [line.split("\t")[0] for line in piped.splitlines()] == list(map(str, photos[:3]))
+def test_what_is_piped_does_not_land_on_the_terminal(images: list[Path]) -> None:
+    piped, shown = at_terminal("caption", *images[:3], "gone.jpg", to_pipe=True)
+    assert [line.split("\t")[0] for line in piped.splitlines()] == list(map(str, images[:3]))
     assert piped.splitlines()[0].split("\t")[1] not in shown
     assert "captioning" in shown  # the bar
     # The message stands on a line of its own, not behind the bar.

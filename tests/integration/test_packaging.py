@@ -177,13 +177,13 @@ def modules_of_extras() -> set[str]:
     }
 
 
-def test_the_wheel_captions_a_photo_and_leaves_nothing_behind(
+def test_the_wheel_captions_a_image_and_leaves_nothing_behind(
     unpacked: Path, isolation: Path
 ) -> None:
     """Not even ONNX Runtime's identifier of the machine (which it never writes under CI)."""
-    photo = str(ROOT / "docs/images/photographer.jpg")
+    image = str(ROOT / "docs/images/photographer.jpg")
     variables = ("PATH", "HOME", "SYSTEMROOT", "LD_LIBRARY_PATH")
-    done = run(unpacked, "-m", "capgen", "caption", photo, variables=variables)
+    done = run(unpacked, "-m", "capgen", "caption", image, variables=variables)
     assert len(done.stdout.split()) > 3, done.stderr
     assert not [path for path in isolation.rglob("*") if path.is_file()]
 

@@ -31,8 +31,8 @@ NOT_RUN = {
     ". lowest/bin/activate": "likewise",
     "pip install -c lowest.txt": "installs",
     "pip check": ".ci/run does",
-    "python tests/bench/": "measures for a long time, on the real photos",
-    "python -m tests.bench.": "measures for a long time, on the real photos",
+    "python tests/bench/": "measures for a long time, on the real images",
+    "python -m tests.bench.": "measures for a long time, on the real images",
     "docker run": "needs docker",
     "capgen caption *.jpg --model USER/NAME --device cuda": "needs a GPU, which the tests hide",
 }

@@ -6,18 +6,18 @@ import time
 
 import pytest
 
-from capgen.file_types import PICTURE_SUFFIXES, kind_of_suffix, sniff
+from capgen.file_types import IMAGE_SUFFIXES, kind_of_suffix, sniff
 
 
 @pytest.mark.parametrize(
     ("head", "description"),
     [
-        (b"BM\x36\x84\3\0\0\0\0\0\x36\0\0\0\x28\0\0\0", "a BMP picture"),
-        (b"P6\n640 480\n255\n", "a PPM picture"),
-        (b"P3\n# made by hand\n2 2\n", "a PPM picture"),
+        (b"BM\x36\x84\3\0\0\0\0\0\x36\0\0\0\x28\0\0\0", "a BMP image"),
+        (b"P6\n640 480\n255\n", "a PPM image"),
+        (b"P3\n# made by hand\n2 2\n", "a PPM image"),
         (b"RIFF\0\0\0\0AVI LIST", "a video"),
         (b"FOVb\0", "a camera raw file"),
-        (b"gimp xcf v011\0", "a GIMP picture"),
+        (b"gimp xcf v011\0", "a GIMP image"),
         (b"SQLite format 3\0", "a database"),
         (b"a.jpg" + bytes(252) + b"ustar\0", "a tar archive"),
         (b"\n <svg width='3'>", "an SVG drawing"),
@@ -26,7 +26,7 @@ from capgen.file_types import PICTURE_SUFFIXES, kind_of_suffix, sniff
         (b"\xff\xfe" + "<svg>".encode("utf-16-le"), "an SVG drawing"),
     ],
 )
-def test_pictures_and_other_known_kinds(head: bytes, description: str) -> None:
+def test_images_and_other_known_kinds(head: bytes, description: str) -> None:
     assert sniff(head).description == description
     assert sniff(head).known
 
@@ -35,7 +35,7 @@ def test_pictures_and_other_known_kinds(head: bytes, description: str) -> None:
     ("head", "description"),
     [
         (b"BMW at night\n", "text"),
-        (b"P1 is the first photo\n", "text"),
+        (b"P1 is the first image\n", "text"),
         (b'{"caption": "an <svg> tag"}', "text"),
         (b"<!doctype html><html><body><svg>", "a web page"),
         (b"<html><svg>", "a web page"),
@@ -46,9 +46,9 @@ def test_pictures_and_other_known_kinds(head: bytes, description: str) -> None:
         (b"PAR1\x15\x04", "an unknown kind of file"),
     ],
 )
-def test_text_and_data_are_not_taken_for_pictures(head: bytes, description: str) -> None:
+def test_text_and_data_are_not_taken_for_images(head: bytes, description: str) -> None:
     assert sniff(head).description == description
-    assert not sniff(head).known and not sniff(head).picture
+    assert not sniff(head).known and not sniff(head).image
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_hostile_text_takes_no_time(piece: bytes) -> None:
 
 
 def test_suffixes() -> None:
-    assert {kind_of_suffix(suffix.upper()) for suffix in PICTURE_SUFFIXES} == {"pictures"}
+    assert {kind_of_suffix(suffix.upper()) for suffix in IMAGE_SUFFIXES} == {"pictures"}
     assert kind_of_suffix(".DNG") == "camera raw files"
     assert kind_of_suffix(".json") == "structured files"
     assert [kind_of_suffix(suffix) for suffix in (".txt", ".caption", "", ".tags")] == [None] * 4

@@ -9,10 +9,10 @@ import pytest
 
 from capgen.errors import ProtectedFileError, StorageError, UsageError
 from capgen.overwriting import (
-    NO_PICTURE,
+    NO_IMAGE,
+    OWN_IMAGE,
     OWN_JSON,
     OWN_LINES,
-    OWN_PICTURE,
     TEXT_OR_DATA,
     WEB_PAGE,
     Content,
@@ -22,18 +22,18 @@ from capgen.overwriting import (
     check_outputs,
     real_place,
 )
-from tests.fakes import draw_photo
+from tests.fakes import draw_image
 
-JPEG = b"\xff\xd8\xff\xe0 a photo"
+JPEG = b"\xff\xd8\xff\xe0 an image"
 LINE = b'{"schema_version": 1, "path": "a.jpg"}\n'
 
 
 @pytest.mark.parametrize(
     ("replaces", "content", "allowed"),
     [
-        (NO_PICTURE, JPEG, False),
-        (NO_PICTURE, b"II*\0 a raw file", False),
-        (NO_PICTURE, b"PK\3\4", True),
+        (NO_IMAGE, JPEG, False),
+        (NO_IMAGE, b"II*\0 a raw file", False),
+        (NO_IMAGE, b"PK\3\4", True),
         (TEXT_OR_DATA, JPEG, False),
         (TEXT_OR_DATA, b"PK\3\4", False),
         (TEXT_OR_DATA, b"SQLite format 3\0", False),
@@ -53,7 +53,7 @@ LINE = b'{"schema_version": 1, "path": "a.jpg"}\n'
         (OWN_LINES, b'{"image": "a.jpg"}\n', False),
         (OWN_LINES, b"path\na.jpg\n", False),
         (OWN_LINES, JPEG, False),
-        (OWN_PICTURE, JPEG, False),
+        (OWN_IMAGE, JPEG, False),
     ],
 )
 def test_contents(tmp_path: Path, replaces: Content, content: bytes, allowed: bool) -> None:
@@ -70,27 +70,27 @@ def test_contents(tmp_path: Path, replaces: Content, content: bytes, allowed: bo
 def test_nothing_can_be_lost_where_nothing_is(tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
     for name in ("empty", "missing", "no/folder", "n" * 300, "a\0b"):
-        check_output(tmp_path / name, OWN_PICTURE, inputs=InputFiles([tmp_path / "other"]))
-    check_output(tmp_path, OWN_PICTURE)  # writing says what is wrong with a folder
+        check_output(tmp_path / name, OWN_IMAGE, inputs=InputFiles([tmp_path / "other"]))
+    check_output(tmp_path, OWN_IMAGE)  # writing says what is wrong with a folder
 
 
 def test_it_is_a_usage_error_that_names_option_and_file(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(JPEG)
-    with pytest.raises(UsageError, match=r"^-o .*/x\.jpg is a JPEG picture") as caught:
+    with pytest.raises(UsageError, match=r"^-o .*/x\.jpg is a JPEG image") as caught:
         check_output(tmp_path / "x.jpg", TEXT_OR_DATA, option="-o")
     assert (caught.value.exit_code, "another name" in caught.value.hint) == (2, True)
 
 
 def test_inputs_by_whatever_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sub").mkdir()
-    photo = tmp_path / "photo"
-    photo.write_text("not even a picture")
-    (tmp_path / "link").symlink_to(photo)
-    (tmp_path / "hard").hardlink_to(photo)
+    image = tmp_path / "photo"
+    image.write_text("not even an image")
+    (tmp_path / "link").symlink_to(image)
+    (tmp_path / "hard").hardlink_to(image)
     (tmp_path / "other").write_text("x")
     monkeypatch.chdir(tmp_path)
     inputs = InputFiles(["missing", "a\0b", "/dev/null", "photo"])
-    for name in ("photo", "./photo", "sub/../photo", "link", "hard", str(photo)):
+    for name in ("photo", "./photo", "sub/../photo", "link", "hard", str(image)):
         with pytest.raises(ProtectedFileError, match=r"is an input"):
             check_output(Path(name), TEXT_OR_DATA, inputs=inputs)
     for name in ("other", "missing", "/dev/null", "sub"):
@@ -125,7 +125,7 @@ def test_what_may_not_be_read_is_not_replaced(tmp_path: Path, monkeypatch) -> No
 
     monkeypatch.setattr(Path, "open", refuse)  # the superuser may read anything
     with pytest.raises(StorageError, match="Not allowed to see what is in"):
-        check_output(tmp_path / "x", NO_PICTURE)
+        check_output(tmp_path / "x", NO_IMAGE)
 
 
 @pytest.mark.parametrize("jpeg", [False, True])
@@ -133,15 +133,15 @@ def test_drawings_replace_drawings_only(tmp_path: Path, jpeg: bool) -> None:
     from capgen.output.drawings import write_drawing
 
     path = tmp_path / ("x.jpg" if jpeg else "x.png")
-    write_drawing(path, draw_photo(1), jpeg=jpeg)
+    write_drawing(path, draw_image(1), jpeg=jpeg)
     first = path.read_bytes()
-    write_drawing(path, draw_photo(2), jpeg=jpeg)
+    write_drawing(path, draw_image(2), jpeg=jpeg)
     assert path.read_bytes() != first
-    draw_photo(3).save(path)
-    photo = path.read_bytes()
+    draw_image(3).save(path)
+    image = path.read_bytes()
     with pytest.raises(ProtectedFileError, match="picture"):
-        write_drawing(path, draw_photo(1), jpeg=jpeg)
-    assert path.read_bytes() == photo
+        write_drawing(path, draw_image(1), jpeg=jpeg)
+    assert path.read_bytes() == image
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 

@@ -169,17 +169,17 @@ def test_windows_says_not_allowed_of_files_in_use(
 # --- what is not replaced
 
 
-JPEG = b"\xff\xd8\xff\xe0 a photo"
+JPEG = b"\xff\xd8\xff\xe0 an image"
 
 
-def test_text_does_not_take_a_pictures_place(tmp_path: Path) -> None:
+def test_text_does_not_take_a_images_place(tmp_path: Path) -> None:
     path = tmp_path / "x.html"
     path.write_bytes(JPEG)
-    with pytest.raises(ProtectedFileError, match=r"x\.html is a JPEG picture"):
+    with pytest.raises(ProtectedFileError, match=r"x\.html is a JPEG image"):
         paths.write_text(path, "captions")
     assert path.read_bytes() == JPEG
     assert names(tmp_path) == ["x.html"]
-    with paths.writing(path, over_picture=True) as temporary:
+    with paths.writing(path, over_image=True) as temporary:
         temporary.write_bytes(JPEG + b"!")
     assert path.read_bytes() == JPEG + b"!"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import draw_photo
+from tests.fakes import draw_image
 from tests.windows import LACKING, MODULES, open_files_stay
 
 PACKAGE = Path(__file__).parent.parent.parent / "capgen"
@@ -55,10 +55,10 @@ import importlib, pkgutil, sys
 from tests.windows import open_files_stay, pretend_windows
 pretend_windows()
 from capgen.cli.main import main
-photos, journal, heavy = sys.argv[1], sys.argv[2], ("torch", "transformers")
+images, journal, heavy = sys.argv[1], sys.argv[2], ("torch", "transformers")
 with open_files_stay():
-    assert main(["caption", photos, "-o", journal]) == 0
-    assert main(["caption", photos, "-o", journal]) == 0
+    assert main(["caption", images, "-o", journal]) == 0
+    assert main(["caption", images, "-o", journal]) == 0
     assert main(["config", "set", "caption.beams", "2"]) == 0
 import capgen
 for module in pkgutil.walk_packages(capgen.__path__, "capgen."):
@@ -74,12 +74,12 @@ trim_memory()
 
 @pytest.mark.slow
 def test_captioning_and_every_import_without_posix(tmp_path: Path) -> None:
-    photos = tmp_path / "photos"
-    photos.mkdir()
+    images = tmp_path / "photos"
+    images.mkdir()
     for number in range(2):
-        draw_photo(number, (64, 48)).save(photos / f"{number}.png")
+        draw_image(number, (64, 48)).save(images / f"{number}.png")
     done = subprocess.run(
-        [sys.executable, "-c", CODE, str(photos), str(tmp_path / "captions.jsonl")],
+        [sys.executable, "-c", CODE, str(images), str(tmp_path / "captions.jsonl")],
         env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""Fetching a picture over HTTP within limits, and only from public addresses.
+"""Fetching an image over HTTP within limits, and only from public addresses.
 
 A host name is looked up once, every address it has is judged, and the connection goes to the
 address that was judged: a name that answers differently a moment later (DNS rebinding) gains
@@ -40,7 +40,7 @@ def fetch(
 
     Args:
         url: An `http` or `https` address.
-        max_bytes: Largest picture, besides that of `limits`.
+        max_bytes: Largest image, besides that of `limits`.
         allow_private: Connect to private, loopback and other special addresses as well.
         limits: Time, redirects and size.
 

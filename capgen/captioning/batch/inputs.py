@@ -21,16 +21,16 @@ STDIN = "-"
 
 
 class Inputs:
-    """The pictures that a command line names.
+    """The images that a command line names.
 
     Folders and patterns are listed at once; lists, manifests and archives are read as needed.
 
     Args:
         names: Files, folders, patterns, archives, addresses, or `-` for stdin.
         options: How to read them.
-        manifest: A CSV or JSON Lines file that names pictures.
+        manifest: A CSV or JSON Lines file that names images.
         stdin: Where `-` is read from.
-        limits: The largest picture to take out of an archive.
+        limits: The largest image to take out of an archive.
 
     Raises:
         DataError: The manifest cannot be read.
@@ -65,7 +65,7 @@ class Inputs:
 
     @property
     def total(self) -> int | None:
-        """Number of pictures, or None while that is unknown."""
+        """Number of images, or None while that is unknown."""
         if not self._counted:
             return None
         return sum(len(part) for part in self._parts if isinstance(part, list))
@@ -79,15 +79,15 @@ class Inputs:
         named = isinstance(source, FileSource) and source.name == os.fspath(Path(self._names[0]))
         return source.name if named or not self._names[0] else None
 
-    def known_pictures(self) -> Iterator[Path]:
-        """Yield the picture files that are known before lists and archives are read."""
+    def known_images(self) -> Iterator[Path]:
+        """Yield the image files that are known before lists and archives are read."""
         for part in self._parts:
             if isinstance(part, list):
                 yield from (source.file for source in part if source.file is not None)
 
     def files(self) -> Iterator[str | Path | int]:
-        """Yield all files that are known to be read: pictures, archives, lists; stdin's number."""
-        yield from self.known_pictures()
+        """Yield all files that are known to be read: images, archives, lists; stdin's number."""
+        yield from self.known_images()
         for name in self._names:
             if name != STDIN:
                 yield name
@@ -172,7 +172,7 @@ def _folder(folder: Path, options: InputOptions) -> list[Source]:
     try:
         found = find_images(folder, options.recursive)
         if not found:
-            message = f"{printable(folder)}: no pictures in this folder"
+            message = f"{printable(folder)}: no images in this folder"
             raise ImageError(message, code="empty", hint=hint)
     except ImageError as error:
         return [FailedSource(os.fspath(folder), error)]

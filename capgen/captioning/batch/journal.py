@@ -2,8 +2,8 @@
 
 A line is a record as JSON. Lines are appended whole and never changed, so that whatever kills
 the process costs at most the line it was writing, which the next run cuts off. A record is
-known by the hash of the picture's bytes, the model's revision and the decoding settings: a
-renamed picture is known, a changed one is not.
+known by the hash of the image's bytes, the model's revision and the decoding settings: a
+renamed image is known, a changed one is not.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Journal:
         return len(self._places)
 
     def find(self, sha256: str) -> Record | None:
-        """Return what became of the picture with these bytes, or None. Thread-safe."""
+        """Return what became of the image with these bytes, or None. Thread-safe."""
         with self._lock:
             place = self._places.get(_key(sha256, self._work))
             if place is None:
@@ -172,7 +172,7 @@ def _as_captioned(record: Record) -> Record:
 
 
 def _work(model: str, revision: str, settings: Mapping[str, Any]) -> bytes:
-    """Return a digest of everything but the picture that decides a caption."""
+    """Return a digest of everything but the image that decides a caption."""
     text = json.dumps([model, revision, dict(settings)], sort_keys=True)
     return hashlib.sha256(text.encode()).digest()
 

@@ -1,4 +1,4 @@
-"""Pictures named in lists: on stdin, and in CSV or JSON Lines manifests."""
+"""Images named in lists: on stdin, and in CSV or JSON Lines manifests."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from capgen.errors import DataError, ImageError, did_you_mean
 from capgen.images.decoders import printable
 
 STDIN_NAME = "-"
-# Names that a manifest's column of pictures goes by, in order of preference.
+# Names that a manifest's column of images goes by, in order of preference.
 PATH_COLUMNS = ("path", "image", "file", "file_name", "filename", "image_path", "filepath", "url")
 _BLOCK = 1 << 16
 
 
 def read_stdin(stream: BinaryIO, options: InputOptions, limits: ImageLimits) -> Iterator[Source]:
-    """Yield the pictures that stdin brings: one picture's bytes, or a list of names.
+    """Yield the images that stdin brings: one image's bytes, or a list of names.
 
-    Text has no NUL bytes and every picture format has them near its beginning, so the first
+    Text has no NUL bytes and every image format has them near its beginning, so the first
     block tells which it is; with `null_separated` it is a list whatever it holds.
     """
     first = stream.read1(_BLOCK) if hasattr(stream, "read1") else stream.read(_BLOCK)
@@ -55,9 +55,9 @@ def _split(stream: BinaryIO, first: bytes, end: bytes) -> Iterator[bytes]:
 
 
 def read_manifest(path: Path, options: InputOptions) -> Iterator[Source]:
-    """Return the pictures that a manifest names, relative to its folder.
+    """Return the images that a manifest names, relative to its folder.
 
-    A row without a picture becomes a failure that names its line.
+    A row without an image becomes a failure that names its line.
 
     Args:
         path: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file.
@@ -94,7 +94,7 @@ def _path_column(path: Path, columns: list[str], asked: str | None) -> str:
         return asked
     if asked is None and known:
         return known[0]
-    wanted = "column of pictures" if asked is None else f"column '{asked}'"
+    wanted = "column of images" if asked is None else f"column '{asked}'"
     hint = did_you_mean(asked, columns) if asked else f"Name it with --path-column: {columns}"
     raise DataError(f"{path} has no {wanted}", hint=hint)
 
@@ -130,5 +130,5 @@ def _named_rows(
             yield named_source(name, base=path.parent, allow_private=options.allow_private)
             continue
         place = f"{os.fspath(path)}:{number}"
-        message = f"{printable(place)}: no picture in column '{column}'"
+        message = f"{printable(place)}: no image in column '{column}'"
         yield FailedSource(place, ImageError(message, code="malformed"))

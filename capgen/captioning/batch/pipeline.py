@@ -1,10 +1,10 @@
-"""Captioning many pictures: decoding beside inference, in order, with nothing done twice.
+"""Captioning many images: decoding beside inference, in order, with nothing done twice.
 
 ```
 sources ─► reading threads: read, hash, look up, decode ─► batches ─► lanes: model ─► events
 ```
 
-Every stage is bounded, so that memory does not grow with the number of pictures. Events come
+Every stage is bounded, so that memory does not grow with the number of images. Events come
 in the order of the sources, and captions do not depend on batches, workers or lanes.
 """
 
@@ -31,19 +31,19 @@ from capgen.images.load import DEFAULT_LIMITS
 from capgen.images.thumbnails import thumbnail
 from capgen.records import CaptionFailure, Record
 
-# A batch is closed early when its prepared pictures hold this much (float32 pixels).
+# A batch is closed early when its prepared images hold this much (float32 pixels).
 _BATCH_BYTES = 128 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureDone:
-    """One picture has its record.
+class ImageDone:
+    """One image has its record.
 
     Attributes:
-        source: Where the picture came from.
+        source: Where the image came from.
         record: The caption, or the failure.
         reused: Whether the record is from an earlier run.
-        thumbnail: A small WebP of the picture where that was asked for and possible.
+        thumbnail: A small WebP of the image where that was asked for and possible.
     """
 
     source: Source
@@ -54,11 +54,11 @@ class PictureDone:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchFinished:
-    """All pictures have their records, or `fail_fast` ended the run.
+    """All images have their records, or `fail_fast` ended the run.
 
     Attributes:
-        captions: Pictures with a caption.
-        failures: Pictures without, by the code of their error.
+        captions: Images with a caption.
+        failures: Images without, by the code of their error.
         reused: Records taken over from an earlier run.
         seconds: Duration.
         stopped: Whether the run ended at its first failure.
@@ -82,24 +82,24 @@ def caption_all(
     lanes: int = 1,
     thumbnails: bool = False,
     originals: Mapping[str, str] | None = None,
-) -> Generator[PictureDone | BatchFinished, None, None]:
-    """Caption pictures as they come.
+) -> Generator[ImageDone | BatchFinished, None, None]:
+    """Caption images as they come.
 
     Args:
         captioner: The model.
-        sources: The pictures (see `capgen.captioning.batch.sources`), read as needed.
+        sources: The images (see `capgen.captioning.batch.sources`), read as needed.
         decoding: What to ask of decoding.
         options: Batch size, threads, and what failures do.
-        limits: The largest picture to decode.
+        limits: The largest image to decode.
         journal: What is already done; new records are appended before their event comes.
         lanes: Batches that the model works on at the same time. More than one pays off with
             a captioner that was loaded with fewer threads than there are cores.
-        thumbnails: Make a small copy of every picture.
+        thumbnails: Make a small copy of every image.
         originals: Hashes of files that had a caption written into them, and the hash that
             each had before: what records and the journal know it by.
 
     Yields:
-        A `PictureDone` for each source, in order, then one `BatchFinished`.
+        A `ImageDone` for each source, in order, then one `BatchFinished`.
 
     Raises:
         UsageError: The options do not suit the model.
@@ -145,13 +145,13 @@ class _Read:
     """A source after reading: done already, or prepared for the model."""
 
     source: Source
-    done: PictureDone | None
+    done: ImageDone | None
     prepared: Prepared | None = None
     thumbnail: bytes | None = None
 
 
 class _Run:
-    """What stays the same for all pictures of a run."""
+    """What stays the same for all images of a run."""
 
     def __init__(
         self,
@@ -174,13 +174,13 @@ class _Run:
 
     def batches(
         self, sources: Iterable[Source], lanes: int
-    ) -> Generator[list[PictureDone], None, None]:
+    ) -> Generator[list[ImageDone], None, None]:
         """Yield finished batches in order; at most `lanes` are with the model at once."""
         size = self.captioner.batch_of(self.options.batch_size)
         workers = self.options.workers or usable_cores()
         readers = ThreadPoolExecutor(workers, "capgen-read")
         models = ThreadPoolExecutor(lanes, "capgen-model")
-        working: deque[Future[list[PictureDone]]] = deque()
+        working: deque[Future[list[ImageDone]]] = deque()
         try:
             reads = _ahead(readers, self._read, sources, size + workers)
             for batch in _grouped(reads, size):
@@ -195,7 +195,7 @@ class _Run:
             models.shutdown(wait=False, cancel_futures=True)
 
     def _read(self, source: Source) -> _Read:
-        """Read, hash, look up and decode one picture. Runs in a reading thread."""
+        """Read, hash, look up and decode one image. Runs in a reading thread."""
         digest: str | None = None
         try:
             data = source.read(self.limits, self.stop)
@@ -203,11 +203,11 @@ class _Run:
             digest = self.originals.get(digest, digest)
             known = self._known(source, digest)
             if known is not None and not self.thumbnails:
-                return _Read(source, PictureDone(source=source, record=known, reused=True))
+                return _Read(source, ImageDone(source=source, record=known, reused=True))
             loaded = self.captioner.load(data, limits=self.limits, name=source.label)
             small = thumbnail(loaded.image) if self.thumbnails else None
             if known is not None:
-                done = PictureDone(source=source, record=known, reused=True, thumbnail=small)
+                done = ImageDone(source=source, record=known, reused=True, thumbnail=small)
                 return _Read(source, done)
             prepared = self.captioner.prepare(loaded, source.name, digest)
         except (ImageError, MemoryError) as error:
@@ -222,7 +222,7 @@ class _Run:
                 revision=self.revision,
                 settings=self.record_settings,
             )
-            return _Read(source, PictureDone(source=source, record=failure))
+            return _Read(source, ImageDone(source=source, record=failure))
         return _Read(source, None, prepared, small)
 
     def _known(self, source: Source, digest: str) -> Record | None:
@@ -234,7 +234,7 @@ class _Run:
             return None
         return None if found is None else replace(found, path=source.name)
 
-    def _caption(self, batch: list[_Read]) -> list[PictureDone]:
+    def _caption(self, batch: list[_Read]) -> list[ImageDone]:
         """Caption what is prepared. Runs in a lane."""
         waiting = [read.prepared for read in batch if read.prepared is not None]
         captions = iter(
@@ -244,7 +244,7 @@ class _Run:
         )
         return [
             read.done
-            or PictureDone(source=read.source, record=next(captions), thumbnail=read.thumbnail)
+            or ImageDone(source=read.source, record=next(captions), thumbnail=read.thumbnail)
             for read in batch
         ]
 
@@ -265,7 +265,7 @@ def _ahead(
 
 
 def _grouped(reads: Iterable[_Read], size: int) -> Iterator[list[_Read]]:
-    """Yield batches of at most `size` pictures for the model, and not too many others."""
+    """Yield batches of at most `size` images for the model, and not too many others."""
     batch: list[_Read] = []
     prepared, held = 0, 0
     for read in reads:

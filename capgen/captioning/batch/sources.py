@@ -1,4 +1,4 @@
-"""Where one picture comes from: a file, the network, an archive, or nowhere.
+"""Where one image comes from: a file, the network, an archive, or nowhere.
 
 A source is small until it is read; reading happens in many threads.
 """
@@ -18,11 +18,11 @@ from capgen.images.load import read_file
 
 
 class Source(Protocol):
-    """One picture to caption."""
+    """One image to caption."""
 
     @property
     def name(self) -> str:
-        """The picture as records name it."""
+        """The image as records name it."""
         ...
 
     @property
@@ -36,11 +36,11 @@ class Source(Protocol):
         ...
 
     def read(self, limits: ImageLimits, stop: Event) -> bytes:
-        """Return the picture's bytes. Thread-safe.
+        """Return the image's bytes. Thread-safe.
 
         Args:
             limits: Largest size.
-            stop: Set when nobody waits for the picture any more.
+            stop: Set when nobody waits for the image any more.
 
         Raises:
             ImageError: They cannot be had.
@@ -66,7 +66,7 @@ class FileSource(_Named):
     """A file.
 
     Args:
-        name: The picture as records name it.
+        name: The image as records name it.
         path: Where it is, if that is not its name.
     """
 
@@ -96,7 +96,7 @@ class BytesSource(_Named):
 
 @dataclass(frozen=True, slots=True)
 class UrlSource(_Named):
-    """A picture on the network; its name is its address."""
+    """An image on the network; its name is its address."""
 
     allow_private: bool = False
 
@@ -110,7 +110,7 @@ class UrlSource(_Named):
 
 @dataclass(frozen=True, slots=True)
 class FailedSource(_Named):
-    """What was named but gives no picture: an empty folder, a broken line of a list."""
+    """What was named but gives no image: an empty folder, a broken line of a list."""
 
     error: ImageError
 

@@ -1,4 +1,4 @@
-"""Pictures in tar archives, as WebDataset lays them out. Nothing is unpacked to disk."""
+"""Images in tar archives, as WebDataset lays them out. Nothing is unpacked to disk."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from capgen.images.tar_archives import BLOCK_BYTES, TarReader, open_tar
 
 
 def read_shard(path: Path, limits: ImageLimits, wanted: Callable[[str], bool]) -> Iterator[Source]:
-    """Yield the pictures of a tar archive in the order of the file.
+    """Yield the images of a tar archive in the order of the file.
 
-    They are called `ARCHIVE/MEMBER`. A damaged archive gives its pictures up to the damage,
+    They are called `ARCHIVE/MEMBER`. A damaged archive gives its images up to the damage,
     then a failure, and so does a compressed one that grows beyond measure.
 
     Args:
@@ -31,7 +31,7 @@ def read_shard(path: Path, limits: ImageLimits, wanted: Callable[[str], bool]) -
     try:
         with open_tar(path, UnpackLimits()) as archive:
             for member in archive:
-                if not member.isfile() or not _is_picture(member.name):
+                if not member.isfile() or not _is_image(member.name):
                     continue
                 found = True
                 if wanted(member.name):
@@ -40,7 +40,7 @@ def read_shard(path: Path, limits: ImageLimits, wanted: Callable[[str], bool]) -
         yield _failure(path, error)
         return
     if not found:
-        message = f"{printable(path)}: no pictures in this archive"
+        message = f"{printable(path)}: no images in this archive"
         yield FailedSource(os.fspath(path), ImageError(message, code="empty"))
 
 
@@ -55,7 +55,7 @@ def _source(archive: TarReader, member: tarfile.TarInfo, name: str, limits: Imag
     return BytesSource(name, b"".join(iter(lambda: stream.read(BLOCK_BYTES), b"")))
 
 
-def _is_picture(name: str) -> bool:
+def _is_image(name: str) -> bool:
     path = PurePosixPath(name)
     hidden = any(part.startswith(".") and part not in (".", "..") for part in path.parts)
     return path.suffix.lower() in SUFFIXES and not hidden

@@ -3,9 +3,9 @@
 Plain numpy. Fitting is in `capgen.evaluation.calibration`; storing a fit is in
 `capgen.captioning.confidence.calibration_file`.
 
-A confidence is the product of two logistic regressions: P(good | the picture is of the kind
+A confidence is the product of two logistic regressions: P(good | the image is of the kind
 that the model was calibrated on) and P(it is of that kind). Distances to that kind are
-Mahalanobis' in the subspace where the photos of the calibration vary most, and what lies
+Mahalanobis' in the subspace where the images of the calibration vary most, and what lies
 outside that subspace (Lee et al., "A Simple Unified Framework for Detecting
 Out-of-Distribution Samples", 2018; Ndiour et al., "Out-of-distribution detection with
 subspace techniques", 2020).
@@ -88,7 +88,7 @@ def _overlap(first: set[int], second: set[int]) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Subspace:
-    """Where encoder summaries of the photos of a calibration lie.
+    """Where encoder summaries of the images of a calibration lie.
 
     Attributes:
         mean: (D,) their mean.
@@ -106,7 +106,7 @@ class Subspace:
         """Return logarithms of the distances inside and outside, and the first coordinates.
 
         Args:
-            summary: (D,) of one picture.
+            summary: (D,) of one image.
 
         Returns:
             (2 + COORDINATES,), with zeros for coordinates that there are not.
@@ -128,7 +128,7 @@ class Regression:
 
     Attributes:
         features: Names, from `FEATURES`.
-        mean: Mean of each over the photos of the calibration.
+        mean: Mean of each over the images of the calibration.
         scale: Its standard deviation.
         weights: Its weight once standardised.
         bias: The constant.
@@ -156,9 +156,9 @@ class Fit:
 
     Attributes:
         settings: Decoding settings it was fitted with (see `same_decoding`).
-        subspace: Where the encoder's summaries of known photos lie.
-        good: P(good | known kind of picture).
-        known: P(known kind of picture).
+        subspace: Where the encoder's summaries of known images lie.
+        good: P(good | known kind of image).
+        known: P(known kind of image).
         slope: Of the last correction, on the log-odds of the product.
         intercept: Likewise.
         definition: What "good" means: `metric`, `threshold`.
@@ -179,7 +179,7 @@ class Fit:
 
         Args:
             hypotheses: All that decoding ended with, best first.
-            summary: (D,) what the encoder made of the picture.
+            summary: (D,) what the encoder made of the image.
 
         Raises:
             ModelError: The fit is another model's.
@@ -203,7 +203,7 @@ def features(subspace: Subspace, found: Reals, summary: NDArray[Any]) -> dict[st
     """
     if summary.shape != subspace.mean.shape:
         raise ModelError(
-            f"The calibration is for {len(subspace.mean)} features of a picture, "
+            f"The calibration is for {len(subspace.mean)} features of an image, "
             f"the model gives {summary.size}",
             hint="Calibrate the model again with `capgen calibrate`.",
         )

@@ -23,7 +23,7 @@ class Observation(NamedTuple):
     Attributes:
         text: The caption.
         evidence: By `capgen.captioning.confidence.model.EVIDENCE`.
-        summary: (D,) what the encoder made of the picture.
+        summary: (D,) what the encoder made of the image.
     """
 
     text: str
@@ -43,13 +43,13 @@ def observe(
     *,
     batch_size: int = DEFAULT_BATCH_SIZE,
 ) -> Iterator[Observation | ImageError]:
-    """Caption pictures; one that cannot be read gives its error.
+    """Caption images; one that cannot be read gives its error.
 
     Args:
         captioner: The model.
-        images: Pictures, as for `Captioner.caption`.
+        images: Images, as for `Captioner.caption`.
         settings: How to decode.
-        batch_size: Pictures the model sees at once.
+        batch_size: Images the model sees at once.
     """
     size = captioner.batch_of(batch_size)
     for batch in batches_ahead(partial(_prepared, captioner), images, size):

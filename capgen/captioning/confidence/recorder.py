@@ -22,7 +22,7 @@ class Watch:
         runtime: What captions.
 
     Attributes:
-        seen: For each picture all hypotheses of the first search, best first, and the (D,)
+        seen: For each image all hypotheses of the first search, best first, and the (D,)
             summary of what the encoder made of it.
     """
 

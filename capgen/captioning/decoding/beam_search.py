@@ -1,8 +1,8 @@
-"""Beam search over a batch of photos, as transformers' `generate` (version 5) does it.
+"""Beam search over a batch of images, as transformers' `generate` (version 5) does it.
 
 Log-probabilities are summed; a finished beam is ranked by that sum divided by
 `length ** length_penalty`, the end token counted. What is kept, what counts as finished and
-when a photo stops are transformers' too, so that both runtimes give the same captions.
+when an image stops are transformers' too, so that both runtimes give the same captions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from capgen.config import DecodeSettings
 
 @dataclass
 class _Finished:
-    """The best finished hypotheses of one photo, best first, at most `size`."""
+    """The best finished hypotheses of one image, best first, at most `size`."""
 
     size: int
     found: list[Hypothesis] = field(default_factory=list)
@@ -42,22 +42,22 @@ class _Finished:
 
 
 class BeamSearch:
-    """Beam search over all photos of the batch at once."""
+    """Beam search over all images of the batch at once."""
 
     def __init__(
-        self, model: StepModel, photos: int, settings: DecodeSettings, tokens: TokenIds
+        self, model: StepModel, images: int, settings: DecodeSettings, tokens: TokenIds
     ) -> None:
         self.model = model
         self.settings = settings
         self.tokens = tokens
         self.nouns = tokens.nouns
-        self.finished = [_Finished(settings.beams) for _ in range(photos)]
-        self.alive = np.arange(photos)
-        # One row a photo at the start: its beams part at the first token.
-        self.sequences = np.full((photos, 1, settings.max_length), tokens.start, np.int64)
-        self.log_probs = np.zeros((photos, 1, settings.max_length), np.float32)
-        self.scores = np.zeros((photos, 1), np.float32)
-        self.parents = np.arange(photos)
+        self.finished = [_Finished(settings.beams) for _ in range(images)]
+        self.alive = np.arange(images)
+        # One row an image at the start: its beams part at the first token.
+        self.sequences = np.full((images, 1, settings.max_length), tokens.start, np.int64)
+        self.log_probs = np.zeros((images, 1, settings.max_length), np.float32)
+        self.scores = np.zeros((images, 1), np.float32)
+        self.parents = np.arange(images)
 
     def run(self) -> list[list[Hypothesis]]:
         for length in range(1, self.settings.max_length):
@@ -72,20 +72,20 @@ class BeamSearch:
 
     def _step(self, length: int) -> None:
         values, ids = self._candidates(length)  # (B, K, C)
-        photos, beams, width = values.shape
+        images, beams, width = values.shape
         totals = self.scores[:, :, None] + values
         if self.nouns is not None:
             totals -= self.nouns.fines(self.sequences[:, :, :length], ids)
-        totals = totals.reshape(photos, -1)
+        totals = totals.reshape(images, -1)
         count = self._width()
         order = np.argsort(-totals, axis=1, kind="stable")[:, :count]  # (B, W)
-        rows = np.arange(photos)[:, None]
-        beam, token = order // width, ids.reshape(photos, -1)[rows, order]
+        rows = np.arange(images)[:, None]
+        beam, token = order // width, ids.reshape(images, -1)[rows, order]
         total = totals[rows, order]
         sequences = self.sequences[rows, beam]
         sequences[:, :, length] = token
         log_probs = self.log_probs[rows, beam]
-        log_probs[:, :, length] = values.reshape(photos, -1)[rows, order]
+        log_probs[:, :, length] = values.reshape(images, -1)[rows, order]
         ended = np.isin(token, self.tokens.end)
         if length == self.settings.max_length - 1:
             ended[:] = True
@@ -103,7 +103,7 @@ class BeamSearch:
         self.parents = (rows * beams + beam[rows, running]).ravel()
 
     def _width(self) -> int:
-        """Candidates a photo: enough that K stay unfinished even if each beam can end."""
+        """Candidates an image: enough that K stay unfinished even if each beam can end."""
         return (1 + len(self.tokens.end)) * self.settings.beams
 
     def _candidates(self, length: int) -> tuple[Floats, Ints]:
@@ -136,7 +136,7 @@ class BeamSearch:
         return np.take_along_axis(scores, best, axis=1), best
 
     def _done(self, row: int, length: int) -> bool:
-        """Whether no running beam of the photo can still displace a finished one."""
+        """Whether no running beam of the image can still displace a finished one."""
         finished = self.finished[self.alive[row]]
         if not finished.full:
             return False

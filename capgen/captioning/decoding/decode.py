@@ -1,7 +1,7 @@
 """Batched decoding in numpy: greedy, beam search and sampling, on any `StepModel`.
 
-Each photo is decoded independently of the others in its batch, sampling included: every
-photo draws from its own generator.
+Each image is decoded independently of the others in its batch, sampling included: every
+image draws from its own generator.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from capgen.errors import ModelError
 
 
 def decode(
-    model: StepModel, photos: int, settings: DecodeSettings, tokens: TokenIds
+    model: StepModel, images: int, settings: DecodeSettings, tokens: TokenIds
 ) -> list[list[Hypothesis]]:
-    """Caption a batch of encoded photos.
+    """Caption a batch of encoded images.
 
     Args:
-        model: A decoder that was given the photos.
-        photos: How many there are.
+        model: A decoder that was given the images.
+        images: How many there are.
         settings: What to do.
         tokens: Special token ids of the model.
 
     Returns:
-        For each photo `settings.num_captions` hypotheses, best first.
+        For each image `settings.num_captions` hypotheses, best first.
 
     Raises:
         ModelError: The model's scores are not numbers, or nothing may be said.
@@ -37,9 +37,9 @@ def decode(
         tokens = replace(tokens, nouns=None)
     if settings.sample or settings.beams == 1:
         rows = settings.num_captions if settings.sample else 1
-        found = Walk(model, photos, rows, settings, tokens).run()
+        found = Walk(model, images, rows, settings, tokens).run()
     else:
-        found = BeamSearch(model, photos, settings, tokens).run()
+        found = BeamSearch(model, images, settings, tokens).run()
     # Beams whose scores are NaN never finish; a walk says anything.
     if not all(found) or any(math.isnan(one.score) for every in found for one in every):
         raise ModelError(

@@ -62,7 +62,7 @@ class Hypothesis:
 class StepModel(Protocol):
     """A decoder that advances one token at a time and remembers its keys and values.
 
-    Rows are beams: photo b's beams are rows b·K to b·K + K - 1.
+    Rows are beams: image b's beams are rows b·K to b·K + K - 1.
     """
 
     def logits(self, ids: Ints, parents: Ints) -> Floats:
@@ -73,8 +73,8 @@ class StepModel(Protocol):
         """As `logits`, but return the best log-probabilities and ids, both (B·K, count)."""
         ...
 
-    def keep(self, photos: Ints) -> None:
-        """Forget all photos but these; the next step's rows are theirs."""
+    def keep(self, images: Ints) -> None:
+        """Forget all images but these; the next step's rows are theirs."""
         ...
 
 

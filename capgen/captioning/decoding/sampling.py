@@ -1,4 +1,4 @@
-"""Greedy decoding and sampling over a batch of photos."""
+"""Greedy decoding and sampling over a batch of images."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ class Walk:
     """Greedy decoding and sampling: every row goes its own way."""
 
     def __init__(
-        self, model: StepModel, photos: int, rows: int, settings: DecodeSettings, tokens: TokenIds
+        self, model: StepModel, images: int, rows: int, settings: DecodeSettings, tokens: TokenIds
     ) -> None:
         self.model = model
         self.settings = settings
         self.tokens = tokens
         self.nouns = tokens.nouns
         self.rows = rows
-        self.alive = np.arange(photos)
-        self.generators = [np.random.default_rng(settings.seed) for _ in range(photos)]
-        self.sequences = np.full((photos, rows, settings.max_length), tokens.start, np.int64)
-        self.log_probs = np.zeros((photos, rows, settings.max_length), np.float32)
-        self.lengths = np.zeros((photos, rows), np.int64)  # 0 while unfinished
+        self.alive = np.arange(images)
+        self.generators = [np.random.default_rng(settings.seed) for _ in range(images)]
+        self.sequences = np.full((images, rows, settings.max_length), tokens.start, np.int64)
+        self.log_probs = np.zeros((images, rows, settings.max_length), np.float32)
+        self.lengths = np.zeros((images, rows), np.int64)  # 0 while unfinished
 
     def run(self) -> list[list[Hypothesis]]:
         parents = np.repeat(np.arange(len(self.alive)), self.rows)
         for length in range(1, self.settings.max_length):
             self._step(length, parents)
-            open_photos = (self.lengths[self.alive] == 0).any(axis=1)
-            if not open_photos.any():
+            open_images = (self.lengths[self.alive] == 0).any(axis=1)
+            if not open_images.any():
                 break
-            if not open_photos.all():
-                kept = np.flatnonzero(open_photos)
+            if not open_images.all():
+                kept = np.flatnonzero(open_images)
                 self.model.keep(kept)
                 self.alive = self.alive[kept]
-                rows = np.arange(len(open_photos) * self.rows).reshape(-1, self.rows)
+                rows = np.arange(len(open_images) * self.rows).reshape(-1, self.rows)
                 parents = rows[kept].ravel()
             else:
                 parents = np.arange(len(self.alive) * self.rows)
-        return [self._hypotheses(photo) for photo in range(len(self.sequences))]
+        return [self._hypotheses(image) for image in range(len(self.sequences))]
 
     def _step(self, length: int, parents: Ints) -> None:
         history = self.sequences[self.alive, :, :length]
@@ -62,7 +62,7 @@ class Walk:
         fines = np.float32(0) if self.nouns is None else self.nouns.fines(flat)
         if self.settings.sample:
             log_probs = log_softmax(score_processors.warp(scores - fines, self.settings))
-            draws = [self.generators[photo].random(self.rows) for photo in self.alive]
+            draws = [self.generators[image].random(self.rows) for image in self.alive]
             chosen = draw(np.exp(log_probs), np.concatenate(draws))
         else:
             log_probs = log_softmax(scores)
@@ -77,11 +77,11 @@ class Walk:
         lengths = self.lengths[self.alive]
         self.lengths[self.alive] = np.where((lengths == 0) & ended, length, lengths)
 
-    def _hypotheses(self, photo: int) -> list[Hypothesis]:
+    def _hypotheses(self, image: int) -> list[Hypothesis]:
         found = []
-        for row, length in enumerate(self.lengths[photo]):
-            ids = self.sequences[photo, row, 1 : length + 1]
-            log_probs = self.log_probs[photo, row, 1 : length + 1]
+        for row, length in enumerate(self.lengths[image]):
+            ids = self.sequences[image, row, 1 : length + 1]
+            log_probs = self.log_probs[image, row, 1 : length + 1]
             found.append(hypothesis(ids, log_probs, self.settings.length_penalty, self.nouns))
         return sorted(found, key=lambda item: -item.rank)
 

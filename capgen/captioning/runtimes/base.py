@@ -40,7 +40,7 @@ class Speaker(Protocol):
     def generate(
         self, pixels: NDArray[np.float32], settings: DecodeSettings
     ) -> list[list[Hypothesis]]:
-        """Caption pixels (B, 3, H, W) float32: for each picture hypotheses, best first."""
+        """Caption pixels (B, 3, H, W) float32: for each image hypotheses, best first."""
         ...
 
     def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
@@ -49,13 +49,13 @@ class Speaker(Protocol):
 
 
 class Runtime(Speaker, Protocol):
-    """Captions prepared pictures with one model.
+    """Captions prepared images with one model.
 
     Attributes:
         name: `onnx` or `torch`.
         device: Where it computes, as in `cpu` or `cuda`.
         dtype: Type it computes in, as in `float32`.
-        preprocessor: How pictures become its input.
+        preprocessor: How images become its input.
         nouns: Which tokens begin which noun, so that a noun is said once; None where that
             cannot be told, as in other languages than English.
     """
@@ -71,10 +71,10 @@ class Runtime(Speaker, Protocol):
     def generate_summarised(
         self, pixels: NDArray[np.float32], settings: DecodeSettings
     ) -> tuple[list[list[Hypothesis]], NDArray[np.float32]]:
-        """As `generate`, with a summary (B, D) of what the encoder made of each picture.
+        """As `generate`, with a summary (B, D) of what the encoder made of each image.
 
         It is the mean of the first decoder layer's cross-attention values over the cells of
-        the picture (where there are none: of the encoder's states), the same for both
+        the image (where there are none: of the encoder's states), the same for both
         runtimes.
         """
         ...
@@ -84,7 +84,7 @@ class Runtime(Speaker, Protocol):
         ...
 
     def features(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Return what the decoder sees of one picture's pixels (3, H, W), by name.
+        """Return what the decoder sees of one image's pixels (3, H, W), by name.
 
         Raises:
             ModelError: The model came with its own code, and its encoder is not known.
@@ -92,7 +92,7 @@ class Runtime(Speaker, Protocol):
         ...
 
     def replay(self, pixels: NDArray[np.float32], ids: Sequence[int]) -> Replay:
-        """Feed the tokens of a caption of one picture's pixels (3, H, W), one at least.
+        """Feed the tokens of a caption of one image's pixels (3, H, W), one at least.
 
         Raises:
             ModelError: The model has no cross-attention.

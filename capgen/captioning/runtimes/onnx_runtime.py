@@ -64,7 +64,7 @@ class OnnxRuntime:
         self.dtype = metadata.get(PRECISION, self.dtype)
 
     def _check_fit(self) -> None:
-        """Check that the graphs are those of this configuration and this picture size."""
+        """Check that the graphs are those of this configuration and this image size."""
         inputs = {
             graph_input.name: graph_input.shape
             for session in (self._encoder, self._decoder)
@@ -72,7 +72,7 @@ class OnnxRuntime:
         }
         size = self.preprocessor.input_size
         if size is not None and inputs["pixel_values"][2:] != list(size):
-            raise ModelError(f"{self.folder.name}: its ONNX encoder is not for {size} pictures")
+            raise ModelError(f"{self.folder.name}: its ONNX encoder is not for {size} images")
         caches = [shape for name, shape in inputs.items() if name.startswith("past_key_")]
         shape = (len(caches), caches[0][1], caches[0][3])
         if shape != (self.layers, self.heads, self.head_width):
@@ -92,7 +92,7 @@ class OnnxRuntime:
         return dict(zip(names, self._encoder.run(names, {"pixel_values": pixels}), strict=True))
 
     def start(self, cross: dict[str, Floats], listen: Listener | None = None) -> OnnxDecoder:
-        """Return a decoder that has said nothing yet about the encoded photos.
+        """Return a decoder that has said nothing yet about the encoded images.
 
         Args:
             cross: What `encode` returned.
@@ -102,36 +102,36 @@ class OnnxRuntime:
         return OnnxDecoder(self._decoder, cross, *shape, listen=listen)
 
     def generate(self, pixels: Floats, settings: DecodeSettings) -> list[list[Hypothesis]]:
-        """Caption pixels (B, 3, H, W): for each picture hypotheses, best first."""
+        """Caption pixels (B, 3, H, W): for each image hypotheses, best first."""
         return self._decoded(self.encode(pixels), len(pixels), settings)
 
     def generate_summarised(
         self, pixels: Floats, settings: DecodeSettings
     ) -> tuple[list[list[Hypothesis]], Floats]:
-        """As `generate`, with a summary (B, D) of each picture: see `Runtime`."""
+        """As `generate`, with a summary (B, D) of each image: see `Runtime`."""
         cross = self.encode(pixels)
         values = cross["cross_value_0"]  # (B, heads, cells, width)
         found = self._decoded(cross, len(pixels), settings)
         return found, values.mean(axis=2).reshape(len(pixels), -1)
 
     def _decoded(
-        self, cross: dict[str, Floats], photos: int, settings: DecodeSettings
+        self, cross: dict[str, Floats], images: int, settings: DecodeSettings
     ) -> list[list[Hypothesis]]:
         tokens = self.tokens
         if not settings.repeat_nouns:
             tokens = replace(tokens, nouns=self.nouns)
-        return decode(self.start(cross), photos, settings, tokens)
+        return decode(self.start(cross), images, settings, tokens)
 
     def obstacle(self) -> str:
         """Return an empty string: every model with ONNX graphs has cross-attention."""
         return ""
 
     def features(self, pixels: Floats) -> dict[str, Floats]:
-        """Return each decoder layer's cross keys and values of one picture (3, H, W)."""
+        """Return each decoder layer's cross keys and values of one image (3, H, W)."""
         return {name: value[0] for name, value in self.encode(pixels[None]).items()}
 
     def replay(self, pixels: Floats, ids: Sequence[int]) -> Replay:
-        """Feed the tokens of a caption of one picture's pixels (3, H, W), one at least."""
+        """Feed the tokens of a caption of one image's pixels (3, H, W), one at least."""
         decoder = self.start(self.encode(pixels[None]))
         logits, attention = [], []
         for token in (self.tokens.start, *ids[:-1]):
@@ -164,8 +164,8 @@ class OnnxDecoder:
         self._session = session
         self._listen = listen
         self._cross = cross
-        photos = len(next(iter(cross.values())))
-        empty = np.zeros((photos, heads, 0, width), np.float32)
+        images = len(next(iter(cross.values())))
+        empty = np.zeros((images, heads, 0, width), np.float32)
         parts = [f"{part}_{layer}" for layer in range(layers) for part in ("key", "value")]
         self._past = {f"past_{part}": empty for part in parts}
         self._present = [f"present_{part}" for part in parts]
@@ -189,9 +189,9 @@ class OnnxDecoder:
         logits, *attentions = self._step(ids, parents, ["logits", *self._attentions], 1)
         return logits, attentions
 
-    def keep(self, photos: Ints) -> None:
-        """Forget all photos but these."""
-        self._cross = {name: value[photos] for name, value in self._cross.items()}
+    def keep(self, images: Ints) -> None:
+        """Forget all images but these."""
+        self._cross = {name: value[images] for name, value in self._cross.items()}
 
     def _step(self, ids: Ints, parents: Ints, outputs: list[str], count: int) -> list[NDArray[Any]]:
         feeds = {

@@ -74,10 +74,10 @@ class TorchRuntime:
     def generate(
         self, pixels: NDArray[np.float32], settings: DecodeSettings
     ) -> list[list[Hypothesis]]:
-        """Caption pixels (B, 3, H, W): for each picture hypotheses, best first."""
+        """Caption pixels (B, 3, H, W): for each image hypotheses, best first."""
         inputs = torch.from_numpy(pixels).to(self.device, self._model.dtype)
         if settings.sample:
-            # One picture at a time, each from the same seed: a batch must not change captions.
+            # One image at a time, each from the same seed: a batch must not change captions.
             parts = [self._generate(inputs[row : row + 1], settings) for row in range(len(inputs))]
             return [found for part in parts for found in part]
         return self._generate(inputs, settings)
@@ -85,7 +85,7 @@ class TorchRuntime:
     def generate_summarised(
         self, pixels: NDArray[np.float32], settings: DecodeSettings
     ) -> tuple[list[list[Hypothesis]], NDArray[np.float32]]:
-        """As `generate`, with a summary (B, D) of each picture: see `Runtime`."""
+        """As `generate`, with a summary (B, D) of each image: see `Runtime`."""
         seen: list[torch.Tensor] = []
 
         def keep(module: Any, arguments: Any, output: Any) -> None:
@@ -99,7 +99,7 @@ class TorchRuntime:
             hook.remove()
         with torch.inference_mode():
             pooled = torch.cat([_projected(self._model, states).mean(1) for states in seen])
-        # Some kinds of model encode a picture again for each of its beams.
+        # Some kinds of model encode an image again for each of its beams.
         return found, pooled[:: len(pooled) // len(pixels)].float().cpu().numpy()
 
     def _generate(self, inputs: torch.Tensor, settings: DecodeSettings) -> list[list[Hypothesis]]:
@@ -177,17 +177,17 @@ class TorchRuntime:
         if kind == ENCODER_DECODER or kind == "blip":
             return ""
         if kind == "git":
-            return "a 'git' model has no cross-attention: it reads the picture as if it were words"
+            return "a 'git' model has no cross-attention: it reads the image as if it were words"
         return f"capgen does not know the cross-attention of a '{kind}' model"
 
     def features(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Return the encoder's features of one picture (3, H, W): (cells, width)."""
+        """Return the encoder's features of one image (3, H, W): (cells, width)."""
         with torch.inference_mode():
             states = self._encoder_states(pixels)
         return {"features": states[0].float().cpu().numpy()}
 
     def replay(self, pixels: NDArray[np.float32], ids: Sequence[int]) -> Replay:
-        """Feed the tokens of a caption of one picture's pixels (3, H, W), one at least.
+        """Feed the tokens of a caption of one image's pixels (3, H, W), one at least.
 
         Raises:
             ModelError: The model has no cross-attention.
@@ -217,7 +217,7 @@ class TorchRuntime:
         return Replay(log_probs.cpu().numpy(), attention.permute(2, 0, 1, 3).cpu().numpy())
 
     def _encoder_states(self, pixels: NDArray[np.float32]) -> torch.Tensor:
-        """Map one picture's pixels (3, H, W) to features (1, cells, width)."""
+        """Map one image's pixels (3, H, W) to features (1, cells, width)."""
         inputs = torch.from_numpy(pixels[None]).to(self.device, self._model.dtype)
         encoder = image_encoder(self.folder, self._model)
         return encoder(pixel_values=inputs).last_hidden_state

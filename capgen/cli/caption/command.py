@@ -20,12 +20,12 @@ from capgen.cli.caption.options import (
     FailFastOption,
     FailOnOption,
     FormatOption,
+    ImagesArgument,
     IncludeOption,
     ManifestOption,
     NullOption,
     OnExistingOption,
     PathColumnOption,
-    PhotosArgument,
     PrivateOption,
     QuietOption,
     RecursiveOption,
@@ -76,8 +76,8 @@ from capgen.errors import UsageError
 from capgen.output.base import format_of
 from capgen.output.sidecars import Sidecars
 from capgen.overwriting import (
+    OWN_IMAGE,
     OWN_LINES,
-    OWN_PICTURE,
     TEXT_OR_DATA,
     WEB_PAGE,
     InputFiles,
@@ -104,7 +104,7 @@ EXAMPLES = examples(
 
 
 def caption_command(
-    photos: PhotosArgument = None,
+    images: ImagesArgument = None,
     model: ModelOption = None,
     revision: RevisionOption = None,
     trust_remote_code: TrustOption = False,
@@ -160,9 +160,9 @@ def caption_command(
     fail_on: FailOnOption = "any",
     fail_fast: FailFastOption = BatchOptions.fail_fast,
 ) -> None:
-    """Say what is in pictures.
+    """Say what is in images.
 
-    One picture prints its caption; several print their path, a tab and the caption.
+    One image prints its caption; several print their path, a tab and the caption.
 
     Where no option is given, the model's own defaults apply.
     """
@@ -174,8 +174,8 @@ def caption_command(
         raise typer.Exit(_undo(console, undo))
     if fail_on not in FAIL_ON:
         raise UsageError(f"--fail-on is '{fail_on}'; it must be one of {', '.join(FAIL_ON)}")
-    if not photos and manifest is None:
-        raise UsageError("No pictures were named", hint="Try: capgen caption photo.jpg")
+    if not images and manifest is None:
+        raise UsageError("No images were named", hint="Try: capgen caption photo.jpg")
     if dry_run and not write_metadata:
         raise UsageError("--dry-run goes with --write-metadata")
     if save_input is not None and not debug:
@@ -190,7 +190,7 @@ def caption_command(
     from capgen.captioning.captioner import Captioner
 
     inputs = Inputs(
-        photos or [],
+        images or [],
         InputOptions(
             recursive=recursive,
             include=tuple(include or ()),
@@ -210,7 +210,7 @@ def caption_command(
     sidecars = None
     if sidecar is not None:
         sidecars = Sidecars(sidecar, on_existing, inputs=input_files)
-        sidecars.check(inputs.known_pictures(), [item.path for item in outputs])
+        sidecars.check(inputs.known_images(), [item.path for item in outputs])
     load = partial(
         Captioner.from_pretrained,
         model,
@@ -225,8 +225,8 @@ def caption_command(
     if look.asked:
         if inputs.alone is None or output is not None or beside or chosen == "jsonl":
             raise UsageError(
-                f"{look.flag} takes one picture, and prints its caption",
-                hint="Leave out other pictures, -o, --sidecar and --write-metadata.",
+                f"{look.flag} takes one image, and prints its caption",
+                hint="Leave out other images, -o, --sidecar and --write-metadata.",
             )
         look_into(console, load, inputs.alone, options, limits, look)
         code = 0
@@ -247,7 +247,7 @@ def caption_command(
             sidecars=sidecars,
             undo_file=undo_file if write_metadata else None,
             dry_run=dry_run,
-            alone=photos[0] if photos is not None and len(photos) == 1 else None,
+            alone=images[0] if images is not None and len(images) == 1 else None,
             scores=scores,
         )
         lanes, threads = lanes_and_threads(inputs.total, batch_size)
@@ -266,9 +266,9 @@ def _outputs(output: Path | None, look: Look, undo_file: Path | None) -> Iterato
         yield Output("the journal of -o,", journal_path(output), OWN_LINES)
     if look.explain is not None:
         page = look.explain.suffix.lower().startswith(".htm")
-        yield Output("--explain", look.explain, WEB_PAGE if page else OWN_PICTURE)
+        yield Output("--explain", look.explain, WEB_PAGE if page else OWN_IMAGE)
     if look.save_input is not None:
-        yield Output("--save-input", look.save_input, OWN_PICTURE)
+        yield Output("--save-input", look.save_input, OWN_IMAGE)
     if undo_file is not None:
         yield Output("--undo-file", undo_file, OWN_LINES)
 

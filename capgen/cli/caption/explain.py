@@ -1,4 +1,4 @@
-"""`capgen caption --explain` and `--debug`: one picture, looked into."""
+"""`capgen caption --explain` and `--debug`: one image, looked into."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from capgen.captioning.to_record import captioned
 from capgen.cli.console import Console
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.errors import UsageError
-from capgen.explain.inspect import Inspection, Statistics, inspect_picture
+from capgen.explain.inspect import Inspection, Statistics, inspect_image
 from capgen.explain.page import write_explanation
 from capgen.explain.sheet import write_sheet
 from capgen.output.drawings import write_drawing
@@ -33,7 +33,7 @@ def check_explanation(path: Path) -> None:
     """Check that an explanation can be written under this name, before any work is done.
 
     Raises:
-        UsageError: The suffix means neither a picture nor a page.
+        UsageError: The suffix means neither an image nor a page.
         StorageError: There is a folder of that name, or the name is impossible.
     """
     if path.suffix.lower() not in WRITERS:
@@ -41,22 +41,22 @@ def check_explanation(path: Path) -> None:
     check_place(path)
 
 
-def explain_picture(
+def explain_image(
     captioner: Captioner,
-    photo: str,
+    image: str,
     options: DecodeOptions,
     limits: ImageLimits,
     path: Path,
 ) -> Caption:
-    """Caption one picture and write where the model looked; return the caption.
+    """Caption one image and write where the model looked; return the caption.
 
     Raises:
-        ImageError: The picture cannot be read.
+        ImageError: The image cannot be read.
         ModelError: The model has no cross-attention.
         StorageError: The file cannot be written.
     """
-    loaded = captioner.load(photo, limits=limits)
-    prepared = captioner.prepare(loaded, photo)
+    loaded = captioner.load(image, limits=limits)
+    prepared = captioner.prepare(loaded, image)
     settings, notes = captioner.settings(options)
     (record,) = captioner.caption_prepared([prepared], settings, notes)
     caption = with_attention(captioner.runtime, prepared.pixels, captioned(record), captioner.name)
@@ -65,26 +65,26 @@ def explain_picture(
     return caption
 
 
-def debug_picture(
+def debug_image(
     console: Console,
     captioner: Captioner,
-    photo: str,
+    image: str,
     options: DecodeOptions,
     limits: ImageLimits,
     *,
     save_input: Path | None,
     as_json: bool,
 ) -> None:
-    """Show what lies behind the caption of one picture, as tables or as JSON.
+    """Show what lies behind the caption of one image, as tables or as JSON.
 
     Raises:
-        ImageError: The picture cannot be read.
-        StorageError: The encoder's picture cannot be written.
+        ImageError: The image cannot be read.
+        StorageError: The encoder's image cannot be written.
     """
-    found = inspect_picture(captioner, photo, options, limits=limits)
+    found = inspect_image(captioner, image, options, limits=limits)
     if save_input is not None:
         write_drawing(save_input, found.seen)
-        console.note(f"the picture as the encoder saw it: {save_input}")
+        console.note(f"the image as the encoder saw it: {save_input}")
     if as_json:
         console.json(found.to_dict())
     else:

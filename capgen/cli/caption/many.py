@@ -1,4 +1,4 @@
-"""Many pictures for `capgen caption`: runs the pipeline, hands records to outputs."""
+"""Many images for `capgen caption`: runs the pipeline, hands records to outputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.journal import Journal, journal_path
-from capgen.captioning.batch.pipeline import BatchFinished, PictureDone, caption_all
+from capgen.captioning.batch.pipeline import BatchFinished, ImageDone, caption_all
 from capgen.captioning.batch.sources import Source
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.runtimes.cores import usable_cores
@@ -30,28 +30,28 @@ from capgen.records import Caption, CaptionFailure, Record, Unwritten
 # More lanes than this gain nothing that their memory is worth.
 _MOST_LANES = 8
 
-# Writes beside a picture or into it; returns what could not be written, or an empty string.
-BesideWriter = Callable[[PictureDone], str]
-RecordWriter = Callable[[PictureDone], None]
+# Writes beside an image or into it; returns what could not be written, or an empty string.
+BesideWriter = Callable[[ImageDone], str]
+RecordWriter = Callable[[ImageDone], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchJob:
-    """What `capgen caption` was asked to do with many pictures.
+    """What `capgen caption` was asked to do with many images.
 
     Attributes:
-        inputs: The pictures.
+        inputs: The images.
         decoding: What to ask of decoding.
         batch: Batch size, threads, failures.
-        limits: The largest picture to decode.
+        limits: The largest image to decode.
         output: File for the records, or None.
         format: Format of that file (a key of `FORMATS`), or of stdout.
         resume: Go on from the journal and the output of an earlier run.
-        sidecars: Text files beside the pictures, or None.
-        undo_file: Where changes are written down if captions are written into the pictures,
+        sidecars: Text files beside the images, or None.
+        undo_file: Where changes are written down if captions are written into the images,
             or None.
-        dry_run: Only say how many pictures would change.
-        alone: The only thing that was named, or None: a picture of that name is printed
+        dry_run: Only say how many images would change.
+        alone: The only thing that was named, or None: an image of that name is printed
             without it.
         scores: Print confidence and score behind each caption.
     """
@@ -74,7 +74,7 @@ def lanes_and_threads(total: int | None, batch_size: int) -> tuple[int, int]:
     """Return how many batches to run at once on the CPU, and the threads of each.
 
     Whole batches side by side keep cores busier than one batch spread over them; a few
-    pictures are done sooner the other way.
+    images are done sooner the other way.
     """
     cores = usable_cores()
     batches = _MOST_LANES if total is None else math.ceil(total / batch_size)
@@ -85,7 +85,7 @@ def lanes_and_threads(total: int | None, batch_size: int) -> tuple[int, int]:
 def run_batch(
     console: Console, captioner: Captioner, job: BatchJob, lanes: int, fail_on: str
 ) -> int:
-    """Caption pictures, write what was asked for, and return the exit code.
+    """Caption images, write what was asked for, and return the exit code.
 
     Raises:
         CapgenError: The run cannot go on (a full disk, a model that does not fit).
@@ -136,12 +136,12 @@ def run_batch(
         console.note(f"{journal.path} stays: with it, the same command skips what is done")
     if metadata is not None:
         verb = "would be written" if job.dry_run else "written"
-        console.note(f"captions {verb} into {metadata.changed} pictures")
+        console.note(f"captions {verb} into {metadata.changed} images")
     return exit_code(finished, fail_on) or int(bool(tally.unwritten) and fail_on != "none")
 
 
 class _Tally:
-    """What became of the pictures so far."""
+    """What became of the images so far."""
 
     def __init__(self) -> None:
         self.unwritten: Counter[str] = Counter()
@@ -149,7 +149,7 @@ class _Tally:
         self._captions = self._reused = 0
         self._started = time.monotonic()
 
-    def add(self, event: PictureDone) -> None:
+    def add(self, event: ImageDone) -> None:
         self._reused += event.reused
         if isinstance(event.record, CaptionFailure):
             self._failures[event.record.code] += 1
@@ -198,7 +198,7 @@ def _open_metadata(job: BatchJob) -> MetadataWriter | None:
 
 
 def _beside_writers(job: BatchJob, metadata: MetadataWriter | None) -> dict[str, BesideWriter]:
-    """Return what writes beside pictures and into them, by the code of its problems."""
+    """Return what writes beside images and into them, by the code of its problems."""
     writers: dict[str, BesideWriter] = {}
     if metadata is not None:
         writers["metadata"] = partial(_write_metadata, metadata)
@@ -236,7 +236,7 @@ def _with_problem(record: Record, code: str, problem: str) -> Record:
 
 
 @contextmanager
-def _json_array(console: Console) -> Iterator[Callable[[PictureDone], None]]:
+def _json_array(console: Console) -> Iterator[Callable[[ImageDone], None]]:
     records: list[Record] = []
     yield lambda event: records.append(event.record)
     console.json([record.to_dict() for record in records])
@@ -249,7 +249,7 @@ def _print_caption(console: Console, record: Record, with_path: bool, scores: bo
             console.data(f"{record.path}\t{line}" if with_path else line)
 
 
-def _write_metadata(metadata: MetadataWriter, event: PictureDone) -> str:
+def _write_metadata(metadata: MetadataWriter, event: ImageDone) -> str:
     if not isinstance(event.record, Caption):
         return ""
     if event.source.file is None:
@@ -257,7 +257,7 @@ def _write_metadata(metadata: MetadataWriter, event: PictureDone) -> str:
     return metadata.write(event.source.file, event.record.text)
 
 
-def _write_sidecar(sidecars: Sidecars, event: PictureDone) -> str:
+def _write_sidecar(sidecars: Sidecars, event: ImageDone) -> str:
     if not isinstance(event.record, Caption):
         return ""
     if event.source.file is None:
@@ -266,7 +266,7 @@ def _write_sidecar(sidecars: Sidecars, event: PictureDone) -> str:
 
 
 def _without_finished(job: BatchJob) -> Iterable[Source]:
-    """Leave out pictures whose sidecar stays as it is, where nothing else is asked for."""
+    """Leave out images whose sidecar stays as it is, where nothing else is asked for."""
     sidecars = job.sidecars
     if (
         sidecars is None

@@ -1,4 +1,4 @@
-"""`capgen caption` with one picture: its caption, and if asked what lies behind it.
+"""`capgen caption` with one image: its caption, and if asked what lies behind it.
 
 The start of the process is most of the time here: nothing is imported that is not needed.
 """
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How to look into one picture's caption.
+    """How to look into one image's caption.
 
     Attributes:
         explain: Write where the model looked into this file.
         debug: Show what lies behind the caption.
-        save_input: Write the picture as the encoder saw it into this file.
+        save_input: Write the image as the encoder saw it into this file.
         as_json: Print JSON.
     """
 
@@ -47,46 +47,46 @@ class Look:
 
 
 def caption_one(
-    console: Console, captioner: Captioner, photo: str, options: DecodeOptions, limits: ImageLimits
+    console: Console, captioner: Captioner, image: str, options: DecodeOptions, limits: ImageLimits
 ) -> bool:
-    """Caption one picture, print its captions, and return whether it has none."""
-    (record,) = captioner.stream([photo], options, limits=limits)
+    """Caption one image, print its captions, and return whether it has none."""
+    (record,) = captioner.stream([image], options, limits=limits)
     return _print(console, record, options.confidence)
 
 
 def look_into(
     console: Console,
     load: Callable[[], Captioner],
-    photo: str,
+    image: str,
     options: DecodeOptions,
     limits: ImageLimits,
     look: Look,
 ) -> None:
-    """Explain one picture's caption, or show what lies behind it, or both.
+    """Explain one image's caption, or show what lies behind it, or both.
 
     Raises:
-        UsageError: The explanation's suffix means neither a picture nor a page.
-        ImageError: The picture cannot be read.
+        UsageError: The explanation's suffix means neither an image nor a page.
+        ImageError: The image cannot be read.
         ModelError: The model has no cross-attention.
         StorageError: A file cannot be written.
     """
-    from capgen.cli.caption.explain import check_explanation, debug_picture, explain_picture
+    from capgen.cli.caption.explain import check_explanation, debug_image, explain_image
 
     if look.explain is not None:
         check_explanation(look.explain)
     captioner = load()
     if look.explain is not None:
-        caption = explain_picture(captioner, photo, options, limits, look.explain)
+        caption = explain_image(captioner, image, options, limits, look.explain)
         console.note(f"where the model looked: {look.explain}")
         if not look.debug and look.as_json:
             console.json([caption.to_dict()])
         elif not look.debug:
             _print(console, caption, options.confidence)
     if look.debug:
-        debug_picture(
+        debug_image(
             console,
             captioner,
-            photo,
+            image,
             options,
             limits,
             save_input=look.save_input,

@@ -16,7 +16,7 @@ from capgen.cli.options import (
 )
 from capgen.config import BatchOptions, InputOptions
 
-BATCH_PANEL = "Many pictures"
+BATCH_PANEL = "Many images"
 LOOK_PANEL = "A closer look"
 
 
@@ -32,12 +32,12 @@ def _option(help: str, *flags: str, panel: str) -> Any:
     return typer.Option(*flags, help=help, rich_help_panel=panel)
 
 
-PhotosArgument = Annotated[
+ImagesArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Pictures, folders, patterns, .tar archives or http(s) addresses; "
-        "- reads a picture or a list of names from stdin.",
-        metavar="PHOTO",
+        help="Images, folders, patterns, .tar archives or http(s) addresses; "
+        "- reads an image or a list of names from stdin.",
+        metavar="IMAGE",
         show_default=False,
     ),
 ]
@@ -50,7 +50,7 @@ NullOption = Annotated[
 ]
 ManifestOption = Annotated[
     Path | None,
-    _option("CSV or JSON Lines file that names pictures.", "--manifest", panel=INPUT_PANEL),
+    _option("CSV or JSON Lines file that names images.", "--manifest", panel=INPUT_PANEL),
 ]
 PathColumnOption = Annotated[str | None, _input("path_column")]
 PrivateOption = Annotated[
@@ -80,7 +80,7 @@ ResumeOption = Annotated[
 QuietOption = Annotated[
     bool,
     _option(
-        "No progress, notes or messages about single pictures.",
+        "No progress, notes or messages about single images.",
         "--quiet",
         "-q",
         panel=OUTPUT_PANEL,
@@ -106,7 +106,7 @@ FormatOption = Annotated[
 SidecarOption = Annotated[
     str | None,
     _option(
-        "Write a text file beside each picture, with this suffix, as in .txt.",
+        "Write a text file beside each image, with this suffix, as in .txt.",
         "--sidecar",
         panel=OUTPUT_PANEL,
     ),
@@ -122,18 +122,18 @@ OnExistingOption = Annotated[
 WriteMetadataOption = Annotated[
     bool,
     _option(
-        "Write captions into the pictures (JPEG, PNG, WebP): EXIF, IPTC, XMP.",
+        "Write captions into the images (JPEG, PNG, WebP): EXIF, IPTC, XMP.",
         "--write-metadata",
         panel=OUTPUT_PANEL,
     ),
 ]
 DryRunOption = Annotated[
     bool,
-    _option("With --write-metadata: change no picture.", "--dry-run", panel=OUTPUT_PANEL),
+    _option("With --write-metadata: change no image.", "--dry-run", panel=OUTPUT_PANEL),
 ]
 UndoFileOption = Annotated[
     Path,
-    _option("Where changes of pictures are written down.", "--undo-file", panel=OUTPUT_PANEL),
+    _option("Where changes of images are written down.", "--undo-file", panel=OUTPUT_PANEL),
 ]
 UndoOption = Annotated[
     Path | None,
@@ -146,7 +146,7 @@ UndoOption = Annotated[
 ExplainOption = Annotated[
     Path | None,
     _option(
-        "Also write where the model looked for each word: .png, .jpg or .html. One picture only.",
+        "Also write where the model looked for each word: .png, .jpg or .html. One image only.",
         "--explain",
         panel=LOOK_PANEL,
     ),
@@ -155,7 +155,7 @@ DebugOption = Annotated[
     bool,
     _option(
         "Show what lies behind the caption: tokens, runners-up, other decodings, features. "
-        "One picture only; with --json as JSON.",
+        "One image only; with --json as JSON.",
         "--debug",
         panel=LOOK_PANEL,
     ),
@@ -163,7 +163,7 @@ DebugOption = Annotated[
 SaveInputOption = Annotated[
     Path | None,
     _option(
-        "With --debug: save the picture as the encoder saw it (PNG).",
+        "With --debug: save the image as the encoder saw it (PNG).",
         "--save-input",
         panel=LOOK_PANEL,
     ),

@@ -1,4 +1,4 @@
-"""How captioning many pictures looks: a bar on a terminal, a line now and then elsewhere."""
+"""How captioning many images looks: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from capgen.captioning.batch.pipeline import BatchFinished, PictureDone
+from capgen.captioning.batch.pipeline import BatchFinished, ImageDone
 from capgen.cli.console import Console, bar_place
 from capgen.records import CaptionFailure
 
@@ -20,7 +20,7 @@ class BatchScreen:
 
     Args:
         console: Where to.
-        total: Number of pictures, or None while it is not known.
+        total: Number of images, or None while it is not known.
     """
 
     def __init__(self, console: Console, total: int | None) -> None:
@@ -47,8 +47,8 @@ class BatchScreen:
         if self._bar is not None:
             self._bar.stop()
 
-    def show(self, event: PictureDone) -> None:
-        """Show that one picture is done."""
+    def show(self, event: ImageDone) -> None:
+        """Show that one image is done."""
         self._done += 1
         record = event.record
         if isinstance(record, CaptionFailure):
@@ -68,7 +68,7 @@ class BatchScreen:
             self._console.note(self._line(rate))
 
     def problem(self, text: str) -> None:
-        """Show that something could not be written for one picture."""
+        """Show that something could not be written for one image."""
         if not self._console.quiet:
             self._console.error(text)
 
@@ -78,7 +78,7 @@ class BatchScreen:
         left = ""
         if self._total is not None and rate > 0:
             left = f", {_duration((self._total - self._done) / rate)} left"
-        return f"{self._done}{of} pictures, {rate:.1f} images/s{failed}{left}"
+        return f"{self._done}{of} images, {rate:.1f} images/s{failed}{left}"
 
 
 def summary(

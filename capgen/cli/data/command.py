@@ -41,11 +41,11 @@ Format = Annotated[
 ]
 Images = Annotated[
     Path | None,
-    typer.Option("--images", help="Folder of the pictures.", rich_help_panel=SOURCE_PANEL),
+    typer.Option("--images", help="Folder of the images.", rich_help_panel=SOURCE_PANEL),
 ]
 ImageColumn = Annotated[
     str | None,
-    typer.Option(help="Column of the pictures' names.", rich_help_panel=SOURCE_PANEL),
+    typer.Option(help="Column of the images' names.", rich_help_panel=SOURCE_PANEL),
 ]
 CaptionColumn = Annotated[
     str | None, typer.Option(help="Column of the captions.", rich_help_panel=SOURCE_PANEL)
@@ -86,7 +86,7 @@ def list_command(data_dir: Store = None, as_json: Json = False) -> None:
             "name": name,
             "installed": name in here,
             "title": DATASETS[name].title if name in DATASETS else "",
-            "pictures": DATASETS[name].pictures if name in DATASETS else None,
+            "pictures": DATASETS[name].images if name in DATASETS else None,
             "licence": DATASETS[name].licence if name in DATASETS else "",
             "folder": str(dataset_dir(name, data_dir)) if name in here else None,
         }
@@ -160,7 +160,7 @@ def import_command(
         float, setting_option(SplitOptions, "test_fraction", panel=SPLIT_PANEL)
     ] = SplitOptions.test_fraction,
     link: Annotated[
-        bool, typer.Option("--link", help="Leave the pictures where they are; copy nothing.")
+        bool, typer.Option("--link", help="Leave the images where they are; copy nothing.")
     ] = False,
     language: Annotated[
         str, typer.Option("--language", help="Language of the captions, as in en, de or pt-BR.")
@@ -231,7 +231,7 @@ def doctor(
     caption_column: CaptionColumn = None,
     split_column: SplitColumn = None,
 ) -> None:
-    """Find missing, corrupt and duplicate pictures, and captions that would spoil training."""
+    """Find missing, corrupt and duplicate images, and captions that would spoil training."""
     from capgen.cli.data import view
     from capgen.data.checks import diagnose, write_fixed
     from capgen.data.dataset import locate
@@ -257,11 +257,11 @@ def preview(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="HTML file to write.")
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="How many pictures.")] = 24,
+    samples: Annotated[int, typer.Option(min=1, help="How many images.")] = 24,
     seed: Annotated[int, typer.Option(help="Seed of the choice.")] = 0,
     split: Annotated[str | None, typer.Option(help="Choose from this split only.")] = None,
 ) -> None:
-    """Write an HTML page of random pictures with their captions; print its path."""
+    """Write an HTML page of random images with their captions; print its path."""
     from capgen.data.dataset import load_dataset, locate
     from capgen.data.preview import write_preview
 
@@ -279,7 +279,7 @@ def remove(
     data_dir: Store = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Delete an installed data set; pictures outside its folder stay."""
+    """Delete an installed data set; images outside its folder stay."""
     from capgen.data import installed
 
     place = installed.find(name, data_dir)
@@ -294,7 +294,7 @@ def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Empty the cache.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show how much the cache of decoded pictures takes, or empty it."""
+    """Show how much the cache of decoded images takes, or empty it."""
     from capgen.cli.data import view
     from capgen.data.cache import usage
 

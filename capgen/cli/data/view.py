@@ -104,11 +104,11 @@ def show_terms(spec: DatasetSpec) -> None:
 
 def show_list(rows: Sequence[dict[str, Any]]) -> None:
     """Show the data sets."""
-    table = _table("Name", "", "Pictures", "Data set", "Licence")
+    table = _table("Name", "", "Images", "Data set", "Licence")
     for row in rows:
-        pictures = f"{row['pictures']:,}" if row["pictures"] else ""
+        images = f"{row['pictures']:,}" if row["pictures"] else ""
         state = "installed" if row["installed"] else "to download"
-        _add(table, row["name"], state, pictures, row["title"] or row["folder"], row["licence"])
+        _add(table, row["name"], state, images, row["title"] or row["folder"], row["licence"])
     Console().show(table)
 
 
@@ -146,7 +146,7 @@ def show_info(dataset: Dataset, statistics: DatasetStatistics) -> None:
         "digest": dataset.digest,
         "pictures": f"{statistics.pictures:,} ({splits}; split {dataset.split_source})",
         "captions": f"{statistics.captions:,}",
-        "captions a picture": _spread(statistics.captions_per_picture),
+        "captions an image": _spread(statistics.captions_per_picture),
         "words a caption": _spread(statistics.words_per_caption),
         "vocabulary": f"{statistics.vocabulary:,} words,"
         f" {statistics.frequent_vocabulary:,} of them seen 5 times or more",
@@ -180,7 +180,7 @@ def show_diagnosis(diagnosis: Diagnosis, show: int) -> None:
     lengths = _spread(diagnosis.words_per_caption)
     console.show(
         Text(
-            f"{diagnosis.root} ({diagnosis.format}): {len(entries):,} pictures, {captions:,}"
+            f"{diagnosis.root} ({diagnosis.format}): {len(entries):,} images, {captions:,}"
             f" captions; words a caption: {lengths}; languages: {languages}"
         ),
         wrap=False,
@@ -204,8 +204,8 @@ def show_diagnosis(diagnosis: Diagnosis, show: int) -> None:
 def show_fixed(fixed: Fixed) -> None:
     """Say on stderr what was written."""
     text = (
-        f"Wrote {fixed.path}: {fixed.pictures:,} pictures, {fixed.captions:,} captions"
-        f" ({fixed.dropped_pictures:,} pictures and {fixed.dropped_captions:,} captions left out,"
+        f"Wrote {fixed.path}: {fixed.images:,} images, {fixed.captions:,} captions"
+        f" ({fixed.dropped_pictures:,} images and {fixed.dropped_captions:,} captions left out,"
         f" {fixed.cleaned_captions:,} captions cleaned). Read it with --data-dir."
     )
     Console().note(text)
@@ -215,7 +215,7 @@ def _finished(event: Finished) -> str:
     splits = ", ".join(f"{name} {count:,}" for name, count in event.splits.items())
     already = " (already there)" if event.already else ""
     return (
-        f"{event.name}{already}: {event.pictures:,} pictures, {event.captions:,} captions;"
+        f"{event.name}{already}: {event.images:,} images, {event.captions:,} captions;"
         f" {splits}; in {event.folder}"
     )
 
@@ -244,5 +244,5 @@ def _table(*headers: str) -> Table:
 
 
 def _add(table: Table, *cells: str) -> None:
-    # As Text: a picture called [red].jpg must print as itself.
+    # As Text: an image called [red].jpg must print as itself.
     table.add_row(*(Text(cell) for cell in cells))

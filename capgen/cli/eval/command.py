@@ -73,7 +73,7 @@ def eval_command(
     data_dir: Annotated[
         Path | None,
         _path(
-            "The data set's folder or file; with --references, the folder of the photos.",
+            "The data set's folder or file; with --references, the folder of the images.",
             INPUT_PANEL,
         ),
     ] = None,
@@ -91,7 +91,7 @@ def eval_command(
     ] = None,
     compare: Annotated[
         str | None,
-        _path("Compare with this model or file of predictions, on the same photos.", INPUT_PANEL),
+        _path("Compare with this model or file of predictions, on the same images.", INPUT_PANEL),
     ] = None,
     split: Annotated[str, _scoring("split")] = EvalConfig.split,
     limit: Annotated[int | None, _scoring("limit")] = None,
@@ -125,7 +125,7 @@ def eval_command(
         Path | None,
         typer.Option(
             "--json",
-            help="Write the report with every photo's scores as JSON; - is standard output.",
+            help="Write the report with every image's scores as JSON; - is standard output.",
             rich_help_panel=OUTPUT_PANEL,
             show_default=False,
         ),
@@ -134,7 +134,7 @@ def eval_command(
         Path | None,
         typer.Option(
             "--html",
-            help="Write a report with photos to open in a browser, as one file.",
+            help="Write a report with images to open in a browser, as one file.",
             rich_help_panel=OUTPUT_PANEL,
             show_default=False,
         ),
@@ -145,7 +145,7 @@ def eval_command(
     samples: Annotated[
         int,
         typer.Option(
-            help="Show so many random photos' captions, references and scores.",
+            help="Show so many random images' captions, references and scores.",
             rich_help_panel=OUTPUT_PANEL,
             min=0,
         ),

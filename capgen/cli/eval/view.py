@@ -13,8 +13,8 @@ from capgen.evaluation.compare import Comparison
 from capgen.evaluation.events import (
     EvaluationEvent,
     EvaluationFinished,
-    PhotoCaptioned,
-    PhotoFailed,
+    ImageCaptioned,
+    ImageFailed,
 )
 from capgen.evaluation.result import Evaluation
 from capgen.images.decoders import printable
@@ -29,9 +29,9 @@ def follow(
     """Show events as they come; return the result."""
     with console.progress(label, total) as advance:
         for event in events:
-            if isinstance(event, PhotoCaptioned | PhotoFailed):
+            if isinstance(event, ImageCaptioned | ImageFailed):
                 advance()
-            if isinstance(event, PhotoFailed):
+            if isinstance(event, ImageFailed):
                 console.error(event.failure.message, event.failure.hint)
             if isinstance(event, EvaluationFinished):
                 evaluation = event.evaluation
@@ -43,7 +43,7 @@ def follow(
 def show(
     console: Console, evaluation: Evaluation, comparison: Comparison | None, samples: int
 ) -> None:
-    """Show the scores, or the comparison, and some of the photos."""
+    """Show the scores, or the comparison, and some of the images."""
     if comparison is None:
         console.data(f"{printable(evaluation.name)} on {_where(evaluation)}")
         console.show(_scores(evaluation))
@@ -54,14 +54,14 @@ def show(
         console.data(f"{names} on {_where(first)}")
         console.show(_differences(comparison))
         console.data(
-            "Diff.: first - second; +/=/-: photos on which the first is better, same, worse"
+            "Diff.: first - second; +/=/-: images on which the first is better, same, worse"
         )
         for image_id, difference in comparison.disagreements(_DISAGREEMENTS):
             metric = ranking_metric(first.scores)
-            console.data(f"\n{_photo(first, image_id)}: {metric} differs by {difference:+.3f}")
+            console.data(f"\n{_image(first, image_id)}: {metric} differs by {difference:+.3f}")
             console.show(_disagreement(comparison, image_id))
     for image_id in drawn(evaluation, samples, seed=evaluation.config.report_seed):
-        console.data(f"\n{_photo(evaluation, image_id)}")
+        console.data(f"\n{_image(evaluation, image_id)}")
         console.show(_sample(evaluation, image_id))
 
 
@@ -78,7 +78,7 @@ def _language(evaluation: Evaluation) -> Text:
     return Text(
         f"{found.mean_length:.1f} words a caption, {found.vocabulary:,} different words, "
         f"distinct-1 {found.distinct_1:.3f}, distinct-2 {found.distinct_2:.3f}, "
-        f"{found.duplicates:.1%} said of another photo too{novel}\n"
+        f"{found.duplicates:.1%} said of another image too{novel}\n"
     )
 
 
@@ -117,7 +117,7 @@ def _sample(evaluation: Evaluation, image_id: str) -> Table:
     return table
 
 
-def _photo(evaluation: Evaluation, image_id: str) -> str:
+def _image(evaluation: Evaluation, image_id: str) -> str:
     return printable(evaluation.data.by_id[image_id].image)
 
 
@@ -126,7 +126,7 @@ def _where(evaluation: Evaluation) -> str:
     split = f", {data.split}" if data.split else ""
     stamp = evaluation.scores.stamp
     return (
-        f"{printable(data.name)}{split}: {stamp.images:,} photos, {stamp.references:,} references"
+        f"{printable(data.name)}{split}: {stamp.images:,} images, {stamp.references:,} references"
     )
 
 

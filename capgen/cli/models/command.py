@@ -107,10 +107,11 @@ def export(
     int8: Annotated[
         bool, typer.Option("--int8", help="Quantise weights and activations to 8 bits.")
     ] = False,
-    photos: Annotated[
+    images: Annotated[
         Path | None,
         typer.Option(
-            help="With --int8: a folder of photos like those it will see.", show_default=False
+            "--photos",
+            help="With --int8: a folder of images like those it will see.", show_default=False
         ),
     ] = None,
     output: Annotated[
@@ -127,14 +128,14 @@ def export(
     """Export a model to ONNX, as a new model; needs the extra `export`."""
     if format != "onnx":
         raise UsageError(f"--format is '{format}'; it must be onnx")
-    if photos is not None and not int8:
+    if images is not None and not int8:
         raise UsageError("--photos goes with --int8")
 
     from capgen.images.folders import find_images
     from capgen.registry.export import export_model
 
-    found = [] if photos is None else find_images(photos, recursive=True)
-    exported = export_model(model, revision=revision, int8=int8, photos=found, output=output)
+    found = [] if images is None else find_images(images, recursive=True)
+    exported = export_model(model, revision=revision, int8=int8, images=found, output=output)
     console = Console()
     if as_json:
         console.json(exported.to_dict())
@@ -146,7 +147,7 @@ def export(
     )
     if exported.photos:
         console.note(
-            f"{exported.same} of {exported.photos} calibration photos keep their caption; "
+            f"{exported.same} of {exported.photos} calibration images keep their caption; "
             f"measure: capgen models compare {model} {exported.name}"
         )
 
@@ -182,14 +183,14 @@ def remove(
 @models_app.command(epilog=examples("capgen models test RUN/best-eval photo.jpg"))
 def test(
     model: Name,
-    photos: Annotated[list[str], typer.Argument(metavar="PHOTO", help="Pictures.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="The images.")],
     revision: RevisionOption = None,
     runtime: RuntimeOption = "auto",
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
     as_json: Json = False,
 ) -> None:
-    """Caption pictures with a model, and tell how long loading and captioning take."""
+    """Caption images with a model, and tell how long loading and captioning take."""
     import time
 
     from capgen.captioning.captioner import Captioner
@@ -201,7 +202,7 @@ def test(
         model, revision=revision, runtime=runtime, device=device, dtype=dtype
     )
     loaded = time.perf_counter() - start
-    if view.show_test(console, captioner, photos, loaded, as_json=as_json):
+    if view.show_test(console, captioner, images, loaded, as_json=as_json):
         raise typer.Exit(1)
 
 
@@ -213,7 +214,7 @@ def verify(
     revision: RevisionOption = None,
     as_json: Json = False,
 ) -> None:
-    """Check models: hashes, weights, loading, and a caption of a drawn picture."""
+    """Check models: hashes, weights, loading, and a caption of a drawn image."""
     from capgen.cli.models import view
     from capgen.registry.verify import verify as checks
 

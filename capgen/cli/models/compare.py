@@ -1,4 +1,4 @@
-"""`capgen models compare`: parses, compares over the same photos, shows and writes."""
+"""`capgen models compare`: parses, compares over the same images, shows and writes."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def compare_command(
     speed: Annotated[
         bool,
         typer.Option(
-            "--speed/--no-speed", help="Measure photos a second, the models taking turns."
+            "--speed/--no-speed", help="Measure images a second, the models taking turns."
         ),
     ] = True,
     json_file: Annotated[
@@ -91,20 +91,20 @@ def compare_command(
         Path | None,
         typer.Option(
             "--html",
-            help="Write a page with the photos they disagree on most.",
+            help="Write a page with the images they disagree on most.",
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = None,
     examples: Annotated[
         int,
         typer.Option(
-            help="Photos of disagreement on the page, for each pair.",
+            help="Images of disagreement on the page, for each pair.",
             min=0,
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = 20,
 ) -> None:
-    """Compare models over the same photos: scores, differences, parameters, size, speed.
+    """Compare models over the same images: scores, differences, parameters, size, speed.
 
     Differences are the first model minus the other, with 95 % bootstrap intervals and paired
     p-values.
@@ -137,7 +137,7 @@ def compare_command(
         runtime=runtime,
         device=device,
         dtype=dtype,
-        speed_photos=SpeedOptions.photos if speed else 0,
+        speed_photos=SpeedOptions.images if speed else 0,
         speed_rounds=SpeedOptions.rounds,
     )
     found = view.follow_comparison(events, console)

@@ -137,7 +137,7 @@ def follow_comparison(events: Iterable[ComparisonEvent], console: Console) -> Mo
     for event in stream:
         if isinstance(event, ModelStarted):
             # Takes the events of one model, up to its evaluation.
-            follow(_until_finished(stream), console, f"captioning ({event.name})", event.photos)
+            follow(_until_finished(stream), console, f"captioning ({event.name})", event.images)
         elif isinstance(event, ComparisonFinished):
             return event.comparison
     raise AssertionError("the comparison ended without a result")
@@ -183,17 +183,17 @@ def show_comparison(console: Console, found: ModelComparison) -> None:
 
 
 def show_test(
-    console: Console, captioner: Captioner, photos: Sequence[str], loaded: float, *, as_json: bool
+    console: Console, captioner: Captioner, images: Sequence[str], loaded: float, *, as_json: bool
 ) -> int:
-    """Caption pictures and show how long each took; return how many could not be captioned."""
+    """Caption images and show how long each took; return how many could not be captioned."""
     from capgen.records import CaptionFailure
 
     failed, records = 0, []
     runtime = captioner.runtime
     console.note(f"loaded in {loaded:.2f} s ({runtime.name}, {runtime.device}, {runtime.dtype})")
-    for photo in photos:
+    for image in images:
         start = time.perf_counter()
-        (record,) = captioner.stream([photo])
+        (record,) = captioner.stream([image])
         seconds = time.perf_counter() - start
         if isinstance(record, CaptionFailure):
             failed += 1
@@ -201,7 +201,7 @@ def show_test(
             continue
         records.append({**record.to_dict(), "seconds": round(seconds, 4)})
         if not as_json:
-            console.data(record.text if len(photos) == 1 else f"{printable(photo)}\t{record.text}")
+            console.data(record.text if len(images) == 1 else f"{printable(image)}\t{record.text}")
             console.note(f"{seconds:.2f} s, score {record.score:.3f}")
     if as_json:
         console.json(records)

@@ -198,7 +198,7 @@ def train_command(
         typer.Option("--json", help="Print the final event as JSON.", rich_help_panel=OUTPUT_PANEL),
     ] = False,
 ) -> None:
-    """Make a captioner from pictures with captions.
+    """Make a captioner from images with captions.
 
     A setting comes from its option, else from CAPGEN_SETTING in the environment, else from
     --config, else from your own settings file (see `capgen config`), else from the preset.

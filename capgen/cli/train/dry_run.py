@@ -97,6 +97,6 @@ def _needs(needs: Estimate) -> list[str]:
     return [
         f"memory: about {model + activations:.1f} GiB on {needs.device} "
         f"({model:.1f} model and optimizer, {activations:.1f} activations)",
-        f"time: about {hours}:{minutes:02d} h for {needs.steps} steps over {needs.images} photos, "
+        f"time: about {hours}:{minutes:02d} h for {needs.steps} steps over {needs.images} images, "
         "validation aside",
     ]

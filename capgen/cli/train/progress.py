@@ -29,7 +29,7 @@ from capgen.records import (
 
 _SECONDS_BETWEEN_LINES = 30.0
 _STAGES = {
-    "photos": "decoding photos",
+    "photos": "decoding images",
     "features": "frozen encoder",
     "captions": "teacher's captions",
 }
@@ -129,12 +129,12 @@ class TrainingScreen:
         named = event.init and not Path(event.init).is_absolute()
         self._line(
             f"{event.init if named else event.preset}: {event.parameters / 1e6:.2f} M parameters, "
-            f"{event.trained / 1e6:.2f} M trained; {event.images.get('train', 0)} photos, "
+            f"{event.trained / 1e6:.2f} M trained; {event.images.get('train', 0)} images, "
             f"{event.captions} captions; {event.steps} steps on {event.device} ({event.precision})"
         )
         for name, figures in event.sets.items():
             self._line(
-                f"       {name}: {figures['train']:.0f} photos, {figures['drawn']:.0f} an epoch "
+                f"       {name}: {figures['train']:.0f} images, {figures['drawn']:.0f} an epoch "
                 f"(weight {figures['weight']:g}); {figures['share']:.0%} of the mean on val"
             )
         self._heads()

@@ -1,7 +1,7 @@
-"""Pictures decoded once: a memory-mapped uint8 array that all processes share.
+"""Images decoded once: a memory-mapped uint8 array that all processes share.
 
-A pack holds the pictures of one request, a row for each different content. It is named after
-the SHA-256 of every file and how they are resized, so a changed picture makes another pack,
+A pack holds the images of one request, a row for each different content. It is named after
+the SHA-256 of every file and how they are resized, so a changed image makes another pack,
 which takes the rows that did not change from the packs that are there. Packs are removed
 when the cache would outgrow its limit, the least recently used first.
 """
@@ -39,7 +39,7 @@ _BATCH = 64
 class CacheOptions:
     """How large the cache may grow."""
 
-    cache_limit: float = setting(40.0, "Most gigabytes of decoded pictures to keep.", low=0.0)
+    cache_limit: float = setting(40.0, "Most gigabytes of decoded images to keep.", low=0.0)
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -62,13 +62,13 @@ class CacheOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What every picture is turned into.
+    """What every image is turned into.
 
     Attributes:
         height: Rows of pixels.
         width: Columns of pixels.
         key: Names everything else about the reshaping that changes pixels.
-        reshape: Turns an RGB picture into uint8 (height, width, 3).
+        reshape: Turns an RGB image into uint8 (height, width, 3).
     """
 
     height: int
@@ -78,17 +78,17 @@ class Shape:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one picture."""
+        """Bytes of one image."""
         return self.height * self.width * 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class CachedPictures:
-    """Decoded pictures.
+class CachedImages:
+    """Decoded images.
 
     Attributes:
         pixels: Memory-mapped and read-only, uint8 (R, H, W, 3): a row for each content.
-        rows: Row of each picture that was asked for, (N,).
+        rows: Row of each image that was asked for, (N,).
         path: The pack.
     """
 
@@ -100,52 +100,52 @@ class CachedPictures:
         return len(self.rows)
 
     def take(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return pictures by position in the request, as a new uint8 (B, H, W, 3)."""
+        """Return images by position in the request, as a new uint8 (B, H, W, 3)."""
         taken: NDArray[np.uint8] = self.pixels[self.rows[np.asarray(indices, dtype=np.int64)]]
         return taken
 
 
-def pictures_dir() -> Path:
+def images_dir() -> Path:
     """Return the folder of the packs."""
     return paths.cache_dir() / "pictures"
 
 
-def cached_pictures(
+def cached_images(
     files: Sequence[Path],
     shape: Shape,
     options: CacheOptions | None = None,
     *,
     workers: int | None = None,
-) -> Generator[Progress | Notice, None, CachedPictures]:
-    """Return pictures decoded and reshaped, after decoding those that are not in the cache.
+) -> Generator[Progress | Notice, None, CachedImages]:
+    """Return images decoded and reshaped, after decoding those that are not in the cache.
 
     Args:
-        files: The pictures; the same content twice takes one row.
+        files: The images; the same content twice takes one row.
         shape: What to turn them into.
         options: How large the cache may grow; by default as the environment says.
         workers: Threads that decode; None is one a core.
 
     Yields:
-        Progress while pictures are decoded, a notice while another process does it.
+        Progress while images are decoded, a notice while another process does it.
 
     Raises:
-        DataError: A picture cannot be decoded.
+        DataError: An image cannot be decoded.
         StorageError: The disk or the limit has no room for them.
     """
     hashes = [digest.hex() for digest in hash_files(files)]
     unique = dict(zip(hashes, files, strict=True))
     order = sorted(unique)
     rows = {digest: row for row, digest in enumerate(order)}
-    pack = _Pack(folder=pictures_dir(), shape=shape, hashes=order)
+    pack = _Pack(folder=images_dir(), shape=shape, hashes=order)
     if not pack.complete():
-        lock = Lock(pack.folder / ".lock", "decoding pictures")
+        lock = Lock(pack.folder / ".lock", "decoding images")
         yield from lock.wait()
         with lock.held():
             if not pack.complete():
                 _make_room(pack, options or CacheOptions.from_environment())
                 yield from _write(pack, [unique[digest] for digest in order], workers)
     os.utime(pack.index)
-    return CachedPictures(
+    return CachedImages(
         pixels=pack.pixels(),
         rows=np.array([rows[digest] for digest in hashes], dtype=np.int64),
         path=pack.data,
@@ -217,13 +217,13 @@ def _write(pack: _Pack, files: Sequence[Path], workers: int | None) -> Iterator[
                 item=f"{pack.shape.height}×{pack.shape.width}",
                 done=done,
                 total=len(items),
-                unit="pictures",
+                unit="images",
             )
     paths.write_text(pack.index, json.dumps({"kind": pack.kind, "hashes": pack.hashes}))
 
 
 def decode(file: Path, shape: Shape) -> NDArray[np.uint8]:
-    """Return one picture as uint8 (height, width, 3).
+    """Return one image as uint8 (height, width, 3).
 
     Raises:
         DataError: It cannot be decoded.
@@ -233,7 +233,7 @@ def decode(file: Path, shape: Shape) -> NDArray[np.uint8]:
         return shape.reshape(image)
     except ImageError as error:
         raise DataError(
-            error.message, hint="`capgen data doctor PATH --fix` leaves such pictures out."
+            error.message, hint="`capgen data doctor PATH --fix` leaves such images out."
         ) from error
 
 
@@ -257,9 +257,9 @@ def _make_room(pack: _Pack, options: CacheOptions) -> None:
     limit = int(options.cache_limit * 1e9)
     if pack.bytes > limit:
         raise StorageError(
-            f"{len(pack.hashes)} pictures of {pack.shape.height}×{pack.shape.width} take"
+            f"{len(pack.hashes)} images of {pack.shape.height}×{pack.shape.width} take"
             f" {pack.bytes / 1e9:.1f} GB, more than the cache's limit of {limit / 1e9:g} GB",
-            hint=f"Set {LIMIT_VARIABLE} higher (gigabytes), or use fewer or smaller pictures.",
+            hint=f"Set {LIMIT_VARIABLE} higher (gigabytes), or use fewer or smaller images.",
         )
     packs = sorted(pack.folder.glob("*.json"), key=lambda index: index.stat().st_mtime)
     sizes = {index: _size(index.with_suffix(".u8")) for index in packs}
@@ -275,7 +275,7 @@ def _make_room(pack: _Pack, options: CacheOptions) -> None:
                 continue
             index.unlink(missing_ok=True)
             total -= sizes[index]
-    check_space(pack.folder, pack.bytes, "decode the pictures")
+    check_space(pack.folder, pack.bytes, "decode the images")
 
 
 def _size(path: Path) -> int:

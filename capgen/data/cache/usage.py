@@ -10,12 +10,12 @@ from capgen import paths
 
 # Everything that is made again when it is needed.
 PARTS = {
-    "pictures": "decoded pictures",
-    "photos": "decoded training photos",
+    "pictures": "decoded images",
+    "photos": "decoded training images",
     "features": "encoder features",
-    "webdataset": "pictures out of tar shards",
-    "datasets": "pictures out of saved `datasets` directories",
-    "file-hashes.sqlite": "checksums of picture files",
+    "webdataset": "images out of tar shards",
+    "datasets": "images out of saved `datasets` directories",
+    "file-hashes.sqlite": "checksums of image files",
 }
 
 

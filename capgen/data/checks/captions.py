@@ -1,4 +1,4 @@
-"""Faults of captions, one at a time and over the whole data set. Knows nothing of pictures."""
+"""Faults of captions, one at a time and over the whole data set. Knows nothing of images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from capgen.data.statistics import language, words
 
 LONG_WORDS = 60
 LONG_CHARACTERS = 400
-REPEATED_PICTURES = 5
+REPEATED_IMAGES = 5
 
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]{0,80}>|&(?:[A-Za-z]{2,8}|#\d{1,6}|#x[0-9A-Fa-f]{1,6});")
 _URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
@@ -65,7 +65,7 @@ def check_caption(text: str) -> Iterator[tuple[str, str]]:
 
 def check_captions(entries: Sequence[Entry]) -> Iterator[Problem]:
     """Yield the faults of all captions, those among captions included."""
-    pictures: dict[str, set[str]] = defaultdict(set)
+    images: dict[str, set[str]] = defaultdict(set)
     for entry in entries:
         seen: set[str] = set()
         for index, text in enumerate(entry.captions):
@@ -76,8 +76,8 @@ def check_captions(entries: Sequence[Entry]) -> Iterator[Problem]:
                 yield _problem("caption_duplicate", f"again {text[:60]!r}", entry, index)
             elif key:
                 seen.add(key)
-                pictures[key].add(entry.image_id)
-    yield from _repeated(entries, pictures)
+                images[key].add(entry.image_id)
+    yield from _repeated(entries, images)
     yield from _foreign(entries)
     yield from _few(entries)
 
@@ -110,16 +110,16 @@ def _undo(character: str) -> bytes:
     return character.encode("utf-8", errors="replace")
 
 
-def _repeated(entries: Sequence[Entry], pictures: dict[str, set[str]]) -> Iterator[Problem]:
-    """Captions of many pictures say little about each; reported once, at the first."""
-    most = max(REPEATED_PICTURES, len(entries) // 500)
-    often = {key for key, ids in pictures.items() if len(ids) >= most}
+def _repeated(entries: Sequence[Entry], images: dict[str, set[str]]) -> Iterator[Problem]:
+    """Captions of many images say little about each; reported once, at the first."""
+    most = max(REPEATED_IMAGES, len(entries) // 500)
+    often = {key for key, ids in images.items() if len(ids) >= most}
     for entry in entries:
         for index, text in enumerate(entry.captions):
             key = " ".join(words(text))
             if key in often:
                 often.discard(key)
-                message = f"{text[:60]!r} is a caption of {len(pictures[key])} pictures"
+                message = f"{text[:60]!r} is a caption of {len(images[key])} images"
                 yield _problem("caption_repeated", message, entry, index)
 
 
@@ -142,8 +142,8 @@ def _few(entries: Sequence[Entry]) -> Iterator[Problem]:
     counts = Counter(len(entry.captions) for entry in entries)
     if not counts:
         return
-    usual, pictures = counts.most_common(1)[0]
-    if pictures < 0.8 * len(entries):
+    usual, images = counts.most_common(1)[0]
+    if images < 0.8 * len(entries):
         return
     for entry in entries:
         if len(entry.captions) < usual:

@@ -1,4 +1,4 @@
-"""The whole examination: reading, captions, pictures, duplicates, splits."""
+"""The whole examination: reading, captions, images, duplicates, splits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Diagnosis:
         root: Folder or file that was examined.
         format: Its format.
         reading: What was read of it, faults included.
-        splits: Split of each picture, drawn where the source has none.
+        splits: Split of each image, drawn where the source has none.
         problems: Every problem, in the order of `PROBLEMS`.
         languages: Captions in each language.
         words_per_caption: Spread of caption lengths in words, or None without captions.
@@ -99,7 +99,7 @@ def diagnose(
             item=root.name,
             done=len(examined),
             total=len(reading.entries),
-            unit="pictures",
+            unit="images",
         )
     problems += find_duplicates(examined, assigned)
     order = {code: index for index, code in enumerate(PROBLEMS)}
@@ -125,4 +125,4 @@ def _split_problems(reading: Reading, assigned: dict[str, str]) -> Iterator[Prob
     there = set(assigned.values())
     for split in ("train", "val", "test"):
         if split not in there and reading.entries:
-            yield Problem(code="split_empty", message=f"no picture in {split}")
+            yield Problem(code="split_empty", message=f"no image in {split}")

@@ -1,4 +1,4 @@
-"""Pictures that occur twice: the same bytes, or nearly the same picture in two splits."""
+"""Images that occur twice: the same bytes, or nearly the same image in two splits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from capgen.data.checks.images import HASH_BITS, Examination
 from capgen.data.problems import Problem
 
-# Two pictures are taken for nearly the same if at most so many of the 64 bits differ, and
+# Two images are taken for nearly the same if at most so many of the 64 bits differ, and
 # the grey levels of their 32 × 32 thumbnails by no more than this on average once brightness
 # and contrast are made equal.
 MOST_BITS = 10
@@ -20,11 +20,11 @@ _ROWS = 2048
 
 
 def find_duplicates(examined: Sequence[Examination], splits: dict[str, str]) -> Iterator[Problem]:
-    """Yield pairs of byte-identical pictures and of near-duplicates across splits.
+    """Yield pairs of byte-identical images and of near-duplicates across splits.
 
     Args:
-        examined: The pictures.
-        splits: Split of each picture by name.
+        examined: The images.
+        splits: Split of each image by name.
     """
     same: dict[str, list[Examination]] = defaultdict(list)
     for one in examined:
@@ -51,7 +51,7 @@ def _near(examined: Sequence[Examination], splits: dict[str, str]) -> Iterator[P
         for other in names[index + 1 :]:
             for first, second in _close_pairs(groups[name], groups[other]):
                 if first.sha256 != second.sha256:
-                    message = "nearly the same picture as"
+                    message = "nearly the same image as"
                     code = "image_near_duplicate_across"
                     yield _problem(code, message, first, second, (name, other))
 
@@ -79,7 +79,7 @@ def _difference(one: Examination, other: Examination) -> float:
 
 
 def _normal(one: Examination) -> NDArray[np.float32]:
-    """Return the thumbnail with mean 0 and deviation 50 (0 for a picture of one colour)."""
+    """Return the thumbnail with mean 0 and deviation 50 (0 for an image of one colour)."""
     assert one.thumbnail is not None
     grey = one.thumbnail.astype(np.float32)
     deviation = float(grey.std())

@@ -1,6 +1,6 @@
 """Write what is left of a data set once its problems are taken out.
 
-The source is never changed: the result is a manifest that names the pictures where they are.
+The source is never changed: the result is a manifest that names the images where they are.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ class Fixed:
 
     Attributes:
         path: The manifest.
-        pictures: Pictures it has.
+        images: Images it has.
         captions: Captions it has.
-        dropped_pictures: Pictures left out.
-        dropped_captions: Captions left out, those of dropped pictures not counted.
+        dropped_pictures: Images left out.
+        dropped_captions: Captions left out, those of dropped images not counted.
         cleaned_captions: Captions changed.
     """
 
     path: Path
-    pictures: int
+    images: int
     captions: int
     dropped_pictures: int
     dropped_captions: int
@@ -86,7 +86,7 @@ def write_fixed(diagnosis: Diagnosis, path: Path | None = None) -> Fixed:
     manifest.write(path, header, examples)
     return Fixed(
         path=path,
-        pictures=len(examples),
+        images=len(examples),
         captions=sum(len(example.references) for example in examples),
         dropped_pictures=len(diagnosis.reading.entries) - len(examples),
         dropped_captions=dropped_captions,

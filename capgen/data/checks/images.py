@@ -1,4 +1,4 @@
-"""Faults of picture files, each decoded once; and the fingerprints duplicates are found by."""
+"""Faults of image files, each decoded once; and the fingerprints duplicates are found by."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ _ANIMATED = ("GIF", "PNG", "WEBP", "TIFF", "AVIF")
 
 @dataclass(frozen=True, kw_only=True)
 class Examination:
-    """What one look at a picture file gave.
+    """What one look at an image file gave.
 
     Attributes:
-        entry: The picture.
+        entry: The image.
         problems: Its faults.
         sha256: Of the file's bytes, or empty if it cannot be read.
         fingerprint: Perceptual hash, 64 booleans, or None if it cannot be decoded.
@@ -69,14 +69,14 @@ class Examination:
 
 
 def examine_all(entries: Sequence[Entry]) -> Iterator[Examination]:
-    """Examine every picture, a batch at a time in threads (decoding releases the GIL)."""
+    """Examine every image, a batch at a time in threads (decoding releases the GIL)."""
     with ThreadPoolExecutor() as pool:
         for start in range(0, len(entries), _BATCH):
             yield from pool.map(examine, entries[start : start + _BATCH])
 
 
 def examine(entry: Entry) -> Examination:
-    """Decode one picture and look for faults."""
+    """Decode one image and look for faults."""
     path = entry.image
     if ".." in path.parts:
         return _faulty(entry, "image_outside", f"{path} leads out of the data folder")

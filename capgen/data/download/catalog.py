@@ -44,8 +44,8 @@ class DatasetSpec:
     Attributes:
         title: Name for people.
         files: What to download.
-        pictures: Pictures with captions that the official release has.
-        splits: Pictures in each split of the official release.
+        images: Images with captions that the official release has.
+        splits: Images in each split of the official release.
         captions: Captions, or None where the releases differ.
         licence: Licence or state of rights in a few words.
         terms: What the source asks of users.
@@ -57,7 +57,7 @@ class DatasetSpec:
 
     title: str
     files: tuple[RemoteFile, ...]
-    pictures: int
+    images: int
     splits: dict[str, int]
     captions: int | None
     licence: str
@@ -69,11 +69,11 @@ class DatasetSpec:
 
 
 _FLICKR_TERMS = (
-    "For non-commercial research and education only. The photos belong to their photographers"
+    "For non-commercial research and education only. The images belong to their photographers"
     " on Flickr; do not redistribute them."
 )
 _COCO_TERMS = (
-    "Captions: Creative Commons Attribution 4.0. The photos are under their Flickr licences"
+    "Captions: Creative Commons Attribution 4.0. The images are under their Flickr licences"
     " and Flickr's terms of use; whether your use is allowed is yours to check."
 )
 _RELEASE = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k/"
@@ -106,7 +106,7 @@ DATASETS: dict[str, DatasetSpec] = {
                 ".",
                 (_RELEASE + "Flickr8k_Dataset.zip", _FLICKR8K_IMAGES_MD5),
                 (_UIUC + "Flickr8k_Dataset.zip", _FLICKR8K_IMAGES_MD5),
-                # The same photos, repacked with a table of the captions.
+                # The same images, repacked with a table of the captions.
                 (
                     "https://github.com/awsaf49/flickr-dataset/releases/download/v1.0/flickr8k.zip",
                     "",
@@ -120,10 +120,10 @@ DATASETS: dict[str, DatasetSpec] = {
                 (_UIUC + "Flickr8k_text.zip", _FLICKR8K_TEXT_MD5),
             ),
         ),
-        pictures=8091,
+        images=8091,
         splits={"train": 6000, "val": 1000, "test": 1000, "none": 91},
         captions=40455,
-        licence="research use; photos belong to their photographers",
+        licence="research use; images belong to their photographers",
         terms=_FLICKR_TERMS,
         must_accept=False,
         homepage="https://hockenmaier.cs.illinois.edu/8k-pictures.html",
@@ -148,10 +148,10 @@ DATASETS: dict[str, DatasetSpec] = {
                 size=15_000_000,
             ),
         ),
-        pictures=31014,
+        images=31014,
         splits={"train": 29000, "val": 1014, "test": 1000},
         captions=155070,
-        licence="research use; photos belong to their photographers",
+        licence="research use; images belong to their photographers",
         terms=_FLICKR_TERMS,
         must_accept=True,
         homepage="https://shannon.cs.illinois.edu/DenotationGraph/",
@@ -190,10 +190,10 @@ DATASETS: dict[str, DatasetSpec] = {
                 members=("dataset_coco.json", "*/dataset_coco.json"),
             ),
         ),
-        pictures=123287,
+        images=123287,
         splits={"train": 113287, "val": 5000, "test": 5000},
         captions=None,
-        licence="captions CC BY 4.0; photos under their Flickr licences",
+        licence="captions CC BY 4.0; images under their Flickr licences",
         terms=_COCO_TERMS,
         must_accept=False,
         homepage="https://cocodataset.org",
@@ -226,10 +226,10 @@ DATASETS: dict[str, DatasetSpec] = {
                 members=("annotations/captions_*.json",),
             ),
         ),
-        pictures=123287,
+        images=123287,
         splits={"train": 118287, "val": 5000},
         captions=None,
-        licence="captions CC BY 4.0; photos under their Flickr licences",
+        licence="captions CC BY 4.0; images under their Flickr licences",
         terms=_COCO_TERMS,
         must_accept=False,
         homepage="https://cocodataset.org",

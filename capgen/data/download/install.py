@@ -184,8 +184,8 @@ def _put_in_place(
 
 def _differences(spec: DatasetSpec, dataset: Dataset) -> str:
     found = [
-        f"{len(dataset.examples):,} of {spec.pictures:,} pictures"
-        if len(dataset.examples) != spec.pictures
+        f"{len(dataset.examples):,} of {spec.images:,} images"
+        if len(dataset.examples) != spec.images
         else "",
         f"splits {dataset.counts}, not {spec.splits}" if dataset.counts != spec.splits else "",
         f"{dataset.captions:,} of {spec.captions:,} captions"
@@ -210,7 +210,7 @@ def _finished(dataset: Dataset, *, already: bool) -> Finished:
     return Finished(
         name=dataset.name,
         folder=dataset.root,
-        pictures=len(dataset.examples),
+        images=len(dataset.examples),
         captions=dataset.captions,
         splits=dataset.counts,
         already=already,

@@ -67,12 +67,12 @@ FORMATS: dict[str, Format] = {
         read=arrow.read,
     ),
     "imagefolder": Format(
-        title="pictures with metadata.csv or metadata.jsonl",
+        title="images with metadata.csv or metadata.jsonl",
         recognise=table.recognise_imagefolder,
         read=table.read_imagefolder,
     ),
     "table": Format(
-        title="CSV, TSV or JSON Lines with a column of pictures and one of captions",
+        title="CSV, TSV or JSON Lines with a column of images and one of captions",
         recognise=table.recognise_table,
         read=table.read_table,
     ),
@@ -82,7 +82,7 @@ FORMATS: dict[str, Format] = {
         read=webdataset.read,
     ),
     "sidecar": Format(
-        title="pictures with .txt or .caption files",
+        title="images with .txt or .caption files",
         recognise=sidecar.recognise,
         read=sidecar.read,
     ),
@@ -102,7 +102,7 @@ def recognise(path: Path) -> str:
             return name
     titles = "; ".join(candidate.title for candidate in FORMATS.values())
     raise DataError(
-        f"{path} looks like no known layout of captions and pictures",
+        f"{path} looks like no known layout of captions and images",
         hint=f"Known: {titles}. Choose one with --format.",
     )
 
@@ -110,7 +110,7 @@ def recognise(path: Path) -> str:
 def read_any(path: Path, options: ReadOptions, report: Report) -> tuple[str, Reading]:
     """Read a folder or file in whatever format it is in.
 
-    A `..` in a picture's path comes from the data: those of the caller's own paths are resolved.
+    A `..` in an image's path comes from the data: those of the caller's own paths are resolved.
 
     Returns:
         The format's name and what was read.

@@ -1,6 +1,6 @@
 """A directory that the `datasets` library saved (`save_to_disk`), read with that library.
 
-Pictures are taken out into the cache folder once, in the bytes they were stored in.
+Images are taken out into the cache folder once, in the bytes they were stored in.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen import paths
-from capgen.data.formats.image_index import PictureIndex, base_name
+from capgen.data.formats.image_index import ImageIndex, base_name
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.formats.rows import Row, find_columns
 from capgen.data.problems import Problem, Report
@@ -47,7 +47,7 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
         called = f"{split or 'row'}-{number:08d}"
         name = _take_out(record[columns.image], taken, called, written, mode)
         if texts is None or name is None:
-            message = f"row {number} has no picture or no text"
+            message = f"row {number} has no image or no text"
             report(Problem(code="malformed_line", message=message, file=root, line=number))
             continue
         for text in texts:
@@ -55,11 +55,11 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
         label = record.get(columns.split) if columns.split else split
         if label:
             collector.split(name, str(label), root, number)
-    return collector.reading(pictures=PictureIndex(taken).paths, home=taken)
+    return collector.reading(images=ImageIndex(taken).paths, home=taken)
 
 
 def _records(root: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Yield split, row number and row; pictures stay undecoded."""
+    """Yield split, row number and row; images stay undecoded."""
     try:
         library = importlib.import_module("datasets")
     except ImportError as error:
@@ -81,13 +81,13 @@ def _records(root: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
 def _take_out(
     value: Any, folder: Path, row: str, written: dict[str, Path], mode: int
 ) -> str | None:
-    """Write a row's picture and return its name; a path is used where it is.
+    """Write a row's image and return its name; a path is used where it is.
 
     Args:
         value: The row's cell.
         folder: Where to write.
         row: What the row is called.
-        written: Folded name → where the picture is, for the rows so far.
+        written: Folded name → where the image is, for the rows so far.
         mode: Mode bits that the file may have.
     """
     if isinstance(value, str):
@@ -105,7 +105,7 @@ def _take_out(
 
 
 def _note(place: Path, name: str, row: str, written: dict[str, Path]) -> str:
-    """Return a name that no other picture has, and note where it is."""
+    """Return a name that no other image has, and note where it is."""
     if folded(name) in written:
         name = f"{row}-{name}"
     written[folded(name)] = place

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from capgen.data.formats.image_index import PictureIndex
+from capgen.data.formats.image_index import ImageIndex
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.problems import Problem, Report
 from capgen.data.splits import split_name
@@ -51,20 +51,20 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
     base = root.parent if root.is_file() else root
     if base.name == "annotations" and options.images is None:
         base = base.parent
-    pictures = PictureIndex(options.images or base)
+    images = ImageIndex(options.images or base)
     collector = Collector(report)
     karpathy = None if root.is_file() else _karpathy_file(root)
     for path in files:
-        _read_file(path, pictures, collector, report, assign=karpathy is None)
+        _read_file(path, images, collector, report, assign=karpathy is None)
     if karpathy is not None:
         for item in _items(read_json(karpathy, report), "images", karpathy):
-            image_id = pictures.image_id(pictures.find(str(item.get("filename", ""))))
+            image_id = images.image_id(images.find(str(item.get("filename", ""))))
             collector.split(image_id, str(item.get("split", "")), karpathy)
-    return collector.reading(pictures=pictures.paths, home=base)
+    return collector.reading(images=images.paths, home=base)
 
 
 def _read_file(
-    path: Path, pictures: PictureIndex, collector: Collector, report: Report, *, assign: bool
+    path: Path, images: ImageIndex, collector: Collector, report: Report, *, assign: bool
 ) -> None:
     content = read_json(path, report)
     found = _SPLIT_IN_NAME.search(path.stem)
@@ -75,8 +75,8 @@ def _read_file(
             message = f"an entry of `images` lacks id or file_name: {item}"
             report(Problem(code="malformed_line", message=message[:200], file=path))
             continue
-        image = pictures.find(item["file_name"])
-        known_by_id[item["id"]] = (pictures.image_id(image), image)
+        image = images.find(item["file_name"])
+        known_by_id[item["id"]] = (images.image_id(image), image)
     for item in _items(content, "annotations", path):
         known = known_by_id.get(item.get("image_id"))
         if known is None or not isinstance(item.get("caption"), str):

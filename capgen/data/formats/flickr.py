@@ -1,7 +1,7 @@
 """The official layouts of Flickr8k and Flickr30k.
 
 Captions: `NAME.jpg#0<TAB>caption` a line (Hodosh et al. 2013, Young et al. 2014).
-Splits: one picture a line in `Flickr_8k.{train,dev,test}Images.txt`, or for Flickr30k
+Splits: one image a line in `Flickr_8k.{train,dev,test}Images.txt`, or for Flickr30k
 `{train,val,test}.txt` with or without `.jpg`.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from capgen.data.formats.image_index import PictureIndex, first_folder
+from capgen.data.formats.image_index import ImageIndex, first_folder
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.problems import Problem, Report
 from capgen.data.text_files import read_lines
@@ -56,15 +56,15 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
     """Read the layout.
 
     Raises:
-        DataError: The captions or the folder of pictures are not there.
+        DataError: The captions or the folder of images are not there.
     """
     tokens = token_file(root)
     if tokens is None:
         raise DataError(f"No caption file ({' or '.join(_TOKENS)}) in {root}")
-    pictures = PictureIndex(options.images or first_folder(root, _IMAGES) or root)
-    if not pictures.paths:
+    images = ImageIndex(options.images or first_folder(root, _IMAGES) or root)
+    if not images.paths:
         raise DataError(
-            f"No pictures in {pictures.root}; looked for {', '.join(_IMAGES)}",
+            f"No images in {images.root}; looked for {', '.join(_IMAGES)}",
             hint="Say where they are with --images.",
         )
     collector = Collector(report)
@@ -75,13 +75,13 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
             message = f"expected NAME#NUMBER, a tab and a caption, found {line[:60]!r}"
             report(Problem(code="malformed_line", message=message, file=tokens, line=number))
             continue
-        image = pictures.find(name)
-        collector.caption(pictures.image_id(image), image, text, tokens, number)
-    _read_lists(tokens.parent, pictures, collector, report)
-    return collector.reading(pictures=pictures.paths)
+        image = images.find(name)
+        collector.caption(images.image_id(image), image, text, tokens, number)
+    _read_lists(tokens.parent, images, collector, report)
+    return collector.reading(images=images.paths)
 
 
-def _read_lists(folder: Path, pictures: PictureIndex, collector: Collector, report: Report) -> None:
+def _read_lists(folder: Path, images: ImageIndex, collector: Collector, report: Report) -> None:
     for file_name, split in _LISTS.items():
         path = folder / file_name
         if not path.is_file():
@@ -89,4 +89,4 @@ def _read_lists(folder: Path, pictures: PictureIndex, collector: Collector, repo
         for number, line in read_lines(path, report):
             name = line.strip()
             name = name if name.lower().endswith(".jpg") else f"{name}.jpg"
-            collector.split(pictures.image_id(pictures.find(name)), split, path, number)
+            collector.split(images.image_id(images.find(name)), split, path, number)

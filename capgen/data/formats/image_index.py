@@ -1,4 +1,4 @@
-"""Finding pictures: which files are some, and where a name from a caption file leads."""
+"""Finding images: which files are some, and where a name from a caption file leads."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ IMAGE_SUFFIXES = frozenset(
 )
 
 
-def is_picture(name: str) -> bool:
-    """Return whether a file name looks like a picture (macOS resource forks do not)."""
+def is_image(name: str) -> bool:
+    """Return whether a file name looks like an image (macOS resource forks do not)."""
     return Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith("._")
 
 
@@ -22,13 +22,13 @@ def base_name(name: str) -> str:
     return PurePosixPath(name.replace("\\", "/")).name
 
 
-def pictures_below(folder: Path) -> Iterator[Path]:
-    """Yield the pictures below a folder; hidden folders and `__MACOSX` are passed over."""
+def images_below(folder: Path) -> Iterator[Path]:
+    """Yield the images below a folder; hidden folders and `__MACOSX` are passed over."""
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
         here = Path(place)
         for name in sorted(files):
-            if is_picture(name):
+            if is_image(name):
                 yield here / name
 
 
@@ -37,16 +37,16 @@ def first_folder(root: Path, names: tuple[str, ...]) -> Path | None:
     return next((root / name for name in names if (root / name).is_dir()), None)
 
 
-class PictureIndex:
-    """The pictures below one folder, found by the names caption files use for them.
+class ImageIndex:
+    """The images below one folder, found by the names caption files use for them.
 
     Args:
-        root: Folder of the pictures.
+        root: Folder of the images.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.paths = list(pictures_below(root))
+        self.paths = list(images_below(root))
         self._by_path = {path.relative_to(root).as_posix(): path for path in self.paths}
         self._by_name: dict[str, list[Path]] = {}
         for path in self.paths:
@@ -55,9 +55,9 @@ class PictureIndex:
         self._by_composed = {_composed(name): path for name, path in self._by_path.items()}
 
     def find(self, name: str) -> Path:
-        """Return where a picture is, or should be.
+        """Return where an image is, or should be.
 
-        The relative path is tried first, then the bare file name if only one picture has it
+        The relative path is tried first, then the bare file name if only one image has it
         (COCO's annotations name the file without its folder). At last comes the path whose
         accents have another form, as after a move between systems.
         """
@@ -70,7 +70,7 @@ class PictureIndex:
         return self._by_composed.get(_composed(posix), self.root / posix)
 
     def image_id(self, path: Path) -> str:
-        """Return a picture's name: its file name where that is unique, else its path."""
+        """Return an image's name: its file name where that is unique, else its path."""
         if len(self._by_name.get(path.name, ())) > 1 and path.is_relative_to(self.root):
             return path.relative_to(self.root).as_posix()
         return path.name

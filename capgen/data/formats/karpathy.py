@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from capgen.data.formats.image_index import PictureIndex
+from capgen.data.formats.image_index import ImageIndex
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.problems import Problem, Report
 from capgen.data.text_files import read_bytes, read_json
@@ -44,7 +44,7 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
     items = content.get("images") if isinstance(content, dict) else None
     if not isinstance(items, list):
         raise DataError(f"{path}: expected an object with a list in 'images'")
-    pictures = PictureIndex(options.images or (root.parent if root.is_file() else root))
+    images = ImageIndex(options.images or (root.parent if root.is_file() else root))
     collector = Collector(report)
     for number, item in enumerate(items):
         texts = _sentences(item)
@@ -53,12 +53,12 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
             report(Problem(code="malformed_line", message=message, file=path))
             continue
         folder = f"{item['filepath']}/" if item.get("filepath") else ""
-        image = pictures.find(f"{folder}{item['filename']}")
-        image_id = pictures.image_id(image)
+        image = images.find(f"{folder}{item['filename']}")
+        image_id = images.image_id(image)
         for text in texts:
             collector.caption(image_id, image, text, path)
         collector.split(image_id, item["split"], path)
-    return collector.reading(pictures=pictures.paths)
+    return collector.reading(images=images.paths)
 
 
 def _sentences(item: Any) -> list[str] | None:

@@ -1,6 +1,6 @@
-"""capgen's own format: a JSON Lines file with a header, then one picture a line.
+"""capgen's own format: a JSON Lines file with a header, then one image a line.
 
-Installed data sets have it beside their pictures, and `doctor --fix` writes it. Pictures are
+Installed data sets have it beside their images, and `doctor --fix` writes it. Images are
 named relative to the file, or absolutely where they stay in another place.
 """
 
@@ -117,7 +117,7 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
 
 
 def write(path: Path, header: Header, examples: Iterable[Example]) -> None:
-    """Write a manifest atomically; pictures below its folder are named relative to it.
+    """Write a manifest atomically; images below its folder are named relative to it.
 
     Raises:
         StorageError: The file cannot be written.
@@ -137,7 +137,7 @@ def write(path: Path, header: Header, examples: Iterable[Example]) -> None:
 
 
 def _relative(image: Path, base: Path) -> str:
-    # Not resolve(): a picture that is a link keeps its place in the folder.
+    # Not resolve(): an image that is a link keeps its place in the folder.
     absolute = Path(os.path.abspath(image))  # noqa: PTH100
     for folder in (base, Path(os.path.abspath(base))):  # noqa: PTH100
         if absolute.is_relative_to(folder):

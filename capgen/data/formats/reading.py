@@ -16,8 +16,8 @@ class ReadOptions:
 
     Attributes:
         format: Name of the format (see `capgen.data.formats.FORMATS`).
-        images: Folder of the pictures, if it is not where the format has it.
-        image_column: Column of the picture's name in tables.
+        images: Folder of the images, if it is not where the format has it.
+        image_column: Column of the image's name in tables.
         caption_column: Column of the captions in tables.
         split_column: Column of the split in tables.
     """
@@ -31,11 +31,11 @@ class ReadOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One picture as its source has it, faults included.
+    """One image as its source has it, faults included.
 
     Attributes:
-        image_id: Name of the picture within its data set.
-        image: Path where the picture should be.
+        image_id: Name of the image within its data set.
+        image: Path where the image should be.
         captions: The captions as written.
         lines: File and line of each caption.
         split: capgen's split name, or None if the source does not say.
@@ -53,11 +53,11 @@ class Reading:
     """What a reader found.
 
     Attributes:
-        entries: The pictures with captions, by name.
-        strays: Pictures that no caption names.
+        entries: The images with captions, by name.
+        strays: Images that no caption names.
         has_splits: Whether the source assigns splits.
         home: The source's folder, if it is not the one that was named: one above, or that
-            in the cache into which pictures were taken out.
+            in the cache into which images were taken out.
     """
 
     entries: tuple[Entry, ...]
@@ -75,7 +75,7 @@ class _Draft:
 
 
 class Collector:
-    """Gathers captions and splits by picture, in any order, and makes a `Reading`.
+    """Gathers captions and splits by image, in any order, and makes a `Reading`.
 
     Args:
         report: Receives split conflicts and unknown split names.
@@ -90,13 +90,13 @@ class Collector:
     def caption(
         self, image_id: str, image: Path, text: str, file: Path, line: int | None = None
     ) -> None:
-        """Add one caption of a picture."""
+        """Add one caption of an image."""
         draft = self._drafts.setdefault(image_id, _Draft(image))
         draft.captions.append(text)
         draft.lines.append((file, line))
 
     def split(self, image_id: str, name: str, file: Path, line: int | None = None) -> None:
-        """Assign a picture to a split, by any name a source may use for it."""
+        """Assign an image to a split, by any name a source may use for it."""
         split = split_name(name)
         if split is None:
             self._report(
@@ -122,11 +122,11 @@ class Collector:
                 )
             )
 
-    def reading(self, *, pictures: Iterable[Path] = (), home: Path | None = None) -> Reading:
+    def reading(self, *, images: Iterable[Path] = (), home: Path | None = None) -> Reading:
         """Return what was gathered.
 
         Args:
-            pictures: Every picture of the source, to find those without captions.
+            images: Every image of the source, to find those without captions.
             home: As in `Reading`.
         """
         for image_id, (file, line) in self._list_lines.items():
@@ -153,5 +153,5 @@ class Collector:
             for image_id, draft in sorted(self._drafts.items())
         )
         named = {entry.image for entry in entries}
-        strays = tuple(sorted(path for path in pictures if path not in named))
+        strays = tuple(sorted(path for path in images if path not in named))
         return Reading(entries=entries, strays=strays, has_splits=has_splits, home=home)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capgen.data.formats.image_index import is_picture
+from capgen.data.formats.image_index import is_image
 from capgen.data.formats.reading import ReadOptions
 from capgen.data.problems import Problem, Report
 from capgen.data.text_files import read_lines, read_text
@@ -123,8 +123,8 @@ def _csv_rows(path: Path, report: Report) -> Iterator[Row]:
         if not any(cell.strip() for cell in cells):
             continue
         if names is None:
-            # A table without a header begins with a picture.
-            headless = is_picture(cells[0])
+            # A table without a header begins with an image.
+            headless = is_image(cells[0])
             names = ["image", "caption", "split"] if headless else [c.strip() for c in cells]
             if headless:
                 names = names[: len(cells)]

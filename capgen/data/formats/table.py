@@ -1,7 +1,7 @@
-"""Tables of pictures and captions: CSV, TSV or JSON Lines, alone or as `metadata.*`.
+"""Tables of images and captions: CSV, TSV or JSON Lines, alone or as `metadata.*`.
 
-A `metadata.csv` or `metadata.jsonl` beside the pictures, at the top or in a folder for each
-split, is Hugging Face's imagefolder layout. A picture may have one row with all its captions
+A `metadata.csv` or `metadata.jsonl` beside the images, at the top or in a folder for each
+split, is Hugging Face's imagefolder layout. An image may have one row with all its captions
 or a row for each.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from capgen.data.formats.image_index import PictureIndex
+from capgen.data.formats.image_index import ImageIndex
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.formats.rows import SUFFIXES, Columns, Row, find_columns, read_rows
 from capgen.data.problems import Problem, Report
@@ -75,17 +75,17 @@ def _read(root: Path, files: list[Path], options: ReadOptions, report: Report) -
             f"No table of captions in {root}", hint="Name the file itself if there are several."
         )
     base = root if root.is_dir() else root.parent
-    pictures = PictureIndex(options.images or base)
+    images = ImageIndex(options.images or base)
     collector = Collector(report)
     for path in files:
-        _read_file(path, base, pictures, options, collector, report)
-    return collector.reading(pictures=pictures.paths)
+        _read_file(path, base, images, options, collector, report)
+    return collector.reading(images=images.paths)
 
 
 def _read_file(
     path: Path,
     base: Path,
-    pictures: PictureIndex,
+    images: ImageIndex,
     options: ReadOptions,
     collector: Collector,
     report: Report,
@@ -97,11 +97,11 @@ def _read_file(
         columns = columns or find_columns(path, row, options)
         name, texts = row.cells.get(columns.image), columns.texts(row)
         if not isinstance(name, str) or not name.strip() or texts is None:
-            message = f"no picture in {columns.image!r} or no text in {columns.captions[0]!r}"
+            message = f"no image in {columns.image!r} or no text in {columns.captions[0]!r}"
             report(Problem(code="malformed_line", message=message, file=path, line=row.line))
             continue
-        image = pictures.find(prefix + name.strip())
-        image_id = pictures.image_id(image)
+        image = images.find(prefix + name.strip())
+        image_id = images.image_id(image)
         for text in texts:
             collector.caption(image_id, image, text, path, row.line)
         split = _row_split(row, columns) or file_split or _split_in(name)
@@ -122,7 +122,7 @@ def _split_of(path: Path, base: Path) -> str | None:
 
 
 def _split_in(name: str) -> str | None:
-    """Return the split that the first folder of a picture's name stands for."""
+    """Return the split that the first folder of an image's name stands for."""
     first, slash, _ = name.replace("\\", "/").partition("/")
     return split_name(first) if slash and first else None
 

@@ -1,8 +1,8 @@
 """WebDataset shards: tar files in which files of one sample share a name up to the first dot.
 
-A sample has a picture and its captions as `.txt`, `.caption` (one a line) or `.json` (under
+A sample has an image and its captions as `.txt`, `.caption` (one a line) or `.json` (under
 `caption`, `captions`, `text` or `texts`). Shards or folders named after a split are of that
-split. The pictures are taken out of the shards into the cache folder once, and what is passed
+split. The images are taken out of the shards into the cache folder once, and what is passed
 over there is noted beside them.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 from capgen import paths
 from capgen.data.download.unpack import Member, opened
-from capgen.data.formats.image_index import PictureIndex, is_picture
+from capgen.data.formats.image_index import ImageIndex, is_image
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.problems import Problem, Report
 from capgen.data.splits import split_name
@@ -58,9 +58,9 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
     folder = _unpacked(found)
     for number, message in json.loads((folder / _DONE).read_bytes() or b"[]"):
         report(Problem(code="member_refused", message=message, file=found[number]))
-    pictures = PictureIndex(folder)
-    for image in pictures.paths:
-        image_id = pictures.image_id(image)
+    images = ImageIndex(folder)
+    for image in images.paths:
+        image_id = images.image_id(image)
         shard = found[int(image.relative_to(folder).parts[0])]
         # A stem ends at the first dot of the file's name, not the last.
         stem = image.parent / image.name.split(".", 1)[0]
@@ -70,7 +70,7 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
         split = _split_of(shard)
         if split and texts:
             collector.split(image_id, split, shard)
-    return collector.reading(pictures=pictures.paths, home=folder)
+    return collector.reading(images=images.paths, home=folder)
 
 
 def _unpacked(found: list[Path]) -> Path:
@@ -93,7 +93,7 @@ def _unpacked(found: list[Path]) -> Path:
 
 
 def _take_out(path: Path, into: Path) -> list[str]:
-    """Take the pictures and captions out of a shard; return what was passed over, and why."""
+    """Take the images and captions out of a shard; return what was passed over, and why."""
     into.mkdir(parents=True)
     refused: list[Member] = []
     mode = path.stat().st_mode
@@ -107,7 +107,7 @@ def _take_out(path: Path, into: Path) -> list[str]:
 
 
 def _is_wanted(member: Member) -> bool:
-    return is_picture(member.target.name) or member.target.suffix in _CAPTIONS
+    return is_image(member.target.name) or member.target.suffix in _CAPTIONS
 
 
 def _captions(stem: Path, shard: Path, report: Report) -> list[str]:

@@ -1,6 +1,6 @@
 """Fit a captioner's confidence: caption photographs with references, and drawn patterns.
 
-A caption is good where its score against the photo's own references reaches a threshold.
+A caption is good where its score against the image's own references reaches a threshold.
 How it is fitted is `capgen.evaluation.calibration.confidence_fit`'s matter.
 """
 
@@ -35,12 +35,12 @@ _FEWEST = 50
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureObserved:
-    """A picture was captioned.
+class ImageObserved:
+    """An image was captioned.
 
     Attributes:
-        done: Pictures so far.
-        total: Pictures in all.
+        done: Images so far.
+        total: Images in all.
         problem: Why it could not be, or an empty string: it is left out.
     """
 
@@ -69,19 +69,19 @@ def calibrate(
     options: DecodeOptions | None = None,
     config: CalibrateConfig | None = None,
     negatives: Path | None = None,
-) -> Iterator[PictureObserved | Calibrated]:
+) -> Iterator[ImageObserved | Calibrated]:
     """Fit a confidence on splits of one or several data sets.
 
     Args:
         captioner: The model.
-        data: Photos with their references; not those that it will be judged on. A model that
-            is for several kinds of photos is best fitted on all of them.
+        data: Images with their references; not those that it will be judged on. A model that
+            is for several kinds of images is best fitted on all of them.
         options: How to decode: the fit holds for these settings.
         config: What is good, and how to fit.
-        negatives: A folder of further pictures of a kind that the model does not know.
+        negatives: A folder of further images of a kind that the model does not know.
 
     Yields:
-        A `PictureObserved` a picture, then one `Calibrated`.
+        A `ImageObserved` an image, then one `Calibrated`.
 
     Raises:
         DataError: There are too few images, or none in `negatives`.
@@ -104,14 +104,14 @@ def calibrate(
         if isinstance(found, ImageError):
             problem = found.message
         elif not found.finite:
-            problem = "the model's arithmetic overflowed on a picture: try --dtype fp32"
+            problem = "the model's arithmetic overflowed on an image: try --dtype fp32"
         seen.append(None if isinstance(found, ImageError) or problem else found)
-        yield PictureObserved(done=len(seen), total=total, problem=problem)
+        yield ImageObserved(done=len(seen), total=total, problem=problem)
     scores = _scores(data, seen[: len(judged)], config.metric)
     known = [found for found in seen[: len(judged)] if found is not None]
     unknown = [found for found in seen[len(judged) :] if found is not None]
     if len(known) < _FEWEST:
-        raise DataError(f"{len(known)} photos are too few to calibrate on: {_FEWEST} are needed")
+        raise DataError(f"{len(known)} images are too few to calibrate on: {_FEWEST} are needed")
     fit, quality = fit_confidence(known, scores, unknown, config)
     provenance = {
         "data": [one.to_dict() for one in data],
@@ -133,7 +133,7 @@ def calibrate(
 def _scores(
     data: Sequence[EvaluationSet], seen: Sequence[Observation | None], metric: str
 ) -> NDArray[np.float64]:
-    """Score the captions of photos, those that there are, in order, each data set by itself."""
+    """Score the captions of images, those that there are, in order, each data set by itself."""
     found: list[NDArray[np.float64]] = []
     left = iter(seen)
     for one in data:

@@ -2,13 +2,13 @@
 
 The fit has three parts:
 
-1. P(good), on the photos: a ridge regression over `capgen.captioning.confidence.model.FEATURES`;
-2. P(known kind of picture), photographs against pictures that are not;
-3. a line through the log-odds of the product, on the photos, so that 2 does not cost 1 its
+1. P(good), on the images: a ridge regression over `capgen.captioning.confidence.model.FEATURES`;
+2. P(known kind of image), photographs against images that are not;
+3. a line through the log-odds of the product, on the images, so that 2 does not cost 1 its
    calibration (Platt scaling).
 
-The ridge of 1, the lines and the figures of quality take P(good) of a photo from a fit on other
-photos (cross-validation). 2 and 3 are judged on what they were fitted on: they have six numbers.
+The ridge of 1, the lines and the figures of quality take P(good) of an image from a fit on other
+images (cross-validation). 2 and 3 are judged on what they were fitted on: they have six numbers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from capgen.evaluation.calibration.reliability import auroc, calibration_error, 
 Reals = NDArray[np.float64]
 
 METRIC_NAMES = {"meteor": "METEOR", "cider_d": "CIDEr-D"}
-# What tells pictures of a strange kind: few features, since the examples of it are few kinds.
+# What tells images of a strange kind: few features, since the examples of it are few kinds.
 _STRANGE = (*DISTANCES, EVIDENCE[0])
 _STRANGE_RIDGE = 10.0
 _DIRECTIONS = 32
@@ -53,9 +53,9 @@ def fit_confidence(
     """Fit on observations that are there; also return cross-validated figures.
 
     Args:
-        known: Observations of photos.
+        known: Observations of images.
         scores: (n,) the score of each one's caption.
-        unknown: Observations of pictures that are not photographs; may be empty.
+        unknown: Observations of images that are not photographs; may be empty.
         config: What is good, and how to fit.
 
     Raises:
@@ -135,12 +135,12 @@ def find_subspace(summaries: Reals) -> Subspace:
 
 
 class GoodRegression(NamedTuple):
-    """P(good) of photos, as log-odds `standard @ weights + bias`."""
+    """P(good) of images, as log-odds `standard @ weights + bias`."""
 
     weights: Reals
     bias: float
     ridge: float
-    unseen: Reals  # (n,) log-odds by fits on other photos
+    unseen: Reals  # (n,) log-odds by fits on other images
 
 
 def good_regression(

@@ -1,6 +1,6 @@
-"""Pictures that are not photographs, drawn by Pillow: examples of what a captioner cannot know.
+"""Images that are not photographs, drawn by Pillow: examples of what a captioner cannot know.
 
-`capgen calibrate` shows them to a captioner to learn what confidence in strange pictures
+`capgen calibrate` shows them to a captioner to learn what confidence in strange images
 should be: little. They come from a seed, so that a calibration can be repeated.
 """
 
@@ -17,7 +17,7 @@ _Random = np.random.Generator
 
 
 def draw_negatives(count: int, seed: int) -> Iterator[Image.Image]:
-    """Yield pictures: each kind of `KINDS` in turn.
+    """Yield images: each kind of `KINDS` in turn.
 
     Args:
         count: How many.
@@ -57,20 +57,20 @@ def _clouds(random: _Random) -> Image.Image:
 def _page(random: _Random) -> Image.Image:
     dark = random.random() < 0.2
     paper, ink = ((25, 25, 30), (220, 220, 220)) if dark else ((250, 249, 245), (20, 20, 20))
-    picture = Image.new("RGB", _SIZE, paper)
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", _SIZE, paper)
+    draw = ImageDraw.Draw(image)
     size = int(random.integers(9, 26))
     font = ImageFont.load_default(size)
     left = int(random.integers(8, 60))
     for top in range(int(random.integers(8, 60)), _SIZE[1] - size, round(size * 1.5)):
         line = " ".join(_word(random) for _ in range(int(random.integers(3, 14))))
         draw.text((left, top), line, ink, font)
-    return picture
+    return image
 
 
 def _chart(random: _Random) -> Image.Image:
-    picture = Image.new("RGB", _SIZE, "white")
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", _SIZE, "white")
+    draw = ImageDraw.Draw(image)
     draw.line([(40, 20), (40, 290), (385, 290)], "black", 2)
     heights = random.uniform(20, 260, int(random.integers(4, 16)))
     step = 340 / len(heights)
@@ -86,12 +86,12 @@ def _chart(random: _Random) -> Image.Image:
     font = ImageFont.load_default(12)
     for x, _ in points:
         draw.text((x, 296), _word(random)[:3], "black", font)
-    return picture
+    return image
 
 
 def _shapes(random: _Random) -> Image.Image:
-    picture = Image.new("RGB", _SIZE, _colour(random))
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", _SIZE, _colour(random))
+    draw = ImageDraw.Draw(image)
     for _ in range(int(random.integers(3, 25))):
         x, y = random.uniform(0, _SIZE[0]), random.uniform(0, _SIZE[1])
         w, h = random.uniform(10, 140, 2)
@@ -99,26 +99,26 @@ def _shapes(random: _Random) -> Image.Image:
             draw.rectangle([x, y, x + w, y + h], _colour(random))
         else:
             draw.polygon([(x, y), (x + w, y + h / 3), (x + w / 3, y + h)], _colour(random))
-    return picture
+    return image
 
 
 def _stripes(random: _Random) -> Image.Image:
-    picture = Image.new("RGB", _SIZE, _colour(random))
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", _SIZE, _colour(random))
+    draw = ImageDraw.Draw(image)
     step, colour = int(random.integers(6, 60)), _colour(random)
     for x in range(0, _SIZE[0], step):
         draw.rectangle([x, 0, x + step // 2, _SIZE[1]], colour)
     if random.random() < 0.5:
         for y in range(0, _SIZE[1], step):
             draw.rectangle([0, y, _SIZE[0], y + step // 3], colour)
-    return picture.rotate(float(random.choice([0, 45, 90]))).filter(
+    return image.rotate(float(random.choice([0, 45, 90]))).filter(
         ImageFilter.GaussianBlur(float(random.choice([0, 1, 3])))
     )
 
 
 def _lines(random: _Random) -> Image.Image:
-    picture = Image.new("RGB", _SIZE, "white")
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", _SIZE, "white")
+    draw = ImageDraw.Draw(image)
     for _ in range(int(random.integers(3, 20))):
         box = [*random.uniform(0, 200, 2), *random.uniform(200, 400, 2)]
         if random.random() < 0.5:
@@ -126,12 +126,12 @@ def _lines(random: _Random) -> Image.Image:
             draw.arc(box, start, end, "black", int(random.integers(1, 5)))
         else:
             draw.line(box, "black", int(random.integers(1, 5)))
-    return picture
+    return image
 
 
 def _window(random: _Random) -> Image.Image:
-    picture = Image.new("RGB", _SIZE, (236, 238, 242))
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", _SIZE, (236, 238, 242))
+    draw = ImageDraw.Draw(image)
     draw.rectangle([0, 0, _SIZE[0], 28], _colour(random))
     draw.rectangle([0, 28, 90, _SIZE[1]], (210, 214, 222))
     font = ImageFont.load_default(13)
@@ -141,7 +141,7 @@ def _window(random: _Random) -> Image.Image:
             box = (100, top, int(random.integers(140, 390)), top + 18)
             draw.rounded_rectangle(box, 3, "white", (180, 180, 190))
             draw.text((106, top + 2), _word(random), (60, 60, 60), font)
-    return picture
+    return image
 
 
 KINDS: dict[str, Callable[[_Random], Image.Image]] = {

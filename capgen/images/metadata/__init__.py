@@ -1,4 +1,4 @@
-"""Captions inside picture files: EXIF, IPTC and XMP, changed without touching pixels.
+"""Captions inside image files: EXIF, IPTC and XMP, changed without touching pixels.
 
 Everything here takes and gives bytes, and raises `Unwritable` for what it had better not touch.
 """

@@ -1,4 +1,4 @@
-"""JPEG files as segments: the metadata ones replaced, the picture's own untouched."""
+"""JPEG files as segments: the metadata ones replaced, the image's own untouched."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LARGEST = 65533
 
 
 def pieces(data: bytes) -> list[bytes]:
-    """Split a JPEG into its start, its segments, and the rest from the picture on.
+    """Split a JPEG into its start, its segments, and the rest from the image on.
 
     Raises:
         Unwritable: The segments are damaged.
@@ -55,7 +55,7 @@ def write(parts: list[bytes], text: str) -> list[bytes]:
         Unwritable: Existing metadata is damaged, too large, or spread over segments.
     """
     if any(part[1] == _APP2 and part[4:8] == b"MPF\0" for part in parts[1:-1]):
-        raise Unwritable("it holds several pictures, whose places would change")
+        raise Unwritable("it holds several images, whose places would change")
     block = exif.with_description(_content(parts, _APP1, _EXIF), text)
     packet = xmp.with_description(_content(parts, _APP1, _XMP), text)
     resources = iptc.with_caption(_content(parts, _APP13, _PHOTOSHOP) or b"", text)

@@ -1,6 +1,6 @@
-"""The undo file: how to get changed pictures back, byte for byte.
+"""The undo file: how to get changed images back, byte for byte.
 
-A line a change, written before the picture is replaced: the hashes before and after, and the
+A line a change, written before the image is replaced: the hashes before and after, and the
 old file as parts, each either a range of the new file or bytes of its own.
 """
 
@@ -23,10 +23,10 @@ from capgen.records import SCHEMA_VERSION
 
 @dataclass(frozen=True)
 class Undone:
-    """What became of one picture.
+    """What became of one image.
 
     Attributes:
-        path: The picture.
+        path: The image.
         problem: Why it stays as it is, or an empty string.
     """
 
@@ -49,14 +49,14 @@ class UndoFile:
         check_place(path)
         check_output(path, OWN_LINES)
         self.path = path
-        # Hash of each changed picture → its hash before, as the journal knows it.
+        # Hash of each changed image → its hash before, as the journal knows it.
         self.originals: dict[str, str] = {}
         if path.is_file():
             for entry in _entries(path):
                 before = str(entry["sha256_before"])
                 self.originals[str(entry["sha256_after"])] = self.originals.get(before, before)
 
-    def record(self, picture: Path, old: Sequence[bytes], new: Sequence[bytes]) -> None:
+    def record(self, image: Path, old: Sequence[bytes], new: Sequence[bytes]) -> None:
         """Write down how to make the file of pieces `old` from that of pieces `new`.
 
         Raises:
@@ -65,7 +65,7 @@ class UndoFile:
         before, after = b"".join(old), b"".join(new)
         entry = {
             "schema_version": SCHEMA_VERSION,
-            "path": os.path.abspath(picture),  # noqa: PTH100 (keeps links)
+            "path": os.path.abspath(image),  # noqa: PTH100 (keeps links)
             "sha256_before": _hash(before),
             "sha256_after": _hash(after),
             "parts": _parts(old, new),
@@ -84,7 +84,7 @@ class UndoFile:
 def undo(path: Path) -> Iterator[Undone]:
     """Take back all changes of an undo file, the latest first.
 
-    A picture that was changed since by something else stays as it is.
+    An image that was changed since by something else stays as it is.
 
     Raises:
         DataError: The file cannot be read.
@@ -111,7 +111,7 @@ def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
     if _hash(before) != entry["sha256_before"]:
         return Undone(path, "the undo file does not give back what was there")
     try:
-        replace_file(path, before, over_picture=True)
+        replace_file(path, before, over_image=True)
     except DiskFullError:
         raise
     except StorageError as error:
@@ -140,7 +140,7 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
                     entry = json.loads(line)
                     complete = {"path", "sha256_before", "sha256_after", "parts"} <= set(entry)
                 except (ValueError, TypeError):
-                    continue  # half written: its picture was not touched
+                    continue  # half written: its image was not touched
                 if complete:
                     yield entry
     except OSError as error:

@@ -1,4 +1,4 @@
-"""WebP files as chunks: EXIF and XMP at their end, the picture's own untouched."""
+"""WebP files as chunks: EXIF and XMP at their end, the image's own untouched."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write(parts: list[bytes], text: str) -> list[bytes]:
 
     Raises:
         Unwritable: Existing metadata is damaged, or is passed over until now: readers would
-            turn the picture, or find two pictures, once the header names metadata.
+            turn the image, or find two images, once the header names metadata.
     """
     if not _header_names_all(parts):
         raise Unwritable("its header does not name all that is in it")
@@ -88,7 +88,7 @@ def _put(parts: list[bytes], kind: bytes, data: bytes) -> list[bytes]:
     for place, part in enumerate(parts[1:-1], 1):
         if part[:4] == kind:
             return [*parts[:place], chunk, *parts[place + 1 :]]
-    # EXIF goes before XMP, both behind the picture.
+    # EXIF goes before XMP, both behind the image.
     place = len(parts) - 1
     if kind == b"EXIF" and parts[place - 1][:4] == b"XMP ":
         place -= 1

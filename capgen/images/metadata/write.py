@@ -13,7 +13,7 @@ from capgen.paths import replace_file, storage_errors
 
 
 class MetadataWriter:
-    """Writes captions into pictures.
+    """Writes captions into images.
 
     Args:
         undo: Where to write down how to take each change back.
@@ -25,8 +25,8 @@ class MetadataWriter:
         self.dry_run = dry_run
         self.changed = 0
 
-    def write(self, picture: Path, text: str) -> str:
-        """Write a caption into a picture, unless it is there already.
+    def write(self, image: Path, text: str) -> str:
+        """Write a caption into an image, unless it is there already.
 
         Returns:
             Why nothing was written, or an empty string.
@@ -35,20 +35,20 @@ class MetadataWriter:
             StorageError: The undo file cannot be written, or no space is left.
         """
         try:
-            data = _read(picture)
+            data = _read(image)
             module = _module(data)
             old = module.pieces(data)
             if all(found == text for found in module.read(old)):
                 return ""
             new = module.write(old, text)
         except Unwritable as error:
-            return f"no caption written into {picture}: {error}"
+            return f"no caption written into {image}: {error}"
         except StorageError as error:
             return error.message
         if not self.dry_run:
-            self.undo.record(picture, old, new)
+            self.undo.record(image, old, new)
             try:
-                replace_file(picture, b"".join(new), over_picture=True)
+                replace_file(image, b"".join(new), over_image=True)
             except DiskFullError:
                 raise
             except StorageError as error:
@@ -58,7 +58,7 @@ class MetadataWriter:
 
 
 def read_captions(data: bytes) -> list[str | None]:
-    """Return the captions in a picture's EXIF, XMP and (JPEG only) IPTC.
+    """Return the captions in an image's EXIF, XMP and (JPEG only) IPTC.
 
     Raises:
         Unwritable: It is of another format, or damaged.
@@ -68,19 +68,19 @@ def read_captions(data: bytes) -> list[str | None]:
     return found
 
 
-def _read(picture: Path) -> bytes:
-    """Return the bytes of a picture whose folder can be written.
+def _read(image: Path) -> bytes:
+    """Return the bytes of an image whose folder can be written.
 
     Raises:
         Unwritable: It is not a regular file.
         StorageError: It cannot be read or replaced.
     """
-    with storage_errors(picture):
-        if not picture.is_file():
+    with storage_errors(image):
+        if not image.is_file():
             raise Unwritable("it is not a regular file, or not there any more")
-        if not os.access(os.path.dirname(os.path.realpath(picture)), os.W_OK):  # noqa: PTH120
-            raise StorageError(f"Not allowed to write {picture}")
-        return picture.read_bytes()
+        if not os.access(os.path.dirname(os.path.realpath(image)), os.W_OK):  # noqa: PTH120
+            raise StorageError(f"Not allowed to write {image}")
+        return image.read_bytes()
 
 
 def _module(data: bytes) -> ModuleType:

@@ -102,7 +102,7 @@ class PTBTokenizer:
         while start < stop:
             number, end = self._rules.longest(text, start)
             if number < 0:
-                # A character without a rule, such as a picture or a control character.
+                # A character without a rule, such as an image or a control character.
                 start += 1
                 continue
             rule = RULES[number]

@@ -7,8 +7,8 @@
       present_key_L (B·K, H, T+1, D), present_value_L (B·K, H, T+1, D),
       cross_attention_L (B, H, K, P)
 
-B photos, K beams a photo, P grid cells, H heads of width D, T tokens so far, V vocabulary,
-L the layer. Cross keys and values are computed once a photo and shared by its beams;
+B images, K beams an image, P grid cells, H heads of width D, T tokens so far, V vocabulary,
+L the layer. Cross keys and values are computed once an image and shared by its beams;
 `beam_index` names the row of the past that each beam continues, so that reordering costs
 no pass of its own. Asking for `logits` or `cross_attention_L` is optional.
 
@@ -127,7 +127,7 @@ class _Shapes:
     def __init__(self, graph: GraphBuilder, heads: int, width: int) -> None:
         shape = graph.add("Shape", ["input_ids"], start=0, end=1)
         rest = graph.constant([-1, heads, width], np.int64)
-        self.by_photo = graph.add("Concat", [shape, rest], axis=0)  # (B, K, H, D)
+        self.by_image = graph.add("Concat", [shape, rest], axis=0)  # (B, K, H, D)
         self.column = graph.constant([-1, heads, width, 1], np.int64)
         self.row = graph.constant([-1, heads, 1, width], np.int64)
         self.flat = graph.constant([-1, heads * width], np.int64)
@@ -177,7 +177,7 @@ class _Block:
         graph, layer = self.graph, self.layer
         query = self._linear(self._norm(hidden, "ln_cross_attn"), "crossattention.q_attn")
         query = graph.add("Mul", [query, self.scale])
-        query = graph.add("Reshape", [query, self.shapes.by_photo])
+        query = graph.add("Reshape", [query, self.shapes.by_image])
         query = graph.add("Transpose", [query], perm=[0, 2, 1, 3])  # (B, H, K, D)
         scores = graph.add("MatMul", [query, f"cross_key_{layer}"])
         weights = graph.add("Softmax", [scores], f"cross_attention_{layer}", axis=-1)

@@ -1,10 +1,10 @@
 """int8 export: both ONNX graphs quantised, their weights in a safetensors file of their own.
 
 Weights become int8 with a scale for each output channel, activations uint8 with a fixed
-scale for each tensor, taken from what real photos bring about (static quantisation; Jacob et
+scale for each tensor, taken from what real images bring about (static quantisation; Jacob et
 al., "Quantization and training of neural networks for efficient integer-arithmetic-only
 inference", CVPR 2018). Fixed scales, because those that ONNX Runtime would choose as it runs
-are over a whole batch: a photo's caption would depend on its neighbours.
+are over a whole batch: an image's caption would depend on its neighbours.
 
 The result is a model folder like any other, of which ONNX Runtime alone can make something.
 """

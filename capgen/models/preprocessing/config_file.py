@@ -84,7 +84,7 @@ def read_config(config: Mapping[str, Any], *, kind: str = "") -> dict[str, Any]:
     for key, value in config.items():
         unknown = key.startswith("do_") and key not in _KNOWN_STEPS
         if (unknown or key in _OTHER_STEPS) and value:
-            raise ModelError(f"the picture preprocessing step {key} is not supported")
+            raise ModelError(f"the image preprocessing step {key} is not supported")
     defaults = _FAMILIES.get(_family(config) or _OF_KIND.get(kind, ""))
     settings: dict[str, Any] = {"rescale_factor": None}
     if config.get("do_resize", True):

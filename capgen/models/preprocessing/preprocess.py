@@ -1,8 +1,8 @@
-"""Photo to array: resize, crop, rescale and normalise as a `preprocessor_config.json` says.
+"""Image to array: resize, crop, rescale and normalise as a `preprocessor_config.json` says.
 
 Reads and writes the files of Hugging Face image processors and gives the numbers their
 Pillow-backed classes give, without transformers or torch. Knows nothing about files of
-pictures, orientation or colour modes: it takes RGB images (see `capgen.images.load`).
+images, orientation or colour modes: it takes RGB images (see `capgen.images.load`).
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ _LARGEST_EDGE = 1 << 16
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessor:
-    """How a model wants its pictures.
+    """How a model wants its images.
 
     At most one of `size` and `shortest_edge` is set; with neither, nothing is resized.
 
     Attributes:
-        size: Exact (height, width) to resize to, whatever the picture's shape.
+        size: Exact (height, width) to resize to, whatever the image's shape.
         shortest_edge: Resize so that the shorter side is this long, keeping the shape.
         longest_edge: With `shortest_edge`: the longer side is never longer than this.
         resample: Pillow's number of the filter (2 bilinear, 3 bicubic).
         crop: (height, width) to cut from the centre after resizing; zeros fill what a
-            smaller picture lacks.
+            smaller image lacks.
         rescale_factor: Pixels in 0..255 are multiplied by this, or None.
         mean: Subtracted a channel after rescaling, or None to leave values alone.
         std: Divided by a channel after subtracting `mean`; set exactly when `mean` is.
@@ -76,19 +76,19 @@ class Preprocessor:
 
     @property
     def do_resize(self) -> bool:
-        """Whether pictures are resized."""
+        """Whether images are resized."""
         return self.size is not None or self.shortest_edge is not None
 
     @property
     def input_size(self) -> tuple[int, int] | None:
-        """(height, width) of every array, or None when it depends on the picture."""
+        """(height, width) of every array, or None when it depends on the image."""
         return self.crop or self.size
 
     def preprocess(self, image: Image.Image) -> NDArray[np.float32]:
-        """Return one RGB picture as the model's input, float32 of shape (3, H, W).
+        """Return one RGB image as the model's input, float32 of shape (3, H, W).
 
         Raises:
-            ImageError: The picture's shape is so extreme that resizing it asks for more
+            ImageError: The image's shape is so extreme that resizing it asks for more
                 than 2^28 pixels.
         """
         reshaped = self._reshape(image)
@@ -97,12 +97,12 @@ class Preprocessor:
         return array
 
     def preprocess_batch(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
-        """Return RGB pictures as one batch, float32 of shape (N, 3, H, W).
+        """Return RGB images as one batch, float32 of shape (N, 3, H, W).
 
         Raises:
             ImageError: As for `preprocess`.
-            ModelError: The pictures come out in different sizes, since this model keeps
-                each picture's own shape, or there are none and the size is unknown.
+            ModelError: The images come out in different sizes, since this model keeps
+                each image's own shape, or there are none and the size is unknown.
         """
         reshaped = [self._reshape(image) for image in images]
         sizes = {(image.height, image.width) for image in reshaped}
@@ -110,8 +110,8 @@ class Preprocessor:
             sizes = {self.input_size}
         if len(sizes) != 1:
             raise ModelError(
-                f"{len(reshaped)} pictures come out in {len(sizes)} sizes; one batch needs one",
-                hint="This model keeps each picture's shape: use a batch size of 1.",
+                f"{len(reshaped)} images come out in {len(sizes)} sizes; one batch needs one",
+                hint="This model keeps each image's shape: use a batch size of 1.",
             )
         array = np.empty((len(reshaped), 3, *sizes.pop()), dtype=np.float32)
         for row, image in zip(array, reshaped, strict=True):
@@ -119,7 +119,7 @@ class Preprocessor:
         return array
 
     def reshape(self, image: Image.Image) -> NDArray[np.uint8]:
-        """Return one RGB picture resized and cropped, not yet normalised: uint8 (H, W, 3).
+        """Return one RGB image resized and cropped, not yet normalised: uint8 (H, W, 3).
 
         Raises:
             ImageError: As for `preprocess`.
@@ -202,7 +202,7 @@ class Preprocessor:
         try:
             config = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise ModelError(f"{path} is missing: how pictures are resized is unknown") from error
+            raise ModelError(f"{path} is missing: how images are resized is unknown") from error
         except OSError as error:
             raise ModelError(f"{path} cannot be read: {error.strerror}") from error
         except (ValueError, RecursionError) as error:
@@ -256,13 +256,13 @@ def _resize_part(
 ) -> Image.Image:
     """Return what `image` resized to `size` shows in `kept`, computing nothing else.
 
-    For needles of pictures (1×50,000 pixels at shortest edge 224 is 2.5 billion pixels).
+    For needles of images (1×50,000 pixels at shortest edge 224 is 2.5 billion pixels).
     Not for others: Pillow may then take the two axes in another order, and rounds and clips
     the values in between otherwise than transformers' whole resize does.
 
     Args:
-        image: The picture.
-        size: (height, width) of the whole resized picture.
+        image: The image.
+        size: (height, width) of the whole resized image.
         kept: (top, left, height, width) within it.
         resample: Pillow's number of the filter.
 
@@ -272,10 +272,10 @@ def _resize_part(
     top, left, kept_height, kept_width = kept
     if kept_height * kept_width > _RESIZED_LIMIT:
         raise ImageError(
-            f"a picture of {image.width}×{image.height} pixels would be resized to "
+            f"an image of {image.width}×{image.height} pixels would be resized to "
             f"{kept_width}×{kept_height} for this model",
             code="too_large",
-            hint="Crop the picture to a less extreme shape.",
+            hint="Crop the image to a less extreme shape.",
         )
     scale_y, scale_x = image.height / size[0], image.width / size[1]
     box = (

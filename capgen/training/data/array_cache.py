@@ -1,4 +1,4 @@
-"""Cache files: one array with a row a photo, made once, then memory-mapped.
+"""Cache files: one array with a row an image, made once, then memory-mapped.
 
 They are named after what they were made from and hold nothing that cannot be made again.
 """
@@ -27,7 +27,7 @@ class CacheFile:
     """A cached array.
 
     Attributes:
-        stage: What its rows are: `photos` or `features`.
+        stage: What its rows are: `images` or `features`.
         split: The split it is for.
         sources: Everything that decides its content.
         rows: Number of rows.
@@ -75,7 +75,7 @@ class CacheFile:
                         stage=self.stage, split=self.split, done=done, total=self.rows
                     )
             if done != self.rows:
-                raise DataError(f"{self.split} gave {done} photos instead of {self.rows}")
+                raise DataError(f"{self.split} gave {done} images instead of {self.rows}")
 
 
 def _write_header(file: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

@@ -1,6 +1,6 @@
 """Augmentation on the device: random crops, mirroring, colour, size and compression.
 
-Each photo is varied in its own way, the batch at once. What a photo goes through after the
+Each image is varied in its own way, the batch at once. What an image goes through after the
 crop stands for how its file was made: smaller than the model's input, and compressed.
 
 Source: Szegedy et al., "Going deeper with convolutions" (2015), for crops by area and
@@ -19,14 +19,14 @@ from capgen.config import TrainConfig
 from capgen.training.data.lossy_compression import compress
 from capgen.training.data.rescaling import BICUBIC, BILINEAR, BOX, enlarge, shrink
 
-# Rescaled photos keep at least this share of their sides.
+# Rescaled images keep at least this share of their sides.
 _SMALLEST = 0.5
 _BEST_QUALITY = 95.0
 _WEBP_SHARE = 0.5
 
 
 def augment(pixels: Tensor, config: TrainConfig, generator: Generator) -> Tensor:
-    """Return a random variation of each photo.
+    """Return a random variation of each image.
 
     Args:
         pixels: float32 (B, 3, H, W) in 0..255.
@@ -49,7 +49,7 @@ def augment(pixels: Tensor, config: TrainConfig, generator: Generator) -> Tensor
 
 
 def _stored(pixels: Tensor, config: TrainConfig, generator: Generator) -> Tensor:
-    """Make some photos smaller, compress some, and bring back the size."""
+    """Make some images smaller, compress some, and bring back the size."""
     if config.rescale:
         rows, on = _chosen(pixels, config.rescale, generator)
         draws = torch.rand(3, len(rows), device=pixels.device, generator=generator)
@@ -64,7 +64,7 @@ def _stored(pixels: Tensor, config: TrainConfig, generator: Generator) -> Tensor
 
 
 def _compressed(pixels: Tensor, config: TrainConfig, generator: Generator) -> Tensor:
-    """Compress some photos, each with a codec and a quality of its own."""
+    """Compress some images, each with a codec and a quality of its own."""
     rows, on = _chosen(pixels, config.compression, generator)
     draws = torch.rand(2, len(rows), device=pixels.device, generator=generator)
     quality = torch.lerp(
@@ -78,7 +78,7 @@ def _compressed(pixels: Tensor, config: TrainConfig, generator: Generator) -> Te
 
 
 def _chosen(pixels: Tensor, share: float, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Draw photos, each with the probability `share`.
+    """Draw images, each with the probability `share`.
 
     How many rows come back follows from the batch's size alone: nothing waits for the device.
 
@@ -119,7 +119,7 @@ def _crops(pixels: Tensor, config: TrainConfig, generator: Generator) -> Tensor:
 
 
 def _color(pixels: Tensor, strength: float, generator: Generator) -> Tensor:
-    """Change brightness, contrast and saturation of each photo, then clip."""
+    """Change brightness, contrast and saturation of each image, then clip."""
     factors = torch.empty(3, pixels.shape[0], 1, 1, 1, device=pixels.device)
     brightness, contrast, saturation = factors.uniform_(
         1 - strength, 1 + strength, generator=generator

@@ -1,4 +1,4 @@
-"""Which photos and captions make each step: decided by the seed and the step alone.
+"""Which images and captions make each step: decided by the seed and the step alone.
 
 So a resumed run, or one in several processes, sees the same data in the same order.
 """
@@ -26,39 +26,39 @@ def random_seed(seed: int, stream: int, *place: int) -> int:
 
 @dataclass(frozen=True)
 class Mix:
-    """How often the photos of each data set come in an epoch.
+    """How often the images of each data set come in an epoch.
 
     Attributes:
-        parts: (photos, weight) of each data set, in the order of the photos' numbers.
+        parts: (images, weight) of each data set, in the order of the images' numbers.
     """
 
     parts: tuple[tuple[int, float], ...]
 
     @property
     def drawn(self) -> tuple[int, ...]:
-        """Photos an epoch has of each data set, repeats included; the same in all epochs."""
-        return tuple(max(1, round(photos * weight)) for photos, weight in self.parts)
+        """Images an epoch has of each data set, repeats included; the same in all epochs."""
+        return tuple(max(1, round(images * weight)) for images, weight in self.parts)
 
     @property
-    def photos(self) -> int:
-        """Photos an epoch has."""
+    def images(self) -> int:
+        """Images an epoch has."""
         return sum(self.drawn)
 
     def order(self, seed: int, epoch: int) -> Tensor:
-        """Return the photo numbers in the order of an epoch, int64 (photos,).
+        """Return the image numbers in the order of an epoch, int64 (images,).
 
-        Of a data set with weight 2.25 each photo comes twice, and a random quarter of them,
+        Of a data set with weight 2.25 each image comes twice, and a random quarter of them,
         another one each epoch, a third time.
         """
         generator = torch.Generator().manual_seed(random_seed(seed, ORDER, epoch))
         numbers, first = [], 0
-        for (photos, _), drawn in zip(self.parts, self.drawn, strict=True):
-            whole, rest = divmod(drawn, photos)
-            own = torch.arange(photos).repeat(whole)
+        for (images, _), drawn in zip(self.parts, self.drawn, strict=True):
+            whole, rest = divmod(drawn, images)
+            own = torch.arange(images).repeat(whole)
             if rest:
-                own = torch.cat([own, torch.randperm(photos, generator=generator)[:rest]])
+                own = torch.cat([own, torch.randperm(images, generator=generator)[:rest]])
             numbers.append(own + first)
-            first += photos
+            first += images
         every = torch.cat(numbers)
         return every[torch.randperm(len(every), generator=generator)]
 
@@ -66,7 +66,7 @@ class Mix:
 def choose_captions(
     rows: Sequence[Sequence[Ids]], numbers: Tensor, most: int, seed: int, step: int
 ) -> list[Sequence[Ids]]:
-    """Return the captions of some photos; of photos with more than `most` a random choice."""
+    """Return the captions of some images; of images with more than `most` a random choice."""
     chosen = [rows[number] for number in numbers.tolist()]
     if all(len(row) <= most for row in chosen):
         return chosen

@@ -1,4 +1,4 @@
-"""Features of a frozen encoder: computed once for each photo and kept on disk as float16."""
+"""Features of a frozen encoder: computed once for each image and kept on disk as float16."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from capgen.models.efficientnet import Backbone
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Example, PreparationEvent
 from capgen.training.data.array_cache import CacheFile
-from capgen.training.data.images import input_size, normalizer, photo_blocks, shape_key
+from capgen.training.data.images import image_blocks, input_size, normalizer, shape_key
 
 _BATCH = 16
 
@@ -72,18 +72,18 @@ def feature_array(
     digest: str,
     workers: int | None,
 ) -> Generator[PreparationEvent, None, NDArray[Any]]:
-    """Return what `front` makes of the photos of a split, memory-mapped float16 (N, …).
+    """Return what `front` makes of the images of a split, memory-mapped float16 (N, …).
 
     Args:
-        examples: The photos.
+        examples: The images.
         front: The frozen part of the encoder.
         split: Name of the split.
         digest: The data set's digest.
         workers: Threads that decode; None is one a core.
 
     Raises:
-        DataError: A photo cannot be decoded.
-        ModelError: The model keeps each picture's own shape.
+        DataError: An image cannot be decoded.
+        ModelError: The model keeps each image's own shape.
         StorageError: The cache cannot be written.
     """
     preprocessor = front.preprocessor
@@ -97,9 +97,9 @@ def feature_array(
 
     def blocks() -> Iterator[NDArray[np.float16]]:
         run = front.runner()
-        for photos in photo_blocks(examples, preprocessor, workers):
-            for start in range(0, len(photos), _BATCH):
-                pixels = photos[start : start + _BATCH] * scale + shift  # (B, H, W, 3) float32
+        for images in image_blocks(examples, preprocessor, workers):
+            for start in range(0, len(images), _BATCH):
+                pixels = images[start : start + _BATCH] * scale + shift  # (B, H, W, 3) float32
                 features = run(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
                 yield features.astype(np.float16)
 

@@ -1,4 +1,4 @@
-"""Training photos: decoded once to uint8 at the model's input size, as in inference."""
+"""Training images: decoded once to uint8 at the model's input size, as in inference."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.data.cache.images import CachedPictures, Shape, cached_pictures
+from capgen.data.cache.images import CachedImages, Shape, cached_images
 from capgen.data.events import Progress
 from capgen.errors import DataError, ImageError, ModelError
 from capgen.images.load import load_image
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Example, Notice, PreparationEvent
 
-# Photos that are decoded ahead of their use.
+# Images that are decoded ahead of their use.
 _BLOCK = 64
 
 
 def load_reshaped(example: Example, preprocessor: Preprocessor) -> NDArray[np.uint8]:
-    """Decode, resize and crop one photo: uint8 (H, W, 3).
+    """Decode, resize and crop one image: uint8 (H, W, 3).
 
     Raises:
         DataError: It cannot be decoded.
@@ -33,17 +33,17 @@ def load_reshaped(example: Example, preprocessor: Preprocessor) -> NDArray[np.ui
         return preprocessor.reshape(loaded.image)
     except ImageError as error:
         raise DataError(
-            error.message, hint="`capgen data doctor --fix` writes a copy without such photos."
+            error.message, hint="`capgen data doctor --fix` writes a copy without such images."
         ) from error
 
 
-def photo_blocks(
+def image_blocks(
     examples: Sequence[Example], preprocessor: Preprocessor, workers: int | None
 ) -> Iterator[NDArray[np.uint8]]:
-    """Decode photos in threads; yield them in order in blocks (n, H, W, 3).
+    """Decode images in threads; yield them in order in blocks (n, H, W, 3).
 
     Raises:
-        DataError: A photo cannot be decoded.
+        DataError: An image cannot be decoded.
     """
 
     def load(example: Example) -> NDArray[np.uint8]:
@@ -61,33 +61,33 @@ def photo_blocks(
                 yield np.stack([future.result() for future in ready])
 
 
-def decoded_photos(
+def decoded_images(
     examples: Sequence[Example], preprocessor: Preprocessor, *, split: str, workers: int | None
-) -> Generator[PreparationEvent | Notice, None, CachedPictures]:
-    """Return the decoded photos of a split from the cache, which is filled first.
+) -> Generator[PreparationEvent | Notice, None, CachedImages]:
+    """Return the decoded images of a split from the cache, which is filled first.
 
     Args:
-        examples: The photos.
+        examples: The images.
         preprocessor: The model's.
         split: Name of the split, for the events.
         workers: Threads; None is one a core.
 
     Raises:
-        DataError: A photo cannot be decoded.
-        ModelError: The model keeps each picture's own shape.
+        DataError: An image cannot be decoded.
+        ModelError: The model keeps each image's own shape.
         StorageError: The cache cannot be written, or its limit is too low.
     """
     height, width = input_size(preprocessor)
     shape = Shape(
         height=height, width=width, key=shape_key(preprocessor), reshape=preprocessor.reshape
     )
-    steps = cached_pictures([example.image for example in examples], shape, workers=workers)
+    steps = cached_images([example.image for example in examples], shape, workers=workers)
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
-            pictures: CachedPictures = end.value
-            return pictures
+            images: CachedImages = end.value
+            return images
         if isinstance(step, Progress):
             yield PreparationEvent(
                 stage="photos", split=split, done=step.done, total=step.total or step.done
@@ -97,21 +97,21 @@ def decoded_photos(
 
 
 def input_size(preprocessor: Preprocessor) -> tuple[int, int]:
-    """Return the (height, width) that all photos get.
+    """Return the (height, width) that all images get.
 
     Raises:
-        ModelError: The model keeps each picture's own shape.
+        ModelError: The model keeps each image's own shape.
     """
     if preprocessor.input_size is None:
         raise ModelError(
-            "This model keeps each picture's own shape; training needs one size",
+            "This model keeps each image's own shape; training needs one size",
             hint="Set a size or crop_size in its preprocessor_config.json.",
         )
     return preprocessor.input_size
 
 
 def shape_key(preprocessor: Preprocessor) -> str:
-    """Return what decides the uint8 photos, as text."""
+    """Return what decides the uint8 images, as text."""
     parts = ("size", "shortest_edge", "longest_edge", "resample", "crop")
     return json.dumps({name: getattr(preprocessor, name) for name in parts})
 

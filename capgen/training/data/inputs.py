@@ -1,4 +1,4 @@
-"""What the model is fed, by photo number: augmented pixels or cached features."""
+"""What the model is fed, by image number: augmented pixels or cached features."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.training.data.augment import augment
 from capgen.training.data.images import normalizer
 
-# Share of a GPU's free memory that photos may take.
+# Share of a GPU's free memory that images may take.
 _DEVICE_SHARE = 0.4
 
 
 class Inputs(Protocol):
-    """The photos of a split."""
+    """The images of a split."""
 
     def __len__(self) -> int:
-        """Number of photos."""
+        """Number of images."""
         ...
 
     def batch(self, numbers: Tensor, generator: Generator | None = None) -> Tensor:
-        """Return the model's input for the photos `numbers`, on the device.
+        """Return the model's input for the images `numbers`, on the device.
 
         Args:
             numbers: int64 (B,) on the CPU.
-            generator: Vary the photos with it; None gives them as they are.
+            generator: Vary the images with it; None gives them as they are.
         """
         ...
 
 
-class PhotoInputs:
-    """Pixels (B, 3, H, W) float32, from decoded photos.
+class ImageInputs:
+    """Pixels (B, 3, H, W) float32, from decoded images.
 
     Args:
         pixels: uint8 (R, H, W, 3); kept on a GPU where they fit.
         preprocessor: The model's, for the normalisation.
         config: Augmentation.
         device: Where batches go.
-        rows: Row of `pixels` for each photo, int64 (N,); None is one for each, in order.
+        rows: Row of `pixels` for each image, int64 (N,); None is one for each, in order.
     """
 
     def __init__(
@@ -93,10 +93,10 @@ class FeatureInputs:
 
 
 class JoinedInputs:
-    """The photos of several data sets, numbered one set after the other.
+    """The images of several data sets, numbered one set after the other.
 
     Args:
-        parts: The photos of each.
+        parts: The images of each.
     """
 
     def __init__(self, parts: Sequence[Inputs]) -> None:
@@ -124,11 +124,11 @@ class JoinedInputs:
 
 
 class InputsSlice:
-    """Some of the photos of other inputs, numbered from 0.
+    """Some of the images of other inputs, numbered from 0.
 
     Args:
         inputs: The others.
-        start: The first photo.
+        start: The first image.
         length: How many.
     """
 

@@ -1,10 +1,10 @@
-"""What JPEG and WebP lose, on the device: photos as they come back from a lossy file.
+"""What JPEG and WebP lose, on the device: images as they come back from a lossy file.
 
 Both cut luma, and colour at half the resolution, into square blocks, take each block's cosine
 transform and round its coefficients to multiples of steps. Only that is computed: how the
 rounded numbers are packed loses nothing. JPEG is exact but for how codecs round inside.
 WebP's prediction of blocks from their neighbours, its loop filter and its choice of steps for
-each part of a photo are left out.
+each part of an image are left out.
 
 Sources: ITU-T T.81, annex K (JPEG's tables), scaled for a quality as the Independent JPEG
 Group's `jpeg_set_quality` does; RFC 6386, section 14.1 (WebP's steps), for a quality as
@@ -47,12 +47,12 @@ _WEBP_STEP = (4, 58, 116, 173, 229, 284)
 
 
 def compress(pixels: Tensor, quality: Tensor, webp: Tensor) -> Tensor:
-    """Return photos as they come back from a lossy file, colour at half the resolution.
+    """Return images as they come back from a lossy file, colour at half the resolution.
 
     Args:
         pixels: float32 (B, 3, H, W) in 0..255.
-        quality: float32 (B,), each photo's quality in 1..100.
-        webp: bool (B,), the photos that go through WebP; the others go through JPEG.
+        quality: float32 (B,), each image's quality in 1..100.
+        webp: bool (B,), the images that go through WebP; the others go through JPEG.
 
     Returns:
         The same shape, whole numbers in 0..255.
@@ -80,7 +80,7 @@ def _rounded(planes: Tensor, bases: Tensor, steps: Tensor) -> Tensor:
 
     Args:
         planes: (B, C, H, W) in 0..255, H and W multiples of 8.
-        bases: (B, 64, 64), the transform of each photo's blocks; orthonormal.
+        bases: (B, 64, 64), the transform of each image's blocks; orthonormal.
         steps: (B, 1, 64).
     """
     batch, channels, height, width = planes.shape
@@ -93,7 +93,7 @@ def _rounded(planes: Tensor, bases: Tensor, steps: Tensor) -> Tensor:
 
 @cache
 def _constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what is the same for all photos, copied to a device once.
+    """Return what is the same for all images, copied to a device once.
 
     Returns:
         The bases of JPEG and WebP (2, 64, 64), JPEG's tables for luma and colour (1, 2, 64),
@@ -146,7 +146,7 @@ def _luma_and_colour(pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _red_green_blue(luma: Tensor, colour: Tensor) -> Tensor:
-    """Return photos (B, 3, H, W) in whole numbers from luma and colour of the same size."""
+    """Return images (B, 3, H, W) in whole numbers from luma and colour of the same size."""
     blueness, redness = (colour - 128).chunk(2, dim=1)
     green = luma - 0.344136 * blueness - 0.714136 * redness
     pixels = torch.cat((luma + 1.402 * redness, green, luma + 1.772 * blueness), dim=1)

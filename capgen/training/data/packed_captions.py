@@ -1,7 +1,7 @@
-"""Captions as token ids, and batches of them packed for one encoder pass a photo.
+"""Captions as token ids, and batches of them packed for one encoder pass an image.
 
-All captions of a photo lie one after another in one row, kept apart by the attention mask:
-the encoder's states, and their cross-attention keys and values, are computed once a photo,
+All captions of an image lie one after another in one row, kept apart by the attention mask:
+the encoder's states, and their cross-attention keys and values, are computed once an image,
 and hardly any padding is computed. Knows nothing about pixels.
 
     row       <s> a dog runs <s> the dog jumps  -      input_ids
@@ -90,7 +90,7 @@ class CaptionCodec:
 
 @dataclass(frozen=True)
 class PackedCaptions:
-    """Captions of a batch of photos, one row a photo.
+    """Captions of a batch of images, one row an image.
 
     Attributes:
         input_ids: int64 (B, L).
@@ -116,7 +116,7 @@ class PackedCaptions:
         return dataclasses.replace(self, picks=self.picks[:0], targets=self.targets[:0])
 
     def beside(self, other: PackedCaptions) -> PackedCaptions:
-        """Return both batches in longer rows of the same photos; picks of `other` come last."""
+        """Return both batches in longer rows of the same images; picks of `other` come last."""
         both = torch.cat([self.input_ids, other.input_ids], 1)
         own, theirs, length = self.input_ids.shape[1], other.input_ids.shape[1], both.shape[1]
         # Their segments get numbers that no segment of ours has: padding's is the highest.
@@ -167,10 +167,10 @@ class PackedCaptions:
 def pack_captions(
     rows: Sequence[Sequence[Ids]], *, pad: int, unknown: int | None
 ) -> PackedCaptions:
-    """Pack the captions of each photo into one row.
+    """Pack the captions of each image into one row.
 
     Args:
-        rows: For each photo its captions, start and end included.
+        rows: For each image its captions, start and end included.
         pad: Id that fills up rows; what it is does not matter to the loss.
         unknown: Target that is not learned, or None.
     """

@@ -1,6 +1,6 @@
-"""Rescaling on the device: each photo to a size of its own, with a filter of its own.
+"""Rescaling on the device: each image to a size of its own, with a filter of its own.
 
-A resized photo is two products with matrices, one for its lines and one for its columns, so a
+A resized image is two products with matrices, one for its lines and one for its columns, so a
 batch of different sizes is one product of batches. The filters are Pillow's: antialiased, and
 cut at the edges.
 
@@ -18,22 +18,22 @@ BOX, BILINEAR, BICUBIC = range(3)
 
 
 def shrink(pixels: Tensor, share: Tensor, kernel: Tensor) -> Tensor:
-    """Make photos smaller, each in the upper left corner of its place.
+    """Make images smaller, each in the upper left corner of its place.
 
     Args:
         pixels: float32 (B, 3, H, W) in 0..255.
         share: float32 (B,), the sides that are left, above 0 and at most 1.
-        kernel: int64 (B,), the filter of each photo.
+        kernel: int64 (B,), the filter of each image.
 
     Returns:
-        The same shape and range. The last line and column of a smaller photo are repeated
+        The same shape and range. The last line and column of a smaller image are repeated
         up to the edges.
     """
     return _resized(pixels, share, kernel, back=False)
 
 
 def enlarge(pixels: Tensor, share: Tensor, kernel: Tensor) -> Tensor:
-    """Give photos that `shrink` made smaller their size back; arguments as there."""
+    """Give images that `shrink` made smaller their size back; arguments as there."""
     return _resized(pixels, share, kernel, back=True)
 
 

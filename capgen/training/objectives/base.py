@@ -18,20 +18,20 @@ from capgen.training.objectives.cross_entropy import CaptionObjective
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """A pass: photos that go through the model together, and the step that they are of.
+    """A pass: images that go through the model together, and the step that they are of.
 
     Attributes:
-        photos: Their numbers in the training split, int64 (B,), on the CPU.
+        images: Their numbers in the training split, int64 (B,), on the CPU.
         inputs: The model's input for them, on the device.
         captions: Their captions, on the device.
         tokens: Tokens learned in the whole step, over all passes and processes.
         step_images: Images of the whole step, over all passes and processes.
         step: Steps taken before this one.
-        idle: The process has no photo of the step: the pass must add nothing to the loss, but
+        idle: The process has no image of the step: the pass must add nothing to the loss, but
             reach all trained weights, so that gradients can be summed.
     """
 
-    photos: Tensor
+    images: Tensor
     inputs: Tensor
     captions: PackedCaptions
     tokens: int
@@ -46,7 +46,7 @@ class PassLoss(NamedTuple):
     Attributes:
         loss: Its share of the step's loss, float32 (), with gradients.
         numbers: Its shares of the numbers that `StepLoss.names` names, float32 (names,),
-            without gradients; they add up to the step's, and are averaged over photos.
+            without gradients; they add up to the step's, and are averaged over images.
     """
 
     loss: Tensor
@@ -54,7 +54,7 @@ class PassLoss(NamedTuple):
 
 
 class StepLoss(Protocol):
-    """An objective. What it draws at random follows from the seed, `Share.step` and the photo."""
+    """An objective. What it draws at random follows from the seed, `Share.step` and the image."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The captioner's loss: photos (or cached features) and packed captions to cross-entropy.
+"""The captioner's loss: images (or cached features) and packed captions to cross-entropy.
 
     inputs ─► front ─► features ─► back ─► states ─► projection ─► GPT-2 ─► loss
     pixels    what is pretrained    neck    (B, P, E)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class Meter:
-    """Loss, tokens and photos since the last report and since the epoch's start.
+    """Loss, tokens and images since the last report and since the epoch's start.
 
     Args:
         device: Where losses are.
@@ -31,14 +31,14 @@ class Meter:
         self.started = time.perf_counter()
 
     def add(self, loss: Tensor, tokens: int, images: int, numbers: Tensor) -> None:
-        """Take in a step: its mean loss, tokens and photos, and its further numbers (names,)."""
+        """Take in a step: its mean loss, tokens and images, and its further numbers (names,)."""
         self._loss += loss * tokens
         self._numbers += numbers * images
         self.tokens += tokens
         self.images += images
 
     def report(self) -> tuple[float, float, dict[str, float]]:
-        """Return mean loss a token, photos a second and the further numbers; start anew."""
+        """Return mean loss a token, images a second and the further numbers; start anew."""
         sums = self._numbers.tolist()
         numbers = self._named(sums, self.images)
         total = self._loss.item()
@@ -66,7 +66,7 @@ class Meter:
 
     @property
     def epoch_numbers(self) -> dict[str, float]:
-        """The further numbers' means a photo over the epoch's reported steps."""
+        """The further numbers' means an image over the epoch's reported steps."""
         return self._named(self.epoch_sums, self.epoch_images)
 
     def state(self) -> dict[str, Any]:

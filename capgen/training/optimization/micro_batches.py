@@ -1,4 +1,4 @@
-"""A step's photos, cut into passes and into the shares of the processes."""
+"""A step's images, cut into passes and into the shares of the processes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from capgen.training.optimization.processes import Processes
 
 
 class Pass(NamedTuple):
-    """Photos that go through the model together.
+    """Images that go through the model together.
 
     Attributes:
-        photos: Their numbers, int64 (B,).
+        images: Their numbers, int64 (B,).
         captions: Their captions.
-        idle: The process has no photo of the step, and adds nothing with this pass.
+        idle: The process has no image of the step, and adds nothing with this pass.
     """
 
-    photos: Tensor
+    images: Tensor
     captions: PackedCaptions
     idle: bool = False
 
@@ -37,16 +37,16 @@ def cut_passes(
     """Return this process's passes of a step.
 
     Args:
-        chosen: The captions of each photo of the step.
-        numbers: The photos, int64 (B,).
-        size: Photos a pass, over all processes.
+        chosen: The captions of each image of the step.
+        numbers: The images, int64 (B,).
+        size: Images a pass, over all processes.
         processes: Who shares the work.
         pad: Id that fills up rows.
         unknown: Target that is not learned, or None.
     """
     mine = range(processes.rank, len(numbers), processes.count)
     if not mine:
-        # Fewer photos than processes: this one adds nothing, but takes part.
+        # Fewer images than processes: this one adds nothing, but takes part.
         idle = pack_captions([chosen[0]], pad=pad, unknown=unknown)
         return [Pass(numbers[:1], idle.without_targets(), idle=True)]
     share = max(1, size // processes.count)

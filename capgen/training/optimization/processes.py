@@ -1,6 +1,6 @@
 """One training run in one process or in several (`torchrun`, `accelerate launch`).
 
-Every process holds the whole model and takes its share of each step's photos; gradients are
+Every process holds the whole model and takes its share of each step's images; gradients are
 summed. All processes come to the same decisions, since they see the same sums.
 """
 

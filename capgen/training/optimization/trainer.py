@@ -1,6 +1,6 @@
 """Optimisation: batches in order, gradient steps, losses.
 
-A step is over `batch_size * accumulation` photos, cut into passes of `batch_size`, each cut
+A step is over `batch_size * accumulation` images, cut into passes of `batch_size`, each cut
 into the shares of the processes. The loss is a mean over all tokens of the step, so that how
 it is cut does not matter.
 """
@@ -46,7 +46,7 @@ class Trainer:
     Args:
         captioning: The captioner, on its device.
         objective: Its forward pass.
-        inputs: The training photos.
+        inputs: The training images.
         rows: The ids of the captions of each of them.
         codec: How captions became ids.
         config: The run's settings.
@@ -54,7 +54,7 @@ class Trainer:
         processes: Who shares the work.
         stop: Whether to stop.
         step_loss: What to minimise; None is the cross-entropy of the captions.
-        mix: How often the photos of each data set come; None is one data set, each once.
+        mix: How often the images of each data set come; None is one data set, each once.
 
     Attributes:
         stop_asked: One of the processes was asked to stop; known after each step.
@@ -95,7 +95,7 @@ class Trainer:
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in named}
         self.parameters = [parameter for _, parameter in named]
         self.mix = mix or epoch_order.Mix(((len(rows), 1.0),))
-        self.steps_an_epoch = math.ceil(self.mix.photos / config.images_a_step)
+        self.steps_an_epoch = math.ceil(self.mix.images / config.images_a_step)
         self.steps = config.num_epochs * self.steps_an_epoch
         self.optimizer = build_optimizer(self.model, config, device)
         self.schedule = schedule_factor(config, self.steps)
@@ -166,7 +166,7 @@ class Trainer:
                 # Several processes would not run out at the same moment.
                 if before == 1 or self.processes.count > 1:
                     raise TrainingError(
-                        f"The device ran out of memory with {before} photos a pass",
+                        f"The device ran out of memory with {before} images a pass",
                         hint="Try a smaller --batch-size with more --accumulation, "
                         "--gradient-checkpointing or --precision bf16.",
                     ) from error
@@ -176,12 +176,12 @@ class Trainer:
             self.images_a_pass = before // 2
             passes = math.ceil(self.config.images_a_step / self.images_a_pass)
             notice = Notice(
-                message=f"Memory ran out at step {self.step + 1} with {before} photos a pass: "
+                message=f"Memory ran out at step {self.step + 1} with {before} images a pass: "
                 f"going on with {self.images_a_pass}, {passes} passes a step"
             )
 
     def _step(self, numbers: Tensor) -> None:
-        """Take one step over the photos `numbers`."""
+        """Take one step over the images `numbers`."""
         config, processes = self.config, self.processes
         torch.manual_seed(self._seed(epoch_order.DROPOUT))
         variation = torch.Generator(self.device).manual_seed(self._seed(epoch_order.AUGMENTATION))
@@ -202,10 +202,10 @@ class Trainer:
         tokens = int(counted)
         loss = torch.zeros((), device=self.device)
         further = torch.zeros(len(self.step_loss.names), device=self.device)
-        for photos, captions, idle in passes:
+        for images, captions, idle in passes:
             share = Share(
-                photos=photos,
-                inputs=self.inputs.batch(photos, variation),
+                images=images,
+                inputs=self.inputs.batch(images, variation),
                 captions=captions.to(self.device),
                 tokens=tokens,
                 step_images=len(numbers),

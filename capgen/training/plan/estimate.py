@@ -28,7 +28,7 @@ from capgen.training.objectives.cross_entropy import CaptionObjective
 from capgen.training.objectives.scst.loss import SelfCritical, self_critical
 from capgen.training.optimization.optimizer import part_of, peak_rates
 
-_PHOTOS = 4  # of the larger pass that is measured
+_IMAGES = 4  # of the larger pass that is measured
 _WEIGHT_BYTES = 4  # float32
 # Gradient, AdamW's two moments and the weights' average, each float32.
 _TRAINED_BYTES = 16
@@ -57,12 +57,12 @@ class Estimate:
 
     Attributes:
         parts: The model's parameters.
-        images: Training photos an epoch.
+        images: Training images an epoch.
         steps: Steps in all.
         device: Where it would compute.
         model_bytes: Weights, gradients, moments and average.
         activation_bytes: What one pass keeps for its backward pass.
-        seconds: All the steps, by the time of one pass of a few photos.
+        seconds: All the steps, by the time of one pass of a few images.
     """
 
     parts: tuple[Part, ...]
@@ -79,7 +79,7 @@ class Estimate:
 
 
 def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estimate:
-    """Build the model and take two passes over a few made-up photos; writes nothing.
+    """Build the model and take two passes over a few made-up images; writes nothing.
 
     Args:
         config: The run's settings.
@@ -103,23 +103,23 @@ def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estima
     captioning = make_captioner(made, captions)
     parts = _parts(captioning, config)
     passes = _passes(captioning, config, device)
-    kept, _ = passes(examples[: _PHOTOS // 2])  # warms up, too
-    kept_more, seconds = passes(examples[:_PHOTOS])
-    measured = min(len(examples), _PHOTOS)
-    extra = measured - min(len(examples), _PHOTOS // 2)
-    # What does not grow with the photos: casts of the weights, for one.
-    a_photo = (kept_more - kept) / extra if extra else kept_more / measured
-    fixed = max(0.0, kept_more - a_photo * measured)
+    kept, _ = passes(examples[: _IMAGES // 2])  # warms up, too
+    kept_more, seconds = passes(examples[:_IMAGES])
+    measured = min(len(examples), _IMAGES)
+    extra = measured - min(len(examples), _IMAGES // 2)
+    # What does not grow with the images: casts of the weights, for one.
+    a_image = (kept_more - kept) / extra if extra else kept_more / measured
+    fixed = max(0.0, kept_more - a_image * measured)
     trained = sum(part.trained for part in parts)
     everything = sum(part.parameters for part in parts)
     return Estimate(
         parts=parts,
-        images=mix.photos,
-        steps=config.num_epochs * math.ceil(mix.photos / config.images_a_step),
+        images=mix.images,
+        steps=config.num_epochs * math.ceil(mix.images / config.images_a_step),
         device=device.type,
         model_bytes=_WEIGHT_BYTES * everything + _TRAINED_BYTES * trained,
-        activation_bytes=int(fixed + a_photo * config.batch_size),
-        seconds=seconds / measured * mix.photos * config.num_epochs,
+        activation_bytes=int(fixed + a_image * config.batch_size),
+        seconds=seconds / measured * mix.images * config.num_epochs,
     )
 
 
@@ -178,7 +178,7 @@ def _share(
     config: TrainConfig,
     device: torch.device,
 ) -> tuple[StepLoss, Share]:
-    """Return the loss of a pass, and made-up photos with the captions of examples."""
+    """Return the loss of a pass, and made-up images with the captions of examples."""
     rows = [row[: config.captions_per_image] for row in codec.encode_examples(examples)]
     pad = captioning.model.generation_config.pad_token_id
     packed = pack_captions(rows, pad=pad, unknown=codec.unknown).to(device)
@@ -191,7 +191,7 @@ def _share(
         references = [example.references for example in examples]
         step_loss = _self_critical(captioning, objective, codec, references, rows, config, device)
     return step_loss, Share(
-        photos=torch.arange(len(rows)),
+        images=torch.arange(len(rows)),
         inputs=inputs,
         captions=packed,
         tokens=packed.tokens,

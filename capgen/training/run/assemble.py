@@ -19,13 +19,13 @@ from capgen.models.torch_devices import pick_device
 from capgen.records import Example, Notice, PreparationEvent
 from capgen.training.data.epoch_order import Mix
 from capgen.training.data.frozen_features import FrozenFront, feature_array
-from capgen.training.data.images import decoded_photos
+from capgen.training.data.images import decoded_images
 from capgen.training.data.inputs import (
     FeatureInputs,
+    ImageInputs,
     Inputs,
     InputsSlice,
     JoinedInputs,
-    PhotoInputs,
 )
 from capgen.training.data.packed_captions import CaptionCodec, Ids
 from capgen.training.model.make_captioner import make_captioner
@@ -102,7 +102,7 @@ class Material:
 
     @cached_property
     def mix(self) -> Mix:
-        """How often the training photos of each data set come."""
+        """How often the training images of each data set come."""
         return Mix(
             tuple(
                 (len(examples), self.dataset.member(name).weight)
@@ -113,7 +113,7 @@ class Material:
     def shares(self, split: str) -> dict[str, float]:
         """Return the share of each data set in the mean of what is measured on a split.
 
-        It is the share of the training photos in an epoch that are of that data set, among
+        It is the share of the training images in an epoch that are of that data set, among
         the data sets that have the split.
         """
         drawn = dict(zip(self.parts["train"], self.mix.drawn, strict=True))
@@ -141,7 +141,7 @@ class Material:
                 yield Notice(message=notice.message)
             if member.held_out:
                 yield Notice(
-                    message=f"{len(member.held_out)} training photos of {member.name} are left "
+                    message=f"{len(member.held_out)} training images of {member.name} are left "
                     "out: another data set has them in val or test"
                 )
             if member.name not in self.parts["val"]:
@@ -171,7 +171,7 @@ class Material:
         return CaptionCodec.of(self.captioning, self.config.max_tokens)
 
     def inputs(self, split: str) -> Generator[PreparationEvent | Notice, None, Inputs]:
-        """Return the photos of a split, or the frozen encoder's features of them."""
+        """Return the images of a split, or the frozen encoder's features of them."""
         parts = []
         for name, examples in self.parts[split].items():
             parts.append((yield from self._inputs(split, name, examples)))
@@ -193,10 +193,10 @@ class Material:
                 **known,
             )
             return FeatureInputs(features, self.device)
-        photos = yield from decoded_photos(examples, preprocessor, split=label, **known)
+        images = yield from decoded_images(examples, preprocessor, split=label, **known)
         # Mapped anew, copy on write: torch wants arrays that look writable.
-        pixels = np.memmap(photos.path, dtype=np.uint8, mode="c", shape=photos.pixels.shape)
-        return PhotoInputs(pixels, preprocessor, self.config, self.device, rows=photos.rows)
+        pixels = np.memmap(images.path, dtype=np.uint8, mode="c", shape=images.pixels.shape)
+        return ImageInputs(pixels, preprocessor, self.config, self.device, rows=images.rows)
 
     def teaching(self) -> Generator[PreparationEvent, None, Teaching | None]:
         """Return what the run's teachers add to the loss; None if it has none."""

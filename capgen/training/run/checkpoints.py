@@ -165,12 +165,12 @@ def data_record(dataset: Dataset) -> Mapping[str, Any]:
 def mixture_record(mixture: Mixture) -> Mapping[str, Any]:
     """Return what identifies the data set, or each of several and all of them together.
 
-    Of each it says how much it counts: its weight, and how many of its training photos, repeats
+    Of each it says how much it counts: its weight, and how many of its training images, repeats
     included, an epoch has (`drawn`).
     """
-    photos = [len(member.split("train")) for member in mixture.members]
+    images = [len(member.split("train")) for member in mixture.members]
     weights = [member.weight for member in mixture.members]
-    drawn = Mix(tuple(zip(photos, weights, strict=True))).drawn
+    drawn = Mix(tuple(zip(images, weights, strict=True))).drawn
     if not mixture.several:
         return {**data_record(mixture.members[0].dataset), "weight": weights[0], "drawn": drawn[0]}
     parts = [

@@ -127,7 +127,7 @@ class Session:
         )
 
     def _weighted(self) -> bool:
-        """Whether an epoch is not simply each photo of one data set."""
+        """Whether an epoch is not simply each image of one data set."""
         return self.dataset.several or any(member.weight != 1 for member in self.dataset.members)
 
     def _load(self, trainer: Trainer, state: RunState) -> RunResumed:

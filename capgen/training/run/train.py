@@ -44,7 +44,7 @@ def train(
 
     Raises:
         UsageError: Settings contradict each other, or the run's folder is taken.
-        DataError: Captions, photos or a split are missing or malformed.
+        DataError: Captions, images or a split are missing or malformed.
         ModelError: A part of the model cannot be found or used.
         NetworkError: The Hub cannot be reached.
         TrainingError: The device is not there, or training diverged.

@@ -29,7 +29,7 @@ from capgen.records import CheckpointSaved, Event, RunResumed, RunStarted, Sampl
 from capgen.training.run.event_log import Axis, read_events
 
 FOLDER = "tensorboard"
-_SIDE = 320  # longest side of a sample photo, in pixels
+_SIDE = 320  # longest side of a sample image, in pixels
 
 
 class TensorboardTracker:
@@ -103,10 +103,10 @@ class TensorboardTracker:
         self._write_text("samples", _table(("image", "caption", "references", *names), rows))
         for sample in samples:
             if sample.followed and sample.image not in self._shown:
-                self._shown.add(sample.image)  # the photo stays the same: once is enough
-                self._write_photo(sample)
+                self._shown.add(sample.image)  # the image stays the same: once is enough
+                self._write_image(sample)
 
-    def _write_photo(self, sample: SampleEvent) -> None:
+    def _write_image(self, sample: SampleEvent) -> None:
         try:
             shown = load_image(Path(sample.path), size_hint=(_SIDE, _SIDE)).image
         except ImageError:

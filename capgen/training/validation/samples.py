@@ -1,4 +1,4 @@
-"""Validation photos with their captions, to look at."""
+"""Validation images with their captions, to look at."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from capgen.training.validation.validate import Validation
 def samples(
     config: TrainConfig, epoch: int, examples: Sequence[Example], validation: Validation
 ) -> Iterator[SampleEvent]:
-    """Yield `config.test_samples_per_epoch` photos, other ones each epoch, and then the
+    """Yield `config.test_samples_per_epoch` images, other ones each epoch, and then the
     `config.followed_samples` that are the same each epoch.
 
     Args:
         config: The run's settings.
         epoch: The epoch, from 1.
-        examples: The photos that were validated on.
+        examples: The images that were validated on.
         validation: What was generated for them; nothing is yielded if nothing was.
     """
     if not validation.captions:

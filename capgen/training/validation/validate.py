@@ -36,7 +36,7 @@ class Validation:
     """Result of a validation.
 
     Attributes:
-        images: Photos measured.
+        images: Images measured.
         loss: Mean cross-entropy a token, without label smoothing.
         metrics: Scores by metric; empty when no captions were generated.
         language: What the captions are like as language, likewise: see `LANGUAGE`.
@@ -57,7 +57,7 @@ class Validation:
 
     @property
     def figures(self) -> dict[str, dict[str, float]]:
-        """Loss, scores and photos of each of several data sets, for events."""
+        """Loss, scores and images of each of several data sets, for events."""
         return {
             name: {"images": result.images, "loss": result.loss, **result.metrics}
             for name, result in self.sets.items()
@@ -70,10 +70,10 @@ class Validator:
     Args:
         captioning: The captioner; its generation_config says how to decode.
         objective: Its loss.
-        examples: The photos with their references.
-        inputs: The same photos as model inputs.
+        examples: The images with their references.
+        inputs: The same images as model inputs.
         codec: How captions become ids.
-        batch_size: Photos a batch.
+        batch_size: Images a batch.
         generate: Whether to generate captions and score them.
         processes: Who shares the work.
     """
@@ -109,7 +109,7 @@ class Validator:
             poll: Called before each batch; may raise to stop.
 
         Raises:
-            TrainingError: Memory runs out with one photo a batch.
+            TrainingError: Memory runs out with one image a batch.
         """
         self.captioning.model.eval()
         mine = range(self.processes.rank, len(self.examples), self.processes.count)

@@ -29,7 +29,7 @@ class SetsValidator:
             poll: Called before each batch; may raise to stop.
 
         Raises:
-            TrainingError: Memory runs out with one photo a batch.
+            TrainingError: Memory runs out with one image a batch.
         """
         return mean_validation(
             {name: validator.run(poll) for name, validator in self.validators.items()},

@@ -20,15 +20,15 @@ from capgen.models.folder import CALIBRATION_FILE
 from capgen.paths import bundled_model_dir
 from capgen.records import Caption, record_from_dict
 from tests import tiny_captioners
-from tests.minis import make_pictures, write_flickr8k
+from tests.minis import make_images, write_flickr8k
 
 ROOT = Path(__file__).parents[2]
-PHOTO = ROOT / "docs" / "images" / "photographer.jpg"
+IMAGE = ROOT / "docs" / "images" / "photographer.jpg"
 
 
 @pytest.fixture(scope="module")
 def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a picture of noise."""
+    """Return an image of noise."""
     path = tmp_path_factory.mktemp("noise") / "noise.png"
     list(draw_negatives(3, seed=1))[2].save(path)
     return path
@@ -37,10 +37,10 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_both_runtimes_are_equally_sure(
     bundled: Captioner,
     bundled_torch: Captioner,
-    photos: list[Path],
+    images: list[Path],
     noise: Path,
 ) -> None:
-    various = [PHOTO, noise, *photos[:8]]
+    various = [IMAGE, noise, *images[:8]]
     ours = bundled.caption(various, confidence=True, retry=False)
     theirs = bundled_torch.caption(various, confidence=True, retry=False)
     assert [one.text for one in ours] == [one.text for one in theirs]
@@ -49,49 +49,49 @@ def test_both_runtimes_are_equally_sure(
     assert found[0][0] > 0.2 > found[0][1]
 
 
-def test_asking_for_confidence_changes_no_caption(bundled: Captioner, photos: list[Path]) -> None:
+def test_asking_for_confidence_changes_no_caption(bundled: Captioner, images: list[Path]) -> None:
     for options in ({"retry": False}, {"num_captions": 2, "retry": False}):
-        plain = bundled.caption(photos[:4], **options)
-        sure = bundled.caption(photos[:4], confidence=True, **options)
+        plain = bundled.caption(images[:4], **options)
+        sure = bundled.caption(images[:4], confidence=True, **options)
         for one, other in zip(plain, sure, strict=True):
             assert one.confidence is None and other.confidence is not None
             assert (one.text, one.tokens) == (other.text, other.tokens)
             assert [a.text for a in one.alternatives] == [a.text for a in other.alternatives]
-    batched = bundled.caption(photos[:4], confidence=True, retry=False)
-    for path, expected in zip(photos, batched, strict=False):
+    batched = bundled.caption(images[:4], confidence=True, retry=False)
+    for path, expected in zip(images, batched, strict=False):
         alone = bundled.caption(path, confidence=True, retry=False).confidence
         assert alone == pytest.approx(expected.confidence, abs=1e-6)
 
 
 def test_settings_without_a_fit(bundled: Captioner) -> None:
-    caption = bundled.caption(PHOTO, beams=4, confidence=True)
+    caption = bundled.caption(IMAGE, beams=4, confidence=True)
     assert caption.confidence is None
     assert "no confidence: mini is not calibrated for these decoding settings" in caption.notes
     with pytest.raises(UsageError, match="--min-confidence: mini is not calibrated for these"):
-        bundled.caption(PHOTO, beams=4, min_confidence=0.5)
+        bundled.caption(IMAGE, beams=4, min_confidence=0.5)
 
 
 def test_the_library_abstains(bundled: Captioner, noise: Path) -> None:
     with pytest.raises(ImageError, match=r"noise\.png: not sure enough") as caught:
         bundled.caption(noise, min_confidence=0.2)
     assert caught.value.code == "low_confidence"
-    sure, unsure = bundled.stream([PHOTO, noise], DecodeOptions(min_confidence=0.2))
+    sure, unsure = bundled.stream([IMAGE, noise], DecodeOptions(min_confidence=0.2))
     assert isinstance(sure, Caption) and sure.confidence is not None and sure.confidence > 0.2
     assert unsure.confidence is not None and unsure.confidence < 0.2
     assert record_from_dict(json.loads(json.dumps(unsure.to_dict()))) == unsure
 
 
-def test_one_photo_with_scores(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["caption", str(PHOTO), "--scores"]) == 0
+def test_one_image_with_scores(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["caption", str(IMAGE), "--scores"]) == 0
     text, sure, score = capsys.readouterr().out.rstrip("\n").split("\t")
     assert text and 0 < float(sure) < 1 and float(score) < 0
-    assert main(["caption", str(PHOTO), "--scores", "--beams", "4"]) == 0
+    assert main(["caption", str(IMAGE), "--scores", "--beams", "4"]) == 0
     printed = capsys.readouterr()
     assert printed.out.split("\t")[1] == "-"
     assert "not calibrated for these" in printed.err
 
 
-def test_one_picture_that_it_says_nothing_about(
+def test_one_image_that_it_says_nothing_about(
     noise: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["caption", str(noise), "--min-confidence", "0.2"]) == 1
@@ -106,7 +106,7 @@ def test_one_picture_that_it_says_nothing_about(
 def test_every_format_says_who_it_abstained_on(
     noise: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    base = ["caption", str(PHOTO), str(noise), "--min-confidence", "0.2"]
+    base = ["caption", str(IMAGE), str(noise), "--min-confidence", "0.2"]
     for name in ("x.jsonl", "x.json", "x.csv", "x.txt", "x.html"):
         assert main([*base, "-o", str(tmp_path / name)]) == 1, name
     sure, unsure = map(json.loads, (tmp_path / "x.jsonl").read_text().splitlines())
@@ -125,14 +125,14 @@ def test_every_format_says_who_it_abstained_on(
     assert main([*base, "--json"]) == 1
     printed = json.loads(capsys.readouterr().out)
     assert [one["confidence"] for one in printed] == [sure["confidence"], unsure["confidence"]]
-    assert main(["caption", str(PHOTO), str(noise), "--scores"]) == 0
+    assert main(["caption", str(IMAGE), str(noise), "--scores"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("\t")[2] for line in lines][1] == f"{unsure['confidence']:.3f}"
 
 
 def test_another_threshold_is_another_run(noise: Path, tmp_path: Path) -> None:
     output = tmp_path / "x.jsonl"
-    base = ["caption", str(PHOTO), str(noise), "-o", str(output), "-q"]
+    base = ["caption", str(IMAGE), str(noise), "-o", str(output), "-q"]
     assert main([*base, "--min-confidence", "0.2"]) == 1
     assert main([*base, "--min-confidence", "0"]) == 0
     captions = [json.loads(line)["caption"] for line in output.read_text().splitlines()]
@@ -142,17 +142,17 @@ def test_another_threshold_is_another_run(noise: Path, tmp_path: Path) -> None:
 def test_a_damaged_calibration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = shutil.copytree(bundled_model_dir(), tmp_path / "model")
     (model / CALIBRATION_FILE).write_text('{"format": "capgen calibration", "fits": [1e999]}')
-    assert main(["caption", str(PHOTO), "--model", str(model)]) == 0  # not asked for, not read
-    assert main(["caption", str(PHOTO), "--model", str(model), "--scores"]) == 1
+    assert main(["caption", str(IMAGE), "--model", str(model)]) == 0  # not asked for, not read
+    assert main(["caption", str(IMAGE), "--model", str(model), "--scores"]) == 1
     assert "calibration.json is no calibration" in capsys.readouterr().err
 
 
 def test_calibrate_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = shutil.copytree(bundled_model_dir(), tmp_path / "model")
     (model / CALIBRATION_FILE).unlink(missing_ok=True)
-    data = write_flickr8k(tmp_path / "data", make_pictures(300))
+    data = write_flickr8k(tmp_path / "data", make_images(300))
     # Captions of drawn blocks have a word or two in common with the made-up references.
-    again = write_flickr8k(tmp_path / "again", make_pictures(60, seed=9))
+    again = write_flickr8k(tmp_path / "again", make_images(60, seed=9))
     command = ["calibrate", str(model), "--data-dir", str(data), "--beams", "1"]
     more = ["--data-dir", str(again), "--drawn", "10", "--threshold", "0.15"]
     assert main([*command, *more]) == 0
@@ -164,10 +164,10 @@ def test_calibrate_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert [one["split"] for one in fit.provenance["data"]] == ["val", "val"]
     assert fit.provenance["photos"] == 60 + 12
     captioner = Captioner.from_pretrained(model)
-    assert captioner.caption(PHOTO, confidence=True).confidence is None
-    assert captioner.caption(PHOTO, confidence=True, beams=1).confidence is not None
+    assert captioner.caption(IMAGE, confidence=True).confidence is None
+    assert captioner.caption(IMAGE, confidence=True, beams=1).confidence is not None
     assert main([*command, "--drawn", "0", "--limit", "4"]) == 1
-    assert "4 photos are too few" in capsys.readouterr().err
+    assert "4 images are too few" in capsys.readouterr().err
     assert main([*command[:2], "--data-dir", f"{data}=2"]) == 2
     assert "Weights of data sets are for training only" in capsys.readouterr().err
 

@@ -19,7 +19,7 @@ from capgen.models.onnx.export import export_onnx
 from capgen.models.provenance import Provenance
 from capgen.records import Caption
 from tests import tiny_captioners
-from tests.fakes import draw_photo
+from tests.fakes import draw_image
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -68,9 +68,9 @@ def assert_same(ours: list[Caption], theirs: list[Caption], tolerance: float = 1
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_bundled_model_is_the_same_in_both(
-    name: str, bundled: Captioner, bundled_torch: Captioner, photos: list[Path]
+    name: str, bundled: Captioner, bundled_torch: Captioner, images: list[Path]
 ) -> None:
-    some = photos[:5]
+    some = images[:5]
     ours = bundled.caption(some, **SETTINGS[name])
     assert_same(ours, bundled_torch.caption(some, **SETTINGS[name]))
     for caption in ours:
@@ -83,7 +83,7 @@ def test_the_bundled_model_is_the_same_in_both(
 
 
 @pytest.mark.realdata
-def test_real_photos_too(bundled: Captioner, bundled_torch: Captioner, realdata: Path) -> None:
+def test_real_images_too(bundled: Captioner, bundled_torch: Captioner, realdata: Path) -> None:
     some = sorted((realdata / "coco_sample" / "images").glob("*.jpg"))[:8]
     assert_same(bundled.caption(some, beams=5), bundled_torch.caption(some, beams=5))
 
@@ -95,24 +95,24 @@ def test_real_photos_too(bundled: Captioner, bundled_torch: Captioner, realdata:
 )
 @pytest.mark.parametrize("which", ["bundled", "bundled_torch"])
 def test_a_batch_of_16_is_16_single_calls(
-    which: str, options: dict[str, Any], photos: list[Path], request: pytest.FixtureRequest
+    which: str, options: dict[str, Any], images: list[Path], request: pytest.FixtureRequest
 ) -> None:
     captioner: Captioner = request.getfixturevalue(which)
-    some = photos if which == "bundled" else photos[:5]
+    some = images if which == "bundled" else images[:5]
     together = captioner.caption(list(some), **options)
-    assert_same(together, [captioner.caption(photo, **options) for photo in some])
+    assert_same(together, [captioner.caption(image, **options) for image in some])
 
 
 @pytest.mark.parametrize("which", ["bundled", "bundled_torch"])
 def test_sampling_goes_by_its_seed(
-    which: str, photos: list[Path], request: pytest.FixtureRequest
+    which: str, images: list[Path], request: pytest.FixtureRequest
 ) -> None:
     captioner: Captioner = request.getfixturevalue(which)
     torch.manual_seed(0)
     state = torch.random.get_rng_state()
-    first = captioner.caption(photos[:2], temperature=1.5, seed=1, num_captions=3)
-    again = captioner.caption(photos[:2], temperature=1.5, seed=1, num_captions=3)
-    other = captioner.caption(photos[:2], temperature=1.5, seed=2, num_captions=3)
+    first = captioner.caption(images[:2], temperature=1.5, seed=1, num_captions=3)
+    again = captioner.caption(images[:2], temperature=1.5, seed=1, num_captions=3)
+    other = captioner.caption(images[:2], temperature=1.5, seed=2, num_captions=3)
     assert first == again
     assert first != other
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -122,28 +122,28 @@ def test_sampling_goes_by_its_seed(
 
 
 def test_unlikely_words_are_left_out_of_a_narrow_sample(
-    bundled: Captioner, photos: list[Path]
+    bundled: Captioner, images: list[Path]
 ) -> None:
-    greedy = bundled.caption(photos[:4], beams=1)
+    greedy = bundled.caption(images[:4], beams=1)
     for options in ({"top_k": 1}, {"top_p": 0.01}, {"temperature": 0.1, "top_p": 0.01}):
-        narrow = bundled.caption(photos[:4], seed=0, **options)
+        narrow = bundled.caption(images[:4], seed=0, **options)
         assert [c.text for c in narrow] == [c.text for c in greedy]
 
 
-def test_a_length_beyond_the_models_is_clamped(bundled: Captioner, photos: list[Path]) -> None:
-    caption = bundled.caption(photos[0], max_length=100, min_length=24, beams=2)
+def test_a_length_beyond_the_models_is_clamped(bundled: Captioner, images: list[Path]) -> None:
+    caption = bundled.caption(images[0], max_length=100, min_length=24, beams=2)
     assert len(caption.tokens) == 23
     assert "100" in caption.notes[0] and "24" in caption.notes[0]
 
 
-def test_encoding_once_serves_every_beam(bundled: Captioner, photos: list[Path]) -> None:
+def test_encoding_once_serves_every_beam(bundled: Captioner, images: list[Path]) -> None:
     """The steps of one beam search, uncached: each prefix fed again from its start."""
     runtime: Any = bundled.runtime
     from capgen.images.load import load_image
 
-    pixels = np.stack([runtime.preprocessor.preprocess(load_image(p).image) for p in photos[:2]])
+    pixels = np.stack([runtime.preprocessor.preprocess(load_image(p).image) for p in images[:2]])
     cross = runtime.encode(pixels)
-    caption = bundled.caption(photos[1], beams=4, retry=False)
+    caption = bundled.caption(images[1], beams=4, retry=False)
     cached = runtime.start(cross)
     fed = [1, *(token.id for token in caption.tokens[:-1])]
     for length, (token, expected) in enumerate(zip(fed, caption.tokens, strict=True), 1):
@@ -184,7 +184,7 @@ def test_any_captioner_is_the_same_exported(
     graph = onnx.load(folder / "onnx" / "encoder.onnx", load_external_data=False)
     inside = [t for t in graph.graph.initializer if t.data_location != t.EXTERNAL]
     assert sum(math.prod(tensor.dims) for tensor in inside) < 200  # the weights are not inside
-    some = [draw_photo(seed, (60, 40)) for seed in range(3)]
+    some = [draw_image(seed, (60, 40)) for seed in range(3)]
     for options in (
         {"beams": 1},
         {"beams": 3, "num_captions": 3},

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from capgen.cli.main import main
-from tests.minis import draw, make_pictures, write_flickr8k
+from tests.minis import draw, make_images, write_flickr8k
 
 
 @pytest.fixture
 def flickr(tmp_path: Path) -> Path:
-    return write_flickr8k(tmp_path / "mini8k", make_pictures())
+    return write_flickr8k(tmp_path / "mini8k", make_images())
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
@@ -29,7 +29,7 @@ def test_from_import_to_removal(
     code, out, _ = run(capsys, "import", flickr, "--name", "mine")
     assert code == 0
     assert out == (
-        f"mine: 10 pictures, 50 captions; train 6, val 2, test 2; in {home / 'datasets' / 'mine'}\n"
+        f"mine: 10 images, 50 captions; train 6, val 2, test 2; in {home / 'datasets' / 'mine'}\n"
     )
     code, out, _ = run(capsys, "list", "--json")
     assert {row["name"]: row["installed"] for row in json.loads(out)} == {
@@ -69,7 +69,7 @@ def test_doctor(flickr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert json.loads(out)["counts"] == {"image_empty": 1}
     clean = tmp_path / "clean.jsonl"
     code, _, err = run(capsys, "doctor", flickr, "--fix", "-o", clean)
-    assert code == 0 and "9 pictures, 45 captions" in err
+    assert code == 0 and "9 images, 45 captions" in err
     code, out, _ = run(capsys, "doctor", clean, "--strict")
     assert code == 0
 

@@ -18,14 +18,14 @@ from pathlib import Path
 import pytest
 
 from capgen.data.dataset import load_dataset, open_dataset
-from tests.minis import draw, make_pictures, write_flickr8k
+from tests.minis import draw, make_images, write_flickr8k
 from tests.server import Served, serving
 
 IMAGES, TEXT = "Flickr8k_Dataset.zip", "Flickr8k_text.zip"
 
 
 def official_zips(root: Path) -> dict[str, bytes]:
-    """Return the two release zips: photos in their folder, texts without one."""
+    """Return the two release zips: images in their folder, texts without one."""
     zips = {}
     for name, folder, within in (
         (IMAGES, root / "Flicker8k_Dataset", "Flicker8k_Dataset/"),
@@ -51,7 +51,7 @@ def start(address: str) -> subprocess.Popen[str]:
 
 @dataclass
 class Kill:
-    """One kill: how much of the photos was there, whole or in part."""
+    """One kill: how much of the images was there, whole or in part."""
 
     arrived: int
     whole: bool
@@ -69,7 +69,7 @@ def kill(served: Served, home: Path, *, times: int, seconds: float, how: int) ->
     """Start the download and kill it at random moments, most while bytes come.
 
     The first two at any moment from the start on, the others within `seconds` from when they
-    ask for the photos, or at their end where those are all there.
+    ask for the images, or at their end where those are all there.
     """
     rng = random.Random(17)
     kills = []
@@ -109,7 +109,7 @@ def check_nothing_twice(served: Served, kills: list[Kill]) -> None:
     ("how", "times"), [(signal.SIGKILL, 10), (signal.SIGINT, 2), (signal.SIGTERM, 2)]
 )
 def test_miniature_killed_again_and_again(how: int, times: int, tmp_path: Path, home: Path):
-    root = write_flickr8k(tmp_path / "set", make_pictures(12))
+    root = write_flickr8k(tmp_path / "set", make_images(12))
     draw(1, (900, 700)).save(root / "Flicker8k_Dataset" / "stray.bmp")  # weight: 1.9 MB
     zips = official_zips(root)
     with serving(Served(files=dict(zips), rate=600_000)) as served:
@@ -119,7 +119,7 @@ def test_miniature_killed_again_and_again(how: int, times: int, tmp_path: Path, 
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         check_nothing_twice(served, kills)
-    assert "12 pictures, 60 captions" in out
+    assert "12 images, 60 captions" in out
     downloads = home / "datasets" / ".downloads" / "flickr8k"
     for name, data in zips.items():
         assert (downloads / name).read_bytes() == data
@@ -127,7 +127,7 @@ def test_miniature_killed_again_and_again(how: int, times: int, tmp_path: Path, 
 
 
 def test_interrupt_says_so_and_leaves_nothing_half_made(tmp_path: Path, home: Path):
-    root = write_flickr8k(tmp_path / "set", make_pictures(12))
+    root = write_flickr8k(tmp_path / "set", make_images(12))
     with serving(Served(files=official_zips(root), rate=5_000)) as served:
         process = start(served.address)
         while not served.gets(IMAGES):
@@ -143,7 +143,7 @@ def test_interrupt_says_so_and_leaves_nothing_half_made(tmp_path: Path, home: Pa
 
 
 def test_second_process_waits_for_the_first(tmp_path: Path, home: Path):
-    root = write_flickr8k(tmp_path / "set", make_pictures(12))
+    root = write_flickr8k(tmp_path / "set", make_images(12))
     goes_on = threading.Event()
     with serving(Served(files=official_zips(root), held={IMAGES: goes_on})) as served:
         first = start(served.address)
@@ -173,7 +173,7 @@ def test_real_flickr8k_killed_ten_times(realdata: Path, home: Path):
         assert process.returncode == 0, err
         check_nothing_twice(served, kills)
     print(f"\nbytes there at each kill: {[kill.arrived for kill in kills]} of {len(zips[IMAGES])}")
-    assert "8,091 pictures, 40,455 captions; train 6,000, val 1,000, test 1,000" in out
+    assert "8,091 images, 40,455 captions; train 6,000, val 1,000, test 1,000" in out
     downloads = home / "datasets" / ".downloads" / "flickr8k"
     for name, data in zips.items():
         got = hashlib.sha256((downloads / name).read_bytes()).hexdigest()
@@ -186,7 +186,7 @@ def test_real_flickr8k_killed_ten_times(realdata: Path, home: Path):
 def test_full_disk(
     tmp_path: Path, make_disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ):
-    root = write_flickr8k(tmp_path / "set", make_pictures(12))
+    root = write_flickr8k(tmp_path / "set", make_images(12))
     draw(1, (900, 700)).save(root / "Flicker8k_Dataset" / "stray.bmp")
     zips = official_zips(root)
     disk = make_disk("1m")
@@ -211,4 +211,4 @@ def test_full_disk(
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         assert served.gets(IMAGES)[-1] == f"bytes={kept.arrived}-"  # goes on with what is there
-        assert "12 pictures" in out
+        assert "12 images" in out

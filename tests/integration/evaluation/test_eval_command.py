@@ -10,20 +10,20 @@ from pathlib import Path
 import pytest
 
 from capgen.cli.main import main
-from tests.minis import MiniPicture, coco_json, make_pictures, save_pictures, write_flickr8k
+from tests.minis import MiniImage, coco_json, make_images, save_images, write_flickr8k
 
-PICTURES = make_pictures(20)
-TEST = [picture for picture in PICTURES if picture.split == "test"]
+IMAGES = make_images(20)
+TEST = [image for image in IMAGES if image.split == "test"]
 
 
 @pytest.fixture
 def flickr(tmp_path: Path) -> Path:
-    return write_flickr8k(tmp_path / "mini8k", PICTURES)
+    return write_flickr8k(tmp_path / "mini8k", IMAGES)
 
 
-def predictions(folder: Path, pictures: list[MiniPicture] = TEST, reference: int = 0) -> Path:
+def predictions(folder: Path, images: list[MiniImage] = TEST, reference: int = 0) -> Path:
     path = folder / f"said{reference}.json"
-    said = [{"image_id": p.name, "caption": p.captions[reference]} for p in pictures]
+    said = [{"image_id": p.name, "caption": p.captions[reference]} for p in images]
     path.write_text(json.dumps(said))
     return path
 
@@ -41,7 +41,7 @@ def test_a_model_from_table_to_reports(
     arguments = ("--data-dir", flickr, "--beams", "2", "--samples", "1", "--examples", "1")
     code, out, err = run(capsys, *arguments, "--json", place, "--html", page)
     assert code == 0
-    assert "mini on mini8k, test: 4 photos, 20 references" in out
+    assert "mini on mini8k, test: 4 images, 20 references" in out
     for word in ("BLEU-4", "CIDEr-D", "METEOR", "ROUGE-L", "generated", "human", "scores"):
         assert word in out
     assert "written" in err and "written" not in out
@@ -73,7 +73,7 @@ def test_validation_split_and_limit(flickr: Path, capsys: pytest.CaptureFixture[
         capsys, "--data-dir", flickr, "--split", "val", "--limit", "2", "--beams", "1"
     )
     assert code == 0
-    assert "mini8k, val: 2 photos, 10 references" in out
+    assert "mini8k, val: 2 images, 10 references" in out
 
 
 def test_torch_models_have_heat_maps_too(
@@ -99,7 +99,7 @@ def test_predictions_against_a_coco_file(
     said.write_text(
         json.dumps([{"image_id": n, "caption": p.captions[1]} for n, p in enumerate(TEST)])
     )
-    save_pictures(tmp_path / "photos", TEST)
+    save_images(tmp_path / "photos", TEST)
     code, out, _ = run(
         capsys,
         *("--predictions", said, "--references", tmp_path / "captions.json"),
@@ -126,16 +126,16 @@ def test_comparison(flickr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert len(record["disagreements"]["images"]) == 4
 
 
-def test_a_photo_that_cannot_be_read_is_reported(
+def test_a_image_that_cannot_be_read_is_reported(
     flickr: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken = sorted(p.name for p in TEST)[0]
     (flickr / "Flicker8k_Dataset" / broken).write_bytes(b"nothing")
     code, out, err = run(capsys, "--data-dir", flickr, "--beams", "1")
     assert code == 1
-    assert "3 photos, 15 references" in out
+    assert "3 images, 15 references" in out
     assert broken in err
-    assert "Scores are over 3 of 4 photos: 1 have no caption" in err
+    assert "Scores are over 3 of 4 images: 1 have no caption" in err
 
 
 def test_what_the_data_set_leaves_out_is_said(
@@ -145,7 +145,7 @@ def test_what_the_data_set_leaves_out_is_said(
     (flickr / "Flicker8k_Dataset" / lost).unlink()
     code, out, err = run(capsys, "--data-dir", flickr, "--beams", "1")
     assert code == 0
-    assert "3 photos, 15 references" in out
+    assert "3 images, 15 references" in out
     assert lost in err
 
 
@@ -181,7 +181,7 @@ def test_bad_input_is_named(
     monkeypatch.chdir(tmp_path)
     predictions(tmp_path)
     said = json.loads(Path("said0.json").read_text())
-    stranger = {"image_id": PICTURES[0].name, "caption": "a"}
+    stranger = {"image_id": IMAGES[0].name, "caption": "a"}
     for name, content in (
         ("few.json", said[1:]),
         ("many.json", [*said, stranger]),

@@ -45,7 +45,7 @@ def test_the_report_shows_without_errors(report: Path, tmp_path: Path) -> None:
     with Image.open(screen) as image:
         pixels = np.asarray(image.convert("RGB"))
     assert pixels.shape[:2] == (4000, 1200)
-    # Text, photos and charts, not one colour: every fifth of the page has much on it.
+    # Text, images and charts, not one colour: every fifth of the page has much on it.
     for part in np.array_split(pixels, 5)[:4]:
         assert len(np.unique(part.reshape(-1, 3), axis=0)) > 50
 

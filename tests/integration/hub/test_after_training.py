@@ -10,18 +10,18 @@ from capgen import Captioner
 from capgen.cli.main import main
 from capgen.hub.push import plan_push
 from capgen.models.folder import ModelFolder
-from tests.fakes import draw_photo
+from tests.fakes import draw_image
 from tests.hub_stand_in import Fault, Hub
 from tests.integration.hub.pushing import TOKEN, check_stored
 from tests.minis import write_flickr8k
 from tests.tiny_models import save_tiny_mini
-from tests.training_runs import SENTENCES, eight_pictures
+from tests.training_runs import SENTENCES, eight_images
 
 
 @pytest.fixture(scope="module")
 def arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("training")
-    data = write_flickr8k(folder / "data", eight_pictures())
+    data = write_flickr8k(folder / "data", eight_images())
     mini = save_tiny_mini(folder / "mini", SENTENCES)
     options = ["--num-epochs", "1", "--batch-size", "8", "--no-eval", "--no-test"]
     where = ["--preset", "mini", "--init", str(mini), "--data-dir", str(data), "--device", "cpu"]
@@ -54,7 +54,7 @@ def test_a_failed_push_keeps_the_run(hub: Hub, arguments, tmp_path: Path, capfd)
     assert said.out == f"{run}\n"
     later = f"capgen hub push {run / 'best-eval'} me/trained --private"
     assert "not pushed" in said.err and later in said.err
-    assert Captioner.from_pretrained(run / "best-eval").caption(draw_photo(0)).text is not None
+    assert Captioner.from_pretrained(run / "best-eval").caption(draw_image(0)).text is not None
     hub.faults = []
     assert main([*later.split()[1:], "--message", "Later"]) == 0
     assert "Later" in hub.written["me/trained"].messages.values()
@@ -79,7 +79,7 @@ def test_what_cannot_be_pushed_is_said_before_training(
     assert not (tmp_path / "run").exists()
 
 
-def test_other_commands_know_nothing_of_it(hub: Hub, monkeypatch, photos, capsys) -> None:
+def test_other_commands_know_nothing_of_it(hub: Hub, monkeypatch, images, capsys) -> None:
     monkeypatch.setenv("HF_REPO_NAME", "me/trained")
-    assert main(["caption", str(photos[0])]) == 0
+    assert main(["caption", str(images[0])]) == 0
     assert hub.requests == []

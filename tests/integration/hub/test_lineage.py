@@ -18,7 +18,7 @@ from capgen.training.run import train as training_run
 from tests.hub_stand_in import Hub
 from tests.minis import write_flickr8k
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2, save_tiny_mini
-from tests.training_runs import SENTENCES, eight_pictures, run_config
+from tests.training_runs import SENTENCES, eight_images, run_config
 
 QUICK = ["--batch-size", "4", "--no-eval", "--no-test", "--device", "cpu", "--num-epochs", "1"]
 CARD = "---\nlicense: cc-by-sa-4.0\n---\n\n# A captioner\n"
@@ -26,7 +26,7 @@ CARD = "---\nlicense: cc-by-sa-4.0\n---\n\n# A captioner\n"
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    return write_flickr8k(tmp_path / "photos", eight_pictures())
+    return write_flickr8k(tmp_path / "photos", eight_images())
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_run_from_the_bundled_captioner(hub: Hub, installed: None, tmp_path: P
     for words in (
         "Started from **mini**, the captioner that comes with capgen",
         "Its encoder started from **EfficientNet-Lite2**",
-        "- **tiere.** weight 0.5: 4 training photos per epoch",
+        "- **tiere.** weight 0.5: 4 training images per epoch",
         "one sentence (language: de)",
         "- **mini, which it started from.** other",
         "- **Data (flickr8k).** research use",

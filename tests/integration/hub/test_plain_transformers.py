@@ -14,7 +14,7 @@ from capgen import Captioner
 from capgen.hub.push import plan_push, push
 from capgen.models.folder import ModelFolder
 from capgen.models.resolve import resolve_model
-from tests.fakes import draw_photo
+from tests.fakes import draw_image
 from tests.hub_stand_in import Hub
 from tests.integration.hub.pushing import TOKEN
 
@@ -28,21 +28,21 @@ from transformers import AutoModel, AutoTokenizer, VisionEncoderDecoderModel
 # In transformers 5.17 the name at the top asks for torchvision, without need.
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
-photos, options = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+images, options = json.loads(sys.argv[1]), json.loads(sys.argv[2])
 said = {}
 for name in ("me/mini", "me/clip"):
     model = AutoModel.from_pretrained(name, trust_remote_code=True)
-    said[name] = [[model.generate_caption(p, **o) for p in photos] for o in options]
-    said[name + " as a list"] = model.generate_caption([Image.open(p) for p in photos])
-    drawn = {model.generate_caption(photos[0], temperature=1.9) for _ in range(8)}
+    said[name] = [[model.generate_caption(p, **o) for p in images] for o in options]
+    said[name + " as a list"] = model.generate_caption([Image.open(p) for p in images])
+    drawn = {model.generate_caption(images[0], temperature=1.9) for _ in range(8)}
     said[name + " drawn"] = len(drawn)
     said[name + " tokenizer"] = AutoTokenizer.from_pretrained(name).eos_token
 model = VisionEncoderDecoderModel.from_pretrained("me/clip", dtype=torch.float32)
 processor = AutoImageProcessor.from_pretrained("me/clip", backend="pil")
 tokenizer = AutoTokenizer.from_pretrained("me/clip")
 said["plain"] = []
-for photo in photos:
-    pixels = processor(Image.open(photo).convert("RGB"), return_tensors="pt").pixel_values
+for image in images:
+    pixels = processor(Image.open(image).convert("RGB"), return_tensors="pt").pixel_values
     ids = model.generate(pixels)[0]
     said["plain"].append(tokenizer.decode(ids, skip_special_tokens=True).strip())
 print(json.dumps(said))
@@ -55,7 +55,7 @@ def test_the_same_captions_in_both_ways(hub: Hub, clip: ModelFolder, tmp_path: P
     names = [str(tmp_path / f"{number}.png") for number in range(3)]
     for number, name in enumerate(names):
         # No JPEG: capgen decodes those at a smaller scale, which a model of chance weights shows.
-        draw_photo(number).save(name)
+        draw_image(number).save(name)
     environment = {
         **os.environ,
         "HF_ENDPOINT": hub.url,
@@ -80,13 +80,13 @@ def test_the_same_captions_in_both_ways(hub: Hub, clip: ModelFolder, tmp_path: P
 
 
 def test_capgen_runs_no_code_of_a_pushed_model(
-    hub: Hub, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+    hub: Hub, images: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both runtimes use capgen's own classes, whatever auto_map says."""
     plan = plan_push(resolve_model("mini"), "me/mini")
     push(plan, TOKEN)
-    ours = Captioner.from_pretrained().caption(photos[0]).text
+    ours = Captioner.from_pretrained().caption(images[0]).text
     for runtime in ("onnx", "torch"):
         captioner = Captioner.from_pretrained("me/mini", runtime=runtime)
-        assert captioner.caption(photos[0]).text == ours
+        assert captioner.caption(images[0]).text == ours
         assert not list(captioner.folder.path.glob("*.py"))

@@ -27,7 +27,7 @@ from capgen.hub_client.pulled import pulled_folder, read_pulled
 from capgen.models.folder import ModelFolder
 from capgen.models.hub_files import Limits
 from capgen.models.resolve import resolve_model
-from tests.fakes import draw_photo
+from tests.fakes import draw_image
 from tests.hub_stand_in import Hub
 from tests.integration.hub.pushing import TOKEN
 
@@ -72,10 +72,10 @@ def test_a_pulled_model_captions_as_the_one_pushed(
     assert main(["hub", "pull", NAME]) == 0
     name = capsys.readouterr().out.strip()
     assert name == f"{NAME}@{pushed}"
-    photo = draw_photo(0)
-    ours = Captioner.from_pretrained(clip.path).caption(photo).text
+    image = draw_image(0)
+    ours = Captioner.from_pretrained(clip.path).caption(image).text
     for called in (name, NAME):
-        assert Captioner.from_pretrained(called).caption(photo).text == ours
+        assert Captioner.from_pretrained(called).caption(image).text == ours
 
 
 def test_the_commit_and_the_files_are_recorded(pushed: str, home: Path) -> None:
@@ -301,16 +301,16 @@ def test_code_is_not_run_unless_it_is_trusted(served: Path, tmp_path: Path, caps
     config["auto_map"] = {"AutoConfig": "mine.Config", "AutoModel": "mine.Model"}
     (served / "config.json").write_text(json.dumps(config))
     (served / "mine.py").write_text(FOREIGN.format(mark=str(mark)))
-    photo = tmp_path / "photo.png"
-    draw_photo(0).save(photo)
+    image = tmp_path / "photo.png"
+    draw_image(0).save(image)
     for trusted in (False, True):
         pull("bad/model", trust_remote_code=trusted)
         with pytest.raises(UnsafeModelError, match="code of its own"):
             Captioner.from_pretrained("bad/model")
-        assert main(["caption", str(photo), "--model", "bad/model"]) == 1
+        assert main(["caption", str(image), "--model", "bad/model"]) == 1
         assert "--trust-remote-code" in capsys.readouterr().err
     assert not mark.exists()
-    assert main(["caption", str(photo), "--model", "bad/model", "--trust-remote-code"]) == 0
+    assert main(["caption", str(image), "--model", "bad/model", "--trust-remote-code"]) == 0
     assert mark.exists()
 
 

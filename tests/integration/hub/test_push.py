@@ -330,24 +330,24 @@ def test_only_the_models_files_are_pushed(clip: ModelFolder, tmp_path: Path) -> 
     assert names == {file.name for file in plan_push(clip, NAME).files}
 
 
-def test_an_example_photo_is_captioned_and_loses_its_metadata(
-    hub: Hub, photos: list[Path], capsys
+def test_an_example_image_is_captioned_and_loses_its_metadata(
+    hub: Hub, images: list[Path], capsys
 ) -> None:
-    arguments = ["--example", str(photos[0]), "--credit", "drawn by a program", "--token", TOKEN]
+    arguments = ["--example", str(images[0]), "--credit", "drawn by a program", "--token", TOKEN]
     assert main(["hub", "push", "mini", "me/mini", *arguments, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     files = hub.written["me/mini"].commits[printed["commit"]]
     card = (hub.store / files["README.md"]).read_text()
-    assert main(["caption", str(photos[0])]) == 0
+    assert main(["caption", str(images[0])]) == 0
     assert capsys.readouterr().out.strip() in card
     assert "drawn by a program" in card
-    photo = (hub.store / files["examples/1.jpg"]).read_bytes()
-    assert photo.startswith(b"\xff\xd8") and b"Exif" not in photo
+    image = (hub.store / files["examples/1.jpg"]).read_bytes()
+    assert image.startswith(b"\xff\xd8") and b"Exif" not in image
 
 
-def test_photos_of_data_sets_are_no_examples(home: Path, photos: list[Path], capsys) -> None:
+def test_images_of_data_sets_are_no_examples(home: Path, images: list[Path], capsys) -> None:
     place = home / "datasets" / "flickr8k" / "1.jpg"
     place.parent.mkdir(parents=True)
-    shutil.copy(photos[0], place)
+    shutil.copy(images[0], place)
     assert main(["hub", "push", "mini", "me/mini", "--example", str(place), "--dry-run"]) == 2
     assert "data set" in capsys.readouterr().err

@@ -33,7 +33,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "upcast": {"reorder_and_upcast_attn": True},
     "own output table": {"tie_word_embeddings": False},
 }
-PHOTOS, CELLS = 3, 5
+IMAGES, CELLS = 3, 5
 
 
 def graph_of(model: Any, folder: Path, dtype: torch.dtype) -> onnxruntime.InferenceSession:
@@ -93,21 +93,21 @@ def reference(model: Any, ids: np.ndarray, states: Tensor) -> tuple[np.ndarray, 
 @pytest.mark.parametrize("name", CONFIGS)
 @torch.inference_mode()
 def test_every_step_gives_what_gpt2_gives(name: str, tmp_path: Path) -> None:
-    """Beams part, cross, die and are reordered; photos leave; nothing is fed twice."""
+    """Beams part, cross, die and are reordered; images leave; nothing is fed twice."""
     model = tiny_captioners.gpt2(**CONFIGS[name])
-    states = torch.randn(PHOTOS, CELLS, 32, generator=torch.Generator().manual_seed(2))
+    states = torch.randn(IMAGES, CELLS, 32, generator=torch.Generator().manual_seed(2))
     session = graph_of(model, tmp_path, torch.float32)
     decoder = stepper(session, model, states)
     rng = np.random.default_rng(0)
-    photos = np.arange(PHOTOS)
-    history = np.full((PHOTOS, 1), 256)
-    parents, beams = np.arange(PHOTOS), 1
+    images = np.arange(IMAGES)
+    history = np.full((IMAGES, 1), 256)
+    parents, beams = np.arange(IMAGES), 1
     for step in range(8):
         logits, attentions = decoder.logits_and_attention(
             history[:, -1].reshape(-1, beams), parents
         )
         expected, expected_attentions = reference(
-            model, history, states[torch.from_numpy(photos.repeat(beams))]
+            model, history, states[torch.from_numpy(images.repeat(beams))]
         )
         np.testing.assert_allclose(logits, expected, atol=2e-4, rtol=1e-4)
         for ours, theirs in zip(attentions, expected_attentions, strict=True):
@@ -117,12 +117,12 @@ def test_every_step_gives_what_gpt2_gives(name: str, tmp_path: Path) -> None:
         if step == 4:
             kept = np.array([0, 2])
             decoder.keep(kept)
-            rows = np.arange(len(history)).reshape(len(photos), beams)[kept]
-            photos = photos[kept]
+            rows = np.arange(len(history)).reshape(len(images), beams)[kept]
+            images = images[kept]
         else:
-            rows = np.arange(len(history)).reshape(len(photos), beams)
+            rows = np.arange(len(history)).reshape(len(images), beams)
         beams = 3
-        chosen = rng.integers(0, rows.shape[1], (len(photos), beams))
+        chosen = rng.integers(0, rows.shape[1], (len(images), beams))
         parents = np.take_along_axis(rows, chosen, axis=1).ravel()
         new = rng.integers(0, 257, (len(parents), 1))
         history = np.concatenate([history[parents], new], axis=1)

@@ -22,9 +22,9 @@ from capgen.models.folder import ModelFolder
 from capgen.models.provenance import Provenance
 from capgen.paths import bundled_model_dir
 from tests import tiny_captioners
-from tests.fakes import draw_photo, names
+from tests.fakes import draw_image, names
 
-PHOTO = draw_photo(3, (60, 40))
+IMAGE = draw_image(3, (60, 40))
 KINDS: dict[str, Callable[[Path], Path]] = {
     "ViT and GPT-2": lambda folder: tiny_captioners.save_plainly(
         folder, tiny_captioners.captioning(tiny_captioners.vit())
@@ -37,7 +37,7 @@ KINDS: dict[str, Callable[[Path], Path]] = {
 }
 
 
-# transformers 5.17 counts the picture's cells among the positions of GIT's words.
+# transformers 5.17 counts the image's cells among the positions of GIT's words.
 OLD = tuple(map(int, transformers.__version__.split(".")[:2])) < (5, 23)
 GIT = pytest.param(
     "GIT", marks=pytest.mark.skipif(OLD, reason="GIT is broken in transformers 5.17")
@@ -60,17 +60,17 @@ def folder(saved: dict[str, Path], tmp_path: Path) -> Path:
 @pytest.mark.parametrize("kind", EVERY_KIND)
 def test_captioners_of_others_caption(kind: str, saved: dict[str, Path]) -> None:
     captioner = Captioner.from_pretrained(saved[kind])
-    greedy = captioner.caption(PHOTO, beams=1, max_length=8)
+    greedy = captioner.caption(IMAGE, beams=1, max_length=8)
     assert 1 <= len(greedy.tokens) <= 7
     assert greedy.settings["runtime"] == "torch"
-    found = captioner.caption(PHOTO, beams=4, num_captions=3, max_length=8)
+    found = captioner.caption(IMAGE, beams=4, num_captions=3, max_length=8)
     everything = (found, *found.alternatives)
     assert len({tuple(t.id for t in one.tokens) for one in everything}) == 3
     assert [c.score for c in everything] == sorted((c.score for c in everything), reverse=True)
     for one in (greedy, *everything):
         assert all(token.log_probability <= 1e-6 for token in one.tokens)
         assert one.score == pytest.approx(one.log_probability / len(one.tokens))
-    sampled = captioner.caption([PHOTO, PHOTO], temperature=1.5, seed=3, max_length=8)
+    sampled = captioner.caption([IMAGE, IMAGE], temperature=1.5, seed=3, max_length=8)
     assert sampled[0] == sampled[1]
 
 
@@ -78,7 +78,7 @@ def test_attention_of_captioners_of_others(saved: dict[str, Path]) -> None:
     grids = {"ViT and GPT-2": (4, 4), "CLIP and GPT-2": (3, 3), "BLIP": (4, 4)}
     for kind, grid in grids.items():
         captioner = Captioner.from_pretrained(saved[kind])
-        caption = captioner.caption(PHOTO, max_length=8, num_captions=2, return_attention=True)
+        caption = captioner.caption(IMAGE, max_length=8, num_captions=2, return_attention=True)
         for one in (caption, *caption.alternatives):
             assert one.attention is not None
             assert one.attention.shape == (len(one.words), *grid)
@@ -89,8 +89,8 @@ def test_a_captioner_without_cross_attention_says_so(saved: dict[str, Path]) -> 
     captioner = Captioner.from_pretrained(saved["GIT"])
     assert captioner.runtime.obstacle()
     with pytest.raises(ModelError, match="'git' model has no cross-attention"):
-        captioner.caption(PHOTO, return_attention=True)
-    pixels = captioner.runtime.preprocessor.preprocess(PHOTO)
+        captioner.caption(IMAGE, return_attention=True)
+    pixels = captioner.runtime.preprocessor.preprocess(IMAGE)
     with pytest.raises(ModelError, match="no cross-attention"):
         captioner.runtime.replay(pixels, [1])
 
@@ -102,7 +102,7 @@ def test_what_is_not_known_of_a_model_with_its_own_code_is_said(folder: Path) ->
     runtime.folder = ModelFolder(folder, "mine/model")
     runtime._model = torch.nn.Linear(1, 1)  # no part of it is called as in other models
     runtime._model.dtype = torch.float32
-    pixels = captioner.runtime.preprocessor.preprocess(PHOTO)
+    pixels = captioner.runtime.preprocessor.preprocess(IMAGE)
     assert "does not know the cross-attention of a 'mine' model" in runtime.obstacle()
     with pytest.raises(ModelError, match="does not know the image encoder of a 'mine' model"):
         runtime.features(pixels)
@@ -112,9 +112,9 @@ def test_what_is_not_known_of_a_model_with_its_own_code_is_said(folder: Path) ->
 def test_nothing_follows_the_end(kind: str, saved: dict[str, Path]) -> None:
     """The end token is the last, and no padding behind it counts."""
     captioner = Captioner.from_pretrained(saved[kind])
-    photos = [draw_photo(seed, (50, 40)) for seed in range(6)]
+    images = [draw_image(seed, (50, 40)) for seed in range(6)]
     ended = 0
-    for caption in captioner.caption(photos, temperature=2.0, seed=0, num_captions=5):
+    for caption in captioner.caption(images, temperature=2.0, seed=0, num_captions=5):
         for one in (caption, *caption.alternatives):
             ids = [token.id for token in one.tokens]
             ended += ids[-1] == 3
@@ -128,7 +128,7 @@ def test_a_length_beyond_the_positions_is_clamped(kind: str, saved: dict[str, Pa
     captioner = Captioner.from_pretrained(saved[kind])
     limit = captioner.folder.positions
     assert limit in (20, 40, 64)
-    caption = captioner.caption(PHOTO, beams=1, max_length=1000, min_length=limit)
+    caption = captioner.caption(IMAGE, beams=1, max_length=1000, min_length=limit)
     assert len(caption.tokens) == limit - 1
     assert str(limit) in caption.notes[0]
 
@@ -137,9 +137,9 @@ def test_the_loss_of_greedy_decoding_is_what_the_model_says(saved: dict[str, Pat
     """Log-probabilities are those of one forward pass over the finished caption."""
     captioner = Captioner.from_pretrained(saved["CLIP and GPT-2"])
     runtime: Any = captioner.runtime
-    caption = captioner.caption(PHOTO, beams=3)
+    caption = captioner.caption(IMAGE, beams=3)
     ids = torch.tensor([[256, *(token.id for token in caption.tokens)]])
-    pixels = torch.from_numpy(runtime.preprocessor.preprocess(PHOTO))[None]
+    pixels = torch.from_numpy(runtime.preprocessor.preprocess(IMAGE))[None]
     with torch.inference_mode():
         logits = runtime._model(pixel_values=pixels, decoder_input_ids=ids[:, :-1]).logits
     log_probs = torch.log_softmax(logits[0], -1).gather(1, ids[0, 1:, None])[:, 0]
@@ -150,7 +150,7 @@ def test_the_loss_of_greedy_decoding_is_what_the_model_says(saved: dict[str, Pat
 @pytest.mark.parametrize("dtype", ["bf16", "fp16"])
 def test_other_types(dtype: str, saved: dict[str, Path]) -> None:
     captioner = Captioner.from_pretrained(saved["CLIP and GPT-2"], device="cpu", dtype=dtype)
-    assert captioner.caption(PHOTO, beams=2).tokens
+    assert captioner.caption(IMAGE, beams=2).tokens
 
 
 def test_what_capgen_saves_loads_in_plain_transformers(tmp_path: Path) -> None:
@@ -165,9 +165,9 @@ def test_what_capgen_saves_loads_in_plain_transformers(tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
     text = "a dog é"
     assert tokenizer(text)["input_ids"] == made.tokenizer(text)["input_ids"]
-    pixels = torch.from_numpy(made.preprocessor.preprocess(PHOTO))[None]
+    pixels = torch.from_numpy(made.preprocessor.preprocess(IMAGE))[None]
     ids = model.eval().generate(pixels)[0]
-    ours = Captioner.from_pretrained(tmp_path / "model").caption(PHOTO, retry=False)
+    ours = Captioner.from_pretrained(tmp_path / "model").caption(IMAGE, retry=False)
     assert tokenizer.decode(ids, skip_special_tokens=True).strip() == ours.text
     again = load_captioning(ModelFolder(tmp_path / "model", "m"))
     assert again.preprocessor == made.preprocessor
@@ -309,7 +309,7 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "tokenizer that is none": overwrite("tokenizer.json", b'{"version": "1.0"}'),
     "no preprocessor": remove("preprocessor_config.json"),
     "preprocessor cut off": cut("preprocessor_config.json", 0.5),
-    "pictures of another size": edit("preprocessor_config.json", size={"height": 9, "width": 9}),
+    "images of another size": edit("preprocessor_config.json", size={"height": 9, "width": 9}),
     "generation config cut off": cut("generation_config.json", 0.5),
     "generation config of words": edit("generation_config.json", num_beams="two"),
     "no end token": no_end_token,
@@ -322,7 +322,7 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
 def test_a_damaged_folder_is_said_in_one_line(name: str, folder: Path) -> None:
     DAMAGE[name](folder)
     with pytest.raises(ModelError) as caught:
-        Captioner.from_pretrained(folder).caption(PHOTO)
+        Captioner.from_pretrained(folder).caption(IMAGE)
     assert "\n" not in caught.value.message
     if name == "pickled":
         assert isinstance(caught.value, UnsafeModelError)
@@ -335,7 +335,7 @@ ONNX_DAMAGE = {
             *("no config", "config cut off", "no decoder", "decoder of the wrong type"),
             *("no weights", "empty weights", "weights that are text", "weights cut off"),
             *("no tokenizer", "tokenizer cut off", "tokenizer that is none"),
-            *("no preprocessor", "pictures of another size"),
+            *("no preprocessor", "images of another size"),
             *("generation config cut off", "no end token", "no start token"),
         )
     },
@@ -352,7 +352,7 @@ def test_a_damaged_exported_folder_is_said_in_one_line(name: str, tmp_path: Path
     folder = Path(shutil.copytree(bundled_model_dir(), tmp_path / "model"))
     ONNX_DAMAGE[name](folder)
     with pytest.raises(ModelError) as caught:
-        Captioner.from_pretrained(folder).caption(PHOTO)
+        Captioner.from_pretrained(folder).caption(IMAGE)
     assert "\n" not in caught.value.message
 
 

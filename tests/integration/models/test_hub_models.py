@@ -26,7 +26,7 @@ from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.models.provenance import Provenance
 from capgen.models.resolve import resolve_model
 from tests import tiny_captioners
-from tests.fakes import draw_photo
+from tests.fakes import draw_image
 from tests.hub_stand_in import Hub, commit_of, point_at, serving
 
 BOT = {
@@ -112,7 +112,7 @@ def test_clip_gpt2_saves_loads_and_captions(hub: Hub, tmp_path: Path) -> None:
     again = load_captioning(ModelFolder(tmp_path / "model", "m"))
     for name, tensor in made.model.state_dict().items():
         assert torch.equal(again.model.state_dict()[name], tensor)
-    caption = Captioner.from_pretrained(tmp_path / "model").caption(draw_photo(0), max_length=6)
+    caption = Captioner.from_pretrained(tmp_path / "model").caption(draw_image(0), max_length=6)
     assert caption.settings["beams"] == 5
 
 
@@ -138,7 +138,7 @@ def test_a_captioner_by_its_id_and_revision(hub: Hub, tmp_path: Path) -> None:
     captioner = Captioner.from_pretrained("some/captioner")
     assert captioner.name == "some/captioner"
     assert captioner.folder.revision == commit_of("some/captioner", "main")
-    assert captioner.caption(draw_photo(0, (40, 40))).model == "some/captioner"
+    assert captioner.caption(draw_image(0, (40, 40))).model == "some/captioner"
     assert resolve_model("some/captioner@v2").revision == commit_of("some/captioner", "v2")
     by_option = resolve_model("some/captioner", revision="v2")
     assert by_option.revision == commit_of("some/captioner", "v2")

@@ -20,12 +20,12 @@ from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.paths import models_dir
 from tests import tiny_captioners
-from tests.fakes import draw_photo
+from tests.fakes import draw_image
 from tests.hub_stand_in import Hub, point_at, serving
 from tests.minis import write_flickr8k
-from tests.training_runs import eight_pictures
+from tests.training_runs import eight_images
 
-PHOTO = draw_photo(3, (60, 44))
+IMAGE = draw_image(3, (60, 44))
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "blip": tiny_captioners.blip,
     "git": tiny_captioners.git,
@@ -60,17 +60,17 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 def test_both_layouts_give_the_pixels_of_the_library(
     kind: str, saved: dict[tuple[str, bool], Path]
 ) -> None:
-    expected = tiny_captioners.image_processor(kind)(PHOTO, return_tensors="np")["pixel_values"][0]
+    expected = tiny_captioners.image_processor(kind)(IMAGE, return_tensors="np")["pixel_values"][0]
     found = {n: ModelFolder(saved[kind, n], kind).preprocessor for n in (True, False)}
     assert found[True] == found[False]
     for ours in found.values():
-        np.testing.assert_allclose(ours.preprocess(PHOTO), expected, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(ours.preprocess(IMAGE), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_layouts_caption_alike(kind: str, saved: dict[tuple[str, bool], Path]) -> None:
     captions = [
-        Captioner.from_pretrained(saved[kind, nested]).caption(PHOTO, max_length=8)
+        Captioner.from_pretrained(saved[kind, nested]).caption(IMAGE, max_length=8)
         for nested in (True, False)
     ]
     assert captions[0].tokens == captions[1].tokens
@@ -81,7 +81,7 @@ def test_both_layouts_caption_alike(kind: str, saved: dict[tuple[str, bool], Pat
 def test_the_commands_take_a_nested_processor(
     kind: str, saved: dict[tuple[str, bool], Path], tmp_path: Path, capsys
 ) -> None:
-    PHOTO.save(tmp_path / "photo.png")
+    IMAGE.save(tmp_path / "photo.png")
     shutil.copytree(saved[kind, True], models_dir() / "mine")
     assert main(["models", "show", "mine", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["problem"] == ""
@@ -90,7 +90,7 @@ def test_the_commands_take_a_nested_processor(
     beams = ["--beams", "2", "--max-length", "8"]
     assert main(["caption", str(tmp_path / "photo.png"), "--model", "mine", *beams]) == 0
     assert capsys.readouterr().out.strip()
-    data = write_flickr8k(tmp_path / "data", eight_pictures())
+    data = write_flickr8k(tmp_path / "data", eight_images())
     where = ["--data-dir", str(data), "--split", "test", "--metrics", "bleu"]
     assert main(["eval", "--model", "mine", *where, *beams]) == 0
     assert "BLEU-4" in capsys.readouterr().out
@@ -101,8 +101,8 @@ def test_a_repository_with_a_nested_processor(
     kind: str, saved: dict[tuple[str, bool], Path], hub: Hub
 ) -> None:
     hub.repositories = {"some/model": {"main": saved[kind, True]}}
-    here = Captioner.from_pretrained(saved[kind, True]).caption(PHOTO, max_length=8)
-    assert Captioner.from_pretrained("some/model").caption(PHOTO, max_length=8).text == here.text
+    here = Captioner.from_pretrained(saved[kind, True]).caption(IMAGE, max_length=8)
+    assert Captioner.from_pretrained("some/model").caption(IMAGE, max_length=8).text == here.text
     assert "/some/model/resolve/" in "".join(hub.asked)
     assert any(path.endswith("/processor_config.json") for path in hub.asked)
     assert "processor_config.json" in pull("some/model").files

@@ -23,16 +23,16 @@ from capgen.registry.compare import (
     comparison_events,
     models_to_compare,
 )
-from tests.minis import make_pictures, write_flickr8k
+from tests.minis import make_images, write_flickr8k
 
-PHOTOS = 30
+IMAGES = 30
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set, and the bundled model twice: as it is, and greedy with words it may not say."""
     root = tmp_path_factory.mktemp("compare")
-    write_flickr8k(root / "data", make_pictures(PHOTOS * 5, seed=3))
+    write_flickr8k(root / "data", make_images(IMAGES * 5, seed=3))
     for name in ("best-eval", "best-loss"):
         shutil.copytree(bundled_model_dir(), root / name)
     settings = root / "best-loss" / "generation_config.json"
@@ -75,8 +75,8 @@ def test_intervals_and_p_values_agree_with_an_independent_bootstrap(
     """Written anew with numpy: other draws, another seed, one resample at a time."""
     generator = np.random.default_rng(987)
     first, second = found.evaluations
-    photos = len(first.captions)
-    draws = [generator.choice(photos, photos) for _ in range(4000)]
+    images = len(first.captions)
+    draws = [generator.choice(images, images) for _ in range(4000)]
     for metric in ("CIDEr-D", "METEOR", "ROUGE-L", "BLEU-1", "BLEU-2"):
         scores = np.array(
             [[_score(item, metric, draw) for draw in draws] for item in (first, second)]
@@ -108,7 +108,7 @@ _COUNTS: dict[int, np.ndarray] = {}
 
 
 def _bleu_counts(evaluation) -> np.ndarray:  # type: ignore[no-untyped-def]
-    """Return of each photo: length, closest reference length, and matches of 1 and 2 words."""
+    """Return of each image: length, closest reference length, and matches of 1 and 2 words."""
     if id(evaluation) in _COUNTS:
         return _COUNTS[id(evaluation)]
     rows = []
@@ -135,7 +135,7 @@ def _bleu_counts(evaluation) -> np.ndarray:  # type: ignore[no-untyped-def]
 def _bleu(counts: np.ndarray, size: int) -> float:
     """Corpus BLEU of Papineni et al. (2002) from summed counts, for captions of 2+ words."""
     length, reference, *matches = counts
-    words = [length, length - PHOTOS][:size]
+    words = [length, length - IMAGES][:size]
     precision = np.prod([match / total for match, total in zip(matches, words, strict=False)])
     brevity = min(1.0, np.exp(1 - reference / length))
     return float(brevity * precision ** (1 / size))

@@ -29,12 +29,12 @@ COMMAND = "capgen models export mini --int8 --photos my-photos/"  # of docs/mode
 
 
 @pytest.fixture(scope="module")
-def made(photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """The bundled model in int8, its scales from a few drawn photos."""
+def made(images: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """The bundled model in int8, its scales from a few drawn images."""
     place = tmp_path_factory.mktemp("export")
     (place / "my-photos").mkdir()
-    for photo in photos[:8]:
-        shutil.copy(photo, place / "my-photos")
+    for image in images[:8]:
+        shutil.copy(image, place / "my-photos")
     records: list[Exported] = []
 
     def export(*given: Any, **named: Any) -> Exported:
@@ -55,23 +55,23 @@ def int8(made: Exported) -> Captioner:
 
 
 def test_it_is_half_the_size_and_says_much_the_same(
-    made: Exported, int8: Captioner, bundled: Captioner, photos: list[Path]
+    made: Exported, int8: Captioner, bundled: Captioner, images: list[Path]
 ) -> None:
     assert made.size < 0.6 * made.source_size
     assert (int8.runtime.name, int8.runtime.dtype) == ("onnx", "int8")
-    assert made.photos == 8
-    pairs = list(zip(int8.caption(photos[:8]), bundled.caption(photos[:8]), strict=True))
+    assert made.images == 8
+    pairs = list(zip(int8.caption(images[:8]), bundled.caption(images[:8]), strict=True))
     near = [abs(a.score - b.score) for a, b in pairs]
     assert np.median(near) < 0.15
-    # Eight drawn pictures are no calibration for real ones; but words are shared.
+    # Eight drawn images are no calibration for real ones; but words are shared.
     shared = [len(set(a.text.split()) & set(b.text.split())) for a, b in pairs]
     assert np.mean(shared) > 4
 
 
-def test_a_caption_does_not_depend_on_its_batch(int8: Captioner, photos: list[Path]) -> None:
-    together = int8.caption(photos[:5])
-    for photo, caption in zip(photos[:5], together, strict=True):
-        alone = int8.caption(photo)
+def test_a_caption_does_not_depend_on_its_batch(int8: Captioner, images: list[Path]) -> None:
+    together = int8.caption(images[:5])
+    for image, caption in zip(images[:5], together, strict=True):
+        alone = int8.caption(image)
         assert (alone.text, alone.score) == (caption.text, caption.score)
 
 
@@ -139,9 +139,9 @@ def test_weights_are_read_through_links_and_from_nowhere_else(tmp_path: Path) ->
             float_graph(tmp_path, DECODER_GRAPH)
 
 
-def test_it_is_not_exported_again(made: Exported, photos: list[Path]) -> None:
+def test_it_is_not_exported_again(made: Exported, images: list[Path]) -> None:
     with pytest.raises(ModelError, match="already"):
-        export_model(str(made.path), int8=True, photos=photos)
+        export_model(str(made.path), int8=True, images=images)
 
 
 def test_a_plain_export_is_kept_by_name_and_never_over_another(tmp_path: Path) -> None:
@@ -158,12 +158,12 @@ def test_a_plain_export_is_kept_by_name_and_never_over_another(tmp_path: Path) -
     assert json.dumps(ModelFolder(made.path, "x").provenance.created) == before
 
 
-def test_int8_needs_photos_that_can_be_read(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="needs photos"):
+def test_int8_needs_images_that_can_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="needs images"):
         export_model("mini", int8=True)
-    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
     with pytest.raises(UsageError, match="can be read"):
-        export_model("mini", int8=True, photos=[tmp_path / "bad.jpg"])
+        export_model("mini", int8=True, images=[tmp_path / "bad.jpg"])
     assert not list(models_dir().glob("*")), "nothing half-written stays"
 
 
@@ -175,19 +175,19 @@ def test_a_model_saved_plainly_gets_its_graphs(tmp_path: Path) -> None:
     assert not ModelFolder(folder, "plain").has_onnx, "the source stays as it is"
     exported = Captioner.from_pretrained(made.name)
     assert exported.runtime.name == "onnx"
-    picture = np.full((48, 48, 3), 128, np.uint8)
+    image = np.full((48, 48, 3), 128, np.uint8)
     torch = Captioner.from_pretrained(folder)
-    assert exported.caption(picture).text == torch.caption(picture).text
+    assert exported.caption(image).text == torch.caption(image).text
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="there is no /proc")
-def test_int8_of_a_plain_model_where_mapped_files_stay(tmp_path: Path, photos: list[Path]) -> None:
+def test_int8_of_a_plain_model_where_mapped_files_stay(tmp_path: Path, images: list[Path]) -> None:
     """On Windows the scratch folder, and the new one, can be moved and removed only unmapped."""
     from tests.tiny_captioners import captioning, clip_vision, save_plainly
 
     folder = save_plainly(tmp_path / "plain", captioning(clip_vision()))
-    options = CalibrationOptions(photos=8)
+    options = CalibrationOptions(images=8)
     with open_files_stay():
-        made = export_model(str(folder), int8=True, photos=photos, calibration=options)
-    assert made.photos == 8
+        made = export_model(str(folder), int8=True, images=images, calibration=options)
+    assert made.images == 8
     assert names(models_dir()) == [made.name]

@@ -49,10 +49,10 @@ def test_the_list_fits_80_columns(
 
 
 def test_the_default_is_what_caption_uses(
-    kept: Path, photos: list[Path], capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    kept: Path, images: list[Path], capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def used() -> str:
-        assert main(["caption", str(photos[0]), "--json"]) == 0
+        assert main(["caption", str(images[0]), "--json"]) == 0
         return json.loads(capsys.readouterr().out)[0]["model"]
 
     assert used() == "mini"
@@ -61,7 +61,7 @@ def test_the_default_is_what_caption_uses(
     assert used() == "kept"
     monkeypatch.setenv("CAPGEN_MODEL", str(kept))
     assert used() == str(kept)
-    assert main(["caption", str(photos[0]), "--json", "--model", "mini"]) == 0
+    assert main(["caption", str(images[0]), "--json", "--model", "mini"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["model"] == "mini"
     monkeypatch.delenv("CAPGEN_MODEL")
     assert main(["models", "rename", "kept", "mine"]) == 0
@@ -89,10 +89,10 @@ def test_removing_asks(kept: Path, capsys: Captured) -> None:
     assert not kept.exists()
 
 
-def test_test_and_verify(kept: Path, photos: list[Path], capsys: Captured, tmp_path: Path) -> None:
-    assert main(["models", "test", "kept", str(photos[0])]) == 0
+def test_test_and_verify(kept: Path, images: list[Path], capsys: Captured, tmp_path: Path) -> None:
+    assert main(["models", "test", "kept", str(images[0])]) == 0
     caption = capsys.readouterr().out.strip()
-    assert main(["models", "test", "kept", str(photos[0]), str(tmp_path / "no.jpg"), "--json"]) == 1
+    assert main(["models", "test", "kept", str(images[0]), str(tmp_path / "no.jpg"), "--json"]) == 1
     (record,) = json.loads(capsys.readouterr().out)
     assert record["caption"] == caption and record["seconds"] > 0
     (kept / "tokenizer.json").unlink()

@@ -7,7 +7,7 @@ import torch
 
 from tests.minis import write_flickr8k
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2, save_tiny_mini
-from tests.training_runs import SENTENCES, eight_pictures
+from tests.training_runs import SENTENCES, eight_images
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def one_thread():
 
 @pytest.fixture
 def data(tmp_path):
-    return write_flickr8k(tmp_path / "data", eight_pictures())
+    return write_flickr8k(tmp_path / "data", eight_images())
 
 
 @pytest.fixture

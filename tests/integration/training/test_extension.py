@@ -22,7 +22,7 @@ from capgen.training.run.train import train
 from tests.conftest import ROOT
 from tests.minis import write_flickr8k
 from tests.tiny_models import tiny_mini
-from tests.training_runs import SENTENCES, caption_photos, eight_pictures, run_config
+from tests.training_runs import SENTENCES, caption_images, eight_images, run_config
 
 NEW = ["The Giraffe, a zebra!", "a giraffe and two zebra", "one giraffe", "okapi"]
 
@@ -75,11 +75,11 @@ def test_the_setting_decides_and_the_seed_makes_the_rows(tmp_path, data, mini):
 @torch.inference_mode()
 def test_captions_of_the_bundled_model_stay_before_training():
     names = ("astronaut", "cat", "coffee", "photographer", "raccoon", "rocket")
-    photos = [ROOT / "docs" / "images" / f"{name}.jpg" for name in names]
+    images = [ROOT / "docs" / "images" / f"{name}.jpg" for name in names]
     captioning = load_captioning(resolve_model("mini"))
     captioning.model.eval()
     pixels = captioning.preprocessor.preprocess_batch(
-        [Image.open(photo).convert("RGB") for photo in photos]
+        [Image.open(image).convert("RGB") for image in images]
     )
     states = captioning.model.encoder(torch.from_numpy(np.asarray(pixels))).last_hidden_state
 
@@ -97,11 +97,11 @@ def test_captions_of_the_bundled_model_stay_before_training():
 
 def test_new_words_are_learned_saved_and_exported(tmp_path, mini, torch_features):
     sentences = [sentence.replace("dog", "okapi") for sentence in SENTENCES]
-    pictures = [
-        dataclasses.replace(mini_picture, captions=(sentences[index % 8],) * 2)
-        for index, mini_picture in enumerate(eight_pictures())
+    images = [
+        dataclasses.replace(mini_image, captions=(sentences[index % 8],) * 2)
+        for index, mini_image in enumerate(eight_images())
     ]
-    data = write_flickr8k(tmp_path / "okapis", pictures)
+    data = write_flickr8k(tmp_path / "okapis", images)
     config = run_config(
         tmp_path, data, mini, min_count=1, batch_size=8, num_epochs=60, eval_every=60,
         learning_rate=5e-3, decoder_learning_rate=5e-3, warmup_steps=5, ema_decay=0.5, test=False,
@@ -110,13 +110,13 @@ def test_new_words_are_learned_saved_and_exported(tmp_path, mini, torch_features
     for _ in train(config):
         pass
     best = tmp_path / "run" / "last"
-    captions = caption_photos(str(best), data)
+    captions = caption_images(str(best), data)
     assert captions[0] == "a red okapi runs over the grass"
     saved = load_captioning(ModelFolder(best, "last"))
     codec = CaptionCodec.of(saved, 64)
     assert codec.unknown not in codec.encode([sentences[0]])[0]
     pytest.importorskip("onnxscript")
     export_onnx(best, saved.model, image_size=(64, 64))
-    photo = data / "Flicker8k_Dataset" / "0.jpg"
+    image = data / "Flicker8k_Dataset" / "0.jpg"
     captioner = Captioner.from_pretrained(str(best), runtime="onnx")
-    assert captioner.caption([photo])[0].text == captions[0]
+    assert captioner.caption([image])[0].text == captions[0]

@@ -28,7 +28,7 @@ from capgen.training.run.folder import to_toml
 from capgen.training.run.train import train
 from tests.conftest import ROOT
 from tests.minis import write_flickr8k
-from tests.training_runs import SENTENCES, clip_config, eight_pictures, of_kind, run_config
+from tests.training_runs import SENTENCES, clip_config, eight_images, of_kind, run_config
 
 
 def losses(events):
@@ -67,14 +67,14 @@ def test_accumulated_passes_equal_one_large_pass(tmp_path, data, parts):
         runs[name] = losses(train(config))
     assert len(runs["one"]) == 6
     assert runs["four"] == pytest.approx(runs["one"], abs=1e-5)
-    # 6 photos a step are two steps an epoch: another run.
+    # 6 images a step are two steps an epoch: another run.
     assert len(runs["uneven"]) == 12
     one, four = (trained_weights(tmp_path / name) for name in ("one", "four"))
     assert_close(one, four, 1e-5)
 
 
 def test_two_processes_equal_one(tmp_path, data, parts):
-    """Batches of 3 photos: shares of 2 and 1, and the last of an epoch, 2, of 1 and 1."""
+    """Batches of 3 images: shares of 2 and 1, and the last of an epoch, 2, of 1 and 1."""
     curves = {}
     for name, processes in (("one", 1), ("two", 2)):
         config = clip_config(
@@ -109,8 +109,8 @@ def test_two_processes_equal_one(tmp_path, data, parts):
     assert_close(trained_weights(tmp_path / "one"), trained_weights(tmp_path / "two"), 1e-5)
 
 
-def test_more_processes_than_photos(tmp_path, data, parts):
-    """The share of a process without photos has no loss and no gradient."""
+def test_more_processes_than_images(tmp_path, data, parts):
+    """The share of a process without images has no loss and no gradient."""
     from capgen.training.data.packed_captions import CaptionCodec, pack_captions
 
     captioning = make_captioner(clip_config(tmp_path, data), [])
@@ -127,8 +127,8 @@ def test_more_processes_than_photos(tmp_path, data, parts):
 
 @pytest.mark.parametrize("where", ["train", "validate"])
 def test_out_of_memory_halves_the_batch(tmp_path, parts, monkeypatch, where):
-    """A device that holds two photos at a time: the same run, in smaller passes."""
-    data = write_flickr8k(tmp_path / "data", eight_pictures(val=4))
+    """A device that holds two images at a time: the same run, in smaller passes."""
+    data = write_flickr8k(tmp_path / "data", eight_images(val=4))
     whole = list(train(clip_config(tmp_path, data, output_dir=tmp_path / "a", **GENTLE)))
     plain, failed = CaptionObjective.encode, []
 
@@ -149,16 +149,16 @@ def test_out_of_memory_halves_the_batch(tmp_path, parts, monkeypatch, where):
     notices = [event.message for event in of_kind(Notice, pieces)]
     if where == "train":
         assert notices == [
-            "Memory ran out at step 1 with 4 photos a pass: going on with 2, 2 passes a step"
+            "Memory ran out at step 1 with 4 images a pass: going on with 2, 2 passes a step"
         ]
 
 
-def test_too_little_memory_for_one_photo_is_an_error(tmp_path, data, parts, monkeypatch):
+def test_too_little_memory_for_one_image_is_an_error(tmp_path, data, parts, monkeypatch):
     def encode(self, inputs):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(CaptionObjective, "encode", encode)
-    with pytest.raises(TrainingError, match="with 1 photos a pass") as caught:
+    with pytest.raises(TrainingError, match="with 1 images a pass") as caught:
         list(train(clip_config(tmp_path, data)))
     assert "--gradient-checkpointing" in caught.value.hint
 
@@ -267,11 +267,11 @@ def test_patience_stops_a_run(tmp_path, data, parts):
 
 
 def test_samples_of_each_validation(tmp_path, parts):
-    data = write_flickr8k(tmp_path / "data", eight_pictures(val=4))
+    data = write_flickr8k(tmp_path / "data", eight_images(val=4))
     events = list(train(clip_config(tmp_path, data, test_samples_per_epoch=2)))
     every = of_kind(SampleEvent, events)
     followed = [(event.epoch, event.image) for event in every if event.followed]
-    assert len(followed) == len(set(followed)) == 8  # the same four photos, both times
+    assert len(followed) == len(set(followed)) == 8  # the same four images, both times
     samples = [event for event in every if not event.followed]
     assert [event.epoch for event in samples] == [1, 1, 2, 2]
     assert len({event.image for event in samples[:2]}) == 2

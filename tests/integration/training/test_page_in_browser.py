@@ -16,7 +16,7 @@ pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory, photos: list[Path]) -> Path:
+def page(tmp_path_factory: pytest.TempPathFactory, images: list[Path]) -> Path:
     run = tmp_path_factory.mktemp("runs") / "<img src=x onerror=console.log(1)>"
     run.mkdir()
     tracker = PageTracker()
@@ -24,7 +24,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, photos: list[Path]) -> Path:
     events = started()
     for epoch in range(1, 4):
         captions = [f"<script>console.log({epoch})</script>", "a dog"]
-        events += epoch_of(epoch, photos=photos[:2], captions=captions, score=0.1 * epoch)
+        events += epoch_of(epoch, images=images[:2], captions=captions, score=0.1 * epoch)
     for event in [*events, *finished()]:
         tracker.event(event)
     tracker.finish()
@@ -42,5 +42,5 @@ def test_the_page_shows_without_errors(
     with Image.open(screen) as image:
         pixels = np.asarray(image.convert("RGB"))
     assert tuple(pixels[5, 5]) == paper
-    for part in np.array_split(pixels[:2000], 4):  # tables, charts, photos: not one colour
+    for part in np.array_split(pixels[:2000], 4):  # tables, charts, images: not one colour
         assert len(np.unique(part.reshape(-1, 3), axis=0)) > 50

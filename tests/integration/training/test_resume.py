@@ -25,7 +25,7 @@ from capgen.training.run.train import resume, train
 from tests.conftest import ROOT
 from tests.training_runs import clip_config, run_config
 
-# All that is random is on, and nothing divides evenly: 8 photos are steps of 3, 3 and 2.
+# All that is random is on, and nothing divides evenly: 8 images are steps of 3, 3 and 2.
 NOISE = {
     "dropout": 0.2,
     "label_smoothing": 0.1,

@@ -24,7 +24,7 @@ from capgen.training.validation.validate import LANGUAGE
 from tests.conftest import ROOT
 from tests.minis import write_flickr8k
 from tests.tiny_models import save_tiny_mini
-from tests.training_runs import SENTENCES, clip_config, eight_pictures, of_kind, run_config
+from tests.training_runs import SENTENCES, clip_config, eight_images, of_kind, run_config
 
 SCST = {
     "objective": "scst",
@@ -44,7 +44,7 @@ QUICK = {"eval": False, "test": False}
 def trained(tmp_path_factory):
     """A captioner that has learned a little with cross-entropy."""
     root = tmp_path_factory.mktemp("trained")
-    data = write_flickr8k(root / "data", eight_pictures())
+    data = write_flickr8k(root / "data", eight_images())
     mini = save_tiny_mini(root / "mini", SENTENCES)
     config = run_config(root, data, mini, num_epochs=8, learning_rate=2e-3, **QUICK)
     with pytest.MonkeyPatch.context() as patch:
@@ -107,7 +107,7 @@ def test_passes_and_memory_change_nothing(tmp_path, data, trained, monkeypatch, 
             names = inner.names
 
             def __call__(self, share):
-                if len(share.photos) > 2:
+                if len(share.images) > 2:
                     inner(share)
                     raise RuntimeError("out of memory")
                 return inner(share)
@@ -148,7 +148,7 @@ def test_a_stopped_run_goes_on_exactly(tmp_path, data, trained):
 
 
 def test_two_processes_equal_one(tmp_path, data, trained):
-    """Batches of 3 photos: shares of 2 and 1."""
+    """Batches of 3 images: shares of 2 and 1."""
     config = scst_config(tmp_path, data, trained, batch_size=3, num_epochs=1, **GENTLE)
     one = steps(train(config))
     other = dataclasses.replace(config, output_dir=tmp_path / "two")

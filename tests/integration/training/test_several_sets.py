@@ -26,7 +26,7 @@ from capgen.training.run.folder import read_config
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.run.train import resume, train
 from tests.integration.training.test_resume import NOISE, assert_same
-from tests.minis import MiniPicture, write_flickr8k
+from tests.minis import MiniImage, write_flickr8k
 from tests.training_runs import of_kind, run_config
 
 pytestmark = pytest.mark.usefixtures("torch_features")
@@ -35,8 +35,8 @@ pytestmark = pytest.mark.usefixtures("torch_features")
 @pytest.fixture
 def other(tmp_path):
     """A second data set, of zebras, without a test split."""
-    pictures = [
-        MiniPicture(
+    images = [
+        MiniImage(
             name=f"z{index}.jpg",
             captions=("a zebra in the grass", "one zebra runs"),
             split="train" if index < 4 else "val",
@@ -44,7 +44,7 @@ def other(tmp_path):
         )
         for index in range(6)
     ]
-    return write_flickr8k(tmp_path / "zebras", pictures)
+    return write_flickr8k(tmp_path / "zebras", images)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_each_set_is_measured_and_the_mean_decides(config):
     events = list(train(config))
     (started,) = of_kind(RunStarted, events)
     assert started.images == {"train": 12, "val": 3, "test": 1}
-    assert started.steps == 2 * 4  # 8 photos and 4 · 1.5 in steps of 4
+    assert started.steps == 2 * 4  # 8 images and 4 · 1.5 in steps of 4
     zebras = {"weight": 1.5, "drawn": 6, "share": 6 / 14, "train": 4, "val": 2}
     assert started.sets["zebras"] == pytest.approx(zebras)
     for event in of_kind(EpochEvent, events):
@@ -159,7 +159,7 @@ def test_lists_of_data_sets_come_from_everywhere(tmp_path, monkeypatch):
     config = resolve_settings({}, file=file).config
     assert [str(place) for place in config.data_dir] == ["x=y", "/z=2"]
     assert f'data_dir = ["{tmp_path}/x=y", "/z=2"]' in to_toml(config)
-    assert str(parse_setting(TrainConfig, "data_dir", "[photos] of 2020")) == "[photos] of 2020"
+    assert str(parse_setting(TrainConfig, "data_dir", "[images] of 2020")) == "[images] of 2020"
 
 
 def test_the_command_line(config, data, other, mini, capsys):
@@ -175,5 +175,5 @@ def test_the_command_line(config, data, other, mini, capsys):
     assert f"{data}, {other}=0.5" in capsys.readouterr().out
     assert main(arguments) == 0
     shown = capsys.readouterr().err
-    assert "zebras: 4 photos, 2 an epoch (weight 0.5); 20% of the mean on val" in shown
+    assert "zebras: 4 images, 2 an epoch (weight 0.5); 20% of the mean on val" in shown
     assert "2 words added to the vocabulary: zebra, one" in shown

@@ -23,7 +23,7 @@ from capgen.training.run.train_stages import resume_run, train_stages
 from tests.integration.training.test_resume import NOISE, assert_same, events, weights
 from tests.minis import write_flickr8k
 from tests.tiny_models import save_tiny_mini
-from tests.training_runs import NO_NOISE, SENTENCES, eight_pictures
+from tests.training_runs import NO_NOISE, SENTENCES, eight_images
 
 STAGES = """
 [[stage]]
@@ -48,7 +48,7 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stages")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in the tests: the number changes the order of sums
-    write_flickr8k(folder / "data", eight_pictures())
+    write_flickr8k(folder / "data", eight_images())
     save_tiny_mini(folder / "mini", SENTENCES)
     (folder / "stages.toml").write_text(STAGES, encoding="utf-8")
     yield folder

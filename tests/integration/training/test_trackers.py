@@ -30,7 +30,7 @@ from capgen.training.tracking.wandb.offline_file import read_wandb_file
 from capgen.training.tracking.wandb.tracker import WandbTracker
 from tests.minis import write_flickr8k
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2
-from tests.training_runs import SENTENCES, clip_config, eight_pictures, of_kind
+from tests.training_runs import SENTENCES, clip_config, eight_images, of_kind
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 
@@ -52,11 +52,11 @@ def captured_stdout(file):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with a data set of drawn photos and the parts of a model."""
+    """A folder with a data set of drawn images and the parts of a model."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("tracked")
-    write_flickr8k(folder / "data", eight_pictures(val=4))
+    write_flickr8k(folder / "data", eight_images(val=4))
     save_tiny_clip(folder / "clip")
     save_tiny_gpt2(folder / "gpt2", SENTENCES)
     yield folder
@@ -139,7 +139,7 @@ def test_the_curves_are_those_of_the_run(tracked, sessions):
     assert "test/METEOR" in sessions[-1].summary
 
 
-def test_each_epoch_has_a_table_of_photos(tracked, sessions):
+def test_each_epoch_has_a_table_of_images(tracked, sessions):
     tables = [
         artifact["files"]
         for session in sessions

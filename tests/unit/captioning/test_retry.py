@@ -37,13 +37,13 @@ def test_faults(text: str, expected: str) -> None:
 
 
 class Scripted:
-    """A runtime whose captions are looked up: by the picture, and by how hard it is pushed."""
+    """A runtime whose captions are looked up: by the image, and by how hard it is pushed."""
 
     name, device, dtype = "scripted", "cpu", "float32"
     preprocessor = Preprocessor(size=(1, 1))
 
-    def __init__(self, *pictures: dict[float, Sequence[str]]) -> None:
-        self.pictures = pictures
+    def __init__(self, *images: dict[float, Sequence[str]]) -> None:
+        self.images = images
         self.asked: list[tuple[list[int], DecodeSettings]] = []
         self.known: list[str] = []
 
@@ -52,7 +52,7 @@ class Scripted:
         self.asked.append((rows, settings))
         found = []
         for row in rows:
-            said = self.pictures[row].get(settings.repetition_penalty, self.pictures[row][1.0])
+            said = self.images[row].get(settings.repetition_penalty, self.images[row][1.0])
             found.append([self._hypothesis(text, -n) for n, text in enumerate(said)])
         return [one[: settings.num_captions] for one in found]
 
@@ -65,7 +65,7 @@ class Scripted:
 
 
 def run(runtime: Any, **settings: Any) -> tuple[list[list[str]], list[Retry | None]]:
-    pixels = np.arange(len(runtime.pictures), dtype=np.float32)[:, None, None, None]
+    pixels = np.arange(len(runtime.images), dtype=np.float32)[:, None, None, None]
     found = caption_pixels(
         runtime, np.broadcast_to(pixels, (len(pixels), 3, 1, 1)), DecodeSettings(**settings)
     )

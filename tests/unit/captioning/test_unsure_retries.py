@@ -19,7 +19,7 @@ WORDS = {5: "a", 6: "dog", 7: "in the snow", 2: ""}
 
 
 class Stuck:
-    """A runtime whose first search repeats itself about every second picture."""
+    """A runtime whose first search repeats itself about every second image."""
 
     name, device, dtype = "stuck", "cpu", "float32"
 

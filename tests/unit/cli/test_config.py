@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from capgen.cli.main import main
-from tests.fakes import draw_photo
+from tests.fakes import draw_image
 from tests.minis import write_flickr8k
 from tests.tiny_models import save_tiny_mini
-from tests.training_runs import SENTENCES, eight_pictures
+from tests.training_runs import SENTENCES, eight_images
 
 COMMENTED = """# my settings
 [caption]
@@ -26,8 +26,8 @@ def file(home: Path) -> Path:
 
 
 @pytest.fixture
-def photo(tmp_path: Path) -> str:
-    draw_photo(1, (64, 64)).save(tmp_path / "photo.png")
+def image(tmp_path: Path) -> str:
+    draw_image(1, (64, 64)).save(tmp_path / "photo.png")
     return str(tmp_path / "photo.png")
 
 
@@ -82,7 +82,7 @@ def test_what_is_refused(file, capsys, arguments, message, hint):
 
 def test_a_setting_of_several_values(file, tmp_path, capsys):
     for name in ("a.png", "b.jpg"):
-        draw_photo(1, (64, 64)).save(tmp_path / name)
+        draw_image(1, (64, 64)).save(tmp_path / name)
     assert main(["config", "set", "caption.include", "*.png"]) == 0
     assert main(["caption", str(tmp_path), "--json"]) == 0
     assert [Path(record["path"]).name for record in json.loads(capsys.readouterr().out)] == [
@@ -95,21 +95,21 @@ def beams(capsys: pytest.CaptureFixture[str], *arguments: str) -> int:
     return json.loads(capsys.readouterr().out)[0]["settings"]["beams"]
 
 
-def test_option_then_environment_then_own_section_then_shared_key(file, photo, capsys, monkeypatch):
-    default = beams(capsys, photo)
+def test_option_then_environment_then_own_section_then_shared_key(file, image, capsys, monkeypatch):
+    default = beams(capsys, image)
     file.write_text("beams = 4\n")
-    assert beams(capsys, photo) == 4 != default
+    assert beams(capsys, image) == 4 != default
     file.write_text("beams = 4\n[caption]\nbeams = 5\n[eval]\nbeams = 7\n")
-    assert beams(capsys, photo) == 5
+    assert beams(capsys, image) == 5
     monkeypatch.setenv("CAPGEN_BEAMS", "2")
-    assert beams(capsys, photo) == 2
+    assert beams(capsys, image) == 2
     assert main(["config", "show", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {(row["command"], row["value"], row["source"]) for row in rows} == {
         ("caption", "2", "CAPGEN_BEAMS"),
         ("eval", "2", "CAPGEN_BEAMS"),
     }
-    assert beams(capsys, photo, "--beams", "1") == 1
+    assert beams(capsys, image, "--beams", "1") == 1
 
 
 @pytest.mark.parametrize(
@@ -123,16 +123,16 @@ def test_option_then_environment_then_own_section_then_shared_key(file, photo, c
         ("[speech]\nbeams = 1\n", "no settings for 'speech'"),
     ],
 )
-def test_a_wrong_file_is_named(file, photo, capsys, content, message):
+def test_a_wrong_file_is_named(file, image, capsys, content, message):
     file.write_text(content)
-    assert main(["caption", photo]) == 2
+    assert main(["caption", image]) == 2
     error = capsys.readouterr().err
     assert message in error and str(file) in error
     assert main(["config", "path"]) == 0  # the way to find what to correct
 
 
 def test_training_takes_the_file_after_its_own_config(file, tmp_path, capsys, monkeypatch):
-    data = write_flickr8k(tmp_path / "data", eight_pictures())
+    data = write_flickr8k(tmp_path / "data", eight_images())
     mini = save_tiny_mini(tmp_path / "mini", SENTENCES)
     file.write_text("[train]\nnum_epochs = 3\nlearning_rate = 0.002\nbatch_size = 4\n")
     (tmp_path / "run.toml").write_text("learning_rate = 0.003\n")

@@ -9,13 +9,13 @@ import pytest
 
 from capgen.cli.logs import Redacting
 from capgen.cli.main import main
-from tests.fakes import draw_photo
+from tests.fakes import draw_image
 
 pytestmark = pytest.mark.usefixtures("handlers_put_back")
 
 
 def test_the_file_tells_what_was_loaded_and_why_it_failed(tmp_path, capsys):
-    draw_photo(1, (64, 64)).save(tmp_path / "photo.png")
+    draw_image(1, (64, 64)).save(tmp_path / "photo.png")
     file = tmp_path / "logs" / "run.log"
     options = ["--log-level", "debug", "--log-file", str(file)]
     assert main([*options, "caption", str(tmp_path / "photo.png")]) == 0
@@ -28,13 +28,13 @@ def test_the_file_tells_what_was_loaded_and_why_it_failed(tmp_path, capsys):
 
 
 def test_without_the_options_nothing_is_logged(tmp_path, capsys):
-    draw_photo(1, (64, 64)).save(tmp_path / "photo.png")
+    draw_image(1, (64, 64)).save(tmp_path / "photo.png")
     assert main(["caption", str(tmp_path / "photo.png")]) == 0
     assert capsys.readouterr().err == ""
 
 
 def test_stderr_is_the_default_place(tmp_path, capsys):
-    draw_photo(1, (64, 64)).save(tmp_path / "photo.png")
+    draw_image(1, (64, 64)).save(tmp_path / "photo.png")
     assert main(["--log-level", "info", "caption", str(tmp_path / "photo.png")]) == 0
     assert "ONNX Runtime" in capsys.readouterr().err
 
@@ -61,13 +61,13 @@ def test_an_option_without_its_value_and_names_that_look_like_options(tmp_path, 
     assert main(["config", "path", "--log-level"]) == 2
     assert main(["config", "path", "--log-level", "loud"]) == 2
     assert "debug, info, warning, error" in capsys.readouterr().err
-    assert main(["caption", "--", "--log-file", "x"]) == 1  # two pictures that are not there
+    assert main(["caption", "--", "--log-file", "x"]) == 1  # two images that are not there
     assert "--log-file: no such file" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_a_log_that_cannot_be_written_costs_the_log_only(tmp_path, capsys):
-    draw_photo(1, (64, 64)).save(tmp_path / "photo.png")
+    draw_image(1, (64, 64)).save(tmp_path / "photo.png")
     options = ["--log-level", "debug", "--log-file", "/dev/full"]
     assert main(["caption", str(tmp_path / "photo.png"), *options]) == 0
     captured = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""No option that names an output destroys an input or a picture: refused before any work."""
+"""No option that names an output destroys an input or an image: refused before any work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from capgen.cli.main import main
-from tests.fakes import draw_photo
+from tests.fakes import draw_image
 
 pytestmark = pytest.mark.usefixtures("handlers_put_back")
 
@@ -23,7 +23,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for number, name in enumerate(("p.jpg", "q.jpg", "p.png", "in/a.jpg", "in/b.jpg")):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
-        draw_photo(number, (64, 48)).save(path)
+        draw_image(number, (64, 48)).save(path)
     (tmp_path / "hard.json").hardlink_to(tmp_path / "p.jpg")
     (tmp_path / "link.json").symlink_to("p.jpg")
     shutil.copy("q.jpg", "x.jsonl.journal")
@@ -47,52 +47,52 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 EVAL = "eval --predictions predictions.json --references references.json"
 REFUSED = [
-    # --- one picture, many pictures, lists and archives
+    # --- one image, many images, lists and archives
     ("caption p.jpg -o p.jpg --format json", "-o p.jpg is an input"),
     ("caption p.jpg -o ./in/../p.jpg --format csv", "p.jpg is an input"),
     ("caption p.jpg -o hard.json", "hard.json is an input"),
     ("caption p.jpg -o link.json", "link.json is an input"),
-    ("caption p.jpg -o q.jpg --format jsonl", "q.jpg is a JPEG picture"),
-    ("caption p.jpg -o q.jpg --format html", "q.jpg is a JPEG picture"),
-    ("caption p.jpg -o raw.dng --format text", "raw.dng is a TIFF picture"),
+    ("caption p.jpg -o q.jpg --format jsonl", "q.jpg is a JPEG image"),
+    ("caption p.jpg -o q.jpg --format html", "q.jpg is a JPEG image"),
+    ("caption p.jpg -o raw.dng --format text", "raw.dng is a TIFF image"),
     ("caption p.jpg -o film.json", "film.json is a video"),
     ("caption in -o in/a.jpg --format json", "in/a.jpg is an input"),
     ("caption 'in/*.jpg' -o in/b.jpg --format json", "in/b.jpg is an input"),
-    ("caption p.jpg -o x.jsonl", "x.jsonl.journal is a JPEG picture"),
-    ("caption --manifest photos.csv -o photos.csv", "photos.csv is an input"),
-    ("caption --manifest photos.jsonl -o photos.jsonl", "photos.jsonl is an input"),
+    ("caption p.jpg -o x.jsonl", "x.jsonl.journal is a JPEG image"),
+    ("caption --manifest images.csv -o images.csv", "images.csv is an input"),
+    ("caption --manifest images.jsonl -o images.jsonl", "images.jsonl is an input"),
     ("caption shard.tar -o shard.tar --format jsonl", "shard.tar is an input"),
-    ("caption photos.csv -o photos.csv", "photos.csv is an input"),
+    ("caption images.csv -o images.csv", "images.csv is an input"),
     # --- sidecars
-    ("caption p.jpg --sidecar .jpg --on-existing overwrite", "suffix of pictures"),
-    ("caption p.jpg --sidecar png --on-existing append", "suffix of pictures"),
-    ("caption p.jpg --sidecar .JPEG", "suffix of pictures"),
-    ("caption p.jpg --sidecar .xmp --on-existing prepend", "photo editors' settings"),
+    ("caption p.jpg --sidecar .jpg --on-existing overwrite", "suffix of images"),
+    ("caption p.jpg --sidecar png --on-existing append", "suffix of images"),
+    ("caption p.jpg --sidecar .JPEG", "suffix of images"),
+    ("caption p.jpg --sidecar .xmp --on-existing prepend", "image editors' settings"),
     ("caption shard.tar p.jpg --sidecar .json", "structured files"),
-    ("caption in --sidecar .orig --on-existing overwrite", "in/a.orig is a JPEG picture"),
+    ("caption in --sidecar .orig --on-existing overwrite", "in/a.orig is a JPEG image"),
     ("caption in/a.orig in/a.jpg --sidecar .orig --on-existing append", "in/a.orig is an input"),
     ("caption in -o in/a.txt --sidecar .txt", "in/a.txt is both a sidecar and another output"),
     # --- a closer look
     ("caption p.jpg --explain p.jpg", "--explain p.jpg is an input"),
-    ("caption p.jpg --explain q.jpg", "--explain q.jpg is a JPEG picture"),
-    ("caption p.jpg --explain p.png", "--explain p.png is a PNG picture"),
+    ("caption p.jpg --explain q.jpg", "--explain q.jpg is a JPEG image"),
+    ("caption p.jpg --explain p.png", "--explain p.png is a PNG image"),
     ("caption p.png --debug --save-input p.png", "--save-input p.png is an input"),
-    ("caption p.jpg --debug --save-input p.png", "--save-input p.png is a PNG picture"),
+    ("caption p.jpg --debug --save-input p.png", "--save-input p.png is a PNG image"),
     ("caption p.jpg --debug --explain new.png --save-input new.png", "both write new.png"),
     # --- the undo file and the log
     ("caption p.jpg --write-metadata --undo-file p.jpg", "--undo-file p.jpg is an input"),
-    ("caption p.jpg --write-metadata --undo-file q.jpg", "--undo-file q.jpg is a JPEG picture"),
-    ("caption in --write-metadata --undo-file photos.csv", "--undo-file photos.csv is text"),
+    ("caption p.jpg --write-metadata --undo-file q.jpg", "--undo-file q.jpg is a JPEG image"),
+    ("caption in --write-metadata --undo-file images.csv", "--undo-file images.csv is text"),
     (
-        "caption --manifest photos.jsonl --write-metadata --undo-file photos.jsonl",
-        "--undo-file photos.jsonl is an input",
+        "caption --manifest images.jsonl --write-metadata --undo-file images.jsonl",
+        "--undo-file images.jsonl is an input",
     ),
     ("caption p.jpg --write-metadata -o new.jsonl --undo-file new.jsonl", "both write new.jsonl"),
     ("caption p.jpg --log-level info --log-file p.jpg", "--log-file p.jpg is an input"),
-    ("caption p.jpg --log-file=q.jpg", "--log-file q.jpg is a JPEG picture"),
-    ("--log-file in/a.jpg caption in", "--log-file in/a.jpg is a JPEG picture"),
-    ("caption --manifest photos.csv --log-file ./photos.csv", "photos.csv is an input"),
-    ("caption --manifest=photos.csv --log-file photos.csv", "photos.csv is an input"),
+    ("caption p.jpg --log-file=q.jpg", "--log-file q.jpg is a JPEG image"),
+    ("--log-file in/a.jpg caption in", "--log-file in/a.jpg is a JPEG image"),
+    ("caption --manifest images.csv --log-file ./photos.csv", "images.csv is an input"),
+    ("caption --manifest=images.csv --log-file images.csv", "images.csv is an input"),
     ("caption p.jpg -o new.jsonl --log-file new.jsonl", "a file of the command"),
     ("caption p.jpg -onew.jsonl --log-file new.jsonl", "a file of the command"),
     ("data info in --log-file in/captions.csv", "is not a log"),
@@ -100,19 +100,19 @@ REFUSED = [
     # --- reports and what else commands write
     (f"{EVAL} --json references.json", "--json references.json is an input"),
     (f"{EVAL} --json ./predictions.json", "--json predictions.json is an input"),
-    (f"{EVAL} --json photos.jsonl", "--json photos.jsonl is text"),
-    (f"{EVAL} --json q.jpg", "--json q.jpg is a JPEG picture"),
-    (f"{EVAL} --html q.jpg", "--html q.jpg is a JPEG picture"),
+    (f"{EVAL} --json images.jsonl", "--json images.jsonl is text"),
+    (f"{EVAL} --json q.jpg", "--json q.jpg is a JPEG image"),
+    (f"{EVAL} --html q.jpg", "--html q.jpg is a JPEG image"),
     (f"{EVAL} --html in/captions.csv", "--html in/captions.csv is text"),
     (f"{EVAL} --json new.html --html new.html", "--json and --html both write new.html"),
     ("models compare mini mini --data-dir in/captions.csv --html in/captions.csv", "is an input"),
-    ("models compare mini mini --data-dir in --json q.jpg", "--json q.jpg is a JPEG picture"),
-    ("data preview in -o in/a.jpg", "in/a.jpg is a JPEG picture"),
+    ("models compare mini mini --data-dir in --json q.jpg", "--json q.jpg is a JPEG image"),
+    ("data preview in -o in/a.jpg", "in/a.jpg is a JPEG image"),
     ("data preview in/captions.csv -o in/captions.csv", "in/captions.csv is an input"),
     ("data preview in -o in/captions.csv", "in/captions.csv is text"),
     ("data doctor in --fix -o in/captions.csv", "in/captions.csv is text"),
-    ("data doctor in --fix -o in/a.jpg", "in/a.jpg is a JPEG picture"),
-    ("calibrate --data-dir in -o q.jpg", "-o q.jpg is a JPEG picture"),
+    ("data doctor in --fix -o in/a.jpg", "in/a.jpg is a JPEG image"),
+    ("calibrate --data-dir in -o q.jpg", "-o q.jpg is a JPEG image"),
     ("calibrate --data-dir in -o references.json", "-o references.json is text"),
     ("train --config config.toml --data-dir in --output-dir .", "config.toml is text"),
 ]

@@ -9,12 +9,12 @@ from capgen.data.dataset import load_dataset, open_dataset
 from capgen.data.formats.reading import ReadOptions
 from capgen.data.splits import SplitOptions
 from capgen.errors import DataError, UsageError
-from tests.minis import draw, make_pictures, save_pictures, write_coco, write_flickr8k
+from tests.minis import draw, make_images, save_images, write_coco, write_flickr8k
 
 
 @pytest.fixture
 def flickr(tmp_path: Path) -> Path:
-    return write_flickr8k(tmp_path / "mini8k", make_pictures())
+    return write_flickr8k(tmp_path / "mini8k", make_images())
 
 
 @pytest.mark.realdata
@@ -32,29 +32,29 @@ def test_real_flickr8k_and_coco_sample_have_their_known_counts(realdata: Path):
 
 def test_flickr8k_layout(flickr: Path):
     dataset = load_dataset(flickr)
-    pictures = make_pictures()
+    images = make_images()
     assert dataset.format == "flickr"
     assert dataset.counts == {"train": 6, "val": 2, "test": 2}
     assert dataset.split_source == "official"
     assert [(e.image_id, e.references, e.split) for e in dataset.examples] == [
-        (p.name, p.captions, p.split) for p in sorted(pictures, key=lambda p: p.name)
+        (p.name, p.captions, p.split) for p in sorted(images, key=lambda p: p.name)
     ]
     assert all(example.image.is_file() for example in dataset.examples)
 
 
 @pytest.mark.parametrize("name", ["Flickr8k_Dataset", "Images"])
-def test_other_names_of_the_picture_folder(flickr: Path, name: str):
+def test_other_names_of_the_image_folder(flickr: Path, name: str):
     (flickr / "Flicker8k_Dataset").rename(flickr / name)
     assert len(load_dataset(flickr).examples) == 10
 
 
 def test_coco_layout_gives_the_same_examples(flickr: Path, tmp_path: Path):
-    coco = load_dataset(write_coco(tmp_path / "coco", make_pictures()))
+    coco = load_dataset(write_coco(tmp_path / "coco", make_images()))
     assert coco.format == "coco"
     assert coco.digest == load_dataset(flickr).digest
 
 
-def test_digest_changes_with_caption_split_and_picture(flickr: Path):
+def test_digest_changes_with_caption_split_and_image(flickr: Path):
     before = load_dataset(flickr).digest
     assert load_dataset(flickr).digest == before
     tokens = flickr / "Flickr8k_text" / "Flickr8k.token.txt"
@@ -68,22 +68,22 @@ def test_digest_changes_with_caption_split_and_picture(flickr: Path):
     split_changed = load_dataset(flickr).digest
     val.write_text(names)
     assert load_dataset(flickr).digest == before
-    picture = next((flickr / "Flicker8k_Dataset").iterdir())
-    data = bytearray(picture.read_bytes())
+    image = next((flickr / "Flicker8k_Dataset").iterdir())
+    data = bytearray(image.read_bytes())
     data[-10] ^= 1  # the same size, one bit apart
-    picture.write_bytes(data)
-    picture_changed = load_dataset(flickr).digest
-    assert len({before, caption_changed, split_changed, picture_changed}) == 4
+    image.write_bytes(data)
+    image_changed = load_dataset(flickr).digest
+    assert len({before, caption_changed, split_changed, image_changed}) == 4
 
 
 def test_digest_sees_a_change_that_keeps_size_and_time(flickr: Path):
     before = load_dataset(flickr).digest
-    picture = next((flickr / "Flicker8k_Dataset").iterdir())
-    status = picture.stat()
-    data = bytearray(picture.read_bytes())
+    image = next((flickr / "Flicker8k_Dataset").iterdir())
+    status = image.stat()
+    data = bytearray(image.read_bytes())
     data[-10] ^= 1
-    picture.write_bytes(data)
-    os.utime(picture, ns=(status.st_atime_ns, status.st_mtime_ns))
+    image.write_bytes(data)
+    os.utime(image, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert load_dataset(flickr).digest != before
 
 
@@ -107,7 +107,7 @@ def test_errors_name_file_and_line(flickr: Path):
         load_dataset(flickr)
 
 
-def test_a_picture_in_two_split_lists_is_an_error(flickr: Path):
+def test_a_image_in_two_split_lists_is_an_error(flickr: Path):
     train = flickr / "Flickr8k_text" / "Flickr_8k.trainImages.txt"
     test = flickr / "Flickr8k_text" / "Flickr_8k.testImages.txt"
     test.write_text(test.read_text() + train.read_text().split("\n")[0] + "\n")
@@ -115,7 +115,7 @@ def test_a_picture_in_two_split_lists_is_an_error(flickr: Path):
         load_dataset(flickr)
 
 
-def test_missing_pictures_and_empty_captions_are_left_out_and_listed(flickr: Path):
+def test_missing_images_and_empty_captions_are_left_out_and_listed(flickr: Path):
     first, second = sorted((flickr / "Flicker8k_Dataset").iterdir())[:2]
     first.unlink()
     draw(99).save(flickr / "Flicker8k_Dataset" / "stray.jpg")
@@ -131,10 +131,10 @@ def test_missing_pictures_and_empty_captions_are_left_out_and_listed(flickr: Pat
     assert dataset.problems[1].where.endswith("Flickr8k.token.txt:51")
 
 
-def test_no_picture_at_all_is_an_error(flickr: Path):
-    for picture in (flickr / "Flicker8k_Dataset").iterdir():
-        picture.unlink()
-    with pytest.raises(DataError, match=r"No pictures in .*Flicker8k_Dataset"):
+def test_no_image_at_all_is_an_error(flickr: Path):
+    for image in (flickr / "Flicker8k_Dataset").iterdir():
+        image.unlink()
+    with pytest.raises(DataError, match=r"No images in .*Flicker8k_Dataset"):
         load_dataset(flickr)
 
 
@@ -156,7 +156,7 @@ def test_unknown_layout_name_and_place(tmp_path: Path):
         load_dataset(tmp_path / "nothing", options=ReadOptions(format="coko"))
 
 
-def test_splits_are_drawn_by_picture_where_the_source_has_none(flickr: Path):
+def test_splits_are_drawn_by_image_where_the_source_has_none(flickr: Path):
     for path in (flickr / "Flickr8k_text").glob("*Images.txt"):
         path.unlink()
     dataset = open_dataset(None, flickr)
@@ -167,7 +167,7 @@ def test_splits_are_drawn_by_picture_where_the_source_has_none(flickr: Path):
     other = load_dataset(flickr, splits=SplitOptions(split_seed=5, val_fraction=0.4))
     assert other.counts == {"train": 5, "val": 4, "test": 1}
     assert other.digest != dataset.digest
-    with pytest.raises(UsageError, match="leave no pictures to train on"):
+    with pytest.raises(UsageError, match="leave no images to train on"):
         SplitOptions(val_fraction=0.5, test_fraction=0.5)
 
 
@@ -175,14 +175,14 @@ def test_unknown_or_empty_split(flickr: Path, tmp_path: Path):
     dataset = load_dataset(flickr)
     with pytest.raises(UsageError, match="Unknown split 'tset'"):
         dataset.split("tset")
-    with pytest.raises(DataError, match="has no pictures in split none"):
+    with pytest.raises(DataError, match="has no images in split none"):
         dataset.split("none")
 
 
 def test_captions_keep_line_separators_inside(flickr: Path):
     tokens = flickr / "Flickr8k_text" / "Flickr8k.token.txt"
     odd = "a dog\u2028on the\x0cbeach"
-    tokens.write_text(tokens.read_text().replace(make_pictures()[0].captions[0], odd))
+    tokens.write_text(tokens.read_text().replace(make_images()[0].captions[0], odd))
     assert load_dataset(flickr).examples[0].references[0] == odd
 
 
@@ -195,7 +195,7 @@ def test_relative_path_without_a_folder_is_a_path_when_it_exists(flickr: Path):
         os.chdir(before)
 
 
-def test_save_pictures_are_all_different(tmp_path: Path):
-    save_pictures(tmp_path / "p", make_pictures())
+def test_save_images_are_all_different(tmp_path: Path):
+    save_images(tmp_path / "p", make_images())
     contents = {path.read_bytes() for path in (tmp_path / "p").iterdir()}
     assert len(contents) == 10

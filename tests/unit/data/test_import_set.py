@@ -19,15 +19,15 @@ from capgen.data.installed import installed, remove
 from capgen.data.splits import SplitOptions
 from capgen.errors import DataError, UsageError
 from tests import minis
-from tests.minis import draw, make_pictures, write_flickr8k
+from tests.minis import draw, make_images, write_flickr8k
 
 
 @pytest.mark.parametrize("link", [False, True])
 def test_import_keeps_everything(link: bool, tmp_path: Path, home: Path):
-    source = write_flickr8k(tmp_path / "mine", make_pictures())
+    source = write_flickr8k(tmp_path / "mine", make_images())
     finished = list(import_dataset(source, "mine", link=link))[-1]
     assert isinstance(finished, Finished)
-    assert (finished.pictures, finished.captions) == (10, 50)
+    assert (finished.images, finished.captions) == (10, 50)
     dataset = open_dataset("mine", None)
     assert dataset.digest == load_dataset(source).digest
     inside = [e.image.resolve().is_relative_to(home.resolve()) for e in dataset.examples]
@@ -40,7 +40,7 @@ def test_import_keeps_everything(link: bool, tmp_path: Path, home: Path):
 
 
 def test_store_elsewhere(tmp_path: Path):
-    source = write_flickr8k(tmp_path / "set", make_pictures())
+    source = write_flickr8k(tmp_path / "set", make_images())
     list(import_dataset(source, "mine", store=tmp_path / "store"))
     assert open_dataset("mine", tmp_path / "store").counts["train"] == 6
     assert open_dataset(None, tmp_path / "store" / "mine").name == "mine"
@@ -49,7 +49,7 @@ def test_store_elsewhere(tmp_path: Path):
 
 
 def test_drawn_splits_are_recorded(tmp_path: Path):
-    source = minis.write_karpathy(tmp_path / "set", make_pictures(20))
+    source = minis.write_karpathy(tmp_path / "set", make_images(20))
     file = source / "dataset_mini.json"
     content = json.loads(file.read_text())
     for item in content["images"]:
@@ -67,18 +67,18 @@ def test_drawn_splits_are_recorded(tmp_path: Path):
 
 
 def test_what_was_left_out_is_told(tmp_path: Path):
-    source = write_flickr8k(tmp_path / "set", make_pictures())
-    for picture in sorted((source / "Flicker8k_Dataset").iterdir())[:5]:
-        picture.unlink()
+    source = write_flickr8k(tmp_path / "set", make_images())
+    for image in sorted((source / "Flicker8k_Dataset").iterdir())[:5]:
+        image.unlink()
     events = list(import_dataset(source, "mine"))
     notices = [event.message for event in events if isinstance(event, Notice)]
     assert len(notices) == 1
-    assert notices[0].startswith("captions without a picture (5): ")
+    assert notices[0].startswith("captions without an image (5): ")
     assert notices[0].endswith("and 2 more")
 
 
 def test_names(tmp_path: Path, home: Path):
-    source = write_flickr8k(tmp_path / "set", make_pictures())
+    source = write_flickr8k(tmp_path / "set", make_images())
     list(import_dataset(source, "mine"))
     with pytest.raises(DataError, match="There is a data set 'mine' already"):
         list(import_dataset(source, "mine"))
@@ -91,7 +91,7 @@ def test_names(tmp_path: Path, home: Path):
 
 
 def test_an_interrupted_import_leaves_nothing(tmp_path: Path, home: Path):
-    source = write_flickr8k(tmp_path / "set", make_pictures())
+    source = write_flickr8k(tmp_path / "set", make_images())
     events = import_dataset(source, "mine")
     next(events)
     events.close()  # type: ignore[attr-defined]
@@ -136,7 +136,7 @@ def test_malformed_manifests(lines: list[str], message: str, tmp_path: Path):
 
 
 def test_options_reach_the_reader(tmp_path: Path):
-    source = minis.write_table(tmp_path / "set", make_pictures(), columns=("a", "b", "c"))
+    source = minis.write_table(tmp_path / "set", make_images(), columns=("a", "b", "c"))
     options = ReadOptions(image_column="a", caption_column="b", split_column="c")
     finished = list(import_dataset(source, "mine", options=options))[-1]
     assert isinstance(finished, Finished)
@@ -147,7 +147,7 @@ def test_options_reach_the_reader(tmp_path: Path):
 def test_coco_sample(realdata: Path):
     finished = list(import_dataset(realdata / "coco_sample", "coco_sample"))[-1]
     assert isinstance(finished, Finished)
-    assert (finished.pictures, finished.splits) == (3229, {"train": 2929, "val": 300})
+    assert (finished.images, finished.splits) == (3229, {"train": 2929, "val": 300})
     assert open_dataset("coco_sample", None).digest == (
         load_dataset(realdata / "coco_sample").digest
     )
@@ -158,27 +158,27 @@ def test_copies_have_names_that_every_system_can_have(tmp_path: Path, home: Path
     source.mkdir()
     for number, name in enumerate(("dog.jpg", "Dog.jpg", "at 10:30.jpg")):
         minis.draw(number).save(source / name)
-        (source / name).with_suffix(".txt").write_text(f"picture {number}\n")
+        (source / name).with_suffix(".txt").write_text(f"image {number}\n")
     list(import_dataset(source, "mine"))
     copies = {path.name for path in (home / "datasets" / "mine" / "images").iterdir()}
     # The captions of the first two are of one file on other systems: they are in order here.
     assert copies == {"Dog.jpg", "00000001.jpg", "00000002.jpg"}
     examples = {example.references[0]: example for example in load_dataset("mine").examples}
     for number, name in enumerate(("dog.jpg", "Dog.jpg", "at 10:30.jpg")):
-        example = examples[f"picture {number}"]
+        example = examples[f"image {number}"]
         assert example.image_id == name
         assert example.image.read_bytes() == (source / name).read_bytes()
 
 
 @pytest.mark.parametrize("name", ["con", "NUL.set", "com1"])
 def test_data_sets_are_not_called_what_windows_reserves(tmp_path: Path, name: str):
-    source = write_flickr8k(tmp_path / "set", make_pictures())
+    source = write_flickr8k(tmp_path / "set", make_images())
     with pytest.raises(UsageError, match="cannot be a data set's name"):
         list(import_dataset(source, name))
 
 
 def test_an_edited_manifest_may_begin_with_a_mark(tmp_path: Path):
-    source = write_flickr8k(tmp_path / "set", make_pictures())
+    source = write_flickr8k(tmp_path / "set", make_images())
     list(import_dataset(source, "mine"))
     expected = load_dataset("mine")
     manifest = expected.root / "capgen-dataset.jsonl"
@@ -186,7 +186,7 @@ def test_an_edited_manifest_may_begin_with_a_mark(tmp_path: Path):
     assert load_dataset("mine").digest == expected.digest
 
 
-def picture(path: Path, seed: int = 1) -> Path:
+def image(path: Path, seed: int = 1) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     draw(seed).save(path)
     return path
@@ -282,26 +282,26 @@ NAMING: dict[str, Callable[[Path, list[str]], Path]] = {
 
 
 @pytest.mark.parametrize("layout", NAMING)
-def test_pictures_outside_are_not_copied(layout: str, tmp_path: Path, home: Path):
+def test_images_outside_are_not_copied(layout: str, tmp_path: Path, home: Path):
     root = tmp_path / "around" / "set"
-    picture(root / "a.jpg")
-    secret = picture(tmp_path / "secret.jpg")
+    image(root / "a.jpg")
+    secret = image(tmp_path / "secret.jpg")
     (root / "link.jpg").symlink_to(secret)
     (root / "folder").symlink_to(tmp_path)
     (root / "inside.jpg").symlink_to("a.jpg")
     names = ["a.jpg", "inside.jpg", "link.jpg", "folder/secret.jpg", "../../secret.jpg"]
     notices = take_in(NAMING[layout](root, [*names, str(secret)]))
     assert copies(home) == ["a.jpg", "inside.jpg"]
-    told = next(line for line in notices if line.startswith("picture outside the data folder ("))
+    told = next(line for line in notices if line.startswith("image outside the data folder ("))
     assert "link.jpg leads out of the data folder" in told
     assert any("--images" in line for line in notices)
     assert not (home / "datasets" / "mine" / "images" / "inside.jpg").is_symlink()
 
 
 @pytest.mark.parametrize("link", [False, True])
-def test_files_that_are_not_pictures_are_not_taken_in(link: bool, tmp_path: Path, home: Path):
+def test_files_that_are_not_images_are_not_taken_in(link: bool, tmp_path: Path, home: Path):
     root = tmp_path / "set"
-    picture(root / "a.jpg")
+    image(root / "a.jpg")
     (root / "key.jpg").write_text("-----BEGIN PRIVATE KEY-----\n")
     (root / "empty.jpg").touch()
     os.mkfifo(root / "pipe.jpg")  # must not be waited for
@@ -310,17 +310,17 @@ def test_files_that_are_not_pictures_are_not_taken_in(link: bool, tmp_path: Path
     names = ["a.jpg", "key.jpg", "empty.jpg", "pipe.jpg", "zero.jpg", str(tmp_path / "shadow")]
     told = "\n".join(take_in(write_csv(root, names), link=link))
     assert [e.image_id for e in load_dataset("mine").examples] == ["a.jpg"]
-    assert "key.jpg is text, not a picture" in told
-    assert "empty picture file (1)" in told
-    assert "captions without a picture (2)" in told
-    counts = "file that is not a picture (2)" if link else "picture outside the data folder (1)"
+    assert "key.jpg is text, not an image" in told
+    assert "empty image file (1)" in told
+    assert "captions without an image (2)" in told
+    counts = "file that is not an image (2)" if link else "image outside the data folder (1)"
     assert counts in told
 
 
-def test_pictures_outside_may_be_named(tmp_path: Path, home: Path):
+def test_images_outside_may_be_named(tmp_path: Path, home: Path):
     root = tmp_path / "set"
-    picture(root / "a.jpg")
-    away = picture(tmp_path / "away" / "b.jpg", 2)
+    image(root / "a.jpg")
+    away = image(tmp_path / "away" / "b.jpg", 2)
     write_csv(root, [str(root / "a.jpg"), str(away)])
     take_in(root, images=tmp_path / "away")
     assert copies(home) == ["a.jpg", "b.jpg"]
@@ -329,8 +329,8 @@ def test_pictures_outside_may_be_named(tmp_path: Path, home: Path):
     assert {e.image for e in load_dataset("mine").examples} == {root / "a.jpg", away}
 
 
-def test_nothing_but_pictures_outside_says_what_to_do(tmp_path: Path, home: Path):
-    away = picture(tmp_path / "away" / "b.jpg")
+def test_nothing_but_images_outside_says_what_to_do(tmp_path: Path, home: Path):
+    away = image(tmp_path / "away" / "b.jpg")
     root = tmp_path / "set"
     root.mkdir()
     with pytest.raises(DataError, match="leads out of the data folder") as caught:
@@ -343,7 +343,7 @@ def test_nothing_but_pictures_outside_says_what_to_do(tmp_path: Path, home: Path
 def test_captions_outside_are_not_copied(link: bool, tmp_path: Path, home: Path):
     root = tmp_path / "set"
     for number, name in enumerate(("a.jpg", "b.jpg")):
-        picture(root / name, number)
+        image(root / name, number)
     (root / "a.txt").write_text("a dog\n")
     (tmp_path / "secret").write_text("password\nhunter2\n")
     (root / "b.txt").symlink_to(tmp_path / "secret")
@@ -356,7 +356,7 @@ def test_captions_outside_are_not_copied(link: bool, tmp_path: Path, home: Path)
 
 def test_a_file_that_is_named_may_be_a_link(tmp_path: Path, home: Path):
     root = tmp_path / "set"
-    picture(root / "a.jpg")
+    image(root / "a.jpg")
     (tmp_path / "tables").mkdir()
     write_csv(tmp_path / "tables", ["a.jpg"])
     (root / "t.csv").symlink_to(tmp_path / "tables" / "captions.csv")
@@ -373,13 +373,13 @@ def test_a_snapshot_of_the_hub_is_its_own_files(tmp_path: Path, home: Path):
     snapshot = repository / "snapshots" / "abc" / "data"
     snapshot.mkdir(parents=True)
     blob = repository / "blobs" / ("0" * 64)
-    draw(1).save(picture(repository / "blobs" / "x.jpg"))
+    draw(1).save(image(repository / "blobs" / "x.jpg"))
     (repository / "blobs" / "x.jpg").rename(blob)
     (snapshot / "a.jpg").symlink_to(blob)
     write_csv(repository / "blobs", ["a.jpg", "secret.jpg"])
     (repository / "blobs" / "captions.csv").rename(repository / "blobs" / ("1" * 40))
     (snapshot / "captions.csv").symlink_to(repository / "blobs" / ("1" * 40))
-    (snapshot / "secret.jpg").symlink_to(picture(tmp_path / "secret.jpg"))
+    (snapshot / "secret.jpg").symlink_to(image(tmp_path / "secret.jpg"))
     take_in(snapshot)
     assert copies(home) == ["a.jpg"]
     # A folder that only looks like the cache opens nothing.
@@ -399,7 +399,7 @@ def test_modes_are_not_widened(tmp_path: Path, home: Path):
     root = tmp_path / "set"
     wanted = {"a.jpg": 0o600, "b.jpg": 0o640, "c.jpg": 0o400, "d.jpg": 0o755}
     for number, (name, bits) in enumerate(wanted.items()):
-        picture(root / name, number).chmod(bits)
+        image(root / name, number).chmod(bits)
     old = os.umask(0)
     try:
         take_in(write_csv(root, list(wanted)))
@@ -425,8 +425,8 @@ def write_shard(path: Path, members: dict[str, bytes]) -> Path:
 
 
 def test_a_bad_member_of_a_shard_is_told_and_the_others_go_on(tmp_path: Path, home: Path):
-    data = picture(tmp_path / "a.jpg").read_bytes()
-    members = {"a.jpg": data, "a.txt": b"a dog", "b.jpg": b"root:x:0:0", "b.txt": b"no picture"}
+    data = image(tmp_path / "a.jpg").read_bytes()
+    members = {"a.jpg": data, "a.txt": b"a dog", "b.jpg": b"root:x:0:0", "b.txt": b"no image"}
     path = write_shard(tmp_path / "s.tar", {**members, "../c.jpg": data, "c.txt": b"up"})
     path.chmod(0o600)
     for name in ("mine", "from the cache"):
@@ -435,7 +435,7 @@ def test_a_bad_member_of_a_shard_is_told_and_the_others_go_on(tmp_path: Path, ho
         assert notices[0].startswith("member of an archive that is not taken out (2): ")
         assert "its member '../c.jpg' leads out of the folder" in notices[0]
         assert "its member 'link.jpg' is a link or a device" in notices[0]
-        assert notices[1].startswith("file that is not a picture (1): ")
+        assert notices[1].startswith("file that is not an image (1): ")
         assert copies(home) == ["a.jpg"]
         if sys.platform != "win32":
             assert mode(home / "datasets" / "mine" / "images" / "a.jpg") == 0o600
@@ -445,7 +445,7 @@ def test_a_bad_member_of_a_shard_is_told_and_the_others_go_on(tmp_path: Path, ho
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are of POSIX")
-def test_pictures_of_a_saved_directory_keep_its_mode(tmp_path: Path, home: Path):
+def test_images_of_a_saved_directory_keep_its_mode(tmp_path: Path, home: Path):
     datasets = pytest.importorskip("datasets")
     features = datasets.Features({"image": datasets.Image(), "text": datasets.Value("string")})
     columns = {"image": [draw(1)], "text": ["a dog"]}

@@ -12,17 +12,17 @@ from capgen.data.dataset import load_dataset
 from capgen.data.import_set import import_dataset
 from capgen.data.mixture import Mixture, open_mixture, split_weight
 from capgen.errors import DataError, UsageError
-from tests.minis import make_pictures, write_coco, write_flickr8k
+from tests.minis import make_images, write_coco, write_flickr8k
 
 
 @pytest.fixture
 def flickr(tmp_path: Path) -> Path:
-    return write_flickr8k(tmp_path / "mini8k", make_pictures())
+    return write_flickr8k(tmp_path / "mini8k", make_images())
 
 
 @pytest.fixture
 def coco(tmp_path: Path) -> Path:
-    return write_coco(tmp_path / "coco", make_pictures(20, seed=1))
+    return write_coco(tmp_path / "coco", make_images(20, seed=1))
 
 
 def weights(mixture: Mixture) -> dict[str, float]:
@@ -98,7 +98,7 @@ def test_weights_out_of_range_are_refused(flickr: Path, weight: str):
 def test_the_same_set_twice_is_refused_and_the_same_name_is_numbered(flickr: Path, tmp_path: Path):
     with pytest.raises(UsageError, match="named twice"):
         open_mixture(None, [flickr, Path(f"{flickr}=2")])
-    other = write_flickr8k(tmp_path / "other" / "mini8k", make_pictures(seed=2))
+    other = write_flickr8k(tmp_path / "other" / "mini8k", make_images(seed=2))
     assert list(weights(open_mixture(None, [flickr, other]))) == ["mini8k", "mini8k-2"]
 
 
@@ -117,16 +117,16 @@ def test_what_one_set_tests_another_does_not_train(flickr: Path, coco: Path):
 
 def test_a_set_without_val_is_trained_on_only(flickr: Path, tmp_path: Path):
     table = tmp_path / "more.jsonl"
-    pictures = make_pictures(4, seed=5)
-    write_flickr8k(tmp_path / "more", pictures)
+    images = make_images(4, seed=5)
+    write_flickr8k(tmp_path / "more", images)
     rows = [
         {"image": f"more/Flicker8k_Dataset/{p.name}", "caption": p.captions[0], "split": "train"}
-        for p in pictures
+        for p in images
     ]
     table.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     mixture = open_mixture(None, [flickr, table])
     assert list(mixture.parts("val")) == ["mini8k"]
-    with pytest.raises(DataError, match="no pictures in split val"):
+    with pytest.raises(DataError, match="no images in split val"):
         open_mixture(None, table).parts("val")
 
 

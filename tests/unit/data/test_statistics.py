@@ -7,7 +7,7 @@ from PIL import PngImagePlugin
 
 from capgen.data.dataset import load_dataset
 from capgen.data.statistics import describe, language, words
-from tests.minis import draw, make_pictures, write_flickr8k
+from tests.minis import draw, make_images, write_flickr8k
 
 
 @pytest.mark.parametrize(
@@ -39,15 +39,15 @@ def test_words():
 
 
 def test_describe(tmp_path: Path):
-    root = write_flickr8k(tmp_path / "set", make_pictures(5, captions=2))
+    root = write_flickr8k(tmp_path / "set", make_images(5, captions=2))
     images = sorted((root / "Flicker8k_Dataset").iterdir())
     draw(1, (100, 30)).save(images[0], "PNG")
-    images[1].write_bytes(b"no picture")
+    images[1].write_bytes(b"no image")
     tokens = root / "Flickr8k_text" / "Flickr8k.token.txt"
     lines = [f"{p.name}#{n}\ta dog {'runs ' * n}\n" for p in images for n in range(2)]
     tokens.write_text("".join(lines))
     numbers = describe(load_dataset(root))
-    assert (numbers.pictures, numbers.captions, numbers.unreadable) == (5, 10, 1)
+    assert (numbers.images, numbers.captions, numbers.unreadable) == (5, 10, 1)
     assert numbers.formats == {"JPEG": 3, "PNG": 1}
     assert numbers.width is not None and numbers.height is not None
     assert (numbers.width.least, numbers.width.greatest, numbers.width.mean) == (48, 100, 61)
@@ -58,10 +58,10 @@ def test_describe(tmp_path: Path):
     assert numbers.bytes == sum(path.stat().st_size for path in images)
 
 
-def test_whatever_a_decoder_raises_is_an_unreadable_picture(
+def test_whatever_a_decoder_raises_is_an_unreadable_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    root = write_flickr8k(tmp_path / "set", make_pictures(5, captions=2))
+    root = write_flickr8k(tmp_path / "set", make_images(5, captions=2))
     image = min((root / "Flicker8k_Dataset").iterdir())
     draw(1, (100, 30)).save(image, "PNG")
 

@@ -1,4 +1,4 @@
-"""Photos with references, drawn and written for the tests."""
+"""Images with references, drawn and written for the tests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ POOR = {
 
 
 def make_set(folder: Path | None = None, **changes: Any) -> EvaluationSet:
-    """Return the photos above; they are drawn where a folder is given."""
+    """Return the images above; they are drawn where a folder is given."""
     pool = []
     for number, (name, references) in enumerate(REFERENCES.items()):
         image = (folder or Path("nowhere")) / name
@@ -42,7 +42,7 @@ def make_set(folder: Path | None = None, **changes: Any) -> EvaluationSet:
 
 
 class Scripted:
-    """A system that says what it is told; None stands for a photo it cannot caption."""
+    """A system that says what it is told; None stands for an image it cannot caption."""
 
     computes = True
 

@@ -16,8 +16,8 @@ from capgen.evaluation.compare import compare
 from capgen.evaluation.evaluate import evaluate, evaluation_events
 from capgen.evaluation.events import (
     EvaluationFinished,
-    PhotoCaptioned,
-    PhotoFailed,
+    ImageCaptioned,
+    ImageFailed,
     ScoringStarted,
 )
 from capgen.evaluation.result import Evaluation
@@ -45,20 +45,20 @@ def test_events_come_in_order_and_end_with_the_result() -> None:
     events = list(evaluation_events(Scripted(captions), make_set(), config=QUICK))
     kinds = [type(event) for event in events]
     assert kinds == [
-        PhotoCaptioned,
-        PhotoCaptioned,
-        PhotoFailed,
-        *[PhotoCaptioned] * 3,
+        ImageCaptioned,
+        ImageCaptioned,
+        ImageFailed,
+        *[ImageCaptioned] * 3,
         ScoringStarted,
         EvaluationFinished,
     ]
     assert [event.done for event in events[:6]] == [1, 2, 3, 4, 5, 6]  # type: ignore[union-attr]
 
 
-def test_photos_without_a_caption_are_reported_and_not_scored() -> None:
+def test_images_without_a_caption_are_reported_and_not_scored() -> None:
     evaluation = evaluated(Scripted({**GOOD, "boat.jpg": None}))
     assert len(evaluation.captions) == evaluation.scores.stamp.images == 5
-    assert evaluation.notes[0] == "Scores are over 5 of 6 photos: 1 have no caption."
+    assert evaluation.notes[0] == "Scores are over 5 of 6 images: 1 have no caption."
     record = evaluation.to_dict()
     assert record["failures"][0]["image_id"] == "boat.jpg"
     assert record["failures"][0]["error"]["code"] == "truncated"
@@ -66,7 +66,7 @@ def test_photos_without_a_caption_are_reported_and_not_scored() -> None:
 
 
 def test_nothing_to_score_is_an_error() -> None:
-    with pytest.raises(MetricError, match="None of the 6 photos"):
+    with pytest.raises(MetricError, match="None of the 6 images"):
         evaluated(Scripted(dict.fromkeys(GOOD)))
 
 
@@ -94,7 +94,7 @@ def test_a_report_can_be_read_as_predictions(tmp_path: Any) -> None:
     assert second.scores.corpus == first.scores.corpus
 
 
-def test_one_photo_is_explained() -> None:
+def test_one_image_is_explained() -> None:
     evaluation = evaluated(GOOD, EvalConfig(resamples=100, limit=1))
     assert evaluation.scores.corpus["CIDEr-D"] == 0
     assert any("one image" in note for note in evaluation.notes)
@@ -146,13 +146,13 @@ def test_a_system_does_not_differ_from_itself() -> None:
         assert item.ties == 6
 
 
-def test_photos_that_one_system_fails_on_are_left_out_of_both() -> None:
+def test_images_that_one_system_fails_on_are_left_out_of_both() -> None:
     first = evaluated(Scripted({**GOOD, "boat.jpg": None}))
     second = evaluated(Scripted({**POOR, "cat.jpg": None}))
     comparison = compare(first, second)
     kept = [name for name in GOOD if name not in ("boat.jpg", "cat.jpg")]
     assert comparison.first.notes[0] == (
-        "Scores are over 4 of 6 photos: 1 have no caption, 1 have none by the other system."
+        "Scores are over 4 of 6 images: 1 have no caption, 1 have none by the other system."
     )
     assert list(comparison.first.captions) == list(comparison.second.captions) == kept
     expected = score(
@@ -162,8 +162,8 @@ def test_photos_that_one_system_fails_on_are_left_out_of_both() -> None:
     assert np.isclose(comparison.differences["BLEU-4"].first, expected["BLEU-4"])
 
 
-def test_other_photos_cannot_be_compared() -> None:
-    with pytest.raises(MetricError, match="not over the same photos: 3 are in one only"):
+def test_other_images_cannot_be_compared() -> None:
+    with pytest.raises(MetricError, match="not over the same images: 3 are in one only"):
         compare(evaluated(GOOD), evaluated(POOR, limit=3))
 
 

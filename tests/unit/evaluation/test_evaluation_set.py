@@ -12,7 +12,7 @@ from capgen.data.dataset import load_dataset
 from capgen.errors import DataError, UsageError
 from capgen.evaluation.evaluation_set import evaluation_set, from_dataset, read_references
 from capgen.records import Example
-from tests.minis import make_pictures, write_flickr8k
+from tests.minis import make_images, write_flickr8k
 from tests.unit.evaluation.sets import make_set
 
 COCO = {
@@ -76,7 +76,7 @@ def test_malformed_files_are_named(tmp_path: Path, content: Any, message: str) -
 
 
 def test_a_split_of_a_data_set(tmp_path: Path) -> None:
-    write_flickr8k(tmp_path / "flickr", make_pictures(10))
+    write_flickr8k(tmp_path / "flickr", make_images(10))
     data = from_dataset(load_dataset(tmp_path / "flickr"), "test")
     assert len(data.examples) == 2
     assert len(data.training) == 30
@@ -87,7 +87,7 @@ def test_a_split_of_a_data_set(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    write_flickr8k(tmp_path / "flickr", make_pictures(10))
+    write_flickr8k(tmp_path / "flickr", make_images(10))
     with pytest.raises(UsageError, match="Unknown split"):
         evaluation_set(data_dir=tmp_path / "flickr", split="tset")
     with pytest.raises(UsageError, match="No data set"):

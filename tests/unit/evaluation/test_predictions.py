@@ -1,4 +1,4 @@
-"""Files of captions: every format, every fault, and which photo a name means."""
+"""Files of captions: every format, every fault, and which image a name means."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def coco(captions: dict[str, str]) -> list[dict[str, Any]]:
     return [{"image_id": name, "caption": caption} for name, caption in captions.items()]
 
 
-def photos(*names: str) -> EvaluationSet:
+def images(*names: str) -> EvaluationSet:
     pool = tuple(
         Example(image_id=name, image=Path(name), references=("a",), split="test") for name in names
     )
@@ -42,15 +42,15 @@ def test_coco_results_and_a_mapping_say_the_same(tmp_path: Path) -> None:
 def test_records_of_capgen_are_matched_by_file_name(tmp_path: Path, name: str) -> None:
     records: list[Caption | CaptionFailure] = [
         Caption(
-            path=f"/some/where/{photo}",
+            path=f"/some/where/{image}",
             text=text,
             log_probability=-1.0,
             score=-0.5,
             model="mini",
             settings={"beams": 3},
         )
-        for photo, text in GOOD.items()
-        if photo != "cat.jpg"
+        for image, text in GOOD.items()
+        if image != "cat.jpg"
     ]
     records.append(CaptionFailure(path="/some/where/cat.jpg", code="empty", message="cat: empty"))
     write_records(tmp_path / name, records)
@@ -59,13 +59,13 @@ def test_records_of_capgen_are_matched_by_file_name(tmp_path: Path, name: str) -
     failure = outcomes.pop("cat.jpg")
     assert isinstance(failure, CaptionFailure)
     assert failure.code == "empty"
-    assert outcomes == {photo: text for photo, text in GOOD.items() if photo != "cat.jpg"}
+    assert outcomes == {image: text for image, text in GOOD.items() if image != "cat.jpg"}
     assert predictions.details["model"] == "mini"
     assert predictions.details["settings"] == {"beams": 3}
 
 
-def test_photos_are_found_by_name_stem_and_coco_number() -> None:
-    data = photos("a/COCO_val2014_000000391895.jpg", "b/dog.jpg", "77.png")
+def test_images_are_found_by_name_stem_and_coco_number() -> None:
+    data = images("a/COCO_val2014_000000391895.jpg", "b/dog.jpg", "77.png")
     assert data.find("391895") == "a/COCO_val2014_000000391895.jpg"
     assert data.find("COCO_val2014_000000391895.jpg") == "a/COCO_val2014_000000391895.jpg"
     assert data.find("x\\y\\dog.jpg") == "b/dog.jpg"
@@ -74,8 +74,8 @@ def test_photos_are_found_by_name_stem_and_coco_number() -> None:
     assert data.find("78") is None
 
 
-def test_a_name_that_means_two_photos_means_none() -> None:
-    data = photos("a/dog.jpg", "b/dog.jpg", "c/dog.png")
+def test_a_name_that_means_two_images_means_none() -> None:
+    data = images("a/dog.jpg", "b/dog.jpg", "c/dog.png")
     assert data.find("a/dog.jpg") == "a/dog.jpg"
     assert data.find("dog.png") == "c/dog.png"
     assert data.find("dog.jpg") is None
@@ -132,13 +132,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ({"dog.jpg": None}, r"no prediction for 1 image \('dog.jpg'\)"),
     ],
 )
-def test_photos_that_do_not_match_are_named(changed: dict[str, str | None], message: str) -> None:
+def test_images_that_do_not_match_are_named(changed: dict[str, str | None], message: str) -> None:
     captions = {name: text for name, text in (GOOD | changed).items() if text is not None}
     with pytest.raises(MetricError, match=message):
         Predictions(name="file", captions=tuple(captions.items())).outcomes(make_set())
 
 
-def test_two_captions_of_a_photo_are_refused_under_whatever_names() -> None:
+def test_two_captions_of_a_image_are_refused_under_whatever_names() -> None:
     captions = (*GOOD.items(), ("folder/dog.jpg", "again"))
     with pytest.raises(CapgenError, match=r"Two predictions for the image 'dog\.jpg'"):
         Predictions(name="file", captions=captions).outcomes(make_set())

@@ -21,7 +21,7 @@ from capgen.evaluation.report_sections import Album
 from capgen.evaluation.result import Evaluation
 from capgen.explain.heat_maps import heat_maps
 from capgen.pages.histogram import histogram
-from capgen.pages.images import photo
+from capgen.pages.images import image
 from capgen.pages.page import text
 from capgen.records import Caption, Example
 from tests.minis import draw
@@ -72,7 +72,7 @@ def test_the_page_asks_for_nothing_and_runs_nothing(tmp_path: Path) -> None:
     assert policies[0] and policies[0].startswith("default-src 'none'")
 
 
-@pytest.mark.parametrize("content", [b"image,caption\n", b"\xff\xd8\xff\xe0 a photo"])
+@pytest.mark.parametrize("content", [b"image,caption\n", b"\xff\xd8\xff\xe0 an image"])
 def test_a_report_replaces_web_pages_only(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "r.html"
     evaluation = evaluated(tmp_path, dict(GOOD))
@@ -123,7 +123,7 @@ def test_headings_labels_and_alternatives(tmp_path: Path) -> None:
     assert len(ids) == len(set(ids))
     anchors = {link["href"] for link in page.all("a")}
     assert anchors <= {f"#{one}" for one in ids}
-    for word in ("Where they differ most", "Scores are over 5 of 6 photos", "No heat maps"):
+    for word in ("Where they differ most", "Scores are over 5 of 6 images", "No heat maps"):
         assert word in markup
 
 
@@ -146,16 +146,16 @@ def test_contrast_of_text() -> None:
                 assert (high + 0.05) / (low + 0.05) >= 4.5, (back, ink)
 
 
-def test_missing_photos_leave_a_note(tmp_path: Path) -> None:
+def test_missing_images_leave_a_note(tmp_path: Path) -> None:
     evaluation = evaluate(Scripted(dict(GOOD)), make_set(), config=CONFIG)
     markup, page = written(tmp_path / "r.html", evaluation)
-    assert "No picture: nowhere/" in markup
+    assert "No image: nowhere/" in markup
     assert not page.all("img")
 
 
 def test_thumbnails_are_bounded(tmp_path: Path) -> None:
     draw(1, (3000, 1000)).save(tmp_path / "big.png")
-    markup = photo(tmp_path / "big.png", "a")
+    markup = image(tmp_path / "big.png", "a")
     assert 'width="360" height="120"' in markup
     assert len(markup) < 40_000
 
@@ -170,7 +170,7 @@ def test_the_number_of_examples_is_bounded(tmp_path: Path, examples: int) -> Non
 def test_a_heat_map_for_each_word(tmp_path: Path) -> None:
     maps = np.full((2, 3, 3), 0.1, np.float32)
     maps[0, 2, 0] = maps[1, 0, 1] = 0.9
-    attention = CaptionAttention(words=("dog", "<b>"), maps=maps, picture=draw(1, (400, 200)))
+    attention = CaptionAttention(words=("dog", "<b>"), maps=maps, image=draw(1, (400, 200)))
     markup, style = heat_maps(attention, "photo7")
     page = Page(markup)
     alts = [image["alt"] for image in page.all("img")]
@@ -187,8 +187,8 @@ def test_heat_maps_are_asked_for_where_there_is_a_record(tmp_path: Path) -> None
 
     def attend(example: Example, caption: Caption) -> CaptionAttention:
         asked.append(example.image_id)
-        picture = Image.new("RGB", (8, 8))
-        return CaptionAttention(words=("a",), maps=np.ones((1, 1, 1), np.float32), picture=picture)
+        image = Image.new("RGB", (8, 8))
+        return CaptionAttention(words=("a",), maps=np.ones((1, 1, 1), np.float32), image=image)
 
     evaluation = evaluate(Scripted(dict(GOOD)), data, config=CONFIG)
     record = Caption(text="a", log_probability=0.0, score=0.0)

@@ -27,9 +27,9 @@ def test_a_model_says_what_it_is(bundled: Captioner) -> None:
     assert json.loads(json.dumps(record)) == record
 
 
-def test_a_model_captions_the_photos_in_order(bundled: Captioner, tmp_path: Path) -> None:
+def test_a_model_captions_the_images_in_order(bundled: Captioner, tmp_path: Path) -> None:
     data = make_set(tmp_path)
-    (tmp_path / "cat.jpg").write_bytes(b"no picture")
+    (tmp_path / "cat.jpg").write_bytes(b"no image")
     outcomes = dict(ModelSystem(bundled, batch_size=2).captions(data))
     assert list(outcomes) == list(GOOD)
     assert outcomes["cat.jpg"].code == "not_an_image"  # type: ignore[union-attr]
@@ -37,7 +37,7 @@ def test_a_model_captions_the_photos_in_order(bundled: Captioner, tmp_path: Path
     assert outcomes["boat.jpg"].text == alone.text  # type: ignore[union-attr]
 
 
-def test_one_caption_a_photo(bundled: Captioner) -> None:
+def test_one_caption_a_image(bundled: Captioner) -> None:
     with pytest.raises(UsageError, match="--num-captions is 3"):
         ModelSystem(bundled, DecodeOptions(num_captions=3, beams=3))
 

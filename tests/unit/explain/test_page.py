@@ -1,4 +1,4 @@
-"""Explanations: the part that holds half of the attention, the page and the picture."""
+"""Explanations: the part that holds half of the attention, the page and the image."""
 
 from __future__ import annotations
 
@@ -82,25 +82,25 @@ def test_the_sheet_has_a_tile_a_word(tmp_path: Path) -> None:
     ("name", "writer"),
     [("x.html", write_explanation), ("x.png", write_sheet), ("x.jpg", write_sheet)],
 )
-def test_an_explanation_replaces_an_earlier_one_and_no_photo(
+def test_an_explanation_replaces_an_earlier_one_and_no_image(
     tmp_path: Path, name: str, writer: Callable[[Path, Caption, Image.Image], None]
 ) -> None:
     path = tmp_path / name
     for _ in range(2):
         writer(path, explained("a", "dog"), draw(1))
     draw(2).save(tmp_path / "photo.png")
-    photo = (tmp_path / "photo.png").read_bytes()
-    path.write_bytes(photo)
-    with pytest.raises(ProtectedFileError, match="is a PNG picture"):
+    image = (tmp_path / "photo.png").read_bytes()
+    path.write_bytes(image)
+    with pytest.raises(ProtectedFileError, match="is a PNG image"):
         writer(path, explained("a", "dog"), draw(1))
-    assert path.read_bytes() == photo
+    assert path.read_bytes() == image
 
 
 def test_a_sheet_of_a_caption_with_a_line_break() -> None:
     broken = dataclasses.replace(explained("a", "dog"), text="a\ndog")
     whole = dataclasses.replace(broken, text="a dog")
-    picture = draw(1, (400, 300))
-    assert draw_sheet(broken, picture).tobytes() == draw_sheet(whole, picture).tobytes()
+    image = draw(1, (400, 300))
+    assert draw_sheet(broken, image).tobytes() == draw_sheet(whole, image).tobytes()
 
 
 @pytest.mark.parametrize("writer", [write_explanation, write_sheet])

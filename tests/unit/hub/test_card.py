@@ -221,12 +221,12 @@ def test_the_language_is_that_of_the_data(
 
 def test_weights_of_data_sets(tmp_path: Path) -> None:
     one = {"name": "mine", "counts": {"train": 100}, "weight": 0.02, "drawn": 2}
-    assert "- **mine.** weight 0.02: 2 training photos per epoch" in model_card(
+    assert "- **mine.** weight 0.02: 2 training images per epoch" in model_card(
         with_record(tmp_path / "one", {"data": one}), "me/small"
     )
     several = {"name": "mine + b", "sets": [one, {"name": "b", "weight": 1.5}]}
     text = model_card(with_record(tmp_path / "two", {"data": several}), "me/small")
-    assert "- **mine.** weight 0.02: 2 training photos per epoch\n- **b.** weight 1.5\n" in text
+    assert "- **mine.** weight 0.02: 2 training images per epoch\n- **b.** weight 1.5\n" in text
 
 
 def test_text_of_others_stays_text(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_text_of_others_stays_text(tmp_path: Path) -> None:
 def test_examples_are_shown(mini: ModelFolder) -> None:
     example = Example("examples/1.jpg", "a dog on grass", b"jpeg", "Ann")
     plan = plan_push(mini, "me/small", PushOptions(examples=(example,)))
-    assert "![a photo](examples/1.jpg)\n\n> a dog on grass (Ann)" in plan.card
+    assert "![an image](examples/1.jpg)\n\n> a dog on grass (Ann)" in plan.card
     assert next(f for f in plan.files if f.name == "examples/1.jpg").source == b"jpeg"
 
 

@@ -1,4 +1,4 @@
-"""Finding pictures: suffixes, order, hidden files, links."""
+"""Finding images: suffixes, order, hidden files, links."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_links(tmp_path: Path) -> None:
     assert names(tmp_path / "again") == ["a.jpg"]
 
 
-def test_folders_and_pipes_named_like_pictures(tmp_path: Path) -> None:
+def test_folders_and_pipes_named_like_images(tmp_path: Path) -> None:
     (tmp_path / "folder.jpg").mkdir()
     os.mkfifo(tmp_path / "pipe.jpg")
     touch(tmp_path, "a.jpg")

@@ -12,7 +12,7 @@ from PIL import Image, features
 from capgen.errors import ImageError
 from capgen.images import frames
 from capgen.images.frames import MOST_FRAMES, ImageHeader, count_frames, read_header
-from tests.broken_pictures import encoded, tiff
+from tests.broken_images import encoded, tiff
 
 ANIMATED = ["GIF", "PNG", "TIFF", "WEBP", *(["AVIF"] if features.check("avif") else [])]
 

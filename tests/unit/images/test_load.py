@@ -23,7 +23,7 @@ from PIL import Image, ImageFile, JpegImagePlugin, features
 from capgen.config import ImageLimits
 from capgen.errors import ImageError, UsageError
 from capgen.images.load import load_image
-from tests.broken_pictures import png_without_palette, tiff
+from tests.broken_images import png_without_palette, tiff
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255,) * 3, (0,) * 3
 LOSSLESS = {"PNG": {}, "BMP": {}, "TIFF": {}, "WEBP": {"lossless": True}}
@@ -41,7 +41,7 @@ def encoded(image: Image.Image, file_format: str, **options) -> bytes:
 
 
 def smooth(height: int, width: int) -> Image.Image:
-    """Return a picture that JPEG keeps well."""
+    """Return an image that JPEG keeps well."""
     down, across = np.mgrid[0:height, 0:width].astype(float)
     channels = (255 * across / width, 255 * down / height, np.full_like(down, 90))
     return Image.fromarray(np.stack(channels, axis=2).astype(np.uint8))
@@ -319,7 +319,7 @@ def test_orientation_big_endian_and_as_long() -> None:
         b"garbage" * 20,
     ],
 )
-def test_broken_exif_does_not_lose_the_picture(block: bytes) -> None:
+def test_broken_exif_does_not_lose_the_image(block: bytes) -> None:
     values = noise(4, 6)
     png = with_chunk(encoded(Image.fromarray(values), "PNG"), b"eXIf", block)
     np.testing.assert_array_equal(pixels(png), values)
@@ -721,7 +721,7 @@ def test_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (struct.pack("<2sIIII42x", b"BM", 60, 0, 18, 41), "unreadable", "broken BMP"),
     ],
 )
-def test_what_is_not_a_picture(tmp_path: Path, data: bytes, code: str, words: str) -> None:
+def test_what_is_not_a_image(tmp_path: Path, data: bytes, code: str, words: str) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(data)
     error = fault(path)
@@ -756,7 +756,7 @@ def test_broken_pixels_are_not_called_truncated() -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore")
-def test_whatever_pillow_raises_is_the_fault_of_the_picture(
+def test_whatever_pillow_raises_is_the_fault_of_the_image(
     data: bytes, cause: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG, "capgen"):
@@ -788,7 +788,7 @@ def test_every_call_of_a_decoder_is_covered(
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit])
-def test_ctrl_c_is_no_fault_of_a_picture(
+def test_ctrl_c_is_no_fault_of_a_image(
     raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = encoded(Image.new("RGB", (5, 5)), "PNG")
@@ -801,7 +801,7 @@ def test_ctrl_c_is_no_fault_of_a_picture(
         load_image(data)
 
 
-def test_a_bug_of_capgen_is_no_fault_of_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_of_capgen_is_no_fault_of_a_image(monkeypatch: pytest.MonkeyPatch) -> None:
     def upright(*_: object) -> None:
         raise ValueError("a bug")
 
@@ -821,7 +821,7 @@ def test_what_the_system_says_is_not_called_broken_data(tmp_path: Path) -> None:
     assert fault(image, name="a").message == "a: Input/output error"
 
 
-def test_a_closed_picture_is_not_called_cut_short() -> None:
+def test_a_closed_image_is_not_called_cut_short() -> None:
     image = Image.open(BytesIO(encoded(Image.fromarray(noise(64, 64)), "JPEG")))
     image.close()
     assert fault(image, name="a").code == "unreadable"
@@ -861,7 +861,7 @@ FLIPS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6)
 @settings(max_examples=600, deadline=None)
 @given(kind=st.sampled_from(sorted(SEEDS)), cut=st.none() | st.floats(0, 1), flips=FLIPS)
 @pytest.mark.filterwarnings("ignore")
-def test_damage_gives_a_picture_or_an_image_error(
+def test_damage_gives_a_image_or_an_image_error(
     kind: str, cut: float | None, flips: list[tuple[float, int]]
 ) -> None:
     data = bytearray(SEEDS[kind])

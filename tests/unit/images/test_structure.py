@@ -11,7 +11,7 @@ from capgen.errors import ImageError
 from capgen.images import structure
 from capgen.images.load import load_image
 from capgen.images.structure import MOST_SCANS, excess, jpeg_exif, without_metadata
-from tests.broken_pictures import encoded, jpeg_with_scans, png_chunk, tiff
+from tests.broken_images import encoded, jpeg_with_scans, png_chunk, tiff
 
 EXIF = b"Exif\0\0II*\0\x08\0\0\0\0\0"
 
@@ -54,7 +54,7 @@ def test_scans_cannot_hide(between: bytes) -> None:
     assert not excess("JPEG", jpeg_with_scans(MOST_SCANS, between=between))
 
 
-def test_scans_of_thumbnails_and_of_later_pictures_do_not_count() -> None:
+def test_scans_of_thumbnails_and_of_later_images_do_not_count() -> None:
     many = jpeg_with_scans(MOST_SCANS)
     assert len(many) < 65_000
     data = behind_start(many, segment(0xE1, EXIF + many)) + jpeg_with_scans(MOST_SCANS)
@@ -138,7 +138,7 @@ def test_blocks_of_a_gif(monkeypatch: pytest.MonkeyPatch) -> None:
     load_image(data)
     monkeypatch.setattr(structure, "_MOST_BLOCKS", 49)
     assert "more than 49 blocks" in refusal(data).message
-    # Blocks behind the first picture are not read.
+    # Blocks behind the first image are not read.
     assert excess("GIF", gif[:-1] + comment + b";") == ""
 
 

@@ -87,7 +87,7 @@ def within(seconds: float, work: Callable[[], object]) -> None:
         raise failed[0]
 
 
-# What cannot be read further: the picture before it comes, then one failure.
+# What cannot be read further: the image before it comes, then one failure.
 BROKEN = {
     "size that never comes": pax(record("size", "9" * 30)) + member("b.txt"),
     "size that goes back": pax(record("size", str(-3 * BLOCK))) + member("b.txt"),

@@ -1,4 +1,4 @@
-"""Sentences written for the tests: references of twelve pictures, and predictions for them."""
+"""Sentences written for the tests: references of twelve images, and predictions for them."""
 
 from __future__ import annotations
 

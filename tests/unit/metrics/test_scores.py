@@ -103,7 +103,7 @@ def test_cider_with_its_own_references_as_a_table() -> None:
 
 
 def test_cider_with_a_table_scores_a_single_image(tmp_path: Path) -> None:
-    table = DocumentFrequencies.from_references(REFERENCES.values(), source="my pictures")
+    table = DocumentFrequencies.from_references(REFERENCES.values(), source="my images")
     table.save(tmp_path / "table.json")
     loaded = DocumentFrequencies.load(tmp_path / "table.json")
     assert loaded == table

@@ -18,12 +18,12 @@ VISION = {"vision_config": {}, "text_config": {}}
 CONFIGS: dict[str, tuple[dict[str, Any], str, str]] = {
     "BLIP for questions": (
         {"model_type": "blip", "architectures": ["BlipForQuestionAnswering"]},
-        "answers questions about pictures",
+        "answers questions about images",
         "captioning model",
     ),
     "BLIP for retrieval": (
         {"model_type": "blip", "architectures": ["BlipForImageTextRetrieval"], **VISION},
-        "compares pictures with texts",
+        "compares images with texts",
         "captioning model",
     ),
     "GIT without a head": (
@@ -34,12 +34,12 @@ CONFIGS: dict[str, tuple[dict[str, Any], str, str]] = {
     "CLIP": ({"model_type": "clip", "architectures": ["CLIPModel"], **VISION}, "none", "--encoder"),
     "ViT": (
         {"model_type": "vit", "architectures": ["ViTForImageClassification"], "image_size": 224},
-        "sees pictures and writes no text",
+        "sees images and writes no text",
         "--encoder",
     ),
     "LLaVA": (
         {"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"], **VISION},
-        "answers prompts about pictures",
+        "answers prompts about images",
         "vision-encoder-decoder, blip, git",
     ),
     "GPT-2": (
@@ -129,14 +129,14 @@ FOLDERS: dict[str, tuple[dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_folders_that_are_no_model(name: str, tmp_path: Path, photos: list[Path], capsys) -> None:
+def test_folders_that_are_no_model(name: str, tmp_path: Path, images: list[Path], capsys) -> None:
     files, said = FOLDERS[name]
     for file, content in files.items():
         (tmp_path / file).write_text(content)
     with pytest.raises(ModelError) as caught:
         Captioner.from_pretrained(tmp_path)
     assert said in caught.value.message and caught.value.hint
-    assert main(["caption", str(photos[0]), "--model", str(tmp_path)]) == 1
+    assert main(["caption", str(images[0]), "--model", str(tmp_path)]) == 1
     assert said in " ".join(capsys.readouterr().err.split())
 
 

@@ -18,7 +18,7 @@ def read(metrics: dict[str, Any], data: str = "flickr8k") -> list[RecordedEvalua
     return recorded_evaluations(Provenance(data={"name": data}, metrics=metrics))
 
 
-def test_the_bundled_models_figures_name_their_photos() -> None:
+def test_the_bundled_models_figures_name_their_images() -> None:
     found = recorded_evaluations(ModelFolder(bundled_model_dir(), "mini").provenance)
     assert [(item.dataset, item.split, item.images) for item in found] == [
         ("flickr8k", "test", 1000),

@@ -194,7 +194,7 @@ def test_what_was_not_written_is_said_in_every_format(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0 JPEG", b"PK\3\4 ZIP", b"%PDF-1.7"])
-def test_no_format_replaces_a_picture_or_a_document(
+def test_no_format_replaces_a_image_or_a_document(
     tmp_path: Path, name: str, content: bytes
 ) -> None:
     path = tmp_path / "photo.jpg"

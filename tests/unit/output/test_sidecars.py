@@ -18,7 +18,7 @@ from capgen.records import Caption
 ROOT = Path(__file__).parents[3]
 NOBODY = 65534
 DOG = Caption(text="a dog", score=-1.0, log_probability=-1.0)
-JPEG = b"\xff\xd8\xff\xe0 a photo"
+JPEG = b"\xff\xd8\xff\xe0 an image"
 POLICIES = ("skip", "overwrite", "append", "prepend")
 
 
@@ -32,18 +32,18 @@ POLICIES = ("skip", "overwrite", "append", "prepend")
     ],
 )
 def test_sidecars(tmp_path: Path, policy: str, expected: str) -> None:
-    photo, sidecar = tmp_path / "a.jpg", tmp_path / "a.txt"
-    Sidecars("txt", policy).write(photo, DOG)
+    image, sidecar = tmp_path / "a.jpg", tmp_path / "a.txt"
+    Sidecars("txt", policy).write(image, DOG)
     assert sidecar.read_text() == "a dog\n"
     sidecar.write_text("old")
     for _ in range(2):  # a repeated run changes nothing
         sidecars = Sidecars(".txt", policy)
-        assert sidecars.leaves(photo) == (policy == "skip")
-        assert sidecars.write(photo, DOG) == ""
+        assert sidecars.leaves(image) == (policy == "skip")
+        assert sidecars.write(image, DOG) == ""
         assert sidecar.read_text() == expected
 
 
-def test_pictures_do_not_share_a_sidecar(tmp_path: Path) -> None:
+def test_images_do_not_share_a_sidecar(tmp_path: Path) -> None:
     sidecars = Sidecars(".txt", "overwrite")
     assert sidecars.write(tmp_path / "a.jpg", DOG) == ""
     assert "a.jpg" in sidecars.write(tmp_path / "a.png", DOG)
@@ -84,7 +84,7 @@ def test_suffixes_of_other_kinds_of_file(suffix: str) -> None:
 
 
 def test_xmp_sidecars_are_refused_with_a_hint() -> None:
-    with pytest.raises(UsageError, match="photo editors' settings") as caught:
+    with pytest.raises(UsageError, match="image editors' settings") as caught:
         Sidecars(".XMP")
     assert "--write-metadata" in caught.value.hint
 
@@ -168,7 +168,7 @@ def test_a_caption_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_a_folder_a_dead_link_and_a_pipe_are_problems_of_their_picture(
+def test_a_folder_a_dead_link_and_a_pipe_are_problems_of_their_image(
     tmp_path: Path, policy: str
 ) -> None:
     (tmp_path / "folder.txt").mkdir()
@@ -195,13 +195,13 @@ def test_a_folder_a_dead_link_and_a_pipe_are_problems_of_their_picture(
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_name_that_is_too_long(tmp_path: Path, policy: str) -> None:
-    picture = tmp_path / f"{'n' * 250}.jpg"
-    picture.write_bytes(JPEG)
+    image = tmp_path / f"{'n' * 250}.jpg"
+    image.write_bytes(JPEG)
     sidecars = Sidecars(".caption", policy)
-    assert not sidecars.leaves(picture)
-    sidecars.check([picture], [tmp_path / "x.jsonl"])
-    assert "File name too long" in sidecars.write(picture, DOG)
-    assert list(tmp_path.iterdir()) == [picture]
+    assert not sidecars.leaves(image)
+    sidecars.check([image], [tmp_path / "x.jsonl"])
+    assert "File name too long" in sidecars.write(image, DOG)
+    assert list(tmp_path.iterdir()) == [image]
     # The temporary name is shorter than the sidecar's own.
     assert Sidecars(".txt", policy).write(tmp_path / f"{'é' * 125}.jpg", DOG) == ""
 
@@ -251,23 +251,23 @@ for policy in ("skip", "overwrite", "append"):
     assert (folder / "old.txt").read_text() == "old"
 
 
-def test_a_full_disk_is_not_the_problem_of_one_picture(small_disk: Path) -> None:
+def test_a_full_disk_is_not_the_problem_of_one_image(small_disk: Path) -> None:
     record = Caption(text="x" * 1_000_000, score=-1.0, log_probability=-1.0)
     with pytest.raises(DiskFullError):
         Sidecars(".txt").write(small_disk / "a.jpg", record)
     assert list(small_disk.iterdir()) == []
 
 
-# --- pictures and inputs
+# --- images and inputs
 
 
 @pytest.mark.parametrize("policy", ["overwrite", "append", "prepend"])
-def test_a_picture_is_no_sidecar(tmp_path: Path, policy: str) -> None:
+def test_a_image_is_no_sidecar(tmp_path: Path, policy: str) -> None:
     (tmp_path / "a.orig").write_bytes(JPEG)
     sidecars = Sidecars(".orig", policy)
-    with pytest.raises(ProtectedFileError, match=r"a\.orig is a JPEG picture"):
+    with pytest.raises(ProtectedFileError, match=r"a\.orig is a JPEG image"):
         sidecars.check([tmp_path / "b.jpg", tmp_path / "a.jpg"])
-    assert "a.orig is a JPEG picture" in sidecars.write(tmp_path / "a.jpg", DOG)
+    assert "a.orig is a JPEG image" in sidecars.write(tmp_path / "a.jpg", DOG)
     assert (tmp_path / "a.orig").read_bytes() == JPEG
 
 
@@ -291,13 +291,13 @@ def test_an_input_is_no_sidecar(tmp_path: Path, policy: str, how: str) -> None:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_a_picture_with_the_sidecars_suffix(tmp_path: Path, policy: str) -> None:
-    picture = tmp_path / "a.txt"
-    picture.write_bytes(JPEG)
+def test_a_image_with_the_sidecars_suffix(tmp_path: Path, policy: str) -> None:
+    image = tmp_path / "a.txt"
+    image.write_bytes(JPEG)
     sidecars = Sidecars(".txt", policy)
-    assert not sidecars.leaves(picture)
-    assert "the picture itself" in sidecars.write(picture, DOG)
-    assert picture.read_bytes() == JPEG
+    assert not sidecars.leaves(image)
+    assert "the image itself" in sidecars.write(image, DOG)
+    assert image.read_bytes() == JPEG
 
 
 def test_an_output_is_no_sidecar(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def test_without_onnx_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "onnx", None)
     monkeypatch.delitem(sys.modules, "capgen.models.onnx.int8", raising=False)
     with pytest.raises(MissingDependencyError) as caught:
-        export_model("mini", int8=True, photos=[tmp_path / "photo.jpg"])
+        export_model("mini", int8=True, images=[tmp_path / "photo.jpg"])
     assert caught.value.hint == "pip install 'capgen[export]'"
     assert not list(models_dir().iterdir()), "nothing half-written stays"
 

@@ -3,7 +3,7 @@
     loss = (1 - weight) · cross-entropy of the captions + weight · what the teachers add
 
 Token by token, a teacher adds the divergence of its distribution over the next token, given
-the human caption so far; by sequences, the cross-entropy of its own caption of the photo.
+the human caption so far; by sequences, the cross-entropy of its own caption of the image.
 
 Sources: Hinton et al., "Distilling the Knowledge in a Neural Network" (2015); Kim and Rush,
 "Sequence-Level Knowledge Distillation" (2016).
@@ -32,7 +32,7 @@ class Teaching(Protocol):
 
         Args:
             share: The pass.
-            states: The student's encoder states for its photos, (B, P, E).
+            states: The student's encoder states for its images, (B, P, E).
             logits: The student's scores of the captions' tokens, (N, V) float32.
         """
         ...
@@ -68,12 +68,12 @@ class Distilled:
 class TokenTeaching:
     """Teachers' distributions over each next token.
 
-    The teachers see the photos whole, however the student's are varied, so that their
+    The teachers see the images whole, however the student's are varied, so that their
     encoders' states are computed once.
 
     Args:
         teachers: Each teacher's forward pass, in evaluation mode, with its encoder's last
-            states for the training photos.
+            states for the training images.
         temperature: Divides all logits.
     """
 
@@ -87,18 +87,18 @@ class TokenTeaching:
         """Return the divergence from the teachers' mean distribution, a mean a token."""
         with torch.no_grad():
             mean = torch.zeros_like(logits)
-            for teacher, photos in self.teachers:
-                scores = teacher.logits(photos.batch(share.photos), share.captions)
+            for teacher, images in self.teachers:
+                scores = teacher.logits(images.batch(share.images), share.captions)
                 mean += F.softmax(scores / self.temperature, dim=-1) / len(self.teachers)
         return divergence_sum(logits, mean, self.temperature) / max(share.tokens, 1)
 
 
 class SequenceTeaching:
-    """Teachers' own captions of the training photos.
+    """Teachers' own captions of the training images.
 
     Args:
         objective: The student's forward pass.
-        rows: The ids of the teachers' captions of each training photo.
+        rows: The ids of the teachers' captions of each training image.
         codec: How captions became ids.
         pad: Id that fills up rows.
     """
@@ -116,9 +116,9 @@ class SequenceTeaching:
         self.pad = pad
 
     def loss(self, share: Share, states: Tensor, logits: Tensor) -> Tensor:
-        """Return the cross-entropy of the teachers' captions, a mean a photo of means a token."""
+        """Return the cross-entropy of the teachers' captions, a mean an image of means a token."""
         packed = pack_captions(
-            [self.rows[number] for number in share.photos.tolist()],
+            [self.rows[number] for number in share.images.tolist()],
             pad=self.pad,
             unknown=self.codec.unknown,
         )
@@ -132,9 +132,9 @@ class SequenceTeaching:
             reduction="none",
             label_smoothing=self.objective.label_smoothing,
         )
-        photos = packed.picks // packed.input_ids.shape[1]  # the row of each token
-        counts = torch.bincount(photos, minlength=len(share.photos))
-        return (losses / counts[photos]).sum() / max(share.step_images, 1)
+        images = packed.picks // packed.input_ids.shape[1]  # the row of each token
+        counts = torch.bincount(images, minlength=len(share.images))
+        return (losses / counts[images]).sum() / max(share.step_images, 1)
 
 
 def divergence_sum(logits: Tensor, target: Tensor, temperature: float) -> Tensor:

@@ -1,6 +1,6 @@
-"""Teachers' captions of the training photos: made once, kept in small files.
+"""Teachers' captions of the training images: made once, kept in small files.
 
-    cache/captions/HASH.json    captions of a block of photos, in order
+    cache/captions/HASH.json    captions of a block of images, in order
 
 A file is named after what its captions were made from: the teacher's files, the decoding
 settings, the data set and the block.
@@ -31,16 +31,16 @@ _BEAMS = 5
 def teachers_captions(
     config: TrainConfig, examples: Sequence[Example], digest: str, device: torch.device
 ) -> Generator[PreparationEvent, None, list[list[str]]]:
-    """Return the captions that each photo gets, one from each teacher.
+    """Return the captions that each image gets, one from each teacher.
 
     Args:
         config: The run's settings.
-        examples: The photos.
+        examples: The images.
         digest: The data set's digest.
         device: Where to compute.
 
     Raises:
-        DataError: A photo cannot be decoded.
+        DataError: An image cannot be decoded.
         ModelError: A teacher cannot be found or used.
         StorageError: The cache cannot be written.
     """
@@ -80,7 +80,7 @@ def _generate(
     for record in captioner.stream((example.image for example in examples), options):
         if isinstance(record, CaptionFailure):
             raise DataError(
-                record.message, hint="`capgen data doctor --fix` writes a copy without such photos."
+                record.message, hint="`capgen data doctor --fix` writes a copy without such images."
             )
         yield record.text
 

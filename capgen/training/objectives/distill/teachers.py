@@ -71,13 +71,13 @@ def make_teaching(
         student: Who learns.
         objective: Its forward pass.
         codec: How its captions become ids.
-        examples: The training photos.
+        examples: The training images.
         digest: The data set's digest.
         device: Where to compute.
 
     Raises:
         ModelError: A teacher cannot be loaded.
-        DataError: A photo cannot be decoded.
+        DataError: An image cannot be decoded.
         StorageError: The cache cannot be written.
     """
     if config.distill == TOKEN:
@@ -92,7 +92,7 @@ def make_teaching(
 def _token_teaching(
     config: TrainConfig, examples: Sequence[Example], digest: str, device: torch.device
 ) -> Generator[PreparationEvent, None, TokenTeaching]:
-    """Load teachers and compute their encoders' states for the training photos, or find them."""
+    """Load teachers and compute their encoders' states for the training images, or find them."""
     taught: list[tuple[CaptionObjective, Inputs]] = []
     for name in config.teachers:
         teacher = load_captioning(resolve_model(name))

@@ -45,10 +45,10 @@ class NgramTable(NamedTuple):
 
 
 class CiderReward:
-    """CIDEr-D of captions of a data set's photos, by its own document frequencies.
+    """CIDEr-D of captions of a data set's images, by its own document frequencies.
 
     Args:
-        references: The human captions of each photo, as word numbers (see `Words`).
+        references: The human captions of each image, as word numbers (see `Words`).
         device: Where to compute; a device without float64 (MPS) leaves it to the CPU.
     """
 
@@ -63,15 +63,15 @@ class CiderReward:
         image = torch.from_numpy(np.repeat(np.arange(len(counts)), counts)).to(self.device)
         self.tables = [self._table(words, size, image) for size in range(1, LONGEST_NGRAM + 1)]
 
-    def __call__(self, photos: Tensor, captions: Tensor) -> Tensor:
+    def __call__(self, images: Tensor, captions: Tensor) -> Tensor:
         """Return the scores, float64 (B, S), between 0 and 10.
 
         Args:
-            photos: Numbers of the photos, int64 (B,).
+            images: Numbers of the images, int64 (B,).
             captions: Word numbers, int64 (B, S, W), padded with `NO_WORD`.
         """
         captions = captions.to(self.device)
-        places = self.places[photos.to(self.device)]  # (B, R)
+        places = self.places[images.to(self.device)]  # (B, R)
         given = places >= 0
         places = places.clamp(min=0)
         cosine = torch.zeros(
@@ -91,7 +91,7 @@ class CiderReward:
             table: The references' n-grams of that size.
             keys: The captions', (B, S, P).
             real: Where there is one, (B, S, P).
-            places: The photos' references, (B, R).
+            places: The images' references, (B, R).
         """
         own = (keys[..., :, None] == keys[..., None, :]).sum(-1)
         kind, known = _find(table.keys, keys)
@@ -140,10 +140,10 @@ def _pairs_of_words(words: Tensor) -> Tensor:
 def reward_of_texts(
     references: Sequence[Sequence[str]], words: Words, device: torch.device, *, end: bool
 ) -> CiderReward:
-    """Return the reward for photos with human captions.
+    """Return the reward for images with human captions.
 
     Args:
-        references: The captions of each photo.
+        references: The captions of each image.
         words: Numbers words; what it does not know yet is added.
         device: Where to compute.
         end: Count the captions' end as a word.
@@ -196,7 +196,7 @@ def padded(rows: Sequence[Sequence[int]], width: int) -> Tensor:
 
 
 def _places(counts: np.ndarray) -> Tensor:  # type: ignore[type-arg]
-    """Return where each photo's references are, int64 (photos, most); -1 where there is none."""
+    """Return where each image's references are, int64 (images, most); -1 where there is none."""
     starts = np.cumsum(counts) - counts
     offsets = np.arange(counts.max())
     places = np.where(offsets < counts[:, None], starts[:, None] + offsets, -1)

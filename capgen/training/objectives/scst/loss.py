@@ -1,12 +1,12 @@
-"""Self-critical training: captions are sampled, and those that score above their photo's
+"""Self-critical training: captions are sampled, and those that score above their image's
 other samples become likelier.
 
 Rennie et al., "Self-critical sequence training for image captioning" (CVPR 2017), with the
-mean of a photo's other samples as the baseline (Luo, "A better variant of self-critical
+mean of an image's other samples as the baseline (Luo, "A better variant of self-critical
 sequence training", 2020). The reward is CIDEr-D with the caption's end as a word, so that
 unfinished captions do not pay.
 
-    photos ─► front ─┬─► back, no dropout ─► samples ─► rewards ─► advantages
+    images ─► front ─┬─► back, no dropout ─► samples ─► rewards ─► advantages
                      └─► back, dropout ────► log-probabilities of samples, cross-entropy
 """
 
@@ -51,7 +51,7 @@ class SelfCritical:
         reader: Reads their words.
         reward: Scores them.
         mean_tokens: Tokens of a human caption on average, its end included.
-        config: Samples a photo, share of cross-entropy, seed.
+        config: Samples an image, share of cross-entropy, seed.
     """
 
     names: tuple[str, ...] = ("reward", "sample_length", "cross_entropy")
@@ -78,9 +78,9 @@ class SelfCritical:
         """Return a pass's loss."""
         states, samples = self._states_and_samples(share)
         words = self.reader.read(samples.ids, samples.ended)
-        rewards = self.reward(share.photos, words).to(states.device)
+        rewards = self.reward(share.images, words).to(states.device)
         weights = advantages(rewards).float() * (not share.idle)
-        # References and samples lie in one row, so that the photo is attended to once.
+        # References and samples lie in one row, so that the image is attended to once.
         sampled = pack_samples(samples, self.sampler.start).to(states.device)
         logits = self.objective.logits(states, share.captions.beside(sampled))
         given = share.captions.tokens
@@ -99,7 +99,7 @@ class SelfCritical:
         return PassLoss(loss, numbers)
 
     def _states_and_samples(self, share: Share) -> tuple[Tensor, Samples]:
-        """Encode the photos, with gradients, and sample captions without dropout."""
+        """Encode the images, with gradients, and sample captions without dropout."""
         objective = self.objective
         uniform = self._uniform(share).to(share.inputs.device)
         same = objective.cached or not isinstance(objective.front, LastHiddenState)
@@ -118,13 +118,13 @@ class SelfCritical:
         return states, samples
 
     def _uniform(self, share: Share) -> Tensor:
-        """Return the numbers that decide samples, (B, S, T): a matter of photo and step alone."""
+        """Return the numbers that decide samples, (B, S, T): a matter of image and step alone."""
         shape = (self.samples, self.sampler.max_tokens)
         drawn = [
             np.random.default_rng(
-                epoch_order.random_seed(self.seed, epoch_order.SELF_CRITICAL, share.step, photo)
+                epoch_order.random_seed(self.seed, epoch_order.SELF_CRITICAL, share.step, image)
             ).random(shape, dtype=np.float32)
-            for photo in share.photos.tolist()
+            for image in share.images.tolist()
         ]
         return torch.from_numpy(np.stack(drawn))
 
@@ -144,7 +144,7 @@ def self_critical(
         captioning: The captioner, on its device.
         objective: Its forward pass.
         codec: How captions became ids.
-        references: The human captions of each training photo.
+        references: The human captions of each training image.
         rows: The same as ids.
         config: The run's settings.
         device: Where the captioner is.
@@ -175,19 +175,19 @@ def self_critical(
 
 
 def advantages(rewards: Tensor) -> Tensor:
-    """Return by how much each reward, (B, S), is above the mean of its photo's others."""
+    """Return by how much each reward, (B, S), is above the mean of its image's others."""
     count = rewards.shape[1]
     return (rewards - rewards.mean(1, keepdim=True)) * count / (count - 1)
 
 
 def pack_samples(samples: Samples, start: int) -> PackedCaptions:
-    """Pack the samples of each photo into one row."""
+    """Pack the samples of each image into one row."""
     ids = samples.ids.cpu().numpy()
     lengths = samples.lengths.tolist()
     first = np.array([start])
     rows = [
-        [np.concatenate([first, row[:length]]) for row, length in zip(*photo, strict=True)]
-        for photo in zip(ids, lengths, strict=True)
+        [np.concatenate([first, row[:length]]) for row, length in zip(*image, strict=True)]
+        for image in zip(ids, lengths, strict=True)
     ]
     return pack_captions(rows, pad=start, unknown=None)
 

@@ -1,9 +1,9 @@
 """Sampling from a captioner's GPT-2 in batches: no dropout, no gradients, a key/value cache.
 
-Transformers' `generate` would copy a photo's cross-attention keys and values for each of its
-samples. Here the samples of a photo are queries side by side, finished captions leave the
+Transformers' `generate` would copy an image's cross-attention keys and values for each of its
+samples. Here the samples of an image are queries side by side, finished captions leave the
 batch, and a token is the inverse of the distribution function at a number that the caller
-has drawn: so captions do not depend on how photos are put into batches.
+has drawn: so captions do not depend on how images are put into batches.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Samples(NamedTuple):
 
 
 class Sampler:
-    """Draws captions for photos.
+    """Draws captions for images.
 
     Args:
         model: The captioner, with a GPT-2 decoder.
@@ -118,12 +118,12 @@ def _inverse(scores: Tensor, numbers: Tensor) -> Tensor:
 
 
 class _Decoder:
-    """GPT-2 with cross-attention, a token at a time for the samples of all photos.
+    """GPT-2 with cross-attention, a token at a time for the samples of all images.
 
     Args:
         decoder: The model; its dropout is not applied, whatever its mode.
         states: What it attends to, (B, P, D).
-        samples: Samples a photo.
+        samples: Samples an image.
     """
 
     def __init__(self, decoder: GPT2LMHeadModel, states: Tensor, samples: int) -> None:
@@ -148,7 +148,7 @@ class _Decoder:
         for number, block in enumerate(self.blocks):
             hidden = hidden + self._attend_self(number, block.attn, block.ln_1(hidden))
             query = block.ln_cross_attn(hidden)
-            hidden = hidden + self._attend_photo(number, block.crossattention, query, rows)
+            hidden = hidden + self._attend_image(number, block.crossattention, query, rows)
             feed = block.mlp
             hidden = hidden + feed.c_proj(feed.act(feed.c_fc(block.ln_2(hidden))))
         logits: Tensor = self.decoder.lm_head(transformer.ln_f(hidden))
@@ -164,7 +164,7 @@ class _Decoder:
         found = F.scaled_dot_product_attention(query, key, value, scale=attention.scaling)
         return _project(attention, found.flatten(1))
 
-    def _attend_photo(self, number: int, attention: Any, hidden: Tensor, rows: Tensor) -> Tensor:
+    def _attend_image(self, number: int, attention: Any, hidden: Tensor, rows: Tensor) -> Tensor:
         keys, values = self.cross[number]
         asked = attention.q_attn(hidden)  # (N, D)
         query = asked.new_zeros(keys.shape[0] * self.samples, asked.shape[1])

@@ -4,7 +4,7 @@ tracker   when they are written
 panels    which curves there are
 axes      where numbers lie on a chart
 svg       the curves in the page
-drawing   the curves as a picture
+drawing   the curves as an image
 report    what the page shows, in which order
-samples   photos with their captions over the epochs
+samples   images with their captions over the epochs
 """

@@ -1,4 +1,4 @@
-"""The curves as one picture, to put into a report or a message."""
+"""The curves as one image, to put into a report or a message."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _DASHES = ((0.0, 0.0), (9.0, 5.0), (2.0, 4.0))
 
 
 def draw(title: str, panels: Sequence[Panel]) -> Image.Image:
-    """Return a picture of all panels, two beside each other, under a title."""
+    """Return an image of all panels, two beside each other, under a title."""
     rows = -(-len(panels) // _COLUMNS)
     head = 50
-    picture = Image.new("RGB", (_COLUMNS * _WIDTH, head + max(rows, 1) * _HEIGHT), _PAPER)
-    canvas = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (_COLUMNS * _WIDTH, head + max(rows, 1) * _HEIGHT), _PAPER)
+    canvas = ImageDraw.Draw(image)
     plain = title.encode("ascii", "replace").decode("ascii")  # what the built-in font has
     canvas.text((20, 14), plain, fill=_INK, font=ImageFont.load_default(22))
     for number, panel in enumerate(panels):
         row, column = divmod(number, _COLUMNS)
         _PanelDrawing(canvas, column * _WIDTH, head + row * _HEIGHT).draw(panel)
-    return picture
+    return image
 
 
 class _PanelDrawing:

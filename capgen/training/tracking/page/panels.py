@@ -66,7 +66,7 @@ class Curves:
                     if name.startswith("learning_rate/")
                 },
             ),
-            self._panel("Photos a second", {"training": "train/images_per_second"}),
+            self._panel("Images a second", {"training": "train/images_per_second"}),
         ]
         return [panel for panel in panels if panel.lines]
 

@@ -20,7 +20,7 @@ from capgen.records import (
 )
 from capgen.training.run.event_log import Axis
 from capgen.training.tracking.page.panels import Curves, epochs
-from capgen.training.tracking.page.samples import Photos
+from capgen.training.tracking.page.samples import Images
 
 _NOTICES = 20
 
@@ -32,7 +32,7 @@ def run_page(
     environment: Mapping[str, Any],
     *,
     stopped: bool,
-    photos: Photos,
+    images: Images,
 ) -> str:
     """Return the page of a run as HTML.
 
@@ -42,13 +42,13 @@ def run_page(
         settings: The run's settings.
         environment: What it depends on besides.
         stopped: Nobody works on it any more.
-        photos: Makes the cards of the photos.
+        images: Makes the cards of the images.
     """
     sections = [
         ("state", "State", "".join(_state(name, events, stopped=stopped))),
         ("curves", "Curves", _curves(events)),
         ("epochs", "Epochs", _epochs(events)),
-        ("samples", "The same photos over the epochs", _samples(events, photos)),
+        ("samples", "The same images over the epochs", _samples(events, images)),
         ("settings", "Settings", table("Settings of the run", ("", ""), _rows(settings))),
         ("environment", "Environment", table("Where it ran", ("", ""), _rows(environment))),
     ]
@@ -59,11 +59,11 @@ def _state(name: str, events: Sequence[Event], *, stopped: bool) -> Iterator[str
     yield f'<p class="note">{text(_where_it_is(name, events, stopped=stopped))}</p>'
     started = _last(events, RunStarted)
     if started is not None:
-        photos = ", ".join(f"{count:,} {split}" for split, count in started.images.items())
+        images = ", ".join(f"{count:,} {split}" for split, count in started.images.items())
         facts = {
             "preset": started.preset,
             "parameters": f"{started.parameters:,}, {started.trained:,} of them trained",
-            "photos": photos,
+            "photos": images,
             "captions": f"{started.captions:,}",
             "device": f"{started.device}, {started.precision}",
         }
@@ -94,7 +94,7 @@ def _tests(events: Sequence[Event]) -> Iterator[str]:
         elif isinstance(event, TestEvent):
             rows = [("loss", f"{event.loss:.4f}")]
             rows += [(metric, f"{value:.4f}") for metric, value in event.metrics.items()]
-            caption = f"{event.name}{stage} on {event.images:,} photos of the test split"
+            caption = f"{event.name}{stage} on {event.images:,} images of the test split"
             yield table(caption, ("Metric", "Score"), rows, numbers=1)
 
 
@@ -144,9 +144,9 @@ def _epochs(events: Sequence[Event]) -> str:
     return table("Losses a token, and scores of val", heads, rows, numbers=2)
 
 
-def _samples(events: Sequence[Event], photos: Photos) -> str:
-    lead = "The same photos of val after each validation, with scores of each caption alone."
-    cards = photos.cards(events)
+def _samples(events: Sequence[Event], images: Images) -> str:
+    lead = "The same images of val after each validation, with scores of each caption alone."
+    cards = images.cards(events)
     if not cards:
         return '<p class="soft">No captions were generated yet.</p>'
     return f'<p class="soft">{lead}</p>{cards}'

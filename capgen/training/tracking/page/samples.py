@@ -1,4 +1,4 @@
-"""The followed photos with their captions over the epochs."""
+"""The followed images with their captions over the epochs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from capgen.pages.images import photo
+from capgen.pages.images import image
 from capgen.pages.page import text
 from capgen.records import Event, SampleEvent
 from capgen.training.run.event_log import Axis
 
-# Captions of a photo that are seen at once; the others can be unfolded.
+# Captions of an image that are seen at once; the others can be unfolded.
 _SHOWN = 5
 _SCORES = ("CIDEr-D", "METEOR")
 
@@ -26,14 +26,14 @@ class _Said:
     sample: SampleEvent
 
 
-class Photos:
-    """Makes the cards of photos, and remembers their HTML, which does not change."""
+class Images:
+    """Makes the cards of images, and remembers their HTML, which does not change."""
 
     def __init__(self) -> None:
-        self._pictures: dict[str, str] = {}
+        self._images: dict[str, str] = {}
 
     def cards(self, events: Iterable[Event]) -> str:
-        """Return a grid of the followed photos; empty if there are none."""
+        """Return a grid of the followed images; empty if there are none."""
         by_image: dict[str, list[tuple[int, SampleEvent]]] = {}
         axis = Axis()
         for event in events:
@@ -45,9 +45,9 @@ class Photos:
 
     def _card(self, samples: Sequence[tuple[int, SampleEvent]]) -> str:
         last = samples[-1][1]
-        if last.path not in self._pictures:
-            alt = f"Photo: {last.references[0]}" if last.references else f"Photo {last.image}"
-            self._pictures[last.path] = photo(Path(last.path), alt)
+        if last.path not in self._images:
+            alt = f"Image: {last.references[0]}" if last.references else f"Image {last.image}"
+            self._images[last.path] = image(Path(last.path), alt)
         history = _grouped(samples)
         shown = _spread(history)
         references = "".join(f"<li>{text(reference)}</li>" for reference in last.references)
@@ -57,7 +57,7 @@ class Photos:
                 f"<details><summary>All {len(history)} captions</summary>{_list(history)}</details>"
             )
         return (
-            f'<article class="card">{self._pictures[last.path]}<h3>{text(last.image)}</h3>'
+            f'<article class="card">{self._images[last.path]}<h3>{text(last.image)}</h3>'
             f"{_list(shown)}{folded}<details><summary>{len(last.references)} human captions"
             f"</summary><ul>{references}</ul></details></article>"
         )

@@ -1,4 +1,4 @@
-"""When the page and the picture of a run are written: after each epoch, and at the end."""
+"""When the page and the image of a run are written: after each epoch, and at the end."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from capgen.training.run.event_log import ENVIRONMENT_FILE, read_events
 from capgen.training.tracking.page.curves_png import draw
 from capgen.training.tracking.page.panels import Curves
 from capgen.training.tracking.page.report import run_page
-from capgen.training.tracking.page.samples import Photos
+from capgen.training.tracking.page.samples import Images
 
 PAGE_FILE = "run.html"
-PICTURE_FILE = "curves.png"
+IMAGE_FILE = "curves.png"
 
 
 class PageTracker:
@@ -33,7 +33,7 @@ class PageTracker:
         self._run = Path()
         self._settings: Mapping[str, Any] = {}
         self._events: list[Event] = []
-        self._photos = Photos()
+        self._images = Images()
         self._due = False
 
     def start(self, run: Path, settings: Mapping[str, Any]) -> None:
@@ -70,12 +70,12 @@ class PageTracker:
                 self._settings,
                 self._environment(),
                 stopped=stopped,
-                photos=self._photos,
+                images=self._images,
             ),
         )
         panels = Curves(self._events).panels()
         if panels:
-            with writing(self._run / PICTURE_FILE, over_picture=True) as temporary:
+            with writing(self._run / IMAGE_FILE, over_image=True) as temporary:
                 draw(f"Training run {self._run.name}", panels).save(temporary, "PNG", optimize=True)
 
     def _environment(self) -> dict[str, Any]:

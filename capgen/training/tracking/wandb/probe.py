@@ -27,7 +27,7 @@ from capgen.training.tracking.wandb.worker import WorkerLostError
 PROJECT = "capgen-doctor"
 _VALUES = (3.0, 2.0, 1.0)
 _METADATA = {"criterion": "meteor-centric", "epoch": 1, "metrics": {"METEOR": 0.5}}
-_CAPTION = "a blue picture"
+_CAPTION = "a blue image"
 _CONTENT = "a file that capgen sends to see whether it arrives\n"
 _LOGIN = "Run `wandb login` or set WANDB_API_KEY; where offline is meant, set WANDB_MODE=offline."
 _NETWORK = "Look at the network and WANDB_BASE_URL, or set WANDB_MODE=offline and sync later."
@@ -97,14 +97,14 @@ class _Attempt:
 
     def send(self, seconds: float) -> Check:
         """Send the run."""
-        picture = self.folder / "photo.png"
-        Image.new("RGB", (32, 24), (11, 87, 164)).save(picture)
+        image = self.folder / "photo.png"
+        Image.new("RGB", (32, 24), (11, 87, 164)).save(image)
         model = self.folder / "model"
         model.mkdir()
         (model / "file.txt").write_text(_CONTENT, encoding="utf-8")
         worker = start_process(self.folder, self.heard.append)
         try:
-            for message in _messages(picture, model):
+            for message in _messages(image, model):
                 worker.send(message)
             if worker.close(seconds):
                 return Check(name="run", ok=True, detail=f"sent ({self.mode})")
@@ -181,7 +181,7 @@ class _Attempt:
         yield _check("artifact", sent is not None and sent.metadata == _METADATA, "doctor")
 
 
-def _messages(picture: Path, model: Path) -> Iterator[dict[str, Any]]:
+def _messages(image: Path, model: Path) -> Iterator[dict[str, Any]]:
     """Yield the messages of a small run (see `wandb_process`)."""
     start = {"project": PROJECT, "name": "doctor", "config": {"a": 1}}
     yield {"kind": "start", **start, "checkpoints": "none"}
@@ -190,9 +190,9 @@ def _messages(picture: Path, model: Path) -> Iterator[dict[str, Any]]:
     row = {
         "metrics": {"METEOR": 0.5},
         "references": [_CAPTION],
-        "path": str(picture),
+        "path": str(image),
         "caption": _CAPTION,
-        "image": picture.name,
+        "image": image.name,
         "followed": True,
     }
     yield {"kind": "samples", "step": len(_VALUES), "epoch": 1, "rows": [row]}

@@ -32,7 +32,7 @@ from capgen.paths import write_text
 # After the last message the rest must be sent within this time, in seconds.
 _LONGEST_END = 1800.0
 _LONGEST_START = 60.0
-_SIDE = 320  # longest side of a sample photo, in pixels
+_SIDE = 320  # longest side of a sample image, in pixels
 _CHECKPOINTS = ("best-eval", "best-loss", "last")
 _STATE_FILE = "run.json"
 _NOT_WORD = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -158,9 +158,9 @@ class WandbRun:
         for row in rows:
             scores = [row["metrics"].get(name) for name in metrics]
             text = "\n".join(row["references"])
-            photo = _photo(Path(row["path"]), row["caption"])
+            image = _image(Path(row["path"]), row["caption"])
             table.add_data(
-                epoch, photo, row["image"], row["caption"], text, row["followed"], *scores
+                epoch, image, row["image"], row["caption"], text, row["followed"], *scores
             )
         self._point({"step": step, "epoch": epoch, "samples": table})
         self._state["tables"] = epoch
@@ -242,8 +242,8 @@ def _criterion(name: str, training: Mapping[str, Any]) -> str:
     return "newest" if name == "last" else "loss"
 
 
-def _photo(path: Path, caption: str) -> Any:
-    """Return a small copy of a photo, or None if it cannot be read."""
+def _image(path: Path, caption: str) -> Any:
+    """Return a small copy of an image, or None if it cannot be read."""
     try:
         image = load_image(path, size_hint=(_SIDE, _SIDE)).image
     except ImageError:

@@ -1,4 +1,4 @@
-"""Fetching pictures: limits, redirects, and addresses that are nobody's business."""
+"""Fetching images: limits, redirects, and addresses that are nobody's business."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from capgen.captioning.batch.download import fetch, fetch_unless, is_public
 from capgen.config import DownloadLimits
 from capgen.errors import ImageError
 
-PICTURE = b"\xff\xd8\xff picture"
+IMAGE = b"\xff\xd8\xff image"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -49,7 +49,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(bytes(5000) if self.path == "/big" else PICTURE)
+            self.wfile.write(bytes(5000) if self.path == "/big" else IMAGE)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -77,9 +77,9 @@ def fault(url: str, **options) -> ImageError:
     return caught.value
 
 
-def test_a_picture(server: str) -> None:
-    assert fetch(f"{server}/a b/ü.jpg?x=1", max_bytes=1000, allow_private=True) == PICTURE
-    assert fetch(f"{server}/to?/a.jpg", max_bytes=1000, allow_private=True) == PICTURE
+def test_a_image(server: str) -> None:
+    assert fetch(f"{server}/a b/ü.jpg?x=1", max_bytes=1000, allow_private=True) == IMAGE
+    assert fetch(f"{server}/to?/a.jpg", max_bytes=1000, allow_private=True) == IMAGE
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_nobody_waits_for_ever_after_a_bug(monkeypatch: pytest.MonkeyPatch) -> N
 def test_nobody_waits_once_stopped(server: str) -> None:
     stop = threading.Event()
     found = fetch_unless(stop, f"{server}/a.jpg", max_bytes=1000, allow_private=True)
-    assert found == PICTURE
+    assert found == IMAGE
     with pytest.raises(ImageError, match="404"):
         fetch_unless(stop, f"{server}/gone", max_bytes=1000, allow_private=True)
     threading.Timer(0.3, stop.set).start()
@@ -180,7 +180,7 @@ def test_redirects_and_every_address_of_a_name_are_judged(
     error = fault("http://public.example/to?http://127.0.0.1/", allow_private=False)
     assert error.code == "refused_address"
     # Looked up once a request: the connection goes to the address that was judged.
-    assert fetch("http://public.example/a.jpg", max_bytes=1000) == PICTURE
+    assert fetch("http://public.example/a.jpg", max_bytes=1000) == IMAGE
     assert asked.count("public.example") == 2
     assert connected == ["93.184.216.34", "93.184.216.34"]
 

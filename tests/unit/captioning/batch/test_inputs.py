@@ -117,7 +117,7 @@ def test_a_long_list_is_read_as_it_comes() -> None:
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
-def test_a_picture_on_stdin(tmp_path: Path, file_format: str) -> None:
+def test_a_image_on_stdin(tmp_path: Path, file_format: str) -> None:
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -151,7 +151,7 @@ def test_jsonl_manifest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("x.csv", "a,b\n1,2\n", "no column of pictures"),
+        ("x.csv", "a,b\n1,2\n", "no column of images"),
         ("x.csv", "", "no column"),
         ("x.jsonl", "", "no column"),
         ("x.xml", "", "manifest is"),
@@ -182,19 +182,19 @@ def shard(path: Path, members: dict[str, bytes]) -> Path:
 
 @pytest.mark.parametrize("name", ["s.tar", "s.tar.gz", "s.tgz"])
 def test_a_shard(tmp_path: Path, name: str) -> None:
-    picture = plain(tmp_path, "x.png", 1).read_bytes()
-    members = {"0001.png": picture, "0001.txt": b"text", "../0002.png": picture, "._a.png": b""}
+    image = plain(tmp_path, "x.png", 1).read_bytes()
+    members = {"0001.png": image, "0001.txt": b"text", "../0002.png": image, "._a.png": b""}
     path = shard(tmp_path / name, members)
     found = sources(path)
     assert [source.name for source in found] == [f"{path}/0001.png", f"{path}/../0002.png"]
-    assert found[0].read(LIMITS, Event()) == picture
+    assert found[0].read(LIMITS, Event()) == image
     assert found[0].file is None
     assert names(sources(path, include=("*2*",))) == ["0002.png"]
 
 
 def test_a_damaged_shard_gives_what_it_has(tmp_path: Path) -> None:
-    picture = plain(tmp_path, "x.png", 1).read_bytes()
-    path = shard(tmp_path / "s.tar", {f"{n}.png": picture * 20 for n in range(9)})
+    image = plain(tmp_path, "x.png", 1).read_bytes()
+    path = shard(tmp_path / "s.tar", {f"{n}.png": image * 20 for n in range(9)})
     path.write_bytes(path.read_bytes()[:7000])
     *good, bad = sources(path)
     assert 0 < len(good) < 9

@@ -16,13 +16,13 @@ import pytest
 
 from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.journal import Journal, journal_path
-from capgen.captioning.batch.pipeline import BatchFinished, PictureDone, caption_all
+from capgen.captioning.batch.pipeline import BatchFinished, ImageDone, caption_all
 from capgen.captioning.batch.sources import BytesSource, FileSource, Source
 from capgen.captioning.captioner import Captioner
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
 from capgen.errors import ProtectedFileError, StorageError
 from capgen.records import Caption, CaptionFailure, Unwritten
-from tests.broken_pictures import png_without_palette, tiff
+from tests.broken_images import png_without_palette, tiff
 from tests.colours import ColourRuntime, colour_captioner, plain, plains
 from tests.fakes import write_records
 
@@ -36,7 +36,7 @@ def open_journal(captioner: Captioner, path: Path, **decoding) -> Journal:
 
 def run(
     folder: Path, journal: Path | None = None, **options
-) -> tuple[list[PictureDone], BatchFinished, ColourRuntime]:
+) -> tuple[list[ImageDone], BatchFinished, ColourRuntime]:
     captioner, runtime = colour_captioner()
     opened = None if journal is None else open_journal(captioner, journal)
     lanes = options.pop("lanes", 1)
@@ -52,10 +52,10 @@ def run(
     if opened is not None:
         opened.close()
     assert isinstance(finished, BatchFinished)
-    return [event for event in done if isinstance(event, PictureDone)], finished, runtime
+    return [event for event in done if isinstance(event, ImageDone)], finished, runtime
 
 
-def texts(done: list[PictureDone]) -> list[str | None]:
+def texts(done: list[ImageDone]) -> list[str | None]:
     return [event.record.text if isinstance(event.record, Caption) else None for event in done]
 
 
@@ -66,7 +66,7 @@ def test_same_records_in_order_whatever_the_machinery(
     tmp_path: Path, size: int, workers: int, lanes: int
 ) -> None:
     plains(tmp_path, 20)
-    (tmp_path / "005.png").write_bytes(b"no picture")
+    (tmp_path / "005.png").write_bytes(b"no image")
     done, finished, _ = run(tmp_path, batch_size=size, workers=workers, lanes=lanes)
     assert texts(done) == [None if red == 5 else f"{red} 0" for red in range(20)]
     assert (finished.captions, finished.failures) == (19, {"not_an_image": 1})
@@ -84,19 +84,19 @@ def test_records_say_what_made_them(tmp_path: Path) -> None:
 
 
 def test_done_work_is_not_repeated(tmp_path: Path) -> None:
-    photos, journal = tmp_path / "photos", tmp_path / "journal"
-    plains(photos, 10)
-    (photos / "bad.png").write_bytes(b"text")
-    first, _, _ = run(photos, journal)
-    (photos / "003.png").rename(photos / "renamed.png")
-    plain(photos, "004.png", 204)
-    plain(photos, "new.png", 99)
-    second, finished, runtime = run(photos, journal)
+    images, journal = tmp_path / "photos", tmp_path / "journal"
+    plains(images, 10)
+    (images / "bad.png").write_bytes(b"text")
+    first, _, _ = run(images, journal)
+    (images / "003.png").rename(images / "renamed.png")
+    plain(images, "004.png", 204)
+    plain(images, "new.png", 99)
+    second, finished, runtime = run(images, journal)
     assert runtime.seen == 2
     assert finished.reused == 10
     known = {event.record.path: event.record for event in second}
-    assert known[str(photos / "renamed.png")].text == "3 0"  # type: ignore[union-attr]
-    assert known[str(photos / "004.png")].text == "204 0"  # type: ignore[union-attr]
+    assert known[str(images / "renamed.png")].text == "3 0"  # type: ignore[union-attr]
+    assert known[str(images / "004.png")].text == "204 0"  # type: ignore[union-attr]
     assert first[0].record == second[0].record
 
 
@@ -109,7 +109,7 @@ def test_other_settings_or_models_are_other_work(tmp_path: Path) -> None:
         DecodeOptions(beams=2),
         journal=with_beams,
     )
-    assert isinstance(event, PictureDone)
+    assert isinstance(event, ImageDone)
     digest = event.record.sha256 or ""
     assert with_beams.find(digest) == event.record
     with_beams.close()
@@ -119,31 +119,31 @@ def test_other_settings_or_models_are_other_work(tmp_path: Path) -> None:
 
 
 def test_failures_are_kept_and_retried_on_request(tmp_path: Path) -> None:
-    photos, journal = tmp_path / "photos", tmp_path / "journal"
-    plain(photos, "a.png", 1)
-    (photos / "bad.png").write_bytes(b"text")
-    run(photos, journal)
-    _, finished, _ = run(photos, journal)
+    images, journal = tmp_path / "photos", tmp_path / "journal"
+    plain(images, "a.png", 1)
+    (images / "bad.png").write_bytes(b"text")
+    run(images, journal)
+    _, finished, _ = run(images, journal)
     assert finished.reused == 2
-    _, finished, _ = run(photos, journal, retry_failed=True)
+    _, finished, _ = run(images, journal, retry_failed=True)
     assert finished.reused == 1
     # The message of a failure names the file, so that of another name is made anew.
-    (photos / "bad.png").rename(photos / "worse.png")
-    done, finished, _ = run(photos, journal)
+    (images / "bad.png").rename(images / "worse.png")
+    done, finished, _ = run(images, journal)
     assert "worse.png" in done[-1].record.message  # type: ignore[union-attr]
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_whatever_a_decoder_raises_is_a_record_and_stays_one(tmp_path: Path) -> None:
-    photos, journal = tmp_path / "photos", tmp_path / "journal"
-    plain(photos, "a.png", 1)
-    (photos / "b.png").write_bytes(png_without_palette())
-    (photos / "c.tif").write_bytes(tiff({273: (11, 3.0)}))
-    plain(photos, "d.png", 4)
-    done, finished, _ = run(photos, journal)
+    images, journal = tmp_path / "photos", tmp_path / "journal"
+    plain(images, "a.png", 1)
+    (images / "b.png").write_bytes(png_without_palette())
+    (images / "c.tif").write_bytes(tiff({273: (11, 3.0)}))
+    plain(images, "d.png", 4)
+    done, finished, _ = run(images, journal)
     assert texts(done) == ["1 0", None, None, "4 0"]
     assert finished.failures == {"unsupported": 1, "unreadable": 1}
-    again, finished, runtime = run(photos, journal)
+    again, finished, runtime = run(images, journal)
     assert [event.record for event in again] == [event.record for event in done]
     assert (finished.reused, runtime.seen) == (4, 0)
 
@@ -199,11 +199,11 @@ def test_sources_are_read_as_needed(tmp_path: Path) -> None:
     assert taken < 10 + 5 * 4
 
 
-def test_a_failed_picture_has_the_limit_in_its_message(tmp_path: Path) -> None:
+def test_a_failed_image_has_the_limit_in_its_message(tmp_path: Path) -> None:
     captioner, _ = colour_captioner()
     source = FileSource(str(plain(tmp_path, "a.png", 1)))
     (event, finished) = caption_all(captioner, [source], limits=ImageLimits(max_pixels=10))
-    assert isinstance(event, PictureDone) and isinstance(event.record, CaptionFailure)
+    assert isinstance(event, ImageDone) and isinstance(event.record, CaptionFailure)
     assert event.record.code == "too_large"
     assert isinstance(finished, BatchFinished) and finished.failures == {"too_large": 1}
 
@@ -212,14 +212,14 @@ def test_a_failed_picture_has_the_limit_in_its_message(tmp_path: Path) -> None:
 
 
 def test_a_half_written_line_is_healed(tmp_path: Path) -> None:
-    photos, journal = tmp_path / "photos", tmp_path / "journal"
-    plains(photos, 4)
-    run(photos, journal, batch_size=1)
+    images, journal = tmp_path / "photos", tmp_path / "journal"
+    plains(images, 4)
+    run(images, journal, batch_size=1)
     whole = journal.read_bytes()
     for cut in (len(whole) - 1, len(whole) - 40, whole.index(b"\n") + 1, 5, 0):
         journal.write_bytes(whole[:cut])
         kept = whole[:cut].count(b"\n")
-        _, finished, runtime = run(photos, journal)
+        _, finished, runtime = run(images, journal)
         assert (finished.reused, runtime.seen) == (kept, 4 - kept)
         lines = journal.read_bytes().splitlines()
         assert sorted(map(json.dumps, map(json.loads, lines))) == sorted(
@@ -228,12 +228,12 @@ def test_a_half_written_line_is_healed(tmp_path: Path) -> None:
 
 
 def test_garbage_in_the_journal_is_passed_over(tmp_path: Path) -> None:
-    photos, journal = tmp_path / "photos", tmp_path / "journal"
-    plains(photos, 3)
-    run(photos, journal)
+    images, journal = tmp_path / "photos", tmp_path / "journal"
+    plains(images, 3)
+    run(images, journal)
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"\0\0\0\n" + lines[0] + b'[1]\n{"caption": 3}\nnull\n' + lines[1])
-    _, finished, runtime = run(photos, journal)
+    _, finished, runtime = run(images, journal)
     assert (finished.reused, runtime.seen) == (2, 1)
 
 
@@ -265,7 +265,7 @@ def test_what_was_not_written_is_tried_again(tmp_path: Path) -> None:
     journal.close(remove=True)
 
 
-@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0 a photo", b"path,caption\na.jpg,a dog\n"])
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0 an image", b"path,caption\na.jpg,a dog\n"])
 def test_a_journal_is_not_made_of_another_file(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.journal").write_bytes(content)
     captioner, _ = colour_captioner()
@@ -302,7 +302,7 @@ def test_closing_a_run_calls_off_what_is_being_read(tmp_path: Path) -> None:
     events = caption_all(
         colour_captioner()[0], sources, None, BatchOptions(batch_size=1, workers=2)
     )
-    assert isinstance(next(events), PictureDone)
+    assert isinstance(next(events), ImageDone)
     events.close()
     begin = time.monotonic()
     while not called_off and time.monotonic() - begin < 10:

@@ -23,12 +23,12 @@ TOKENS = TokenIds(START, (END,))
 
 
 def run(
-    script: Script, chosen: DecodeSettings, photos: int = 1, tokens: TokenIds = TOKENS
+    script: Script, chosen: DecodeSettings, images: int = 1, tokens: TokenIds = TOKENS
 ) -> list[list[Hypothesis]]:
-    return decode(ScriptedModel(script, photos), photos, chosen, tokens)
+    return decode(ScriptedModel(script, images), images, chosen, tokens)
 
 
-def every_caption(script: Script, vocabulary: int, chosen: DecodeSettings, photo: int = 0):
+def every_caption(script: Script, vocabulary: int, chosen: DecodeSettings, image: int = 0):
     """All captions there are, best first, by trying them one and all."""
     found = []
     for length in range(1, chosen.max_length):
@@ -38,7 +38,7 @@ def every_caption(script: Script, vocabulary: int, chosen: DecodeSettings, photo
                 continue
             said, parts = (START,), []
             for token in ids:
-                parts.append(log_softmax(script(photo, said)[None])[0, token])
+                parts.append(log_softmax(script(image, said)[None])[0, token])
                 said = (*said, token)
             found.append(hypothesis(ids, parts, chosen.length_penalty))
     return sorted(found, key=lambda item: -item.score)
@@ -98,9 +98,9 @@ VARIETY = [
 @pytest.mark.parametrize("chosen", VARIETY, ids=range(len(VARIETY)))
 def test_a_caption_does_not_depend_on_its_batch(chosen: DecodeSettings) -> None:
     script = random_script(6, spread=1.5)
-    together = run(script, chosen, photos=9)
-    for photo, found in enumerate(together):
-        (alone,) = run(lambda _, said, photo=photo: script(photo, said), chosen)
+    together = run(script, chosen, images=9)
+    for image, found in enumerate(together):
+        (alone,) = run(lambda _, said, image=image: script(image, said), chosen)
         assert [item.ids for item in alone] == [item.ids for item in found]
         np.testing.assert_allclose(
             [item.score for item in alone], [item.score for item in found], rtol=1e-5
@@ -108,12 +108,12 @@ def test_a_caption_does_not_depend_on_its_batch(chosen: DecodeSettings) -> None:
 
 
 @pytest.mark.parametrize("chosen", VARIETY, ids=range(len(VARIETY)))
-def test_finished_photos_leave_the_batch(chosen: DecodeSettings) -> None:
-    """Photo n ends after n tokens; the model then sees the rest only."""
+def test_finished_images_leave_the_batch(chosen: DecodeSettings) -> None:
+    """Image n ends after n tokens; the model then sees the rest only."""
 
-    def script(photo: int, said: tuple[int, ...]) -> np.ndarray:
+    def script(image: int, said: tuple[int, ...]) -> np.ndarray:
         row = np.linspace(0, 1, 8, dtype=np.float32)
-        row[END] = 60.0 if len(said) > photo else -60.0
+        row[END] = 60.0 if len(said) > image else -60.0
         return row
 
     model = ScriptedModel(script, 5)
@@ -133,7 +133,7 @@ def test_finished_photos_leave_the_batch(chosen: DecodeSettings) -> None:
 
 
 def test_every_caption_ends_at_the_longest_length() -> None:
-    never_ends = lambda photo, said: np.array([0, -99, 1, 0], np.float32)  # noqa: E731
+    never_ends = lambda image, said: np.array([0, -99, 1, 0], np.float32)  # noqa: E731
     for chosen in VARIETY:
         for found in run(never_ends, replace(chosen, max_length=5, no_repeat_ngram_size=0), 2):
             assert {len(item.ids) for item in found} == {4}
@@ -142,7 +142,7 @@ def test_every_caption_ends_at_the_longest_length() -> None:
 @pytest.mark.parametrize("chosen", VARIETY, ids=range(len(VARIETY)))
 def test_barred_tokens_are_never_said(chosen: DecodeSettings) -> None:
     tokens = TokenIds(START, (END,), suppress=(0, 2, 4))
-    for found in run(random_script(8, spread=4.0), chosen, photos=6, tokens=tokens):
+    for found in run(random_script(8, spread=4.0), chosen, images=6, tokens=tokens):
         for item in found:
             assert not set(item.ids) & {0, 2, 4}
             assert np.isfinite(item.score)
@@ -159,7 +159,7 @@ def test_any_end_token_ends(beams: int) -> None:
 @pytest.mark.parametrize("beams", [1, 3])
 @pytest.mark.parametrize("shortest", [0, 2, 5, 9])
 def test_the_shortest_length_counts_the_start_token(beams: int, shortest: int) -> None:
-    eager = lambda photo, said: np.array([0, 9, 1, 2, 3], np.float32)  # noqa: E731
+    eager = lambda image, said: np.array([0, 9, 1, 2, 3], np.float32)  # noqa: E731
     chosen = DecodeSettings(beams=beams, min_length=shortest, max_length=9)
     ((found, *_),) = run(eager, chosen)
     assert len(found.ids) + 1 >= shortest
@@ -168,16 +168,16 @@ def test_the_shortest_length_counts_the_start_token(beams: int, shortest: int) -
 
 def test_no_run_of_tokens_twice() -> None:
     chosen = DecodeSettings(beams=3, max_length=14, no_repeat_ngram_size=2)
-    monotone = lambda photo, said: np.array([-9, -9, 3, 2, 1, 0], np.float32)  # noqa: E731
+    monotone = lambda image, said: np.array([-9, -9, 3, 2, 1, 0], np.float32)  # noqa: E731
     ((found,),) = run(monotone, chosen)
     pairs = list(itertools.pairwise((START, *found.ids)))
     assert len(pairs) == len(set(pairs))
 
 
 class TestEarlyStopping:
-    """A photo whose short caption finishes first and whose long ones are better later."""
+    """An image whose short caption finishes first and whose long ones are better later."""
 
-    def script(self, photo: int, said: tuple[int, ...]) -> np.ndarray:
+    def script(self, image: int, said: tuple[int, ...]) -> np.ndarray:
         probabilities = {
             1: [0.02, 0.34, 0.33, 0.31],
             2: [0.01, 0.49, 0.25, 0.25],
@@ -217,15 +217,15 @@ class TestSampling:
         assert run(script, chosen, 3) == run(script, chosen, 3)
         assert run(script, chosen, 3) != run(script, replace(chosen, seed=12), 3)
 
-    def test_the_same_photo_twice_in_a_batch_is_captioned_the_same(self) -> None:
+    def test_the_same_image_twice_in_a_batch_is_captioned_the_same(self) -> None:
         script = random_script(6)
-        same = lambda photo, said: script(0, said)  # noqa: E731
+        same = lambda image, said: script(0, said)  # noqa: E731
         first, second = run(same, DecodeSettings(sample=True, seed=5, max_length=9), 2)
         assert first == second
 
     def test_without_a_seed_captions_vary(self) -> None:
         chosen = DecodeSettings(sample=True, max_length=20)
-        flat = lambda photo, said: np.zeros(50, np.float32)  # noqa: E731
+        flat = lambda image, said: np.zeros(50, np.float32)  # noqa: E731
         assert len({run(flat, chosen)[0][0].ids for _ in range(5)}) == 5
 
     def test_the_callers_random_state_is_left_alone(self) -> None:
@@ -238,7 +238,7 @@ class TestSampling:
         with np.errstate(divide="ignore"):
             row = np.log(probabilities).astype(np.float32)
         chosen = DecodeSettings(sample=True, seed=0, num_captions=4000, max_length=2)
-        (found,) = run(lambda photo, said: row, chosen)
+        (found,) = run(lambda image, said: row, chosen)
         counts = np.bincount([item.ids[0] for item in found], minlength=5)
         np.testing.assert_allclose(counts / 4000, probabilities, atol=0.03)
         assert counts[1] == 0
@@ -282,7 +282,7 @@ def test_log_softmax_leaves_barred_tokens_barred() -> None:
 
 @pytest.mark.parametrize("chosen", [{}, {"beams": 3}, {"sample": True, "seed": 0}])
 def test_scores_that_are_not_numbers_are_an_error(chosen: dict[str, Any]) -> None:
-    def damaged(photo: int, said: tuple[int, ...]) -> np.ndarray:
+    def damaged(image: int, said: tuple[int, ...]) -> np.ndarray:
         return np.full(6, np.nan, np.float32)
 
     with pytest.raises(ModelError, match="not numbers"):

@@ -35,9 +35,9 @@ WAYS = {
 
 
 def run(
-    script: Script, chosen: DecodeSettings, photos: int = 1, tokens: TokenIds = TOKENS
+    script: Script, chosen: DecodeSettings, images: int = 1, tokens: TokenIds = TOKENS
 ) -> list[list[Hypothesis]]:
-    return decode(ScriptedModel(script, photos), photos, chosen, tokens)
+    return decode(ScriptedModel(script, images), images, chosen, tokens)
 
 
 def repeats(ids: tuple[int, ...]) -> int:
@@ -45,7 +45,7 @@ def repeats(ids: tuple[int, ...]) -> int:
     return len(nouns) - len(set(nouns))
 
 
-def loves_cats(photo: int, said: tuple[int, ...]) -> np.ndarray:
+def loves_cats(image: int, said: tuple[int, ...]) -> np.ndarray:
     """Says "cat on cat on cat …" if it may, and a bed is the next best thing."""
     scores = np.array([-9, -2, 0, 4, -6, 2], np.float32)
     if said[-1] != ON and said[-1] != START:
@@ -117,7 +117,7 @@ def test_probabilities_and_scores_are_the_models(way: str) -> None:
 def test_where_every_way_on_repeats_there_is_a_caption(way: str) -> None:
     tokens = TokenIds(START, (END,), suppress=(ON, CATS, BED), nouns=TABLE)
 
-    def only_cats(photo: int, said: tuple[int, ...]) -> np.ndarray:
+    def only_cats(image: int, said: tuple[int, ...]) -> np.ndarray:
         # Neither may it end before the fifth token.
         return np.array([-np.inf, 0 if len(said) > 4 else -np.inf, 0, 1, 0, 0], np.float32)
 
@@ -175,8 +175,8 @@ def test_the_few_best_tokens_are_enough(seed: int, beams: int) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_a_caption_does_not_depend_on_its_batch(way: str) -> None:
     script = random_script(6, spread=1.5)
-    for photo, found in enumerate(run(script, WAYS[way], photos=9)):
-        (alone,) = run(lambda _, said, photo=photo: script(photo, said), WAYS[way])
+    for image, found in enumerate(run(script, WAYS[way], images=9)):
+        (alone,) = run(lambda _, said, image=image: script(image, said), WAYS[way])
         assert [one.ids for one in alone] == [one.ids for one in found]
         np.testing.assert_allclose(
             [one.score for one in alone], [one.score for one in found], rtol=1e-5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from capgen.cli.main import main
-from tests.fakes import draw_photo
+from tests.fakes import draw_image
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from tests.fakes import draw_photo
     ],
 )
 def test_a_misspelt_file(name, hint, tmp_path, capsys):
-    draw_photo(1, (64, 64)).save(tmp_path / "photographer.jpg")
+    draw_image(1, (64, 64)).save(tmp_path / "photographer.jpg")
     assert main(["caption", f"{tmp_path}/{name}"]) == 1
     told = capsys.readouterr().err
     assert "no such file\n" in told and told.endswith(hint.format(tmp_path))

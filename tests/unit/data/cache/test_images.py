@@ -12,27 +12,27 @@ from PIL import Image
 
 from capgen.data.cache import usage
 from capgen.data.cache.images import (
-    CachedPictures,
+    CachedImages,
     CacheOptions,
     Shape,
-    cached_pictures,
-    pictures_dir,
+    cached_images,
+    images_dir,
 )
 from capgen.data.events import Notice, Progress
 from capgen.errors import DataError, StorageError, UsageError
-from tests.minis import draw, make_pictures, save_pictures, squash
+from tests.minis import draw, make_images, save_images, squash
 from tests.windows import open_files_stay
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
-    save_pictures(tmp_path / "p", make_pictures())
+    save_images(tmp_path / "p", make_images())
     return sorted((tmp_path / "p").iterdir())
 
 
 def drain(
-    events: Generator[Progress | Notice, None, CachedPictures],
-) -> tuple[CachedPictures, list[Progress | Notice]]:
+    events: Generator[Progress | Notice, None, CachedImages],
+) -> tuple[CachedImages, list[Progress | Notice]]:
     seen = []
     while True:
         try:
@@ -42,7 +42,7 @@ def drain(
 
 
 def counting(calls: list[Any], size: int = 32) -> Shape:
-    """Return a shape that records the pictures it is asked to reshape."""
+    """Return a shape that records the images it is asked to reshape."""
     shape = squash(size)
 
     def reshape(image: Image.Image) -> Any:
@@ -53,33 +53,33 @@ def counting(calls: list[Any], size: int = 32) -> Shape:
 
 
 def test_pixels_are_those_of_decoding_and_resizing(files: list[Path]):
-    pictures, events = drain(cached_pictures(files, squash(32)))
-    assert len(pictures) == 10
+    images, events = drain(cached_images(files, squash(32)))
+    assert len(images) == 10
     assert events[-1] == Progress(task="decode", item="32×32", done=10, total=10, unit="pictures")
     for index, file in enumerate(files):
         with Image.open(file) as image:
             expected = np.asarray(image.resize((32, 32), Image.Resampling.BICUBIC))
-        assert np.array_equal(pictures.take([index])[0], expected)
-    batch = pictures.take(np.array([3, 3, 0]))
+        assert np.array_equal(images.take([index])[0], expected)
+    batch = images.take(np.array([3, 3, 0]))
     assert batch.shape == (3, 32, 32, 3) and batch.dtype == np.uint8
-    assert isinstance(pictures.pixels, np.memmap)
+    assert isinstance(images.pixels, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
-        pictures.pixels[0] = 0
+        images.pixels[0] = 0
 
 
 def test_second_time_nothing_is_decoded(files: list[Path]):
     calls: list[Any] = []
-    first, _ = drain(cached_pictures(files, counting(calls)))
-    again, events = drain(cached_pictures(files, counting(calls)))
+    first, _ = drain(cached_images(files, counting(calls)))
+    again, events = drain(cached_images(files, counting(calls)))
     assert (len(calls), events) == (10, [])
     assert again.path == first.path
 
 
-def test_a_changed_picture_is_decoded_again_and_only_it(files: list[Path]):
+def test_a_changed_image_is_decoded_again_and_only_it(files: list[Path]):
     calls: list[Any] = []
-    before, _ = drain(cached_pictures(files, counting(calls)))
+    before, _ = drain(cached_images(files, counting(calls)))
     draw(77).save(files[4], quality=85)
-    after, _ = drain(cached_pictures(files, counting(calls)))
+    after, _ = drain(cached_images(files, counting(calls)))
     assert len(calls) == 11
     assert not np.array_equal(before.take([4]), after.take([4]))
     others = [0, 1, 2, 3, 5, 6, 7, 8, 9]
@@ -88,8 +88,8 @@ def test_a_changed_picture_is_decoded_again_and_only_it(files: list[Path]):
 
 def test_a_subset_takes_its_rows_from_what_is_there(files: list[Path]):
     calls: list[Any] = []
-    whole, _ = drain(cached_pictures(files, counting(calls)))
-    part, _ = drain(cached_pictures(files[6:2:-1], counting(calls)))
+    whole, _ = drain(cached_images(files, counting(calls)))
+    part, _ = drain(cached_images(files[6:2:-1], counting(calls)))
     assert len(calls) == 10
     assert np.array_equal(part.take([0, 1, 2, 3]), whole.take([6, 5, 4, 3]))
 
@@ -97,15 +97,15 @@ def test_a_subset_takes_its_rows_from_what_is_there(files: list[Path]):
 def test_same_content_takes_one_row(files: list[Path], tmp_path: Path):
     copy = tmp_path / "copy.jpg"
     copy.write_bytes(files[0].read_bytes())
-    pictures, _ = drain(cached_pictures([*files, copy], squash(32)))
-    assert (len(pictures), len(pictures.pixels)) == (11, 10)
-    assert np.array_equal(pictures.take([0]), pictures.take([10]))
+    images, _ = drain(cached_images([*files, copy], squash(32)))
+    assert (len(images), len(images.pixels)) == (11, 10)
+    assert np.array_equal(images.take([0]), images.take([10]))
 
 
 def test_sizes_and_ways_of_resizing_do_not_mix(files: list[Path]):
     calls: list[Any] = []
     paths = {
-        drain(cached_pictures(files, shape))[0].path
+        drain(cached_images(files, shape))[0].path
         for shape in (squash(32), squash(48), counting(calls))
     }
     assert len(paths) == 3
@@ -113,44 +113,44 @@ def test_sizes_and_ways_of_resizing_do_not_mix(files: list[Path]):
 
 
 def test_a_truncated_pack_is_made_again(files: list[Path]):
-    pictures, _ = drain(cached_pictures(files, squash(32)))
-    expected = pictures.take(range(10))
-    data = pictures.path.read_bytes()
-    pictures.path.unlink()
-    pictures.path.write_bytes(data[:-1])
-    again, events = drain(cached_pictures(files, squash(32)))
+    images, _ = drain(cached_images(files, squash(32)))
+    expected = images.take(range(10))
+    data = images.path.read_bytes()
+    images.path.unlink()
+    images.path.write_bytes(data[:-1])
+    again, events = drain(cached_images(files, squash(32)))
     assert events
     assert np.array_equal(again.take(range(10)), expected)
 
 
 def test_interrupted_decoding_leaves_nothing(files: list[Path]):
-    events = cached_pictures(files * 1, squash(32))
+    events = cached_images(files * 1, squash(32))
     next(events)
     events.close()
-    assert [path.name for path in pictures_dir().iterdir() if path.suffix] == []
-    assert len(drain(cached_pictures(files, squash(32)))[0]) == 10
+    assert [path.name for path in images_dir().iterdir() if path.suffix] == []
+    assert len(drain(cached_images(files, squash(32)))[0]) == 10
 
 
-def test_corrupt_picture_is_named(files: list[Path]):
+def test_corrupt_image_is_named(files: list[Path]):
     files[3].write_bytes(files[3].read_bytes()[:300])
     with pytest.raises(DataError, match=files[3].name) as caught:
-        drain(cached_pictures(files, squash(32)))
+        drain(cached_images(files, squash(32)))
     assert "doctor" in caught.value.hint
-    assert not list(pictures_dir().glob("*.u8"))
+    assert not list(images_dir().glob("*.u8"))
 
 
 def test_the_limit_evicts_what_was_used_longest_ago(files: list[Path]):
     size = 5 * 32 * 32 * 3
     options = CacheOptions(cache_limit=2.5 * size / 1e9)
-    first, _ = drain(cached_pictures(files[:5], squash(32), options))
-    second, _ = drain(cached_pictures(files[5:], squash(32), options))
-    drain(cached_pictures(files[:5], squash(32), options))  # used again: now the youngest
-    third, _ = drain(cached_pictures(files[2:7], squash(32), options))
+    first, _ = drain(cached_images(files[:5], squash(32), options))
+    second, _ = drain(cached_images(files[5:], squash(32), options))
+    drain(cached_images(files[:5], squash(32), options))  # used again: now the youngest
+    third, _ = drain(cached_images(files[2:7], squash(32), options))
     assert first.path.exists() and third.path.exists() and not second.path.exists()
     # What is mapped stays readable.
     assert second.take([0]).shape == (1, 32, 32, 3)
     with pytest.raises(StorageError, match="more than the cache's limit") as caught:
-        drain(cached_pictures(files, squash(32), CacheOptions(cache_limit=size / 1e9)))
+        drain(cached_images(files, squash(32), CacheOptions(cache_limit=size / 1e9)))
     assert "CAPGEN_CACHE_LIMIT" in caught.value.hint
     with pytest.raises(UsageError, match="--cache-limit is -1"):
         CacheOptions(cache_limit=-1)
@@ -159,19 +159,19 @@ def test_the_limit_evicts_what_was_used_longest_ago(files: list[Path]):
 def test_limit_of_the_environment(files: list[Path], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CAPGEN_CACHE_LIMIT", "0.00001")
     with pytest.raises(StorageError, match="more than the cache's limit of 1e-05 GB"):
-        drain(cached_pictures(files, squash(32)))
+        drain(cached_images(files, squash(32)))
     monkeypatch.setenv("CAPGEN_CACHE_LIMIT", "much")
     with pytest.raises(UsageError, match="CAPGEN_CACHE_LIMIT is 'much'"):
-        drain(cached_pictures(files, squash(32)))
+        drain(cached_images(files, squash(32)))
 
 
 def test_processes_share_one_pack(files: list[Path]):
     script = """
 import sys
 from pathlib import Path
-from capgen.data.cache.images import cached_pictures
+from capgen.data.cache.images import cached_images
 from tests.minis import squash
-events = cached_pictures([Path(p) for p in sys.argv[1:]], squash(32))
+events = cached_images([Path(p) for p in sys.argv[1:]], squash(32))
 decoded = 0
 while True:
     try:
@@ -185,28 +185,28 @@ while True:
     outs = [process.communicate(timeout=60)[0].split() for process in processes]
     assert sorted(int(decoded) for decoded, _ in outs) == [0, 0, 10]
     assert len({total for _, total in outs}) == 1
-    assert len(list(pictures_dir().glob("*.u8"))) == 1
+    assert len(list(images_dir().glob("*.u8"))) == 1
 
 
 def test_usage_and_clear(files: list[Path], home: Path):
-    drain(cached_pictures(files, squash(32)))
+    drain(cached_images(files, squash(32)))
     parts = {part.path.name: part for part in usage.usage()}
     assert parts["pictures"].bytes > 10 * 32 * 32 * 3
     assert usage.clear() >= 10 * 32 * 32 * 3
     assert usage.usage() == []
-    assert len(drain(cached_pictures(files, squash(32)))[0]) == 10
+    assert len(drain(cached_images(files, squash(32)))[0]) == 10
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="there is no /proc")
 def test_packs_in_use_stay_where_the_system_keeps_them(files: list[Path]):
     """Windows removes no file that is mapped; the run that has it goes on with it."""
-    used, _ = drain(cached_pictures(files[:5], squash(32)))
-    idle, _ = drain(cached_pictures(files[:4], squash(32)))
+    used, _ = drain(cached_images(files[:5], squash(32)))
+    idle, _ = drain(cached_images(files[:4], squash(32)))
     idle_path = idle.path
     del idle
     options = CacheOptions(cache_limit=5.5 * 32 * 32 * 3 / 1e9)
     with open_files_stay():
-        new, _ = drain(cached_pictures(files[5:], squash(32), options))
+        new, _ = drain(cached_images(files[5:], squash(32), options))
     assert not idle_path.exists()
     assert used.path.exists() and used.path.with_suffix(".json").exists()
     assert new.path.exists()

@@ -16,10 +16,10 @@ from capgen.data.checks.images import perceptual_hash
 from capgen.data.dataset import load_dataset
 from capgen.data.problems import PROBLEMS
 from capgen.errors import DataError
-from tests.broken_pictures import png_without_palette, tiff
-from tests.minis import MiniPicture, draw, make_pictures, write_flickr8k
+from tests.broken_images import png_without_palette, tiff
+from tests.minis import MiniImage, draw, make_images, write_flickr8k
 
-PICTURES = make_pictures(100)
+IMAGES = make_images(100)
 
 
 def examine(root: Path) -> Diagnosis:
@@ -29,28 +29,28 @@ def examine(root: Path) -> Diagnosis:
 
 
 class Planted:
-    """A generated set to plant faults in: each names the class and the picture it is at."""
+    """A generated set to plant faults in: each names the class and the image it is at."""
 
     def __init__(self, root: Path) -> None:
-        self.root = write_flickr8k(root, PICTURES)
+        self.root = write_flickr8k(root, IMAGES)
         self.images = root / "Flicker8k_Dataset"
         self.text = root / "Flickr8k_text"
         self.expected: set[tuple[str, str]] = set()
-        self.free = iter(p for p in PICTURES if p.split == "train")
+        self.free = iter(p for p in IMAGES if p.split == "train")
 
-    def path(self, code: str, picture: MiniPicture | None = None) -> Path:
-        """Expect `code` at the next unspoilt picture and return its file."""
-        picture = picture or next(self.free)
-        self.expected.add((code, picture.name))
-        return self.images / picture.name
+    def path(self, code: str, image: MiniImage | None = None) -> Path:
+        """Expect `code` at the next unspoilt image and return its file."""
+        image = image or next(self.free)
+        self.expected.add((code, image.name))
+        return self.images / image.name
 
     def caption(self, code: str, text: str | bytes) -> None:
-        """Expect `code` at the next unspoilt picture, whose first caption becomes `text`."""
-        picture = next(self.free)
-        self.expected.add((code, picture.name))
+        """Expect `code` at the next unspoilt image, whose first caption becomes `text`."""
+        image = next(self.free)
+        self.expected.add((code, image.name))
         tokens = self.text / "Flickr8k.token.txt"
         new = text if isinstance(text, bytes) else text.encode()
-        tokens.write_bytes(tokens.read_bytes().replace(picture.captions[0].encode(), new, 1))
+        tokens.write_bytes(tokens.read_bytes().replace(image.captions[0].encode(), new, 1))
 
     def add(self, file: str, line: str) -> None:
         """Append a line to one of the text files."""
@@ -64,7 +64,7 @@ def jpeg(image: Image.Image, **options: object) -> bytes:
     return data.getvalue()
 
 
-def plant_pictures(planted: Planted) -> None:
+def plant_images(planted: Planted) -> None:
     planted.path("image_missing").unlink()
     planted.path("image_empty").write_bytes(b"")
     planted.path("image_not_an_image").write_bytes(b"<html>404</html>" * 50)
@@ -100,10 +100,10 @@ def plant_pictures(planted: Planted) -> None:
 
 def plant_duplicates(planted: Planted) -> None:
     source = planted.images / next(planted.free).name
-    train = [p for p in PICTURES if p.split == "train"][-1]
+    train = [p for p in IMAGES if p.split == "train"][-1]
     planted.path("image_duplicate", train).write_bytes(source.read_bytes())
     source = planted.images / next(planted.free).name
-    test = [p for p in PICTURES if p.split == "test"]
+    test = [p for p in IMAGES if p.split == "test"]
     planted.path("image_duplicate_across", test[0]).write_bytes(source.read_bytes())
     source = planted.images / next(planted.free).name
     # As if downloaded again elsewhere: smaller, another quality, a little brighter.
@@ -126,9 +126,9 @@ def plant_captions(planted: Planted) -> None:
     planted.caption("caption_stutter", "a dog dog dog dog dog runs")
     planted.caption("caption_language", "der Hund steht auf dem Rasen und die Frau ist mit ihm")
     planted.caption("wrong_encoding", b"a dog at a caf\xe9")
-    picture = next(planted.free)
-    planted.add("Flickr8k.token.txt", f"{picture.name}#5\t{picture.captions[2]}")
-    planted.expected.add(("caption_duplicate", picture.name))
+    image = next(planted.free)
+    planted.add("Flickr8k.token.txt", f"{image.name}#5\t{image.captions[2]}")
+    planted.expected.add(("caption_duplicate", image.name))
     few = next(planted.free)
     tokens = planted.text / "Flickr8k.token.txt"
     lines = tokens.read_bytes().split(b"\n")
@@ -136,10 +136,10 @@ def plant_captions(planted: Planted) -> None:
     tokens.write_bytes(b"\n".join(kept))
     planted.expected.add(("captions_few", few.name))
     for number in range(6):
-        picture = next(planted.free)
-        planted.add("Flickr8k.token.txt", f"{picture.name}#9\ta photo of the thing")
+        image = next(planted.free)
+        planted.add("Flickr8k.token.txt", f"{image.name}#9\ta image of the thing")
         if number == 0:
-            planted.expected.add(("caption_repeated", picture.name))
+            planted.expected.add(("caption_repeated", image.name))
 
 
 def plant_lists(planted: Planted) -> None:
@@ -155,11 +155,11 @@ def test_every_planted_fault_is_found(tmp_path: Path):
     planted = Planted(tmp_path / "set")
     plant_lists(planted)
     plant_duplicates(planted)
-    plant_pictures(planted)
+    plant_images(planted)
     plant_captions(planted)
     diagnosis = examine(planted.root)
     found = {(p.code, p.image_id) for p in diagnosis.problems if p.image_id}
-    # An encoding fault is known by its line, not yet by its picture.
+    # An encoding fault is known by its line, not yet by its image.
     by_line = {p.code: p for p in diagnosis.problems if p.image_id is None}
     assert by_line["wrong_encoding"].line and by_line["malformed_line"].line
     expected = {pair for pair in planted.expected if pair[0] != "wrong_encoding"}
@@ -170,15 +170,15 @@ def test_every_planted_fault_is_found(tmp_path: Path):
 
 
 def test_a_sound_set_has_no_findings(tmp_path: Path):
-    diagnosis = examine(write_flickr8k(tmp_path / "set", PICTURES))
+    diagnosis = examine(write_flickr8k(tmp_path / "set", IMAGES))
     assert diagnosis.problems == []
     assert diagnosis.languages.keys() <= {"English", "unknown"}
 
 
 def test_split_names_and_empty_splits(tmp_path: Path):
-    picture = make_pictures(2)[0].name
-    draw(1).save(tmp_path / picture)
-    (tmp_path / "t.csv").write_text(f"image,caption,split\n{picture},a dog runs,trian\n")
+    image = make_images(2)[0].name
+    draw(1).save(tmp_path / image)
+    (tmp_path / "t.csv").write_text(f"image,caption,split\n{image},a dog runs,trian\n")
     counts = examine(tmp_path).counts
     assert counts["split_unknown_name"] == 1
     assert counts["split_empty"] > 0
@@ -193,7 +193,7 @@ def test_fix_writes_a_set_that_is_sound(tmp_path: Path):
     planted = Planted(tmp_path / "set")
     plant_lists(planted)
     plant_duplicates(planted)
-    plant_pictures(planted)
+    plant_images(planted)
     plant_captions(planted)
     with pytest.raises(DataError):
         load_dataset(planted.root)
@@ -202,7 +202,7 @@ def test_fix_writes_a_set_that_is_sound(tmp_path: Path):
     assert {p: p.stat().st_mtime_ns for p in planted.root.rglob("*")} == before
     dataset = load_dataset(tmp_path / "clean.jsonl")
     assert dataset.problems == []
-    assert (len(dataset.examples), dataset.captions) == (fixed.pictures, fixed.captions)
+    assert (len(dataset.examples), dataset.captions) == (fixed.images, fixed.captions)
     assert fixed.dropped_pictures >= 10 and fixed.cleaned_captions >= 4
     left = examine(tmp_path / "clean.jsonl").counts
     stays = {code for code, kind in PROBLEMS.items() if not kind.fix}
@@ -213,7 +213,7 @@ def test_fix_writes_a_set_that_is_sound(tmp_path: Path):
 
 
 def test_fix_in_place_of_a_folder_and_of_a_manifest(tmp_path: Path):
-    root = write_flickr8k(tmp_path / "set", make_pictures())
+    root = write_flickr8k(tmp_path / "set", make_images())
     next((root / "Flicker8k_Dataset").iterdir()).write_bytes(b"")
     write_fixed(examine(root))
     assert load_dataset(root).format == "capgen"
@@ -222,8 +222,8 @@ def test_fix_in_place_of_a_folder_and_of_a_manifest(tmp_path: Path):
     write_fixed(examine(root))
     assert len(load_dataset(root).examples) == 8
     assert (root / "capgen-dataset.original.jsonl").is_file()
-    for picture in (root / "Flicker8k_Dataset").iterdir():
-        picture.write_bytes(b"")
+    for image in (root / "Flicker8k_Dataset").iterdir():
+        image.write_bytes(b"")
     with pytest.raises(DataError, match=r"Nothing of .* would be left"):
         write_fixed(examine(root))
 
@@ -273,10 +273,10 @@ def test_perceptual_hash_survives_small_changes(change: Callable[[Image.Image], 
         grey = image.convert("L").resize((32, 32), Image.Resampling.BOX)
         return perceptual_hash(np.asarray(grey))
 
-    pictures = [draw(seed, (200, 160)) for seed in range(20)]
-    same = [int((fingerprint(p) != fingerprint(change(p))).sum()) for p in pictures]
+    images = [draw(seed, (200, 160)) for seed in range(20)]
+    same = [int((fingerprint(p) != fingerprint(change(p))).sum()) for p in images]
     assert max(same) <= 10
-    prints = [fingerprint(p) for p in pictures]
+    prints = [fingerprint(p) for p in images]
     other = [int((a != b).sum()) for i, a in enumerate(prints) for b in prints[:i]]
     assert min(other) > 10
 

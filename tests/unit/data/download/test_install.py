@@ -17,11 +17,11 @@ from capgen.data.download.transfer import TransferOptions
 from capgen.data.events import Event, Finished, Notice
 from capgen.data.installed import installed, remove
 from capgen.errors import DataError, NetworkError, UsageError
-from tests.minis import make_pictures, write_coco_release, write_flickr8k, write_flickr30k_release
+from tests.minis import make_images, write_coco_release, write_flickr8k, write_flickr30k_release
 from tests.server import Served, serving
 
 QUICK = TransferOptions(attempts=3, timeout=0.5, first_wait=0.01, longest_wait=0.05)
-PICTURES = make_pictures(20)
+IMAGES = make_images(20)
 
 
 def zipped(folder: Path, *, within: str = "") -> bytes:
@@ -36,8 +36,8 @@ def zipped(folder: Path, *, within: str = "") -> bytes:
 
 @pytest.fixture
 def release(tmp_path: Path) -> dict[str, bytes]:
-    """The two official zips of a miniature: photos in their folder, texts without one."""
-    root = write_flickr8k(tmp_path / "source", PICTURES)
+    """The two official zips of a miniature: images in their folder, texts without one."""
+    root = write_flickr8k(tmp_path / "source", IMAGES)
     return {
         "Flickr8k_Dataset.zip": zipped(root / "Flicker8k_Dataset", within="Flicker8k_Dataset/"),
         "Flickr8k_text.zip": zipped(root / "Flickr8k_text"),
@@ -68,7 +68,7 @@ def spec_for(server: Served, **locations: tuple[Location, ...]) -> DatasetSpec:
         for file in spec.files
     )
     counts = {"train": 12, "val": 4, "test": 4}
-    return replace(spec, files=files, pictures=20, captions=100, splits=counts)
+    return replace(spec, files=files, images=20, captions=100, splits=counts)
 
 
 def run(**options: object) -> list[Event]:
@@ -87,7 +87,7 @@ def test_install_from_the_source(server: Served, home: Path, tmp_path: Path):
     spec = spec_for(server)
     finished = run(spec=spec)[-1]
     assert isinstance(finished, Finished)
-    assert (finished.pictures, finished.captions, finished.already) == (20, 100, False)
+    assert (finished.images, finished.captions, finished.already) == (20, 100, False)
     assert finished.splits == {"train": 12, "val": 4, "test": 4}
     dataset = open_dataset("flickr8k", None)
     assert dataset.digest == load_dataset(tmp_path / "source").digest
@@ -105,7 +105,7 @@ def test_mirror_that_publishes_no_checksums(server: Served, home: Path):
     events = run(mirrors=[server.address])
     assert isinstance(events[-1], Finished)
     assert "is not the official release" in notices(events)
-    assert "20 of 8,091 pictures" in notices(events)
+    assert "20 of 8,091 images" in notices(events)
 
 
 def test_mirror_with_zips_packed_otherwise(server: Served, tmp_path: Path):
@@ -184,8 +184,8 @@ def test_damaged_member_at_a_mirror(server: Served, home: Path, release: dict[st
 
 
 def test_incomplete_release_at_its_source(server: Served, home: Path):
-    spec = replace(spec_for(server), pictures=21)
-    with pytest.raises(DataError, match="not complete: 20 of 21 pictures"):
+    spec = replace(spec_for(server), images=21)
+    with pytest.raises(DataError, match="not complete: 20 of 21 images"):
         run(spec=spec)
     assert not (home / "datasets" / "flickr8k").exists()
 
@@ -253,7 +253,7 @@ def test_two_at_once_download_once(server: Served):
 
 
 def test_coco_release_with_karpathy_splits(tmp_path: Path):
-    root = write_coco_release(tmp_path / "coco", PICTURES)
+    root = write_coco_release(tmp_path / "coco", IMAGES)
     files = {
         "train2014.zip": zipped(root / "train2014", within="train2014/"),
         "val2014.zip": zipped(root / "val2014", within="val2014/"),
@@ -263,17 +263,17 @@ def test_coco_release_with_karpathy_splits(tmp_path: Path):
     with serving(Served(files=files)) as server:
         finished = list(install("coco", mirrors=[server.address], options=QUICK))[-1]
     assert isinstance(finished, Finished)
-    assert (finished.pictures, finished.captions) == (20, 100)
-    # Half of the val2014 pictures that Karpathy calls restval count as train.
+    assert (finished.images, finished.captions) == (20, 100)
+    # Half of the val2014 images that Karpathy calls restval count as train.
     assert finished.splits == {"train": 14, "val": 3, "test": 3}
     by_name = {e.image_id: e for e in open_dataset("coco", None).examples}
-    for picture in PICTURES:
-        found = [e for name, e in by_name.items() if name.endswith(picture.name)]
-        assert [e.references for e in found] == [picture.captions]
+    for image in IMAGES:
+        found = [e for name, e in by_name.items() if name.endswith(image.name)]
+        assert [e.references for e in found] == [image.captions]
 
 
 def test_flickr30k_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    root = write_flickr30k_release(tmp_path / "f30k", PICTURES)
+    root = write_flickr30k_release(tmp_path / "f30k", IMAGES)
     images = zipped(root / "flickr30k-images", within="flickr30k-images/")
     table = (root / "flickr_annotations_30k.csv").read_bytes()
     base = "datasets/nlphuji/flickr30k/resolve/main"

@@ -25,11 +25,11 @@ from capgen.data.splits import split_name
 from capgen.errors import DataError, MissingDependencyError, UsageError
 from capgen.paths import folded, works_everywhere
 from tests import minis
-from tests.minis import MiniPicture, make_pictures, save_pictures
+from tests.minis import MiniImage, make_images, save_images
 
-Writer = Callable[[Path, list[MiniPicture]], Path]
+Writer = Callable[[Path, list[MiniImage]], Path]
 
-ODD = ("my picture", "some words", "part")
+ODD = ("my image", "some words", "part")
 LAYOUTS: dict[str, tuple[str, Writer]] = {
     "flickr8k": ("flickr", minis.write_flickr8k),
     "flickr30k": ("flickr", minis.write_flickr30k),
@@ -59,10 +59,10 @@ NAME = st.from_regex(r"[a-z0-9_]{1,12}", fullmatch=True)
 
 
 @st.composite
-def picture_lists(draw: st.DrawFn) -> list[MiniPicture]:
+def image_lists(draw: st.DrawFn) -> list[MiniImage]:
     names = draw(st.lists(NAME, min_size=1, max_size=6, unique=True))
     return [
-        MiniPicture(
+        MiniImage(
             name=f"{name}.jpg",
             captions=tuple(draw(st.lists(TEXT, min_size=1, max_size=3))),
             split=draw(st.sampled_from(("train", "val", "test"))),
@@ -80,57 +80,57 @@ def options_for(layout: str) -> ReadOptions:
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(pictures=picture_lists())
-def test_every_format_gives_the_same_examples(layout: str, pictures: list[MiniPicture], home: Path):
+@given(images=image_lists())
+def test_every_format_gives_the_same_examples(layout: str, images: list[MiniImage], home: Path):
     name, write = LAYOUTS[layout]
     with tempfile.TemporaryDirectory() as folder:
-        root = write(Path(folder) / "set", pictures)
+        root = write(Path(folder) / "set", images)
         assert recognise(root) == name
         dataset = load_dataset(root, options=options_for(layout))
         assert [(e.image_id, e.references, e.split) for e in dataset.examples] == [
-            (p.name, p.captions, p.split) for p in sorted(pictures, key=lambda p: p.name)
+            (p.name, p.captions, p.split) for p in sorted(images, key=lambda p: p.name)
         ]
-        for example, picture in zip(
-            dataset.examples, sorted(pictures, key=lambda p: p.name), strict=True
+        for example, image in zip(
+            dataset.examples, sorted(images, key=lambda p: p.name), strict=True
         ):
             saved = io.BytesIO()
-            minis.draw(picture.seed).save(saved, "JPEG", quality=85)
+            minis.draw(image.seed).save(saved, "JPEG", quality=85)
             assert example.image.read_bytes() == saved.getvalue()
         assert dataset.problems == []
 
 
 def test_every_format_has_the_same_digest(tmp_path: Path):
     digests = {
-        layout: load_dataset(write(tmp_path / layout, make_pictures()), options=options_for(layout))
+        layout: load_dataset(write(tmp_path / layout, make_images()), options=options_for(layout))
         for layout, (_, write) in LAYOUTS.items()
     }
     assert len({dataset.digest for dataset in digests.values()}) == 1
 
 
 def test_a_file_by_itself(tmp_path: Path):
-    pictures = make_pictures()
-    table = minis.write_table(tmp_path / "a", pictures, file_name="x.csv") / "x.csv"
+    images = make_images()
+    table = minis.write_table(tmp_path / "a", images, file_name="x.csv") / "x.csv"
     (table.parent / "notes.csv").write_text("other,things\n1,2\n")
-    karpathy = minis.write_karpathy(tmp_path / "b", pictures) / "dataset_mini.json"
-    coco = minis.write_coco(tmp_path / "c", pictures) / "annotations" / "captions_val2014.json"
+    karpathy = minis.write_karpathy(tmp_path / "b", images) / "dataset_mini.json"
+    coco = minis.write_coco(tmp_path / "c", images) / "annotations" / "captions_val2014.json"
     assert len(load_dataset(table).examples) == 10
     assert len(load_dataset(karpathy).examples) == 10
     assert load_dataset(coco).counts == {"val": 2}
-    shard = minis.write_webdataset(tmp_path / "d", pictures) / "train-000000.tar"
+    shard = minis.write_webdataset(tmp_path / "d", images) / "train-000000.tar"
     assert load_dataset(shard).counts == {"train": 3}
 
 
-def test_pictures_in_another_folder(tmp_path: Path):
-    root = minis.write_table(tmp_path / "set", make_pictures())
+def test_images_in_another_folder(tmp_path: Path):
+    root = minis.write_table(tmp_path / "set", make_images())
     (root / "images").rename(tmp_path / "elsewhere")
-    with pytest.raises(DataError, match="no picture with a caption"):
+    with pytest.raises(DataError, match="no image with a caption"):
         load_dataset(root)
     dataset = load_dataset(root, options=ReadOptions(images=tmp_path / "elsewhere"))
     assert len(dataset.examples) == 10
 
 
 def test_absolute_names_are_taken_and_names_that_lead_out_are_not(tmp_path: Path):
-    save_pictures(tmp_path / "away", make_pictures())
+    save_images(tmp_path / "away", make_images())
     first, second, *_ = sorted((tmp_path / "away").iterdir())
     root = tmp_path / "set"
     root.mkdir()
@@ -142,7 +142,7 @@ def test_absolute_names_are_taken_and_names_that_lead_out_are_not(tmp_path: Path
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_data_set_may_be_named_by_way_of_the_parent(tmp_path: Path, monkeypatch, layout: str):
-    made = LAYOUTS[layout][1](tmp_path / "set", make_pictures())
+    made = LAYOUTS[layout][1](tmp_path / "set", make_images())
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     place = ".." / made.relative_to(tmp_path)
@@ -154,8 +154,8 @@ def test_a_data_set_may_be_named_by_way_of_the_parent(tmp_path: Path, monkeypatc
     assert "image_outside" not in {problem.code for problem in found.problems}
 
 
-def test_pictures_in_a_folder_beside_this_one(tmp_path: Path, monkeypatch):
-    root = minis.write_table(tmp_path / "set", make_pictures())
+def test_images_in_a_folder_beside_this_one(tmp_path: Path, monkeypatch):
+    root = minis.write_table(tmp_path / "set", make_images())
     (root / "images").rename(tmp_path / "elsewhere")
     monkeypatch.chdir(root)
     dataset = load_dataset(Path(), options=ReadOptions(images=Path("../elsewhere")))
@@ -163,8 +163,8 @@ def test_pictures_in_a_folder_beside_this_one(tmp_path: Path, monkeypatch):
 
 
 def test_table_without_header_and_other_delimiters(tmp_path: Path):
-    save_pictures(tmp_path, make_pictures(2))
-    a, b = (p.name for p in make_pictures(2))
+    save_images(tmp_path, make_images(2))
+    a, b = (p.name for p in make_images(2))
     (tmp_path / "t.csv").write_text(f"{a},a dog\n{b},a cat\n")
     assert [e.references for e in load_dataset(tmp_path).examples] == [("a dog",), ("a cat",)]
     (tmp_path / "t.csv").write_text(f"image_name| comment_number| comment\n{a}| 0| a dog, b\n")
@@ -174,8 +174,8 @@ def test_table_without_header_and_other_delimiters(tmp_path: Path):
 
 
 def test_captions_that_look_like_json(tmp_path: Path):
-    save_pictures(tmp_path, make_pictures(3))
-    a, b, c = (p.name for p in make_pictures(3))
+    save_images(tmp_path, make_images(3))
+    a, b, c = (p.name for p in make_images(3))
     rows = [("image", "caption"), (a, "[1] dog"), (b, "[1]"), (c, '["one", "two"]')]
     with (tmp_path / "t.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
@@ -184,8 +184,8 @@ def test_captions_that_look_like_json(tmp_path: Path):
 
 
 def test_captions_with_line_breaks_in_csv(tmp_path: Path):
-    save_pictures(tmp_path, make_pictures(2))
-    a, b = (p.name for p in make_pictures(2))
+    save_images(tmp_path, make_images(2))
+    a, b = (p.name for p in make_images(2))
     with (tmp_path / "t.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("image", "caption"), (a, "two\nlines"), (b,)])
     with pytest.raises(DataError, match=r"t\.csv:4: 1 columns instead of 2"):
@@ -196,19 +196,19 @@ def test_captions_with_line_breaks_in_csv(tmp_path: Path):
 
 
 def test_columns_that_are_not_clear_or_not_there(tmp_path: Path):
-    root = minis.write_table(tmp_path / "set", make_pictures(), columns=ODD)
-    with pytest.raises(DataError, match=r"which column is the picture\? There are: my picture"):
+    root = minis.write_table(tmp_path / "set", make_images(), columns=ODD)
+    with pytest.raises(DataError, match=r"which column is the image\? There are: my image"):
         load_dataset(root)
     with pytest.raises(UsageError, match="no column 'my pictur'") as caught:
         load_dataset(root, options=replace(ODD_OPTIONS, image_column="my pictur"))
-    assert caught.value.hint == "Did you mean 'my picture'?"
+    assert caught.value.hint == "Did you mean 'my image'?"
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("t.jsonl", '{"image": "a.jpg", "text": "x"}\n[1]\n', r"t\.jsonl:2: not a JSON object"),
-        ("t.jsonl", '{"image": 7, "text": "x"}\n', r"t\.jsonl:1: no picture in 'image'"),
+        ("t.jsonl", '{"image": 7, "text": "x"}\n', r"t\.jsonl:1: no image in 'image'"),
         ("t.jsonl", '{"image": "a.jpg", "text": 7}\n', r"t\.jsonl:1: .* no text in 'text'"),
         ("t.csv", 'image,caption\na.jpg,"x\n', r"t\.csv:2: unexpected end of data"),
         ("t.csv", "image,caption,split\na.jpg,x,trian\n", r"t\.csv:2: unknown split 'trian'"),
@@ -247,7 +247,7 @@ def test_malformed_files_are_named(name: str, content: str, message: str, tmp_pa
 
 
 def test_utf16_and_byte_order_marks(tmp_path: Path):
-    root = minis.write_table(tmp_path / "set", make_pictures(), file_name="t.csv")
+    root = minis.write_table(tmp_path / "set", make_images(), file_name="t.csv")
     text = (root / "t.csv").read_text()
     (root / "t.csv").write_text(text, encoding="utf-8-sig")
     assert len(load_dataset(root).examples) == 10
@@ -256,11 +256,11 @@ def test_utf16_and_byte_order_marks(tmp_path: Path):
         load_dataset(root)
 
 
-def test_same_name_in_two_folders_is_two_pictures(tmp_path: Path):
+def test_same_name_in_two_folders_is_two_images(tmp_path: Path):
     for split in ("train", "test"):
-        save_pictures(tmp_path / split, make_pictures(1, seed=3 if split == "train" else 4))
-        picture = next((tmp_path / split).iterdir())
-        picture.rename(tmp_path / split / "1.jpg")
+        save_images(tmp_path / split, make_images(1, seed=3 if split == "train" else 4))
+        image = next((tmp_path / split).iterdir())
+        image.rename(tmp_path / split / "1.jpg")
         (tmp_path / split / "1.txt").write_text(f"a dog in {split}")
     dataset = load_dataset(tmp_path)
     assert [(e.image_id, e.split) for e in dataset.examples] == [
@@ -270,12 +270,12 @@ def test_same_name_in_two_folders_is_two_pictures(tmp_path: Path):
 
 
 def test_shards_are_taken_out_once_and_again_when_they_change(tmp_path: Path, home: Path):
-    root = minis.write_webdataset(tmp_path / "set", make_pictures())
+    root = minis.write_webdataset(tmp_path / "set", make_images())
     first = load_dataset(root)
     assert len(list((home / "cache" / "webdataset").iterdir())) == 1
     assert load_dataset(root).examples == first.examples
     shutil.rmtree(root)
-    minis.write_webdataset(root, make_pictures(12, seed=9))
+    minis.write_webdataset(root, make_images(12, seed=9))
     assert len(load_dataset(root).examples) == 12
 
 
@@ -300,11 +300,11 @@ def test_saved_datasets_directory_without_the_library(
 
 def test_saved_datasets_directory_with_the_library(tmp_path: Path):
     library = pytest.importorskip("datasets")
-    pictures = make_pictures()
-    save_pictures(tmp_path / "images", pictures)
+    images = make_images()
+    save_images(tmp_path / "images", images)
     parts = {}
     for split in ("train", "validation", "test"):
-        chosen = [p for p in pictures if p.split == split_name(split)]
+        chosen = [p for p in images if p.split == split_name(split)]
         columns = {
             "image": [str(tmp_path / "images" / p.name) for p in chosen],
             "caption": [list(p.captions) for p in chosen],
@@ -313,13 +313,13 @@ def test_saved_datasets_directory_with_the_library(tmp_path: Path):
     library.DatasetDict(parts).save_to_disk(str(tmp_path / "saved"))
     dataset = load_dataset(tmp_path / "saved")
     assert load_dataset(tmp_path / "saved").digest == dataset.digest
-    expected = load_dataset(minis.write_flickr8k(tmp_path / "f8k", pictures))
+    expected = load_dataset(minis.write_flickr8k(tmp_path / "f8k", images))
     assert dataset.digest == expected.digest
 
 
-def test_saved_pictures_of_the_same_name_stay_apart(tmp_path: Path):
+def test_saved_images_of_the_same_name_stay_apart(tmp_path: Path):
     library = pytest.importorskip("datasets")
-    save_pictures(tmp_path / "images", make_pictures(2))
+    save_images(tmp_path / "images", make_images(2))
     data = [path.read_bytes() for path in sorted((tmp_path / "images").iterdir())]
     columns = {"image": [{"bytes": d, "path": "1.jpg"} for d in data], "text": ["a dog", "a cat"]}
     features = library.Features({"image": library.Image(), "text": library.Value("string")})
@@ -331,22 +331,22 @@ def test_saved_pictures_of_the_same_name_stay_apart(tmp_path: Path):
     }
 
 
-def test_accents_of_either_form_name_the_same_picture(tmp_path: Path):
+def test_accents_of_either_form_name_the_same_image(tmp_path: Path):
     """Files from a Mac, where é is two characters, with a table from elsewhere."""
-    save_pictures(tmp_path / "images", make_pictures(1))
-    (picture,) = (tmp_path / "images").iterdir()
-    picture.rename(picture.with_name("cafe\u0301.jpg"))
+    save_images(tmp_path / "images", make_images(1))
+    (image,) = (tmp_path / "images").iterdir()
+    image.rename(image.with_name("cafe\u0301.jpg"))
     (tmp_path / "captions.csv").write_text("image,caption\nimages/caf\u00e9.jpg,a dog\n")
     dataset = load_dataset(tmp_path)
     assert [example.image.name for example in dataset.examples] == ["cafe\u0301.jpg"]
     assert dataset.problems == []
 
 
-def test_saved_pictures_are_written_into_the_cache_only(
+def test_saved_images_are_written_into_the_cache_only(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Names as Windows wrote them, names it refuses, and names that are one file to it."""
-    save_pictures(tmp_path / "images", make_pictures(4))
+    save_images(tmp_path / "images", make_images(4))
     data = [path.read_bytes() for path in sorted((tmp_path / "images").iterdir())]
     names = ("..\\..\\evil.jpg", "C:\\photos\\a.jpg", "A.jpg", "at 10:30.jpg")
 

@@ -33,8 +33,8 @@ GOOD, BAD = WELL["dog.jpg"], "seven purple elephants"
 WIDTH = 40
 
 
-def photo(random: np.random.Generator, strange: bool = False) -> tuple[Observation, float]:
-    """An observation of a photo whose caption is good the likelier the model finds it."""
+def image(random: np.random.Generator, strange: bool = False) -> tuple[Observation, float]:
+    """An observation of an image whose caption is good the likelier the model finds it."""
     level = float(random.uniform(-2.0, 0.0))
     chance = 1 / (1 + np.exp(-(3 + 3 * level)))
     text = GOOD if random.random() < chance else BAD
@@ -49,7 +49,7 @@ def observations(
     count: int, seed: int, strange: bool = False
 ) -> tuple[list[Observation], np.ndarray]:
     random = np.random.default_rng(seed)
-    made = [photo(random, strange) for _ in range(count)]
+    made = [image(random, strange) for _ in range(count)]
     return [one for one, _ in made], np.array([chance for _, chance in made])
 
 
@@ -85,7 +85,7 @@ def test_the_fit_finds_the_chances() -> None:
     assert fit.definition == {"metric": "METEOR", "threshold": pytest.approx(1 / 3)}
 
 
-def test_pictures_that_overflow_half_precision_are_left_out(
+def test_images_that_overflow_half_precision_are_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen, _ = observations(200, 0)
@@ -169,8 +169,8 @@ def test_which_metric_and_from_where() -> None:
 def test_drawn_negatives() -> None:
     first, again = (list(draw_negatives(2 * len(KINDS), seed=5)) for _ in range(2))
     other = list(draw_negatives(len(KINDS), seed=6))
-    contents = [picture.tobytes() for picture in first]
-    assert contents == [picture.tobytes() for picture in again]
+    contents = [image.tobytes() for image in first]
+    assert contents == [image.tobytes() for image in again]
     assert len(set(contents)) == 2 * len(KINDS)
-    assert not set(contents) & {picture.tobytes() for picture in other}
-    assert {(picture.mode, picture.size) for picture in first} == {("RGB", (400, 320))}
+    assert not set(contents) & {image.tobytes() for image in other}
+    assert {(image.mode, image.size) for image in first} == {("RGB", (400, 320))}

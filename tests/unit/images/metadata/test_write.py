@@ -1,4 +1,4 @@
-"""Captions inside pictures: read back, pixels the same, everything else kept, undone exactly."""
+"""Captions inside images: read back, pixels the same, everything else kept, undone exactly."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from capgen.errors import DataError, DiskFullError, ProtectedFileError, StorageE
 from capgen.images.metadata import Unwritable, exif, iptc, jpeg, png, webp, xmp
 from capgen.images.metadata.undo import UndoFile, undo
 from capgen.images.metadata.write import MetadataWriter, read_captions
-from tests.broken_pictures import webp_chunks
+from tests.broken_images import webp_chunks
 from tests.minis import draw
 
 TEXT = 'a "dog" & <two> cats'
@@ -42,7 +42,7 @@ def with_tags() -> Image.Exif:
     return tags
 
 
-def pictures() -> dict[str, bytes]:
+def images() -> dict[str, bytes]:
     image = draw(2)
     return {
         "plain.jpg": encoded("JPEG"),
@@ -69,7 +69,7 @@ ATTRIBUTES = (
     b"<dc:title><rdf:Alt><rdf:li xml:lang='x-default'>title</rdf:li></rdf:Alt></dc:title>"
     b"</rdf:Description></rdf:RDF></x:xmpmeta>"
 )
-PICTURES = pictures()
+IMAGES = images()
 
 
 def frames(data: bytes) -> list[np.ndarray]:
@@ -81,19 +81,19 @@ def frames(data: bytes) -> list[np.ndarray]:
     return found
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", IMAGES)
 def test_written_read_and_undone(tmp_path: Path, name: str) -> None:
     path, log = tmp_path / name, tmp_path / "undo.jsonl"
-    path.write_bytes(PICTURES[name])
+    path.write_bytes(IMAGES[name])
     path.chmod(0o640)
     writer = MetadataWriter(UndoFile(log))
     assert writer.write(path, TEXT) == ""
     changed = path.read_bytes()
     assert set(read_captions(changed)) == {TEXT}
     assert path.stat().st_mode & 0o777 == 0o640
-    for got, wanted in zip(frames(changed), frames(PICTURES[name]), strict=True):
+    for got, wanted in zip(frames(changed), frames(IMAGES[name]), strict=True):
         np.testing.assert_array_equal(got, wanted)
-    before, after = Image.open(io.BytesIO(PICTURES[name])), Image.open(io.BytesIO(changed))
+    before, after = Image.open(io.BytesIO(IMAGES[name])), Image.open(io.BytesIO(changed))
     for tag, value in before.getexif().items():
         if tag not in (0x010E, 0x8769):
             assert after.getexif()[tag] == value
@@ -107,19 +107,19 @@ def test_written_read_and_undone(tmp_path: Path, name: str) -> None:
     assert set(read_captions(path.read_bytes())) == {"another ünïcode caption"}
     assert writer.changed == 2
     assert [undone.problem for undone in undo(log)] == ["", ""]
-    assert path.read_bytes() == PICTURES[name]
+    assert path.read_bytes() == IMAGES[name]
     assert path.stat().st_mode & 0o777 == 0o640
 
 
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="needs exiftool")
 def test_exiftool_reads_it(tmp_path: Path) -> None:
     writer = MetadataWriter(UndoFile(tmp_path / "undo.jsonl"))
-    for name, data in PICTURES.items():
+    for name, data in IMAGES.items():
         (tmp_path / name).write_bytes(data)
         assert writer.write(tmp_path / name, "zwei Hünde — 犬") == ""
     found = json.loads(
         subprocess.run(
-            ["exiftool", "-j", "-G1", "-a", *sorted(PICTURES)],
+            ["exiftool", "-j", "-G1", "-a", *sorted(IMAGES)],
             cwd=tmp_path,
             capture_output=True,
             check=True,
@@ -137,14 +137,14 @@ def test_exiftool_reads_it(tmp_path: Path) -> None:
 
 def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
     path, log = tmp_path / "a.jpg", tmp_path / "undo.jsonl"
-    path.write_bytes(PICTURES["plain.jpg"])
+    path.write_bytes(IMAGES["plain.jpg"])
     writer = MetadataWriter(UndoFile(log), dry_run=True)
     assert writer.write(path, TEXT) == ""
-    assert (writer.changed, path.read_bytes(), log.exists()) == (1, PICTURES["plain.jpg"], False)
+    assert (writer.changed, path.read_bytes(), log.exists()) == (1, IMAGES["plain.jpg"], False)
 
 
 def simple_webp_with(kind: bytes, content: bytes) -> bytes:
-    """Return a WebP without VP8X that has something behind its picture, which readers ignore."""
+    """Return a WebP without VP8X that has something behind its image, which readers ignore."""
     data = encoded("WEBP")
     assert data[12:16] == b"VP8 "
     return webp_chunks((b"VP8 ", data[20:]), (kind, content))
@@ -164,9 +164,9 @@ def webp_whose_header_names_nothing() -> bytes:
         simple_webp_with(b"VP8X", bytes(10)),
         webp_whose_header_names_nothing(),
     ],
-    ids=["two pictures", "turned", "late header", "unnamed"],
+    ids=["two images", "turned", "late header", "unnamed"],
 )
-def test_a_webp_that_would_become_another_picture_is_refused(tmp_path: Path, data: bytes) -> None:
+def test_a_webp_that_would_become_another_image_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.webp"
     path.write_bytes(data)
     writer = MetadataWriter(UndoFile(tmp_path / "undo.jsonl"))
@@ -182,11 +182,11 @@ def test_other_formats_are_refused(tmp_path: Path) -> None:
         assert "JPEG, PNG and WebP" in writer.write(path, TEXT)
         assert path.read_bytes() == encoded(file_format)
     path.write_bytes(encoded("MPO", save_all=True, append_images=[draw(4)]))
-    assert "several pictures" in writer.write(path, TEXT)
+    assert "several images" in writer.write(path, TEXT)
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").write_bytes(PICTURES["plain.jpg"])
+    (tmp_path / "a.jpg").write_bytes(IMAGES["plain.jpg"])
     (tmp_path / "link.jpg").symlink_to("a.jpg")
     MetadataWriter(UndoFile(tmp_path / "undo.jsonl")).write(tmp_path / "link.jpg", TEXT)
     assert (tmp_path / "link.jpg").is_symlink()
@@ -198,9 +198,9 @@ def test_undo_leaves_what_changed_since(tmp_path: Path) -> None:
     names = ("changed.jpg", "gone.jpg", "same.jpg")
     writer = MetadataWriter(UndoFile(log))
     for name in names:
-        (tmp_path / name).write_bytes(PICTURES["plain.jpg"])
+        (tmp_path / name).write_bytes(IMAGES["plain.jpg"])
         writer.write(tmp_path / name, name)
-    (tmp_path / "changed.jpg").write_bytes(PICTURES["tags.jpg"])
+    (tmp_path / "changed.jpg").write_bytes(IMAGES["tags.jpg"])
     (tmp_path / "gone.jpg").unlink()
     with log.open("a") as file:
         file.write('{"path": "half')
@@ -208,8 +208,8 @@ def test_undo_leaves_what_changed_since(tmp_path: Path) -> None:
     assert problems["changed.jpg"] == "was changed since"
     assert "No such file" in problems["gone.jpg"]
     assert problems["same.jpg"] == ""
-    assert (tmp_path / "changed.jpg").read_bytes() == PICTURES["tags.jpg"]
-    assert (tmp_path / "same.jpg").read_bytes() == PICTURES["plain.jpg"]
+    assert (tmp_path / "changed.jpg").read_bytes() == IMAGES["tags.jpg"]
+    assert (tmp_path / "same.jpg").read_bytes() == IMAGES["plain.jpg"]
     # A half-written line does not swallow the next.
     UndoFile(log).record(tmp_path / "x", [b"old"], [b"new"])
     assert len(UndoFile(log).originals) == 4
@@ -282,41 +282,41 @@ def test_xmp_deeper_than_the_stack() -> None:
 def test_xmp_chunk_that_ends_early(length: int) -> None:
     content = b"iTXtXML:com.adobe.xmp\0" + bytes(length)
     chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
-    parts = png.pieces(PICTURES["plain.png"])
+    parts = png.pieces(IMAGES["plain.png"])
     with pytest.raises(Unwritable, match="damaged"):
         png.read([*parts[:2], chunk, *parts[2:]])
 
 
 def test_compressed_xmp_and_its_limit() -> None:
-    def picture(packet: bytes) -> list[bytes]:
+    def image(packet: bytes) -> list[bytes]:
         text = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(packet)
-        parts = png.pieces(PICTURES["plain.png"])
+        parts = png.pieces(IMAGES["plain.png"])
         check = struct.pack(">I", zlib.crc32(b"iTXt" + text))
         chunk = struct.pack(">I", len(text)) + b"iTXt" + text + check
         return [*parts[:2], chunk, *parts[2:]]
 
-    assert png.read(picture(ATTRIBUTES))[1] == "old"
-    assert png.read(png.write(picture(ATTRIBUTES), TEXT)) == [TEXT, TEXT]
+    assert png.read(image(ATTRIBUTES))[1] == "old"
+    assert png.read(png.write(image(ATTRIBUTES), TEXT)) == [TEXT, TEXT]
     with pytest.raises(Unwritable, match="too large"):
-        png.read(picture(ATTRIBUTES + b" " * (1 << 23)))
+        png.read(image(ATTRIBUTES + b" " * (1 << 23)))
 
 
 def test_no_room() -> None:
-    parts = jpeg.pieces(PICTURES["plain.jpg"])
+    parts = jpeg.pieces(IMAGES["plain.jpg"])
     with pytest.raises(Unwritable, match="no room"):
         jpeg.write(parts, "x" * 70000)
 
 
 @settings(max_examples=150, deadline=None)
 @given(
-    name=st.sampled_from(sorted(PICTURES)),
+    name=st.sampled_from(sorted(IMAGES)),
     cut=st.none() | st.floats(0, 1),
     flips=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=4),
 )
 def test_damage_is_refused_or_kept(
     name: str, cut: float | None, flips: list[tuple[float, int]]
 ) -> None:
-    data = bytearray(PICTURES[name])
+    data = bytearray(IMAGES[name])
     for place, value in flips:
         data[int(place**2 * (len(data) - 1))] = value
     if cut is not None:
@@ -335,7 +335,7 @@ def test_damage_is_refused_or_kept(
         assert set(module.read(new)) == {TEXT}
 
 
-# --- pictures that cannot be written
+# --- images that cannot be written
 
 
 NOBODY = 65534
@@ -359,7 +359,7 @@ print([undone.problem for undone in undo(log)])
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX only")
-def test_a_folder_that_may_not_be_written_is_a_problem_of_its_pictures(tmp_path: Path) -> None:
+def test_a_folder_that_may_not_be_written_is_a_problem_of_its_images(tmp_path: Path) -> None:
     for parent in tmp_path, *tmp_path.parents[:-1]:
         if parent.owner() == tmp_path.owner() and not parent.stat().st_mode & 0o001:
             parent.chmod(parent.stat().st_mode | 0o011)
@@ -369,7 +369,7 @@ def test_a_folder_that_may_not_be_written_is_a_problem_of_its_pictures(tmp_path:
         if os.geteuid() == 0:
             os.chown(tmp_path / name, NOBODY, NOBODY)
         if name != "logs":
-            (tmp_path / name / "a.jpg").write_bytes(PICTURES["plain.jpg"])
+            (tmp_path / name / "a.jpg").write_bytes(IMAGES["plain.jpg"])
     (tmp_path / "closed").chmod(0o555)
     result = subprocess.run(
         [sys.executable, "-c", AS_NOBODY, str(tmp_path), str(logs / "undo.jsonl")],
@@ -386,7 +386,7 @@ def test_a_folder_that_may_not_be_written_is_a_problem_of_its_pictures(tmp_path:
             f"['Not allowed to write {tmp_path / 'open' / 'a.jpg'}']",
         ],
     )
-    assert (tmp_path / "closed" / "a.jpg").read_bytes() == PICTURES["plain.jpg"]
+    assert (tmp_path / "closed" / "a.jpg").read_bytes() == IMAGES["plain.jpg"]
     # What did not happen is not written down.
     assert len((logs / "undo.jsonl").read_text().splitlines()) == 1
 
@@ -403,7 +403,7 @@ def test_what_is_no_file_any_more_is_a_problem_of_its_own(tmp_path: Path) -> Non
 
 def test_a_name_as_long_as_names_may_be(tmp_path: Path) -> None:
     path = tmp_path / f"{'n' * 251}.jpg"
-    path.write_bytes(PICTURES["plain.jpg"])
+    path.write_bytes(IMAGES["plain.jpg"])
     assert MetadataWriter(UndoFile(tmp_path / "undo.jsonl")).write(path, TEXT) == ""
     assert set(read_captions(path.read_bytes())) == {TEXT}
 
@@ -412,20 +412,20 @@ def test_without_room_or_undo_file_the_run_ends(
     tmp_path: Path, make_disk: Callable[[str], Path]
 ) -> None:
     disk = make_disk("16k")
-    (disk / "a.jpg").write_bytes(PICTURES["plain.jpg"])
+    (disk / "a.jpg").write_bytes(IMAGES["plain.jpg"])
     (disk / "filler").write_bytes(bytes(16384 - (disk / "a.jpg").stat().st_blocks * 512))
     with pytest.raises(DiskFullError):
         MetadataWriter(UndoFile(tmp_path / "undo.jsonl")).write(disk / "a.jpg", TEXT)
-    assert (disk / "a.jpg").read_bytes() == PICTURES["plain.jpg"]
+    assert (disk / "a.jpg").read_bytes() == IMAGES["plain.jpg"]
     (tmp_path / "file").write_text("")
     path = tmp_path / "a.jpg"
-    path.write_bytes(PICTURES["plain.jpg"])
+    path.write_bytes(IMAGES["plain.jpg"])
     with pytest.raises(StorageError, match="Cannot write"):
         MetadataWriter(UndoFile(tmp_path / "file" / "undo.jsonl")).write(path, TEXT)
-    assert path.read_bytes() == PICTURES["plain.jpg"]
+    assert path.read_bytes() == IMAGES["plain.jpg"]
 
 
-@pytest.mark.parametrize("content", [PICTURES["plain.jpg"], b"path\na.jpg\n", b'{"path": "a"}\n'])
+@pytest.mark.parametrize("content", [IMAGES["plain.jpg"], b"path\na.jpg\n", b'{"path": "a"}\n'])
 def test_an_undo_file_is_not_made_of_another_file(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(ProtectedFileError, match="x is"):

@@ -1,4 +1,4 @@
-"""Picture to array, held to transformers' own Pillow-backed image processors."""
+"""Image to array, held to transformers' own Pillow-backed image processors."""
 
 from __future__ import annotations
 

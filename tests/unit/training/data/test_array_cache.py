@@ -1,4 +1,4 @@
-"""Cache files of photos and features."""
+"""Cache files of images and features."""
 
 from __future__ import annotations
 
@@ -59,6 +59,6 @@ def test_an_interrupted_file_is_not_kept():
 
 
 def test_too_few_rows_are_an_error():
-    with pytest.raises(DataError, match="2 photos instead of 3"):
+    with pytest.raises(DataError, match="2 images instead of 3"):
         _get(FILE, [np.ones((2, 4), np.uint8)])
     assert not FILE.path.exists()

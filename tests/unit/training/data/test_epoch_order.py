@@ -1,4 +1,4 @@
-"""The order of photos in an epoch."""
+"""The order of images in an epoch."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def test_one_data_set_is_a_permutation():
     assert torch.equal(mix.order(3, 7), torch.randperm(50, generator=generator))
 
 
-def test_weights_are_how_often_a_photo_comes():
+def test_weights_are_how_often_a_image_comes():
     mix = Mix(((40, 1.0), (20, 2.25), (30, 0.5)))
     assert mix.drawn == (40, 45, 15)
-    assert mix.photos == 100
+    assert mix.images == 100
     seen: Counter[int] = Counter()
     for epoch in range(1, 201):
         counts = Counter(mix.order(0, epoch).tolist())

@@ -1,4 +1,4 @@
-"""Photos and features as model inputs."""
+"""Images and features as model inputs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from capgen.models.torch_devices import pick_device, pick_dtype
 from capgen.records import Example
 from capgen.training.data import frozen_features
 from capgen.training.data.frozen_features import FrozenFront, feature_array
-from capgen.training.data.images import decoded_photos, load_reshaped
-from capgen.training.data.inputs import FeatureInputs, PhotoInputs
+from capgen.training.data.images import decoded_images, load_reshaped
+from capgen.training.data.inputs import FeatureInputs, ImageInputs
 from capgen.training.optimization.memory import is_out_of_memory
 from tests.minis import draw
 from tests.tiny_models import tiny_mini
@@ -50,17 +50,17 @@ def _finish(steps):
 
 @pytest.mark.parametrize("preprocessor", [CLIP, EXACT])
 def test_pixels_are_those_of_inference(examples, preprocessor):
-    photos = _finish(decoded_photos(examples, preprocessor, split="train", workers=2))
-    assert photos.pixels.dtype == np.uint8
-    inputs = PhotoInputs(photos.pixels, preprocessor, train_config("mini"), CPU, rows=photos.rows)
+    images = _finish(decoded_images(examples, preprocessor, split="train", workers=2))
+    assert images.pixels.dtype == np.uint8
+    inputs = ImageInputs(images.pixels, preprocessor, train_config("mini"), CPU, rows=images.rows)
     expected = preprocessor.preprocess_batch([Image.open(item.image) for item in examples])
     given = inputs.batch(torch.tensor([3, 0]))
     assert np.allclose(given.numpy(), expected[[3, 0]], atol=1e-5)
 
 
-def test_varied_photos_follow_the_generator(examples):
-    photos = _finish(decoded_photos(examples, EXACT, split="train", workers=1))
-    inputs = PhotoInputs(photos.pixels, EXACT, train_config("mini"), CPU, rows=photos.rows)
+def test_varied_images_follow_the_generator(examples):
+    images = _finish(decoded_images(examples, EXACT, split="train", workers=1))
+    inputs = ImageInputs(images.pixels, EXACT, train_config("mini"), CPU, rows=images.rows)
     numbers = torch.arange(5)
     one, same = (inputs.batch(numbers, torch.Generator().manual_seed(2)) for _ in range(2))
     assert torch.equal(one, same)
@@ -95,7 +95,7 @@ def test_splits_share_the_encoders_graph(examples, monkeypatch):
     assert len(made) == 1
 
 
-def test_a_broken_photo_is_named(tmp_path):
+def test_a_broken_image_is_named(tmp_path):
     path = tmp_path / "broken.jpg"
     path.write_bytes(b"\xff\xd8\xff\xe0 nothing more")
     example = Example(image_id="broken.jpg", image=path, references=("a",), split="train")

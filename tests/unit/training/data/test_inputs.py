@@ -1,4 +1,4 @@
-"""Photos of several data sets as one."""
+"""Images of several data sets as one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from capgen.models.preprocessing.preprocess import Preprocessor
-from capgen.training.data.inputs import FeatureInputs, InputsSlice, JoinedInputs, PhotoInputs
+from capgen.training.data.inputs import FeatureInputs, ImageInputs, InputsSlice, JoinedInputs
 from tests.training_runs import run_config
 
 CPU = torch.device("cpu")
@@ -28,12 +28,12 @@ def test_a_slice_begins_at_0():
     assert part.batch(torch.tensor([0, 2])).tolist() == [[8, 9], [12, 13]]
 
 
-def test_joined_photos_follow_from_the_generator(tmp_path):
+def test_joined_images_follow_from_the_generator(tmp_path):
     config = run_config(tmp_path, tmp_path, tmp_path, crop_area=0.5, color_jitter=0.3)
     preprocessor = Preprocessor(size=(8, 8))
     pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
-    parts = [PhotoInputs(part, preprocessor, config, CPU) for part in (pixels[:4], pixels[4:])]
-    joined, whole = JoinedInputs(parts), PhotoInputs(pixels, preprocessor, config, CPU)
+    parts = [ImageInputs(part, preprocessor, config, CPU) for part in (pixels[:4], pixels[4:])]
+    joined, whole = JoinedInputs(parts), ImageInputs(pixels, preprocessor, config, CPU)
     numbers = torch.tensor([5, 1, 4, 0])
     assert torch.equal(joined.batch(numbers), whole.batch(numbers))
     one, same, other = (

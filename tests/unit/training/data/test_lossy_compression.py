@@ -21,7 +21,7 @@ FILTERS = {
 }
 
 
-def _photos(width=288, height=288):
+def _images(width=288, height=288):
     names = ("astronaut", "cat", "coffee", "raccoon")
     return [Image.open(IMAGES / f"{n}.jpg").convert("RGB").resize((width, height)) for n in names]
 
@@ -50,9 +50,9 @@ def _compress(pixels, quality, webp=False):
 @pytest.mark.parametrize("quality", [10, 30, 50, 75, 90])
 @pytest.mark.parametrize("size", [(288, 288), (150, 101)])
 def test_jpeg_is_pillows(quality, size):
-    photos = _photos(*size)
-    ours = _compress(_tensor(photos), quality)
-    theirs = _tensor([_saved(photo, "JPEG", quality) for photo in photos])
+    images = _images(*size)
+    ours = _compress(_tensor(images), quality)
+    theirs = _tensor([_saved(image, "JPEG", quality) for image in images])
     assert _psnr(ours, theirs).min() > 42
     assert (ours - theirs).abs().mean() < 1
     assert torch.equal(ours, ours.round())
@@ -60,15 +60,15 @@ def test_jpeg_is_pillows(quality, size):
 
 @pytest.mark.parametrize("quality", [30, 50, 75, 90])
 def test_webp_loses_as_much_as_pillows(quality):
-    photos = _photos()
-    before = _tensor(photos)
-    theirs = _tensor([_saved(photo, "WEBP", quality) for photo in photos])
+    images = _images()
+    before = _tensor(images)
+    theirs = _tensor([_saved(image, "WEBP", quality) for image in images])
     ours = _compress(before, quality, webp=True)
     assert abs(_psnr(ours, before).mean() - _psnr(theirs, before).mean()) < 1
 
 
-def test_each_photo_has_its_own_quality_and_codec():
-    pixels = _tensor(_photos(64, 48))
+def test_each_image_has_its_own_quality_and_codec():
+    pixels = _tensor(_images(64, 48))
     quality = torch.tensor([20.0, 90.0, 20.0, 60.0])
     webp = torch.tensor([False, True, True, False])
     together = compress(pixels, quality, webp)
@@ -80,10 +80,10 @@ def test_each_photo_has_its_own_quality_and_codec():
 @pytest.mark.parametrize("kernel", list(FILTERS))
 @pytest.mark.parametrize("share", [0.5, 0.71, 0.99])
 def test_shrinking_is_pillows(kernel, share):
-    photos = _photos(96, 64)
-    ours = shrink(_tensor(photos), torch.full((4,), share), torch.full((4,), kernel))
+    images = _images(96, 64)
+    ours = shrink(_tensor(images), torch.full((4,), share), torch.full((4,), kernel))
     width, height = round(96 * share), round(64 * share)
-    theirs = _tensor([photo.resize((width, height), FILTERS[kernel]) for photo in photos])
+    theirs = _tensor([image.resize((width, height), FILTERS[kernel]) for image in images])
     assert (ours[:, :, :height, :width] - theirs).abs().max() < 2
     assert torch.equal(
         ours[:, :, height:], ours[:, :, height - 1 : height].expand_as(ours[:, :, height:])
@@ -93,7 +93,7 @@ def test_shrinking_is_pillows(kernel, share):
 @pytest.mark.parametrize("kernel", [BILINEAR, BICUBIC])
 def test_enlarging_is_pillows(kernel):
     share, kernels = torch.full((4,), 0.6), torch.full((4,), kernel)
-    small = shrink(_tensor(_photos(96, 64)), share, kernels).round()
+    small = shrink(_tensor(_images(96, 64)), share, kernels).round()
     ours = enlarge(small, share, kernels)
     corner = small[:, :, : round(64 * 0.6), : round(96 * 0.6)].permute(0, 2, 3, 1)
     theirs = [
@@ -104,10 +104,10 @@ def test_enlarging_is_pillows(kernel):
 
 
 def test_the_whole_size_stays_as_it_is():
-    photos = _tensor(_photos(33, 20))
+    images = _tensor(_images(33, 20))
     kernels = torch.tensor([BOX, BILINEAR, BICUBIC, BOX])
     assert torch.equal(
-        enlarge(shrink(photos, torch.ones(4), kernels), torch.ones(4), kernels), photos
+        enlarge(shrink(images, torch.ones(4), kernels), torch.ones(4), kernels), images
     )
 
 

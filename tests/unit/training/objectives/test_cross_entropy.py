@@ -1,4 +1,4 @@
-"""The loss: equal to the plain one, blind to padding, one encoder pass a photo."""
+"""The loss: equal to the plain one, blind to padding, one encoder pass an image."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_padding_has_no_loss_and_no_gradient(captioning):
     captioning.model.zero_grad()
 
 
-def test_the_encoder_sees_each_photo_once(captioning):
+def test_the_encoder_sees_each_image_once(captioning):
     seen = []
     objective = CaptionObjective(captioning.model, cached=False)
     handle = objective.front.register_forward_hook(lambda _, args, out: seen.append(len(args[0])))

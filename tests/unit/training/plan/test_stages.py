@@ -14,7 +14,7 @@ from capgen.training.plan.stages import read_plan, resolve_plan
 TWO = """
 preset = "mini"
 init = "mini"
-data_dir = "photos"
+data_dir = "images"
 batch_size = 8
 num_epochs = 7
 

@@ -20,8 +20,8 @@ def values_of(events, name):
 def test_numbers_of_a_run():
     events = [
         *started(),
-        *epoch_of(1, photos=[], captions=[], score=0.2),
-        *epoch_of(2, photos=[], captions=[], score=0.1),
+        *epoch_of(1, images=[], captions=[], score=0.2),
+        *epoch_of(2, images=[], captions=[], score=0.1),
         *finished(),
     ]
     assert values_of(events, "train/loss")[0] == (1, 5.0)
@@ -39,7 +39,7 @@ def test_stages_follow_each_other_on_one_axis():
             run="/runs/told", path="", stage="x", number=number + 1, count=3,
             steps_before=10 * number, epochs_before=number,
         )  # fmt: skip
-        events += [begin, *started(), *epoch_of(1, photos=[], captions=[], score=0.2)]
+        events += [begin, *started(), *epoch_of(1, images=[], captions=[], score=0.2)]
     axis = Axis()
     points = [axis.take(event) for event in events]
     steps = [point.step for point in points if point and "train/loss" in point.values]
@@ -48,7 +48,7 @@ def test_stages_follow_each_other_on_one_axis():
 
 
 def test_events_are_read_back_as_far_as_they_are_whole(tmp_path):
-    events = [*started(), *epoch_of(1, photos=[tmp_path / "a.jpg"], captions=["x"], score=0.2)]
+    events = [*started(), *epoch_of(1, images=[tmp_path / "a.jpg"], captions=["x"], score=0.2)]
     lines = [json.dumps(event.to_dict()) for event in events]
     lines[1:1] = ['{"event": "of a later version"}', "[]", '{"event": "step"}']
     (tmp_path / EVENTS_FILE).write_text("\n".join(lines) + '\n{"event": "ste')
@@ -61,6 +61,6 @@ def test_events_are_read_back_as_far_as_they_are_whole(tmp_path):
 
 @pytest.mark.parametrize("rates", [{}, {"new": 1e-3}])
 def test_runs_of_earlier_versions_have_one_rate(rates):
-    event = epoch_of(1, photos=[], captions=[], score=0.2)[0]
+    event = epoch_of(1, images=[], captions=[], score=0.2)[0]
     old = type(event).from_dict({**event.to_dict(), "learning_rates": rates})
     assert values_of([*started(), old], "learning_rate/new") == [(1, 1e-3)]

@@ -21,7 +21,7 @@ from tests.training_runs import SENTENCES
 
 
 class Fixed:
-    """A teacher whose scores are given, and its photos."""
+    """A teacher whose scores are given, and its images."""
 
     def __init__(self, scores):
         self.scores = scores
@@ -47,7 +47,7 @@ def share(student):
     captions = pack_captions(rows, pad=0, unknown=codec.unknown)
     pixels = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     return Share(
-        photos=torch.tensor([0, 1]),
+        images=torch.tensor([0, 1]),
         inputs=pixels,
         captions=captions,
         tokens=captions.tokens,
@@ -116,7 +116,7 @@ def test_the_weight_goes_from_the_captions_to_the_teachers(student, share):
     assert losses[0.25].loss.item() == pytest.approx(0.75 * human + 0.25 * taught)
 
 
-def test_the_teachers_captions_are_means_a_photo_however_a_step_is_cut(student):
+def test_the_teachers_captions_are_means_a_image_however_a_step_is_cut(student):
     objective = CaptionObjective(student.model, cached=False)
     codec = CaptionCodec.of(student, 24)
     rows = [codec.encode([text]) for text in ("a red dog", SENTENCES[1], SENTENCES[7])]
@@ -125,7 +125,7 @@ def test_the_teachers_captions_are_means_a_photo_however_a_step_is_cut(student):
 
     def part(numbers):
         share = Share(
-            photos=torch.tensor(numbers),
+            images=torch.tensor(numbers),
             inputs=states,
             captions=pack_captions([rows[0]], pad=0, unknown=None),
             tokens=1,
@@ -148,7 +148,7 @@ def test_an_idle_process_adds_nothing_and_has_gradients(student, share):
     codec = CaptionCodec.of(student, 24)
     rows = [codec.encode(SENTENCES[:1])] * 2
     idle = Share(
-        photos=share.photos[:1],
+        images=share.images[:1],
         inputs=share.inputs[:1],
         captions=pack_captions([rows[0]], pad=0, unknown=None).without_targets(),
         tokens=9,

@@ -28,13 +28,13 @@ def sentence(chance: random.Random, most: int = 14) -> str:
     return " ".join(words[: chance.randint(1, most)])
 
 
-def photos(count: int, seed: int = 0) -> list[list[str]]:
+def images(count: int, seed: int = 0) -> list[list[str]]:
     chance = random.Random(seed)
     return [[sentence(chance) for _ in range(chance.randint(1, 6))] for _ in range(count)]
 
 
 def by_the_scorer(references, texts, scored_against=None):
-    """Return the scores, (photos, samples), of texts by photo."""
+    """Return the scores, (images, samples), of texts by image."""
     frequencies = DocumentFrequencies.from_references(references)
     pairs = [(number, text) for number, row in enumerate(texts) for text in row]
     corpus = Corpus(
@@ -55,7 +55,7 @@ def by_the_reward(tokenizer, references, ids, ended=None):
 
 
 def random_ids(tokenizer, references, size, length=16, seed=0):
-    """Return ids (photos, SAMPLES, length): pieces of references, and tokens at random."""
+    """Return ids (images, SAMPLES, length): pieces of references, and tokens at random."""
     chance = np.random.default_rng(seed)
     end = tokenizer.eos_token_id
     ids = np.full((len(references), SAMPLES, length), end)
@@ -75,12 +75,12 @@ def decode(tokenizer, ids):
 
 @pytest.fixture(scope="module")
 def word_tokenizer():
-    texts = [text for captions in photos(200) for text in captions]
+    texts = [text for captions in images(200) for text in captions]
     return wrap_word_tokenizer(build_word_tokenizer(texts, min_count=1))
 
 
 def test_ten_thousand_captions_score_as_by_the_scorer(word_tokenizer):
-    references = photos(2000)
+    references = images(2000)
     ids = random_ids(word_tokenizer, references, len(word_tokenizer))
     expected = by_the_scorer(references, decode(word_tokenizer, ids))
     found = by_the_reward(word_tokenizer, references, ids)
@@ -102,7 +102,7 @@ def test_tokens_go_both_ways(word_tokenizer):
 
 def test_subwords_are_read_as_text():
     tokenizer = byte_tokenizer()
-    references = photos(40)
+    references = images(40)
     ids = random_ids(tokenizer, references, len(tokenizer), length=60)
     assert TokenReader(tokenizer, Words(), CPU).spelled.all()
     expected = by_the_scorer(references, decode(tokenizer, ids))
@@ -111,7 +111,7 @@ def test_subwords_are_read_as_text():
 
 
 def test_the_end_is_a_word_where_there_is_one(word_tokenizer):
-    references = photos(60)
+    references = images(60)
     ids = random_ids(word_tokenizer, references, len(word_tokenizer))
     ended = torch.rand(ids.shape[:2], generator=torch.Generator().manual_seed(0)) < 0.5
     with_ends = [[f"{text} zzend" for text in captions] for captions in references]

@@ -23,7 +23,7 @@ REFERENCES = [[sentence, sentence.replace("the ", "a ")] for sentence in SENTENC
 
 @pytest.fixture(scope="module")
 def parts():
-    """A captioner whose samples are read back, its loss, and a batch of three photos."""
+    """A captioner whose samples are read back, its loss, and a batch of three images."""
     captioning = tiny_mini(SENTENCES)
     captioning.model.generation_config.max_length = 9
     config = train_config(
@@ -35,7 +35,7 @@ def parts():
     loss = self_critical(captioning, objective, codec, REFERENCES, rows, config, CPU)
     captions = pack_captions(rows[:3], pad=0, unknown=codec.unknown)
     share = Share(
-        photos=torch.arange(3),
+        images=torch.arange(3),
         inputs=torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0)),
         captions=captions,
         tokens=captions.tokens,
@@ -66,7 +66,7 @@ def test_the_loss_is_that_of_single_samples(parts):
     with torch.no_grad():
         found = loss(share)
         states, samples = loss._states_and_samples(share)
-        rewards = loss.reward(share.photos, loss.reader.read(samples.ids, samples.ended))
+        rewards = loss.reward(share.images, loss.reader.read(samples.ids, samples.ended))
         policy = 0.0
         for image in range(3):
             for sample in range(4):
@@ -101,7 +101,7 @@ def test_shares_add_up_whatever_the_cut(parts):
         packed = pack_captions([rows[n] for n in numbers], pad=0, unknown=3)
         return loss(
             Share(
-                photos=torch.tensor(numbers),
+                images=torch.tensor(numbers),
                 inputs=share.inputs[numbers],
                 captions=packed.without_targets() if idle else packed,
                 tokens=share.tokens,
@@ -152,7 +152,7 @@ def test_dropout_comes_back_whatever_happens(parts):
 
 
 def test_the_reward_rises():
-    """Features of eight photos that are noise: cross-entropy first, then rewards."""
+    """Features of eight images that are noise: cross-entropy first, then rewards."""
     captioning = tiny_mini(text for captions in REFERENCES for text in captions)
     captioning.model.encoder.backbone.requires_grad_(False)
     objective = CaptionObjective(captioning.model, cached=True)

@@ -74,7 +74,7 @@ def test_samples_are_those_of_the_whole_model(model, temperature):
     assert not (drawn.ids == 3).any()
 
 
-def test_a_photos_samples_do_not_depend_on_the_batch(model):
+def test_a_images_samples_do_not_depend_on_the_batch(model):
     sampler, states, numbers = sampler_of(model), states_of(model), uniform()
     together = sampler.draw(states, numbers).ids
     alone = torch.cat([sampler.draw(states[i : i + 1], numbers[i : i + 1]).ids for i in range(3)])

@@ -30,7 +30,7 @@ def started(*, epochs: int = 3, steps: int = 30, notice: str = "") -> list[Event
 
 
 def epoch_of(
-    epoch: int, *, photos: list[Path], captions: list[str], score: float, steps: int = 10
+    epoch: int, *, images: list[Path], captions: list[str], score: float, steps: int = 10
 ) -> list[Event]:
     """Return the events of an epoch; it is the best so far."""
     first = (epoch - 1) * steps
@@ -55,11 +55,11 @@ def epoch_of(
                 name=name, path=f"/runs/told/{name}", epoch=epoch, step=epoch * steps, value=value
             )
         )
-    for photo, caption in zip(photos, captions, strict=True):
+    for image, caption in zip(images, captions, strict=True):
         told.append(
             SampleEvent(
-                epoch=epoch, image=photo.name, caption=caption, references=("a dog", "a hound"),
-                metrics=metrics, path=str(photo), followed=True,
+                epoch=epoch, image=image.name, caption=caption, references=("a dog", "a hound"),
+                metrics=metrics, path=str(image), followed=True,
             )
         )  # fmt: skip
     return told

@@ -1,4 +1,4 @@
-"""The page and the picture of a run."""
+"""The page and the image of a run."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from tests.unit.training.tracking.page.recorded_runs import epoch_of, finished, 
 HOSTILE = "<script>alert(1)</script>"
 
 
-def told_run(photos, *, epochs=3, end=True):
+def told_run(images, *, epochs=3, end=True):
     captions = [["a cat", HOSTILE], ["a dog", "a tree"], ["a dog", "a tall tree"]]
     events = started(epochs=epochs, steps=10 * epochs, notice="memory ran out")
     for epoch in range(1, epochs + 1):
         score = 0.1 * epoch
-        events += epoch_of(epoch, photos=photos[:2], captions=captions[epoch - 1], score=score)
+        events += epoch_of(epoch, images=images[:2], captions=captions[epoch - 1], score=score)
     return events + (finished() if end else [])
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory, photos):
+def written(tmp_path_factory, images):
     """The folder of a run with its page."""
     run = tmp_path_factory.mktemp("runs") / "told"
     run.mkdir()
     (run / "environment.json").write_text('{"versions": {"torch": "9.9"}}')
     tracker = PageTracker()
     tracker.start(run, {"preset": "mini", "learning_rate": 0.001, "data_dir": None})
-    for event in told_run(photos):
+    for event in told_run(images):
         tracker.event(event)
     tracker.finish()
     return run
@@ -58,14 +58,14 @@ def test_the_page_says_what_happened(page):
     assert "Training run told" in words
     assert "Over after 3 epochs, 30 steps and 1:15 minutes" in words
     assert "METEOR 0.3000 on val" in words
-    assert "best-eval on 10 photos of the test split" in words
+    assert "best-eval on 10 images of the test split" in words
     assert "memory ran out" in words
     assert "learning rate 0.001" in words
     assert "versions: torch 9.9" in words
     assert "3 best-loss, best-eval 30 2.0000 1.0000" in words  # the last epoch's row
 
 
-def test_captions_of_the_same_photo_over_the_epochs(page):
+def test_captions_of_the_same_image_over_the_epochs(page):
     words = plain(page)
     assert "Epoch 1, CIDEr-D 0.100, METEOR 0.050 a cat" in words
     assert "Epochs 2 to 3, CIDEr-D 0.300, METEOR 0.150 a dog" in words
@@ -86,7 +86,7 @@ def test_every_chart_has_words_and_marks(page):
         "Loss a token",
         *(f"{name} (val)" for name in ("BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR")),
         "Learning rate",
-        "Photos a second",
+        "Images a second",
     ]
     assert all('role="img" aria-label="' in chart for chart in charts)
     marked = [chart.count('<circle class="saved" cx="') - 1 for chart in charts]
@@ -111,9 +111,9 @@ def test_the_page_is_well_formed(page):
     assert len(ids) == len(set(ids))
 
 
-def test_the_picture_shows_curves(written):
-    with Image.open(written / "curves.png") as picture:
-        pixels = np.asarray(picture.convert("RGB"))
+def test_the_image_shows_curves(written):
+    with Image.open(written / "curves.png") as image:
+        pixels = np.asarray(image.convert("RGB"))
     assert pixels.shape[1] == 1120
     assert (pixels == (11, 87, 164)).all(axis=2).sum() > 500
     assert (pixels == (164, 14, 38)).all(axis=2).sum() > 50
@@ -121,8 +121,8 @@ def test_the_picture_shows_curves(written):
     assert draw("прогон ☃", []).size[0] == 1120
 
 
-def test_it_is_written_after_each_epoch_and_when_interrupted(tmp_path, photos):
-    events = told_run(photos, epochs=2, end=False)
+def test_it_is_written_after_each_epoch_and_when_interrupted(tmp_path, images):
+    events = told_run(images, epochs=2, end=False)
     tracker = PageTracker()
     tracker.start(tmp_path, {})
     for event in events:
@@ -137,16 +137,16 @@ def test_it_is_written_after_each_epoch_and_when_interrupted(tmp_path, photos):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_resumed_run_has_its_whole_history(tmp_path, photos):
+def test_a_resumed_run_has_its_whole_history(tmp_path, images):
     import json
 
-    events = told_run(photos, epochs=2, end=False)
+    events = told_run(images, epochs=2, end=False)
     lines = [json.dumps(event.to_dict()) for event in events]
     going_on = RunResumed(run=str(tmp_path), epoch=2, step=20, epochs=3, steps=30)
     (tmp_path / EVENTS_FILE).write_text("\n".join([*lines, json.dumps(going_on.to_dict())]))
     tracker = PageTracker()
     tracker.start(tmp_path, {})
-    later = epoch_of(3, photos=photos[:2], captions=["a dog", "a tree"], score=0.3)
+    later = epoch_of(3, images=images[:2], captions=["a dog", "a tree"], score=0.3)
     for event in [going_on, *later]:
         tracker.event(event)
     tracker.finish()
@@ -155,7 +155,7 @@ def test_a_resumed_run_has_its_whole_history(tmp_path, photos):
     assert "step 30 of 30" in words
 
 
-def test_a_run_without_captions_or_photos_has_a_page_too(tmp_path):
+def test_a_run_without_captions_or_images_has_a_page_too(tmp_path):
     tracker = PageTracker()
     tracker.start(tmp_path, {})
     tracker.event(started()[0])
@@ -163,10 +163,10 @@ def test_a_run_without_captions_or_photos_has_a_page_too(tmp_path):
     words = plain((tmp_path / "run.html").read_text())
     assert "Nothing was measured yet" in words
     assert not (tmp_path / "curves.png").exists()
-    tracker.event(epoch_of(1, photos=[tmp_path / "gone.jpg"], captions=[""], score=0.0)[-1])
+    tracker.event(epoch_of(1, images=[tmp_path / "gone.jpg"], captions=[""], score=0.0)[-1])
     tracker.finish()
     words = plain((tmp_path / "run.html").read_text())
-    assert "No picture" in words
+    assert "No image" in words
     assert "(no words)" in words
 
 
@@ -182,13 +182,13 @@ def test_scores_on_the_test_split_name_their_stage(tmp_path):
         tracker.event(tested)
     tracker.finish()
     words = plain((tmp_path / "run.html").read_text())
-    assert "best-eval of stage 1 words on 7 photos of the test split" in words
-    assert "best-eval of stage 2 reward on 7 photos of the test split" in words
+    assert "best-eval of stage 1 words on 7 images of the test split" in words
+    assert "best-eval of stage 2 reward on 7 images of the test split" in words
 
 
 def test_long_runs_have_small_pages():
     events = started(epochs=1, steps=10_000)
-    events += epoch_of(1, photos=[], captions=[], score=0.1, steps=10_000)
+    events += epoch_of(1, images=[], captions=[], score=0.1, steps=10_000)
     loss = Curves(events).panels()[0].lines[0]
     assert len(loss.points) <= 300
     assert loss.points[-1][0] == 10_000
