@@ -1,0 +1,34 @@
+"""Broken pictures of every format: each is decoded or refused, and nothing else is raised."""
+
+from __future__ import annotations
+
+import pytest
+
+from capgen.config import ImageLimits
+from capgen.errors import ImageError
+from capgen.inference.frames import count_frames
+from capgen.inference.images import load_image
+from capgen.output.embed import Unwritable
+from capgen.output.metadata import read_captions
+from tests.bench.fuzz_pictures import files
+
+NUMBER = 1500
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_broken_pictures_are_decoded_or_refused() -> None:
+    decoded = refused = 0
+    for name, content in files(NUMBER, seed=0):
+        try:
+            load_image(content, name=name, limits=ImageLimits(max_pixels=1_000_000))
+            assert count_frames(content, name) >= 1
+            decoded += 1
+        except ImageError as error:
+            assert error.message.startswith(name)
+            refused += 1
+        try:
+            read_captions(content)
+        except Unwritable as finding:
+            assert str(finding)
+    assert decoded + refused == NUMBER
+    assert min(decoded, refused) > NUMBER // 10  # neither all broken nor all whole
