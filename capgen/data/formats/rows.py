@@ -83,7 +83,7 @@ def find_columns(path: Path, first: Row, options: ReadOptions) -> Columns:
     image = options.image_column or _named(names, _IMAGE_NAMES)
     captions = (options.caption_column,) if options.caption_column else _caption_columns(names)
     if image is None or not captions:
-        missing = "picture" if image is None else "caption"
+        missing = "image" if image is None else "caption"
         raise DataError(
             f"{path}:{first.line}: which column is the {missing}? There are: {', '.join(names)}",
             hint="Say so with --image-column and --caption-column.",
