@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
 
 from capgen import Captioner
 from capgen.errors import ModelError
