@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,29 @@ def nouns_again(captioner: Captioner, caption: Caption) -> int:
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Captioner, Captioner]:
     """A small model of few words with random weights, in both runtimes."""
     return both_of(tmp_path_factory.mktemp("few"), FEW)
+
+
+@pytest.mark.parametrize("extra", [-2, 5])
+def test_a_tokenizer_of_another_size_than_the_model(extra: int, tmp_path: Path) -> None:
+    """Models have tokens that their tokenizer lacks, and the other way round."""
+    made = tiny_mini(FEW, positions=16)
+    made.model.generation_config.max_length = 12
+    size = len(made.tokenizer) + extra
+    made.model.decoder.resize_token_embeddings(size, mean_resizing=False)
+    torch.manual_seed(1)
+    torch.nn.init.normal_(made.model.decoder.transformer.wte.weight, std=0.3)
+    made.model.config.decoder.vocab_size = size
+    save_captioning(tmp_path, made, Provenance(preset="mini"))
+    edges = made.preprocessor.input_size
+    assert edges is not None
+    export_onnx(tmp_path, made.model, image_size=edges)
+    photos = [draw_photo(seed, (64, 64)) for seed in range(3)]
+    for options in ({"beams": 1}, {"beams": 3}, {"beams": 3, "min_length": 5}):
+        found = [
+            Captioner.from_pretrained(tmp_path, runtime=runtime).caption(photos, **options)
+            for runtime in ("onnx", "torch")
+        ]
+        assert_the_same(*found)
 
 
 def both_of(folder: Path, captions: list[str], *barred: str) -> tuple[Captioner, Captioner]:
@@ -219,3 +243,22 @@ def test_torch_takes_scores_that_are_wider_than_the_vocabulary() -> None:
     assert not scores.any()
     narrow = NounsOnce(table)(torch.tensor([[0, 2]]), torch.zeros(1, 3))
     assert narrow.tolist() == [[0, 0, -FINE]]
+
+
+def test_training_validates_with_captions_as_capgen_says_them(tmp_path: Path) -> None:
+    from capgen.training.validate import Validator
+
+    made = tiny_mini(FEW, positions=16)
+    made.model.eval().generation_config.max_length = 16
+    photos = [draw_photo(seed, (64, 64)) for seed in range(6)]
+    unused: Any = SimpleNamespace(encode_examples=lambda examples: [])
+    validator = Validator(made, unused, [], unused, unused, batch_size=6, generate=True)
+    pixels = torch.from_numpy(np.stack([made.preprocessor.preprocess(one) for one in photos]))
+    with torch.no_grad():
+        states = made.model.encoder(pixel_values=pixels).last_hidden_state
+        found = validator._captions(states)
+    save_captioning(tmp_path, made, Provenance(preset="mini"))
+    captioner = Captioner.from_pretrained(tmp_path, runtime="torch", device="cpu")
+    assert found == [one.text for one in captioner.caption(photos, retry=False)]
+    free = captioner.caption(photos, retry=False, repeat_nouns=True)
+    assert found != [one.text for one in free]
