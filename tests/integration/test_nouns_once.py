@@ -205,6 +205,14 @@ def test_other_languages_are_left_alone(tmp_path: Path) -> None:
         assert same == caption
 
 
+@pytest.mark.parametrize("runtime", ["onnx", "torch"])
+def test_no_cat_sits_on_top_of_a_cat(runtime: str, capsys: pytest.CaptureFixture[str]) -> None:
+    cat = str(Path(__file__).parents[2] / "docs" / "images" / "cat.jpg")
+    for options, times in (([], 1), (["--repeat-nouns"], 2), (["--no-repeat-nouns"], 1)):
+        assert main(["caption", cat, "--runtime", runtime, *options]) == 0
+        assert capsys.readouterr().out.split().count("cat") == times
+
+
 def test_records_made_before_are_made_again(tmp_path: Path, photos: list[Path]) -> None:
     """A run that goes on with an old output does not mix captions of two ways of decoding."""
     output = tmp_path / "out.jsonl"
