@@ -37,7 +37,7 @@ def main() -> None:
     photos = find_images(asked.folder)[: asked.photos]
     onnx = Captioner.from_pretrained(runtime="onnx")
     torch = Captioner.from_pretrained(runtime="torch")
-    for name, beams in (("greedy", 1), ("beams 5", 5)):
+    for name, beams in (("greedy", 1), ("beams 3", 3), ("beams 5", 5)):
         batched = captions(onnx, photos, beams, 16)
         compare(f"onnx / torch, {name}", batched, captions(torch, photos, beams, 16))
         compare(f"onnx batch of 16 / single, {name}", batched, captions(onnx, photos, beams, 1))

@@ -10,6 +10,7 @@ import numpy as np
 from capgen.config import DecodeOptions
 from capgen.inference.captioner import Captioner
 from capgen.inference.hypotheses import Hypothesis, hypothesis
+from capgen.inference.nouns import NounTable
 from capgen.inference.prepared import Prepared
 from capgen.models.folder import ModelFolder
 from capgen.paths import bundled_model_dir
@@ -22,6 +23,7 @@ class Stuck:
     """A runtime whose first search repeats itself about every second picture."""
 
     name, device, dtype = "stuck", "cpu", "float32"
+    nouns = NounTable(np.zeros(len(WORDS), np.int64))
 
     def __init__(self, width: int) -> None:
         self.width = width
