@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.config.fields import check_ranges, setting
+from capgen.config.models import DEVICE_NAMES, check_device
 from capgen.config.presets import TRAIN_PRESETS, objective_defaults
 from capgen.errors import UsageError, did_you_mean
 
@@ -192,7 +193,7 @@ class TrainConfig:
     )
     keep_states: int = setting(1, "Saved states that are kept.", low=1, high=1000)
 
-    device: str = setting("auto", "Where to compute.", choices=("auto", "cpu", "cuda", "mps"))
+    device: str = setting("auto", f"Where to compute: {DEVICE_NAMES}.")
     precision: str = setting(
         "auto",
         "Type of the arithmetic; auto is bf16 on CUDA.",
@@ -211,6 +212,7 @@ class TrainConfig:
         for name, kind in (("teacher", str), ("data_dir", Path), ("dataset", str)):
             object.__setattr__(self, name, _one_or_several(getattr(self, name), kind))
         check_ranges(self)
+        check_device(self.device)
         if self.preset not in TRAIN_PRESETS:
             raise UsageError(
                 f"Unknown preset '{self.preset}'", hint=did_you_mean(self.preset, TRAIN_PRESETS)

@@ -56,7 +56,12 @@ def test_the_preset_may_come_from_anywhere_and_gives_the_defaults(tmp_path):
 def test_every_setting_has_a_flag_and_a_variable(field):
     assert field.name in inspect.signature(train_command).parameters
     text = {"int": "3", "float": "0.5", "bool": "true"}.get(field.type.split(" ")[0], "x")
-    text = {"preset": "mini", "train_encoder": "last-2", "precision": "bf16"}.get(field.name, text)
+    text = {
+        "preset": "mini",
+        "train_encoder": "last-2",
+        "precision": "bf16",
+        "device": "cuda:1",
+    }.get(field.name, text)
     text = (field.metadata["choices"] or (text,))[-1]
     flags = {} if field.name == "preset" else {"preset": "clip-gpt2"}
     low = {"crop_aspect": "1.5", "max_tokens": "8", "image_size": "64", "decoder_width": "64"}
