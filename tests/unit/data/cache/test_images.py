@@ -204,7 +204,7 @@ def test_packs_in_use_stay_where_the_system_keeps_them(files: list[Path]):
     idle, _ = drain(cached_images(files[:4], squash(32)))
     idle_path = idle.path
     del idle
-    options = CacheOptions(cache_limit=5.5 * 32 * 32 * 3 / 1e9)
+    options = CacheOptions(cache_limit=11 * 32 * 32 * 3 // 2)
     with open_files_stay():
         new, _ = drain(cached_images(files[5:], squash(32), options))
     assert not idle_path.exists()
