@@ -26,9 +26,25 @@ def setting(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    flags: str = "",
+    panel: str = "",
+    remembered: bool = True,
 ) -> Any:
-    """Declare a dataclass field with its default, help text and accepted range (inclusive)."""
+    """Declare a dataclass field that can be an option.
+
+    Args:
+        default: The default.
+        help: What it does.
+        low: Least value.
+        high: Greatest value.
+        choices: The values there are.
+        flags: The option's flags with spaces between them, where it has a short one, or not
+            the field's name; with `/` before the flag that switches it off.
+        panel: Where help shows it, if not where the class has its other fields (`PANEL`).
+        remembered: Whether the environment and the user's settings file can set it.
+    """
     metadata = {"help": help, "low": low, "high": high, "choices": choices}
+    metadata |= {"flags": flags, "panel": panel, "remembered": remembered}
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 from capgen.config.fields import setting
 from capgen.errors import UsageError
@@ -30,14 +31,19 @@ class ModelOptions:
         UsageError: No device has such a name.
     """
 
+    PANEL: ClassVar[str] = "Model"
+
     model: str | None = setting(
         None,
         "'mini' (bundled), a model folder, RUN/best-eval, a kept model, or a Hub id. "
         "Default: CAPGEN_MODEL, or `capgen models default`, or mini.",
+        flags="-m",
     )
     revision: str | None = setting(None, "Branch, tag or commit of a Hub model.")
     trust_remote_code: bool = setting(
-        False, "Run code that comes with the model, where capgen does not know its kind."
+        False,
+        "Run code that comes with the model, where capgen does not know its kind.",
+        remembered=False,
     )
     runtime: str = setting("auto", "auto, onnx (CPU) or torch.")
     device: str = setting("auto", f"{DEVICE_NAMES}.")
