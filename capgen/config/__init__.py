@@ -20,14 +20,13 @@ from capgen.config.inputs import BatchOptions, DownloadLimits, ImageLimits, Inpu
 from capgen.config.models import ModelOptions
 from capgen.config.presets import OBJECTIVE_DEFAULTS, TRAIN_PRESETS, objective_defaults
 from capgen.config.training import TrainConfig, train_config
-from capgen.config.training_groups import EVAL_STRATEGIES, OBJECTIVES
+from capgen.config.training_groups import OBJECTIVES, EvalStrategy
 
 __all__ = [
     "BEAMS_LIMIT",
     "BOOLEANS",
     "COMMANDS",
     "DIVERSE_BEAMS",
-    "EVAL_STRATEGIES",
     "OBJECTIVES",
     "OBJECTIVE_DEFAULTS",
     "OWN",
@@ -38,6 +37,7 @@ __all__ = [
     "DecodeSettings",
     "DownloadLimits",
     "EvalConfig",
+    "EvalStrategy",
     "ImageLimits",
     "InputOptions",
     "ModelOptions",

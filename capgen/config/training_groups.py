@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
 
 from capgen.config.fields import setting
 from capgen.config.models import DEVICE_NAMES
 
-EVAL_STRATEGIES = (
-    *("meteor-centric", "weighted-composite", "pareto", "multi-criteria"),
-    *("meteor", "bleu", "rouge", "cider"),
-)
+
+class EvalStrategy(StrEnum):
+    """What makes a model the best one; the rules are in `capgen.training`."""
+
+    METEOR_CENTRIC = "meteor-centric"
+    WEIGHTED_COMPOSITE = "weighted-composite"
+    PARETO = "pareto"
+    MULTI_CRITERIA = "multi-criteria"
+    METEOR = "meteor"
+    BLEU = "bleu"
+    ROUGE = "rouge"
+    CIDER = "cider"
+
+
 OBJECTIVES = ("cross-entropy", "scst")
 
 
@@ -181,7 +192,9 @@ class ValidationSettings:
 
     eval: bool = setting(True, "Caption val and score it; otherwise only its loss is measured.")
     eval_strategy: str = setting(
-        "meteor-centric", "What makes a model best-eval.", choices=EVAL_STRATEGIES
+        EvalStrategy.METEOR_CENTRIC.value,
+        "What makes a model best-eval.",
+        choices=tuple(strategy.value for strategy in EvalStrategy),
     )
     patience: int | None = setting(
         None, "Stop after this many validations without a better one.", low=1
