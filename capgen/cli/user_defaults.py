@@ -100,8 +100,8 @@ def file_settings(
         accepted, refused = usable(name, value, commands, known, where=where)
         if command in accepted:
             found.values[name] = accepted[command]
-        elif accepted:
-            found.unused[name] = f"{refused[command]}; {where} has it for {listed(accepted)}"
+        elif accepted or name in OWN.get(command, ()):
+            found.unused[name] = refused[command]
         else:
             check_value(known[command][name], name, value, where=where)
     return found
@@ -118,14 +118,13 @@ def usable(
     accepted, refused = {}, {}
     for command in commands:
         if name in OWN.get(command, ()):
-            refused[command] = f"capgen {command} has a {name} of its own: [{command}] {name}"
+            place = f"[{command}] of {config_file().name}"
+            refused[command] = f"{name} is not for capgen {command}: set it under {place}"
             continue
         try:
             accepted[command] = check_value(known[command][name], name, value, where=where)
         except UsageError as error:
-            refused[command] = f"capgen {command} cannot use {name} = {value!r}"
-            if error.hint:
-                refused[command] += f" ({error.hint})"
+            refused[command] = f"not used by capgen {command}: {error.message}"
     return accepted, refused
 
 

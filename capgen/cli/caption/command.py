@@ -99,10 +99,7 @@ def caption_command(
         raise UsageError(f"--fail-on is '{fail_on}'; it must be one of {', '.join(FAIL_ON)}")
     if not images and manifest is None:
         raise UsageError("No images were named", hint="Try: capgen caption photo.jpg")
-    if results.dry_run and not results.write_metadata:
-        raise UsageError("--dry-run goes with --write-metadata")
-    if look.save_input is not None and not look.debug:
-        raise UsageError("--save-input goes with --debug")
+    _check_pairs(results, look)
     if results.output is not None:
         check_place(results.output)
         chosen = format_of(results.output, results.format)
@@ -117,17 +114,16 @@ def caption_command(
     sidecars = _sidecars(inputs, results, look)
     decoding = replace(decoding, confidence=results.scores)
     load = partial(Captioner.from_pretrained, **vars(model))
-    beside = sidecars is not None or results.write_metadata
-    plain = results.output is None and not beside and chosen == "text"
+    elsewhere = (results.output, results.sidecar, results.changes_written_to) != (None, None, None)
     if look.asked:
-        if inputs.alone is None or results.output is not None or beside or chosen == "jsonl":
+        if inputs.alone is None or elsewhere or chosen == "jsonl":
             raise UsageError(
                 f"{look.flag} takes one image, and prints its caption",
                 hint="Leave out other images, -o, --sidecar and --write-metadata.",
             )
         look_into(console, load, inputs.alone, decoding, limits, look, as_json=results.as_json)
         code = 0
-    elif plain and inputs.alone is not None:
+    elif inputs.alone is not None and chosen == "text" and not elsewhere:
         failed = caption_one(console, load(), inputs.alone, decoding, limits)
         code = int(failed and fail_on != "none")
     else:
@@ -151,6 +147,18 @@ def caption_command(
         code = run_batch(console, load(threads=threads), job, lanes, fail_on)
     if code:
         raise typer.Exit(code)
+
+
+def _check_pairs(results: Results, look: Look) -> None:
+    """Check that options which go with another came with it.
+
+    Raises:
+        UsageError: One did not.
+    """
+    if results.dry_run and not results.write_metadata:
+        raise UsageError("--dry-run goes with --write-metadata")
+    if look.save_input is not None and not look.debug:
+        raise UsageError("--save-input goes with --debug")
 
 
 def _sidecars(inputs: Inputs, results: Results, look: Look) -> Sidecars | None:

@@ -123,22 +123,12 @@ def eval_command(
     inputs = (judged.data_dir, judged.references, judged.predictions, judged.compare)
     check_reports(json_file, html_file, [*inputs, document_frequencies])
 
-    from capgen.captioning.captioner import Captioner
     from capgen.cli.eval.view import follow, show
     from capgen.evaluation.compare import compare as compare_evaluations
     from capgen.evaluation.evaluate import evaluation_events
     from capgen.evaluation.evaluation_set import evaluation_set
-    from capgen.evaluation.predictions import read_predictions
-    from capgen.evaluation.systems import ModelSystem, PredictionsSystem, is_predictions
     from capgen.metrics.cider import DocumentFrequencies
     from capgen.metrics.score import check_metrics
-
-    def load(options: ModelOptions) -> System:
-        captioner = Captioner.from_pretrained(**vars(options))
-        return ModelSystem(captioner, decoding, batch_size=config.batch_size)
-
-    def read(file: Path) -> System:
-        return PredictionsSystem(read_predictions(file))
 
     check_metrics(config.metric_names)
     table = None if document_frequencies is None else DocumentFrequencies.load(document_frequencies)
@@ -149,11 +139,7 @@ def eval_command(
         references=judged.references,
         limit=config.limit,
     )
-    systems = [load(model) if judged.predictions is None else read(judged.predictions)]
-    if judged.compare is not None:
-        known = is_predictions(judged.compare)
-        other = replace(model, model=judged.compare, revision=None)
-        systems.append(read(Path(judged.compare)) if known else load(other))
+    systems = _systems(judged, model, decoding, config.batch_size)
     console = Console()
     for note in (*unused_notes(context, "eval"), *data.notes):
         console.note(note)
@@ -168,6 +154,29 @@ def eval_command(
         show(console, found[0], comparison, samples)
     if any(evaluation.failures for evaluation in found.values()):
         raise typer.Exit(1)
+
+
+def _systems(
+    judged: Judged, model: ModelOptions, decoding: DecodeOptions, batch_size: int
+) -> list[System]:
+    """Load what is judged, and what it is compared with, if anything."""
+    from capgen.captioning.captioner import Captioner
+    from capgen.evaluation.predictions import read_predictions
+    from capgen.evaluation.systems import ModelSystem, PredictionsSystem, is_predictions
+
+    def load(options: ModelOptions) -> System:
+        captioner = Captioner.from_pretrained(**vars(options))
+        return ModelSystem(captioner, decoding, batch_size=batch_size)
+
+    def read(file: Path) -> System:
+        return PredictionsSystem(read_predictions(file))
+
+    systems = [load(model) if judged.predictions is None else read(judged.predictions)]
+    if judged.compare is not None:
+        known = is_predictions(judged.compare)
+        other = replace(model, model=judged.compare, revision=None)
+        systems.append(read(Path(judged.compare)) if known else load(other))
+    return systems
 
 
 def _write(
