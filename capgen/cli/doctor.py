@@ -11,7 +11,7 @@ import typer
 from capgen.cli.console import Console
 from capgen.cli.help import examples
 from capgen.cli.options import OUTPUT_PANEL
-from capgen.cli.user_defaults import entries, file_settings, known_settings
+from capgen.cli.user_defaults import file_settings, known_settings
 from capgen.config.user_file import read_file
 from capgen.paths import config_file
 from capgen.records import Check
@@ -109,8 +109,11 @@ def _settings(root: Any) -> Iterator[Check]:
     """
     path = config_file()
     content = read_file(path)
-    file_settings(content, known_settings(root), where=str(path))
-    count = len(list(entries(content)))
+    known = known_settings(root)
+    for command in known:
+        for note in file_settings(content, command, known, where=str(path)).unused.values():
+            yield Check(command, None, note)
+    count = sum(len(value) if isinstance(value, dict) else 1 for value in content.values())
     if count:
         yield Check(path.name, True, f"{count} set in {path}")
     else:

@@ -35,7 +35,7 @@ from transformers import (
 from capgen.config import train_config
 from capgen.models.build import Captioning, join
 from capgen.models.preprocessing.preprocess import Preprocessor
-from capgen.models.torch_devices import hardware, pick_device
+from capgen.models.torch_devices import choose_device, hardware
 from capgen.training.data.inputs import FeatureInputs, ImageInputs, Inputs
 from capgen.training.data.packed_captions import CaptionCodec, Ids, pack_captions
 from capgen.training.objectives.cross_entropy import CaptionObjective
@@ -50,7 +50,7 @@ MEAN, DEVIATION = 12, 4
 
 def main() -> None:
     asked = _arguments()
-    device = pick_device(asked.device)
+    device = choose_device(asked.device)
     config = train_config(
         "clip-gpt2",
         batch_size=asked.images,

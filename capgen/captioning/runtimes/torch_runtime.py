@@ -23,7 +23,7 @@ from capgen.models.folder import ModelFolder
 from capgen.models.foreign import end_tokens, image_encoder, load_captioner
 from capgen.models.kinds import ENCODER_DECODER
 from capgen.models.loading import load_tokenizer, quiet_transformers
-from capgen.models.torch_devices import choose_device, choose_dtype
+from capgen.models.torch_devices import choose_device, weights_dtype
 
 
 class TorchRuntime:
@@ -52,12 +52,13 @@ class TorchRuntime:
         trust_remote_code: bool = False,
     ) -> None:
         self.folder = folder
-        self.device = choose_device(device)
+        place = choose_device(device)
+        self.device = str(place)
         folder.check_weights()
         self.preprocessor = folder.preprocessor
         model = load_captioner(
             folder,
-            dtype=choose_dtype(dtype, self.device),
+            dtype=weights_dtype(dtype, place),
             trust_remote_code=trust_remote_code,
         )
         with quiet_transformers():

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from capgen.cli.caption.options import Look
 from capgen.cli.console import Console, with_scores
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.paths import is_folder
@@ -18,32 +18,6 @@ from capgen.records import CaptionFailure, Record
 
 if TYPE_CHECKING:
     from capgen.captioning.captioner import Captioner
-
-
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """How to look into one image's caption.
-
-    Attributes:
-        explain: Write where the model looked into this file.
-        debug: Show what lies behind the caption.
-        save_input: Write the image as the encoder saw it into this file.
-        as_json: Print JSON.
-    """
-
-    explain: Path | None
-    debug: bool
-    save_input: Path | None
-    as_json: bool
-
-    @property
-    def asked(self) -> bool:
-        return self.explain is not None or self.debug
-
-    @property
-    def flag(self) -> str:
-        """The option that asked for it, for messages."""
-        return "--debug" if self.explain is None else "--explain"
 
 
 def caption_one(
@@ -61,6 +35,8 @@ def look_into(
     options: DecodeOptions,
     limits: ImageLimits,
     look: Look,
+    *,
+    as_json: bool,
 ) -> None:
     """Explain one image's caption, or show what lies behind it, or both.
 
@@ -78,7 +54,7 @@ def look_into(
     if look.explain is not None:
         caption = explain_image(captioner, image, options, limits, look.explain)
         console.note(f"where the model looked: {look.explain}")
-        if not look.debug and look.as_json:
+        if not look.debug and as_json:
             console.json([caption.to_dict()])
         elif not look.debug:
             _print(console, caption, options.confidence)
@@ -90,7 +66,7 @@ def look_into(
             options,
             limits,
             save_input=look.save_input,
-            as_json=look.as_json,
+            as_json=as_json,
         )
 
 

@@ -17,7 +17,7 @@ from torch.nn.utils import clip_grad_norm_
 from capgen.config import TrainConfig
 from capgen.errors import TrainingError, UsageError
 from capgen.models.build import Captioning
-from capgen.models.torch_devices import autocast, pick_dtype
+from capgen.models.torch_devices import autocast, autocast_dtype
 from capgen.records import Event, Notice, StepEvent
 from capgen.training.data import epoch_order
 from capgen.training.data.inputs import Inputs
@@ -88,7 +88,7 @@ class Trainer:
         self.device = device
         self.processes = processes or Alone()
         self.stop = stop or StopRequest()
-        self.dtype = pick_dtype(config.precision, device)
+        self.dtype = autocast_dtype(config.precision, device)
         named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
         if not named:
             raise UsageError("Nothing of the model is trained")

@@ -17,7 +17,7 @@ from transformers.utils.logging import disable_progress_bar
 from capgen.config import TrainConfig
 from capgen.data.mixture import open_mixture
 from capgen.models.build import Captioning
-from capgen.models.torch_devices import autocast, pick_device, pick_dtype
+from capgen.models.torch_devices import autocast, autocast_dtype, choose_device
 from capgen.records import Example
 from capgen.training.data.epoch_order import Mix
 from capgen.training.data.images import input_size
@@ -89,7 +89,7 @@ def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estima
     Raises:
         CapgenError: As `capgen.training.run.train.train` before the first step.
     """
-    device = pick_device(config.device)
+    device = choose_device(config.device)
     disable_progress_bar()  # transformers' own, as in training
     mixture = open_mixture(config.dataset, config.data_dir)
     sets = mixture.parts("train")
@@ -146,7 +146,7 @@ def _passes(
         model, cached=config.train_encoder == "none", label_smoothing=config.label_smoothing
     )
     codec = CaptionCodec.of(captioning, config.max_tokens)
-    dtype = pick_dtype(config.precision, device)
+    dtype = autocast_dtype(config.precision, device)
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
 
     def take(examples: Sequence[Example]) -> tuple[int, float]:

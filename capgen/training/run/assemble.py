@@ -15,7 +15,7 @@ from capgen.config import TrainConfig
 from capgen.data.import_set import left_out
 from capgen.data.mixture import Mixture, open_mixture
 from capgen.models.build import Captioning
-from capgen.models.torch_devices import pick_device
+from capgen.models.torch_devices import choose_device
 from capgen.records import Example, Notice, PreparationEvent
 from capgen.training.data.epoch_order import Mix
 from capgen.training.data.frozen_features import FrozenFront, feature_array
@@ -69,7 +69,7 @@ class Material:
         Raises:
             CapgenError: As `capgen.training.run.train.train`.
         """
-        device = processes.device or pick_device(config.device)
+        device = processes.device or choose_device(config.device)
         dataset = open_mixture(config.dataset, config.data_dir)
         parts = {
             "train": dataset.parts("train"),

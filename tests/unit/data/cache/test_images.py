@@ -150,7 +150,7 @@ def test_corrupt_image_is_named(files: list[Path]):
 
 def test_the_limit_evicts_what_was_used_longest_ago(files: list[Path]):
     size = 5 * 32 * 32 * 3
-    options = CacheOptions(cache_limit=2.5 * size / 1e9)
+    options = CacheOptions(cache_limit=5 * size // 2)
     first, _ = drain(cached_images(files[:5], squash(32), options))
     second, _ = drain(cached_images(files[5:], squash(32), options))
     drain(cached_images(files[:5], squash(32), options))  # used again: now the youngest
@@ -159,14 +159,14 @@ def test_the_limit_evicts_what_was_used_longest_ago(files: list[Path]):
     # What is mapped stays readable.
     assert second.take([0]).shape == (1, 32, 32, 3)
     with pytest.raises(StorageError, match="more than the cache's limit") as caught:
-        drain(cached_images(files, squash(32), CacheOptions(cache_limit=size / 1e9)))
+        drain(cached_images(files, squash(32), CacheOptions(cache_limit=size)))
     assert "CAPGEN_CACHE_LIMIT" in caught.value.hint
     with pytest.raises(UsageError, match="--cache-limit is -1"):
         CacheOptions(cache_limit=-1)
 
 
 def test_limit_of_the_environment(files: list[Path], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("CAPGEN_CACHE_LIMIT", "0.00001")
+    monkeypatch.setenv("CAPGEN_CACHE_LIMIT", "10kB")
     with pytest.raises(StorageError, match="more than the cache's limit of 1e-05 GB"):
         drain(cached_images(files, squash(32)))
     monkeypatch.setenv("CAPGEN_CACHE_LIMIT", "much")
@@ -213,7 +213,7 @@ def test_packs_in_use_stay_where_the_system_keeps_them(files: list[Path]):
     idle, _ = drain(cached_images(files[:4], squash(32)))
     idle_path = idle.path
     del idle
-    options = CacheOptions(cache_limit=5.5 * 32 * 32 * 3 / 1e9)
+    options = CacheOptions(cache_limit=11 * 32 * 32 * 3 // 2)
     with open_files_stay():
         new, _ = drain(cached_images(files[5:], squash(32), options))
     assert not idle_path.exists()

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from capgen.config import train_config
-from capgen.errors import DataError, ModelError, TrainingError
+from capgen.errors import DataError, ModelError
 from capgen.models.preprocessing.preprocess import Preprocessor
-from capgen.models.torch_devices import pick_device, pick_dtype
+from capgen.models.torch_devices import autocast_dtype
 from capgen.records import Example
 from capgen.training.data import frozen_features
 from capgen.training.data.frozen_features import FrozenFront, feature_array
@@ -110,14 +110,9 @@ def test_a_model_without_one_size_cannot_be_trained():
         load_reshaped(example, Preprocessor(shortest_edge=24))
 
 
-def test_a_device_that_is_not_there():
-    with pytest.raises(TrainingError, match="--device cuda"):
-        pick_device("cuda")
-
-
 def test_precision():
-    assert pick_dtype("auto", CPU) == torch.float32
-    assert pick_dtype("bf16", CPU) == torch.bfloat16
+    assert autocast_dtype("auto", CPU) == torch.float32
+    assert autocast_dtype("bf16", CPU) == torch.bfloat16
 
 
 def test_out_of_memory_is_told_from_other_errors():
