@@ -1,6 +1,6 @@
 """The process that talks to Weights & Biases: `python -m capgen.training.tracking.wandb.process`.
 
-Reads messages (see `wandb_tracker`) until stdin ends, which is also what happens when the
+Reads messages (see `tracker`) until stdin ends, which is also what happens when the
 training process dies; then sends the models, and leaves. Everything it writes is under the
 run's folder. Never imports torch.
 """
@@ -28,13 +28,13 @@ from capgen.errors import ImageError
 from capgen.images.load import load_image
 from capgen.models.provenance import PROVENANCE_FILE
 from capgen.paths import write_text
+from capgen.training.tracking.wandb.tracker import FOLDER, STATE_FILE
 
 # After the last message the rest must be sent within this time, in seconds.
 _LONGEST_END = 1800.0
 _LONGEST_START = 60.0
 _SIDE = 320  # longest side of a sample image, in pixels
 _CHECKPOINTS = ("best-eval", "best-loss", "last")
-_STATE_FILE = "run.json"
 _NOT_WORD = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -64,7 +64,6 @@ class WandbRun:
             "summary": self._summary,
             "samples": self._samples,
             "checkpoint": self._checkpoint,
-            "artifact": self._artifact,
         }
         work[message.pop("kind")](**message)
 
@@ -79,7 +78,7 @@ class WandbRun:
         if self._run.offline:
             self._answer(tell=f"W&B: recorded offline; send with: wandb sync {self._run_folder}")
         else:
-            shutil.rmtree(self._folder / "wandb" / "models", ignore_errors=True)  # it has them
+            shutil.rmtree(self._folder / FOLDER / "models", ignore_errors=True)  # it has them
 
     @property
     def _run_folder(self) -> Path:
@@ -87,7 +86,7 @@ class WandbRun:
 
     def _begin(self, **start: Any) -> None:
         self._start = start
-        state = self._folder / "wandb" / _STATE_FILE
+        state = self._folder / FOLDER / STATE_FILE
         if state.is_file():
             self._state |= json.loads(state.read_text(encoding="utf-8"))
         self._state["id"] = self._state["id"] or secrets.token_hex(4)
@@ -175,7 +174,7 @@ class WandbRun:
         source = self._folder / name
         if not (source / PROVENANCE_FILE).is_file():
             return
-        copy = _linked(source, self._folder / "wandb" / "models")
+        copy = _linked(source, self._folder / FOLDER / "models")
         record = json.loads((copy / PROVENANCE_FILE).read_text(encoding="utf-8"))
         training = record.get("training", {})
         epoch = int(training.get("epoch", 0))
@@ -219,7 +218,7 @@ class WandbRun:
         self._state["points"] += 1
 
     def _keep_state(self) -> None:
-        write_text(self._folder / "wandb" / _STATE_FILE, json.dumps(self._state) + "\n")
+        write_text(self._folder / FOLDER / STATE_FILE, json.dumps(self._state) + "\n")
 
 
 class Answer:
