@@ -16,9 +16,9 @@ from capgen.config import TrainConfig, flag_name
 from capgen.errors import UsageError
 from capgen.records import Event
 from capgen.training.optimization.processes import join_processes
-from capgen.training.run.assemble import Material
 from capgen.training.run.folder import CONFIG_FILE, RunFolder, read_config
 from capgen.training.run.listeners import Listeners, run_to_end
+from capgen.training.run.run_data import open_run_data
 from capgen.training.run.session import Session
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.tracking import TRACKING_SETTINGS, check_trackers
@@ -96,10 +96,10 @@ def new_session(config: TrainConfig, stop: StopRequest | None = None) -> Session
     processes = join_processes(config.device)
     RunFolder.check_free(config)
     disable_progress_bar()  # transformers' own, for every file it reads or writes
-    material = Material.gather(config, processes)
+    data = open_run_data(config, processes)
     path = str(RunFolder.create(config).path) if processes.rank == 0 else ""
     folder = RunFolder(Path(processes.gather(path)[0]))
-    return Session(material, folder, stop or StopRequest(), resumed=False)
+    return Session(data, folder, stop or StopRequest(), resumed=False)
 
 
 def saved_session(folder: RunFolder, stop: StopRequest | None = None, **machine: Any) -> Session:
@@ -119,8 +119,8 @@ def saved_session(folder: RunFolder, stop: StopRequest | None = None, **machine:
     if processes.rank == 0:
         folder.recover()
     disable_progress_bar()
-    material = Material.gather(config, processes)
-    return Session(material, folder, stop or StopRequest(), resumed=True)
+    data = open_run_data(config, processes)
+    return Session(data, folder, stop or StopRequest(), resumed=True)
 
 
 # Settings that say how a run is computed and not what it computes.

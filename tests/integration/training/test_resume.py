@@ -214,7 +214,7 @@ def test_weights_that_are_no_numbers_are_never_saved(tmp_path, data, parts, monk
 
     monkeypatch.setattr(Trainer, "_step", step)
     config = clip_config(tmp_path, data, num_epochs=3, save_every=1, log_every=10)
-    with pytest.raises(TrainingError, match="no numbers any more by step 3"):
+    with pytest.raises(TrainingError, match="no longer finite numbers by step 3"):
         list(train(config))
     state = StateStore(config.output_dir, keep=1).newest()
     assert state.numbers["step"] == 2
