@@ -161,7 +161,7 @@ class Trainer:
                 # Several processes would not run out at the same moment.
                 if before == 1 or self.processes.count > 1:
                     raise TrainingError(
-                        f"The device ran out of memory with {before} images a pass",
+                        f"The device ran out of memory with {before} images per pass",
                         hint="Try a smaller --batch-size with more --accumulation, "
                         "--gradient-checkpointing or --precision bf16.",
                     ) from error
@@ -171,8 +171,8 @@ class Trainer:
             self.images_a_pass = before // 2
             passes = math.ceil(self.config.images_a_step / self.images_a_pass)
             notice = Notice(
-                message=f"Memory ran out at step {self.step + 1} with {before} images a pass: "
-                f"going on with {self.images_a_pass}, {passes} passes a step"
+                message=f"Memory ran out at step {self.step + 1} with {before} images per pass: "
+                f"going on with {self.images_a_pass}, {passes} passes per step"
             )
 
     def _step(self, numbers: Tensor) -> None:

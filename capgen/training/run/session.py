@@ -257,7 +257,7 @@ class Session:
 
         Raises:
             StorageError: It cannot be written; the state before is as it was.
-            TrainingError: The weights are no numbers; they are not saved.
+            TrainingError: The weights are not finite numbers; they are not saved.
         """
         trainer.check_finite()
         if not self.main:

@@ -63,7 +63,7 @@ def send_trial_run(*, seconds: float = 120.0) -> TrialRun:
         run = Check("run", not failure, failure or f"sent ({mode})", cure)
         checks = [package, _online(wanted, told), run]
         if run.ok:
-            checks.append(_delete(Path(place)) if mode == "online" else _file(Path(place)))
+            checks.append(_arrived(Path(place), mode))
         return TrialRun(mode=mode, checks=tuple(checks))
 
 
@@ -94,15 +94,13 @@ def _online(wanted: str, told: list[str]) -> Check:
     return Check("online", False, f"{detail} Runs are recorded offline.", cure)
 
 
-def _file(folder: Path) -> Check:
-    files = list((folder / FOLDER).glob("offline-run-*/*.wandb"))
-    if any(file.stat().st_size for file in files):
-        return Check("file", True, "the run's file was written")
-    return Check("file", False, "the run's file was not written", _DAMAGED)
-
-
-def _delete(folder: Path) -> Check:
-    """Delete the run that arrived; asking for it shows that it did."""
+def _arrived(folder: Path, mode: str) -> Check:
+    """Return whether the run is where it should be; online it is deleted then."""
+    if mode == "offline":
+        files = (folder / FOLDER).glob("offline-run-*/*.wandb")
+        if any(file.stat().st_size for file in files):
+            return Check("file", True, "the run's file was written")
+        return Check("file", False, "the run's file was not written", _DAMAGED)
     import wandb
 
     state = json.loads((folder / FOLDER / STATE_FILE).read_text(encoding="utf-8"))

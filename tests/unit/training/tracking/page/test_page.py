@@ -80,10 +80,10 @@ def test_every_chart_has_words_and_marks(page):
     charts = re.findall(r"<figure.*?</figure>", page, re.DOTALL)
     titles = [re.search("<h3>(.*?)</h3>", chart)[1] for chart in charts]
     assert titles == [
-        "Loss a token",
+        "Loss per token",
         *(f"{name} (val)" for name in ("BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR")),
         "Learning rate",
-        "Images a second",
+        "Images per second",
     ]
     assert all('role="img" aria-label="' in chart for chart in charts)
     marked = [chart.count('<circle class="saved" cx="') - 1 for chart in charts]
