@@ -80,21 +80,20 @@ def wandb_command(
     ] = 120.0,
     as_json: Json = False,
 ) -> None:
-    """Send a small run to Weights & Biases and read it back.
+    """Send a small run to Weights & Biases.
 
-    The run holds a number, a table and an artifact. Online it goes to the project
-    capgen-doctor and is deleted afterwards; offline it is read from its file. Exits with 1 if
-    anything is missing.
+    Online it goes to the project capgen-doctor, and is deleted once it has arrived; offline it
+    goes to a file. Exits with 1 if anything goes wrong.
     """
-    from capgen.training.tracking.wandb.probe import probe_wandb
+    from capgen.training.tracking.wandb.trial_run import send_trial_run
 
     console = Console()
-    probe = probe_wandb(seconds=seconds)
+    trial = send_trial_run(seconds=seconds)
     if as_json:
-        console.json(probe.to_dict())
+        console.json(trial.to_dict())
     else:
-        _show_lines(console, probe.checks)
-    if not probe.ok:
+        _show_lines(console, trial.checks)
+    if not trial.ok:
         raise typer.Exit(1)
 
 

@@ -39,6 +39,7 @@ from capgen.models.torch_devices import choose_device, hardware
 from capgen.training.data.inputs import FeatureInputs, ImageInputs, Inputs
 from capgen.training.data.packed_captions import CaptionCodec, Ids, pack_captions
 from capgen.training.objectives.cross_entropy import CaptionObjective
+from capgen.training.objectives.learner import Learner
 from capgen.training.optimization.trainer import Trainer
 
 END = 50256
@@ -72,7 +73,8 @@ def main() -> None:
     objective = CaptionObjective(captioning.model, cached=asked.train_encoder == "none")
     inputs, caching = _inputs(objective, pixels, device)
     codec = CaptionCodec(tokenizer=None, start=END, end=END, unknown=None, max_tokens=64)
-    trainer = Trainer(captioning, objective, inputs, rows, codec, config, device)
+    learner = Learner(captioning, objective, codec, device)
+    trainer = Trainer(learner, inputs, rows, config)
     trainer.steps_a_report = 10**9
     plain = PlainLoop(captioning.model, pixels, rows, asked.images, device)
     losses = _losses(objective, inputs, plain, rows[: asked.images], device)
