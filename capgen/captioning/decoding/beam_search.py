@@ -67,8 +67,7 @@ class BeamSearch:
                 break
             if not going.all():
                 self._keep(np.flatnonzero(going))
-        count = self.settings.num_captions
-        return [finished.found[:count] for finished in self.finished]
+        return [finished.found for finished in self.finished]
 
     def _step(self, length: int) -> None:
         values, ids = self._candidates(length)  # (B, K, C)

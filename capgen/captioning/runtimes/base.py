@@ -15,7 +15,7 @@ from capgen.captioning.decoding.noun_table import NounTable
 from capgen.config import DecodeSettings
 from capgen.models.preprocessing.preprocess import Preprocessor
 
-# What decoders make of bytes that are no whole character yet.
+# What decoders make of bytes that are not a whole character yet.
 UNFINISHED = "\ufffd"
 
 
@@ -34,21 +34,24 @@ class Replay:
     attention: NDArray[np.float32]
 
 
-class Speaker(Protocol):
-    """What captions need: a runtime, or what stands in for one."""
+@dataclass(frozen=True)
+class Generated:
+    """What a model generated for a batch of images.
 
-    def generate(
-        self, pixels: NDArray[np.float32], settings: DecodeSettings
-    ) -> list[list[Hypothesis]]:
-        """Caption pixels (B, 3, H, W) float32: for each image hypotheses, best first."""
-        ...
+    Attributes:
+        hypotheses: For each image, best first: all finished beams of a beam search, else
+            `num_captions` samples, or the one greedy caption.
+        summarise: Returns a summary (B, D) float32 of what the encoder made of each image: the
+            mean of the first decoder layer's cross-attention values over the cells of the image
+            (without cross-attention, of the encoder's states), the same in both runtimes. It
+            raises ModelError where the model's encoder is not known.
+    """
 
-    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
-        """Return the text of token ids, special tokens left out, and each token's part of it."""
-        ...
+    hypotheses: list[list[Hypothesis]]
+    summarise: Callable[[], NDArray[np.float32]]
 
 
-class Runtime(Speaker, Protocol):
+class Runtime(Protocol):
     """Captions prepared images with one model.
 
     Attributes:
@@ -68,15 +71,12 @@ class Runtime(Speaker, Protocol):
     @property
     def nouns(self) -> NounTable | None: ...
 
-    def generate_summarised(
-        self, pixels: NDArray[np.float32], settings: DecodeSettings
-    ) -> tuple[list[list[Hypothesis]], NDArray[np.float32]]:
-        """As `generate`, with a summary (B, D) of what the encoder made of each image.
+    def generate(self, pixels: NDArray[np.float32], settings: DecodeSettings) -> Generated:
+        """Caption pixels (B, 3, H, W) float32."""
+        ...
 
-        It is the mean of the first decoder layer's cross-attention values over the cells of
-        the image (where there are none: of the encoder's states), the same for both
-        runtimes.
-        """
+    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
+        """Return the text of token ids, special tokens left out, and each token's part of it."""
         ...
 
     def obstacle(self) -> str:

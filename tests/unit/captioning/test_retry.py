@@ -10,6 +10,7 @@ import pytest
 
 from capgen.captioning.decoding.hypotheses import Hypothesis
 from capgen.captioning.retry import caption_pixels, fault
+from capgen.captioning.runtimes.base import Generated
 from capgen.config import DecodeSettings
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Retry
@@ -47,14 +48,14 @@ class Scripted:
         self.asked: list[tuple[list[int], DecodeSettings]] = []
         self.known: list[str] = []
 
-    def generate(self, pixels: np.ndarray, settings: DecodeSettings) -> list[list[Hypothesis]]:
+    def generate(self, pixels: np.ndarray, settings: DecodeSettings) -> Generated:
         rows = pixels[:, 0, 0, 0].astype(int).tolist()
         self.asked.append((rows, settings))
         found = []
         for row in rows:
             said = self.images[row].get(settings.repetition_penalty, self.images[row][1.0])
             found.append([self._hypothesis(text, -n) for n, text in enumerate(said)])
-        return [one[: settings.num_captions] for one in found]
+        return Generated(found, lambda: np.zeros((len(rows), 1), np.float32))
 
     def _hypothesis(self, text: str, score: float) -> Hypothesis:
         self.known.append(text)
@@ -66,7 +67,7 @@ class Scripted:
 
 def run(runtime: Any, **settings: Any) -> tuple[list[list[str]], list[Retry | None]]:
     pixels = np.arange(len(runtime.images), dtype=np.float32)[:, None, None, None]
-    found = caption_pixels(
+    found, _ = caption_pixels(
         runtime, np.broadcast_to(pixels, (len(pixels), 3, 1, 1)), DecodeSettings(**settings)
     )
     return [[said.text for said in one.captions] for one in found], [one.retry for one in found]

@@ -16,7 +16,7 @@ import pytest
 
 from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.journal import Journal, journal_path
-from capgen.captioning.batch.pipeline import BatchFinished, ImageDone, caption_all
+from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone, caption_all
 from capgen.captioning.batch.sources import BytesSource, FileSource, Source
 from capgen.captioning.captioner import Captioner
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
@@ -43,10 +43,7 @@ def run(
     events = caption_all(
         captioner,
         Inputs([str(folder)]),
-        None,
-        BatchOptions(**options),
-        journal=opened,
-        lanes=lanes,
+        BatchRun(options=BatchOptions(**options), journal=opened, lanes=lanes),
     )
     *done, finished = events
     if opened is not None:
@@ -106,8 +103,7 @@ def test_other_settings_or_models_are_other_work(tmp_path: Path) -> None:
     (event, _) = caption_all(
         captioner,
         [FileSource(str(plain(tmp_path, "a.png", 1)))],
-        DecodeOptions(beams=2),
-        journal=with_beams,
+        BatchRun(decoding=DecodeOptions(beams=2), journal=with_beams),
     )
     assert isinstance(event, ImageDone)
     digest = event.record.sha256 or ""
@@ -192,7 +188,9 @@ def test_sources_are_read_as_needed(tmp_path: Path) -> None:
             yield BytesSource(f"{taken}", data)
 
     captioner, _ = colour_captioner()
-    events = caption_all(captioner, endless(), None, BatchOptions(batch_size=4, workers=2))
+    events = caption_all(
+        captioner, endless(), BatchRun(options=BatchOptions(batch_size=4, workers=2))
+    )
     for _ in range(10):
         next(events)
     events.close()
@@ -202,7 +200,9 @@ def test_sources_are_read_as_needed(tmp_path: Path) -> None:
 def test_a_failed_image_has_the_limit_in_its_message(tmp_path: Path) -> None:
     captioner, _ = colour_captioner()
     source = FileSource(str(plain(tmp_path, "a.png", 1)))
-    (event, finished) = caption_all(captioner, [source], limits=ImageLimits(max_pixels=10))
+    (event, finished) = caption_all(
+        captioner, [source], BatchRun(limits=ImageLimits(max_pixels=10))
+    )
     assert isinstance(event, ImageDone) and isinstance(event.record, CaptionFailure)
     assert event.record.code == "too_large"
     assert isinstance(finished, BatchFinished) and finished.failures == {"too_large": 1}
@@ -300,7 +300,7 @@ def test_closing_a_run_calls_off_what_is_being_read(tmp_path: Path) -> None:
     first = BytesSource("a.png", plain(tmp_path, "a.png", 3).read_bytes())
     sources = [first, first, Slow("slow.png", first.data)]
     events = caption_all(
-        colour_captioner()[0], sources, None, BatchOptions(batch_size=1, workers=2)
+        colour_captioner()[0], sources, BatchRun(options=BatchOptions(batch_size=1, workers=2))
     )
     assert isinstance(next(events), ImageDone)
     events.close()
