@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from capgen.cli.caption.one import Look, caption_one, look_into
+from capgen.cli.caption.one import Look, caption_one, choose_way, look_into
 from capgen.cli.caption.options import (
     BatchSizeOption,
     DebugOption,
@@ -220,18 +220,13 @@ def caption_command(
         device=device,
         dtype=dtype,
     )
-    beside = sidecars is not None or write_metadata
-    plain = output is None and not beside and chosen == "text"
-    if look.asked:
-        if inputs.alone is None or output is not None or beside or chosen == "jsonl":
-            raise UsageError(
-                f"{look.flag} takes one image, and prints its caption",
-                hint="Leave out other images, -o, --sidecar and --write-metadata.",
-            )
-        look_into(console, load, inputs.alone, options, limits, look)
+    writes = output is not None or sidecars is not None or write_metadata
+    way = choose_way(look, inputs.alone, writes=writes, format=chosen)
+    if way.kind == "look":
+        look_into(console, load, way.image, options, limits, look)
         code = 0
-    elif plain and inputs.alone is not None:
-        failed = caption_one(console, load(), inputs.alone, options, limits)
+    elif way.kind == "one":
+        failed = caption_one(console, load(), way.image, options, limits)
         code = int(failed and fail_on != "none")
     else:
         from capgen.cli.caption.many import BatchJob, lanes_and_threads, run_batch

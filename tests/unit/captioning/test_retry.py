@@ -133,4 +133,4 @@ def test_different_captions_are_chosen_from_a_wider_search() -> None:
     texts, _ = run(runtime, beams=6, num_captions=3, diverse=True)
     assert texts[0][0] == "a dog runs"
     assert "the dog runs" not in texts[0] and "a dog is running" not in texts[0]
-    assert runtime.asked[0][1].num_captions == 6
+    assert [len(rows) for rows, _ in runtime.asked] == [1]

@@ -23,6 +23,7 @@ class Stuck:
     """A runtime whose first search repeats itself about every second image."""
 
     name, device, dtype = "stuck", "cpu", "float32"
+    nouns = None
 
     def __init__(self, width: int) -> None:
         self.width = width

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import filelock
 import pytest
 
+from capgen.captioning import captioner as captioner_module
 from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.journal import Journal, journal_path
 from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone, caption_all
@@ -21,6 +23,7 @@ from capgen.captioning.batch.sources import BytesSource, FileSource, Source
 from capgen.captioning.captioner import Captioner
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
 from capgen.errors import ProtectedFileError, StorageError
+from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Caption, CaptionFailure, Unwritten
 from tests.broken_images import png_without_palette, tiff
 from tests.colours import ColourRuntime, colour_captioner, plain, plains
@@ -144,21 +147,22 @@ def test_whatever_a_decoder_raises_is_a_record_and_stays_one(tmp_path: Path) -> 
     assert (finished.reused, runtime.seen) == (4, 0)
 
 
-@pytest.mark.parametrize("where", ["load", "prepare"])
+@pytest.mark.parametrize("owner", [captioner_module, Preprocessor], ids=["load", "preprocess"])
 def test_too_little_memory_is_a_record(
-    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    owner: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain(tmp_path, "a.png", 1)
     plain(tmp_path, "b.png", 2)
-    real = getattr(Captioner, where)
+    where = "preprocess" if owner is Preprocessor else "load_image"
+    real = getattr(owner, where)
     calls = iter([True, False])
 
-    def scarce(self: Captioner, *arguments: object, **options: object) -> object:
+    def scarce(*arguments: object, **options: object) -> object:
         if next(calls):
             raise MemoryError
-        return real(self, *arguments, **options)
+        return real(*arguments, **options)
 
-    monkeypatch.setattr(Captioner, where, scarce)
+    monkeypatch.setattr(owner, where, scarce)
     done, _, _ = run(tmp_path, workers=1)
     assert texts(done) == [None, "2 0"]
     assert done[0].record.code == "too_large"  # type: ignore[union-attr]
