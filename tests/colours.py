@@ -50,8 +50,8 @@ class ColourRuntime:
         ]
         return Generated(found, lambda: reds[:, None].astype(np.float32))
 
-    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
-        return " ".join(map(str, ids)), [str(token) for token in ids]
+    def decode(self, ids: Sequence[int]) -> str:
+        return " ".join(map(str, ids))
 
 
 def colour_captioner(name: str = "colours") -> tuple[Captioner, ColourRuntime]:

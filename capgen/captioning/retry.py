@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.captioning.decoding.hypotheses import Hypothesis
+from capgen.captioning.decoding.hypotheses import Hypothesis, token_texts
 from capgen.captioning.runtimes.base import Generated, Runtime
 from capgen.config import DecodeSettings
 from capgen.records import Retry
@@ -95,7 +95,7 @@ def fault(text: str) -> str:
 def _decoded(runtime: Runtime, hypotheses: Sequence[Hypothesis]) -> list[DecodedHypothesis]:
     decoded = []
     for one in hypotheses:
-        text, parts = runtime.texts(one.ids)
+        text, parts = token_texts(runtime.decode, one.ids)
         decoded.append(DecodedHypothesis(one, text, tuple(parts)))
     return decoded
 

@@ -148,7 +148,7 @@ def inspect_image(
             ids = [token.id for token in caption.tokens]
             log_probs = runtime.replay(prepared.pixels, ids).log_probs
             steps = tuple(
-                _step(caption, place, row, lambda token: runtime.texts([token])[0])
+                _step(caption, place, row, lambda token: runtime.decode([token]).strip())
                 for place, row in enumerate(log_probs)
             )
     else:

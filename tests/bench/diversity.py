@@ -72,7 +72,9 @@ def groups(captioner: Captioner, images: list[Path], count: int, fine: float) ->
         lengths = [
             next((n for n, token in enumerate(ids) if token in ends), len(ids)) for ids in image
         ]
-        found.append([runtime.texts(ids[:n])[0] for ids, n in zip(image, lengths, strict=True)])
+        found.append(
+            [runtime.decode(ids[:n]).strip() for ids, n in zip(image, lengths, strict=True)]
+        )
     return found
 
 

@@ -54,7 +54,7 @@ def observe(
     def observed(batch: Sequence[Prepared]) -> Iterator[Observation]:
         found = captioner.runtime.generate(stacked(batch), settings)
         for hypotheses, summary in zip(found.hypotheses, found.summarise(), strict=True):
-            text, _ = captioner.runtime.texts(hypotheses[0].ids)
+            text = captioner.runtime.decode(hypotheses[0].ids).strip()
             yield Observation(text, evidence(hypotheses), summary)
 
     for batch in captioner.prepared_batches(images, batch_size):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,9 +13,6 @@ from capgen.captioning.decoding.hypotheses import Hypothesis
 from capgen.captioning.decoding.noun_table import NounTable
 from capgen.config import DecodeSettings
 from capgen.models.preprocessing.preprocess import Preprocessor
-
-# What decoders make of bytes that are not a whole character yet.
-UNFINISHED = "\ufffd"
 
 
 @dataclass(frozen=True)
@@ -75,8 +71,8 @@ class Runtime(Protocol):
         """Caption pixels (B, 3, H, W) float32."""
         ...
 
-    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
-        """Return the text of token ids, special tokens left out, and each token's part of it."""
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, special tokens left out."""
         ...
 
     def obstacle(self) -> str:
@@ -98,31 +94,3 @@ class Runtime(Protocol):
             ModelError: The model has no cross-attention.
         """
         ...
-
-
-def token_texts(
-    decode: Callable[[Sequence[int]], str], ids: Sequence[int]
-) -> tuple[str, list[str]]:
-    """Return the text of token ids and what each token adds to it.
-
-    Args:
-        decode: A tokenizer's decoding, which leaves special tokens out.
-        ids: Generated tokens.
-    """
-    said, parts = "", []
-    for count in range(1, len(ids) + 1):
-        text = decode(ids[:count])
-        # A token that is part of a character only adds nothing yet: its last one adds it whole.
-        if text.endswith(UNFINISHED) and count < len(ids):
-            parts.append("")
-            continue
-        # A decoder may also rewrite what came before ("it ' s" becomes "it's").
-        parts.append(text[_common_length(said, text) :])
-        said = text
-    return said.strip(), parts
-
-
-def _common_length(first: str, second: str) -> int:
-    """Characters that two texts have in common at their beginning."""
-    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
-    return sum(1 for _ in same)

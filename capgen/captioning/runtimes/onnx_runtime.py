@@ -18,7 +18,7 @@ from capgen.captioning.decoding.decode import decode
 from capgen.captioning.decoding.hypotheses import TokenIds, log_softmax
 from capgen.captioning.decoding.noun_lexicon import noun_table
 from capgen.captioning.decoding.noun_table import NounTable
-from capgen.captioning.runtimes.base import Generated, Replay, token_texts
+from capgen.captioning.runtimes.base import Generated, Replay
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
@@ -129,11 +129,8 @@ class OnnxRuntime:
             attention.append([layer[0, :, 0] for layer in layers])  # of (1, heads, 1, cells)
         return Replay(log_softmax(np.array(logits)), np.array(attention, dtype=np.float32))
 
-    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
-        """Return the text of token ids and each token's part of it."""
-        return token_texts(self._decode, ids)
-
-    def _decode(self, ids: Sequence[int]) -> str:
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, special tokens left out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
 

@@ -15,7 +15,7 @@ from transformers import GenerationConfig, LogitsProcessorList
 from capgen.captioning.decoding.hypotheses import Hypothesis, hypothesis
 from capgen.captioning.decoding.noun_lexicon import noun_table
 from capgen.captioning.decoding.noun_table import FINE, NounTable
-from capgen.captioning.runtimes.base import Generated, Replay, token_texts
+from capgen.captioning.runtimes.base import Generated, Replay
 from capgen.captioning.runtimes.torch_processors import NounsOnce, Temperature
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
@@ -230,11 +230,8 @@ class TorchRuntime:
         encoder = image_encoder(self.folder, self._model)
         return encoder(pixel_values=inputs).last_hidden_state
 
-    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
-        """Return the text of token ids and each token's part of it."""
-        return token_texts(self._decode, ids)
-
-    def _decode(self, ids: Sequence[int]) -> str:
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, special tokens left out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
 

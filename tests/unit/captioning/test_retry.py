@@ -61,8 +61,8 @@ class Scripted:
         self.known.append(text)
         return Hypothesis((len(self.known) - 1,), (float(score),), float(score))
 
-    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
-        return self.known[ids[0]], [self.known[ids[0]]]
+    def decode(self, ids: Sequence[int]) -> str:
+        return self.known[ids[0]]
 
 
 def run(runtime: Any, **settings: Any) -> tuple[list[list[str]], list[Retry | None]]:

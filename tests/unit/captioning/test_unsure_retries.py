@@ -38,9 +38,8 @@ class Stuck:
             found = [[hypothesis([5, 6, 2], [-0.1] * 3, 1.0)] for _ in pixels]
         return Generated(found, lambda: np.zeros((len(pixels), self.width), np.float32))
 
-    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
-        parts = [f" {WORDS[token]}" for token in ids]
-        return "".join(parts).strip(), parts
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(f" {WORDS[token]}" for token in ids)
 
 
 def captions(**options: Any) -> list[Any]:
