@@ -101,7 +101,7 @@ class Captioner:
         return self.folder.name
 
     def settings(self, options: DecodeOptions) -> tuple[DecodeSettings, tuple[str, ...]]:
-        """Return the decoding settings that `options` comes to, and notes on what changed.
+        """Return the decoding settings that `options` lead to, and notes on what changed.
 
         Raises:
             UsageError: They contradict each other, or a least confidence is asked for and the
@@ -135,7 +135,7 @@ class Captioner:
         return reason
 
     def _fit(self, settings: DecodeSettings) -> Fit | None:
-        """Return what gives captions their confidence, if it was asked for and is there."""
+        """Return what gives captions their confidence, if it was asked for and there is a fit."""
         calibration = self._calibration[0] if settings.confidence else None
         return None if calibration is None else calibration.fit_for(settings)
 

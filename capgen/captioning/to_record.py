@@ -1,4 +1,4 @@
-"""Caption records: made from what was decoded, and given their confidence."""
+"""Caption records: made from decoded hypotheses, with their confidence."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def explains(captioner: Captioner) -> bool:
-    """Whether attention can be had: the model has cross-attention."""
+    """Whether captions can be explained: the model has cross-attention."""
     return not captioner.runtime.obstacle()
 
 
@@ -54,7 +54,7 @@ def explain(
 
     Raises:
         ImageError: The image cannot be read.
-        ModelError: The model has no cross-attention, or its image features are no grid.
+        ModelError: The model has no cross-attention, or its image features are not a grid.
     """
     prepared, upright = prepare_to_explain(captioner, image, limits)
     return CaptionAttention(

@@ -32,7 +32,7 @@ def decode(
         `settings.num_captions` samples, or the one greedy caption.
 
     Raises:
-        ModelError: The model's scores are not numbers, or nothing may be said.
+        ModelError: The model's scores are not numbers, or no token is allowed.
     """
     if settings.repeat_nouns:
         tokens = replace(tokens, nouns=None)

@@ -119,7 +119,7 @@ def token_texts(
         decode: A tokenizer's decoding, which leaves special tokens out.
         ids: Generated tokens.
     """
-    said, parts = "", []
+    known, parts = "", []
     for count in range(1, len(ids) + 1):
         text = decode(ids[:count])
         # A token that is part of a character only adds nothing yet: its last one adds it whole.
@@ -127,9 +127,9 @@ def token_texts(
             parts.append("")
             continue
         # A decoder may also rewrite what came before ("it ' s" becomes "it's").
-        parts.append(text[_common_length(said, text) :])
-        said = text
-    return said.strip(), parts
+        parts.append(text[_common_length(known, text) :])
+        known = text
+    return known.strip(), parts
 
 
 def _common_length(first: str, second: str) -> int:

@@ -87,7 +87,7 @@ class Sampling:
 
 
 def draw(probabilities: Floats, uniforms: NDArray[np.float64]) -> Ints:
-    """Draw one index a row by inverting the cumulative distribution.
+    """Draw one index per row by inverting the cumulative distribution.
 
     Args:
         probabilities: (N, V), rows summing to one.

@@ -92,7 +92,7 @@ class OnnxRuntime:
         return dict(zip(names, self._encoder.run(names, {"pixel_values": pixels}), strict=True))
 
     def start(self, cross: dict[str, Floats], listen: Listener | None = None) -> OnnxDecoder:
-        """Return a decoder that has said nothing yet about the encoded images.
+        """Return a decoder at the start of the captions of the encoded images.
 
         Args:
             cross: What `encode` returned.

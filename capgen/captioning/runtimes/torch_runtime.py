@@ -153,10 +153,10 @@ class TorchRuntime:
     ) -> Hypothesis:
         """Cut the padding behind the end token off, and give back what repeated nouns cost."""
         length = next((n + 1 for n, token in enumerate(ids) if token in self._ends), len(ids))
-        said, values = np.array(ids[:length]), np.array(parts[:length])
+        kept, values = np.array(ids[:length]), np.array(parts[:length])
         if nouns is not None and not settings.sample:
-            values = values + FINE * nouns.said_again(said)
-        return hypothesis(said, values, settings.length_penalty, nouns)
+            values = values + FINE * nouns.said_again(kept)
+        return hypothesis(kept, values, settings.length_penalty, nouns)
 
     def _generation_config(self, settings: DecodeSettings) -> GenerationConfig:
         config = GenerationConfig.from_dict(self._model.generation_config.to_dict())
@@ -210,12 +210,12 @@ class TorchRuntime:
             starts = (config.decoder_start_token_id, config.bos_token_id)
             decoder = self._model.decoder
             start = next(token for token in starts if token is not None)
-        said = torch.tensor([[start, *ids[:-1]]], device=self.device)
+        inputs = torch.tensor([[start, *ids[:-1]]], device=self.device)
         with torch.inference_mode(), _eager_attention(decoder):
             states = self._encoder_states(pixels)
             projection = getattr(self._model, "enc_to_dec_proj", None)
             output = decoder(
-                input_ids=said,
+                input_ids=inputs,
                 encoder_hidden_states=states if projection is None else projection(states),
                 output_attentions=True,
                 return_dict=True,
