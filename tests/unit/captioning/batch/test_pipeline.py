@@ -212,6 +212,21 @@ def test_a_failed_image_has_the_limit_in_its_message(tmp_path: Path) -> None:
     assert isinstance(finished, BatchFinished) and finished.failures == {"too_large": 1}
 
 
+def test_a_known_caption_stays_where_a_thumbnail_is_not_possible(tmp_path: Path) -> None:
+    captioner, runtime = colour_captioner()
+    source = FileSource(str(plain(tmp_path, "a.png", 3)))
+    journal = open_journal(captioner, tmp_path / "journal")
+    list(caption_all(captioner, [source], BatchRun(journal=journal)))
+    for limits, possible in ((ImageLimits(), True), (ImageLimits(max_pixels=10), False)):
+        again = BatchRun(journal=journal, thumbnails=True, limits=limits)
+        event, _ = caption_all(captioner, [source], again)
+        assert isinstance(event, ImageDone) and event.reused
+        assert isinstance(event.record, Caption) and event.record.text == "3 0"
+        assert (event.thumbnail is not None) == possible
+    assert runtime.seen == 1
+    journal.close()
+
+
 # --- the journal's file
 
 
