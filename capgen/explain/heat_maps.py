@@ -1,4 +1,4 @@
-"""Heat maps: how much of a word's attention each part of an image got, drawn and said in words."""
+"""Heat maps: how much of a word's attention each part of an image got, drawn and put into words."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _INK, _PAPER, _SOFT = (27, 31, 36), (255, 255, 255), (87, 96, 106)
 
 
 def write_sheet(path: Path, caption: Caption, image: Image.Image) -> None:
-    """Write a PNG or JPEG with one copy of the image a word, coloured where the model looked.
+    """Write a PNG or JPEG with one copy of the image per word, coloured where the model looked.
 
     A line surrounds the fewest cells that hold half of a word's attention, so that the sheet
     can be read without colour.

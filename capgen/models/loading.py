@@ -12,6 +12,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer
 
+import capgen.models.efficientnet  # noqa: F401 (registers the encoder with transformers)
 from capgen.errors import ModelError
 from capgen.models.folder import ModelFolder
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from capgen import Captioner
 from capgen.captioning.confidence.calibration_file import calibration_of
 from capgen.captioning.confidence.observe import Observation, observe
+from capgen.captioning.prepare import Prepared
 from capgen.config import CalibrateConfig, DecodeOptions
 from capgen.evaluation.calibration.calibrate import Calibrated, calibrate, store
 from capgen.evaluation.calibration.confidence_fit import confidence
@@ -153,7 +154,8 @@ def speed(model: str | None, images: list[Path], rounds: int = 6) -> None:
     In CPU time on one thread, which a busy machine changes least.
     """
     captioner = Captioner.from_pretrained(model, runtime="onnx", threads=1)
-    ready = [captioner.prepare(captioner.load(image), str(image)) for image in images]
+    prepared = [captioner.prepare(image) for image in images]
+    ready = [item for item in prepared if isinstance(item, Prepared)]
     plain, _ = captioner.settings(DecodeOptions())
     sure, _ = captioner.settings(DecodeOptions(confidence=True))
     seconds: dict[str, list[float]] = collections.defaultdict(list)

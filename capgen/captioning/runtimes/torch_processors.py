@@ -19,7 +19,7 @@ class Temperature(LogitsProcessor):
 
 
 class NounsOnce(LogitsProcessor):
-    """Nouns that a row has said cost it `FINE` to say again.
+    """Nouns that a row already has cost it `FINE` to repeat.
 
     Args:
         table: Which tokens begin which noun.

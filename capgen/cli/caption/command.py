@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capgen.cli.caption.one import caption_one, look_into
+from capgen.cli.caption.one import caption_one, choose_way, look_into
 from capgen.cli.caption.options import (
     FAIL_ON,
     FailOnOption,
@@ -114,17 +114,13 @@ def caption_command(
     sidecars = _sidecars(inputs, results, look)
     decoding = replace(decoding, confidence=results.scores)
     load = partial(Captioner.from_pretrained, **vars(model))
-    elsewhere = (results.output, results.sidecar, results.changes_written_to) != (None, None, None)
-    if look.asked:
-        if inputs.alone is None or elsewhere or chosen == "jsonl":
-            raise UsageError(
-                f"{look.flag} takes one image, and prints its caption",
-                hint="Leave out other images, -o, --sidecar and --write-metadata.",
-            )
-        look_into(console, load, inputs.alone, decoding, limits, look, as_json=results.as_json)
+    writes = (results.output, results.sidecar, results.changes_written_to) != (None, None, None)
+    way = choose_way(look, inputs.alone, writes=writes, format=chosen)
+    if way.kind == "look":
+        look_into(console, load, way.image, decoding, limits, look, as_json=results.as_json)
         code = 0
-    elif inputs.alone is not None and chosen == "text" and not elsewhere:
-        failed = caption_one(console, load(), inputs.alone, decoding, limits)
+    elif way.kind == "one":
+        failed = caption_one(console, load(), way.image, decoding, limits)
         code = int(failed and fail_on != "none")
     else:
         from capgen.cli.caption.many import BatchJob, lanes_and_threads, run_batch

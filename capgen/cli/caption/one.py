@@ -1,6 +1,6 @@
-"""`capgen caption` with one image: its caption, and if asked what lies behind it.
+"""`capgen caption` with one image: its caption, and what lies behind it if that is asked for.
 
-The start of the process is most of the time here: nothing is imported that is not needed.
+Starting the process takes most of the time here: nothing is imported that is not needed.
 """
 
 from __future__ import annotations
@@ -8,16 +8,54 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from capgen.cli.caption.options import Look
 from capgen.cli.console import Console, with_scores
 from capgen.config import DecodeOptions, ImageLimits
+from capgen.errors import UsageError
 from capgen.paths import is_folder
 from capgen.records import CaptionFailure, Record
 
 if TYPE_CHECKING:
     from capgen.captioning.captioner import Captioner
+
+
+class Way(NamedTuple):
+    """Which way images go through `capgen caption`.
+
+    Attributes:
+        kind: `look` into the caption of one image, print that of `one` image, or caption `many`.
+        image: The one image; empty for many.
+    """
+
+    kind: Literal["look", "one", "many"]
+    image: str = ""
+
+
+def choose_way(look: Look, alone: str | None, *, writes: bool, format: str) -> Way:
+    """Choose how to caption what was named.
+
+    Args:
+        look: What was asked for about one image.
+        alone: The one file that was named, or None.
+        writes: Whether captions are written anywhere but to stdout.
+        format: Format of stdout.
+
+    Raises:
+        UsageError: A look was asked for at anything but one image that is printed.
+    """
+    printed = alone is not None and not writes
+    if look.asked and (not printed or format == "jsonl"):
+        raise UsageError(
+            f"{look.flag} takes one image, and prints its caption",
+            hint="Leave out other images, -o, --sidecar and --write-metadata.",
+        )
+    if alone is None or not printed:
+        return Way("many")
+    if look.asked:
+        return Way("look", alone)
+    return Way("one", alone) if format == "text" else Way("many")
 
 
 def caption_one(
@@ -85,7 +123,7 @@ def _print(console: Console, record: Record, scores: bool) -> bool:
 
 
 def _like(path: str) -> str:
-    """Return a hint that names the file most like one that is not there, if there is any."""
+    """Return a hint that names the file most like a missing one, or an empty string."""
     import difflib
 
     from capgen.images.decoders import printable

@@ -11,6 +11,7 @@ import pytest
 
 from capgen.captioning.decoding.hypotheses import Hypothesis
 from capgen.captioning.retry import caption_pixels, fault
+from capgen.captioning.runtimes.base import Generated
 from capgen.config import DecodeSettings
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Retry
@@ -49,7 +50,7 @@ class Scripted:
         self.asked: list[tuple[list[int], DecodeSettings]] = []
         self.known: list[str] = []
 
-    def generate(self, pixels: np.ndarray, settings: DecodeSettings) -> list[list[Hypothesis]]:
+    def generate(self, pixels: np.ndarray, settings: DecodeSettings) -> Generated:
         rows = pixels[:, 0, 0, 0].astype(int).tolist()
         self.asked.append((rows, settings))
         found = []
@@ -58,19 +59,19 @@ class Scripted:
             said = tries[min(self.times[row], len(tries) - 1)]
             self.times[row] += 1
             found.append([self._hypothesis(text, -n) for n, text in enumerate(said)])
-        return [one[: settings.num_captions] for one in found]
+        return Generated(found, lambda: np.zeros((len(rows), 1), np.float32))
 
     def _hypothesis(self, text: str, score: float) -> Hypothesis:
         self.known.append(text)
         return Hypothesis((len(self.known) - 1,), (float(score),), float(score))
 
-    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
-        return self.known[ids[0]], [self.known[ids[0]]]
+    def decode(self, ids: Sequence[int]) -> str:
+        return self.known[ids[0]]
 
 
 def run(runtime: Any, **settings: Any) -> tuple[list[list[str]], list[Retry | None]]:
     pixels = np.arange(len(runtime.images), dtype=np.float32)[:, None, None, None]
-    found = caption_pixels(
+    found, _ = caption_pixels(
         runtime, np.broadcast_to(pixels, (len(pixels), 3, 1, 1)), DecodeSettings(**settings)
     )
     return [[said.text for said in one.captions] for one in found], [one.retry for one in found]
@@ -159,4 +160,4 @@ def test_different_captions_are_chosen_from_a_wider_search() -> None:
     texts, _ = run(runtime, beams=6, num_captions=3, diverse=True)
     assert texts[0][0] == "a dog runs"
     assert "the dog runs" not in texts[0] and "a dog is running" not in texts[0]
-    assert runtime.asked[0][1].num_captions == 6
+    assert [len(rows) for rows, _ in runtime.asked] == [1]

@@ -155,8 +155,8 @@ def test_a_beam_wide_enough_finds_the_best_of_all_captions(seed: int, penalty: f
             everything.append(hypothesis(ids, parts, penalty, TABLE))
     best = sorted(everything, key=lambda one: -one.rank)[:10]
     (found,) = run(script, chosen)
-    assert [one.ids for one in found] == [one.ids for one in best]
-    np.testing.assert_allclose([o.rank for o in found], [o.rank for o in best], rtol=1e-5)
+    assert [one.ids for one in found[:10]] == [one.ids for one in best]
+    np.testing.assert_allclose([o.rank for o in found[:10]], [o.rank for o in best], rtol=1e-5)
 
 
 @given(st.integers(0, 500), st.integers(2, 6))
