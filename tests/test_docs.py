@@ -13,7 +13,7 @@ from tests import pages
 from tests.pages import ROOT
 
 PAGES = [*pages.PAGES, ROOT / "CHANGELOG.md"]
-LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 
 def capgen_commands(page: Path) -> list[str]:
@@ -22,10 +22,20 @@ def capgen_commands(page: Path) -> list[str]:
     return [text for text in [*shown, *pages.inline_commands(page)] if text.startswith("capgen ")]
 
 
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    heads = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    missing = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
-    assert not missing
+    for file, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        target = page.parent / file if file else page
+        assert target.exists(), file
+        if anchor:
+            assert anchor in anchors(target), f"{file}#{anchor}"
 
 
 def test_the_ci_runs_the_commands_of_the_readme() -> None:

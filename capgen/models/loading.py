@@ -75,6 +75,7 @@ def load_config(folder: ModelFolder) -> Any:
     Raises:
         ModelError: It is missing or damaged, or of a kind that transformers does not know.
     """
+    _ = folder.config  # says what a folder without one is
     try:
         return AutoConfig.from_pretrained(folder.path, local_files_only=True)
     except _LOADING_ERRORS as error:

@@ -20,6 +20,7 @@ from capgen.data.cache.images import (
 )
 from capgen.data.events import Notice, Progress
 from capgen.errors import DataError, StorageError, UsageError
+from tests.broken_images import png_without_palette, tiff
 from tests.minis import draw, make_images, save_images, squash
 from tests.windows import open_files_stay
 
@@ -129,6 +130,14 @@ def test_interrupted_decoding_leaves_nothing(files: list[Path]):
     events.close()
     assert [path.name for path in images_dir().iterdir() if path.suffix] == []
     assert len(drain(cached_images(files, squash(32)))[0]) == 10
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("content", [png_without_palette(), tiff({273: (11, 3.0)})])
+def test_a_image_that_breaks_its_decoder_is_named(content: bytes, files: list[Path]):
+    files[3].write_bytes(content)
+    with pytest.raises(DataError, match=files[3].name):
+        drain(cached_images(files, squash(32)))
 
 
 def test_corrupt_image_is_named(files: list[Path]):
