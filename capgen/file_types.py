@@ -22,7 +22,7 @@ IMAGE_SUFFIXES = (
 
 # Suffixes that belong to other kinds of file than plain text.
 _SUFFIXES_BY_KIND: dict[str, tuple[str, ...]] = {
-    "pictures": (
+    "images": (
         *IMAGE_SUFFIXES,
         *(".heics", ".heifs", ".avifs", ".jxl", ".jp2", ".j2k", ".jpf", ".jpx", ".jxr", ".wdp"),
         *(".svg", ".svgz", ".psd", ".psb", ".xcf", ".kra", ".ora", ".ico", ".cur", ".icns"),

@@ -23,8 +23,13 @@ from capgen.records import Retry
 Pixels = NDArray[np.float32]
 
 EMPTY, REPEATING = "empty", "repeating"
-# Shortest caption of a second try, in tokens, start and end included.
+# Shortest caption that is tried in place of an empty one, in tokens, start and end included.
 _SHORTEST = 6
+# Which run of tokens is not said twice, and the penalty of words said: in the first try, in the
+# second. Harder ones (all words new, a penalty at once) made captions worse than the repetition
+# that they cured: docs/captioning.md.
+_TRIES = ((0, 1.0), (2, 1.2))
+_TRIES_AT_REPETITION = ((2, 1.0), (2, 1.2))
 # This often the same word is said by a stuck model, not by a description.
 _OFTEN = 4
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
@@ -113,35 +118,40 @@ def _put_right(
     lacking = [
         row for row, one in enumerate(attempts) if rejected[row] and len(one.captions) < wanted
     ]
-    for changes in _other_settings(wide):
-        if not lacking:
-            break
-        again = runtime.generate(pixels[lacking], replace(wide, **changes))
-        for row, hypotheses in zip(lacking, again, strict=True):
-            _add(attempts[row], _spoken(runtime, hypotheses), len(found[row]))
-            attempts[row].retry = Retry(
-                reason=fault(rejected[row][0].text),
-                rejected=tuple(said.text for said in rejected[row]),
-                settings=changes,
-                resolved=len(attempts[row].captions) >= wanted,
-            )
-        lacking = [row for row in lacking if len(attempts[row].captions) < wanted]
-    for row in lacking:
-        attempts[row].captions += rejected[row][: wanted - len(attempts[row].captions)]
+    for reason in (EMPTY, REPEATING):
+        rows = [row for row in lacking if fault(rejected[row][0].text) == reason]
+        for changes in _other_settings(wide, reason):
+            if not rows:
+                break
+            again = runtime.generate(pixels[rows], replace(wide, **changes))
+            for row, hypotheses in zip(rows, again, strict=True):
+                _add(attempts[row], _spoken(runtime, hypotheses), len(found[row]))
+                attempts[row].retry = Retry(
+                    reason=reason,
+                    rejected=tuple(said.text for said in rejected[row]),
+                    settings=changes,
+                    resolved=len(attempts[row].captions) >= wanted,
+                )
+            rows = [row for row in rows if len(attempts[row].captions) < wanted]
+        for row in rows:
+            attempts[row].captions += rejected[row][: wanted - len(attempts[row].captions)]
     return attempts
 
 
-def _other_settings(settings: DecodeSettings) -> Iterator[dict[str, Any]]:
+def _other_settings(settings: DecodeSettings, reason: str) -> Iterator[dict[str, Any]]:
     """Yield the changes for a second and a third try: milder ones first."""
-    shortest = max(settings.min_length, min(_SHORTEST, settings.max_length))
-    for size, penalty, seed in ((2, 1.2, 0), (1, 1.5, 1)):
-        changes: dict[str, Any] = {
-            "min_length": shortest,
-            "no_repeat_ngram_size": min(settings.no_repeat_ngram_size or size, size),
-            "repetition_penalty": max(settings.repetition_penalty, penalty),
-        }
+    tries = _TRIES_AT_REPETITION if reason == REPEATING else _TRIES
+    for number, (size, penalty) in enumerate(tries):
+        changes: dict[str, Any] = {}
+        if reason == EMPTY:
+            shortest = min(_SHORTEST, settings.max_length)
+            changes["min_length"] = max(settings.min_length, shortest)
+        if size:
+            changes["no_repeat_ngram_size"] = min(settings.no_repeat_ngram_size or size, size)
+        if penalty > 1:
+            changes["repetition_penalty"] = max(settings.repetition_penalty, penalty)
         if settings.sample and settings.seed is not None:
-            changes["seed"] = settings.seed + seed
+            changes["seed"] = settings.seed + number
         yield changes
 
 

@@ -128,7 +128,8 @@ class DecodeSettings:
         sample: Draw tokens at random instead of taking the likeliest.
         early_stopping: Stop a beam search at `num_beams` finished captions
             (transformers' meaning of the word, `"never"` included).
-        repeat_nouns: What records made before nouns were said once mean by having none: True.
+        repeat_nouns: Whether a noun may be said twice. Records and fits without this field were
+            made so.
         diverse: Choose `num_captions` captions that differ out of a wider search.
     """
 

@@ -139,7 +139,7 @@ def memory(folder: Path, sizes: tuple[int, int] = (1000, 10_000)) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--photos", type=int, default=1000)
+    parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--beams", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", action="store_true")

@@ -110,7 +110,7 @@ def report(name: str, found: list[list[str]], examples: list[Example], seconds: 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("dataset", type=Path)
-    parser.add_argument("--photos", type=int, default=200)
+    parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--count", type=int, default=5)
     parser.add_argument("--split", default="test")
     parser.add_argument("--model", default=None)

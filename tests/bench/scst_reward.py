@@ -31,7 +31,7 @@ AT_ONCE = 64
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=int, default=2000)
+    parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--device", default="auto")
     asked = parser.parse_args()
     device = pick_device(asked.device)

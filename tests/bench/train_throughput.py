@@ -161,7 +161,7 @@ class PlainLoop:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=int, default=8, help="images a step")
+    parser.add_argument("--images", type=int, default=8, help="images a step")
     parser.add_argument("--steps", type=int, default=4, help="capgen's steps a round")
     parser.add_argument("--plain-steps", type=int, default=1, help="the plain loop's (slower)")
     parser.add_argument("--rounds", type=int, default=3)

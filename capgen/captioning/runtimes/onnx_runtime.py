@@ -81,7 +81,9 @@ class OnnxRuntime:
     @cached_property
     def nouns(self) -> NounTable | None:
         """The nouns of the vocabulary, or None: see `Runtime`."""
-        return noun_table(self._tokenizer.get_vocab())
+        found = noun_table(self._tokenizer.get_vocab())
+        width = {output.name: output.shape for output in self._decoder.get_outputs()}["logits"][-1]
+        return None if found is None else found.of_width(int(width))
 
     def encode(self, pixels: Floats) -> dict[str, Floats]:
         """Map pixels (B, 3, H, W) to each decoder layer's cross keys and values by name.

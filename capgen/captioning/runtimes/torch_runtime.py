@@ -127,6 +127,8 @@ class TorchRuntime:
                 beam_indices,
                 normalize_logits=beam_indices is None and not (greedy and nouns is not None),
             )
+        if nouns is not None:
+            nouns = nouns.of_width(output.scores[0].shape[-1])
         generated = output.sequences[:, output.sequences.shape[1] - scores.shape[1] :]
         count = settings.num_captions
         flat = [

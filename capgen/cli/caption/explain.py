@@ -97,7 +97,7 @@ def _view(found: Inspection) -> Group:
         f"{caption.width}×{caption.height} pixels, seen at {found.seen.width}×{found.seen.height}"
     )
     facts = _table("", "")
-    facts.add_row("picture", Text(f"{caption.path}: {size}"))
+    facts.add_row("image", Text(f"{caption.path}: {size}"))
     facts.add_row("caption", Text(caption.text))
     facts.add_row("score", f"{caption.score:.4f}")
     for note in (*caption.notes, *found.notes):

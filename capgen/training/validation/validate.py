@@ -9,8 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
 
+from capgen.captioning.decoding.noun_lexicon import noun_table
+from capgen.captioning.runtimes.torch_processors import NounsOnce
 from capgen.errors import TrainingError
 from capgen.metrics.language import LanguageStatistics
 from capgen.metrics.score import score
@@ -68,7 +71,8 @@ class Validator:
     """Measures a captioner on one split.
 
     Args:
-        captioning: The captioner; its generation_config says how to decode.
+        captioning: The captioner; its generation_config says how to decode. Nouns are said
+            once, as `capgen caption` does.
         objective: Its loss.
         examples: The images with their references.
         inputs: The same images as model inputs.
@@ -99,6 +103,8 @@ class Validator:
         self.batch_size = batch_size
         self.generate = generate
         self.processes = processes or Alone()
+        nouns = noun_table(captioning.tokenizer.get_vocab()) if generate else None
+        self._once = LogitsProcessorList([] if nouns is None else [NounsOnce(nouns)])
 
     def run(self, poll: Callable[[], None] = lambda: None) -> Validation:
         """Measure the model as it is now; leaves it in evaluation mode.
@@ -173,7 +179,10 @@ class Validator:
     def _captions(self, states: Tensor) -> list[str]:
         model, tokenizer = self.captioning.model, self.captioning.tokenizer
         with quiet_transformers():  # about masks, which a decoder of captions does not need
-            ids = model.generate(encoder_outputs=BaseModelOutput(last_hidden_state=states))
+            ids = model.generate(
+                encoder_outputs=BaseModelOutput(last_hidden_state=states),
+                logits_processor=self._once,
+            )
         return [text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
 

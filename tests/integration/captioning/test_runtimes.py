@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
 
 from capgen import Captioner
 from capgen.errors import ModelError
@@ -230,3 +233,13 @@ def test_graphs_that_belong_to_other_weights_are_refused(
 def test_the_model_folder_is_asked_for_by_its_own_name(bundled: Captioner) -> None:
     assert bundled.name == "mini"
     assert isinstance(bundled.folder, ModelFolder)
+
+
+def test_the_torch_runtime_knows_our_encoder_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """Elsewhere in this process something else may have registered the encoder."""
+    image = tmp_path / "x.png"
+    Image.new("RGB", (64, 64), "red").save(image)
+    command = ["-m", "capgen", "caption", str(image), "--runtime", "torch"]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()

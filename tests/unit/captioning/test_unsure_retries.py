@@ -9,6 +9,7 @@ import numpy as np
 
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.decoding.hypotheses import Hypothesis, hypothesis
+from capgen.captioning.decoding.noun_table import NounTable
 from capgen.captioning.prepare import Prepared
 from capgen.config import DecodeOptions
 from capgen.models.folder import ModelFolder
@@ -22,6 +23,7 @@ class Stuck:
     """A runtime whose first search repeats itself about every second image."""
 
     name, device, dtype = "stuck", "cpu", "float32"
+    nouns = NounTable(np.zeros(len(WORDS), np.int64))
 
     def __init__(self, width: int) -> None:
         self.width = width

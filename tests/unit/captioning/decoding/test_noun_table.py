@@ -181,3 +181,10 @@ def test_a_caption_does_not_depend_on_its_batch(way: str) -> None:
         np.testing.assert_allclose(
             [one.score for one in alone], [one.score for one in found], rtol=1e-5
         )
+
+
+def test_a_table_of_another_width() -> None:
+    assert TABLE.of_width(6) is TABLE
+    assert TABLE.of_width(9).numbers.tolist() == [0, 0, 0, 1, 2, 3, 0, 0, 0]
+    narrow = TABLE.of_width(4)
+    assert narrow.fines(np.array([[CAT, ON]])).tolist() == [[0, 0, 0, FINE]]

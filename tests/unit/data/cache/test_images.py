@@ -56,7 +56,7 @@ def counting(calls: list[Any], size: int = 32) -> Shape:
 def test_pixels_are_those_of_decoding_and_resizing(files: list[Path]):
     images, events = drain(cached_images(files, squash(32)))
     assert len(images) == 10
-    assert events[-1] == Progress(task="decode", item="32×32", done=10, total=10, unit="pictures")
+    assert events[-1] == Progress(task="decode", item="32×32", done=10, total=10, unit="images")
     for index, file in enumerate(files):
         with Image.open(file) as image:
             expected = np.asarray(image.resize((32, 32), Image.Resampling.BICUBIC))

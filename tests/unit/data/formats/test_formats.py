@@ -199,8 +199,8 @@ def test_columns_that_are_not_clear_or_not_there(tmp_path: Path):
     root = minis.write_table(tmp_path / "set", make_images(), columns=ODD)
     with pytest.raises(DataError, match=r"which column is the image\? There are: my image"):
         load_dataset(root)
-    with pytest.raises(UsageError, match="no column 'my pictur'") as caught:
-        load_dataset(root, options=replace(ODD_OPTIONS, image_column="my pictur"))
+    with pytest.raises(UsageError, match="no column 'my imag'") as caught:
+        load_dataset(root, options=replace(ODD_OPTIONS, image_column="my imag"))
     assert caught.value.hint == "Did you mean 'my image'?"
 
 
