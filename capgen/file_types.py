@@ -51,7 +51,7 @@ _SUFFIXES_BY_KIND: dict[str, tuple[str, ...]] = {
     ),
     "archives": (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"),
 }
-_IMAGE_KINDS = ("pictures", "camera raw files")
+_IMAGE_KINDS = ("images", "camera raw files")
 _KIND_BY_SUFFIX = {
     suffix: kind for kind, suffixes in _SUFFIXES_BY_KIND.items() for suffix in suffixes
 }

@@ -112,10 +112,12 @@ def _take_out(path: Path, into: Path) -> list[tuple[str, str]]:
     mode = path.stat().st_mode
     with opened(path, passed_over=refused.append) as members:
         for member in members:
+            if not is_seen_member(str(member.target)):
+                continue
+            if is_foreign_image(member.target):
+                message = f"its member {member.name!r} is an image that capgen does not read"
+                unread.append((message, "image_not_taken"))
             if not _is_wanted(member):
-                if is_foreign_image(member.target):
-                    message = f"its member {member.name!r} is an image that capgen does not read"
-                    unread.append((message, "image_not_taken"))
                 continue
             target = into / member.target
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -127,8 +129,7 @@ def _take_out(path: Path, into: Path) -> list[tuple[str, str]]:
 
 
 def _is_wanted(member: Member) -> bool:
-    wanted = has_image_suffix(member.target.name) or member.target.suffix in _CAPTIONS
-    return wanted and is_seen_member(str(member.target))
+    return has_image_suffix(member.target.name) or member.target.suffix in _CAPTIONS
 
 
 def _captions(stem: Path, shard: Path, report: Report) -> list[str]:
