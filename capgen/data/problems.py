@@ -125,6 +125,9 @@ class Problem:
         }
 
 
+# For what meets an image that cannot be decoded after the data set was read.
+BROKEN_IMAGE_HINT = "`capgen data doctor PATH --fix` writes a copy without such images."
+
 Report = Callable[[Problem], None]
 
 
