@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from capgen.explain.heat_maps import heat_image
 from capgen.explain.outlines import Floats, core, outline
+from capgen.images.thumbnails import shrunk
 from capgen.output.drawings import write_drawing
 from capgen.records import Caption, Word
 
@@ -40,8 +41,7 @@ def write_sheet(path: Path, caption: Caption, image: Image.Image) -> None:
 def draw_sheet(caption: Caption, image: Image.Image) -> Image.Image:
     """Return the sheet that `write_sheet` writes."""
     assert caption.attention is not None
-    tile = image.copy()
-    tile.thumbnail((_TILE, _TILE), Image.Resampling.LANCZOS)
+    tile = shrunk(image, _TILE)
     count = max(len(caption.words), 1)
     columns = min(_COLUMNS, count)
     rows = math.ceil(count / columns)

@@ -26,6 +26,7 @@ from capgen.data.cache.file_hashes import hash_files
 from capgen.data.cache.locks import Lock
 from capgen.data.download.unpack import check_space
 from capgen.data.events import Notice, Progress
+from capgen.data.problems import BROKEN_IMAGE_HINT
 from capgen.errors import DataError, ImageError, StorageError
 from capgen.images.load import load_image
 
@@ -204,9 +205,7 @@ def decode(file: Path, shape: Shape) -> NDArray[np.uint8]:
         image = load_image(file, size_hint=(shape.width, shape.height)).image
         return shape.reshape(image)
     except ImageError as error:
-        raise DataError(
-            error.message, hint="`capgen data doctor PATH --fix` leaves such images out."
-        ) from error
+        raise DataError(error.message, hint=BROKEN_IMAGE_HINT) from error
 
 
 def _known_rows(pack: _Pack) -> dict[str, tuple[NDArray[np.uint8], int]]:
