@@ -22,7 +22,7 @@ from capgen.records import Caption, record_from_dict
 from tests import tiny_captioners
 from tests.minis import make_images, write_flickr8k
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 IMAGE = ROOT / "docs" / "images" / "photographer.jpg"
 
 

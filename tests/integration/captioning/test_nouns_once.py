@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from capgen import Captioner
 from capgen._build import make_nouns, make_wordnet
 from capgen.captioning.decoding.noun_table import FINE
 from capgen.cli.main import main
+from capgen.config import train_config
 from capgen.models.checkpoint import save_captioning
 from capgen.models.folder import Provenance
 from capgen.models.onnx.export import export_onnx
@@ -207,7 +207,7 @@ def test_other_languages_are_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("runtime", ["onnx", "torch"])
 def test_no_cat_sits_on_top_of_a_cat(runtime: str, capsys: pytest.CaptureFixture[str]) -> None:
-    cat = str(Path(__file__).parents[2] / "docs" / "images" / "cat.jpg")
+    cat = str(Path(__file__).parents[3] / "docs" / "images" / "cat.jpg")
     for options, times in (([], 1), (["--repeat-nouns"], 2), (["--no-repeat-nouns"], 1)):
         assert main(["caption", cat, "--runtime", runtime, *options]) == 0
         assert capsys.readouterr().out.split().count("cat") == times
@@ -254,13 +254,14 @@ def test_torch_takes_scores_that_are_wider_than_the_vocabulary() -> None:
 
 
 def test_training_validates_with_captions_as_capgen_says_them(tmp_path: Path) -> None:
+    from capgen.training.objectives.learner import Learner
     from capgen.training.validation.validate import Validator
 
     made = tiny_mini(FEW, positions=16)
     made.model.eval().generation_config.max_length = 16
     images = [draw_image(seed, (64, 64)) for seed in range(6)]
-    unused: Any = SimpleNamespace(encode_examples=lambda examples: [])
-    validator = Validator(made, unused, [], unused, unused, batch_size=6, generate=True)
+    config = train_config("mini", device="cpu", eval=True)
+    validator = Validator(Learner.of(made, config, torch.device("cpu")), {}, config)
     pixels = torch.from_numpy(np.stack([made.preprocessor.preprocess(one) for one in images]))
     with torch.no_grad():
         states = made.model.encoder(pixel_values=pixels).last_hidden_state

@@ -59,7 +59,7 @@ def test_it_is_half_the_size_and_says_much_the_same(
 ) -> None:
     assert made.size < 0.6 * made.source_size
     assert (int8.runtime.name, int8.runtime.dtype) == ("onnx", "int8")
-    assert made.images == 8
+    assert made.photos == 8
     pairs = list(zip(int8.caption(images[:8]), bundled.caption(images[:8]), strict=True))
     near = [abs(a.score - b.score) for a, b in pairs]
     assert np.median(near) < 0.15
@@ -189,5 +189,5 @@ def test_int8_of_a_plain_model_where_mapped_files_stay(tmp_path: Path, images: l
     options = CalibrationOptions(images=8)
     with open_files_stay():
         made = export_model(str(folder), int8=True, images=images, calibration=options)
-    assert made.images == 8
+    assert made.photos == 8
     assert names(models_dir()) == [made.name]
