@@ -111,7 +111,8 @@ def export(
         Path | None,
         typer.Option(
             "--photos",
-            help="With --int8: a folder of images like those it will see.", show_default=False
+            help="With --int8: a folder of images like those it will see.",
+            show_default=False,
         ),
     ] = None,
     output: Annotated[
@@ -207,7 +208,7 @@ def test(
 
 
 @models_app.command(epilog=examples("capgen models verify mini RUN/best-eval"))
-def verify(
+def verify_model(
     models: Annotated[
         list[str], typer.Argument(metavar="MODEL", help="What --model takes; several may be.")
     ],

@@ -13,7 +13,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from capgen.errors import TrainingError
 from capgen.metrics.language import LanguageStatistics
-from capgen.metrics.score import score
+from capgen.metrics.score import score_captions
 from capgen.models.build import Captioning
 from capgen.models.loading import quiet_transformers
 from capgen.records import Example
@@ -145,7 +145,7 @@ class Validator:
         texts = {number: text for part in parts for number, text in part[2].items()}
         captions = {self.examples[n].image_id: texts[n] for n in sorted(texts)}
         references = {example.image_id: example.references for example in self.examples}
-        report = score(captions, references, metrics=_METRICS)
+        report = score_captions(captions, references, metrics=_METRICS)
         return Validation(
             images=len(self.examples),
             loss=loss,
