@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from capgen.registry.entries import ModelEntry
     from capgen.registry.export import export_model
     from capgen.registry.listing import find_model, list_models
+    from capgen.registry.verify import verify_model
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -31,6 +32,7 @@ else:
                 "find_model",
                 "list_models",
             ),
+            "capgen.registry.verify": ("verify_model",),
         },
     )
 
@@ -39,4 +41,5 @@ __all__ = [
     "export_model",
     "find_model",
     "list_models",
+    "verify_model",
 ]
