@@ -3,7 +3,7 @@
     from capgen.data import load_dataset
 
     dataset = load_dataset("flickr8k")  # or a folder
-    print(len(dataset.examples("train")))
+    print(len(dataset.split("train")))
 
 formats   one reader for each layout
 download  known data sets, fetched and unpacked
