@@ -208,7 +208,7 @@ def test(
 
 
 @models_app.command(epilog=examples("capgen models verify mini RUN/best-eval"))
-def verify_model(
+def verify(
     models: Annotated[
         list[str], typer.Argument(metavar="MODEL", help="What --model takes; several may be.")
     ],
