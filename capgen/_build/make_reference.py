@@ -24,6 +24,11 @@ from capgen.cli.app import build_app
 from capgen.cli.user_defaults import known_settings
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
+# Where users import from, in the page's order; `capgen.errors` follows as a tree.
+PLACES = (
+    *("capgen", "capgen.training", "capgen.evaluation", "capgen.metrics", "capgen.data"),
+    *("capgen.hub", "capgen.registry", "capgen.records"),
+)
 MADE = "<!-- Made by `python -m capgen._build.make_reference`: do not edit. -->\n"
 
 
@@ -106,15 +111,27 @@ def _setting_row(field: Any, command: str) -> str:
 def api_page() -> str:
     """Return the reference of the public names of the package, from their docstrings."""
     lines = ["# Python API", "", MADE]
-    lines += ["Every name here is imported from `capgen` itself, on first use.", ""]
-    for name in sorted(capgen.__all__):
-        if not name.startswith("__"):
-            lines += _described(name, getattr(capgen, name), "##")
-    lines += ["## Errors", ""]
-    errors = importlib.import_module("capgen.errors")
-    tree = inspect.getdoc(errors) or ""
-    lines += ["All are in `capgen.errors`.", "", "```", tree, "```", ""]
-    return "\n".join(lines)
+    lines += [
+        "Import from the places below and nowhere deeper: their names stay, and are loaded on "
+        "first use. Every other module is private by convention and may move.",
+        "",
+        *(f"- [`{place}`](#{place.replace('.', '')})" for place in (*PLACES, "capgen.errors")),
+        "",
+    ]
+    for place in PLACES:
+        lines += [f"## {place}", "", *_place(place)]
+    lines += ["## capgen.errors", ""]
+    tree = inspect.getdoc(importlib.import_module("capgen.errors")) or ""
+    return "\n".join([*lines, "```", tree, "```", ""])
+
+
+def _place(place: str) -> Iterator[str]:
+    """Yield the sections of a place's functions and classes."""
+    module = importlib.import_module(place)
+    for name in sorted(module.__all__):
+        item = getattr(module, name)
+        if inspect.isclass(item) or inspect.isfunction(item):
+            yield from _described(name, item, "###")
 
 
 def _described(name: str, item: Any, level: str) -> list[str]:

@@ -88,7 +88,7 @@ def push_command(
     What the Hub has already is not sent again, so an interrupted push goes on where it was.
     """
     from capgen.hub.login import need_token
-    from capgen.hub.push import PushOptions, plan_push, push
+    from capgen.hub.push import PushOptions, plan_push, push_model
     from capgen.models.resolve import resolve_model
 
     console = Console()
@@ -111,7 +111,7 @@ def push_command(
     access = need_token(token)
     console.note(f"pushing {_amount(plan)} to {repository} ({plan.branch})")
     with _quiet_unless_watched():
-        pushed = push(plan, access)
+        pushed = push_model(plan, access)
     for name in pushed.removed:
         console.note(f"{name}, which the model no longer has, was removed")
     if not pushed.changed:
@@ -145,13 +145,15 @@ def pull_command(
 
     Prints what to call it with --model, with the commit.
     """
-    from capgen.hub.pull import pull
+    from capgen.hub.pull import pull_model
     from capgen.models.hub_files import Limits
 
     console = Console()
     limits = Limits(total_bytes=int(max_gb * (1 << 30)))
     with _quiet_unless_watched():
-        record = pull(model, revision=revision, trust_remote_code=trust_remote_code, limits=limits)
+        record = pull_model(
+            model, revision=revision, trust_remote_code=trust_remote_code, limits=limits
+        )
     if as_json:
         console.json(dataclasses.asdict(record))
         return

@@ -37,7 +37,7 @@ from capgen.evaluation.calibration.reliability import (
 )
 from capgen.evaluation.evaluation_set import EvaluationSet, evaluation_set, evaluation_sets
 from capgen.images.folders import find_images
-from capgen.metrics.score import score
+from capgen.metrics.score import score_captions
 from tests.bench import confidence_charts as charts
 from tests.bench import out_of_domain
 
@@ -85,7 +85,7 @@ def judge(data: EvaluationSet, found: list[tuple[str, float]], threshold: float)
     names = [example.image_id for example in data.examples]
     captions = {name: text for name, (text, _) in zip(names, found, strict=True)}
     references = {example.image_id: example.references for example in data.examples}
-    report = score(captions, references, metrics=("cider_d", "meteor"))
+    report = score_captions(captions, references, metrics=("cider_d", "meteor"))
     chances = np.array([sure for _, sure in found])
     good = (report.per_image["METEOR"] >= threshold).astype(float)
     cider = np.asarray(report.per_image["CIDEr-D"], np.float64)

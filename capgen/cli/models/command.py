@@ -210,7 +210,7 @@ def verify(
 ) -> None:
     """Check models: hashes, weights, loading, and a caption of a drawn image."""
     from capgen.cli.models import view
-    from capgen.registry.verify import verify as checks
+    from capgen.registry.verify import verify_model as checks
 
     console = Console()
     found = {model: list(checks(model, revision=revision)) for model in models}

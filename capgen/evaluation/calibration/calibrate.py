@@ -28,7 +28,7 @@ from capgen.evaluation.calibration.negatives import draw_negatives
 from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.images.folders import find_images
 from capgen.images.load import ImageSource
-from capgen.metrics.score import score
+from capgen.metrics.score import score_captions
 from capgen.models.folder import CALIBRATION_FILE
 from capgen.records import CaptionFailure
 
@@ -145,7 +145,7 @@ def _scores(
         }
         if captions:
             references = {image_id: one.by_id[image_id].references for image_id in captions}
-            report = score(captions, references, metrics=(metric,))
+            report = score_captions(captions, references, metrics=(metric,))
             found.append(np.asarray(report.per_image[METRIC_NAMES[metric]], np.float64))
     return np.concatenate(found) if found else np.zeros(0)
 

@@ -17,7 +17,7 @@ from capgen.captioning.runtimes.torch_processors import NounsOnce
 from capgen.config import TrainConfig
 from capgen.errors import TrainingError
 from capgen.metrics.language import LanguageStatistics
-from capgen.metrics.score import score
+from capgen.metrics.score import score_captions
 from capgen.models.loading import quiet_transformers
 from capgen.records import Example
 from capgen.training.data.inputs import Inputs
@@ -189,7 +189,7 @@ def _scored(examples: Sequence[Example], loss: float, texts: Mapping[int, str]) 
     """Score the captions of a data set's images, by their number."""
     captions = {examples[number].image_id: texts[number] for number in sorted(texts)}
     references = {example.image_id: example.references for example in examples}
-    report = score(captions, references, metrics=_METRICS)
+    report = score_captions(captions, references, metrics=_METRICS)
     return Validation(
         images=len(examples),
         loss=loss,

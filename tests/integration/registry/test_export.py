@@ -21,7 +21,7 @@ from capgen.models.safetensors_index import read_index
 from capgen.paths import bundled_model_dir, models_dir
 from capgen.registry.export import CalibrationOptions, Exported, export_model
 from capgen.registry.listing import find_model
-from capgen.registry.verify import verify
+from capgen.registry.verify import verify_model
 from tests.fakes import names
 from tests.windows import open_files_stay
 
@@ -97,11 +97,11 @@ def test_where_it_comes_from_is_recorded(made: Exported) -> None:
 
 def test_verify_accepts_it_and_finds_a_wrong_bit(made: Exported, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(made.path, tmp_path / "copy"))
-    assert all(check.ok for check in verify(str(copy)))
+    assert all(check.ok for check in verify_model(str(copy)))
     weights = bytearray((copy / "model.safetensors").read_bytes())
     weights[-5] ^= 64
     (copy / "model.safetensors").write_bytes(weights)
-    assert next(verify(str(copy))).ok is False
+    assert next(verify_model(str(copy))).ok is False
 
 
 def test_graphs_of_other_weights_are_refused(made: Exported, tmp_path: Path) -> None:
