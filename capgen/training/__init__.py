@@ -76,7 +76,6 @@ __all__ = [
     "StopRequest",
     "Tracker",
     "TrainConfig",
-    "WandbFile",
     "estimate",
     "read_config",
     "read_events",
