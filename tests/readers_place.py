@@ -49,7 +49,7 @@ SMALL = {
     "CAPGEN_RESAMPLES": "100",
 }
 # Python has no environment to read settings from: there the preset is small.
-SMALL_PRESET = {"image_size": 64, "decoder_layers": 1, "decoder_width": 64}
+SMALL_PRESET = {"image_size": 64, "decoder_layers": 1, "decoder_width": 64, "min_count": 1}
 # Images that a calibration needs.
 CALIBRATED = 50
 
