@@ -116,7 +116,10 @@ def report(judged: dict[str, Any], strange: dict[str, list[float]], draw: bool) 
         count = round(share * len(means))
         print(f"  most confident {share:.0%}: CIDEr-D {means[count - 1]:.3f}")
     print(f"lift of the half {lift(chances, cider):+.1%}, interval {spans['lift'].round(3)}")
-    print(f"images / no images: AUROC {area:.4f}, medians {np.median(chances):.3f} / ", end="")
+    print(
+        f"photographs / others: AUROC {area:.4f}, medians {np.median(chances):.3f} / ",
+        end="",
+    )
     print(f"{np.median(others):.4f}")
     for kind, values in strange.items():
         ranked = auroc(chances, np.array(values))

@@ -99,7 +99,9 @@ def two_kinds(images: Reals, others: Reals, area: float) -> str:
                 f'<rect class="{kind}" x="{x:.1f}" y="{_y(share / most):.1f}" '
                 f'width="{width:.1f}" height="{_y(0) - _y(share / most):.1f}"/>'
             )
-    for row, (kind, label) in enumerate((("b", "test images (left bars)"), ("o", "no images"))):
+    for row, (kind, label) in enumerate(
+        (("b", "photographs (left bars)"), ("o", "other pictures"))
+    ):
         shapes.append(
             f'<rect class="{kind}" x="{_x(0.42)}" y="{TOP + 6 + 18 * row}" width="11" height="11"/>'
             f'<text x="{_x(0.42) + 17}" y="{TOP + 16 + 18 * row}">{label}</text>'

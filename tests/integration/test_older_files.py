@@ -15,10 +15,11 @@ from capgen.captioning.batch.journal import Journal
 from capgen.captioning.confidence.calibration_file import Calibration
 from capgen.config.user_file import read_file
 from capgen.data import load_dataset
+from capgen.evaluation.predictions import read_predictions
 from capgen.images.metadata.undo import undo
 from capgen.models.provenance import Provenance
 from capgen.records import RunFinished, StageFinished, event_from_dict, record_from_dict
-from capgen.training import read_config, read_events, read_plan
+from capgen.training import RunFolder, read_config, read_events, read_plan
 from capgen.training.run.saved_state import StateStore
 
 OLD = Path(__file__).parent.parent / "data" / "v0.1"
@@ -30,6 +31,24 @@ def json_of(name: str) -> dict:
 
 def lines_of(name: str) -> list[dict]:
     return [json.loads(line) for line in (OLD / name).read_text(encoding="utf-8").splitlines()]
+
+
+def test_captions_and_a_report_are_read_as_predictions():
+    captions = {line["path"]: line["caption"] for line in json_of("captions.json")}
+    assert dict(read_predictions(OLD / "captions.json").captions) == {
+        name: caption for name, caption in captions.items() if caption is not None
+    }
+    rows = json_of("evaluation.json")["images"]
+    found = read_predictions(OLD / "evaluation.json").captions
+    assert dict(found) == {row["image_id"]: row["caption"] for row in rows}
+
+
+@pytest.mark.parametrize("run", ["run", "staged/stages/1-first"])
+def test_the_environment_of_a_run_comes_back(run):
+    """A stage's data, and a resumed run's lineage, are taken from it."""
+    record = RunFolder(OLD / run).read_record("environment.json")
+    assert record["data"]["counts"] == {"train": 8, "val": 1, "test": 1}
+    assert "lineage" not in record
 
 
 @pytest.mark.parametrize("name", ["captions.jsonl", "rich.jsonl", "captions.csv.journal"])

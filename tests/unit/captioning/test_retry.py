@@ -158,6 +158,7 @@ def test_different_captions_are_chosen_from_a_wider_search() -> None:
     said = ["a dog runs", "the dog runs", "a dog is running", "two dogs", "a red ball", "a cat"]
     runtime = Scripted([said])
     texts, _ = run(runtime, beams=6, num_captions=3, diverse=True)
-    assert texts[0][0] == "a dog runs"
+    assert texts[0][0] == "a dog runs" and len(texts[0]) == 3
     assert "the dog runs" not in texts[0] and "a dog is running" not in texts[0]
-    assert [len(rows) for rows, _ in runtime.asked] == [1]
+    # Of three captions alone only one would differ: the search was looked at whole.
+    assert [settings.beams for _, settings in runtime.asked] == [6]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -310,10 +309,13 @@ def test_two_runs_do_not_share_a_journal(
 
 def test_closing_a_run_calls_off_what_is_being_read(tmp_path: Path) -> None:
     called_off: list[bool] = []
+    reading, ended = Event(), Event()
 
     class Slow(BytesSource):
         def read(self, limits: ImageLimits, stop: Event) -> bytes:
-            called_off.append(stop.wait(timeout=20))
+            reading.set()
+            called_off.append(stop.wait(timeout=60))
+            ended.set()
             return self.data
 
     first = BytesSource("a.png", plain(tmp_path, "a.png", 3).read_bytes())
@@ -322,10 +324,9 @@ def test_closing_a_run_calls_off_what_is_being_read(tmp_path: Path) -> None:
         colour_captioner()[0], sources, BatchRun(options=BatchOptions(batch_size=1, workers=2))
     )
     assert isinstance(next(events), ImageDone)
+    assert reading.wait(timeout=60)
     events.close()
-    begin = time.monotonic()
-    while not called_off and time.monotonic() - begin < 10:
-        time.sleep(0.01)
+    assert ended.wait(timeout=60)
     assert called_off == [True]
 
 
