@@ -111,7 +111,8 @@ def export(
         Path | None,
         typer.Option(
             "--photos",
-            help="With --int8: a folder of images like those it will see.", show_default=False
+            help="With --int8: a folder of images like those it will see.",
+            show_default=False,
         ),
     ] = None,
     output: Annotated[

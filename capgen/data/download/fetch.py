@@ -57,7 +57,7 @@ class Fetched:
 _FEWER_ATTEMPTS = 3
 
 _Told = Progress | Notice | Fetched
-_Queue = queue.SimpleQueue[_Told | CapgenError | None]
+_Queue = queue.SimpleQueue[_Told | BaseException | None]
 
 
 def fetch_all(jobs: Sequence[Job], options: TransferOptions) -> Iterator[_Told]:
@@ -87,8 +87,8 @@ def fetch_all(jobs: Sequence[Job], options: TransferOptions) -> Iterator[_Told]:
                 item = told.get(timeout=0.5)  # on Windows an interrupt waits for this
             except queue.Empty:
                 continue
-            if isinstance(item, CapgenError):
-                raise item
+            if isinstance(item, BaseException):
+                raise item  # with the traceback of its thread
             if item is None:
                 left -= 1
             else:
@@ -104,8 +104,8 @@ def _work(job: Job, options: TransferOptions, told: _Queue, stop: threading.Even
     try:
         told.put(_fetch(job, options, told, stop))
     except StoppedError:
-        return
-    except CapgenError as error:
+        pass
+    except BaseException as error:  # a bug, too: the caller must not take the file for fetched
         told.put(error)
     finally:
         told.put(None)

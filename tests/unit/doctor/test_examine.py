@@ -181,6 +181,16 @@ def test_servers_that_never_answer_are_not_waited_for(monkeypatch) -> None:
     assert [check.detail for check in checks] == ["no answer within 0 seconds"] * 2
 
 
+def test_a_bug_in_a_check_is_not_told_as_silence(monkeypatch) -> None:
+    def broken(address: str) -> bool:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(network, "reachable", broken)
+    with pytest.raises(ZeroDivisionError) as caught:
+        list(network.look())
+    assert "broken" in [entry.name for entry in caught.traceback]
+
+
 def test_a_key_for_wandb_is_found_and_not_shown(home, isolation, monkeypatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.delenv("WANDB_API_KEY", raising=False)

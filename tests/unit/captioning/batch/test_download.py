@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pytest
 
 from capgen.captioning.batch import download
+from capgen.captioning.batch import download
 from capgen.captioning.batch.download import fetch, fetch_unless, is_public
 from capgen.config import DownloadLimits
 from capgen.errors import ImageError
@@ -135,6 +136,18 @@ def test_nobody_waits_once_stopped(server: str) -> None:
     with pytest.raises(ImageError, match="no longer waited for"):
         fetch_unless(stop, f"{server}/slow", max_bytes=1000, allow_private=True)
     assert 0.2 < time.monotonic() - begin < 2
+
+
+def test_a_bug_in_the_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A TimeoutError, too, which looks like the result not being there yet."""
+
+    def broken(*_: object, **__: object) -> bytes:
+        raise TimeoutError("of a library")
+
+    monkeypatch.setattr(download, "fetch", broken)
+    with pytest.raises(TimeoutError, match="of a library") as caught:
+        fetch_unless(threading.Event(), "http://127.0.0.1/", max_bytes=1)
+    assert "broken" in [entry.name for entry in caught.traceback]
 
 
 def test_nobody_there() -> None:
