@@ -12,7 +12,6 @@ from urllib.parse import unquote
 import pytest
 
 from capgen.captioning.batch import download
-from capgen.captioning.batch import download
 from capgen.captioning.batch.download import fetch, fetch_unless, is_public
 from capgen.config import DownloadLimits
 from capgen.errors import ImageError
