@@ -5,13 +5,18 @@
     captioner = Captioner.from_pretrained()
     print(captioner.caption("photo.jpg").text)
 
-Names are loaded on first use, so that `import capgen` is cheap.
+The public places are this package, `capgen.training`, `capgen.evaluation`, `capgen.metrics`,
+`capgen.data`, `capgen.hub`, `capgen.registry`, `capgen.records` and `capgen.errors`: the names in
+their `__all__`. Modules below them are private and may move. Names are loaded on first use, so that
+`import capgen` is cheap.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from capgen.lazy_names import lazy_names
 
 __version__ = "0.1.0"
 
@@ -19,39 +24,63 @@ __version__ = "0.1.0"
 # maker, unless this is set before it is imported. Whoever wants that sets it to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
+
 if TYPE_CHECKING:
+    from capgen.captioning.batch.inputs import Inputs
+    from capgen.captioning.batch.pipeline import BatchFinished, ImageDone, caption_all
     from capgen.captioning.captioner import Captioner
+    from capgen.config import BatchOptions, DecodeOptions, ImageLimits, InputOptions
     from capgen.evaluation.compare import compare
     from capgen.evaluation.evaluate import evaluate
+    from capgen.explain.inspect import Inspection, inspect_image
     from capgen.records import Caption, CaptionFailure, Example
-
-_PUBLIC = {
-    "Caption": "capgen.records",
-    "CaptionFailure": "capgen.records",
-    "Captioner": "capgen.captioning.captioner",
-    "Example": "capgen.records",
-    "compare": "capgen.evaluation.compare",
-    "evaluate": "capgen.evaluation.evaluate",
-}
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "capgen.captioning.batch.inputs": ("Inputs",),
+            "capgen.captioning.batch.pipeline": (
+                "BatchFinished",
+                "ImageDone",
+                "caption_all",
+            ),
+            "capgen.captioning.captioner": ("Captioner",),
+            "capgen.config": (
+                "BatchOptions",
+                "DecodeOptions",
+                "ImageLimits",
+                "InputOptions",
+            ),
+            "capgen.evaluation.compare": ("compare",),
+            "capgen.evaluation.evaluate": ("evaluate",),
+            "capgen.explain.inspect": (
+                "Inspection",
+                "inspect_image",
+            ),
+            "capgen.records": (
+                "Caption",
+                "CaptionFailure",
+                "Example",
+            ),
+        },
+    )
 
 __all__ = [
+    "BatchFinished",
+    "BatchOptions",
     "Caption",
     "CaptionFailure",
     "Captioner",
+    "DecodeOptions",
     "Example",
+    "ImageDone",
+    "ImageLimits",
+    "InputOptions",
+    "Inputs",
+    "Inspection",
     "__version__",
+    "caption_all",
     "compare",
     "evaluate",
+    "inspect_image",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'capgen' has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(_PUBLIC[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

@@ -6,13 +6,15 @@ so there the suffix counts. Nothing here raises, whatever the bytes.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass
+from pathlib import PurePath
 
 # How much of a file `sniff` looks at.
 HEAD_BYTES = 1024
 
-# Suffixes of the images that capgen takes from folders, patterns and archives.
+# Suffixes of the images that capgen takes from folders, patterns, archives and data sets.
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif"),
     *(".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif", ".hif"),
@@ -20,7 +22,7 @@ IMAGE_SUFFIXES = (
 
 # Suffixes that belong to other kinds of file than plain text.
 _SUFFIXES_BY_KIND: dict[str, tuple[str, ...]] = {
-    "pictures": (
+    "images": (
         *IMAGE_SUFFIXES,
         *(".heics", ".heifs", ".avifs", ".jxl", ".jp2", ".j2k", ".jpf", ".jpx", ".jxr", ".wdp"),
         *(".svg", ".svgz", ".psd", ".psb", ".xcf", ".kra", ".ora", ".ico", ".cur", ".icns"),
@@ -49,9 +51,15 @@ _SUFFIXES_BY_KIND: dict[str, tuple[str, ...]] = {
     ),
     "archives": (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"),
 }
+_IMAGE_KINDS = ("images", "camera raw files")
 _KIND_BY_SUFFIX = {
     suffix: kind for kind, suffixes in _SUFFIXES_BY_KIND.items() for suffix in suffixes
 }
+
+
+def has_image_suffix(name: str) -> bool:
+    """Whether a file's name, path or address ends as those of images that capgen takes do."""
+    return posixpath.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
 def kind_of_suffix(suffix: str) -> str | None:
@@ -64,6 +72,11 @@ def kind_of_suffix(suffix: str) -> str | None:
         A plural or mass noun: "images", "camera raw files", "structured files", …
     """
     return _KIND_BY_SUFFIX.get(suffix.lower())
+
+
+def is_foreign_image(path: PurePath) -> bool:
+    """Whether a file is an image by its suffix, but of a kind that capgen does not take."""
+    return not has_image_suffix(path.name) and kind_of_suffix(path.suffix) in _IMAGE_KINDS
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.decoding.hypotheses import Hypothesis
+from capgen.captioning.runtimes.base import Generated
 from capgen.config import DecodeSettings
 from capgen.models.folder import ModelFolder
 from capgen.models.preprocessing.preprocess import Preprocessor
@@ -35,21 +36,22 @@ class ColourRuntime:
     def seen(self) -> int:
         return sum(self.batches)
 
-    def generate(self, pixels: np.ndarray, settings: DecodeSettings) -> list[list[Hypothesis]]:
+    def generate(self, pixels: np.ndarray, settings: DecodeSettings) -> Generated:
         with self._lock:
             self.batches.append(len(pixels))
             self.settings.append(settings)
         reds = np.rint(pixels[:, 0].mean(axis=(1, 2)) * 255).astype(int)
-        return [
+        found = [
             [
                 Hypothesis((int(red), rank), (-1.0 - rank, -0.5), -1.5 - rank)
                 for rank in range(settings.num_captions)
             ]
             for red in reds
         ]
+        return Generated(found, lambda: reds[:, None].astype(np.float32))
 
-    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
-        return " ".join(map(str, ids)), [str(token) for token in ids]
+    def decode(self, ids: Sequence[int]) -> str:
+        return " ".join(map(str, ids))
 
 
 def colour_captioner(name: str = "colours") -> tuple[Captioner, ColourRuntime]:

@@ -39,7 +39,7 @@ SMALL = {
     "CAPGEN_IMAGE_SIZE": "64",
     "CAPGEN_DECODER_LAYERS": "1",
     "CAPGEN_DECODER_WIDTH": "64",
-    "CAPGEN_BATCH_SIZE": "8",
+    "CAPGEN_TRAIN_BATCH_SIZE": "8",
     "CAPGEN_CAPTIONS_PER_IMAGE": "1",
     "CAPGEN_SAMPLES_PER_IMAGE": "2",
     "CAPGEN_EVAL_LIMIT": "1",
@@ -49,7 +49,7 @@ SMALL = {
     "CAPGEN_RESAMPLES": "100",
 }
 # Python has no environment to read settings from: there the preset is small.
-SMALL_PRESET = {"image_size": 64, "decoder_layers": 1, "decoder_width": 64}
+SMALL_PRESET = {"image_size": 64, "decoder_layers": 1, "decoder_width": 64, "min_count": 1}
 # Images that a calibration needs.
 CALIBRATED = 50
 

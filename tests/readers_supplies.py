@@ -93,7 +93,7 @@ def _write_work(work: Path) -> None:
     (work / "docs" / "images").symlink_to(ROOT / "docs" / "images")
     lines = [f"{n}.jpg,{OFTEN if n % 3 else SELDOM}" for n in range(5)]
     (work / "my-photos" / "captions.csv").write_text("image,caption\n" + "\n".join(lines) + "\n")
-    (work / "photos.csv").write_text("path\nphotos/0.jpg\nphotos/1.jpg\n")
+    (work / "images.csv").write_text("path\nphotos/0.jpg\nphotos/1.jpg\n")
     for number in range(2):
         with tarfile.open(work / f"shard-{number:03}.tar", "w") as shard:
             shard.add(work / "photos" / f"{number}.jpg", f"{number}.jpg")
@@ -101,7 +101,10 @@ def _write_work(work: Path) -> None:
     write_coco(work / "coco_sample", images(2, 1, 0, first=200))
     predicted = {f"{number}.jpg": OFTEN for number in range(5, 7)}
     (work / "predictions.json").write_text(json.dumps(predicted))
-    (work / "scores.json").write_text(json.dumps(predicted))
+    # As an evaluation before wrote it: what is not capgen's own is not replaced.
+    rows = [{"image_id": name, "caption": caption} for name, caption in predicted.items()]
+    before = {"schema_version": 1, "kind": "evaluation", "images": rows}
+    (work / "scores.json").write_text(json.dumps(before))
     judged = images(0, 4, 0, first=300)
     (work / "captions_val2014.json").write_text(coco_json(judged))
     results = [{"image_id": number, "caption": OFTEN} for number in range(len(judged))]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+from capgen._build import make_reference
 from capgen.cli.app import build_app
 from tests import pages
 from tests.pages import ROOT
 
 PAGES = [*pages.PAGES, ROOT / "CHANGELOG.md"]
-LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 
 def capgen_commands(page: Path) -> list[str]:
@@ -22,10 +25,20 @@ def capgen_commands(page: Path) -> list[str]:
     return [text for text in [*shown, *pages.inline_commands(page)] if text.startswith("capgen ")]
 
 
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    heads = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    missing = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
-    assert not missing
+    for file, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        target = page.parent / file if file else page
+        assert target.exists(), file
+        if anchor:
+            assert anchor in anchors(target), f"{file}#{anchor}"
 
 
 def test_the_ci_runs_the_commands_of_the_readme() -> None:
@@ -72,12 +85,47 @@ def test_commands_and_options_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("name", ["cli.md", "settings.md", "api.md"])
 def test_generated_pages_are_up_to_date(name: str) -> None:
-    from capgen._build import make_reference
-
     made = make_reference.pages()[name]
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == made, (
         "run: python -m capgen._build.make_reference"
     )
+
+
+def private_imports(code: str) -> list[str]:
+    """Return what some Python imports of capgen that is not public."""
+    places = {*make_reference.PLACES, "capgen.errors"}
+    found = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+            found += [name for name in names if name.startswith("capgen.") and name not in places]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "capgen":
+            module = importlib.import_module(node.module or "")
+            known = getattr(module, "__all__", vars(module)) if node.module in places else ()
+            found += [f"{node.module}.{a.name}" for a in node.names if a.name not in known]
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_import_public_names_from_public_places_only(page: Path) -> None:
+    code = [block.text for block in pages.blocks(page) if block.language == "python"]
+    assert page.name == "api.md" or not [name for text in code for name in private_imports(text)]
+
+
+def test_private_imports_are_seen() -> None:
+    code = (
+        "from capgen.training.run.train import train\nfrom capgen import Captioner, beam_search\n"
+    )
+    assert private_imports(code) == ["capgen.training.run.train.train", "capgen.beam_search"]
+
+
+@pytest.mark.parametrize("place", make_reference.PLACES)
+def test_public_names_load_and_none_is_hidden_by_a_module(place: str) -> None:
+    package = importlib.import_module(place)
+    folder = Path(str(package.__file__)).parent
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+        assert not (folder / f"{name}.py").exists() and not (folder / name).is_dir()
 
 
 def test_there_are_commands_to_check() -> None:

@@ -34,11 +34,11 @@ SHIPPED = (
     ),
     (
         "metrics/wordnet/*",
-        "synonyms out of WordNet 3.0, in a form of our own",
+        "synonyms and nouns out of WordNet 3.0, in a form of our own",
         "WordNet 3.0 licence (LICENSE beside it)",
-        "Princeton University; made by `capgen._build.make_wordnet`",
+        "Princeton University; made by `capgen._build.make_wordnet` and `make_nouns`",
     ),
-    ("training/recipes/*.toml", "training recipes", "MIT", "capgen"),
+    ("training/plan/recipes/*.toml", "training recipes", "MIT", "capgen"),
     ("output/gallery.*", "style and script of galleries", "MIT", "capgen"),
     ("py.typed", "marker: the package has types", "MIT", "capgen"),
 )

@@ -16,13 +16,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import typer.main
+
 import capgen
 from capgen import config
 from capgen.cli.app import build_app
-from capgen.cli.options import variable_name
-from capgen.cli.user_defaults import CLASSES
+from capgen.cli.user_defaults import known_settings
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
+# Where users import from, in the page's order; `capgen.errors` follows as a tree.
+PLACES = (
+    *("capgen", "capgen.training", "capgen.evaluation", "capgen.metrics", "capgen.data"),
+    *("capgen.hub", "capgen.registry", "capgen.records"),
+)
 MADE = "<!-- Made by `python -m capgen._build.make_reference`: do not edit. -->\n"
 
 
@@ -33,8 +39,6 @@ def pages() -> dict[str, str]:
 
 def cli_page() -> str:
     """Return the reference of all commands and options."""
-    import typer.main
-
     lines = ["# Commands", "", MADE, "`capgen COMMAND --help` says the same.", ""]
     for path, command in _commands(typer.main.get_command(build_app()), ("capgen",)):
         lines += [f"## {' '.join(path)}", "", *_paragraphs(command.help or ""), ""]
@@ -82,10 +86,11 @@ def settings_page() -> str:
         "[configuration](configuration.md) says how, and which wins.",
         "",
     ]
-    for command, classes in CLASSES.items():
+    for command, settings in known_settings(typer.main.get_command(build_app())).items():
         lines += [f"## [{command}]", "", "| Setting | Variable | Default | |", "|---|---|---|---|"]
-        for kind in classes:
-            lines += [_setting_row(field) for field in dataclasses.fields(kind)]
+        for name, kind in settings.items():
+            field = next(item for item in dataclasses.fields(kind) if item.name == name)
+            lines.append(_setting_row(field, command))
         lines.append("")
     lines += ["## Presets of `capgen train`", "", "| Preset | Sets |", "|---|---|"]
     for name, values in config.TRAIN_PRESETS.items():
@@ -94,27 +99,39 @@ def settings_page() -> str:
     return "\n".join([*lines, ""])
 
 
-def _setting_row(field: Any) -> str:
+def _setting_row(field: Any, command: str) -> str:
     default = "" if field.default is None else f"`{field.default}`"
     if isinstance(field.default, float):
         default = f"`{field.default:g}`"
-    variable = variable_name(field.name)
+    names = ", ".join(f"`{name}`" for name in reversed(config.variables(field.name, command)))
     help = field.metadata["help"].rstrip(".") + config.accepted(field) + "."
-    return f"| `{field.name}` | `{variable}` | {default} | {_cell(help)} |"
+    return f"| `{field.name}` | {names} | {default} | {_cell(help)} |"
 
 
 def api_page() -> str:
     """Return the reference of the public names of the package, from their docstrings."""
     lines = ["# Python API", "", MADE]
-    lines += ["Every name here is imported from `capgen` itself, on first use.", ""]
-    for name in sorted(capgen.__all__):
-        if not name.startswith("__"):
-            lines += _described(name, getattr(capgen, name), "##")
-    lines += ["## Errors", ""]
-    errors = importlib.import_module("capgen.errors")
-    tree = inspect.getdoc(errors) or ""
-    lines += ["All are in `capgen.errors`.", "", "```", tree, "```", ""]
-    return "\n".join(lines)
+    lines += [
+        "Import from the places below and nowhere deeper: their names stay, and are loaded on "
+        "first use. Every other module is private by convention and may move.",
+        "",
+        *(f"- [`{place}`](#{place.replace('.', '')})" for place in (*PLACES, "capgen.errors")),
+        "",
+    ]
+    for place in PLACES:
+        lines += [f"## {place}", "", *_place(place)]
+    lines += ["## capgen.errors", ""]
+    tree = inspect.getdoc(importlib.import_module("capgen.errors")) or ""
+    return "\n".join([*lines, "```", tree, "```", ""])
+
+
+def _place(place: str) -> Iterator[str]:
+    """Yield the sections of a place's functions and classes."""
+    module = importlib.import_module(place)
+    for name in sorted(module.__all__):
+        item = getattr(module, name)
+        if inspect.isclass(item) or inspect.isfunction(item):
+            yield from _described(name, item, "###")
 
 
 def _described(name: str, item: Any, level: str) -> list[str]:

@@ -51,7 +51,7 @@ def with_attention(runtime: Runtime, pixels: Floats, caption: Caption, name: str
         name: What the model is called.
 
     Raises:
-        ModelError: The model has no cross-attention, or its image features are no grid.
+        ModelError: The model has no cross-attention, or its image features are not a grid.
     """
     others = tuple(with_attention(runtime, pixels, other, name) for other in caption.alternatives)
     maps = word_maps(runtime, pixels, caption, name)
@@ -70,7 +70,7 @@ def word_maps(runtime: Runtime, pixels: Floats, caption: Caption, name: str) -> 
 
 
 def maps_of(words: Sequence[Word], attention: Floats, size: tuple[int, ...], name: str) -> Floats:
-    """Average attention to one map a word.
+    """Average attention to one map per word.
 
     Args:
         words: The words.
@@ -82,7 +82,7 @@ def maps_of(words: Sequence[Word], attention: Floats, size: tuple[int, ...], nam
         (words, rows, columns) float32; each map sums to one.
 
     Raises:
-        ModelError: The image features are no grid.
+        ModelError: The image features are not a grid.
     """
     cells = attention.mean(axis=(1, 2))
     rows, columns = _grid(cells.shape[1], size, name)
@@ -102,7 +102,7 @@ def _grid(cells: int, size: tuple[int, ...], name: str) -> tuple[int, int]:
     """Return rows and columns of the image features of an image of (height, width) `size`.
 
     Raises:
-        ModelError: No grid of square patches, with or without a class token, has so many.
+        ModelError: No grid of square patches, with or without a class token, has that many cells.
     """
     height, width = size
     for places in (cells, cells - 1):

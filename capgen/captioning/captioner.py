@@ -7,19 +7,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
-
 from capgen.captioning.confidence.calibration_file import Calibration, calibration_of
 from capgen.captioning.confidence.model import Fit
-from capgen.captioning.confidence.recorder import Watch
-from capgen.captioning.prepare import ImageInput, Prepared, batches_ahead, path_of
+from capgen.captioning.prepare import (
+    Prepared,
+    batches_ahead,
+    failure_of,
+    for_prepared,
+    path_of,
+    stacked,
+)
 from capgen.captioning.retry import caption_pixels
 from capgen.captioning.runtimes.select import check_runtime, load_runtime
-from capgen.captioning.to_record import caption_of, captioned, judged
+from capgen.captioning.to_record import caption_of, caption_or_raise, with_confidence
 from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, resolve_decoding
 from capgen.errors import ImageError, ModelError, UsageError
-from capgen.images.decoders import out_of_memory
-from capgen.images.load import DEFAULT_LIMITS, LoadedImage, load_image
+from capgen.images.decoders import printable
+from capgen.images.load import DEFAULT_LIMITS, ImageSource, load_image
+from capgen.images.thumbnails import thumbnail as make_thumbnail
 from capgen.models.folder import ModelFolder
 from capgen.models.resolve import resolve_model
 from capgen.records import Caption, CaptionFailure, Record
@@ -96,7 +101,7 @@ class Captioner:
         return self.folder.name
 
     def settings(self, options: DecodeOptions) -> tuple[DecodeSettings, tuple[str, ...]]:
-        """Return the decoding settings that `options` comes to, and notes on what changed.
+        """Return the decoding settings that `options` lead to, and notes on what changed.
 
         Raises:
             UsageError: They contradict each other, or a least confidence is asked for and the
@@ -130,13 +135,13 @@ class Captioner:
         return reason
 
     def _fit(self, settings: DecodeSettings) -> Fit | None:
-        """Return what gives captions their confidence, if it was asked for and is there."""
+        """Return what gives captions their confidence, if it was asked for and there is a fit."""
         calibration = self._calibration[0] if settings.confidence else None
         return None if calibration is None else calibration.fit_for(settings)
 
     @overload
     def caption(
-        self, images: ImageInput, *, return_attention: bool = False, **options: Any
+        self, images: ImageSource, *, return_attention: bool = False, **options: Any
     ) -> Caption: ...
     @overload
     def caption(
@@ -148,7 +153,7 @@ class Captioner:
     ) -> list[Caption]: ...
     def caption(
         self,
-        images: ImageInput | list[Any] | tuple[Any, ...],
+        images: ImageSource | list[Any] | tuple[Any, ...],
         *,
         return_attention: bool = False,
         **options: Any,
@@ -159,7 +164,7 @@ class Captioner:
             images: A path, bytes of a file, PIL image or numpy array (H, W), (H, W, 3) or
                 (H, W, 4); or a list of these.
             return_attention: Fill `Caption.attention`, of the alternatives too: where the model
-                looked for each word. Costs one more run of encoder and decoder a caption.
+                looked for each word. Costs one more run of encoder and decoder per caption.
             **options: Fields of `capgen.config.DecodeOptions`: `beams=5`, `num_captions=3`,
                 `diverse=5`, `temperature=0.7`, …
 
@@ -180,12 +185,12 @@ class Captioner:
         sources = list(images) if isinstance(images, list | tuple) else [images]
         captions = []
         for record in self.stream(sources, chosen, return_attention=return_attention):
-            captions.append(captioned(record))
+            captions.append(caption_or_raise(record))
         return captions if several else captions[0]
 
     def stream(
         self,
-        images: Iterable[ImageInput],
+        images: Iterable[ImageSource],
         options: DecodeOptions | None = None,
         *,
         batch_size: int = DEFAULT_BATCH_SIZE,
@@ -205,7 +210,7 @@ class Captioner:
             return_attention: Fill `Caption.attention` (see `caption`).
 
         Yields:
-            One record an image, in order.
+            One record per image, in order.
 
         Raises:
             ModelError: Attention is asked for and the model has no cross-attention.
@@ -214,52 +219,72 @@ class Captioner:
         if batch_size < 1:
             raise UsageError(f"--batch-size is {batch_size}; it must be at least 1")
         settings, notes = self.settings(options or DecodeOptions())
-        batch_size = self.batch_of(batch_size)
         obstacle = self.runtime.obstacle() if return_attention else ""
         if obstacle:
             raise ModelError(f"{self.name}: {obstacle}")
-        for batch in batches_ahead(partial(self._prepare, limits=limits), images, batch_size):
-            yield from self._caption_batch(batch, settings, notes, return_attention)
+        for batch in self.prepared_batches(images, batch_size, limits=limits):
+            yield from for_prepared(
+                lambda prepared: self._records(prepared, settings, notes, return_attention), batch
+            )
+
+    def prepared_batches(
+        self,
+        images: Iterable[ImageSource],
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        *,
+        limits: ImageLimits = DEFAULT_LIMITS,
+    ) -> Iterator[list[Prepared | CaptionFailure]]:
+        """Prepare images as they come; a thread prepares the next batch meanwhile."""
+        prepare = partial(self.prepare, limits=limits)
+        return batches_ahead(prepare, images, self.batch_of(batch_size))
 
     def batch_of(self, size: int) -> int:
         """Return how many images go together where `size` may: 1 if each keeps its own shape."""
         return 1 if self.runtime.preprocessor.input_size is None else size
 
-    def _prepare(self, source: ImageInput, limits: ImageLimits) -> Prepared | CaptionFailure:
-        path = path_of(source)
-        try:
-            return self.prepare(self.load(source, limits=limits), path)
-        except (ImageError, MemoryError) as error:
-            name = path or "image in memory"
-            fault = error if isinstance(error, ImageError) else out_of_memory(name)
-            return CaptionFailure(
-                path=path, code=fault.code, message=fault.message, hint=fault.hint
-            )
-
-    def load(
+    def prepare(
         self,
-        source: ImageInput,
+        image: ImageSource,
         *,
+        path: str | None = None,
+        sha256: str | None = None,
         limits: ImageLimits = DEFAULT_LIMITS,
-        name: str | None = None,
-    ) -> LoadedImage:
-        """Decode an image, no larger than this model has use for.
+        thumbnail: bool = False,
+        keep_image: bool = False,
+    ) -> Prepared | CaptionFailure:
+        """Load an image, turn it upright and make it the model's input.
 
-        Raises:
-            ImageError: It cannot be read.
+        It is decoded no larger than the model has use for. One that cannot be read, or whose
+        shape is too extreme, becomes a failure.
+
+        Args:
+            image: An image, as for `caption`.
+            path: What records and messages call it; by default the path that it is given by.
+            sha256: SHA-256 of its file, for the record.
+            limits: The largest image to decode.
+            thumbnail: Make a small copy of it, too.
+            keep_image: Keep the decoded image, too.
         """
-        size = self.runtime.preprocessor.input_size
-        hint = None if size is None else (size[1], size[0])
-        return load_image(source, limits=limits, name=name, size_hint=hint)
-
-    def prepare(self, loaded: LoadedImage, path: str | None, sha256: str | None = None) -> Prepared:
-        """Make a decoded image the model's input.
-
-        Raises:
-            ImageError: Its shape is too extreme.
-        """
-        pixels = self.runtime.preprocessor.preprocess(loaded.image)
-        return Prepared(path, loaded.width, loaded.height, pixels, sha256)
+        path = path_of(image) if path is None else path
+        preprocessor = self.runtime.preprocessor
+        try:
+            loaded = load_image(
+                image,
+                limits=limits,
+                name=None if path is None else printable(path) or "''",
+                size_hint=preprocessor.input_size and preprocessor.input_size[::-1],
+            )
+            return Prepared(
+                path,
+                loaded.width,
+                loaded.height,
+                preprocessor.preprocess(loaded.image),
+                sha256,
+                make_thumbnail(loaded.image) if thumbnail else None,
+                loaded.image if keep_image else None,
+            )
+        except (ImageError, MemoryError) as error:
+            return failure_of(error, path)
 
     def caption_prepared(
         self,
@@ -281,53 +306,47 @@ class Captioner:
         """
         if not batch:
             return []
-        pixels = np.stack([item.pixels for item in batch])
         shared = {
             "model": self.name,
             "revision": self.folder.revision if revision is None else revision,
             "settings": self.record_settings(settings),
             "notes": notes,
         }
-        fit = self._fit(settings)
-        watch = None if fit is None else Watch(self.runtime)
-        attempts = caption_pixels(watch or self.runtime, pixels, settings)
+        found, generated = caption_pixels(self.runtime, stacked(batch), settings)
         captions = [
-            caption_of(item, attempt, **shared)
-            for item, attempt in zip(batch, attempts, strict=True)
+            caption_of(item, image, **shared) for item, image in zip(batch, found, strict=True)
         ]
-        if fit is None or watch is None:
+        fit = self._fit(settings)
+        if fit is None:
             return list[Record](captions)
+        searches = zip(captions, generated.hypotheses, generated.summarise(), strict=True)
         return [
-            judged(caption, fit, *seen, settings.min_confidence)
-            for caption, seen in zip(captions, watch.seen, strict=True)
+            with_confidence(caption, fit, hypotheses, summary, settings.min_confidence)
+            for caption, hypotheses, summary in searches
         ]
 
-    def _caption_batch(
+    def _records(
         self,
-        batch: Sequence[Prepared | CaptionFailure],
+        batch: Sequence[Prepared],
         settings: DecodeSettings,
         notes: tuple[str, ...],
         return_attention: bool,
-    ) -> Iterator[Caption | CaptionFailure]:
-        good = [item for item in batch if isinstance(item, Prepared)]
-        found = self.caption_prepared(good, settings, notes)
-        if return_attention:
-            from capgen.captioning.attention import with_attention
+    ) -> Iterator[Record]:
+        records = self.caption_prepared(batch, settings, notes)
+        if not return_attention:
+            yield from records
+            return
+        from capgen.captioning.attention import with_attention
 
-            found = [
-                with_attention(self.runtime, item.pixels, caption, self.name)
-                if isinstance(caption, Caption)
-                else caption
-                for item, caption in zip(good, found, strict=True)
-            ]
-        captions = iter(found)
-        for item in batch:
-            yield item if isinstance(item, CaptionFailure) else next(captions)
+        for item, record in zip(batch, records, strict=True):
+            if isinstance(record, Caption):
+                record = with_attention(self.runtime, item.pixels, record, self.name)
+            yield record
 
     def record_settings(self, settings: DecodeSettings) -> dict[str, Any]:
         """Return the settings as records have them."""
         runtime = self.runtime
         known = {**settings.to_dict(), "runtime": runtime.name, "dtype": runtime.dtype}
         calibration = self._calibration[0] if settings.confidence else None
-        # A record made before the model was calibrated anew is not one made after.
+        # A record made before the model was calibrated again is not one made after.
         return known if calibration is None else {**known, "calibration": calibration.digest}

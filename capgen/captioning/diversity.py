@@ -1,7 +1,7 @@
 """Captions that say different things: many are made, and the best that differ are chosen.
 
-The choice is by maximal marginal relevance (Carbonell and Goldstein, 1998): again and again the
-caption with the highest score, less a fine for what it has in common with one already chosen.
+The choice is by maximal marginal relevance (Carbonell and Goldstein, 1998): the next caption is
+always the one with the highest score, less a fine for what it has in common with a chosen one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from capgen.captioning.word_overlap import Meaning, overlap
 
-# Nats a token that a caption may be less likely for saying something quite different.
+# How many nats per token a caption may be less likely if it says something quite different.
 FINE = 1.5
 
 
@@ -21,7 +21,7 @@ def choose(
 
     Args:
         meanings: What each says (see `capgen.captioning.word_overlap`).
-        scores: How good each is: log-probability a token.
+        scores: How good each is: log-probability per token.
         count: How many to choose.
         fine: What a caption loses that says exactly what a chosen one says.
 

@@ -1,7 +1,7 @@
-"""Captions for prepared images: tried again where they are empty or repeat themselves, and
+"""Captions for prepared images: generated again where they are empty or repeat themselves, and
 chosen to differ where that is asked for.
 
-Works on any `Speaker`; what it tries for one image does not depend on the others.
+What is tried for one image does not depend on the others in its batch.
 """
 
 from __future__ import annotations
@@ -9,30 +9,34 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.captioning.decoding.hypotheses import Hypothesis
-from capgen.captioning.runtimes.base import Speaker
+from capgen.captioning.decoding.hypotheses import Hypothesis, token_texts
+from capgen.captioning.runtimes.base import Generated, Runtime
 from capgen.config import DecodeSettings
 from capgen.records import Retry
 
 Pixels = NDArray[np.float32]
 
 EMPTY, REPEATING = "empty", "repeating"
-# Shortest caption of a second try, in tokens, start and end included.
+# Shortest caption that is tried in place of an empty one, in tokens, start and end included.
 _SHORTEST = 6
-# This often the same word is said by a stuck model, not by a description.
+# Which run of tokens is not said twice, and the penalty of words said: in the first retry, in the
+# second. Harder ones (all words new, a penalty at once) made captions worse than the repetition
+# that they cured: docs/captioning.md.
+_RETRIES = {EMPTY: ((0, 1.0), (2, 1.2)), REPEATING: ((2, 1.0), (2, 1.2))}
+# A description does not use the same word this often; a stuck model does.
 _OFTEN = 4
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
 
 @dataclass(frozen=True)
-class Said:
-    """A hypothesis in words: its text, and what each token adds to it."""
+class DecodedHypothesis:
+    """A hypothesis as text, and what each token adds to it."""
 
     hypothesis: Hypothesis
     text: str
@@ -40,7 +44,7 @@ class Said:
 
 
 @dataclass
-class Attempt:
+class ImageCaptions:
     """The captions of one image, best first.
 
     Attributes:
@@ -48,23 +52,28 @@ class Attempt:
         retry: What was wrong with others and was tried again, or None.
     """
 
-    captions: list[Said] = field(default_factory=list)
+    captions: list[DecodedHypothesis]
     retry: Retry | None = None
 
 
-def caption_pixels(runtime: Speaker, pixels: Pixels, settings: DecodeSettings) -> list[Attempt]:
-    """Caption pixels (B, 3, H, W) with `settings.num_captions` captions each."""
-    # To choose from, a search gives all that it finds.
-    wide = replace(settings, num_captions=settings.beams) if settings.diverse else settings
-    found = [_spoken(runtime, one) for one in runtime.generate(pixels, wide)]
+def caption_pixels(
+    runtime: Runtime, pixels: Pixels, settings: DecodeSettings
+) -> tuple[list[ImageCaptions], Generated]:
+    """Caption pixels (B, 3, H, W) with `settings.num_captions` captions each.
+
+    Returns:
+        The captions of each image, and what the model generated first, before any retry.
+    """
+    generated = runtime.generate(pixels, settings)
+    # Captions that differ are chosen from all that a search finds.
+    count = settings.beams if settings.diverse else settings.num_captions
+    found = [ImageCaptions(_decoded(runtime, one[:count])) for one in generated.hypotheses]
     if settings.retry:
-        attempts = _put_right(runtime, pixels, found, settings, wide)
-    else:
-        attempts = [Attempt(one) for one in found]
+        _retry_faulty(runtime, pixels, found, settings, count)
     if settings.diverse:
-        for attempt in attempts:
-            attempt.captions = _different(attempt.captions, settings.num_captions)
-    return attempts
+        for image in found:
+            image.captions = _different(image.captions, settings.num_captions)
+    return found, generated
 
 
 def fault(text: str) -> str:
@@ -87,78 +96,86 @@ def fault(text: str) -> str:
     return REPEATING if often and max(often.values()) >= _OFTEN else ""
 
 
-def _spoken(runtime: Speaker, hypotheses: Sequence[Hypothesis]) -> list[Said]:
-    said = []
+def _decoded(runtime: Runtime, hypotheses: Sequence[Hypothesis]) -> list[DecodedHypothesis]:
+    decoded = []
     for one in hypotheses:
-        text, parts = runtime.texts(one.ids)
-        said.append(Said(one, text, tuple(parts)))
-    return said
+        text, parts = token_texts(runtime.decode, one.ids)
+        decoded.append(DecodedHypothesis(one, text, tuple(parts)))
+    return decoded
 
 
-def _put_right(
-    runtime: Speaker,
+def _retry_faulty(
+    runtime: Runtime,
     pixels: Pixels,
-    found: list[list[Said]],
+    found: list[ImageCaptions],
     settings: DecodeSettings,
-    wide: DecodeSettings,
-) -> list[Attempt]:
-    """Set faulty captions aside, and caption again the images that then lack some."""
-    attempts, rejected = [], []
-    for captions in found:
-        faulty = [said for said in captions if fault(said.text)]
-        rejected.append(faulty)
-        attempts.append(Attempt([said for said in captions if said not in faulty]))
+    count: int,
+) -> None:
+    """Replace faulty captions in `found`: caption the images that then lack some again.
+
+    Args:
+        runtime: The model.
+        pixels: (B, 3, H, W), the images.
+        found: Their captions.
+        settings: How to decode.
+        count: Captions to look at of each image that is captioned again.
+    """
+    sizes = [len(image.captions) for image in found]
+    rejected = [[one for one in image.captions if fault(one.text)] for image in found]
+    for image in found:
+        image.captions = [one for one in image.captions if not fault(one.text)]
     wanted = settings.num_captions
     # A search may also find fewer than asked for: nothing is wrong with those.
-    lacking = [
-        row for row, one in enumerate(attempts) if rejected[row] and len(one.captions) < wanted
-    ]
-    for changes in _other_settings(wide):
-        if not lacking:
-            break
-        again = runtime.generate(pixels[lacking], replace(wide, **changes))
-        for row, hypotheses in zip(lacking, again, strict=True):
-            _add(attempts[row], _spoken(runtime, hypotheses), len(found[row]))
-            attempts[row].retry = Retry(
-                reason=fault(rejected[row][0].text),
-                rejected=tuple(said.text for said in rejected[row]),
-                settings=changes,
-                resolved=len(attempts[row].captions) >= wanted,
-            )
-        lacking = [row for row in lacking if len(attempts[row].captions) < wanted]
-    for row in lacking:
-        attempts[row].captions += rejected[row][: wanted - len(attempts[row].captions)]
-    return attempts
+    lacking = [row for row, one in enumerate(found) if rejected[row] and len(one.captions) < wanted]
+    for reason in (EMPTY, REPEATING):
+        rows = [row for row in lacking if fault(rejected[row][0].text) == reason]
+        for changes in _retry_settings(settings, reason):
+            if not rows:
+                break
+            again = runtime.generate(pixels[rows], replace(settings, **changes))
+            for row, hypotheses in zip(rows, again.hypotheses, strict=True):
+                _add(found[row], _decoded(runtime, hypotheses[:count]), sizes[row])
+                found[row].retry = Retry(
+                    reason=reason,
+                    rejected=tuple(one.text for one in rejected[row]),
+                    settings=changes,
+                    resolved=len(found[row].captions) >= wanted,
+                )
+            rows = [row for row in rows if len(found[row].captions) < wanted]
+        for row in rows:
+            found[row].captions += rejected[row][: wanted - len(found[row].captions)]
 
 
-def _other_settings(settings: DecodeSettings) -> Iterator[dict[str, Any]]:
-    """Yield the changes for a second and a third try: milder ones first."""
-    shortest = max(settings.min_length, min(_SHORTEST, settings.max_length))
-    for size, penalty, seed in ((2, 1.2, 0), (1, 1.5, 1)):
-        changes: dict[str, Any] = {
-            "min_length": shortest,
-            "no_repeat_ngram_size": min(settings.no_repeat_ngram_size or size, size),
-            "repetition_penalty": max(settings.repetition_penalty, penalty),
-        }
+def _retry_settings(settings: DecodeSettings, reason: str) -> Iterator[dict[str, Any]]:
+    """Yield the changes of settings for the first and the second retry, the milder ones first."""
+    for number, (size, penalty) in enumerate(_RETRIES[reason]):
+        changes: dict[str, Any] = {}
+        if reason == EMPTY:
+            shortest = min(_SHORTEST, settings.max_length)
+            changes["min_length"] = max(settings.min_length, shortest)
+        if size:
+            changes["no_repeat_ngram_size"] = min(settings.no_repeat_ngram_size or size, size)
+        if penalty > 1:
+            changes["repetition_penalty"] = max(settings.repetition_penalty, penalty)
         if settings.sample and settings.seed is not None:
-            changes["seed"] = settings.seed + seed
+            changes["seed"] = settings.seed + number
         yield changes
 
 
-def _add(attempt: Attempt, others: Sequence[Said], most: int) -> None:
+def _add(image: ImageCaptions, others: Sequence[DecodedHypothesis], most: int) -> None:
     """Add faultless captions that are not there yet."""
-    for said in others:
-        there = {known.text for known in attempt.captions}
-        if len(there) < most and said.text not in there and not fault(said.text):
-            attempt.captions.append(said)
+    for new in others:
+        there = {known.text for known in image.captions}
+        if len(there) < most and new.text not in there and not fault(new.text):
+            image.captions.append(new)
 
 
-def _different(captions: list[Said], count: int) -> list[Said]:
+def _different(captions: list[DecodedHypothesis], count: int) -> list[DecodedHypothesis]:
     from capgen.captioning.diversity import choose
     from capgen.captioning.word_overlap import meaning
 
-    meanings = [meaning(said.text) for said in captions]
-    hypotheses = [said.hypothesis for said in captions]
+    meanings = [meaning(one.text) for one in captions]
+    hypotheses = [one.hypothesis for one in captions]
     scores = [one.log_probability / max(len(one.ids), 1) for one in hypotheses]
     chosen = choose(meanings, scores, count)
     return [captions[place] for place in sorted(chosen, key=lambda place: -scores[place])]

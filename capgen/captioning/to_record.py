@@ -1,4 +1,4 @@
-"""Caption records: made from what decoding said, and judged by their confidence."""
+"""Caption records: made from decoded hypotheses, with their confidence."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from numpy.typing import NDArray
 from capgen.captioning.confidence.model import Fit
 from capgen.captioning.decoding.hypotheses import Hypothesis
 from capgen.captioning.prepare import Prepared
-from capgen.captioning.retry import Attempt, Said
+from capgen.captioning.retry import DecodedHypothesis, ImageCaptions
 from capgen.errors import ImageError
 from capgen.images.decoders import printable
 from capgen.records import Caption, CaptionFailure, Record, Token
 
 
-def caption_of(item: Prepared, attempt: Attempt, **shared: Any) -> Caption:
+def caption_of(item: Prepared, captions: ImageCaptions, **shared: Any) -> Caption:
     """Return the record of an image's captions, the best with the others as alternatives.
 
     Args:
         item: The image.
-        attempt: Its captions, one at least.
+        captions: Its captions, one at least.
         **shared: What the records of a run have in common: `model`, `revision`, `settings`,
             `notes`.
     """
-    first, *others = map(_spoken, attempt.captions)
+    first, *others = map(_fields, captions.captions)
     return Caption(
         path=item.path,
         alternatives=tuple(Caption(**other) for other in others),
         width=item.width,
         height=item.height,
         sha256=item.sha256,
-        retry=attempt.retry,
+        retry=captions.retry,
         **shared,
         **first,
     )
 
 
-def judged(
+def with_confidence(
     caption: Caption,
     fit: Fit,
     found: list[Hypothesis],
@@ -53,7 +53,7 @@ def judged(
     Args:
         caption: The caption.
         fit: What the confidence comes from.
-        found: All that the first search ended with, best first.
+        found: All hypotheses of the first search, best first.
         summary: (D,) what the encoder made of the image.
         least: The least confidence that is enough, or None.
 
@@ -78,28 +78,33 @@ def judged(
     )
 
 
-def captioned(record: Record) -> Caption:
+def caption_or_raise(record: Record) -> Caption:
     """Return the record of a caption.
 
     Raises:
         ImageError: It is that of a failure.
     """
     if isinstance(record, CaptionFailure):
-        raise ImageError(record.message, code=record.code, hint=record.hint)
+        raise error_of(record)
     return record
 
 
-def _spoken(said: Said) -> dict[str, Any]:
-    """Return what a record says of one caption."""
-    found = said.hypothesis
+def error_of(failure: CaptionFailure) -> ImageError:
+    """Return the error that a failure records."""
+    return ImageError(failure.message, code=failure.code, hint=failure.hint)
+
+
+def _fields(decoded: DecodedHypothesis) -> dict[str, Any]:
+    """Return a record's fields about one caption."""
+    found = decoded.hypothesis
     return {
-        "text": said.text,
+        "text": decoded.text,
         "log_probability": found.log_probability,
         "score": found.score,
         "tokens": tuple(
             Token(id=token, text=part, log_probability=value)
             for token, part, value in zip(
-                found.ids, said.parts, found.log_probabilities, strict=True
+                found.ids, decoded.parts, found.log_probabilities, strict=True
             )
         ),
     }

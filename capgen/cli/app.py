@@ -83,7 +83,8 @@ def _root(
     if log_level is not None or log_file is not None:
         start_logging(log_level or "info", log_file, Console().note)
     if context.invoked_subcommand not in NO_USER_SETTINGS:
-        defaults = user_defaults(context)
-        # Training says where each of its settings comes from, so it is told apart.
-        context.obj = defaults.pop("train", {})
-        context.default_map = defaults
+        command = context.invoked_subcommand or ""
+        context.obj = user_defaults(context, command)
+        # Training says where each of its settings comes from, so it takes them by itself.
+        if command != "train":
+            context.default_map = {command: context.obj.values}

@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from capgen.cli.console import Console
-from capgen.cli.decoding_options import (
-    BeamsOption,
-    LengthPenaltyOption,
-    MaxLengthOption,
-    MinLengthOption,
-    NoRepeatOption,
-    NumCaptionsOption,
-    RepeatNounsOption,
-    RepetitionPenaltyOption,
-    SeedOption,
-    TemperatureOption,
-    TopKOption,
-    TopPOption,
-)
 from capgen.cli.help import examples
 from capgen.cli.options import (
+    DECODING_PANEL,
     INPUT_PANEL,
     MODEL_PANEL,
     OUTPUT_PANEL,
-    DeviceOption,
-    DtypeOption,
-    RevisionOption,
-    RuntimeOption,
-    setting_option,
-    settings_from,
+    with_options,
+    without,
 )
-from capgen.config import CalibrateConfig, DecodeOptions
+from capgen.config import CalibrateConfig, DecodeOptions, ModelOptions
 from capgen.overwriting import OWN_JSON, InputFiles, check_output
 
 if TYPE_CHECKING:
@@ -47,18 +31,16 @@ EXAMPLES = examples(
     "capgen calibrate my-model/ --data-dir flickr8k/ --beams 5 --negatives scans/",
 )
 
-FIT_PANEL = "Fit"
-
-
-def _fit(name: str, panel: str = FIT_PANEL) -> object:
-    return setting_option(CalibrateConfig, name, panel=panel)
-
 
 def _path(help: str, panel: str = INPUT_PANEL, *flags: str) -> Any:
     return typer.Option(*flags, help=help, rich_help_panel=panel, show_default=False)
 
 
+@with_options(
+    panels=(INPUT_PANEL, CalibrateConfig.PANEL, MODEL_PANEL, DECODING_PANEL, OUTPUT_PANEL)
+)
 def calibrate_command(
+    *,
     model: Annotated[
         str | None,
         typer.Argument(
@@ -72,33 +54,12 @@ def calibrate_command(
     data_dir: Annotated[
         list[Path] | None, _path("The data set's folder or file; may be repeated.")
     ] = None,
-    split: Annotated[str, _fit("split", INPUT_PANEL)] = CalibrateConfig.split,
-    limit: Annotated[int | None, _fit("limit", INPUT_PANEL)] = None,
+    runs_on: Annotated[ModelOptions, without("model", "trust_remote_code")],
+    config: CalibrateConfig,
     negatives: Annotated[
         Path | None, _path("Folder of images of kinds that the model should mistrust.")
     ] = None,
-    drawn: Annotated[int, _fit("drawn")] = CalibrateConfig.drawn,
-    metric: Annotated[str, _fit("metric")] = CalibrateConfig.metric,
-    threshold: Annotated[float | None, _fit("threshold")] = None,
-    folds: Annotated[int, _fit("folds")] = CalibrateConfig.folds,
-    fit_seed: Annotated[int, _fit("fit_seed")] = CalibrateConfig.fit_seed,
-    revision: RevisionOption = None,
-    runtime: RuntimeOption = "auto",
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "auto",
-    batch_size: Annotated[int, _fit("batch_size", MODEL_PANEL)] = CalibrateConfig.batch_size,
-    beams: BeamsOption = None,
-    temperature: TemperatureOption = None,
-    top_k: TopKOption = None,
-    top_p: TopPOption = None,
-    max_length: MaxLengthOption = None,
-    min_length: MinLengthOption = None,
-    length_penalty: LengthPenaltyOption = None,
-    repetition_penalty: RepetitionPenaltyOption = None,
-    no_repeat_ngram_size: NoRepeatOption = None,
-    repeat_nouns: RepeatNounsOption = DecodeOptions.repeat_nouns,
-    num_captions: NumCaptionsOption = None,
-    seed: SeedOption = None,
+    decoding: Annotated[DecodeOptions, without("diverse", "retry", "confidence", "min_confidence")],
     output: Annotated[
         Path | None,
         _path("Write this file instead of the model's.", OUTPUT_PANEL, "--output", "-o"),
@@ -109,9 +70,6 @@ def calibrate_command(
     The fit holds for the decoding settings it was made with; the model's own, where no option
     is given. Fits for other settings stay.
     """
-    options = settings_from(DecodeOptions, locals())
-    config = settings_from(CalibrateConfig, locals())
-
     if output is not None:
         check_output(output, OWN_JSON, option="-o", inputs=InputFiles(data_dir or []))
 
@@ -120,12 +78,10 @@ def calibrate_command(
     from capgen.evaluation.evaluation_set import evaluation_sets
 
     console = Console()
-    data = evaluation_sets(dataset, data_dir, split=split, limit=limit)
-    captioner = Captioner.from_pretrained(
-        model, revision=revision, runtime=runtime, device=device, dtype=dtype
-    )
-    events = calibrate(captioner, data, options=options, config=config, negatives=negatives)
-    found = _follow(console, events, sum(len(one.examples) for one in data) + drawn)
+    data = evaluation_sets(dataset, data_dir, split=config.split, limit=config.limit)
+    captioner = Captioner.from_pretrained(**vars(replace(runs_on, model=model)))
+    events = calibrate(captioner, data, options=decoding, config=config, negatives=negatives)
+    found = _follow(console, events, sum(len(one.examples) for one in data) + config.drawn)
     path = store(captioner, found.fit, output)
     for line in _lines(found):
         console.data(line)

@@ -9,17 +9,20 @@ import typer
 
 from capgen.cli.console import Console
 from capgen.cli.help import examples
-from capgen.cli.options import variable_name
 from capgen.cli.user_defaults import (
-    Known,
     check_key,
     check_value,
     file_settings,
     known_settings,
+    listed,
+    usable,
 )
+from capgen.config import variables
 from capgen.config.user_file import change_file, read_file
 from capgen.errors import UsageError
 from capgen.paths import config_file
+
+WHERE = "capgen config"
 
 config_app = typer.Typer(
     name="config",
@@ -34,6 +37,15 @@ config_app = typer.Typer(
 
 Key = Annotated[
     str, typer.Argument(metavar="KEY", help="Setting, or COMMAND.SETTING for one command only.")
+]
+For = Annotated[
+    str | None,
+    typer.Option(
+        "--for",
+        metavar="COMMAND",
+        help="For this command only: caption, eval or train.",
+        show_default=False,
+    ),
 ]
 
 
@@ -68,35 +80,59 @@ def show_command(
         console.note(f"Nothing is set, neither in {config_file()} nor in the environment")
 
 
-@config_app.command("set", epilog=examples("capgen config set caption.beams 5"))
+@config_app.command(
+    "set",
+    epilog=examples("capgen config set caption.beams 5", "capgen config set beams 5 --for caption"),
+)
 def set_command(
-    context: typer.Context, key: Key, value: Annotated[str, typer.Argument(metavar="VALUE")]
+    context: typer.Context,
+    key: Key,
+    value: Annotated[str, typer.Argument(metavar="VALUE")],
+    command: For = None,
 ) -> None:
-    """Set a default of your own."""
+    """Set a default of your own, for one command or all that have the setting."""
     path = config_file()
     known = known_settings(context.find_root().command)
-    section, name, commands = _setting(key, known)
-    checked = [check_value(known[c][name], name, value, where="capgen config") for c in commands]
+    section, name = _section_and_name(key, command)
+    commands = check_key(section, name, known, where=WHERE)
+    refused: dict[str, str] = {}
+    if section:
+        accepted = {section: check_value(known[section][name], name, value, where=WHERE)}
+    else:
+        accepted, refused = usable(name, value, commands, known, where=WHERE)
+    if not accepted:
+        check_value(known[commands[0]][name], name, value, where=WHERE)
+    checked = next(iter(accepted.values()))
     # As the setting has it; what TOML has no type for, such as a path, as text.
-    plain = isinstance(checked[0], bool | int | float)
-    change_file(path, section, name, checked[0] if plain else value)
-    Console().note(f"{name} is {value} for {_listed(commands)}, by {path}")
+    plain = isinstance(checked, bool | int | float)
+    change_file(path, section, name, checked if plain else value)
+    console = Console()
+    console.note(f"{name} is {value} for {listed(accepted)}, by {path}")
+    for note in refused.values():
+        console.note(note)
 
 
 @config_app.command("unset", epilog=examples("capgen config unset caption.beams"))
-def unset_command(context: typer.Context, key: Key) -> None:
+def unset_command(context: typer.Context, key: Key, command: For = None) -> None:
     """Go back to capgen's own default."""
     path = config_file()
-    section, name, _ = _setting(key, known_settings(context.find_root().command))
+    section, name = _section_and_name(key, command)
+    check_key(section, name, known_settings(context.find_root().command), where=WHERE)
     if not change_file(path, section, name, None):
         raise UsageError(f"{key} is not set in {path}")
     Console().note(f"{key} is no longer set in {path}")
 
 
-def _listed(commands: list[str]) -> str:
-    """Return commands as text, as in `capgen caption and eval`."""
-    *others, last = commands
-    return "capgen " + (f"{', '.join(others)} and {last}" if others else last)
+def _section_and_name(key: str, command: str | None) -> tuple[str, str]:
+    """Return the section of a key, which may be empty, and its setting.
+
+    Raises:
+        UsageError: The key and `--for` name different commands.
+    """
+    section, _, name = key.rpartition(".")
+    if section and command and section != command:
+        raise UsageError(f"{key} and --for {command} name different commands")
+    return section or command or "", name.replace("-", "_")
 
 
 def _rows(context: typer.Context, everything: bool) -> list[dict[str, Any]]:
@@ -104,29 +140,20 @@ def _rows(context: typer.Context, everything: bool) -> list[dict[str, Any]]:
     root = context.find_root().command
     path = config_file()
     known = known_settings(root)
-    filed = file_settings(read_file(path), known, where=str(path))
+    content = read_file(path)
     rows = []
     for command, settings in known.items():
+        filed = file_settings(content, command, known, where=str(path)).values
         defaults = {item.name: item.default for item in root.commands[command].params}  # type: ignore[attr-defined]
         for name in settings:
             value, source = defaults[name], "default"
-            if name in filed[command]:
-                value, source = filed[command][name], str(path)
-            if os.environ.get(variable_name(name)):
-                value, source = os.environ[variable_name(name)], variable_name(name)
+            if name in filed:
+                value, source = filed[name], str(path)
+            variable = next((v for v in variables(name, command) if os.environ.get(v)), None)
+            if variable is not None:
+                value, source = os.environ[variable], variable
             if everything or source != "default":
                 plain = value is None or isinstance(value, bool | int | float)
                 shown = value if plain else str(value)
                 rows.append({"command": command, "setting": name, "value": shown, "source": source})
     return rows
-
-
-def _setting(key: str, known: Known) -> tuple[str, str, list[str]]:
-    """Return a key's section, its setting and the commands that have it.
-
-    Raises:
-        UsageError: There is no such setting.
-    """
-    section, _, name = key.rpartition(".")
-    name = name.replace("-", "_")
-    return section, name, check_key(section, name, known, where="capgen config")

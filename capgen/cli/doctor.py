@@ -11,7 +11,7 @@ import typer
 from capgen.cli.console import Console
 from capgen.cli.help import examples
 from capgen.cli.options import OUTPUT_PANEL
-from capgen.cli.user_defaults import entries, file_settings, known_settings
+from capgen.cli.user_defaults import file_settings, known_settings
 from capgen.config.user_file import read_file
 from capgen.paths import config_file
 from capgen.records import Check
@@ -80,21 +80,20 @@ def wandb_command(
     ] = 120.0,
     as_json: Json = False,
 ) -> None:
-    """Send a small run to Weights & Biases and read it back.
+    """Send a small run to Weights & Biases.
 
-    The run holds a number, a table and an artifact. Online it goes to the project
-    capgen-doctor and is deleted afterwards; offline it is read from its file. Exits with 1 if
-    anything is missing.
+    Online it goes to the project capgen-doctor, and is deleted once it has arrived; offline it
+    goes to a file. Exits with 1 if anything goes wrong.
     """
-    from capgen.training.tracking.wandb.probe import probe_wandb
+    from capgen.training.tracking.wandb.trial_run import send_trial_run
 
     console = Console()
-    probe = probe_wandb(seconds=seconds)
+    trial = send_trial_run(seconds=seconds)
     if as_json:
-        console.json(probe.to_dict())
+        console.json(trial.to_dict())
     else:
-        _show_lines(console, probe.checks)
-    if not probe.ok:
+        _show_lines(console, trial.checks)
+    if not trial.ok:
         raise typer.Exit(1)
 
 
@@ -109,8 +108,11 @@ def _settings(root: Any) -> Iterator[Check]:
     """
     path = config_file()
     content = read_file(path)
-    file_settings(content, known_settings(root), where=str(path))
-    count = len(list(entries(content)))
+    known = known_settings(root)
+    for command in known:
+        for note in file_settings(content, command, known, where=str(path)).unused.values():
+            yield Check(command, None, note)
+    count = sum(len(value) if isinstance(value, dict) else 1 for value in content.values())
     if count:
         yield Check(path.name, True, f"{count} set in {path}")
     else:

@@ -6,6 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ import typer
 
 from capgen.cli.console import Console
 from capgen.cli.help import examples
+from capgen.cli.options import with_options
 from capgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,27 +37,21 @@ Token = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@hub_app.command(
-    "push",
-    epilog=examples(
-        "capgen hub push first/best-eval me/first --dry-run",
-        "capgen hub push first/best-eval me/first --private",
-    ),
-)
-def push_command(
-    model: Annotated[str, typer.Argument(help="Model folder, RUN/best-eval, 'mini' or Hub id.")],
-    repository: Annotated[str, typer.Argument(metavar="USER/NAME", help="Where to push to.")],
+@dataclass(frozen=True, kw_only=True)
+class Pushed:
+    """How a model is pushed, and what its card shows."""
+
     private: Annotated[
         bool, typer.Option("--private", help="Make the repository private; refuse a public one.")
-    ] = False,
+    ] = False
     revision: Annotated[
         str | None,
         typer.Option(help="Branch to commit to, made if need be.", show_default="main"),
-    ] = None,
-    message: Annotated[str, typer.Option(help="Message of the commit.", show_default=False)] = "",
+    ] = None
+    message: Annotated[str, typer.Option(help="Message of the commit.", show_default=False)] = ""
     licence: Annotated[
         str, typer.Option("--license", help="Licence of the weights, by the Hub's name.")
-    ] = "other",
+    ] = "other"
     example: Annotated[
         list[Path] | None,
         typer.Option(
@@ -63,10 +59,24 @@ def push_command(
             "give only images you may publish. Can be given again.",
             show_default=False,
         ),
-    ] = None,
+    ] = None
     credit: Annotated[
         str, typer.Option(help="Whose images the examples are.", show_default=False)
-    ] = "",
+    ] = ""
+
+
+@hub_app.command(
+    "push",
+    epilog=examples(
+        "capgen hub push first/best-eval me/first --dry-run",
+        "capgen hub push first/best-eval me/first --private",
+    ),
+)
+@with_options()
+def push_command(
+    model: Annotated[str, typer.Argument(help="Model folder, RUN/best-eval, 'mini' or Hub id.")],
+    repository: Annotated[str, typer.Argument(metavar="USER/NAME", help="Where to push to.")],
+    asked: Pushed,
     token: Token = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be pushed; send nothing.")
@@ -78,17 +88,22 @@ def push_command(
     What the Hub has already is not sent again, so an interrupted push goes on where it was.
     """
     from capgen.hub.login import need_token
-    from capgen.hub.push import PushOptions, plan_push, push
+    from capgen.hub.push import PushOptions, plan_push, push_model
     from capgen.models.resolve import resolve_model
 
     console = Console()
-    options = PushOptions(private=private, revision=revision, message=message, licence=licence)
+    options = PushOptions(
+        private=asked.private,
+        revision=asked.revision,
+        message=asked.message,
+        licence=asked.licence,
+    )
     folder = resolve_model(model)
     plan = plan_push(folder, repository, options)  # what cannot be pushed is said before work
-    if example:
+    if asked.example:
         from capgen.hub.card_examples import caption_examples
 
-        shown = tuple(caption_examples(folder, example, credit))
+        shown = tuple(caption_examples(folder, asked.example, asked.credit))
         plan = plan_push(folder, repository, dataclasses.replace(options, examples=shown))
     if dry_run:
         _show_plan(console, plan, as_json=as_json)
@@ -96,7 +111,7 @@ def push_command(
     access = need_token(token)
     console.note(f"pushing {_amount(plan)} to {repository} ({plan.branch})")
     with _quiet_unless_watched():
-        pushed = push(plan, access)
+        pushed = push_model(plan, access)
     for name in pushed.removed:
         console.note(f"{name}, which the model no longer has, was removed")
     if not pushed.changed:
@@ -130,13 +145,15 @@ def pull_command(
 
     Prints what to call it with --model, with the commit.
     """
-    from capgen.hub.pull import pull
+    from capgen.hub.pull import pull_model
     from capgen.models.hub_files import Limits
 
     console = Console()
     limits = Limits(total_bytes=int(max_gb * (1 << 30)))
     with _quiet_unless_watched():
-        record = pull(model, revision=revision, trust_remote_code=trust_remote_code, limits=limits)
+        record = pull_model(
+            model, revision=revision, trust_remote_code=trust_remote_code, limits=limits
+        )
     if as_json:
         console.json(dataclasses.asdict(record))
         return

@@ -1,135 +1,225 @@
-"""Command-line options made from the settings classes: help, range and default in one place."""
+"""Command-line options made from settings classes: help, range and default in one place.
+
+A command's body takes settings records. `with_options` gives the command an option for each
+of their fields, and makes the records from what was given.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
-from capgen.config import TrainConfig, accepted, flag_name
+from capgen.config import ModelOptions, accepted, flag_name, variables
 
-Settings = TypeVar("Settings")
 INPUT_PANEL = "Input"
 MODEL_PANEL = "Model"
 DECODING_PANEL = "Decoding"
 OUTPUT_PANEL = "Output"
+SCORING_PANEL = "Scoring"
 
 
-def setting_option(config: type, name: str, *short: str, panel: str, switch: bool = False) -> Any:
-    """Make the option of a settings field, with the help and range the field declares.
+@dataclass(frozen=True)
+class Fields:
+    """Which fields of a settings class are options of a command, for `Annotated`.
+
+    Attributes:
+        only: These.
+        without: All but these.
+        given_of: The settings class, for a body that takes a mapping of what was given only.
+    """
+
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    given_of: type | None = None
+
+    def names(self, kind: type) -> list[str]:
+        """Return the fields of a settings class that are options."""
+        every = [field.name for field in dataclasses.fields(kind)]
+        return [name for name in self.only or every if name not in self.without]
+
+
+@dataclass(frozen=True)
+class After:
+    """Where help shows an option, for `Annotated`: after the one of this parameter."""
+
+    name: str
+
+
+def only(*names: str) -> Fields:
+    """Make options of these fields of a settings record."""
+    return Fields(only=names)
+
+
+def without(*names: str) -> Fields:
+    """Make options of all fields of a settings record but these."""
+    return Fields(without=names)
+
+
+def given_of(kind: type) -> Fields:
+    """Make options of a settings class that have no defaults of their own."""
+    return Fields(given_of=kind)
+
+
+def with_options(
+    *, section: str = "", panels: Sequence[str] = ()
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that makes a command of a body that takes settings records.
+
+    Args:
+        section: The command's section in the user's settings file, if it has one.
+        panels: The order of the panels in help; by default that of the body's parameters.
+    """
+
+    def command_of(body: Callable[..., None]) -> Callable[..., None]:
+        parameters: list[inspect.Parameter] = []
+        records: dict[str, _Record] = {}
+        for parameter in inspect.signature(body, eval_str=True).parameters.values():
+            record = _record(parameter.annotation, section)
+            if record is None:
+                parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            else:
+                records[parameter.name] = record
+                parameters += record.parameters()
+
+        @functools.wraps(body)
+        def command(**given: Any) -> None:
+            made = {name: record.take(given) for name, record in records.items()}
+            body(**given, **made)
+
+        parameters = _in_order(parameters, panels)
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {item.name: item.annotation for item in parameters}
+        return command
+
+    return command_of
+
+
+@dataclass(frozen=True)
+class _Record:
+    """A settings record among the parameters of a body."""
+
+    kind: type
+    names: Sequence[str]
+    given_only: bool
+    section: str
+
+    def parameters(self) -> list[inspect.Parameter]:
+        hints = get_type_hints(self.kind, include_extras=True)
+        fields = {field.name: field for field in dataclasses.fields(self.kind)}
+        return [self._parameter(fields[name], hints[name]) for name in self.names]
+
+    def _parameter(self, field: Any, hint: Any) -> inspect.Parameter:
+        default, annotation = field.default, hint
+        if not isinstance(_option_info(hint), OptionInfo):
+            optional = self.given_only or default == ()
+            default = None if optional else default
+            option = _option(self.kind, field, self.section, switch=self.given_only)
+            annotation = Annotated[_option_type(hint, optional), option]
+        return inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if default is dataclasses.MISSING else default,
+            annotation=annotation,
+        )
+
+    def take(self, given: dict[str, Any]) -> Any:
+        """Take the options of this record out of those that were given; make the record."""
+        values = {name: given.pop(name) for name in self.names}
+        values = {name: value for name, value in values.items() if value not in (None, [])}
+        if self.given_only:
+            return values
+        several = [field.name for field in dataclasses.fields(self.kind) if field.default == ()]
+        return self.kind(**{n: tuple(v) if n in several else v for n, v in values.items()})
+
+
+def _record(annotation: Any, section: str) -> _Record | None:
+    """Return the settings record that a parameter's annotation means, if it means one."""
+    kind, *extras = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    fields = next((extra for extra in extras if isinstance(extra, Fields)), Fields())
+    given_only = fields.given_of is not None
+    kind = fields.given_of or kind
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        return None
+    return _Record(kind, fields.names(kind), given_only, section)
+
+
+def setting_option(kind: type, name: str, *, section: str = "") -> Any:
+    """Make the option of one field of a settings class."""
+    field = next(item for item in dataclasses.fields(kind) if item.name == name)
+    return _option(kind, field, section)
+
+
+def _option(kind: type, field: Any, section: str, *, switch: bool = False) -> Any:
+    """Make the option of a field, with the help and range that it declares.
 
     Values are checked by the settings class itself, so that the library and the command
     line refuse the same values in the same words.
 
     Args:
-        config: The settings class.
-        name: The field.
-        *short: Other names of the option.
-        panel: Where help shows it.
-        switch: Offer `--no-NAME` too.
+        kind: The settings class.
+        field: The field.
+        section: The command's section in the user's settings file.
+        switch: Offer `--no-NAME` for a field that is off by default, too. The caller then
+            resolves the environment itself, to say where each setting comes from.
     """
-    field = next(item for item in dataclasses.fields(config) if item.name == name)
-    help = field.metadata["help"].rstrip(".") + accepted(field) + "."
-    # Training resolves its own environment, to say where each setting comes from.
-    variable = None if config is TrainConfig else variable_name(name)
-    flag = flag_name(name)
+    more: Mapping[str, Any] = field.metadata
+    flags = more["flags"].split()
+    if not any(flag.startswith("--") for flag in flags):
+        flag = flag_name(field.name)
+        both = field.default is True or (switch and field.default is False)
+        flags = [f"{flag}/--no-{flag.removeprefix('--')}" if both else flag, *flags]
+    owner = next(base for base in kind.__mro__ if field.name in inspect.get_annotations(base))
     return typer.Option(
-        f"{flag}/--no-{flag.removeprefix('--')}" if switch else flag,
-        *short,
-        help=help,
-        rich_help_panel=panel,
-        show_default=True,
-        envvar=variable,
+        *flags,
+        help=more["help"].rstrip(".") + accepted(field) + ".",
+        rich_help_panel=more["panel"] or getattr(owner, "PANEL", None),
+        envvar=variables(field.name, section) if more["remembered"] and not switch else None,
         show_envvar=False,
     )
 
 
-def settings_from(kind: type[Settings], given: Mapping[str, Any]) -> Settings:
-    """Return the settings that a command was called with.
-
-    Args:
-        kind: A settings class.
-        given: Option → value, as the command's `locals()`; what it lacks keeps its default.
-
-    Raises:
-        UsageError: A value is not accepted.
-    """
-    names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    return kind(**{name: given[name] for name in names if name in given})
+def _option_info(annotation: Any) -> Any:
+    extras = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    return next((extra for extra in extras if isinstance(extra, typer.models.ParameterInfo)), None)
 
 
-def variable_name(setting: str) -> str:
-    """Return the environment variable of a setting, as in `max_length` → `CAPGEN_MAX_LENGTH`."""
-    return "CAPGEN_" + setting.upper()
+def _option_type(hint: Any, optional: bool) -> Any:
+    """Return the type of an option of a field of this type: several values are a list."""
+    kinds = [hint] if get_origin(hint) is tuple else get_args(hint)
+    for kind in kinds:
+        if get_origin(kind) is tuple:
+            return list[get_args(kind)[0]] | None  # type: ignore[misc]
+    return hint | None if optional else hint
 
 
-def _variable(setting: str) -> Any:
-    return {"envvar": variable_name(setting), "show_envvar": False}
+def _in_order(
+    parameters: Sequence[inspect.Parameter], panels: Sequence[str]
+) -> list[inspect.Parameter]:
+    """Return parameters panel by panel, those without one of the panels first."""
+
+    def rank(parameter: inspect.Parameter) -> int:
+        panel = getattr(_option_info(parameter.annotation), "rich_help_panel", None)
+        return panels.index(panel) if panel in panels else -1
+
+    ordered = sorted(parameters, key=rank)
+    for parameter in parameters:
+        extras = getattr(parameter.annotation, "__metadata__", ())
+        for name in (extra.name for extra in extras if isinstance(extra, After)):
+            ordered.remove(parameter)
+            place = next(i for i, other in enumerate(ordered) if other.name == name)
+            ordered.insert(place + 1, parameter)
+    return ordered
 
 
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        "-m",
-        help="'mini' (bundled), a model folder, RUN/best-eval, a kept model, or a Hub id. "
-        "Default: CAPGEN_MODEL, or `capgen models default`, or mini.",
-        rich_help_panel=MODEL_PANEL,
-        show_default=False,
-        **_variable("model"),
-    ),
-]
-RevisionOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Branch, tag or commit of a Hub model.",
-        rich_help_panel=MODEL_PANEL,
-        show_default=False,
-        **_variable("revision"),
-    ),
-]
-TrustOption = Annotated[
-    bool,
-    typer.Option(
-        "--trust-remote-code",
-        help="Run code that comes with the model, where capgen does not know its kind.",
-        rich_help_panel=MODEL_PANEL,
-    ),
-]
-RuntimeOption = Annotated[
-    str,
-    typer.Option(
-        help="auto, onnx (CPU) or torch.", rich_help_panel=MODEL_PANEL, **_variable("runtime")
-    ),
-]
-DeviceOption = Annotated[
-    str,
-    typer.Option(
-        help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MODEL_PANEL, **_variable("device")
-    ),
-]
-DtypeOption = Annotated[
-    str,
-    typer.Option(
-        help="auto, fp32, bf16 or fp16.", rich_help_panel=MODEL_PANEL, **_variable("dtype")
-    ),
-]
+RevisionOption = Annotated[str | None, setting_option(ModelOptions, "revision")]
 JsonOption = Annotated[
     bool,
     typer.Option("--json", help="Print records as one JSON array.", rich_help_panel=OUTPUT_PANEL),
-]
-OutputOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        help="Write records to this file instead of printing: "
-        ".json, .jsonl, .csv, .txt, .parquet, .html.",
-        readable=False,  # it is only replaced
-        rich_help_panel=OUTPUT_PANEL,
-        show_default=False,
-    ),
 ]

@@ -6,6 +6,7 @@ read names, ranges and help from the fields' metadata.
 
 from __future__ import annotations
 
+from capgen.config.commands import COMMANDS, OWN, variables
 from capgen.config.decoding import (
     BEAMS_LIMIT,
     DIVERSE_BEAMS,
@@ -16,16 +17,19 @@ from capgen.config.decoding import (
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.fields import BOOLEANS, accepted, check_ranges, flag_name, parse_setting, setting
 from capgen.config.inputs import BatchOptions, DownloadLimits, ImageLimits, InputOptions
+from capgen.config.models import ModelOptions
 from capgen.config.presets import OBJECTIVE_DEFAULTS, TRAIN_PRESETS, objective_defaults
-from capgen.config.training import EVAL_STRATEGIES, OBJECTIVES, TrainConfig, train_config
+from capgen.config.training import TrainConfig, train_config
+from capgen.config.training_groups import OBJECTIVES, EvalStrategy
 
 __all__ = [
     "BEAMS_LIMIT",
     "BOOLEANS",
+    "COMMANDS",
     "DIVERSE_BEAMS",
-    "EVAL_STRATEGIES",
     "OBJECTIVES",
     "OBJECTIVE_DEFAULTS",
+    "OWN",
     "TRAIN_PRESETS",
     "BatchOptions",
     "CalibrateConfig",
@@ -33,8 +37,10 @@ __all__ = [
     "DecodeSettings",
     "DownloadLimits",
     "EvalConfig",
+    "EvalStrategy",
     "ImageLimits",
     "InputOptions",
+    "ModelOptions",
     "TrainConfig",
     "accepted",
     "check_ranges",
@@ -44,4 +50,5 @@ __all__ = [
     "resolve_decoding",
     "setting",
     "train_config",
+    "variables",
 ]

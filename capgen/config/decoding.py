@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from capgen.config.fields import _is_number, check_ranges, flag_name, setting
 from capgen.errors import ModelError, UsageError
@@ -26,8 +26,10 @@ class DecodeOptions:
         UsageError: A value is out of its range, or two of them exclude each other.
     """
 
+    PANEL: ClassVar[str] = "Decoding"
+
     beams: int | None = setting(
-        None, "Beams of beam search; 1 decodes greedily.", low=1, high=BEAMS_LIMIT
+        None, "Beams of beam search; 1 decodes greedily.", low=1, high=BEAMS_LIMIT, flags="-b"
     )
     temperature: float | None = setting(
         None,
@@ -35,6 +37,7 @@ class DecodeOptions:
         "with --beams above 1 the search runs over the scaled scores.",
         low=0.1,
         high=2.0,
+        flags="-t",
     )
     top_k: int | None = setting(
         None, "Sample from the K likeliest tokens only.", low=1, high=100000
@@ -63,8 +66,14 @@ class DecodeOptions:
     no_repeat_ngram_size: int | None = setting(
         None, "Never say the same run of N tokens twice; 0 is off.", low=0, high=100
     )
-    repeat_nouns: bool = setting(False, "Let a caption say a noun twice (English).")
-    num_captions: int | None = setting(None, "Captions an image, best first.", low=1, high=64)
+    repeat_nouns: bool = setting(
+        False,
+        "Let a caption say a noun twice (English).",
+        flags="--repeat-nouns/--no-repeat-nouns",
+    )
+    num_captions: int | None = setting(
+        None, "Captions an image, best first.", low=1, high=64, flags="-n"
+    )
     seed: int | None = setting(
         None, "Seed of the sampling, the same for every image.", low=0, high=2**32 - 1
     )
@@ -128,7 +137,8 @@ class DecodeSettings:
         sample: Draw tokens at random instead of taking the likeliest.
         early_stopping: Stop a beam search at `num_beams` finished captions
             (transformers' meaning of the word, `"never"` included).
-        repeat_nouns: What records made before nouns were said once mean by having none: True.
+        repeat_nouns: Whether a noun may be said twice. Records and fits without this field were
+            made so.
         diverse: Choose `num_captions` captions that differ out of a wider search.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from capgen.config.fields import check_ranges, setting
 
@@ -14,6 +15,8 @@ class EvalConfig:
     Raises:
         UsageError: A value is out of its range.
     """
+
+    PANEL: ClassVar[str] = "Scoring"
 
     split: str = setting("test", "Split of the data set: val, test or train.")
     limit: int | None = setting(None, "Score the first N images of the split only.", low=1)
@@ -28,9 +31,13 @@ class EvalConfig:
         0, "Seed of the bootstrap and of the examples drawn at random.", low=0, high=2**32 - 1
     )
     examples: int = setting(
-        6, "Best, worst and random examples in the HTML report, each.", low=0, high=50
+        6,
+        "Best, worst and random examples in the HTML report, each.",
+        low=0,
+        high=50,
+        panel="Output",
     )
-    batch_size: int = setting(16, "Images the model sees at once.", low=1)
+    batch_size: int = setting(16, "Images the model sees at once.", low=1, panel="Model")
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -49,8 +56,15 @@ class CalibrateConfig:
         UsageError: A value is out of its range.
     """
 
-    split: str = setting("val", "Split of the data set to fit on.")
-    limit: int | None = setting(None, "Fit on the first N images of the split only.", low=1)
+    PANEL: ClassVar[str] = "Fit"
+
+    split: str = setting("val", "Split of the data set to fit on.", panel="Input")
+    limit: int | None = setting(
+        None, "Fit on the first N images of the split only.", low=1, panel="Input"
+    )
+    drawn: int = setting(
+        300, "Drawn patterns, no photographs, as examples of what to mistrust.", low=0
+    )
     metric: str = setting(
         "meteor", "What makes a caption a good one.", choices=("meteor", "cider_d")
     )
@@ -60,12 +74,9 @@ class CalibrateConfig:
         low=0.0,
         high=10.0,
     )
-    drawn: int = setting(
-        300, "Drawn patterns, no photographs, as examples of what to mistrust.", low=0
-    )
     folds: int = setting(10, "Folds of the cross-validation.", low=2, high=100)
     fit_seed: int = setting(0, "Seed of the folds and of the drawn images.", low=0, high=2**32 - 1)
-    batch_size: int = setting(16, "Images the model sees at once.", low=1)
+    batch_size: int = setting(16, "Images the model sees at once.", low=1, panel="Model")
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -7,11 +7,16 @@ import json
 import math
 import numbers
 import os
+import re
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from capgen.errors import UsageError, did_you_mean
+
+# Bytes; as text with or without a unit.
+Bytes = int
 
 
 def setting(
@@ -21,9 +26,25 @@ def setting(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    flags: str = "",
+    panel: str = "",
+    remembered: bool = True,
 ) -> Any:
-    """Declare a dataclass field with its default, help text and accepted range (inclusive)."""
+    """Declare a dataclass field that can be an option.
+
+    Args:
+        default: The default.
+        help: What it does.
+        low: Least value.
+        high: Greatest value.
+        choices: The values there are.
+        flags: The option's flags with spaces between them, where it has a short one, or not
+            the field's name; with `/` before the flag that switches it off.
+        panel: Where help shows it, if not where the class has its other fields (`PANEL`).
+        remembered: Whether the environment and the user's settings file can set it.
+    """
     metadata = {"help": help, "low": low, "high": high, "choices": choices}
+    metadata |= {"flags": flags, "panel": panel, "remembered": remembered}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -97,12 +118,28 @@ def parse_setting(config_class: Any, name: str, text: str) -> Any:
             raise UsageError(f"{flag_name(name)} is {text!r}; it must be true or false")
         return BOOLEANS[text.lower()]
     readers: dict[str, Callable[[str], Any]]
-    readers = {"int": int, "float": float, "str": str, "Path": _path}
+    readers = {"int": int, "float": float, "str": str, "Path": _path, "Bytes": parse_bytes}
     try:
         return readers[kind](text)
     except ValueError as error:
-        what = "a whole number" if kind == "int" else "a number"
+        kinds = {"int": "a whole number", "Bytes": "a size, as in 20GB"}
+        what = kinds.get(kind, "a number")
         raise UsageError(f"{flag_name(name)} is {text!r}; it must be {what}") from error
+
+
+def parse_bytes(text: str) -> int:
+    """Return a size as bytes, as in `20GB`, `1.5 GiB` or `1000`.
+
+    Raises:
+        ValueError: It is not a size.
+    """
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?) *([kMGT]i?)?B?", text.strip(), re.IGNORECASE)
+    if found is None:
+        raise ValueError(f"not a size: {text!r}")
+    prefix = (found[2] or "").lower()
+    base = 1024 if prefix.endswith("i") else 1000
+    power = " kmgt".index(prefix[:1] or " ")
+    return int(Decimal(found[1]) * base**power)
 
 
 def _path(text: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from capgen.config.fields import check_ranges, setting
 
@@ -14,6 +15,8 @@ class ImageLimits:
     Raises:
         UsageError: A limit is below 1.
     """
+
+    PANEL: ClassVar[str] = "Input"
 
     # Pillow refuses what is larger by default; such an image takes 0.7 GB as RGB.
     max_pixels: int = setting(178_956_970, "Refuse images of more pixels, before decoding.", low=1)
@@ -32,7 +35,9 @@ class BatchOptions:
         UsageError: A value is out of its range.
     """
 
-    batch_size: int = setting(16, "Images the model sees at once.", low=1, high=4096)
+    PANEL: ClassVar[str] = "Many images"
+
+    batch_size: int = setting(16, "Images the model sees at once.", low=1, high=4096, panel="Model")
     workers: int | None = setting(
         None, "Threads that read and decode; by default one a core.", low=1, high=256
     )
@@ -47,12 +52,24 @@ class BatchOptions:
 class InputOptions:
     """How named inputs become images."""
 
-    recursive: bool = setting(False, "Look into subfolders.")
+    PANEL: ClassVar[str] = "Input"
+
+    recursive: bool = setting(False, "Look into subfolders.", flags="-r")
     include: tuple[str, ...] = setting((), "In folders and archives: only what matches.")
     exclude: tuple[str, ...] = setting((), "In folders and archives: leave out what matches.")
-    null_separated: bool = setting(False, "The list on stdin is separated by NUL bytes.")
+    null_separated: bool = setting(
+        False,
+        "The list on stdin is separated by NUL bytes.",
+        flags="--null -0",
+        remembered=False,
+    )
     path_column: str | None = setting(None, "Column of the manifest that names the images.")
-    allow_private: bool = setting(False, "Fetch from private and loopback addresses too.")
+    allow_private: bool = setting(
+        False,
+        "Fetch from private and loopback addresses too.",
+        flags="--allow-private-addresses",
+        remembered=False,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

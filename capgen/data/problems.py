@@ -43,6 +43,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "image_missing": ProblemKind("captions without an image", fix="drop_image"),
     "image_outside": ProblemKind("image outside the data folder", fix="drop_image"),
     "image_name_case": ProblemKind("image's name differs in letter case", fix="drop_image"),
+    "image_not_taken": ProblemKind("image of a kind that capgen does not read"),
     "image_without_captions": ProblemKind("image without captions", fix="drop_image"),
     "image_empty": ProblemKind("empty image file", fix="drop_image"),
     "image_not_an_image": ProblemKind("file that is not an image", fix="drop_image"),
@@ -123,6 +124,9 @@ class Problem:
             "caption": self.caption,
         }
 
+
+# For what meets an image that cannot be decoded after the data set was read.
+BROKEN_IMAGE_HINT = "`capgen data doctor PATH --fix` writes a copy without such images."
 
 Report = Callable[[Problem], None]
 

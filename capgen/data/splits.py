@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from capgen.config import check_ranges, setting
 from capgen.errors import UsageError
@@ -41,6 +42,8 @@ class SplitOptions:
     Raises:
         UsageError: A value is out of range, or nothing would be left to train on.
     """
+
+    PANEL: ClassVar[str] = "Split"
 
     split_seed: int = setting(0, "Seed of the split, recorded with the data set.", low=0)
     val_fraction: float = setting(0.1, "Share of the images for val.", low=0.0, high=0.9)

@@ -15,7 +15,7 @@ from capgen.doctor.versions import PACKAGE
 from capgen.metrics.synonyms import wordnet
 from capgen.models.resolve import BUNDLED
 from capgen.records import Check
-from capgen.registry.verify import probe_image, verify
+from capgen.registry.verify import probe_image, verify_model
 
 # What the bundled model says of the probe image.
 EXPECTED = "a red and white dog is playing with a red ball"
@@ -35,7 +35,7 @@ def look_at_model(*, full: bool = False) -> Iterator[Check]:
         full: Caption with torch too, and compare.
     """
     said = ""
-    for check in verify(BUNDLED):
+    for check in verify_model(BUNDLED):
         cure = "" if check.ok is not False else _REINSTALL
         if check.name == "captions" and check.ok:
             said = check.detail.strip("'")

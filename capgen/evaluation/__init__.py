@@ -1,10 +1,75 @@
-"""Judging captioners: captions of a split, scores, comparisons, reports.
+"""Evaluating captioners: captions of a split, scores, comparisons, reports.
 
-data         images with references, and the names that predictions use for them
-predictions  reads files of captions made elsewhere
-systems      what makes captions: a model, or such a file
-evaluate     runs a system over a split and scores it; a generator of typed events
-compare      two evaluations over the same images
-examples     which images to look at
-html         the report to open in a browser
+`capgen.evaluate` and `capgen.compare` do it in one call.
+
+evaluation_set  images with references, and the names that predictions use for them
+predictions     files of captions made elsewhere
+systems         what makes captions: a model, or such a file
+evaluate        runs a system over a split and scores it; a generator of typed events
+compare         two evaluations over the same images
+chosen_images   which images to look at
+report          the report to open in a browser
+calibration     how sure a model is of its captions, fitted on a data set
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from capgen.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from capgen.config import EvalConfig
+    from capgen.evaluation.compare import Comparison
+    from capgen.evaluation.evaluate import evaluation_events
+    from capgen.evaluation.evaluation_set import EvaluationSet, read_references
+    from capgen.evaluation.events import (
+        EvaluationFinished,
+        ImageCaptioned,
+        ImageFailed,
+        ScoringStarted,
+    )
+    from capgen.evaluation.predictions import Predictions, read_predictions
+    from capgen.evaluation.report import write_report
+    from capgen.evaluation.result import Evaluation
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "capgen.config": ("EvalConfig",),
+            "capgen.evaluation.compare": ("Comparison",),
+            "capgen.evaluation.evaluate": ("evaluation_events",),
+            "capgen.evaluation.evaluation_set": (
+                "EvaluationSet",
+                "read_references",
+            ),
+            "capgen.evaluation.events": (
+                "EvaluationFinished",
+                "ImageCaptioned",
+                "ImageFailed",
+                "ScoringStarted",
+            ),
+            "capgen.evaluation.predictions": (
+                "Predictions",
+                "read_predictions",
+            ),
+            "capgen.evaluation.report": ("write_report",),
+            "capgen.evaluation.result": ("Evaluation",),
+        },
+    )
+
+__all__ = [
+    "Comparison",
+    "EvalConfig",
+    "Evaluation",
+    "EvaluationFinished",
+    "EvaluationSet",
+    "ImageCaptioned",
+    "ImageFailed",
+    "Predictions",
+    "ScoringStarted",
+    "evaluation_events",
+    "read_predictions",
+    "read_references",
+    "write_report",
+]

@@ -22,7 +22,7 @@ from capgen.evaluation.result import Evaluation
 from capgen.evaluation.systems import System, as_system
 from capgen.metrics.bootstrap import Interval, confidence_intervals
 from capgen.metrics.cider import DocumentFrequencies
-from capgen.metrics.score import ScoreReport, check_metrics, score
+from capgen.metrics.score import ScoreReport, check_metrics, score_captions
 from capgen.records import Caption, CaptionFailure
 
 Data = EvaluationSet | Dataset | str | os.PathLike[str]
@@ -136,7 +136,7 @@ def scored(
         UsageError: There is no such metric.
     """
     references = {image_id: data.by_id[image_id].references for image_id in captions}
-    report = score(
+    report = score_captions(
         captions,
         references,
         metrics=config.metric_names,

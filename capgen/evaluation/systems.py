@@ -55,7 +55,7 @@ class ModelSystem:
         limits: The largest image to decode.
 
     Raises:
-        UsageError: More than one caption an image was asked for, or the options do not suit
+        UsageError: More than one caption per image was asked for, or the options do not suit
             the model.
     """
 
@@ -76,7 +76,7 @@ class ModelSystem:
         self._limits = limits
         if self._options.num_captions not in (None, 1):
             raise UsageError(
-                f"--num-captions is {self._options.num_captions}; one caption an image is scored"
+                f"--num-captions is {self._options.num_captions}; one caption per image is scored"
             )
         self._settings, self._notes = captioner.settings(self._options)
 
@@ -129,7 +129,7 @@ class PredictionsSystem:
         yield from self._predictions.outcomes(data).items()
 
     def describe(self) -> dict[str, Any]:
-        """Return the file and its SHA-256, and the model where the file tells."""
+        """Return the file and its SHA-256, and the model where the file names it."""
         return {"kind": "predictions", "name": self.name, **self._predictions.details}
 
     def attention(self, example: Example, caption: Caption) -> None:

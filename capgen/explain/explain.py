@@ -5,23 +5,41 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from capgen.captioning.attention import CaptionAttention, seen_part, word_maps
+from capgen.captioning.to_record import error_of
 from capgen.config import ImageLimits
-from capgen.images.load import DEFAULT_LIMITS
-from capgen.records import Caption
+from capgen.images.load import DEFAULT_LIMITS, ImageSource
+from capgen.records import Caption, CaptionFailure
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from capgen.captioning.captioner import Captioner
-    from capgen.captioning.prepare import ImageInput
+    from capgen.captioning.prepare import Prepared
 
 
 def explains(captioner: Captioner) -> bool:
-    """Whether attention can be had: the model has cross-attention."""
+    """Whether captions can be explained: the model has cross-attention."""
     return not captioner.runtime.obstacle()
+
+
+def prepare_to_explain(
+    captioner: Captioner, image: ImageSource, limits: ImageLimits = DEFAULT_LIMITS
+) -> tuple[Prepared, Image.Image]:
+    """Return an image as the model's input, and as it was decoded.
+
+    Raises:
+        ImageError: The image cannot be read.
+    """
+    prepared = captioner.prepare(image, limits=limits, keep_image=True)
+    if isinstance(prepared, CaptionFailure):
+        raise error_of(prepared)
+    assert prepared.image is not None
+    return prepared, prepared.image
 
 
 def explain(
     captioner: Captioner,
-    image: ImageInput,
+    image: ImageSource,
     caption: Caption,
     *,
     limits: ImageLimits = DEFAULT_LIMITS,
@@ -36,13 +54,11 @@ def explain(
 
     Raises:
         ImageError: The image cannot be read.
-        ModelError: The model has no cross-attention, or its image features are no grid.
+        ModelError: The model has no cross-attention, or its image features are not a grid.
     """
-    upright = captioner.load(image, limits=limits).image
-    preprocessor = captioner.runtime.preprocessor
-    pixels = preprocessor.preprocess(upright)
+    prepared, upright = prepare_to_explain(captioner, image, limits)
     return CaptionAttention(
         words=tuple(word.text for word in caption.words),
-        maps=word_maps(captioner.runtime, pixels, caption, captioner.name),
-        image=seen_part(preprocessor, upright),
+        maps=word_maps(captioner.runtime, prepared.pixels, caption, captioner.name),
+        image=seen_part(captioner.runtime.preprocessor, upright),
     )

@@ -1,4 +1,4 @@
-"""Heat maps: how much of a word's attention each part of an image got, drawn and said in words."""
+"""Heat maps: how much of a word's attention each part of an image got, drawn and put into words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from capgen.captioning.attention import CaptionAttention, Floats
+from capgen.images.thumbnails import shrunk
 from capgen.pages.images import data_uri
 from capgen.pages.page import text
 
@@ -23,8 +24,7 @@ def heat_maps(attention: CaptionAttention, name: str) -> tuple[str, str]:
         attention: Where the model looked.
         name: A CSS class that no other image of the page has.
     """
-    image = attention.image.copy()
-    image.thumbnail((_SMALL, _SMALL), Image.Resampling.LANCZOS)
+    image = shrunk(attention.image, _SMALL)
     width, height = image.size
     style = (
         f".{name} {{ background-image: url({data_uri(image, 'JPEG')}); "

@@ -1,5 +1,5 @@
-"""One image looked into: what the encoder saw, what the model thought of each token, and what
-other ways of decoding would have said.
+"""One image inspected: what the encoder saw, how likely the model found each token, and the
+captions of other ways of decoding.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from capgen.captioning.captioner import Captioner
-from capgen.captioning.prepare import ImageInput, path_of
-from capgen.captioning.to_record import captioned
+from capgen.captioning.to_record import caption_or_raise
 from capgen.config import DecodeOptions, ImageLimits
-from capgen.explain.explain import explains
-from capgen.images.load import DEFAULT_LIMITS
+from capgen.explain.explain import explains, prepare_to_explain
+from capgen.images.load import DEFAULT_LIMITS, ImageSource
 from capgen.records import SCHEMA_VERSION, Caption
 
 Floats = NDArray[np.float32]
 
 RUNNERS_UP = 5
-# What is compared: a name, and the options of it.
+# Ways of decoding that are compared: name → options.
 WAYS: Mapping[str, DecodeOptions] = {
     "greedy": DecodeOptions(beams=1),
     "3 beams": DecodeOptions(beams=3),
@@ -36,7 +35,7 @@ WAYS: Mapping[str, DecodeOptions] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:
-    """Numbers in short: of an array of `shape`."""
+    """A summary of the numbers in an array of `shape`."""
 
     name: str
     shape: tuple[int, ...]
@@ -81,13 +80,13 @@ class Inspection:
     """What `capgen caption --debug` shows.
 
     Attributes:
-        caption: The caption as it would have been without.
-        seen: The image as the encoder saw it, before it is normalised.
-        preprocessing: How it came about: the model's `preprocessor_config.json`.
+        caption: The caption.
+        seen: The image as the encoder saw it, before normalisation.
+        preprocessing: How it was made: the model's `preprocessor_config.json`.
         statistics: The encoder's input by channel, and the features that the decoder sees.
         steps: The caption token by token.
-        others: What other ways of decoding say, by their names.
-        notes: What could not be had.
+        others: Captions of other ways of decoding, by their names.
+        notes: What could not be computed.
     """
 
     caption: Caption
@@ -123,7 +122,7 @@ class Inspection:
 
 def inspect_image(
     captioner: Captioner,
-    image: ImageInput,
+    image: ImageSource,
     options: DecodeOptions | None = None,
     *,
     limits: ImageLimits = DEFAULT_LIMITS,
@@ -135,14 +134,13 @@ def inspect_image(
         ModelError: The model came with its own code, and its encoder is not known.
         UsageError: The options do not suit the model.
     """
-    loaded = captioner.load(image, limits=limits)
-    prepared = captioner.prepare(loaded, path_of(image))
+    prepared, upright = prepare_to_explain(captioner, image, limits)
 
-    def said(asked: DecodeOptions) -> Caption:
+    def captioned(asked: DecodeOptions) -> Caption:
         settings, notes = captioner.settings(asked)
-        return captioned(captioner.caption_prepared([prepared], settings, notes)[0])
+        return caption_or_raise(captioner.caption_prepared([prepared], settings, notes)[0])
 
-    caption = said(options or DecodeOptions())
+    caption = captioned(options or DecodeOptions())
     runtime, notes = captioner.runtime, []
     steps = _steps_without_replay(caption)
     if explains(captioner):
@@ -150,7 +148,7 @@ def inspect_image(
             ids = [token.id for token in caption.tokens]
             log_probs = runtime.replay(prepared.pixels, ids).log_probs
             steps = tuple(
-                _step(caption, place, row, lambda token: runtime.texts([token])[0])
+                _step(caption, place, row, lambda token: runtime.decode([token]).strip())
                 for place, row in enumerate(log_probs)
             )
     else:
@@ -161,11 +159,11 @@ def inspect_image(
     preprocessor = runtime.preprocessor
     return Inspection(
         caption=caption,
-        seen=Image.fromarray(preprocessor.reshape(loaded.image)),
+        seen=Image.fromarray(preprocessor.reshape(upright)),
         preprocessing=preprocessor.to_dict(),
         statistics=tuple(_statistics(name, array) for name, array in arrays.items()),
         steps=steps,
-        others={name: said(way) for name, way in WAYS.items()},
+        others={name: captioned(way) for name, way in WAYS.items()},
         notes=tuple(notes),
     )
 

@@ -156,7 +156,7 @@ def _numbers(word: Word, heat: Floats) -> str:
 
 def _facts(caption: Caption) -> str:
     rows = [
-        ("picture", caption.path or "(in memory)"),
+        ("image", caption.path or "(in memory)"),
         ("model", f"{caption.model} {caption.revision}".strip()),
         *((key.replace("_", " "), str(value)) for key, value in caption.settings.items()),
     ]

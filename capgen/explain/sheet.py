@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from capgen.explain.heat_maps import heat_image
 from capgen.explain.outlines import Floats, core, outline
+from capgen.images.thumbnails import shrunk
 from capgen.output.drawings import write_drawing
 from capgen.records import Caption, Word
 
@@ -20,7 +21,7 @@ _INK, _PAPER, _SOFT = (27, 31, 36), (255, 255, 255), (87, 96, 106)
 
 
 def write_sheet(path: Path, caption: Caption, image: Image.Image) -> None:
-    """Write a PNG or JPEG with one copy of the image a word, coloured where the model looked.
+    """Write a PNG or JPEG with one copy of the image per word, coloured where the model looked.
 
     A line surrounds the fewest cells that hold half of a word's attention, so that the sheet
     can be read without colour.
@@ -40,8 +41,7 @@ def write_sheet(path: Path, caption: Caption, image: Image.Image) -> None:
 def draw_sheet(caption: Caption, image: Image.Image) -> Image.Image:
     """Return the sheet that `write_sheet` writes."""
     assert caption.attention is not None
-    tile = image.copy()
-    tile.thumbnail((_TILE, _TILE), Image.Resampling.LANCZOS)
+    tile = shrunk(image, _TILE)
     count = max(len(caption.words), 1)
     columns = min(_COLUMNS, count)
     rows = math.ceil(count / columns)

@@ -16,7 +16,7 @@ from capgen.models.resolve import fetch
 from capgen.models.safetensors_index import read_index
 
 
-def pull(
+def pull_model(
     name: str,
     *,
     revision: str | None = None,

@@ -155,7 +155,7 @@ def check_repository(name: str) -> None:
         raise UsageError(f"'{name}' is not a repository's name; it must be USER/NAME")
 
 
-def push(plan: PushPlan, token: str, *, patience: Patience | None = None) -> Pushed:
+def push_model(plan: PushPlan, token: str, *, patience: Patience | None = None) -> Pushed:
     """Push a model in one commit, and check that the Hub holds what was sent.
 
     Large files that the Hub has already, from an earlier push or an interrupted one, are not

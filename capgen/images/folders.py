@@ -1,17 +1,19 @@
-"""Finding the images of a folder."""
+"""Finding the images of a folder: the one walk that captioning and data sets share."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from capgen.errors import ImageError
-from capgen.file_types import IMAGE_SUFFIXES
+from capgen.file_types import has_image_suffix
 from capgen.images.decoders import printable
 
-SUFFIXES = IMAGE_SUFFIXES
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+# What macOS puts into archives beside the files themselves.
+_RESOURCE_FORKS = "__MACOSX"
 
 
 def is_shard(path: Path) -> bool:
@@ -20,11 +22,9 @@ def is_shard(path: Path) -> bool:
 
 
 def find_images(directory: Path, recursive: bool = False) -> list[Path]:
-    """Return the images of a folder, known by suffix, in the natural order of their names.
+    """Return the images of a folder in the natural order of their names.
 
-    Hidden files and folders are skipped, and links to folders are not followed, so an
-    image is listed once and no loop is walked. Subfolders that may not be read are
-    skipped.
+    They are those of `walk_files` that have an image's suffix and are regular files.
 
     Args:
         directory: The folder.
@@ -46,12 +46,30 @@ def find_images(directory: Path, recursive: bool = False) -> list[Path]:
         raise ImageError(
             f"{printable(directory)}: {error.strerror or 'not a folder'}", code="unreadable"
         ) from error
-    found = []
-    for folder, subfolders, names in os.walk(directory):
-        subfolders[:] = [name for name in subfolders if recursive and not name.startswith(".")]
-        paths = (Path(folder, name) for name in names if not name.startswith("."))
-        found += [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
+    files = walk_files(directory, recursive=recursive)
+    found = [path for path in files if has_image_suffix(path.name) and path.is_file()]
     return sorted(found, key=lambda path: natural_key(path.relative_to(directory)))
+
+
+def walk_files(directory: Path, *, recursive: bool = True) -> Iterator[Path]:
+    """Yield what a folder holds besides folders, by name, links that lead nowhere included.
+
+    Hidden files and folders and `__MACOSX` are passed over, and links to folders are not
+    followed, so a file comes once and no loop is walked. Folders that may not be read are
+    passed over too.
+    """
+    for folder, subfolders, names in os.walk(directory):
+        subfolders[:] = sorted(filter(_is_seen, subfolders)) if recursive else []
+        yield from (Path(folder, name) for name in sorted(names) if _is_seen(name))
+
+
+def _is_seen(name: str) -> bool:
+    return not name.startswith(".") and name != _RESOURCE_FORKS
+
+
+def is_seen_member(name: str) -> bool:
+    """Whether `walk_files` would yield a member of an archive, were it unpacked."""
+    return all(part in (".", "..") or _is_seen(part) for part in name.split("/"))
 
 
 def natural_key(path: Path) -> tuple[list[list[str | int]], str]:

@@ -63,20 +63,17 @@ def excess(file_format: str, data: bytes) -> str:
         return _bmp_excess(data)
     if file_format == "PNG" and _longer(png_chunks(data), _MOST_CHUNKS):
         return f"more than {_MOST_CHUNKS:,} chunks"
-    if file_format == "GIF" and _longer(_gif_blocks(data), _MOST_BLOCKS):
-        return f"more than {_MOST_BLOCKS:,} blocks before its first image"
-    return ""
+    return _gif_excess(data) if file_format == "GIF" else ""
 
 
 def without_metadata(file_format: str, data: bytes) -> bytes:
-    """Return a JPEG or PNG without the parts that its image does not need.
+    """Return a JPEG, PNG or GIF without the parts that its image does not need.
 
     An animated PNG becomes its still image. JPEGs lose their EXIF data too (see `jpeg_exif`):
     Pillow would unpack it.
     """
-    if file_format == "PNG":
-        return _without(data, _png_metadata(data))
-    return _without(data, _jpeg_metadata(data)) if file_format == "JPEG" else data
+    metadata = {"JPEG": _jpeg_metadata, "PNG": _png_metadata, "GIF": _gif_metadata}.get(file_format)
+    return data if metadata is None else _without(data, metadata(data))
 
 
 def jpeg_exif(data: bytes) -> bytes:
@@ -168,21 +165,41 @@ def _jpeg_scans(data: bytes) -> Iterator[int]:
             place += int.from_bytes(data[place : place + 2], "big")
 
 
-def _gif_blocks(data: bytes) -> Iterator[int]:
-    """Yield where each block of the extensions before the first image begins."""
+def _gif_excess(data: bytes) -> str:
+    blocks = 0
+    for _, _, _, number in _gif_parts(data):
+        blocks += number
+        if blocks > _MOST_BLOCKS:
+            return f"more than {_MOST_BLOCKS:,} blocks before its first image"
+    return ""
+
+
+def _gif_metadata(data: bytes) -> Iterator[tuple[int, int]]:
+    for label, start, end, _ in _gif_parts(data):
+        if label == 0xFE:  # a comment
+            yield start, end
+
+
+def _gif_parts(data: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Yield (label, start, end, blocks) of each extension before the first image.
+
+    Bytes between them, which Pillow passes over one by one, have the label -1.
+    """
     place = 13
     if len(data) > 10 and data[10] & 0x80:
         place += 3 << (data[10] & 7) + 1
     while place < len(data) and data[place] not in b",;":
-        if data[place] != 0x21:  # Pillow looks for the next thing it knows
-            yield place
+        start, blocks = place, 1
+        if data[place] != 0x21:
             place += 1
+            yield -1, start, place, blocks
             continue
         place += 2
-        while place < len(data) and data[place]:
-            yield place
+        while place < len(data) and data[place] and blocks <= _MOST_BLOCKS:
             place += 1 + data[place]
+            blocks += 1
         place += 1
+        yield data[start + 1] if start + 1 < len(data) else -1, start, place, blocks
 
 
 def _bmp_excess(data: bytes) -> str:

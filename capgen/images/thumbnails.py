@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Literal
 
 from PIL import Image
 
@@ -11,25 +12,38 @@ THUMBNAIL_SIDE = 256
 PUBLISHED_SIDE = 512
 
 
-def thumbnail(image: Image.Image) -> bytes:
-    """Return an RGB image as a WebP whose longer side is at most 256 pixels."""
-    small = _without_metadata(image.copy())
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
+def shrunk(
+    image: Image.Image, side: int, resample: Image.Resampling = Image.Resampling.LANCZOS
+) -> Image.Image:
+    """Return an RGB copy whose longer side is at most `side` pixels, without metadata."""
+    small = image.convert("RGB")
+    small.info.clear()  # profiles, positions and dates, which Pillow would write into a file
+    small.thumbnail((side, side), resample)
+    return small
+
+
+def small_copy(
+    image: Image.Image,
+    side: int,
+    *,
+    file_format: Literal["JPEG", "WEBP"] = "JPEG",
+    quality: int = 80,
+    resample: Image.Resampling = Image.Resampling.LANCZOS,
+) -> bytes:
+    """Return a file of an image that is at most `side` pixels long, without metadata."""
     buffer = BytesIO()
-    small.save(buffer, "WEBP", quality=60, method=2)
+    # WebP's slower methods save little of what a thumbnail takes; JPEG has none.
+    options = {"method": 2} if file_format == "WEBP" else {}
+    shrunk(image, side, resample).save(buffer, file_format, quality=quality, **options)
     return buffer.getvalue()
+
+
+def thumbnail(image: Image.Image) -> bytes:
+    """Return a WebP for a gallery; quickly, since there are many."""
+    quick = Image.Resampling.BILINEAR
+    return small_copy(image, THUMBNAIL_SIDE, file_format="WEBP", quality=60, resample=quick)
 
 
 def publishable(image: Image.Image) -> bytes:
-    """Return an image as an RGB JPEG whose longer side is at most 512 pixels."""
-    small = _without_metadata(image.convert("RGB"))
-    small.thumbnail((PUBLISHED_SIDE, PUBLISHED_SIDE), Image.Resampling.BICUBIC)
-    buffer = BytesIO()
-    small.save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
-
-
-def _without_metadata(image: Image.Image) -> Image.Image:
-    """Drop profiles, positions and dates, which Pillow would write into the copy."""
-    image.info.clear()
-    return image
+    """Return a JPEG that anybody may see."""
+    return small_copy(image, PUBLISHED_SIDE, quality=85, resample=Image.Resampling.BICUBIC)

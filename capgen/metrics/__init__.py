@@ -1,11 +1,52 @@
-"""Caption metrics, equal to the official COCO scorers and in need of no Java.
+"""Caption metrics, equal to the official COCO scorers without Java.
 
-`score` computes them, `bootstrap` puts intervals around them and compares two systems.
+    from capgen.metrics import score_captions
 
-    score      captions in, a stamped report out
-    bootstrap  intervals, paired comparison
-    corpus     captions tokenized and counted once
-    tokenizer  PTB tokens (ptb_rules, ptb_characters; lexer and patterns run the rules)
-    bleu, rouge, cider, meteor (synonyms), language
-    official   METEOR 1.5 and SPICE through pycocoevalcap and Java, where present
+    report = score_captions({"1": "a dog runs"}, {"1": ["a dog is running", "the dog runs"]})
+    print(report.corpus["CIDEr-D"])
+
+score      captions in, a stamped report out
+bootstrap  intervals, paired comparison
+corpus     captions tokenized and counted once
+ptb        the tokenizer: tokens of the Penn Treebank
+bleu, rouge, cider, meteor (synonyms), language
+official   METEOR 1.5 and SPICE through pycocoevalcap and Java, where present
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from capgen.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from capgen.metrics.bootstrap import Difference, Interval, confidence_intervals
+    from capgen.metrics.language import LanguageStatistics
+    from capgen.metrics.score import ScoreReport, Stamp, score_captions
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "capgen.metrics.bootstrap": (
+                "Difference",
+                "Interval",
+                "confidence_intervals",
+            ),
+            "capgen.metrics.language": ("LanguageStatistics",),
+            "capgen.metrics.score": (
+                "ScoreReport",
+                "Stamp",
+                "score_captions",
+            ),
+        },
+    )
+
+__all__ = [
+    "Difference",
+    "Interval",
+    "LanguageStatistics",
+    "ScoreReport",
+    "Stamp",
+    "confidence_intervals",
+    "score_captions",
+]

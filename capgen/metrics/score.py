@@ -103,7 +103,7 @@ class ScoreReport:
         }
 
 
-def score(
+def score_captions(
     predictions: Mapping[str, str],
     references: Mapping[str, Sequence[str]],
     *,

@@ -14,6 +14,8 @@ from transformers import (
     VisionEncoderDecoderModel,
 )
 
+# Importing it registers our own encoder with transformers' Auto classes.
+import capgen.models.efficientnet  # noqa: F401
 from capgen.errors import ModelError
 from capgen.models.folder import ModelFolder
 from capgen.models.kinds import ENCODER_DECODER, check_captioner, own_code_error

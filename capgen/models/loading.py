@@ -12,6 +12,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer
 
+import capgen.models.efficientnet  # noqa: F401 (registers the encoder with transformers)
 from capgen.errors import ModelError
 from capgen.models.folder import ModelFolder
 
@@ -75,6 +76,7 @@ def load_config(folder: ModelFolder) -> Any:
     Raises:
         ModelError: It is missing or damaged, or of a kind that transformers does not know.
     """
+    _ = folder.config  # says what a folder without one is
     try:
         return AutoConfig.from_pretrained(folder.path, local_files_only=True)
     except _LOADING_ERRORS as error:

@@ -1,4 +1,8 @@
-"""Where torch computes, and in which type, when captioning."""
+"""Where torch computes, and in which type.
+
+Captioning and training name devices alike. The types differ: captioning holds its weights
+in the type, training only computes in it.
+"""
 
 from __future__ import annotations
 
@@ -9,69 +13,51 @@ from typing import Any
 
 import torch
 
+from capgen.config.models import check_device
 from capgen.errors import TrainingError, UsageError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def choose_device(device: str) -> str:
-    """Return the torch device to use; `auto` takes CUDA, then MPS, then the CPU.
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name; `auto` takes CUDA, then MPS, then the CPU.
 
     Raises:
         UsageError: The device is not there.
     """
-    has_mps = torch.backends.mps.is_available()
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
-    kind, colon, index = device.partition(":")
-    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(has_mps)}.get(kind)
-    if there is None or (colon and kind != "cuda"):
-        raise UsageError(f"--device is '{device}'; it must be auto, cpu, cuda, cuda:N or mps")
-    if there == 0 or (colon and not (index.isdecimal() and int(index) < there)):
-        raise UsageError(
-            f"--device {device}: torch {torch.__version__} finds no such device here",
-            hint="Use --device auto or cpu.",
-        )
-    return device
-
-
-def choose_dtype(dtype: str, device: str) -> torch.dtype:
-    """Return the torch type of weights and arithmetic.
-
-    Raises:
-        UsageError: No type goes by that name.
-    """
-    if dtype == "auto":
-        return torch.float32 if device == "cpu" else torch.float16
-    if dtype not in DTYPES:
-        raise UsageError(f"--dtype is '{dtype}'; it must be auto, {', '.join(DTYPES)}")
-    return DTYPES[dtype]
-
-
-def pick_device(name: str) -> torch.device:
-    """Return the device of that name; `auto` is the best there is.
-
-    Raises:
-        TrainingError: It is not there.
-    """
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
+    check_device(name)
+    count = {
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+        "cpu": 1,
     }
     if name == "auto":
-        name = next(kind for kind, available in there.items() if available)
-    if not there[name]:
-        why = "" if name != "cuda" or torch.version.cuda else "; this torch is built without it"
-        raise TrainingError(
-            f"--device {name}: torch {torch.__version__} finds none{why}",
+        name = next(kind for kind, number in count.items() if number)
+    kind, _, index = name.partition(":")
+    if int(index or 0) >= count[kind]:
+        why = "" if kind != "cuda" or torch.version.cuda else ", and is built without CUDA"
+        raise UsageError(
+            f"--device {name}: torch {torch.__version__} finds no such device here{why}",
             hint="Use --device auto, or install a torch build for your accelerator.",
         )
     return torch.device(name)
 
 
-def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """Return the type that autocast computes in; float32 stands for none.
+def weights_dtype(name: str, device: torch.device) -> torch.dtype:
+    """Return the type of weights and arithmetic when captioning.
+
+    Raises:
+        UsageError: No type goes by that name.
+    """
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else torch.float16
+    if name not in DTYPES:
+        raise UsageError(f"--dtype is '{name}'; it must be auto, {', '.join(DTYPES)}")
+    return DTYPES[name]
+
+
+def autocast_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """Return the type that training's autocast computes in; float32 stands for none.
 
     Raises:
         TrainingError: The device has no such arithmetic.

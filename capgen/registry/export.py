@@ -18,7 +18,7 @@ from capgen.captioning.captioner import Captioner
 from capgen.captioning.decoding.decode import decode
 from capgen.captioning.prepare import Prepared
 from capgen.config import DecodeOptions, setting
-from capgen.errors import ImageError, MissingDependencyError, ModelError, UsageError
+from capgen.errors import MissingDependencyError, ModelError, UsageError
 from capgen.models.folder import (
     DECODER_GRAPH,
     ENCODER_GRAPH,
@@ -207,10 +207,9 @@ def _prepared(
     for image in shuffled:
         if len(found) == calibration.images:
             break
-        try:
-            found.append(captioner.prepare(captioner.load(image), str(image)))
-        except ImageError:
-            continue
+        prepared = captioner.prepare(image)
+        if isinstance(prepared, Prepared):
+            found.append(prepared)
     if not found:
         raise UsageError(f"None of the {len(images)} images can be read")
     return found

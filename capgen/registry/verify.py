@@ -27,7 +27,7 @@ _FLOATS = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
 _PROBE_SIZE = (320, 240)
 
 
-def verify(name: str, *, revision: str | None = None) -> Iterator[Check]:
+def verify_model(name: str, *, revision: str | None = None) -> Iterator[Check]:
     """Check a model: hashes, weights that are numbers, loading, captioning a probe image.
 
     Args:

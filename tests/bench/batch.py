@@ -27,7 +27,7 @@ from PIL import Image
 
 from capgen import Captioner
 from capgen.captioning.batch.journal import Journal
-from capgen.captioning.batch.pipeline import ImageDone, caption_all
+from capgen.captioning.batch.pipeline import BatchRun, ImageDone, caption_all
 from capgen.captioning.batch.sources import FileSource
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.captioning.runtimes.onnx_runtime import OnnxRuntime
@@ -79,7 +79,9 @@ def rates(images: list[Path], beams: int, rounds: int) -> None:
             stack.callback(journal.close)
             write = stack.enter_context(open_format(Path(folder, "x.jsonl"), "jsonl"))
             sources = [FileSource(str(path)) for path in images]
-            for event in caption_all(batched, sources, decoding, journal=journal, lanes=lanes):
+            for event in caption_all(
+                batched, sources, BatchRun(decoding=decoding, journal=journal, lanes=lanes)
+            ):
                 if isinstance(event, ImageDone):
                     write(event.record, None)
 
@@ -139,7 +141,7 @@ def memory(folder: Path, sizes: tuple[int, int] = (1000, 10_000)) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--photos", type=int, default=1000)
+    parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--beams", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", action="store_true")

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from capgen.metrics.ptb.tokenizer import PTBTokenizer
-from capgen.metrics.score import score
+from capgen.metrics.score import score_captions
 from tests.integration.metrics import oracles
 from tests.unit.metrics.captions import REFERENCES
 
@@ -39,12 +39,13 @@ def main() -> None:
     print(f"{len(captions) / seconds:32,.0f} captions/s")
 
     coco = ("bleu", "rouge_l", "cider_d")
-    ours = timed("ours", lambda: score(predictions, references, metrics=coco))
+    ours = timed("ours", lambda: score_captions(predictions, references, metrics=coco))
     theirs = timed("pycocoevalcap", lambda: oracles.official_scores(predictions, references))
     print(f"{theirs / ours:32.1f} times as fast")
 
     with_meteor = timed(
-        "ours with METEOR", lambda: score(predictions, references, metrics=(*coco, "meteor"))
+        "ours with METEOR",
+        lambda: score_captions(predictions, references, metrics=(*coco, "meteor")),
     )
     theirs += timed("pycocoevalcap's METEOR", lambda: official_meteor(predictions, references))
     print(f"{theirs / with_meteor:32.1f} times as fast")

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from capgen import Captioner
 from capgen.captioning.confidence.calibration_file import calibration_of
 from capgen.captioning.confidence.observe import Observation, observe
+from capgen.captioning.prepare import Prepared
 from capgen.config import CalibrateConfig, DecodeOptions
 from capgen.evaluation.calibration.calibrate import Calibrated, calibrate, store
 from capgen.evaluation.calibration.confidence_fit import confidence
@@ -36,7 +37,7 @@ from capgen.evaluation.calibration.reliability import (
 )
 from capgen.evaluation.evaluation_set import EvaluationSet, evaluation_set, evaluation_sets
 from capgen.images.folders import find_images
-from capgen.metrics.score import score
+from capgen.metrics.score import score_captions
 from tests.bench import confidence_charts as charts
 from tests.bench import out_of_domain
 
@@ -84,7 +85,7 @@ def judge(data: EvaluationSet, found: list[tuple[str, float]], threshold: float)
     names = [example.image_id for example in data.examples]
     captions = {name: text for name, (text, _) in zip(names, found, strict=True)}
     references = {example.image_id: example.references for example in data.examples}
-    report = score(captions, references, metrics=("cider_d", "meteor"))
+    report = score_captions(captions, references, metrics=("cider_d", "meteor"))
     chances = np.array([sure for _, sure in found])
     good = (report.per_image["METEOR"] >= threshold).astype(float)
     cider = np.asarray(report.per_image["CIDEr-D"], np.float64)
@@ -153,7 +154,8 @@ def speed(model: str | None, images: list[Path], rounds: int = 6) -> None:
     In CPU time on one thread, which a busy machine changes least.
     """
     captioner = Captioner.from_pretrained(model, runtime="onnx", threads=1)
-    ready = [captioner.prepare(captioner.load(image), str(image)) for image in images]
+    prepared = [captioner.prepare(image) for image in images]
+    ready = [item for item in prepared if isinstance(item, Prepared)]
     plain, _ = captioner.settings(DecodeOptions())
     sure, _ = captioner.settings(DecodeOptions(confidence=True))
     seconds: dict[str, list[float]] = collections.defaultdict(list)

@@ -109,7 +109,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="Flickr8k in its official layout")
     parser.add_argument("--teacher", default="mini")
-    parser.add_argument("--photos", type=int, default=256, help="training images")
+    parser.add_argument("--images", type=int, default=256, help="training images")
     parser.add_argument("--test", type=int, default=200, help="test images")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

@@ -18,6 +18,7 @@ import numpy as np
 
 from capgen import Captioner
 from capgen.captioning.decoding.hypotheses import log_softmax
+from capgen.captioning.prepare import Prepared, stacked
 from capgen.captioning.runtimes.onnx_runtime import OnnxRuntime
 from capgen.captioning.word_overlap import Meaning, meaning, overlap
 from capgen.config import DecodeOptions
@@ -40,8 +41,9 @@ def groups(captioner: Captioner, images: list[Path], count: int, fine: float) ->
     """
     runtime = captioner.runtime
     assert isinstance(runtime, OnnxRuntime)
-    prepared = [captioner.prepare(captioner.load(image), None).pixels for image in images]
-    decoder = runtime.start(runtime.encode(np.stack(prepared)))
+    prepared = [captioner.prepare(image) for image in images]
+    pixels = stacked([item for item in prepared if isinstance(item, Prepared)])
+    decoder = runtime.start(runtime.encode(pixels))
     longest = captioner.settings(DecodeOptions())[0].max_length
     rows = len(images) * count
     said = np.full((len(images), count, 1), runtime.tokens.start)
@@ -70,7 +72,9 @@ def groups(captioner: Captioner, images: list[Path], count: int, fine: float) ->
         lengths = [
             next((n for n, token in enumerate(ids) if token in ends), len(ids)) for ids in image
         ]
-        found.append([runtime.texts(ids[:n])[0] for ids, n in zip(image, lengths, strict=True)])
+        found.append(
+            [runtime.decode(ids[:n]).strip() for ids, n in zip(image, lengths, strict=True)]
+        )
     return found
 
 
@@ -110,7 +114,7 @@ def report(name: str, found: list[list[str]], examples: list[Example], seconds: 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("dataset", type=Path)
-    parser.add_argument("--photos", type=int, default=200)
+    parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--count", type=int, default=5)
     parser.add_argument("--split", default="test")
     parser.add_argument("--model", default=None)

@@ -32,12 +32,12 @@ def compare(name: str, first: list[Caption], second: list[Caption]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--photos", type=int, default=200)
+    parser.add_argument("--images", type=int, default=200)
     asked = parser.parse_args()
     images = find_images(asked.folder)[: asked.images]
     onnx = Captioner.from_pretrained(runtime="onnx")
     torch = Captioner.from_pretrained(runtime="torch")
-    for name, beams in (("greedy", 1), ("beams 5", 5)):
+    for name, beams in (("greedy", 1), ("beams 3", 3), ("beams 5", 5)):
         batched = captions(onnx, images, beams, 16)
         compare(f"onnx / torch, {name}", batched, captions(torch, images, beams, 16))
         compare(f"onnx batch of 16 / single, {name}", batched, captions(onnx, images, beams, 1))

@@ -19,7 +19,7 @@ import torch
 
 from capgen.metrics.cider import DocumentFrequencies, cider_d
 from capgen.metrics.corpus import Corpus
-from capgen.models.torch_devices import hardware, pick_device
+from capgen.models.torch_devices import choose_device, hardware
 from capgen.models.vocabulary import build_word_tokenizer, wrap_word_tokenizer
 from capgen.training.objectives.scst.cider_reward import reward_of_texts
 from capgen.training.objectives.scst.token_words import TokenReader, Words
@@ -31,10 +31,10 @@ AT_ONCE = 64
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=int, default=2000)
+    parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--device", default="auto")
     asked = parser.parse_args()
-    device = pick_device(asked.device)
+    device = choose_device(asked.device)
     chance = random.Random(0)
     words = [
         f"w{chr(97 + n % 26)}{chr(97 + n // 26 % 26)}{chr(97 + n // 676)}" for n in range(3000)

@@ -35,10 +35,11 @@ from transformers import (
 from capgen.config import train_config
 from capgen.models.build import Captioning, join
 from capgen.models.preprocessing.preprocess import Preprocessor
-from capgen.models.torch_devices import hardware, pick_device
+from capgen.models.torch_devices import choose_device, hardware
 from capgen.training.data.inputs import FeatureInputs, ImageInputs, Inputs
 from capgen.training.data.packed_captions import CaptionCodec, Ids, pack_captions
 from capgen.training.objectives.cross_entropy import CaptionObjective
+from capgen.training.objectives.learner import Learner
 from capgen.training.optimization.trainer import Trainer
 
 END = 50256
@@ -50,7 +51,7 @@ MEAN, DEVIATION = 12, 4
 
 def main() -> None:
     asked = _arguments()
-    device = pick_device(asked.device)
+    device = choose_device(asked.device)
     config = train_config(
         "clip-gpt2",
         batch_size=asked.images,
@@ -72,7 +73,8 @@ def main() -> None:
     objective = CaptionObjective(captioning.model, cached=asked.train_encoder == "none")
     inputs, caching = _inputs(objective, pixels, device)
     codec = CaptionCodec(tokenizer=None, start=END, end=END, unknown=None, max_tokens=64)
-    trainer = Trainer(captioning, objective, inputs, rows, codec, config, device)
+    learner = Learner(captioning, objective, codec, device)
+    trainer = Trainer(learner, inputs, rows, config)
     trainer.steps_a_report = 10**9
     plain = PlainLoop(captioning.model, pixels, rows, asked.images, device)
     losses = _losses(objective, inputs, plain, rows[: asked.images], device)
@@ -161,7 +163,7 @@ class PlainLoop:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=int, default=8, help="images a step")
+    parser.add_argument("--images", type=int, default=8, help="images a step")
     parser.add_argument("--steps", type=int, default=4, help="capgen's steps a round")
     parser.add_argument("--plain-steps", type=int, default=1, help="the plain loop's (slower)")
     parser.add_argument("--rounds", type=int, default=3)

@@ -121,7 +121,7 @@ def test_every_way_in_gives_the_same_captions(tmp_path: Path) -> None:
     assert captions(f"{images}/*.jpg", "--batch-size", "2", "--workers", "1") == expected
     assert captions("-", send="\n".join(reversed(paths)).encode()) == expected
     assert captions("-", "-0", send="\0".join(paths).encode()) == expected
-    (images / "list.jsonl").write_text("".join(f'{{"file": "image{n}.jpg"}}\n' for n in range(5)))
+    (images / "list.jsonl").write_text("".join(f'{{"file": "photo{n}.jpg"}}\n' for n in range(5)))
     assert captions("--manifest", images / "list.jsonl") == expected
     subprocess.run(["tar", "cf", tmp_path / "s.tar", "-C", images, "."], check=True)
     found = captions(tmp_path / "s.tar", "--exclude", "*4.jpg")

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
-from capgen.file_types import IMAGE_SUFFIXES, kind_of_suffix, sniff
+from capgen.file_types import (
+    IMAGE_SUFFIXES,
+    has_image_suffix,
+    is_foreign_image,
+    kind_of_suffix,
+    sniff,
+)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +68,19 @@ def test_hostile_text_takes_no_time(piece: bytes) -> None:
 
 
 def test_suffixes() -> None:
-    assert {kind_of_suffix(suffix.upper()) for suffix in IMAGE_SUFFIXES} == {"pictures"}
+    assert {kind_of_suffix(suffix.upper()) for suffix in IMAGE_SUFFIXES} == {"images"}
     assert kind_of_suffix(".DNG") == "camera raw files"
     assert kind_of_suffix(".json") == "structured files"
     assert [kind_of_suffix(suffix) for suffix in (".txt", ".caption", "", ".tags")] == [None] * 4
+
+
+def test_names_of_images() -> None:
+    taken = ("a.JPG", "b/c.jfif", "https://a.b/c.webp", "a.b.hif", "\udcff.png")
+    assert [name for name in taken if not has_image_suffix(name)] == []
+    others = (".jpg", "b/.jpg", "jpg", "a.jpg ", "a.jpg/b", "a.jxl", "", "a.jpgx")
+    assert [name for name in others if has_image_suffix(name)] == []
+
+
+def test_images_that_are_not_taken() -> None:
+    foreign = ("a.JXL", "b.dng", "c.jpg", "d.txt", "e.mp4", "f", ".jxl")
+    assert [n for n in foreign if is_foreign_image(Path(n))] == ["a.JXL", "b.dng"]

@@ -139,7 +139,7 @@ def test_drawings_replace_drawings_only(tmp_path: Path, jpeg: bool) -> None:
     assert path.read_bytes() != first
     draw_image(3).save(path)
     image = path.read_bytes()
-    with pytest.raises(ProtectedFileError, match="picture"):
+    with pytest.raises(ProtectedFileError, match="image"):
         write_drawing(path, draw_image(1), jpeg=jpeg)
     assert path.read_bytes() == image
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]

@@ -2,7 +2,7 @@
 
 A host name is looked up once, every address it has is judged, and the connection goes to the
 address that was judged: a name that answers differently a moment later (DNS rebinding) gains
-nothing. Each redirect is judged anew. Proxies of the environment are not used.
+nothing. Each redirect is judged again. Proxies of the environment are not used.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _get(address: str, url: str, deadline: float, allow_private: bool, largest: 
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ImageError(f"{printable(url)}: leads to {printable(address)}", code="download")
     connection = _connect(parts, url, deadline, allow_private)
-    # Timeouts of the socket begin anew with every byte; this one does not.
+    # Timeouts of the socket start again with every byte; this one does not.
     alarm = threading.Timer(_left(deadline), _cut, [connection.sock])
     alarm.daemon = True
     alarm.start()

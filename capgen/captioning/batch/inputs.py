@@ -13,8 +13,9 @@ from typing import BinaryIO
 from capgen.captioning.batch.sources import FailedSource, FileSource, Source, UrlSource, is_url
 from capgen.config import ImageLimits, InputOptions
 from capgen.errors import ImageError
+from capgen.file_types import has_image_suffix
 from capgen.images.decoders import printable
-from capgen.images.folders import SUFFIXES, find_images, is_shard, natural_key
+from capgen.images.folders import find_images, is_shard, natural_key
 from capgen.paths import is_folder
 
 STDIN = "-"
@@ -150,7 +151,7 @@ def _pattern(name: str, options: InputOptions, limits: ImageLimits) -> Iterable[
     expanded = os.path.expanduser(name)  # noqa: PTH111 (Path.expanduser raises for ~nobody)
     if os.path.lexists(expanded):
         return _existing(expanded, Path(expanded), options, limits)
-    found = [path for path in _matching(expanded) if _wanted(path)]
+    found = [path for path in _matching(expanded) if has_image_suffix(path.name) and path.is_file()]
     if not found:
         error = ImageError(f"{printable(name)}: no such file", code="missing")
         return [FailedSource(name, error)]
@@ -161,10 +162,6 @@ def _pattern(name: str, options: InputOptions, limits: ImageLimits) -> Iterable[
 def _matching(pattern: str) -> Iterator[Path]:
     # Path.glob takes no absolute patterns.
     return map(Path, glob.iglob(pattern, recursive=True))  # noqa: PTH207
-
-
-def _wanted(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
 def _folder(folder: Path, options: InputOptions) -> list[Source]:

@@ -1,25 +1,22 @@
-"""Images named in lists: on stdin, and in CSV or JSON Lines manifests."""
+"""Images named in lists: on stdin, and in tables (see `capgen.tables`)."""
 
 from __future__ import annotations
 
 import codecs
-import csv
-import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from capgen.captioning.batch.sources import BytesSource, FailedSource, Source, named_source
 from capgen.config import ImageLimits, InputOptions
 from capgen.errors import DataError, ImageError, did_you_mean
 from capgen.images.decoders import printable
+from capgen.tables.columns import image_column
+from capgen.tables.rows import SUFFIXES, Table, is_table, read_table
 
 STDIN_NAME = "-"
-# Names that a manifest's column of images goes by, in order of preference.
-PATH_COLUMNS = ("path", "image", "file", "file_name", "filename", "image_path", "filepath", "url")
 _BLOCK = 1 << 16
 
 
@@ -55,80 +52,61 @@ def _split(stream: BinaryIO, first: bytes, end: bytes) -> Iterator[bytes]:
 
 
 def read_manifest(path: Path, options: InputOptions) -> Iterator[Source]:
-    """Return the images that a manifest names, relative to its folder.
+    """Return the images that a table names, relative to its folder.
 
     A row without an image becomes a failure that names its line.
 
     Args:
-        path: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file.
-        options: Its path column; by default the first of `PATH_COLUMNS` that it has.
+        path: The table.
+        options: Its column of images, if its name does not tell.
 
     Raises:
         DataError: The file cannot be read, or has no such column.
     """
-    suffix = path.suffix.lower()
+    if not is_table(path):
+        raise DataError(
+            f"{path}: a manifest is a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file"
+        )
     try:
-        # Bytes that are no UTF-8 come back as they were in file names.
+        # Bytes that are not UTF-8 come back as they are in file names.
         file = path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}") from error
-    if suffix in (".csv", ".tsv"):
-        reader = csv.DictReader(file, delimiter="\t" if suffix == ".tsv" else ",")
-        columns = list(reader.fieldnames or ())
-        rows: Iterable[tuple[int, Any]] = _csv_rows(reader)
-    elif suffix in (".jsonl", ".ndjson"):
-        rows = _json_rows(file)
-        number, first = next(iter(rows), (0, None))
-        columns = list(first) if isinstance(first, dict) else []
-        rows = chain([(number, first)] if number else [], rows)
-    else:
-        file.close()
-        raise DataError(f"{path}: a manifest is a .csv, .tsv, .jsonl or .ndjson file")
-    column = _path_column(path, columns, options.path_column)
-    return _named_rows(path, rows, column, options)
+    table = read_table(path, file, strict=False)
+    return _named_rows(path, table, _image_column(path, table, options.path_column), options)
 
 
-def _path_column(path: Path, columns: list[str], asked: str | None) -> str:
-    known = [name for name in PATH_COLUMNS if name in columns]
-    if asked is not None and asked in columns:
-        return asked
-    if asked is None and known:
-        return known[0]
-    wanted = "column of images" if asked is None else f"column '{asked}'"
-    hint = did_you_mean(asked, columns) if asked else f"Name it with --path-column: {columns}"
-    raise DataError(f"{path} has no {wanted}", hint=hint)
+def _image_column(path: Path, table: Table, asked: str | None) -> str:
+    names = table.names
+    if any("\0" in name for name in names):
+        raise DataError(f"{path}: not a table in UTF-8", hint="Save it as UTF-8.")
+    if asked is None:
+        found = image_column(names, table.first)
+        if found is not None:
+            return found
+        raise DataError(
+            f"{path} has no column of images",
+            hint=f"Name it with --path-column: {', '.join(names)}" if names else "It is empty.",
+        )
+    for name in (asked, asked.strip()):
+        if name in names:
+            return name
+    raise DataError(f"{path} has no column '{asked}'", hint=did_you_mean(asked, names))
 
 
-def _csv_rows(reader: csv.DictReader[str]) -> Iterator[tuple[int, Any]]:
-    while True:
-        try:
-            row = next(reader, None)
-        except csv.Error:
-            yield reader.line_num, None
-            continue
-        if row is None:
-            return
-        yield reader.line_num, row
-
-
-def _json_rows(lines: Iterable[str]) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            yield number, json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
-            yield number, None
-
-
-def _named_rows(
-    path: Path, rows: Iterable[tuple[int, Any]], column: str, options: InputOptions
-) -> Iterator[Source]:
-    for number, row in rows:
-        name = row.get(column) if isinstance(row, dict) else None
-        if isinstance(name, str) and name:
+def _named_rows(path: Path, table: Table, column: str, options: InputOptions) -> Iterator[Source]:
+    for row in table.rows:
+        cell = row.cells.get(column)
+        name = _name(cell, path.parent) if isinstance(cell, str) else ""
+        if name:
             yield named_source(name, base=path.parent, allow_private=options.allow_private)
             continue
-        place = f"{os.fspath(path)}:{number}"
-        message = f"{printable(place)}: no image in column '{column}'"
-        yield FailedSource(place, ImageError(message, code="malformed"))
+        place = f"{os.fspath(path)}:{row.line}"
+        fault = row.fault or f"no image in column '{column}'"
+        yield FailedSource(place, ImageError(f"{printable(place)}: {fault}", code="malformed"))
+
+
+def _name(cell: str, folder: Path) -> str:
+    """Return a cell without the blanks around it, unless they belong to a file's name."""
+    bare = cell.strip()
+    return cell if bare != cell and os.path.lexists(folder / cell) else bare

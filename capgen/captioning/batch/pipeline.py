@@ -18,17 +18,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from threading import Event
+from typing import Any
 
 from capgen.captioning.batch.journal import Journal
 from capgen.captioning.batch.sources import Source
 from capgen.captioning.captioner import Captioner
-from capgen.captioning.prepare import Prepared
+from capgen.captioning.prepare import Prepared, failure_of
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
 from capgen.errors import ImageError
-from capgen.images.decoders import out_of_memory
 from capgen.images.load import DEFAULT_LIMITS
-from capgen.images.thumbnails import thumbnail
 from capgen.records import CaptionFailure, Record
 
 # A batch is closed early when its prepared images hold this much (float32 pixels).
@@ -58,7 +57,7 @@ class BatchFinished:
 
     Attributes:
         captions: Images with a caption.
-        failures: Images without, by the code of their error.
+        failures: Images without one, by the code of their error.
         reused: Records taken over from an earlier run.
         seconds: Duration.
         stopped: Whether the run ended at its first failure.
@@ -71,23 +70,11 @@ class BatchFinished:
     stopped: bool = False
 
 
-def caption_all(
-    captioner: Captioner,
-    sources: Iterable[Source],
-    decoding: DecodeOptions | None = None,
-    options: BatchOptions | None = None,
-    *,
-    limits: ImageLimits = DEFAULT_LIMITS,
-    journal: Journal | None = None,
-    lanes: int = 1,
-    thumbnails: bool = False,
-    originals: Mapping[str, str] | None = None,
-) -> Generator[ImageDone | BatchFinished, None, None]:
-    """Caption images as they come.
+@dataclass(frozen=True, kw_only=True)
+class BatchRun:
+    """How to caption many images.
 
-    Args:
-        captioner: The model.
-        sources: The images (see `capgen.captioning.batch.sources`), read as needed.
+    Attributes:
         decoding: What to ask of decoding.
         options: Batch size, threads, and what failures do.
         limits: The largest image to decode.
@@ -95,33 +82,50 @@ def caption_all(
         lanes: Batches that the model works on at the same time. More than one pays off with
             a captioner that was loaded with fewer threads than there are cores.
         thumbnails: Make a small copy of every image.
-        originals: Hashes of files that had a caption written into them, and the hash that
-            each had before: what records and the journal know it by.
+        originals: Hashes of files that had a caption written into them → the hash that each
+            had before: what records and the journal know it by.
+    """
+
+    decoding: DecodeOptions = field(default_factory=DecodeOptions)
+    options: BatchOptions = field(default_factory=BatchOptions)
+    limits: ImageLimits = DEFAULT_LIMITS
+    journal: Journal | None = None
+    lanes: int = 1
+    thumbnails: bool = False
+    originals: Mapping[str, str] = field(default_factory=dict)
+
+
+def caption_all(
+    captioner: Captioner, sources: Iterable[Source], run: BatchRun | None = None
+) -> Generator[ImageDone | BatchFinished, None, None]:
+    """Caption images as they come.
+
+    Args:
+        captioner: The model.
+        sources: The images (see `capgen.captioning.batch.sources`), read as needed.
+        run: How to caption them.
 
     Yields:
-        A `ImageDone` for each source, in order, then one `BatchFinished`.
+        An `ImageDone` for each source, in order, then one `BatchFinished`.
 
     Raises:
         UsageError: The options do not suit the model.
         StorageError: The journal cannot be written.
     """
-    options = options or BatchOptions()
+    run = run or BatchRun()
     started = time.monotonic()
-    run = _Run(captioner, decoding or DecodeOptions(), options, limits, journal)
-    run.thumbnails = thumbnails
-    run.originals = originals or {}
     captions, reused, stopped = 0, 0, False
     failures: Counter[str] = Counter()
-    batches = run.batches(sources, max(1, lanes))
+    batches = _Pipeline(captioner, run).batches(sources)
     try:
         for batch in batches:
-            if journal is not None:
-                journal.add(done.record for done in batch if not done.reused)
+            if run.journal is not None:
+                run.journal.add(done.record for done in batch if not done.reused)
             for done in batch:
                 reused += done.reused
                 if isinstance(done.record, CaptionFailure):
                     failures[done.record.code] += 1
-                    stopped = options.fail_fast
+                    stopped = run.options.fail_fast
                 else:
                     captions += 1
                 yield done
@@ -141,43 +145,37 @@ def caption_all(
 
 
 @dataclass(frozen=True)
-class _Read:
-    """A source after reading: done already, or prepared for the model."""
+class _Waiting:
+    """An image that waits for the model."""
 
     source: Source
-    done: ImageDone | None
-    prepared: Prepared | None = None
-    thumbnail: bytes | None = None
+    prepared: Prepared
 
 
-class _Run:
-    """What stays the same for all images of a run."""
+_Read = ImageDone | _Waiting
 
-    def __init__(
-        self,
-        captioner: Captioner,
-        decoding: DecodeOptions,
-        options: BatchOptions,
-        limits: ImageLimits,
-        journal: Journal | None,
-    ) -> None:
+
+class _Pipeline:
+    """Reads, prepares and captions the images of one run."""
+
+    def __init__(self, captioner: Captioner, run: BatchRun) -> None:
         self.captioner = captioner
-        self.settings, self.notes = captioner.settings(decoding)
-        self.record_settings = captioner.record_settings(self.settings)
+        self.run = run
+        self.settings, self.notes = captioner.settings(run.decoding)
         self.revision = captioner.folder.fingerprint
-        self.options = options
-        self.limits = limits
-        self.journal = journal
-        self.thumbnails = False
+        # What a failure says of the run, as a caption does.
+        self.made_by: dict[str, Any] = {
+            "model": captioner.name,
+            "revision": self.revision,
+            "settings": captioner.record_settings(self.settings),
+        }
         self.stop = Event()
-        self.originals: Mapping[str, str] = {}
 
-    def batches(
-        self, sources: Iterable[Source], lanes: int
-    ) -> Generator[list[ImageDone], None, None]:
+    def batches(self, sources: Iterable[Source]) -> Generator[list[ImageDone], None, None]:
         """Yield finished batches in order; at most `lanes` are with the model at once."""
-        size = self.captioner.batch_of(self.options.batch_size)
-        workers = self.options.workers or usable_cores()
+        lanes = max(1, self.run.lanes)
+        size = self.captioner.batch_of(self.run.options.batch_size)
+        workers = self.run.options.workers or usable_cores()
         readers = ThreadPoolExecutor(workers, "capgen-read")
         models = ThreadPoolExecutor(lanes, "capgen-model")
         working: deque[Future[list[ImageDone]]] = deque()
@@ -195,56 +193,53 @@ class _Run:
             models.shutdown(wait=False, cancel_futures=True)
 
     def _read(self, source: Source) -> _Read:
-        """Read, hash, look up and decode one image. Runs in a reading thread."""
-        digest: str | None = None
+        """Read, hash, look up and prepare one image. Runs in a reading thread."""
+        limits, thumbnails = self.run.limits, self.run.thumbnails
         try:
-            data = source.read(self.limits, self.stop)
+            data = source.read(limits, self.stop)
             digest = hashlib.sha256(data).hexdigest()
-            digest = self.originals.get(digest, digest)
-            known = self._known(source, digest)
-            if known is not None and not self.thumbnails:
-                return _Read(source, ImageDone(source=source, record=known, reused=True))
-            loaded = self.captioner.load(data, limits=self.limits, name=source.label)
-            small = thumbnail(loaded.image) if self.thumbnails else None
-            if known is not None:
-                done = ImageDone(source=source, record=known, reused=True, thumbnail=small)
-                return _Read(source, done)
-            prepared = self.captioner.prepare(loaded, source.name, digest)
         except (ImageError, MemoryError) as error:
-            fault = error if isinstance(error, ImageError) else out_of_memory(source.label)
-            failure = CaptionFailure(
-                path=source.name,
-                code=fault.code,
-                message=fault.message,
-                hint=fault.hint,
-                sha256=digest,
-                model=self.captioner.name,
-                revision=self.revision,
-                settings=self.record_settings,
-            )
-            return _Read(source, ImageDone(source=source, record=failure))
-        return _Read(source, None, prepared, small)
+            return self._failed(source, failure_of(error, source.name), None)
+        digest = self.run.originals.get(digest, digest)
+        known = self._known(source, digest)
+        if known is not None and not thumbnails:
+            return ImageDone(source=source, record=known, reused=True)
+        prepared = self.captioner.prepare(
+            data, path=source.name, sha256=digest, limits=limits, thumbnail=thumbnails
+        )
+        if known is not None:
+            small = prepared.thumbnail if isinstance(prepared, Prepared) else None
+            return ImageDone(source=source, record=known, reused=True, thumbnail=small)
+        if isinstance(prepared, CaptionFailure):
+            return self._failed(source, prepared, digest)
+        return _Waiting(source, prepared)
+
+    def _failed(self, source: Source, failure: CaptionFailure, sha256: str | None) -> ImageDone:
+        return ImageDone(source=source, record=replace(failure, sha256=sha256, **self.made_by))
 
     def _known(self, source: Source, digest: str) -> Record | None:
-        found = None if self.journal is None else self.journal.find(digest)
+        found = None if self.run.journal is None else self.run.journal.find(digest)
         if isinstance(found, CaptionFailure) and (
             # Its message names the file.
-            self.options.retry_failed or found.path != source.name
+            self.run.options.retry_failed or found.path != source.name
         ):
             return None
         return None if found is None else replace(found, path=source.name)
 
     def _caption(self, batch: list[_Read]) -> list[ImageDone]:
         """Caption what is prepared. Runs in a lane."""
-        waiting = [read.prepared for read in batch if read.prepared is not None]
-        captions = iter(
+        waiting = [read.prepared for read in batch if isinstance(read, _Waiting)]
+        records = iter(
             self.captioner.caption_prepared(
                 waiting, self.settings, self.notes, revision=self.revision
             )
         )
         return [
-            read.done
-            or ImageDone(source=read.source, record=next(captions), thumbnail=read.thumbnail)
+            read
+            if isinstance(read, ImageDone)
+            else ImageDone(
+                source=read.source, record=next(records), thumbnail=read.prepared.thumbnail
+            )
             for read in batch
         ]
 
@@ -270,7 +265,7 @@ def _grouped(reads: Iterable[_Read], size: int) -> Iterator[list[_Read]]:
     prepared, held = 0, 0
     for read in reads:
         batch.append(read)
-        if read.prepared is not None:
+        if isinstance(read, _Waiting):
             prepared += 1
             held += read.prepared.pixels.nbytes
         if prepared == size or held >= _BATCH_BYTES or len(batch) >= 4 * size:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import tarfile
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from capgen.captioning.batch.sources import BytesSource, FailedSource, Source
 from capgen.config import ImageLimits
 from capgen.config.archives import UnpackLimits
 from capgen.errors import ImageError
+from capgen.file_types import has_image_suffix
 from capgen.images.decoders import printable
-from capgen.images.folders import SUFFIXES
+from capgen.images.folders import is_seen_member
 from capgen.images.tar_archives import BLOCK_BYTES, TarReader, open_tar
 
 
@@ -56,9 +57,7 @@ def _source(archive: TarReader, member: tarfile.TarInfo, name: str, limits: Imag
 
 
 def _is_image(name: str) -> bool:
-    path = PurePosixPath(name)
-    hidden = any(part.startswith(".") and part not in (".", "..") for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
+    return has_image_suffix(name) and is_seen_member(name)
 
 
 def _failure(path: Path, error: Exception) -> FailedSource:

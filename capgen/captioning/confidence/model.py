@@ -160,7 +160,7 @@ class Fit:
         good: P(good | known kind of image).
         known: P(known kind of image).
         slope: Of the last correction, on the log-odds of the product.
-        intercept: Likewise.
+        intercept: Of the same correction.
         definition: What "good" means: `metric`, `threshold`.
         provenance: Data, counts and quality of the fit.
     """

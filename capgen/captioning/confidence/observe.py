@@ -1,9 +1,8 @@
-"""Captions together with what a confidence can be fitted on (see `confidence`)."""
+"""Captions together with what a confidence can be fitted on (see `confidence.model`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +10,10 @@ from numpy.typing import NDArray
 
 from capgen.captioning.captioner import DEFAULT_BATCH_SIZE, Captioner
 from capgen.captioning.confidence.model import evidence
-from capgen.captioning.confidence.recorder import Watch
-from capgen.captioning.prepare import ImageInput, Prepared, batches_ahead, path_of
+from capgen.captioning.prepare import Prepared, for_prepared, stacked
 from capgen.config import DecodeSettings
-from capgen.errors import ImageError
+from capgen.images.load import ImageSource
+from capgen.records import CaptionFailure
 
 
 class Observation(NamedTuple):
@@ -32,18 +31,18 @@ class Observation(NamedTuple):
 
     @property
     def finite(self) -> bool:
-        """Whether all numbers are; in half precision a model can overflow."""
+        """Whether all numbers are finite; in half precision a model can overflow."""
         return bool(np.isfinite(self.evidence).all() and np.isfinite(self.summary).all())
 
 
 def observe(
     captioner: Captioner,
-    images: Iterable[ImageInput],
+    images: Iterable[ImageSource],
     settings: DecodeSettings,
     *,
     batch_size: int = DEFAULT_BATCH_SIZE,
-) -> Iterator[Observation | ImageError]:
-    """Caption images; one that cannot be read gives its error.
+) -> Iterator[Observation | CaptionFailure]:
+    """Caption images, and keep what the search and the encoder tell about each caption.
 
     Args:
         captioner: The model.
@@ -51,28 +50,12 @@ def observe(
         settings: How to decode.
         batch_size: Images the model sees at once.
     """
-    size = captioner.batch_of(batch_size)
-    for batch in batches_ahead(partial(_prepared, captioner), images, size):
-        seen = _observed(captioner, [p for p in batch if isinstance(p, Prepared)], settings)
-        for item in batch:
-            yield next(seen) if isinstance(item, Prepared) else item
 
+    def observed(batch: Sequence[Prepared]) -> Iterator[Observation]:
+        found = captioner.runtime.generate(stacked(batch), settings)
+        for hypotheses, summary in zip(found.hypotheses, found.summarise(), strict=True):
+            text = captioner.runtime.decode(hypotheses[0].ids).strip()
+            yield Observation(text, evidence(hypotheses), summary)
 
-def _prepared(captioner: Captioner, image: ImageInput) -> Prepared | ImageError:
-    try:
-        return captioner.prepare(captioner.load(image), path_of(image))
-    except ImageError as error:
-        return error
-
-
-def _observed(
-    captioner: Captioner, batch: list[Prepared], settings: DecodeSettings
-) -> Iterator[Observation]:
-    if not batch:
-        return
-    pixels = np.stack([item.pixels for item in batch])
-    watch = Watch(captioner.runtime)
-    watch.generate(pixels, settings)
-    for hypotheses, summary in watch.seen:
-        text, _ = captioner.runtime.texts(hypotheses[0].ids)
-        yield Observation(text, evidence(hypotheses), summary)
+    for batch in captioner.prepared_batches(images, batch_size):
+        yield from for_prepared(observed, batch)

@@ -53,7 +53,7 @@ class BeamSearch:
         self.nouns = tokens.nouns
         self.finished = [_Finished(settings.beams) for _ in range(images)]
         self.alive = np.arange(images)
-        # One row an image at the start: its beams part at the first token.
+        # One row per image at the start: its beams part at the first token.
         self.sequences = np.full((images, 1, settings.max_length), tokens.start, np.int64)
         self.log_probs = np.zeros((images, 1, settings.max_length), np.float32)
         self.scores = np.zeros((images, 1), np.float32)
@@ -67,8 +67,7 @@ class BeamSearch:
                 break
             if not going.all():
                 self._keep(np.flatnonzero(going))
-        count = self.settings.num_captions
-        return [finished.found[:count] for finished in self.finished]
+        return [finished.found for finished in self.finished]
 
     def _step(self, length: int) -> None:
         values, ids = self._candidates(length)  # (B, K, C)
@@ -103,7 +102,7 @@ class BeamSearch:
         self.parents = (rows * beams + beam[rows, running]).ravel()
 
     def _width(self) -> int:
-        """Candidates an image: enough that K stay unfinished even if each beam can end."""
+        """Candidates per image: enough that K stay unfinished even if each beam can end."""
         return (1 + len(self.tokens.end)) * self.settings.beams
 
     def _candidates(self, length: int) -> tuple[Floats, Ints]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from capgen.captioning.decoding.beam_search import BeamSearch
 from capgen.captioning.decoding.hypotheses import Hypothesis, StepModel, TokenIds
-from capgen.captioning.decoding.sampling import Walk
+from capgen.captioning.decoding.sampling import Sampling
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
 
@@ -28,19 +28,20 @@ def decode(
         tokens: Special token ids of the model.
 
     Returns:
-        For each image `settings.num_captions` hypotheses, best first.
+        For each image hypotheses, best first: all finished beams of a beam search, else
+        `settings.num_captions` samples, or the one greedy caption.
 
     Raises:
-        ModelError: The model's scores are not numbers, or nothing may be said.
+        ModelError: The model's scores are not numbers, or no token is allowed.
     """
     if settings.repeat_nouns:
         tokens = replace(tokens, nouns=None)
     if settings.sample or settings.beams == 1:
         rows = settings.num_captions if settings.sample else 1
-        found = Walk(model, images, rows, settings, tokens).run()
+        found = Sampling(model, images, rows, settings, tokens).run()
     else:
         found = BeamSearch(model, images, settings, tokens).run()
-    # Beams whose scores are NaN never finish; a walk says anything.
+    # Beams whose scores are NaN never finish; sampling says anything.
     if not all(found) or any(math.isnan(one.score) for every in found for one in every):
         raise ModelError(
             "Decoding found no caption: the model's scores are not numbers, "

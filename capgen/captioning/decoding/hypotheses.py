@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +14,8 @@ from capgen.captioning.decoding.noun_table import FINE, NounTable
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+# What decoders make of bytes that are not a whole character yet.
+UNFINISHED = "\ufffd"
 
 
 @dataclass(frozen=True)
@@ -105,3 +108,31 @@ def log_softmax(scores: Floats) -> Floats:
     """Log-softmax over the last axis; -inf stays -inf."""
     shifted = scores - scores.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def token_texts(
+    decode: Callable[[Sequence[int]], str], ids: Sequence[int]
+) -> tuple[str, list[str]]:
+    """Return the text of token ids and what each token adds to it.
+
+    Args:
+        decode: A tokenizer's decoding, which leaves special tokens out.
+        ids: Generated tokens.
+    """
+    known, parts = "", []
+    for count in range(1, len(ids) + 1):
+        text = decode(ids[:count])
+        # A token that is part of a character only adds nothing yet: its last one adds it whole.
+        if text.endswith(UNFINISHED) and count < len(ids):
+            parts.append("")
+            continue
+        # A decoder may also rewrite what came before ("it ' s" becomes "it's").
+        parts.append(text[_common_length(known, text) :])
+        known = text
+    return known.strip(), parts
+
+
+def _common_length(first: str, second: str) -> int:
+    """Characters that two texts have in common at their beginning."""
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
+    return sum(1 for _ in same)

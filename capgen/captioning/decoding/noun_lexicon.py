@@ -42,7 +42,7 @@ FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 _ENGLISH = ("the", "and", "of", "with", "is")
 _OTHERS = """
 de der die das ein eine und mit auf la le les un une et des du el los una con en del il di che
-het een van op och att ett og på med um uma com na nie ve bir se az egy yang dan și în jest
+het een op och att ett og på med um uma com na nie ve bir se az egy yang dan și în jest
 """
 _OTHER_LANGUAGES = frozenset(_OTHERS.split())
 # What marks a token that begins a word (GPT-2's, SentencePiece's), that goes on with one

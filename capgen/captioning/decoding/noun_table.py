@@ -35,6 +35,15 @@ class NounTable:
         self._tokens[0] = 0
         self.count = len(self._tokens) - 1
 
+    def of_width(self, width: int) -> NounTable:
+        """Return the table for scores of that many tokens: models have more than tokenizers."""
+        if width == len(self.numbers):
+            return self
+        numbers = np.zeros(width, np.int64)
+        kept = self.numbers[:width]
+        numbers[: len(kept)] = kept
+        return NounTable(numbers)
+
     def fines(self, history: Ints, tokens: Ints | None = None) -> Floats:
         """Return what it costs to go on with each token.
 

@@ -18,8 +18,8 @@ from capgen.captioning.decoding.hypotheses import (
 from capgen.config import DecodeSettings
 
 
-class Walk:
-    """Greedy decoding and sampling: every row goes its own way."""
+class Sampling:
+    """Sampling and greedy decoding: rows that are continued independently of each other."""
 
     def __init__(
         self, model: StepModel, images: int, rows: int, settings: DecodeSettings, tokens: TokenIds
@@ -87,7 +87,7 @@ class Walk:
 
 
 def draw(probabilities: Floats, uniforms: NDArray[np.float64]) -> Ints:
-    """Draw one index a row by inverting the cumulative distribution.
+    """Draw one index per row by inverting the cumulative distribution.
 
     Args:
         probabilities: (N, V), rows summing to one.

@@ -1,6 +1,6 @@
 """Changes to token scores before one is chosen, in the order and meaning of transformers'.
 
-All functions take scores (N, V) float32, one row a beam, and leave their input as it is.
+All functions take scores (N, V) float32, one row per beam, and leave their input as it is.
 """
 
 from __future__ import annotations

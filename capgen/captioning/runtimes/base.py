@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,9 +13,6 @@ from capgen.captioning.decoding.hypotheses import Hypothesis
 from capgen.captioning.decoding.noun_table import NounTable
 from capgen.config import DecodeSettings
 from capgen.models.preprocessing.preprocess import Preprocessor
-
-# What decoders make of bytes that are no whole character yet.
-UNFINISHED = "\ufffd"
 
 
 @dataclass(frozen=True)
@@ -34,21 +30,24 @@ class Replay:
     attention: NDArray[np.float32]
 
 
-class Speaker(Protocol):
-    """What captions need: a runtime, or what stands in for one."""
+@dataclass(frozen=True)
+class Generated:
+    """What a model generated for a batch of images.
 
-    def generate(
-        self, pixels: NDArray[np.float32], settings: DecodeSettings
-    ) -> list[list[Hypothesis]]:
-        """Caption pixels (B, 3, H, W) float32: for each image hypotheses, best first."""
-        ...
+    Attributes:
+        hypotheses: For each image, best first: all finished beams of a beam search, else
+            `num_captions` samples, or the one greedy caption.
+        summarise: Returns a summary (B, D) float32 of what the encoder made of each image: the
+            mean of the first decoder layer's cross-attention values over the cells of the image
+            (without cross-attention, of the encoder's states), the same in both runtimes. It
+            raises ModelError where the model's encoder is not known.
+    """
 
-    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
-        """Return the text of token ids, special tokens left out, and each token's part of it."""
-        ...
+    hypotheses: list[list[Hypothesis]]
+    summarise: Callable[[], NDArray[np.float32]]
 
 
-class Runtime(Speaker, Protocol):
+class Runtime(Protocol):
     """Captions prepared images with one model.
 
     Attributes:
@@ -68,15 +67,12 @@ class Runtime(Speaker, Protocol):
     @property
     def nouns(self) -> NounTable | None: ...
 
-    def generate_summarised(
-        self, pixels: NDArray[np.float32], settings: DecodeSettings
-    ) -> tuple[list[list[Hypothesis]], NDArray[np.float32]]:
-        """As `generate`, with a summary (B, D) of what the encoder made of each image.
+    def generate(self, pixels: NDArray[np.float32], settings: DecodeSettings) -> Generated:
+        """Caption pixels (B, 3, H, W) float32."""
+        ...
 
-        It is the mean of the first decoder layer's cross-attention values over the cells of
-        the image (where there are none: of the encoder's states), the same for both
-        runtimes.
-        """
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, special tokens left out."""
         ...
 
     def obstacle(self) -> str:
@@ -98,31 +94,3 @@ class Runtime(Speaker, Protocol):
             ModelError: The model has no cross-attention.
         """
         ...
-
-
-def token_texts(
-    decode: Callable[[Sequence[int]], str], ids: Sequence[int]
-) -> tuple[str, list[str]]:
-    """Return the text of token ids and what each token adds to it.
-
-    Args:
-        decode: A tokenizer's decoding, which leaves special tokens out.
-        ids: Generated tokens.
-    """
-    said, parts = "", []
-    for count in range(1, len(ids) + 1):
-        text = decode(ids[:count])
-        # A token that is part of a character only adds nothing yet: its last one adds it whole.
-        if text.endswith(UNFINISHED) and count < len(ids):
-            parts.append("")
-            continue
-        # A decoder may also rewrite what came before ("it ' s" becomes "it's").
-        parts.append(text[_common_length(said, text) :])
-        said = text
-    return said.strip(), parts
-
-
-def _common_length(first: str, second: str) -> int:
-    """Characters that two texts have in common at their beginning."""
-    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
-    return sum(1 for _ in same)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from capgen.captioning.decoding.decode import decode
-from capgen.captioning.decoding.hypotheses import Hypothesis, TokenIds, log_softmax
+from capgen.captioning.decoding.hypotheses import TokenIds, log_softmax
 from capgen.captioning.decoding.noun_lexicon import noun_table
 from capgen.captioning.decoding.noun_table import NounTable
-from capgen.captioning.runtimes.base import Replay, token_texts
+from capgen.captioning.runtimes.base import Generated, Replay
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
@@ -81,7 +81,9 @@ class OnnxRuntime:
     @cached_property
     def nouns(self) -> NounTable | None:
         """The nouns of the vocabulary, or None: see `Runtime`."""
-        return noun_table(self._tokenizer.get_vocab())
+        found = noun_table(self._tokenizer.get_vocab())
+        width = {output.name: output.shape for output in self._decoder.get_outputs()}["logits"][-1]
+        return None if found is None else found.of_width(int(width))
 
     def encode(self, pixels: Floats) -> dict[str, Floats]:
         """Map pixels (B, 3, H, W) to each decoder layer's cross keys and values by name.
@@ -92,7 +94,7 @@ class OnnxRuntime:
         return dict(zip(names, self._encoder.run(names, {"pixel_values": pixels}), strict=True))
 
     def start(self, cross: dict[str, Floats], listen: Listener | None = None) -> OnnxDecoder:
-        """Return a decoder that has said nothing yet about the encoded images.
+        """Return a decoder at the start of the captions of the encoded images.
 
         Args:
             cross: What `encode` returned.
@@ -101,26 +103,15 @@ class OnnxRuntime:
         shape = (self.layers, self.heads, self.head_width)
         return OnnxDecoder(self._decoder, cross, *shape, listen=listen)
 
-    def generate(self, pixels: Floats, settings: DecodeSettings) -> list[list[Hypothesis]]:
-        """Caption pixels (B, 3, H, W): for each image hypotheses, best first."""
-        return self._decoded(self.encode(pixels), len(pixels), settings)
-
-    def generate_summarised(
-        self, pixels: Floats, settings: DecodeSettings
-    ) -> tuple[list[list[Hypothesis]], Floats]:
-        """As `generate`, with a summary (B, D) of each image: see `Runtime`."""
+    def generate(self, pixels: Floats, settings: DecodeSettings) -> Generated:
+        """Caption pixels (B, 3, H, W)."""
         cross = self.encode(pixels)
-        values = cross["cross_value_0"]  # (B, heads, cells, width)
-        found = self._decoded(cross, len(pixels), settings)
-        return found, values.mean(axis=2).reshape(len(pixels), -1)
-
-    def _decoded(
-        self, cross: dict[str, Floats], images: int, settings: DecodeSettings
-    ) -> list[list[Hypothesis]]:
         tokens = self.tokens
         if not settings.repeat_nouns:
             tokens = replace(tokens, nouns=self.nouns)
-        return decode(self.start(cross), images, settings, tokens)
+        found = decode(self.start(cross), len(pixels), settings, tokens)
+        values = cross["cross_value_0"]  # (B, heads, cells, width)
+        return Generated(found, lambda: values.mean(axis=2).reshape(len(pixels), -1))
 
     def obstacle(self) -> str:
         """Return an empty string: every model with ONNX graphs has cross-attention."""
@@ -140,11 +131,8 @@ class OnnxRuntime:
             attention.append([layer[0, :, 0] for layer in layers])  # of (1, heads, 1, cells)
         return Replay(log_softmax(np.array(logits)), np.array(attention, dtype=np.float32))
 
-    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
-        """Return the text of token ids and each token's part of it."""
-        return token_texts(self._decode, ids)
-
-    def _decode(self, ids: Sequence[int]) -> str:
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, special tokens left out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
 

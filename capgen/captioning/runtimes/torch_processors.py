@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from transformers import LogitsProcessor
 
@@ -20,7 +19,7 @@ class Temperature(LogitsProcessor):
 
 
 class NounsOnce(LogitsProcessor):
-    """Nouns that a row has said cost it `FINE` to say again.
+    """Nouns that a row already has cost it `FINE` to repeat.
 
     Args:
         table: Which tokens begin which noun.
@@ -34,7 +33,7 @@ class NounsOnce(LogitsProcessor):
         self._numbers: torch.Tensor | None = None
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        numbers = self._on(scores)
+        numbers = self._on(scores)  # which may change the table
         said = torch.zeros(
             (len(input_ids), self._table.count + 1), dtype=torch.bool, device=scores.device
         )
@@ -48,8 +47,6 @@ class NounsOnce(LogitsProcessor):
         """Return the table on the scores' device, as wide as they are."""
         numbers = self._numbers
         if numbers is None or numbers.device != scores.device or len(numbers) != scores.shape[1]:
-            found = np.zeros(scores.shape[1], np.int64)
-            kept = self._table.numbers[: len(found)]
-            found[: len(kept)] = kept
-            numbers = self._numbers = torch.from_numpy(found).to(scores.device)
+            self._table = self._table.of_width(scores.shape[1])
+            numbers = self._numbers = torch.from_numpy(self._table.numbers).to(scores.device)
         return numbers

@@ -15,7 +15,7 @@ from transformers import GenerationConfig, LogitsProcessorList
 from capgen.captioning.decoding.hypotheses import Hypothesis, hypothesis
 from capgen.captioning.decoding.noun_lexicon import noun_table
 from capgen.captioning.decoding.noun_table import FINE, NounTable
-from capgen.captioning.runtimes.base import Replay, token_texts
+from capgen.captioning.runtimes.base import Generated, Replay
 from capgen.captioning.runtimes.torch_processors import NounsOnce, Temperature
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
@@ -23,7 +23,7 @@ from capgen.models.folder import ModelFolder
 from capgen.models.foreign import end_tokens, image_encoder, load_captioner
 from capgen.models.kinds import ENCODER_DECODER
 from capgen.models.loading import load_tokenizer, quiet_transformers
-from capgen.models.torch_devices import choose_device, choose_dtype
+from capgen.models.torch_devices import choose_device, weights_dtype
 
 
 class TorchRuntime:
@@ -52,12 +52,13 @@ class TorchRuntime:
         trust_remote_code: bool = False,
     ) -> None:
         self.folder = folder
-        self.device = choose_device(device)
+        place = choose_device(device)
+        self.device = str(place)
         folder.check_weights()
         self.preprocessor = folder.preprocessor
         model = load_captioner(
             folder,
-            dtype=choose_dtype(dtype, self.device),
+            dtype=weights_dtype(dtype, place),
             trust_remote_code=trust_remote_code,
         )
         with quiet_transformers():
@@ -71,36 +72,42 @@ class TorchRuntime:
         """The nouns of the vocabulary, or None: see `Runtime`."""
         return noun_table(self._tokenizer.get_vocab())
 
-    def generate(
-        self, pixels: NDArray[np.float32], settings: DecodeSettings
-    ) -> list[list[Hypothesis]]:
-        """Caption pixels (B, 3, H, W): for each image hypotheses, best first."""
+    def generate(self, pixels: NDArray[np.float32], settings: DecodeSettings) -> Generated:
+        """Caption pixels (B, 3, H, W)."""
         inputs = torch.from_numpy(pixels).to(self.device, self._model.dtype)
-        if settings.sample:
-            # One image at a time, each from the same seed: a batch must not change captions.
-            parts = [self._generate(inputs[row : row + 1], settings) for row in range(len(inputs))]
-            return [found for part in parts for found in part]
-        return self._generate(inputs, settings)
+        # One image at a time, each from the same seed: a batch must not change samples.
+        parts = [image[None] for image in inputs] if settings.sample else [inputs]
+        with self._kept_encoder_outputs() as outputs:
+            found = [image for part in parts for image in self._generate(part, settings)]
+        return Generated(found, lambda: self._summaries(outputs, len(pixels)))
 
-    def generate_summarised(
-        self, pixels: NDArray[np.float32], settings: DecodeSettings
-    ) -> tuple[list[list[Hypothesis]], NDArray[np.float32]]:
-        """As `generate`, with a summary (B, D) of each image: see `Runtime`."""
-        seen: list[torch.Tensor] = []
-
-        def keep(module: Any, arguments: Any, output: Any) -> None:
-            states = output[0] if isinstance(output, tuple) else output.last_hidden_state
-            seen.append(states)
-
-        hook = image_encoder(self.folder, self._model).register_forward_hook(keep)
+    @contextlib.contextmanager
+    def _kept_encoder_outputs(self) -> Iterator[list[Any]]:
+        """Keep what the encoder returns meanwhile; nothing where the encoder is not known."""
+        outputs: list[Any] = []
         try:
-            found = self.generate(pixels, settings)
+            encoder = image_encoder(self.folder, self._model)
+        except ModelError:
+            yield outputs
+            return
+        hook = encoder.register_forward_hook(lambda *call: outputs.append(call[-1]))
+        try:
+            yield outputs
         finally:
             hook.remove()
+
+    def _summaries(self, outputs: Sequence[Any], images: int) -> NDArray[np.float32]:
+        """Return the (B, D) summaries that `Generated` describes, from the encoder's outputs.
+
+        Raises:
+            ModelError: The encoder is not known.
+        """
+        image_encoder(self.folder, self._model)
+        states = [one[0] if isinstance(one, tuple) else one.last_hidden_state for one in outputs]
         with torch.inference_mode():
-            pooled = torch.cat([_projected(self._model, states).mean(1) for states in seen])
+            pooled = torch.cat([_projected(self._model, one).mean(1) for one in states])
         # Some kinds of model encode an image again for each of its beams.
-        return found, pooled[:: len(pooled) // len(pixels)].float().cpu().numpy()
+        return pooled[:: len(pooled) // images].float().cpu().numpy()
 
     def _generate(self, inputs: torch.Tensor, settings: DecodeSettings) -> list[list[Hypothesis]]:
         config = self._generation_config(settings)
@@ -127,13 +134,17 @@ class TorchRuntime:
                 beam_indices,
                 normalize_logits=beam_indices is None and not (greedy and nouns is not None),
             )
+        if nouns is not None:
+            nouns = nouns.of_width(output.scores[0].shape[-1])
         generated = output.sequences[:, output.sequences.shape[1] - scores.shape[1] :]
-        count = settings.num_captions
+        count = settings.num_captions if settings.sample else settings.beams
         flat = [
             self._hypothesis(ids, parts, settings, nouns)
             for ids, parts in zip(generated.tolist(), scores.float().tolist(), strict=True)
         ]
         grouped = [flat[start : start + count] for start in range(0, len(flat), count)]
+        if not settings.sample:
+            return grouped  # beams come best first
         return [sorted(found, key=lambda item: -item.rank) for found in grouped]
 
     def _hypothesis(
@@ -145,10 +156,10 @@ class TorchRuntime:
     ) -> Hypothesis:
         """Cut the padding behind the end token off, and give back what repeated nouns cost."""
         length = next((n + 1 for n, token in enumerate(ids) if token in self._ends), len(ids))
-        said, values = np.array(ids[:length]), np.array(parts[:length])
+        kept, values = np.array(ids[:length]), np.array(parts[:length])
         if nouns is not None and not settings.sample:
-            values = values + FINE * nouns.said_again(said)
-        return hypothesis(said, values, settings.length_penalty, nouns)
+            values = values + FINE * nouns.said_again(kept)
+        return hypothesis(kept, values, settings.length_penalty, nouns)
 
     def _generation_config(self, settings: DecodeSettings) -> GenerationConfig:
         config = GenerationConfig.from_dict(self._model.generation_config.to_dict())
@@ -161,7 +172,7 @@ class TorchRuntime:
             repetition_penalty=settings.repetition_penalty,
             no_repeat_ngram_size=settings.no_repeat_ngram_size,
             early_stopping=settings.early_stopping,
-            num_return_sequences=settings.num_captions,
+            num_return_sequences=settings.num_captions if settings.sample else settings.beams,
             do_sample=settings.sample,
             temperature=settings.temperature if settings.sample else None,
             top_k=settings.top_k if settings.sample else None,
@@ -202,12 +213,12 @@ class TorchRuntime:
             starts = (config.decoder_start_token_id, config.bos_token_id)
             decoder = self._model.decoder
             start = next(token for token in starts if token is not None)
-        said = torch.tensor([[start, *ids[:-1]]], device=self.device)
+        inputs = torch.tensor([[start, *ids[:-1]]], device=self.device)
         with torch.inference_mode(), _eager_attention(decoder):
             states = self._encoder_states(pixels)
             projection = getattr(self._model, "enc_to_dec_proj", None)
             output = decoder(
-                input_ids=said,
+                input_ids=inputs,
                 encoder_hidden_states=states if projection is None else projection(states),
                 output_attentions=True,
                 return_dict=True,
@@ -222,11 +233,8 @@ class TorchRuntime:
         encoder = image_encoder(self.folder, self._model)
         return encoder(pixel_values=inputs).last_hidden_state
 
-    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
-        """Return the text of token ids and each token's part of it."""
-        return token_texts(self._decode, ids)
-
-    def _decode(self, ids: Sequence[int]) -> str:
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, special tokens left out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
 

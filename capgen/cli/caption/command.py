@@ -4,74 +4,35 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capgen.cli.caption.one import Look, caption_one, look_into
+from capgen.cli.caption.one import caption_one, choose_way, look_into
 from capgen.cli.caption.options import (
-    BatchSizeOption,
-    DebugOption,
-    DryRunOption,
-    ExcludeOption,
-    ExplainOption,
-    FailFastOption,
+    FAIL_ON,
     FailOnOption,
-    FormatOption,
     ImagesArgument,
-    IncludeOption,
+    Look,
     ManifestOption,
-    NullOption,
-    OnExistingOption,
-    PathColumnOption,
-    PrivateOption,
-    QuietOption,
-    RecursiveOption,
+    Results,
     ResumeOption,
-    RetryCaptionOption,
-    RetryOption,
-    SaveInputOption,
-    ScoresOption,
-    SidecarOption,
-    UndoFileOption,
-    UndoOption,
-    WorkersOption,
-    WriteMetadataOption,
 )
 from capgen.cli.console import Console
-from capgen.cli.decoding_options import (
-    BeamsOption,
-    DiverseOption,
-    LengthPenaltyOption,
-    MaxLengthOption,
-    MinConfidenceOption,
-    MinLengthOption,
-    NoRepeatOption,
-    NumCaptionsOption,
-    RepeatNounsOption,
-    RepetitionPenaltyOption,
-    SeedOption,
-    TemperatureOption,
-    TopKOption,
-    TopPOption,
-)
 from capgen.cli.help import examples
 from capgen.cli.options import (
+    DECODING_PANEL,
     INPUT_PANEL,
-    DeviceOption,
-    DtypeOption,
-    JsonOption,
-    ModelOption,
-    OutputOption,
-    RevisionOption,
-    RuntimeOption,
-    TrustOption,
-    setting_option,
-    settings_from,
+    MODEL_PANEL,
+    OUTPUT_PANEL,
+    with_options,
+    without,
 )
-from capgen.config import BatchOptions, DecodeOptions, ImageLimits, InputOptions
+from capgen.cli.user_defaults import unused_notes
+from capgen.config import BatchOptions, DecodeOptions, ImageLimits, InputOptions, ModelOptions
 from capgen.errors import UsageError
 from capgen.output.base import format_of
 from capgen.output.sidecars import Sidecars
@@ -86,8 +47,9 @@ from capgen.overwriting import (
 )
 from capgen.paths import check_place
 
-FAIL_ON = ("any", "all", "none")
-UNDO_FILE = Path("capgen-undo.jsonl")
+if TYPE_CHECKING:
+    from capgen.captioning.batch.inputs import Inputs
+
 # Formats that are printed; the others need a file.
 PRINTED = ("text", "json", "jsonl")
 
@@ -103,62 +65,24 @@ EXAMPLES = examples(
 )
 
 
+@with_options(
+    section="caption",
+    panels=(MODEL_PANEL, DECODING_PANEL, Look.PANEL, OUTPUT_PANEL, INPUT_PANEL, BatchOptions.PANEL),
+)
 def caption_command(
+    context: typer.Context,
+    *,
     images: ImagesArgument = None,
-    model: ModelOption = None,
-    revision: RevisionOption = None,
-    trust_remote_code: TrustOption = False,
-    runtime: RuntimeOption = "auto",
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "auto",
-    beams: BeamsOption = None,
-    temperature: TemperatureOption = None,
-    top_k: TopKOption = None,
-    top_p: TopPOption = None,
-    max_length: MaxLengthOption = None,
-    min_length: MinLengthOption = None,
-    length_penalty: LengthPenaltyOption = None,
-    repetition_penalty: RepetitionPenaltyOption = None,
-    no_repeat_ngram_size: NoRepeatOption = None,
-    repeat_nouns: RepeatNounsOption = DecodeOptions.repeat_nouns,
-    num_captions: NumCaptionsOption = None,
-    seed: SeedOption = None,
-    diverse: DiverseOption = None,
-    retry: RetryCaptionOption = DecodeOptions.retry,
-    explain: ExplainOption = None,
-    debug: DebugOption = False,
-    save_input: SaveInputOption = None,
-    min_confidence: MinConfidenceOption = None,
-    scores: ScoresOption = False,
-    output: OutputOption = None,
-    as_json: JsonOption = False,
-    format: FormatOption = None,
-    sidecar: SidecarOption = None,
-    on_existing: OnExistingOption = "skip",
-    write_metadata: WriteMetadataOption = False,
-    dry_run: DryRunOption = False,
-    undo_file: UndoFileOption = UNDO_FILE,
-    undo: UndoOption = None,
-    quiet: QuietOption = False,
-    recursive: RecursiveOption = InputOptions.recursive,
-    include: IncludeOption = None,
-    exclude: ExcludeOption = None,
-    null: NullOption = InputOptions.null_separated,
+    model: ModelOptions,
+    decoding: Annotated[DecodeOptions, without("confidence")],
+    look: Look,
+    results: Results,
+    named: InputOptions,
+    limits: ImageLimits,
+    batch: BatchOptions,
     manifest: ManifestOption = None,
-    path_column: PathColumnOption = None,
-    allow_private_addresses: PrivateOption = InputOptions.allow_private,
-    max_pixels: Annotated[
-        int, setting_option(ImageLimits, "max_pixels", panel=INPUT_PANEL)
-    ] = ImageLimits.max_pixels,
-    max_bytes: Annotated[
-        int, setting_option(ImageLimits, "max_bytes", panel=INPUT_PANEL)
-    ] = ImageLimits.max_bytes,
-    batch_size: BatchSizeOption = BatchOptions.batch_size,
-    workers: WorkersOption = None,
     resume: ResumeOption = True,
-    retry_failed: RetryOption = BatchOptions.retry_failed,
     fail_on: FailOnOption = "any",
-    fail_fast: FailFastOption = BatchOptions.fail_fast,
 ) -> None:
     """Say what is in images.
 
@@ -166,95 +90,88 @@ def caption_command(
 
     Where no option is given, the model's own defaults apply.
     """
-    options = settings_from(DecodeOptions, {**locals(), "confidence": scores})
-    limits = settings_from(ImageLimits, locals())
-    batch = settings_from(BatchOptions, locals())
-    console = Console(quiet=quiet)
-    if undo is not None:
-        raise typer.Exit(_undo(console, undo))
+    console = Console(quiet=results.quiet)
+    for note in unused_notes(context, "caption"):
+        console.note(note)
+    if results.undo is not None:
+        raise typer.Exit(_undo(console, results.undo))
     if fail_on not in FAIL_ON:
         raise UsageError(f"--fail-on is '{fail_on}'; it must be one of {', '.join(FAIL_ON)}")
     if not images and manifest is None:
         raise UsageError("No images were named", hint="Try: capgen caption photo.jpg")
-    if dry_run and not write_metadata:
-        raise UsageError("--dry-run goes with --write-metadata")
-    if save_input is not None and not debug:
-        raise UsageError("--save-input goes with --debug")
-    if output is not None:
-        check_place(output)
-        chosen = format_of(output, format)
+    _check_pairs(results, look)
+    if results.output is not None:
+        check_place(results.output)
+        chosen = format_of(results.output, results.format)
     else:
-        chosen = _stdout_format(format, as_json)
+        chosen = _stdout_format(results.format, results.as_json)
 
     from capgen.captioning.batch.inputs import Inputs
     from capgen.captioning.captioner import Captioner
 
-    inputs = Inputs(
-        images or [],
-        InputOptions(
-            recursive=recursive,
-            include=tuple(include or ()),
-            exclude=tuple(exclude or ()),
-            null_separated=null,
-            path_column=path_column,
-            allow_private=allow_private_addresses,
-        ),
-        manifest=manifest,
-        stdin=sys.stdin.buffer if sys.stdin is not None else None,
-        limits=limits,
-    )
-    look = Look(explain=explain, debug=debug, save_input=save_input, as_json=as_json)
-    input_files = InputFiles(inputs.files())
-    outputs = list(_outputs(output, look, undo_file if write_metadata else None))
-    check_outputs(outputs, input_files)
-    sidecars = None
-    if sidecar is not None:
-        sidecars = Sidecars(sidecar, on_existing, inputs=input_files)
-        sidecars.check(inputs.known_images(), [item.path for item in outputs])
-    load = partial(
-        Captioner.from_pretrained,
-        model,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-        runtime=runtime,
-        device=device,
-        dtype=dtype,
-    )
-    beside = sidecars is not None or write_metadata
-    plain = output is None and not beside and chosen == "text"
-    if look.asked:
-        if inputs.alone is None or output is not None or beside or chosen == "jsonl":
-            raise UsageError(
-                f"{look.flag} takes one image, and prints its caption",
-                hint="Leave out other images, -o, --sidecar and --write-metadata.",
-            )
-        look_into(console, load, inputs.alone, options, limits, look)
+    stdin = sys.stdin.buffer if sys.stdin is not None else None
+    inputs = Inputs(images or [], named, manifest=manifest, stdin=stdin, limits=limits)
+    sidecars = _sidecars(inputs, results, look)
+    decoding = replace(decoding, confidence=results.scores)
+    load = partial(Captioner.from_pretrained, **vars(model))
+    writes = (results.output, results.sidecar, results.changes_written_to) != (None, None, None)
+    way = choose_way(look, inputs.alone, writes=writes, format=chosen)
+    if way.kind == "look":
+        look_into(console, load, way.image, decoding, limits, look, as_json=results.as_json)
         code = 0
-    elif plain and inputs.alone is not None:
-        failed = caption_one(console, load(), inputs.alone, options, limits)
+    elif way.kind == "one":
+        failed = caption_one(console, load(), way.image, decoding, limits)
         code = int(failed and fail_on != "none")
     else:
         from capgen.cli.caption.many import BatchJob, lanes_and_threads, run_batch
 
         job = BatchJob(
             inputs=inputs,
-            decoding=options,
+            decoding=decoding,
             batch=batch,
             limits=limits,
-            output=output,
+            output=results.output,
             format=chosen,
             resume=resume,
             sidecars=sidecars,
-            undo_file=undo_file if write_metadata else None,
-            dry_run=dry_run,
+            undo_file=results.changes_written_to,
+            dry_run=results.dry_run,
             alone=images[0] if images is not None and len(images) == 1 else None,
-            scores=scores,
+            scores=results.scores,
         )
-        lanes, threads = lanes_and_threads(inputs.total, batch_size)
-        captioner = load(threads=threads)
-        code = run_batch(console, captioner, job, lanes, fail_on)
+        lanes, threads = lanes_and_threads(inputs.total, batch.batch_size)
+        code = run_batch(console, load(threads=threads), job, lanes, fail_on)
     if code:
         raise typer.Exit(code)
+
+
+def _check_pairs(results: Results, look: Look) -> None:
+    """Check that options which go with another came with it.
+
+    Raises:
+        UsageError: One did not.
+    """
+    if results.dry_run and not results.write_metadata:
+        raise UsageError("--dry-run goes with --write-metadata")
+    if look.save_input is not None and not look.debug:
+        raise UsageError("--save-input goes with --debug")
+
+
+def _sidecars(inputs: Inputs, results: Results, look: Look) -> Sidecars | None:
+    """Check what would be overwritten; return the sidecars to write, if any.
+
+    Raises:
+        ProtectedFileError: An output would replace an input, or what capgen did not write.
+        UsageError: The sidecars' suffix or mode means nothing.
+    """
+    input_files = InputFiles(inputs.files())
+    outputs = list(_outputs(results.output, look, results.changes_written_to))
+    check_outputs(outputs, input_files)
+    if results.sidecar is None:
+        return None
+    sidecars = Sidecars(results.sidecar, results.on_existing, inputs=input_files)
+    sidecars.check(inputs.known_images(), [item.path for item in outputs])
+    return sidecars
 
 
 def _outputs(output: Path | None, look: Look, undo_file: Path | None) -> Iterator[Output]:

@@ -1,4 +1,4 @@
-"""`capgen caption --explain` and `--debug`: one image, looked into."""
+"""`capgen caption --explain` and `--debug`: what lies behind one image's caption."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from rich.text import Text
 
 from capgen.captioning.attention import seen_part, with_attention
 from capgen.captioning.captioner import Captioner
-from capgen.captioning.to_record import captioned
+from capgen.captioning.to_record import caption_or_raise
 from capgen.cli.console import Console
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.errors import UsageError
+from capgen.explain.explain import prepare_to_explain
 from capgen.explain.inspect import Inspection, Statistics, inspect_image
 from capgen.explain.page import write_explanation
 from capgen.explain.sheet import write_sheet
@@ -55,12 +56,13 @@ def explain_image(
         ModelError: The model has no cross-attention.
         StorageError: The file cannot be written.
     """
-    loaded = captioner.load(image, limits=limits)
-    prepared = captioner.prepare(loaded, image)
+    prepared, upright = prepare_to_explain(captioner, image, limits)
     settings, notes = captioner.settings(options)
     (record,) = captioner.caption_prepared([prepared], settings, notes)
-    caption = with_attention(captioner.runtime, prepared.pixels, captioned(record), captioner.name)
-    seen = seen_part(captioner.runtime.preprocessor, loaded.image)
+    caption = with_attention(
+        captioner.runtime, prepared.pixels, caption_or_raise(record), captioner.name
+    )
+    seen = seen_part(captioner.runtime.preprocessor, upright)
     WRITERS[path.suffix.lower()](path, caption, seen)
     return caption
 
@@ -97,7 +99,7 @@ def _view(found: Inspection) -> Group:
         f"{caption.width}×{caption.height} pixels, seen at {found.seen.width}×{found.seen.height}"
     )
     facts = _table("", "")
-    facts.add_row("picture", Text(f"{caption.path}: {size}"))
+    facts.add_row("image", Text(f"{caption.path}: {size}"))
     facts.add_row("caption", Text(caption.text))
     facts.add_row("score", f"{caption.score:.4f}")
     for note in (*caption.notes, *found.notes):

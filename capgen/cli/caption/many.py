@@ -13,7 +13,7 @@ from pathlib import Path
 
 from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.journal import Journal, journal_path
-from capgen.captioning.batch.pipeline import BatchFinished, ImageDone, caption_all
+from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone, caption_all
 from capgen.captioning.batch.sources import Source
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.runtimes.cores import usable_cores
@@ -103,13 +103,15 @@ def run_batch(
         running = caption_all(
             captioner,
             _without_finished(job),
-            job.decoding,
-            job.batch,
-            limits=job.limits,
-            journal=journal,
-            lanes=lanes if captioner.runtime.name == "onnx" else 1,
-            originals=None if metadata is None else metadata.undo.originals,
-            thumbnails=job.output is not None and FORMATS[job.format].thumbnails,
+            BatchRun(
+                decoding=job.decoding,
+                options=job.batch,
+                limits=job.limits,
+                journal=journal,
+                lanes=lanes if captioner.runtime.name == "onnx" else 1,
+                originals={} if metadata is None else metadata.undo.originals,
+                thumbnails=job.output is not None and FORMATS[job.format].thumbnails,
+            ),
         )
         for event in stack.enter_context(closing(running)):
             if isinstance(event, BatchFinished):

@@ -1,18 +1,19 @@
-"""`capgen caption` with one image: its caption, and if asked what lies behind it.
+"""`capgen caption` with one image: its caption, and what lies behind it if that is asked for.
 
-The start of the process is most of the time here: nothing is imported that is not needed.
+Starting the process takes most of the time here: nothing is imported that is not needed.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from capgen.cli.caption.options import Look
 from capgen.cli.console import Console, with_scores
 from capgen.config import DecodeOptions, ImageLimits
+from capgen.errors import UsageError
 from capgen.paths import is_folder
 from capgen.records import CaptionFailure, Record
 
@@ -20,30 +21,41 @@ if TYPE_CHECKING:
     from capgen.captioning.captioner import Captioner
 
 
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """How to look into one image's caption.
+class Way(NamedTuple):
+    """Which way images go through `capgen caption`.
 
     Attributes:
-        explain: Write where the model looked into this file.
-        debug: Show what lies behind the caption.
-        save_input: Write the image as the encoder saw it into this file.
-        as_json: Print JSON.
+        kind: `look` into the caption of one image, print that of `one` image, or caption `many`.
+        image: The one image; empty for many.
     """
 
-    explain: Path | None
-    debug: bool
-    save_input: Path | None
-    as_json: bool
+    kind: Literal["look", "one", "many"]
+    image: str = ""
 
-    @property
-    def asked(self) -> bool:
-        return self.explain is not None or self.debug
 
-    @property
-    def flag(self) -> str:
-        """The option that asked for it, for messages."""
-        return "--debug" if self.explain is None else "--explain"
+def choose_way(look: Look, alone: str | None, *, writes: bool, format: str) -> Way:
+    """Choose how to caption what was named.
+
+    Args:
+        look: What was asked for about one image.
+        alone: The one file that was named, or None.
+        writes: Whether captions are written anywhere but to stdout.
+        format: Format of stdout.
+
+    Raises:
+        UsageError: A look was asked for at anything but one image that is printed.
+    """
+    printed = alone is not None and not writes
+    if look.asked and (not printed or format == "jsonl"):
+        raise UsageError(
+            f"{look.flag} takes one image, and prints its caption",
+            hint="Leave out other images, -o, --sidecar and --write-metadata.",
+        )
+    if alone is None or not printed:
+        return Way("many")
+    if look.asked:
+        return Way("look", alone)
+    return Way("one", alone) if format == "text" else Way("many")
 
 
 def caption_one(
@@ -61,6 +73,8 @@ def look_into(
     options: DecodeOptions,
     limits: ImageLimits,
     look: Look,
+    *,
+    as_json: bool,
 ) -> None:
     """Explain one image's caption, or show what lies behind it, or both.
 
@@ -78,7 +92,7 @@ def look_into(
     if look.explain is not None:
         caption = explain_image(captioner, image, options, limits, look.explain)
         console.note(f"where the model looked: {look.explain}")
-        if not look.debug and look.as_json:
+        if not look.debug and as_json:
             console.json([caption.to_dict()])
         elif not look.debug:
             _print(console, caption, options.confidence)
@@ -90,7 +104,7 @@ def look_into(
             options,
             limits,
             save_input=look.save_input,
-            as_json=look.as_json,
+            as_json=as_json,
         )
 
 
@@ -109,7 +123,7 @@ def _print(console: Console, record: Record, scores: bool) -> bool:
 
 
 def _like(path: str) -> str:
-    """Return a hint that names the file most like one that is not there, if there is any."""
+    """Return a hint that names the file most like a missing one, or an empty string."""
     import difflib
 
     from capgen.images.decoders import printable

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from capgen.cli.console import Console, confirm_deletion
 from capgen.cli.help import examples
-from capgen.cli.options import setting_option
+from capgen.cli.options import with_options
+from capgen.config import setting
 from capgen.data.splits import SplitOptions
 from capgen.overwriting import OWN_LINES, WEB_PAGE, InputFiles, check_output
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from capgen.data.formats.reading import ReadOptions
 
 SOURCE_PANEL = "Source"
-SPLIT_PANEL = "Split"
 
 data_app = typer.Typer(
     name="data",
@@ -31,7 +32,7 @@ Store = Annotated[
     typer.Option("--data-dir", metavar="DIR", help="Folder that holds the installed data sets."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Format = Annotated[
+FormatOption = Annotated[
     str | None,
     typer.Option(
         "--format",
@@ -39,38 +40,25 @@ Format = Annotated[
         rich_help_panel=SOURCE_PANEL,
     ),
 ]
-Images = Annotated[
-    Path | None,
-    typer.Option("--images", help="Folder of the images.", rich_help_panel=SOURCE_PANEL),
-]
-ImageColumn = Annotated[
-    str | None,
-    typer.Option(help="Column of the images' names.", rich_help_panel=SOURCE_PANEL),
-]
-CaptionColumn = Annotated[
-    str | None, typer.Option(help="Column of the captions.", rich_help_panel=SOURCE_PANEL)
-]
-SplitColumn = Annotated[
-    str | None, typer.Option(help="Column of the splits.", rich_help_panel=SOURCE_PANEL)
-]
 
 
-def _read_options(
-    format: str | None,
-    images: Path | None = None,
-    image_column: str | None = None,
-    caption_column: str | None = None,
-    split_column: str | None = None,
-) -> ReadOptions:
-    from capgen.data.formats.reading import ReadOptions
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What may be said about a source instead of leaving it to be recognised."""
 
-    return ReadOptions(
-        format=format,
-        images=images,
-        image_column=image_column,
-        caption_column=caption_column,
-        split_column=split_column,
-    )
+    PANEL: ClassVar[str] = SOURCE_PANEL
+
+    format: FormatOption = None
+    images: Path | None = setting(None, "Folder of the images.", remembered=False)  # noqa: RUF009
+    image_column: str | None = setting(None, "Column of the images' names.", remembered=False)
+    caption_column: str | None = setting(None, "Column of the captions.", remembered=False)
+    split_column: str | None = setting(None, "Column of the splits.", remembered=False)
+
+    def read_options(self) -> ReadOptions:
+        """Return it as the readers take it."""
+        from capgen.data.formats.reading import ReadOptions
+
+        return ReadOptions(**vars(self))
 
 
 @data_app.command("list", epilog=examples("capgen data list"))
@@ -141,24 +129,14 @@ def download(
         "capgen data import my-photos/ --name mine --val-fraction 0.2 --test-fraction 0.2"
     ),
 )
+@with_options()
 def import_command(
+    *,
     path: Annotated[Path, typer.Argument(help="Folder or file in any known format.")],
     name: Annotated[str, typer.Option("--name", "-n", help="Name to install it under.")],
     data_dir: Store = None,
-    format: Format = None,
-    images: Images = None,
-    image_column: ImageColumn = None,
-    caption_column: CaptionColumn = None,
-    split_column: SplitColumn = None,
-    split_seed: Annotated[
-        int, setting_option(SplitOptions, "split_seed", panel=SPLIT_PANEL)
-    ] = SplitOptions.split_seed,
-    val_fraction: Annotated[
-        float, setting_option(SplitOptions, "val_fraction", panel=SPLIT_PANEL)
-    ] = SplitOptions.val_fraction,
-    test_fraction: Annotated[
-        float, setting_option(SplitOptions, "test_fraction", panel=SPLIT_PANEL)
-    ] = SplitOptions.test_fraction,
+    source: Source,
+    splits: SplitOptions,
     link: Annotated[
         bool, typer.Option("--link", help="Leave the images where they are; copy nothing.")
     ] = False,
@@ -170,16 +148,12 @@ def import_command(
     from capgen.cli.data import view
     from capgen.data.import_set import import_dataset
 
-    splits = SplitOptions(
-        split_seed=split_seed, val_fraction=val_fraction, test_fraction=test_fraction
-    )
-    options = _read_options(format, images, image_column, caption_column, split_column)
     view.follow(
         import_dataset(
             path,
             name,
             store=data_dir,
-            options=options,
+            options=source.read_options(),
             splits=splits,
             link=link,
             language=language,
@@ -191,14 +165,14 @@ def import_command(
     epilog=examples("capgen data info flickr8k", "capgen data info my-photos/ --json")
 )
 def info(
-    target: Target, data_dir: Store = None, as_json: Json = False, format: Format = None
+    target: Target, data_dir: Store = None, as_json: Json = False, format: FormatOption = None
 ) -> None:
     """Describe a data set: counts, resolution, caption lengths, vocabulary."""
     from capgen.cli.data import view
     from capgen.data.dataset import load_dataset, locate
     from capgen.data.statistics import describe
 
-    dataset = load_dataset(locate(target, data_dir), options=_read_options(format))
+    dataset = load_dataset(locate(target, data_dir), options=Source(format=format).read_options())
     statistics = describe(dataset)
     if as_json:
         view.print_json(view.info_record(dataset, statistics))
@@ -211,7 +185,9 @@ def info(
         "capgen data doctor flickr8k", "capgen data doctor my-photos/ --fix -o clean.jsonl"
     )
 )
+@with_options()
 def doctor(
+    *,
     target: Target,
     data_dir: Store = None,
     fix: Annotated[
@@ -225,21 +201,18 @@ def doctor(
         bool, typer.Option("--strict", help="Exit with 1 if there is any finding.")
     ] = False,
     as_json: Json = False,
-    format: Format = None,
-    images: Images = None,
-    image_column: ImageColumn = None,
-    caption_column: CaptionColumn = None,
-    split_column: SplitColumn = None,
+    source: Source,
 ) -> None:
     """Find missing, corrupt and duplicate images, and captions that would spoil training."""
     from capgen.cli.data import view
     from capgen.data.checks import diagnose, write_fixed
     from capgen.data.dataset import locate
 
-    options = _read_options(format, images, image_column, caption_column, split_column)
     if output is not None:
         check_output(output, OWN_LINES, option="-o")
-    diagnosis = view.follow_diagnosis(diagnose(locate(target, data_dir), options=options))
+    diagnosis = view.follow_diagnosis(
+        diagnose(locate(target, data_dir), options=source.read_options())
+    )
     if as_json:
         view.print_json(diagnosis.to_dict())
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +11,8 @@ import typer
 from capgen.cli.console import Console, confirm_deletion
 from capgen.cli.help import examples
 from capgen.cli.models import compare
-from capgen.cli.options import (
-    DeviceOption,
-    DtypeOption,
-    RevisionOption,
-    RuntimeOption,
-)
+from capgen.cli.options import RevisionOption, with_options, without
+from capgen.config import ModelOptions
 from capgen.errors import UsageError
 
 models_app = typer.Typer(
@@ -182,13 +179,11 @@ def remove(
 
 
 @models_app.command(epilog=examples("capgen models test RUN/best-eval photo.jpg"))
+@with_options()
 def test(
     model: Name,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="The images.")],
-    revision: RevisionOption = None,
-    runtime: RuntimeOption = "auto",
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "auto",
+    runs_on: Annotated[ModelOptions, without("model", "trust_remote_code")],
     as_json: Json = False,
 ) -> None:
     """Caption images with a model, and tell how long loading and captioning take."""
@@ -199,9 +194,7 @@ def test(
 
     console = Console()
     start = time.perf_counter()
-    captioner = Captioner.from_pretrained(
-        model, revision=revision, runtime=runtime, device=device, dtype=dtype
-    )
+    captioner = Captioner.from_pretrained(**vars(replace(runs_on, model=model)))
     loaded = time.perf_counter() - start
     if view.show_test(console, captioner, images, loaded, as_json=as_json):
         raise typer.Exit(1)
@@ -217,7 +210,7 @@ def verify(
 ) -> None:
     """Check models: hashes, weights, loading, and a caption of a drawn image."""
     from capgen.cli.models import view
-    from capgen.registry.verify import verify as checks
+    from capgen.registry.verify import verify_model as checks
 
     console = Console()
     found = {model: list(checks(model, revision=revision)) for model in models}

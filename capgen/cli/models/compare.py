@@ -8,34 +8,31 @@ from typing import Annotated
 import typer
 
 from capgen.cli.console import Console
-from capgen.cli.decoding_options import (
-    BeamsOption,
-    LengthPenaltyOption,
-    MaxLengthOption,
-)
 from capgen.cli.help import examples
 from capgen.cli.options import (
+    DECODING_PANEL,
     INPUT_PANEL,
     MODEL_PANEL,
     OUTPUT_PANEL,
-    DeviceOption,
-    DtypeOption,
-    RuntimeOption,
-    setting_option,
-    settings_from,
+    SCORING_PANEL,
+    only,
+    with_options,
+    without,
 )
 from capgen.cli.reports import STDOUT, check_reports
-from capgen.config import DecodeOptions, EvalConfig
+from capgen.config import DecodeOptions, EvalConfig, ModelOptions
 
 EXAMPLES = examples(
     "capgen models compare mini RUN/best-eval --dataset flickr8k",
     "capgen models compare RUN --data-dir flickr8k/ --html comparison.html",
 )
 
-SCORING_PANEL = "Scoring"
 
-
+@with_options(panels=(INPUT_PANEL, SCORING_PANEL, DECODING_PANEL, MODEL_PANEL, OUTPUT_PANEL))
 def compare_command(
+    config: Annotated[EvalConfig, without("examples")],
+    decoding: Annotated[DecodeOptions, only("beams", "max_length", "length_penalty")],
+    runs_on: Annotated[ModelOptions, only("runtime", "device", "dtype")],
     models: Annotated[
         list[str],
         typer.Argument(
@@ -51,28 +48,6 @@ def compare_command(
         Path | None,
         typer.Option(help="The data set's folder or file.", rich_help_panel=INPUT_PANEL),
     ] = None,
-    split: Annotated[
-        str, setting_option(EvalConfig, "split", panel=SCORING_PANEL)
-    ] = EvalConfig.split,
-    limit: Annotated[int | None, setting_option(EvalConfig, "limit", panel=SCORING_PANEL)] = None,
-    metrics: Annotated[
-        str, setting_option(EvalConfig, "metrics", panel=SCORING_PANEL)
-    ] = EvalConfig.metrics,
-    resamples: Annotated[
-        int, setting_option(EvalConfig, "resamples", panel=SCORING_PANEL)
-    ] = EvalConfig.resamples,
-    report_seed: Annotated[
-        int, setting_option(EvalConfig, "report_seed", panel=SCORING_PANEL)
-    ] = EvalConfig.report_seed,
-    beams: BeamsOption = None,
-    max_length: MaxLengthOption = None,
-    length_penalty: LengthPenaltyOption = None,
-    batch_size: Annotated[
-        int, setting_option(EvalConfig, "batch_size", panel=MODEL_PANEL)
-    ] = EvalConfig.batch_size,
-    runtime: RuntimeOption = "auto",
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "auto",
     speed: Annotated[
         bool,
         typer.Option(
@@ -109,10 +84,6 @@ def compare_command(
     Differences are the first model minus the other, with 95 % bootstrap intervals and paired
     p-values.
     """
-    given = dict(locals())
-    del given["examples"]  # those of the page, not of an evaluation's report
-    options = settings_from(DecodeOptions, given)
-    config = settings_from(EvalConfig, given)
     check_reports(json_file, html_file, [data_dir])
 
     from capgen.cli.models import view
@@ -125,18 +96,18 @@ def compare_command(
     from capgen.registry.speed import SpeedOptions
 
     check_metrics(config.metric_names)
-    data = evaluation_set(dataset, data_dir, split=split, limit=limit)
+    data = evaluation_set(dataset, data_dir, split=config.split, limit=config.limit)
     console = Console()
     for note in data.notes:
         console.note(note)
     events = comparison_events(
         models,
         data,
-        options=options,
+        options=decoding,
         config=config,
-        runtime=runtime,
-        device=device,
-        dtype=dtype,
+        runtime=runs_on.runtime,
+        device=runs_on.device,
+        dtype=runs_on.dtype,
         speed_photos=SpeedOptions.images if speed else 0,
         speed_rounds=SpeedOptions.rounds,
     )

@@ -60,7 +60,7 @@ def wanted_upload(
 
 def upload_run(run: str, upload: Upload, console: Console) -> None:
     """Push a run's best model; a failure says how to do it later and exits with 3."""
-    from capgen.hub.push import PushOptions, plan_push, push
+    from capgen.hub.push import PushOptions, plan_push, push_model
     from capgen.models.folder import ModelFolder
 
     place = Path(run) / "best-eval"
@@ -69,7 +69,7 @@ def upload_run(run: str, upload: Upload, console: Console) -> None:
         folder = ModelFolder(place, f"{Path(run).name}/{place.name}")
         plan = plan_push(folder, upload.repository, PushOptions(private=upload.private))
         console.note(f"pushing {folder.name} to {upload.repository}")
-        pushed = push(plan, upload.token)
+        pushed = push_model(plan, upload.token)
     except CapgenError as error:
         console.error(f"The model was trained, but not pushed: {error.message}", error.hint)
         console.note(f"push it later with: {later}")

@@ -15,49 +15,22 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from capgen import paths
-from capgen.config import check_ranges, setting
+from capgen.config.caches import LIMIT_VARIABLE, CacheOptions
 from capgen.data.cache.file_hashes import hash_files
 from capgen.data.cache.locks import Lock
 from capgen.data.download.unpack import check_space
 from capgen.data.events import Notice, Progress
-from capgen.errors import DataError, ImageError, StorageError, UsageError
+from capgen.data.problems import BROKEN_IMAGE_HINT
+from capgen.errors import DataError, ImageError, StorageError
 from capgen.images.load import load_image
 
-LIMIT_VARIABLE = "CAPGEN_CACHE_LIMIT"
-
 _BATCH = 64
-
-
-@dataclass(frozen=True, kw_only=True)
-class CacheOptions:
-    """How large the cache may grow."""
-
-    cache_limit: float = setting(40.0, "Most gigabytes of decoded images to keep.", low=0.0)
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
-
-    @classmethod
-    def from_environment(cls) -> Self:
-        """Return the defaults, with the limit of CAPGEN_CACHE_LIMIT if that is set.
-
-        Raises:
-            UsageError: It is not a number.
-        """
-        text = os.environ.get(LIMIT_VARIABLE)
-        if not text:
-            return cls()
-        try:
-            return cls(cache_limit=float(text))
-        except ValueError as error:
-            raise UsageError(f"{LIMIT_VARIABLE} is {text!r}; it must be a number") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,9 +205,7 @@ def decode(file: Path, shape: Shape) -> NDArray[np.uint8]:
         image = load_image(file, size_hint=(shape.width, shape.height)).image
         return shape.reshape(image)
     except ImageError as error:
-        raise DataError(
-            error.message, hint="`capgen data doctor PATH --fix` leaves such images out."
-        ) from error
+        raise DataError(error.message, hint=BROKEN_IMAGE_HINT) from error
 
 
 def _known_rows(pack: _Pack) -> dict[str, tuple[NDArray[np.uint8], int]]:
@@ -254,12 +225,12 @@ def _known_rows(pack: _Pack) -> dict[str, tuple[NDArray[np.uint8], int]]:
 
 
 def _make_room(pack: _Pack, options: CacheOptions) -> None:
-    limit = int(options.cache_limit * 1e9)
+    limit = options.cache_limit
     if pack.bytes > limit:
         raise StorageError(
             f"{len(pack.hashes)} images of {pack.shape.height}×{pack.shape.width} take"
             f" {pack.bytes / 1e9:.1f} GB, more than the cache's limit of {limit / 1e9:g} GB",
-            hint=f"Set {LIMIT_VARIABLE} higher (gigabytes), or use fewer or smaller images.",
+            hint=f"Set {LIMIT_VARIABLE} higher, as in 80GB, or use fewer or smaller images.",
         )
     packs = sorted(pack.folder.glob("*.json"), key=lambda index: index.stat().st_mtime)
     sizes = {index: _size(index.with_suffix(".u8")) for index in packs}

@@ -8,10 +8,10 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from capgen.data.formats.image_index import IMAGE_SUFFIXES
 from capgen.data.formats.reading import Entry
 from capgen.data.problems import Problem
 from capgen.data.statistics import language, words
+from capgen.file_types import IMAGE_SUFFIXES
 
 LONG_WORDS = 60
 LONG_CHARACTERS = 400
@@ -165,9 +165,7 @@ def _problem(code: str, message: str, entry: Entry, index: int | None) -> Proble
 
 def _is_placeholder(text: str) -> bool:
     lowered = text.lower()
-    return lowered in _PLACEHOLDERS or any(
-        lowered.endswith(suffix) and " " not in lowered for suffix in IMAGE_SUFFIXES
-    )
+    return lowered in _PLACEHOLDERS or (" " not in lowered and lowered.endswith(IMAGE_SUFFIXES))
 
 
 def _is_control(character: str) -> bool:

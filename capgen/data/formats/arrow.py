@@ -16,10 +16,11 @@ from typing import Any
 from capgen import paths
 from capgen.data.formats.image_index import ImageIndex, base_name
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
-from capgen.data.formats.rows import Row, find_columns
+from capgen.data.formats.rows import find_columns
 from capgen.data.problems import Problem, Report
 from capgen.errors import DataError, MissingDependencyError
 from capgen.paths import create, folded, works_everywhere, writing
+from capgen.tables.rows import Row
 
 
 def recognise(root: Path) -> str | None:
@@ -42,7 +43,7 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
     written: dict[str, Path] = {}
     mode = _mode(root)
     for split, number, record in _records(root):
-        columns = find_columns(root, Row(line=number, cells=record), options)
+        columns = find_columns(f"{root}:{number}", record, options)
         texts = columns.texts(Row(line=number, cells=record))
         called = f"{split or 'row'}-{number:08d}"
         name = _take_out(record[columns.image], taken, called, written, mode)

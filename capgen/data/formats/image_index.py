@@ -1,35 +1,17 @@
-"""Finding images: which files are some, and where a name from a caption file leads."""
+"""The images of a data set, and where a name from a caption file leads."""
 
 from __future__ import annotations
 
-import os
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-IMAGE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif")
-)
-
-
-def is_image(name: str) -> bool:
-    """Return whether a file name looks like an image (macOS resource forks do not)."""
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith("._")
+from capgen.file_types import has_image_suffix
+from capgen.images.folders import walk_files
 
 
 def base_name(name: str) -> str:
     """Return the last part of a path that any system wrote."""
     return PurePosixPath(name.replace("\\", "/")).name
-
-
-def images_below(folder: Path) -> Iterator[Path]:
-    """Yield the images below a folder; hidden folders and `__MACOSX` are passed over."""
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
-        here = Path(place)
-        for name in sorted(files):
-            if is_image(name):
-                yield here / name
 
 
 def first_folder(root: Path, names: tuple[str, ...]) -> Path | None:
@@ -46,7 +28,7 @@ class ImageIndex:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.paths = list(images_below(root))
+        self.paths = [path for path in walk_files(root) if has_image_suffix(path.name)]
         self._by_path = {path.relative_to(root).as_posix(): path for path in self.paths}
         self._by_name: dict[str, list[Path]] = {}
         for path in self.paths:

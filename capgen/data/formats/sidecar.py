@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from capgen.data.formats.image_index import ImageIndex, images_below
+from capgen.data.formats.image_index import ImageIndex
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
-from capgen.data.problems import Report
+from capgen.data.problems import Problem, Report
 from capgen.data.splits import split_name
 from capgen.data.text_files import read_lines
+from capgen.file_types import has_image_suffix, is_foreign_image
+from capgen.images.folders import walk_files
 
 _SUFFIXES = (".txt", ".caption")
 
@@ -29,21 +31,26 @@ def recognise(root: Path) -> str | None:
     """Return what makes `root` look like this layout, or None."""
     if not root.is_dir():
         return None
-    for image in images_below(root):
-        sidecar = sidecar_of(image)
+    for image in walk_files(root):
+        sidecar = sidecar_of(image) if has_image_suffix(image.name) else None
         if sidecar is not None:
             return f"{image.name} with {sidecar.name}"
     return None
 
 
 def read(root: Path, options: ReadOptions, report: Report) -> Reading:
-    """Read the layout; images without a caption file count as strays."""
+    """Read the layout; images without a caption file count as strays.
+
+    Images with captions whose format capgen does not read are reported.
+    """
     images = ImageIndex(options.images or root)
     collector = Collector(report)
+    named: set[Path] = set()
     for image in images.paths:
         sidecar = sidecar_of(image)
         if sidecar is None:
             continue
+        named.add(sidecar)
         image_id = images.image_id(image)
         lines = list(read_lines(sidecar, report)) or [(1, "")]
         for number, text in lines:
@@ -52,4 +59,10 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
         split = split_name(parts[0]) if len(parts) > 1 else None
         if split:
             collector.split(image_id, split, sidecar)
+    for file in filter(is_foreign_image, walk_files(images.root)):
+        sidecar = sidecar_of(file)
+        # Of a camera's raw file and its JPEG, the JPEG has the captions.
+        if sidecar is not None and sidecar not in named:
+            message = f"has captions in {sidecar.name}, but capgen does not read {file.suffix}"
+            report(Problem(code="image_not_taken", message=message, file=file))
     return collector.reading(images=images.paths)

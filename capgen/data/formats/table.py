@@ -7,16 +7,20 @@ or a row for each.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from capgen.data.formats.image_index import ImageIndex
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
-from capgen.data.formats.rows import SUFFIXES, Columns, Row, find_columns, read_rows
+from capgen.data.formats.rows import find_columns, open_table
 from capgen.data.problems import Problem, Report
 from capgen.data.splits import split_name
 from capgen.errors import DataError
+from capgen.tables.columns import Columns
+from capgen.tables.rows import SUFFIXES, Row, is_table
 
-_TEXT_TABLES = ("captions.txt",)  # a table in spite of its name: the Flickr8k of Kaggle
+# The column that Hugging Face's imagefolder prescribes, whatever others there are.
+_PRESCRIBED = "file_name"
 
 
 def metadata_files(root: Path) -> list[Path]:
@@ -30,12 +34,8 @@ def metadata_files(root: Path) -> list[Path]:
 def tables(root: Path) -> list[Path]:
     """Return the tables of a folder: its only one, or one a split (`train.csv`, `val.csv`)."""
     if root.is_file():
-        return [root] if root.suffix in SUFFIXES or root.name in _TEXT_TABLES else []
-    found = [
-        path
-        for path in sorted(root.iterdir())
-        if path.is_file() and (path.suffix in SUFFIXES or path.name in _TEXT_TABLES)
-    ]
+        return [root] if is_table(root) else []
+    found = [path for path in sorted(root.iterdir()) if is_table(path) and path.is_file()]
     by_split = [path for path in found if split_name(path.stem)]
     return by_split or (found if len(found) == 1 else [])
 
@@ -93,8 +93,8 @@ def _read_file(
     columns: Columns | None = None
     file_split = _split_of(path, base)
     prefix = "" if options.images else _folder_prefix(path, base)
-    for row in read_rows(path, report):
-        columns = columns or find_columns(path, row, options)
+    for row in open_table(path, report).rows:
+        columns = columns or _columns(path, row, options)
         name, texts = row.cells.get(columns.image), columns.texts(row)
         if not isinstance(name, str) or not name.strip() or texts is None:
             message = f"no image in {columns.image!r} or no text in {columns.captions[0]!r}"
@@ -107,6 +107,13 @@ def _read_file(
         split = _row_split(row, columns) or file_split or _split_in(name)
         if split:
             collector.split(image_id, split, path, row.line)
+
+
+def _columns(path: Path, row: Row, options: ReadOptions) -> Columns:
+    layout = path.stem == "metadata" and _PRESCRIBED in row.cells
+    if layout and options.image_column is None:
+        options = replace(options, image_column=_PRESCRIBED)
+    return find_columns(f"{path}:{row.line}", row.cells, options)
 
 
 def _row_split(row: Row, columns: Columns) -> str | None:

@@ -17,12 +17,14 @@ from typing import Any
 
 from capgen import paths
 from capgen.data.download.unpack import Member, opened
-from capgen.data.formats.image_index import ImageIndex, is_image
+from capgen.data.formats.image_index import ImageIndex
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.problems import Problem, Report
 from capgen.data.splits import split_name
 from capgen.data.text_files import read_lines
 from capgen.errors import DataError
+from capgen.file_types import has_image_suffix, is_foreign_image
+from capgen.images.folders import is_seen_member, is_shard
 from capgen.images.tar_archives import BLOCK_BYTES
 from capgen.paths import create, storage_errors
 
@@ -30,19 +32,25 @@ _CAPTIONS = (".txt", ".caption", ".json")
 _KEYS = ("caption", "captions", "text", "texts")
 _SPLIT_IN_NAME = re.compile(r"[A-Za-z]+")
 _DONE = ".complete"
+# Changes when other members are taken out than before, which makes older folders useless.
+_RULES = "2"
 
 
 def shards(root: Path) -> list[Path]:
     """Return the shards at `root`, or one folder below."""
     if root.is_file():
-        return [root] if root.suffix == ".tar" else []
-    return sorted(root.glob("*.tar")) or sorted(root.glob("*/*.tar"))
+        return [root] if is_shard(root) else []
+    return sorted(filter(is_shard, root.glob("*"))) or sorted(filter(is_shard, root.glob("*/*")))
 
 
 def recognise(root: Path) -> str | None:
     """Return what makes `root` look like this layout, or None."""
     found = shards(root)
-    return found[0].name if found else None
+    # A compressed archive beside images is more likely a copy of them.
+    telling = [path for path in found if path == root or path.suffix == ".tar"]
+    if found and not telling and not any(has_image_suffix(path.name) for path in root.iterdir()):
+        telling = found
+    return telling[0].name if telling else None
 
 
 def read(root: Path, options: ReadOptions, report: Report) -> Reading:
@@ -56,8 +64,8 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
         raise DataError(f"No .tar shards in {root}")
     collector = Collector(report)
     folder = _unpacked(found)
-    for number, message in json.loads((folder / _DONE).read_bytes() or b"[]"):
-        report(Problem(code="member_refused", message=message, file=found[number]))
+    for number, message, code in json.loads((folder / _DONE).read_bytes()):
+        report(Problem(code=code, message=message, file=found[number]))
     images = ImageIndex(folder)
     for image in images.paths:
         image_id = images.image_id(image)
@@ -76,38 +84,52 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
 def _unpacked(found: list[Path]) -> Path:
     """Return a folder with the content of each shard in a numbered folder of its own."""
     marks = [f"{path.resolve()}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in found]
-    key = hashlib.sha256("\n".join(marks).encode()).hexdigest()[:24]
+    key = hashlib.sha256("\n".join([_RULES, *marks]).encode()).hexdigest()[:24]
     folder = paths.cache_dir() / "webdataset" / key
     if (folder / _DONE).exists():
         return folder
     temporary = folder.with_name(f".{key}.unpacking")
-    notes: list[tuple[int, str]] = []
+    notes: list[tuple[int, str, str]] = []
     with storage_errors(temporary):
         shutil.rmtree(temporary, ignore_errors=True)
         for index, path in enumerate(found):
-            notes += [(index, note) for note in _take_out(path, temporary / str(index))]
+            notes += [(index, *note) for note in _take_out(path, temporary / str(index))]
         (temporary / _DONE).write_text(json.dumps(notes), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     return folder
 
 
-def _take_out(path: Path, into: Path) -> list[str]:
-    """Take the images and captions out of a shard; return what was passed over, and why."""
+def _take_out(path: Path, into: Path) -> list[tuple[str, str]]:
+    """Take the images and captions out of a shard.
+
+    Returns:
+        Message and code of a problem for each member that was passed over.
+    """
     into.mkdir(parents=True)
     refused: list[Member] = []
+    unread: list[tuple[str, str]] = []
     mode = path.stat().st_mode
     with opened(path, passed_over=refused.append) as members:
-        for member in filter(_is_wanted, members):
+        for member in members:
+            if not is_seen_member(str(member.target)):
+                continue
+            if is_foreign_image(member.target):
+                message = f"its member {member.name!r} is an image that capgen does not read"
+                unread.append((message, "image_not_taken"))
+            if not _is_wanted(member):
+                continue
             target = into / member.target
             target.parent.mkdir(parents=True, exist_ok=True)
             with member.open() as source, create(target, mode) as file:
                 shutil.copyfileobj(source, file, BLOCK_BYTES)
-    return [f"its member {member.name!r} {member.fault}" for member in refused]
+    return unread + [
+        (f"its member {member.name!r} {member.fault}", "member_refused") for member in refused
+    ]
 
 
 def _is_wanted(member: Member) -> bool:
-    return is_image(member.target.name) or member.target.suffix in _CAPTIONS
+    return has_image_suffix(member.target.name) or member.target.suffix in _CAPTIONS
 
 
 def _captions(stem: Path, shard: Path, report: Report) -> list[str]:

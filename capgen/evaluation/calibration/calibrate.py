@@ -21,15 +21,16 @@ from capgen.captioning.captioner import Captioner
 from capgen.captioning.confidence.calibration_file import Calibration, weights_digest
 from capgen.captioning.confidence.model import Fit, fitted_settings
 from capgen.captioning.confidence.observe import Observation, observe
-from capgen.captioning.prepare import ImageInput
 from capgen.config import CalibrateConfig, DecodeOptions
-from capgen.errors import DataError, ImageError
+from capgen.errors import DataError
 from capgen.evaluation.calibration.confidence_fit import METRIC_NAMES, fit_confidence
 from capgen.evaluation.calibration.negatives import draw_negatives
 from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.images.folders import find_images
-from capgen.metrics.score import score
+from capgen.images.load import ImageSource
+from capgen.metrics.score import score_captions
 from capgen.models.folder import CALIBRATION_FILE
+from capgen.records import CaptionFailure
 
 _FEWEST = 50
 
@@ -95,17 +96,17 @@ def calibrate(
         raise DataError(f"{negatives} holds no images")
     examples = [example for one in data for example in one.examples]
     judged = [example.image for example in examples]
-    drawn: Iterable[ImageInput] = draw_negatives(config.drawn, config.fit_seed)
-    everything = itertools.chain[ImageInput](judged, given, drawn)
+    drawn: Iterable[ImageSource] = draw_negatives(config.drawn, config.fit_seed)
+    everything = itertools.chain[ImageSource](judged, given, drawn)
     total = len(judged) + len(given) + config.drawn
     seen: list[Observation | None] = []
     for found in observe(captioner, everything, settings, batch_size=config.batch_size):
         problem = ""
-        if isinstance(found, ImageError):
+        if isinstance(found, CaptionFailure):
             problem = found.message
         elif not found.finite:
             problem = "the model's arithmetic overflowed on an image: try --dtype fp32"
-        seen.append(None if isinstance(found, ImageError) or problem else found)
+        seen.append(None if isinstance(found, CaptionFailure) or problem else found)
         yield ImageObserved(done=len(seen), total=total, problem=problem)
     scores = _scores(data, seen[: len(judged)], config.metric)
     known = [found for found in seen[: len(judged)] if found is not None]
@@ -144,7 +145,7 @@ def _scores(
         }
         if captions:
             references = {image_id: one.by_id[image_id].references for image_id in captions}
-            report = score(captions, references, metrics=(metric,))
+            report = score_captions(captions, references, metrics=(metric,))
             found.append(np.asarray(report.per_image[METRIC_NAMES[metric]], np.float64))
     return np.concatenate(found) if found else np.zeros(0)
 

@@ -10,31 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.data.cache.images import CachedImages, Shape, cached_images
+from capgen.data.cache.images import CachedImages, Shape, cached_images, decode
 from capgen.data.events import Progress
-from capgen.errors import DataError, ImageError, ModelError
-from capgen.images.load import load_image
+from capgen.errors import ModelError
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Example, Notice, PreparationEvent
 
 # Images that are decoded ahead of their use.
 _BLOCK = 64
-
-
-def load_reshaped(example: Example, preprocessor: Preprocessor) -> NDArray[np.uint8]:
-    """Decode, resize and crop one image: uint8 (H, W, 3).
-
-    Raises:
-        DataError: It cannot be decoded.
-    """
-    height, width = input_size(preprocessor)
-    try:
-        loaded = load_image(example.image, size_hint=(width, height))
-        return preprocessor.reshape(loaded.image)
-    except ImageError as error:
-        raise DataError(
-            error.message, hint="`capgen data doctor --fix` writes a copy without such images."
-        ) from error
 
 
 def image_blocks(
@@ -44,18 +27,19 @@ def image_blocks(
 
     Raises:
         DataError: An image cannot be decoded.
+        ModelError: The model keeps each image's own shape.
     """
-
-    def load(example: Example) -> NDArray[np.uint8]:
-        return load_reshaped(example, preprocessor)
-
+    shape = shape_of(preprocessor)
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         coming = None
         for start in range(0, len(examples) + _BLOCK, _BLOCK):
             # The next block is decoded while this one is used.
             ready, coming = (
                 coming,
-                [pool.submit(load, example) for example in examples[start : start + _BLOCK]],
+                [
+                    pool.submit(decode, example.image, shape)
+                    for example in examples[start : start + _BLOCK]
+                ],
             )
             if ready:
                 yield np.stack([future.result() for future in ready])
@@ -77,11 +61,8 @@ def decoded_images(
         ModelError: The model keeps each image's own shape.
         StorageError: The cache cannot be written, or its limit is too low.
     """
-    height, width = input_size(preprocessor)
-    shape = Shape(
-        height=height, width=width, key=shape_key(preprocessor), reshape=preprocessor.reshape
-    )
-    steps = cached_images([example.image for example in examples], shape, workers=workers)
+    files = [example.image for example in examples]
+    steps = cached_images(files, shape_of(preprocessor), workers=workers)
     while True:
         try:
             step = next(steps)
@@ -108,6 +89,18 @@ def input_size(preprocessor: Preprocessor) -> tuple[int, int]:
             hint="Set a size or crop_size in its preprocessor_config.json.",
         )
     return preprocessor.input_size
+
+
+def shape_of(preprocessor: Preprocessor) -> Shape:
+    """Return what a model's preprocessor makes of every image.
+
+    Raises:
+        ModelError: The model keeps each image's own shape.
+    """
+    height, width = input_size(preprocessor)
+    return Shape(
+        height=height, width=width, key=shape_key(preprocessor), reshape=preprocessor.reshape
+    )
 
 
 def shape_key(preprocessor: Preprocessor) -> str:

@@ -123,27 +123,6 @@ class JoinedInputs:
         return joined
 
 
-class InputsSlice:
-    """Some of the images of other inputs, numbered from 0.
-
-    Args:
-        inputs: The others.
-        start: The first image.
-        length: How many.
-    """
-
-    def __init__(self, inputs: Inputs, start: int, length: int) -> None:
-        self.inputs = inputs
-        self.start = start
-        self.length = length
-
-    def __len__(self) -> int:
-        return self.length
-
-    def batch(self, numbers: Tensor, generator: Generator | None = None) -> Tensor:
-        return self.inputs.batch(numbers + self.start, generator)
-
-
 class _Rows:
     """Rows of an array, on the device if it is a GPU with room for them."""
 

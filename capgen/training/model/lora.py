@@ -14,7 +14,7 @@ from torch import nn
 
 from capgen.errors import MissingDependencyError
 from capgen.models.build import Captioning
-from capgen.training.optimization.optimizer import is_new_in_gpt2
+from capgen.training.optimization.learning_rate import is_new_in_gpt2
 
 # GPT-2's matrices of self-attention and of the feed-forward part.
 TARGETS = r".*\.h\.\d+\.(attn\.(c_attn|c_proj)|mlp\.(c_fc|c_proj))"

@@ -38,7 +38,7 @@ class Meter:
         self.images += images
 
     def report(self) -> tuple[float, float, dict[str, float]]:
-        """Return mean loss a token, images a second and the further numbers; start anew."""
+        """Return mean loss per token, images per second and the further numbers; begin again."""
         sums = self._numbers.tolist()
         numbers = self._named(sums, self.images)
         total = self._loss.item()
@@ -61,7 +61,7 @@ class Meter:
 
     @property
     def epoch_mean(self) -> float:
-        """The mean loss a token of the epoch's reported steps."""
+        """The mean loss per token of the epoch's reported steps."""
         return self.epoch_loss / max(self.epoch_tokens, 1)
 
     @property

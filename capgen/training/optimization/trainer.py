@@ -16,14 +16,14 @@ from torch.nn.utils import clip_grad_norm_
 
 from capgen.config import TrainConfig
 from capgen.errors import TrainingError, UsageError
-from capgen.models.build import Captioning
-from capgen.models.torch_devices import autocast, pick_dtype
+from capgen.models.torch_devices import autocast, autocast_dtype
 from capgen.records import Event, Notice, StepEvent
 from capgen.training.data import epoch_order
 from capgen.training.data.inputs import Inputs
-from capgen.training.data.packed_captions import CaptionCodec, Ids
+from capgen.training.data.packed_captions import Ids
 from capgen.training.objectives.base import CrossEntropy, Share, StepLoss
-from capgen.training.objectives.cross_entropy import CaptionObjective
+from capgen.training.objectives.learner import Learner
+from capgen.training.optimization.learning_rate import schedule_factor, set_rates
 from capgen.training.optimization.loss_meter import Meter
 from capgen.training.optimization.memory import (
     is_out_of_memory,
@@ -32,7 +32,7 @@ from capgen.training.optimization.memory import (
     trim_memory,
 )
 from capgen.training.optimization.micro_batches import cut_passes
-from capgen.training.optimization.optimizer import build_optimizer, schedule_factor, set_rates
+from capgen.training.optimization.optimizer import build_optimizer
 from capgen.training.optimization.processes import Alone, Processes
 from capgen.training.optimization.weight_average import WeightAverage
 from capgen.training.run.stop_request import StopRequest
@@ -44,17 +44,14 @@ class Trainer:
     """Optimises a captioner; everything that changes while it does is here.
 
     Args:
-        captioning: The captioner, on its device.
-        objective: Its forward pass.
+        learner: The captioner, on its device.
         inputs: The training images.
         rows: The ids of the captions of each of them.
-        codec: How captions became ids.
         config: The run's settings.
-        device: Where the captioner is.
-        processes: Who shares the work.
-        stop: Whether to stop.
         step_loss: What to minimise; None is the cross-entropy of the captions.
         mix: How often the images of each data set come; None is one data set, each once.
+        processes: Who shares the work.
+        stop: Whether to stop.
 
     Attributes:
         stop_asked: One of the processes was asked to stop; known after each step.
@@ -66,29 +63,27 @@ class Trainer:
 
     def __init__(
         self,
-        captioning: Captioning,
-        objective: CaptionObjective,
+        learner: Learner,
         inputs: Inputs,
         rows: Sequence[Sequence[Ids]],
-        codec: CaptionCodec,
         config: TrainConfig,
-        device: torch.device,
-        processes: Processes | None = None,
-        stop: StopRequest | None = None,
+        *,
         step_loss: StepLoss | None = None,
         mix: epoch_order.Mix | None = None,
+        processes: Processes | None = None,
+        stop: StopRequest | None = None,
     ) -> None:
-        self.model = captioning.model
-        self.objective = objective
-        self.step_loss = step_loss or CrossEntropy(objective)
+        self.model = learner.captioning.model
+        self.objective = learner.objective
+        self.step_loss = step_loss or CrossEntropy(learner.objective)
         self.inputs = inputs
         self.rows = rows
-        self.codec = codec
+        self.codec = learner.codec
         self.config = config
-        self.device = device
+        self.device = device = learner.device
         self.processes = processes or Alone()
         self.stop = stop or StopRequest()
-        self.dtype = pick_dtype(config.precision, device)
+        self.dtype = autocast_dtype(config.precision, device)
         named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
         if not named:
             raise UsageError("Nothing of the model is trained")
@@ -109,7 +104,7 @@ class Trainer:
         self.stop_asked = False
 
     def epoch(self, number: int) -> Iterator[Event | None]:
-        """Train to the end of an epoch; afterwards `meter.epoch_mean` is its mean loss a token.
+        """Train to the end of an epoch; afterwards `meter.epoch_mean` is its mean loss per token.
 
         Begins where the state says. Order, choice of captions, augmentation and dropout
         follow from the seed and the step alone.
@@ -145,7 +140,7 @@ class Trainer:
         """
         norms = torch.stack(torch._foreach_norm([p.detach() for p in self.parameters]))
         if not bool(torch.isfinite(norms).all()):
-            raise _diverged("The weights are no numbers any more", self.step)
+            raise _diverged("The weights are no longer finite numbers", self.step)
 
     def _training_mode(self) -> None:
         self.model.train()
@@ -166,7 +161,7 @@ class Trainer:
                 # Several processes would not run out at the same moment.
                 if before == 1 or self.processes.count > 1:
                     raise TrainingError(
-                        f"The device ran out of memory with {before} images a pass",
+                        f"The device ran out of memory with {before} images per pass",
                         hint="Try a smaller --batch-size with more --accumulation, "
                         "--gradient-checkpointing or --precision bf16.",
                     ) from error
@@ -176,8 +171,8 @@ class Trainer:
             self.images_a_pass = before // 2
             passes = math.ceil(self.config.images_a_step / self.images_a_pass)
             notice = Notice(
-                message=f"Memory ran out at step {self.step + 1} with {before} images a pass: "
-                f"going on with {self.images_a_pass}, {passes} passes a step"
+                message=f"Memory ran out at step {self.step + 1} with {before} images per pass: "
+                f"going on with {self.images_a_pass}, {passes} passes per step"
             )
 
     def _step(self, numbers: Tensor) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
 
 from capgen.errors import TrainingError
-from capgen.training.optimization.optimizer import load_optimizer, optimizer_tensors
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.run.saved_state import RunState
+
+# What AdamW keeps for each parameter.
+OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
 def trainer_state(trainer: Trainer) -> RunState:
@@ -15,7 +22,7 @@ def trainer_state(trainer: Trainer) -> RunState:
     tensors = {f"weight/{name}": p.detach() for p, name in trainer.names.items()}
     averages = zip(trainer.names.values(), trainer.average.average, strict=True)
     tensors |= {f"average/{name}": tensor for name, tensor in averages}
-    tensors |= optimizer_tensors(trainer.optimizer, trainer.names)
+    tensors |= _optimizer_tensors(trainer.optimizer, trainer.names)
     return RunState(
         tensors,
         {
@@ -43,10 +50,38 @@ def load_trainer(trainer: Trainer, state: RunState) -> None:
             parameter.copy_(tensors[f"weight/{name}"])
         averages = [tensors[f"average/{name}"] for name in trainer.names.values()]
         trainer.average.load(averages, numbers["average_updates"])
-        load_optimizer(trainer.optimizer, trainer.names, tensors)
+        _load_optimizer(trainer.optimizer, trainer.names, tensors)
         trainer.meter.load(numbers["meter"])
         trainer.scaler.load_state_dict(numbers["scaler"])
         trainer.images_a_pass = numbers["images_a_pass"]
         trainer.step = numbers["step"]
     except (KeyError, RuntimeError) as error:
         raise TrainingError(f"The saved state does not fit this model: {error}") from error
+
+
+def _optimizer_tensors(optimizer: AdamW, names: Mapping[Tensor, str]) -> dict[str, Tensor]:
+    """Return the optimizer's state: `KIND/PARAMETER` → tensor."""
+    return {
+        f"{kind}/{names[parameter]}": value
+        for parameter, state in optimizer.state.items()
+        for kind, value in state.items()
+    }
+
+
+def _load_optimizer(
+    optimizer: AdamW, names: Mapping[Tensor, str], tensors: Mapping[str, Tensor]
+) -> None:
+    """Give the optimizer the state that `_optimizer_tensors` returned."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            for kind in OPTIMIZER_STATE:
+                saved = tensors.get(f"{kind}/{names[parameter]}")
+                if saved is not None:
+                    optimizer.state[parameter][kind] = _placed(kind, saved, parameter, group)
+
+
+def _placed(kind: str, saved: Tensor, parameter: nn.Parameter, group: dict[str, Any]) -> Tensor:
+    if kind == "step":
+        # Only fused kernels want the count on the device.
+        return saved.to(parameter.device) if group["fused"] else saved
+    return torch.empty_like(parameter, requires_grad=False).copy_(saved)

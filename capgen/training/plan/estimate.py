@@ -17,16 +17,16 @@ from transformers.utils.logging import disable_progress_bar
 from capgen.config import TrainConfig
 from capgen.data.mixture import open_mixture
 from capgen.models.build import Captioning
-from capgen.models.torch_devices import autocast, pick_device, pick_dtype
+from capgen.models.torch_devices import autocast, autocast_dtype, choose_device
 from capgen.records import Example
 from capgen.training.data.epoch_order import Mix
 from capgen.training.data.images import input_size
-from capgen.training.data.packed_captions import CaptionCodec, pack_captions
+from capgen.training.data.packed_captions import pack_captions
 from capgen.training.model.make_captioner import make_captioner
 from capgen.training.objectives.base import CrossEntropy, Share, StepLoss
-from capgen.training.objectives.cross_entropy import CaptionObjective
-from capgen.training.objectives.scst.loss import SelfCritical, self_critical
-from capgen.training.optimization.optimizer import part_of, peak_rates
+from capgen.training.objectives.learner import Learner
+from capgen.training.objectives.scst.loss import self_critical
+from capgen.training.optimization.learning_rate import part_of, peak_rates
 
 _IMAGES = 4  # of the larger pass that is measured
 _WEIGHT_BYTES = 4  # float32
@@ -89,7 +89,7 @@ def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estima
     Raises:
         CapgenError: As `capgen.training.run.train.train` before the first step.
     """
-    device = pick_device(config.device)
+    device = choose_device(config.device)
     disable_progress_bar()  # transformers' own, as in training
     mixture = open_mixture(config.dataset, config.data_dir)
     sets = mixture.parts("train")
@@ -142,15 +142,12 @@ def _passes(
 ) -> Callable[[Sequence[Example]], tuple[int, float]]:
     """Return what takes a pass over examples and tells the bytes it keeps and its seconds."""
     model = captioning.model.to(device).train()
-    objective = CaptionObjective(
-        model, cached=config.train_encoder == "none", label_smoothing=config.label_smoothing
-    )
-    codec = CaptionCodec.of(captioning, config.max_tokens)
-    dtype = pick_dtype(config.precision, device)
+    learner = Learner.of(captioning, config, device)
+    dtype = autocast_dtype(config.precision, device)
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
 
     def take(examples: Sequence[Example]) -> tuple[int, float]:
-        step_loss, share = _share(captioning, objective, codec, examples, config, device)
+        step_loss, share = _share(learner, examples, config)
         kept: dict[int, int] = {}
 
         def keep(tensor: Tensor) -> Tensor:
@@ -171,25 +168,24 @@ def _passes(
 
 
 def _share(
-    captioning: Captioning,
-    objective: CaptionObjective,
-    codec: CaptionCodec,
-    examples: Sequence[Example],
-    config: TrainConfig,
-    device: torch.device,
+    learner: Learner, examples: Sequence[Example], config: TrainConfig
 ) -> tuple[StepLoss, Share]:
     """Return the loss of a pass, and made-up images with the captions of examples."""
+    captioning, objective, codec = learner.captioning, learner.objective, learner.codec
     rows = [row[: config.captions_per_image] for row in codec.encode_examples(examples)]
     pad = captioning.model.generation_config.pad_token_id
-    packed = pack_captions(rows, pad=pad, unknown=codec.unknown).to(device)
-    inputs = torch.randn(len(rows), 3, *input_size(captioning.preprocessor), device=device)
+    packed = pack_captions(rows, pad=pad, unknown=codec.unknown).to(learner.device)
+    size = input_size(captioning.preprocessor)
+    inputs = torch.randn(len(rows), 3, *size, device=learner.device)
     if objective.cached:
         with torch.no_grad():
             inputs = objective.front.eval()(inputs)
     step_loss: StepLoss = CrossEntropy(objective)
     if config.objective == "scst":
-        references = [example.references for example in examples]
-        step_loss = _self_critical(captioning, objective, codec, references, rows, config, device)
+        made = self_critical(learner, [example.references for example in examples], rows, config)
+        # Captions of a model that is not trained yet would never end: as long as human ones.
+        made.sampler.max_tokens = min(made.sampler.max_tokens, math.ceil(made.mean_tokens))
+        step_loss = made
     return step_loss, Share(
         images=torch.arange(len(rows)),
         inputs=inputs,
@@ -198,13 +194,3 @@ def _share(
         step_images=len(rows),
         step=0,
     )
-
-
-def _self_critical(*parts: Any) -> SelfCritical:
-    """Return self-critical training that samples captions as long as the human ones are.
-
-    Those of a model that is not trained yet would never end.
-    """
-    made = self_critical(*parts)
-    made.sampler.max_tokens = min(made.sampler.max_tokens, math.ceil(made.mean_tokens))
-    return made

@@ -1,8 +1,9 @@
 """Where a run's settings come from: flags, environment, a TOML file, the
 user's own defaults, the preset.
 
-The first of these that has a setting decides. Each setting can be given as `CAPGEN_NAME` in
-the environment; a few of an earlier program's bare names are read, too.
+The first of these that has a setting decides. Settings can be given as `CAPGEN_TRAIN_NAME` in
+the environment, most as `CAPGEN_NAME`, too (see `capgen.config.commands`); a few of an earlier
+program's bare names are read as well.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from capgen.config import (
     objective_defaults,
     parse_setting,
     train_config,
+    variables,
 )
 from capgen.errors import UsageError
 
-PREFIX = "CAPGEN_"
 BARE_NAMES = {
     "DEVICE": "device",
     "DATA_DIR": "data_dir",
@@ -116,7 +117,11 @@ def environment_settings(environment: Mapping[str, str]) -> dict[str, tuple[str,
         UsageError: A value is not of its setting's type.
     """
     found: dict[str, tuple[str, Any]] = {}
-    names = {PREFIX + field.name.upper(): field.name for field in dataclasses.fields(TrainConfig)}
+    names = {
+        variable: field.name
+        for field in dataclasses.fields(TrainConfig)
+        for variable in variables(field.name, "train")
+    }
     for variable, name in {**names, **BARE_NAMES}.items():
         text = environment.get(variable)
         if text and name not in found:

@@ -45,6 +45,8 @@ WHOLE_RUN = (
     *("data_dir", "dataset", "output_dir"),
     *("wandb", "wandb_project", "wandb_run_name", "wandb_checkpoints", "tensorboard"),
 )
+# What the single stage of a run without stages is called; its name is never shown.
+ONLY = "only"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
@@ -53,7 +55,7 @@ class Stage:
     """One stage.
 
     Attributes:
-        name: Its name; empty for the only stage of a run without stages.
+        name: Its name; `ONLY` for a run without stages.
         number: Its number, from 1.
         config: Its settings. From the second stage on, `init` is the checkpoint of the stage
             before, by its place in the run's folder.
@@ -90,15 +92,12 @@ class Plan:
     """All stages of a run.
 
     Attributes:
-        stages: The stages in order; one without a name is a run without stages.
+        stages: The stages in order; a run without stages is a single one.
+        staged: Whether there are stages, and not just settings.
     """
 
     stages: tuple[Stage, ...]
-
-    @property
-    def staged(self) -> bool:
-        """Whether there are stages, and not just settings."""
-        return bool(self.stages[0].name)
+    staged: bool = True
 
     @property
     def first(self) -> TrainConfig:
@@ -162,8 +161,8 @@ def resolve_plan(
     tables = content.pop("stage", None)
     if path is None or tables is None:
         resolved = resolve_settings(flags, file=path, environment=environment, user=user)
-        only = Stage(name="", number=1, config=resolved.config, sources=resolved.sources)
-        return Plan(stages=(only,))
+        only = Stage(name=ONLY, number=1, config=resolved.config, sources=resolved.sources)
+        return Plan(stages=(only,), staged=False)
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise UsageError(f"{path}: stages are tables, each under a line [[stage]]")
     if not tables:

@@ -22,18 +22,35 @@ EVENTS_FILE = "events.jsonl"
 ENVIRONMENT_FILE = "environment.json"
 
 
-def read_events(run: Path) -> list[Event]:
-    """Return the events that a run's folder holds; lines that are not whole are left out."""
+def read_records(run: Path) -> list[dict[str, Any]]:
+    """Return the lines of a run's `events.jsonl` as they are; empty if there is no such file.
+
+    A line that a kill cut short is left out: it ends the file, or the next process wrote on
+    behind it.
+    """
     try:
-        lines = (run / EVENTS_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = (run / EVENTS_FILE).read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         return []
-    events = []
+    records = []
     for line in lines:
         try:
-            event = event_from_dict(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue  # the last line of a process that died
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            records.append(record)
+    return records
+
+
+def read_events(run: Path) -> list[Event]:
+    """Return the events in a run's `events.jsonl` of the kinds that this version knows."""
+    events = []
+    for record in read_records(run):
+        try:
+            event = event_from_dict(record)
+        except (TypeError, AttributeError):
+            continue  # fields are missing, or the line is not one of ours
         if event is not None:
             events.append(event)
     return events

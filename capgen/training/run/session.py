@@ -24,18 +24,24 @@ from capgen.records import (
 )
 from capgen.training.model.make_captioner import frozen_digest
 from capgen.training.objectives.distill.teachers import teachers_digest
+from capgen.training.objectives.learner import Learner
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.optimization.trainer_state import load_trainer, trainer_state
-from capgen.training.run.assemble import Material
+from capgen.training.run.assemble import (
+    build_trainer,
+    build_validator,
+    split_inputs,
+    teaching_of,
+)
 from capgen.training.run.checkpoints import Checkpoints, Moment, environment
 from capgen.training.run.event_log import ENVIRONMENT_FILE
 from capgen.training.run.folder import BEST_EVAL, BEST_LOSS, LAST, RunFolder
+from capgen.training.run.run_data import RunData, data_notices, set_figures
 from capgen.training.run.saved_state import RunState, StateStore
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.validation.best_model import LOSS, Selection
 from capgen.training.validation.samples import samples
 from capgen.training.validation.validate import Validation, Validator
-from capgen.training.validation.validate_sets import SetsValidator
 
 _PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
@@ -44,25 +50,25 @@ class Session:
     """One run; `events` does the work, from the start or from a saved state.
 
     Args:
-        material: What the run is made of.
+        data: What the run is made of.
         folder: The run's folder.
         stop: Whether to stop.
         resumed: Go on from the newest saved state, if there is one.
     """
 
     def __init__(
-        self, material: Material, folder: RunFolder, stop: StopRequest, *, resumed: bool
+        self, data: RunData, folder: RunFolder, stop: StopRequest, *, resumed: bool
     ) -> None:
-        self.material = material
+        self.data = data
         self.folder = folder
         self.stop = stop
         self.resumed = resumed
-        self.config = config = material.config
-        self.dataset = material.dataset
-        self.splits = material.splits
-        self.captioning = material.captioning
-        self.device = material.device
-        self.processes = material.processes
+        self.config = config = data.config
+        self.dataset = data.dataset
+        self.splits = data.splits
+        self.captioning = data.learner.captioning
+        self.device = data.learner.device
+        self.processes = data.processes
         self.main = self.processes.rank == 0
         self.store = StateStore(folder.path, config.keep_states)
         self.checkpoints = Checkpoints(folder, self.captioning, self.dataset, config, self.device)
@@ -87,18 +93,18 @@ class Session:
         yield from self._test()
         yield self._finished(trainer)
 
-    def _prepare(self) -> Generator[Event, None, tuple[Trainer, Validator | SetsValidator]]:
+    def _prepare(self) -> Generator[Event, None, tuple[Trainer, Validator]]:
         if self.main:
-            yield from self.material.notices()
+            yield from data_notices(self.data)
         else:
             self.processes.wait()  # the first process makes the caches
-        train_inputs = yield from self.material.inputs("train")
-        val_inputs = yield from self.material.inputs("val")
-        teaching = yield from self.material.teaching()
+        train_inputs = yield from split_inputs(self.data, "train")
+        val_inputs = yield from split_inputs(self.data, "val")
+        teaching = yield from teaching_of(self.data)
         if self.main:
             self.processes.wait()
-        trainer = self.material.trainer(train_inputs, self.stop, teaching)
-        return trainer, self.material.validator("val", val_inputs)
+        trainer = build_trainer(self.data, train_inputs, self.stop, teaching)
+        return trainer, build_validator(self.data, "val", val_inputs)
 
     def _begin(self, trainer: Trainer) -> Event:
         state = self.store.newest() if self.resumed else None
@@ -122,13 +128,9 @@ class Session:
             captions=sum(len(row) for row in trainer.rows),
             epochs=self.config.num_epochs,
             steps=trainer.steps,
-            sets=self.material.set_figures() if self._weighted() else {},
+            sets=set_figures(self.data),
             init=self.config.init or "",
         )
-
-    def _weighted(self) -> bool:
-        """Whether an epoch is not simply each image of one data set."""
-        return self.dataset.several or any(member.weight != 1 for member in self.dataset.members)
 
     def _load(self, trainer: Trainer, state: RunState) -> RunResumed:
         numbers = state.numbers
@@ -160,7 +162,7 @@ class Session:
             steps=trainer.steps,
         )
 
-    def _epoch(self, trainer: Trainer, validator: Validator | SetsValidator) -> Iterator[Event]:
+    def _epoch(self, trainer: Trainer, validator: Validator) -> Iterator[Event]:
         epoch, begun = self.epochs_done + 1, time.monotonic()
         for event in trainer.epoch(epoch):
             if event is not None:
@@ -183,7 +185,7 @@ class Session:
         self._stop_if_asked(trainer)
 
     def _epoch_over(
-        self, epoch: int, seconds: float, trainer: Trainer, validator: Validator | SetsValidator
+        self, epoch: int, seconds: float, trainer: Trainer, validator: Validator
     ) -> Iterator[Event]:
         """Validate and save, with the averaged weights in place."""
         validation = None
@@ -236,9 +238,10 @@ class Session:
             return
         self.processes.wait()  # until the first process has written it
         folder = ModelFolder(self.folder.checkpoint(BEST_EVAL), BEST_EVAL)
-        material = dataclasses.replace(self.material, captioning=load_captioning(folder))
-        inputs = yield from material.inputs("test")
-        validation = material.validator("test", inputs).run()
+        chosen = Learner.of(load_captioning(folder), self.config, self.device)
+        data = dataclasses.replace(self.data, learner=chosen)
+        inputs = yield from split_inputs(data, "test")
+        validation = build_validator(data, "test", inputs).run()
         if self.main:
             self.checkpoints.add_test(BEST_EVAL, validation)
         yield TestEvent(
@@ -254,7 +257,7 @@ class Session:
 
         Raises:
             StorageError: It cannot be written; the state before is as it was.
-            TrainingError: The weights are no numbers; they are not saved.
+            TrainingError: The weights are not finite numbers; they are not saved.
         """
         trainer.check_finite()
         if not self.main:

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from capgen.errors import DataError
 from capgen.models.checkpoint import swap_folder
 from capgen.paths import storage_errors, write_text
 from capgen.records import (
@@ -32,7 +33,7 @@ from capgen.records import (
 )
 from capgen.training.plan.settings import read_toml
 from capgen.training.plan.stages import Plan, Stage
-from capgen.training.run.event_log import EVENTS_FILE
+from capgen.training.run.event_log import ENVIRONMENT_FILE, EVENTS_FILE, read_events, read_records
 from capgen.training.run.folder import CHECKPOINTS, CONFIG_FILE, RunFolder
 from capgen.training.run.saved_state import StateStore
 
@@ -111,6 +112,22 @@ class StagedFolder(RunFolder):
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
 
+    def check_data(self, stage: Stage) -> None:
+        """Check that a stage has the same data as the first one.
+
+        Raises:
+            DataError: It has not.
+        """
+        first, present = (
+            self.stage_folder(which).read_record(ENVIRONMENT_FILE).get("data", {})
+            for which in (self.plan.stages[0], stage)
+        )
+        if first.get("digest") != present.get("digest"):
+            raise DataError(
+                "The data set is not the one the stages before were trained on",
+                hint="Restore it, or start a new run with --init.",
+            )
+
     def started(self, stage: Stage) -> StageStarted:
         """Return the event that a stage begins."""
         before = [self.result(other) for other in self.plan.stages[: stage.number - 1]]
@@ -127,10 +144,9 @@ class StagedFolder(RunFolder):
 
     def result(self, stage: Stage) -> RunFinished:
         """Return how a stage that is over ended."""
-        *_, last = _records(self.path / stage.folder)
-        event = event_from_dict(last)
-        assert isinstance(event, RunFinished)
-        return event
+        last = read_events(self.stage_folder(stage).path)[-1]
+        assert isinstance(last, RunFinished)
+        return last
 
     def final(self) -> RunFinished:
         """Return the last event of the whole run: the sums of its stages, the last one's scores."""
@@ -144,7 +160,7 @@ class StagedFolder(RunFolder):
         )
 
     def gather_events(self) -> None:
-        """Write `events.jsonl` anew, from those of the stages and its own notices.
+        """Write `events.jsonl` again, from those of the stages and its own notices.
 
         Raises:
             StorageError: It cannot be written.
@@ -154,8 +170,8 @@ class StagedFolder(RunFolder):
         told = {record.get("message") for record in records}
         own = [
             record
-            for record in _records(self.path)
-            if record["event"] == Notice.event and record["message"] not in told
+            for record in read_records(self.path)
+            if record.get("event") == Notice.event and record.get("message") not in told
         ]
         merged = heapq.merge(records, own, key=lambda record: str(record["time"]))
         lines = [json.dumps(record) for record in merged]
@@ -163,7 +179,7 @@ class StagedFolder(RunFolder):
 
     def _all_records(self) -> Iterator[dict[str, Any]]:
         for stage in self.plan.stages:
-            records = _records(self.path / stage.folder)
+            records = read_records(self.path / stage.folder)
             if not records:
                 return
             yield {**self.started(stage).to_dict(), "time": records[0]["time"]}
@@ -179,21 +195,6 @@ def stage_finished(stage: Stage, result: RunFinished) -> Event:
     fields = {item.name: getattr(result, item.name) for item in dataclasses.fields(result)}
     del fields["run"]
     return StageFinished(stage=stage.name, number=stage.number, **fields)
-
-
-def _records(run: Path) -> list[dict[str, Any]]:
-    """Return the events in a run's folder, as they are; lines that a kill cut short are left out.
-
-    Such a line ends the file, or the next process wrote on behind it.
-    """
-    file = run / EVENTS_FILE
-    records = []
-    for line in file.read_text(encoding="utf-8").split("\n") if file.is_file() else ():
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            continue
-    return records
 
 
 def has_stages(run: RunFolder) -> bool:

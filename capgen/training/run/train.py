@@ -14,15 +14,15 @@ from transformers.utils.logging import disable_progress_bar
 
 from capgen.config import TrainConfig, flag_name
 from capgen.errors import UsageError
-from capgen.records import Event, RunFinished
+from capgen.records import Event
 from capgen.training.optimization.processes import join_processes
-from capgen.training.run.assemble import Material
 from capgen.training.run.folder import CONFIG_FILE, RunFolder, read_config
+from capgen.training.run.listeners import Listeners, run_to_end
+from capgen.training.run.run_data import open_run_data
 from capgen.training.run.session import Session
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.tracking import TRACKING_SETTINGS, check_trackers
 from capgen.training.tracking.base import Tracker
-from capgen.training.tracking.follow import followed
 
 
 def train(
@@ -51,14 +51,9 @@ def train(
         TrainingStopped: `stop` asked for it.
         StorageError: Something cannot be written.
     """
-    check_trackers(config)
-    processes = join_processes(config.device)
-    RunFolder.check_free(config)
-    disable_progress_bar()  # transformers' own, for every file it reads or writes
-    material = Material.gather(config, processes)
-    path = str(RunFolder.create(config).path) if processes.rank == 0 else ""
-    folder = RunFolder(Path(processes.gather(path)[0]))
-    yield from _run(material, folder, tracker, stop, resumed=False)
+    session = new_session(config, stop)
+    listeners = Listeners(session.folder, config, config.to_dict(), tracker)
+    yield from run_to_end(session, listeners)
 
 
 def resume(
@@ -86,14 +81,46 @@ def resume(
     """
     folder = RunFolder.find(run)
     check_resumable(folder, run, machine)
+    session = saved_session(folder, stop, **machine)
+    listeners = Listeners(folder, session.config, session.config.to_dict(), tracker)
+    yield from run_to_end(session, listeners)
+
+
+def new_session(config: TrainConfig, stop: StopRequest | None = None) -> Session:
+    """Return a run that is about to begin, with its folder made.
+
+    Raises:
+        CapgenError: As for `train`.
+    """
+    check_trackers(config)
+    processes = join_processes(config.device)
+    RunFolder.check_free(config)
+    disable_progress_bar()  # transformers' own, for every file it reads or writes
+    data = open_run_data(config, processes)
+    path = str(RunFolder.create(config).path) if processes.rank == 0 else ""
+    folder = RunFolder(Path(processes.gather(path)[0]))
+    return Session(data, folder, stop or StopRequest(), resumed=False)
+
+
+def saved_session(folder: RunFolder, stop: StopRequest | None = None, **machine: Any) -> Session:
+    """Return a run that is about to go on where it was saved last.
+
+    Args:
+        folder: The run's folder.
+        stop: As for `train`.
+        machine: Settings that differ from the run's.
+
+    Raises:
+        CapgenError: As for `train`.
+    """
     config = read_config(folder.path / CONFIG_FILE, **machine)
     check_trackers(config)
     processes = join_processes(config.device)
     if processes.rank == 0:
         folder.recover()
     disable_progress_bar()
-    material = Material.gather(config, processes)
-    yield from _run(material, folder, tracker, stop, resumed=True)
+    data = open_run_data(config, processes)
+    return Session(data, folder, stop or StopRequest(), resumed=True)
 
 
 # Settings that say how a run is computed and not what it computes.
@@ -124,30 +151,3 @@ def check_resumable(folder: RunFolder, run: str | Path, settings: Iterable[str])
                 f"{flag_name(name)} cannot change in a run that goes on",
                 hint="Settings that can: " + ", ".join(MACHINE_SETTINGS),
             )
-
-
-def _run(
-    material: Material,
-    folder: RunFolder,
-    tracker: Tracker | None,
-    stop: StopRequest | None,
-    *,
-    resumed: bool,
-) -> Iterator[Event]:
-    """Record the events of a session and pass them on."""
-    session = Session(material, folder, stop or StopRequest(), resumed=resumed)
-    if not session.main:
-        for _ in session.events():
-            pass
-        return
-    yield from followed(
-        _recorded(session, folder), folder, material.config, material.config.to_dict(), tracker
-    )
-
-
-def _recorded(session: Session, folder: RunFolder) -> Iterator[Event]:
-    for event in session.events():
-        folder.record(event)
-        if isinstance(event, RunFinished):
-            session.store.clear()
-        yield event

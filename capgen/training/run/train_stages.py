@@ -1,4 +1,4 @@
-"""Runs in stages as generators of events: each stage is a run of its own, see `loop`.
+"""Runs in stages as generators of events: runs one after another, see `train`.
 
 A stage starts from the best model of the one before. `NAME/best-eval` is that of the newest
 stage which has one, and so in the end the whole run's.
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from capgen.errors import CapgenError, DataError, TrainingStopped, UsageError
+from capgen.errors import CapgenError, TrainingStopped, UsageError
 from capgen.paths import run_name, write_text
 from capgen.records import (
     CheckpointSaved,
@@ -25,13 +25,13 @@ from capgen.training.optimization.processes import Processes, join_processes
 from capgen.training.plan.settings import to_toml
 from capgen.training.plan.stages import STAGES_FOLDER, Plan, Stage, read_plan
 from capgen.training.run import train
-from capgen.training.run.event_log import ENVIRONMENT_FILE
 from capgen.training.run.folder import CONFIG_FILE, RunFolder
+from capgen.training.run.listeners import Audience, Listeners, run_to_end
+from capgen.training.run.session import Session
 from capgen.training.run.stages_folder import StagedFolder, has_stages, stage_finished
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.tracking import TRACKING_SETTINGS, check_trackers
 from capgen.training.tracking.base import Tracker
-from capgen.training.tracking.follow import followed
 
 
 def train_stages(
@@ -65,13 +65,10 @@ def train_stages(
     folder = StagedFolder(Path(processes.gather(str(path))[0]), plan)
     if processes.rank == 0:
         folder.write_plan()
-    begun = False
     try:
-        for event in _Staged(folder, processes, tracker, stop, {}).events((0, False)):
-            begun = True
-            yield event
+        yield from _Stages(folder, processes, tracker, stop, {}).run(0, begun=False)
     except CapgenError:
-        if processes.rank == 0 and not begun:
+        if processes.rank == 0 and not folder.events_size:
             folder.discard_plan()
         raise
 
@@ -89,7 +86,7 @@ def resume_run(
         run: The run's folder or name.
         tracker: As for `train_stages`.
         stop: As for `train_stages`.
-        machine: Settings that may differ from the run's: see `loop.MACHINE_SETTINGS`.
+        machine: Settings that may differ from the run's: see `train.MACHINE_SETTINGS`.
 
     Yields:
         As `train_stages`.
@@ -108,17 +105,17 @@ def resume_run(
     processes = join_processes(machine.get("device", plan.first.device))
     if processes.rank == 0:
         folder.recover()
-    place = processes.gather(folder.place)[0]
-    yield from _Staged(folder, processes, tracker, stop, machine).events(place)
+    done, begun = processes.gather(folder.place)[0]
+    yield from _Stages(folder, processes, tracker, stop, machine).run(done, begun=begun)
 
 
-class _Staged:
-    """A run in stages at work.
+class _Stages:
+    """The stages of a run, and who hears of the whole.
 
     Args:
-        folder: Its folder.
+        folder: The run's folder.
         processes: Who shares the work.
-        tracker: Who else is told.
+        tracker: Who else is told of each stage.
         stop: Whether to stop.
         machine: Settings that differ from the plan's without changing the result.
     """
@@ -138,85 +135,106 @@ class _Staged:
         self.stop = stop or StopRequest()
         config = dataclasses.replace(self.plan.first, **machine)
         check_trackers(config)
-        self.tracked = config
         self.machine = {
             name: value for name, value in machine.items() if name not in TRACKING_SETTINGS
         }
+        # Only the first process has events to hear of.
+        self.whole = Listeners(folder, config, self.plan.to_dict()) if not processes.rank else None
 
-    def events(self, place: tuple[int, bool]) -> Iterator[Event]:
-        """Go through the stages from `place` on: stages that are over, the next one begun."""
-        done, begun = place
-        if self.processes.rank != 0:  # the first process has the events
-            for stage in self.plan.stages[done:]:
-                for _ in self._stage(stage, begun=begun and stage.number == done + 1):
-                    pass
-                self.processes.wait()
-            return
-        yield from followed(self._all(done, begun), self.folder, self.tracked, self.plan.to_dict())
+    def run(self, done: int, *, begun: bool) -> Iterator[Event]:
+        """Train the stages from a place on.
 
-    def _all(self, done: int, begun: bool) -> Iterator[Event]:
-        for stage in self.plan.stages[done:]:
-            yield from self._main(stage, begun=begun and stage.number == done + 1)
-            # The others read what this process writes.
-            self.processes.wait()
-        if done == len(self.plan.stages):
-            self.folder.gather_events()
-        yield self._recorded(self.folder.final())
-
-    def _main(self, stage: Stage, *, begun: bool) -> Iterator[Event]:
-        """Pass on a stage's events, and keep the whole run's folder up to date."""
-        started = False
-        for event in self._stage(stage, begun=begun):
-            if not started:  # not before: a mistake in the settings leaves nothing behind
-                started = True
-                yield self._recorded(self.folder.started(stage))
-            if isinstance(event, CheckpointSaved | TestEvent):  # both write into a checkpoint
-                self.folder.promote(stage, event.name)
-            elif isinstance(event, RunStarted | RunResumed):
-                self._check_data(stage)
-                # The stage has taken back what came after its saved state; so does the whole.
-                self.folder.gather_events()
-                yield event
-                continue
-            elif isinstance(event, RunFinished):
-                event = stage_finished(stage, event)
-            yield self._recorded(event)
-
-    def _stage(self, stage: Stage, *, begun: bool) -> Iterator[Event]:
-        """Train one stage."""
-        config = stage.config_in(self.folder.path)
-        try:
-            if begun:
-                path = self.folder.stage_folder(stage).path
-                if self.processes.rank == 0:
-                    # The whole run may have been moved since.
-                    write_text(path / CONFIG_FILE, to_toml(config))
-                self.processes.wait()
-                yield from train.resume(path, tracker=self.tracker, stop=self.stop, **self.machine)
-            else:
-                config = dataclasses.replace(config, **self.machine)
-                yield from train.train(config, tracker=self.tracker, stop=self.stop)
-        except TrainingStopped as error:
-            error.hint = f"Go on with: capgen train --resume {run_name(self.folder.path)}"
-            raise
-
-    def _check_data(self, stage: Stage) -> None:
-        """Check that a stage has the same data as the first one.
-
-        Raises:
-            DataError: It has not.
+        Args:
+            done: How many stages are over.
+            begun: The next one has begun already.
         """
-        first, present = (
-            self.folder.stage_folder(which).read_record(ENVIRONMENT_FILE).get("data", {})
-            for which in (self.plan.stages[0], stage)
-        )
-        if first.get("digest") != present.get("digest"):
-            raise DataError(
-                "The data set is not the one the stages before were trained on",
-                hint="Restore it, or start a new run with --init.",
-            )
+        if self.whole is None:
+            for _ in self._train(done, begun=begun):
+                pass
+            return
+        self.whole.start()
+        try:
+            yield from self._train(done, begun=begun)
+            if done == len(self.plan.stages):
+                self.folder.gather_events()
+            yield from self.whole.hear(self.folder.final())
+        except TrainingStopped:
+            yield from self.whole.finish()
+            raise
+        finally:
+            self.whole.close()
 
-    def _recorded(self, event: Event) -> Event:
-        """Record an event and return it."""
-        self.folder.record(event)
-        return event
+    def _train(self, done: int, *, begun: bool) -> Iterator[Event]:
+        for stage in self.plan.stages[done:]:
+            try:
+                session = self._session(stage, begun=begun and stage.number == done + 1)
+                yield from run_to_end(session, self._audience(stage, session))
+            except TrainingStopped as error:
+                error.hint = f"Go on with: capgen train --resume {run_name(self.folder.path)}"
+                raise
+            self.processes.wait()  # the others read what the first process writes
+
+    def _session(self, stage: Stage, *, begun: bool) -> Session:
+        """Return a stage as the run that it is."""
+        config = stage.config_in(self.folder.path)
+        if not begun:
+            return train.new_session(dataclasses.replace(config, **self.machine), self.stop)
+        folder = self.folder.stage_folder(stage)
+        if self.processes.rank == 0:
+            write_text(folder.path / CONFIG_FILE, to_toml(config))  # the run may have been moved
+        self.processes.wait()
+        return train.saved_session(folder, self.stop, **self.machine)
+
+    def _audience(self, stage: Stage, session: Session) -> Audience:
+        own = Listeners(session.folder, session.config, session.config.to_dict(), self.tracker)
+        return own if self.whole is None else _StageListeners(own, self.whole, self.folder, stage)
+
+
+class _StageListeners:
+    """Tells a stage's own listeners, then those of the whole run.
+
+    Args:
+        own: The stage's.
+        whole: Those of the whole run.
+        folder: The whole run's folder, kept up to date.
+        stage: The stage.
+    """
+
+    def __init__(
+        self, own: Listeners, whole: Listeners, folder: StagedFolder, stage: Stage
+    ) -> None:
+        self.own = own
+        self.whole = whole
+        self.folder = folder
+        self.stage = stage
+        self.started = False
+        self.start = own.start
+        self.close = own.close
+
+    def hear(self, event: Event) -> list[Event]:
+        """Take in an event; return what the caller should hear."""
+        return self._pass_on(self.own.hear(event))
+
+    def finish(self) -> list[Event]:
+        """The stage ends; return what the caller should hear last."""
+        return self._pass_on(self.own.finish())
+
+    def _pass_on(self, events: list[Event]) -> list[Event]:
+        return [heard for event in events for heard in self._whole(event)]
+
+    def _whole(self, event: Event) -> list[Event]:
+        """Tell the whole run's listeners of what a stage's have heard."""
+        heard = []
+        if not self.started:  # not before: a mistake in the settings leaves nothing behind
+            self.started = True
+            heard = self.whole.hear(self.folder.started(self.stage))
+        if isinstance(event, CheckpointSaved | TestEvent):  # both write into a checkpoint
+            self.folder.promote(self.stage, event.name)
+        elif isinstance(event, RunStarted | RunResumed):
+            self.folder.check_data(self.stage)
+            # The stage has taken back what came after its saved state; so does the whole.
+            self.folder.gather_events()
+            return heard + self.whole.hear(event, record=False)
+        elif isinstance(event, RunFinished):
+            event = stage_finished(self.stage, event)
+        return heard + self.whole.hear(event)

@@ -1,11 +1,11 @@
 """Trackers that come with capgen: the run's own page, Weights & Biases, TensorBoard.
 
-page/            run.html and curves.png
+base             what a tracker is
+page/            run.html
 tensorboard      event files
-wandb_tracker    tells a process of its own what happens (`worker`) …
-wandb_process    … which alone imports wandb and talks to its service
-wandb_file       reads the file of an offline run back
-wandb_probe      sends a small run and looks whether it arrived
+wandb/tracker    sends what happens to a process of its own (wandb/worker) …
+wandb/process    … which alone imports wandb and talks to its service
+wandb/trial_run  sends a small run, for `capgen doctor wandb`
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import importlib.util
 from collections.abc import Callable
 
 from capgen.config import TrainConfig
-from capgen.errors import MissingDependencyError, UsageError
+from capgen.errors import MissingDependencyError
 from capgen.training.tracking.base import Tracker
 from capgen.training.tracking.page.tracker import PageTracker
 
@@ -28,14 +28,10 @@ def check_trackers(config: TrainConfig) -> None:
     """Check that what the trackers of a run need is installed.
 
     Raises:
-        MissingDependencyError, UsageError: Something is not.
+        MissingDependencyError: Something is not.
     """
     if config.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise MissingDependencyError("tensorboard", extra="tensorboard", purpose="--tensorboard")
-    if config.wandb and importlib.util.find_spec("wandb") is None:
-        raise UsageError(
-            "--wandb needs the package wandb, which is not installed", hint="pip install wandb"
-        )
 
 
 def open_trackers(config: TrainConfig, tell: Callable[[str], None]) -> list[Tracker]:

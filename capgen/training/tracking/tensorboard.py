@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event as Record
 from tensorboard.compat.proto.event_pb2 import SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
@@ -23,13 +22,11 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from capgen.errors import ImageError
-from capgen.images.load import load_image
 from capgen.records import CheckpointSaved, Event, RunResumed, RunStarted, SampleEvent
 from capgen.training.run.event_log import Axis, read_events
+from capgen.training.tracking.sample_image import sample_image
 
 FOLDER = "tensorboard"
-_SIDE = 320  # longest side of a sample image, in pixels
 
 
 class TensorboardTracker:
@@ -107,11 +104,9 @@ class TensorboardTracker:
                 self._write_image(sample)
 
     def _write_image(self, sample: SampleEvent) -> None:
-        try:
-            shown = load_image(Path(sample.path), size_hint=(_SIDE, _SIDE)).image
-        except ImageError:
+        shown = sample_image(Path(sample.path))
+        if shown is None:
             return
-        shown.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
         data = io.BytesIO()
         shown.save(data, "JPEG", quality=80)
         width, height = shown.size

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from capgen.config import EvalStrategy
 from capgen.errors import UsageError, did_you_mean
 
 Scores = Mapping[str, float]
@@ -74,15 +75,15 @@ def _higher(name: str) -> Strategy:
     return Strategy(name, lambda new, best, meteor: new[name] > best[name])
 
 
-STRATEGIES: dict[str, Strategy] = {
-    "meteor-centric": Strategy(METEOR, _meteor_centric),
-    "weighted-composite": Strategy(COMPOSITE, _weighted),
-    "pareto": Strategy(METEOR, _pareto),
-    "multi-criteria": Strategy(METEOR, _multi_criteria),
-    "meteor": _higher(METEOR),
-    "bleu": _higher(BLEU_4),
-    "rouge": _higher(ROUGE),
-    "cider": _higher(CIDER),
+STRATEGIES: Mapping[str, Strategy] = {
+    EvalStrategy.METEOR_CENTRIC: Strategy(METEOR, _meteor_centric),
+    EvalStrategy.WEIGHTED_COMPOSITE: Strategy(COMPOSITE, _weighted),
+    EvalStrategy.PARETO: Strategy(METEOR, _pareto),
+    EvalStrategy.MULTI_CRITERIA: Strategy(METEOR, _multi_criteria),
+    EvalStrategy.METEOR: _higher(METEOR),
+    EvalStrategy.BLEU: _higher(BLEU_4),
+    EvalStrategy.ROUGE: _higher(ROUGE),
+    EvalStrategy.CIDER: _higher(CIDER),
 }
 
 

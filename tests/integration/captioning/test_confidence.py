@@ -22,7 +22,7 @@ from capgen.records import Caption, record_from_dict
 from tests import tiny_captioners
 from tests.minis import make_images, write_flickr8k
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 IMAGE = ROOT / "docs" / "images" / "photographer.jpg"
 
 
@@ -177,8 +177,9 @@ def test_other_captioners_have_summaries(kind: str, tmp_path: Path) -> None:
     folder = getattr(tiny_captioners, kind)(tmp_path / kind)
     runtime = Captioner.from_pretrained(folder, device="cpu").runtime
     pixels = np.random.default_rng(0).normal(size=(3, 3, 32, 32)).astype(np.float32)
-    found, summaries = runtime.generate_summarised(pixels, DecodeSettings(beams=2, max_length=8))
-    assert len(found) == len(summaries) == 3
-    alone = runtime.generate_summarised(pixels[1:2], DecodeSettings(max_length=8))[1]
+    found = runtime.generate(pixels, DecodeSettings(beams=2, max_length=8))
+    summaries = found.summarise()
+    assert len(found.hypotheses) == len(summaries) == 3
+    alone = runtime.generate(pixels[1:2], DecodeSettings(max_length=8)).summarise()
     assert summaries[1] == pytest.approx(alone[0], abs=1e-4)
     assert not np.allclose(summaries[0], summaries[1])

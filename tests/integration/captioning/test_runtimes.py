@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
 
 from capgen import Captioner
+from capgen.captioning.prepare import Prepared
+from capgen.config import DecodeSettings
 from capgen.errors import ModelError
 from capgen.models.checkpoint import save_captioning
 from capgen.models.folder import ModelFolder
@@ -80,6 +85,47 @@ def test_the_bundled_model_is_the_same_in_both(
             assert one.log_probability == pytest.approx(total)
             assert one.score == pytest.approx(total / len(one.tokens) ** penalty)
     assert ours[0].settings["runtime"] == "onnx"
+
+
+@pytest.mark.parametrize("name", ["bundled", "bundled_torch"])
+@pytest.mark.parametrize(
+    ("settings", "count"),
+    [
+        (DecodeSettings(beams=4), 4),
+        (DecodeSettings(beams=4, num_captions=2), 4),
+        (DecodeSettings(), 1),
+        (DecodeSettings(sample=True, seed=1, num_captions=3), 3),
+    ],
+    ids=str,
+)
+def test_a_runtime_returns_all_that_a_search_finished(
+    name: str, settings: DecodeSettings, count: int, request: pytest.FixtureRequest
+) -> None:
+    runtime = request.getfixturevalue(name).runtime
+    pixels = np.random.default_rng(0).normal(size=(2, 3, *runtime.preprocessor.input_size))
+    found = runtime.generate(pixels.astype(np.float32), settings)
+    assert [len(image) for image in found.hypotheses] == [count, count]
+    for image in found.hypotheses:
+        ranks = [one.rank for one in image]
+        assert ranks == pytest.approx(sorted(ranks, reverse=True), abs=1e-5)
+    assert found.summarise().shape[0] == 2
+
+
+def test_a_model_whose_encoder_is_not_known_captions_all_the_same(
+    bundled_torch: Captioner, images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = bundled_torch.caption(images[0])
+
+    def unknown(folder: ModelFolder, model: Any) -> Any:
+        raise ModelError("not known")
+
+    monkeypatch.setattr("capgen.captioning.runtimes.torch_runtime.image_encoder", unknown)
+    assert bundled_torch.caption(images[0]) == known
+    prepared = bundled_torch.prepare(images[0])
+    assert isinstance(prepared, Prepared)
+    found = bundled_torch.runtime.generate(prepared.pixels[None], DecodeSettings())
+    with pytest.raises(ModelError, match="not known"):
+        found.summarise()
 
 
 @pytest.mark.realdata
@@ -230,3 +276,13 @@ def test_graphs_that_belong_to_other_weights_are_refused(
 def test_the_model_folder_is_asked_for_by_its_own_name(bundled: Captioner) -> None:
     assert bundled.name == "mini"
     assert isinstance(bundled.folder, ModelFolder)
+
+
+def test_the_torch_runtime_knows_our_encoder_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """Elsewhere in this process something else may have registered the encoder."""
+    image = tmp_path / "x.png"
+    Image.new("RGB", (64, 64), "red").save(image)
+    command = ["-m", "capgen", "caption", str(image), "--runtime", "torch"]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()

@@ -21,8 +21,8 @@ from capgen.errors import (
     UnsafeModelError,
     UsageError,
 )
-from capgen.hub.pull import pull
-from capgen.hub.push import PushOptions, plan_push, push
+from capgen.hub.pull import pull_model
+from capgen.hub.push import PushOptions, plan_push, push_model
 from capgen.hub_client.pulled import pulled_folder, read_pulled
 from capgen.models.folder import ModelFolder
 from capgen.models.hub_files import Limits
@@ -37,7 +37,7 @@ NAME = "me/tiny"
 @pytest.fixture
 def pushed(hub: Hub, clip: ModelFolder) -> str:
     """The commit of a pushed model."""
-    return push(plan_push(clip, NAME), TOKEN).commit
+    return push_model(plan_push(clip, NAME), TOKEN).commit
 
 
 @pytest.fixture
@@ -58,12 +58,12 @@ def fetched(hub: Hub) -> list[str]:
 def test_a_private_model_with_the_token_of_the_environment(
     variable: str, hub: Hub, clip: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = push(plan_push(clip, NAME, PushOptions(private=True)), TOKEN).commit
+    commit = push_model(plan_push(clip, NAME, PushOptions(private=True)), TOKEN).commit
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(ModelNotFoundError, match="private"):
-        pull(NAME)
+        pull_model(NAME)
     monkeypatch.setenv(variable, TOKEN)
-    assert pull(NAME).commit == commit
+    assert pull_model(NAME).commit == commit
 
 
 def test_a_pulled_model_captions_as_the_one_pushed(
@@ -79,7 +79,7 @@ def test_a_pulled_model_captions_as_the_one_pushed(
 
 
 def test_the_commit_and_the_files_are_recorded(pushed: str, home: Path) -> None:
-    record = pull(NAME)
+    record = pull_model(NAME)
     assert (record.commit, record.asked) == (pushed, "main")
     assert json.loads((home / "pulled" / "me--tiny.json").read_text())["commit"] == pushed
     assert read_pulled(NAME) == record
@@ -91,34 +91,34 @@ def test_the_commit_and_the_files_are_recorded(pushed: str, home: Path) -> None:
 
 
 def test_a_bare_name_keeps_to_the_commit(hub: Hub, pushed: str, clip: ModelFolder) -> None:
-    pull(NAME)
-    newer = push(plan_push(clip, NAME, PushOptions(licence="mit")), TOKEN).commit
+    pull_model(NAME)
+    newer = push_model(plan_push(clip, NAME, PushOptions(licence="mit")), TOKEN).commit
     asked = len(hub.requests)
     assert resolve_model(NAME).revision == pushed
     assert len(hub.requests) == asked  # nobody was asked
     assert resolve_model(f"{NAME}@main").revision == newer
-    assert pull(NAME).commit == newer
+    assert pull_model(NAME).commit == newer
     assert resolve_model(NAME).revision == newer
 
 
 def test_a_revision_is_pulled(hub: Hub, pushed: str, clip: ModelFolder) -> None:
-    branch = push(plan_push(clip, NAME, PushOptions(revision="v2")), TOKEN).commit
-    assert pull(f"{NAME}@v2").commit == branch
-    assert pull(NAME, revision=pushed).commit == pushed
+    branch = push_model(plan_push(clip, NAME, PushOptions(revision="v2")), TOKEN).commit
+    assert pull_model(f"{NAME}@v2").commit == branch
+    assert pull_model(NAME, revision=pushed).commit == pushed
     with pytest.raises(UsageError, match="both"):
-        pull(f"{NAME}@v2", revision="main")
+        pull_model(f"{NAME}@v2", revision="main")
     with pytest.raises(ModelNotFoundError, match="'v3'"):
-        pull(f"{NAME}@v3")
+        pull_model(f"{NAME}@v3")
 
 
 def test_without_a_network_it_is_there(pushed: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    pull(NAME)
+    pull_model(NAME)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     assert resolve_model(NAME).revision == pushed
 
 
 def test_a_record_that_is_damaged(pushed: str, home: Path) -> None:
-    pull(NAME)
+    pull_model(NAME)
     for text in ("{", "[]", '{"identifier": "me/tiny"}', '{"identifier": 1, "commit": 2}'):
         (home / "pulled" / "me--tiny.json").write_text(text)
         with pytest.raises(ModelError, match="me--tiny"):
@@ -128,14 +128,14 @@ def test_a_record_that_is_damaged(pushed: str, home: Path) -> None:
 def test_altered_content_is_noticed_and_removed(hub: Hub, pushed: str) -> None:
     hub.altered = {"model.safetensors", "config.json"}
     with pytest.raises(ModelError, match=r"config\.json is not what") as caught:
-        pull(NAME)
+        pull_model(NAME)
     assert caught.value.hint
     hub.altered = {"model.safetensors"}
     with pytest.raises(ModelError, match=r"model\.safetensors is not what"):
         resolve_model(NAME)
     assert read_pulled(NAME) is None
     hub.altered = set()
-    assert pull(NAME).commit == pushed
+    assert pull_model(NAME).commit == pushed
 
 
 def test_a_pull_checks_what_was_there_before(pushed: str) -> None:
@@ -143,8 +143,8 @@ def test_a_pull_checks_what_was_there_before(pushed: str) -> None:
     content = weights.read_bytes()
     weights.resolve().write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(ModelError, match="is not what"):
-        pull(NAME)
-    assert pull(NAME).commit == pushed
+        pull_model(NAME)
+    assert pull_model(NAME).commit == pushed
     assert weights.read_bytes() == content
 
 
@@ -152,9 +152,9 @@ def test_nothing_but_the_models_files_is_fetched(hub: Hub, served: Path) -> None
     (served / "sub").mkdir()
     for name in ("run.py", "notes.md", "weights.bin", "sub/config.json", "photo.jpg"):
         (served / name).write_bytes(b"x")
-    assert not {"run.py", "sub/config.json"} & set(pull("bad/model").files)
+    assert not {"run.py", "sub/config.json"} & set(pull_model("bad/model").files)
     assert {path.rsplit(".", 1)[1] for path in fetched(hub)} <= {"json", "safetensors", "txt"}
-    assert "run.py" in pull("bad/model", trust_remote_code=True).files
+    assert "run.py" in pull_model("bad/model", trust_remote_code=True).files
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_names_that_lead_elsewhere(name: str, hub: Hub, served: Path) -> None:
     (served / "extra.json").write_text("{}")
     hub.names = {"extra.json": name}
     with pytest.raises(UnsafeModelError, match="leads out of") as caught:
-        pull("bad/model")
+        pull_model("bad/model")
     assert "\n" not in caught.value.message
     assert fetched(hub) == []
 
@@ -176,24 +176,24 @@ def test_names_that_lead_elsewhere(name: str, hub: Hub, served: Path) -> None:
 def test_what_is_too_large(hub: Hub, served: Path, capsys) -> None:
     hub.sizes = {"tokenizer.json": 1 << 30}
     with pytest.raises(ModelError, match=r"tokenizer\.json of 1,073,741,824 bytes"):
-        pull("bad/model")
+        pull_model("bad/model")
     hub.sizes = {"model.safetensors": 1 << 40}
     with pytest.raises(ModelError, match="files of 1,099"):
-        pull("bad/model")
+        pull_model("bad/model")
     hub.sizes = {}
     assert main(["hub", "pull", "bad/model", "--max-gb", "0.001"]) == 0
     with pytest.raises(ModelError) as caught:
-        pull("bad/model", limits=Limits(total_bytes=1000))
+        pull_model("bad/model", limits=Limits(total_bytes=1000))
     assert "--max-gb" in caught.value.hint
     hub.sizes = {"model.safetensors": -1}
     with pytest.raises(ModelError, match="does not say"):
-        pull("bad/model")
+        pull_model("bad/model")
 
 
 def test_pickles_are_refused(hub: Hub, served: Path) -> None:
     (served / "model.safetensors").rename(served / "pytorch_model.bin")
     with pytest.raises(UnsafeModelError, match="pickles") as caught:
-        pull("bad/model")
+        pull_model("bad/model")
     assert "sandbox" in caught.value.hint
     assert not any(path.endswith(".bin") for path in fetched(hub))
 
@@ -210,7 +210,7 @@ def test_pickles_are_refused(hub: Hub, served: Path) -> None:
 def test_what_is_missing(missing: str, words: str, served: Path) -> None:
     (served / missing).unlink()
     with pytest.raises(ModelError, match=words):
-        pull("bad/model")
+        pull_model("bad/model")
     assert not pulled_folder().exists()
 
 
@@ -241,7 +241,7 @@ def test_repositories_that_are_no_model(
     for name, content in files.items():
         (folder / name).write_text(content)
     hub.repositories = {"bad/model": {"main": folder}}
-    for use in (pull, Captioner.from_pretrained):
+    for use in (pull_model, Captioner.from_pretrained):
         with pytest.raises(ModelError) as caught:
             use("bad/model")
         assert said in caught.value.message and caught.value.hint
@@ -253,7 +253,7 @@ def test_a_model_of_another_kind_lacks_no_part(hub: Hub, served: Path) -> None:
     config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 9}
     (served / "config.json").write_text(json.dumps(config))
     (served / "preprocessor_config.json").unlink()
-    for use in (pull, Captioner.from_pretrained):
+    for use in (pull_model, Captioner.from_pretrained):
         with pytest.raises(ModelError, match=r"'llama' model .* reads text only"):
             use("bad/model")
 
@@ -264,7 +264,7 @@ def test_weights_of_the_wrong_shape(served: Path) -> None:
         :5
     ].clone()
     save_file(weights, served / "model.safetensors", {"format": "pt"})
-    pull("bad/model")
+    pull_model("bad/model")
     with pytest.raises(ModelError, match="bad/model"):
         Captioner.from_pretrained("bad/model")
 
@@ -273,7 +273,7 @@ def test_weights_of_the_wrong_shape(served: Path) -> None:
 def test_weights_that_are_damaged(content: bytes, served: Path) -> None:
     (served / "model.safetensors").write_bytes(content)
     with pytest.raises(ModelError, match=r"model\.safetensors"):
-        pull("bad/model")
+        pull_model("bad/model")
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_an_index_that_names_other_files(index: object, words: str, served: Path
     (served / "model.safetensors").unlink()
     (served / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(ModelError, match=words):
-        pull("bad/model")
+        pull_model("bad/model")
 
 
 def test_code_is_not_run_unless_it_is_trusted(served: Path, tmp_path: Path, capsys) -> None:
@@ -304,7 +304,7 @@ def test_code_is_not_run_unless_it_is_trusted(served: Path, tmp_path: Path, caps
     image = tmp_path / "photo.png"
     draw_image(0).save(image)
     for trusted in (False, True):
-        pull("bad/model", trust_remote_code=trusted)
+        pull_model("bad/model", trust_remote_code=trusted)
         with pytest.raises(UnsafeModelError, match="code of its own"):
             Captioner.from_pretrained("bad/model")
         assert main(["caption", str(image), "--model", "bad/model"]) == 1
@@ -340,13 +340,13 @@ AutoModel.register(EncoderConfig, Encoder)
 
 def test_no_network_and_no_repository(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelNotFoundError, match="nobody/nothing"):
-        pull("nobody/nothing")
+        pull_model("nobody/nothing")
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(NetworkError, match="Cannot reach"):
-        pull("nobody/nothing")
+        pull_model("nobody/nothing")
 
 
 @pytest.mark.parametrize("name", ["x/../y", "./x", "a b/c", "https://a/b", ""])
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(CapgenError):
-        pull(name)
+        pull_model(name)

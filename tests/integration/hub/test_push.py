@@ -18,7 +18,7 @@ from capgen.errors import (
     UnsafeModelError,
     UsageError,
 )
-from capgen.hub.push import PushOptions, plan_push, push
+from capgen.hub.push import PushOptions, plan_push, push_model
 from capgen.hub_client.session import Patience
 from capgen.models.folder import ModelFolder
 from capgen.models.resolve import fetch
@@ -45,7 +45,7 @@ def weights_sent(hub: Hub) -> list[str]:
 
 def test_a_push_is_one_commit_and_comes_back_the_same(hub: Hub, with_graphs: ModelFolder) -> None:
     plan = plan_push(with_graphs, NAME, PushOptions(message="First"))
-    pushed = push(plan, TOKEN)
+    pushed = push_model(plan, TOKEN)
     repository = hub.written[NAME]
     assert list(repository.messages.values()) == ["initial commit", "First"]
     assert repository.branches == {"main": pushed.commit}
@@ -56,11 +56,11 @@ def test_a_push_is_one_commit_and_comes_back_the_same(hub: Hub, with_graphs: Mod
 
 
 def test_what_has_not_changed_is_not_sent_again(hub: Hub, clip: ModelFolder) -> None:
-    first = push(plan_push(clip, NAME), TOKEN)
-    again = push(plan_push(clip, NAME), TOKEN)
+    first = push_model(plan_push(clip, NAME), TOKEN)
+    again = push_model(plan_push(clip, NAME), TOKEN)
     assert (again.commit, again.changed) == (first.commit, False)
     plan = plan_push(clip, NAME, PushOptions(licence="mit"))
-    assert push(plan, TOKEN).changed
+    assert push_model(plan, TOKEN).changed
     assert len(hub.received) == 1
     check_stored(hub, plan)
 
@@ -68,7 +68,7 @@ def test_what_has_not_changed_is_not_sent_again(hub: Hub, clip: ModelFolder) -> 
 def test_large_files_go_in_parts_where_the_hub_asks_for_it(hub: Hub, clip: ModelFolder) -> None:
     hub.part_size = 100_000
     plan = plan_push(clip, NAME)
-    push(plan, TOKEN)
+    push_model(plan, TOKEN)
     size = next(file.size for file in plan.files if file.name == "model.safetensors")
     assert [count for _, count in hub.received] == [100_000] * (size // 100_000) + [size % 100_000]
     check_stored(hub, plan)
@@ -76,7 +76,7 @@ def test_large_files_go_in_parts_where_the_hub_asks_for_it(hub: Hub, clip: Model
 
 def test_a_private_repository(hub: Hub, clip: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_push(clip, NAME, PushOptions(private=True))
-    assert push(plan, TOKEN).private
+    assert push_model(plan, TOKEN).private
     assert hub.written[NAME].private
     check_stored(hub, plan)
     monkeypatch.delenv("HF_TOKEN")
@@ -85,21 +85,21 @@ def test_a_private_repository(hub: Hub, clip: ModelFolder, monkeypatch: pytest.M
 
 
 def test_a_public_repository_is_no_place_for_a_private_model(hub: Hub, clip: ModelFolder) -> None:
-    push(plan_push(clip, NAME), TOKEN)
+    push_model(plan_push(clip, NAME), TOKEN)
     head = dict(hub.written[NAME].branches)
     with pytest.raises(UsageError, match="is public"):
-        push(plan_push(clip, NAME, PushOptions(private=True, message="x")), TOKEN)
+        push_model(plan_push(clip, NAME, PushOptions(private=True, message="x")), TOKEN)
     assert hub.written[NAME].branches == head
 
 
 def test_a_revision_is_a_branch(hub: Hub, clip: ModelFolder) -> None:
     plan = plan_push(clip, NAME, PushOptions(revision="v2"))
-    pushed = push(plan, TOKEN)
+    pushed = push_model(plan, TOKEN)
     branches = hub.written[NAME].branches
     assert branches["v2"] == pushed.commit != branches["main"]
     assert list(hub.written[NAME].commits[branches["main"]]) == [".gitattributes"]
     check_stored(hub, plan, "v2")
-    assert push(plan_push(clip, NAME, PushOptions(revision="v2")), TOKEN).changed is False
+    assert push_model(plan_push(clip, NAME, PushOptions(revision="v2")), TOKEN).changed is False
 
 
 @pytest.mark.parametrize("revision", ["a" * 40, "refs/pr/1", "-x", " "])
@@ -133,7 +133,7 @@ def test_an_upload_that_breaks_off_is_tried_again(
 ) -> None:
     hub.faults = [Fault("PUT", "/lfs/", -1, after=5000)]
     plan = plan_push(clip, NAME)
-    push(plan, TOKEN)
+    push_model(plan, TOKEN)
     assert quick == [1]
     check_stored(hub, plan)
 
@@ -145,7 +145,7 @@ def test_an_interrupted_push_goes_on_where_it_was(
     digest = next(f.sha256 for f in plan.files if f.name == "onnx/encoder.onnx")
     hub.faults = [Fault("PUT", digest, -1, times=6, after=5000)]
     with pytest.raises(NetworkError, match=NAME) as caught:
-        push(plan, TOKEN)
+        push_model(plan, TOKEN)
     assert "not sent again" in caught.value.hint
     assert list(hub.written[NAME].commits.values()) == [
         {".gitattributes": next(iter(hub.written[NAME].commits.values()))[".gitattributes"]}
@@ -153,7 +153,7 @@ def test_an_interrupted_push_goes_on_where_it_was(
     assert digest not in weights_sent(hub)
     sent = len(hub.received)
     again = plan_push(with_graphs, NAME)
-    push(again, TOKEN)
+    push_model(again, TOKEN)
     assert sent >= 1 and len(hub.received) == 3  # over both pushes each large file once
     assert sorted(set(weights_sent(hub))) == weights_sent(hub)
     check_stored(hub, again)
@@ -163,10 +163,10 @@ def test_a_failed_commit_costs_no_second_upload(hub: Hub, clip: ModelFolder) -> 
     hub.faults = [Fault("POST", "/commit/", 500)]
     plan = plan_push(clip, NAME)
     with pytest.raises(NetworkError, match="500"):
-        push(plan, TOKEN)
+        push_model(plan, TOKEN)
     assert len(hub.received) == 1
     again = plan_push(clip, NAME)
-    push(again, TOKEN)
+    push_model(again, TOKEN)
     assert len(hub.received) == 1
     check_stored(hub, again)
 
@@ -196,7 +196,7 @@ def test_refusals(
     plan = plan_push(clip, NAME)
     begin = time.monotonic()
     with pytest.raises(CapgenError, match=words) as caught:
-        push(plan, TOKEN)
+        push_model(plan, TOKEN)
     assert time.monotonic() - begin < 5
     assert caught.value.exit_code == 1
     assert "\n" not in caught.value.message
@@ -205,7 +205,7 @@ def test_refusals(
         assert list(repository.messages.values()) == ["initial commit"]
     hub.faults = []
     again = plan_push(clip, NAME)
-    push(again, TOKEN)
+    push_model(again, TOKEN)
     check_stored(hub, again)
 
 
@@ -214,7 +214,7 @@ def test_a_busy_hub_is_asked_again_when_it_says(path: str, hub: Hub, clip: Model
     hub.faults = [Fault("POST", path, 429, headers={"Retry-After": "1"})]
     plan = plan_push(clip, NAME)
     begin = time.monotonic()
-    push(plan, TOKEN)
+    push_model(plan, TOKEN)
     assert time.monotonic() - begin >= 1
     check_stored(hub, plan)
 
@@ -224,7 +224,7 @@ def test_nobody_waits_an_hour(path: str, hub: Hub, clip: ModelFolder) -> None:
     hub.faults = [Fault("POST", path, 429, times=99, headers={"Retry-After": "3600"})]
     begin = time.monotonic()
     with pytest.raises(NetworkError, match="wait 3600 seconds"):
-        push(plan_push(clip, NAME), TOKEN)
+        push_model(plan_push(clip, NAME), TOKEN)
     assert time.monotonic() - begin < 5
 
 
@@ -237,7 +237,7 @@ def test_a_hub_that_goes_on_failing_is_given_up_on(
     hub.faults = [Fault(method, path, 503, times=99)]
     begin = time.monotonic()
     with pytest.raises(NetworkError, match="503"):
-        push(plan_push(clip, NAME), TOKEN, patience=Patience(failing=0.5))
+        push_model(plan_push(clip, NAME), TOKEN, patience=Patience(failing=0.5))
     assert time.monotonic() - begin < 5
 
 
@@ -254,7 +254,7 @@ def test_a_token_that_may_only_read(hub: Hub, clip: ModelFolder) -> None:
     hub.users["hf_reader"] = "me"
     hub.readers.add("hf_reader")
     with pytest.raises(NetworkError, match="403"):
-        push(plan_push(clip, NAME), "hf_reader")
+        push_model(plan_push(clip, NAME), "hf_reader")
 
 
 def test_a_token_with_a_line_break_is_not_repeated(clip: ModelFolder, hub, monkeypatch, capfd):
@@ -275,14 +275,14 @@ def test_no_network(clip: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     begin = time.monotonic()
     with pytest.raises(NetworkError, match="Cannot reach"):
-        push(plan_push(clip, NAME), TOKEN)
+        push_model(plan_push(clip, NAME), TOKEN)
     assert time.monotonic() - begin < 8
 
 
 def test_somebody_else_commits_meanwhile(
     hub: Hub, clip: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    push(plan_push(clip, NAME), TOKEN)
+    push_model(plan_push(clip, NAME), TOKEN)
     from capgen.hub import push as module
 
     real = module.list_repository
@@ -295,18 +295,18 @@ def test_somebody_else_commits_meanwhile(
 
     monkeypatch.setattr(module, "list_repository", stale)
     with pytest.raises(NetworkError, match="changed meanwhile"):
-        push(plan_push(clip, NAME, PushOptions(licence="mit")), TOKEN)
+        push_model(plan_push(clip, NAME, PushOptions(licence="mit")), TOKEN)
     assert hub.written[NAME].branches["main"] == "b" * 40
 
 
 def test_graphs_of_older_weights_are_removed_and_foreign_files_stay(
     hub: Hub, with_graphs: ModelFolder, clip: ModelFolder
 ) -> None:
-    push(plan_push(with_graphs, NAME), TOKEN)
+    push_model(plan_push(with_graphs, NAME), TOKEN)
     repository = hub.written[NAME]
     repository.commits[repository.branches["main"]]["notes.md"] = weights_sent(hub)[0]
     plan = plan_push(clip, NAME)
-    pushed = push(plan, TOKEN)
+    pushed = push_model(plan, TOKEN)
     assert pushed.removed == ("onnx/decoder.onnx", "onnx/encoder.onnx")
     files = repository.commits[pushed.commit]
     assert "notes.md" in files

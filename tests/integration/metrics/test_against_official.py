@@ -11,7 +11,7 @@ import pytest
 
 from capgen.metrics.official import METEOR_NAME
 from capgen.metrics.ptb.tokenizer import PTBTokenizer, tokenize
-from capgen.metrics.score import score
+from capgen.metrics.score import score_captions
 from tests.integration.metrics import fuzz, oracles
 from tests.unit.metrics.captions import EXPECTED, PREDICTIONS, REFERENCES
 
@@ -26,7 +26,7 @@ def assert_equal(
     references: Mapping[str, Sequence[str]],
     theirs: Mapping[str, Any],
 ) -> None:
-    report = score(predictions, references, metrics=METRICS)
+    report = score_captions(predictions, references, metrics=METRICS)
     assert report.corpus.keys() == theirs.keys()
     for name, expected in theirs.items():
         assert report.corpus[name] == pytest.approx(expected["corpus"], abs=1e-6), name
@@ -150,7 +150,7 @@ def test_references_without_words() -> None:
     theirs = {image: [tokenize(line)] for image, line in predictions.items()}
     with pytest.raises(ValueError, match="empty"):
         oracles.scores_of_tokens(theirs, tokens)
-    report = score(predictions, references, metrics=METRICS)
+    report = score_captions(predictions, references, metrics=METRICS)
     assert report.per_image["CIDEr-D"].tolist() == [0, 0]
     assert report.per_image["ROUGE-L"].tolist() == [0, 1]
 
@@ -158,7 +158,7 @@ def test_references_without_words() -> None:
 @needs_java
 @pytest.mark.slow
 def test_meteor_1_5() -> None:
-    report = score(PREDICTIONS["plausible"], REFERENCES, metrics=["meteor_1_5"])
+    report = score_captions(PREDICTIONS["plausible"], REFERENCES, metrics=["meteor_1_5"])
     expected = EXPECTED["meteor_1_5"]
     assert report.corpus == {METEOR_NAME: pytest.approx(expected["corpus"], abs=1e-6)}
     assert report.per_image[METEOR_NAME].tolist() == pytest.approx(expected["images"], abs=1e-6)

@@ -14,7 +14,7 @@ import pytest
 from capgen import Captioner
 from capgen.cli.main import main
 from capgen.errors import ModelError
-from capgen.hub.pull import pull
+from capgen.hub.pull import pull_model
 from capgen.hub.push import plan_push
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
@@ -105,7 +105,7 @@ def test_a_repository_with_a_nested_processor(
     assert Captioner.from_pretrained("some/model").caption(IMAGE, max_length=8).text == here.text
     assert "/some/model/resolve/" in "".join(hub.asked)
     assert any(path.endswith("/processor_config.json") for path in hub.asked)
-    assert "processor_config.json" in pull("some/model").files
+    assert "processor_config.json" in pull_model("some/model").files
 
 
 def test_a_nested_processor_is_pushed(saved: dict[tuple[str, bool], Path]) -> None:

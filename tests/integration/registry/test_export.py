@@ -21,7 +21,7 @@ from capgen.models.safetensors_index import read_index
 from capgen.paths import bundled_model_dir, models_dir
 from capgen.registry.export import CalibrationOptions, Exported, export_model
 from capgen.registry.listing import find_model
-from capgen.registry.verify import verify
+from capgen.registry.verify import verify_model
 from tests.fakes import names
 from tests.windows import open_files_stay
 
@@ -59,7 +59,7 @@ def test_it_is_half_the_size_and_says_much_the_same(
 ) -> None:
     assert made.size < 0.6 * made.source_size
     assert (int8.runtime.name, int8.runtime.dtype) == ("onnx", "int8")
-    assert made.images == 8
+    assert made.photos == 8
     pairs = list(zip(int8.caption(images[:8]), bundled.caption(images[:8]), strict=True))
     near = [abs(a.score - b.score) for a, b in pairs]
     assert np.median(near) < 0.15
@@ -97,11 +97,11 @@ def test_where_it_comes_from_is_recorded(made: Exported) -> None:
 
 def test_verify_accepts_it_and_finds_a_wrong_bit(made: Exported, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(made.path, tmp_path / "copy"))
-    assert all(check.ok for check in verify(str(copy)))
+    assert all(check.ok for check in verify_model(str(copy)))
     weights = bytearray((copy / "model.safetensors").read_bytes())
     weights[-5] ^= 64
     (copy / "model.safetensors").write_bytes(weights)
-    assert next(verify(str(copy))).ok is False
+    assert next(verify_model(str(copy))).ok is False
 
 
 def test_graphs_of_other_weights_are_refused(made: Exported, tmp_path: Path) -> None:
@@ -189,5 +189,5 @@ def test_int8_of_a_plain_model_where_mapped_files_stay(tmp_path: Path, images: l
     options = CalibrationOptions(images=8)
     with open_files_stay():
         made = export_model(str(folder), int8=True, images=images, calibration=options)
-    assert made.images == 8
+    assert made.photos == 8
     assert names(models_dir()) == [made.name]

@@ -149,7 +149,7 @@ def test_out_of_memory_halves_the_batch(tmp_path, parts, monkeypatch, where):
     notices = [event.message for event in of_kind(Notice, pieces)]
     if where == "train":
         assert notices == [
-            "Memory ran out at step 1 with 4 images a pass: going on with 2, 2 passes a step"
+            "Memory ran out at step 1 with 4 images per pass: going on with 2, 2 passes per step"
         ]
 
 
@@ -158,7 +158,7 @@ def test_too_little_memory_for_one_image_is_an_error(tmp_path, data, parts, monk
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(CaptionObjective, "encode", encode)
-    with pytest.raises(TrainingError, match="with 1 images a pass") as caught:
+    with pytest.raises(TrainingError, match="with 1 images per pass") as caught:
         list(train(clip_config(tmp_path, data)))
     assert "--gradient-checkpointing" in caught.value.hint
 

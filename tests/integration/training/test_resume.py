@@ -214,7 +214,7 @@ def test_weights_that_are_no_numbers_are_never_saved(tmp_path, data, parts, monk
 
     monkeypatch.setattr(Trainer, "_step", step)
     config = clip_config(tmp_path, data, num_epochs=3, save_every=1, log_every=10)
-    with pytest.raises(TrainingError, match="no numbers any more by step 3"):
+    with pytest.raises(TrainingError, match="no longer finite numbers by step 3"):
         list(train(config))
     state = StateStore(config.output_dir, keep=1).newest()
     assert state.numbers["step"] == 2
@@ -250,8 +250,7 @@ def test_a_full_disk_leaves_the_old_state_and_model(small_disk, tmp_path, data, 
     with pytest.raises(StorageError, match="No space left"):
         list(train(run_config(tmp_path, data, mini, output_dir=small_disk / "run")))
     left = {path.name for path in (small_disk / "run").iterdir()}
-    pages = {"run.html", "curves.png"}  # written as far as there is room
-    assert left - pages == {"config.toml", "environment.json", "events.jsonl"}
+    assert left - {"run.html"} == {"config.toml", "environment.json", "events.jsonl"}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -150,7 +150,7 @@ def test_a_run_killed_between_stages_goes_on_exactly(tmp_path, plan, whole, monk
 
     with monkeypatch.context() as patch:
         if moment == "before":
-            patch.setattr(stages_module.train, "train", killed)
+            patch.setattr(stages_module.train, "new_session", killed)
         elif moment == "promoting":
             patch.setattr(stages_module.StagedFolder, "promote", killed)
         elif moment == "between":

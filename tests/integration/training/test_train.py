@@ -169,7 +169,7 @@ def test_an_interrupted_run_leaves_complete_files(tmp_path, data, mini):
         events.throw(KeyboardInterrupt())
     run = tmp_path / "run"
     names = {path.name for path in run.iterdir()}
-    page = {"run.html", "curves.png"}
+    page = {"run.html"}
     assert names == {"config.toml", "environment.json", "events.jsonl", "last"} | page
     load_captioning(ModelFolder(run / "last", "last"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from capgen.captioning.decoding.hypotheses import Hypothesis
 from capgen.captioning.retry import caption_pixels, fault
+from capgen.captioning.runtimes.base import Generated
 from capgen.config import DecodeSettings
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Retry
@@ -37,49 +39,52 @@ def test_faults(text: str, expected: str) -> None:
 
 
 class Scripted:
-    """A runtime whose captions are looked up: by the image, and by how hard it is pushed."""
+    """A runtime whose captions are looked up: by the image, and by how often it was asked."""
 
     name, device, dtype = "scripted", "cpu", "float32"
     preprocessor = Preprocessor(size=(1, 1))
 
-    def __init__(self, *images: dict[float, Sequence[str]]) -> None:
+    def __init__(self, *images: Sequence[Sequence[str]]) -> None:
         self.images = images
+        self.times: Counter[int] = Counter()
         self.asked: list[tuple[list[int], DecodeSettings]] = []
         self.known: list[str] = []
 
-    def generate(self, pixels: np.ndarray, settings: DecodeSettings) -> list[list[Hypothesis]]:
+    def generate(self, pixels: np.ndarray, settings: DecodeSettings) -> Generated:
         rows = pixels[:, 0, 0, 0].astype(int).tolist()
         self.asked.append((rows, settings))
         found = []
         for row in rows:
-            said = self.images[row].get(settings.repetition_penalty, self.images[row][1.0])
+            tries = self.images[row]
+            said = tries[min(self.times[row], len(tries) - 1)]
+            self.times[row] += 1
             found.append([self._hypothesis(text, -n) for n, text in enumerate(said)])
-        return [one[: settings.num_captions] for one in found]
+        return Generated(found, lambda: np.zeros((len(rows), 1), np.float32))
 
     def _hypothesis(self, text: str, score: float) -> Hypothesis:
         self.known.append(text)
         return Hypothesis((len(self.known) - 1,), (float(score),), float(score))
 
-    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
-        return self.known[ids[0]], [self.known[ids[0]]]
+    def decode(self, ids: Sequence[int]) -> str:
+        return self.known[ids[0]]
 
 
 def run(runtime: Any, **settings: Any) -> tuple[list[list[str]], list[Retry | None]]:
     pixels = np.arange(len(runtime.images), dtype=np.float32)[:, None, None, None]
-    found = caption_pixels(
+    found, _ = caption_pixels(
         runtime, np.broadcast_to(pixels, (len(pixels), 3, 1, 1)), DecodeSettings(**settings)
     )
     return [[said.text for said in one.captions] for one in found], [one.retry for one in found]
 
 
 def test_what_is_in_order_is_not_tried_again() -> None:
-    runtime = Scripted({1.0: ["a dog"]}, {1.0: ["a cat"]})
+    runtime = Scripted([["a dog"]], [["a cat"]])
     assert run(runtime) == ([["a dog"], ["a cat"]], [None, None])
     assert len(runtime.asked) == 1
 
 
 def test_fewer_captions_than_asked_for_are_no_fault() -> None:
-    runtime = Scripted({1.0: ["a dog", "two dogs"]}, {1.0: ["a cat", "", "a cat"]})
+    runtime = Scripted([["a dog", "two dogs"]], [["a cat", "", "a cat"]])
     texts, retries = run(runtime, beams=3, num_captions=3)
     assert texts[0] == ["a dog", "two dogs"] and retries[0] is None
     assert retries[1] is not None
@@ -87,26 +92,49 @@ def test_fewer_captions_than_asked_for_are_no_fault() -> None:
 
 
 def test_only_what_is_faulty_is_tried_again() -> None:
-    runtime = Scripted({1.0: ["a dog"]}, {1.0: [""], 1.2: ["a cat"]}, {1.0: ["a cow"]})
+    runtime = Scripted([["a dog"]], [[""], ["a cat"]], [["a cow"]])
     texts, retries = run(runtime, min_length=3)
     assert texts == [["a dog"], ["a cat"], ["a cow"]]
     assert [rows for rows, _ in runtime.asked] == [[0, 1, 2], [1]]
     assert retries[0] is None and retries[2] is None
-    changes = {"min_length": 6, "no_repeat_ngram_size": 2, "repetition_penalty": 1.2}
+    changes = {"min_length": 6}
     assert retries[1] == Retry(reason="empty", rejected=("",), settings=changes, resolved=True)
 
 
+def test_each_fault_is_tried_again_in_its_own_way() -> None:
+    runtime = Scripted([[""], ["a cat"]], [["a a dog"], ["a dog"]], [["no no"], [""], ["a hen"]])
+    texts, retries = run(runtime, seed=4)
+    assert texts == [["a cat"], ["a dog"], ["a hen"]]
+    hard = {"no_repeat_ngram_size": 2, "repetition_penalty": 1.2}
+    assert [retry.settings for retry in retries if retry is not None] == [
+        {"min_length": 6},
+        {"no_repeat_ngram_size": 2},
+        hard,
+    ]
+    assert [rows for rows, _ in runtime.asked] == [[0, 1, 2], [0], [1, 2], [2]]
+
+
+def test_a_caption_that_repeats_itself_is_not_made_longer_or_of_new_words_at_once() -> None:
+    """A kitchen with a kitchen with a kitchen is not one with a bathroom."""
+    runtime = Scripted([["a b a b"], ["a b"]])
+    run(runtime, repetition_penalty=1.1)
+    (_, first), (_, again) = runtime.asked
+    assert again.repetition_penalty == first.repetition_penalty
+    assert again.min_length == first.min_length == 0
+    assert again.no_repeat_ngram_size == 2
+
+
 def test_a_harder_push_follows_a_mild_one() -> None:
-    runtime = Scripted({1.0: ["a a dog"], 1.2: ["dog dog"], 1.5: ["a dog"]})
+    runtime = Scripted([["a a dog"], ["dog dog"], ["a dog"]])
     texts, (retry,) = run(runtime, sample=True, seed=4)
     assert texts == [["a dog"]]
     assert retry is not None and retry.resolved
-    assert retry.settings["no_repeat_ngram_size"] == 1
+    assert retry.settings["repetition_penalty"] == 1.2
     assert [settings.seed for _, settings in runtime.asked] == [4, 4, 5]
 
 
 def test_what_cannot_be_helped_stays_and_says_so() -> None:
-    runtime = Scripted({1.0: ["go go"], 1.2: ["", "no no"]})
+    runtime = Scripted([["go go"], ["", "no no"]])
     texts, (retry,) = run(runtime)
     assert texts == [["go go"]]
     assert retry is not None and not retry.resolved
@@ -114,22 +142,22 @@ def test_what_cannot_be_helped_stays_and_says_so() -> None:
 
 
 def test_a_faulty_alternative_gives_way_to_another_caption() -> None:
-    runtime = Scripted({1.0: ["a dog", "dog dog", "a cat"], 1.2: ["a dog", "a cow", "a hen"]})
+    runtime = Scripted([["a dog", "dog dog", "a cat"], ["a dog", "a cow", "a hen"]])
     texts, (retry,) = run(runtime, beams=3, num_captions=3)
     assert texts == [["a dog", "a cat", "a cow"]]
     assert retry is not None and retry.rejected == ("dog dog",)
 
 
 def test_it_can_be_turned_off() -> None:
-    runtime = Scripted({1.0: [""]})
+    runtime = Scripted([[""]])
     assert run(runtime, retry=False) == ([[""]], [None])
     assert len(runtime.asked) == 1
 
 
 def test_different_captions_are_chosen_from_a_wider_search() -> None:
     said = ["a dog runs", "the dog runs", "a dog is running", "two dogs", "a red ball", "a cat"]
-    runtime = Scripted({1.0: said})
+    runtime = Scripted([said])
     texts, _ = run(runtime, beams=6, num_captions=3, diverse=True)
     assert texts[0][0] == "a dog runs"
     assert "the dog runs" not in texts[0] and "a dog is running" not in texts[0]
-    assert runtime.asked[0][1].num_captions == 6
+    assert [len(rows) for rows, _ in runtime.asked] == [1]

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from capgen.captioning.captioner import Captioner
-from capgen.captioning.decoding.hypotheses import Hypothesis, hypothesis
+from capgen.captioning.decoding.hypotheses import hypothesis
+from capgen.captioning.decoding.noun_table import NounTable
 from capgen.captioning.prepare import Prepared
+from capgen.captioning.runtimes.base import Generated
 from capgen.config import DecodeOptions
 from capgen.models.folder import ModelFolder
 from capgen.paths import bundled_model_dir
@@ -22,21 +24,23 @@ class Stuck:
     """A runtime whose first search repeats itself about every second image."""
 
     name, device, dtype = "stuck", "cpu", "float32"
+    nouns = NounTable(np.zeros(len(WORDS), np.int64))
 
     def __init__(self, width: int) -> None:
         self.width = width
+        self.searches = 0
 
-    def generate_summarised(self, pixels: Any, settings: Any) -> tuple[list[list[Hypothesis]], Any]:
-        said = ([5, 6, 7, 2], [5, 7, 7, 2])
-        found = [[hypothesis(said[row % 2], [-0.5] * 4, 1.0)] for row in range(len(pixels))]
-        return found, np.zeros((len(pixels), self.width), np.float32)
+    def generate(self, pixels: Any, settings: Any) -> Generated:
+        self.searches += 1
+        if self.searches == 1:
+            said = ([5, 6, 7, 2], [5, 7, 7, 2])
+            found = [[hypothesis(said[row % 2], [-0.5] * 4, 1.0)] for row in range(len(pixels))]
+        else:
+            found = [[hypothesis([5, 6, 2], [-0.1] * 3, 1.0)] for _ in pixels]
+        return Generated(found, lambda: np.zeros((len(pixels), self.width), np.float32))
 
-    def generate(self, pixels: Any, settings: Any) -> list[list[Hypothesis]]:
-        return [[hypothesis([5, 6, 2], [-0.1] * 3, 1.0)] for _ in pixels]
-
-    def texts(self, ids: Sequence[int]) -> tuple[str, list[str]]:
-        parts = [f" {WORDS[token]}" for token in ids]
-        return "".join(parts).strip(), parts
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(f" {WORDS[token]}" for token in ids)
 
 
 def captions(**options: Any) -> list[Any]:

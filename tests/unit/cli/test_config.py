@@ -169,3 +169,134 @@ def test_a_file_from_windows_is_read_and_changed(file, capsys):
     values = {row["setting"]: row["value"] for row in json.loads(capsys.readouterr().out)}
     assert values == {"beams": 5, "max_length": 20}
     assert "# slower, better" in file.read_text()
+
+
+def plan_of(capsys: pytest.CaptureFixture[str], data: Path, *arguments: str):
+    """Return the settings of a dry run, and what it noted."""
+    run = ["train", "--preset", "mini", "--data-dir", str(data), "--dry-run", "--json"]
+    assert main([*run, *arguments]) == 0
+    found = capsys.readouterr()
+    return json.loads(found.out)["settings"], found.err
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_flickr8k(tmp_path / "data", eight_images())
+
+
+@pytest.fixture
+def small(data: Path, tmp_path: Path) -> list[str]:
+    return ["--init", str(save_tiny_mini(tmp_path / "mini", SENTENCES))]
+
+
+@pytest.mark.parametrize("device", ["cuda:0", "cuda", "mps", "cpu", "auto"])
+def test_a_device_may_be_a_default_of_all_commands(file, capsys, device):
+    assert main(["config", "set", "device", device]) == 0
+    assert "for capgen caption, eval and train" in capsys.readouterr().err
+    assert main(["config", "show", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {(row["command"], row["value"]) for row in rows} == {
+        ("caption", device),
+        ("eval", device),
+        ("train", device),
+    }
+
+
+def test_a_device_of_the_file_stops_no_other_command(file, image, data, capsys, small):
+    file.write_text('device = "cuda:7"\n')
+    assert main(["caption", image, "--device", "cpu"]) == 0
+    assert main(["data", "info", str(data)]) == 0
+    capsys.readouterr()
+    plan, _ = plan_of(capsys, data, *small, "--device", "cpu")
+    assert plan["device"]["from"] == "--device"
+
+
+def test_a_device_that_is_not_there_is_a_usage_error_everywhere(image, data, capsys, small):
+    for arguments in (
+        ["caption", image, "--runtime", "torch"],
+        ["train", "--preset", "mini", "--data-dir", str(data), *small, "--dry-run"],
+    ):
+        assert main([*arguments, "--device", "cuda:99"]) == 2
+        assert "--device cuda:99: torch" in capsys.readouterr().err
+
+
+def test_a_batch_size_for_captioning_is_not_trainings(file, data, image, capsys, small):
+    file.write_text("batch_size = 3\nseed = 6\n")
+    plan, notes = plan_of(capsys, data, *small)
+    assert (plan["batch_size"]["value"], plan["batch_size"]["from"]) == (64, "default")
+    assert (plan["seed"]["value"], plan["seed"]["from"]) == (6, str(file))
+    told = "note: batch_size is not for capgen train: set it under [train] of config.toml"
+    assert notes.count(told) == 1
+    assert main(["config", "show", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    shown = {row["command"] for row in rows if row["setting"] == "batch_size"}
+    assert shown == {"caption", "eval"}
+    # Who has said what training is to use is told nothing.
+    _, notes = plan_of(capsys, data, *small, "--batch-size", "4")
+    assert "batch_size" not in notes
+    file.write_text("batch_size = 3\n[train]\nbatch_size = 5\n")
+    plan, notes = plan_of(capsys, data, *small)
+    assert plan["batch_size"]["value"] == 5 and "batch_size" not in notes
+    assert main(["caption", image]) == 0
+    assert "note" not in capsys.readouterr().err
+
+
+def test_a_variable_for_captioning_is_not_trainings(data, capsys, monkeypatch, small):
+    monkeypatch.setenv("CAPGEN_BATCH_SIZE", "3")
+    plan, notes = plan_of(capsys, data, *small)
+    assert plan["batch_size"]["from"] == "default"
+    assert "CAPGEN_BATCH_SIZE is not for capgen train: set CAPGEN_TRAIN_BATCH_SIZE" in notes
+    monkeypatch.setenv("CAPGEN_TRAIN_BATCH_SIZE", "5")
+    plan, notes = plan_of(capsys, data, *small)
+    assert plan["batch_size"] == {"value": 5, "from": "CAPGEN_TRAIN_BATCH_SIZE"}
+    assert "CAPGEN_BATCH_SIZE" not in notes
+    assert main(["config", "show", "--json"]) == 0
+    rows = {row["command"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["train"]["source"] == "CAPGEN_TRAIN_BATCH_SIZE"
+    assert rows["caption"]["source"] == rows["eval"]["source"] == "CAPGEN_BATCH_SIZE"
+
+
+def test_a_commands_own_variable_decides_before_the_shared_one(image, capsys, monkeypatch):
+    monkeypatch.setenv("CAPGEN_BEAMS", "2")
+    monkeypatch.setenv("CAPGEN_CAPTION_BEAMS", "3")
+    assert beams(capsys, image) == 3
+
+
+def test_a_value_that_one_command_cannot_use_stops_no_other(file, image, data, capsys, small):
+    file.write_text("seed = 4000000000\n")  # within sampling's range, not training's
+    assert main(["caption", image]) == 0
+    assert "note" not in capsys.readouterr().err
+    plan, notes = plan_of(capsys, data, *small)
+    assert plan["seed"]["from"] == "default"
+    assert f"note: not used by capgen train: {file}: --seed is 4000000000" in notes
+    file.write_text("batch_size = 0\n")  # nobody's, so an error of those it is for
+    assert main(["caption", image]) == 2
+    plan_of(capsys, data, *small)
+    # Another command's own section is that command's affair.
+    file.write_text("[train]\nbatch_size = 0\n")
+    assert main(["caption", image]) == 0
+    assert main(["train", "--data-dir", str(data), "--dry-run"]) == 2
+    assert "--batch-size is 0" in capsys.readouterr().err
+
+
+def test_set_for_one_command(file, capsys):
+    assert main(["config", "set", "batch-size", "8", "--for", "caption"]) == 0
+    assert file.read_text().split() == ["[caption]", "batch_size", "=", "8"]
+    assert main(["config", "set", "caption.batch-size", "9", "--for", "caption"]) == 0
+    assert main(["config", "unset", "batch-size", "--for", "caption"]) == 0
+    capsys.readouterr()
+    assert main(["config", "set", "caption.beams", "5", "--for", "eval"]) == 2
+    assert "different commands" in capsys.readouterr().err
+    assert main(["config", "set", "beams", "5", "--for", "speech"]) == 2
+    assert "no settings for 'speech'" in capsys.readouterr().err
+
+
+def test_set_says_who_cannot_use_a_value(file, capsys):
+    assert main(["config", "set", "batch-size", "8"]) == 0
+    notes = capsys.readouterr().err
+    assert "batch_size is 8 for capgen caption and eval" in notes
+    assert "batch_size is not for capgen train" in notes
+    assert main(["config", "set", "seed", "4000000000"]) == 0
+    assert "not used by capgen train: capgen config: --seed is" in capsys.readouterr().err
+    assert main(["config", "set", "device", "cuda:x"]) == 2
+    assert "must be auto, cpu, cuda, cuda:N or mps" in capsys.readouterr().err

@@ -30,8 +30,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy("q.jpg", "in/a.orig")
     (tmp_path / "raw.dng").write_bytes(b"II*\0" + bytes(range(200)))
     (tmp_path / "film.json").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(12))
-    (tmp_path / "photos.csv").write_text("path\np.jpg\n")
-    (tmp_path / "photos.jsonl").write_text('{"path": "p.jpg"}\n')
+    (tmp_path / "images.csv").write_text("path\np.jpg\n")
+    (tmp_path / "images.jsonl").write_text('{"path": "p.jpg"}\n')
     (tmp_path / "in" / "captions.csv").write_text("image,caption\na.jpg,A dog\nb.jpg,A cat\n")
     references = {"a.jpg": ["a dog"], "b.jpg": ["a cat"]}
     (tmp_path / "references.json").write_text(json.dumps(references))
@@ -91,7 +91,7 @@ REFUSED = [
     ("caption p.jpg --log-level info --log-file p.jpg", "--log-file p.jpg is an input"),
     ("caption p.jpg --log-file=q.jpg", "--log-file q.jpg is a JPEG image"),
     ("--log-file in/a.jpg caption in", "--log-file in/a.jpg is a JPEG image"),
-    ("caption --manifest images.csv --log-file ./photos.csv", "images.csv is an input"),
+    ("caption --manifest images.csv --log-file ./images.csv", "images.csv is an input"),
     ("caption --manifest=images.csv --log-file images.csv", "images.csv is an input"),
     ("caption p.jpg -o new.jsonl --log-file new.jsonl", "a file of the command"),
     ("caption p.jpg -onew.jsonl --log-file new.jsonl", "a file of the command"),

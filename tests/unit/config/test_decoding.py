@@ -127,6 +127,7 @@ def test_options_go_before_the_models_defaults() -> None:
         "length_penalty": 0.0,
         "repetition_penalty": 1.0,
         "no_repeat_ngram_size": 0,
+        "repeat_nouns": True,
     }
     assert resolved(DecodeOptions(**asked), **model) == DecodeSettings(**asked)
 
@@ -155,7 +156,7 @@ def test_more_captions_than_the_models_beams_get_more_beams() -> None:
 
 def test_null_in_a_generation_config_means_unset() -> None:
     keys = ("num_beams", "max_length", "length_penalty", "early_stopping", "do_sample", "top_k")
-    assert resolved(**dict.fromkeys(keys)) == DecodeSettings()
+    assert resolved(**dict.fromkeys(keys)) == DecodeSettings(repeat_nouns=False)
 
 
 def test_hugging_faces_max_new_tokens_counts_without_the_start_token() -> None:
@@ -209,3 +210,17 @@ def test_a_damaged_generation_config_is_the_models_fault(generation: dict[str, A
 def test_image_limits_are_at_least_one(name: str) -> None:
     with pytest.raises(UsageError, match=f"^{flag_name(name)} is 0; it must be at least 1$"):
         ImageLimits(**{name: 0})
+
+
+def test_a_noun_is_said_once_unless_it_is_asked_for_or_nouns_are_not_known() -> None:
+    assert DecodeSettings().repeat_nouns  # what records and fits without the field were made with
+    for asked, knows, repeat in (
+        (False, True, False),
+        (True, True, True),
+        (False, False, True),
+        (True, False, True),
+    ):
+        options = DecodeOptions(repeat_nouns=asked)
+        settings, notes = resolve_decoding(options, {}, positions=None, knows_nouns=knows)
+        assert settings.repeat_nouns is repeat
+        assert not notes

@@ -47,7 +47,7 @@ def test_describe(tmp_path: Path):
     lines = [f"{p.name}#{n}\ta dog {'runs ' * n}\n" for p in images for n in range(2)]
     tokens.write_text("".join(lines))
     numbers = describe(load_dataset(root))
-    assert (numbers.images, numbers.captions, numbers.unreadable) == (5, 10, 1)
+    assert (numbers.pictures, numbers.captions, numbers.unreadable) == (5, 10, 1)
     assert numbers.formats == {"JPEG": 3, "PNG": 1}
     assert numbers.width is not None and numbers.height is not None
     assert (numbers.width.least, numbers.width.greatest, numbers.width.mean) == (48, 100, 61)

@@ -21,7 +21,7 @@ from capgen.evaluation.events import (
     ScoringStarted,
 )
 from capgen.evaluation.result import Evaluation
-from capgen.metrics.score import score
+from capgen.metrics.score import score_captions
 from tests.unit.evaluation.sets import GOOD, POOR, REFERENCES, Scripted, make_set
 
 QUICK = EvalConfig(resamples=200)
@@ -33,7 +33,7 @@ def evaluated(captions: Any, config: EvalConfig = QUICK, **changes: Any) -> Eval
 
 def test_scores_are_those_of_the_metrics() -> None:
     evaluation = evaluated(POOR)
-    expected = score(POOR, REFERENCES)
+    expected = score_captions(POOR, REFERENCES)
     assert evaluation.scores.corpus == expected.corpus
     assert evaluation.of("cat.jpg")["CIDEr-D"] == expected.per_image["CIDEr-D"][1]
     interval = evaluation.intervals["BLEU-1"]
@@ -155,7 +155,7 @@ def test_images_that_one_system_fails_on_are_left_out_of_both() -> None:
         "Scores are over 4 of 6 images: 1 have no caption, 1 have none by the other system."
     )
     assert list(comparison.first.captions) == list(comparison.second.captions) == kept
-    expected = score(
+    expected = score_captions(
         {name: GOOD[name] for name in kept}, {name: REFERENCES[name] for name in kept}
     ).corpus
     assert comparison.differences["CIDEr-D"].first == expected["CIDEr-D"]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from capgen.errors import ImageError
-from capgen.images.folders import find_images
+from capgen.file_types import IMAGE_SUFFIXES
+from capgen.images.folders import find_images, is_seen_member, walk_files
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -38,6 +39,26 @@ def test_hidden_are_skipped(tmp_path: Path) -> None:
     hidden = tmp_path / ".album"
     touch(hidden, "e.jpg")
     assert names(hidden) == ["e.jpg"]  # asked for by name
+
+
+def test_what_macos_adds_is_skipped(tmp_path: Path) -> None:
+    touch(tmp_path, "__MACOSX/p/a.jpg", "p/a.jpg")
+    assert names(tmp_path, recursive=True) == ["p/a.jpg"]
+    members = ("p/a.jpg", "../a.jpg", "./a.jpg", "__MACOSX/a.jpg", "p/.b.jpg", ".c/a.jpg", "p/._a")
+    assert [name for name in members if is_seen_member(name)] == ["p/a.jpg", "../a.jpg", "./a.jpg"]
+
+
+def test_all_files_in_the_order_of_their_names(tmp_path: Path) -> None:
+    touch(tmp_path, "b.jpg", "c/10.txt", "c/2.jxl", ".hidden/x.jpg", "a.txt")
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    found = [path.relative_to(tmp_path).as_posix() for path in walk_files(tmp_path)]
+    assert found == ["a.txt", "b.jpg", "gone.jpg", "c/10.txt", "c/2.jxl"]
+    assert list(walk_files(tmp_path / "no")) == []
+
+
+def test_every_suffix(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"a{suffix}" for suffix in IMAGE_SUFFIXES))
+    assert len(names(tmp_path)) == len(IMAGE_SUFFIXES)
 
 
 def test_recursive(tmp_path: Path) -> None:

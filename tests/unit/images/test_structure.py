@@ -134,10 +134,14 @@ def test_blocks_of_a_gif(monkeypatch: pytest.MonkeyPatch) -> None:
     gif = encoded("GIF")
     start = 13 + (3 << (gif[10] & 7) + 1)
     comment = b"!\xfe" + b"\3abc" * 50 + b"\0"
-    data = gif[:start] + comment + gif[start:]
+    data = gif[:start] + comment + b"!\xff\3abc\0" + comment + gif[start:]
     load_image(data)
-    monkeypatch.setattr(structure, "_MOST_BLOCKS", 49)
-    assert "more than 49 blocks" in refusal(data).message
+    assert without_metadata("GIF", data) == gif[:start] + b"!\xff\3abc\0" + gif[start:]
+    for end in range(13, len(data)):
+        assert gif.startswith(without_metadata("GIF", data[:end])[:start])
+    monkeypatch.setattr(structure, "_MOST_BLOCKS", 103)
+    assert "more than 103 blocks" in refusal(data).message
+    assert "more than 103 blocks" in refusal(gif[:start] + bytes(104) + gif[start:]).message
     # Blocks behind the first image are not read.
     assert excess("GIF", gif[:-1] + comment + b";") == ""
 

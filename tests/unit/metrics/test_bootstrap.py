@@ -12,7 +12,7 @@ import capgen.metrics.bootstrap
 from capgen.errors import MetricError
 from capgen.metrics.bleu import NAMES
 from capgen.metrics.bootstrap import compare, confidence_intervals
-from capgen.metrics.score import ScoreReport, score
+from capgen.metrics.score import ScoreReport, score_captions
 from tests.unit.metrics.captions import PREDICTIONS, REFERENCES
 
 METRICS = ("bleu", "rouge_l", "cider_d")
@@ -20,13 +20,13 @@ METRICS = ("bleu", "rouge_l", "cider_d")
 
 @pytest.fixture(scope="module")
 def good() -> ScoreReport:
-    return score(PREDICTIONS["plausible"], REFERENCES, metrics=METRICS)
+    return score_captions(PREDICTIONS["plausible"], REFERENCES, metrics=METRICS)
 
 
 @pytest.fixture(scope="module")
 def poor() -> ScoreReport:
     shuffled = dict(reversed(PREDICTIONS["constant"].items()))
-    return score(shuffled, REFERENCES, metrics=METRICS)
+    return score_captions(shuffled, REFERENCES, metrics=METRICS)
 
 
 def test_intervals(good: ScoreReport) -> None:
@@ -49,7 +49,7 @@ def test_intervals_beside_a_plain_bootstrap(good: ScoreReport) -> None:
         drawn = generator.integers(len(images), size=len(images))
         means.append(good.per_image["CIDEr-D"][drawn].mean())
         chosen = [images[index] for index in drawn]
-        again = score(
+        again = score_captions(
             {str(n): PREDICTIONS["plausible"][name] for n, name in enumerate(chosen)},
             {str(n): REFERENCES[name] for n, name in enumerate(chosen)},
             metrics=["bleu"],
@@ -137,18 +137,18 @@ def test_p_values_of_equal_systems_are_spread_evenly(good: ScoreReport) -> None:
 
 
 def test_metrics_of_one_report_only_are_left_out(good: ScoreReport) -> None:
-    bleu_only = score(PREDICTIONS["constant"], REFERENCES, metrics=["bleu"])
+    bleu_only = score_captions(PREDICTIONS["constant"], REFERENCES, metrics=["bleu"])
     assert compare(good, bleu_only, seed=1).keys() == set(NAMES)
     assert compare(bleu_only, good, seed=1).keys() == set(NAMES)
 
 
 def test_reports_that_cannot_be_compared(good: ScoreReport) -> None:
     fewer = {name: PREDICTIONS["plausible"][name] for name in list(REFERENCES)[1:]}
-    other = score(fewer, {name: REFERENCES[name] for name in fewer}, metrics=["bleu"])
+    other = score_captions(fewer, {name: REFERENCES[name] for name in fewer}, metrics=["bleu"])
     with pytest.raises(MetricError, match="1 are in one only, such as 'harbour'"):
         compare(good, other, seed=1)
     changed = {name: captions[:1] for name, captions in REFERENCES.items()}
-    other = score(PREDICTIONS["plausible"], changed, metrics=["bleu"])
+    other = score_captions(PREDICTIONS["plausible"], changed, metrics=["bleu"])
     with pytest.raises(MetricError, match="the references digest of one is"):
         compare(good, other, seed=1)
 

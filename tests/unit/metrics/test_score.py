@@ -13,14 +13,14 @@ import pytest
 import capgen.metrics.official
 from capgen.errors import MetricError, MissingDependencyError, UsageError
 from capgen.metrics.language import known_captions, language_statistics
-from capgen.metrics.score import METRICS, score, unique_captions
+from capgen.metrics.score import METRICS, score_captions, unique_captions
 from tests.unit.metrics.captions import PREDICTIONS, REFERENCES
 
 FAST = ("bleu", "rouge_l", "cider_d")
 
 
 def test_report_as_json() -> None:
-    report = score(PREDICTIONS["odd"], REFERENCES, metrics=FAST)
+    report = score_captions(PREDICTIONS["odd"], REFERENCES, metrics=FAST)
     record = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert [image["image_id"] for image in record["images"]] == list(REFERENCES)
     assert record["corpus"]["CIDEr-D"] == report.corpus["CIDEr-D"]
@@ -36,33 +36,33 @@ def test_report_as_json() -> None:
 
 
 def test_only_the_metrics_asked_for() -> None:
-    report = score(PREDICTIONS["plausible"], REFERENCES, metrics=["cider_d"])
+    report = score_captions(PREDICTIONS["plausible"], REFERENCES, metrics=["cider_d"])
     assert list(report.corpus) == ["CIDEr-D"]
     assert report.bleu_statistics is None
 
 
 def test_unknown_metric() -> None:
     with pytest.raises(UsageError, match="'cider'") as caught:
-        score(PREDICTIONS["plausible"], REFERENCES, metrics=["cider"])
+        score_captions(PREDICTIONS["plausible"], REFERENCES, metrics=["cider"])
     assert "cider_d" in caught.value.hint
 
 
 def test_a_single_image_is_explained() -> None:
-    report = score({"a": "a dog"}, {"a": ["a dog runs"]}, metrics=FAST)
+    report = score_captions({"a": "a dog"}, {"a": ["a dog runs"]}, metrics=FAST)
     assert report.corpus["CIDEr-D"] == 0
     assert any("CIDEr-D is 0 by definition" in note for note in report.notes)
     assert report.corpus["BLEU-1"] > 0
 
 
 def test_silent_predictions_are_noted() -> None:
-    report = score({"a": "...", "b": "a cat"}, {"a": ["a"], "b": ["b"]}, metrics=FAST)
+    report = score_captions({"a": "...", "b": "a cat"}, {"a": ["a"], "b": ["b"]}, metrics=FAST)
     assert "1 of 2 predictions have no words." in report.notes
 
 
 def test_the_order_of_images_is_that_of_the_predictions() -> None:
     backwards = dict(reversed(REFERENCES.items()))
-    one = score(PREDICTIONS["plausible"], REFERENCES, metrics=FAST)
-    two = score(PREDICTIONS["plausible"], backwards, metrics=FAST)
+    one = score_captions(PREDICTIONS["plausible"], REFERENCES, metrics=FAST)
+    two = score_captions(PREDICTIONS["plausible"], backwards, metrics=FAST)
     assert one.image_ids == two.image_ids
     assert one.stamp == two.stamp
     np.testing.assert_array_equal(one.per_image["CIDEr-D"], two.per_image["CIDEr-D"])
@@ -84,7 +84,7 @@ def test_the_order_of_images_is_that_of_the_predictions() -> None:
 )
 def test_captions_that_cannot_be_scored(predictions: Any, references: Any, message: str) -> None:
     with pytest.raises(MetricError, match=message):
-        score(predictions, references)
+        score_captions(predictions, references)
 
 
 def test_two_predictions_for_one_image() -> None:
@@ -120,7 +120,9 @@ def test_language_statistics() -> None:
 
 def test_novelty_in_the_report() -> None:
     known = known_captions([PREDICTIONS["plausible"]["goose"].upper() + "."])
-    report = score(PREDICTIONS["plausible"], REFERENCES, metrics=FAST, training_captions=known)
+    report = score_captions(
+        PREDICTIONS["plausible"], REFERENCES, metrics=FAST, training_captions=known
+    )
     assert report.language.novel == 11 / 12
 
 
@@ -130,10 +132,10 @@ def test_official_programs_that_are_not_there(metric: str, monkeypatch: pytest.M
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(capgen.metrics.official, "find_spec", lambda name: object())
     with pytest.raises(MetricError, match="Java"):
-        score({"a": "x"}, {"a": ["x"]}, metrics=[metric])
+        score_captions({"a": "x"}, {"a": ["x"]}, metrics=[metric])
     monkeypatch.setattr(capgen.metrics.official, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match="pycocoevalcap") as caught:
-        score({"a": "x"}, {"a": ["x"]}, metrics=[metric])
+        score_captions({"a": "x"}, {"a": ["x"]}, metrics=[metric])
     assert "capgen[coco]" in caught.value.hint
 
 
@@ -166,7 +168,7 @@ def test_official_programs(
     monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/java")
     monkeypatch.setattr(f"pycocoevalcap.{name}", Program)
     captions = {"a": "X", "b": "yes."}, {"a": ["x, y", "z"], "b": ["x"]}
-    report = score(*captions, metrics=[metric])
+    report = score_captions(*captions, metrics=[metric])
     (reported,) = report.corpus
     assert reported in ("METEOR-1.5", "SPICE")
     assert report.corpus[reported] == 0.5
@@ -174,4 +176,4 @@ def test_official_programs(
     assert [image[reported] for image in report.to_dict()["images"]] == [expected] * 2
     monkeypatch.setattr(f"pycocoevalcap.{name}", Broken)
     with pytest.raises(MetricError, match="no memory"):
-        score(*captions, metrics=[metric])
+        score_captions(*captions, metrics=[metric])

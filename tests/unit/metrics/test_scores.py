@@ -15,13 +15,13 @@ from capgen.metrics.bleu import bleu_scores, bleu_statistics
 from capgen.metrics.cider import DocumentFrequencies, cider_d
 from capgen.metrics.corpus import Corpus
 from capgen.metrics.rouge import common_lengths, rouge_l, rouge_l_google
-from capgen.metrics.score import score
+from capgen.metrics.score import score_captions
 from tests.unit.metrics.captions import EXPECTED, PREDICTIONS, REFERENCES
 
 
 @pytest.mark.parametrize("name", PREDICTIONS)
 def test_scores_are_the_official_ones(name: str) -> None:
-    report = score(PREDICTIONS[name], REFERENCES)
+    report = score_captions(PREDICTIONS[name], REFERENCES)
     expected = EXPECTED["scores"][name]
     assert report.corpus.keys() == expected.keys() == report.per_image.keys()
     for metric, theirs in expected.items():

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from capgen.config import ModelOptions, TrainConfig
 from capgen.errors import UsageError
-from capgen.models.torch_devices import choose_device, choose_dtype
+from capgen.models.torch_devices import choose_device, weights_dtype
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +28,7 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_is_there(asked: str, device: str) -> None:
-    assert choose_device(asked) == device
+    assert choose_device(asked) == torch.device(device)
 
 
 @pytest.mark.parametrize("asked", ["cuda:2", "cuda:", "cuda:x", "cuda:²", "mps", "cpu:0", "tpu"])
@@ -36,7 +37,19 @@ def test_what_is_not_there(asked: str) -> None:
         choose_device(asked)
 
 
+@pytest.mark.parametrize("asked", ["auto", "cpu", "cuda", "cuda:0", "cuda:1", "cuda:9", "mps"])
+def test_captioning_and_training_take_the_same_names(asked: str) -> None:
+    assert ModelOptions(device=asked).device == TrainConfig(device=asked).device == asked
+
+
+@pytest.mark.parametrize("asked", ["cuda:", "cuda:x", "cuda:-1", "cpu:0", "mps:0", "tpu", "", 1])
+def test_what_is_not_a_device(asked: object) -> None:
+    for settings in (ModelOptions, TrainConfig):
+        with pytest.raises(UsageError, match="auto, cpu, cuda, cuda:N or mps"):
+            settings(device=asked)
+
+
 def test_half_precision_is_for_accelerators() -> None:
-    assert choose_dtype("auto", "cpu") == torch.float32
-    assert choose_dtype("auto", "cuda:1") == torch.float16
-    assert choose_dtype("bf16", "cpu") == torch.bfloat16
+    assert weights_dtype("auto", torch.device("cpu")) == torch.float32
+    assert weights_dtype("auto", torch.device("cuda:1")) == torch.float16
+    assert weights_dtype("bf16", torch.device("cpu")) == torch.bfloat16

@@ -16,7 +16,7 @@ from capgen.models.folder import ModelFolder
 from capgen.models.safetensors_index import read_index
 from capgen.paths import bundled_model_dir, models_dir
 from capgen.records import Check
-from capgen.registry.verify import verify
+from capgen.registry.verify import verify_model
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def copy() -> Path:
 
 
 def failures(name: str = "copy") -> list[Check]:
-    return [check for check in verify(name) if check.ok is False]
+    return [check for check in verify_model(name) if check.ok is False]
 
 
 def test_the_bundled_model_is_whole_and_captions() -> None:
-    checks = list(verify("mini"))
+    checks = list(verify_model("mini"))
     assert [check.name for check in checks] == [
         *("hash of model.safetensors", "hash of tokenizer.json", "weights", "loads", "captions")
     ]
@@ -55,7 +55,7 @@ def test_a_changed_tokenizer_is_found(copy: Path) -> None:
 def test_without_a_recorded_hash_it_says_so(copy: Path) -> None:
     record = json.loads((copy / "capgen.json").read_text())
     (copy / "capgen.json").write_text(json.dumps({**record, "files": {}}))
-    checks = verify("copy")
+    checks = verify_model("copy")
     for name in ("model.safetensors", "tokenizer.json"):
         assert next(checks) == Check(f"hash of {name}", None, "none was recorded")
     assert next(checks).ok
@@ -122,7 +122,7 @@ def test_files_of_the_hubs_cache_are_checked_by_their_names(
         blob.write_bytes(content)
         (snapshot / name).symlink_to(blob)
     folder = str(snapshot)
-    good = {check.name: check.ok for check in verify(folder) if "hash" in check.name}
+    good = {check.name: check.ok for check in verify_model(folder) if "hash" in check.name}
     assert good == {"hash of config.json": True, "hash of model.safetensors": True}
     blob = (snapshot / "config.json").resolve()
     blob.write_bytes(blob.read_bytes() + b" ")
@@ -132,4 +132,4 @@ def test_files_of_the_hubs_cache_are_checked_by_their_names(
 
 def test_an_unknown_name_is_an_error_not_a_finding() -> None:
     with pytest.raises(ModelNotFoundError):
-        list(verify("./nothing"))
+        list(verify_model("./nothing"))

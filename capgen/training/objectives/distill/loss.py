@@ -84,7 +84,7 @@ class TokenTeaching:
         self.temperature = temperature
 
     def loss(self, share: Share, states: Tensor, logits: Tensor) -> Tensor:
-        """Return the divergence from the teachers' mean distribution, a mean a token."""
+        """Return the divergence from the teachers' mean distribution, a mean per token."""
         with torch.no_grad():
             mean = torch.zeros_like(logits)
             for teacher, images in self.teachers:
@@ -116,7 +116,7 @@ class SequenceTeaching:
         self.pad = pad
 
     def loss(self, share: Share, states: Tensor, logits: Tensor) -> Tensor:
-        """Return the cross-entropy of the teachers' captions, a mean an image of means a token."""
+        """Return the cross-entropy of the teachers' captions: mean per token, then per image."""
         packed = pack_captions(
             [self.rows[number] for number in share.images.tolist()],
             pad=self.pad,

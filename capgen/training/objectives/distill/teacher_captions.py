@@ -18,6 +18,7 @@ import torch
 
 from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, TrainConfig
+from capgen.data.problems import BROKEN_IMAGE_HINT
 from capgen.errors import DataError
 from capgen.paths import cache_dir, write_text
 from capgen.records import CaptionFailure, Example, PreparationEvent
@@ -79,9 +80,7 @@ def _generate(
 ) -> Iterator[str]:
     for record in captioner.stream((example.image for example in examples), options):
         if isinstance(record, CaptionFailure):
-            raise DataError(
-                record.message, hint="`capgen data doctor --fix` writes a copy without such images."
-            )
+            raise DataError(record.message, hint=BROKEN_IMAGE_HINT)
         yield record.text
 
 

@@ -24,6 +24,7 @@ from capgen.training.data.packed_captions import CaptionCodec
 from capgen.training.objectives.cross_entropy import CaptionObjective, LastHiddenState
 from capgen.training.objectives.distill.loss import SequenceTeaching, Teaching, TokenTeaching
 from capgen.training.objectives.distill.teacher_captions import teachers_captions
+from capgen.training.objectives.learner import Learner
 
 TOKEN = "token"
 # Captions that two vocabularies must cut in the same way.
@@ -56,24 +57,15 @@ def taught_vocabulary(config: TrainConfig) -> tokenizers.Tokenizer | None:
 
 
 def make_teaching(
-    config: TrainConfig,
-    student: Captioning,
-    objective: CaptionObjective,
-    codec: CaptionCodec,
-    examples: Sequence[Example],
-    digest: str,
-    device: torch.device,
+    config: TrainConfig, student: Learner, examples: Sequence[Example], digest: str
 ) -> Generator[PreparationEvent, None, Teaching]:
     """Return what the teachers of a run add to its loss.
 
     Args:
         config: The run's settings.
         student: Who learns.
-        objective: Its forward pass.
-        codec: How its captions become ids.
         examples: The training images.
         digest: The data set's digest.
-        device: Where to compute.
 
     Raises:
         ModelError: A teacher cannot be loaded.
@@ -81,12 +73,12 @@ def make_teaching(
         StorageError: The cache cannot be written.
     """
     if config.distill == TOKEN:
-        return (yield from _token_teaching(config, examples, digest, device))
-    captions = yield from teachers_captions(config, examples, digest, device)
-    flat = iter(codec.encode([text for texts in captions for text in texts]))
+        return (yield from _token_teaching(config, examples, digest, student.device))
+    captions = yield from teachers_captions(config, examples, digest, student.device)
+    flat = iter(student.codec.encode([text for texts in captions for text in texts]))
     rows = [[next(flat) for _ in texts] for texts in captions]
-    pad = student.model.generation_config.pad_token_id
-    return SequenceTeaching(objective, rows, codec, pad)
+    pad = student.captioning.model.generation_config.pad_token_id
+    return SequenceTeaching(student.objective, rows, student.codec, pad)
 
 
 def _token_teaching(
@@ -109,15 +101,12 @@ def _token_teaching(
     return TokenTeaching(taught, config.distill_temperature)
 
 
-def check_teachers(
-    config: TrainConfig, student: Captioning, codec: CaptionCodec, captions: Sequence[str]
-) -> None:
+def check_teachers(config: TrainConfig, student: Learner, captions: Sequence[str]) -> None:
     """Check that teachers of `--distill token` speak of the same tokens as the student.
 
     Args:
         config: The run's settings.
         student: Who learns.
-        codec: How its captions become ids.
         captions: Some that both must cut in the same way.
 
     Raises:
@@ -126,7 +115,7 @@ def check_teachers(
     """
     if config.distill == TOKEN:
         for name in config.teachers:
-            _check(resolve_model(name), student, codec, captions[:_COMPARED])
+            _check(resolve_model(name), student.captioning, student.codec, captions[:_COMPARED])
 
 
 def _check(

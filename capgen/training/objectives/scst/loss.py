@@ -21,15 +21,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from capgen.config import TrainConfig
-from capgen.models.build import Captioning
 from capgen.training.data import epoch_order
-from capgen.training.data.packed_captions import CaptionCodec, Ids, PackedCaptions, pack_captions
+from capgen.training.data.packed_captions import Ids, PackedCaptions, pack_captions
 from capgen.training.objectives.base import PassLoss, Share
 from capgen.training.objectives.cross_entropy import (
     CaptionObjective,
     LastHiddenState,
     cross_entropy_sum,
 )
+from capgen.training.objectives.learner import Learner
 from capgen.training.objectives.scst.cider_reward import CiderReward, reward_of_texts
 from capgen.training.objectives.scst.sampler import Sampler, Samples
 from capgen.training.objectives.scst.token_words import TokenReader, Words
@@ -130,25 +130,20 @@ class SelfCritical:
 
 
 def self_critical(
-    captioning: Captioning,
-    objective: CaptionObjective,
-    codec: CaptionCodec,
+    learner: Learner,
     references: Sequence[Sequence[str]],
     rows: Sequence[Sequence[Ids]],
     config: TrainConfig,
-    device: torch.device,
 ) -> SelfCritical:
     """Put self-critical training together.
 
     Args:
-        captioning: The captioner, on its device.
-        objective: Its forward pass.
-        codec: How captions became ids.
+        learner: The captioner, on its device.
         references: The human captions of each training image.
         rows: The same as ids.
         config: The run's settings.
-        device: Where the captioner is.
     """
+    captioning, codec = learner.captioning, learner.codec
     generation = captioning.model.generation_config
     longest = (generation.max_length or _MAX_TOKENS) - 1  # it counts the start
     barred = {*(generation.suppress_tokens or ()), codec.start, generation.pad_token_id}
@@ -165,10 +160,10 @@ def self_critical(
     words = Words()
     lengths = [len(ids) - 1 for row in rows for ids in row]
     return SelfCritical(
-        objective,
+        learner.objective,
         sampler,
-        TokenReader(captioning.tokenizer, words, device),
-        reward_of_texts(references, words, device, end=True),
+        TokenReader(captioning.tokenizer, words, learner.device),
+        reward_of_texts(references, words, learner.device, end=True),
         sum(lengths) / len(lengths),
         config,
     )

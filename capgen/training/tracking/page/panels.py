@@ -46,7 +46,7 @@ class Curves:
         ]
         panels = [
             self._panel(
-                "Loss a token", {"training": "train/loss", "val": "val/loss"}, saved="best-loss"
+                "Loss per token", {"training": "train/loss", "val": "val/loss"}, saved="best-loss"
             ),
             *(
                 self._panel(f"{name} (val)", {name: f"val/{name}"}, saved="best-eval")
@@ -66,7 +66,7 @@ class Curves:
                     if name.startswith("learning_rate/")
                 },
             ),
-            self._panel("Images a second", {"training": "train/images_per_second"}),
+            self._panel("Images per second", {"training": "train/images_per_second"}),
         ]
         return [panel for panel in panels if panel.lines]
 

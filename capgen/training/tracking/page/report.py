@@ -141,7 +141,7 @@ def _epochs(events: Sequence[Event]) -> str:
         for number, event, saved in found
     ]
     heads = ("Epoch", "Saved as", "Step", "Training loss", "Val loss", *metrics, "Seconds")
-    return table("Losses a token, and scores of val", heads, rows, numbers=2)
+    return table("Losses per token, and scores of val", heads, rows, numbers=2)
 
 
 def _samples(events: Sequence[Event], images: Images) -> str:

@@ -1,4 +1,4 @@
-"""When the page and the image of a run are written: after each epoch, and at the end."""
+"""When the page of a run is written: after each epoch, and at the end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from capgen.paths import write_text, writing
+from capgen.paths import write_text
 from capgen.records import (
     EpochEvent,
     Event,
@@ -17,17 +17,14 @@ from capgen.records import (
     StepEvent,
 )
 from capgen.training.run.event_log import ENVIRONMENT_FILE, read_events
-from capgen.training.tracking.page.curves_png import draw
-from capgen.training.tracking.page.panels import Curves
 from capgen.training.tracking.page.report import run_page
 from capgen.training.tracking.page.samples import Images
 
 PAGE_FILE = "run.html"
-IMAGE_FILE = "curves.png"
 
 
 class PageTracker:
-    """Keeps `run.html` and `curves.png` in a run's folder up to date."""
+    """Keeps `run.html` in a run's folder up to date."""
 
     def __init__(self) -> None:
         self._run = Path()
@@ -73,10 +70,6 @@ class PageTracker:
                 images=self._images,
             ),
         )
-        panels = Curves(self._events).panels()
-        if panels:
-            with writing(self._run / IMAGE_FILE, over_image=True) as temporary:
-                draw(f"Training run {self._run.name}", panels).save(temporary, "PNG", optimize=True)
 
     def _environment(self) -> dict[str, Any]:
         files = [self._run / ENVIRONMENT_FILE, *self._run.glob(f"stages/*/{ENVIRONMENT_FILE}")]

@@ -1,6 +1,6 @@
 """The process that talks to Weights & Biases: `python -m capgen.training.tracking.wandb.process`.
 
-Reads messages (see `wandb_tracker`) until stdin ends, which is also what happens when the
+Reads messages (see `tracker`) until stdin ends, which is also what happens when the
 training process dies; then sends the models, and leaves. Everything it writes is under the
 run's folder. Never imports torch.
 """
@@ -16,25 +16,22 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import wandb
-from PIL import Image
 
-from capgen.errors import ImageError
-from capgen.images.load import load_image
 from capgen.models.provenance import PROVENANCE_FILE
 from capgen.paths import write_text
+from capgen.training.tracking.sample_image import sample_image
+from capgen.training.tracking.wandb.tracker import FOLDER, STATE_FILE
 
 # After the last message the rest must be sent within this time, in seconds.
 _LONGEST_END = 1800.0
 _LONGEST_START = 60.0
-_SIDE = 320  # longest side of a sample image, in pixels
 _CHECKPOINTS = ("best-eval", "best-loss", "last")
-_STATE_FILE = "run.json"
 _NOT_WORD = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -46,7 +43,7 @@ class WandbRun:
         answer: Called with what the training process should know.
     """
 
-    def __init__(self, folder: Path, answer: Answer) -> None:
+    def __init__(self, folder: Path, answer: Callable[..., None]) -> None:
         self._folder = folder
         self._answer = answer
         self._run: Any = None
@@ -64,7 +61,6 @@ class WandbRun:
             "summary": self._summary,
             "samples": self._samples,
             "checkpoint": self._checkpoint,
-            "artifact": self._artifact,
         }
         work[message.pop("kind")](**message)
 
@@ -79,7 +75,7 @@ class WandbRun:
         if self._run.offline:
             self._answer(tell=f"W&B: recorded offline; send with: wandb sync {self._run_folder}")
         else:
-            shutil.rmtree(self._folder / "wandb" / "models", ignore_errors=True)  # it has them
+            shutil.rmtree(self._folder / FOLDER / "models", ignore_errors=True)  # it has them
 
     @property
     def _run_folder(self) -> Path:
@@ -87,7 +83,7 @@ class WandbRun:
 
     def _begin(self, **start: Any) -> None:
         self._start = start
-        state = self._folder / "wandb" / _STATE_FILE
+        state = self._folder / FOLDER / STATE_FILE
         if state.is_file():
             self._state |= json.loads(state.read_text(encoding="utf-8"))
         self._state["id"] = self._state["id"] or secrets.token_hex(4)
@@ -140,14 +136,12 @@ class WandbRun:
         known = self._state["epoch"] if is_epoch else self._state["step"]
         if (epoch if is_epoch else step) <= known and "run/seconds" not in values:
             return
-        self._point({"step": step, "epoch": epoch, **values})
         self._state["epoch" if is_epoch else "step"] = epoch if is_epoch else step
-        self._keep_state()
+        self._point({"step": step, "epoch": epoch, **values})
 
     def _summary(self, *, step: int, epoch: int, values: Mapping[str, float]) -> None:
         self._point({"step": step, "epoch": epoch, **values})
         self._run.summary.update(dict(values))
-        self._keep_state()
 
     def _samples(self, *, step: int, epoch: int, rows: list[dict[str, Any]]) -> None:
         if epoch <= self._state["tables"]:
@@ -162,9 +156,8 @@ class WandbRun:
             table.add_data(
                 epoch, image, row["image"], row["caption"], text, row["followed"], *scores
             )
-        self._point({"step": step, "epoch": epoch, "samples": table})
         self._state["tables"] = epoch
-        self._keep_state()
+        self._point({"step": step, "epoch": epoch, "samples": table})
 
     def _checkpoint(self, *, name: str) -> None:
         if self._start["checkpoints"] == "each" and name != "last":
@@ -175,7 +168,7 @@ class WandbRun:
         source = self._folder / name
         if not (source / PROVENANCE_FILE).is_file():
             return
-        copy = _linked(source, self._folder / "wandb" / "models")
+        copy = _linked(source, self._folder / FOLDER / "models")
         record = json.loads((copy / PROVENANCE_FILE).read_text(encoding="utf-8"))
         training = record.get("training", {})
         epoch = int(training.get("epoch", 0))
@@ -194,45 +187,21 @@ class WandbRun:
             "versions": record.get("versions"),
         }
         label = _NOT_WORD.sub("-", str(self._start["name"]))
-        self._artifact(
-            name=f"{label}-{name}", folder=str(copy), metadata=metadata, aliases=[f"epoch-{epoch}"]
-        )
-
-    def _artifact(
-        self, *, name: str, folder: str, metadata: Mapping[str, Any], aliases: Iterable[str]
-    ) -> None:
-        artifact = wandb.Artifact(name[:128], type="model", metadata=dict(metadata))
-        for file in sorted(Path(folder).rglob("*")):
-            if file.is_file():
-                # Nobody changes these files: they need not be copied to be sent later.
-                artifact.add_file(
-                    str(file),
-                    name=file.relative_to(folder).as_posix(),
-                    policy="immutable",
-                    skip_cache=True,
-                )
-        self._run.log_artifact(artifact, aliases=list(aliases))
+        artifact = wandb.Artifact(f"{label}-{name}"[:128], type="model", metadata=metadata)
+        for file in filter(Path.is_file, sorted(copy.rglob("*"))):
+            # Nobody changes these files: they need not be copied to be sent later.
+            place = file.relative_to(copy).as_posix()
+            artifact.add_file(str(file), name=place, policy="immutable", skip_cache=True)
+        self._run.log_artifact(artifact, aliases=[f"epoch-{epoch}"])
 
     def _point(self, values: Mapping[str, Any]) -> None:
         """Log at the next place of W&B's own axis, which never goes back."""
         self._run.log(dict(values), step=self._state["points"])
         self._state["points"] += 1
+        self._keep_state()
 
     def _keep_state(self) -> None:
-        write_text(self._folder / "wandb" / _STATE_FILE, json.dumps(self._state) + "\n")
-
-
-class Answer:
-    """Writes answers, lines of JSON, to the process's real stdout."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-
-    def __call__(self, **content: str) -> None:
-        try:
-            print(json.dumps(content), file=self._stream, flush=True)
-        except OSError:
-            return  # the training process is gone: nobody to tell
+        write_text(self._folder / FOLDER / STATE_FILE, json.dumps(self._state) + "\n")
 
 
 def _criterion(name: str, training: Mapping[str, Any]) -> str:
@@ -244,11 +213,9 @@ def _criterion(name: str, training: Mapping[str, Any]) -> str:
 
 def _image(path: Path, caption: str) -> Any:
     """Return a small copy of an image, or None if it cannot be read."""
-    try:
-        image = load_image(path, size_hint=(_SIDE, _SIDE)).image
-    except ImageError:
+    image = sample_image(path)
+    if image is None:
         return None
-    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     return wandb.Image(image, caption=caption, file_type="jpg")
 
 
@@ -277,7 +244,12 @@ def main() -> int:
     """Work through the messages on stdin; return the exit code."""
     # Whatever wandb prints or asks must not meet the messages.
     messages = os.fdopen(os.dup(0), encoding="utf-8")
-    answer = Answer(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+
+    def answer(**content: str) -> None:
+        with suppress(OSError):  # the training process is gone: nobody to tell
+            print(json.dumps(content), file=answers, flush=True)
+
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
@@ -285,7 +257,9 @@ def main() -> int:
     try:
         for line in messages:
             run.take(json.loads(line))
-        _leave_after(_LONGEST_END)
+        timer = threading.Timer(_LONGEST_END, os._exit, (1,))
+        timer.daemon = True
+        timer.start()
         run.finish()
     # Whatever it is, the training process is told, and goes on without us.
     except Exception as error:
@@ -294,12 +268,6 @@ def main() -> int:
             traceback.print_exc()
         return _leave(1)
     return 0
-
-
-def _leave_after(seconds: float) -> None:
-    timer = threading.Timer(seconds, os._exit, (1,))
-    timer.daemon = True
-    timer.start()
 
 
 def _leave(code: int) -> int:

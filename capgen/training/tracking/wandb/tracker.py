@@ -1,6 +1,6 @@
 """Weights & Biases, seen from the training process, which never waits for it.
 
-What happens is sent to a process of its own (`wandb_process`): only that one imports wandb,
+What happens is sent to a process of its own (`process`): only that one imports wandb,
 and nothing that goes wrong there (no network, a full disk, a service that died or hangs) can
 stop training, print over its screen or take its Ctrl-C.
 """
@@ -20,11 +20,13 @@ from capgen.records import (
     RunResumed,
     RunStarted,
     SampleEvent,
+    TestEvent,
 )
-from capgen.training.run.event_log import Axis, Point, read_events
+from capgen.training.run.event_log import Axis, read_events
 from capgen.training.tracking.wandb.worker import Worker
 
-FOLDER = "wandb"
+FOLDER = "wandb"  # in the run's folder
+STATE_FILE = "run.json"  # in that one
 _MODULE = "capgen.training.tracking.wandb.process"
 # How long the end of a run waits for what is still to be sent, in seconds: when it is over,
 # and when it was interrupted. Afterwards the process goes on sending alone.
@@ -60,7 +62,7 @@ class WandbTracker:
             return
         self._run = run.absolute()
         self._worker = start_process(self._run, self._tell)
-        self._send(
+        self._worker.send(
             "start",
             project=self._config.wandb_project,
             name=self._config.wandb_run_name or self._run.name,
@@ -75,41 +77,34 @@ class WandbTracker:
         if isinstance(event, SampleEvent):
             self._samples.append(event)  # all of an epoch make one table
             return
-        self._flush_samples()
+        self._send_samples(self._worker)
         point = self._axis.take(event)
         if isinstance(event, RunStarted | RunResumed):
             # Where a run goes on, much happened before this process began.
             self._axis = Axis.along(read_events(self._run))
         if isinstance(event, RunStarted):
-            self._send("config", config={"run": event.to_dict()})
+            self._worker.send("config", config={"run": event.to_dict()})
         elif isinstance(event, CheckpointSaved):
-            self._send("checkpoint", name=event.name)
+            self._worker.send("checkpoint", name=event.name)
         if point is not None:
-            self._send_point(point)
+            kind = "summary" if isinstance(event, TestEvent) else "log"
+            self._worker.send(kind, step=point.step, epoch=point.epoch, values=dict(point.values))
         self._over = self._over or isinstance(event, RunFinished)
 
     def finish(self) -> None:
         """Let the process send the rest; wait for it only so long."""
         if self._worker is None:
             return
-        self._flush_samples()
+        self._send_samples(self._worker)
         worker, self._worker = self._worker, None
         if not worker.close(self._patience if self._over else _IMPATIENCE):
             self._tell(f"W&B: still sending; process {worker.pid} goes on with it")
 
-    def _send_point(self, point: Point) -> None:
-        kind = "summary" if any(name.startswith("test/") for name in point.values) else "log"
-        self._send(kind, step=point.step, epoch=point.epoch, values=dict(point.values))
-
-    def _flush_samples(self) -> None:
+    def _send_samples(self, worker: Worker) -> None:
         samples, self._samples = self._samples, []
         if samples:
             rows = [sample.to_dict() for sample in samples]
-            self._send("samples", step=self._axis.step, epoch=self._axis.epoch, rows=rows)
-
-    def _send(self, kind: str, **content: Any) -> None:
-        assert self._worker is not None
-        self._worker.send({"kind": kind, **content})
+            worker.send("samples", step=self._axis.step, epoch=self._axis.epoch, rows=rows)
 
 
 def start_process(run: Path, tell: Callable[[str], None]) -> Worker:

@@ -86,15 +86,19 @@ class Worker:
         """The process's id."""
         return self._process.pid
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, kind: str, **content: Any) -> None:
         """Pass a message on; never waits.
+
+        Args:
+            kind: What the process shall do.
+            content: What it needs for that, in JSON's types.
 
         Raises:
             WorkerLostError: The process is gone or does not take messages any more.
         """
         self._check()
         try:
-            self._messages.put_nowait(message)
+            self._messages.put_nowait({"kind": kind, **content})
         except queue.Full:
             raise WorkerLostError("it takes no more messages") from None
 

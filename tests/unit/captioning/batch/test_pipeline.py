@@ -10,17 +10,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import filelock
 import pytest
 
+from capgen.captioning import captioner as captioner_module
 from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.journal import Journal, journal_path
-from capgen.captioning.batch.pipeline import BatchFinished, ImageDone, caption_all
+from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone, caption_all
 from capgen.captioning.batch.sources import BytesSource, FileSource, Source
 from capgen.captioning.captioner import Captioner
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
 from capgen.errors import ProtectedFileError, StorageError
+from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Caption, CaptionFailure, Unwritten
 from tests.broken_images import png_without_palette, tiff
 from tests.colours import ColourRuntime, colour_captioner, plain, plains
@@ -43,10 +46,7 @@ def run(
     events = caption_all(
         captioner,
         Inputs([str(folder)]),
-        None,
-        BatchOptions(**options),
-        journal=opened,
-        lanes=lanes,
+        BatchRun(options=BatchOptions(**options), journal=opened, lanes=lanes),
     )
     *done, finished = events
     if opened is not None:
@@ -106,8 +106,7 @@ def test_other_settings_or_models_are_other_work(tmp_path: Path) -> None:
     (event, _) = caption_all(
         captioner,
         [FileSource(str(plain(tmp_path, "a.png", 1)))],
-        DecodeOptions(beams=2),
-        journal=with_beams,
+        BatchRun(decoding=DecodeOptions(beams=2), journal=with_beams),
     )
     assert isinstance(event, ImageDone)
     digest = event.record.sha256 or ""
@@ -148,21 +147,22 @@ def test_whatever_a_decoder_raises_is_a_record_and_stays_one(tmp_path: Path) -> 
     assert (finished.reused, runtime.seen) == (4, 0)
 
 
-@pytest.mark.parametrize("where", ["load", "prepare"])
+@pytest.mark.parametrize("owner", [captioner_module, Preprocessor], ids=["load", "preprocess"])
 def test_too_little_memory_is_a_record(
-    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    owner: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain(tmp_path, "a.png", 1)
     plain(tmp_path, "b.png", 2)
-    real = getattr(Captioner, where)
+    where = "preprocess" if owner is Preprocessor else "load_image"
+    real = getattr(owner, where)
     calls = iter([True, False])
 
-    def scarce(self: Captioner, *arguments: object, **options: object) -> object:
+    def scarce(*arguments: object, **options: object) -> object:
         if next(calls):
             raise MemoryError
-        return real(self, *arguments, **options)
+        return real(*arguments, **options)
 
-    monkeypatch.setattr(Captioner, where, scarce)
+    monkeypatch.setattr(owner, where, scarce)
     done, _, _ = run(tmp_path, workers=1)
     assert texts(done) == [None, "2 0"]
     assert done[0].record.code == "too_large"  # type: ignore[union-attr]
@@ -192,7 +192,9 @@ def test_sources_are_read_as_needed(tmp_path: Path) -> None:
             yield BytesSource(f"{taken}", data)
 
     captioner, _ = colour_captioner()
-    events = caption_all(captioner, endless(), None, BatchOptions(batch_size=4, workers=2))
+    events = caption_all(
+        captioner, endless(), BatchRun(options=BatchOptions(batch_size=4, workers=2))
+    )
     for _ in range(10):
         next(events)
     events.close()
@@ -202,10 +204,27 @@ def test_sources_are_read_as_needed(tmp_path: Path) -> None:
 def test_a_failed_image_has_the_limit_in_its_message(tmp_path: Path) -> None:
     captioner, _ = colour_captioner()
     source = FileSource(str(plain(tmp_path, "a.png", 1)))
-    (event, finished) = caption_all(captioner, [source], limits=ImageLimits(max_pixels=10))
+    (event, finished) = caption_all(
+        captioner, [source], BatchRun(limits=ImageLimits(max_pixels=10))
+    )
     assert isinstance(event, ImageDone) and isinstance(event.record, CaptionFailure)
     assert event.record.code == "too_large"
     assert isinstance(finished, BatchFinished) and finished.failures == {"too_large": 1}
+
+
+def test_a_known_caption_stays_where_a_thumbnail_is_not_possible(tmp_path: Path) -> None:
+    captioner, runtime = colour_captioner()
+    source = FileSource(str(plain(tmp_path, "a.png", 3)))
+    journal = open_journal(captioner, tmp_path / "journal")
+    list(caption_all(captioner, [source], BatchRun(journal=journal)))
+    for limits, possible in ((ImageLimits(), True), (ImageLimits(max_pixels=10), False)):
+        again = BatchRun(journal=journal, thumbnails=True, limits=limits)
+        event, _ = caption_all(captioner, [source], again)
+        assert isinstance(event, ImageDone) and event.reused
+        assert isinstance(event.record, Caption) and event.record.text == "3 0"
+        assert (event.thumbnail is not None) == possible
+    assert runtime.seen == 1
+    journal.close()
 
 
 # --- the journal's file
@@ -300,7 +319,7 @@ def test_closing_a_run_calls_off_what_is_being_read(tmp_path: Path) -> None:
     first = BytesSource("a.png", plain(tmp_path, "a.png", 3).read_bytes())
     sources = [first, first, Slow("slow.png", first.data)]
     events = caption_all(
-        colour_captioner()[0], sources, None, BatchOptions(batch_size=1, workers=2)
+        colour_captioner()[0], sources, BatchRun(options=BatchOptions(batch_size=1, workers=2))
     )
     assert isinstance(next(events), ImageDone)
     events.close()

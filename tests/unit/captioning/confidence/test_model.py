@@ -128,6 +128,16 @@ def test_a_setting_that_the_fit_does_not_know_had_its_default() -> None:
     assert not same_decoding(settings(repetition_penalty=1.3), fitted)
 
 
+def test_fits_from_before_nouns_were_said_once_hold_where_they_may_be_said_again() -> None:
+    fitted = settings().to_dict()
+    assert fitted["repeat_nouns"] is False
+    assert same_decoding(settings(), fitted)
+    assert not same_decoding(settings(repeat_nouns=True), fitted)
+    del fitted["repeat_nouns"]
+    assert not same_decoding(settings(), fitted)
+    assert same_decoding(settings(repeat_nouns=True), fitted)
+
+
 def test_a_least_confidence_asks_for_confidence() -> None:
     assert settings(min_confidence=0.0).confidence
     assert settings(confidence=True).confidence

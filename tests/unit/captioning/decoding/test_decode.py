@@ -51,8 +51,8 @@ def test_a_beam_wide_enough_finds_the_best_captions_of_all(seed: int, penalty: f
     chosen = DecodeSettings(beams=64, num_captions=10, max_length=4, length_penalty=penalty)
     (found,) = run(script, chosen)
     best = every_caption(script, 4, chosen)[:10]
-    assert [item.ids for item in found] == [item.ids for item in best]
-    np.testing.assert_allclose([i.score for i in found], [i.score for i in best], rtol=1e-5)
+    assert [item.ids for item in found[:10]] == [item.ids for item in best]
+    np.testing.assert_allclose([i.score for i in found[:10]], [i.score for i in best], rtol=1e-5)
 
 
 @given(st.integers(0, 1000))
@@ -169,9 +169,11 @@ def test_the_shortest_length_counts_the_start_token(beams: int, shortest: int) -
 def test_no_run_of_tokens_twice() -> None:
     chosen = DecodeSettings(beams=3, max_length=14, no_repeat_ngram_size=2)
     monotone = lambda image, said: np.array([-9, -9, 3, 2, 1, 0], np.float32)  # noqa: E731
-    ((found,),) = run(monotone, chosen)
-    pairs = list(itertools.pairwise((START, *found.ids)))
-    assert len(pairs) == len(set(pairs))
+    (found,) = run(monotone, chosen)
+    assert len(found) == 3
+    for one in found:
+        pairs = list(itertools.pairwise((START, *one.ids)))
+        assert len(pairs) == len(set(pairs))
 
 
 class TestEarlyStopping:

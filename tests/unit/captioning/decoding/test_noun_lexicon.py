@@ -29,7 +29,18 @@ def nouns(*tokens: str, common: Iterable[str] = COMMON) -> dict[str, int]:
     [
         *("cat", "dog", "man", "woman", "people", "children", "women", "kitchen", "bathroom"),
         *("table", "plate", "pizza", "giraffe", "zebras", "skateboard", "hat", "shirt", "beach"),
-        *("puppies", "glasses", "feet", "snow", "building", "train", "umbrella", "bear", "book"),
+        *(
+            "puppies",
+            "glasses",
+            "feet",
+            "snow",
+            "building",
+            "train",
+            "umbrella",
+            "bear",
+            "book",
+            "van",
+        ),
     ],
 )
 def test_things_and_living_beings_are_nouns(word: str) -> None:

@@ -20,6 +20,7 @@ from capgen.data.cache.images import (
 )
 from capgen.data.events import Notice, Progress
 from capgen.errors import DataError, StorageError, UsageError
+from tests.broken_images import png_without_palette, tiff
 from tests.minis import draw, make_images, save_images, squash
 from tests.windows import open_files_stay
 
@@ -55,7 +56,7 @@ def counting(calls: list[Any], size: int = 32) -> Shape:
 def test_pixels_are_those_of_decoding_and_resizing(files: list[Path]):
     images, events = drain(cached_images(files, squash(32)))
     assert len(images) == 10
-    assert events[-1] == Progress(task="decode", item="32×32", done=10, total=10, unit="pictures")
+    assert events[-1] == Progress(task="decode", item="32×32", done=10, total=10, unit="images")
     for index, file in enumerate(files):
         with Image.open(file) as image:
             expected = np.asarray(image.resize((32, 32), Image.Resampling.BICUBIC))
@@ -131,6 +132,14 @@ def test_interrupted_decoding_leaves_nothing(files: list[Path]):
     assert len(drain(cached_images(files, squash(32)))[0]) == 10
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("content", [png_without_palette(), tiff({273: (11, 3.0)})])
+def test_a_image_that_breaks_its_decoder_is_named(content: bytes, files: list[Path]):
+    files[3].write_bytes(content)
+    with pytest.raises(DataError, match=files[3].name):
+        drain(cached_images(files, squash(32)))
+
+
 def test_corrupt_image_is_named(files: list[Path]):
     files[3].write_bytes(files[3].read_bytes()[:300])
     with pytest.raises(DataError, match=files[3].name) as caught:
@@ -141,7 +150,7 @@ def test_corrupt_image_is_named(files: list[Path]):
 
 def test_the_limit_evicts_what_was_used_longest_ago(files: list[Path]):
     size = 5 * 32 * 32 * 3
-    options = CacheOptions(cache_limit=2.5 * size / 1e9)
+    options = CacheOptions(cache_limit=5 * size // 2)
     first, _ = drain(cached_images(files[:5], squash(32), options))
     second, _ = drain(cached_images(files[5:], squash(32), options))
     drain(cached_images(files[:5], squash(32), options))  # used again: now the youngest
@@ -150,14 +159,14 @@ def test_the_limit_evicts_what_was_used_longest_ago(files: list[Path]):
     # What is mapped stays readable.
     assert second.take([0]).shape == (1, 32, 32, 3)
     with pytest.raises(StorageError, match="more than the cache's limit") as caught:
-        drain(cached_images(files, squash(32), CacheOptions(cache_limit=size / 1e9)))
+        drain(cached_images(files, squash(32), CacheOptions(cache_limit=size)))
     assert "CAPGEN_CACHE_LIMIT" in caught.value.hint
     with pytest.raises(UsageError, match="--cache-limit is -1"):
         CacheOptions(cache_limit=-1)
 
 
 def test_limit_of_the_environment(files: list[Path], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("CAPGEN_CACHE_LIMIT", "0.00001")
+    monkeypatch.setenv("CAPGEN_CACHE_LIMIT", "10kB")
     with pytest.raises(StorageError, match="more than the cache's limit of 1e-05 GB"):
         drain(cached_images(files, squash(32)))
     monkeypatch.setenv("CAPGEN_CACHE_LIMIT", "much")
@@ -204,7 +213,7 @@ def test_packs_in_use_stay_where_the_system_keeps_them(files: list[Path]):
     idle, _ = drain(cached_images(files[:4], squash(32)))
     idle_path = idle.path
     del idle
-    options = CacheOptions(cache_limit=5.5 * 32 * 32 * 3 / 1e9)
+    options = CacheOptions(cache_limit=11 * 32 * 32 * 3 // 2)
     with open_files_stay():
         new, _ = drain(cached_images(files[5:], squash(32), options))
     assert not idle_path.exists()

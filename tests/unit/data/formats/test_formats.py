@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import shutil
@@ -23,6 +24,7 @@ from capgen.data.formats import recognise
 from capgen.data.formats.reading import ReadOptions
 from capgen.data.splits import split_name
 from capgen.errors import DataError, MissingDependencyError, UsageError
+from capgen.file_types import IMAGE_SUFFIXES
 from capgen.paths import folded, works_everywhere
 from tests import minis
 from tests.minis import MiniImage, make_images, save_images
@@ -199,8 +201,8 @@ def test_columns_that_are_not_clear_or_not_there(tmp_path: Path):
     root = minis.write_table(tmp_path / "set", make_images(), columns=ODD)
     with pytest.raises(DataError, match=r"which column is the image\? There are: my image"):
         load_dataset(root)
-    with pytest.raises(UsageError, match="no column 'my pictur'") as caught:
-        load_dataset(root, options=replace(ODD_OPTIONS, image_column="my pictur"))
+    with pytest.raises(UsageError, match="no column 'my imag'") as caught:
+        load_dataset(root, options=replace(ODD_OPTIONS, image_column="my imag"))
     assert caught.value.hint == "Did you mean 'my image'?"
 
 
@@ -277,6 +279,60 @@ def test_shards_are_taken_out_once_and_again_when_they_change(tmp_path: Path, ho
     shutil.rmtree(root)
     minis.write_webdataset(root, make_images(12, seed=9))
     assert len(load_dataset(root).examples) == 12
+
+
+def test_an_image_of_every_suffix_is_read(tmp_path: Path, home: Path):
+    """`capgen caption` takes them all: see `capgen.file_types`."""
+    count = len(IMAGE_SUFFIXES)
+    save_images(tmp_path / "made", make_images(count))
+    for image, suffix in zip(sorted((tmp_path / "made").iterdir()), IMAGE_SUFFIXES, strict=True):
+        image.rename(image.with_name(f"{image.stem}{suffix}"))
+    images = sorted((tmp_path / "made").iterdir())
+    sides, rows = tmp_path / "sides", ["image,caption"]
+    shutil.copytree(tmp_path / "made", sides)
+    shutil.copytree(tmp_path / "made", tmp_path / "rows" / "deep")
+    with tarfile.open(tmp_path / "train-0.tar", "w") as shard:
+        for image in images:
+            (sides / f"{image.stem}.txt").write_text("a dog")
+            rows.append(f"{image.name},a dog")
+            shard.add(image, image.name)
+            shard.add(sides / f"{image.stem}.txt", f"{image.stem}.txt")
+    (tmp_path / "rows" / "t.csv").write_text("\n".join(rows))
+    for source in (sides, tmp_path / "rows", tmp_path / "train-0.tar"):
+        dataset = load_dataset(source)
+        assert (len(dataset.examples), dataset.problems) == (count, [])
+
+
+def test_images_that_capgen_does_not_read_are_told(tmp_path: Path, home: Path):
+    for name in ("a.jpg", "b.jxl", "c.dng", "d.jxl", ".e.jxl"):
+        minis.draw(1).save(tmp_path / name, "JPEG")
+    for stem in ("a", "b", "c", ".e", "notes"):
+        (tmp_path / f"{stem}.txt").write_text("a dog")
+    minis.draw(1).save(tmp_path / "a.dng", "JPEG")  # the camera's own file beside its JPEG
+    dataset = load_dataset(tmp_path, options=ReadOptions(format="sidecar"))
+    assert [example.image_id for example in dataset.examples] == ["a.jpg"]
+    told = [(problem.code, problem.file) for problem in dataset.problems]
+    assert told == [("image_not_taken", tmp_path / name) for name in ("b.jxl", "c.dng")]
+    with tarfile.open(tmp_path / "train-0.tar", "w") as shard:
+        for name in ("a.jpg", "a.txt", "b.jxl", "b.txt", ".e.jxl"):
+            shard.add(tmp_path / name, name)
+    for _ in range(2):  # taken out, and from the cache
+        (problem,) = load_dataset(tmp_path / "train-0.tar").problems
+        assert problem.code == "image_not_taken" and "b.jxl" in problem.message
+
+
+def test_compressed_shards(tmp_path: Path, home: Path):
+    root = minis.write_webdataset(tmp_path / "set", make_images())
+    for path in sorted(root.iterdir()):
+        with gzip.open(f"{path}.gz", "wb") as packed:
+            packed.write(path.read_bytes())
+        path.unlink()
+    assert load_dataset(root).counts == {"train": 6, "val": 2, "test": 2}
+    # Beside images it may be a copy of them.
+    sides = minis.write_sidecars(tmp_path / "sides", make_images())
+    shutil.copy(next(root.iterdir()), sides / "backup.tar.gz")
+    minis.draw(1).save(sides / "x.jpg")
+    assert recognise(sides) == "sidecar"
 
 
 def test_hostile_shard(tmp_path: Path, home: Path):

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from capgen.config import train_config
-from capgen.errors import DataError, ModelError, TrainingError
+from capgen.data.cache.images import decode
+from capgen.errors import DataError, ModelError
 from capgen.models.preprocessing.preprocess import Preprocessor
-from capgen.models.torch_devices import pick_device, pick_dtype
+from capgen.models.torch_devices import autocast_dtype
 from capgen.records import Example
 from capgen.training.data import frozen_features
 from capgen.training.data.frozen_features import FrozenFront, feature_array
-from capgen.training.data.images import decoded_images, load_reshaped
+from capgen.training.data.images import decoded_images, shape_of
 from capgen.training.data.inputs import FeatureInputs, ImageInputs
 from capgen.training.optimization.memory import is_out_of_memory
 from tests.minis import draw
@@ -98,26 +97,19 @@ def test_splits_share_the_encoders_graph(examples, monkeypatch):
 def test_a_broken_image_is_named(tmp_path):
     path = tmp_path / "broken.jpg"
     path.write_bytes(b"\xff\xd8\xff\xe0 nothing more")
-    example = Example(image_id="broken.jpg", image=path, references=("a",), split="train")
     with pytest.raises(DataError, match=r"broken\.jpg") as caught:
-        load_reshaped(example, EXACT)
+        decode(path, shape_of(EXACT))
     assert "capgen data doctor" in caught.value.hint
 
 
 def test_a_model_without_one_size_cannot_be_trained():
-    example = Example(image_id="x", image=Path("x"), references=("a",), split="train")
     with pytest.raises(ModelError, match="own shape"):
-        load_reshaped(example, Preprocessor(shortest_edge=24))
-
-
-def test_a_device_that_is_not_there():
-    with pytest.raises(TrainingError, match="--device cuda"):
-        pick_device("cuda")
+        shape_of(Preprocessor(shortest_edge=24))
 
 
 def test_precision():
-    assert pick_dtype("auto", CPU) == torch.float32
-    assert pick_dtype("bf16", CPU) == torch.bfloat16
+    assert autocast_dtype("auto", CPU) == torch.float32
+    assert autocast_dtype("bf16", CPU) == torch.bfloat16
 
 
 def test_out_of_memory_is_told_from_other_errors():

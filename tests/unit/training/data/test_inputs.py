@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from capgen.models.preprocessing.preprocess import Preprocessor
-from capgen.training.data.inputs import FeatureInputs, ImageInputs, InputsSlice, JoinedInputs
+from capgen.training.data.inputs import FeatureInputs, ImageInputs, JoinedInputs
 from tests.training_runs import run_config
 
 CPU = torch.device("cpu")
@@ -19,13 +19,6 @@ def test_joined_features_are_those_of_each():
     assert len(joined) == 10
     for numbers in ([9, 0, 4, 4, 3, 5], [5, 6], [4], list(range(10))):
         assert torch.equal(joined.batch(torch.tensor(numbers)), whole.batch(torch.tensor(numbers)))
-
-
-def test_a_slice_begins_at_0():
-    array = np.arange(20, dtype=np.float16).reshape(10, 2)
-    part = InputsSlice(FeatureInputs(array, CPU), 4, 3)
-    assert len(part) == 3
-    assert part.batch(torch.tensor([0, 2])).tolist() == [[8, 9], [12, 13]]
 
 
 def test_joined_images_follow_from_the_generator(tmp_path):

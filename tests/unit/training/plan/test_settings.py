@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from capgen.cli.train.command import train_command
-from capgen.config import EVAL_STRATEGIES, TrainConfig, train_config
+from capgen.config import EvalStrategy, TrainConfig, train_config, variables
 from capgen.errors import UsageError
 from capgen.training.plan.settings import resolve_settings, to_toml
 from capgen.training.validation.best_model import STRATEGIES
@@ -22,7 +22,7 @@ def test_flag_then_environment_then_bare_name_then_file_then_preset(tmp_path):
         {"batch_size": 1},
         file=file,
         environment={
-            "CAPGEN_BATCH_SIZE": "2",
+            "CAPGEN_TRAIN_BATCH_SIZE": "2",
             "CAPGEN_NUM_EPOCHS": "2",
             "NUM_EPOCHS": "3",
             "BATCH_SIZE": "3",
@@ -42,6 +42,25 @@ def test_flag_then_environment_then_bare_name_then_file_then_preset(tmp_path):
     assert set(sources) == {field.name for field in dataclasses.fields(TrainConfig)}
 
 
+def test_what_is_meant_for_captioning_does_not_change_what_is_learned():
+    shared = {"CAPGEN_BATCH_SIZE": "8", "CAPGEN_SEED": "7", "CAPGEN_DEVICE": "cuda:1"}
+    found = resolve_settings({}, environment=shared)
+    assert (found.config.batch_size, found.sources["batch_size"]) == (32, "preset clip-gpt2")
+    assert (found.config.seed, found.sources["seed"]) == (7, "CAPGEN_SEED")
+    assert found.config.device == "cuda:1"
+    own = {"CAPGEN_TRAIN_BATCH_SIZE": "4", "CAPGEN_TRAIN_SEED": "5", "BATCH_SIZE": "3", **shared}
+    found = resolve_settings({}, environment=own)
+    assert (found.config.batch_size, found.sources["batch_size"]) == (4, "CAPGEN_TRAIN_BATCH_SIZE")
+    assert (found.config.seed, found.sources["seed"]) == (5, "CAPGEN_TRAIN_SEED")
+    assert resolve_settings({}, environment={"BATCH_SIZE": "3"}).config.batch_size == 3
+
+
+def test_a_variable_of_a_settings_own_name_is_that_setting():
+    found = resolve_settings({}, environment={"CAPGEN_TRAIN_ENCODER": "none"})
+    assert found.config.train_encoder == "none"
+    assert found.sources["encoder"] == "preset clip-gpt2"
+
+
 def test_the_preset_may_come_from_anywhere_and_gives_the_defaults(tmp_path):
     assert resolve_settings({}).config == train_config("clip-gpt2", dataset="flickr8k")
     assert resolve_settings({}).sources["dataset"] == "default"
@@ -56,13 +75,18 @@ def test_the_preset_may_come_from_anywhere_and_gives_the_defaults(tmp_path):
 def test_every_setting_has_a_flag_and_a_variable(field):
     assert field.name in inspect.signature(train_command).parameters
     text = {"int": "3", "float": "0.5", "bool": "true"}.get(field.type.split(" ")[0], "x")
-    text = {"preset": "mini", "train_encoder": "last-2", "precision": "bf16"}.get(field.name, text)
+    text = {
+        "preset": "mini",
+        "train_encoder": "last-2",
+        "precision": "bf16",
+        "device": "cuda:1",
+    }.get(field.name, text)
     text = (field.metadata["choices"] or (text,))[-1]
     flags = {} if field.name == "preset" else {"preset": "clip-gpt2"}
     low = {"crop_aspect": "1.5", "max_tokens": "8", "image_size": "64", "decoder_width": "64"}
-    variable = f"CAPGEN_{field.name.upper()}"
-    environment = {variable: low.get(field.name, text)}
-    assert resolve_settings(flags, environment=environment).sources[field.name] == variable
+    for variable in variables(field.name, "train"):
+        environment = {variable: low.get(field.name, text)}
+        assert resolve_settings(flags, environment=environment).sources[field.name] == variable
 
 
 def test_a_runs_own_settings_make_the_same_run(tmp_path):
@@ -103,8 +127,8 @@ def test_empty_variables_are_not_set():
     assert resolve_settings({}, environment={"DEVICE": "", "CAPGEN_SEED": ""}).config.seed == 0
 
 
-def test_the_strategies_are_those_there_are():
-    assert set(EVAL_STRATEGIES) == set(STRATEGIES)
+def test_every_strategy_has_its_rule():
+    assert list(STRATEGIES) == list(EvalStrategy)
 
 
 @pytest.mark.parametrize("text", ["last", "last-0", "last--1", "some", "last-2.5"])

@@ -75,7 +75,7 @@ def test_a_plan_is_read_back_the_same(two, tmp_path):
     file = tmp_path / "config.toml"
     file.write_text(plan.to_toml(), encoding="utf-8")
     read = read_plan(file)
-    assert [stage.config.data_dir for stage in read.stages] == [Path("photos").absolute()] * 2
+    assert [stage.config.data_dir for stage in read.stages] == [Path("images").absolute()] * 2
     assert read.to_toml() == plan.to_toml()
     assert [(s.name, s.start_from) for s in read.stages] == [
         ("first", "best-eval"),

@@ -11,6 +11,7 @@ from capgen.training.data.inputs import FeatureInputs
 from capgen.training.data.packed_captions import CaptionCodec, pack_captions
 from capgen.training.objectives.base import Share
 from capgen.training.objectives.cross_entropy import CaptionObjective
+from capgen.training.objectives.learner import Learner
 from capgen.training.objectives.scst.loss import advantages, evaluating, pack_samples, self_critical
 from capgen.training.objectives.scst.sampler import Samples
 from capgen.training.optimization.trainer import Trainer
@@ -32,7 +33,8 @@ def parts():
     objective = CaptionObjective(captioning.model, cached=False, label_smoothing=0.1)
     codec = CaptionCodec.of(captioning, 64)
     rows = [codec.encode(captions) for captions in REFERENCES]
-    loss = self_critical(captioning, objective, codec, REFERENCES, rows, config, CPU)
+    learner = Learner(captioning, objective, codec, CPU)
+    loss = self_critical(learner, REFERENCES, rows, config)
     captions = pack_captions(rows[:3], pad=0, unknown=codec.unknown)
     share = Share(
         images=torch.arange(3),
@@ -157,6 +159,7 @@ def test_the_reward_rises():
     captioning.model.encoder.backbone.requires_grad_(False)
     objective = CaptionObjective(captioning.model, cached=True)
     codec = CaptionCodec.of(captioning, 64)
+    learner = Learner(captioning, objective, codec, CPU)
     rows = [codec.encode(captions) for captions in REFERENCES]
     noise = np.random.default_rng(0).normal(size=(8, 1280, 2, 2)).astype(np.float16)
 
@@ -174,11 +177,9 @@ def test_the_reward_rises():
             log_every=1,
         )
         if name == "scst":
-            step_loss = self_critical(captioning, objective, codec, REFERENCES, rows, config, CPU)
+            step_loss = self_critical(learner, REFERENCES, rows, config)
         inputs = FeatureInputs(noise, CPU)
-        trainer = Trainer(
-            captioning, objective, inputs, rows, codec, config, CPU, step_loss=step_loss
-        )
+        trainer = Trainer(learner, inputs, rows, config, step_loss=step_loss)
         return [event for number in range(epochs) for event in trainer.epoch(number + 1)]
 
     run("cross-entropy", 40, 2e-3)

@@ -1,4 +1,4 @@
-"""A process that is told things and never waited for; a run file that is no such thing."""
+"""A process that is told things and never waited for."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import time
 
 import pytest
 
-from capgen.errors import DataError
-from capgen.training.tracking.wandb.offline_file import read_wandb_file
 from capgen.training.tracking.wandb.worker import Worker, WorkerLostError
 
 ECHO = """
@@ -49,7 +47,7 @@ def start(tmp_path, monkeypatch):
 def test_messages_reach_it_and_answers_come_back(start):
     worker, told = start(ECHO)
     for number in range(500):
-        worker.send({"text": f"message {number} ä"})
+        worker.send("say", text=f"message {number} ä")
     assert worker.close(30)
     assert told == [f"message {number} ä 42" for number in range(500)]
 
@@ -67,10 +65,10 @@ def test_a_bug_in_a_thread_reaches_the_caller(start):
 
 def test_a_process_that_fails_says_why(start):
     worker, _ = start(ECHO)
-    worker.send({"fail": True})
+    worker.send("say", fail=True)
     with pytest.raises(WorkerLostError, match="it broke"):
         for _ in range(1000):
-            worker.send({"text": "x"})
+            worker.send("say", text="x")
             time.sleep(0.01)
     with pytest.raises(WorkerLostError, match="it broke"):
         worker.close(30)
@@ -87,25 +85,6 @@ def test_a_process_that_takes_nothing_costs_no_time(start):
     begun = time.monotonic()
     with pytest.raises(WorkerLostError, match="no more messages"):
         for _ in range(30_000):
-            worker.send({"text": "x" * 100})
+            worker.send("say", text="x" * 100)
     assert not worker.close(0.2)
     assert time.monotonic() - begun < 10
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(b"", "no run file"), (b"PK\x03\x04", "no run file"), (None, "Cannot read"),
-     (b":W&B\x00\x00\x00" + bytes(4) + b"\x01\x00\x01x", "damaged at byte 7")],
-)  # fmt: skip
-def test_files_that_are_no_run_files_are_refused(tmp_path, content, message):
-    path = tmp_path / "run.wandb"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(DataError, match=message):
-        read_wandb_file(path)
-
-
-def test_an_unfinished_file_is_read_as_far_as_it_goes(tmp_path):
-    path = tmp_path / "run.wandb"
-    path.write_bytes(b":W&B\x00\x00\x00" + bytes(4) + b"\xff\x00\x01x")
-    assert read_wandb_file(path).history == []

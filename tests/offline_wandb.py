@@ -1,4 +1,4 @@
-"""Reads the file of an offline run back. Knows nothing of training.
+"""Reads back what an offline run of Weights & Biases wrote.
 
 A `.wandb` file is a log of LevelDB's framing (doc/log_format.md of google/leveldb) with a
 header of its own, 7 bytes: `:W&B`, a 16-bit magic number, a version. It is cut into blocks of
@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from capgen.errors import DataError
 
 _BLOCK = 32768
 _HEADER = 7
@@ -50,34 +48,21 @@ class WandbFile:
     files: list[str] = field(default_factory=list)
     ended: bool = False
 
-    def curve(self, name: str) -> list[float]:
-        """Return the values of a number in order."""
-        return [point[name] for point in self.history if name in point]
-
 
 def read_wandb_file(path: Path) -> WandbFile:
-    """Read a `.wandb` file.
-
-    Raises:
-        DataError: It cannot be read or is no such file.
-    """
+    """Read a `.wandb` file; fails if it is not one, or damaged."""
     from wandb.proto import wandb_internal_pb2
 
     messages: Any = wandb_internal_pb2  # made at run time, which type checkers do not see
-
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror}") from error
-    if not data.startswith(_MAGIC):
-        raise DataError(f"{path} is no run file of W&B")
+    data = path.read_bytes()
+    assert data.startswith(_MAGIC), f"{path} is not a run file of W&B"
     found = WandbFile()
-    for content in _records(data, path):
+    for content in _records(data):
         _take(found, messages.Record.FromString(content))
     return found
 
 
-def _records(data: bytes, path: Path) -> Iterator[bytes]:
+def _records(data: bytes) -> Iterator[bytes]:
     """Yield whole records; what a process that died left unfinished is left out."""
     place, parts = _HEADER, b""
     while place + _HEADER <= len(data):
@@ -89,8 +74,7 @@ def _records(data: bytes, path: Path) -> Iterator[bytes]:
         if begin + length > len(data):
             return
         chunk = data[begin : begin + length]
-        if zlib.crc32(chunk, zlib.crc32(bytes([kind]))) != checksum:
-            raise DataError(f"{path} is damaged at byte {place}")
+        assert zlib.crc32(chunk, zlib.crc32(bytes([kind]))) == checksum, f"damaged at {place}"
         place = begin + length
         parts = chunk if kind in (_FULL, _FIRST) else parts + chunk
         if kind in (_FULL, _LAST):

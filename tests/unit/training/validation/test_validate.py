@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from capgen.training.validation.validate import Validation
-from capgen.training.validation.validate_sets import mean_validation
+from capgen.training.validation.validate import Validation, mean_validation
 
 
 def test_each_set_counts_by_its_share():

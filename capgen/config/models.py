@@ -1,0 +1,53 @@
+"""Which model captions, and on which device."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+from capgen.config.fields import setting
+from capgen.errors import UsageError
+
+DEVICE_NAMES = "auto, cpu, cuda, cuda:N or mps"
+_DEVICE = re.compile(r"auto|cpu|cuda|cuda:[0-9]{1,4}|mps")
+
+
+def check_device(name: str) -> None:
+    """Check the name of a device; whether the machine has it shows when it is used.
+
+    Raises:
+        UsageError: No device has such a name.
+    """
+    if not isinstance(name, str) or not _DEVICE.fullmatch(name):
+        raise UsageError(f"--device is {name!r}; it must be {DEVICE_NAMES}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """The model that a command captions with, and where it runs.
+
+    Raises:
+        UsageError: No device has such a name.
+    """
+
+    PANEL: ClassVar[str] = "Model"
+
+    model: str | None = setting(
+        None,
+        "'mini' (bundled), a model folder, RUN/best-eval, a kept model, or a Hub id. "
+        "Default: CAPGEN_MODEL, or `capgen models default`, or mini.",
+        flags="-m",
+    )
+    revision: str | None = setting(None, "Branch, tag or commit of a Hub model.")
+    trust_remote_code: bool = setting(
+        False,
+        "Run code that comes with the model, where capgen does not know its kind.",
+        remembered=False,
+    )
+    runtime: str = setting("auto", "auto, onnx (CPU) or torch.")
+    device: str = setting("auto", f"{DEVICE_NAMES}.")
+    dtype: str = setting("auto", "auto, fp32, bf16 or fp16.")
+
+    def __post_init__(self) -> None:
+        check_device(self.device)

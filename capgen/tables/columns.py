@@ -1,0 +1,105 @@
+"""Which columns of a table mean what. See `capgen.tables` for the rules."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from capgen.file_types import has_image_suffix
+from capgen.tables.rows import Row
+
+_STEMS = ("file", "image", "img", "picture", "photo")
+_ENDS = ("_name", "name", "_path", "path", "_file", "")
+# In order of preference.
+IMAGE_NAMES = tuple(
+    dict.fromkeys(
+        (
+            *("path", "image", "file"),
+            *(stem + end for stem in _STEMS for end in _ENDS),
+            *("url", "image_url", "img_url"),
+        )
+    )
+)
+CAPTION_NAMES = (
+    *("caption", "captions", "text", "texts", "raw", "sentence", "sentences", "comment"),
+    *("description", "reference", "references", "prompt", "title", "label"),
+)
+SPLIT_NAMES = ("split", "subset", "partition", "set", "fold")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Which columns hold what; `split` may be missing."""
+
+    image: str
+    captions: tuple[str, ...]
+    split: str | None
+
+    def texts(self, row: Row) -> list[str] | None:
+        """Return a row's captions, or None if they are not text; a cell may hold a JSON list."""
+        texts: list[str] = []
+        for column in self.captions:
+            cell = row.cells.get(column)
+            if isinstance(cell, str) and cell.lstrip().startswith("["):
+                cell = _list_in(cell)
+            if isinstance(cell, str):
+                texts.append(cell)
+            elif isinstance(cell, list) and all(isinstance(text, str) for text in cell):
+                texts += cell
+            elif cell is not None or len(self.captions) == 1:
+                return None
+        return texts
+
+
+def image_column(names: Sequence[str], first: Mapping[str, Any]) -> str | None:
+    """Return the column of images, or None if no name tells it.
+
+    Args:
+        names: Names of the columns.
+        first: The cells of the first row.
+    """
+    known = _known(names, IMAGE_NAMES)
+    return min(known, key=lambda name: _unlikely(first.get(name)), default=None)
+
+
+def _unlikely(cell: object) -> int:
+    """Return how little a cell looks like an image: 0 for one that holds it, as a mapping."""
+    if isinstance(cell, Mapping):
+        return 0
+    return 1 if isinstance(cell, str) and has_image_suffix(cell.strip()) else 2
+
+
+def caption_columns(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the caption column, or all of a numbered series (`caption_1`, `caption_2`, …)."""
+    known_names = _known(names, CAPTION_NAMES)
+    if known_names:
+        return (known_names[0],)
+    for known in CAPTION_NAMES:
+        series = [n for n in names if re.fullmatch(rf"{known}[ _-]?\d+", n, re.IGNORECASE)]
+        if series:
+            return tuple(series)
+    return ()
+
+
+def split_column(names: Sequence[str]) -> str | None:
+    """Return the column that says which split an image is in, if there is one."""
+    return next(iter(_known(names, SPLIT_NAMES)), None)
+
+
+def _known(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return the columns with known names, in any letter case, in the order of the known ones."""
+    lowered = {name.lower(): name for name in reversed(names)}
+    return [lowered[name] for name in known if name in lowered]
+
+
+def _list_in(cell: str) -> list[str] | str:
+    """Return the texts of a JSON list, or the cell itself: a caption may begin with a bracket."""
+    try:
+        value = json.loads(cell)
+    except (json.JSONDecodeError, RecursionError):
+        return cell
+    texts = isinstance(value, list) and all(isinstance(text, str) for text in value)
+    return value if texts else cell

@@ -1,0 +1,48 @@
+"""The captioner that a run trains, with what training needs of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import torch
+
+from capgen.config import TrainConfig
+from capgen.models.build import Captioning
+from capgen.training.data.frozen_features import FrozenFront
+from capgen.training.data.packed_captions import CaptionCodec
+from capgen.training.objectives.cross_entropy import CaptionObjective
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A captioner that is trained.
+
+    Attributes:
+        captioning: The captioner.
+        objective: Its forward pass and cross-entropy.
+        codec: How captions become its token ids.
+        device: Where to compute.
+    """
+
+    captioning: Captioning
+    objective: CaptionObjective
+    codec: CaptionCodec
+    device: torch.device
+
+    @classmethod
+    def of(cls, captioning: Captioning, config: TrainConfig, device: torch.device) -> Self:
+        """Return a captioner as the settings of a run train it."""
+        objective = CaptionObjective(
+            captioning.model,
+            cached=config.train_encoder == "none",
+            label_smoothing=config.label_smoothing,
+        )
+        return cls(captioning, objective, CaptionCodec.of(captioning, config.max_tokens), device)
+
+    @cached_property
+    def frozen_front(self) -> FrozenFront:
+        """What is frozen of the encoder, on the device."""
+        module = self.objective.front.to(self.device)
+        return FrozenFront(module, self.captioning.preprocessor, self.device)

@@ -1,0 +1,133 @@
+"""What a run is made of: settings, data and captioner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+
+import torch
+
+from capgen.config import TrainConfig
+from capgen.data.import_set import left_out
+from capgen.data.mixture import Mixture, open_mixture
+from capgen.models.torch_devices import choose_device
+from capgen.records import Example, Notice
+from capgen.training.data.epoch_order import Mix
+from capgen.training.model.make_captioner import make_captioner
+from capgen.training.objectives.distill.teachers import check_teachers
+from capgen.training.objectives.learner import Learner
+from capgen.training.optimization.processes import Processes
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """What a run is made of.
+
+    Attributes:
+        config: The run's settings.
+        dataset: The data set, or several, to train on.
+        parts: Split → data set → its examples: `train` and `val`, and `test` if that is to
+            be measured.
+        learner: The captioner.
+        processes: Who shares the work.
+    """
+
+    config: TrainConfig
+    dataset: Mixture
+    parts: Mapping[str, Mapping[str, Sequence[Example]]]
+    learner: Learner
+    processes: Processes
+
+    @cached_property
+    def splits(self) -> Mapping[str, Sequence[Example]]:
+        """The examples of each split, of one data set after the other."""
+        return {
+            split: list(chain.from_iterable(parts.values())) for split, parts in self.parts.items()
+        }
+
+    @cached_property
+    def mix(self) -> Mix:
+        """How often the training images of each data set come."""
+        return Mix(
+            tuple(
+                (len(examples), self.dataset.member(name).weight)
+                for name, examples in self.parts["train"].items()
+            )
+        )
+
+
+def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
+    """Open the data set and make the captioner; finds most mistakes before a run begins.
+
+    Raises:
+        CapgenError: As `capgen.training.run.train.train`.
+    """
+    device = processes.device or choose_device(config.device)
+    dataset = open_mixture(config.dataset, config.data_dir)
+    parts = {
+        "train": dataset.parts("train"),
+        "val": dataset.parts("val", config.eval_limit),
+    }
+    if config.test and "test" in dataset.counts:
+        parts["test"] = dataset.parts("test", config.eval_limit)
+    torch.manual_seed(config.seed)
+    examples = chain.from_iterable(parts["train"].values())
+    captions = [text for example in examples for text in example.references]
+    learner = Learner.of(make_captioner(config, captions), config, device)
+    if config.teachers:
+        check_teachers(config, learner, captions)
+    return RunData(
+        config=config, dataset=dataset, parts=parts, learner=learner, processes=processes
+    )
+
+
+def shares(data: RunData, split: str) -> dict[str, float]:
+    """Return the share of each data set in the mean of what is measured on a split.
+
+    It is the share of the training images in an epoch that are of that data set, among the
+    data sets that have the split.
+    """
+    drawn = dict(zip(data.parts["train"], data.mix.drawn, strict=True))
+    total = sum(drawn[name] for name in data.parts[split])
+    return {name: drawn[name] / total for name in data.parts[split]}
+
+
+def set_figures(data: RunData) -> dict[str, dict[str, float]]:
+    """Return how much of each data set there is, and how much it counts, for events.
+
+    Empty where an epoch is simply each image of one data set.
+    """
+    dataset = data.dataset
+    if not dataset.several and all(member.weight == 1 for member in dataset.members):
+        return {}
+    drawn = dict(zip(data.parts["train"], data.mix.drawn, strict=True))
+    measured = shares(data, "val")
+    return {
+        name: {
+            "weight": dataset.member(name).weight,
+            "drawn": drawn[name],
+            "share": measured.get(name, 0.0),
+            **{split: len(parts[name]) for split, parts in data.parts.items() if name in parts},
+        }
+        for name in drawn
+    }
+
+
+def data_notices(data: RunData) -> Iterator[Notice]:
+    """Yield what there is to say of the data and the vocabulary before training."""
+    for member in data.dataset.members:
+        for notice in left_out(member.dataset):
+            yield Notice(message=notice.message)
+        if member.held_out:
+            yield Notice(
+                message=f"{len(member.held_out)} training images of {member.name} are left "
+                "out: another data set has them in val or test"
+            )
+        if member.name not in data.parts["val"]:
+            yield Notice(message=f"{member.name} has no val split: it is not measured")
+    words = data.learner.captioning.added_words
+    if words:
+        some = ", ".join(words[:10]) + (", …" if len(words) > 10 else "")
+        yield Notice(message=f"{len(words)} words added to the vocabulary: {some}")
