@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from capgen import paths
+from capgen.data.cache.folders import FILE_HASHES
 from capgen.errors import DataError
 
 _Key = tuple[str, int, str]
@@ -58,7 +58,7 @@ def _hash_file(key: _Key) -> bytes:
 @contextmanager
 def _memory() -> Iterator[sqlite3.Connection | None]:
     """Open the database, or give None where there cannot be one."""
-    path = paths.cache_dir() / "file-hashes.sqlite"
+    path = FILE_HASHES.path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=10)

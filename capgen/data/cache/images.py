@@ -23,6 +23,7 @@ from PIL import Image
 from capgen import paths
 from capgen.config.caches import LIMIT_VARIABLE, CacheOptions
 from capgen.data.cache.file_hashes import hash_files
+from capgen.data.cache.folders import IMAGES
 from capgen.data.cache.locks import Lock
 from capgen.data.download.unpack import check_space
 from capgen.data.events import Notice, Progress
@@ -78,11 +79,6 @@ class CachedImages:
         return taken
 
 
-def images_dir() -> Path:
-    """Return the folder of the packs."""
-    return paths.cache_dir() / "pictures"
-
-
 def cached_images(
     files: Sequence[Path],
     shape: Shape,
@@ -109,7 +105,7 @@ def cached_images(
     unique = dict(zip(hashes, files, strict=True))
     order = sorted(unique)
     rows = {digest: row for row, digest in enumerate(order)}
-    pack = _Pack(folder=images_dir(), shape=shape, hashes=order)
+    pack = _Pack(folder=IMAGES.path, shape=shape, hashes=order)
     if not pack.complete():
         lock = Lock(pack.folder / ".lock", "decoding images")
         yield from lock.wait()

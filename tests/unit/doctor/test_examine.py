@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from capgen import paths
+from capgen.data.cache.folders import FEATURES
 from capgen.doctor import devices, installation, network, storage, versions
 from capgen.doctor.examine import Findings, _guarded
 from capgen.errors import UsageError
@@ -105,7 +106,7 @@ def test_a_file_in_a_folders_place(tmp_path: Path) -> None:
 
 
 def test_caches_are_added_up() -> None:
-    folder = paths.cache_dir() / "features"
+    folder = FEATURES.path
     folder.mkdir(parents=True)
     (folder / "a.npy").write_bytes(bytes(2_500_000))
     found = by_name(storage.look_at_caches())
