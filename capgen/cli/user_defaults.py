@@ -20,7 +20,7 @@ from typing import Any
 import typer
 
 from capgen.config import COMMANDS, OWN, parse_setting, variables
-from capgen.config.user_file import read_file
+from capgen.config.toml_files import read_toml
 from capgen.errors import UsageError, did_you_mean
 from capgen.paths import config_file
 
@@ -70,7 +70,7 @@ def user_defaults(context: typer.Context, command: str) -> UserDefaults:
         UsageError: The file cannot be read, or holds what is not a setting.
     """
     path = config_file()
-    content = read_file(path)
+    content = read_toml(path, required=False)
     if not content:
         return UserDefaults()
     return file_settings(content, command, known_settings(context.command), where=str(path))

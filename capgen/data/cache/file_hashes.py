@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from capgen.data.cache.folders import FILE_HASHES
+from capgen.digests import file_digest
 from capgen.errors import DataError
 
 _Key = tuple[str, int, str]
@@ -48,11 +48,7 @@ def _key(file: Path) -> _Key:
 
 
 def _hash_file(key: _Key) -> bytes:
-    try:
-        with open(key[0], "rb") as file:  # noqa: PTH123
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError as error:
-        raise DataError(f"Cannot read {key[0]}: {error.strerror}") from error
+    return bytes.fromhex(file_digest(Path(key[0]), DataError))
 
 
 @contextmanager

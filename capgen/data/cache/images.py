@@ -24,12 +24,12 @@ from capgen import paths
 from capgen.config.caches import LIMIT_VARIABLE, CacheOptions
 from capgen.data.cache.file_hashes import hash_files
 from capgen.data.cache.folders import IMAGES
-from capgen.data.cache.locks import Lock
 from capgen.data.download.unpack import check_space
 from capgen.data.events import Notice, Progress
 from capgen.data.problems import BROKEN_IMAGE_HINT
 from capgen.errors import DataError, ImageError, StorageError
 from capgen.images.load import load_image
+from capgen.locks import Lock
 
 _BATCH = 64
 
@@ -108,7 +108,8 @@ def cached_images(
     pack = _Pack(folder=IMAGES.path, shape=shape, hashes=order)
     if not pack.complete():
         lock = Lock(pack.folder / ".lock", "decoding images")
-        yield from lock.wait()
+        for message in lock.wait():
+            yield Notice(message=message)
         with lock.held():
             if not pack.complete():
                 _make_room(pack, options or CacheOptions.from_environment())

@@ -6,7 +6,6 @@ interrupt does) stops the threads; what has arrived stays for the next time.
 
 from __future__ import annotations
 
-import hashlib
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,8 @@ from capgen.data.download.transfer import (
     transfer,
 )
 from capgen.data.events import Notice, Progress
-from capgen.errors import CapgenError, DataError, NetworkError
+from capgen.digests import file_digest
+from capgen.errors import CapgenError, DataError, NetworkError, StorageError
 from capgen.paths import storage_errors
 
 
@@ -143,7 +143,8 @@ def _fetch(
 def _fetch_from(offer: Offer, path: Path, watcher: Watcher, options: TransferOptions) -> Fetched:
     for last_try in (False, True):
         part = transfer(offer.url, path, watcher, options, token=offer.token)
-        checksum = file_checksum(part, (offer.checksum or "sha256:").partition(":")[0])
+        algorithm = (offer.checksum or "sha256:").partition(":")[0]
+        checksum = f"{algorithm}:{file_digest(part, StorageError, algorithm)}"
         if checksum == offer.checksum or not (offer.checksum and offer.binding):
             break
         discard(path)
@@ -163,14 +164,3 @@ def _fetch_from(offer: Offer, path: Path, watcher: Watcher, options: TransferOpt
         part.replace(path)
         discard(path)
     return Fetched(path=path, url=offer.url, checksum=checksum)
-
-
-def file_checksum(path: Path, algorithm: str) -> str:
-    """Return a file's checksum as `ALGORITHM:HEX`."""
-    with path.open("rb") as file:
-        if algorithm == "md5":
-            # The release's own sums are MD5: against damage, not against attack.
-            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-        else:
-            digest = hashlib.file_digest(file, algorithm)
-    return f"{algorithm}:{digest.hexdigest()}"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from capgen.config import (
     train_config,
     variables,
 )
+from capgen.config.toml_files import read_toml
 from capgen.errors import UsageError
 
 BARE_NAMES = {
@@ -166,18 +166,6 @@ def read_settings(file: Path) -> dict[str, Any]:
             hint="Go on with capgen train --resume, on the whole run's folder.",
         )
     return typed_settings(content, str(file))
-
-
-def read_toml(file: Path) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Raises:
-        UsageError: It cannot be read, or is not TOML.
-    """
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"Cannot read the settings in {file}: {error}") from error
 
 
 def typed_settings(content: Mapping[str, Any], place: str) -> dict[str, Any]:
