@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import threading
 import time
@@ -23,6 +24,8 @@ from capgen.locks import Lock
 from capgen.overwriting import OWN_LINES, check_output
 from capgen.paths import storage_errors
 from capgen.records import Caption, Record, record_from_dict
+
+logger = logging.getLogger(__name__)
 
 SUFFIX = ".journal"
 _SECONDS_BETWEEN_SYNCS = 5.0
@@ -76,6 +79,7 @@ class Journal:
             if fresh:
                 self._file.truncate(0)
             self._end = self._heal()
+        logger.debug("%s holds %d records of the same work", path, len(self))
 
     def __len__(self) -> int:
         return len(self._places)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,8 @@ from pathlib import Path
 from capgen.data.cache.folders import FILE_HASHES
 from capgen.digests import file_digest
 from capgen.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 _Key = tuple[str, int, str]
 
@@ -30,6 +33,7 @@ def hash_files(files: Sequence[Path]) -> list[bytes]:
     with _memory() as memory:
         known = _recall(memory, keys)
         missing = [key for key in dict.fromkeys(keys) if key not in known]
+        logger.debug("hashes of %d files: %d remembered", len(keys), len(known))
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             fresh = dict(zip(missing, pool.map(_hash_file, missing), strict=True))
         _remember(memory, fresh)

@@ -6,6 +6,7 @@ interrupt does) stops the threads; what has arrived stays for the next time.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,8 @@ from capgen.data.events import Notice, Progress
 from capgen.digests import file_digest
 from capgen.errors import CapgenError, DataError, NetworkError, StorageError
 from capgen.paths import storage_errors
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +133,7 @@ def _fetch(
         patience = options
         if index < len(job.offers) - 1:  # no long wait while there are other places
             patience = replace(options, attempts=min(_FEWER_ATTEMPTS, options.attempts))
+        logger.debug("%s: place %d of %d, %s", name, index + 1, len(job.offers), offer.url)
         try:
             return _fetch_from(offer, job.path, watcher, patience)
         except (NetworkError, DataError) as error:

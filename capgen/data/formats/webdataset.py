@@ -9,6 +9,7 @@ over there is noted beside them.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shutil
 from pathlib import Path
@@ -26,6 +27,8 @@ from capgen.file_types import has_image_suffix, is_foreign_image
 from capgen.images.folders import is_seen_member, is_shard
 from capgen.images.tar_archives import BLOCK_BYTES
 from capgen.paths import create, storage_errors
+
+logger = logging.getLogger(__name__)
 
 _CAPTIONS = (".txt", ".caption", ".json")
 _KEYS = ("caption", "captions", "text", "texts")
@@ -84,7 +87,9 @@ def _unpacked(found: list[Path]) -> Path:
     """Return a folder with the content of each shard in a numbered folder of its own."""
     marks = [f"{path.resolve()}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in found]
     folder = SHARDS.entry(_RULES, *marks)
-    if (folder / _DONE).exists():
+    known = (folder / _DONE).exists()
+    logger.debug("%s %s: %d shards unpacked", "found" if known else "making", folder, len(found))
+    if known:
         return folder
     temporary = folder.with_name(f".{folder.name}.unpacking")
     notes: list[tuple[int, str, str]] = []

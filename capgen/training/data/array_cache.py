@@ -5,6 +5,7 @@ They are named after what they were made from and hold nothing that cannot be ma
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from capgen.data.cache.folders import FEATURES
 from capgen.errors import DataError
 from capgen.paths import writing
 from capgen.records import PreparationEvent
+
+logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_EVENTS = 1.0
 
@@ -54,7 +57,9 @@ class CacheFile:
         Raises:
             StorageError: The file cannot be written.
         """
-        if not self.path.is_file():
+        known = self.path.is_file()
+        logger.debug("%s %s: features of %s", "found" if known else "making", self.path, self.split)
+        if not known:
             yield from self._write(blocks)
         # Copy on write: torch wants arrays that look writable.
         array: NDArray[Any] = np.load(self.path, mmap_mode="c", allow_pickle=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from capgen.config import (
 )
 from capgen.config.toml_files import read_toml
 from capgen.errors import UsageError
+
+logger = logging.getLogger(__name__)
 
 BARE_NAMES = {
     "DEVICE": "device",
@@ -107,6 +110,8 @@ def resolve_layers(*layers: Mapping[str, tuple[str, Any]]) -> Resolved:
             sources.setdefault(field.name, f"objective {config.objective}")
         of_preset = field.name in TRAIN_PRESETS[preset]
         sources.setdefault(field.name, f"preset {preset}" if of_preset else "default")
+    for name, source in sources.items():
+        logger.debug("%s = %r (%s)", name, getattr(config, name, None), source)
     return Resolved(config, sources)
 
 

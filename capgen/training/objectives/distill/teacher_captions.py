@@ -9,6 +9,7 @@ settings, the data set and the block.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from capgen.data.problems import BROKEN_IMAGE_HINT
 from capgen.errors import DataError
 from capgen.paths import write_text
 from capgen.records import CaptionFailure, Example, PreparationEvent
+
+logger = logging.getLogger(__name__)
 
 # What an interruption loses at most.
 _BLOCK = 128
@@ -66,7 +69,9 @@ def _captions(
         ids = [example.image_id for example in block]
         file = TEACHER_CAPTIONS.entry(*source, *ids, suffix=".json")
         known = _read(file)
-        if len(known) != len(block):
+        made = len(known) == len(block)
+        logger.debug("%s %s: captions of %s", "found" if made else "making", file, captioner.name)
+        if not made:
             known = list(_generate(captioner, block, options))
             write_text(file, json.dumps(known))
             yield PreparationEvent(

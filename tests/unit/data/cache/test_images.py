@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Generator
@@ -194,6 +195,17 @@ while True:
     assert sorted(int(decoded) for decoded, _ in outs) == [0, 0, 10]
     assert len({total for _, total in outs}) == 1
     assert len(list(IMAGES.path.glob("*.u8"))) == 1
+
+
+def test_the_log_tells_what_was_in_the_cache(files: list[Path], caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.DEBUG, "capgen"):
+        pack = drain(cached_images(files[:5], squash(32)))[0].path
+        drain(cached_images(files[:5], squash(32)))
+        drain(cached_images(files, squash(32)))
+    told = [text for text in caplog.messages if "hashes" not in text]
+    assert told[0] == f"making {pack} for 5 images"
+    assert f"found {pack} for 5 images" in told
+    assert told[-1] == "5 of 10 images are in other packs"
 
 
 def test_usage_and_clear(files: list[Path], home: Path):
