@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from capgen.data import installed
+import capgen.data.installed as installed
 from capgen.data.cache.file_hashes import hash_files
 from capgen.data.confinement import Confinement
 from capgen.data.download.catalog import DATASETS

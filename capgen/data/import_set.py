@@ -8,8 +8,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+import capgen.data.installed as stores
 from capgen import paths
-from capgen.data import installed as stores
 from capgen.data.dataset import OUTSIDE_HINT, Dataset, load_dataset
 from capgen.data.download.unpack import check_space
 from capgen.data.events import Event, Finished, Notice, Progress

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from capgen.data import installed
+import capgen.data.installed as installed
 from capgen.data.cache.file_hashes import hash_files
 from capgen.data.dataset import Dataset, open_dataset
 from capgen.data.splits import SPLITS

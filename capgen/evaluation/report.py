@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from capgen.evaluation import report_sections
+import capgen.evaluation.report_sections as report_sections
 from capgen.evaluation.chosen_images import best, drawn, ranking_metric, worst
 from capgen.evaluation.compare import Comparison
 from capgen.evaluation.report_sections import Album, Attend

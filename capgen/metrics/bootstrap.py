@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+import capgen.metrics.bleu as bleu
+import capgen.metrics.official as official
 from capgen.errors import MetricError
-from capgen.metrics import bleu, official
 from capgen.metrics.corpus import Floats
 from capgen.metrics.score import ScoreReport
 

@@ -14,8 +14,12 @@ from typing import Any
 import numpy as np
 
 import capgen
+import capgen.metrics.bleu as bleu
+import capgen.metrics.cider as cider
+import capgen.metrics.meteor as meteor
+import capgen.metrics.official as official
+import capgen.metrics.rouge as rouge
 from capgen.errors import MetricError, UsageError, did_you_mean
-from capgen.metrics import bleu, cider, meteor, official, rouge
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.corpus import Corpus, Floats, Integers
 from capgen.metrics.language import LanguageStatistics, language_statistics

@@ -42,7 +42,7 @@ RUN_IN = {
 }
 # The quickstart has a test of its own, in processes of their own; api.md has signatures.
 OWN_TEST, SIGNATURES = "quickstart.md", "api.md"
-# Shows what was recorded; tests/test_session.py holds it to the recording.
+# Shows what was recorded.
 RECORDED = "session.md"
 # What does not end with 0, and the sentence that says so.
 ENDS = {

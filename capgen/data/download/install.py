@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import capgen.data.installed as stores
 from capgen import paths
-from capgen.data import installed as stores
 from capgen.data.dataset import Dataset, load_dataset
 from capgen.data.download.catalog import DATASETS, DatasetSpec, RemoteFile
 from capgen.data.download.fetch import Fetched, Job, fetch_all

@@ -9,9 +9,9 @@ import pytest
 from capgen.cli.caption.one import Look, Way, choose_way
 from capgen.errors import UsageError
 
-NONE = Look(explain=None, debug=False, save_input=None, as_json=False)
-EXPLAIN = Look(explain=Path("a.html"), debug=False, save_input=None, as_json=False)
-DEBUG = Look(explain=None, debug=True, save_input=None, as_json=True)
+NONE = Look(explain=None, debug=False, save_input=None)
+EXPLAIN = Look(explain=Path("a.html"), debug=False, save_input=None)
+DEBUG = Look(explain=None, debug=True, save_input=None)
 
 
 @pytest.mark.parametrize(
