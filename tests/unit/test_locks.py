@@ -73,7 +73,7 @@ def test_who_waits_says_so_once_and_gets_it_when_the_holder_is_killed(tmp_path: 
 def test_on_a_drive_without_locks_nobody_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    """A data set on a network drive waited for a process that was not there, for ever."""
+    """Installing a data set on such a network drive ended with a traceback."""
     fcntl = pytest.importorskip("fcntl")
 
     def flock(file: object, operation: int) -> None:
