@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from capgen.errors import DiskFullError, StorageError
+from capgen.errors import DiskFullError, StorageError, UsageError
 from capgen.overwriting import NO_IMAGE, check_output
 
 APP_NAME = "capgen"
@@ -90,6 +90,7 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _REFUSED_BY_WINDOWS = re.compile(
     r'[<>:"/\\|?*\x00-\x1f]|[. ]$|^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)', re.IGNORECASE
 )
@@ -102,6 +103,29 @@ def works_everywhere(name: str) -> bool:
     `a:b` would be a hidden part of the file `a`.
     """
     return bool(name) and _REFUSED_BY_WINDOWS.search(name) is None
+
+
+def is_name(name: str) -> bool:
+    """Whether what capgen keeps (a data set, a run, a model) may go by this name."""
+    return _NAME.fullmatch(name) is not None and name[-1] != "."
+
+
+def check_name(name: str, what: str) -> str:
+    """Return `name` if what capgen keeps can be called that on every system.
+
+    Args:
+        name: The name.
+        what: What is to be called that, as in `a data set`.
+
+    Raises:
+        UsageError: It would not be one folder's name everywhere.
+    """
+    if not is_name(name) or not works_everywhere(name):
+        raise UsageError(
+            f"{name!r} cannot be {what}'s name",
+            hint="Use up to 80 letters, digits, dots, dashes and underscores.",
+        )
+    return name
 
 
 def folded(name: str) -> str:

@@ -6,6 +6,7 @@ What is tried for one image does not depend on the others in its batch.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,8 @@ from capgen.captioning.decoding.hypotheses import Hypothesis, token_texts
 from capgen.captioning.runtimes.base import Generated, Runtime
 from capgen.config import DecodeSettings
 from capgen.records import Retry
+
+logger = logging.getLogger(__name__)
 
 Pixels = NDArray[np.float32]
 
@@ -132,6 +135,7 @@ def _retry_faulty(
         for changes in _retry_settings(settings, reason):
             if not rows:
                 break
+            logger.debug("%d captions are %s: trying again with %s", len(rows), reason, changes)
             again = runtime.generate(pixels[rows], replace(settings, **changes))
             for row, hypotheses in zip(rows, again.hypotheses, strict=True):
                 _add(found[row], _decoded(runtime, hypotheses[:count]), sizes[row])

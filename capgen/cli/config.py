@@ -18,7 +18,8 @@ from capgen.cli.user_defaults import (
     usable,
 )
 from capgen.config import variables
-from capgen.config.user_file import change_file, read_file
+from capgen.config.toml_files import read_toml
+from capgen.config.user_file import change_file
 from capgen.errors import UsageError
 from capgen.paths import config_file
 
@@ -140,7 +141,7 @@ def _rows(context: typer.Context, everything: bool) -> list[dict[str, Any]]:
     root = context.find_root().command
     path = config_file()
     known = known_settings(root)
-    content = read_file(path)
+    content = read_toml(path, required=False)
     rows = []
     for command, settings in known.items():
         filed = file_settings(content, command, known, where=str(path)).values

@@ -12,7 +12,7 @@ from capgen.cli.console import Console
 from capgen.cli.help import examples
 from capgen.cli.options import OUTPUT_PANEL
 from capgen.cli.user_defaults import file_settings, known_settings
-from capgen.config.user_file import read_file
+from capgen.config.toml_files import read_toml
 from capgen.paths import config_file
 from capgen.records import Check
 
@@ -107,7 +107,7 @@ def _settings(root: Any) -> Iterator[Check]:
         UsageError: It cannot.
     """
     path = config_file()
-    content = read_file(path)
+    content = read_toml(path, required=False)
     known = known_settings(root)
     for command in known:
         for note in file_settings(content, command, known, where=str(path)).unused.values():

@@ -20,8 +20,13 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # How a line of it begins.
 _LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ ")
 SECRETS = ("HF_TOKEN", "HUGGINGFACE_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY")
-# What the Hub's tokens look like, and an authorisation's header.
-TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{8,}|(?<=Bearer )\S+", re.IGNORECASE)
+# What the Hub's tokens look like, and where requests have others.
+TOKEN = re.compile(
+    r"\bhf_[A-Za-z0-9]{8,}|(?<=Bearer )\S+"
+    # A name with a password in an address, and what signs an address.
+    r"|(?<=://)[^/\s@]+(?=@)|(?<=[?&])[\w-]*(?:token|key|secret|password|sig|signature)=[^&\s]+",
+    re.IGNORECASE,
+)
 
 
 class LogFile(logging.FileHandler):

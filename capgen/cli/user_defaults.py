@@ -12,6 +12,7 @@ training's own (`capgen.config.commands.OWN`). What one command cannot use never
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,9 +21,11 @@ from typing import Any
 import typer
 
 from capgen.config import COMMANDS, OWN, parse_setting, variables
-from capgen.config.user_file import read_file
+from capgen.config.toml_files import read_toml
 from capgen.errors import UsageError, did_you_mean
 from capgen.paths import config_file
+
+logger = logging.getLogger(__name__)
 
 # Command → setting → the settings class that has it.
 Known = Mapping[str, Mapping[str, type]]
@@ -70,10 +73,12 @@ def user_defaults(context: typer.Context, command: str) -> UserDefaults:
         UsageError: The file cannot be read, or holds what is not a setting.
     """
     path = config_file()
-    content = read_file(path)
+    content = read_toml(path, required=False)
     if not content:
         return UserDefaults()
-    return file_settings(content, command, known_settings(context.command), where=str(path))
+    found = file_settings(content, command, known_settings(context.command), where=str(path))
+    logger.debug("%s sets for %s: %s", path, command, found.values)
+    return found
 
 
 def file_settings(

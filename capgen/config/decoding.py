@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import Any, ClassVar
 
 from capgen.config.fields import _is_number, check_ranges, flag_name, setting
 from capgen.errors import ModelError, UsageError
+
+logger = logging.getLogger(__name__)
 
 BEAMS_LIMIT = 64
 
@@ -269,5 +272,10 @@ def resolve_decoding(
         retry=options.retry,
         confidence=options.confidence or options.min_confidence is not None,
         min_confidence=options.min_confidence,
+    )
+    asked = [name for name, value in vars(options).items() if value not in (None, False)]
+    logger.debug(
+        "decoding with %s; asked for: %s; in generation_config.json: %s; the rest by default",
+        *(vars(settings), asked, sorted(generation)),
     )
     return settings, tuple(notes)

@@ -1,29 +1,13 @@
-"""The user's own settings file: read, and changed with its comments kept."""
+"""The user's own settings file, changed with its comments kept."""
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
+from capgen.config.toml_files import read_toml
 from capgen.errors import UsageError
 from capgen.paths import write_text
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """Return what is in a TOML file; nothing if it is not there.
-
-    Raises:
-        UsageError: It cannot be read, or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"Cannot read the settings in {path}: {error}", hint="Correct the file, or remove it."
-        ) from error
 
 
 def change_file(path: Path, section: str, name: str, value: Any) -> bool:
@@ -44,7 +28,7 @@ def change_file(path: Path, section: str, name: str, value: Any) -> bool:
     """
     import tomlkit
 
-    read_file(path)  # refuses what is no TOML
+    read_toml(path, required=False)  # refuses what is not TOML
     text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
     document: Any = tomlkit.parse(text)
     if section and section not in document:

@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 
 import capgen.data.installed as stores
 from capgen import paths
-from capgen.data.cache.locks import Lock
 from capgen.data.dataset import OUTSIDE_HINT, Dataset, load_dataset
 from capgen.data.download.unpack import check_space
 from capgen.data.events import Event, Finished, Notice, Progress
@@ -18,6 +17,7 @@ from capgen.data.formats import manifest
 from capgen.data.formats.reading import ReadOptions
 from capgen.data.splits import SplitOptions
 from capgen.errors import DataError, UsageError
+from capgen.locks import Lock
 from capgen.records import Example
 
 _SHOWN = 3
@@ -62,7 +62,8 @@ def import_dataset(
         )
     place = stores.dataset_dir(name, store)
     lock = Lock(place.with_name(f".{place.name}.lock"), f"installing {name}")
-    yield from lock.wait()
+    for message in lock.wait():
+        yield Notice(message=message)
     with lock.held():
         if place.exists():
             raise DataError(

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 
 from capgen import paths
 from capgen.data.download.catalog import DATASETS
 from capgen.data.formats import manifest
-from capgen.errors import DataError, UsageError, did_you_mean
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-
-
-def check_name(name: str) -> str:
-    """Return `name` if a data set can be called that.
-
-    Raises:
-        UsageError: It would not be one folder's name everywhere.
-    """
-    if not _NAME.fullmatch(name) or not paths.works_everywhere(name):
-        raise UsageError(
-            f"{name!r} cannot be a data set's name",
-            hint="Use up to 80 letters, digits, dots, dashes and underscores.",
-        )
-    return name
+from capgen.errors import DataError, did_you_mean
 
 
 def dataset_dir(name: str, store: Path | None = None) -> Path:
-    """Return the folder of the data set `name` (it need not exist)."""
-    return (store or paths.datasets_dir()) / check_name(name)
+    """Return the folder of the data set `name` (it need not exist).
+
+    Raises:
+        UsageError: A data set cannot be called that.
+    """
+    return (store or paths.datasets_dir()) / paths.check_name(name, "a data set")
 
 
 def installed(store: Path | None = None) -> list[str]:
@@ -41,7 +28,7 @@ def installed(store: Path | None = None) -> list[str]:
     return sorted(
         place.name
         for place in folder.iterdir()
-        if _NAME.fullmatch(place.name) and manifest.manifest_file(place) is not None
+        if paths.is_name(place.name) and manifest.manifest_file(place) is not None
     )
 
 
@@ -52,7 +39,7 @@ def find(name: str, store: Path | None = None) -> Path:
         DataError: None is installed under that name.
     """
     place = (store or paths.datasets_dir()) / name
-    if _NAME.fullmatch(name) and place.is_dir() and manifest.manifest_file(place) is not None:
+    if paths.is_name(name) and place.is_dir() and manifest.manifest_file(place) is not None:
         return place
     if name in DATASETS:
         raise DataError(

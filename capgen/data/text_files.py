@@ -7,13 +7,13 @@ Lines end at a newline only: captions may hold U+2028 or a form feed, which
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from capgen.data.problems import Problem, Report
 from capgen.errors import DataError
+from capgen.json_files import parse_json
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -50,19 +50,18 @@ def read_lines(path: Path, report: Report) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def read_json(path: Path, report: Report) -> Any:
+def read_json(path: Path, report: Report, *, unique_keys: bool = False) -> Any:
     """Return the content of a JSON file.
+
+    Args:
+        path: The file.
+        report: Told of bytes that are not UTF-8.
+        unique_keys: Refuse objects that have a key twice.
 
     Raises:
         DataError: It is not JSON; the message names file and line.
     """
-    text = read_text(path, report)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
-    except RecursionError as error:
-        raise DataError(f"{path}: JSON nested too deeply") from error
+    return parse_json(read_text(path, report), path, unique_keys=unique_keys)
 
 
 def _decode_lines(path: Path, data: bytes, report: Report) -> Iterator[str]:

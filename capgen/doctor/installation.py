@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import importlib.metadata
 import zlib
 from collections.abc import Iterator
@@ -11,7 +10,9 @@ from pathlib import Path
 
 import capgen
 from capgen.captioning.captioner import Captioner
+from capgen.digests import file_digest
 from capgen.doctor.versions import PACKAGE
+from capgen.errors import StorageError
 from capgen.metrics.synonyms import wordnet
 from capgen.models.resolve import BUNDLED
 from capgen.records import Check
@@ -81,7 +82,7 @@ def _files() -> Check:
 
 def _digest(path: Path, algorithm: str) -> str:
     """Return a file's hash in the form of a wheel's RECORD."""
-    digest = hashlib.new(algorithm, path.read_bytes()).digest()
+    digest = bytes.fromhex(file_digest(path, StorageError, algorithm))
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 

@@ -20,6 +20,7 @@ from capgen.hub_client.session import LOGIN_HINT, Patience, find_token, is_addre
 from capgen.records import Check
 
 Ask = Callable[[], Iterator[Check]]
+_Answers = queue.SimpleQueue[tuple[str, list[Check] | BaseException]]
 LONGEST = 8.0  # seconds for all of it
 _PATIENCE = Patience(failing=4.0, silent=4.0)
 _WANDB = "https://api.wandb.ai"
@@ -37,7 +38,7 @@ def look(*, offline: bool = False) -> Iterator[Check]:
         yield Check("network", None, "not asked (--offline)")
         return
     asked = {"Hub": look_at_hub, "W&B": look_at_wandb}
-    answers: queue.SimpleQueue[tuple[str, list[Check]]] = queue.SimpleQueue()
+    answers: _Answers = queue.SimpleQueue()
     for name, ask in asked.items():
         # A name server that does not answer has no time limit: such a thread is left behind.
         threading.Thread(target=_put, args=(answers, name, ask), daemon=True).start()
@@ -48,17 +49,20 @@ def look(*, offline: bool = False) -> Iterator[Check]:
             name, checks = answers.get(timeout=left)
         except queue.Empty:
             break
+        if isinstance(checks, BaseException):
+            raise checks  # a bug, with the traceback of its thread
         found[name] = checks
     for name in asked:
         yield from found.get(name, [Check(name, None, f"no answer within {LONGEST:.0f} seconds")])
 
 
-def _put(answers: queue.SimpleQueue[tuple[str, list[Check]]], name: str, ask: Ask) -> None:
+def _put(answers: _Answers, name: str, ask: Ask) -> None:
     try:
-        checks = list(ask())
+        answers.put((name, list(ask())))
     except CapgenError as error:
-        checks = [Check(name, False, error.message, error.hint)]
-    answers.put((name, checks))
+        answers.put((name, [Check(name, False, error.message, error.hint)]))
+    except BaseException as error:
+        answers.put((name, error))
 
 
 def look_at_hub() -> Iterator[Check]:

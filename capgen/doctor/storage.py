@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from capgen import paths
-from capgen.data.cache.usage import usage
+from capgen.data.cache.folders import usage
 from capgen.records import Check
 
 # Less than this is too little: a trained model takes half a gigabyte, decoded images more.

@@ -17,8 +17,9 @@ from capgen.data.dataset import Dataset, open_dataset
 from capgen.data.formats.image_index import ImageIndex, base_name
 from capgen.data.import_set import left_out
 from capgen.data.mixture import open_mixture
+from capgen.data.problems import stopping
+from capgen.data.text_files import read_json
 from capgen.errors import DataError, UsageError
-from capgen.evaluation.strict_json import read_json
 from capgen.metrics.language import known_captions
 from capgen.records import Example
 
@@ -177,7 +178,7 @@ def read_references(path: Path, folder: Path | None = None) -> EvaluationSet:
     Raises:
         DataError: The file is malformed, or an image has no captions.
     """
-    content = read_json(path)
+    content = read_json(path, stopping([]), unique_keys=True)
     captions, files = _captions(content, path)
     bare = [image_id for image_id in files if not captions.get(image_id)]
     if bare:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from capgen.data.cache.file_hashes import hash_files
+from capgen.data.problems import stopping
+from capgen.data.text_files import read_json, read_lines
 from capgen.errors import DataError, MetricError
 from capgen.evaluation.evaluation_set import EvaluationSet
-from capgen.evaluation.strict_json import read_json, read_json_lines
+from capgen.json_files import parse_json
 from capgen.metrics.score import unique_captions
 from capgen.records import CaptionFailure
 
@@ -79,8 +81,13 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
         DataError: It cannot be read, or is none of these.
     """
-    lines = path.suffix.lower() == ".jsonl"
-    content: Any = read_json_lines(path) if lines else read_json(path)
+    report = stopping([])
+    content: Any
+    if path.suffix.lower() == ".jsonl":
+        lines = read_lines(path, report)
+        content = [parse_json(text, path, line=line, unique_keys=True) for line, text in lines]
+    else:
+        content = read_json(path, report, unique_keys=True)
     details: dict[str, Any] = {"file": path.name, "sha256": hash_files([path])[0].hex()}
     if isinstance(content, dict) and "comparison" in str(content.get("kind")):
         raise DataError(

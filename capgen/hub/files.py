@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from capgen.digests import file_digest
 from capgen.errors import ModelError
 from capgen.hub.model_code import ENCODER_FILE, MODELING_FILE, code_files, config_with_code
 from capgen.hub_client.repository import git_blob
@@ -64,8 +65,7 @@ class PushFile:
         """Digest of the content."""
         if isinstance(self.source, bytes):
             return hashlib.sha256(self.source).hexdigest()
-        with self.source.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return file_digest(self.source, ModelError)
 
     @cached_property
     def blob(self) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from capgen.digests import file_digest
 from capgen.errors import ModelError, UsageError
 from capgen.hub_client.pulled import PulledModel
 from capgen.models.folder import ModelFolder
@@ -89,6 +89,4 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _entry(file: Path) -> dict[str, int | str]:
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"size": file.stat().st_size, "sha256": digest}
+    return {"size": file.stat().st_size, "sha256": file_digest(file, ModelError)}

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from capgen.digests import file_digest
 from capgen.errors import ModelError, NetworkError
 from capgen.paths import storage_errors
 
@@ -35,8 +36,7 @@ class RemoteFile:
         if file.stat().st_size != self.size:
             return False
         if self.sha256:
-            with file.open("rb") as stream:
-                return hashlib.file_digest(stream, "sha256").hexdigest() == self.sha256
+            return file_digest(file, ModelError) == self.sha256
         return git_blob(file.read_bytes()) == self.blob
 
 

@@ -6,6 +6,7 @@ both: a server that only fails, or asks for too long a pause, is given up on.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
@@ -17,6 +18,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from capgen.errors import CapgenError, ModelNotFoundError, NetworkError, UsageError
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 CONNECT_SECONDS = 5.0
@@ -95,6 +98,10 @@ class Waiting:
 
     def _check(self, response: Any, begin: float) -> None:
         pause = _pause(response)
+        logger.debug(
+            "%s answers %d, for %.0f seconds now; asks to wait %.0f",
+            *(response.request.url.host, response.status_code, time.monotonic() - begin, pause),
+        )
         if time.monotonic() + pause - begin < self.patience.failing:
             return
         host, status = response.request.url.host, response.status_code

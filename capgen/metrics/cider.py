@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 
 from capgen.errors import MetricError
+from capgen.json_files import read_json
 from capgen.metrics.bleu import find
 from capgen.metrics.corpus import LONGEST_NGRAM, Corpus, Floats, Integers, NgramCounts
 from capgen.metrics.ptb.tokenizer import tokenize
@@ -81,11 +82,8 @@ class DocumentFrequencies:
         Raises:
             MetricError: The file cannot be read, or is no such table.
         """
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise MetricError(f"Cannot read document frequencies from {path}: {error}") from error
-        if not isinstance(record, dict) or record.get("format") != _FORMAT:
+        record = read_json(path, MetricError)
+        if record.get("format") != _FORMAT:
             raise MetricError(f"{path} is not a table of document frequencies")
         documents, counts = record.get("documents"), record.get("counts")
         if not isinstance(documents, int) or documents < 1 or not isinstance(counts, dict):

@@ -8,7 +8,6 @@ cross-attention (and the projection, where the widths differ) start from scratch
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from transformers import (
     VisionEncoderDecoderModel,
 )
 
+from capgen.digests import file_digest
 from capgen.errors import MissingDependencyError, ModelError
 from capgen.models.efficientnet import EfficientNetLiteConfig, EfficientNetLiteModel
 from capgen.models.folder import ModelFolder
@@ -177,7 +177,7 @@ def load_imagenet(encoder: EfficientNetLiteModel, variant: str) -> None:
             package.replace("_", "-"), extra="mini", purpose="--preset mini"
         ) from error
     (file,) = (Path(str(module.__file__)).parent / "models").glob("*.pth")
-    if hashlib.sha256(file.read_bytes()).hexdigest() != IMAGENET_SHA256[variant]:
+    if file_digest(file, ModelError) != IMAGENET_SHA256[variant]:
         raise ModelError(f"{file} is not the published EfficientNet-{variant} file")
     weights = torch.load(file, map_location="cpu", weights_only=True)
     state = {

@@ -10,15 +10,15 @@ README.md          model card; LICENSE* and NOTICE* of what it was made from
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from capgen.digests import file_digest, files_digest
 from capgen.errors import ModelError, UnsafeModelError
+from capgen.json_files import read_json
 from capgen.models.kinds import SAFETENSORS_HINT, weights_format, without_config
 from capgen.models.preprocessing.preprocess import FILE_NAME as PREPROCESSOR_FILE
 from capgen.models.preprocessing.preprocess import Preprocessor
@@ -136,20 +136,13 @@ class ModelFolder:
         """
         if self.revision:
             return self.revision
-        total = hashlib.sha256()
-        names = (
-            *(CONFIG_FILE, GENERATION_FILE, PREPROCESSOR_FILE, PROCESSOR_FILE),
-            TOKENIZER_FILE,
-        )
-        weights = sorted(self.path.glob("model*.safetensors"))
-        try:
-            for file in (*(self.path / name for name in names), *weights):
-                if file.is_file():
-                    with file.open("rb") as stream:
-                        total.update(hashlib.file_digest(stream, "sha256").digest())
-        except OSError as error:
-            raise ModelError(f"Cannot read {file}: {error.strerror}") from error
-        return f"sha256:{total.hexdigest()[:16]}"
+        texts = (CONFIG_FILE, GENERATION_FILE, PREPROCESSOR_FILE, PROCESSOR_FILE, TOKENIZER_FILE)
+        files = (*(self.path / name for name in texts), *self.weight_files())
+        return f"sha256:{files_digest(filter(Path.is_file, files), ModelError)[:16]}"
+
+    def weight_files(self) -> list[Path]:
+        """Return its files of weights, in a fixed order."""
+        return sorted(self.path.glob("model*.safetensors"))
 
     def file_digests(self) -> dict[str, str]:
         """Return the SHA-256 of each file of weights and of the tokenizer, by name.
@@ -159,17 +152,8 @@ class ModelFolder:
         Raises:
             ModelError: A file cannot be read.
         """
-        files = (*sorted(self.path.glob("model*.safetensors")), self.path / TOKENIZER_FILE)
-        found = {}
-        for file in files:
-            if not file.is_file():
-                continue
-            try:
-                with file.open("rb") as stream:
-                    found[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
-            except OSError as error:
-                raise ModelError(f"Cannot read {file}: {error.strerror}") from error
-        return found
+        files = (*self.weight_files(), self.path / TOKENIZER_FILE)
+        return {file.name: file_digest(file, ModelError) for file in files if file.is_file()}
 
     def check_weights(self) -> None:
         """Check that the weights are there as safetensors.
@@ -248,10 +232,4 @@ class ModelFolder:
         Raises:
             ModelError: It cannot be read, or is not a JSON object.
         """
-        try:
-            content = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (ValueError, OSError, RecursionError) as error:
-            raise ModelError(f"Cannot read {self.path / name}: {error}") from error
-        if not isinstance(content, dict):
-            raise ModelError(f"{self.path / name} is not a JSON object")
-        return content
+        return read_json(self.path / name, ModelError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from capgen.models.folder import (
 from capgen.models.hub_files import CODE_FILES, MODEL_FILES, Limits, wanted_files
 from capgen.models.kinds import SAFETENSORS_HINT, weights_format, without_config
 from capgen.paths import bundled_model_dir, is_folder, models_dir, runs_dir, storage_errors
+
+logger = logging.getLogger(__name__)
 
 BUNDLED = "mini"
 CONVERSION_BOT = "SFconvertbot"
@@ -79,8 +82,10 @@ def resolve_model(
     if record is not None:
         cached = record.cached_in()
         if cached is not None and (record.code or not trust_remote_code):
+            logger.debug("model %r was pulled: commit %s in %s", name, record.commit, cached)
             return ModelFolder(cached, identifier, revision=record.commit)
         revision = record.commit
+    logger.debug("model %r is %s of the Hub, revision %s", name, identifier, revision or "main")
     try:
         return fetch(identifier, revision, trust_remote_code=trust_remote_code)
     except (ModelNotFoundError, NetworkError) as error:
@@ -95,10 +100,12 @@ def resolve_model(
 
 def _local(name: str | None) -> ModelFolder | None:
     if name is None or name == BUNDLED:
+        logger.debug("model %r is the bundled one", name)
         return ModelFolder(bundled_model_dir(), BUNDLED)
     for place in (_expanded(name), runs_dir() / name, models_dir() / name):
         if name and is_folder(place):
             _check_not_a_run(place, name)
+            logger.debug("model %r is the folder %s", name, place)
             return ModelFolder(place, name)
     return None
 
@@ -186,6 +193,7 @@ def fetch(
         if not _has_safetensors(folder) and revision is None:
             converted = _conversion_revision(identifier)
             if converted is not None:
+                logger.debug("%s has pickles only: taking %s", identifier, converted)
                 folder, names = fetching.snapshot(converted)
     if _has_safetensors(folder):
         return folder
@@ -227,6 +235,7 @@ class _Fetching:
         from huggingface_hub import snapshot_download
 
         if offline():
+            logger.debug("the Hub is not asked: looking for %s in its cache", self.identifier)
             patterns = [*MODEL_FILES, *(CODE_FILES if self.code else ())]
             path = snapshot_download(
                 self.identifier, revision=revision, allow_patterns=patterns, local_files_only=True
@@ -238,6 +247,10 @@ class _Fetching:
             listing = list_repository(self.identifier, revision, token=token)
             files = wanted_files(self.identifier, listing, code=self.code, limits=self.limits)
             unchecked = [file for file in files if not self._checked(file, listing.commit)]
+            logger.debug(
+                "%s is at commit %s: %d files, %d of them to fetch or check",
+                *(self.identifier, listing.commit, len(files), len(unchecked)),
+            )
             names = [glob.escape(file.name) for file in files]
             if not names:
                 raise _no_model(ModelFolder(Path(), self.identifier), listing.files)

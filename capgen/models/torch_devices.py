@@ -6,6 +6,7 @@ in the type, training only computes in it.
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 from contextlib import AbstractContextManager, nullcontext
@@ -16,6 +17,7 @@ import torch
 from capgen.config.models import check_device
 from capgen.errors import TrainingError, UsageError
 
+logger = logging.getLogger(__name__)
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -33,6 +35,7 @@ def choose_device(name: str) -> torch.device:
     }
     if name == "auto":
         name = next(kind for kind, number in count.items() if number)
+        logger.debug("--device auto is %s; there are %s", name, count)
     kind, _, index = name.partition(":")
     if int(index or 0) >= count[kind]:
         why = "" if kind != "cuda" or torch.version.cuda else ", and is built without CUDA"

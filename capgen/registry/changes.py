@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from capgen import paths
 from capgen.errors import ModelNotFoundError, UsageError, did_you_mean
 from capgen.models.folder import CHECKPOINTS
 from capgen.models.resolve import BUNDLED
-from capgen.paths import is_folder, models_dir, runs_dir, storage_errors, works_everywhere
+from capgen.paths import is_folder, models_dir, runs_dir, storage_errors
 from capgen.registry.default import default_model, save_default
 from capgen.registry.listing import list_models
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
 @dataclass(frozen=True)
@@ -38,11 +36,7 @@ def check_name(name: str) -> str:
     Raises:
         UsageError: It would not be one folder's name everywhere, or is taken by the bundled model.
     """
-    if not _NAME.fullmatch(name) or not works_everywhere(name):
-        raise UsageError(
-            f"{name!r} cannot be a model's name",
-            hint="Use up to 80 letters, digits, dots, dashes and underscores.",
-        )
+    paths.check_name(name, "a model")
     if name == BUNDLED:
         raise UsageError(f"'{BUNDLED}' is the bundled model's name")
     return name
@@ -72,7 +66,7 @@ def owned(name: str) -> Owned:
     if name == BUNDLED:
         raise UsageError("The bundled model is part of capgen: it cannot be renamed or removed")
     parts = name.split("/")
-    if len(parts) <= 2 and all(_NAME.fullmatch(part) and part[-1] != "." for part in parts):
+    if len(parts) <= 2 and all(map(paths.is_name, parts)):
         for root in (runs_dir(), models_dir()):
             place = root / name
             if place.is_symlink() or place.parent.is_symlink():

@@ -10,7 +10,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from capgen.config.user_file import change_file, read_file
+from capgen.config.toml_files import read_toml
+from capgen.config.user_file import change_file
 from capgen.errors import UsageError
 from capgen.models.resolve import BUNDLED
 from capgen.paths import config_file
@@ -47,7 +48,7 @@ def default_model(flag: str | None = None) -> DefaultModel:
     if variable:
         return DefaultModel(variable, VARIABLE)
     file = config_file()
-    name = read_file(file).get(KEY)
+    name = read_toml(file, required=False).get(KEY)
     if name is None:
         return DefaultModel(BUNDLED, "default")
     if not isinstance(name, str) or not name:

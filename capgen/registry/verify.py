@@ -6,7 +6,6 @@ for a model of the Hub with the names of the files in its cache, which are their
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from capgen.captioning.captioner import Captioner
+from capgen.digests import file_digest
 from capgen.errors import CapgenError, ModelError
 from capgen.hub_client.repository import git_blob
 from capgen.models.folder import ModelFolder
@@ -104,8 +104,7 @@ def _digest(path: Path, like: str) -> str:
     try:
         if len(like) == 40:
             return git_blob(path.read_bytes())
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return file_digest(path, ModelError)
     except OSError as error:
         raise ModelError(f"Cannot read {path}: {error.strerror}") from error
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from capgen import paths
-from capgen.errors import DiskFullError, ProtectedFileError, StorageError
+from capgen.errors import DiskFullError, ProtectedFileError, StorageError, UsageError
 from tests.fakes import names
 
 ROOT = Path(paths.__file__).parent.parent
@@ -218,3 +218,14 @@ def test_no_space_is_told_apart(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught, paths.storage_errors(tmp_path):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
     assert not isinstance(caught.value, DiskFullError)
+
+
+@pytest.mark.parametrize("name", ["", ".a", "a/b", "a b", "a.", "x" * 81, "nul", "COM1.txt", "ä"])
+def test_names_that_nothing_kept_can_have(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be a run's name"):
+        paths.check_name(name, "a run")
+
+
+@pytest.mark.parametrize("name", ["a", "flickr8k", "my-run_2.1", "x" * 80])
+def test_names_that_it_can_have(name: str) -> None:
+    assert paths.check_name(name, "a run") == name

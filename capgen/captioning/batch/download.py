@@ -14,7 +14,7 @@ import socket
 import ssl
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from capgen.config import DownloadLimits
@@ -84,8 +84,8 @@ def fetch_unless(
 
     threading.Thread(target=work, name="capgen-fetch", daemon=True).start()
     while not stop.is_set():
-        with contextlib.suppress(TimeoutError):
-            return found.result(timeout=_PATIENCE)
+        if wait((found,), timeout=_PATIENCE).done:
+            return found.result()
     raise ImageError(f"{printable(url)}: no longer waited for", code="download")
 
 

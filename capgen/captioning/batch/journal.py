@@ -8,22 +8,24 @@ renamed image is known, a changed one is not.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
+import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from capgen.errors import StorageError
+from capgen.locks import Lock
 from capgen.overwriting import OWN_LINES, check_output
 from capgen.paths import storage_errors
 from capgen.records import Caption, Record, record_from_dict
+
+logger = logging.getLogger(__name__)
 
 SUFFIX = ".journal"
 _SECONDS_BETWEEN_SYNCS = 5.0
@@ -65,15 +67,19 @@ class Journal:
         self._lock = threading.Lock()
         self._synced = time.monotonic()
         check_output(path, OWN_LINES)
+        self._one_run = Lock(path)
+        if not self._one_run.take():
+            raise StorageError(
+                f"Another run is writing {path}", hint="Wait for it, or choose another output."
+            )
         with storage_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
             # Unbuffered: what could not be written is not tried again when it is closed.
             self._file = path.open("ab", buffering=0)
-            self._unlock = _lock_file(self._file, path)
             self._reader = path.open("rb")
             if fresh:
                 self._file.truncate(0)
             self._end = self._heal()
+        logger.debug("%s holds %d records of the same work", path, len(self))
 
     def __len__(self) -> int:
         return len(self._places)
@@ -137,7 +143,7 @@ class Journal:
         empty = self._end == 0
         self._reader.close()
         self._file.close()
-        self._unlock()
+        self._one_run.release()
         if remove or empty:
             with storage_errors(self.path):
                 self.path.unlink(missing_ok=True)
@@ -179,40 +185,3 @@ def _work(model: str, revision: str, settings: Mapping[str, Any]) -> bytes:
 
 def _key(sha256: str, work: bytes) -> bytes:
     return hashlib.sha256(sha256.encode() + work).digest()[:16]
-
-
-def _lock_file(file: FileIO, path: Path) -> Callable[[], object]:
-    """Keep a second run off the same journal; the system forgets the lock when we end.
-
-    Returns:
-        What to call after the file is closed.
-
-    Raises:
-        StorageError: Another process has it.
-    """
-    try:
-        return _lock(file, path)
-    except (BlockingIOError, TimeoutError) as error:
-        file.close()
-        raise StorageError(
-            f"Another run is writing {path}", hint="Wait for it, or choose another output."
-        ) from error
-
-
-def _lock(file: FileIO, path: Path) -> Callable[[], object]:
-    try:
-        import fcntl
-    except ImportError:
-        # On Windows nobody could read what is locked itself, so a file beside it is.
-        from filelock import FileLock
-
-        lock = FileLock(path.with_name(path.name + ".lock"))
-        lock.acquire(timeout=0)  # filelock's Timeout is a TimeoutError
-        return lock.release
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        # A network drive may have no locks: the journal does without.
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
-            raise
-    return file.close  # which gives the lock back

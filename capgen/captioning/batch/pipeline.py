@@ -11,6 +11,7 @@ in the order of the sources, and captions do not depend on batches, workers or l
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -29,6 +30,8 @@ from capgen.config import BatchOptions, DecodeOptions, ImageLimits
 from capgen.errors import ImageError
 from capgen.images.load import DEFAULT_LIMITS
 from capgen.records import CaptionFailure, Record
+
+logger = logging.getLogger(__name__)
 
 # A batch is closed early when its prepared images hold this much (float32 pixels).
 _BATCH_BYTES = 128 << 20
@@ -176,6 +179,7 @@ class _Pipeline:
         lanes = max(1, self.run.lanes)
         size = self.captioner.batch_of(self.run.options.batch_size)
         workers = self.run.options.workers or usable_cores()
+        logger.debug("batches of %d, %d reading threads, %d lanes", size, workers, lanes)
         readers = ThreadPoolExecutor(workers, "capgen-read")
         models = ThreadPoolExecutor(lanes, "capgen-model")
         working: deque[Future[list[ImageDone]]] = deque()

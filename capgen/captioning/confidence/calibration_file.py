@@ -28,6 +28,7 @@ from capgen.captioning.confidence.model import (
     same_decoding,
 )
 from capgen.config import DecodeSettings
+from capgen.digests import files_digest
 from capgen.errors import ModelError
 from capgen.models.folder import CALIBRATION_FILE, ModelFolder
 from capgen.paths import write_text
@@ -132,14 +133,7 @@ def weights_digest(folder: ModelFolder) -> str:
     Raises:
         ModelError: They cannot be read.
     """
-    total = hashlib.sha256()
-    for file in sorted(folder.path.glob("model*.safetensors")):
-        try:
-            with file.open("rb") as stream:
-                total.update(hashlib.file_digest(stream, "sha256").digest())
-        except OSError as error:
-            raise ModelError(f"Cannot read {file}: {error.strerror}") from error
-    return f"sha256:{total.hexdigest()}"
+    return f"sha256:{files_digest(folder.weight_files(), ModelError)}"
 
 
 def _fit_to_dict(fit: Fit) -> dict[str, Any]:

@@ -69,11 +69,13 @@ def load_runtime(
     if runtime == "onnx" or (runtime == "auto" and _is_plain(device, dtype) and not obstacle):
         from capgen.captioning.runtimes.onnx_runtime import OnnxRuntime
 
-        logger.info("%s: %s, ONNX Runtime", folder.name, folder.path)
+        why = "asked for" if runtime == "onnx" else "it has graphs, and the CPU is meant"
+        logger.info("%s: %s, ONNX Runtime (%s)", folder.name, folder.path, why)
         return OnnxRuntime(folder, threads=threads)
     from capgen.captioning.runtimes.torch_runtime import TorchRuntime
 
-    logger.info("%s: %s, torch%s", folder.name, folder.path, f" ({obstacle})" if obstacle else "")
+    why = "asked for" if runtime == "torch" else obstacle or f"for --device {device} in {dtype}"
+    logger.info("%s: %s, torch (%s)", folder.name, folder.path, why)
     return TorchRuntime(folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
 
 

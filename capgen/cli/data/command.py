@@ -264,21 +264,25 @@ def remove(
 
 @data_app.command(epilog=examples("capgen data cache", "capgen data cache --clear"))
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Empty the cache.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete all of it.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show how much the cache of decoded images takes, or empty it."""
+    """Show what is kept to save time, and how much it takes, or delete it.
+
+    Decoded images, encoder features, teachers' captions, images out of archives, checksums:
+    all of it is made again when it is needed.
+    """
     from capgen.cli.data import view
-    from capgen.data.cache import usage
+    from capgen.data.cache import folders
 
     if clear:
-        freed = usage.clear()
+        freed = folders.clear()
         if as_json:
             view.print_json({"freed": freed})
         else:
             Console().data(f"Freed {freed / 1e6:,.1f} MB")
         return
-    parts = usage.usage()
+    parts = folders.usage()
     if as_json:
         view.print_json([{**vars(part), "path": str(part.path)} for part in parts])
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -10,8 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from capgen import paths
+from capgen.data.cache.folders import FILE_HASHES
+from capgen.digests import file_digest
 from capgen.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 _Key = tuple[str, int, str]
 
@@ -30,6 +33,7 @@ def hash_files(files: Sequence[Path]) -> list[bytes]:
     with _memory() as memory:
         known = _recall(memory, keys)
         missing = [key for key in dict.fromkeys(keys) if key not in known]
+        logger.debug("hashes of %d files: %d remembered", len(keys), len(known))
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             fresh = dict(zip(missing, pool.map(_hash_file, missing), strict=True))
         _remember(memory, fresh)
@@ -48,17 +52,13 @@ def _key(file: Path) -> _Key:
 
 
 def _hash_file(key: _Key) -> bytes:
-    try:
-        with open(key[0], "rb") as file:  # noqa: PTH123
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError as error:
-        raise DataError(f"Cannot read {key[0]}: {error.strerror}") from error
+    return bytes.fromhex(file_digest(Path(key[0]), DataError))
 
 
 @contextmanager
 def _memory() -> Iterator[sqlite3.Connection | None]:
     """Open the database, or give None where there cannot be one."""
-    path = paths.cache_dir() / "file-hashes.sqlite"
+    path = FILE_HASHES.path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=10)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,12 +24,15 @@ from PIL import Image
 from capgen import paths
 from capgen.config.caches import LIMIT_VARIABLE, CacheOptions
 from capgen.data.cache.file_hashes import hash_files
-from capgen.data.cache.locks import Lock
+from capgen.data.cache.folders import IMAGES
 from capgen.data.download.unpack import check_space
 from capgen.data.events import Notice, Progress
 from capgen.data.problems import BROKEN_IMAGE_HINT
 from capgen.errors import DataError, ImageError, StorageError
 from capgen.images.load import load_image
+from capgen.locks import Lock
+
+logger = logging.getLogger(__name__)
 
 _BATCH = 64
 
@@ -78,11 +82,6 @@ class CachedImages:
         return taken
 
 
-def images_dir() -> Path:
-    """Return the folder of the packs."""
-    return paths.cache_dir() / "pictures"
-
-
 def cached_images(
     files: Sequence[Path],
     shape: Shape,
@@ -109,10 +108,13 @@ def cached_images(
     unique = dict(zip(hashes, files, strict=True))
     order = sorted(unique)
     rows = {digest: row for row, digest in enumerate(order)}
-    pack = _Pack(folder=images_dir(), shape=shape, hashes=order)
-    if not pack.complete():
+    pack = _Pack(folder=IMAGES.path, shape=shape, hashes=order)
+    known = pack.complete()
+    logger.debug("%s %s for %d images", "found" if known else "making", pack.data, len(files))
+    if not known:
         lock = Lock(pack.folder / ".lock", "decoding images")
-        yield from lock.wait()
+        for message in lock.wait():
+            yield Notice(message=message)
         with lock.held():
             if not pack.complete():
                 _make_room(pack, options or CacheOptions.from_environment())
@@ -167,6 +169,7 @@ class _Pack:
 def _write(pack: _Pack, files: Sequence[Path], workers: int | None) -> Iterator[Progress]:
     """Write the rows in order; rows of other packs are copied, not decoded again."""
     known = _known_rows(pack)
+    logger.debug("%d of %d images are in other packs", len(known), len(pack.hashes))
 
     def row(item: tuple[str, Path]) -> NDArray[np.uint8]:
         digest, file = item
@@ -245,6 +248,7 @@ def _make_room(pack: _Pack, options: CacheOptions) -> None:
             except PermissionError:
                 continue
             index.unlink(missing_ok=True)
+            logger.debug("removed %s, least recently used: the limit is %d bytes", index, limit)
             total -= sizes[index]
     check_space(pack.folder, pack.bytes, "decode the images")
 

@@ -6,7 +6,7 @@ interrupt does) stops the threads; what has arrived stays for the next time.
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -22,8 +22,11 @@ from capgen.data.download.transfer import (
     transfer,
 )
 from capgen.data.events import Notice, Progress
-from capgen.errors import CapgenError, DataError, NetworkError
+from capgen.digests import file_digest
+from capgen.errors import CapgenError, DataError, NetworkError, StorageError
 from capgen.paths import storage_errors
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,7 @@ class Fetched:
 _FEWER_ATTEMPTS = 3
 
 _Told = Progress | Notice | Fetched
-_Queue = queue.SimpleQueue[_Told | CapgenError | None]
+_Queue = queue.SimpleQueue[_Told | BaseException | None]
 
 
 def fetch_all(jobs: Sequence[Job], options: TransferOptions) -> Iterator[_Told]:
@@ -87,8 +90,8 @@ def fetch_all(jobs: Sequence[Job], options: TransferOptions) -> Iterator[_Told]:
                 item = told.get(timeout=0.5)  # on Windows an interrupt waits for this
             except queue.Empty:
                 continue
-            if isinstance(item, CapgenError):
-                raise item
+            if isinstance(item, BaseException):
+                raise item  # with the traceback of its thread
             if item is None:
                 left -= 1
             else:
@@ -104,8 +107,8 @@ def _work(job: Job, options: TransferOptions, told: _Queue, stop: threading.Even
     try:
         told.put(_fetch(job, options, told, stop))
     except StoppedError:
-        return
-    except CapgenError as error:
+        pass
+    except BaseException as error:  # a bug, too: the caller must not take the file for fetched
         told.put(error)
     finally:
         told.put(None)
@@ -130,6 +133,7 @@ def _fetch(
         patience = options
         if index < len(job.offers) - 1:  # no long wait while there are other places
             patience = replace(options, attempts=min(_FEWER_ATTEMPTS, options.attempts))
+        logger.debug("%s: place %d of %d, %s", name, index + 1, len(job.offers), offer.url)
         try:
             return _fetch_from(offer, job.path, watcher, patience)
         except (NetworkError, DataError) as error:
@@ -143,7 +147,8 @@ def _fetch(
 def _fetch_from(offer: Offer, path: Path, watcher: Watcher, options: TransferOptions) -> Fetched:
     for last_try in (False, True):
         part = transfer(offer.url, path, watcher, options, token=offer.token)
-        checksum = file_checksum(part, (offer.checksum or "sha256:").partition(":")[0])
+        algorithm = (offer.checksum or "sha256:").partition(":")[0]
+        checksum = f"{algorithm}:{file_digest(part, StorageError, algorithm)}"
         if checksum == offer.checksum or not (offer.checksum and offer.binding):
             break
         discard(path)
@@ -163,14 +168,3 @@ def _fetch_from(offer: Offer, path: Path, watcher: Watcher, options: TransferOpt
         part.replace(path)
         discard(path)
     return Fetched(path=path, url=offer.url, checksum=checksum)
-
-
-def file_checksum(path: Path, algorithm: str) -> str:
-    """Return a file's checksum as `ALGORITHM:HEX`."""
-    with path.open("rb") as file:
-        if algorithm == "md5":
-            # The release's own sums are MD5: against damage, not against attack.
-            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-        else:
-            digest = hashlib.file_digest(file, algorithm)
-    return f"{algorithm}:{digest.hexdigest()}"

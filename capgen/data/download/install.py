@@ -13,7 +13,6 @@ from pathlib import Path
 
 import capgen.data.installed as stores
 from capgen import paths
-from capgen.data.cache.locks import Lock
 from capgen.data.dataset import Dataset, load_dataset
 from capgen.data.download.catalog import DATASETS, DatasetSpec, RemoteFile
 from capgen.data.download.fetch import Fetched, Job, fetch_all
@@ -23,6 +22,7 @@ from capgen.data.download.unpack import check_space, unpack
 from capgen.data.events import Event, Finished, Notice, Progress
 from capgen.data.formats import manifest
 from capgen.errors import DataError, UsageError, did_you_mean
+from capgen.locks import Lock
 
 
 def install(
@@ -69,7 +69,8 @@ def install(
             hint=f"Read {spec.homepage}, then run again with --accept-terms.",
         )
     lock = Lock(place.with_name(f".{name}.lock"), f"downloading {name}")
-    yield from lock.wait()
+    for message in lock.wait():
+        yield Notice(message=message)
     with lock.held():
         if manifest.recognise(place):  # the process that had the lock has done it
             yield _finished(load_dataset(place), already=True)

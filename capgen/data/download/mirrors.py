@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -18,6 +19,8 @@ from capgen.data.download.http import (
     request,
 )
 from capgen.errors import NetworkError
+
+logger = logging.getLogger(__name__)
 
 MIRROR_VARIABLE = "CAPGEN_MIRROR"
 HUB_VARIABLE = "HF_ENDPOINT"
@@ -49,9 +52,10 @@ class Offer:
 
 def chosen_mirrors(asked: Sequence[str]) -> tuple[str, ...]:
     """Return the mirrors to use: those asked for, else those of the environment, if any."""
-    if asked:
-        return tuple(asked)
-    return tuple(os.environ.get(MIRROR_VARIABLE, "").split())
+    found = tuple(asked or os.environ.get(MIRROR_VARIABLE, "").split())
+    source = "asked for" if asked else f"of {MIRROR_VARIABLE}"
+    logger.debug("mirrors: %s", f"{' '.join(found)} ({source})" if found else "none")
+    return found
 
 
 def is_official(files: Sequence[RemoteFile], mirrors: Sequence[str]) -> bool:
@@ -64,13 +68,17 @@ def offers(file: RemoteFile, mirrors: Sequence[str], *, timeout: float) -> list[
     """Return where to fetch a file from, best first; mirrors take the place of the sources."""
     official = next((place.checksum for place in file.locations if place.checksum), "")
     if mirrors:
-        return [_mirror_offer(file.name, mirror, official, timeout) for mirror in mirrors]
-    return [
-        _hub_offer(place.url, timeout)
-        if place.url.startswith(_HUB)
-        else Offer(url=place.url, checksum=place.checksum)
-        for place in file.locations
-    ]
+        found = [_mirror_offer(file.name, mirror, official, timeout) for mirror in mirrors]
+    else:
+        found = [
+            _hub_offer(place.url, timeout)
+            if place.url.startswith(_HUB)
+            else Offer(url=place.url, checksum=place.checksum)
+            for place in file.locations
+        ]
+    for offer in found:
+        logger.debug("%s: %s, checksum %s", file.name, offer.url, offer.checksum or "unknown")
+    return found
 
 
 def size_of(offer: Offer, *, timeout: float) -> int | None:

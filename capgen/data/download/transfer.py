@@ -137,6 +137,9 @@ def transfer(
                     hint="Check the connection and run the command again: it goes on from there.",
                 ) from error
             wait = _wait(failures, error.wait, options)
+            logger.debug(
+                "try %d of %d for %s failed", failures, options.attempts, url, exc_info=True
+            )
             watcher.notice(f"{path.name}: {error.message}; next try in {wait:.1f} s")
             if watcher.stop.wait(wait):
                 raise StoppedError from error

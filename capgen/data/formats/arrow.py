@@ -6,14 +6,13 @@ Images are taken out into the cache folder once, in the bytes they were stored i
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib
 import operator
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from capgen import paths
+from capgen.data.cache.folders import SAVED_DATASETS
 from capgen.data.formats.image_index import ImageIndex, base_name
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.formats.rows import find_columns
@@ -115,8 +114,7 @@ def _note(place: Path, name: str, row: str, written: dict[str, Path]) -> str:
 
 def _cache_folder(root: Path) -> Path:
     marks = [f"{p.name}:{p.stat().st_size}:{p.stat().st_mtime_ns}" for p in root.rglob("*.arrow")]
-    key = hashlib.sha256("\n".join([str(root.resolve()), *sorted(marks)]).encode()).hexdigest()[:24]
-    return paths.cache_dir() / "datasets" / key
+    return SAVED_DATASETS.entry(str(root.resolve()), *sorted(marks))
 
 
 def _mode(root: Path) -> int:

@@ -8,14 +8,14 @@ over there is noted beside them.
 
 from __future__ import annotations
 
-import hashlib
 import json
+import logging
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
-from capgen import paths
+from capgen.data.cache.folders import SHARDS
 from capgen.data.download.unpack import Member, opened
 from capgen.data.formats.image_index import ImageIndex
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
@@ -27,6 +27,8 @@ from capgen.file_types import has_image_suffix, is_foreign_image
 from capgen.images.folders import is_seen_member, is_shard
 from capgen.images.tar_archives import BLOCK_BYTES
 from capgen.paths import create, storage_errors
+
+logger = logging.getLogger(__name__)
 
 _CAPTIONS = (".txt", ".caption", ".json")
 _KEYS = ("caption", "captions", "text", "texts")
@@ -84,11 +86,12 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
 def _unpacked(found: list[Path]) -> Path:
     """Return a folder with the content of each shard in a numbered folder of its own."""
     marks = [f"{path.resolve()}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in found]
-    key = hashlib.sha256("\n".join([_RULES, *marks]).encode()).hexdigest()[:24]
-    folder = paths.cache_dir() / "webdataset" / key
-    if (folder / _DONE).exists():
+    folder = SHARDS.entry(_RULES, *marks)
+    known = (folder / _DONE).exists()
+    logger.debug("%s %s: %d shards unpacked", "found" if known else "making", folder, len(found))
+    if known:
         return folder
-    temporary = folder.with_name(f".{key}.unpacking")
+    temporary = folder.with_name(f".{folder.name}.unpacking")
     notes: list[tuple[int, str, str]] = []
     with storage_errors(temporary):
         shutil.rmtree(temporary, ignore_errors=True)

@@ -20,6 +20,7 @@ from PIL import Image
 
 from capgen import paths
 from capgen.errors import ImageError, ModelError
+from capgen.json_files import read_json
 from capgen.models.preprocessing.config_file import read_config
 
 FILE_NAME = "preprocessor_config.json"
@@ -199,16 +200,7 @@ class Preprocessor:
         Raises:
             ModelError: The file is missing, not JSON, or as for `from_dict`.
         """
-        try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise ModelError(f"{path} is missing: how images are resized is unknown") from error
-        except OSError as error:
-            raise ModelError(f"{path} cannot be read: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
-            raise ModelError(f"{path} is not valid JSON: {error}") from error
-        if not isinstance(config, dict):
-            raise ModelError(f"{path} is not a JSON object")
+        config = read_json(path, ModelError)
         try:
             return cls.from_dict(config, kind=kind)
         except ModelError as error:

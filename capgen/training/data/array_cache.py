@@ -1,11 +1,11 @@
-"""Cache files: one array with a row an image, made once, then memory-mapped.
+"""Files of encoder features: one array with a row per image, made once, then memory-mapped.
 
 They are named after what they were made from and hold nothing that cannot be made again.
 """
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import time
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
@@ -15,25 +15,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capgen.data.cache.folders import FEATURES
 from capgen.errors import DataError
-from capgen.paths import cache_dir, writing
+from capgen.paths import writing
 from capgen.records import PreparationEvent
+
+logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_EVENTS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class CacheFile:
-    """A cached array.
+    """The cached features of a split.
 
     Attributes:
-        stage: What its rows are: `images` or `features`.
         split: The split it is for.
         sources: Everything that decides its content.
         rows: Number of rows.
     """
 
-    stage: str
     split: str
     sources: tuple[str, ...]
     rows: int
@@ -41,8 +42,9 @@ class CacheFile:
     @property
     def path(self) -> Path:
         """Where it is kept."""
-        text = "\0".join((self.stage, self.split, str(self.rows), *self.sources))
-        return cache_dir() / self.stage / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npy"
+        return FEATURES.entry(
+            FEATURES.name, self.split, str(self.rows), *self.sources, suffix=".npy"
+        )
 
     def get(
         self, blocks: Iterable[NDArray[Any]]
@@ -55,7 +57,9 @@ class CacheFile:
         Raises:
             StorageError: The file cannot be written.
         """
-        if not self.path.is_file():
+        known = self.path.is_file()
+        logger.debug("%s %s: features of %s", "found" if known else "making", self.path, self.split)
+        if not known:
             yield from self._write(blocks)
         # Copy on write: torch wants arrays that look writable.
         array: NDArray[Any] = np.load(self.path, mmap_mode="c", allow_pickle=False)
@@ -72,7 +76,7 @@ class CacheFile:
                 if time.monotonic() - reported > _SECONDS_BETWEEN_EVENTS or done == self.rows:
                     reported = time.monotonic()
                     yield PreparationEvent(
-                        stage=self.stage, split=self.split, done=done, total=self.rows
+                        stage=FEATURES.name, split=self.split, done=done, total=self.rows
                     )
             if done != self.rows:
                 raise DataError(f"{self.split} gave {done} images instead of {self.rows}")

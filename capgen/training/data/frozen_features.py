@@ -89,7 +89,6 @@ def feature_array(
     preprocessor = front.preprocessor
     scale, shift = normalizer(preprocessor)
     file = CacheFile(
-        stage="features",
         split=split,
         sources=(digest, shape_key(preprocessor), f"{scale} {shift}", front.digest),
         rows=len(examples),

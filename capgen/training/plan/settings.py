@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tomllib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,10 @@ from capgen.config import (
     train_config,
     variables,
 )
+from capgen.config.toml_files import read_toml
 from capgen.errors import UsageError
+
+logger = logging.getLogger(__name__)
 
 BARE_NAMES = {
     "DEVICE": "device",
@@ -107,6 +110,8 @@ def resolve_layers(*layers: Mapping[str, tuple[str, Any]]) -> Resolved:
             sources.setdefault(field.name, f"objective {config.objective}")
         of_preset = field.name in TRAIN_PRESETS[preset]
         sources.setdefault(field.name, f"preset {preset}" if of_preset else "default")
+    for name, source in sources.items():
+        logger.debug("%s = %r (%s)", name, getattr(config, name, None), source)
     return Resolved(config, sources)
 
 
@@ -166,18 +171,6 @@ def read_settings(file: Path) -> dict[str, Any]:
             hint="Go on with capgen train --resume, on the whole run's folder.",
         )
     return typed_settings(content, str(file))
-
-
-def read_toml(file: Path) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Raises:
-        UsageError: It cannot be read, or is not TOML.
-    """
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"Cannot read the settings in {file}: {error}") from error
 
 
 def typed_settings(content: Mapping[str, Any], place: str) -> dict[str, Any]:

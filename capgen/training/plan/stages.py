@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.config import TrainConfig
+from capgen.config.toml_files import read_toml
 from capgen.errors import UsageError, did_you_mean
 from capgen.models.folder import BEST_EVAL, CHECKPOINTS
 from capgen.training.plan.recipes import find_settings
@@ -30,7 +31,6 @@ from capgen.training.plan.settings import (
     TOML_TITLE,
     environment_settings,
     flag_settings,
-    read_toml,
     resolve_layers,
     resolve_settings,
     toml_lines,

@@ -11,6 +11,7 @@ the newest one is always whole, whenever the process dies.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ from torch import Tensor
 from capgen.errors import TrainingError
 from capgen.models.checkpoint import rust_errors
 from capgen.paths import storage_errors
+
+logger = logging.getLogger(__name__)
 
 STATE_FOLDER = "state"
 _TENSORS, _NUMBERS = "tensors.safetensors", "state.json"
@@ -94,6 +97,7 @@ class StateStore:
             TrainingError: It is damaged.
         """
         states = self._all()
+        logger.debug("resuming from %s", states[-1] if states else "the start: nothing was saved")
         if not states:
             return None
         try:

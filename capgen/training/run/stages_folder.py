@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from capgen.config.toml_files import read_toml
 from capgen.errors import DataError
 from capgen.models.checkpoint import swap_folder
 from capgen.paths import storage_errors, write_text
@@ -31,7 +32,6 @@ from capgen.records import (
     StageStarted,
     event_from_dict,
 )
-from capgen.training.plan.settings import read_toml
 from capgen.training.plan.stages import Plan, Stage
 from capgen.training.run.event_log import ENVIRONMENT_FILE, EVENTS_FILE, read_events, read_records
 from capgen.training.run.folder import CHECKPOINTS, CONFIG_FILE, RunFolder

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from capgen.cli.main import main
+from capgen.data.cache.folders import CACHES, TEACHER_CAPTIONS, clear
 from capgen.errors import TrainingError, UsageError
 from capgen.models.checkpoint import load_captioning, save_captioning
 from capgen.models.folder import ModelFolder
@@ -83,12 +84,15 @@ def test_captions_are_made_once_for_each_teacher(tmp_path, data, mini, teacher, 
     assert calls == [str(teacher), str(mini)]
     made = [event for event in events if isinstance(event, PreparationEvent)]
     assert [(e.done, e.total) for e in made if e.stage == "captions"] == [(8, 8)] * 2
-    files = sorted((cache_dir() / "captions").iterdir())
+    files = sorted(TEACHER_CAPTIONS.path.iterdir())
     assert len(files) == 2
     files[0].write_text("[", encoding="utf-8")  # damaged: made again
     list(train(dataclasses.replace(first, output_dir=tmp_path / "b")))
     assert len(calls) == 3
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    assert {place.name for place in cache_dir().iterdir()} <= {cache.name for cache in CACHES}
+    assert clear() > 0
+    assert list(cache_dir().iterdir()) == []
 
 
 def test_a_teacher_with_other_words_can_only_teach_sentences(tmp_path, data, parts, teacher):

@@ -27,6 +27,28 @@ def test_the_file_tells_what_was_loaded_and_why_it_failed(tmp_path, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_the_log_tells_what_was_decided_and_why(tmp_path, capsys, home, monkeypatch):
+    for name in ("a", "b"):
+        draw_image(1, (64, 64)).save(tmp_path / f"{name}.png")
+    home.mkdir(exist_ok=True)
+    (home / "config.toml").write_text("beams = 2\n")
+    monkeypatch.setenv("HF_TOKEN", "sesame-open-12")
+    file, output = tmp_path / "run.log", tmp_path / "out.jsonl"
+    options = ["--log-level", "debug", "--log-file", str(file)]
+    images = [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+    assert main([*options, "caption", *images, "-o", str(output), "--batch-size", "3"]) == 0
+    log = file.read_text()
+    assert f"{home / 'config.toml'} sets for caption: {{'beams': 2}}" in log
+    assert "model None is the bundled one" in log
+    assert "ONNX Runtime (it has graphs, and the CPU is meant)" in log
+    assert "'beams': 2" in log and "asked for: ['beams'" in log
+    assert "batches of 3, " in log
+    assert "out.jsonl.journal holds 0 records of the same work" in log
+    assert "sesame" not in log
+    assert main([*options, "caption", images[0], "--runtime", "torch"]) == 0
+    assert "torch (asked for)" in file.read_text()
+
+
 def test_without_the_options_nothing_is_logged(tmp_path, capsys):
     draw_image(1, (64, 64)).save(tmp_path / "photo.png")
     assert main(["caption", str(tmp_path / "photo.png")]) == 0
@@ -81,6 +103,8 @@ def test_a_log_that_cannot_be_written_costs_the_log_only(tmp_path, capsys):
     [
         "Authorization: Bearer abcdefgh12345678",
         "url?token=hf_abcdefgh12345678",
+        "asking for https://me:abcdefgh12345678@mirror.org/a.zip from byte 0",
+        "GET https://cdn.org/a?X-Amz-Signature=abcdefgh12345678&x=1",
         "the token is sesame-open-12",
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from capgen import paths
+from capgen.data.cache.folders import FEATURES
 from capgen.doctor import devices, installation, network, storage, versions
 from capgen.doctor.examine import Findings, _guarded
 from capgen.errors import UsageError
@@ -105,7 +106,7 @@ def test_a_file_in_a_folders_place(tmp_path: Path) -> None:
 
 
 def test_caches_are_added_up() -> None:
-    folder = paths.cache_dir() / "features"
+    folder = FEATURES.path
     folder.mkdir(parents=True)
     (folder / "a.npy").write_bytes(bytes(2_500_000))
     found = by_name(storage.look_at_caches())
@@ -179,6 +180,16 @@ def test_servers_that_never_answer_are_not_waited_for(monkeypatch) -> None:
     checks = list(network.look())
     assert time.monotonic() - start < 2
     assert [check.detail for check in checks] == ["no answer within 0 seconds"] * 2
+
+
+def test_a_bug_in_a_check_is_not_told_as_silence(monkeypatch) -> None:
+    def broken(address: str) -> bool:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(network, "reachable", broken)
+    with pytest.raises(ZeroDivisionError) as caught:
+        list(network.look())
+    assert "broken" in [entry.name for entry in caught.traceback]
 
 
 def test_a_key_for_wandb_is_found_and_not_shown(home, isolation, monkeypatch) -> None:

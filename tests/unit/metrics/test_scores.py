@@ -116,8 +116,9 @@ def test_cider_with_a_table_scores_a_single_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "Cannot read"),
-        ("[]", "is not a table"),
+        ("{", "table.json:1: not valid JSON"),
+        ("[]", "is not a JSON object"),
+        ("{}", "is not a table"),
         ('{"format": "capgen document frequencies", "documents": 0, "counts": {}}', "damaged"),
         ('{"format": "capgen document frequencies", "documents": 2, "counts": {"a": 3}}', "3|2"),
     ],

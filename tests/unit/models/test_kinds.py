@@ -153,7 +153,7 @@ def test_folders_in_it_are_named(tmp_path: Path) -> None:
 
 def test_damaged_records_of_an_adapter(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text("{")
-    with pytest.raises(ModelError, match=r"Cannot read .*adapter_config\.json"):
+    with pytest.raises(ModelError, match=r"adapter_config\.json:1: not valid JSON"):
         _ = ModelFolder(tmp_path, "m").config
     told = without_config(["adapter_config.json"], lambda name: {"peft_type": 3})
     assert told is not None and "a model that it does not name" in told.what

@@ -8,8 +8,8 @@ settings, the data set and the block.
 
 from __future__ import annotations
 
-import hashlib
 import json
+import logging
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,13 @@ import torch
 
 from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, TrainConfig
+from capgen.data.cache.folders import TEACHER_CAPTIONS
 from capgen.data.problems import BROKEN_IMAGE_HINT
 from capgen.errors import DataError
-from capgen.paths import cache_dir, write_text
+from capgen.paths import write_text
 from capgen.records import CaptionFailure, Example, PreparationEvent
+
+logger = logging.getLogger(__name__)
 
 # What an interruption loses at most.
 _BLOCK = 128
@@ -63,9 +66,12 @@ def _captions(
     found: list[str] = []
     for start in range(0, len(examples), _BLOCK):
         block = examples[start : start + _BLOCK]
-        file = _file([*source, *(example.image_id for example in block)])
+        ids = [example.image_id for example in block]
+        file = TEACHER_CAPTIONS.entry(*source, *ids, suffix=".json")
         known = _read(file)
-        if len(known) != len(block):
+        made = len(known) == len(block)
+        logger.debug("%s %s: captions of %s", "found" if made else "making", file, captioner.name)
+        if not made:
             known = list(_generate(captioner, block, options))
             write_text(file, json.dumps(known))
             yield PreparationEvent(
@@ -82,11 +88,6 @@ def _generate(
         if isinstance(record, CaptionFailure):
             raise DataError(record.message, hint=BROKEN_IMAGE_HINT)
         yield record.text
-
-
-def _file(source: Sequence[str]) -> Path:
-    text = "\0".join(source)
-    return cache_dir() / "captions" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
 
 
 def _read(file: Path) -> list[str]:

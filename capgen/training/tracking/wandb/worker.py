@@ -55,6 +55,7 @@ class Worker:
     ) -> None:
         self._tell = tell
         self._failed = ""
+        self._bug: BaseException | None = None  # of one of our threads
         self._messages: queue.Queue[dict[str, Any] | None] = queue.Queue(_WAITING)
         # The same modules as ours, wherever they come from.
         paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
@@ -123,6 +124,7 @@ class Worker:
         if self._process.returncode:
             raise WorkerLostError(self._reason())
         self._threads[1].join(1)
+        self._pass_on()
         return True
 
     def kill(self) -> None:
@@ -133,7 +135,12 @@ class Worker:
         self._process.kill()
         self._process.wait()
 
+    def _pass_on(self) -> None:
+        if self._bug is not None:
+            raise self._bug  # with the traceback of its thread
+
     def _check(self) -> None:
+        self._pass_on()
         if self._process.poll() is not None:
             raise WorkerLostError(self._reason())
 
@@ -149,16 +156,24 @@ class Worker:
             stream.close()
         except OSError:
             return  # it is gone; `send` says so
+        except BaseException as error:
+            self._bug = error
 
     def _read(self, stream: IO[str]) -> None:
-        for line in stream:
-            try:
-                answer = json.loads(line)
-            except ValueError:
-                continue  # cut off in the middle
-            if not isinstance(answer, dict):
-                continue  # not ours: a library printed it
-            if "failed" in answer:
-                self._failed = str(answer["failed"])
-            if "tell" in answer:
-                self._tell(str(answer["tell"]))
+        try:
+            for line in stream:
+                self._take(line)
+        except BaseException as error:
+            self._bug = error
+
+    def _take(self, line: str) -> None:
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            return  # cut off in the middle
+        if not isinstance(answer, dict):
+            return  # not ours: a library printed it
+        if "failed" in answer:
+            self._failed = str(answer["failed"])
+        if "tell" in answer:
+            self._tell(str(answer["tell"]))

@@ -137,6 +137,18 @@ def test_nobody_waits_once_stopped(server: str) -> None:
     assert 0.2 < time.monotonic() - begin < 2
 
 
+def test_a_bug_in_the_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A TimeoutError, too, which looks like the result not being there yet."""
+
+    def broken(*_: object, **__: object) -> bytes:
+        raise TimeoutError("of a library")
+
+    monkeypatch.setattr(download, "fetch", broken)
+    with pytest.raises(TimeoutError, match="of a library") as caught:
+        fetch_unless(threading.Event(), "http://127.0.0.1/", max_bytes=1)
+    assert "broken" in [entry.name for entry in caught.traceback]
+
+
 def test_nobody_there() -> None:
     assert fault("http://127.0.0.1:9/").code == "download"
     assert fault("http://name.invalid/a.jpg").code == "download"

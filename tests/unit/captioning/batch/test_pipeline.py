@@ -330,6 +330,30 @@ def test_closing_a_run_calls_off_what_is_being_read(tmp_path: Path) -> None:
     assert called_off == [True]
 
 
+def test_a_bug_in_a_reading_thread_ends_the_run(tmp_path: Path) -> None:
+    class Broken(BytesSource):
+        def read(self, limits: ImageLimits, stop: Event) -> bytes:
+            raise ZeroDivisionError
+
+    image = plain(tmp_path, "a.png", 3).read_bytes()
+    sources = [BytesSource("a.png", image), Broken("b.png", image)]
+    with pytest.raises(ZeroDivisionError) as caught:
+        list(caption_all(colour_captioner()[0], sources))
+    assert "read" in [entry.name for entry in caught.traceback]
+
+
+def test_a_bug_in_the_model_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> list[Caption]:
+        raise ZeroDivisionError
+
+    captioner, _ = colour_captioner()
+    monkeypatch.setattr(captioner, "caption_prepared", broken)
+    sources = [BytesSource("a.png", plain(tmp_path, "a.png", 3).read_bytes())]
+    with pytest.raises(ZeroDivisionError) as caught:
+        list(caption_all(captioner, sources))
+    assert "broken" in [entry.name for entry in caught.traceback]
+
+
 def test_a_drive_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fcntl = pytest.importorskip("fcntl")
 

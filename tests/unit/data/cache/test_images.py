@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Generator
@@ -10,13 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from capgen.data.cache import usage
+from capgen.data.cache.folders import IMAGES, clear, usage
 from capgen.data.cache.images import (
     CachedImages,
     CacheOptions,
     Shape,
     cached_images,
-    images_dir,
 )
 from capgen.data.events import Notice, Progress
 from capgen.errors import DataError, StorageError, UsageError
@@ -128,7 +128,7 @@ def test_interrupted_decoding_leaves_nothing(files: list[Path]):
     events = cached_images(files * 1, squash(32))
     next(events)
     events.close()
-    assert [path.name for path in images_dir().iterdir() if path.suffix] == []
+    assert [path.name for path in IMAGES.path.iterdir() if path.suffix] == []
     assert len(drain(cached_images(files, squash(32)))[0]) == 10
 
 
@@ -145,7 +145,7 @@ def test_corrupt_image_is_named(files: list[Path]):
     with pytest.raises(DataError, match=files[3].name) as caught:
         drain(cached_images(files, squash(32)))
     assert "doctor" in caught.value.hint
-    assert not list(images_dir().glob("*.u8"))
+    assert not list(IMAGES.path.glob("*.u8"))
 
 
 def test_the_limit_evicts_what_was_used_longest_ago(files: list[Path]):
@@ -194,15 +194,26 @@ while True:
     outs = [process.communicate(timeout=60)[0].split() for process in processes]
     assert sorted(int(decoded) for decoded, _ in outs) == [0, 0, 10]
     assert len({total for _, total in outs}) == 1
-    assert len(list(images_dir().glob("*.u8"))) == 1
+    assert len(list(IMAGES.path.glob("*.u8"))) == 1
+
+
+def test_the_log_tells_what_was_in_the_cache(files: list[Path], caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.DEBUG, "capgen"):
+        pack = drain(cached_images(files[:5], squash(32)))[0].path
+        drain(cached_images(files[:5], squash(32)))
+        drain(cached_images(files, squash(32)))
+    told = [text for text in caplog.messages if "hashes" not in text]
+    assert told[0] == f"making {pack} for 5 images"
+    assert f"found {pack} for 5 images" in told
+    assert told[-1] == "5 of 10 images are in other packs"
 
 
 def test_usage_and_clear(files: list[Path], home: Path):
     drain(cached_images(files, squash(32)))
-    parts = {part.path.name: part for part in usage.usage()}
+    parts = {part.path.name: part for part in usage()}
     assert parts["pictures"].bytes > 10 * 32 * 32 * 3
-    assert usage.clear() >= 10 * 32 * 32 * 3
-    assert usage.usage() == []
+    assert clear() >= 10 * 32 * 32 * 3
+    assert usage() == []
     assert len(drain(cached_images(files, squash(32)))[0]) == 10
 
 

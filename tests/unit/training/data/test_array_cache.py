@@ -1,4 +1,4 @@
-"""Cache files of images and features."""
+"""Files of encoder features."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _never():
     yield
 
 
-FILE = CacheFile(stage="photos", split="train", sources=("digest",), rows=3)
+FILE = CacheFile(split="train", sources=("digest",), rows=3)
 
 
 def test_it_is_made_once():
@@ -44,7 +44,7 @@ def test_it_is_made_once():
 
 
 def test_other_sources_are_another_file():
-    other = CacheFile(stage="photos", split="train", sources=("changed",), rows=3)
+    other = CacheFile(split="train", sources=("changed",), rows=3)
     assert other.path != FILE.path
 
 

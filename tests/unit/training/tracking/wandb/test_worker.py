@@ -27,14 +27,14 @@ def start(tmp_path, monkeypatch):
     """Start a worker from source; return it and what it told."""
     workers = []
 
-    def begin(source):
+    def begin(source, tell=None):
         (tmp_path / "made_up_worker.py").write_text(source)
         monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
         told = []
         log = tmp_path / "log.txt"
         worker = Worker(
             "made_up_worker", folder=tmp_path, log=log, environment={"ANSWER": "42"},
-            tell=told.append,
+            tell=tell or told.append,
         )  # fmt: skip
         workers.append(worker)
         return worker, told
@@ -50,6 +50,17 @@ def test_messages_reach_it_and_answers_come_back(start):
         worker.send("say", text=f"message {number} ä")
     assert worker.close(30)
     assert told == [f"message {number} ä 42" for number in range(500)]
+
+
+def test_a_bug_in_a_thread_reaches_the_caller(start):
+    def broken(text):
+        raise ZeroDivisionError
+
+    worker, told = start("""print('{"tell": "something"}')""", broken)
+    with pytest.raises(ZeroDivisionError) as caught:
+        worker.close(30)
+    assert "broken" in [entry.name for entry in caught.traceback]
+    assert not told
 
 
 def test_a_process_that_fails_says_why(start):
