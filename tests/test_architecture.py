@@ -26,8 +26,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "images": LEAVES,
     "metrics": LEAVES,
     "models": (*LEAVES, "hub_client"),
-    "data": (*LEAVES, "images"),
-    "output": LEAVES,
+    "data": (*LEAVES, "images", "pages"),
+    "output": (*LEAVES, "pages"),
     "pages": (*LEAVES, "images"),
     "captioning": (*LEAVES, "images", "models", "metrics.synonyms"),
     "explain": (*LEAVES, "images", "output", "captioning", "pages"),
@@ -49,7 +49,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "__init__": (*LEAVES, "captioning", "evaluation"),
     "__main__": ("cli",),
 }
-HEAVY = ("torch", "transformers", "onnxruntime", "accelerate", "wandb", "onnx", "nltk")
+HEAVY = ("torch", "transformers", "onnxruntime", "accelerate", "wandb", "onnx", "nltk", "jinja2")
 # Where heavy libraries may be imported at the top of a module.
 HEAVY_AT_TOP = ("models", "training", "_build")
 # Modules within those that the CPU caption path imports: never torch there.

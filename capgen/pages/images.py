@@ -4,34 +4,51 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from PIL import Image
 
 from capgen.errors import ImageError
 from capgen.images.load import load_image
-from capgen.pages.page import text
 
 # Longest side in pixels: about 20 kB per image.
 _SIDE = 360
 
 
-def image(path: Path, alt: str) -> str:
-    """Return an `<img>` of an image, or a panel that says why there is none.
+@dataclass(frozen=True, kw_only=True)
+class InlineImage:
+    """An image within a page, or why there is none.
 
-    Args:
-        path: The image.
+    Attributes:
         alt: What it shows, for those who do not see it.
+        uri: The image itself.
+        width: In pixels.
+        height: In pixels.
+        fault: Why there is no image.
     """
-    try:
-        image = load_image(path, size_hint=(_SIDE, _SIDE)).image
-    except ImageError as error:
-        return f'<div class="missing">No image: {text(error.message)}</div>'
-    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    width, height = image.size
-    return (
-        f'<img src="{data_uri(image, "JPEG")}" alt="{text(alt)}" width="{width}" height="{height}">'
-    )
+
+    alt: str
+    uri: str = ""
+    width: int = 0
+    height: int = 0
+    fault: str = ""
+
+    @classmethod
+    def of(cls, image: Image.Image, alt: str, *, side: int = _SIDE) -> Self:
+        """Return an image whose longer side is at most `side` pixels."""
+        small = image.copy()
+        small.thumbnail((side, side), Image.Resampling.LANCZOS)
+        return cls(alt=alt, uri=data_uri(small, "JPEG"), width=small.width, height=small.height)
+
+    @classmethod
+    def read(cls, path: Path, alt: str) -> Self:
+        """Return the image of a file."""
+        try:
+            return cls.of(load_image(path, size_hint=(_SIDE, _SIDE)).image, alt)
+        except ImageError as error:
+            return cls(alt=alt, fault=error.message)
 
 
 def data_uri(image: Image.Image, kind: str) -> str:
