@@ -6,7 +6,6 @@ import random
 from pathlib import Path
 
 from capgen.data.dataset import Dataset
-from capgen.pages.images import InlineImage
 from capgen.pages.page import write_page
 from capgen.records import Example
 
@@ -33,12 +32,11 @@ def write_preview(
     """
     pool = dataset.examples if split is None else dataset.split(split)
     chosen = random.Random(seed).sample(pool, min(samples, len(pool)))
-    images = [InlineImage.read(example.image, example.references[0]) for example in chosen]
     write_page(
         path,
         "preview.html",
         title=f"{dataset.name}: samples",
-        samples=list(zip(chosen, images, strict=True)),
+        samples=chosen,
         images=len(pool),
         seed=seed,
         licence=dataset.licence,

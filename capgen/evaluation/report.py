@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from capgen.evaluation import report_sections
 from capgen.evaluation.chosen_images import best, drawn, ranking_metric, worst
 from capgen.evaluation.compare import Comparison
-from capgen.evaluation.report_sections import Attend, Card
+from capgen.evaluation.report_sections import Attend
 from capgen.evaluation.result import Evaluation
 from capgen.pages.page import write_page
 
-
-@dataclass(frozen=True)
-class _Group:
-    """Examples under a heading, with what is said before them."""
-
-    anchor: str
-    heading: str
-    lead: Sequence[str]
-    cards: Sequence[Card]
+# Anchor, heading, what is said before the examples, and their images.
+Group = tuple[str, str, tuple[str, ...], list[str]]
 
 
 def write_report(
@@ -46,37 +37,30 @@ def write_report(
     split = f", {evaluation.data.split}" if evaluation.data.split else ""
     systems = [evaluation] if comparison is None else [evaluation, comparison.second]
     names = " and ".join(system.name for system in systems)
-    compared = comparison and report_sections.compared(comparison, evaluation.config.examples)
     write_page(
         path,
         "report.html",
         title=f"{names} on {evaluation.data.name}{split}",
-        remarks=evaluation.notes,
-        scores=report_sections.metrics_table(evaluation),
-        comparison=compared,
-        distributions=(
-            compared.distributions if compared else report_sections.distributions(evaluation)
-        ),
-        groups=list(_groups(evaluation, attend)),
-        failures=[f"{name}: {item.message}" for name, item in evaluation.failures.items()],
-        language=report_sections.language_table(evaluation),
-        stamps=[report_sections.stamp_table(system) for system in systems],
+        part=report_sections,
+        evaluation=evaluation,
+        comparison=comparison,
+        systems=systems,
+        groups=_groups(evaluation),
+        heat_maps_of=report_sections.heat_maps_by(attend),
     )
 
 
-def _groups(evaluation: Evaluation, attend: Attend | None) -> Iterator[_Group]:
+def _groups(evaluation: Evaluation) -> tuple[Group, ...]:
     counts, seed = evaluation.config.examples, evaluation.config.report_seed
     if not counts:
-        return
-
-    def cards(images: Iterable[str]) -> list[Card]:
-        return report_sections.example_cards(evaluation, images, attend)
-
+        return ()
     ranked, hint = f"By {ranking_metric(evaluation.scores)}.", _about_heat_maps(evaluation)
-    yield _Group("best", "Best captions", (ranked, hint), cards(best(evaluation, counts)))
-    yield _Group("worst", "Worst captions", (ranked,), cards(worst(evaluation, counts)))
-    chosen = cards(drawn(evaluation, counts, seed=seed))
-    yield _Group("random", "Captions drawn at random", (f"Seed {seed}.",), chosen)
+    at_random = drawn(evaluation, counts, seed=seed)
+    return (
+        ("best", "Best captions", (ranked, hint), best(evaluation, counts)),
+        ("worst", "Worst captions", (ranked,), worst(evaluation, counts)),
+        ("random", "Captions drawn at random", (f"Seed {seed}.",), at_random),
+    )
 
 
 def _about_heat_maps(evaluation: Evaluation) -> str:

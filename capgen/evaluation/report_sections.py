@@ -1,10 +1,9 @@
-"""The tables, the charts and the examples of reports."""
+"""The tables, the charts and the heat maps of reports."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from capgen.explain.heat_maps import HeatMaps, heat_maps
 from capgen.metrics.corpus import Floats
 from capgen.pages.chart import Chart
 from capgen.pages.histogram import histogram
-from capgen.pages.images import InlineImage
 from capgen.pages.page import Table
 from capgen.records import Caption, Example
 
@@ -39,82 +37,19 @@ _LANGUAGE = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScoredCaption:
-    """A caption with its scores, and the system that made it, where there are several."""
+def heat_maps_by(attend: Attend | None) -> Callable[[Example, Caption | None], HeatMaps | str]:
+    """Return what finds the heat maps of a caption, or says why there are none."""
 
-    text: str
-    scores: Mapping[str, float]
-    system: str = ""
+    def find(example: Example, caption: Caption | None) -> HeatMaps | str:
+        if attend is None or caption is None:
+            return ""
+        try:
+            attention = attend(example, caption)
+        except (ImageError, ModelError) as error:
+            return error.message
+        return heat_maps(attention) if attention is not None and attention.words else ""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Card:
-    """An image with its captions.
-
-    Attributes:
-        name: The image's name.
-        image: The image.
-        references: What people wrote.
-        captions: What the systems wrote.
-        verdict: Which system is ahead, and by how much.
-        heat_maps: Where the model looked.
-        fault: Why there are no heat maps.
-    """
-
-    name: str
-    image: InlineImage
-    references: Sequence[str]
-    captions: Sequence[ScoredCaption]
-    verdict: str = ""
-    heat_maps: HeatMaps | None = None
-    fault: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Compared:
-    """Two systems compared.
-
-    Attributes:
-        first: Name of the first system.
-        second: Name of the second.
-        notes: What a reader should know.
-        table: The scores of both and how they differ.
-        cards: The images on which they differ most.
-        distributions: Scores of single images, of both.
-    """
-
-    first: str
-    second: str
-    notes: Sequence[str]
-    table: Table
-    cards: Sequence[Card]
-    distributions: Sequence[Chart]
-
-
-def compared(comparison: Comparison, examples: int) -> Compared:
-    """Return what reports show of two systems, with that many images at most."""
-    return Compared(
-        first=comparison.first.name,
-        second=comparison.second.name,
-        notes=comparison.notes,
-        table=_differences_table(comparison),
-        cards=_disagreements(comparison, examples),
-        distributions=distributions(comparison.first, comparison.second),
-    )
-
-
-def example_cards(
-    evaluation: Evaluation, images: Iterable[str], attend: Attend | None
-) -> list[Card]:
-    """Return images with captions, references, scores and heat maps."""
-    cards = []
-    for image_id in images:
-        example = evaluation.data.by_id[image_id]
-        caption = ScoredCaption(text=evaluation.captions[image_id], scores=evaluation.of(image_id))
-        heat, fault = _heat(example, evaluation.records.get(image_id), attend)
-        cards.append(_card(example, (caption,), heat_maps=heat, fault=fault))
-    return cards
+    return find
 
 
 def distributions(evaluation: Evaluation, other: Evaluation | None = None) -> list[Chart]:
@@ -152,6 +87,13 @@ def scores_caption(evaluation: Evaluation) -> str:
     return f"Corpus scores over {images:,} images, with 95 % bootstrap intervals"
 
 
+def verdict(comparison: Comparison, difference: float) -> str:
+    """Return which system is ahead on an image, and by how much."""
+    better = comparison.first if difference > 0 else comparison.second
+    metric = ranking_metric(comparison.first.scores)
+    return f"{better.name} is ahead by {abs(difference):.3f} {metric}."
+
+
 def language_table(evaluation: Evaluation) -> Table:
     """Return what the captions are like as language."""
     found = evaluation.scores.language.to_dict()
@@ -178,7 +120,8 @@ def stamp_table(evaluation: Evaluation) -> Table:
     return Table(caption=f"How the numbers of {evaluation.name} came about", rows=rows)
 
 
-def _differences_table(comparison: Comparison) -> Table:
+def differences_table(comparison: Comparison) -> Table:
+    """Return the scores of both systems and how they differ."""
     first, second = comparison.first, comparison.second
     rows = [
         (
@@ -198,45 +141,6 @@ def _differences_table(comparison: Comparison) -> Table:
         f"{len(first.captions):,} images."
     )
     return Table(caption=caption, heads=(*heads, "Better / same / worse"), rows=rows, numbers=1)
-
-
-def _disagreements(comparison: Comparison, examples: int) -> list[Card]:
-    metric = ranking_metric(comparison.first.scores)
-    systems = (comparison.first, comparison.second)
-    cards = []
-    for image_id, difference in comparison.disagreements(examples):
-        captions = tuple(
-            ScoredCaption(text=one.captions[image_id], scores=one.of(image_id), system=one.name)
-            for one in systems
-        )
-        better = systems[0] if difference > 0 else systems[1]
-        verdict = f"{better.name} is ahead by {abs(difference):.3f} {metric}."
-        example = comparison.first.data.by_id[image_id]
-        cards.append(_card(example, captions, verdict=verdict))
-    return cards
-
-
-def _card(example: Example, captions: Sequence[ScoredCaption], **more: Any) -> Card:
-    return Card(
-        name=example.image_id,
-        image=InlineImage.read(example.image, f"Image: {example.references[0]}"),
-        references=example.references,
-        captions=captions,
-        **more,
-    )
-
-
-def _heat(
-    example: Example, caption: Caption | None, attend: Attend | None
-) -> tuple[HeatMaps | None, str]:
-    """Return heat maps, or why there are none."""
-    if attend is None or caption is None:
-        return None, ""
-    try:
-        attention = attend(example, caption)
-    except (ImageError, ModelError) as error:
-        return None, error.message
-    return (heat_maps(attention) if attention and attention.words else None), ""
 
 
 def _lengths(evaluation: Evaluation) -> Floats:

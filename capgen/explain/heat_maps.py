@@ -1,8 +1,8 @@
-"""Heat maps: how much of a word's attention each part of an image got, drawn and said in words."""
+"""Heat maps: how much of a word's attention each part of an image got, drawn and put into words."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -17,8 +17,7 @@ _HEAT = (255, 120, 0)
 _DENSEST = 0.8
 
 
-@dataclass(frozen=True)
-class WordMap:
+class WordMap(NamedTuple):
     """A word with its heat map, and what that shows in words."""
 
     text: str
@@ -26,8 +25,7 @@ class WordMap:
     alt: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeatMaps:
+class HeatMaps(NamedTuple):
     """The heat maps of a caption's words, and the image that they share."""
 
     image: InlineImage
@@ -36,13 +34,11 @@ class HeatMaps:
 
 def heat_maps(attention: CaptionAttention) -> HeatMaps:
     """Return the heat maps of a caption's words."""
-    return HeatMaps(
-        image=InlineImage.of(attention.image, "", side=_SMALL),
-        words=tuple(
-            WordMap(word, data_uri(heat_image(heat), "PNG"), where(word, heat))
-            for word, heat in zip(attention.words, attention.maps, strict=True)
-        ),
+    words = tuple(
+        WordMap(word, data_uri(heat_image(heat), "PNG"), where(word, heat))
+        for word, heat in zip(attention.words, attention.maps, strict=True)
     )
+    return HeatMaps(InlineImage.of(attention.image, side=_SMALL), words)
 
 
 def heat_image(heat: Floats) -> Image.Image:

@@ -7,8 +7,8 @@ hold half of it, and numbers. Like the report, the page has no script and asks f
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -20,33 +20,6 @@ from capgen.pages.page import Table, write_page
 from capgen.records import Caption, Word
 
 _SIDE = 640
-
-
-@dataclass(frozen=True, kw_only=True)
-class _WordLook:
-    """A word and where the model looked for it.
-
-    Attributes:
-        text: The word.
-        probability: In per cent.
-        where: Where it looked, in words.
-        heat: The shading, as a data URI.
-        rows: Cells from top to bottom.
-        columns: Cells from left to right.
-        outline: SVG path around the cells that hold half of the attention.
-        shares: The highest shares: left and top in CSS, and the number in per cent.
-        cells: All shares.
-    """
-
-    text: str
-    probability: str
-    where: str
-    heat: str
-    rows: int
-    columns: int
-    outline: str
-    shares: tuple[tuple[str, str, str], ...]
-    cells: Table
 
 
 def write_explanation(path: Path, caption: Caption, image: Image.Image) -> None:
@@ -67,29 +40,29 @@ def write_explanation(path: Path, caption: Caption, image: Image.Image) -> None:
         path,
         "explanation.html",
         title=f"Where the model looked: {caption.text}",
-        photo=InlineImage.of(image, f"The image: {caption.text}", side=_SIDE),
-        words=[_word_look(word, heat) for word, heat in looks],
+        caption=caption.text,
+        photo=InlineImage.of(image, side=_SIDE),
+        words=[_word(word, heat) for word, heat in looks],
         facts=_facts(caption),
     )
 
 
-def _word_look(word: Word, heat: Floats) -> _WordLook:
+def _word(word: Word, heat: Floats) -> dict[str, Any]:
+    """Return a word and where the model looked for it, as the template names it."""
     inside = core(heat)
-    rows, columns = heat.shape
-    return _WordLook(
-        text=word.text,
-        probability=_percent(word.probability),
-        where=(
+    return {
+        "text": word.text,
+        "probability": _percent(word.probability),
+        "where": (
             f"Most at the {place_of_most(heat)}; half of the attention is in {int(inside.sum())} "
             f"of {heat.size} cells ({_percent(inside.mean())} of the image)."
         ),
-        heat=data_uri(heat_image(heat), "PNG"),
-        rows=rows,
-        columns=columns,
-        outline="".join(f"M{x0} {y0}L{x1} {y1}" for x0, y0, x1, y1 in outline(inside)),
-        shares=tuple(_shares(heat)),
-        cells=_cells(word, heat),
-    )
+        "heat": data_uri(heat_image(heat), "PNG"),
+        "shape": heat.shape,
+        "outline": "".join(f"M{x0} {y0}L{x1} {y1}" for x0, y0, x1, y1 in outline(inside)),
+        "shares": list(_shares(heat)),
+        "cells": _cells(word, heat),
+    }
 
 
 def _shares(heat: Floats) -> Iterator[tuple[str, str, str]]:

@@ -43,25 +43,14 @@ def open_gallery(path: Path) -> Iterator[Write]:
 
 
 def _card(record: Record, thumbnail: bytes | None, number: int) -> str:
-    values: dict[str, Any] = {"caption": "", "image": "", "others": (), "facts": "", "error": None}
-    if isinstance(record, Caption):
-        sure = "" if record.confidence is None else f"confidence {record.confidence:.2f} · "
-        values |= {
-            "caption": _visible(record.text),
-            "image": base64.b64encode(thumbnail).decode("ascii") if thumbnail else "",
-            "others": [(_visible(other.text), other.score) for other in record.alternatives],
-            "facts": f"{sure}score {record.score:.3f} · {record.width}×{record.height}",
-        }
-    fault = record.unwritten if isinstance(record, Caption) else record
-    if fault is not None:
-        values["error"] = {"code": fault.code, "message": _visible(fault.message)}
     return render(
         "gallery_card.html",
+        record=record,
+        captioned=isinstance(record, Caption),
+        fault=record.unwritten if isinstance(record, Caption) else record,
+        thumbnail=base64.b64encode(thumbnail).decode("ascii") if thumbnail else "",
+        exported=json.dumps(_exported(record)),
         number=number,
-        failed=not isinstance(record, Caption),
-        path=_visible(record.path or ""),
-        data=json.dumps(_exported(record)),
-        **values,
     )
 
 
@@ -80,11 +69,3 @@ def _exported(record: Record) -> dict[str, Any]:
         return content | {"caption": record.text, "score": record.score}
     error = {"code": record.code, "message": record.message}
     return content | {"caption": None, "error": error}
-
-
-def _visible(text: str) -> str:
-    """Return user text with control characters and lone surrogates written out."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 Places = tuple[tuple[float, float], ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Area:
+class Area(NamedTuple):
     """A chart's size, and the margins around its axes, in pixels."""
 
     width: int
@@ -27,8 +27,7 @@ class Area:
         return self.height - self.bottom - (self.height - self.bottom - self.top) * share
 
 
-@dataclass(frozen=True)
-class Label:
+class Label(NamedTuple):
     """A number beside an axis; `anchor` is `start`, `middle` or `end`."""
 
     x: float
@@ -37,8 +36,7 @@ class Label:
     text: str
 
 
-@dataclass(frozen=True)
-class Curve:
+class Curve(NamedTuple):
     """A line through some places; those that have a name are in the legend."""
 
     style: str
@@ -48,28 +46,15 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A chart, which its label and its summary put into words, too.
-
-    Attributes:
-        title: What it shows.
-        label: What it is, for those who do not see it; the summary follows.
-        summary: Its numbers in words.
-        area: Its size.
-        labels: Numbers beside the axes.
-        grid: Heights of the lines across.
-        bars: (x, y, width, height) of each bar.
-        curves: The lines.
-        marks: Places that are marked.
-        marked: What the marks are.
-    """
+    """A chart; `label` and `summary` put it into words for those who do not see it."""
 
     title: str
     label: str
     summary: str
     area: Area
     labels: tuple[Label, ...]
-    grid: tuple[float, ...] = ()
-    bars: tuple[tuple[float, float, float, float], ...] = ()
+    grid: tuple[float, ...] = ()  # heights of the lines across
+    bars: tuple[tuple[float, float, float, float], ...] = ()  # x, y, width, height
     curves: tuple[Curve, ...] = ()
     marks: Places = ()
-    marked: str = ""
+    marked: str = ""  # what the marks are

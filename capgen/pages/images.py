@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from PIL import Image
 
@@ -17,38 +16,28 @@ from capgen.images.load import load_image
 _SIDE = 360
 
 
-@dataclass(frozen=True, kw_only=True)
-class InlineImage:
-    """An image within a page, or why there is none.
+class InlineImage(NamedTuple):
+    """An image within a page, or, if there is a fault, why there is none."""
 
-    Attributes:
-        alt: What it shows, for those who do not see it.
-        uri: The image itself.
-        width: In pixels.
-        height: In pixels.
-        fault: Why there is no image.
-    """
-
-    alt: str
     uri: str = ""
     width: int = 0
     height: int = 0
     fault: str = ""
 
     @classmethod
-    def of(cls, image: Image.Image, alt: str, *, side: int = _SIDE) -> Self:
+    def of(cls, image: Image.Image, *, side: int = _SIDE) -> Self:
         """Return an image whose longer side is at most `side` pixels."""
         small = image.copy()
         small.thumbnail((side, side), Image.Resampling.LANCZOS)
-        return cls(alt=alt, uri=data_uri(small, "JPEG"), width=small.width, height=small.height)
+        return cls(data_uri(small, "JPEG"), small.width, small.height)
 
     @classmethod
-    def read(cls, path: Path, alt: str) -> Self:
+    def read(cls, path: Path) -> Self:
         """Return the image of a file."""
         try:
-            return cls.of(load_image(path, size_hint=(_SIDE, _SIDE)).image, alt)
+            return cls.of(load_image(path, size_hint=(_SIDE, _SIDE)).image)
         except ImageError as error:
-            return cls(alt=alt, fault=error.message)
+            return cls(fault=error.message)
 
 
 def data_uri(image: Image.Image, kind: str) -> str:

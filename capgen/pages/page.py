@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capgen.overwriting import WEB_PAGE, check_output
+from capgen.pages.images import InlineImage
 from capgen.paths import write_text
 
 if TYPE_CHECKING:
@@ -57,6 +58,14 @@ def write_page(path: Path, template: str, **values: object) -> None:
     write_text(path, render(template, **values))
 
 
+def _visible(text: str) -> str:
+    """Return user text with control characters and lone surrogates written out."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
 @cache
 def _environment() -> Environment:
     import jinja2  # here, because most commands write no page
@@ -70,5 +79,6 @@ def _environment() -> Environment:
         auto_reload=False,
         extensions=["jinja2.ext.do"],
     )
-    made.filters["px"] = "{:.1f}".format  # a place on a chart
+    made.filters |= {"px": "{:.1f}".format, "visible": _visible}
+    made.globals["read_image"] = InlineImage.read
     return made

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from capgen.evaluation.report_sections import (
-    compared,
-    language_table,
-    scores_caption,
-    stamp_table,
-)
+from capgen.evaluation import report_sections
 from capgen.evaluation.result import Evaluation
 from capgen.pages.page import Table, write_page
 from capgen.registry.compare import DISAGREEMENTS, ModelComparison
@@ -36,19 +31,18 @@ def write_comparison(path: Path, found: ModelComparison, *, examples: int = DISA
         path,
         "models.html",
         title=f"{names} on {data.name}{split}",
-        remarks=found.notes,
+        part=report_sections,
+        found=found,
         scores=_scores(found),
         facts=_facts(found),
-        comparisons=[compared(comparison, examples) for comparison in found.comparisons],
-        languages=[(item.name, language_table(item)) for item in found.evaluations],
-        stamps=[stamp_table(item) for item in found.evaluations],
+        examples=examples,
     )
 
 
 def _scores(found: ModelComparison) -> Table:
     first = found.evaluations[0]
     return Table(
-        caption=scores_caption(first),
+        caption=report_sections.scores_caption(first),
         heads=("Metric", *(evaluation.name for evaluation in found.evaluations)),
         rows=[
             (metric, *(_score(evaluation, metric) for evaluation in found.evaluations))

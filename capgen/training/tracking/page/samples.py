@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 from capgen.pages.images import InlineImage
 from capgen.records import Event, SampleEvent
@@ -16,31 +16,20 @@ _SHOWN = 5
 _SCORES = ("CIDEr-D", "METEOR")
 
 
-@dataclass(frozen=True)
-class _Said:
+class _Said(NamedTuple):
     """A caption, and the epochs that had it with its scores in the last of them."""
 
     when: str
     caption: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Card:
-    """A followed image.
+class Card(NamedTuple):
+    """A followed image, the captions that are seen at once, and all of them."""
 
-    Attributes:
-        name: The image's name.
-        image: The image.
-        references: What people wrote.
-        shown: Captions that are seen at once.
-        history: All its captions.
-    """
-
-    name: str
+    sample: SampleEvent
     image: InlineImage
-    references: Sequence[str]
-    shown: Sequence[_Said]
-    history: Sequence[_Said]
+    shown: list[_Said]
+    history: list[_Said]
 
 
 class Images:
@@ -62,16 +51,9 @@ class Images:
     def _card(self, samples: Sequence[tuple[int, SampleEvent]]) -> Card:
         last = samples[-1][1]
         if last.path not in self._images:
-            alt = f"Image: {last.references[0]}" if last.references else f"Image {last.image}"
-            self._images[last.path] = InlineImage.read(Path(last.path), alt)
+            self._images[last.path] = InlineImage.read(Path(last.path))
         history = _grouped(samples)
-        return Card(
-            name=last.image,
-            image=self._images[last.path],
-            references=last.references,
-            shown=_spread(history),
-            history=history,
-        )
+        return Card(last, self._images[last.path], _spread(history), history)
 
 
 def _grouped(samples: Sequence[tuple[int, SampleEvent]]) -> list[_Said]:
