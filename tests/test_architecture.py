@@ -34,8 +34,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "metrics": LEAVES,
     "tables": LEAVES,
     "models": (*LEAVES, "hub_client"),
-    "data": (*LEAVES, "images", "tables"),
-    "output": LEAVES,
+    "data": (*LEAVES, "images", "pages", "tables"),
+    "output": (*LEAVES, "pages"),
     "pages": (*LEAVES, "images"),
     "captioning": (*LEAVES, "images", "tables", "models", "metrics.synonyms"),
     "explain": (*LEAVES, "images", "output", "captioning", "pages"),
@@ -57,7 +57,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "__init__": (*LEAVES, "captioning", "evaluation", "explain"),
     "__main__": ("cli",),
 }
-HEAVY = ("torch", "transformers", "onnxruntime", "accelerate", "wandb", "onnx", "nltk")
+HEAVY = ("torch", "transformers", "onnxruntime", "accelerate", "wandb", "onnx", "nltk", "jinja2")
 # Where heavy libraries may be imported at the top of a module.
 HEAVY_AT_TOP = ("models", "training", "_build")
 # Modules within those that the CPU caption path imports: never torch there.

@@ -39,7 +39,7 @@ SHIPPED = (
         "Princeton University; made by `capgen._build.make_wordnet` and `make_nouns`",
     ),
     ("training/plan/recipes/*.toml", "training recipes", "MIT", "capgen"),
-    ("output/gallery.*", "style and script of galleries", "MIT", "capgen"),
+    ("pages/templates/*", "templates, style and script of HTML pages", "MIT", "capgen"),
     ("py.typed", "marker: the package has types", "MIT", "capgen"),
 )
 
@@ -54,6 +54,7 @@ WHY = {
     "hatchling": "building the package, in a test",
     "huggingface-hub": "models and data of the Hub",
     "hypothesis": "tests that draw their cases",
+    "jinja2": "HTML pages, with every value escaped",
     "mypy": "types",
     "nltk": "METEOR",
     "numpy": "pixels, decoding, statistics",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from PIL import Image
 
 from capgen.captioning.attention import CaptionAttention, Floats
-from capgen.images.thumbnails import shrunk
-from capgen.pages.images import data_uri
-from capgen.pages.page import text
+from capgen.pages.images import InlineImage, data_uri
 
 # Longest side in pixels of the image that the maps of a caption share, some 4 kB.
 _SMALL = 128
@@ -17,25 +17,28 @@ _HEAT = (255, 120, 0)
 _DENSEST = 0.8
 
 
-def heat_maps(attention: CaptionAttention, name: str) -> tuple[str, str]:
-    """Return the heat maps of a caption's words, and the CSS that holds their image once.
+class WordMap(NamedTuple):
+    """A word with its heat map, and what that shows in words."""
 
-    Args:
-        attention: Where the model looked.
-        name: A CSS class that no other image of the page has.
-    """
-    image = shrunk(attention.image, _SMALL)
-    width, height = image.size
-    style = (
-        f".{name} {{ background-image: url({data_uri(image, 'JPEG')}); "
-        f"aspect-ratio: {width} / {height}; }}\n"
-    )
-    items = "".join(
-        f'<li><span class="look {name}"><img src="{data_uri(heat_image(heat), "PNG")}" '
-        f'alt="{text(where(word, heat))}"></span>{text(word)}</li>'
+    text: str
+    uri: str
+    alt: str
+
+
+class HeatMaps(NamedTuple):
+    """The heat maps of a caption's words, and the image that they share."""
+
+    image: InlineImage
+    words: tuple[WordMap, ...]
+
+
+def heat_maps(attention: CaptionAttention) -> HeatMaps:
+    """Return the heat maps of a caption's words."""
+    words = tuple(
+        WordMap(word, data_uri(heat_image(heat), "PNG"), where(word, heat))
         for word, heat in zip(attention.words, attention.maps, strict=True)
     )
-    return f'<ol class="words">{items}</ol>', style
+    return HeatMaps(InlineImage.of(attention.image, side=_SMALL), words)
 
 
 def heat_image(heat: Floats) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Distributions as inline SVG."""
+"""Distributions: bars, and a line for a second one."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from capgen.pages.page import text
+from capgen.pages.chart import Area, Chart, Curve, Label
 
-Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 360, 170, 34, 26, 8
+_AREA = Area(width=360, height=170, left=34, right=6, top=8, bottom=26)
 _BINS = 24
 
 
 def histogram(
     title: str, values: Floats, second: Floats | None = None, *, names: Sequence[str] = ()
-) -> str:
-    """Return a figure with the distribution of some numbers, whose caption says it in words.
+) -> Chart:
+    """Return the chart of a distribution.
 
     Args:
         title: What the numbers are.
@@ -38,13 +37,14 @@ def histogram(
     words = [_in_words(values, names[0] if names else "")]
     if second is not None:
         words.append(_in_words(second, names[1] if len(names) > 1 else "second"))
-    summary = "; ".join(words)
-    shapes = _bars(counts, most) + ("" if others is None else _line(others, most))
-    return (
-        f'<figure class="chart"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'aria-label="{text(f"Distribution of {title}: {summary}")}">'
-        f"{shapes}{_axes(edges, most)}</svg>"
-        f"<figcaption><b>{text(title)}</b>: {text(summary)}</figcaption></figure>"
+    return Chart(
+        title=title,
+        label=f"Distribution of {title}",
+        summary="; ".join(words),
+        area=_AREA,
+        labels=_labels(edges, most),
+        bars=_bars(counts / most),
+        curves=() if others is None else (_steps(others / most),),
     )
 
 
@@ -67,43 +67,29 @@ def _short(value: float) -> str:
     return f"{value:.3f}".rstrip("0").rstrip(".")
 
 
-def _x(share: float) -> float:
-    return _LEFT + (_WIDTH - _LEFT - 6) * share
-
-
-def _y(share: float) -> float:
-    return _HEIGHT - _BOTTOM - (_HEIGHT - _BOTTOM - _TOP) * share
-
-
-def _bars(counts: Integers, most: int) -> str:
-    width = _x(1 / len(counts)) - _x(0) - 1
-    return "".join(
-        f'<rect class="bar" x="{_x(place / len(counts)):.1f}" y="{_y(count / most):.1f}" '
-        f'width="{width:.1f}" height="{_y(0) - _y(count / most):.1f}"/>'
-        for place, count in enumerate(counts)
-        if count
+def _bars(shares: Floats) -> tuple[tuple[float, float, float, float], ...]:
+    width = _AREA.x(1 / len(shares)) - _AREA.x(0) - 1
+    return tuple(
+        (_AREA.x(place / len(shares)), _AREA.y(share), width, _AREA.y(0) - _AREA.y(share))
+        for place, share in enumerate(shares)
+        if share
     )
 
 
-def _line(counts: Integers, most: int) -> str:
-    points = " ".join(
-        f"{_x((place + side) / len(counts)):.1f},{_y(count / most):.1f}"
-        for place, count in enumerate(counts)
+def _steps(shares: Floats) -> Curve:
+    places = tuple(
+        (_AREA.x((place + side) / len(shares)), _AREA.y(share))
+        for place, share in enumerate(shares)
         for side in (0, 1)
     )
-    return f'<polyline class="second" points="{points}"/>'
+    return Curve("second", places)
 
 
-def _axes(edges: Floats, most: int) -> str:
-    base = _y(0)
-    marks = [
-        f'<line class="axis" x1="{_LEFT}" y1="{base}" x2="{_WIDTH - 6}" y2="{base}"/>',
-        f'<text x="{_LEFT - 5}" y="{_y(1) + 8:.1f}" text-anchor="end">{most}</text>',
-        f'<text x="{_LEFT - 5}" y="{base}" text-anchor="end">0</text>',
-    ]
-    for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
-        value = _short(edges[0] + share * (edges[-1] - edges[0]))
-        marks.append(
-            f'<text x="{_x(share):.1f}" y="{_HEIGHT - 8}" text-anchor="{anchor}">{value}</text>'
-        )
-    return "".join(marks)
+def _labels(edges: Floats, most: int) -> tuple[Label, ...]:
+    across = (
+        Label(_AREA.x(share), _AREA.height - 8, anchor, _short(value))
+        for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end"))
+        for value in (edges[0] + share * (edges[-1] - edges[0]),)
+    )
+    up = ((_AREA.y(1) + 8, str(most)), (_AREA.y(0), "0"))
+    return (*(Label(_AREA.left - 5, y, "end", number) for y, number in up), *across)

@@ -5,33 +5,39 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from PIL import Image
 
 from capgen.errors import ImageError
 from capgen.images.load import load_image
-from capgen.pages.page import text
+from capgen.images.thumbnails import shrunk
 
 # Longest side in pixels: about 20 kB per image.
 _SIDE = 360
 
 
-def image(path: Path, alt: str) -> str:
-    """Return an `<img>` of an image, or a panel that says why there is none.
+class InlineImage(NamedTuple):
+    """An image within a page, or, if there is a fault, why there is none."""
 
-    Args:
-        path: The image.
-        alt: What it shows, for those who do not see it.
-    """
-    try:
-        image = load_image(path, size_hint=(_SIDE, _SIDE)).image
-    except ImageError as error:
-        return f'<div class="missing">No image: {text(error.message)}</div>'
-    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    width, height = image.size
-    return (
-        f'<img src="{data_uri(image, "JPEG")}" alt="{text(alt)}" width="{width}" height="{height}">'
-    )
+    uri: str = ""
+    width: int = 0
+    height: int = 0
+    fault: str = ""
+
+    @classmethod
+    def of(cls, image: Image.Image, *, side: int = _SIDE) -> Self:
+        """Return an image whose longer side is at most `side` pixels."""
+        small = shrunk(image, side)
+        return cls(data_uri(small, "JPEG"), small.width, small.height)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return the image of a file."""
+        try:
+            return cls.of(load_image(path, size_hint=(_SIDE, _SIDE)).image)
+        except ImageError as error:
+            return cls(fault=error.message)
 
 
 def data_uri(image: Image.Image, kind: str) -> str:

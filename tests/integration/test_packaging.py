@@ -26,7 +26,8 @@ PACKAGE = ROOT / "capgen"
 LARGEST = 60_000_000
 MUST = (
     *("py.typed", "metrics/wordnet/synonyms.txt.gz", "metrics/wordnet/LICENSE"),
-    *("training/plan/recipes/mini.toml", "output/gallery.css", "output/gallery.js"),
+    *("training/plan/recipes/mini.toml", "pages/templates/base.html"),
+    *("pages/templates/page.css", "pages/templates/gallery.js"),
     *(
         f"models/bundled/mini/{name}"
         for name in (

@@ -13,16 +13,14 @@ from PIL import Image
 
 from capgen.captioning.attention import CaptionAttention
 from capgen.config import EvalConfig
-from capgen.errors import ProtectedFileError
+from capgen.errors import ModelError, ProtectedFileError
 from capgen.evaluation.compare import compare
 from capgen.evaluation.evaluate import evaluate
 from capgen.evaluation.report import write_report
-from capgen.evaluation.report_sections import Album
 from capgen.evaluation.result import Evaluation
-from capgen.explain.heat_maps import heat_maps
 from capgen.pages.histogram import histogram
-from capgen.pages.images import image
-from capgen.pages.page import text
+from capgen.pages.images import InlineImage
+from capgen.pages.page import render
 from capgen.records import Caption, Example
 from tests.minis import draw
 from tests.unit.evaluation.sets import GOOD, POOR, Scripted, make_set
@@ -105,10 +103,6 @@ def test_hostile_captions_and_names_stay_text(tmp_path: Path) -> None:
     assert "".join(page.words).count("<script>") > 10
 
 
-def test_names_that_are_no_text_are_written_out() -> None:
-    assert text("\udcff<") == "\\udcff&lt;"
-
-
 def test_headings_labels_and_alternatives(tmp_path: Path) -> None:
     evaluation = evaluated(tmp_path, {**POOR, "boat.jpg": None})
     comparison = compare(evaluation, evaluated(tmp_path, dict(GOOD)))
@@ -128,15 +122,13 @@ def test_headings_labels_and_alternatives(tmp_path: Path) -> None:
 
 
 def test_contrast_of_text() -> None:
-    from capgen.pages.page import _STYLE
-
     def luminance(colour: str) -> float:
         digits = colour * 2 if len(colour) == 3 else colour
         parts = (int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4))
         linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    themes = re.findall(r":root \{([^}]*)\}", _STYLE)
+    themes = re.findall(r":root \{([^}]*)\}", render("base.html", title=""))
     assert len(themes) == 2
     for theme in themes:
         colours = dict(re.findall(r"--(\w+): #(\w+)", theme))
@@ -155,9 +147,9 @@ def test_missing_images_leave_a_note(tmp_path: Path) -> None:
 
 def test_thumbnails_are_bounded(tmp_path: Path) -> None:
     draw(1, (3000, 1000)).save(tmp_path / "big.png")
-    markup = image(tmp_path / "big.png", "a")
-    assert 'width="360" height="120"' in markup
-    assert len(markup) < 40_000
+    image = InlineImage.read(tmp_path / "big.png")
+    assert (image.width, image.height) == (360, 120)
+    assert len(image.uri) < 40_000
 
 
 @pytest.mark.parametrize("examples", [0, 1, 50])
@@ -167,22 +159,33 @@ def test_the_number_of_examples_is_bounded(tmp_path: Path, examples: int) -> Non
     assert len(page.all("img")) == 3 * min(examples, len(POOR))
 
 
+def with_records(evaluation: Evaluation, *names: str) -> Evaluation:
+    """Return the evaluation as if these images had been captioned by a model."""
+    record = Caption(text="a", log_probability=0.0, score=0.0)
+    return Evaluation(**{**vars(evaluation), "records": dict.fromkeys(names, record)})
+
+
 def test_a_heat_map_for_each_word(tmp_path: Path) -> None:
     maps = np.full((2, 3, 3), 0.1, np.float32)
     maps[0, 2, 0] = maps[1, 0, 1] = 0.9
     attention = CaptionAttention(words=("dog", "<b>"), maps=maps, image=draw(1, (400, 200)))
-    markup, style = heat_maps(attention, "photo7")
-    page = Page(markup)
-    alts = [image["alt"] for image in page.all("img")]
-    assert alts[0] == "For 'dog' the model looked most at the bottom left"
-    assert alts[1] == "For '<b>' the model looked most at the top centre"
-    assert style.startswith(".photo7 {")
-    assert "aspect-ratio: 128 / 64" in style
+    evaluation = evaluated(tmp_path, dict(GOOD), EvalConfig(resamples=100, examples=6))
+    seen = with_records(evaluation, "dog.jpg")
+    markup, page = written(tmp_path / "r.html", seen, attend=lambda *_: attention)
+    alts = [image["alt"] or "" for image in page.all("img")]
+    found = [alt for alt in alts if alt.startswith("For ")]
+    assert len(found) == 3 * 2  # the image is among the best, the worst, and those drawn
+    assert found[0] == "For 'dog' the model looked most at the bottom left"
+    assert found[1] == "For '<b>' the model looked most at the top centre"
+    shared = [item["style"] or "" for item in page.all("ol") if "style" in item]
+    assert len(shared) == 3
+    assert all(style.startswith("--seen: url(data:image/jpeg;base64,") for style in shared)
+    assert all(style.endswith("--shape: 128 / 64") for style in shared)
     assert not page.all("b")
+    assert "aspect-ratio: var(--shape)" in markup
 
 
 def test_heat_maps_are_asked_for_where_there_is_a_record(tmp_path: Path) -> None:
-    data = make_set(tmp_path)
     asked = []
 
     def attend(example: Example, caption: Caption) -> CaptionAttention:
@@ -190,25 +193,41 @@ def test_heat_maps_are_asked_for_where_there_is_a_record(tmp_path: Path) -> None
         image = Image.new("RGB", (8, 8))
         return CaptionAttention(words=("a",), maps=np.ones((1, 1, 1), np.float32), image=image)
 
-    evaluation = evaluate(Scripted(dict(GOOD)), data, config=CONFIG)
-    record = Caption(text="a", log_probability=0.0, score=0.0)
-    album = Album(attend)
-    evaluation = Evaluation(**{**vars(evaluation), "records": {"dog.jpg": record}})
-    markup = album.examples(evaluation, ["dog.jpg", "cat.jpg"])
-    assert asked == ["dog.jpg"]
-    assert markup.count("Where the model looked") == 1
-    assert album.style.count("background-image") == 1
+    evaluation = evaluated(tmp_path, dict(GOOD), EvalConfig(resamples=100, examples=6))
+    seen = with_records(evaluation, "dog.jpg")
+    markup, _ = written(tmp_path / "r.html", seen, attend=attend)
+    assert asked == ["dog.jpg"] * 3
+    assert markup.count("Where the model looked") == 3
+    assert markup.count("url(data:image/jpeg") == 3
 
 
-def bars(markup: str) -> int:
-    return markup.count('class="bar"')
+def test_why_there_are_no_heat_maps_is_said(tmp_path: Path) -> None:
+    def attend(example: Example, caption: Caption) -> CaptionAttention:
+        raise ModelError("its features are <not> a grid")
+
+    evaluation = evaluated(tmp_path, dict(GOOD), EvalConfig(resamples=100, examples=6))
+    seen = with_records(evaluation, "dog.jpg")
+    markup, _ = written(tmp_path / "r.html", seen, attend=attend)
+    assert markup.count("No heat maps: its features are &lt;not&gt; a grid") == 3
 
 
 def test_histograms_of_odd_numbers() -> None:
-    assert bars(histogram("x", np.array([0.25]))) == 1
-    assert bars(histogram("x", np.array([3.0, 3.0]))) == 1
-    assert bars(histogram("x", np.array([1.0, 2.0, 5.0]))) == 3
-    assert bars(histogram("x", np.array([0.5, np.nan, 0.7]))) == 2
+    assert len(histogram("x", np.array([0.25])).bars) == 1
+    assert len(histogram("x", np.array([3.0, 3.0])).bars) == 1
+    assert len(histogram("x", np.array([1.0, 2.0, 5.0])).bars) == 3
+    assert len(histogram("x", np.array([0.5, np.nan, 0.7])).bars) == 2
     both = histogram("x", np.array([0.0, 0.5]), np.array([0.9]), names=("first", "second"))
-    assert "polyline" in both
-    assert "first median 0.25" in both
+    assert len(both.curves) == 1
+    assert "first median 0.25" in both.summary
+
+
+def test_charts_are_drawn_and_said(tmp_path: Path) -> None:
+    evaluation = evaluated(tmp_path, dict(POOR))
+    comparison = compare(evaluation, evaluated(tmp_path, dict(GOOD)))
+    markup, page = written(tmp_path / "r.html", comparison.first, comparison=comparison)
+    charts = [chart["aria-label"] or "" for chart in page.all("svg")]
+    assert charts and all(label.startswith("Distribution of ") for label in charts)
+    assert len(page.all("polyline")) == len(charts)
+    assert len(page.all("rect")) >= len(charts)
+    for title in ("CIDEr-D", "METEOR", "Words per caption"):
+        assert f"<h3>{title}</h3>" in markup

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from capgen.pages.line_chart import STYLE, chart
-from capgen.pages.page import page, table, text
+from capgen.pages.line_chart import line_chart
+from capgen.pages.page import Table, render
 from capgen.records import (
     Event,
     Notice,
@@ -44,30 +44,33 @@ def run_page(
         stopped: Nobody works on it any more.
         images: Makes the cards of the images.
     """
-    sections = [
-        ("state", "State", "".join(_state(name, events, stopped=stopped))),
-        ("curves", "Curves", _curves(events)),
-        ("epochs", "Epochs", _epochs(events)),
-        ("samples", "The same images over the epochs", _samples(events, images)),
-        ("settings", "Settings", table("Settings of the run", ("", ""), _rows(settings))),
-        ("environment", "Environment", table("Where it ran", ("", ""), _rows(environment))),
-    ]
-    return page(f"Training run {name}", sections, style=STYLE)
+    notices = [event.message for event in events if isinstance(event, Notice)]
+    return render(
+        "run.html",
+        title=f"Training run {name}",
+        state=_where_it_is(name, events, stopped=stopped),
+        facts=list(_facts(events)),
+        notices=notices[-_NOTICES:],
+        curves=[line_chart(panel) for panel in Curves(events).panels()],
+        epochs=_epochs(events),
+        samples=images.cards(events),
+        settings=Table(caption="Settings of the run", rows=_rows(settings)),
+        environment=Table(caption="Where it ran", rows=_rows(environment)),
+    )
 
 
-def _state(name: str, events: Sequence[Event], *, stopped: bool) -> Iterator[str]:
-    yield f'<p class="note">{text(_where_it_is(name, events, stopped=stopped))}</p>'
+def _facts(events: Sequence[Event]) -> Iterator[Table]:
     started = _last(events, RunStarted)
     if started is not None:
         images = ", ".join(f"{count:,} {split}" for split, count in started.images.items())
         facts = {
             "preset": started.preset,
             "parameters": f"{started.parameters:,}, {started.trained:,} of them trained",
-            "photos": images,
+            "images": images,
             "captions": f"{started.captions:,}",
             "device": f"{started.device}, {started.precision}",
         }
-        yield table("What is trained", ("", ""), facts.items())
+        yield Table(caption="What is trained", rows=list(facts.items()))
     stages = [event for event in events if isinstance(event, StageFinished)]
     if stages:
         over = [
@@ -77,15 +80,11 @@ def _state(name: str, events: Sequence[Event], *, stopped: bool) -> Iterator[str
             for stage in stages
         ]  # fmt: skip
         heads = ("Stage", "Epochs", "Steps", "Seconds", "Best on val")
-        yield table("Stages that are over", heads, over, numbers=1)
+        yield Table(caption="Stages that are over", heads=heads, rows=over, numbers=1)
     yield from _tests(events)
-    notices = [event.message for event in events if isinstance(event, Notice)]
-    if notices:
-        lines = "".join(f"<li>{text(line)}</li>" for line in notices[-_NOTICES:])
-        yield f"<h3>Notices</h3><ul>{lines}</ul>"
 
 
-def _tests(events: Sequence[Event]) -> Iterator[str]:
+def _tests(events: Sequence[Event]) -> Iterator[Table]:
     """Yield the scores of test splits, each with the stage that it is of."""
     stage = ""
     for event in events:
@@ -95,7 +94,7 @@ def _tests(events: Sequence[Event]) -> Iterator[str]:
             rows = [("loss", f"{event.loss:.4f}")]
             rows += [(metric, f"{value:.4f}") for metric, value in event.metrics.items()]
             caption = f"{event.name}{stage} on {event.images:,} images of the test split"
-            yield table(caption, ("Metric", "Score"), rows, numbers=1)
+            yield Table(caption=caption, heads=("Metric", "Score"), rows=rows, numbers=1)
 
 
 def _where_it_is(name: str, events: Sequence[Event], *, stopped: bool) -> str:
@@ -116,17 +115,10 @@ def _where_it_is(name: str, events: Sequence[Event], *, stopped: bool) -> str:
     return f"At work when this was written: step {step:,}{of}."
 
 
-def _curves(events: Sequence[Event]) -> str:
-    panels = Curves(events).panels()
-    if not panels:
-        return '<p class="soft">Nothing was measured yet.</p>'
-    return f'<div class="grid">{"".join(chart(panel) for panel in panels)}</div>'
-
-
-def _epochs(events: Sequence[Event]) -> str:
+def _epochs(events: Sequence[Event]) -> Table | None:
     found = epochs(events)
     if not found:
-        return '<p class="soft">No epoch is over yet.</p>'
+        return None
     metrics = list(dict.fromkeys(name for _, event, _ in found for name in event.metrics))
     rows = [
         (
@@ -141,15 +133,7 @@ def _epochs(events: Sequence[Event]) -> str:
         for number, event, saved in found
     ]
     heads = ("Epoch", "Saved as", "Step", "Training loss", "Val loss", *metrics, "Seconds")
-    return table("Losses per token, and scores of val", heads, rows, numbers=2)
-
-
-def _samples(events: Sequence[Event], images: Images) -> str:
-    lead = "The same images of val after each validation, with scores of each caption alone."
-    cards = images.cards(events)
-    if not cards:
-        return '<p class="soft">No captions were generated yet.</p>'
-    return f'<p class="soft">{lead}</p>{cards}'
+    return Table(caption="Losses per token, and scores of val", heads=heads, rows=rows, numbers=2)
 
 
 def _rows(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
