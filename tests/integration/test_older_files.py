@@ -13,7 +13,7 @@ import pytest
 from capgen import Caption, CaptionFailure
 from capgen.captioning.batch.journal import Journal
 from capgen.captioning.confidence.calibration_file import Calibration
-from capgen.config.user_file import read_file
+from capgen.config.toml_files import read_toml
 from capgen.data import load_dataset
 from capgen.evaluation.predictions import read_predictions
 from capgen.images.metadata.undo import undo
@@ -116,7 +116,7 @@ def test_a_calibration_comes_back():
 
 
 def test_the_user_s_settings_come_back():
-    settings = read_file(OLD / "config.toml")
+    settings = read_toml(OLD / "config.toml")
     assert (settings["device"], settings["beams"]) == ("cpu", 5)
 
 

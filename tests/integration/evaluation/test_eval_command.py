@@ -160,7 +160,7 @@ def test_what_the_data_set_leaves_out_is_said(
         ({"--references": "broken.json"}, 1, "broken.json:1: not valid JSON"),
         ({"--references": "bare.json"}, 1, "empty or not text"),
         ({"--data-dir": "nowhere"}, 1, "nowhere"),
-        ({"--document-frequencies": "broken.json"}, 1, "document frequencies"),
+        ({"--document-frequencies": "broken.json"}, 1, "broken.json:1: not valid JSON"),
         ({"--json": "."}, 1, "it is a folder"),
         ({"--split": "tets"}, 2, "Unknown split"),
         ({"--metrics": "blue"}, 2, "Unknown metric 'blue'"),
