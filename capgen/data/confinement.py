@@ -37,7 +37,7 @@ class Confinement:
             entry: The image. A missing one is not reported.
             report: Receives what may not be.
         """
-        if entry.image.is_file():
+        if entry.has_image:
             if not self._images_anywhere and not self._holds(entry.image):
                 message = f"{entry.image} leads out of the data folder"
                 report(_problem("image_outside", message, entry))

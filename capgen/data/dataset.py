@@ -22,6 +22,8 @@ from capgen.records import Example
 
 TakeIn = Literal["all", "captions"]
 
+_SHOWN = 300  # characters of a name in messages
+
 OUTSIDE_HINT = "Name the folder of the images with --images."
 
 
@@ -266,8 +268,10 @@ def _usable(entry: Entry, problems: list[Problem]) -> bool:
     if ".." in entry.image.parts:
         note("image_outside", f"{entry.image} leads out of the data folder")
         return False
-    if not entry.image.is_file():
-        note("image_missing", f"image {entry.image} is missing")
+    if not entry.has_image:
+        name = str(entry.image)
+        shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
+        note("image_missing", f"image {shown} is missing")
         return False
     for index, text in enumerate(entry.captions):
         if not text.strip():

@@ -5,8 +5,11 @@ What follows was decided where the two readers before it differed:
 
 - **Names.** `.csv`, `.tsv`, `.jsonl`, `.ndjson` in any letter case, and `captions.txt` (a table
   in spite of its name: the Flickr8k of Kaggle). A byte order mark is no part of the first column.
-- **Delimiter.** A tab in `.tsv`; else whichever of comma, tab, semicolon and bar the first line
-  has most of outside quotes.
+- **Delimiter.** A tab in `.tsv`; without a header, what follows the name of the first image; else
+  whichever of comma, tab, semicolon and bar the first line has most of outside quotes.
+- **Quotes** join lines, but not beyond the line that begins the next row. Where they are not in
+  order, a row with tabs or bars is read without them.
+- **Lists** of captions in one cell may be JSON's or those that pandas writes.
 - **Header.** Names of columns are compared without the blanks around them and, unless the user
   asks for one, in any letter case. A table whose first cell names an image has no header: its
   columns are image, caption and split.

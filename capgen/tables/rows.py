@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -12,19 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from capgen.file_types import has_image_suffix
+from capgen.tables.delimited import find_delimiter, read_cells
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson")
 _TEXT_TABLES = ("captions.txt",)
-_DELIMITERS = ",\t;|"
-_QUOTED = re.compile(r'"[^"]*"')
 _WITHOUT_HEADER = ("image", "caption", "split")
 # Rows in which the first one without a fault is looked for.
 _LOOKED_AT = 100
-
-# The line that a row begins on, and its cells or what is wrong with it.
-_Cells = Iterator[tuple[int, list[str] | str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +85,7 @@ def _json_rows(lines: Iterable[str]) -> Iterator[Row]:
             continue
         try:
             record = json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # or a number of more digits than Python reads
             record = None
         if isinstance(record, dict):
             yield Row(line=number, cells=record)
@@ -105,13 +99,13 @@ def _csv_rows(
     """Return the names of the columns and the rows."""
     lines = iter(lines)
     head = next(lines, "")
-    found = _cells(chain([head], lines), delimiter or _delimiter(head), strict)
+    found = read_cells(chain([head], lines), delimiter or find_delimiter(head), strict=strict)
     faults = []
     for line, cells in found:
         if isinstance(cells, str):
             faults.append(Row(line=line, fault=cells))
             continue
-        if has_image_suffix(cells[0]):
+        if has_image_suffix(cells[0].strip()):
             names = list(_WITHOUT_HEADER[: len(cells)])
             found = chain([(line, cells)], found)
         else:
@@ -120,28 +114,9 @@ def _csv_rows(
     return [], iter(faults)
 
 
-def _cells(lines: Iterable[str], delimiter: str, strict: bool) -> _Cells:
-    reader = csv.reader(lines, delimiter=delimiter, strict=strict)
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield line, str(error)
-            continue
-        if any(cell.strip() for cell in cells):
-            yield line, cells
-
-
 def _row(line: int, cells: list[str] | str, names: list[str], strict: bool) -> Row:
     if isinstance(cells, str):
         return Row(line=line, fault=cells)
     if strict and len(cells) != len(names):
         return Row(line=line, fault=f"{len(cells)} columns instead of {len(names)}")
     return Row(line=line, cells=dict(zip(names, cells, strict=False)))
-
-
-def _delimiter(head: str) -> str:
-    return max(_DELIMITERS, key=_QUOTED.sub("", head).count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,12 @@ class Entry:
     captions: tuple[str, ...]
     lines: tuple[tuple[Path, int | None], ...]
     split: str | None
+
+    @property
+    def has_image(self) -> bool:
+        """Whether the image's file is there."""
+        # Not Path.is_file, which raises for a name that is too long to be one.
+        return os.path.isfile(self.image)  # noqa: PTH113
 
 
 @dataclass(frozen=True, kw_only=True)

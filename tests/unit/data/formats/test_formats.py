@@ -212,7 +212,7 @@ def test_columns_that_are_not_clear_or_not_there(tmp_path: Path):
         ("t.jsonl", '{"image": "a.jpg", "text": "x"}\n[1]\n', r"t\.jsonl:2: not a JSON object"),
         ("t.jsonl", '{"image": 7, "text": "x"}\n', r"t\.jsonl:1: no image in 'image'"),
         ("t.jsonl", '{"image": "a.jpg", "text": 7}\n', r"t\.jsonl:1: .* no text in 'text'"),
-        ("t.csv", 'image,caption\na.jpg,"x\n', r"t\.csv:2: unexpected end of data"),
+        ("t.csv", 'image,caption\na.jpg,"x\n', r"t\.csv:2: a quote is opened but not closed"),
         ("t.csv", "image,caption,split\na.jpg,x,trian\n", r"t\.csv:2: unknown split 'trian'"),
         ("captions_x.json", '{"images": [', r"looks like no known layout"),
         (
