@@ -190,6 +190,9 @@ class ValidationSettings:
 
     PANEL: ClassVar[str] = "Validation"
 
+    validation: bool = setting(
+        True, "Measure the model on val; otherwise best-eval is the model of the last epoch."
+    )
     eval: bool = setting(True, "Caption val and score it; otherwise only its loss is measured.")
     eval_strategy: str = setting(
         EvalStrategy.METEOR_CENTRIC.value,

@@ -16,7 +16,8 @@ from capgen.data.download.catalog import DATASETS
 from capgen.data.formats import manifest, read_any
 from capgen.data.formats.reading import Entry, Reading, ReadOptions
 from capgen.data.problems import Problem, stopping
-from capgen.data.splits import SPLITS, SplitOptions, seeded_split
+from capgen.data.split_assignment import OFFICIAL, assign_splits
+from capgen.data.splits import SPLITS, SplitOptions
 from capgen.errors import DataError, UsageError, did_you_mean
 from capgen.records import Example
 
@@ -41,17 +42,19 @@ class Dataset:
         terms: What the source asks of users, likewise.
         problems: What was left out on reading, and why.
         language: Of the captions, as in BCP 47 (`en`, `pt-BR`), or an empty string if not known.
+        undecided: Of val and test, those that the source does not assign.
     """
 
     name: str
     root: Path
     format: str
     examples: list[Example]
-    split_source: str = "official"
+    split_source: str = OFFICIAL
     licence: str = ""
     terms: str = ""
     problems: list[Problem] = field(default_factory=list)
     language: str = ""
+    undecided: frozenset[str] = frozenset()
 
     def split(self, name: str) -> list[Example]:
         """Return the examples of a split, by image name.
@@ -187,21 +190,24 @@ def _load(
     header = manifest.read_header(root) if format_name == "capgen" else None
     spec = DATASETS.get(root.resolve().name) if header is None else None
     name = header.name if header else root.resolve().name
-    drawn = str(splits)
-    if header is not None:
-        drawn = header.split_source
-    elif reading.has_splits:
-        drawn = "official"
+    usable = _usable_entries(reading, problems, root)
+    assigned = assign_splits(
+        reading,
+        (entry.image_id for entry in usable),
+        splits,
+        recorded=header.split_source if header else "",
+    )
     return Dataset(
         name=name,
         root=root,
         format=format_name,
-        examples=_examples(reading, splits, problems, root),
-        split_source=drawn,
+        examples=[_example(entry, assigned.splits[entry.image_id]) for entry in usable],
+        split_source=assigned.source,
         licence=header.licence if header else spec.licence if spec else "",
         terms=header.terms if header else spec.terms if spec else "",
         problems=problems,
         language=(header.language if header else "") or _known_language(name),
+        undecided=assigned.undecided,
     )
 
 
@@ -225,9 +231,8 @@ def _known_language(name: str) -> str:
     return spec.language if spec is not None else ""
 
 
-def _examples(
-    reading: Reading, splits: SplitOptions, problems: list[Problem], root: Path
-) -> list[Example]:
+def _usable_entries(reading: Reading, problems: list[Problem], root: Path) -> list[Entry]:
+    """Return the images that are there and have captions."""
     usable = [entry for entry in reading.entries if _usable(entry, problems)]
     problems += [
         Problem(code="image_without_captions", message="no caption names it", file=stray)
@@ -238,17 +243,16 @@ def _examples(
         outside = any(problem.code == "image_outside" for problem in problems)
         hint = OUTSIDE_HINT if outside else ""
         raise DataError(f"{root} has no image with a caption{first}", hint=hint)
-    if not reading.has_splits:
-        drawn = seeded_split((entry.image_id for entry in usable), splits)
-    return [
-        Example(
-            image_id=entry.image_id,
-            image=entry.image,
-            references=tuple(text.strip() for text in entry.captions if text.strip()),
-            split=(entry.split or "none") if reading.has_splits else drawn[entry.image_id],
-        )
-        for entry in usable
-    ]
+    return usable
+
+
+def _example(entry: Entry, split: str) -> Example:
+    return Example(
+        image_id=entry.image_id,
+        image=entry.image,
+        references=tuple(text.strip() for text in entry.captions if text.strip()),
+        split=split,
+    )
 
 
 def _usable(entry: Entry, problems: list[Problem]) -> bool:

@@ -116,6 +116,12 @@ class Mixture:
             having = [self.members[0]]  # says what is missing
         return {member.name: self._examples(member, split)[:limit] for member in having}
 
+    def lacks(self, split: str) -> bool:
+        """Whether no data set has a split or, its images missing, should have it."""
+        return split not in self.counts and all(
+            split in member.dataset.undecided for member in self.members
+        )
+
     def member(self, name: str) -> Member:
         """Return the member called `name`."""
         return next(member for member in self.members if member.name == name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ MOST_DIFFERENCE = 12.0
 _ROWS = 2048
 
 
-def find_duplicates(examined: Sequence[Examination], splits: dict[str, str]) -> Iterator[Problem]:
+def find_duplicates(
+    examined: Sequence[Examination], splits: Mapping[str, str]
+) -> Iterator[Problem]:
     """Yield pairs of byte-identical images and of near-duplicates across splits.
 
     Args:
@@ -41,7 +43,7 @@ def find_duplicates(examined: Sequence[Examination], splits: dict[str, str]) -> 
     yield from _near(examined, splits)
 
 
-def _near(examined: Sequence[Examination], splits: dict[str, str]) -> Iterator[Problem]:
+def _near(examined: Sequence[Examination], splits: Mapping[str, str]) -> Iterator[Problem]:
     groups: dict[str, list[Examination]] = defaultdict(list)
     for one in examined:
         if one.fingerprint is not None and splits[one.entry.image_id] != "none":

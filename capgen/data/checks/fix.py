@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from capgen.data.checks.captions import check_caption, clean_caption
@@ -76,9 +76,11 @@ def write_fixed(diagnosis: Diagnosis, path: Path | None = None) -> Fixed:
         name=diagnosis.root.resolve().stem,
         source=str(diagnosis.root.resolve()),
         format=diagnosis.format,
+        split_source=diagnosis.split_source,
     )
     if diagnosis.format == "capgen":
         header = manifest.read_header(diagnosis.root)
+        header = replace(header, split_source=diagnosis.split_source)
     original = path.with_name(_ORIGINAL)
     if path.exists() and not original.exists():
         with storage_errors(original):

@@ -12,6 +12,7 @@ import torch
 from capgen.config import TrainConfig
 from capgen.data.import_set import left_out
 from capgen.data.mixture import Mixture, open_mixture
+from capgen.errors import UsageError
 from capgen.models.torch_devices import choose_device
 from capgen.records import Example, Notice
 from capgen.training.data.epoch_order import Mix
@@ -28,7 +29,7 @@ class RunData:
     Attributes:
         config: The run's settings.
         dataset: The data set, or several, to train on.
-        parts: Split → data set → its examples: `train` and `val`, and `test` if that is to
+        parts: Split → data set → its examples: `train`, and `val` and `test` if they are to
             be measured.
         learner: The captioner.
         processes: Who shares the work.
@@ -66,10 +67,12 @@ def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
     """
     device = processes.device or choose_device(config.device)
     dataset = open_mixture(config.dataset, config.data_dir)
-    parts = {
-        "train": dataset.parts("train"),
-        "val": dataset.parts("val", config.eval_limit),
-    }
+    parts = {"train": dataset.parts("train")}
+    if config.validation and not dataset.lacks("val"):
+        parts["val"] = dataset.parts("val", config.eval_limit)
+    elif config.patience is not None:
+        reason = f"{dataset.name} has no val split" if config.validation else "--no-validation"
+        raise UsageError(f"--patience counts validations, and there are none: {reason}")
     if config.test and "test" in dataset.counts:
         parts["test"] = dataset.parts("test", config.eval_limit)
     torch.manual_seed(config.seed)
@@ -103,7 +106,7 @@ def set_figures(data: RunData) -> dict[str, dict[str, float]]:
     if not dataset.several and all(member.weight == 1 for member in dataset.members):
         return {}
     drawn = dict(zip(data.parts["train"], data.mix.drawn, strict=True))
-    measured = shares(data, "val")
+    measured = shares(data, "val") if "val" in data.parts else {}
     return {
         name: {
             "weight": dataset.member(name).weight,
@@ -125,8 +128,11 @@ def data_notices(data: RunData) -> Iterator[Notice]:
                 message=f"{len(member.held_out)} training images of {member.name} are left "
                 "out: another data set has them in val or test"
             )
-        if member.name not in data.parts["val"]:
+        if member.name not in data.parts.get("val", {member.name}):
             yield Notice(message=f"{member.name} has no val split: it is not measured")
+    if "val" not in data.parts:
+        reason = f"{data.dataset.name} has no val split: " if data.config.validation else ""
+        yield Notice(message=f"{reason}no validation; best-eval is the model of the last epoch")
     words = data.learner.captioning.added_words
     if words:
         some = ", ".join(words[:10]) + (", …" if len(words) > 10 else "")
