@@ -20,11 +20,11 @@ from types import FrameType
 from capgen.cli.app import build_app
 from capgen.cli.console import Console, OutputClosedError
 from capgen.cli.logs import check_log_file
+from capgen.ending_signals import ending_signals
 from capgen.errors import CapgenError
 
 logger = logging.getLogger(__name__)
 INTERRUPTED = 130
-TERMINATED = 143
 UNREAD = 141
 LOGGING_OPTIONS = ("--log-level", "--log-file")
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     console = Console()
     _quieten_libraries()
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    previous = {number: signal.signal(number, _terminate) for number in ending_signals()}
     try:
         arguments = _with_home(sys.argv[1:]) if argv is None else argv
         logging_options, rest = _split_logging(arguments)
@@ -62,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.error(f"{type(error).__name__}: this is a bug in capgen", "Please report it.")
         return 1
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     return 0
 
 
@@ -115,7 +116,7 @@ def _check_log_file(options: Sequence[str], rest: Sequence[str]) -> None:
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise SystemExit(TERMINATED)
+    raise SystemExit(128 + signum)
 
 
 def _quieten_libraries() -> None:

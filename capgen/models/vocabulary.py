@@ -38,6 +38,12 @@ def build_word_tokenizer(captions: Iterable[str], *, min_count: int = 4) -> toke
     return tokenizer
 
 
+def has_words(tokenizer: Any) -> bool:
+    """Return whether a tokenizer of transformers has a vocabulary of whole words."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    return backend is not None and isinstance(backend.model, WordLevel)
+
+
 def extend_word_tokenizer(
     tokenizer: tokenizers.Tokenizer, captions: Iterable[str], *, min_count: int
 ) -> list[str]:

@@ -273,7 +273,9 @@ def test_images_one_may_not_read(open_folder: Path, images: list[Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+    ("sent", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["Ctrl-C", "SIGTERM", "SIGHUP"],
 )
 def test_an_interruption_leaves_nothing_half_written(
     sent: int, code: int, images: list[Path], tmp_path: Path

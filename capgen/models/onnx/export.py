@@ -214,17 +214,24 @@ def trace(
     pixels = torch.zeros(2, 3, *image_size)
     with warnings.catch_warnings(), _quiet_exporter():
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            graph,
-            (pixels,),
-            dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
-            input_names=["pixel_values"],
-            output_names=output_names,
-            opset_version=OPSET,
-            optimize=False,
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                graph,
+                (pixels,),
+                dynamo=True,
+                dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+                input_names=["pixel_values"],
+                output_names=output_names,
+                opset_version=OPSET,
+                optimize=False,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            reason = str(error.__cause__ or error).strip().split("\n")[0]
+            raise ModelError(
+                f"torch cannot export this encoder to ONNX: {reason}",
+                hint="The model still runs with --runtime torch.",
+            ) from error
     if program is None:
         raise ModelError("torch could not export the encoder to ONNX")
     proto: onnx.ModelProto = program.model_proto

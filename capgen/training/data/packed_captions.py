@@ -74,12 +74,19 @@ class CaptionCodec:
         Captions that are too long lose their last words and their end, so that the model
         does not learn to stop there.
         """
+        longest = self.max_tokens + 1  # inputs and targets are one apart
+        return [
+            np.array([self.start, *row, self.end][:longest], dtype=np.int64)
+            for row in self.tokens(captions)
+        ]
+
+    def tokens(self, captions: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each caption's words, whole and without start and end."""
         texts = [caption.strip() for caption in captions]
         if not texts:
             return []
-        rows = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        longest = self.max_tokens + 1  # inputs and targets are one apart
-        return [np.array([self.start, *row, self.end][:longest], dtype=np.int64) for row in rows]
+        rows: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        return rows
 
     def encode_examples(self, examples: Iterable[Example]) -> list[list[Ids]]:
         """Return the ids of all captions of each example."""

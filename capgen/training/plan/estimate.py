@@ -96,7 +96,7 @@ def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estima
     examples = list(chain.from_iterable(sets.values()))
     mix = Mix(tuple((len(own), mixture.member(name).weight) for name, own in sets.items()))
     torch.manual_seed(config.seed)
-    captions = (text for example in examples for text in example.references)
+    captions = [text for example in examples for text in example.references]
     made = config
     if first is not None:  # a new model, too, which is refused for any other objective
         made = replace(config, init=first.init, objective=TrainConfig.objective)

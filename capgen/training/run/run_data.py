@@ -14,6 +14,7 @@ from capgen.data.import_set import left_out
 from capgen.data.mixture import Mixture, open_mixture
 from capgen.models.torch_devices import choose_device
 from capgen.records import Example, Notice
+from capgen.training.data.caption_coverage import coverage_notices
 from capgen.training.data.epoch_order import Mix
 from capgen.training.model.make_captioner import make_captioner
 from capgen.training.objectives.distill.teachers import check_teachers
@@ -127,6 +128,7 @@ def data_notices(data: RunData) -> Iterator[Notice]:
             )
         if member.name not in data.parts["val"]:
             yield Notice(message=f"{member.name} has no val split: it is not measured")
+    yield from coverage_notices(data.learner.codec, data.splits["train"])
     words = data.learner.captioning.added_words
     if words:
         some = ", ".join(words[:10]) + (", …" if len(words) > 10 else "")

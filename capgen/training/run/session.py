@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import signal
 import time
 from collections.abc import Generator, Iterator
@@ -44,6 +45,8 @@ from capgen.training.validation.samples import samples
 from capgen.training.validation.validate import Validation, Validator
 
 _PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+# A training loss this many times the lowest has exploded.
+_RISEN = 1.3
 
 
 class Session:
@@ -75,6 +78,7 @@ class Session:
         self.selection = Selection(config.eval_strategy)
         self.frozen = frozen_digest(self.captioning.model) + teachers_digest(config)
         self.epochs_done = 0
+        self.lowest_loss = math.inf
         self.started = time.monotonic()
 
     def events(self) -> Iterator[Event]:
@@ -173,6 +177,7 @@ class Session:
             if trainer.stop_asked:
                 raise self._stopped(f"Stopped at step {trainer.step} of {trainer.steps}")
         trainer.check_finite()
+        yield from self._rising_loss(epoch, trainer.meter.epoch_mean)
         seconds = time.monotonic() - begun
         try:
             with trainer.average.applied():
@@ -183,6 +188,21 @@ class Session:
         self.epochs_done = epoch
         self._save_state(trainer)
         self._stop_if_asked(trainer)
+
+    def _rising_loss(self, epoch: int, loss: float) -> Iterator[Notice]:
+        """Warn about a loss that is far above the lowest of this session's epochs.
+
+        Before the first epoch it is that of a model that guesses every token. Losses of
+        self-critical training are not above 0, so they never are.
+        """
+        guess = math.log(self.captioning.model.decoder.config.vocab_size)
+        lowest = min(guess, self.lowest_loss)
+        if loss > _RISEN * lowest > 0:
+            yield Notice(
+                message=f"The training loss of epoch {epoch} is {loss:.2f}, after {lowest:.2f}: "
+                "the learning rate is probably too high"
+            )
+        self.lowest_loss = min(lowest, loss)
 
     def _epoch_over(
         self, epoch: int, seconds: float, trainer: Trainer, validator: Validator

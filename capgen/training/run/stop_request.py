@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from capgen.ending_signals import ending_signals
 
 
 class StopRequest:
@@ -44,7 +44,7 @@ class StopRequest:
 
 @contextmanager
 def stop_signals(told: Callable[[], None] | None = None) -> Iterator[StopRequest]:
-    """Note SIGINT and SIGTERM while the block runs, instead of dying of them.
+    """Note SIGINT, SIGTERM and SIGHUP while the block runs, instead of dying of them.
 
     For the main thread of a program.
 
@@ -52,7 +52,8 @@ def stop_signals(told: Callable[[], None] | None = None) -> Iterator[StopRequest
         told: Called, from the signal's handler, when one was noted.
     """
     request = StopRequest(told)
-    previous = {number: signal.signal(number, request.note) for number in _SIGNALS}
+    signals = (signal.SIGINT, *ending_signals())
+    previous = {number: signal.signal(number, request.note) for number in signals}
     try:
         yield request
     finally:

@@ -13,6 +13,7 @@ import onnx
 import pytest
 import torch
 from PIL import Image
+from transformers import SwinConfig, SwinModel
 
 from capgen import Captioner
 from capgen.captioning.prepare import Prepared
@@ -254,6 +255,17 @@ def test_exporting_needs_one_file_of_weights(tmp_path: Path) -> None:
     made = tiny_captioners.captioning(tiny_captioners.vit())
     with pytest.raises(ModelError, match=r"model\.safetensors"):
         export_onnx(tmp_path, made.model, image_size=(32, 32))
+
+
+def test_an_encoder_that_cannot_be_traced_is_named(tmp_path: Path) -> None:
+    shape = SwinConfig(
+        image_size=32, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[2, 2], window_size=4
+    )
+    made = tiny_captioners.captioning(SwinModel(shape))
+    save_captioning(tmp_path / "m", made, Provenance())
+    with pytest.raises(ModelError, match="torch cannot export this encoder") as caught:
+        export_onnx(tmp_path / "m", made.model, image_size=(32, 32))
+    assert "--runtime torch" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("types", [("float16", "float32"), ("float32", "float16")], ids="-".join)

@@ -253,7 +253,9 @@ def test_a_full_disk_leaves_the_old_state_and_model(small_disk, tmp_path, data, 
     assert left - {"run.html"} == {"config.toml", "environment.json", "events.jsonl"}
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_signals_save_and_exit(tmp_path, data, parts, monkeypatch, capsys, number, code):
     plain = Trainer._step
 
