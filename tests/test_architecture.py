@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "capgen"
 LEAVES = (
     *("errors", "config", "records", "file_types", "overwriting", "paths", "lazy_names"),
-    *("digests", "ending_signals", "json_files", "locks"),
+    *("addresses", "digests", "ending_signals", "json_files", "locks"),
 )
 
 # What each part may import of capgen, besides itself. Parts are folders of the package or
@@ -30,6 +30,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "json_files": LEAVES,
     "locks": LEAVES,
     "ending_signals": LEAVES,
+    "addresses": LEAVES,
     "hub_client": LEAVES,
     "images": LEAVES,
     "metrics": LEAVES,

@@ -16,7 +16,7 @@ from capgen.config.decoding import (
 )
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.fields import BOOLEANS, accepted, check_ranges, flag_name, parse_setting, setting
-from capgen.config.inputs import BatchOptions, DownloadLimits, ImageLimits, InputOptions
+from capgen.config.inputs import BatchOptions, CsvOptions, DownloadLimits, ImageLimits, InputOptions
 from capgen.config.models import ModelOptions
 from capgen.config.presets import OBJECTIVE_DEFAULTS, TRAIN_PRESETS, objective_defaults
 from capgen.config.training import TrainConfig, train_config
@@ -33,6 +33,7 @@ __all__ = [
     "TRAIN_PRESETS",
     "BatchOptions",
     "CalibrateConfig",
+    "CsvOptions",
     "DecodeOptions",
     "DecodeSettings",
     "DownloadLimits",

@@ -11,13 +11,15 @@ import dataclasses
 
 from capgen.config.decoding import DecodeOptions
 from capgen.config.evaluation import EvalConfig
-from capgen.config.inputs import BatchOptions, ImageLimits, InputOptions
+from capgen.config.inputs import BatchOptions, CsvOptions, ImageLimits, InputOptions
 from capgen.config.models import ModelOptions
 from capgen.config.training import TrainConfig
 
 # Command → its settings classes. A name is in one of them only.
 COMMANDS: dict[str, tuple[type, ...]] = {
-    "caption": (ModelOptions, DecodeOptions, BatchOptions, ImageLimits, InputOptions),
+    "caption": (
+        *(ModelOptions, DecodeOptions, BatchOptions, ImageLimits, InputOptions, CsvOptions),
+    ),
     "eval": (ModelOptions, DecodeOptions, EvalConfig),
     "train": (TrainConfig,),
 }

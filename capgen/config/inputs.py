@@ -79,3 +79,19 @@ class DownloadLimits:
     seconds: float = setting(30.0, "Longest download.")
     redirects: int = setting(5, "Most redirects.")
     max_bytes: int = setting(64 << 20, "Largest download.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvOptions:
+    """How captions are written as CSV."""
+
+    PANEL: ClassVar[str] = "Output"
+
+    csv_bom: bool = setting(
+        False, "Begin CSV with a byte order mark, so that Excel reads it as UTF-8."
+    )
+    csv_formulas: bool = setting(
+        False,
+        "Keep CSV cells that begin with = + - or @ as they are. By default an apostrophe keeps "
+        "spreadsheets from running them.",
+    )

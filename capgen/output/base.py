@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from capgen.config import CsvOptions
 from capgen.errors import UsageError
 from capgen.records import Record
 
 # What an open format offers: takes a record, and a thumbnail (WebP) where there is one.
 Write = Callable[[Record, bytes | None], None]
+DEFAULT_CSV = CsvOptions()
 
 
 @dataclass(frozen=True)

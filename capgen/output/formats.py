@@ -5,11 +5,14 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from capgen.output.base import Write
+from capgen.config import CsvOptions
+from capgen.output.base import DEFAULT_CSV, Write
 from capgen.overwriting import TEXT_OR_DATA, check_output
 
 
-def open_format(path: Path, name: str) -> AbstractContextManager[Write]:
+def open_format(
+    path: Path, name: str, csv: CsvOptions = DEFAULT_CSV
+) -> AbstractContextManager[Write]:
     """Open a file for records in the format `name` of `FORMATS`.
 
     JSON Lines grow while the run goes on. All other files appear when the block ends without
@@ -30,7 +33,7 @@ def open_format(path: Path, name: str) -> AbstractContextManager[Write]:
     if name == "csv":
         from capgen.output.tables import open_csv
 
-        return open_csv(path)
+        return open_csv(path, csv)
     if name == "text":
         from capgen.output.tables import open_text
 

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from capgen.output.base import Write
+from capgen.config import CsvOptions
+from capgen.output.base import DEFAULT_CSV, Write
+from capgen.output.escaping import one_line, spreadsheet_text
 from capgen.output.records import dump_json
 from capgen.paths import writing
 from capgen.records import Caption, CaptionFailure, Record
@@ -49,18 +51,25 @@ def row(record: Record) -> dict[str, Any]:
 
 
 @contextmanager
-def open_csv(path: Path) -> Iterator[Write]:
+def open_csv(path: Path, options: CsvOptions = DEFAULT_CSV) -> Iterator[Write]:
     """Write CSV (RFC 4180 with line feeds, UTF-8) with the columns of `COLUMNS`."""
+    encoding = "utf-8-sig" if options.csv_bom else "utf-8"
     with (
         writing(path) as temporary,
-        # A file name that is no text keeps its bytes.
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
+        # A file name that is not text keeps its bytes.
+        temporary.open("w", encoding=encoding, errors="surrogateescape", newline="") as stream,
     ):
         table = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         table.writeheader()
 
         def write(record: Record, thumbnail: bytes | None) -> None:
-            table.writerow(row(record))
+            cells = row(record)
+            if not options.csv_formulas:
+                cells = {
+                    name: spreadsheet_text(cell) if isinstance(cell, str) else cell
+                    for name, cell in cells.items()
+                }
+            table.writerow(cells)
 
         yield write
 
@@ -76,6 +85,6 @@ def open_text(path: Path) -> Iterator[Write]:
         def write(record: Record, thumbnail: bytes | None) -> None:
             if isinstance(record, Caption):
                 for caption in (record, *record.alternatives):
-                    stream.write(f"{record.path}\t{caption.text}\n")
+                    stream.write(f"{one_line(record.path or '')}\t{one_line(caption.text)}\n")
 
         yield write

@@ -7,6 +7,7 @@ nothing. Each redirect is judged again. Proxies of the environment are not used.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import ipaddress
@@ -15,8 +16,9 @@ import ssl
 import threading
 import time
 from concurrent.futures import Future, wait
-from urllib.parse import SplitResult, quote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
+from capgen.addresses import without_credentials
 from capgen.config import DownloadLimits
 from capgen.errors import ImageError
 from capgen.images.decoders import printable
@@ -39,7 +41,8 @@ def fetch(
     """Return what is at an address.
 
     Args:
-        url: An `http` or `https` address.
+        url: An `http` or `https` address. A user and password in it are sent to its host (HTTP
+            Basic authentication), never to another that it redirects to.
         max_bytes: Largest image, besides that of `limits`.
         allow_private: Connect to private, loopback and other special addresses as well.
         limits: Time, redirects and size.
@@ -49,7 +52,7 @@ def fetch(
     """
     deadline = time.monotonic() + limits.seconds
     largest = min(max_bytes, limits.max_bytes)
-    address = url
+    address, url = url, printable(without_credentials(url))
     for _ in range(limits.redirects + 1):
         try:
             found = _get(address, url, deadline, allow_private, largest)
@@ -59,9 +62,9 @@ def fetch(
         except (OSError, http.client.HTTPException, ValueError) as error:
             late = isinstance(error, TimeoutError) or time.monotonic() >= deadline
             reason = "took too long" if late else printable(str(error))
-            text = f"{printable(url)}: cannot be fetched ({reason or type(error).__name__})"
+            text = f"{url}: cannot be fetched ({reason or type(error).__name__})"
             raise ImageError(text, code="download") from error
-    raise ImageError(f"{printable(url)}: more than {limits.redirects} redirects", code="download")
+    raise ImageError(f"{url}: more than {limits.redirects} redirects", code="download")
 
 
 def fetch_unless(
@@ -86,14 +89,16 @@ def fetch_unless(
     while not stop.is_set():
         if wait((found,), timeout=_PATIENCE).done:
             return found.result()
-    raise ImageError(f"{printable(url)}: no longer waited for", code="download")
+    raise ImageError(f"{url}: no longer waited for", code="download")
 
 
 def _get(address: str, url: str, deadline: float, allow_private: bool, largest: int) -> bytes | str:
     """Return the content, or the address that it moved to."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ImageError(f"{printable(url)}: leads to {printable(address)}", code="download")
+        raise ImageError(
+            f"{url}: leads to {printable(without_credentials(address))}", code="download"
+        )
     connection = _connect(parts, url, deadline, allow_private)
     # Timeouts of the socket start again with every byte; this one does not.
     alarm = threading.Timer(_left(deadline), _cut, [connection.sock])
@@ -102,17 +107,25 @@ def _get(address: str, url: str, deadline: float, allow_private: bool, largest: 
     try:
         path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
         query = "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~-._?") if parts.query else ""
-        connection.request("GET", path + query, headers=_HEADERS)
+        connection.request("GET", path + query, headers=_HEADERS | _authorization(parts))
         response = connection.getresponse()
         if response.status in _REDIRECTS and response.headers.get("Location"):
             return str(response.headers["Location"])
         if response.status != 200:
-            text = f"{printable(url)}: the server answered {response.status}"
+            text = f"{url}: the server answered {response.status}"
             raise ImageError(text, code="download")
         return _body(response, url, deadline, largest)
     finally:
         alarm.cancel()
         connection.close()
+
+
+def _authorization(parts: SplitResult) -> dict[str, str]:
+    """Return the header that sends an address's user and password, if it has them."""
+    if parts.username is None:
+        return {}
+    plain = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {base64.b64encode(plain.encode()).decode('ascii')}"}
 
 
 def _cut(stream: socket.socket) -> None:
@@ -132,7 +145,7 @@ def _connect(
         for place in places:
             if not is_public(place):
                 raise ImageError(
-                    f"{printable(url)}: {host} is the private or special address {place}",
+                    f"{url}: {host} is the private or special address {place}",
                     code="refused_address",
                     hint="If you trust the list: --allow-private-addresses",
                 )
@@ -173,7 +186,7 @@ def _body(
             break
         size += len(block)
         if size > largest:
-            text = f"{printable(url)}: more than the limit of {largest:,} bytes"
+            text = f"{url}: more than the limit of {largest:,} bytes"
             raise ImageError(text, code="too_large")
         blocks.append(block)
     if response.length:  # what the server announced did not all come

@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from capgen.captioning.batch.sources import FailedSource, FileSource, Source, UrlSource, is_url
+from capgen.addresses import is_url
+from capgen.captioning.batch.sources import FailedSource, FileSource, Source, UrlSource
 from capgen.config import ImageLimits, InputOptions
 from capgen.errors import ImageError
 from capgen.file_types import has_image_suffix
@@ -126,7 +127,7 @@ def _expand(
 
         return read_stdin(stdin, options, limits)
     if is_url(name):
-        return [UrlSource(name, options.allow_private)]
+        return [UrlSource.at(name, allow_private=options.allow_private)]
     path = Path(name)
     if not name or os.path.lexists(path):
         return _existing(name, path, options, limits)

@@ -9,8 +9,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from threading import Event
-from typing import Protocol
+from typing import Protocol, Self
 
+from capgen.addresses import is_url, without_credentials
 from capgen.config import ImageLimits
 from capgen.errors import ImageError
 from capgen.images.decoders import printable
@@ -96,15 +97,27 @@ class BytesSource(_Named):
 
 @dataclass(frozen=True, slots=True)
 class UrlSource(_Named):
-    """An image on the network; its name is its address."""
+    """An image on the network.
 
+    Args:
+        name: Its address without credentials.
+        address: Its address.
+        allow_private: Fetch from private addresses as well.
+    """
+
+    address: str
     allow_private: bool = False
+
+    @classmethod
+    def at(cls, address: str, *, allow_private: bool) -> Self:
+        """Return the image at an address; user and password stay out of its name."""
+        return cls(without_credentials(address), address, allow_private)
 
     def read(self, limits: ImageLimits, stop: Event) -> bytes:
         from capgen.captioning.batch.download import fetch_unless
 
         return fetch_unless(
-            stop, self.name, max_bytes=limits.max_bytes, allow_private=self.allow_private
+            stop, self.address, max_bytes=limits.max_bytes, allow_private=self.allow_private
         )
 
 
@@ -118,11 +131,6 @@ class FailedSource(_Named):
         raise self.error
 
 
-def is_url(name: str) -> bool:
-    """Whether a name is an address that capgen fetches."""
-    return name[:8].lower().startswith(("http://", "https://"))
-
-
 def named_source(name: str, *, base: Path | None = None, allow_private: bool = False) -> Source:
     """Return the source that a line of a list or a manifest names.
 
@@ -132,7 +140,7 @@ def named_source(name: str, *, base: Path | None = None, allow_private: bool = F
         allow_private: Whether addresses of private networks may be fetched.
     """
     if is_url(name):
-        return UrlSource(name, allow_private)
+        return UrlSource.at(name, allow_private=allow_private)
     if not name:
         return FileSource("")
     if base is None:

@@ -32,7 +32,14 @@ from capgen.cli.options import (
     without,
 )
 from capgen.cli.user_defaults import unused_notes
-from capgen.config import BatchOptions, DecodeOptions, ImageLimits, InputOptions, ModelOptions
+from capgen.config import (
+    BatchOptions,
+    CsvOptions,
+    DecodeOptions,
+    ImageLimits,
+    InputOptions,
+    ModelOptions,
+)
 from capgen.errors import UsageError
 from capgen.output.base import format_of
 from capgen.output.sidecars import Sidecars
@@ -77,6 +84,7 @@ def caption_command(
     decoding: Annotated[DecodeOptions, without("confidence")],
     look: Look,
     results: Results,
+    csv: CsvOptions,
     named: InputOptions,
     limits: ImageLimits,
     batch: BatchOptions,
@@ -138,6 +146,7 @@ def caption_command(
             dry_run=results.dry_run,
             alone=images[0] if images is not None and len(images) == 1 else None,
             scores=results.scores,
+            csv=csv,
         )
         lanes, threads = lanes_and_threads(inputs.total, batch.batch_size)
         code = run_batch(console, load(threads=threads), job, lanes, fail_on)

@@ -19,10 +19,11 @@ from capgen.captioning.captioner import Captioner
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.console import Console, with_scores
-from capgen.config import BatchOptions, DecodeOptions, ImageLimits
+from capgen.config import BatchOptions, CsvOptions, DecodeOptions, ImageLimits
 from capgen.images.metadata.undo import UndoFile
 from capgen.images.metadata.write import MetadataWriter
-from capgen.output.base import FORMATS
+from capgen.output.base import DEFAULT_CSV, FORMATS
+from capgen.output.escaping import one_line
 from capgen.output.formats import open_format
 from capgen.output.sidecars import Sidecars
 from capgen.records import Caption, CaptionFailure, Record, Unwritten
@@ -54,6 +55,7 @@ class BatchJob:
         alone: The only thing that was named, or None: an image of that name is printed
             without it.
         scores: Print confidence and score behind each caption.
+        csv: How CSV is written.
     """
 
     inputs: Inputs
@@ -68,6 +70,7 @@ class BatchJob:
     dry_run: bool
     alone: str | None
     scores: bool = False
+    csv: CsvOptions = DEFAULT_CSV
 
 
 def lanes_and_threads(total: int | None, batch_size: int) -> tuple[int, int]:
@@ -214,7 +217,7 @@ def _open_records(
 ) -> RecordWriter:
     """Return what writes or prints the records, where anything does."""
     if job.output is not None:
-        write = stack.enter_context(open_format(job.output, job.format))
+        write = stack.enter_context(open_format(job.output, job.format, job.csv))
         return lambda event: write(event.record, event.thumbnail)
     if job.format == "json":
         return stack.enter_context(_json_array(console))
@@ -248,7 +251,7 @@ def _print_caption(console: Console, record: Record, with_path: bool, scores: bo
     if isinstance(record, Caption):
         for caption in (record, *record.alternatives):
             line = with_scores(caption) if scores else caption.text
-            console.data(f"{record.path}\t{line}" if with_path else line)
+            console.data(f"{one_line(record.path or '')}\t{line}" if with_path else line)
 
 
 def _write_metadata(metadata: MetadataWriter, event: ImageDone) -> str:

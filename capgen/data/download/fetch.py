@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from capgen.addresses import without_credentials
 from capgen.data.download.mirrors import Offer
 from capgen.data.download.transfer import (
     StoppedError,
@@ -145,6 +146,7 @@ def _fetch(
 
 
 def _fetch_from(offer: Offer, path: Path, watcher: Watcher, options: TransferOptions) -> Fetched:
+    shown = without_credentials(offer.url)
     for last_try in (False, True):
         part = transfer(offer.url, path, watcher, options, token=offer.token)
         algorithm = (offer.checksum or "sha256:").partition(":")[0]
@@ -152,7 +154,7 @@ def _fetch_from(offer: Offer, path: Path, watcher: Watcher, options: TransferOpt
         if checksum == offer.checksum or not (offer.checksum and offer.binding):
             break
         discard(path)
-        message = f"{path.name} from {offer.url} has {checksum}, not {offer.checksum}"
+        message = f"{path.name} from {shown} has {checksum}, not {offer.checksum}"
         if last_try:
             raise DataError(
                 message,
@@ -161,10 +163,10 @@ def _fetch_from(offer: Offer, path: Path, watcher: Watcher, options: TransferOpt
         watcher.notice(f"{message}; fetching it again")
     if offer.checksum and checksum != offer.checksum:
         watcher.notice(
-            f"{path.name} from {offer.url} is not the official release ({checksum});"
+            f"{path.name} from {shown} is not the official release ({checksum});"
             " its content is checked after unpacking"
         )
     with storage_errors(path):
         part.replace(path)
         discard(path)
-    return Fetched(path=path, url=offer.url, checksum=checksum)
+    return Fetched(path=path, url=shown, checksum=checksum)

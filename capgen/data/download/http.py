@@ -18,6 +18,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from capgen import __version__
+from capgen.addresses import without_credentials
 from capgen.errors import NetworkError, UsageError
 
 _RETRIED = frozenset((408, 421, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524))
@@ -80,9 +81,9 @@ def request(
         NetworkError: The server cannot be trusted, or leads to what is not an address.
     """
     if not url.lower().startswith(("http://", "https://")):
-        raise UsageError(f"{url!r} is not an http or https address")
+        raise UsageError(f"{without_credentials(url)!r} is not an http or https address")
     if not _is_valid(url):
-        raise UsageError(f"{url!r} is not a valid address")
+        raise UsageError(f"{without_credentials(url)!r} is not a valid address")
     asked = urllib.request.Request(url, method=method)
     asked.add_header("User-Agent", f"capgen/{__version__}")
     asked.add_header("Accept-Encoding", "identity")
@@ -105,6 +106,7 @@ def request(
 @contextmanager
 def network_faults(url: str) -> Iterator[None]:
     """Turn what urllib and sockets raise into TransientError or NetworkError."""
+    url = without_credentials(url)
     try:
         yield
     except urllib.error.URLError as error:
@@ -150,7 +152,9 @@ def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
         hint = "The source may ask for a login; for the Hugging Face Hub run `hf auth login`."
     if error.code in (404, 410):
         hint = "The file may have moved: try another place with --mirror."
-    return RefusedError(f"{url}: the server answers {said}", status=error.code, hint=hint)
+    return RefusedError(
+        f"{without_credentials(url)}: the server answers {said}", status=error.code, hint=hint
+    )
 
 
 def _retry_after(value: str) -> float | None:

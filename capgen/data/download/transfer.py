@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from capgen.addresses import without_credentials
 from capgen.config import check_ranges, setting
 from capgen.data.download.http import (
     RefusedError,
@@ -133,7 +134,7 @@ def transfer(
             best = max(best, arrived(path))
             if failures >= options.attempts:
                 raise NetworkError(
-                    f"{url}: {error.message}; gave up after {failures} tries",
+                    f"{without_credentials(url)}: {error.message}; gave up after {failures} tries",
                     hint="Check the connection and run the command again: it goes on from there.",
                 ) from error
             wait = _wait(failures, error.wait, options)

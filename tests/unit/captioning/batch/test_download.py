@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -25,6 +26,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", unquote(self.path[4:]))
             self.end_headers()
+        elif self.path == "/private":
+            sent = self.headers.get("Authorization", "")
+            allowed = sent == "Basic " + base64.b64encode(b"me:p@ss").decode()
+            self.send_response(200 if allowed else 401)
+            self.end_headers()
+            self.wfile.write(IMAGE)
         elif self.path == "/nowhere":
             self.send_response(302)
             self.send_header("Location", "")
@@ -105,6 +112,17 @@ def test_faults(server: str, path: str, code: str, words: str) -> None:
     error = fault(server + path)
     assert error.code == code
     assert words in error.message
+
+
+def test_credentials_are_sent_to_their_host_only_and_never_shown(server: str) -> None:
+    own = server.replace("://", "://me:p%40ss@")
+    assert fetch(f"{own}/private", max_bytes=1000, allow_private=True) == IMAGE
+    assert "401" in fault(f"{server}/private").message
+    assert "401" in fault(f"{own}/to?{server}/private").message
+    for path in ("/gone", "/big", "/short", "/to?"):
+        assert "p%40ss" not in fault(own + path).message
+    own_redirect = fault(f"{server}/to?{quote('ftp://me:secret@127.0.0.1/')}")
+    assert own_redirect.message.endswith("leads to ftp://127.0.0.1/")
 
 
 @pytest.mark.parametrize("path", ["/slow", "/slow-head"])

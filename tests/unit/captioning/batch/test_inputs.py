@@ -89,6 +89,21 @@ def test_a_list_on_stdin(tmp_path: Path, ending: str) -> None:
     found = sources("-", stdin=(ending.join([*paths, "", "https://a.b/c.jpg"])).encode())
     assert [source.name for source in found] == [*paths, "https://a.b/c.jpg"]
     assert isinstance(found[-1], UrlSource)
+
+
+def test_credentials_of_an_address_are_not_in_its_name(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("image\nhttps://me:secret@a.b/c.jpg\n")
+    for found in (
+        sources("https://me:secret@a.b/c.jpg"),
+        sources("-", stdin=b"https://me:secret@a.b/c.jpg"),
+        sources(manifest=tmp_path / "m.csv"),
+    ):
+        (source,) = found
+        assert source.name == source.label == "https://a.b/c.jpg"
+        assert isinstance(source, UrlSource) and source.address == "https://me:secret@a.b/c.jpg"
+
+
+def test_an_empty_list_on_stdin_is_not_counted() -> None:
     assert Inputs(["-"], stdin=io.BytesIO()).total is None
 
 
