@@ -1,6 +1,6 @@
 """Captions that differ: `diverse=5` beside plain beams and diverse beam groups.
 
-    python tests/bench/diversity.py flickr8k/ [--photos 200] [--count 5] [--split test]
+    python tests/bench/diversity.py flickr8k/ [--images 200] [--count 5] [--split test]
 
 For each way: the share of captions that say something else than those before them (see
 `capgen.captioning.word_overlap`), different words over words, and CIDEr-D of the best, the mean and

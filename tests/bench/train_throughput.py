@@ -1,6 +1,6 @@
 """Caption pairs a second in training: capgen's trainer and a plain loop, on the same model.
 
-    python tests/bench/train_throughput.py [--photos 8] [--rounds 3] [--train-encoder none]
+    python tests/bench/train_throughput.py [--images 8] [--rounds 3] [--train-encoder none]
 
 A clip-gpt2-shaped model (ViT-B/32 and GPT-2 small, random weights) learns from made-up images
 with five captions each, as long as Flickr8k's. The plain loop does what most scripts do: every
