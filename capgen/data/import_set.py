@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import capgen.data.installed as stores
 from capgen import paths
 from capgen.data.dataset import OUTSIDE_HINT, Dataset, load_dataset
-from capgen.data.download.unpack import check_space
-from capgen.data.events import Event, Finished, Notice, Progress
+from capgen.data.events import Event, Finished, Notice
 from capgen.data.formats import manifest
 from capgen.data.formats.reading import ReadOptions
+from capgen.data.image_copies import copy_images
 from capgen.data.splits import SplitOptions
 from capgen.errors import DataError, UsageError
 from capgen.locks import Lock
@@ -45,7 +45,8 @@ def import_dataset(
         store: Folder of the installed data sets.
         options: What is known about the source.
         splits: How to split where the source does not; recorded with the data set.
-        link: Leave the images where they are instead of copying them.
+        link: Leave the images where they are. Those out of archives are copied all the same: they
+            are only in the cache.
         language: Of the captions (`de`, `pt-BR`); by default what the source says, if it does.
 
     Yields:
@@ -81,9 +82,12 @@ def import_dataset(
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
         try:
-            examples = [_in_place(example) for example in dataset.examples]
-            if not link:
-                examples = yield from _copy(dataset, temporary)
+            examples = yield from copy_images(
+                [_in_place(example) for example in dataset.examples],
+                temporary / "images",
+                dataset.name,
+                cached_only=link,
+            )
             _write(name, dataset, temporary, examples, source, language)
             with paths.storage_errors(place):
                 temporary.rename(place)
@@ -106,41 +110,6 @@ def left_out(dataset: Dataset) -> Iterator[Notice]:
     for title, found in by_code.items():
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         yield Notice(message=f"{title} ({len(found)}): {'; '.join(found[:_SHOWN])}{more}")
-
-
-def _copy(dataset: Dataset, folder: Path) -> Generator[Event, None, list[Example]]:
-    """Copy the images below `folder` and return the examples that point to the copies."""
-    check_space(folder, sum(e.image.stat().st_size for e in dataset.examples), "import it")
-    copies = []
-    total = len(dataset.examples)
-    taken: set[str] = set()
-    for index, example in enumerate(dataset.examples):
-        name = _file_name(example, index)
-        if paths.folded(name) in taken:
-            name = f"{index:08d}{example.image.suffix}"
-        taken.add(paths.folded(name))
-        target = folder / "images" / name
-        with paths.storage_errors(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _copy_file(example.image, target)
-        copies.append(replace(example, image=target))
-        yield Progress(task="copy", item=dataset.name, done=index + 1, total=total, unit="images")
-    return copies
-
-
-def _copy_file(source: Path, target: Path) -> None:
-    with source.open("rb") as original:
-        mode = os.fstat(original.fileno()).st_mode
-        with paths.create(target, mode) as copy:
-            shutil.copyfileobj(original, copy, 1 << 18)
-
-
-def _file_name(example: Example, index: int) -> str:
-    """Return where a copy goes: the image's name if it is a safe one, else its number."""
-    name = PurePosixPath(example.image_id)
-    if all(map(paths.works_everywhere, name.parts)) and name.suffix and str(name).isprintable():
-        return str(name)
-    return f"{index:08d}{example.image.suffix}"
 
 
 def _in_place(example: Example) -> Example:

@@ -46,6 +46,11 @@ FILE_HASHES = Cache("file-hashes.sqlite", "checksums of image files")
 CACHES = (IMAGES, FEATURES, TEACHER_CAPTIONS, SHARDS, SAVED_DATASETS, FILE_HASHES)
 
 
+def is_cached(path: Path) -> bool:
+    """Whether a file is in a cache, so that `capgen data cache --clear` deletes it."""
+    return path.is_relative_to(paths.cache_dir())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Usage:
     """How much one cache takes.

@@ -1,6 +1,7 @@
-"""Write what is left of a data set once its problems are taken out.
+"""Write what is left of a data set once its problems are removed.
 
 The source is never changed: the result is a manifest that names the images where they are.
+Images out of archives, which only the cache has, are copied beside the manifest.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from capgen.data.cache.folders import is_cached
 from capgen.data.checks.captions import check_caption, clean_caption
 from capgen.data.checks.check import Diagnosis
 from capgen.data.formats import manifest
 from capgen.data.formats.reading import Entry
+from capgen.data.image_copies import copy_images
 from capgen.data.problems import PROBLEMS
 from capgen.errors import DataError
 from capgen.overwriting import OWN_LINES, check_output
@@ -83,7 +86,7 @@ def write_fixed(diagnosis: Diagnosis, path: Path | None = None) -> Fixed:
     if path.exists() and not original.exists():
         with storage_errors(original):
             shutil.copyfile(path, original)
-    manifest.write(path, header, examples)
+    manifest.write(path, header, _kept(examples, path))
     return Fixed(
         path=path,
         images=len(examples),
@@ -92,6 +95,22 @@ def write_fixed(diagnosis: Diagnosis, path: Path | None = None) -> Fixed:
         dropped_captions=dropped_captions,
         cleaned_captions=cleaned,
     )
+
+
+def _kept(examples: list[Example], path: Path) -> list[Example]:
+    """Return the examples with copies of the images that only the cache has."""
+    if not any(is_cached(example.image) for example in examples):
+        return examples
+    folder = path.with_suffix(".images")
+    if folder.exists():
+        raise DataError(f"Cannot copy images to {folder}: it exists", hint="Move it away.")
+    copying = copy_images(examples, folder, path.name, cached_only=True)
+    while True:
+        try:
+            next(copying)
+        except StopIteration as end:
+            kept: list[Example] = end.value
+            return kept
 
 
 def _clean_examples(diagnosis: Diagnosis) -> tuple[list[Example], int, int]:
