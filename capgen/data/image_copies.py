@@ -4,40 +4,35 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path, PurePosixPath
 
 from capgen import paths
 from capgen.data.cache.folders import is_cached
 from capgen.data.download.unpack import check_space
-from capgen.data.events import Progress
 from capgen.records import Example
 
 
 def copy_images(
-    examples: Sequence[Example], folder: Path, item: str, *, cached_only: bool = False
-) -> Generator[Progress, None, list[Example]]:
-    """Copy images into a folder and return the examples that point to the copies.
+    examples: Sequence[Example], folder: Path, *, cached_only: bool = False
+) -> Iterator[Example]:
+    """Copy images into a folder, and yield each example with the path of its copy.
 
     Args:
         examples: The images.
         folder: The folder, made if it is needed.
-        item: The data set's name in progress events.
         cached_only: Copy only what is in a cache, which the user may clear, such as images out
-            of tar shards.
-
-    Raises:
-        StorageError: There is no room for the copies.
+            of tar shards; the other examples are yielded as they are.
     """
-    chosen = {e.image_id for e in examples if not cached_only or is_cached(e.image)}
-    sizes = (e.image.stat().st_size for e in examples if e.image_id in chosen)
+    chosen = [not cached_only or is_cached(example.image) for example in examples]
+    sizes = (example.image.stat().st_size for example in compress(examples, chosen))
     check_space(folder, sum(sizes), "copy the images")
-    copies = []
     names: set[str] = set()
-    for index, example in enumerate(examples):
-        if example.image_id not in chosen:
-            copies.append(example)
+    for index, (example, copied) in enumerate(zip(examples, chosen, strict=True)):
+        if not copied:
+            yield example
             continue
         name = _file_name(example, index)
         if paths.folded(name) in names:
@@ -47,9 +42,7 @@ def copy_images(
         with paths.storage_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             _copy_file(example.image, target)
-        copies.append(replace(example, image=target))
-        yield Progress(task="copy", item=item, done=len(names), total=len(chosen), unit="images")
-    return copies
+        yield replace(example, image=target)
 
 
 def _copy_file(source: Path, target: Path) -> None:

@@ -60,7 +60,7 @@ def install(
         raise UsageError(f"Unknown data set {name!r}", hint=did_you_mean(name, DATASETS))
     spec = spec or DATASETS[name]
     place = stores.dataset_dir(name, store)
-    if manifest.recognise(place):
+    if manifest.manifest_file(place):
         yield _finished(load_dataset(place), already=True)
         return
     if spec.must_accept and not accept_terms:
@@ -72,7 +72,7 @@ def install(
     for message in lock.wait():
         yield Notice(message=message)
     with lock.held():
-        if manifest.recognise(place):  # the process that had the lock has done it
+        if manifest.manifest_file(place):  # the process that had the lock has done it
             yield _finished(load_dataset(place), already=True)
             return
         if place.exists():

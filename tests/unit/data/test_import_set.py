@@ -82,7 +82,7 @@ def test_what_was_left_out_is_told(tmp_path: Path):
 def test_names(tmp_path: Path, home: Path):
     source = write_flickr8k(tmp_path / "set", make_images())
     list(import_dataset(source, "mine"))
-    with pytest.raises(DataError, match="There is a data set 'mine' already"):
+    with pytest.raises(DataError, match="A data set 'mine' already exists"):
         list(import_dataset(source, "mine"))
     for name in ("", "../evil", ".hidden", "a/b", "a b", "x" * 90, "end."):
         with pytest.raises(UsageError, match="cannot be a data set's name"):
@@ -295,7 +295,7 @@ def test_images_outside_are_not_copied(layout: str, tmp_path: Path, home: Path):
     notices = take_in(NAMING[layout](root, [*names, str(secret)]))
     assert copies(home) == ["a.jpg", "inside.jpg"]
     told = next(line for line in notices if line.startswith("image outside the data folder ("))
-    assert "link.jpg leads out of the data folder" in told
+    assert "link.jpg is outside the data folder" in told
     assert any("--images" in line for line in notices)
     assert not (home / "datasets" / "mine" / "images" / "inside.jpg").is_symlink()
 
@@ -335,7 +335,7 @@ def test_nothing_but_images_outside_says_what_to_do(tmp_path: Path, home: Path):
     away = image(tmp_path / "away" / "b.jpg")
     root = tmp_path / "set"
     root.mkdir()
-    with pytest.raises(DataError, match="leads out of the data folder") as caught:
+    with pytest.raises(DataError, match="is outside the data folder") as caught:
         take_in(write_csv(root, [str(away)]))
     assert "--images" in caught.value.hint
     assert installed() == []
@@ -388,7 +388,7 @@ def test_a_snapshot_of_the_hub_is_its_own_files(tmp_path: Path, home: Path):
     blobs = repository / "blobs"
     blobs.rename(tmp_path / "real")
     blobs.symlink_to(tmp_path / "real")
-    with pytest.raises(DataError, match="leads out of the data folder"):
+    with pytest.raises(DataError, match="is outside the data folder"):
         list(import_dataset(snapshot, "again"))
 
 
@@ -434,7 +434,7 @@ def test_a_bad_member_of_a_shard_is_told_and_the_others_go_on(tmp_path: Path, ho
     for name in ("mine", "from the cache"):
         notices = take_in(path)
         assert len(notices) == 2, name
-        assert notices[0].startswith("member of an archive that is not taken out (2): ")
+        assert notices[0].startswith("archive member that is not extracted (2): ")
         assert "its member '../c.jpg' leads out of the folder" in notices[0]
         assert "its member 'link.jpg' is a link or a device" in notices[0]
         assert notices[1].startswith("file that is not an image (1): ")
