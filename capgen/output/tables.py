@@ -21,7 +21,7 @@ COLUMNS = (
 
 
 def row(record: Record) -> dict[str, Any]:
-    """Return a record as one flat row by `COLUMNS`; lists and settings become JSON."""
+    """Return a record as a row with `COLUMNS`; lists and settings become JSON."""
     if isinstance(record, CaptionFailure):
         own: dict[str, Any] = {"error_code": record.code, "error_message": record.message}
     else:
@@ -53,7 +53,7 @@ def open_csv(path: Path) -> Iterator[Write]:
     """Write CSV (RFC 4180 with line feeds, UTF-8) with the columns of `COLUMNS`."""
     with (
         writing(path) as temporary,
-        # A file name that is no text keeps its bytes.
+        # A file name that is not text keeps its bytes.
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
     ):
         table = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
@@ -67,7 +67,7 @@ def open_csv(path: Path) -> Iterator[Write]:
 
 @contextmanager
 def open_text(path: Path) -> Iterator[Write]:
-    """Write a line a caption: path, tab, caption. Failures are left out."""
+    """Write one line per caption: path, tab, caption. Failures are left out."""
     with (
         writing(path) as temporary,
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as stream,
