@@ -1,7 +1,7 @@
-"""The bytes of a file to an opened image: the one place where decoders read headers.
+"""Opening the bytes of an image file: the only place where decoders read headers.
 
-What a header says is judged before a decoder believes it: the size of the canvas, and the work
-that the file's structure makes.
+The size of the canvas and the work that the file's structure makes are checked before a decoder
+trusts the header.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from capgen.images.structure import excess, jpeg_exif, without_metadata
 
 
 def open_image(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
-    """Return Pillow's image of a file, its header read and its pixels not decoded yet.
+    """Return Pillow's image of a file, with its header read and its pixels not yet decoded.
 
     Raises:
         ImageError: The file is not an image that can be decoded within the limits.
@@ -35,7 +35,7 @@ def open_image(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
         raise ImageError(
             f"{name}: {too_much}, which would take long to decode",
             code="too_large",
-            hint="If you trust the file, save it anew as an ordinary JPEG or PNG.",
+            hint="If you trust the file, convert it to an ordinary JPEG or PNG.",
         )
     content = without_metadata(file_format, data)
     exif = jpeg_exif(data) if file_format == "JPEG" else b""
@@ -50,10 +50,8 @@ def open_image(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
 def check_bytes(size: int, name: str, limits: ImageLimits) -> None:
     """Raise ImageError, code `too_large`, if a file of `size` bytes is beyond the limits."""
     if size > limits.max_bytes:
-        raise ImageError(
-            f"{name}: {size:,} bytes are more than the limit of {limits.max_bytes:,}",
-            code="too_large",
-        )
+        message = f"{name}: {size:,} bytes are more than the limit of {limits.max_bytes:,}"
+        raise ImageError(message, code="too_large")
 
 
 def check_pixels(size: tuple[int, int], name: str, limits: ImageLimits) -> None:
@@ -61,9 +59,10 @@ def check_pixels(size: tuple[int, int], name: str, limits: ImageLimits) -> None:
     width, height = size
     pixels = width * height
     if pixels > limits.max_pixels:
+        flag = flag_name("max_pixels")
         raise ImageError(
-            f"{name}: {pixels:,} pixels ({width}×{height}) are more than the "
-            f"{flag_name('max_pixels')} limit of {limits.max_pixels:,}",
+            f"{name}: {pixels:,} pixels ({width}×{height}) are more than the {flag} limit of "
+            f"{limits.max_pixels:,}",
             code="too_large",
-            hint=f"If you trust the file: {flag_name('max_pixels')} {pixels}",
+            hint=f"If you trust the file: {flag} {pixels}",
         )

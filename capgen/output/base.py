@@ -1,4 +1,4 @@
-"""The file formats of caption records: names, suffixes, and what writing one takes."""
+"""The file formats of caption records: their names and suffixes, and the type of a writer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from capgen.config import CsvOptions
 from capgen.errors import UsageError
 from capgen.records import Record
 
-# What an open format offers: takes a record, and a thumbnail (WebP) where there is one.
+# Writes a record and its thumbnail (WebP), if there is one.
 Write = Callable[[Record, bytes | None], None]
 DEFAULT_CSV = CsvOptions()
 
@@ -20,8 +20,8 @@ class Format:
     """One format.
 
     Attributes:
-        suffixes: Endings of file names that mean it; the first is the usual one.
-        holds_records: Whether the whole records can be read back from the file.
+        suffixes: Its file name suffixes; the first is the usual one.
+        holds_records: Whether whole records can be read back from the file.
         thumbnails: Whether it shows the images.
     """
 
@@ -41,15 +41,7 @@ FORMATS = {
 
 
 def format_of(path: Path, asked: str | None = None) -> str:
-    """Return the name of the format to write a file in.
-
-    Args:
-        path: The file; its suffix decides unless a format is asked for.
-        asked: Key of `FORMATS`, or None.
-
-    Raises:
-        UsageError: There is no such format, or the suffix means none.
-    """
+    """Return the name of a file's format: the one asked for, else by its suffix."""
     if asked is not None:
         if asked not in FORMATS:
             raise UsageError(f"--format is '{asked}'; it must be one of {', '.join(FORMATS)}")

@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 def row(record: Record) -> dict[str, Any]:
-    """Return a record as one flat row by `COLUMNS`; lists and settings become JSON."""
+    """Return a record as a row with `COLUMNS`; lists and settings become JSON."""
     if isinstance(record, CaptionFailure):
         own: dict[str, Any] = {"error_code": record.code, "error_message": record.message}
     else:
@@ -76,7 +76,7 @@ def open_csv(path: Path, options: CsvOptions = DEFAULT_CSV) -> Iterator[Write]:
 
 @contextmanager
 def open_text(path: Path) -> Iterator[Write]:
-    """Write a line a caption: path, tab, caption. Failures are left out."""
+    """Write one line per caption: path, tab, caption. Failures are left out."""
     with (
         writing(path) as temporary,
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as stream,

@@ -1,6 +1,6 @@
-"""Images with their captions beside them, in `NAME.txt` or `NAME.caption`, one a line.
+"""Images with their captions beside them, in `NAME.txt` or `NAME.caption`, one per line.
 
-Folders called train, val and test at the top are splits.
+Top-level folders called train, val and test are splits.
 """
 
 from __future__ import annotations
@@ -27,21 +27,16 @@ def sidecar_of(image: Path) -> Path | None:
     return None
 
 
-def recognise(root: Path) -> str | None:
-    """Return what makes `root` look like this layout, or None."""
-    if not root.is_dir():
-        return None
-    for image in walk_files(root):
-        sidecar = sidecar_of(image) if has_image_suffix(image.name) else None
-        if sidecar is not None:
-            return f"{image.name} with {sidecar.name}"
-    return None
+def recognise(root: Path) -> bool:
+    """Whether a folder has an image with a caption file."""
+    images = (path for path in walk_files(root) if has_image_suffix(path.name))
+    return any(sidecar_of(image) for image in images)
 
 
 def read(root: Path, options: ReadOptions, report: Report) -> Reading:
     """Read the layout; images without a caption file count as strays.
 
-    Images with captions whose format capgen does not read are reported.
+    Captioned images in a format that capgen does not read are reported.
     """
     images = ImageIndex(options.images or root)
     collector = Collector(report)
@@ -61,7 +56,7 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
             collector.split(image_id, split, sidecar)
     for file in filter(is_foreign_image, walk_files(images.root)):
         sidecar = sidecar_of(file)
-        # Of a camera's raw file and its JPEG, the JPEG has the captions.
+        # A camera's raw file has a JPEG beside it, which has the captions.
         if sidecar is not None and sidecar not in named:
             message = f"has captions in {sidecar.name}, but capgen does not read {file.suffix}"
             report(Problem(code="image_not_taken", message=message, file=file))
