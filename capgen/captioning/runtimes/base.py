@@ -9,8 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.captioning.decoding.hypotheses import Hypothesis
-from capgen.captioning.decoding.noun_table import NounTable
+from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable
 from capgen.config import DecodeSettings
 from capgen.models.preprocessing.preprocess import Preprocessor
 

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from capgen.captioning.decoding.decode import decode
-from capgen.captioning.decoding.hypotheses import TokenIds, log_softmax
+from capgen.captioning.decoding.hypotheses import NounTable, TokenIds, log_softmax
 from capgen.captioning.decoding.noun_lexicon import noun_table
-from capgen.captioning.decoding.noun_table import NounTable
 from capgen.captioning.runtimes.base import Generated, Replay
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.config import DecodeSettings

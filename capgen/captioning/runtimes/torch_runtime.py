@@ -12,9 +12,13 @@ import torch
 from numpy.typing import NDArray
 from transformers import GenerationConfig, LogitsProcessorList
 
-from capgen.captioning.decoding.hypotheses import Hypothesis, hypothesis
+from capgen.captioning.decoding.hypotheses import (
+    NOUN_PENALTY,
+    Hypothesis,
+    NounTable,
+    hypothesis,
+)
 from capgen.captioning.decoding.noun_lexicon import noun_table
-from capgen.captioning.decoding.noun_table import FINE, NounTable
 from capgen.captioning.runtimes.base import Generated, Replay
 from capgen.captioning.runtimes.torch_processors import NounsOnce, Temperature
 from capgen.config import DecodeSettings
@@ -158,7 +162,7 @@ class TorchRuntime:
         length = next((n + 1 for n, token in enumerate(ids) if token in self._ends), len(ids))
         kept, values = np.array(ids[:length]), np.array(parts[:length])
         if nouns is not None and not settings.sample:
-            values = values + FINE * nouns.said_again(kept)
+            values = values + NOUN_PENALTY * nouns.repeated(kept)
         return hypothesis(kept, values, settings.length_penalty, nouns)
 
     def _generation_config(self, settings: DecodeSettings) -> GenerationConfig:
