@@ -62,4 +62,4 @@ def test_no_confidence() -> None:
 def test_abstaining() -> None:
     _, second = captions(min_confidence=0.0)
     assert isinstance(second, CaptionFailure)
-    assert second.code == "low_confidence" and "tried again" in second.message
+    assert second.code == "low_confidence" and "after a retry" in second.message
