@@ -1,6 +1,6 @@
-"""Where one image comes from: a file, the network, an archive, or nowhere.
+"""Sources of images: files, addresses, archive members, and inputs that yield no image.
 
-A source is small until it is read; reading happens in many threads.
+A source takes little memory until it is read; many threads read.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """The image as records name it."""
+        """The image's name in records."""
         ...
 
     @property
     def label(self) -> str:
-        """The same for messages, as one clean line."""
+        """The name for messages, as one printable line."""
         ...
 
     @property
     def file(self) -> Path | None:
-        """The file on disk, if that is what it is."""
+        """The file on disk, or None for other sources."""
         ...
 
     def read(self, limits: ImageLimits, stop: Event) -> bytes:
@@ -40,10 +40,10 @@ class Source(Protocol):
 
         Args:
             limits: Largest size.
-            stop: Set when nobody waits for the image any more.
+            stop: Set when the image is no longer needed.
 
         Raises:
-            ImageError: They cannot be had.
+            ImageError: The image cannot be read.
         """
         ...
 
@@ -63,12 +63,7 @@ class _Named:
 
 @dataclass(frozen=True, slots=True)
 class FileSource(_Named):
-    """A file.
-
-    Args:
-        name: The image as records name it.
-        path: Where it is, if that is not its name.
-    """
+    """A file; `path` is where it is, if that is not its name."""
 
     path: str | None = None
 
@@ -86,7 +81,7 @@ class FileSource(_Named):
 
 @dataclass(frozen=True, slots=True)
 class BytesSource(_Named):
-    """Bytes that are at hand already: from stdin or an archive."""
+    """Bytes in memory, from stdin or an archive."""
 
     data: bytes
 
@@ -96,7 +91,7 @@ class BytesSource(_Named):
 
 @dataclass(frozen=True, slots=True)
 class UrlSource(_Named):
-    """An image on the network; its name is its address."""
+    """An image on the network, named by its address."""
 
     allow_private: bool = False
 
@@ -110,7 +105,7 @@ class UrlSource(_Named):
 
 @dataclass(frozen=True, slots=True)
 class FailedSource(_Named):
-    """What was named but gives no image: an empty folder, a broken line of a list."""
+    """An input without an image: an empty folder, a broken line of a list."""
 
     error: ImageError
 
@@ -119,17 +114,14 @@ class FailedSource(_Named):
 
 
 def is_url(name: str) -> bool:
-    """Whether a name is an address that capgen fetches."""
+    """Whether a name is an address that capgen downloads."""
     return name[:8].lower().startswith(("http://", "https://"))
 
 
 def named_source(name: str, *, base: Path | None = None, allow_private: bool = False) -> Source:
-    """Return the source that a line of a list or a manifest names.
+    """Return the source for a path or an address in a list or a manifest.
 
-    Args:
-        name: A path or an address.
-        base: Folder that relative paths start from; by default the working directory.
-        allow_private: Whether addresses of private networks may be fetched.
+    Relative paths start from `base`, by default the working directory.
     """
     if is_url(name):
         return UrlSource(name, allow_private)

@@ -144,7 +144,7 @@ def test_a_damaged_calibration(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (model / CALIBRATION_FILE).write_text('{"format": "capgen calibration", "fits": [1e999]}')
     assert main(["caption", str(IMAGE), "--model", str(model)]) == 0  # not asked for, not read
     assert main(["caption", str(IMAGE), "--model", str(model), "--scores"]) == 1
-    assert "calibration.json is no calibration" in capsys.readouterr().err
+    assert "calibration.json is not a capgen calibration" in capsys.readouterr().err
 
 
 def test_calibrate_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
