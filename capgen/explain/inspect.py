@@ -1,4 +1,4 @@
-"""One image inspected: the encoder's input, each token's probability, captions decoded otherwise."""
+"""One image inspected: the encoder's input, token probabilities, captions decoded otherwise."""
 
 from __future__ import annotations
 
