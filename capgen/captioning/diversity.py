@@ -1,7 +1,7 @@
-"""Captions that say different things: many are made, and the best that differ are chosen.
+"""Choosing captions that say different things, by maximal marginal relevance.
 
-The choice is by maximal marginal relevance (Carbonell and Goldstein, 1998): the next caption is
-always the one with the highest score, less a fine for what it has in common with a chosen one.
+The next caption is always the one with the highest score, less a penalty for what it has in
+common with one already chosen (Carbonell and Goldstein, 1998).
 """
 
 from __future__ import annotations
@@ -10,32 +10,28 @@ from collections.abc import Sequence
 
 from capgen.captioning.word_overlap import Meaning, overlap
 
-# How many nats per token a caption may be less likely if it says something quite different.
-FINE = 1.5
+# Nats per token that a caption loses if it says exactly what a chosen one says.
+PENALTY = 1.5
 
 
 def choose(
-    meanings: Sequence[Meaning], scores: Sequence[float], count: int, *, fine: float = FINE
+    meanings: Sequence[Meaning], scores: Sequence[float], count: int, *, penalty: float = PENALTY
 ) -> list[int]:
-    """Choose captions that say different things.
+    """Choose captions that say different things, and return their places, the best first.
+
+    Captions that say the same as a chosen one come last, and only if there are too few others.
 
     Args:
         meanings: What each says (see `capgen.captioning.word_overlap`).
         scores: How good each is: log-probability per token.
         count: How many to choose.
-        fine: What a caption loses that says exactly what a chosen one says.
-
-    Returns:
-        Their places, in the order of choice: the best first. Captions that say the same as a
-        chosen one come last, and only if there are too few others.
+        penalty: What a caption loses if it says exactly what a chosen one says.
     """
     left = sorted(range(len(scores)), key=lambda place: -scores[place])
     nearest = dict.fromkeys(left, 0.0)
     chosen: list[int] = []
     while left and len(chosen) < count:
-        best = max(
-            left, key=lambda place: (nearest[place] < 1, scores[place] - fine * nearest[place])
-        )
+        best = max(left, key=lambda n: (nearest[n] < 1, scores[n] - penalty * nearest[n]))
         left.remove(best)
         chosen.append(best)
         for place in left:

@@ -1,4 +1,4 @@
-"""Do two captions say the same? Content words compared by stem and by WordNet synonyms.
+"""How much two captions have in common: content words, by stem and by WordNet synonym.
 
 Two words mean the same if their Porter stems are equal or if they are nouns that WordNet 3.0
 lists as synonyms, in any of their senses. Verbs are compared by stem only: by any sense, "run"
@@ -38,17 +38,16 @@ def overlap(first: Meaning, second: Meaning) -> float:
     total = len(first) + len(second)
     if not total:
         return 1.0
-    shared = sum(_said(word, second) for word in first) + sum(_said(word, first) for word in second)
-    return shared / total
+    pairs = (*((word, second) for word in first), *((word, first) for word in second))
+    return sum(_occurs(word, others) for word, others in pairs) / total
 
 
-def _said(word: str, others: Meaning) -> bool:
-    return word in others or any(_means(*sorted((word, other))) for other in others)
+def _occurs(word: str, others: Meaning) -> bool:
+    return word in others or any(_same_meaning(*sorted((word, other))) for other in others)
 
 
 @functools.lru_cache(maxsize=1 << 15)
-def _means(first: str, second: str) -> bool:
-    """Whether two words mean the same."""
+def _same_meaning(first: str, second: str) -> bool:
     stem = _stemmer()
     if stem(first) == stem(second):
         return True

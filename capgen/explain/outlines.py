@@ -1,4 +1,4 @@
-"""The part of an image that holds half of a word's attention, and the line around it."""
+"""The part of an image that holds half of a word's attention, and its outline."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def core(heat: Floats, share: float = SHARE) -> Cells:
 
 
 def outline(inside: Cells) -> list[Edge]:
-    """Return the sides between cells inside and outside, as lines of one cell's length."""
+    """Return the edges between cells inside and outside, one cell long each."""
     padded = np.pad(inside, 1)
     across = [
         (int(column), int(row), int(column) + 1, int(row))

@@ -1,9 +1,9 @@
-"""The evaluations that `capgen.json` records: what was measured, on which images.
+"""The evaluations in `capgen.json`: scores, and the images they were computed on.
 
     "metrics": {"test": {"dataset": "flickr8k", "split": "test", "images": 1000, "CIDEr-D": …}}
 
-Records that name neither have the split as the key, and were measured on the data set that the
-model was trained on. An evaluation on several data sets has the mean, and each under `sets`.
+Without `dataset` and `split`, the key is the split, of the data set that the model was trained
+on. An evaluation on several data sets has the mean, and each of them under `sets`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _NO_SCORES = ("images", "references", "beams", "loss")
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedEvaluation:
-    """What was measured on one split.
+    """The scores on one split.
 
     Attributes:
-        dataset: Name of the data set; of a mean over several, the names of all.
+        dataset: Name of the data set; for a mean over several, the names of all.
         split: Its split.
         scores: Corpus scores by metric.
-        images: Images; None if it is not recorded.
+        images: Number of images, or None if it is not recorded.
         protocol: How the scores were computed: text, or settings by name.
-        parts: Data sets that the scores are the mean over; 0 if they are of one.
+        parts: Number of data sets that the scores are the mean over; 0 for one data set.
     """
 
     dataset: str
@@ -40,7 +40,7 @@ class RecordedEvaluation:
 
 
 def recorded_evaluations(provenance: Provenance) -> list[RecordedEvaluation]:
-    """Return the evaluations with scores, in the order of the record; the parts follow a mean."""
+    """Return the evaluations with scores, in order; a mean comes before its parts."""
     trained_on = _text(provenance.data.get("name")) or "unnamed"
     return [
         found
@@ -54,13 +54,10 @@ def recorded_evaluations(provenance: Provenance) -> list[RecordedEvaluation]:
 def _with_parts(
     figures: Mapping[str, Any], dataset: str, split: str
 ) -> Iterator[RecordedEvaluation]:
-    """Yield an evaluation and its parts; `dataset` and `split` hold where it names none."""
+    """Yield an evaluation and its parts; `dataset` and `split` are the defaults."""
     sets = figures.get("sets")
-    parts = {
-        name: part
-        for name, part in (sets.items() if isinstance(sets, Mapping) else ())
-        if isinstance(part, Mapping)
-    }
+    named = sets.items() if isinstance(sets, Mapping) else ()
+    parts = {name: part for name, part in named if isinstance(part, Mapping)}
     dataset = _text(figures.get("dataset")) or dataset
     split = _text(figures.get("split")) or split
     images = figures.get("images")

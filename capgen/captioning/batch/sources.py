@@ -1,6 +1,6 @@
-"""Where one image comes from: a file, the network, an archive, or nowhere.
+"""Sources of images: files, addresses, archive members, and inputs that yield no image.
 
-A source is small until it is read; reading happens in many threads.
+A source takes little memory until it is read; many threads read.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """The image as records name it."""
+        """The image's name in records."""
         ...
 
     @property
     def label(self) -> str:
-        """The same for messages, as one clean line."""
+        """The name for messages, as one printable line."""
         ...
 
     @property
     def file(self) -> Path | None:
-        """The file on disk, if that is what it is."""
+        """The file on disk, or None for other sources."""
         ...
 
     def read(self, limits: ImageLimits, stop: Event) -> bytes:
@@ -41,10 +41,10 @@ class Source(Protocol):
 
         Args:
             limits: Largest size.
-            stop: Set when nobody waits for the image any more.
+            stop: Set when the image is no longer needed.
 
         Raises:
-            ImageError: They cannot be had.
+            ImageError: The image cannot be read.
         """
         ...
 
@@ -64,12 +64,7 @@ class _Named:
 
 @dataclass(frozen=True, slots=True)
 class FileSource(_Named):
-    """A file.
-
-    Args:
-        name: The image as records name it.
-        path: Where it is, if that is not its name.
-    """
+    """A file; `path` is where it is, if that is not its name."""
 
     path: str | None = None
 
@@ -87,7 +82,7 @@ class FileSource(_Named):
 
 @dataclass(frozen=True, slots=True)
 class BytesSource(_Named):
-    """Bytes that are at hand already: from stdin or an archive."""
+    """Bytes in memory, from stdin or an archive."""
 
     data: bytes
 
@@ -123,7 +118,7 @@ class UrlSource(_Named):
 
 @dataclass(frozen=True, slots=True)
 class FailedSource(_Named):
-    """What was named but gives no image: an empty folder, a broken line of a list."""
+    """An input without an image: an empty folder, a broken line of a list."""
 
     error: ImageError
 
@@ -132,12 +127,9 @@ class FailedSource(_Named):
 
 
 def named_source(name: str, *, base: Path | None = None, allow_private: bool = False) -> Source:
-    """Return the source that a line of a list or a manifest names.
+    """Return the source for a path or an address in a list or a manifest.
 
-    Args:
-        name: A path or an address.
-        base: Folder that relative paths start from; by default the working directory.
-        allow_private: Whether addresses of private networks may be fetched.
+    Relative paths start from `base`, by default the working directory.
     """
     if is_url(name):
         return UrlSource.at(name, allow_private=allow_private)

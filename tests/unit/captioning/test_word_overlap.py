@@ -39,9 +39,9 @@ def test_the_choice_trades_score_for_difference() -> None:
     said = ["a dog runs", "the dog runs", "a dog jumps", "a man sits"]
     meanings = [meaning(text) for text in said]
     scores = [-0.5, -0.5, -0.6, -1.2]
-    assert choose(meanings, scores, 2, fine=0.1) == [0, 2]
-    assert choose(meanings, scores, 2, fine=2.0) == [0, 3]
+    assert choose(meanings, scores, 2, penalty=0.1) == [0, 2]
+    assert choose(meanings, scores, 2, penalty=2.0) == [0, 3]
     # What says the same again comes last, however likely.
-    assert choose(meanings, scores, 4, fine=0.1) == [0, 2, 3, 1]
+    assert choose(meanings, scores, 4, penalty=0.1) == [0, 2, 3, 1]
     assert choose(meanings, scores, 9) == choose(meanings, scores, 4)
     assert choose([], [], 3) == []

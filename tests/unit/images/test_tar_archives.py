@@ -248,7 +248,7 @@ def test_the_size_of_a_member_is_looked_at_before_it_is_read(tmp_path: Path) -> 
     path.write_bytes(header("a.jpg", 10**9) + member("b.jpg") + END)
     found = sources(path, ImageLimits(max_bytes=1000))
     assert [code(source) for source in found] == ["too_large", "unreadable"]
-    with pytest.raises(ImageError, match=r"1,000,000,000 bytes are more than 1,000"):
+    with pytest.raises(ImageError, match=r"1,000,000,000 bytes exceed the limit of 1,000"):
         found[0].read(ImageLimits(), Event())
 
 

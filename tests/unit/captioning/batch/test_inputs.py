@@ -169,7 +169,7 @@ def test_jsonl_manifest(tmp_path: Path) -> None:
         ("x.csv", "a,b\n1,2\n", "no column of images"),
         ("x.csv", "", "no column"),
         ("x.jsonl", "", "no column"),
-        ("x.xml", "", "manifest is"),
+        ("x.xml", "", "manifest must be"),
         ("gone.csv", None, "Cannot read"),
     ],
 )
