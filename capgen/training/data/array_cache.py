@@ -1,6 +1,6 @@
-"""Files of encoder features: one array with a row per image, made once, then memory-mapped.
+"""The cache of encoder features: an array with a row per image, memory-mapped.
 
-They are named after what they were made from and hold nothing that cannot be made again.
+Files are named after their sources; each can be deleted and made again.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class CacheFile:
     """The cached features of a split.
 
     Attributes:
-        split: The split it is for.
-        sources: Everything that decides its content.
+        split: The split.
+        sources: Everything that decides the content.
         rows: Number of rows.
     """
 
@@ -41,7 +41,7 @@ class CacheFile:
 
     @property
     def path(self) -> Path:
-        """Where it is kept."""
+        """The file."""
         return FEATURES.entry(
             FEATURES.name, self.split, str(self.rows), *self.sources, suffix=".npy"
         )
@@ -49,14 +49,7 @@ class CacheFile:
     def get(
         self, blocks: Iterable[NDArray[Any]]
     ) -> Generator[PreparationEvent, None, NDArray[Any]]:
-        """Return the array, after making it from `blocks` if it is not there yet.
-
-        Args:
-            blocks: Arrays of some rows each, in order; only read when needed.
-
-        Raises:
-            StorageError: The file cannot be written.
-        """
+        """Return the array; if it is not cached, make it from blocks of rows, in order."""
         known = self.path.is_file()
         logger.debug("%s %s: features of %s", "found" if known else "making", self.path, self.split)
         if not known:

@@ -1,4 +1,4 @@
-"""The captioner that a run trains: new, or an existing one."""
+"""The captioner that a run trains: a new or an existing one."""
 
 from __future__ import annotations
 
@@ -24,20 +24,14 @@ from capgen.training.objectives.distill.teachers import taught_vocabulary
 
 
 def make_captioner(config: TrainConfig, captions: Iterable[str]) -> Captioning:
-    """Return the captioner to train, with dropout set and what is frozen frozen.
+    """Return the captioner to train, with dropout set and frozen parts frozen.
 
     Args:
         config: The run's settings.
-        captions: The training captions, for the vocabulary of a small model.
-
-    Raises:
-        ModelError: A part cannot be found or loaded, or is of the wrong kind.
-        NetworkError: The Hub cannot be reached.
-        UsageError: There is no such encoder, or a new captioner cannot be trained this way.
-        MissingDependencyError: peft is not installed.
+        captions: The training captions, for the vocabulary.
     """
     if config.lora_rank:
-        check_adapters()  # before parts of the model are downloaded
+        check_adapters()  # before any download
     captioning = _build(config, captions)
     _set_dropout(captioning, config.dropout)
     freeze_encoder(captioning, config)
@@ -49,11 +43,7 @@ def make_captioner(config: TrainConfig, captions: Iterable[str]) -> Captioning:
 
 
 def freeze_encoder(captioning: Captioning, config: TrainConfig) -> None:
-    """Leave only the last blocks of a pretrained encoder, and what follows them, trained.
-
-    Raises:
-        UsageError: The encoder has fewer blocks, or none can be told apart.
-    """
+    """Freeze a pretrained encoder except for its last blocks and what follows them."""
     wanted = config.encoder_blocks
     if wanted is None:
         return
@@ -68,7 +58,7 @@ def freeze_encoder(captioning: Captioning, config: TrainConfig) -> None:
     )
     if wanted > len(blocks):
         raise UsageError(
-            f"--train-encoder {config.train_encoder}: the encoder has {len(blocks)} blocks"
+            f"--train-encoder {config.train_encoder}: the encoder has only {len(blocks)} blocks"
         )
     first = next(blocks[-wanted].parameters())
     trained = False
@@ -78,7 +68,7 @@ def freeze_encoder(captioning: Captioning, config: TrainConfig) -> None:
 
 
 def frozen_digest(model: nn.Module) -> str:
-    """Return the SHA-256 of all weights that are not trained, names included."""
+    """Return the SHA-256 of all frozen weights, names included."""
     total = hashlib.sha256()
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
@@ -102,20 +92,20 @@ def _build(config: TrainConfig, captions: Iterable[str]) -> Captioning:
         if not isinstance(captioning.model.decoder, GPT2LMHeadModel):
             kind = captioning.model.config.decoder.model_type
             raise ModelError(f"{config.init} has a {kind} decoder; only GPT-2 can be trained")
-        # Adapters leave the embeddings as they are: new words would never be learned.
+        # LoRA does not train embeddings: new words would never be learned.
         if config.extend_vocabulary and not config.lora_rank:
             return extend_vocabulary(captioning, captions, min_count=config.min_count)
         return captioning
     if config.objective == "scst":
         raise UsageError(
-            "--objective scst improves a trained captioner: name it with --init",
-            hint="Train with cross-entropy first, then --init RUN/best-eval.",
+            "--objective scst needs a trained captioner: set --init",
+            hint="Train with cross-entropy first, then use --init RUN/best-eval.",
         )
     if config.preset == "mini":
         variant = config.encoder or MiniConfig.variant
         if variant not in VARIANTS:
             raise UsageError(
-                f"--encoder {variant}: the mini preset has no such encoder",
+                f"--encoder {variant} is not an encoder of the mini preset",
                 hint=did_you_mean(variant, VARIANTS),
             )
         return build_mini(

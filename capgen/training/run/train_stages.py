@@ -1,7 +1,7 @@
 """Runs in stages as generators of events: runs one after another, see `train`.
 
 A stage starts from the best model of the one before. `NAME/best-eval` is that of the newest
-stage which has one, and so in the end the whole run's.
+stage that has one, and so in the end that of the whole run.
 """
 
 from __future__ import annotations
@@ -41,26 +41,30 @@ def train_stages(
 
     Args:
         plan: The stages (see `capgen.training.plan.stages.resolve_plan`).
-        tracker: Who else is told of events, stage by stage as of runs of their own.
+        tracker: Also receives the events; each stage is a run of its own to it.
         stop: Stops the run, with its state saved, once its signal is set.
 
-    Yields:
+    Returns:
         The events of each stage, from `StageStarted` to `StageFinished`, and `RunFinished`
-        for the whole; the same events go to `events.jsonl` in the run's folder.
+        for the whole, which are also recorded in `events.jsonl` in the run's folder.
 
     Raises:
         UsageError: The run's folder is taken.
         CapgenError: As for `capgen.training.run.train.train`.
     """
     if not plan.staged:
-        yield from train.train(plan.first, tracker=tracker, stop=stop)
-        return
+        return train.train(plan.first, tracker=tracker, stop=stop)
+    return _train_stages(plan, tracker, stop)
+
+
+def _train_stages(plan: Plan, tracker: Tracker | None, stop: StopRequest | None) -> Iterator[Event]:
     processes = join_processes(plan.first.device)
     path = RunFolder.check_free(plan.first)
     if (path / STAGES_FOLDER).exists():
         raise UsageError(
             f"{path} already holds a training run",
-            hint=f"Go on with --resume {run_name(path)}, or choose another --output-dir or --name.",
+            hint=f"Continue with --resume {run_name(path)}, "
+            "or choose another --output-dir or --name.",
         )
     folder = StagedFolder(Path(processes.gather(str(path))[0]), plan)
     if processes.rank == 0:
@@ -80,7 +84,7 @@ def resume_run(
     stop: StopRequest | None = None,
     **machine: Any,
 ) -> Iterator[Event]:
-    """Go on with a run, in stages or not, where it was saved last.
+    """Continue a run, in stages or not, from its last saved state.
 
     Args:
         run: The run's folder or name.
@@ -92,16 +96,16 @@ def resume_run(
         As `train_stages`.
 
     Raises:
-        UsageError: There is no such run, it is over, or a setting may not differ.
+        UsageError: There is no such run, it is finished, or a setting may not differ.
         CapgenError: As for `capgen.training.run.train.train`.
     """
-    found = RunFolder.find(run)
-    if not has_stages(found):
+    existing = RunFolder.find(run)
+    if not has_stages(existing):
         yield from train.resume(run, tracker=tracker, stop=stop, **machine)
         return
-    train.check_resumable(found, run, machine)
-    plan = read_plan(found.path / CONFIG_FILE)
-    folder = StagedFolder(found.path, plan)
+    train.check_resumable(existing, run, machine)
+    plan = read_plan(existing.path / CONFIG_FILE)
+    folder = StagedFolder(existing.path, plan)
     processes = join_processes(machine.get("device", plan.first.device))
     if processes.rank == 0:
         folder.recover()
@@ -110,12 +114,12 @@ def resume_run(
 
 
 class _Stages:
-    """The stages of a run, and who hears of the whole.
+    """The stages of a run, with the listeners to the whole run.
 
     Args:
         folder: The run's folder.
-        processes: Who shares the work.
-        tracker: Who else is told of each stage.
+        processes: The processes that share the work.
+        tracker: Also receives the events of each stage.
         stop: Whether to stop.
         machine: Settings that differ from the plan's without changing the result.
     """
@@ -138,16 +142,11 @@ class _Stages:
         self.machine = {
             name: value for name, value in machine.items() if name not in TRACKING_SETTINGS
         }
-        # Only the first process has events to hear of.
+        # Only the first process has events.
         self.whole = Listeners(folder, config, self.plan.to_dict()) if not processes.rank else None
 
     def run(self, done: int, *, begun: bool) -> Iterator[Event]:
-        """Train the stages from a place on.
-
-        Args:
-            done: How many stages are over.
-            begun: The next one has begun already.
-        """
+        """Train the stages after the first `done`; `begun` if the next one has started already."""
         if self.whole is None:
             for _ in self._train(done, begun=begun):
                 pass
@@ -170,12 +169,11 @@ class _Stages:
                 session = self._session(stage, begun=begun and stage.number == done + 1)
                 yield from run_to_end(session, self._audience(stage, session))
             except TrainingStopped as error:
-                error.hint = f"Go on with: capgen train --resume {run_name(self.folder.path)}"
+                error.hint = f"Continue with: capgen train --resume {run_name(self.folder.path)}"
                 raise
             self.processes.wait()  # the others read what the first process writes
 
     def _session(self, stage: Stage, *, begun: bool) -> Session:
-        """Return a stage as the run that it is."""
         config = stage.config_in(self.folder.path)
         if not begun:
             return train.new_session(dataclasses.replace(config, **self.machine), self.stop)
@@ -191,14 +189,7 @@ class _Stages:
 
 
 class _StageListeners:
-    """Tells a stage's own listeners, then those of the whole run.
-
-    Args:
-        own: The stage's.
-        whole: Those of the whole run.
-        folder: The whole run's folder, kept up to date.
-        stage: The stage.
-    """
+    """Tells a stage's own listeners, then those of the whole run, and updates its folder."""
 
     def __init__(
         self, own: Listeners, whole: Listeners, folder: StagedFolder, stage: Stage
@@ -212,29 +203,29 @@ class _StageListeners:
         self.close = own.close
 
     def hear(self, event: Event) -> list[Event]:
-        """Take in an event; return what the caller should hear."""
+        """Take in an event; return the events for the caller."""
         return self._pass_on(self.own.hear(event))
 
     def finish(self) -> list[Event]:
-        """The stage ends; return what the caller should hear last."""
+        """The stage ends; return the last events for the caller."""
         return self._pass_on(self.own.finish())
 
     def _pass_on(self, events: list[Event]) -> list[Event]:
-        return [heard for event in events for heard in self._whole(event)]
+        return [result for event in events for result in self._whole(event)]
 
     def _whole(self, event: Event) -> list[Event]:
-        """Tell the whole run's listeners of what a stage's have heard."""
-        heard = []
+        """Pass an event that a stage's listeners have heard on to those of the whole run."""
+        before = []
         if not self.started:  # not before: a mistake in the settings leaves nothing behind
             self.started = True
-            heard = self.whole.hear(self.folder.started(self.stage))
+            before = self.whole.hear(self.folder.started(self.stage))
         if isinstance(event, CheckpointSaved | TestEvent):  # both write into a checkpoint
             self.folder.promote(self.stage, event.name)
         elif isinstance(event, RunStarted | RunResumed):
             self.folder.check_data(self.stage)
-            # The stage has taken back what came after its saved state; so does the whole.
+            # The stage has dropped what came after its saved state; so does the whole run.
             self.folder.gather_events()
-            return heard + self.whole.hear(event, record=False)
+            return before + self.whole.hear(event, record=False)
         elif isinstance(event, RunFinished):
             event = stage_finished(self.stage, event)
-        return heard + self.whole.hear(event)
+        return before + self.whole.hear(event)

@@ -1,8 +1,8 @@
 """Which validation gives the best model: the strategies of `--eval-strategy`.
 
-Pure rules over scores. A new model is compared with two things: the scores of the model that
-is now `best-eval`, and the highest METEOR of all validations so far. Falls of METEOR are
-measured against the latter, so that a chain of small falls cannot lead down.
+A new model is compared with the scores of the model that is now `best-eval`, and with the highest
+METEOR of all validations so far: measured against the latter, a chain of small falls of METEOR
+cannot lead down.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def find_strategy(name: str) -> Strategy:
     """Return a strategy.
 
     Raises:
-        UsageError: None goes by that name.
+        UsageError: There is no such strategy.
     """
     if name not in STRATEGIES:
         raise UsageError(f"Unknown --eval-strategy '{name}'", hint=did_you_mean(name, STRATEGIES))
@@ -100,7 +100,7 @@ def find_strategy(name: str) -> Strategy:
 
 @dataclass
 class Selection:
-    """What the validations of a run have been so far.
+    """The best validations of a run so far.
 
     Attributes:
         strategy: Key of `STRATEGIES`.
@@ -127,10 +127,7 @@ class Selection:
         return False
 
     def take_scores(self, scores: Scores) -> bool:
-        """Take in the scores of a validation; return whether they are the best.
-
-        The first ones are.
-        """
+        """Take in the scores of a validation; return whether they are the best so far."""
         strategy = find_strategy(self.strategy)
         better = self.best_scores is None or strategy.improves(
             scores, self.best_scores, self.highest_meteor
@@ -151,11 +148,11 @@ class Selection:
 
     @property
     def stale(self) -> int:
-        """Validations since the best one, by scores where there are any, else by loss."""
+        """Validations since the best one, by scores if there are any, otherwise by loss."""
         return self.loss_stale if self.best_scores is None else self.scores_stale
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the state as JSON's types; infinities are None."""
+        """Return the state as JSON types; infinities are None."""
         return {
             name: None if isinstance(value, float) and math.isinf(value) else value
             for name, value in dataclasses.asdict(self).items()

@@ -74,7 +74,7 @@ def test_each_set_is_measured_and_the_mean_decides(config):
     (test,) = of_kind(TestEvent, events)
     assert list(test.sets) == ["data"]
     assert test.loss == test.sets["data"]["loss"]
-    assert any("words added to the vocabulary: zebra" in str(event) for event in events)
+    assert any("New words in the vocabulary (1): zebra" in str(event) for event in events)
     lines = (config.output_dir / "events.jsonl").read_text(encoding="utf-8").splitlines()
     assert [event_from_dict(json.loads(line)) for line in lines] == events
 
@@ -176,4 +176,4 @@ def test_the_command_line(config, data, other, mini, capsys):
     assert main(arguments) == 0
     shown = capsys.readouterr().err
     assert "zebras: 4 images, 2 an epoch (weight 0.5); 20% of the mean on val" in shown
-    assert "2 words added to the vocabulary: zebra, one" in shown
+    assert "New words in the vocabulary (2): zebra, one" in shown

@@ -1,4 +1,4 @@
-"""Which curves a run has: loss, scores of val with the saved models marked, rates, speed."""
+"""The curves of a run: loss, scores on val with the saved models marked, rates, speed."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ from capgen.pages.panel import Line, Panel, Points
 from capgen.records import CheckpointSaved, EpochEvent, Event
 from capgen.training.run.event_log import Axis
 
-# A chart is some 300 pixels wide: more points than that only make the page larger.
-_MOST_POINTS = 300
-# Scores whose curves look like that of BLEU-4; they are in the table.
+# Charts are about 300 pixels wide: more points only make the page larger.
+_MAX_POINTS = 300
+# Scores whose curves look like that of BLEU-4; they are only in the table.
 _TABLE_ONLY = ("BLEU-1", "BLEU-2", "BLEU-3")
-# What every run measures in training; other numbers are its objective's.
+# What every run measures; other numbers come from the objective.
 _NOT_OF_OBJECTIVE = tuple(
     f"train/{name}" for name in ("loss", "images_per_second", "memory_gib", "epoch_")
 )
 
 
 class Curves:
-    """The numbers of a run as curves.
-
-    Args:
-        events: The run's events.
-    """
+    """The numbers in a run's events, as curves."""
 
     def __init__(self, events: Iterable[Event]) -> None:
         self._values: dict[str, list[tuple[float, float]]] = {}
@@ -38,7 +34,7 @@ class Curves:
                 self._saved.setdefault(event.name, []).append(axis.step)
 
     def panels(self) -> list[Panel]:
-        """Return the charts that have anything to show."""
+        """Return the charts that are not empty."""
         scores = [
             name.removeprefix("val/")
             for name in self._values
@@ -84,20 +80,20 @@ class Curves:
 
 
 def _thinned(points: Sequence[tuple[float, float]]) -> Points:
-    """Return the points, neighbours averaged where there are too many."""
-    each = -(-len(points) // _MOST_POINTS)
-    groups = [points[first : first + each] for first in range(0, len(points), each or 1)]
+    """Return the points; if there are too many, averages of neighbours."""
+    size = max(1, -(-len(points) // _MAX_POINTS))
+    groups = [points[first : first + size] for first in range(0, len(points), size)]
     return tuple((group[-1][0], sum(value for _, value in group) / len(group)) for group in groups)
 
 
 def epochs(events: Iterable[Event]) -> list[tuple[int, EpochEvent, list[str]]]:
-    """Return each epoch's number over all stages, its event, and the models saved after it."""
+    """Return each epoch: its number over all stages, its event, and the models saved after it."""
     axis = Axis()
-    found: list[tuple[int, EpochEvent, list[str]]] = []
+    history: list[tuple[int, EpochEvent, list[str]]] = []
     for event in events:
         axis.take(event)
         if isinstance(event, EpochEvent):
-            found.append((axis.epoch, event, []))
-        elif isinstance(event, CheckpointSaved) and found and event.name != "last":
-            found[-1][2].append(event.name)
-    return found
+            history.append((axis.epoch, event, []))
+        elif isinstance(event, CheckpointSaved) and history and event.name != "last":
+            history[-1][2].append(event.name)
+    return history
