@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor
 
 from capgen.models.build import Captioning
 from capgen.models.vocabulary import extend_word_tokenizer
@@ -41,12 +40,8 @@ def extend_vocabulary(
     size = max(first + len(words), len(old))
     # In GPT-2, input and output embeddings are the same tensor.
     decoder.resize_token_embeddings(size, mean_resizing=False)
-    decoder.get_input_embeddings().weight[first:] = _new_rows(old, size - first)
+    # New words start at the mean of all words, with a little noise.
+    noise = torch.randn(size - first, old.shape[1]) * old.std(dim=0) * _NOISE
+    decoder.get_input_embeddings().weight[first:] = old.mean(dim=0) + noise
     captioning.model.config.decoder.vocab_size = decoder.config.vocab_size
     return dataclasses.replace(captioning, added_words=tuple(words))
-
-
-def _new_rows(old: Tensor, count: int) -> Tensor:
-    """Return the embeddings of new words: the mean over all words, with a little noise."""
-    noise = torch.randn(count, old.shape[1]) * old.std(dim=0) * _NOISE
-    return old.mean(dim=0) + noise

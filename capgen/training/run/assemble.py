@@ -14,7 +14,6 @@ from capgen.training.data.packed_captions import Ids
 from capgen.training.objectives.base import StepLoss
 from capgen.training.objectives.cross_entropy import CrossEntropy
 from capgen.training.objectives.distill.loss import Distilled, Teaching
-from capgen.training.objectives.distill.teachers import make_teaching
 from capgen.training.objectives.scst.loss import self_critical
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.run.run_data import RunData, shares
@@ -48,14 +47,6 @@ def _inputs(
     # Mapped again, copy on write: torch wants arrays that look writable.
     pixels = np.memmap(images.path, dtype=np.uint8, mode="c", shape=images.pixels.shape)
     return ImageInputs(pixels, preprocessor, data.config, learner.device, rows=images.rows)
-
-
-def teaching_of(data: RunData) -> Generator[PreparationEvent, None, Teaching | None]:
-    """Return what teachers add to the loss; None if the run has none."""
-    if not data.config.teachers:
-        return None
-    digest = data.dataset.digest
-    return (yield from make_teaching(data.config, data.learner, data.splits["train"], digest))
 
 
 def build_trainer(

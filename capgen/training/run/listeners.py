@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from capgen.config import TrainConfig
 from capgen.errors import TrainingStopped
@@ -20,27 +20,7 @@ logger = logging.getLogger(__name__)
 logger.addHandler(logging.NullHandler())
 
 
-class Audience(Protocol):
-    """Listens to a run's events."""
-
-    def start(self) -> None:
-        """The run starts or continues."""
-        ...
-
-    def hear(self, event: Event) -> list[Event]:
-        """Take in an event; return the events for the caller, in order."""
-        ...
-
-    def finish(self) -> list[Event]:
-        """The run ends; return the last events for the caller. A second call does nothing."""
-        ...
-
-    def close(self) -> None:
-        """The run ends, and the caller listens no more. A second call does nothing."""
-        ...
-
-
-def run_to_end(session: Session, audience: Audience) -> Iterator[Event]:
+def run_to_end(session: Session, listeners: Listeners) -> Iterator[Event]:
     """Do a session's work; yield its events and the notices of its trackers.
 
     In a run of several processes, only the first one yields events.
@@ -48,18 +28,18 @@ def run_to_end(session: Session, audience: Audience) -> Iterator[Event]:
     if not session.main:
         deque(session.events(), maxlen=0)
         return
-    audience.start()
+    listeners.start()
     try:
         for event in session.events():
-            events = audience.hear(event)
+            events = listeners.hear(event)
             if isinstance(event, RunFinished):
                 session.store.clear()  # now that the end is recorded
             yield from events
     except TrainingStopped:
-        yield from audience.finish()
+        yield from listeners.finish()
         raise
     finally:
-        audience.close()
+        listeners.close()
 
 
 class Listeners:
@@ -100,14 +80,15 @@ class Listeners:
             self._folder.record(event)
         self._tell("event", event)
         if isinstance(event, RunFinished):
-            return [*self.finish(), event]
+            self.close()
+            return [*self._notices(), event]
         notices = self._notices()
         for notice in notices:
             self._folder.record(notice)
         return [event, *notices]
 
     def finish(self) -> list[Event]:
-        """Close the trackers; return their notices, which are not recorded.
+        """Close the trackers; return the last events for the caller, which are not recorded.
 
         The last line of the record says that the run is finished.
         """

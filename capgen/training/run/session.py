@@ -23,7 +23,7 @@ from capgen.records import (
     TestEvent,
 )
 from capgen.training.model.make_captioner import frozen_digest
-from capgen.training.objectives.distill.teachers import teachers_digest
+from capgen.training.objectives.distill.teachers import make_teaching, teachers_digest
 from capgen.training.objectives.learner import Learner
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.optimization.trainer_state import load_trainer, trainer_state
@@ -31,7 +31,6 @@ from capgen.training.run.assemble import (
     build_trainer,
     build_validator,
     split_inputs,
-    teaching_of,
 )
 from capgen.training.run.checkpoints import Checkpoints, Moment
 from capgen.training.run.event_log import ENVIRONMENT_FILE
@@ -100,7 +99,9 @@ class Session:
             self.processes.wait()  # the first process makes the caches
         train_inputs = yield from split_inputs(self.data, "train")
         val_inputs = yield from split_inputs(self.data, "val")
-        teaching = yield from teaching_of(self.data)
+        teaching = yield from make_teaching(
+            self.config, self.data.learner, self.splits["train"], self.dataset.digest
+        )
         if self.main:
             self.processes.wait()
         trainer = build_trainer(self.data, train_inputs, self.stop, teaching)

@@ -26,7 +26,7 @@ from capgen.training.plan.settings import to_toml
 from capgen.training.plan.stages import STAGES_FOLDER, Plan, Stage, read_plan
 from capgen.training.run import train
 from capgen.training.run.folder import CONFIG_FILE, RunFolder
-from capgen.training.run.listeners import Audience, Listeners, run_to_end
+from capgen.training.run.listeners import Listeners, run_to_end
 from capgen.training.run.session import Session
 from capgen.training.run.stages_folder import StagedFolder, has_stages, stage_finished
 from capgen.training.run.stop_request import StopRequest
@@ -167,7 +167,7 @@ class _Stages:
         for stage in self.plan.stages[done:]:
             try:
                 session = self._session(stage, begun=begun and stage.number == done + 1)
-                yield from run_to_end(session, self._audience(stage, session))
+                yield from run_to_end(session, self._listeners(stage, session))
             except TrainingStopped as error:
                 error.hint = f"Continue with: capgen train --resume {run_name(self.folder.path)}"
                 raise
@@ -183,48 +183,43 @@ class _Stages:
         self.processes.wait()
         return train.saved_session(folder, self.stop, **self.machine)
 
-    def _audience(self, stage: Stage, session: Session) -> Audience:
-        own = Listeners(session.folder, session.config, session.config.to_dict(), self.tracker)
-        return own if self.whole is None else _StageListeners(own, self.whole, self.folder, stage)
+    def _listeners(self, stage: Stage, session: Session) -> Listeners:
+        own = (session.folder, session.config, session.config.to_dict(), self.tracker)
+        if self.whole is None:
+            return Listeners(*own)
+        return _StageListeners(*own, whole=self.whole, run=self.folder, stage=stage)
 
 
-class _StageListeners:
+class _StageListeners(Listeners):
     """Tells a stage's own listeners, then those of the whole run, and updates its folder."""
 
-    def __init__(
-        self, own: Listeners, whole: Listeners, folder: StagedFolder, stage: Stage
-    ) -> None:
-        self.own = own
+    def __init__(self, *own: Any, whole: Listeners, run: StagedFolder, stage: Stage) -> None:
+        super().__init__(*own)
         self.whole = whole
-        self.folder = folder
+        self.run = run
         self.stage = stage
         self.started = False
-        self.start = own.start
-        self.close = own.close
 
-    def hear(self, event: Event) -> list[Event]:
-        """Take in an event; return the events for the caller."""
-        return self._pass_on(self.own.hear(event))
+    def hear(self, event: Event, *, record: bool = True) -> list[Event]:
+        return self._pass_on(super().hear(event, record=record))
 
     def finish(self) -> list[Event]:
-        """The stage ends; return the last events for the caller."""
-        return self._pass_on(self.own.finish())
+        return self._pass_on(super().finish())
 
     def _pass_on(self, events: list[Event]) -> list[Event]:
-        return [result for event in events for result in self._whole(event)]
+        return [result for event in events for result in self._tell_whole(event)]
 
-    def _whole(self, event: Event) -> list[Event]:
-        """Pass an event that a stage's listeners have heard on to those of the whole run."""
+    def _tell_whole(self, event: Event) -> list[Event]:
         before = []
-        if not self.started:  # not before: a mistake in the settings leaves nothing behind
+        if not self.started:  # not earlier: a mistake in the settings leaves nothing behind
             self.started = True
-            before = self.whole.hear(self.folder.started(self.stage))
+            before = self.whole.hear(self.run.started(self.stage))
         if isinstance(event, CheckpointSaved | TestEvent):  # both write into a checkpoint
-            self.folder.promote(self.stage, event.name)
+            self.run.promote(self.stage, event.name)
         elif isinstance(event, RunStarted | RunResumed):
-            self.folder.check_data(self.stage)
+            self.run.check_data(self.stage)
             # The stage has dropped what came after its saved state; so does the whole run.
-            self.folder.gather_events()
+            self.run.gather_events()
             return before + self.whole.hear(event, record=False)
         elif isinstance(event, RunFinished):
             event = stage_finished(self.stage, event)

@@ -10,11 +10,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 from capgen.config import EvalStrategy
-from capgen.errors import UsageError, did_you_mean
 
 Scores = Mapping[str, float]
 
@@ -87,17 +86,6 @@ STRATEGIES: Mapping[str, Strategy] = {
 }
 
 
-def find_strategy(name: str) -> Strategy:
-    """Return a strategy.
-
-    Raises:
-        UsageError: There is no such strategy.
-    """
-    if name not in STRATEGIES:
-        raise UsageError(f"Unknown --eval-strategy '{name}'", hint=did_you_mean(name, STRATEGIES))
-    return STRATEGIES[name]
-
-
 @dataclass
 class Selection:
     """The best validations of a run so far.
@@ -114,7 +102,7 @@ class Selection:
     strategy: str
     best_loss: float = math.inf
     loss_stale: int = 0
-    best_scores: dict[str, float] | None = field(default=None)
+    best_scores: dict[str, float] | None = None
     highest_meteor: float = -math.inf
     scores_stale: int = 0
 
@@ -128,10 +116,8 @@ class Selection:
 
     def take_scores(self, scores: Scores) -> bool:
         """Take in the scores of a validation; return whether they are the best so far."""
-        strategy = find_strategy(self.strategy)
-        better = self.best_scores is None or strategy.improves(
-            scores, self.best_scores, self.highest_meteor
-        )
+        improves = STRATEGIES[self.strategy].improves
+        better = self.best_scores is None or improves(scores, self.best_scores, self.highest_meteor)
         self.highest_meteor = max(self.highest_meteor, scores.get(METEOR, -math.inf))
         self.scores_stale += 1
         if better:
@@ -143,7 +129,7 @@ class Selection:
         """Name and value of the figure of `best-eval`, or None before the first scores."""
         if self.best_scores is None:
             return None
-        strategy = find_strategy(self.strategy)
+        strategy = STRATEGIES[self.strategy]
         return strategy.headline, strategy.value(self.best_scores)
 
     @property

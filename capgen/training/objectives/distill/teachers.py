@@ -50,8 +50,10 @@ def taught_vocabulary(config: TrainConfig) -> tokenizers.Tokenizer | None:
 
 def make_teaching(
     config: TrainConfig, student: Learner, examples: Sequence[Example], digest: str
-) -> Generator[PreparationEvent, None, Teaching]:
-    """Return the teachers' loss of a run; `digest` is that of the data set."""
+) -> Generator[PreparationEvent, None, Teaching | None]:
+    """Return the teachers' loss, if the run has teachers; `digest` is that of the data set."""
+    if not config.teachers:
+        return None
     if config.distill == TOKEN:
         return (yield from _token_teaching(config, examples, digest, student.device))
     captions = yield from teachers_captions(config, examples, digest, student.device)

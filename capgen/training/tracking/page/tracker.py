@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from capgen.records import (
     StepEvent,
 )
 from capgen.training.run.event_log import ENVIRONMENT_FILE, read_events
+from capgen.training.run.folder import RunFolder
 from capgen.training.tracking.page.report import run_page
 from capgen.training.tracking.page.samples import Images
 
@@ -73,7 +73,4 @@ class PageTracker:
     def _environment(self) -> dict[str, Any]:
         files = [self._run / ENVIRONMENT_FILE, *self._run.glob(f"stages/*/{ENVIRONMENT_FILE}")]
         file = next(filter(Path.is_file, files), files[0])
-        try:
-            return dict(json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            return {}
+        return RunFolder(file.parent).read_record(file.name)
