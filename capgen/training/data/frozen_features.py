@@ -65,12 +65,7 @@ class FrozenFront:
 
 
 def feature_array(
-    examples: Sequence[Example],
-    front: FrozenFront,
-    *,
-    split: str,
-    digest: str,
-    workers: int | None,
+    examples: Sequence[Example], front: FrozenFront, *, split: str, digest: str, workers: int | None
 ) -> Generator[PreparationEvent, None, NDArray[Any]]:
     """Return the features of a split's images, memory-mapped float16 (N, …).
 

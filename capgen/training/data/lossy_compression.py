@@ -64,9 +64,7 @@ def compress(pixels: Tensor, quality: Tensor, webp: Tensor) -> Tensor:
     bases, tables, flat = _constants(pixels.device)
     jpeg = (tables * _jpeg_percent(quality.round()).view(-1, 1, 1) + 50) / 100
     steps = torch.where(
-        webp.view(-1, 1, 1),
-        flat * _webp_step(quality).view(-1, 1, 1),
-        jpeg.floor().clamp(1, 255),
+        webp.view(-1, 1, 1), flat * _webp_step(quality).view(-1, 1, 1), jpeg.floor().clamp(1, 255)
     )
     bases = bases[webp.long()]
     luma = _rounded(luma, bases, steps[:, :1])

@@ -50,11 +50,7 @@ class CaptionObjective:
     """
 
     def __init__(
-        self,
-        model: VisionEncoderDecoderModel,
-        *,
-        cached: bool,
-        label_smoothing: float = 0.0,
+        self, model: VisionEncoderDecoderModel, *, cached: bool, label_smoothing: float = 0.0
     ) -> None:
         self.model = model
         self.cached = cached

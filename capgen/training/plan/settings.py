@@ -151,8 +151,7 @@ def read_settings(file: Path) -> dict[str, Any]:
     content = read_toml(file)
     if "stage" in content:
         raise UsageError(
-            f"{file} has stages",
-            hint="Use capgen train --resume on the folder of the whole run.",
+            f"{file} has stages", hint="Use capgen train --resume on the folder of the whole run."
         )
     return typed_settings(content, str(file))
 

@@ -61,10 +61,7 @@ def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
     """Open the data and make the captioner; finds most mistakes before a run starts."""
     device = processes.device or choose_device(config.device)
     dataset = open_mixture(config.dataset, config.data_dir)
-    parts = {
-        "train": dataset.parts("train"),
-        "val": dataset.parts("val", config.eval_limit),
-    }
+    parts = {"train": dataset.parts("train"), "val": dataset.parts("val", config.eval_limit)}
     if config.test and "test" in dataset.counts:
         parts["test"] = dataset.parts("test", config.eval_limit)
     torch.manual_seed(config.seed)

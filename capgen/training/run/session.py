@@ -13,25 +13,13 @@ from capgen.errors import DataError, TrainingError, TrainingStopped
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.paths import run_name
-from capgen.records import (
-    EpochEvent,
-    Event,
-    Notice,
-    RunFinished,
-    RunResumed,
-    RunStarted,
-    TestEvent,
-)
+from capgen.records import EpochEvent, Event, Notice, RunFinished, RunResumed, RunStarted, TestEvent
 from capgen.training.model.make_captioner import frozen_digest
 from capgen.training.objectives.distill.teachers import make_teaching, teachers_digest
 from capgen.training.objectives.learner import Learner
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.optimization.trainer_state import load_trainer, trainer_state
-from capgen.training.run.assemble import (
-    build_trainer,
-    build_validator,
-    split_inputs,
-)
+from capgen.training.run.assemble import build_trainer, build_validator, split_inputs
 from capgen.training.run.checkpoints import Checkpoints, Moment
 from capgen.training.run.event_log import ENVIRONMENT_FILE
 from capgen.training.run.folder import BEST_EVAL, BEST_LOSS, LAST, RunFolder

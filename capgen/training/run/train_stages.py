@@ -13,14 +13,7 @@ from typing import Any
 
 from capgen.errors import CapgenError, TrainingStopped, UsageError
 from capgen.paths import run_name, write_text
-from capgen.records import (
-    CheckpointSaved,
-    Event,
-    RunFinished,
-    RunResumed,
-    RunStarted,
-    TestEvent,
-)
+from capgen.records import CheckpointSaved, Event, RunFinished, RunResumed, RunStarted, TestEvent
 from capgen.training.optimization.processes import Processes, join_processes
 from capgen.training.plan.settings import to_toml
 from capgen.training.plan.stages import STAGES_FOLDER, Plan, Stage, read_plan

@@ -110,10 +110,7 @@ class SequenceTeaching:
         packed = packed.to(states.device)
         scores = self.objective.logits(states, packed)
         losses = F.cross_entropy(
-            scores,
-            packed.targets,
-            reduction="none",
-            label_smoothing=self.objective.label_smoothing,
+            scores, packed.targets, reduction="none", label_smoothing=self.objective.label_smoothing
         )
         images = packed.picks // packed.input_ids.shape[1]  # the row of each token
         counts = torch.bincount(images, minlength=len(share.images))

@@ -7,14 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.paths import write_text
-from capgen.records import (
-    EpochEvent,
-    Event,
-    PreparationEvent,
-    RunResumed,
-    RunStarted,
-    StepEvent,
-)
+from capgen.records import EpochEvent, Event, PreparationEvent, RunResumed, RunStarted, StepEvent
 from capgen.training.run.event_log import ENVIRONMENT_FILE, read_events
 from capgen.training.run.folder import RunFolder
 from capgen.training.tracking.page.report import run_page
