@@ -23,19 +23,14 @@ from capgen.training.data.packed_captions import Ids
 from capgen.training.objectives.base import Share, StepLoss
 from capgen.training.objectives.cross_entropy import CrossEntropy
 from capgen.training.objectives.learner import Learner
+from capgen.training.optimization import memory
 from capgen.training.optimization.loss_meter import Meter
-from capgen.training.optimization.memory import (
-    is_out_of_memory,
-    memory_used,
-    release_memory,
-    trim_memory,
-)
 from capgen.training.optimization.optimizer import build_optimizer, schedule_factor, set_rates
 from capgen.training.optimization.processes import Alone, Processes
 from capgen.training.optimization.weight_average import WeightAverage
 from capgen.training.run.stop_request import StopRequest
 
-STEPS_A_TRIM = 20
+_STEPS_PER_TRIM = 20
 
 
 class Trainer:
@@ -85,17 +80,17 @@ class Trainer:
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in named}
         self.parameters = [parameter for _, parameter in named]
         self.mix = mix or epoch_order.Mix(((len(rows), 1.0),))
-        self.steps_an_epoch = math.ceil(self.mix.images / config.images_a_step)
-        self.steps = config.num_epochs * self.steps_an_epoch
+        self.steps_per_epoch = math.ceil(self.mix.images / config.images_a_step)
+        self.steps = config.num_epochs * self.steps_per_epoch
         self.optimizer = build_optimizer(self.model, config, device)
         self.schedule = schedule_factor(config, self.steps)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
         self.average = WeightAverage(self.parameters, config.ema_decay)
         self.meter = Meter(device, self.step_loss.names)
         self.step = 0
-        self.images_a_pass = config.batch_size
+        self.images_per_pass = config.batch_size
         # A run that is too short for one report reports each step.
-        self.steps_a_report = config.log_every if self.steps >= config.log_every else 1
+        self.steps_per_report = config.log_every if self.steps >= config.log_every else 1
         self.stop_asked = False
 
     def epoch(self, number: int) -> Iterator[Event | None]:
@@ -115,15 +110,15 @@ class Trainer:
             self.objective.front.eval()
         shuffled = self.mix.order(self.config.seed, number)
         batches = torch.split(shuffled, self.config.images_a_step)
-        done = self.step - (number - 1) * self.steps_an_epoch
+        done = self.step - (number - 1) * self.steps_per_epoch
         if done == 0:
             self.meter.begin_epoch()
         for numbers in batches[done:]:
             notice = self._step_that_fits(numbers)
             if notice is not None:
                 yield notice
-            last = self.step % self.steps_an_epoch == 0
-            due = last or self.step % self.steps_a_report == 0
+            last = self.step % self.steps_per_epoch == 0
+            due = last or self.step % self.steps_per_report == 0
             yield self._report(number) if due else None
 
     def check_finite(self) -> None:
@@ -140,9 +135,9 @@ class Trainer:
                 self._step(numbers)
                 return notice
             except RuntimeError as error:
-                if not is_out_of_memory(error):
+                if not memory.is_out_of_memory(error):
                     raise
-                before = min(self.images_a_pass, len(numbers))
+                before = min(self.images_per_pass, len(numbers))
                 # Several processes would not run out at the same moment.
                 if before == 1 or self.processes.count > 1:
                     raise TrainingError(
@@ -152,12 +147,12 @@ class Trainer:
                     ) from error
             # The exception, and with it the failed pass's tensors, is gone by here.
             self.optimizer.zero_grad(set_to_none=True)
-            release_memory(self.device)
-            self.images_a_pass = before // 2
-            passes = math.ceil(self.config.images_a_step / self.images_a_pass)
+            memory.release_memory(self.device)
+            self.images_per_pass = before // 2
+            passes = math.ceil(self.config.images_a_step / self.images_per_pass)
             notice = Notice(
                 message=f"Memory ran out at step {self.step + 1} with {before} images per pass: "
-                f"going on with {self.images_a_pass}, {passes} passes per step"
+                f"continuing with {self.images_per_pass}, {passes} passes per step"
             )
 
     def _step(self, numbers: Tensor) -> None:
@@ -170,7 +165,7 @@ class Trainer:
         passes = epoch_order.micro_batches(
             chosen,
             numbers,
-            self.images_a_pass,
+            self.images_per_pass,
             self.codec,
             rank=processes.rank,
             processes=processes.count,
@@ -207,8 +202,8 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update()
         self.step += 1
-        if self.device.type == "cpu" and self.step % STEPS_A_TRIM == 0:
-            trim_memory()
+        if self.device.type == "cpu" and self.step % _STEPS_PER_TRIM == 0:
+            memory.trim_memory()
         self.meter.add(loss, tokens, len(numbers), sums)
 
     def _synchronize(self, loss: Tensor, sums: Tensor) -> None:
@@ -235,7 +230,7 @@ class Trainer:
             # Of the new parts, or the highest if all parts are pretrained.
             learning_rate=rates.get("new", max(rates.values())),
             images_per_second=speed,
-            memory=memory_used(self.device),
+            memory=memory.memory_used(self.device),
             numbers=numbers,
             learning_rates=rates,
         )

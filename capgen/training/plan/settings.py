@@ -11,7 +11,6 @@ import dataclasses
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,43 +40,8 @@ DEFAULT_DATASET = "flickr8k"
 _PATHS = ("data_dir", "output_dir")
 
 
-@dataclass(frozen=True)
-class Resolved:
-    """Settings and their sources.
-
-    Attributes:
-        config: The settings.
-        sources: Setting → the flag, variable or file that decided, `preset NAME` or `default`.
-    """
-
-    config: TrainConfig
-    sources: Mapping[str, str]
-
-
-def resolve_settings(
-    flags: Mapping[str, Any],
-    *,
-    file: Path | None = None,
-    environment: Mapping[str, str] | None = None,
-    user: Mapping[str, tuple[str, Any]] | None = None,
-) -> Resolved:
-    """Resolve a run's settings.
-
-    Args:
-        flags: Settings given on the command line.
-        file: A TOML file with settings, such as a run's `config.toml`.
-        environment: Variables, as in `os.environ`.
-        user: Setting → (source, value) of the user's own defaults.
-
-    Raises:
-        UsageError: A value is not accepted, or the file cannot be read; names the source.
-    """
-    return resolve_layers(
-        flag_settings(flags),
-        environment_settings(environment or {}),
-        {} if file is None else {n: (str(file), v) for n, v in read_settings(file).items()},
-        user or {},
-    )
+# Setting → (source, value).
+Layer = Mapping[str, tuple[str, Any]]
 
 
 def flag_settings(flags: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
@@ -85,8 +49,12 @@ def flag_settings(flags: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
     return {name: (flag_name(name), value) for name, value in flags.items()}
 
 
-def resolve_layers(*layers: Mapping[str, tuple[str, Any]]) -> Resolved:
-    """Resolve settings from layers of setting → (source, value), in order of precedence."""
+def resolve_layers(*layers: Layer) -> tuple[TrainConfig, dict[str, str]]:
+    """Resolve settings from layers in order of precedence.
+
+    Returns:
+        The settings, and for each its source: that of its layer, `preset NAME` or `default`.
+    """
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for layer in layers:
@@ -104,7 +72,7 @@ def resolve_layers(*layers: Mapping[str, tuple[str, Any]]) -> Resolved:
         sources.setdefault(field.name, f"preset {preset}" if in_preset else "default")
     for name, source in sources.items():
         logger.debug("%s = %r (%s)", name, getattr(config, name, None), source)
-    return Resolved(config, sources)
+    return config, sources
 
 
 def environment_settings(environment: Mapping[str, str]) -> dict[str, tuple[str, Any]]:

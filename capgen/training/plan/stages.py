@@ -29,10 +29,10 @@ from capgen.models.folder import BEST_EVAL, CHECKPOINTS
 from capgen.training.plan.recipes import find_settings
 from capgen.training.plan.settings import (
     TOML_TITLE,
+    Layer,
     environment_settings,
     flag_settings,
     resolve_layers,
-    resolve_settings,
     toml_lines,
     typed_settings,
 )
@@ -154,20 +154,21 @@ def resolve_plan(
     Raises:
         UsageError: A value is not accepted, or the file cannot be read; names the source.
     """
+    given = flag_settings(flags), environment_settings(environment or {})
     path = None if file is None else find_settings(file)
     content = {} if path is None else read_toml(path)
     tables = content.pop("stage", None)
-    if path is None or tables is None:
-        resolved = resolve_settings(flags, file=path, environment=environment, user=user)
-        only = Stage(name=ONLY, number=1, config=resolved.config, sources=resolved.sources)
-        return Plan(stages=(only,), staged=False)
+    typed = typed_settings(content, str(path))
+    shared = {**(user or {}), **{name: (str(path), value) for name, value in typed.items()}}
+    if tables is None:
+        config, sources = resolve_layers(*given, shared)
+        return Plan(
+            stages=(Stage(name=ONLY, number=1, config=config, sources=sources),), staged=False
+        )
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise UsageError(f"{path}: each stage must be a table that starts with [[stage]]")
     if not tables:
         raise UsageError(f"{path} has no stages")
-    typed = typed_settings(content, str(path))
-    shared = {**(user or {}), **{name: (str(path), value) for name, value in typed.items()}}
-    given = flag_settings(flags), environment_settings(environment or {})
     stages: list[Stage] = []
     for number, table in enumerate(tables, 1):
         before = stages[-1] if stages else None
@@ -178,9 +179,6 @@ def resolve_plan(
 def read_plan(file: Path, **changes: Any) -> Plan:
     """Read settings that `Plan.to_toml` wrote, with some replaced."""
     return resolve_plan(changes, file=file.absolute())
-
-
-Layer = Mapping[str, tuple[str, Any]]
 
 
 def _stage(
@@ -217,11 +215,5 @@ def _stage(
     layers: tuple[Layer, ...] = (*given, own, shared)
     if before is not None:
         layers = ({"init": (f"stage {before.name}", f"{before.folder}/{start_from}")}, *layers)
-    resolved = resolve_layers(*layers)
-    return Stage(
-        name=name,
-        number=number,
-        config=resolved.config,
-        start_from=start_from,
-        sources=resolved.sources,
-    )
+    config, sources = resolve_layers(*layers)
+    return Stage(name=name, number=number, config=config, start_from=start_from, sources=sources)

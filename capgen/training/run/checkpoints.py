@@ -22,16 +22,6 @@ from capgen.training.model.lora import merged
 from capgen.training.run.folder import RunFolder
 from capgen.training.validation.validate import Validation
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Moment:
-    """A checkpoint's place in a run: epoch (from 1), steps taken, seconds since the start."""
-
-    epoch: int
-    step: int
-    seconds: float
-
-
 # Settings without effect if training starts from a captioner, which has its own parts and sizes.
 _OF_NEW_CAPTIONERS = ("encoder", "decoder", "image_size", "decoder_layers", "decoder_width")
 
@@ -74,15 +64,24 @@ class Checkpoints:
         }
 
     def save(
-        self, name: str, moment: Moment, validation: Validation | None, value: float | None
+        self,
+        name: str,
+        validation: Validation | None,
+        value: float | None,
+        *,
+        epoch: int,
+        step: int,
+        seconds: float,
     ) -> CheckpointSaved:
         """Write a model folder, replacing an older one of that name.
 
         Args:
             name: The checkpoint's name.
-            moment: Its place in the run.
             validation: Its validation, if there was one.
             value: The figure that made it the best, or None.
+            epoch: The epoch, from 1.
+            step: Steps taken.
+            seconds: Time since the run started.
         """
         path = self.folder.checkpoint(name)
         added = len(self.captioning.added_words)
@@ -92,8 +91,9 @@ class Checkpoints:
             lineage=self.lineage,
             training={
                 **self.settings,
-                **dataclasses.asdict(moment),
-                "seconds": round(moment.seconds, 1),
+                "epoch": epoch,
+                "step": step,
+                "seconds": round(seconds, 1),
                 "hardware": self.hardware,
                 **({"words_added": added} if added else {}),
             },
@@ -101,9 +101,7 @@ class Checkpoints:
         )
         whole = merged(self.captioning) if self.config.lora_rank else self.captioning
         save_captioning(path, whole, provenance)
-        return CheckpointSaved(
-            name=name, path=str(path), epoch=moment.epoch, step=moment.step, value=value
-        )
+        return CheckpointSaved(name=name, path=str(path), epoch=epoch, step=step, value=value)
 
     def _preset(self) -> str:
         """Return the preset of the captioner's architecture, or an empty string."""

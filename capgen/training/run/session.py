@@ -20,7 +20,7 @@ from capgen.training.objectives.learner import Learner
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.optimization.trainer_state import load_trainer, trainer_state
 from capgen.training.run.assemble import build_trainer, build_validator, split_inputs
-from capgen.training.run.checkpoints import Checkpoints, Moment
+from capgen.training.run.checkpoints import Checkpoints
 from capgen.training.run.event_log import ENVIRONMENT_FILE
 from capgen.training.run.folder import BEST_EVAL, BEST_LOSS, LAST, RunFolder
 from capgen.training.run.run_data import RunData, data_notices, set_figures
@@ -193,8 +193,14 @@ class Session:
         )
         for name, value in self._select(validation):
             if self.main:
-                moment = Moment(epoch=epoch, step=trainer.step, seconds=self._seconds())
-                yield self.checkpoints.save(name, moment, validation, value)
+                yield self.checkpoints.save(
+                    name,
+                    validation,
+                    value,
+                    epoch=epoch,
+                    step=trainer.step,
+                    seconds=self._seconds(),
+                )
         if validation is not None:
             yield from samples(self.config, epoch, self.splits["val"], validation)
 

@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from capgen.config.toml_files import read_toml
 from capgen.errors import DataError
 from capgen.models.checkpoint import swap_folder
 from capgen.paths import storage_errors, write_text
@@ -162,11 +161,6 @@ def stage_finished(stage: Stage, result: RunFinished) -> Event:
     fields = {item.name: getattr(result, item.name) for item in dataclasses.fields(result)}
     del fields["run"]
     return StageFinished(stage=stage.name, number=stage.number, **fields)
-
-
-def has_stages(run: RunFolder) -> bool:
-    """Whether a run has stages."""
-    return "stage" in read_toml(run.path / CONFIG_FILE)
 
 
 def _link_or_copy(source: str, target: str) -> None:

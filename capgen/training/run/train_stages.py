@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from capgen.config.toml_files import read_toml
 from capgen.errors import CapgenError, TrainingStopped, UsageError
 from capgen.paths import run_name, write_text
 from capgen.records import CheckpointSaved, Event, RunFinished, RunResumed, RunStarted, TestEvent
@@ -21,7 +22,7 @@ from capgen.training.run import train
 from capgen.training.run.folder import CONFIG_FILE, RunFolder
 from capgen.training.run.listeners import Listeners, run_to_end
 from capgen.training.run.session import Session
-from capgen.training.run.stages_folder import StagedFolder, has_stages, stage_finished
+from capgen.training.run.stages_folder import StagedFolder, stage_finished
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.tracking import TRACKING_SETTINGS, check_trackers
 from capgen.training.tracking.base import Tracker
@@ -93,7 +94,7 @@ def resume_run(
         CapgenError: As for `capgen.training.run.train.train`.
     """
     existing = RunFolder.find(run)
-    if not has_stages(existing):
+    if "stage" not in read_toml(existing.path / CONFIG_FILE):
         yield from train.resume(run, tracker=tracker, stop=stop, **machine)
         return
     train.check_resumable(existing, run, machine)

@@ -148,7 +148,7 @@ def test_out_of_memory_halves_the_batch(tmp_path, parts, monkeypatch, where):
     notices = [event.message for event in of_kind(Notice, pieces)]
     if where == "train":
         assert notices == [
-            "Memory ran out at step 1 with 4 images per pass: going on with 2, 2 passes per step"
+            "Memory ran out at step 1 with 4 images per pass: continuing with 2, 2 passes per step"
         ]
 
 
