@@ -27,13 +27,7 @@ _SECONDS_BETWEEN_EVENTS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class CacheFile:
-    """The cached features of a split.
-
-    Attributes:
-        split: The split.
-        sources: Everything that decides the content.
-        rows: Number of rows.
-    """
+    """The cached features of a split, named after everything that decides them: `sources`."""
 
     split: str
     sources: tuple[str, ...]
@@ -63,7 +57,10 @@ class CacheFile:
         with writing(self.path) as temporary, temporary.open("wb") as file:
             for block in blocks:
                 if done == 0:
-                    _write_header(file, (self.rows, *block.shape[1:]), block.dtype)
+                    descr = np.lib.format.dtype_to_descr(block.dtype)
+                    shape = (self.rows, *block.shape[1:])
+                    header = {"descr": descr, "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(file, header)
                 file.write(np.ascontiguousarray(block).data)
                 done += len(block)
                 if time.monotonic() - reported > _SECONDS_BETWEEN_EVENTS or done == self.rows:
@@ -73,10 +70,3 @@ class CacheFile:
                     )
             if done != self.rows:
                 raise DataError(f"{self.split} gave {done} images instead of {self.rows}")
-
-
-def _write_header(file: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    description = np.lib.format.dtype_to_descr(dtype)
-    np.lib.format.write_array_header_1_0(
-        file, {"descr": description, "fortran_order": False, "shape": shape}
-    )

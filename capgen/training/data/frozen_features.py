@@ -69,12 +69,7 @@ def feature_array(
 ) -> Generator[PreparationEvent, None, NDArray[Any]]:
     """Return the features of a split's images, memory-mapped float16 (N, …).
 
-    Args:
-        examples: The images.
-        front: The frozen part of the encoder.
-        split: Name of the split.
-        digest: The data set's digest.
-        workers: Threads that decode; None is one per core.
+    Decodes images in `workers` threads, by default one per core. `digest` is the data set's.
     """
     preprocessor = front.preprocessor
     scale, shift = normalizer(preprocessor)

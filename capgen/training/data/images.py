@@ -41,11 +41,7 @@ def decoded_images(
 ) -> Generator[PreparationEvent | Notice, None, CachedImages]:
     """Return the decoded images of a split from the cache, filling it first.
 
-    Args:
-        examples: The images.
-        preprocessor: The model's.
-        split: Name of the split, for the events.
-        workers: Threads; None is one per core.
+    Decodes in `workers` threads, by default one per core.
     """
     files = [example.image for example in examples]
     steps = cached_images(files, shape_of(preprocessor), workers=workers)

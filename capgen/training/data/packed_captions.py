@@ -86,9 +86,12 @@ class CaptionCodec:
 
     def encode_examples(self, examples: Iterable[Example]) -> list[list[Ids]]:
         """Return the ids of all captions of each example."""
-        examples = list(examples)
-        flat = iter(self.encode([text for item in examples for text in item.references]))
-        return [[next(flat) for _ in item.references] for item in examples]
+        return self.encode_groups([example.references for example in examples])
+
+    def encode_groups(self, groups: Sequence[Sequence[str]]) -> list[list[Ids]]:
+        """Return the ids of groups of captions, which are tokenized all at once."""
+        flat = iter(self.encode([text for texts in groups for text in texts]))
+        return [[next(flat) for _ in texts] for texts in groups]
 
     def pack(self, rows: Sequence[Sequence[Ids]]) -> PackedCaptions:
         """Pack the captions of each image into one row."""

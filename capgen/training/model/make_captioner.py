@@ -26,9 +26,7 @@ from capgen.training.objectives.distill.teachers import taught_vocabulary
 def make_captioner(config: TrainConfig, captions: Iterable[str]) -> Captioning:
     """Return the captioner to train, with dropout set and frozen parts frozen.
 
-    Args:
-        config: The run's settings.
-        captions: The training captions, for the vocabulary.
+    The training captions give or extend its vocabulary.
     """
     if config.lora_rank:
         check_adapters()  # before any download

@@ -125,12 +125,7 @@ def read_settings(file: Path) -> dict[str, Any]:
 
 
 def typed_settings(content: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Return the settings of a TOML table with the types of their fields.
-
-    Args:
-        content: Setting → value.
-        place: Where the table is, for messages.
-    """
+    """Return the settings of a TOML table with the types of their fields; errors name `place`."""
     settings = dict(content)
     kinds = {field.name: str(field.type) for field in dataclasses.fields(TrainConfig)}
     for name, value in content.items():

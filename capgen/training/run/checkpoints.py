@@ -27,15 +27,7 @@ _OF_NEW_CAPTIONERS = ("encoder", "decoder", "image_size", "decoder_layers", "dec
 
 
 class Checkpoints:
-    """Writes model folders with a record of their origin.
-
-    Args:
-        folder: The run's folder.
-        captioning: The captioner, whose current weights are written.
-        dataset: What it is trained on.
-        config: The run's settings.
-        device: Where it is trained.
-    """
+    """Writes a captioner's model folders, with a record of their origin."""
 
     def __init__(
         self,
@@ -75,13 +67,7 @@ class Checkpoints:
     ) -> CheckpointSaved:
         """Write a model folder, replacing an older one of that name.
 
-        Args:
-            name: The checkpoint's name.
-            validation: Its validation, if there was one.
-            value: The figure that made it the best, or None.
-            epoch: The epoch, from 1.
-            step: Steps taken.
-            seconds: Time since the run started.
+        `value` is the figure that made it the best, if any; `seconds` counts from the run's start.
         """
         path = self.folder.checkpoint(name)
         added = len(self.captioning.added_words)
@@ -112,13 +98,7 @@ class Checkpoints:
     def figures(
         self, validation: Validation, split: str, dataset: str | None = None
     ) -> dict[str, Any]:
-        """Return the results on a split, for records.
-
-        Args:
-            validation: The results.
-            split: The split.
-            dataset: One of several data sets; None is all of them.
-        """
+        """Return the results on a split, of one data set or of all, for records."""
         parts = {
             name: self.figures(result, split, name)
             for name, result in (validation.sets or {}).items()
@@ -127,7 +107,7 @@ class Checkpoints:
             "dataset": dataset or " + ".join(parts) or self.data["name"],
             "split": split,
             "loss": validation.loss,
-            **validation.metrics,
+            **(validation.scores.metrics if validation.scores else {}),
             "images": validation.images,
             **({"sets": parts} if parts else {}),
             "protocol": dict(validation.protocol),

@@ -108,15 +108,7 @@ def resume_run(
 
 
 class _Stages:
-    """The stages of a run, with the listeners to the whole run.
-
-    Args:
-        folder: The run's folder.
-        processes: The processes that share the work.
-        tracker: Also receives the events of each stage.
-        stop: Whether to stop.
-        machine: Settings that differ from the plan's without changing the result.
-    """
+    """The stages of a run, with the listeners to the whole run."""
 
     def __init__(
         self,

@@ -57,8 +57,7 @@ def make_teaching(
     if config.distill == TOKEN:
         return (yield from _token_teaching(config, examples, digest, student.device))
     captions = yield from teachers_captions(config, examples, digest, student.device)
-    flat = iter(student.codec.encode([text for texts in captions for text in texts]))
-    rows = [[next(flat) for _ in texts] for texts in captions]
+    rows = student.codec.encode_groups(captions)
     return SequenceTeaching(student.objective, rows, student.codec)
 
 

@@ -133,14 +133,7 @@ def self_critical(
     rows: Sequence[Sequence[Ids]],
     config: TrainConfig,
 ) -> SelfCritical:
-    """Return self-critical training of a captioner.
-
-    Args:
-        learner: The captioner, on its device.
-        references: The human captions of each training image.
-        rows: The same captions as ids.
-        config: The run's settings.
-    """
+    """Return self-critical training, given each training image's human captions and their ids."""
     captioning, codec = learner.captioning, learner.codec
     generation = captioning.model.generation_config
     longest = (generation.max_length or _MAX_TOKENS) - 1  # it counts the start

@@ -10,8 +10,8 @@ from capgen.training.run.event_log import Axis
 
 # Charts are about 300 pixels wide: more points only make the page larger.
 _MAX_POINTS = 300
-# Scores whose curves look like that of BLEU-4; they are only in the table.
-_TABLE_ONLY = ("BLEU-1", "BLEU-2", "BLEU-3")
+# Numbers of val without a curve of their own; those of BLEU look like that of BLEU-4.
+_TABLE_ONLY = ("loss", "seconds", "BLEU-1", "BLEU-2", "BLEU-3")
 # What every run measures; other numbers come from the objective.
 _NOT_OF_OBJECTIVE = tuple(
     f"train/{name}" for name in ("loss", "images_per_second", "memory_gib", "epoch_")
@@ -27,19 +27,16 @@ class Curves:
         axis = Axis()
         for event in events:
             point = axis.take(event)
-            if point is not None and not isinstance(event, CheckpointSaved):
+            if point is not None:
                 for name, value in point.values.items():
                     self._values.setdefault(name, []).append((point.step, value))
-            if isinstance(event, CheckpointSaved):
+            elif isinstance(event, CheckpointSaved):
                 self._saved.setdefault(event.name, []).append(axis.step)
 
     def panels(self) -> list[Panel]:
         """Return the charts that are not empty."""
-        scores = [
-            name.removeprefix("val/")
-            for name in self._values
-            if name.startswith("val/") and name not in ("val/loss", "val/seconds")
-        ]
+        scores = [name.removeprefix("val/") for name in self._values if name.startswith("val/")]
+        rates = [name for name in self._values if name.startswith("learning_rate/")]
         panels = [
             self._panel(
                 "Loss per token", {"training": "train/loss", "val": "val/loss"}, saved="best-loss"
@@ -54,14 +51,7 @@ class Curves:
                 for name in self._values
                 if name.startswith("train/") and not name.startswith(_NOT_OF_OBJECTIVE)
             ),
-            self._panel(
-                "Learning rate",
-                {
-                    name.removeprefix("learning_rate/"): name
-                    for name in self._values
-                    if name.startswith("learning_rate/")
-                },
-            ),
+            self._panel("Learning rate", {name.partition("/")[2]: name for name in rates}),
             self._panel("Images per second", {"training": "train/images_per_second"}),
         ]
         return [panel for panel in panels if panel.lines]

@@ -36,13 +36,8 @@ def run_page(
 ) -> str:
     """Return the page of a run as HTML.
 
-    Args:
-        name: The run's name.
-        events: The run's events so far.
-        settings: The run's settings.
-        environment: What it depends on in addition.
-        stopped: The run is not at work any more.
-        images: Makes the cards of the images.
+    `environment` is what the run depends on in addition to its settings; `stopped` means that
+    it is not at work any more.
     """
     notices = [event.message for event in events if isinstance(event, Notice)]
     return render(

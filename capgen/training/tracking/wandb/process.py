@@ -35,12 +35,7 @@ _NOT_WORD = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 class WandbRun:
-    """One run, recorded from messages.
-
-    Args:
-        folder: The training run's folder.
-        answer: Called with what the training process should know.
-    """
+    """One run, recorded from messages; `answer` gets messages for the training process."""
 
     def __init__(self, folder: Path, answer: Callable[..., None]) -> None:
         self._folder = folder
@@ -72,13 +67,10 @@ class WandbRun:
                 self._send_checkpoint(name)
         self._run.finish()
         if self._run.offline:
-            self._answer(tell=f"W&B: recorded offline. Send with: wandb sync {self._run_folder}")
+            folder = self._run.settings.sync_dir
+            self._answer(tell=f"W&B: recorded offline. Send with: wandb sync {folder}")
         else:
             shutil.rmtree(self._folder / FOLDER / "models", ignore_errors=True)  # W&B has them
-
-    @property
-    def _run_folder(self) -> Path:
-        return Path(self._run.settings.sync_dir)
 
     def _begin(self, **start: Any) -> None:
         self._start = start
@@ -151,10 +143,9 @@ class WandbRun:
         for row in rows:
             scores = [row["metrics"].get(name) for name in metrics]
             text = "\n".join(row["references"])
-            image = _image(Path(row["path"]), row["caption"])
-            table.add_data(
-                epoch, image, row["image"], row["caption"], text, row["followed"], *scores
-            )
+            caption, image = row["caption"], sample_image(Path(row["path"]))
+            shown = image and wandb.Image(image, caption=caption, file_type="jpg")
+            table.add_data(epoch, shown, row["image"], caption, text, row["followed"], *scores)
         self._state["tables"] = epoch
         self._point({"step": step, "epoch": epoch, "samples": table})
 
@@ -208,13 +199,6 @@ def _criterion(name: str, training: Mapping[str, Any]) -> str:
     if name == "best-eval" and training.get("eval", True):
         return str(training.get("eval_strategy", ""))
     return "newest" if name == "last" else "loss"
-
-
-def _image(path: Path, caption: str) -> Any:
-    image = sample_image(path)
-    if image is None:
-        return None
-    return wandb.Image(image, caption=caption, file_type="jpg")
 
 
 def _linked(source: Path, place: Path) -> Path:
