@@ -83,42 +83,51 @@ def _checkpoint_gradients(captioning: Captioning) -> None:
 
 def _build(config: TrainConfig, captions: Iterable[str]) -> Captioning:
     if config.init is not None:
-        folder = resolve_model(config.init)
-        captioning = dataclasses.replace(
-            load_captioning(folder), lineage=began_with(folder), notices=notices_of(folder)
-        )
-        if not isinstance(captioning.model.decoder, GPT2LMHeadModel):
-            kind = captioning.model.config.decoder.model_type
-            raise ModelError(f"{config.init} has a {kind} decoder; only GPT-2 can be trained")
-        # LoRA does not train embeddings: new words would never be learned.
-        if config.extend_vocabulary and not config.lora_rank:
-            return extend_vocabulary(captioning, captions, min_count=config.min_count)
-        return captioning
+        return _existing(config.init, config, captions)
     if config.objective == "scst":
         raise UsageError(
             "--objective scst needs a trained captioner: set --init",
             hint="Train with cross-entropy first, then use --init RUN/best-eval.",
         )
     if config.preset == "mini":
-        variant = config.encoder or MiniConfig.variant
-        if variant not in VARIANTS:
-            raise UsageError(
-                f"--encoder {variant} is not an encoder of the mini preset",
-                hint=did_you_mean(variant, VARIANTS),
-            )
-        return build_mini(
-            taught_vocabulary(config) or build_word_tokenizer(captions, min_count=config.min_count),
-            MiniConfig(
-                variant=variant,
-                image_size=config.image_size,
-                hidden_size=config.decoder_width,
-                decoder_layers=config.decoder_layers,
-                dropout=config.dropout,
-            ),
-        )
+        return _new_mini(config, captions)
     if config.encoder is None or config.decoder is None:
         raise UsageError("clip-gpt2 needs --encoder and --decoder")
     return build_clip_gpt2(config.encoder, config.decoder)
+
+
+def _existing(name: str, config: TrainConfig, captions: Iterable[str]) -> Captioning:
+    folder = resolve_model(name)
+    captioning = dataclasses.replace(
+        load_captioning(folder), lineage=began_with(folder), notices=notices_of(folder)
+    )
+    if not isinstance(captioning.model.decoder, GPT2LMHeadModel):
+        kind = captioning.model.config.decoder.model_type
+        raise ModelError(f"{name} has a {kind} decoder; only GPT-2 can be trained")
+    # LoRA does not train embeddings: new words would never be learned.
+    if config.extend_vocabulary and not config.lora_rank:
+        return extend_vocabulary(captioning, captions, min_count=config.min_count)
+    return captioning
+
+
+def _new_mini(config: TrainConfig, captions: Iterable[str]) -> Captioning:
+    variant = config.encoder or MiniConfig.variant
+    if variant not in VARIANTS:
+        raise UsageError(
+            f"--encoder {variant} is not an encoder of the mini preset",
+            hint=did_you_mean(variant, VARIANTS),
+        )
+    vocabulary = taught_vocabulary(config)
+    return build_mini(
+        vocabulary or build_word_tokenizer(captions, min_count=config.min_count),
+        MiniConfig(
+            variant=variant,
+            image_size=config.image_size,
+            hidden_size=config.decoder_width,
+            decoder_layers=config.decoder_layers,
+            dropout=config.dropout,
+        ),
+    )
 
 
 def _set_dropout(captioning: Captioning, share: float) -> None:

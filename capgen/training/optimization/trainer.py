@@ -34,7 +34,7 @@ _STEPS_PER_TRIM = 20
 
 
 class Trainer:
-    """Optimises a captioner; holds everything that changes meanwhile.
+    """Optimises a captioner; holds everything that changes during training.
 
     Args:
         learner: The captioner, on its device.
@@ -156,55 +156,74 @@ class Trainer:
             )
 
     def _step(self, numbers: Tensor) -> None:
-        config, processes = self.config, self.processes
         torch.manual_seed(self._seed(epoch_order.DROPOUT))
-        variation = torch.Generator(self.device).manual_seed(self._seed(epoch_order.AUGMENTATION))
+        batches = self._micro_batches(numbers)
+        tokens = self._count_tokens(batches)
+        loss, sums = self._backward(batches, tokens, len(numbers))
+        self._synchronize(loss, sums)
+        self._update()
+        self.meter.add(loss, tokens, len(numbers), sums)
+        if self.device.type == "cpu" and self.step % _STEPS_PER_TRIM == 0:
+            memory.trim_memory()
+
+    def _micro_batches(self, numbers: Tensor) -> list[epoch_order.MicroBatch]:
+        """Return this process's micro-batches of a step over the images `numbers`."""
         chosen = epoch_order.choose_captions(
-            self.rows, numbers, config.captions_per_image, config.seed, self.step
+            self.rows, numbers, self.config.captions_per_image, self.config.seed, self.step
         )
-        passes = epoch_order.micro_batches(
+        return epoch_order.micro_batches(
             chosen,
             numbers,
             self.images_per_pass,
             self.codec,
-            rank=processes.rank,
-            processes=processes.count,
+            rank=self.processes.rank,
+            processes=self.processes.count,
         )
-        counted = torch.tensor(float(sum(part.captions.tokens for part in passes)))
-        if processes.count > 1:
-            counted = counted.to(self.device)
-            processes.sum([counted])
-        tokens = int(counted)
+
+    def _count_tokens(self, batches: Sequence[epoch_order.MicroBatch]) -> int:
+        """Return the tokens learned in the step, over all processes."""
+        count = sum(batch.captions.tokens for batch in batches)
+        if self.processes.count > 1:
+            total = torch.tensor(float(count)).to(self.device)
+            self.processes.sum([total])
+            count = int(total)
+        return count
+
+    def _backward(
+        self, batches: Sequence[epoch_order.MicroBatch], tokens: int, images: int
+    ) -> tuple[Tensor, Tensor]:
+        """Compute the gradients of a step; return its loss and the objective's other numbers."""
+        variation = torch.Generator(self.device).manual_seed(self._seed(epoch_order.AUGMENTATION))
         loss = torch.zeros((), device=self.device)
         sums = torch.zeros(len(self.step_loss.names), device=self.device)
-        for images, captions, idle in passes:
+        for batch in batches:
             share = Share(
-                images=images,
-                inputs=self.inputs.batch(images, variation),
-                captions=captions.to(self.device),
+                images=batch.images,
+                inputs=self.inputs.batch(batch.images, variation),
+                captions=batch.captions.to(self.device),
                 tokens=tokens,
-                step_images=len(numbers),
+                step_images=images,
                 step=self.step,
-                idle=idle,
+                idle=batch.idle,
             )
             with self.autocast:
                 part = self.step_loss(share)
             torch.autograd.backward(self.scaler.scale(part.loss))
             loss += part.loss.detach()
             sums += part.numbers
-        self._synchronize(loss, sums)
-        if config.clip_norm:
+        return loss, sums
+
+    def _update(self) -> None:
+        """Take the step: change the weights and their average."""
+        if self.config.clip_norm:
             self.scaler.unscale_(self.optimizer)
-            clip_grad_norm_(self.parameters, config.clip_norm)
+            clip_grad_norm_(self.parameters, self.config.clip_norm)
         set_rates(self.optimizer, self.schedule(self.step))
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update()
         self.step += 1
-        if self.device.type == "cpu" and self.step % _STEPS_PER_TRIM == 0:
-            memory.trim_memory()
-        self.meter.add(loss, tokens, len(numbers), sums)
 
     def _synchronize(self, loss: Tensor, sums: Tensor) -> None:
         """Sum gradients, loss and other numbers over the processes, and whether one is to stop."""

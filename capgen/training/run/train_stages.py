@@ -64,7 +64,7 @@ def _train_stages(plan: Plan, tracker: Tracker | None, stop: StopRequest | None)
     if processes.rank == 0:
         folder.write_plan()
     try:
-        yield from _Stages(folder, processes, tracker, stop, {}).run(0, begun=False)
+        yield from _Stages(folder, processes, tracker, stop, {}).run(0, started=False)
     except CapgenError:
         if processes.rank == 0 and not folder.events_size:
             folder.discard_plan()
@@ -103,8 +103,8 @@ def resume_run(
     processes = join_processes(machine.get("device", plan.first.device))
     if processes.rank == 0:
         folder.recover()
-    done, begun = processes.gather(folder.place)[0]
-    yield from _Stages(folder, processes, tracker, stop, machine).run(done, begun=begun)
+    done, started = processes.gather(folder.place)[0]
+    yield from _Stages(folder, processes, tracker, stop, machine).run(done, started=started)
 
 
 class _Stages:
@@ -131,15 +131,15 @@ class _Stages:
         # Only the first process has events.
         self.whole = Listeners(folder, config, self.plan.to_dict()) if not processes.rank else None
 
-    def run(self, done: int, *, begun: bool) -> Iterator[Event]:
-        """Train the stages after the first `done`; `begun` if the next one has started already."""
+    def run(self, done: int, *, started: bool) -> Iterator[Event]:
+        """Train the stages after the first `done`; `started` if the next one has begun."""
         if self.whole is None:
-            for _ in self._train(done, begun=begun):
+            for _ in self._train(done, started=started):
                 pass
             return
         self.whole.start()
         try:
-            yield from self._train(done, begun=begun)
+            yield from self._train(done, started=started)
             if done == len(self.plan.stages):
                 self.folder.gather_events()
             yield from self.whole.hear(self.folder.final())
@@ -149,19 +149,19 @@ class _Stages:
         finally:
             self.whole.close()
 
-    def _train(self, done: int, *, begun: bool) -> Iterator[Event]:
+    def _train(self, done: int, *, started: bool) -> Iterator[Event]:
         for stage in self.plan.stages[done:]:
             try:
-                session = self._session(stage, begun=begun and stage.number == done + 1)
+                session = self._session(stage, started=started and stage.number == done + 1)
                 yield from run_to_end(session, self._listeners(stage, session))
             except TrainingStopped as error:
                 error.hint = f"Continue with: capgen train --resume {run_name(self.folder.path)}"
                 raise
             self.processes.wait()  # the others read what the first process writes
 
-    def _session(self, stage: Stage, *, begun: bool) -> Session:
+    def _session(self, stage: Stage, *, started: bool) -> Session:
         config = stage.config_in(self.folder.path)
-        if not begun:
+        if not started:
             return train.new_session(dataclasses.replace(config, **self.machine), self.stop)
         folder = self.folder.stage_folder(stage)
         if self.processes.rank == 0:
