@@ -72,10 +72,10 @@ def main() -> None:
     pixels = ImageInputs(images, captioning.preprocessor, config, device)
     objective = CaptionObjective(captioning.model, cached=asked.train_encoder == "none")
     inputs, caching = _inputs(objective, pixels, device)
-    codec = CaptionCodec(tokenizer=None, start=END, end=END, unknown=None, max_tokens=64)
+    codec = CaptionCodec(tokenizer=None, start=END, end=END, pad=END, unknown=None, max_tokens=64)
     learner = Learner(captioning, objective, codec, device)
     trainer = Trainer(learner, inputs, rows, config)
-    trainer.steps_a_report = 10**9
+    trainer.steps_per_report = 10**9
     plain = PlainLoop(captioning.model, pixels, rows, asked.images, device)
     losses = _losses(objective, inputs, plain, rows[: asked.images], device)
     assert math.isclose(*losses, rel_tol=1e-2 if asked.precision != "fp32" else 1e-4), losses

@@ -148,10 +148,10 @@ def test_a_run_stopped_in_its_validation_goes_on_exactly(tmp_path, data, parts, 
 
 
 def test_a_run_that_is_over_cannot_go_on(tmp_path, whole):
-    with pytest.raises(UsageError, match="is over") as caught:
+    with pytest.raises(UsageError, match="is finished") as caught:
         list(resume(whole))
     assert "--init" in caught.value.hint
-    with pytest.raises(UsageError, match="No training run 'nothing'"):
+    with pytest.raises(UsageError, match="There is no training run 'nothing'"):
         list(resume("nothing"))
 
 

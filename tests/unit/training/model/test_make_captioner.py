@@ -6,7 +6,8 @@ import pytest
 
 from capgen.config import train_config
 from capgen.errors import UsageError
-from capgen.training.model.make_captioner import check_spaces, make_captioner
+from capgen.training.model.make_captioner import make_captioner
+from capgen.training.model.word_vocabulary import check_spaces
 from tests.tiny_models import save_tiny_mini
 
 CHINESE = ["一只狗在草地上奔跑", "两个孩子在玩球"]

@@ -53,7 +53,7 @@ def plain(page):
 def test_the_page_says_what_happened(page):
     words = plain(page)
     assert "Training run told" in words
-    assert "Over after 3 epochs, 30 steps and 1:15 minutes" in words
+    assert "Finished after 3 epochs, 30 steps and 1:15 minutes" in words
     assert "METEOR 0.3000 on val" in words
     assert "best-eval on 10 images of the test split" in words
     assert "memory ran out" in words
@@ -116,7 +116,7 @@ def test_it_is_written_after_each_epoch_and_when_interrupted(tmp_path, images):
         tracker.event(event)
         if isinstance(event, StepEvent) and event.step == 11:
             first = (tmp_path / "run.html").read_text()
-    assert "At work when this was written: step 10 of 20." in plain(first)
+    assert "Training when this was written: step 10 of 20." in plain(first)
     assert "a cat" in first
     tracker.finish()
     last = (tmp_path / "run.html").read_text()
