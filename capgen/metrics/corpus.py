@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -153,48 +153,42 @@ class Corpus:
 
 
 def check_captions(predictions: Mapping[str, str], references: Mapping[str, Any]) -> None:
-    """Check that both sides describe the same images and that all captions are text.
-
-    Raises:
-        MetricError: Naming the images at fault.
-    """
+    """Check that both sides have the same images and that all captions are strings."""
     if not predictions:
         raise MetricError("There are no predictions to score")
     missing = [name for name in predictions if name not in references]
     if missing:
         raise MetricError(
-            f"No references for {_some(missing)}", hint="The ids of both files must be the same."
+            f"No references for {some_images(missing)}",
+            hint="The image ids of predictions and references must be the same.",
         )
     extra = [name for name in references if name not in predictions]
     if extra:
         raise MetricError(
-            f"No prediction for {_some(extra)}",
+            f"No prediction for {some_images(extra)}",
             hint="Score the whole set, or leave the other images out of the references.",
         )
     bad = [name for name, caption in predictions.items() if not isinstance(caption, str)]
     if bad:
-        raise MetricError(f"The prediction is not text for {_some(bad)}")
-    # A bare string would pass for a sequence of one-letter captions.
-    bad = [name for name, captions in references.items() if isinstance(captions, str)]
-    if bad:
-        raise MetricError(f"The references are one text, not a list, for {_some(bad)}")
-    bad = [name for name, captions in references.items() if not isinstance(captions, Sequence)]
-    if bad:
-        raise MetricError(f"The references are not a list of captions for {_some(bad)}")
-    bad = [name for name, captions in references.items() if not captions]
-    if bad:
-        raise MetricError(f"The list of references is empty for {_some(bad)}")
-    bad = [
-        name
-        for name, captions in references.items()
-        if not all(isinstance(caption, str) for caption in captions)
-    ]
-    if bad:
-        raise MetricError(f"A reference is not text for {_some(bad)}")
+        raise MetricError(f"The prediction is not a string for {some_images(bad)}")
+    # In this order: each check relies on those before it.
+    faults: tuple[tuple[str, Callable[[Any], bool]], ...] = (
+        # A bare string would pass for a sequence of one-letter captions.
+        ("The references are one string, not a list,", lambda texts: isinstance(texts, str)),
+        ("The references are not a list", lambda texts: not isinstance(texts, Sequence)),
+        ("The list of references is empty", lambda texts: not texts),
+        (
+            "A reference is not a string",
+            lambda texts: not all(isinstance(text, str) for text in texts),
+        ),
+    )
+    for fault, applies in faults:
+        bad = [name for name, captions in references.items() if applies(captions)]
+        if bad:
+            raise MetricError(f"{fault} for {some_images(bad)}")
 
 
-def _some(names: Sequence[object], most: int = 5) -> str:
-    """Return the first of the names, and how many images they stand for."""
-    shown = ", ".join(repr(name) for name in names[:most])
-    images = "image" if len(names) == 1 else "images"
-    return f"{len(names)} {images}: {shown}{', …' if len(names) > most else ''}"
+def some_images(names: Sequence[object], most: int = 5) -> str:
+    """Return the number of images, and the names of the first few in parentheses."""
+    shown = ", ".join(map(repr, names[:most])) + (", …" if len(names) > most else "")
+    return f"{len(names)} {'image' if len(names) == 1 else 'images'} ({shown})"

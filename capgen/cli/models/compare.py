@@ -105,11 +105,8 @@ def compare_command(
         data,
         options=decoding,
         config=config,
-        runtime=runs_on.runtime,
-        device=runs_on.device,
-        dtype=runs_on.dtype,
-        speed_photos=SpeedOptions.images if speed else 0,
-        speed_rounds=SpeedOptions.rounds,
+        runs_on=runs_on,
+        speed=SpeedOptions() if speed else None,
     )
     found = view.follow_comparison(events, console)
     on_stdout = json_file is not None and str(json_file) == STDOUT

@@ -158,7 +158,7 @@ def test_what_the_data_set_leaves_out_is_said(
         ({"--predictions": "many.json"}, 1, "not in split test"),
         ({"--predictions": "twice.json"}, 1, "Two predictions for the image"),
         ({"--references": "broken.json"}, 1, "broken.json:1: not valid JSON"),
-        ({"--references": "bare.json"}, 1, "empty or not text"),
+        ({"--references": "bare.json"}, 1, "empty or not a string"),
         ({"--data-dir": "nowhere"}, 1, "nowhere"),
         ({"--document-frequencies": "broken.json"}, 1, "broken.json:1: not valid JSON"),
         ({"--json": "."}, 1, "it is a folder"),

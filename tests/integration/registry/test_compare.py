@@ -23,6 +23,7 @@ from capgen.registry.compare import (
     comparison_events,
     models_to_compare,
 )
+from capgen.registry.speed import SpeedOptions
 from tests.minis import make_images, write_flickr8k
 
 IMAGES = 30
@@ -54,8 +55,7 @@ def found(folder: Path, data: EvaluationSet) -> ModelComparison:
         [str(folder / "best-eval"), str(folder / "best-loss")],
         data,
         config=EvalConfig(resamples=2000),
-        speed_photos=3,
-        speed_rounds=2,
+        speed=SpeedOptions(images=3, rounds=2),
     )
     *_, last = events
     assert isinstance(last, ComparisonFinished)
