@@ -125,11 +125,7 @@ def unset_command(context: typer.Context, key: Key, command: For = None) -> None
 
 
 def _section_and_name(key: str, command: str | None) -> tuple[str, str]:
-    """Return the section of a key, which may be empty, and its setting.
-
-    Raises:
-        UsageError: The key and `--for` name different commands.
-    """
+    """Return the section of a key, which may be empty, and its setting."""
     section, _, name = key.rpartition(".")
     if section and command and section != command:
         raise UsageError(f"{key} and --for {command} name different commands")

@@ -36,12 +36,7 @@ class Console:
             _accept_any_name(stream)
 
     def data(self, line: str) -> None:
-        """Write one line of output.
-
-        Raises:
-            OutputClosedError: Whoever read the output has had enough.
-            StorageError: It cannot be written (a redirection to a full disk).
-        """
+        """Write one line of output."""
         try:
             print(line, file=sys.stdout, flush=True)
         except OSError as error:
@@ -64,10 +59,6 @@ class Console:
         Args:
             renderable: What to write.
             wrap: Break lines at the width of the terminal.
-
-        Raises:
-            OutputClosedError: As for `data`.
-            StorageError: As for `data`.
         """
         self.data(_drawn(renderable, sys.stdout, wrap=wrap))
 
@@ -157,12 +148,7 @@ class _Page(StringIO):
 
 
 def confirm_deletion(place: Path) -> None:
-    """Ask whether to delete a folder.
-
-    Raises:
-        UsageError: There is nobody to ask.
-        typer.Abort: The answer is no.
-    """
+    """Ask whether to delete a folder."""
     if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(f"Nobody can be asked whether to delete {place}", hint="Add --yes.")
     typer.confirm(f"Delete {place}?", abort=True, err=True)

@@ -102,9 +102,6 @@ def _settings(root: Any) -> Iterator[Check]:
 
     Args:
         root: The app's root command.
-
-    Raises:
-        UsageError: It cannot.
     """
     path = config_file()
     content = read_toml(path, required=False)

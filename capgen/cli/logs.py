@@ -73,10 +73,6 @@ def check_log_file(file: Path, arguments: Iterable[str]) -> None:
         arguments: The command line without the options of logging. Every word of it that is
             the name of a file counts as one that the command reads or writes; what is in a
             folder that it names is protected unless it is a log.
-
-    Raises:
-        ProtectedFileError: It would be.
-        StorageError: What is there may not be read.
     """
     names = [name for word in arguments if (name := _possible_name(word))]
     place = real_place(file)
@@ -109,10 +105,6 @@ def start_logging(level: str, file: Path | None, tell: Callable[[str], None]) ->
         level: One of `LEVELS`.
         file: Appended to; None is stderr.
         tell: Told, once, if the file cannot be written any more.
-
-    Raises:
-        ProtectedFileError: The file is an image, or of another kind than text.
-        StorageError: The file cannot be written.
     """
     if file is None:
         handler: logging.Handler = logging.StreamHandler()

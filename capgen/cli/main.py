@@ -103,11 +103,7 @@ def _split_logging(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _check_log_file(options: Sequence[str], rest: Sequence[str]) -> None:
-    """Refuse a log that the command itself reads or writes.
-
-    Raises:
-        ProtectedFileError: It does.
-    """
+    """Refuse a log that the command itself reads or writes."""
     for item, following in pairwise([*options, ""]):
         name, equals, value = item.partition("=")
         if name == "--log-file":

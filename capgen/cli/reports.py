@@ -21,11 +21,6 @@ def check_reports(
         json_file: The file of `--json`; `-` is standard output.
         html_file: The file of `--html`.
         inputs: Files that are read; None, and names that are not files, are passed over.
-
-    Raises:
-        ProtectedFileError: One would replace an input or what is not a report; or both are one
-            file.
-        StorageError: There is a folder of that name, or the name is impossible.
     """
     outputs = []
     if json_file is not None and str(json_file) != STDOUT:

@@ -68,9 +68,6 @@ def user_defaults(context: typer.Context, command: str) -> UserDefaults:
     Args:
         context: The root command's context.
         command: The command that was called.
-
-    Raises:
-        UsageError: The file cannot be read, or holds what is not a setting.
     """
     path = config_file()
     content = read_toml(path, required=False)
@@ -84,11 +81,7 @@ def user_defaults(context: typer.Context, command: str) -> UserDefaults:
 def file_settings(
     content: Mapping[str, Any], command: str, known: Known, *, where: str
 ) -> UserDefaults:
-    """Return what a file sets for a command; the command's own section wins.
-
-    Raises:
-        UsageError: There is no such section or setting, or a value is not accepted.
-    """
+    """Return what a file sets for a command; the command's own section wins."""
     found = UserDefaults()
     sections = {name: part for name, part in content.items() if isinstance(part, dict)}
     for section in sections:
@@ -134,21 +127,13 @@ def usable(
 
 
 def check_section(section: str, known: Known, *, where: str) -> None:
-    """Check that a section is a command's.
-
-    Raises:
-        UsageError: It is not.
-    """
+    """Check that a section is a command's."""
     if section not in known:
         raise UsageError(f"{where}: no settings for '{section}'", hint=did_you_mean(section, known))
 
 
 def check_key(section: str, name: str, known: Known, *, where: str) -> list[str]:
-    """Return the commands that have a setting.
-
-    Raises:
-        UsageError: There is no such command or setting.
-    """
+    """Return the commands that have a setting."""
     if section:
         check_section(section, known, where=where)
     commands = [section] if section else [key for key in known if name in known[key]]
@@ -160,11 +145,7 @@ def check_key(section: str, name: str, known: Known, *, where: str) -> list[str]
 
 
 def check_value(home: type, name: str, value: Any, *, where: str) -> Any:
-    """Return a value in the type of its setting.
-
-    Raises:
-        UsageError: It is not of that type, or out of range.
-    """
+    """Return a value in the type of its setting."""
     try:
         checked = parse_setting(home, name, value) if isinstance(value, str) else value
         home(**{name: checked})

@@ -186,11 +186,7 @@ _LEAST = {
 
 
 def _of_model(key: str, value: Any) -> Any:
-    """Return a value of a generation_config if decoding can work with it.
-
-    Raises:
-        ModelError: It cannot.
-    """
+    """Return a value of a generation_config if decoding can work with it."""
     if not _is_number(value) or value < _LEAST[key]:
         raise ModelError(f"The model's generation_config has {key} {value!r}")
     return value

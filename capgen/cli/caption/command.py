@@ -146,11 +146,7 @@ def caption_command(
 
 
 def _check_pairs(results: Results, look: Look) -> None:
-    """Check that options which go with another came with it.
-
-    Raises:
-        UsageError: One did not.
-    """
+    """Check that options which go with another came with it."""
     if results.dry_run and not results.write_metadata:
         raise UsageError("--dry-run goes with --write-metadata")
     if look.save_input is not None and not look.debug:
@@ -158,12 +154,7 @@ def _check_pairs(results: Results, look: Look) -> None:
 
 
 def _sidecars(inputs: Inputs, results: Results, look: Look) -> Sidecars | None:
-    """Check what would be overwritten; return the sidecars to write, if any.
-
-    Raises:
-        ProtectedFileError: An output would replace an input, or what capgen did not write.
-        UsageError: The sidecars' suffix or mode means nothing.
-    """
+    """Check what would be overwritten; return the sidecars to write, if any."""
     input_files = InputFiles(inputs.files())
     outputs = list(_outputs(results.output, look, results.changes_written_to))
     check_outputs(outputs, input_files)
@@ -205,11 +196,7 @@ def _undo(console: Console, path: Path) -> int:
 
 
 def _stdout_format(asked: str | None, as_json: bool) -> str:
-    """Return the format to print in.
-
-    Raises:
-        UsageError: It is not one that is printed, or two were asked for.
-    """
+    """Return the format to print in."""
     if as_json and asked not in (None, "json"):
         raise UsageError(f"--json and --format {asked} exclude each other")
     chosen = "json" if as_json else asked or "text"

@@ -31,12 +31,7 @@ WRITERS = {
 
 
 def check_explanation(path: Path) -> None:
-    """Check that an explanation can be written under this name, before any work is done.
-
-    Raises:
-        UsageError: The suffix means neither an image nor a page.
-        StorageError: There is a folder of that name, or the name is impossible.
-    """
+    """Check that an explanation can be written under this name, before any work is done."""
     if path.suffix.lower() not in WRITERS:
         raise UsageError(f"--explain {path}: '{path.suffix}' is not one of {', '.join(WRITERS)}")
     check_place(path)
@@ -49,13 +44,7 @@ def explain_image(
     limits: ImageLimits,
     path: Path,
 ) -> Caption:
-    """Caption one image and write where the model looked; return the caption.
-
-    Raises:
-        ImageError: The image cannot be read.
-        ModelError: The model has no cross-attention.
-        StorageError: The file cannot be written.
-    """
+    """Caption one image and write where the model looked; return the caption."""
     prepared, upright = prepare_to_explain(captioner, image, limits)
     settings, notes = captioner.settings(options)
     (record,) = captioner.caption_prepared([prepared], settings, notes)
@@ -77,12 +66,7 @@ def debug_image(
     save_input: Path | None,
     as_json: bool,
 ) -> None:
-    """Show what lies behind the caption of one image, as tables or as JSON.
-
-    Raises:
-        ImageError: The image cannot be read.
-        StorageError: The encoder's image cannot be written.
-    """
+    """Show what lies behind the caption of one image, as tables or as JSON."""
     found = inspect_image(captioner, image, options, limits=limits)
     if save_input is not None:
         write_drawing(save_input, found.seen)

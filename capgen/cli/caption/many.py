@@ -85,11 +85,7 @@ def lanes_and_threads(total: int | None, batch_size: int) -> tuple[int, int]:
 def run_batch(
     console: Console, captioner: Captioner, job: BatchJob, lanes: int, fail_on: str
 ) -> int:
-    """Caption images, write what was asked for, and return the exit code.
-
-    Raises:
-        CapgenError: The run cannot go on (a full disk, a model that does not fit).
-    """
+    """Caption images, write what was asked for, and return the exit code."""
     finished = None
     tally = _Tally()
     with ExitStack() as stack:

@@ -41,9 +41,6 @@ def choose_way(look: Look, alone: str | None, *, writes: bool, format: str) -> W
         alone: The one file that was named, or None.
         writes: Whether captions are written anywhere but to stdout.
         format: Format of stdout.
-
-    Raises:
-        UsageError: A look was asked for at anything but one image that is printed.
     """
     printed = alone is not None and not writes
     if look.asked and (not printed or format == "jsonl"):
@@ -76,14 +73,7 @@ def look_into(
     *,
     as_json: bool,
 ) -> None:
-    """Explain one image's caption, or show what lies behind it, or both.
-
-    Raises:
-        UsageError: The explanation's suffix means neither an image nor a page.
-        ImageError: The image cannot be read.
-        ModelError: The model has no cross-attention.
-        StorageError: A file cannot be written.
-    """
+    """Explain one image's caption, or show what lies behind it, or both."""
     from capgen.cli.caption.explain import check_explanation, debug_image, explain_image
 
     if look.explain is not None:

@@ -16,11 +16,7 @@ _OF_A_NEW_MODEL = ("encoder", "decoder", "decoder_layers", "decoder_width")
 
 
 def print_plan(plan: Plan, *, as_json: bool) -> None:
-    """Print what a run would be and take, stage by stage if it has any.
-
-    Raises:
-        CapgenError: It could not start.
-    """
+    """Print what a run would be and take, stage by stage if it has any."""
     console = Console()
     estimates = [_estimate(plan, stage) for stage in plan.stages]
     if as_json:

@@ -38,11 +38,7 @@ class Upload:
 def wanted_upload(
     repository: str | None, private: bool, environment: Mapping[str, str]
 ) -> Upload | None:
-    """Return the push that flags or environment ask for; checked before training begins.
-
-    Raises:
-        UsageError: The name cannot be one, or there is no token.
-    """
+    """Return the push that flags or environment ask for; checked before training begins."""
     from capgen.hub.login import need_token
     from capgen.hub.push import check_repository
 
