@@ -19,7 +19,8 @@ from capgen.cli.options import (
     with_options,
     without,
 )
-from capgen.config import CalibrateConfig, DecodeOptions, ModelOptions
+from capgen.cli.user_defaults import unused_notes
+from capgen.config import CalibrateConfig, DecodeOptions, ModelOptions, variables
 from capgen.overwriting import OWN_JSON, InputFiles, check_output
 
 if TYPE_CHECKING:
@@ -37,14 +38,19 @@ def _path(help: str, panel: str = INPUT_PANEL, *flags: str) -> Any:
 
 
 @with_options(
-    panels=(INPUT_PANEL, CalibrateConfig.PANEL, MODEL_PANEL, DECODING_PANEL, OUTPUT_PANEL)
+    section="calibrate",
+    panels=(INPUT_PANEL, CalibrateConfig.PANEL, MODEL_PANEL, DECODING_PANEL, OUTPUT_PANEL),
 )
 def calibrate_command(
+    context: typer.Context,
     *,
     model: Annotated[
         str | None,
         typer.Argument(
-            help="Bundled model 'mini' (default), a model folder, RUN/best-eval, or a Hub id.",
+            help="'mini' (bundled), a model folder, RUN/best-eval, a kept model, or a Hub id. "
+            "Default: CAPGEN_MODEL, or `capgen models default`, or mini.",
+            envvar=variables("model", "calibrate"),
+            show_envvar=False,
             show_default=False,
         ),
     ] = None,
@@ -78,6 +84,8 @@ def calibrate_command(
     from capgen.evaluation.evaluation_set import evaluation_sets
 
     console = Console()
+    for note in unused_notes(context, "calibrate"):
+        console.note(note)
     data = evaluation_sets(dataset, data_dir, split=config.split, limit=config.limit)
     captioner = Captioner.from_pretrained(**vars(replace(runs_on, model=model)))
     events = calibrate(captioner, data, options=decoding, config=config, negatives=negatives)

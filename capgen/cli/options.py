@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
-from typer.models import OptionInfo
 
 from capgen.config import ModelOptions, accepted, flag_name, variables
 
@@ -117,7 +116,7 @@ class _Record:
 
     def _parameter(self, field: Any, hint: Any) -> inspect.Parameter:
         default, annotation = field.default, hint
-        if not isinstance(_option_info(hint), OptionInfo):
+        if _option_info(hint) is None:
             optional = self.given_only or default == ()
             default = None if optional else default
             option = _option(self.kind, field, self.section, switch=self.given_only)

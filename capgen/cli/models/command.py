@@ -12,14 +12,21 @@ from capgen.cli.console import Console, confirm_deletion
 from capgen.cli.help import examples
 from capgen.cli.models import compare
 from capgen.cli.options import RevisionOption, with_options, without
+from capgen.cli.user_defaults import unused_notes, use_user_defaults
 from capgen.config import ModelOptions
 from capgen.errors import UsageError
 
 models_app = typer.Typer(
     name="models",
-    help="List, compare, export, check and look after models.",
     no_args_is_help=True,
 )
+
+
+@models_app.callback()
+def _models(context: typer.Context) -> None:
+    """List, compare, export, check and manage models."""
+    use_user_defaults(context, "models.")
+
 
 Name = Annotated[
     str,
@@ -179,8 +186,9 @@ def remove(
 
 
 @models_app.command(epilog=examples("capgen models test RUN/best-eval photo.jpg"))
-@with_options()
+@with_options(section="models.test")
 def test(
+    context: typer.Context,
     model: Name,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="The images.")],
     runs_on: Annotated[ModelOptions, without("model", "trust_remote_code")],
@@ -193,6 +201,8 @@ def test(
     from capgen.cli.models import view
 
     console = Console()
+    for note in unused_notes(context, "models.test"):
+        console.note(note)
     start = time.perf_counter()
     captioner = Captioner.from_pretrained(**vars(replace(runs_on, model=model)))
     loaded = time.perf_counter() - start
