@@ -26,7 +26,7 @@ class DecodeOptions:
     """What a caller asks of decoding; None means the model's own default.
 
     Raises:
-        UsageError: A value is out of its range, or two of them exclude each other.
+        UsageError: A value is out of its range, or two of them cannot be used together.
     """
 
     PANEL: ClassVar[str] = "Decoding"
@@ -96,7 +96,7 @@ class DecodeOptions:
             for name in others:
                 if getattr(self, name) is not None:
                     raise UsageError(
-                        f"--diverse {self.diverse} and {flag_name(name)} exclude each other",
+                        f"--diverse {self.diverse} and {flag_name(name)} cannot be used together",
                         hint="--diverse chooses from a wide beam search of its own.",
                     )
         if self.beams is not None and self.beams > 1:

@@ -34,7 +34,7 @@ class TrainConfig(
     """Everything that decides how a training run goes; `train_config` fills in a preset.
 
     Raises:
-        UsageError: A value is out of its range, or two of them exclude each other.
+        UsageError: A value is out of its range, or two of them cannot be used together.
     """
 
     def __post_init__(self) -> None:

@@ -108,7 +108,7 @@ def eval_command(
     have the model's own defaults.
     """
     if judged.predictions is not None and on_command_line(context, "model"):
-        raise UsageError("Give either --model or --predictions, not both")
+        raise UsageError("--model and --predictions cannot be used together")
     inputs = (judged.data_dir, judged.references, judged.predictions, judged.compare)
     output.check([*inputs, document_frequencies])
 
