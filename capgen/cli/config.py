@@ -9,6 +9,7 @@ import typer
 
 from capgen.cli.console import Console
 from capgen.cli.help import examples
+from capgen.cli.options import Json
 from capgen.cli.user_defaults import (
     check_key,
     check_value,
@@ -64,7 +65,7 @@ def show_command(
     everything: Annotated[
         bool, typer.Option("--all", help="Include settings that still have capgen's default.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show what your settings file and the environment set."""
     rows = _rows(context, everything)

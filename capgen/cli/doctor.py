@@ -10,7 +10,7 @@ import typer
 
 from capgen.cli.console import Console
 from capgen.cli.help import examples
-from capgen.cli.options import OUTPUT_PANEL
+from capgen.cli.options import Json
 from capgen.cli.user_defaults import file_settings, known_settings
 from capgen.config.toml_files import read_toml
 from capgen.paths import config_file
@@ -30,8 +30,6 @@ doctor_app = typer.Typer(
 )
 _WORDS = {True: "ok", False: "FAULT", None: "-"}
 _STYLES = {True: "green", False: "bold red", None: "dim"}
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=OUTPUT_PANEL)]
 
 
 @doctor_app.callback()

@@ -14,7 +14,7 @@ import typer
 
 from capgen.cli.console import Console
 from capgen.cli.help import examples
-from capgen.cli.options import with_options
+from capgen.cli.options import Json, with_options
 from capgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ Token = Annotated[
         show_default=False,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @dataclass(frozen=True, kw_only=True)

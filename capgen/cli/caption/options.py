@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, After, JsonOption
-from capgen.config import BatchOptions, InputOptions, setting
+from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, After, JsonOption, option
+from capgen.config import BatchOptions, InputOptions
 from capgen.errors import UsageError
 
 FAIL_ON = ("any", "all", "none")
@@ -71,19 +71,17 @@ class Look:
 
     PANEL: ClassVar[str] = "A closer look"
 
-    explain: Path | None = setting(  # noqa: RUF009
+    explain: Path | None = option(  # noqa: RUF009
         None,
         "Also write where the model looked for each word: .png, .jpg or .html. One image only.",
-        remembered=False,
     )
-    debug: bool = setting(
+    debug: bool = option(
         False,
         "Show how the caption came about: tokens, runners-up, other decodings, features. "
         "One image only; with --json as JSON.",
-        remembered=False,
     )
-    save_input: Path | None = setting(  # noqa: RUF009
-        None, "With --debug: save the image as the encoder saw it (PNG).", remembered=False
+    save_input: Path | None = option(  # noqa: RUF009
+        None, "With --debug: save the image as the encoder saw it (PNG)."
     )
 
     @property
@@ -103,10 +101,8 @@ class Results:
 
     PANEL: ClassVar[str] = OUTPUT_PANEL
 
-    scores: bool = setting(
-        False,
-        "Print confidence and score after each caption, and add the confidence to records.",
-        remembered=False,
+    scores: bool = option(
+        False, "Print confidence and score after each caption, and add the confidence to records."
     )
     output: Annotated[
         Path | None,
@@ -120,38 +116,27 @@ class Results:
         ),
     ] = None
     as_json: JsonOption = False
-    format: str | None = setting(
-        None,
-        "Output format, if the suffix does not tell: json, jsonl, csv, text, parquet or html.",
-        remembered=False,
+    format: str | None = option(
+        None, "Output format, if the suffix does not tell: json, jsonl, csv, text, parquet or html."
     )
-    sidecar: str | None = setting(
-        None,
-        "Write a text file with this suffix, such as .txt, beside each image.",
-        remembered=False,
+    sidecar: str | None = option(
+        None, "Write a text file with this suffix, such as .txt, beside each image."
     )
-    on_existing: str = setting(
-        "skip",
-        "What to do with a sidecar that exists: skip, overwrite, append or prepend.",
-        remembered=False,
+    on_existing: str = option(
+        "skip", "What to do with a sidecar that exists: skip, overwrite, append or prepend."
     )
-    write_metadata: bool = setting(
-        False,
-        "Write captions into the images (JPEG, PNG, WebP): EXIF, IPTC, XMP.",
-        remembered=False,
+    write_metadata: bool = option(
+        False, "Write captions into the images (JPEG, PNG, WebP): EXIF, IPTC, XMP."
     )
-    dry_run: bool = setting(False, "With --write-metadata: change no image.", remembered=False)
-    undo_file: Path = setting(  # noqa: RUF009
-        Path("capgen-undo.jsonl"), "Where --write-metadata records its changes.", remembered=False
+    dry_run: bool = option(False, "With --write-metadata: change no image.")
+    undo_file: Path = option(  # noqa: RUF009
+        Path("capgen-undo.jsonl"), "Where --write-metadata records its changes."
     )
-    undo: Path | None = setting(  # noqa: RUF009
-        None, "Undo the changes recorded in this undo file, and do nothing else.", remembered=False
+    undo: Path | None = option(  # noqa: RUF009
+        None, "Undo the changes recorded in this undo file, and do nothing else."
     )
-    quiet: bool = setting(
-        False,
-        "Hide progress, notes and messages about single images.",
-        flags="--quiet -q",
-        remembered=False,
+    quiet: bool = option(
+        False, "Hide progress, notes and messages about single images.", flags="--quiet -q"
     )
 
     @property

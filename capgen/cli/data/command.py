@@ -10,8 +10,7 @@ import typer
 
 from capgen.cli.console import Console, confirm_deletion
 from capgen.cli.help import examples
-from capgen.cli.options import with_options
-from capgen.config import setting
+from capgen.cli.options import Json, Yes, option, with_options
 from capgen.data.splits import SplitOptions
 from capgen.overwriting import OWN_LINES, WEB_PAGE, InputFiles, check_output
 
@@ -31,7 +30,6 @@ Store = Annotated[
     Path | None,
     typer.Option("--data-dir", metavar="DIR", help="Folder that holds the installed data sets."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FormatOption = Annotated[
     str | None,
     typer.Option(
@@ -49,10 +47,10 @@ class Source:
     PANEL: ClassVar[str] = SOURCE_PANEL
 
     format: FormatOption = None
-    images: Path | None = setting(None, "Folder of the images.", remembered=False)  # noqa: RUF009
-    image_column: str | None = setting(None, "Column of the images' names.", remembered=False)
-    caption_column: str | None = setting(None, "Column of the captions.", remembered=False)
-    split_column: str | None = setting(None, "Column of the splits.", remembered=False)
+    images: Path | None = option(None, "Folder of the images.")  # noqa: RUF009
+    image_column: str | None = option(None, "Column of the images' names.")
+    caption_column: str | None = option(None, "Column of the captions.")
+    split_column: str | None = option(None, "Column of the splits.")
 
     def read_options(self) -> ReadOptions:
         """Return it as the readers take it."""
@@ -250,7 +248,7 @@ def preview(
 def remove(
     name: Annotated[str, typer.Argument(help="Installed data set.")],
     data_dir: Store = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Delete an installed data set; images outside its folder stay."""
     from capgen.data import installed

@@ -17,12 +17,13 @@ from capgen.cli.options import (
     OUTPUT_PANEL,
     SCORING_PANEL,
     After,
+    option,
     with_options,
     without,
 )
 from capgen.cli.reports import ReportFiles
 from capgen.cli.user_defaults import on_command_line, unused_notes
-from capgen.config import DecodeOptions, EvalConfig, ModelOptions, check_ranges, setting
+from capgen.config import DecodeOptions, EvalConfig, ModelOptions, check_ranges
 from capgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,23 +43,20 @@ class Judged:
 
     PANEL: ClassVar[str] = INPUT_PANEL
 
-    dataset: str | None = setting(None, "Name of an installed data set.", remembered=False)
-    data_dir: Path | None = setting(  # noqa: RUF009
-        None,
-        "The data set's folder or file; with --references, the folder of the images.",
-        remembered=False,
+    dataset: str | None = option(None, "Name of an installed data set.")
+    data_dir: Path | None = option(  # noqa: RUF009
+        None, "The data set's folder or file; with --references, the folder of the images."
     )
-    references: Path | None = setting(  # noqa: RUF009
-        None, "Use the captions of this COCO JSON as references.", remembered=False
+    references: Path | None = option(  # noqa: RUF009
+        None, "Use the captions of this COCO JSON as references."
     )
-    predictions: Path | None = setting(  # noqa: RUF009
+    predictions: Path | None = option(  # noqa: RUF009
         None,
         "Score these captions instead of a model's: COCO results, a JSON mapping, the output of "
         "`capgen caption -o`, or a report of --json.",
-        remembered=False,
     )
-    compare: str | None = setting(
-        None, "Compare with this model or predictions file, on the same images.", remembered=False
+    compare: str | None = option(
+        None, "Compare with this model or predictions file, on the same images."
     )
 
 
@@ -68,11 +66,8 @@ class EvalOutput(ReportFiles):
 
     PANEL: ClassVar[str] = OUTPUT_PANEL
 
-    samples: int = setting(
-        0,
-        "Show captions, references and scores of this many random images.",
-        low=0,
-        remembered=False,
+    samples: int = option(
+        0, "Show captions, references and scores of this many random images.", low=0
     )
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ import typer
 from capgen.cli.console import Console, confirm_deletion
 from capgen.cli.help import examples
 from capgen.cli.models import compare
-from capgen.cli.options import RevisionOption, with_options, without
+from capgen.cli.options import Json, RevisionOption, Yes, with_options, without
 from capgen.cli.user_defaults import unused_notes, use_user_defaults
 from capgen.config import ModelOptions
 from capgen.errors import UsageError
@@ -34,8 +34,6 @@ Name = Annotated[
         metavar="MODEL", help="mini, RUN/best-eval, a kept model, a folder, or a Hub id."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @models_app.command("list", epilog=examples("capgen models list"))

@@ -17,12 +17,13 @@ from capgen.cli.options import (
     OUTPUT_PANEL,
     SCORING_PANEL,
     only,
+    option,
     with_options,
     without,
 )
 from capgen.cli.reports import ReportFiles
 from capgen.cli.user_defaults import unused_notes
-from capgen.config import DecodeOptions, EvalConfig, ModelOptions, check_ranges, setting
+from capgen.config import DecodeOptions, EvalConfig, ModelOptions, check_ranges
 
 EXAMPLES = examples(
     "capgen models compare mini RUN/best-eval --dataset flickr8k",
@@ -44,9 +45,9 @@ class Compared:
             "A training run stands for its best-eval and best-loss.",
         ),
     ]
-    dataset: str | None = setting(None, "Name of an installed data set.", remembered=False)
-    data_dir: Path | None = setting(  # noqa: RUF009
-        None, "The data set's folder or file.", remembered=False
+    dataset: str | None = option(None, "Name of an installed data set.")
+    data_dir: Path | None = option(  # noqa: RUF009
+        None, "The data set's folder or file."
     )
     speed: Annotated[
         bool,
@@ -63,12 +64,11 @@ class ComparisonFiles(ReportFiles):
     PANEL: ClassVar[str] = OUTPUT_PANEL
 
     # Not `examples`: that is a setting of `capgen eval`, with another meaning.
-    disputed: int = setting(
+    disputed: int = option(
         20,
         "Images per pair of models on the page, where they differ most.",
         low=0,
         flags="--examples",
-        remembered=False,
     )
 
     def __post_init__(self) -> None:
