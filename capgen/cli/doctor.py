@@ -17,9 +17,7 @@ from capgen.paths import config_file
 from capgen.records import Check
 
 EXAMPLES = examples(
-    "capgen doctor",
-    "capgen doctor --offline --json > doctor.json",
-    "capgen doctor wandb",
+    "capgen doctor", "capgen doctor --offline --json > doctor.json", "capgen doctor wandb"
 )
 
 doctor_app = typer.Typer(

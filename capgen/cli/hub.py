@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from capgen.hub.push import PushPlan
 
 hub_app = typer.Typer(
-    name="hub",
-    help="Push models to the Hub, pull them, log in.",
-    no_args_is_help=True,
+    name="hub", help="Push models to the Hub, pull them, log in.", no_args_is_help=True
 )
 
 Token = Annotated[
@@ -44,8 +42,7 @@ class Pushed:
         bool, typer.Option("--private", help="Make the repository private; refuse a public one.")
     ] = False
     revision: Annotated[
-        str | None,
-        typer.Option(help="Branch to commit to, made if need be.", show_default="main"),
+        str | None, typer.Option(help="Branch to commit to, made if need be.", show_default="main")
     ] = None
     message: Annotated[str, typer.Option(help="Message of the commit.", show_default=False)] = ""
     licence: Annotated[
@@ -92,10 +89,7 @@ def push_command(
 
     console = Console()
     options = PushOptions(
-        private=asked.private,
-        revision=asked.revision,
-        message=asked.message,
-        licence=asked.licence,
+        private=asked.private, revision=asked.revision, message=asked.message, licence=asked.licence
     )
     folder = resolve_model(model)
     plan = plan_push(folder, repository, options)  # what cannot be pushed is said before work

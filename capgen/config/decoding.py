@@ -70,9 +70,7 @@ class DecodeOptions:
         None, "Never say the same run of N tokens twice; 0 is off.", low=0, high=100
     )
     repeat_nouns: bool = setting(
-        False,
-        "Let a caption say a noun twice (English).",
-        flags="--repeat-nouns/--no-repeat-nouns",
+        False, "Let a caption say a noun twice (English).", flags="--repeat-nouns/--no-repeat-nouns"
     )
     num_captions: int | None = setting(
         None, "Captions an image, best first.", low=1, high=64, flags="-n"

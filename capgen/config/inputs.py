@@ -58,10 +58,7 @@ class InputOptions:
     include: tuple[str, ...] = setting((), "In folders and archives: only what matches.")
     exclude: tuple[str, ...] = setting((), "In folders and archives: leave out what matches.")
     null_separated: bool = setting(
-        False,
-        "The list on stdin is separated by NUL bytes.",
-        flags="--null -0",
-        remembered=False,
+        False, "The list on stdin is separated by NUL bytes.", flags="--null -0", remembered=False
     )
     path_column: str | None = setting(None, "Column of the manifest that names the images.")
     allow_private: bool = setting(

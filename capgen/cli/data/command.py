@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 SOURCE_PANEL = "Source"
 
 data_app = typer.Typer(
-    name="data",
-    help="Download, import, describe and examine data sets.",
-    no_args_is_help=True,
+    name="data", help="Download, import, describe and examine data sets.", no_args_is_help=True
 )
 
 Target = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Installed data set, or a path.")]

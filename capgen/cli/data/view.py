@@ -67,10 +67,7 @@ def _rendered(events: Iterator[Any]) -> Iterator[Any]:
     columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
     tasks: dict[tuple[str, str], Any] = {}
     # An interrupt must reach the generator, which stops its threads and frees its lock.
-    with (
-        closing(_as_generator(events)) as stream,
-        progress_bars(*columns) as bars,
-    ):
+    with closing(_as_generator(events)) as stream, progress_bars(*columns) as bars:
         for event in stream:
             if isinstance(event, Progress):
                 key = (event.task, event.item)

@@ -75,8 +75,7 @@ class EvalOutput(ReportFiles):
 
 
 @with_options(
-    section="eval",
-    panels=(INPUT_PANEL, SCORING_PANEL, MODEL_PANEL, DECODING_PANEL, OUTPUT_PANEL),
+    section="eval", panels=(INPUT_PANEL, SCORING_PANEL, MODEL_PANEL, DECODING_PANEL, OUTPUT_PANEL)
 )
 def eval_command(
     context: typer.Context,

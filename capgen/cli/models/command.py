@@ -16,10 +16,7 @@ from capgen.cli.user_defaults import unused_notes, use_user_defaults
 from capgen.config import ModelOptions
 from capgen.errors import UsageError
 
-models_app = typer.Typer(
-    name="models",
-    no_args_is_help=True,
-)
+models_app = typer.Typer(name="models", no_args_is_help=True)
 
 
 @models_app.callback()
