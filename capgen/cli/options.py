@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
-from capgen.config import ModelOptions, accepted, flag_name, setting, variables
+from capgen.config import ModelOptions, described, flag_name, setting, variables
 
 INPUT_PANEL = "Input"
 MODEL_PANEL = "Model"
@@ -173,7 +173,7 @@ def _option(kind: type, field: Any, section: str, *, switch: bool = False) -> An
     owner = next(base for base in kind.__mro__ if field.name in inspect.get_annotations(base))
     return typer.Option(
         *flags,
-        help=more["help"].rstrip(".") + accepted(field) + ".",
+        help=described(field),
         rich_help_panel=more["panel"] or getattr(owner, "PANEL", None),
         envvar=variables(field.name, section) if more["remembered"] and not switch else None,
         show_envvar=False,
