@@ -152,8 +152,8 @@ class Teachers:
     )
     distill: str = setting(
         "sequence",
-        "Learn the teachers' captions of the training images (sequence), or their distribution "
-        "over each next token (token, which needs the same vocabulary).",
+        "Learn the teachers' captions of the training images, or with token their distribution "
+        "over each next token, which needs the same vocabulary.",
         choices=("token", "sequence"),
     )
     distill_weight: float = setting(
