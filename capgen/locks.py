@@ -64,7 +64,6 @@ class Lock:
 
 
 def _lock(path: Path) -> Callable[[], object]:
-    """Lock a file; return what releases it."""
     try:
         import fcntl
     except ImportError:

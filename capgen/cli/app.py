@@ -28,7 +28,6 @@ NO_USER_SETTINGS = ("config", "doctor")
 
 
 def build_app() -> typer.Typer:
-    """Make the app with all its commands."""
     app = typer.Typer(
         name="capgen",
         no_args_is_help=True,

@@ -115,7 +115,6 @@ def calibrate_command(
 def _follow(
     console: Console, events: Iterable[ImageObserved | Calibrated], total: int
 ) -> Calibrated:
-    """Show events as they come; return the result."""
     from capgen.evaluation.calibration.calibrate import Calibrated
 
     with console.progress("captioning", total) as advance:

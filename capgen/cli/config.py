@@ -128,7 +128,6 @@ def unset_command(context: typer.Context, key: Key, command: For = None) -> None
 
 
 def _section_and_name(key: str, command: str | None) -> tuple[str, str]:
-    """Return the section of a key, which may be empty, and its setting."""
     section, _, name = key.rpartition(".")
     asked = (command or "").replace(" ", ".")
     if section and asked and section != asked:

@@ -52,7 +52,6 @@ class Console:
             raise StorageError(f"Cannot write the output: {error.strerror}") from error
 
     def json(self, value: Any) -> None:
-        """Write a JSON document as output."""
         self.data(dump_json(value, indent=2, ascii_only=not _is_utf8(sys.stdout)))
 
     def record(self, record: Record) -> None:

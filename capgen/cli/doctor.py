@@ -95,7 +95,6 @@ def wandb_command(
 
 
 def _settings(root: Any) -> Iterator[Check]:
-    """Yield whether the user's settings file can be used."""
     path = config_file()
     content = read_toml(path, required=False)
     known = known_settings(root)
@@ -111,7 +110,6 @@ def _settings(root: Any) -> Iterator[Check]:
 
 
 def _show_lines(console: Console, checks: Sequence[Check]) -> None:
-    """Write a line per check, and one for what to do."""
     width = max(9, *(len(check.name) for check in checks)) if checks else 0
     for check in checks:
         console.data(f"{_WORDS[check.ok]:<5}  {check.name:<{width}}  {check.detail}")

@@ -196,7 +196,6 @@ def _amount(plan: PushPlan) -> str:
 
 @contextmanager
 def _bars_on_terminals_only() -> Iterator[None]:
-    """Show the Hub's progress bars on terminals only."""
     from huggingface_hub import utils
 
     shown = not utils.are_progress_bars_disabled()  # type: ignore[attr-defined]

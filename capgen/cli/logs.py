@@ -42,12 +42,10 @@ class LogFile(logging.FileHandler):
         self._tell = tell
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Say so, and write no more."""
         self.setLevel(logging.CRITICAL + 1)
         self._tell(f"the log {self.baseFilename} cannot be written any more: {sys.exc_info()[1]}")
 
     def close(self) -> None:
-        """Close the file, whatever becomes of its last lines."""
         with suppress(OSError):
             super().close()
 
@@ -56,7 +54,6 @@ class Redacting(logging.Formatter):
     """Formats records without tokens, in whatever part of the record they are."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, with each token replaced."""
         text = super().format(record)
         for name in SECRETS:
             secret = os.environ.get(name, "")

@@ -42,7 +42,6 @@ class Fields:
     given_of: type | None = None
 
     def names(self, kind: type) -> list[str]:
-        """Return the fields of a settings class that are options."""
         every = [field.name for field in dataclasses.fields(kind)]
         return [name for name in self.only or every if name not in self.without]
 
@@ -55,17 +54,14 @@ class After:
 
 
 def only(*names: str) -> Fields:
-    """Make options of these fields of a settings record."""
     return Fields(only=names)
 
 
 def without(*names: str) -> Fields:
-    """Make options of all fields of a settings record but these."""
     return Fields(without=names)
 
 
 def given_of(kind: type) -> Fields:
-    """Make options without defaults of a settings class."""
     return Fields(given_of=kind)
 
 

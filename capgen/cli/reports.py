@@ -60,7 +60,6 @@ class ReportFiles:
         check_outputs(outputs, InputFiles(name for name in inputs if name is not None))
 
     def write_json(self, console: Console, record: dict[str, Any]) -> None:
-        """Write or print the JSON report, if one was asked for."""
         from capgen.output.records import dump_json
         from capgen.paths import write_text
 

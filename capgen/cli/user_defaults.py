@@ -152,7 +152,6 @@ def usable(
 
 
 def check_section(section: str, known: Known, *, where: str) -> None:
-    """Check that a section belongs to a command."""
     if section not in known:
         raise UsageError(f"{where}: no settings for '{section}'", hint=did_you_mean(section, known))
 
@@ -170,7 +169,6 @@ def check_key(section: str, name: str, known: Known, *, where: str) -> list[str]
 
 
 def check_value(home: type, name: str, value: Any, *, where: str) -> Any:
-    """Return a value in the type of its setting, once the settings class has accepted it."""
     try:
         checked = parse_setting(home, name, value) if isinstance(value, str) else value
         home(**{name: checked})
@@ -198,6 +196,5 @@ def unused_notes(context: typer.Context, command: str) -> list[str]:
 
 
 def on_command_line(context: typer.Context, name: str) -> bool:
-    """Whether an option was given, and is not the user's own default."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"

@@ -93,7 +93,6 @@ class TrainConfig(
 
 
 def _one_or_several(value: Any, kind: type) -> Any:
-    """Return a list of one as that one, a longer one as a tuple."""
     if not isinstance(value, list | tuple):
         return value
     several = tuple(kind(item) for item in value)
@@ -101,7 +100,6 @@ def _one_or_several(value: Any, kind: type) -> Any:
 
 
 def _built_in(value: Any) -> Any:
-    """Return a setting as JSON's types."""
     if isinstance(value, tuple):
         return [_built_in(item) for item in value]
     return str(value) if isinstance(value, Path) else value

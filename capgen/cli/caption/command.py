@@ -130,7 +130,6 @@ def caption_command(
 
 
 def _check_pairs(results: Results, look: Look) -> None:
-    """Check that options which need another one have it."""
     if results.dry_run and not results.write_metadata:
         raise UsageError("--dry-run needs --write-metadata")
     if look.save_input is not None and not look.debug:
@@ -150,7 +149,6 @@ def _sidecars(inputs: Inputs, results: Results, look: Look) -> Sidecars | None:
 
 
 def _outputs(output: Path | None, look: Look, undo_file: Path | None) -> Iterator[Output]:
-    """Yield the files that are to be written, and what each may replace."""
     from capgen.captioning.batch.journal import journal_path
 
     if output is not None:
@@ -180,7 +178,6 @@ def _undo(console: Console, path: Path) -> int:
 
 
 def _stdout_format(asked: str | None, as_json: bool) -> str:
-    """Return the format to print in."""
     if as_json and asked not in (None, "json"):
         raise UsageError(f"--json and --format {asked} cannot be used together")
     chosen = "json" if as_json else asked or "text"

@@ -40,7 +40,6 @@ def check_explanation(path: Path) -> None:
 def explain_image(
     captioner: Captioner, image: str, options: DecodeOptions, limits: ImageLimits, path: Path
 ) -> Caption:
-    """Caption one image, write where the model looked, and return the caption."""
     prepared, upright = prepare_to_explain(captioner, image, limits)
     settings, notes = captioner.settings(options)
     (record,) = captioner.caption_prepared([prepared], settings, notes)
@@ -62,7 +61,6 @@ def debug_image(
     save_input: Path | None,
     as_json: bool,
 ) -> None:
-    """Show how the caption of one image came about, as tables or as JSON."""
     inspection = inspect_image(captioner, image, options, limits=limits)
     if save_input is not None:
         write_drawing(save_input, inspection.seen)

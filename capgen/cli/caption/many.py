@@ -135,8 +135,6 @@ def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int)
 
 
 class _Tally:
-    """Counts captions and failures."""
-
     def __init__(self) -> None:
         self.unwritten: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
@@ -204,7 +202,6 @@ def _beside_writers(job: BatchJob, metadata: MetadataWriter | None) -> dict[str,
 def _open_records(
     console: Console, stack: ExitStack, job: BatchJob, metadata: MetadataWriter | None
 ) -> RecordWriter:
-    """Return what writes or prints the records."""
     if job.output is not None:
         write = stack.enter_context(open_format(job.output, job.format))
         return lambda event: write(event.record, event.thumbnail)
@@ -220,7 +217,6 @@ def _open_records(
 
 
 def _with_problem(record: Record, code: str, problem: str) -> Record:
-    """Add to a record that its caption could not be written somewhere."""
     if not isinstance(record, Caption):
         return record
     before = record.unwritten

@@ -73,7 +73,6 @@ def look_into(
     *,
     as_json: bool,
 ) -> None:
-    """Explain or debug the caption of one image, or both."""
     from capgen.cli.caption.explain import check_explanation, debug_image, explain_image
 
     if look.explain is not None:

@@ -86,7 +86,6 @@ class Look:
 
     @property
     def asked(self) -> bool:
-        """Whether one image is to be looked into."""
         return self.explain is not None or self.debug
 
     @property
@@ -141,5 +140,4 @@ class Results:
 
     @property
     def changes_written_to(self) -> Path | None:
-        """The undo file, if captions are to be written into images."""
         return self.undo_file if self.write_metadata else None

@@ -39,7 +39,6 @@ class BatchScreen:
         self._live.__exit__(*details)
 
     def show(self, event: ImageDone) -> None:
-        """Show that one image is done."""
         self._done += 1
         record = event.record
         if isinstance(record, CaptionFailure):
@@ -55,7 +54,6 @@ class BatchScreen:
         self._live.update("captioning", self._done, self._total, note, line=self._line(rate, note))
 
     def problem(self, message: str, hint: str = "") -> None:
-        """Show what went wrong with one image."""
         if not self._console.quiet:
             self._console.error(message, hint)
 

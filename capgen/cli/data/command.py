@@ -55,7 +55,6 @@ class Source:
     split_column: str | None = option(None, "Column with the splits.")
 
     def read_options(self) -> ReadOptions:
-        """Return the readers' form of it."""
         from capgen.data.formats.reading import ReadOptions
 
         return ReadOptions(**vars(self))

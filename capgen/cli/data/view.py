@@ -56,7 +56,6 @@ def follow(events: Iterator[Event]) -> None:
 
 
 def follow_diagnosis(events: Iterator[Progress | Diagnosis]) -> Diagnosis:
-    """Show the progress of an examination and return its result."""
     *_, diagnosis = _rendered(events)
     return diagnosis  # type: ignore[no-any-return]
 
@@ -89,7 +88,6 @@ def _as_generator(events: Iterator[Any]) -> Generator[Any, None, None]:
 
 
 def print_json(value: Any) -> None:
-    """Print JSON on stdout."""
     Console().json(value)
 
 
@@ -99,7 +97,6 @@ def show_terms(spec: DatasetSpec) -> None:
 
 
 def show_list(rows: Sequence[dict[str, Any]]) -> None:
-    """Show the data sets."""
     table = plain_table("Name", "", "Images", "Data set", "Licence")
     for row in rows:
         images = f"{row['pictures']:,}" if row["pictures"] else ""
@@ -109,7 +106,6 @@ def show_list(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def show_cache(parts: Sequence[Usage]) -> None:
-    """Show what the cache takes."""
     table = plain_table("What", "Files", "MB", "Folder")
     for part in parts:
         add_row(table, part.title, f"{part.files:,}", f"{part.bytes / 1e6:,.1f}", str(part.path))
@@ -117,7 +113,6 @@ def show_cache(parts: Sequence[Usage]) -> None:
 
 
 def info_record(dataset: Dataset, statistics: DatasetStatistics) -> dict[str, Any]:
-    """Return what `info --json` prints."""
     return {
         "name": dataset.name,
         "folder": str(dataset.root),
@@ -132,7 +127,6 @@ def info_record(dataset: Dataset, statistics: DatasetStatistics) -> dict[str, An
 
 
 def show_info(dataset: Dataset, statistics: DatasetStatistics) -> None:
-    """Show what a data set consists of."""
     console = Console()
     table = plain_table(dataset.name, "")
     splits = ", ".join(f"{name} {count:,}" for name, count in statistics.splits.items())
@@ -168,7 +162,6 @@ def show_info(dataset: Dataset, statistics: DatasetStatistics) -> None:
 
 
 def show_diagnosis(diagnosis: Diagnosis, show: int) -> None:
-    """Show what the doctor found."""
     console = Console()
     entries = diagnosis.reading.entries
     captions = sum(len(entry.captions) for entry in entries)
@@ -198,7 +191,6 @@ def show_diagnosis(diagnosis: Diagnosis, show: int) -> None:
 
 
 def show_fixed(fixed: Fixed) -> None:
-    """Say on stderr what was written."""
     text = (
         f"Wrote {fixed.path}: {fixed.images:,} images, {fixed.captions:,} captions"
         f" ({fixed.dropped_pictures:,} images and {fixed.dropped_captions:,} captions left out,"

@@ -148,7 +148,6 @@ def eval_command(
 def _systems(
     judged: Judged, model: ModelOptions, decoding: DecodeOptions, batch_size: int
 ) -> list[System]:
-    """Load what is scored, and what it is compared with, if anything."""
     from capgen.captioning.captioner import Captioner
     from capgen.evaluation.predictions import read_predictions
     from capgen.evaluation.systems import ModelSystem, PredictionsSystem, is_predictions

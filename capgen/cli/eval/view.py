@@ -27,7 +27,6 @@ _DISAGREEMENTS = 5
 def follow(
     events: Iterable[EvaluationEvent], console: Console, label: str, total: int
 ) -> Evaluation:
-    """Show events as they come; return the result."""
     with console.progress(label, total) as advance:
         for event in events:
             if isinstance(event, ImageCaptioned | ImageFailed):
@@ -44,7 +43,6 @@ def follow(
 def show(
     console: Console, evaluation: Evaluation, comparison: Comparison | None, samples: int
 ) -> None:
-    """Show the scores, or the comparison, and some of the images."""
     if comparison is None:
         console.data(f"{printable(evaluation.name)} on {_where(evaluation)}")
         console.show(_scores(evaluation))

@@ -28,7 +28,6 @@ _LONGEST_WORD = 20
 
 
 def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
-    """Show the models as a table; what is wrong with broken ones goes to stderr."""
     wide = shutil.get_terminal_size().columns >= _WIDE
     metrics = _METRICS if wide else _METRICS[:1]
     heads = ("", "Model", "Size", "Encoder, decoder", "Data", *metrics, "Of")
@@ -57,7 +56,6 @@ def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
 
 
 def full_record(entry: ModelEntry, folder: ModelFolder) -> dict[str, Any]:
-    """Return what `show --json` prints: the entry with its provenance."""
     try:
         provenance: dict[str, Any] = dict(vars(folder.provenance))
     except CapgenError:
@@ -66,7 +64,6 @@ def full_record(entry: ModelEntry, folder: ModelFolder) -> dict[str, Any]:
 
 
 def show_entry(console: Console, entry: ModelEntry, folder: ModelFolder) -> None:
-    """Show all that is known of one model."""
     record = full_record(entry, folder)
     table = plain_table("", "")
     facts = {
@@ -127,7 +124,6 @@ def _spelt(value: Any) -> str:
 
 
 def follow_comparison(events: Iterable[ComparisonEvent], console: Console) -> ModelComparison:
-    """Show events as they come; return the result."""
     from capgen.cli.eval.view import follow
     from capgen.registry.compare import ComparisonFinished, ModelStarted
 
@@ -151,7 +147,6 @@ def _until_finished(events: Iterable[Any]) -> Iterable[Any]:
 
 
 def show_comparison(console: Console, found: ModelComparison) -> None:
-    """Show scores and facts of all models, then each comparison."""
     from capgen.cli.eval.view import show
 
     table = plain_table("", *(entry.name for entry in found.entries))
@@ -207,7 +202,6 @@ def show_test(
 
 
 def show_checks(console: Console, model: str, checks: Sequence[Check]) -> None:
-    """Show what was checked of a model."""
     table = plain_table("", "", "")
     for check in checks:
         word = {True: "ok", False: "WRONG", None: "?"}[check.ok]

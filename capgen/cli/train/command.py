@@ -178,7 +178,6 @@ def _tell_stopping() -> None:
 
 
 def render(events: Iterable[Event]) -> Event | None:
-    """Show events as they come; return the last one."""
     final = None
     with TrainingScreen() as screen:
         for event in events:

@@ -50,7 +50,6 @@ def _estimate(plan: Plan, stage: Stage) -> Estimate:
 
 
 def _differing(plan: Plan) -> list[str]:
-    """Return the settings that differ between stages."""
     records = [stage.config.to_dict() for stage in plan.stages]
     return [name for name in records[0] if any(r[name] != records[0][name] for r in records)]
 

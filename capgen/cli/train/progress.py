@@ -49,7 +49,6 @@ class TrainingScreen:
         self._live.__exit__(*details)
 
     def show(self, event: Event) -> None:
-        """Show one event."""
         if isinstance(event, PreparationEvent):
             label = f"{_STAGES.get(event.stage, event.stage)} ({event.split})"
             self._live.update(label, event.done, event.total)
@@ -147,7 +146,6 @@ def _row(event: EpochEvent) -> str:
 
 
 def _language(event: EpochEvent) -> str:
-    """Describe the language of the captions of val, and what else training measured."""
     language = event.language
     parts = [
         f"{language['distinct_words']:.0f} words",
