@@ -39,29 +39,13 @@ else:
         __name__,
         {
             "capgen.captioning.batch.inputs": ("Inputs",),
-            "capgen.captioning.batch.pipeline": (
-                "BatchFinished",
-                "ImageDone",
-                "caption_all",
-            ),
+            "capgen.captioning.batch.pipeline": ("BatchFinished", "ImageDone", "caption_all"),
             "capgen.captioning.captioner": ("Captioner",),
-            "capgen.config": (
-                "BatchOptions",
-                "DecodeOptions",
-                "ImageLimits",
-                "InputOptions",
-            ),
+            "capgen.config": ("BatchOptions", "DecodeOptions", "ImageLimits", "InputOptions"),
             "capgen.evaluation.compare": ("compare",),
             "capgen.evaluation.evaluate": ("evaluate",),
-            "capgen.explain.inspect": (
-                "Inspection",
-                "inspect_image",
-            ),
-            "capgen.records": (
-                "Caption",
-                "CaptionFailure",
-                "Example",
-            ),
+            "capgen.explain.inspect": ("Inspection", "inspect_image"),
+            "capgen.records": ("Caption", "CaptionFailure", "Example"),
         },
     )
 

@@ -64,11 +64,6 @@ class Lock:
 
 
 def _lock(path: Path) -> Callable[[], object]:
-    """Lock a file; return what releases it.
-
-    Raises:
-        OSError: It cannot be opened; BlockingIOError or TimeoutError if another has the lock.
-    """
     try:
         import fcntl
     except ImportError:

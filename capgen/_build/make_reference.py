@@ -104,8 +104,7 @@ def _setting_row(field: Any, command: str) -> str:
     if isinstance(field.default, float):
         default = f"`{field.default:g}`"
     names = ", ".join(f"`{name}`" for name in reversed(config.variables(field.name, command)))
-    help = field.metadata["help"].rstrip(".") + config.accepted(field) + "."
-    return f"| `{field.name}` | {names} | {default} | {_cell(help)} |"
+    return f"| `{field.name}` | {names} | {default} | {_cell(config.described(field))} |"
 
 
 def api_page() -> str:

@@ -51,6 +51,5 @@ def _plain(parameters: list[Any]) -> list[Any]:
 
 
 def _flowing(function: Any) -> str:
-    """Return the docstring of a command, a line for each paragraph."""
     paragraphs = (inspect.getdoc(function) or "").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)

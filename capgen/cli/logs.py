@@ -42,12 +42,10 @@ class LogFile(logging.FileHandler):
         self._tell = tell
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Say so, and write no more."""
         self.setLevel(logging.CRITICAL + 1)
         self._tell(f"the log {self.baseFilename} cannot be written any more: {sys.exc_info()[1]}")
 
     def close(self) -> None:
-        """Close the file, whatever becomes of its last lines."""
         with suppress(OSError):
             super().close()
 
@@ -56,7 +54,6 @@ class Redacting(logging.Formatter):
     """Formats records without tokens, in whatever part of the record they are."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, with each token replaced."""
         text = super().format(record)
         for name in SECRETS:
             secret = os.environ.get(name, "")
@@ -73,10 +70,6 @@ def check_log_file(file: Path, arguments: Iterable[str]) -> None:
         arguments: The command line without the options of logging. Every word of it that is
             the name of a file counts as one that the command reads or writes; what is in a
             folder that it names is protected unless it is a log.
-
-    Raises:
-        ProtectedFileError: It would be.
-        StorageError: What is there may not be read.
     """
     names = [name for word in arguments if (name := _possible_name(word))]
     place = real_place(file)
@@ -109,10 +102,6 @@ def start_logging(level: str, file: Path | None, tell: Callable[[str], None]) ->
         level: One of `LEVELS`.
         file: Appended to; None is stderr.
         tell: Told, once, if the file cannot be written any more.
-
-    Raises:
-        ProtectedFileError: The file is an image, or of another kind than text.
-        StorageError: The file cannot be written.
     """
     if file is None:
         handler: logging.Handler = logging.StreamHandler()

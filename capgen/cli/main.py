@@ -68,7 +68,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run() -> None:
-    """Run capgen as the process's program."""
     sys.exit(main())
 
 
@@ -104,11 +103,6 @@ def _split_logging(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _check_log_file(options: Sequence[str], rest: Sequence[str]) -> None:
-    """Refuse a log that the command itself reads or writes.
-
-    Raises:
-        ProtectedFileError: It does.
-    """
     for item, following in pairwise([*options, ""]):
         name, equals, value = item.partition("=")
         if name == "--log-file":

@@ -15,7 +15,14 @@ from capgen.config.decoding import (
     resolve_decoding,
 )
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
-from capgen.config.fields import BOOLEANS, accepted, check_ranges, flag_name, parse_setting, setting
+from capgen.config.fields import (
+    BOOLEANS,
+    check_ranges,
+    described,
+    flag_name,
+    parse_setting,
+    setting,
+)
 from capgen.config.inputs import BatchOptions, CsvOptions, DownloadLimits, ImageLimits, InputOptions
 from capgen.config.models import ModelOptions
 from capgen.config.presets import OBJECTIVE_DEFAULTS, TRAIN_PRESETS, objective_defaults
@@ -43,8 +50,8 @@ __all__ = [
     "InputOptions",
     "ModelOptions",
     "TrainConfig",
-    "accepted",
     "check_ranges",
+    "described",
     "flag_name",
     "objective_defaults",
     "parse_setting",

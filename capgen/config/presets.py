@@ -6,9 +6,7 @@ from typing import Any
 
 # What a preset sets differently from the defaults above.
 TRAIN_PRESETS: dict[str, dict[str, Any]] = {
-    "mini": {
-        "encoder": "lite2",
-    },
+    "mini": {"encoder": "lite2"},
     "clip-gpt2": {
         "encoder": "openai/clip-vit-base-patch32",
         "decoder": "gpt2",
@@ -43,7 +41,7 @@ OBJECTIVE_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
             "encoder_learning_rate": 1e-6,
             "decoder_learning_rate": 1e-5,
         },
-    },
+    }
 }
 
 

@@ -34,7 +34,7 @@ class TrainConfig(
     """Everything that decides how a training run goes; `train_config` fills in a preset.
 
     Raises:
-        UsageError: A value is out of its range, or two of them exclude each other.
+        UsageError: A value is out of its range, or two of them cannot be used together.
     """
 
     def __post_init__(self) -> None:
@@ -93,7 +93,6 @@ class TrainConfig(
 
 
 def _one_or_several(value: Any, kind: type) -> Any:
-    """Return a list of one as that one, a longer one as a tuple."""
     if not isinstance(value, list | tuple):
         return value
     several = tuple(kind(item) for item in value)
@@ -101,7 +100,6 @@ def _one_or_several(value: Any, kind: type) -> Any:
 
 
 def _built_in(value: Any) -> Any:
-    """Return a setting as JSON's types."""
     if isinstance(value, tuple):
         return [_built_in(item) for item in value]
     return str(value) if isinstance(value, Path) else value

@@ -18,11 +18,7 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""
-        record = {
-            "schema_version": SCHEMA_VERSION,
-            "event": self.event,
-            **dataclasses.asdict(self),
-        }
+        record = {"schema_version": SCHEMA_VERSION, "event": self.event, **dataclasses.asdict(self)}
         if not record.get("sets", True):
             del record["sets"]  # only runs on several data sets have it
         return record

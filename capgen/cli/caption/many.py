@@ -1,4 +1,4 @@
-"""Many images for `capgen caption`: runs the pipeline, hands records to outputs."""
+"""`capgen caption` with many images: runs the pipeline and hands records to outputs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone,
 from capgen.captioning.batch.sources import Source
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.runtimes.cores import usable_cores
+from capgen.cli.caption.options import Run
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.console import Console, with_scores
-from capgen.config import BatchOptions, CsvOptions, DecodeOptions, ImageLimits
+from capgen.config import CsvOptions, DecodeOptions, ImageLimits
 from capgen.images.metadata.undo import UndoFile
 from capgen.images.metadata.write import MetadataWriter
 from capgen.output.base import DEFAULT_CSV, FORMATS
@@ -28,10 +29,10 @@ from capgen.output.formats import open_format
 from capgen.output.sidecars import Sidecars
 from capgen.records import Caption, CaptionFailure, Record, Unwritten
 
-# More lanes than this gain nothing that their memory is worth.
+# More lanes take memory and gain little.
 _MOST_LANES = 8
 
-# Writes beside an image or into it; returns what could not be written, or an empty string.
+# Writes beside an image or into it; returns what went wrong, or an empty string.
 BesideWriter = Callable[[ImageDone], str]
 RecordWriter = Callable[[ImageDone], None]
 
@@ -43,28 +44,24 @@ class BatchJob:
     Attributes:
         inputs: The images.
         decoding: What to ask of decoding.
-        batch: Batch size, threads, failures.
+        run: Batch size, threads, resuming, failures.
         limits: The largest image to decode.
         output: File for the records, or None.
         format: Format of that file (a key of `FORMATS`), or of stdout.
-        resume: Go on from the journal and the output of an earlier run.
         sidecars: Text files beside the images, or None.
-        undo_file: Where changes are written down if captions are written into the images,
-            or None.
+        undo_file: Where changes of images are recorded, or None if none are made.
         dry_run: Only say how many images would change.
-        alone: The only thing that was named, or None: an image of that name is printed
-            without it.
+        alone: The only name that was given, or None. Such an image is printed without its path.
         scores: Print confidence and score behind each caption.
         csv: How CSV is written.
     """
 
     inputs: Inputs
     decoding: DecodeOptions
-    batch: BatchOptions
+    run: Run
     limits: ImageLimits
     output: Path | None
     format: str
-    resume: bool
     sidecars: Sidecars | None
     undo_file: Path | None
     dry_run: bool
@@ -76,8 +73,8 @@ class BatchJob:
 def lanes_and_threads(total: int | None, batch_size: int) -> tuple[int, int]:
     """Return how many batches to run at once on the CPU, and the threads of each.
 
-    Whole batches side by side keep cores busier than one batch spread over them; a few
-    images are done sooner the other way.
+    Batches side by side keep cores busier than one batch spread over them, unless there are
+    only a few images.
     """
     cores = usable_cores()
     batches = _MOST_LANES if total is None else math.ceil(total / batch_size)
@@ -85,14 +82,8 @@ def lanes_and_threads(total: int | None, batch_size: int) -> tuple[int, int]:
     return lanes, max(1, cores // lanes)
 
 
-def run_batch(
-    console: Console, captioner: Captioner, job: BatchJob, lanes: int, fail_on: str
-) -> int:
-    """Caption images, write what was asked for, and return the exit code.
-
-    Raises:
-        CapgenError: The run cannot go on (a full disk, a model that does not fit).
-    """
+def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int) -> int:
+    """Caption images, write what was asked for, and return the exit code."""
     finished = None
     tally = _Tally()
     with ExitStack() as stack:
@@ -108,7 +99,7 @@ def run_batch(
             _without_finished(job),
             BatchRun(
                 decoding=job.decoding,
-                options=job.batch,
+                options=job.run,
                 limits=job.limits,
                 journal=journal,
                 lanes=lanes if captioner.runtime.name == "onnx" else 1,
@@ -129,7 +120,7 @@ def run_batch(
             write_record(event)
             screen.show(event)
             tally.add(event)
-            if tally.unwritten and job.batch.fail_fast:
+            if tally.unwritten and job.run.fail_fast:
                 finished = tally.stopped()
                 break
     assert finished is not None
@@ -138,16 +129,15 @@ def run_batch(
         journal.close(remove=True)
     _summarise(console, job, finished, tally.unwritten)
     if journal is not None and not complete:
-        console.note(f"{journal.path} stays: with it, the same command skips what is done")
+        console.note(f"keeping {journal.path}: the same command will skip what is done")
     if metadata is not None:
         verb = "would be written" if job.dry_run else "written"
         console.note(f"captions {verb} into {metadata.changed} images")
+    fail_on = job.run.fail_on
     return exit_code(finished, fail_on) or int(bool(tally.unwritten) and fail_on != "none")
 
 
 class _Tally:
-    """What became of the images so far."""
-
     def __init__(self) -> None:
         self.unwritten: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
@@ -162,7 +152,7 @@ class _Tally:
             self._captions += 1
 
     def stopped(self) -> BatchFinished:
-        """Return the end of a run that a caption stopped because it could not be written."""
+        """Return the end of a run that stopped because a caption could not be written."""
         return BatchFinished(
             captions=self._captions,
             failures=dict(self._failures.most_common()),
@@ -173,7 +163,7 @@ class _Tally:
 
 
 def exit_code(finished: BatchFinished, fail_on: str) -> int:
-    """Return 0 or 1 by the policy of `--fail-on`; a run that was stopped has failed."""
+    """Return 0 or 1 as `--fail-on` says; a run that was stopped has failed."""
     if not finished.failures or fail_on == "none":
         return int(finished.stopped)
     return int(fail_on == "any" or not finished.captions or finished.stopped)
@@ -189,9 +179,9 @@ def _open_journal(captioner: Captioner, job: BatchJob) -> Journal | None:
         captioner.name,
         captioner.folder.fingerprint,
         captioner.record_settings(settings),
-        fresh=not job.resume,
+        fresh=not job.run.resume,
     )
-    if job.resume and FORMATS[job.format].holds_records:
+    if job.run.resume and FORMATS[job.format].holds_records:
         journal.absorb(job.output)
     return journal
 
@@ -203,7 +193,7 @@ def _open_metadata(job: BatchJob) -> MetadataWriter | None:
 
 
 def _beside_writers(job: BatchJob, metadata: MetadataWriter | None) -> dict[str, BesideWriter]:
-    """Return what writes beside images and into them, by the code of its problems."""
+    """Return the writers of sidecars and metadata, by the code of their problems."""
     writers: dict[str, BesideWriter] = {}
     if metadata is not None:
         writers["metadata"] = partial(_write_metadata, metadata)
@@ -215,7 +205,6 @@ def _beside_writers(job: BatchJob, metadata: MetadataWriter | None) -> dict[str,
 def _open_records(
     console: Console, stack: ExitStack, job: BatchJob, metadata: MetadataWriter | None
 ) -> RecordWriter:
-    """Return what writes or prints the records, where anything does."""
     if job.output is not None:
         write = stack.enter_context(open_format(job.output, job.format, job.csv))
         return lambda event: write(event.record, event.thumbnail)
@@ -231,7 +220,6 @@ def _open_records(
 
 
 def _with_problem(record: Record, code: str, problem: str) -> Record:
-    """Return a record that says what could not be written, after what it says already."""
     if not isinstance(record, Caption):
         return record
     before = record.unwritten
@@ -258,7 +246,7 @@ def _write_metadata(metadata: MetadataWriter, event: ImageDone) -> str:
     if not isinstance(event.record, Caption):
         return ""
     if event.source.file is None:
-        return f"{event.source.label}: not a file, so no caption is written into it"
+        return f"{event.source.label}: not a file, so its caption is not written into it"
     return metadata.write(event.source.file, event.record.text)
 
 
@@ -271,7 +259,7 @@ def _write_sidecar(sidecars: Sidecars, event: ImageDone) -> str:
 
 
 def _without_finished(job: BatchJob) -> Iterable[Source]:
-    """Leave out images whose sidecar stays as it is, where nothing else is asked for."""
+    """Leave out images whose sidecar would be skipped, if nothing else is written."""
     sidecars = job.sidecars
     if (
         sidecars is None

@@ -10,8 +10,7 @@ import typer
 
 from capgen.cli.console import Console, confirm_deletion
 from capgen.cli.help import examples
-from capgen.cli.options import with_options
-from capgen.config import setting
+from capgen.cli.options import Json, Yes, option, with_options
 from capgen.data.splits import SplitOptions
 from capgen.overwriting import OWN_LINES, WEB_PAGE, InputFiles, check_output
 
@@ -21,22 +20,23 @@ if TYPE_CHECKING:
 SOURCE_PANEL = "Source"
 
 data_app = typer.Typer(
-    name="data",
-    help="Download, import, describe and examine data sets.",
-    no_args_is_help=True,
+    name="data", help="Download, import, describe and examine data sets.", no_args_is_help=True
 )
 
-Target = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Installed data set, or a path.")]
+Target = Annotated[
+    str, typer.Argument(metavar="NAME|PATH", help="An installed data set, or a path.")
+]
 Store = Annotated[
     Path | None,
-    typer.Option("--data-dir", metavar="DIR", help="Folder that holds the installed data sets."),
+    typer.Option(
+        "--data-dir", metavar="DIR", help="Folder of installed data sets, instead of capgen's own."
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FormatOption = Annotated[
     str | None,
     typer.Option(
         "--format",
-        help="The source's format, if it is not recognised.",
+        help="Format of the source, if it is not recognised.",
         rich_help_panel=SOURCE_PANEL,
     ),
 ]
@@ -44,18 +44,17 @@ FormatOption = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What may be said about a source instead of leaving it to be recognised."""
+    """What to know about a source, instead of recognising it."""
 
     PANEL: ClassVar[str] = SOURCE_PANEL
 
     format: FormatOption = None
-    images: Path | None = setting(None, "Folder of the images.", remembered=False)  # noqa: RUF009
-    image_column: str | None = setting(None, "Column of the images' names.", remembered=False)
-    caption_column: str | None = setting(None, "Column of the captions.", remembered=False)
-    split_column: str | None = setting(None, "Column of the splits.", remembered=False)
+    images: Path | None = option(None, "Folder of the images.")  # noqa: RUF009
+    image_column: str | None = option(None, "Column with the images' names.")
+    caption_column: str | None = option(None, "Column with the captions.")
+    split_column: str | None = option(None, "Column with the splits.")
 
     def read_options(self) -> ReadOptions:
-        """Return it as the readers take it."""
         from capgen.data.formats.reading import ReadOptions
 
         return ReadOptions(**vars(self))
@@ -63,7 +62,7 @@ class Source:
 
 @data_app.command("list", epilog=examples("capgen data list"))
 def list_command(data_dir: Store = None, as_json: Json = False) -> None:
-    """List the data sets that are installed and those that can be downloaded."""
+    """List data sets: installed ones, and those you can download."""
     from capgen.cli.data import view
     from capgen.data.download.catalog import DATASETS
     from capgen.data.installed import dataset_dir, installed
@@ -94,18 +93,18 @@ def download(
         list[str] | None,
         typer.Option(
             metavar="URL",
-            help="Folder of the release's files, in place of the sources; may be repeated."
-            " Default: the variable CAPGEN_MIRROR.",
+            help="Download the release's files from this folder instead; may be repeated. "
+            "Default: CAPGEN_MIRROR.",
         ),
     ] = None,
     accept_terms: Annotated[
-        bool, typer.Option("--accept-terms", help="Accept the terms of the source.")
+        bool, typer.Option("--accept-terms", help="Accept the data set's terms of use.")
     ] = False,
     keep_archives: Annotated[
-        bool, typer.Option("--keep-archives", help="Keep the downloaded files.")
+        bool, typer.Option("--keep-archives", help="Keep the downloaded archives.")
     ] = False,
 ) -> None:
-    """Download a data set; an interrupted download goes on where it was."""
+    """Download a data set. An interrupted download resumes where it stopped."""
     from capgen.cli.data import view
     from capgen.data.download.catalog import DATASETS
     from capgen.data.download.install import install
@@ -132,19 +131,19 @@ def download(
 @with_options()
 def import_command(
     *,
-    path: Annotated[Path, typer.Argument(help="Folder or file in any known format.")],
+    path: Annotated[Path, typer.Argument(help="Folder or file in any supported format.")],
     name: Annotated[str, typer.Option("--name", "-n", help="Name to install it under.")],
     data_dir: Store = None,
     source: Source,
     splits: SplitOptions,
     link: Annotated[
-        bool, typer.Option("--link", help="Leave the images where they are; copy nothing.")
+        bool, typer.Option("--link", help="Use the images where they are, without copying them.")
     ] = False,
     language: Annotated[
-        str, typer.Option("--language", help="Language of the captions, as in en, de or pt-BR.")
+        str, typer.Option("--language", help="Language of the captions, such as en, de or pt-BR.")
     ] = "",
 ) -> None:
-    """Install a data set of your own; its format is recognised by looking."""
+    """Install your own data set. capgen recognises most formats."""
     from capgen.cli.data import view
     from capgen.data.import_set import import_dataset
 
@@ -191,19 +190,21 @@ def doctor(
     target: Target,
     data_dir: Store = None,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Write a clean manifest; the source stays as it is.")
+        bool, typer.Option("--fix", help="Write a corrected manifest; the source is not changed.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write the clean manifest.")
+        Path | None, typer.Option("--output", "-o", help="File for the corrected manifest.")
     ] = None,
-    show: Annotated[int, typer.Option(help="Findings to show of each class; 0 shows all.")] = 5,
+    show: Annotated[
+        int, typer.Option(help="Number of problems to show per class; 0 shows all.")
+    ] = 5,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 1 if there is any finding.")
+        bool, typer.Option("--strict", help="Exit with code 1 if there are problems.")
     ] = False,
     as_json: Json = False,
     source: Source,
 ) -> None:
-    """Find missing, corrupt and duplicate images, and captions that would spoil training."""
+    """Find missing, corrupt and duplicate images, and captions that would harm training."""
     from capgen.cli.data import view
     from capgen.data.checks import diagnose, write_fixed
     from capgen.data.dataset import locate
@@ -230,11 +231,11 @@ def preview(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="HTML file to write.")
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="How many images.")] = 24,
-    seed: Annotated[int, typer.Option(help="Seed of the choice.")] = 0,
-    split: Annotated[str | None, typer.Option(help="Choose from this split only.")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Number of images.")] = 24,
+    seed: Annotated[int, typer.Option(help="Random seed of the choice.")] = 0,
+    split: Annotated[str | None, typer.Option(help="Choose only from this split.")] = None,
 ) -> None:
-    """Write an HTML page of random images with their captions; print its path."""
+    """Write a web page of random images with their captions, and print its path."""
     from capgen.data.dataset import load_dataset, locate
     from capgen.data.preview import write_preview
 
@@ -248,11 +249,11 @@ def preview(
 
 @data_app.command(epilog=examples("capgen data remove flickr8k --yes"))
 def remove(
-    name: Annotated[str, typer.Argument(help="Installed data set.")],
+    name: Annotated[str, typer.Argument(help="An installed data set.")],
     data_dir: Store = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
-    """Delete an installed data set; images outside its folder stay."""
+    """Delete an installed data set, but no images outside its folder."""
     from capgen.data import installed
 
     place = installed.find(name, data_dir)
@@ -264,13 +265,13 @@ def remove(
 
 @data_app.command(epilog=examples("capgen data cache", "capgen data cache --clear"))
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Delete all of it.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete the caches.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what is kept to save time, and how much it takes, or delete it.
+    """Show the size of capgen's caches, or delete them.
 
-    Decoded images, encoder features, teachers' captions, images out of archives, checksums:
-    all of it is made again when it is needed.
+    They hold decoded images, encoder features, teachers' captions, images from archives, and
+    checksums. capgen makes them again when it needs them.
     """
     from capgen.cli.data import view
     from capgen.data.cache import folders

@@ -7,11 +7,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 from rich.table import Column, Table
 from rich.text import Text
 
-from capgen.cli.console import Console, bar_place
+from capgen.cli.console import Console, progress_bars
+from capgen.cli.tables import add_row, plain_table
 from capgen.data.events import Event, Finished, Notice, Progress
 
 if TYPE_CHECKING:
@@ -56,22 +56,17 @@ def follow(events: Iterator[Event]) -> None:
 
 
 def follow_diagnosis(events: Iterator[Progress | Diagnosis]) -> Diagnosis:
-    """Show the progress of an examination and return its result."""
     *_, diagnosis = _rendered(events)
     return diagnosis  # type: ignore[no-any-return]
 
 
 def _rendered(events: Iterator[Any]) -> Iterator[Any]:
     """Render progress and notices on stderr; pass on everything else."""
-    place = bar_place()
-    amount = _Amount(table_column=Column(no_wrap=True))  # where it is narrow, the bar gives way
+    amount = _Amount(table_column=Column(no_wrap=True))  # on a narrow terminal the bar shrinks
     columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
     tasks: dict[tuple[str, str], Any] = {}
     # An interrupt must reach the generator, which stops its threads and frees its lock.
-    with (
-        closing(_as_generator(events)) as stream,
-        Bars(*columns, disable=not place["console"].is_terminal, **place) as bars,
-    ):
+    with closing(_as_generator(events)) as stream, progress_bars(*columns) as bars:
         for event in stream:
             if isinstance(event, Progress):
                 key = (event.task, event.item)
@@ -93,7 +88,6 @@ def _as_generator(events: Iterator[Any]) -> Generator[Any, None, None]:
 
 
 def print_json(value: Any) -> None:
-    """Print JSON on stdout."""
     Console().json(value)
 
 
@@ -103,25 +97,22 @@ def show_terms(spec: DatasetSpec) -> None:
 
 
 def show_list(rows: Sequence[dict[str, Any]]) -> None:
-    """Show the data sets."""
-    table = _table("Name", "", "Images", "Data set", "Licence")
+    table = plain_table("Name", "", "Images", "Data set", "Licence")
     for row in rows:
         images = f"{row['pictures']:,}" if row["pictures"] else ""
         state = "installed" if row["installed"] else "to download"
-        _add(table, row["name"], state, images, row["title"] or row["folder"], row["licence"])
+        add_row(table, row["name"], state, images, row["title"] or row["folder"], row["licence"])
     Console().show(table)
 
 
 def show_cache(parts: Sequence[Usage]) -> None:
-    """Show what the cache takes."""
-    table = _table("What", "Files", "MB", "Folder")
+    table = plain_table("What", "Files", "MB", "Folder")
     for part in parts:
-        _add(table, part.title, f"{part.files:,}", f"{part.bytes / 1e6:,.1f}", str(part.path))
+        add_row(table, part.title, f"{part.files:,}", f"{part.bytes / 1e6:,.1f}", str(part.path))
     Console().show(table)
 
 
 def info_record(dataset: Dataset, statistics: DatasetStatistics) -> dict[str, Any]:
-    """Return what `info --json` prints."""
     return {
         "name": dataset.name,
         "folder": str(dataset.root),
@@ -136,9 +127,8 @@ def info_record(dataset: Dataset, statistics: DatasetStatistics) -> dict[str, An
 
 
 def show_info(dataset: Dataset, statistics: DatasetStatistics) -> None:
-    """Show what a data set consists of."""
     console = Console()
-    table = _table(dataset.name, "")
+    table = plain_table(dataset.name, "")
     splits = ", ".join(f"{name} {count:,}" for name, count in statistics.splits.items())
     rows = {
         "folder": str(dataset.root),
@@ -162,17 +152,16 @@ def show_info(dataset: Dataset, statistics: DatasetStatistics) -> None:
     }
     for key, value in rows.items():
         if value and not (key == "left out" and not dataset.problems):
-            _add(table, key, value)
+            add_row(table, key, value)
     console.show(table)
     console.show(_histogram(statistics.length_histogram))
-    words = _table("Most frequent words", "")
+    words = plain_table("Most frequent words", "")
     for word, count in statistics.most_frequent:
-        _add(words, word, f"{count:,}")
+        add_row(words, word, f"{count:,}")
     console.show(words)
 
 
 def show_diagnosis(diagnosis: Diagnosis, show: int) -> None:
-    """Show what the doctor found."""
     console = Console()
     entries = diagnosis.reading.entries
     captions = sum(len(entry.captions) for entry in entries)
@@ -188,10 +177,10 @@ def show_diagnosis(diagnosis: Diagnosis, show: int) -> None:
     if not diagnosis.problems:
         console.data("No problems found.")
         return
-    table = _table("Class", "Found", "What", "With --fix")
+    table = plain_table("Class", "Found", "What", "With --fix")
     for code, count in diagnosis.counts.items():
         kind = next(p.kind for p in diagnosis.problems if p.code == code)
-        _add(table, code, f"{count:,}", kind.title, kind.fix.replace("_", " ") or "stays")
+        add_row(table, code, f"{count:,}", kind.title, kind.fix.replace("_", " ") or "stays")
     console.show(table)
     for code, count in diagnosis.counts.items():
         found = [problem for problem in diagnosis.problems if problem.code == code]
@@ -202,7 +191,6 @@ def show_diagnosis(diagnosis: Diagnosis, show: int) -> None:
 
 
 def show_fixed(fixed: Fixed) -> None:
-    """Say on stderr what was written."""
     text = (
         f"Wrote {fixed.path}: {fixed.images:,} images, {fixed.captions:,} captions"
         f" ({fixed.dropped_pictures:,} images and {fixed.dropped_captions:,} captions left out,"
@@ -221,10 +209,10 @@ def _finished(event: Finished) -> str:
 
 
 def _histogram(lengths: dict[int, int]) -> Table:
-    table = _table("Words", "Captions", "")
+    table = plain_table("Words", "Captions", "")
     most = max(lengths.values(), default=1)
     for length, count in lengths.items():
-        _add(table, str(length), f"{count:,}", "█" * round(_BAR * count / most))
+        add_row(table, str(length), f"{count:,}", "█" * round(_BAR * count / most))
     return table
 
 
@@ -234,15 +222,3 @@ def _spread(spread: Spread | None) -> str:
     return (
         f"{spread.least:g} to {spread.greatest:g}, median {spread.median:g}, mean {spread.mean:.1f}"
     )
-
-
-def _table(*headers: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for header in headers:
-        table.add_column(Text(header), overflow="fold")
-    return table
-
-
-def _add(table: Table, *cells: str) -> None:
-    # As Text: an image called [red].jpg must print as itself.
-    table.add_row(*(Text(cell) for cell in cells))

@@ -7,10 +7,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-from rich.text import Text
-
 from capgen.cli.console import Console
+from capgen.cli.tables import add_row, plain_table
 from capgen.errors import CapgenError
 from capgen.images.decoders import printable
 from capgen.models.folder import ModelFolder
@@ -30,18 +28,17 @@ _LONGEST_WORD = 20
 
 
 def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
-    """Show the models as a table; what is wrong with broken ones goes to stderr."""
     wide = shutil.get_terminal_size().columns >= _WIDE
     metrics = _METRICS if wide else _METRICS[:1]
     heads = ("", "Model", "Size", "Encoder, decoder", "Data", *metrics, "Of")
-    table = _table(*heads, *(("Made",) if wide else ()))
+    table = plain_table(*heads, *(("Made",) if wide else ()))
     for column in table.columns:
         column.no_wrap = str(column.header) not in ("Model", "Encoder, decoder", "Data")
     if not wide:  # room for its longest word: names and data wrap instead
         longest = max((len(entry.encoder) for entry in entries), default=0) + 1
         table.columns[3].width = max(len("decoder"), min(_LONGEST_WORD, longest))
     for entry in entries:
-        _add(
+        add_row(
             table,
             "*" if entry.default else "",
             entry.name,
@@ -59,7 +56,6 @@ def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
 
 
 def full_record(entry: ModelEntry, folder: ModelFolder) -> dict[str, Any]:
-    """Return what `show --json` prints: the entry with its provenance."""
     try:
         provenance: dict[str, Any] = dict(vars(folder.provenance))
     except CapgenError:
@@ -68,9 +64,8 @@ def full_record(entry: ModelEntry, folder: ModelFolder) -> dict[str, Any]:
 
 
 def show_entry(console: Console, entry: ModelEntry, folder: ModelFolder) -> None:
-    """Show all that is known of one model."""
     record = full_record(entry, folder)
-    table = _table("", "")
+    table = plain_table("", "")
     facts = {
         "name": entry.name,
         "kind": entry.kind,
@@ -100,7 +95,7 @@ def show_entry(console: Console, entry: ModelEntry, folder: ModelFolder) -> None
     facts |= {f"{measured}: {name}": f"{value:.4f}" for name, value in entry.metrics.items()}
     for name, value in facts.items():
         if value not in ("", None):
-            _add(table, name, str(value))
+            add_row(table, name, str(value))
     console.show(table)
 
 
@@ -129,7 +124,6 @@ def _spelt(value: Any) -> str:
 
 
 def follow_comparison(events: Iterable[ComparisonEvent], console: Console) -> ModelComparison:
-    """Show events as they come; return the result."""
     from capgen.cli.eval.view import follow
     from capgen.registry.compare import ComparisonFinished, ModelStarted
 
@@ -153,23 +147,22 @@ def _until_finished(events: Iterable[Any]) -> Iterable[Any]:
 
 
 def show_comparison(console: Console, found: ModelComparison) -> None:
-    """Show scores and facts of all models, then each comparison."""
     from capgen.cli.eval.view import show
 
-    table = _table("", *(entry.name for entry in found.entries))
+    table = plain_table("", *(entry.name for entry in found.entries))
     for metric in found.evaluations[0].scores.corpus:
         cells = []
         for evaluation in found.evaluations:
             interval = evaluation.intervals.get(metric)
             ends = "" if interval is None else f" ({interval.low:.3f}..{interval.high:.3f})"
             cells.append(f"{evaluation.scores.corpus[metric]:.4f}{ends}")
-        _add(table, metric, *cells)
-    _add(table, "parameters", *(_millions(entry.parameters) for entry in found.entries))
-    _add(table, "stored as", *(entry.precision for entry in found.entries))
-    _add(table, "size", *(_megabytes(entry.size) for entry in found.entries))
+        add_row(table, metric, *cells)
+    add_row(table, "parameters", *(_millions(entry.parameters) for entry in found.entries))
+    add_row(table, "stored as", *(entry.precision for entry in found.entries))
+    add_row(table, "size", *(_megabytes(entry.size) for entry in found.entries))
     if found.speeds:
         speeds = [found.speeds[entry.name] for entry in found.entries]
-        _add(
+        add_row(
             table,
             "photos/s",
             *(f"{s.photos_per_second:.1f} ({s.slowest:.1f}..{s.fastest:.1f})" for s in speeds),
@@ -209,11 +202,10 @@ def show_test(
 
 
 def show_checks(console: Console, model: str, checks: Sequence[Check]) -> None:
-    """Show what was checked of a model."""
-    table = _table("", "", "")
+    table = plain_table("", "", "")
     for check in checks:
         word = {True: "ok", False: "WRONG", None: "?"}[check.ok]
-        _add(table, word, check.name, check.detail)
+        add_row(table, word, check.name, check.detail)
     console.data(printable(model))
     console.show(table)
 
@@ -229,15 +221,3 @@ def _megabytes(size: int) -> str:
 
 def _millions(count: int | None) -> str:
     return "" if count is None else f"{count / 1e6:,.1f} M"
-
-
-def _table(*heads: str) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=any(heads))
-    for head in heads:
-        table.add_column(Text(printable(head)), overflow="fold")
-    return table
-
-
-def _add(table: Table, *cells: str) -> None:
-    # As Text: a name with [red] in it must print as itself.
-    table.add_row(*(Text(printable(cell)) for cell in cells))

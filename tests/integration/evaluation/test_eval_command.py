@@ -166,7 +166,7 @@ def test_what_the_data_set_leaves_out_is_said(
         ({"--metrics": "blue"}, 2, "Unknown metric 'blue'"),
         ({"--limit": "0"}, 2, "--limit is 0"),
         ({"--resamples": "1"}, 2, "--resamples is 1"),
-        ({"--model": "mini"}, 2, "--model and --predictions exclude each other"),
+        ({"--model": "mini"}, 2, "--model and --predictions cannot be used together"),
     ],
 )
 def test_bad_input_is_named(

@@ -182,5 +182,5 @@ def test_the_command_line(config, data, other, mini, capsys):
     assert f"{data}, {other}=0.5" in capsys.readouterr().out
     assert main(arguments) == 0
     shown = capsys.readouterr().err
-    assert "zebras: 4 images, 2 an epoch (weight 0.5); 20% of the mean on val" in shown
+    assert "zebras: 4 images, 2 per epoch (weight 0.5); 20% of the mean on val" in shown
     assert "New words in the vocabulary (2): zebra, one" in shown
