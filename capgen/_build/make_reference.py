@@ -99,7 +99,9 @@ def _options(
     """
     elsewhere: dict[str, list[str]] = {}
     panel = None
-    for item in filter(_is_option, command.params):
+    options = filter(_is_option, command.params)
+    # As `--help` does: those without a panel come first.
+    for item in sorted(options, key=lambda option: option.rich_help_panel is not None):
         flags = ", ".join(f"`{flag}`" for flag in (*item.opts, *item.secondary_opts))
         flags += "\\*" if item.name in settings or item.envvar else ""
         text = _description(item, settings.get(item.name))
@@ -143,7 +145,7 @@ def _default(value: Any) -> str:
 
 def _other_defaults() -> Iterator[str]:
     """Yield what presets and objectives of training set differently from the defaults."""
-    yield "Presets and objectives have other defaults:"
+    yield "These replace the defaults above; `clip-gpt2` is the preset if none is given:"
     yield ""
     for preset, values in config.TRAIN_PRESETS.items():
         yield f"- `--preset {preset}`: {_assignments(values)}"
