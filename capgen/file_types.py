@@ -20,21 +20,23 @@ IMAGE_SUFFIXES = (
     *(".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif", ".hif"),
 )
 
+IMAGES, RAW_FILES, VIDEOS = "images", "camera raw files", "videos or sounds"
+
 # Suffixes that belong to other kinds of file than plain text.
 _SUFFIXES_BY_KIND: dict[str, tuple[str, ...]] = {
-    "images": (
+    IMAGES: (
         *IMAGE_SUFFIXES,
         *(".heics", ".heifs", ".avifs", ".jxl", ".jp2", ".j2k", ".jpf", ".jpx", ".jxr", ".wdp"),
         *(".svg", ".svgz", ".psd", ".psb", ".xcf", ".kra", ".ora", ".ico", ".cur", ".icns"),
         *(".qoi", ".exr", ".hdr", ".tga", ".dds", ".pcx", ".dib", ".djvu", ".fits", ".fit"),
         *(".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm", ".emf", ".wmf", ".eps", ".ai"),
     ),
-    "camera raw files": (
+    RAW_FILES: (
         *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".raf"),
         *(".orf", ".rw2", ".rwl", ".pef", ".srw", ".x3f", ".mrw", ".3fr", ".fff", ".iiq"),
         *(".erf", ".kdc", ".dcr", ".mos", ".mef", ".gpr", ".raw", ".insp"),
     ),
-    "video or sound": (
+    VIDEOS: (
         *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mts", ".m2ts", ".mpg", ".mpeg"),
         *(".3gp", ".wmv", ".flv", ".ogv", ".insv", ".lrv", ".thm", ".wav", ".mp3", ".m4a"),
         *(".aac", ".flac", ".ogg"),
@@ -51,7 +53,7 @@ _SUFFIXES_BY_KIND: dict[str, tuple[str, ...]] = {
     ),
     "archives": (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"),
 }
-_IMAGE_KINDS = ("images", "camera raw files")
+_IMAGE_KINDS = (IMAGES, RAW_FILES)
 _KIND_BY_SUFFIX = {
     suffix: kind for kind, suffixes in _SUFFIXES_BY_KIND.items() for suffix in suffixes
 }

@@ -47,7 +47,7 @@ def cli_page() -> str:
     for path, command in _commands(root, ("capgen",)):
         name = " ".join(path)
         lines += [f"## {name}", "", *_usage(name, command), *_paragraphs(command.help or ""), ""]
-        lines += _options(name, command, known.get(name.removeprefix("capgen "), {}), described)
+        lines += _options(name, command, known.get(".".join(path[1:]), {}), described)
         if name == "capgen train":
             lines += _other_defaults()
         examples = re.findall(r"^(?:capgen|find) .+$", command.epilog or "", re.MULTILINE)

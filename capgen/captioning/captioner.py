@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, overload
@@ -35,9 +35,15 @@ _Several = list[Any] | tuple[Any, ...]
 class Captioner:
     """A loaded model that captions images; `from_pretrained` makes one."""
 
-    def __init__(self, folder: ModelFolder, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        folder: ModelFolder,
+        runtime: Runtime,
+        load: Callable[[], Runtime] | None = None,
+    ) -> None:
         self.folder = folder
         self.runtime = runtime
+        self._load = load
 
     @classmethod
     def from_pretrained(
@@ -72,10 +78,17 @@ class Captioner:
         check_runtime(runtime, device, dtype)
         name = None if model is None else os.fspath(model)
         folder = resolve_model(name, revision=revision, trust_remote_code=trust_remote_code)
-        loaded = load_runtime(
-            folder, runtime, device, dtype, threads=threads, trust_remote_code=trust_remote_code
-        )
-        return cls(folder, loaded)
+        load = partial(
+            load_runtime, folder, runtime, device, dtype,
+            threads=threads, trust_remote_code=trust_remote_code,
+        )  # fmt: skip
+        return cls(folder, load(), load)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle how the model is loaded, since sessions of its runtime cannot be pickled."""
+        if self._load is None:
+            raise TypeError("Only a Captioner made by Captioner.from_pretrained can be pickled")
+        return _loaded, (type(self), self.folder, self._load)
 
     @property
     def name(self) -> str:
@@ -298,3 +311,7 @@ class Captioner:
         calibration = self._calibration[0] if settings.confidence else None
         # A record made before the model was calibrated again is not one made after.
         return known if calibration is None else {**known, "calibration": calibration.digest}
+
+
+def _loaded(kind: type[Captioner], folder: ModelFolder, load: Callable[[], Runtime]) -> Captioner:
+    return kind(folder, load(), load)

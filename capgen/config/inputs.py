@@ -10,7 +10,7 @@ from capgen.config.fields import check_ranges, setting
 
 @dataclass(frozen=True, kw_only=True)
 class ImageLimits:
-    """The largest image that is decoded.
+    """Which images are decoded: the largest, and whether they may be cut short.
 
     Raises:
         UsageError: A limit is below 1.
@@ -22,6 +22,10 @@ class ImageLimits:
     max_pixels: int = setting(178_956_970, "Refuse images with more pixels than this.", low=1)
     # Holds the largest image that max_pixels admits, uncompressed with 16 bits a channel.
     max_bytes: int = setting(1 << 30, "Refuse image files larger than this, in bytes.", low=1)
+
+    accept_truncated: bool = setting(
+        False, "Caption JPEGs whose end is missing, too; the missing part is gray."
+    )
 
     def __post_init__(self) -> None:
         check_ranges(self)

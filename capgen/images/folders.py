@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from capgen.errors import ImageError
-from capgen.file_types import has_image_suffix
+from capgen.file_types import IMAGES, RAW_FILES, VIDEOS, has_image_suffix, kind_of_suffix
 from capgen.images.decoders import printable
 
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
-# A folder that macOS adds to archives.
-_RESOURCE_FORKS = "__MACOSX"
+# Folders that hold copies or rubbish: macOS' resource forks, thumbnails of Synology's and QNAP's
+# network drives, recycle bins.
+_SKIPPED_FOLDERS = frozenset(
+    {"__macosx", "@eadir", "@__thumb", "#recycle", "@recycle", "$recycle.bin", "recycler"}
+    | {"system volume information", "lost+found"}
+)
+# Apple Photos' library keeps the photos in these of its folders, and derivatives in the others;
+# Lightroom's previews lie in folders with this suffix.
+_PHOTO_LIBRARY, _ORIGINALS = ".photoslibrary", ("originals", "masters")
+_PREVIEWS = ".lrdata"
 
 
 def is_shard(path: Path) -> bool:
@@ -46,16 +55,49 @@ def find_images(directory: Path, recursive: bool = False) -> list[Path]:
 def walk_files(directory: Path, *, recursive: bool = True) -> Iterator[Path]:
     """Yield everything in a folder except folders, by name, including broken links.
 
-    Hidden files and folders, `__MACOSX` and unreadable folders are skipped. Links to folders
-    are not followed, so each file comes once and there are no loops.
+    Hidden files and folders, unreadable folders, and those that hold thumbnails, previews or
+    deleted files are skipped. Links to folders are not followed, so each file comes once and
+    there are no loops.
     """
     for folder, subfolders, names in os.walk(directory):
-        subfolders[:] = sorted(filter(_is_seen, subfolders)) if recursive else []
+        subfolders[:] = _walked(folder, subfolders) if recursive else []
         yield from (Path(folder, name) for name in sorted(names) if _is_seen(name))
 
 
+def _walked(folder: str, subfolders: list[str]) -> list[str]:
+    """Return the subfolders that may hold images of the user's, sorted."""
+    seen = sorted(filter(_is_seen, subfolders))
+    if folder.lower().endswith(_PHOTO_LIBRARY):
+        return [name for name in seen if name.lower() in _ORIGINALS]
+    return seen
+
+
 def _is_seen(name: str) -> bool:
-    return not name.startswith(".") and name != _RESOURCE_FORKS
+    lower = name.lower()
+    return not (name.startswith(".") or lower in _SKIPPED_FOLDERS or lower.endswith(_PREVIEWS))
+
+
+def passed_over(directory: Path, *, recursive: bool) -> Counter[str]:
+    """Count what `find_images` leaves out of a folder although it may hold images.
+
+    Returns:
+        Kind (`subfolders`, `.svg files`, `camera raw files`, `videos or sounds`) → number.
+    """
+    counts: Counter[str] = Counter()
+    for path in walk_files(directory, recursive=recursive):
+        kind = kind_of_suffix(path.suffix)
+        if has_image_suffix(path.name):
+            continue
+        if kind == IMAGES:
+            counts[f"{path.suffix.lower()} files"] += 1
+        elif kind in (RAW_FILES, VIDEOS):
+            counts[kind] += 1
+    if not recursive:
+        with os.scandir(directory) as entries:
+            counts["subfolders"] = sum(
+                entry.is_dir(follow_symlinks=False) and _is_seen(entry.name) for entry in entries
+            )
+    return +counts
 
 
 def is_seen_member(name: str) -> bool:

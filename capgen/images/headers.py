@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-_ORIENTATION_TAG = 0x0112
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
@@ -30,31 +29,6 @@ def canvas_size(file_format: str, data: bytes) -> tuple[int, int] | None:
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     width, height = struct.unpack_from("<HH", data, 26)
     return width & 0x3FFF, height & 0x3FFF
-
-
-def exif_orientation(exif: bytes) -> int:
-    """Return the orientation 1..8 in EXIF data; 1 (upright) if absent or broken.
-
-    Pillow's own reader parses every tag, warns about broken ones and fails on some; no image
-    should be lost because of its metadata.
-    """
-    while exif.startswith(b"Exif\0\0"):
-        exif = exif[6:]
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
-    if order is None:
-        return 1
-    try:
-        (start,) = struct.unpack_from(f"{order}L", exif, 4)
-        (count,) = struct.unpack_from(f"{order}H", exif, start)
-        for entry in range(start + 2, start + 2 + 12 * count, 12):
-            tag, kind = struct.unpack_from(f"{order}HH", exif, entry)
-            if tag == _ORIENTATION_TAG:
-                # SHORT, as in the standard, or LONG, as some writers use.
-                (value,) = struct.unpack_from(order + ("L" if kind == 4 else "H"), exif, entry + 8)
-                return value if 1 <= value <= 8 else 1
-    except struct.error:
-        pass
-    return 1
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:

@@ -19,8 +19,9 @@ from PIL import Image
 from capgen.config import ImageLimits
 from capgen.errors import ImageError
 from capgen.images.decoders import out_of_memory, pillow_allowing, printable, reporting
-from capgen.images.headers import exif_orientation
+from capgen.images.headers import is_cut_short
 from capgen.images.opening import check_bytes, check_pixels, open_image
+from capgen.images.orientation import exif_orientation
 from capgen.images.to_rgb import ConversionError, from_array, to_rgb, upright
 from capgen.paths import is_folder
 
@@ -49,6 +50,9 @@ class LoadedImage:
     width: int
     height: int
     format: str | None
+
+
+_JPEG_END = b"\xff\xd9"
 
 
 def load_image(
@@ -136,6 +140,9 @@ def _decode(
 ) -> LoadedImage:
     image = open_image(data, name, limits)
     file_format = str(image.format)
+    if limits.accept_truncated and file_format == "JPEG" and is_cut_short("JPEG", data):
+        # libjpeg fills what is missing with grey once it meets the end marker.
+        image = open_image(data + _JPEG_END, name, limits)
     full = image.size
     drafted = _draft_size(image, size_hint)
     with pillow_allowing(full):
@@ -189,4 +196,4 @@ def _finish(image: Image.Image, name: str, original: tuple[int, int] | None) -> 
 
 def _orientation(image: Image.Image) -> int:
     exif = image.info.get("exif")
-    return exif_orientation(exif) if isinstance(exif, bytes) else 1
+    return (exif_orientation(exif) if isinstance(exif, bytes) else None) or 1

@@ -12,8 +12,10 @@ from PIL import Image
 
 from capgen.config import ImageLimits, flag_name
 from capgen.errors import ImageError
+from capgen.images.camera_raw import is_camera_raw
 from capgen.images.decoders import decodable_format, decoder_class, pillow_allowing, reporting
 from capgen.images.headers import canvas_size
+from capgen.images.orientation import exif_of, exif_orientation, orientation_beside_exif
 from capgen.images.structure import excess, jpeg_exif, without_metadata
 
 
@@ -27,6 +29,12 @@ def open_image(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
         raise ImageError(f"{name}: the file is empty", code="empty")
     check_bytes(len(data), name, limits)
     file_format = decodable_format(data, name)
+    if file_format == "TIFF" and is_camera_raw(data):
+        raise ImageError(
+            f"{name}: a camera raw file, which capgen cannot decode",
+            code="unsupported",
+            hint="Convert it to JPEG or PNG.",
+        )
     decoder = decoder_class(file_format, name)
     canvas = canvas_size(file_format, data) or (0, 0)
     check_pixels(canvas, name, limits)
@@ -43,8 +51,19 @@ def open_image(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
         image: Image.Image = decoder(BytesIO(content))
     if exif:
         image.info["exif"] = exif
+    _complete_orientation(image, file_format, data)
     check_pixels(image.size, name, limits)
     return image
+
+
+def _complete_orientation(image: Image.Image, file_format: str, data: bytes) -> None:
+    """Give an image whose EXIF data does not tell its orientation that of its other metadata."""
+    exif = image.info.get("exif")
+    if isinstance(exif, bytes) and exif_orientation(exif) is not None:
+        return
+    elsewhere = orientation_beside_exif(file_format, data)
+    if elsewhere is not None:
+        image.info["exif"] = exif_of(elsewhere)
 
 
 def check_bytes(size: int, name: str, limits: ImageLimits) -> None:

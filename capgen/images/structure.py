@@ -71,10 +71,14 @@ def without_metadata(file_format: str, data: bytes) -> bytes:
 
 def jpeg_exif(data: bytes) -> bytes:
     r"""Return the EXIF data of a JPEG with its `Exif\0\0`, or b""."""
+    return next((part for part in jpeg_app1(data) if part.startswith(_EXIF)), b"")
+
+
+def jpeg_app1(data: bytes) -> Iterator[bytes]:
+    """Yield the APP1 segments of a JPEG, which hold its EXIF data and its XMP."""
     for marker, start, end in _jpeg_segments(data):
-        if marker == _APP1 and data.startswith(_EXIF, start + 4):
-            return data[start + 4 : end]
-    return b""
+        if marker == _APP1:
+            yield data[start + 4 : end]
 
 
 def _longer(items: Iterator[object], most: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from capgen.config import ImageLimits, InputOptions
 from capgen.errors import ImageError
 from capgen.file_types import has_image_suffix
 from capgen.images.decoders import printable
-from capgen.images.folders import find_images, is_shard, natural_key
+from capgen.images.folders import find_images, is_shard, natural_key, passed_over
 from capgen.paths import is_folder
 
 STDIN = "-"
@@ -56,6 +57,7 @@ class Inputs:
 
             self._parts.append(read_manifest(manifest, options))
         self._names = list(names)
+        self._options = options
         self._manifest = manifest
         self._stdin = stdin
 
@@ -92,6 +94,14 @@ class Inputs:
         if self._manifest is not None:
             yield self._manifest
 
+    def passed_over(self) -> Counter[str]:
+        """Count what the named folders hold besides what is captioned, by kind."""
+        counts: Counter[str] = Counter()
+        for folder in filter(is_folder, map(Path, filter(None, self._names))):
+            with suppress(OSError):  # its own record says why it cannot be read
+                counts += passed_over(folder, recursive=self._options.recursive)
+        return counts
+
     def __iter__(self) -> Iterator[Source]:
         for part in self._parts:
             yield from part
@@ -100,13 +110,13 @@ class Inputs:
 def selected(name: str, options: InputOptions) -> bool:
     """Whether a path in a folder or archive passes `--include` and `--exclude`.
 
-    A pattern is matched against the whole path and against its last part.
+    A pattern is matched against the whole path and against its last part, whatever the case.
     """
 
     def matches(patterns: Iterable[str]) -> bool:
-        last = name.rsplit("/", 1)[-1]
+        parts = (name.casefold(), name.casefold().rsplit("/", 1)[-1])
         return any(
-            fnmatch.fnmatchcase(part, pattern) for pattern in patterns for part in (name, last)
+            fnmatch.fnmatchcase(part, pattern.casefold()) for pattern in patterns for part in parts
         )
 
     return (not options.include or matches(options.include)) and not matches(options.exclude)

@@ -97,6 +97,7 @@ def caption_command(
     stdin = sys.stdin.buffer if sys.stdin is not None else None
     inputs = Inputs(named.images or [], named, manifest=named.manifest, stdin=stdin, limits=limits)
     sidecars = _sidecars(inputs, results, look)
+    _note_passed_over(console, inputs)
     decoding = replace(decoding, confidence=results.scores)
     load = partial(Captioner.from_pretrained, **vars(model))
     writes = (results.output, results.sidecar, results.changes_written_to) != (None, None, None)
@@ -128,6 +129,14 @@ def caption_command(
         code = run_batch(console, load(threads=threads), job, lanes)
     if code:
         raise typer.Exit(code)
+
+
+def _note_passed_over(console: Console, inputs: Inputs) -> None:
+    counts = inputs.passed_over()
+    if counts:
+        kinds = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(counts.items()))
+        hint = "; -r includes subfolders" if counts["subfolders"] else ""
+        console.note(f"skipped in folders: {kinds}{hint}")
 
 
 def _check_pairs(results: Results, look: Look) -> None:

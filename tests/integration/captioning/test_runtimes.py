@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from capgen.models.onnx.export import export_onnx
 from capgen.models.provenance import Provenance
 from capgen.records import Caption
 from tests import tiny_captioners
+from tests.colours import colour_captioner
 from tests.fakes import draw_image
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -298,3 +300,18 @@ def test_the_torch_runtime_knows_our_encoder_in_a_process_of_its_own(tmp_path: P
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "torch"])
+def test_a_captioner_can_be_pickled_and_captions_the_same(runtime: str) -> None:
+    captioner = Captioner.from_pretrained(runtime=runtime, device="cpu")
+    again = pickle.loads(pickle.dumps(captioner))
+    assert (again.name, again.runtime.name) == (captioner.name, runtime)
+    image = draw_image(1, (60, 40))
+    assert again.caption(image, beams=1) == captioner.caption(image, beams=1)
+
+
+def test_a_captioner_over_a_runtime_of_ones_own_says_that_it_cannot_be_pickled() -> None:
+    captioner, _ = colour_captioner()
+    with pytest.raises(TypeError, match="from_pretrained"):
+        pickle.dumps(captioner)

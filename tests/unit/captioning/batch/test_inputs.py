@@ -238,3 +238,20 @@ def test_lists_from_windows(tmp_path: Path) -> None:
     odd.write_bytes(b"")
     (source,) = sources(manifest=tmp_path / "list.csv")
     assert source.name == str(odd)
+
+
+def test_patterns_ignore_case_as_folders_do(tmp_path: Path) -> None:
+    for name in ("A.JPG", "b.jpg", "c.png"):
+        plain(tmp_path, name, 1)
+    assert names(sources(tmp_path, include=("*.jpg",))) == ["A.JPG", "b.jpg"]
+    assert names(sources(tmp_path, include=("*.JPG",))) == ["A.JPG", "b.jpg"]
+    assert names(sources(tmp_path, exclude=("a*",))) == ["b.jpg", "c.png"]
+
+
+def test_what_named_folders_hold_besides_is_counted_together(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        plain(tmp_path / folder, "a.jpg", 1)
+        (tmp_path / folder / "b.jxl").touch()
+    inputs = Inputs([str(tmp_path / "one"), str(tmp_path / "two"), str(tmp_path / "one" / "a.jpg")])
+    assert inputs.passed_over() == {".jxl files": 2}
+    assert Inputs([str(tmp_path / "nowhere"), "", "-"], stdin=io.BytesIO()).passed_over() == {}
