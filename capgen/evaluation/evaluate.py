@@ -132,6 +132,7 @@ def scored(
         metrics=config.metric_names,
         document_frequencies=document_frequencies,
         training_captions=data.known,
+        language=data.language,
     )
     intervals = confidence_intervals(report, seed=config.report_seed, samples=config.resamples)
     return report, intervals

@@ -37,6 +37,7 @@ class EvaluationSet:
             data set, or `file` and `sha256`.
         training: Captions of the train split, to determine which predictions are novel.
         notes: What was left out when the data set was read, as sentences.
+        language: The captions' language as in BCP 47; empty if unknown.
     """
 
     name: str
@@ -46,6 +47,7 @@ class EvaluationSet:
     origin: Mapping[str, Any] = field(default_factory=dict)
     training: tuple[str, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
+    language: str = ""
 
     @property
     def examples(self) -> tuple[Example, ...]:
@@ -152,6 +154,7 @@ def from_dataset(dataset: Dataset, split: str) -> EvaluationSet:
         origin={"digest": dataset.digest, "split_source": dataset.split_source},
         training=tuple(caption for example in training for caption in example.references),
         notes=tuple(notice.message for notice in left_out(dataset)),
+        language=dataset.language,
     )
 
 

@@ -88,19 +88,24 @@ def _metadata(folder: ModelFolder, provenance: Provenance, repository: str, lice
 
 
 def _results(provenance: Provenance) -> Iterator[Any]:
-    """Yield the scores on single data sets: a mean over several belongs to none of them."""
+    """Yield the scores on whole splits of single data sets.
+
+    Leaderboards would take a mean over several sets, or over a part of a split, for the score
+    of a whole one.
+    """
     from huggingface_hub import EvalResult
 
     for found in recorded_evaluations(provenance):
-        if found.parts:
+        if found.parts or found.partial:
             continue
+        images = "" if found.images is None else f" ({found.images:,} images)"
         for metric, value in found.scores.items():
             kinds = [kind for start, kind in _KINDS.items() if metric.startswith(start)]
             yield EvalResult(
                 task_type="image-to-text",
                 task_name="Image captioning",
                 dataset_type=found.dataset.lower(),
-                dataset_name=found.dataset,
+                dataset_name=f"{found.dataset}{images}",
                 dataset_split=found.split,
                 metric_type=kinds[0] if kinds else metric.lower(),
                 metric_name=metric,
@@ -184,8 +189,8 @@ def _figures(provenance: Provenance) -> str:
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for row in rows:
         values = [f"{row.scores[name]:.4f}" if name in row.scores else "" for name in names]
-        images = "" if row.images is None else str(row.images)
-        lines.append("| " + " | ".join([_title(row), inline(row.split), images, *values]) + " |")
+        cells = [_title(row), inline(row.split), row.images_text, *values]
+        lines.append("| " + " | ".join(cells) + " |")
     lines += ["", *_protocols(rows)]
     return "\n".join(lines).rstrip()
 

@@ -7,8 +7,9 @@ import hashlib
 import importlib.metadata
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.corpus import Corpus, Floats, Integers
 from capgen.metrics.language import LanguageStatistics, language_statistics
 from capgen.metrics.ptb.tokenizer import TOKENIZER, TOKENIZER_VERSION
+from capgen.metrics.scripts import ascii_share, unspaced_share
 
 PROTOCOL = "COCO captions, equal to pycocoevalcap 1.2"
 
@@ -38,6 +40,8 @@ METRICS = {
     "spice": "SPICE by its own program, through pycocoevalcap and Java",
 }
 _PROGRAMS = {"meteor_1_5": official.METEOR_NAME, "spice": official.SPICE_NAME}
+# German has 2 % of letters that rouge-score cuts words at; English has a "café" now and then.
+_DROPPED_LETTERS = 0.01
 DEFAULT_METRICS = ("bleu", "rouge_l", "rouge_score", "cider_d", "meteor")
 
 
@@ -114,6 +118,7 @@ def score_captions(
     metrics: Collection[str] = DEFAULT_METRICS,
     document_frequencies: DocumentFrequencies | None = None,
     training_captions: frozenset[str] | None = None,
+    language: str = "",
 ) -> ScoreReport:
     """Score one caption for each image against its human captions.
 
@@ -124,6 +129,8 @@ def score_captions(
         document_frequencies: A table for CIDEr-D; without one the references are counted.
         training_captions: Known captions (`capgen.metrics.language.known_captions`), for
             the share of novel predictions.
+        language: The captions' language as in BCP 47 (`en`, `pt-BR`), for notes on what a metric
+            cannot read; empty if unknown.
 
     Returns:
         Corpus and per-image scores. The corpus score of everything but BLEU and METEOR 1.5
@@ -144,7 +151,10 @@ def score_captions(
         per_image=measured.per_image,
         bleu_statistics=measured.bleu_statistics,
         language=language_statistics(corpus.prediction_tokens, training=training_captions),
-        notes=_notes(corpus, metrics, document_frequencies),
+        notes=(
+            *_notes(corpus, metrics, document_frequencies),
+            *_language_notes(corpus, metrics, language),
+        ),
         stamp=Stamp(
             images=len(corpus),
             references=len(corpus.reference_tokens),
@@ -257,6 +267,26 @@ def _notes(
     if silent:
         notes.append(f"{silent} of {len(corpus)} predictions have no words.")
     return tuple(notes)
+
+
+def _language_notes(corpus: Corpus, metrics: Collection[str], language: str) -> Iterator[str]:
+    """Yield what the metrics cannot read of these references."""
+    texts = list(chain.from_iterable(corpus.references))
+    unspaced = unspaced_share(texts)
+    if unspaced > 0.5:
+        yield (
+            "The references are in a script without spaces between words, and scores compare what "
+            "is between spaces: put spaces between the words of predictions and references."
+        )
+    plain = ascii_share(texts)
+    if "rouge_score" in metrics and 1 - plain > _DROPPED_LETTERS:
+        yield (
+            f"{rouge.GOOGLE_NAME} reads only the letters a to z, and drops {1 - plain:.0%} of the "
+            "references' letters: do not use it here."
+        )
+    foreign = language and language.split("-")[0].lower() != "en"
+    if {"meteor", "meteor_1_5"} & set(metrics) and (foreign or 1 - plain > 0.5):
+        yield "METEOR's stems and synonyms are English: here it matches little but equal words."
 
 
 def _versions(metrics: Collection[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ on. An evaluation on several data sets has the mean, and each of them under `set
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from capgen.models.provenance import Provenance
@@ -27,6 +27,7 @@ class RecordedEvaluation:
         split: Its split.
         scores: Corpus scores by metric.
         images: Number of images, or None if it is not recorded.
+        split_images: Number of images in the whole split, or None if it is not recorded.
         protocol: How the scores were computed: text, or settings by name.
         parts: Number of data sets that the scores are the mean over; 0 for one data set.
     """
@@ -35,15 +36,29 @@ class RecordedEvaluation:
     split: str
     scores: Mapping[str, float]
     images: int | None = None
+    split_images: int | None = None
     protocol: Any = ""
     parts: int = 0
+
+    @property
+    def partial(self) -> bool:
+        """Whether only some images of the split were scored (`--limit`)."""
+        return None not in (self.images, self.split_images) and self.images != self.split_images
+
+    @property
+    def images_text(self) -> str:
+        """The number of images, and of how many if not all were scored; empty if unknown."""
+        if self.images is None:
+            return ""
+        return f"{self.images:,} of {self.split_images:,}" if self.partial else f"{self.images:,}"
 
 
 def recorded_evaluations(provenance: Provenance) -> list[RecordedEvaluation]:
     """Return the evaluations with scores, in order; a mean comes before its parts."""
     trained_on = _text(provenance.data.get("name")) or "unnamed"
+    sizes = _split_sizes(provenance.data)
     return [
-        found
+        replace(found, split_images=sizes.get((found.dataset, found.split)))
         for key, figures in provenance.metrics.items()
         if isinstance(figures, Mapping)
         for found in _with_parts(figures, trained_on, key)
@@ -72,6 +87,19 @@ def _with_parts(
         )
     for name, part in parts.items():
         yield from _with_parts(part, name, split)
+
+
+def _split_sizes(data: Mapping[str, Any]) -> dict[tuple[str, str], int]:
+    """Return the images in each split of the data sets that a model was trained on."""
+    sets = data.get("sets")
+    records = [data, *(sets if isinstance(sets, list) else ())]
+    return {
+        (_text(record.get("name")), split): count
+        for record in records
+        if isinstance(record, Mapping) and isinstance(record.get("counts"), Mapping)
+        for split, count in record["counts"].items()
+        if isinstance(count, int)
+    }
 
 
 def _scores(figures: Mapping[str, Any]) -> dict[str, float]:

@@ -53,6 +53,8 @@ class ModelEntry:
         measured_on: Data set of `metrics`.
         split: Split of `metrics`.
         metrics: Scores by metric, from its provenance.
+        images: Number of images that `metrics` are over, and of how many if not all of the
+            split, as in `20 of 1,000`; empty if unknown.
         created: UTC time of saving, ISO 8601.
         default: Whether it is the default model.
         problem: Why it cannot be used; empty if no fault was found.
@@ -72,6 +74,7 @@ class ModelEntry:
     measured_on: str = ""
     split: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    images: str = ""
     created: str = ""
     default: bool = False
     problem: str = ""
@@ -115,6 +118,7 @@ def describe(folder: ModelFolder, kind: str, *, default: bool = False) -> ModelE
         measured_on=shown.dataset if shown else "",
         split=shown.split if shown else "",
         metrics=dict(shown.scores) if shown else {},
+        images=shown.images_text if shown else "",
         created=provenance.created,
         default=default,
         problem="; ".join(problems),

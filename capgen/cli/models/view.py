@@ -30,7 +30,7 @@ _LONGEST_WORD = 20
 def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
     wide = shutil.get_terminal_size().columns >= _WIDE
     metrics = _METRICS if wide else _METRICS[:1]
-    heads = ("", "Model", "Size", "Encoder, decoder", "Data", *metrics, "Of")
+    heads = ("", "Model", "Size", "Encoder, decoder", "Data", *metrics, "Of", "Images")
     table = plain_table(*heads, *(("Made",) if wide else ()))
     for column in table.columns:
         column.no_wrap = str(column.header) not in ("Model", "Encoder, decoder", "Data")
@@ -47,6 +47,7 @@ def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
             entry.data,
             *(_score(entry, metric) for metric in metrics),
             entry.split,
+            entry.images,
             *((entry.created[:10],) if wide else ()),
         )
     console.show(table)
@@ -91,7 +92,8 @@ def show_entry(console: Console, entry: ModelEntry, folder: ModelFolder) -> None
         for key, value in provenance.get("training", {}).items()
         if not isinstance(value, list | dict)
     }
-    measured = f"{entry.measured_on} {entry.split}"
+    images = f", {entry.images} images" if entry.images else ""
+    measured = f"{entry.measured_on} {entry.split}{images}"
     facts |= {f"{measured}: {name}": f"{value:.4f}" for name, value in entry.metrics.items()}
     for name, value in facts.items():
         if value not in ("", None):

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 
 import tokenizers
 
 from capgen.errors import UsageError
+from capgen.metrics.scripts import unspaced_share
 from capgen.models.vocabulary import SPECIAL_TOKENS, build_word_tokenizer
-
-# How Unicode's names of their letters begin.
-_SCRIPTS_WITHOUT_SPACES = frozenset(
-    "CJK HIRAGANA KATAKANA THAI LAO KHMER MYANMAR TIBETAN".split()  # noqa: SIM905
-)
 
 
 def word_vocabulary(captions: Sequence[str], *, min_count: int) -> tokenizers.Tokenizer:
@@ -44,14 +38,7 @@ def check_spaces(captions: Sequence[str]) -> None:
     Raises:
         UsageError: More than half of the letters are of such a script.
     """
-    scripts = Counter(
-        unicodedata.name(letter, "").partition(" ")[0]
-        for caption in captions
-        for letter in caption
-        if letter.isalpha()
-    )
-    unspaced = sum(scripts[script] for script in _SCRIPTS_WITHOUT_SPACES)
-    if 2 * unspaced > scripts.total():
+    if unspaced_share(captions) > 0.5:
         raise UsageError(
             "The captions are in a script without spaces between words, and this model has a "
             "vocabulary of whole words",

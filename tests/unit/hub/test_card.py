@@ -37,8 +37,8 @@ def test_the_metadata_hold_the_real_evaluation(mini: ModelFolder) -> None:
     assert card.data.pipeline_tag == "image-to-text"
     assert card.data.model_name == "small"
     results = card.data.eval_results
-    found = {(r.dataset_split, r.metric_name): r for r in results if r.dataset_name == "flickr8k"}
-    coco = {r.metric_name: r for r in results if r.dataset_name == "coco_sample"}
+    found = {(r.dataset_split, r.metric_name): r for r in results if r.dataset_type == "flickr8k"}
+    coco = {r.metric_name: r for r in results if r.dataset_type == "coco_sample"}
     assert len(found) + len(coco) == len(results)
     assert {r.dataset_split for r in coco.values()} == {"val"}
     assert coco["CIDEr-D"].metric_value == mini.provenance.metrics["coco_sample"]["CIDEr-D"]
@@ -46,7 +46,7 @@ def test_the_metadata_hold_the_real_evaluation(mini: ModelFolder) -> None:
         recorded = mini.provenance.metrics[split]
         for name in ("BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR"):
             assert found[split, name].metric_value == round(recorded[name], 4)
-            assert found[split, name].dataset_name == "flickr8k"
+            assert found[split, name].dataset_name == "flickr8k (1,000 images)"
     assert not {"images", "beams", "references"} & {name for _, name in found}
     assert found["test", "CIDEr-D"].metric_type == "cider"
 
@@ -81,7 +81,7 @@ def test_a_mean_over_data_sets_is_no_figure_of_any(tmp_path: Path) -> None:
     text = model_card(with_record(tmp_path / "m", record), "me/small")
     results = ModelCard(text).data.eval_results
     assert {(r.dataset_name, r.dataset_split, r.metric_value) for r in results} == {
-        ("a", "val", 0.1),
+        ("a (3 images)", "val", 0.1),
         ("b", "val", 0.3),
     }
     assert "| mean of a + b | val |  | 0.2000 |" in text
@@ -315,3 +315,17 @@ def test_what_a_push_may_remove() -> None:
         assert is_ours(name)
     for name in ("README.md", ".gitattributes", "pytorch_model.bin", "notes/model.safetensors"):
         assert not is_ours(name)
+
+
+def test_scores_over_a_part_of_a_split_are_no_result_of_the_split(tmp_path: Path) -> None:
+    record = {
+        "data": {"name": "a", "counts": {"test": 1000, "val": 50}},
+        "metrics": {
+            "test": {"BLEU-4": 0.1, "images": 20},
+            "val": {"BLEU-4": 0.2, "images": 50},
+        },
+    }
+    text = model_card(with_record(tmp_path / "m", record), "me/small")
+    (result,) = ModelCard(text).data.eval_results
+    assert (result.dataset_split, result.metric_value) == ("val", 0.2)
+    assert "| a | test | 20 of 1,000 | 0.1000 |" in text
