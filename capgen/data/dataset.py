@@ -14,6 +14,7 @@ import capgen.data.installed as installed
 from capgen.data.cache.file_hashes import hash_files
 from capgen.data.confinement import Confinement
 from capgen.data.download.catalog import DATASETS
+from capgen.data.events import Finished
 from capgen.data.formats import manifest, read_any
 from capgen.data.formats.reading import Entry, Reading, ReadOptions
 from capgen.data.problems import Problem, stopping
@@ -120,6 +121,18 @@ def load_dataset(
     """
     root = locate(path_or_name)
     return _load(root, options or ReadOptions(), splits or SplitOptions(), take_in)
+
+
+def finished(dataset: Dataset, *, already: bool = False) -> Finished:
+    """Return the event for an installed data set."""
+    return Finished(
+        name=dataset.name,
+        folder=dataset.root,
+        images=len(dataset.examples),
+        captions=dataset.captions,
+        splits=dataset.counts,
+        already=already,
+    )
 
 
 def open_dataset(
