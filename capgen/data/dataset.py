@@ -144,15 +144,8 @@ def open_dataset(
 ) -> Dataset:
     """Load the data set that `--dataset` and `--data-dir` ask for, as `load_dataset` does.
 
-    Args:
-        name: Name of an installed data set.
-        data_dir: Without a name, the data set's folder or file; with one, the folder that
-            holds installed data sets.
-        options: As for `load_dataset`.
-        splits: As for `load_dataset`.
-
-    Raises:
-        UsageError: Neither was given.
+    `data_dir` is the data set's folder or file, or with a name, the folder that holds installed
+    data sets.
     """
     if name is not None:
         root = installed.find(name, data_dir)

@@ -33,11 +33,7 @@ class ImageHeader:
 
 
 def read_header(path: Path, *, limits: ImageLimits = DEFAULT_LIMITS) -> ImageHeader:
-    """Return the header of an image file without decoding the image.
-
-    Raises:
-        ImageError: The header cannot be read, or the image is too large.
-    """
+    """Return the header of an image file without decoding the image, or raise ImageError."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
@@ -57,11 +53,7 @@ def _header(data: bytes, name: str, limits: ImageLimits) -> ImageHeader:
 
 
 def count_frames(data: bytes, name: str, *, limits: ImageLimits = DEFAULT_LIMITS) -> int:
-    """Return the number of images in a file, at most `MOST_FRAMES`.
-
-    Raises:
-        ImageError: The file cannot be opened.
-    """
+    """Return the number of images in a file, at most `MOST_FRAMES`."""
     file_format = sniff(data).format
     if file_format == "PNG":
         frames = _apng_frames(data)

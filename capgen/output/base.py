@@ -40,9 +40,9 @@ FORMATS = {
 
 def format_of(path: Path, asked: str | None = None) -> str:
     """Return the name of a file's format: the one asked for, else by its suffix."""
+    if asked is not None and asked not in FORMATS:
+        raise UsageError(f"--format is '{asked}'; it must be one of {', '.join(FORMATS)}")
     if asked is not None:
-        if asked not in FORMATS:
-            raise UsageError(f"--format is '{asked}'; it must be one of {', '.join(FORMATS)}")
         return asked
     for name, known in FORMATS.items():
         if path.suffix.lower() in known.suffixes:
