@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from capgen.errors import UsageError
+from capgen.paths import writing
 from capgen.records import Record
 
 # Writes a record and its thumbnail (WebP), if there is one.
@@ -36,6 +39,16 @@ FORMATS = {
     "parquet": Format((".parquet",)),
     "html": Format((".html", ".htm"), thumbnails=True),
 }
+
+
+@contextmanager
+def writing_text(path: Path, errors: str = "strict") -> Iterator[TextIO]:
+    """Open a UTF-8 file that appears when the block succeeds."""
+    with (
+        writing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors=errors, newline="\n") as stream,
+    ):
+        yield stream
 
 
 def format_of(path: Path, asked: str | None = None) -> str:

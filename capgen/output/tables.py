@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from capgen.output.base import Write
+from capgen.output.base import Write, writing_text
 from capgen.output.records import dump_json
-from capgen.paths import writing
 from capgen.records import Caption, CaptionFailure, Record
 
 COLUMNS = (
@@ -18,6 +17,7 @@ COLUMNS = (
     *("sha256", "model", "revision", "settings", "error_code", "error_message"),
     "confidence",
 )
+_ERRORS = "surrogateescape"  # a file name that is not text keeps its bytes
 
 
 def row(record: Record) -> dict[str, Any]:
@@ -51,11 +51,7 @@ def row(record: Record) -> dict[str, Any]:
 @contextmanager
 def open_csv(path: Path) -> Iterator[Write]:
     """Write CSV (RFC 4180 with line feeds, UTF-8) with the columns of `COLUMNS`."""
-    with (
-        writing(path) as temporary,
-        # A file name that is not text keeps its bytes.
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
-    ):
+    with writing_text(path, errors=_ERRORS) as stream:
         table = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         table.writeheader()
 
@@ -68,10 +64,7 @@ def open_csv(path: Path) -> Iterator[Write]:
 @contextmanager
 def open_text(path: Path) -> Iterator[Write]:
     """Write one line per caption: path, tab, caption. Failures are left out."""
-    with (
-        writing(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as stream,
-    ):
+    with writing_text(path, errors=_ERRORS) as stream:
 
         def write(record: Record, thumbnail: bytes | None) -> None:
             if isinstance(record, Caption):
