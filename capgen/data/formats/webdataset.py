@@ -101,7 +101,7 @@ def _extract(path: Path, into: Path) -> list[tuple[str, str]]:
     refused: list[Member] = []
     skipped: list[tuple[str, str]] = []
     mode = path.stat().st_mode
-    with opened(path, passed_over=refused.append) as members:
+    with opened(path, on_refused=refused.append) as members:
         for member in members:
             if not is_seen_member(str(member.target)):
                 continue
