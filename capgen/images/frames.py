@@ -61,7 +61,7 @@ def count_frames(data: bytes, name: str, *, limits: ImageLimits = DEFAULT_LIMITS
         places = _gif_frames(data) if file_format == "GIF" else _tiff_pages(data)
         frames = sum(1 for _ in islice(places, MOST_FRAMES))
     else:
-        return min(MOST_FRAMES, int(getattr(open_image(data, name, limits), "n_frames", 1)))
+        frames = int(getattr(open_image(data, name, limits), "n_frames", 1))
     return min(MOST_FRAMES, max(1, frames))
 
 
