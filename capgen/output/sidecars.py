@@ -231,5 +231,5 @@ def _encoded(path: Path, text: str, encoding: str) -> bytes:
     except UnicodeEncodeError as error:
         letter = error.object[error.start]
         raise _LeftAloneError(
-            f"{path}: the caption is not written: it has {letter!a}, which {encoding} lacks"
+            f"{path}: the caption is not written: {encoding} cannot hold its {letter!a}"
         ) from error
