@@ -5,6 +5,7 @@ A table or a symbolic link may name any file on the machine.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ class Confinement:
         own = {folder.resolve() for folder in folders}
         self._folders = own | {blobs for folder in own if (blobs := _hub_blobs(folder))}
         self._images_anywhere = images_anywhere
-        self._caption_files: dict[Path, bool] = {}
+        self._holds_captions = functools.cache(self._holds)
 
     def allowed(self, entry: Entry, report: Report) -> Entry | None:
         """Return the part of an entry that may be copied, or None, and report the rest.
@@ -59,11 +60,6 @@ class Confinement:
     def _holds(self, path: Path) -> bool:
         target = path.resolve()
         return any(target.is_relative_to(folder) for folder in self._folders)
-
-    def _holds_captions(self, file: Path) -> bool:
-        if file not in self._caption_files:
-            self._caption_files[file] = self._holds(file)
-        return self._caption_files[file]
 
 
 def _hub_blobs(folder: Path) -> Path | None:

@@ -14,6 +14,7 @@ import capgen.data.installed as installed
 from capgen.data.cache.file_hashes import hash_files
 from capgen.data.confinement import Confinement
 from capgen.data.download.catalog import DATASETS
+from capgen.data.events import Finished
 from capgen.data.formats import manifest, read_any
 from capgen.data.formats.reading import Entry, Reading, ReadOptions
 from capgen.data.problems import Problem, stopping
@@ -122,6 +123,18 @@ def load_dataset(
     return _load(root, options or ReadOptions(), splits or SplitOptions(), take_in)
 
 
+def finished(dataset: Dataset, *, already: bool = False) -> Finished:
+    """Return the event for an installed data set."""
+    return Finished(
+        name=dataset.name,
+        folder=dataset.root,
+        images=len(dataset.examples),
+        captions=dataset.captions,
+        splits=dataset.counts,
+        already=already,
+    )
+
+
 def open_dataset(
     name: str | None,
     data_dir: Path | None,
@@ -131,15 +144,8 @@ def open_dataset(
 ) -> Dataset:
     """Load the data set that `--dataset` and `--data-dir` ask for, as `load_dataset` does.
 
-    Args:
-        name: Name of an installed data set.
-        data_dir: Without a name, the data set's folder or file; with one, the folder that
-            holds installed data sets.
-        options: As for `load_dataset`.
-        splits: As for `load_dataset`.
-
-    Raises:
-        UsageError: Neither was given.
+    `data_dir` is the data set's folder or file, or with a name, the folder that holds installed
+    data sets.
     """
     if name is not None:
         root = installed.find(name, data_dir)

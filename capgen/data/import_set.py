@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import capgen.data.installed as stores
-from capgen import paths
-from capgen.data.dataset import OUTSIDE_HINT, Dataset, load_dataset
-from capgen.data.events import Event, Finished, Notice, Progress
+from capgen.data.dataset import OUTSIDE_HINT, Dataset, finished, load_dataset
+from capgen.data.events import Event, Notice, Progress
 from capgen.data.formats import manifest
 from capgen.data.formats.reading import ReadOptions
 from capgen.data.image_copies import copy_images
 from capgen.data.splits import SplitOptions
+from capgen.data.staging import staged
 from capgen.errors import DataError, UsageError
 from capgen.locks import Lock
 from capgen.records import Example
@@ -77,38 +76,34 @@ def import_dataset(
         yield from left_out(dataset)
         if any(problem.code == "image_outside" for problem in dataset.problems):
             yield Notice(message=f"Images outside the data folder were left out. {OUTSIDE_HINT}")
-        temporary = place.with_name(f".{name}.importing")
-        with paths.storage_errors(temporary):
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
-        try:
-            examples: list[Example] = []
-            originals = [_in_place(example) for example in dataset.examples]
-            for example in copy_images(originals, temporary / "images", cached_only=link):
-                examples.append(example)
-                if example.image.is_relative_to(temporary):
-                    yield _copied(dataset, len(examples))
-            header = manifest.Header(
-                name=name,
-                source=str(Path(source).resolve()),
-                format=dataset.format,
-                split_source=dataset.split_source,
-                licence=dataset.licence,
-                terms=dataset.terms,
-                language=language or dataset.language,
-            )
-            manifest.write(temporary / manifest.FILE_NAME, header, examples)
-            with paths.storage_errors(place):
-                temporary.rename(place)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    yield Finished(
-        name=name,
-        folder=place,
-        images=len(examples),
-        captions=dataset.captions,
-        splits=dataset.counts,
-    )
+        header = manifest.Header(
+            name=name,
+            source=str(Path(source).resolve()),
+            format=dataset.format,
+            split_source=dataset.split_source,
+            licence=dataset.licence,
+            terms=dataset.terms,
+            language=language or dataset.language,
+        )
+        yield from _write(dataset, header, place, link=link)
+    yield finished(replace(dataset, name=name, root=place))
+
+
+def _write(
+    dataset: Dataset, header: manifest.Header, place: Path, *, link: bool
+) -> Iterator[Progress]:
+    total = len(dataset.examples)
+    with staged(place, "importing") as folder:
+        examples: list[Example] = []
+        originals = [_in_place(example) for example in dataset.examples]
+        for example in copy_images(originals, folder / "images", cached_only=link):
+            examples.append(example)
+            if example.image.is_relative_to(folder):
+                done = len(examples)
+                yield Progress(
+                    task="copy", item=dataset.name, done=done, total=total, unit="images"
+                )
+        manifest.write(folder / manifest.FILE_NAME, header, examples)
 
 
 def left_out(dataset: Dataset) -> Iterator[Notice]:
@@ -119,11 +114,6 @@ def left_out(dataset: Dataset) -> Iterator[Notice]:
     for title, problems in by_title.items():
         more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         yield Notice(message=f"{title} ({len(problems)}): {'; '.join(problems[:_SHOWN])}{more}")
-
-
-def _copied(dataset: Dataset, done: int) -> Progress:
-    total = len(dataset.examples)
-    return Progress(task="copy", item=dataset.name, done=done, total=total, unit="images")
 
 
 def _in_place(example: Example) -> Example:

@@ -163,12 +163,7 @@ def open_mixture(
 
 
 def check_there(names: str | Sequence[str] | None, data_dirs: Path | Sequence[Path] | None) -> None:
-    """Check that the data sets of `open_mixture` exist, without reading them.
-
-    Raises:
-        UsageError: A weight is out of range.
-        DataError: One does not exist.
-    """
+    """Check the arguments of `open_mixture`, and that the data sets exist, without reading them."""
     named, places = _listed(names, data_dirs)
     for text in named:
         installed.find(split_weight(text)[0], places[0] if places else None)
@@ -189,9 +184,6 @@ def split_weight(text: str) -> tuple[str, float]:
     """Split `PLACE=WEIGHT` at its last `=`; without a number there, all of it is the place.
 
     An existing path is never split: the folder `x=2` gets the weight 3 as `x=2=3`.
-
-    Raises:
-        UsageError: The weight is out of range.
     """
     match = _WEIGHT.fullmatch(text)
     if match is None or Path(text).exists():

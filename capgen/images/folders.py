@@ -31,11 +31,7 @@ def is_shard(path: Path) -> bool:
 
 
 def find_images(directory: Path, recursive: bool = False) -> list[Path]:
-    """Return a folder's regular files with an image suffix, in natural order.
-
-    Raises:
-        ImageError: The folder itself is missing or may not be read.
-    """
+    """Return a folder's regular files with an image suffix, in natural order."""
     name = printable(directory)
     try:
         with os.scandir(directory):

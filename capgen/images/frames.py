@@ -33,11 +33,7 @@ class ImageHeader:
 
 
 def read_header(path: Path, *, limits: ImageLimits = DEFAULT_LIMITS) -> ImageHeader:
-    """Return the header of an image file without decoding the image.
-
-    Raises:
-        ImageError: The header cannot be read, or the image is too large.
-    """
+    """Return the header of an image file without decoding the image, or raise ImageError."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
@@ -57,11 +53,7 @@ def _header(data: bytes, name: str, limits: ImageLimits) -> ImageHeader:
 
 
 def count_frames(data: bytes, name: str, *, limits: ImageLimits = DEFAULT_LIMITS) -> int:
-    """Return the number of images in a file, at most `MOST_FRAMES`.
-
-    Raises:
-        ImageError: The file cannot be opened.
-    """
+    """Return the number of images in a file, at most `MOST_FRAMES`."""
     file_format = sniff(data).format
     if file_format == "PNG":
         frames = _apng_frames(data)
@@ -69,7 +61,7 @@ def count_frames(data: bytes, name: str, *, limits: ImageLimits = DEFAULT_LIMITS
         places = _gif_frames(data) if file_format == "GIF" else _tiff_pages(data)
         frames = sum(1 for _ in islice(places, MOST_FRAMES))
     else:
-        return min(MOST_FRAMES, int(getattr(open_image(data, name, limits), "n_frames", 1)))
+        frames = int(getattr(open_image(data, name, limits), "n_frames", 1))
     return min(MOST_FRAMES, max(1, frames))
 
 

@@ -94,18 +94,12 @@ def load_image(
             code = "unsupported" if source.size else "empty"
             raise ImageError(f"{name}: {error}", code=code) from error
         return LoadedImage(image, image.width, image.height, None)
-    raise ImageError(
-        f"{name}: a {type(source).__name__} is not a path, bytes, a PIL image or an array",
-        code="unsupported",
-    )
+    message = f"{name}: a {type(source).__name__} is not a path, bytes, a PIL image or an array"
+    raise ImageError(message, code="unsupported")
 
 
 def read_file(path: str, name: str, limits: ImageLimits) -> bytes:
-    """Return the bytes of a file or a pipe; messages call it `name`.
-
-    Raises:
-        ImageError: With code `missing`, `permission`, `too_large` or `unreadable`.
-    """
+    """Return the bytes of a file or a pipe, which messages call `name`, or raise ImageError."""
     try:
         if not path:  # Path("") is the working directory
             raise FileNotFoundError

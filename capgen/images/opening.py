@@ -20,11 +20,7 @@ from capgen.images.structure import excess, jpeg_exif, without_metadata
 
 
 def open_image(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
-    """Return Pillow's image of a file, with its header read and its pixels not yet decoded.
-
-    Raises:
-        ImageError: The file is not an image that can be decoded within the limits.
-    """
+    """Return Pillow's image of a file within the limits, with its pixels not yet decoded."""
     if not data:
         raise ImageError(f"{name}: the file is empty", code="empty")
     check_bytes(len(data), name, limits)

@@ -44,11 +44,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     16-bit greys are divided by 257. 32-bit integers and floats have no fixed range: it is the
     first of 0..1 (floats only), 0..255 and 0..65535 that holds all values, else their minimum
     to maximum, as in viewers of scientific images. NaN becomes black, infinities the ends of
-    the range.
-
-    Raises:
-        ConversionError: Pillow has no conversion from the image's mode (LAB, say), or its
-            palette or transparency is invalid.
+    the range. Raises ConversionError for modes that Pillow cannot convert (LAB, say).
     """
     if image.mode.startswith("I;16"):
         return _from_16_bit(image).convert("RGB")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from capgen.config import CsvOptions
 from capgen.errors import UsageError
+from capgen.paths import writing
 from capgen.records import Record
 
 # Writes a record and its thumbnail (WebP), if there is one.
@@ -40,11 +43,21 @@ FORMATS = {
 }
 
 
+@contextmanager
+def writing_text(path: Path, errors: str = "strict", encoding: str = "utf-8") -> Iterator[TextIO]:
+    """Open a UTF-8 file that appears when the block succeeds."""
+    with (
+        writing(path) as temporary,
+        temporary.open("w", encoding=encoding, errors=errors, newline="\n") as stream,
+    ):
+        yield stream
+
+
 def format_of(path: Path, asked: str | None = None) -> str:
     """Return the name of a file's format: the one asked for, else by its suffix."""
+    if asked is not None and asked not in FORMATS:
+        raise UsageError(f"--format is '{asked}'; it must be one of {', '.join(FORMATS)}")
     if asked is not None:
-        if asked not in FORMATS:
-            raise UsageError(f"--format is '{asked}'; it must be one of {', '.join(FORMATS)}")
         return asked
     for name, known in FORMATS.items():
         if path.suffix.lower() in known.suffixes:

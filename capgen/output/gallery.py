@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from capgen.output.base import Write
+from capgen.output.base import Write, writing_text
 from capgen.pages.page import render
-from capgen.paths import writing
 from capgen.records import SCHEMA_VERSION, Caption, Record
 
 # The place of the cards in `templates/gallery.html`.
@@ -24,10 +23,7 @@ _CARDS = "<!-- cards -->\n"
 @contextmanager
 def open_gallery(path: Path) -> Iterator[Write]:
     """Write a gallery; cards are written as the records come, to save memory."""
-    with (
-        writing(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="\n") as stream,
-    ):
+    with writing_text(path) as stream:
         head, tail = render("gallery.html", title="Captions").split(_CARDS)
         stream.write(head)
         number = 0

@@ -8,18 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from capgen.output.base import Write
-from capgen.paths import storage_errors, writing
+from capgen.output.base import Write, writing_text
+from capgen.paths import storage_errors
 from capgen.records import Record
 
 
 @contextmanager
 def open_json(path: Path) -> Iterator[Write]:
     """Write a JSON array with one record per line; the file appears when it is complete."""
-    with (
-        writing(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="\n") as stream,
-    ):
+    with writing_text(path) as stream:
         separator = "[\n"
 
         def write(record: Record, thumbnail: bytes | None) -> None:

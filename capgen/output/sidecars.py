@@ -164,12 +164,11 @@ class Sidecars:
         end = "\r\n" if "\r\n" in text else "\n"
         new = "".join(f"{line}{end}" for line in added)
         gap = "" if not text or text[-1] in "\r\n" else end
-        if self.on_existing == "append":
-            if lines[-len(added) :] == added:
-                return before
-            return before + _encoded(path, gap + new, encoding)
-        if lines[: len(added)] == added:
+        append = self.on_existing == "append"
+        if added == (lines[-len(added) :] if append else lines[: len(added)]):
             return before
+        if append:
+            return before + _encoded(path, gap + new, encoding)
         first, last = _encoded(path, new, encoding), _encoded(path, gap, encoding)
         return mark + first + before[len(mark) :] + last
 
@@ -232,5 +231,5 @@ def _encoded(path: Path, text: str, encoding: str) -> bytes:
     except UnicodeEncodeError as error:
         letter = error.object[error.start]
         raise _LeftAloneError(
-            f"{path}: the caption is not written: it has {letter!a}, which {encoding} lacks"
+            f"{path}: the caption is not written: {encoding} cannot hold its {letter!a}"
         ) from error

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from capgen.config import CsvOptions
-from capgen.output.base import DEFAULT_CSV, Write
+from capgen.output.base import DEFAULT_CSV, Write, writing_text
 from capgen.output.escaping import one_line, spreadsheet_text
 from capgen.output.records import dump_json
-from capgen.paths import writing
 from capgen.records import Caption, CaptionFailure, Record
 
 COLUMNS = (
@@ -20,6 +19,7 @@ COLUMNS = (
     *("sha256", "model", "revision", "settings", "error_code", "error_message"),
     "confidence",
 )
+_ERRORS = "surrogateescape"  # a file name that is not text keeps its bytes
 
 
 def row(record: Record) -> dict[str, Any]:
@@ -54,11 +54,7 @@ def row(record: Record) -> dict[str, Any]:
 def open_csv(path: Path, options: CsvOptions = DEFAULT_CSV) -> Iterator[Write]:
     """Write CSV (RFC 4180 with line feeds, UTF-8) with the columns of `COLUMNS`."""
     encoding = "utf-8-sig" if options.csv_bom else "utf-8"
-    with (
-        writing(path) as temporary,
-        # A file name that is not text keeps its bytes.
-        temporary.open("w", encoding=encoding, errors="surrogateescape", newline="") as stream,
-    ):
+    with writing_text(path, encoding=encoding, errors=_ERRORS) as stream:
         table = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         table.writeheader()
 
@@ -77,10 +73,7 @@ def open_csv(path: Path, options: CsvOptions = DEFAULT_CSV) -> Iterator[Write]:
 @contextmanager
 def open_text(path: Path) -> Iterator[Write]:
     """Write one line per caption: path, tab, caption. Failures are left out."""
-    with (
-        writing(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as stream,
-    ):
+    with writing_text(path, errors=_ERRORS) as stream:
 
         def write(record: Record, thumbnail: bytes | None) -> None:
             if isinstance(record, Caption):

@@ -14,14 +14,9 @@ from capgen.tables.rows import Row
 _STEMS = ("file", "image", "img", "picture", "photo")
 _ENDS = ("_name", "name", "_path", "path", "_file", "")
 # In order of preference.
+_COMBINED = [stem + end for stem in _STEMS for end in _ENDS]
 IMAGE_NAMES = tuple(
-    dict.fromkeys(
-        (
-            *("path", "image", "file"),
-            *(stem + end for stem in _STEMS for end in _ENDS),
-            *("url", "image_url", "img_url"),
-        )
-    )
+    dict.fromkeys(("path", "image", "file", *_COMBINED, "url", "image_url", "img_url"))
 )
 CAPTION_NAMES = (
     *("caption", "captions", "text", "texts", "raw", "sentence", "sentences", "comment"),

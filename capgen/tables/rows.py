@@ -63,12 +63,10 @@ def is_table(path: Path) -> bool:
 
 
 def read_table(path: Path, lines: Iterable[str], *, strict: bool = True) -> Table:
-    """Begin to read a table.
+    """Begin to read a table, in the format of its suffix.
 
-    Args:
-        path: The table; its suffix decides how it is read.
-        lines: Its lines with their endings, as a file opened with `newline=""` yields them.
-        strict: Whether misplaced quotes and missing cells are faults.
+    `lines` have their endings, as a file opened with `newline=""` yields them. If `strict`,
+    misplaced quotes and missing cells are faults.
     """
     suffix = path.suffix.lower()
     if suffix in _JSON_SUFFIXES:
@@ -76,12 +74,11 @@ def read_table(path: Path, lines: Iterable[str], *, strict: bool = True) -> Tabl
     else:
         names, rows = _csv_rows(lines, "\t" if suffix == ".tsv" else None, strict)
     ahead = []
-    first: Mapping[str, Any] = {}
     for row in islice(rows, _LOOKED_AT):
         ahead.append(row)
         if not row.fault:
-            first = row.cells
             break
+    first = ahead[-1].cells if ahead else {}  # those of a faulty row are empty
     return Table(names=names or list(first), first=first, rows=chain(ahead, rows))
 
 

@@ -24,9 +24,6 @@ def hash_files(files: Sequence[Path]) -> list[bytes]:
 
     Files hashed before whose size and times are unchanged are not read again. The hashes are in
     a small database in the cache folder; without one (a read-only home) every file is read.
-
-    Raises:
-        DataError: A file cannot be read.
     """
     keys = [_key(file) for file in files]
     with _memory() as memory:

@@ -17,12 +17,7 @@ from capgen import paths
 
 @dataclass(frozen=True)
 class Cache:
-    """A folder, or a single file, of data that can be made again.
-
-    Attributes:
-        name: Its name in `paths.cache_dir()`.
-        title: What it holds.
-    """
+    """A folder or file in `paths.cache_dir()` of data that can be made again."""
 
     name: str
     title: str
@@ -76,9 +71,6 @@ def clear() -> int:
     """Empty all caches and return the number of bytes freed.
 
     Processes that have a file mapped keep it until they end; on Windows such a file stays.
-
-    Raises:
-        StorageError: A cache cannot be removed.
     """
     caches = usage()
     for cache in caches:

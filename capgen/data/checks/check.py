@@ -67,15 +67,12 @@ class Diagnosis:
 def diagnose(
     root: Path, *, options: ReadOptions | None = None, splits: SplitOptions | None = None
 ) -> Iterator[Progress | Diagnosis]:
-    """Examine a data set.
+    """Examine a data set, yielding progress and finally the diagnosis.
 
     Args:
         root: Folder or file in any known format.
         options: What is known about the source.
         splits: How to split where the source does not.
-
-    Yields:
-        Progress, and finally the diagnosis.
 
     Raises:
         DataError: It does not exist, or cannot be read in any format.

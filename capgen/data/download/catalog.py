@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +86,20 @@ _COCO_CITATION = "Chen et al., Microsoft COCO Captions, arXiv:1504.00325, 2015"
 
 
 def _file(
-    name: str, size: int, unpack_to: str | None, *urls: str, md5: str = "", members: str = ""
+    name: str,
+    size: int,
+    unpack_to: str | None,
+    *urls: str,
+    md5: str = "",
+    repacked: str = "",
+    members: str = "",
 ) -> RemoteFile:
-    """Return a file that all of `urls` have; `members` is a list of patterns."""
+    """Return a file that all of `urls` have; `repacked` is an archive of the same files."""
     checksum = f"md5:{md5}" if md5 else ""
+    locations = [Location(url=url, checksum=checksum) for url in urls]
     return RemoteFile(
         name=name,
-        locations=tuple(Location(url=url, checksum=checksum) for url in urls),
+        locations=(*locations, Location(url=repacked)) if repacked else tuple(locations),
         size=size,
         unpack_to=unpack_to,
         members=tuple(members.split()),
@@ -103,22 +110,19 @@ def _coco(path: str, size: int, md5: str, members: str = "") -> RemoteFile:
     return _file(path.rpartition("/")[2], size, ".", _COCO + path, md5=md5, members=members)
 
 
-_FLICKR8K_IMAGES = _file(
-    "Flickr8k_Dataset.zip",
-    1_115_419_746,
-    ".",
-    _RELEASE + "Flickr8k_Dataset.zip",
-    _UIUC + "Flickr8k_Dataset.zip",
-    md5="f18a1e2920de5bd84dae7cf08ec78978",
-)
-# The same images, with a table of the captions.
-_FLICKR8K_REPACKED = Location(url=_REPACKED)
-
 DATASETS: dict[str, DatasetSpec] = {
     "flickr8k": DatasetSpec(
         title="Flickr8k",
         files=(
-            replace(_FLICKR8K_IMAGES, locations=(*_FLICKR8K_IMAGES.locations, _FLICKR8K_REPACKED)),
+            _file(
+                "Flickr8k_Dataset.zip",
+                1_115_419_746,
+                ".",
+                _RELEASE + "Flickr8k_Dataset.zip",
+                _UIUC + "Flickr8k_Dataset.zip",
+                md5="f18a1e2920de5bd84dae7cf08ec78978",
+                repacked=_REPACKED,
+            ),
             _file(
                 "Flickr8k_text.zip",
                 2_340_801,

@@ -56,10 +56,7 @@ _Queue = queue.SimpleQueue[_Event | BaseException | None]
 def fetch_all(jobs: Sequence[Job], options: TransferOptions) -> Iterator[_Event]:
     """Fetch files in parallel, yielding progress, notices and a `Fetched` per file.
 
-    Raises:
-        NetworkError: No source delivers a file.
-        DataError: Every source delivers a file with the wrong checksum.
-        StorageError: The disk is full.
+    If all sources of a file fail, the error of the last one is raised.
     """
     events: _Queue = queue.SimpleQueue()
     stop = threading.Event()

@@ -110,7 +110,7 @@ def network_faults(url: str) -> Iterator[None]:
     except TimeoutError as error:
         raise TransientError("the server stopped sending") from error
     except (http.client.InvalidURL, ValueError) as error:  # most likely of a redirect
-        raise NetworkError(f"{url} leads to an invalid address ({_reason(error)})") from error
+        raise NetworkError(f"{url}: leads to an invalid address ({_reason(error)})") from error
     except (OSError, http.client.HTTPException) as error:
         raise TransientError(f"the connection broke ({_reason(error)})") from error
 

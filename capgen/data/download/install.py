@@ -13,14 +13,15 @@ from pathlib import Path
 
 import capgen.data.installed as stores
 from capgen import paths
-from capgen.data.dataset import Dataset, load_dataset
+from capgen.data.dataset import Dataset, finished, load_dataset
 from capgen.data.download.catalog import DATASETS, DatasetSpec, RemoteFile
 from capgen.data.download.fetch import Fetched, Job, fetch_all
 from capgen.data.download.mirrors import chosen_mirrors, is_official, offers, size_of
 from capgen.data.download.transfer import TransferOptions, arrived
 from capgen.data.download.unpack import check_space, unpack
-from capgen.data.events import Event, Finished, Notice, Progress
+from capgen.data.events import Event, Notice, Progress
 from capgen.data.formats import manifest
+from capgen.data.staging import staged
 from capgen.errors import DataError, UsageError, did_you_mean
 from capgen.locks import Lock
 
@@ -61,7 +62,7 @@ def install(
     spec = spec or DATASETS[name]
     place = stores.dataset_dir(name, store)
     if manifest.manifest_file(place):
-        yield _finished(load_dataset(place), already=True)
+        yield finished(load_dataset(place), already=True)
         return
     if spec.must_accept and not accept_terms:
         raise UsageError(
@@ -73,7 +74,7 @@ def install(
         yield Notice(message=message)
     with lock.held():
         if manifest.manifest_file(place):  # installed by the process that had the lock
-            yield _finished(load_dataset(place), already=True)
+            yield finished(load_dataset(place), already=True)
             return
         if place.exists():
             raise DataError(
@@ -106,11 +107,7 @@ def _install(
             paths.write_text(event.path.with_name(f"{event.path.name}.checksum"), event.checksum)
         else:
             yield event
-    unpacked = place.with_name(f".{place.name}.unpacking")
-    with paths.storage_errors(unpacked):
-        shutil.rmtree(unpacked, ignore_errors=True)
-        unpacked.mkdir(parents=True)
-    try:
+    with staged(place, "unpacking") as unpacked:
         for file in spec.files:
             yield from _unpack(file, downloads, unpacked)
         dataset = load_dataset(unpacked)
@@ -121,10 +118,19 @@ def _install(
         if problem:
             message = f"{place.name} from the mirror is not the whole release: {problem}"
             yield Notice(message=message)
-        _put_in_place(spec, dataset, place, _checksums(downloads, spec))
-        yield _finished(replace(dataset, name=place.name, root=place), already=False)
-    finally:
-        shutil.rmtree(unpacked, ignore_errors=True)
+        header = manifest.Header(
+            name=place.name,
+            source=spec.homepage,
+            format=dataset.format,
+            split_source=dataset.split_source,
+            licence=spec.licence,
+            terms=spec.terms,
+            citation=spec.citation,
+            checksums=_checksums(downloads, spec),
+            language=spec.language,
+        )
+        manifest.write(unpacked / manifest.FILE_NAME, header, dataset.examples)
+    yield finished(replace(dataset, name=place.name, root=place))
 
 
 def _check_room(
@@ -159,25 +165,6 @@ def _unpack(file: RemoteFile, downloads: Path, unpacked: Path) -> Iterator[Event
         raise
 
 
-def _put_in_place(
-    spec: DatasetSpec, dataset: Dataset, place: Path, checksums: dict[str, str]
-) -> None:
-    header = manifest.Header(
-        name=place.name,
-        source=spec.homepage,
-        format=dataset.format,
-        split_source=dataset.split_source,
-        licence=spec.licence,
-        terms=spec.terms,
-        citation=spec.citation,
-        checksums=checksums,
-        language=spec.language,
-    )
-    manifest.write(dataset.root / manifest.FILE_NAME, header, dataset.examples)
-    with paths.storage_errors(place):
-        dataset.root.rename(place)
-
-
 def _differences(spec: DatasetSpec, dataset: Dataset) -> str:
     differences = []
     if len(dataset.examples) != spec.images:
@@ -192,14 +179,3 @@ def _differences(spec: DatasetSpec, dataset: Dataset) -> str:
 def _checksums(downloads: Path, spec: DatasetSpec) -> dict[str, str]:
     notes = {file.name: downloads / f"{file.name}.checksum" for file in spec.files}
     return {name: note.read_text(encoding="utf-8") for name, note in notes.items() if note.exists()}
-
-
-def _finished(dataset: Dataset, *, already: bool) -> Finished:
-    return Finished(
-        name=dataset.name,
-        folder=dataset.root,
-        images=len(dataset.examples),
-        captions=dataset.captions,
-        splits=dataset.counts,
-        already=already,
-    )

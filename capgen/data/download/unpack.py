@@ -52,14 +52,14 @@ class Member:
 def opened(
     path: Path,
     limits: UnpackLimits | None = None,
-    passed_over: Callable[[Member], None] | None = None,
+    on_refused: Callable[[Member], None] | None = None,
 ) -> Iterator[list[Member]]:
     """Open a zip or tar archive and yield its files, all of them checked.
 
     Args:
         path: The archive.
         limits: How much it may grow.
-        passed_over: Receives the members that must not be unpacked; without it, any such
+        on_refused: Receives the members that must not be unpacked; without it, any such
             member makes the whole archive refused.
 
     Raises:
@@ -69,7 +69,7 @@ def opened(
     with archive_faults(path):
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                yield _checked(path, _zip_members(archive), limits, passed_over)
+                yield _checked(path, _zip_members(archive), limits, on_refused)
         else:
             with ExitStack() as stack:
                 try:
@@ -77,7 +77,7 @@ def opened(
                 except tarfile.ReadError as error:
                     message = f"{path} is neither a zip nor a tar archive ({error})"
                     raise DataError(message) from error
-                yield _checked(path, _tar_members(tar), limits, passed_over)
+                yield _checked(path, _tar_members(tar), limits, on_refused)
 
 
 def unpack(
@@ -178,7 +178,7 @@ def _checked(
     path: Path,
     members: Iterator[Member],
     limits: UnpackLimits,
-    passed_over: Callable[[Member], None] | None,
+    on_refused: Callable[[Member], None] | None,
 ) -> list[Member]:
     most = limits.growth(path.stat().st_size)
     kept: list[Member] = []
@@ -190,9 +190,9 @@ def _checked(
         key = folded(str(member.target))  # some file systems would write both to one file
         fault = member.fault or ("is there twice" if key in seen else "")
         if fault:
-            if passed_over is None:
+            if on_refused is None:
                 raise _refuse(path, member.name, fault)
-            passed_over(replace(member, fault=fault))
+            on_refused(replace(member, fault=fault))
             continue
         seen.add(key)
         total += member.size

@@ -93,7 +93,5 @@ def _is_coco(path: Path) -> bool:
 
 
 def _karpathy_file(root: Path) -> Path | None:
-    for folder in (*_FOLDERS, "karpathy", "caption_datasets"):
-        if (root / folder / _KARPATHY).is_file():
-            return root / folder / _KARPATHY
-    return None
+    folders = (*_FOLDERS, "karpathy", "caption_datasets")
+    return next(filter(Path.is_file, (root / folder / _KARPATHY for folder in folders)), None)

@@ -39,7 +39,7 @@ _LISTS = {
 def token_file(root: Path) -> Path | None:
     """Return the caption file of the layout, if `root` has one."""
     paths = (root / folder / name for folder in _FOLDERS for name in _TOKENS)
-    return next((path for path in paths if path.is_file()), None)
+    return next(filter(Path.is_file, paths), None)
 
 
 def read(root: Path, options: ReadOptions, report: Report) -> Reading:

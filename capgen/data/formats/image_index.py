@@ -20,11 +20,7 @@ def first_folder(root: Path, names: tuple[str, ...]) -> Path | None:
 
 
 class ImageIndex:
-    """The images below one folder, found by the names caption files use for them.
-
-    Args:
-        root: Folder of the images.
-    """
+    """The images below the folder `root`, found by the names in caption files."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

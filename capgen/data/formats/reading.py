@@ -83,7 +83,6 @@ class _Draft:
     image: Path
     captions: list[str] = field(default_factory=list)
     lines: list[tuple[Path, int | None]] = field(default_factory=list)
-    split: str | None = None
 
 
 class Collector:
@@ -96,8 +95,7 @@ class Collector:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._drafts: dict[str, _Draft] = {}
-        self._splits: dict[str, str] = {}
-        self._split_lines: dict[str, tuple[Path, int | None]] = {}
+        self._splits: dict[str, tuple[str, Path, int | None]] = {}
 
     def caption(
         self, image_id: str, image: Path, text: str, file: Path, line: int | None = None
@@ -112,36 +110,30 @@ class Collector:
         split = split_name(name)
         if split is None:
             message = f"unknown split {name!r}; known: {', '.join(SPLITS)}, dev, restval"
-            self._tell("split_unknown_name", message, image_id, (file, line))
+            self._tell("split_unknown_name", message, image_id, file, line)
             split = "none"
-        former = self._splits.setdefault(image_id, split)
-        self._split_lines.setdefault(image_id, (file, line))
-        if former != split:
-            message = f"{image_id} is in both {former} and {split}"
-            self._tell("split_overlap", message, image_id, (file, line))
+        first, *_ = self._splits.setdefault(image_id, (split, file, line))
+        if first != split:
+            message = f"{image_id} is in both {first} and {split}"
+            self._tell("split_overlap", message, image_id, file, line)
 
-    def _tell(self, code: str, message: str, image_id: str, place: tuple[Path, int | None]) -> None:
-        file, line = place
+    def _tell(self, code: str, message: str, image_id: str, file: Path, line: int | None) -> None:
         self._report(Problem(code=code, message=message, file=file, line=line, image_id=image_id))
 
     def reading(self, *, images: Iterable[Path] = (), home: Path | None = None) -> Reading:
-        """Return what was gathered.
-
-        Args:
-            images: Every image of the source, to find those without captions.
-            home: As in `Reading`.
-        """
-        for image_id, place in self._split_lines.items():
+        """Return what was gathered; `images` are all of the source, to find the strays."""
+        for image_id, (_, file, line) in self._splits.items():
             if image_id not in self._drafts:
-                self._tell("split_unknown_image", f"{image_id} has no captions", image_id, place)
-        has_splits = any(split != "none" for split in self._splits.values())
+                message = f"{image_id} has no captions"
+                self._tell("split_unknown_image", message, image_id, file, line)
+        has_splits = any(split != "none" for split, *_ in self._splits.values())
         entries = tuple(
             Entry(
                 image_id=image_id,
                 image=draft.image,
                 captions=tuple(draft.captions),
                 lines=tuple(draft.lines),
-                split=self._splits.get(image_id, "none") if has_splits else None,
+                split=self._splits.get(image_id, ("none",))[0] if has_splits else None,
             )
             for image_id, draft in sorted(self._drafts.items())
         )

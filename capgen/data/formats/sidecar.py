@@ -5,6 +5,7 @@ Top-level folders called train, val and test are splits.
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 from capgen.data.formats.image_index import ImageIndex
@@ -20,11 +21,8 @@ _SUFFIXES = (".txt", ".caption")
 
 def sidecar_of(image: Path) -> Path | None:
     """Return the caption file of an image: `a.txt`, `a.caption`, `a.jpg.txt`, …"""
-    for suffix in _SUFFIXES:
-        for path in (image.with_suffix(suffix), image.with_name(image.name + suffix)):
-            if path.is_file():
-                return path
-    return None
+    places = ((image.with_suffix(s), image.with_name(image.name + s)) for s in _SUFFIXES)
+    return next(filter(Path.is_file, chain.from_iterable(places)), None)
 
 
 def recognise(root: Path) -> bool:

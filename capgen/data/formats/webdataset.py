@@ -21,6 +21,7 @@ from capgen.data.formats.image_index import ImageIndex
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.problems import Problem, Report
 from capgen.data.splits import split_name
+from capgen.data.staging import staged
 from capgen.data.text_files import read_lines
 from capgen.errors import DataError
 from capgen.file_types import has_image_suffix, is_foreign_image
@@ -85,15 +86,12 @@ def _extracted(found: list[Path]) -> Path:
     logger.debug("%s %s: %d shards unpacked", "found" if known else "making", folder, len(found))
     if known:
         return folder
-    temporary = folder.with_name(f".{folder.name}.unpacking")
     skipped: list[tuple[int, str, str]] = []
-    with storage_errors(temporary):
-        shutil.rmtree(temporary, ignore_errors=True)
+    with storage_errors(folder), staged(folder, "unpacking") as temporary:
         for index, path in enumerate(found):
             skipped += [(index, *item) for item in _extract(path, temporary / str(index))]
         (temporary / _DONE).write_text(json.dumps(skipped), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
     return folder
 
 
@@ -103,7 +101,7 @@ def _extract(path: Path, into: Path) -> list[tuple[str, str]]:
     refused: list[Member] = []
     skipped: list[tuple[str, str]] = []
     mode = path.stat().st_mode
-    with opened(path, passed_over=refused.append) as members:
+    with opened(path, on_refused=refused.append) as members:
         for member in members:
             if not is_seen_member(str(member.target)):
                 continue

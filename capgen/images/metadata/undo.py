@@ -60,9 +60,11 @@ class UndoFile:
         }
         with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
-                if file.tell() and not _ends_whole(self.path):
-                    file.write(b"\n")
+            with self.path.open("a+b") as file:
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    if file.read() != b"\n":  # a killed run left half a line
+                        file.write(b"\n")
                 file.write(json.dumps(entry).encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -133,12 +135,6 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
                     yield entry
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}") from error
-
-
-def _ends_whole(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read() == b"\n"
 
 
 def _hash(data: bytes) -> str:

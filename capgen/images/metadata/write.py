@@ -13,12 +13,7 @@ from capgen.paths import replace_file, storage_errors
 
 
 class MetadataWriter:
-    """Writes captions into images.
-
-    Args:
-        undo: Records how to undo each change.
-        dry_run: Change nothing; count what would be changed.
-    """
+    """Writes captions into images; a dry run only counts what it would change."""
 
     def __init__(self, undo: UndoFile, *, dry_run: bool = False) -> None:
         self.undo = undo

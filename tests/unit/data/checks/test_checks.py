@@ -244,7 +244,7 @@ def test_fix_in_place_of_a_folder_and_of_a_manifest(tmp_path: Path):
     assert (root / "capgen-dataset.original.jsonl").is_file()
     for image in (root / "Flicker8k_Dataset").iterdir():
         image.write_bytes(b"")
-    with pytest.raises(DataError, match=r"Nothing of .* would be left"):
+    with pytest.raises(DataError, match=r"Nothing would be left of"):
         write_fixed(examine(root))
 
 

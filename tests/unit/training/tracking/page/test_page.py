@@ -148,7 +148,7 @@ def test_a_run_without_captions_or_images_has_a_page_too(tmp_path):
     tracker.event(started()[0])
     tracker.finish()
     words = plain((tmp_path / "run.html").read_text())
-    assert "Nothing was measured yet" in words
+    assert "Nothing has been measured yet" in words
     tracker.event(epoch_of(1, images=[tmp_path / "gone.jpg"], captions=[""], score=0.0)[-1])
     tracker.finish()
     words = plain((tmp_path / "run.html").read_text())
