@@ -2,12 +2,10 @@
 
     pixels (B, 3, S, S) ─► backbone ─► (B, 1280, S/32, S/32) ─► neck ─► tokens (B, S²/1024, hidden)
 
-The backbone keeps the parameter names of the published ImageNet weights (without their
-classifier), so that those load as they are. The neck projects the grid to the decoder's
-width, adds learned positions and lets the grid cells look at each other.
-
-Registered with transformers' Auto classes as model type `capgen_efficientnet_lite`.
-It knows nothing about text.
+The backbone keeps the parameter names of the published ImageNet weights, so that these load
+unchanged (without their classifier). The neck projects the grid to the decoder's width, adds
+learned positions, and applies self-attention over the grid cells. The model is registered with
+transformers' Auto classes as `capgen_efficientnet_lite`.
 
 Source: Tan and Le, "EfficientNet" (2019), and the EfficientNet-Lite release (2020): no
 squeeze-and-excitation, ReLU6, stem and head not scaled.
@@ -124,7 +122,7 @@ class BatchNorm(nn.Module):
 
 
 class SameConv(nn.Conv2d):
-    """Convolution with TensorFlow's "same" padding for the input size it meets."""
+    """Convolution with TensorFlow's "same" padding for its input's size."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1):
         super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
@@ -207,8 +205,6 @@ def _scaled_channels(channels: int, width: float, divisor: int = 8) -> int:
 
 
 class NeckAttention(nn.Module):
-    """Multi-head self-attention over the grid."""
-
     def __init__(self, config: EfficientNetLiteConfig) -> None:
         super().__init__()
         self.heads = config.num_attention_heads
@@ -251,15 +247,14 @@ class NeckLayer(nn.Module):
 
 
 class Neck(nn.Module):
-    """From the backbone's grid to tokens of the decoder's width."""
+    """Maps the backbone's grid to tokens of the decoder's width."""
 
     def __init__(self, config: EfficientNetLiteConfig) -> None:
         super().__init__()
         self.input_norm = nn.LayerNorm(HEAD_CHANNELS)
         self.projection = nn.Linear(HEAD_CHANNELS, config.hidden_size)
-        self.position_embeddings = nn.Parameter(
-            torch.zeros(config.grid_size**2, config.hidden_size)
-        )
+        positions = torch.zeros(config.grid_size**2, config.hidden_size)
+        self.position_embeddings = nn.Parameter(positions)
         self.dropout = nn.Dropout(config.dropout)
         self.layer = nn.ModuleList(NeckLayer(config) for _ in range(config.num_hidden_layers))
         self.output_norm = nn.LayerNorm(config.hidden_size)
@@ -290,8 +285,7 @@ class EfficientNetLiteModel(PreTrainedModel):
         self, pixel_values: Tensor, return_dict: bool | None = None, **kwargs: object
     ) -> BaseModelOutput:
         """Map pixels (B, 3, S, S) to `last_hidden_state` (B, (S/32)², hidden)."""
-        tokens = self.neck(self.backbone(pixel_values))
-        return BaseModelOutput(last_hidden_state=tokens)
+        return BaseModelOutput(last_hidden_state=self.neck(self.backbone(pixel_values)))
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

@@ -243,23 +243,6 @@ def test_files(tmp_path: Path) -> None:
             Preprocessor.from_file(path)
 
 
-def test_batch_equals_singles() -> None:
-    ours = Preprocessor.from_dict(CLIP_OLD)
-    images = [noise_image(*shape, seed) for seed, shape in enumerate(SHAPES)]
-    batch = ours.preprocess_batch(images)
-    assert batch.shape == (len(SHAPES), 3, 224, 224)
-    for row, image in zip(batch, images, strict=True):
-        np.testing.assert_array_equal(row, ours.preprocess(image))
-    assert ours.preprocess_batch([]).shape == (0, 3, 224, 224)
-
-
-def test_batch_of_free_shapes_is_refused() -> None:
-    ours = Preprocessor(shortest_edge=10)
-    assert ours.preprocess_batch([noise_image(20, 30), noise_image(40, 60)]).shape == (2, 3, 10, 15)
-    with pytest.raises(ModelError, match="2 sizes"):
-        ours.preprocess_batch([noise_image(20, 30), noise_image(30, 20)])
-
-
 @pytest.mark.parametrize("shape", [(40, 20000), (20000, 40), (1, 60000), (60000, 1)], ids=str)
 @pytest.mark.parametrize("crop", [(224, 224), (230, 200)], ids=str)
 def test_needles_are_resized_in_part(shape: tuple[int, int], crop: tuple[int, int]) -> None:
