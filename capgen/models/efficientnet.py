@@ -14,7 +14,6 @@ squeeze-and-excitation, ReLU6, stem and head not scaled.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -29,19 +28,8 @@ BATCH_NORM_EPSILON = 1e-3
 TOTAL_STRIDE = 32
 
 
-@dataclass(frozen=True)
-class Variant:
-    """Scaling of one EfficientNet-Lite: width and depth multipliers."""
-
-    width: float
-    depth: float
-
-
-VARIANTS = {
-    "lite0": Variant(width=1.0, depth=1.0),
-    "lite1": Variant(width=1.0, depth=1.1),
-    "lite2": Variant(width=1.1, depth=1.2),
-}
+# Multipliers of width and depth.
+VARIANTS = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
 
 # Stages of EfficientNet-B0: (repeats, kernel, stride, expansion, output channels).
 STAGES = (
@@ -168,12 +156,12 @@ class Block(nn.Module):
 class Backbone(nn.Module):
     """EfficientNet-Lite without its classifier."""
 
-    def __init__(self, variant: Variant) -> None:
+    def __init__(self, width: float, depth: float) -> None:
         super().__init__()
         self._conv_stem = SameConv(3, STEM_CHANNELS, 3, stride=2)
         self._bn0 = BatchNorm(STEM_CHANNELS)
-        self._blocks = nn.ModuleList(_blocks(variant))
-        last = _scaled_channels(STAGES[-1][-1], variant.width)
+        self._blocks = nn.ModuleList(_blocks(width, depth))
+        last = _scaled_channels(STAGES[-1][-1], width)
         self._conv_head = SameConv(last, HEAD_CHANNELS, 1)
         self._bn1 = BatchNorm(HEAD_CHANNELS)
 
@@ -185,13 +173,13 @@ class Backbone(nn.Module):
         return F.relu6(self._bn1(self._conv_head(x)))
 
 
-def _blocks(variant: Variant) -> list[Block]:
+def _blocks(width: float, depth: float) -> list[Block]:
     blocks = []
     inputs = STEM_CHANNELS
     for index, (repeats, kernel, stride, expansion, base) in enumerate(STAGES):
-        outputs = _scaled_channels(base, variant.width)
+        outputs = _scaled_channels(base, width)
         first_or_last = index in (0, len(STAGES) - 1)
-        count = repeats if first_or_last else math.ceil(repeats * variant.depth)
+        count = repeats if first_or_last else math.ceil(repeats * depth)
         for position in range(count):
             blocks.append(Block(inputs, outputs, kernel, stride if position == 0 else 1, expansion))
             inputs = outputs
@@ -277,7 +265,7 @@ class EfficientNetLiteModel(PreTrainedModel):
 
     def __init__(self, config: EfficientNetLiteConfig) -> None:
         super().__init__(config)
-        self.backbone = Backbone(VARIANTS[config.variant])
+        self.backbone = Backbone(*VARIANTS[config.variant])
         self.neck = Neck(config)
         self.post_init()
 

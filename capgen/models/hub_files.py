@@ -76,7 +76,7 @@ def _check_sizes(identifier: str, files: Sequence[RemoteFile], limits: Limits) -
         if file.size > limits.text_bytes and not file.name.endswith(_LARGE):
             raise ModelError(
                 f"{identifier} has a {file.name} of {file.size:,} bytes; "
-                f"the limit is {limits.text_bytes:,}",
+                f"the limit is {limits.text_bytes:,}"
             )
     total = sum(file.size for file in files)
     if total > limits.total_bytes or len(files) > limits.files:

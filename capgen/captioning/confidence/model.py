@@ -61,7 +61,9 @@ def evidence(hypotheses: Sequence[Hypothesis]) -> Reals:
     shares = np.exp(totals - totals.max())
     shares /= shares.sum()
     tokens = set(best.ids)
-    overlaps = [_overlap(tokens, set(other.ids)) for other in hypotheses[1:]]
+    others = [set(other.ids) for other in hypotheses[1:]]
+    # Dice's coefficients of the sets of tokens.
+    overlaps = [2 * len(tokens & ids) / max(1, len(tokens) + len(ids)) for ids in others]
     return np.array(
         [
             parts.mean(),
@@ -77,11 +79,6 @@ def evidence(hypotheses: Sequence[Hypothesis]) -> Reals:
             np.mean(overlaps) if overlaps else 1.0,
         ]
     )
-
-
-def _overlap(first: set[int], second: set[int]) -> float:
-    """Dice's coefficient of two sets of tokens."""
-    return 2 * len(first & second) / max(1, len(first) + len(second))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,11 +28,7 @@ from capgen.models.onnx.decoder_graph import OPSET, build_decoder, cross_names
 from capgen.models.safetensors_index import WEIGHTS_DIGEST, StoredTensor, header_digest, read_index
 from capgen.paths import writing
 
-ELEMENT_TYPES = {
-    "F32": TensorProto.FLOAT,
-    "F16": TensorProto.FLOAT16,
-    "BF16": TensorProto.BFLOAT16,
-}
+ELEMENT_TYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16, "BF16": TensorProto.BFLOAT16}
 
 
 class EncoderGraph(nn.Module):

@@ -23,12 +23,7 @@ import onnx
 import onnxruntime
 import safetensors.numpy
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from capgen.errors import ModelError
 from capgen.models.folder import DECODER_GRAPH, ENCODER_GRAPH, INT8, WEIGHTS_FILE

@@ -49,14 +49,10 @@ _OF_KIND = {
     "vit": "ViT",
 }
 # `do_reduce_labels` concerns segmentation maps only.
-_KNOWN_STEPS = {
-    "do_resize",
-    "do_center_crop",
-    "do_rescale",
-    "do_normalize",
-    "do_convert_rgb",
-    "do_reduce_labels",
-}
+_KNOWN_STEPS = (
+    *("do_resize", "do_center_crop", "do_rescale", "do_normalize"),
+    *("do_convert_rgb", "do_reduce_labels"),
+)
 # Steps whose switches do not begin with `do_`.
 _OTHER_STEPS = ("crop_pct", "rescale_offset", "include_top", "use_square_size", "size_divisor")
 
@@ -116,12 +112,7 @@ def _size(config: Mapping[str, Any], defaults: _Defaults | None) -> dict[str, An
     if isinstance(size, int):
         square = defaults is None or defaults.square
         size = {"height": size, "width": size} if square else {"shortest_edge": size}
-    elif isinstance(size, list | tuple) and len(size) == 2:
-        size = {"height": size[0], "width": size[1]}
-    if size is None:
-        raise _incomplete("size")
-    if not isinstance(size, Mapping):
-        raise ModelError(f"image size {size!r} is not supported")
+    size = _mapping(size, "size")
     edges = {key: _integer(edge, "size") for key, edge in size.items() if edge is not None}
     if set(edges) == {"height", "width"}:
         return {"size": (edges["height"], edges["width"])}
@@ -135,15 +126,23 @@ def _size(config: Mapping[str, Any], defaults: _Defaults | None) -> dict[str, An
 
 def _crop(config: Mapping[str, Any], defaults: _Defaults | None) -> tuple[int, int]:
     crop = config.get("crop_size", defaults and defaults.crop)
-    if crop is None:
-        raise _incomplete("crop_size")
     if isinstance(crop, int):
         crop = {"height": crop, "width": crop}
-    elif isinstance(crop, list | tuple) and len(crop) == 2:
-        crop = {"height": crop[0], "width": crop[1]}
-    if not isinstance(crop, Mapping) or not {"height", "width"} <= set(crop):
+    crop = _mapping(crop, "crop_size")
+    if not {"height", "width"} <= set(crop):
         raise ModelError(f"crop_size {crop!r} is not supported")
     return _integer(crop["height"], "crop_size"), _integer(crop["width"], "crop_size")
+
+
+def _mapping(size: Any, key: str) -> Mapping[str, Any]:
+    """Return a size as a mapping; a pair is height and width."""
+    if size is None:
+        raise _incomplete(key)
+    if isinstance(size, list | tuple) and len(size) == 2:
+        return {"height": size[0], "width": size[1]}
+    if not isinstance(size, Mapping):
+        raise ModelError(f"{key} {size!r} is not supported")
+    return size
 
 
 def _channels(

@@ -159,7 +159,10 @@ def test_without_rescaling_or_normalising_pixels_stay() -> None:
         ({"image_processor_type": "CLIPImageProcessor", "size": None}, {"shortest_edge": 224}),
         ({"image_processor": {"image_processor_type": "ViTImageProcessor"}}, {"size": (224, 224)}),
         ({**VIT_OLD, "size": [96, 64]}, {"size": (96, 64)}),
-        ({**VIT_OLD, "do_resize": False}, {"size": None, "do_resize": False, "input_size": None}),
+        (
+            {**VIT_OLD, "do_resize": False},
+            {"size": None, "shortest_edge": None, "input_size": None},
+        ),
         ({**VIT_OLD, "do_normalize": False}, {"mean": None, "std": None}),
         ({**VIT_OLD, "do_rescale": False}, {"rescale_factor": None}),
         ({**VIT_OLD, "image_mean": 0.25, "image_std": [0.5]}, {"mean": (0.25,) * 3, "std": HALF}),
