@@ -42,13 +42,7 @@ class CaptionAttention:
 
 
 def with_attention(runtime: Runtime, pixels: Floats, caption: Caption, name: str) -> Caption:
-    """Return a caption and its alternatives with their `attention`.
-
-    Args:
-        runtime: The model that made the caption.
-        pixels: (3, H, W) float32, the model's input.
-        caption: The caption, with its tokens.
-        name: The model's name, for messages.
+    """Return a caption of pixels (3, H, W), and its alternatives, with their `attention`.
 
     Raises:
         ModelError: The model has no cross-attention, or its image features are not a grid.

@@ -32,11 +32,6 @@ CAPTIONERS = {
 def load_captioner(folder: ModelFolder, *, dtype: torch.dtype, trust_remote_code: bool) -> Any:
     """Load a VisionEncoderDecoder, BLIP, GIT or similar captioner on the CPU, for evaluation.
 
-    Args:
-        folder: The model folder.
-        dtype: Type of the weights in memory.
-        trust_remote_code: Run the model's own code if its kind is unknown.
-
     Raises:
         ModelError: The folder holds no such captioner, or its weights do not fit.
         UnsafeModelError: The only weights are pickled, or the model needs its own code.

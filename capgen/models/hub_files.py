@@ -39,13 +39,7 @@ class Limits:
 def wanted_files(
     identifier: str, listing: Listing, *, code: bool = False, limits: Limits | None = None
 ) -> list[RemoteFile]:
-    """Return the files of a repository that make a model.
-
-    Args:
-        identifier: The repository, for messages.
-        listing: Its files.
-        code: Include Python files.
-        limits: How large it may be.
+    """Return the files of a repository that make a model, with `code` its Python files, too.
 
     Raises:
         UnsafeModelError: A name leads out of the model's folder.

@@ -152,6 +152,10 @@ class Preprocessor:
     def to_dict(self) -> dict[str, Any]:
         """Return a config that transformers' image processors read the same way."""
         exact = self.shortest_edge is None and self.crop is None
+        size = self.size and _height_width(self.size)
+        if self.shortest_edge is not None:
+            size = {"shortest_edge": self.shortest_edge}
+            size |= {"longest_edge": self.longest_edge} if self.longest_edge is not None else {}
         config: dict[str, Any] = {
             "image_processor_type": "ViTImageProcessor" if exact else "CLIPImageProcessor",
             "do_convert_rgb": True,
@@ -159,23 +163,14 @@ class Preprocessor:
             "do_rescale": self.rescale_factor is not None,
             "do_normalize": self.mean is not None,
             "resample": self.resample,
+            "size": size,
+            "do_center_crop": None if exact else self.crop is not None,
+            "crop_size": self.crop and _height_width(self.crop),
+            "rescale_factor": self.rescale_factor,
+            "image_mean": self.mean and list(self.mean),
+            "image_std": self.std and list(self.std),
         }
-        if self.size is not None:
-            config["size"] = _height_width(self.size)
-        elif self.shortest_edge is not None:
-            config["size"] = {"shortest_edge": self.shortest_edge}
-            if self.longest_edge is not None:
-                config["size"]["longest_edge"] = self.longest_edge
-        if not exact:
-            config["do_center_crop"] = self.crop is not None
-        if self.crop is not None:
-            config["crop_size"] = _height_width(self.crop)
-        if self.rescale_factor is not None:
-            config["rescale_factor"] = self.rescale_factor
-        if self.mean is not None and self.std is not None:
-            config["image_mean"] = list(self.mean)
-            config["image_std"] = list(self.std)
-        return config
+        return {key: value for key, value in config.items() if value is not None}
 
     def to_file(self, path: Path) -> None:
         """Write `to_dict` as JSON to `path`, atomically."""
