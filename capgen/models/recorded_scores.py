@@ -43,11 +43,11 @@ def recorded_evaluations(provenance: Provenance) -> list[RecordedEvaluation]:
     """Return the evaluations with scores, in order; a mean comes before its parts."""
     trained_on = _text(provenance.data.get("name")) or "unnamed"
     return [
-        found
+        evaluation
         for key, figures in provenance.metrics.items()
         if isinstance(figures, Mapping)
-        for found in _with_parts(figures, trained_on, key)
-        if found.scores
+        for evaluation in _with_parts(figures, trained_on, key)
+        if evaluation.scores
     ]
 
 

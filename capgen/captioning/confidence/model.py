@@ -175,10 +175,10 @@ class Fit:
         Raises:
             ModelError: The fit is another model's.
         """
-        found = evidence(hypotheses)
-        if not (np.isfinite(found).all() and np.isfinite(summary).all()):
+        decoded = evidence(hypotheses)
+        if not (np.isfinite(decoded).all() and np.isfinite(summary).all()):
             return 0.0  # half precision has overflowed: the caption is worthless
-        return self.chance(features(self.subspace, found, summary))
+        return self.chance(features(self.subspace, decoded, summary))
 
     def chance(self, values: Mapping[str, float]) -> float:
         """Return the probability, given all features by name."""
@@ -186,7 +186,7 @@ class Fit:
         return sigmoid(self.slope * log_odds(both) + self.intercept)
 
 
-def features(subspace: Subspace, found: Reals, summary: NDArray[Any]) -> dict[str, float]:
+def features(subspace: Subspace, decoded: Reals, summary: NDArray[Any]) -> dict[str, float]:
     """Return all features by name: those of `evidence` and those from the encoder."""
     if summary.shape != subspace.mean.shape:
         raise ModelError(
@@ -194,8 +194,8 @@ def features(subspace: Subspace, found: Reals, summary: NDArray[Any]) -> dict[st
             f"but the model gives {summary.size}",
             hint="Calibrate the model again with `capgen calibrate`.",
         )
-    both = (*found, *subspace.measure(summary))
-    return dict(zip(FEATURES, map(float, both), strict=True))
+    values = (*decoded, *subspace.measure(summary))
+    return dict(zip(FEATURES, map(float, values), strict=True))
 
 
 def sigmoid(value: float) -> float:
