@@ -1,8 +1,8 @@
 """Where a captioner looked: cross-attention over the image for each word of a caption.
 
-The tokens of a caption are fed to the model again. The attention behind each token is averaged
-over all layers and heads, and over the tokens of a word; a class token's share is dropped and
-the rest made to sum to one. Knows nothing about how maps are drawn (see `capgen.explain`).
+The tokens of a caption are fed to the model again. The attention of each token is averaged over
+all layers and heads, and over the tokens of a word; the class token's share is dropped and the
+rest normalised. `capgen.explain` draws the maps.
 """
 
 from __future__ import annotations
@@ -42,13 +42,7 @@ class CaptionAttention:
 
 
 def with_attention(runtime: Runtime, pixels: Floats, caption: Caption, name: str) -> Caption:
-    """Return a caption and its alternatives with their `attention`.
-
-    Args:
-        runtime: The model that made the caption.
-        pixels: (3, H, W) float32, the model's input.
-        caption: The caption, with its tokens.
-        name: The model's name, for messages.
+    """Return a caption of pixels (3, H, W), and its alternatives, with their `attention`.
 
     Raises:
         ModelError: The model has no cross-attention, or its image features are not a grid.

@@ -70,23 +70,20 @@ def batches_ahead(
 ) -> Iterator[list[_Result]]:
     """Yield batches of `function(item)`; a thread computes the next one meanwhile."""
     remaining = iter(items)
-    first = list(islice(remaining, size))
-    second = list(islice(remaining, size))
+    batches = iter(lambda: list(islice(remaining, size)), [])
+    first = list(islice(batches, 2))
 
     def compute(batch: list[_Item]) -> list[_Result]:
         return [function(item) for item in batch]
 
-    if not second:
-        if first:
-            yield compute(first)
+    if len(first) < 2:
+        yield from map(compute, first)
         return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max_workers=1) as pool:
-        pending = [pool.submit(compute, first), pool.submit(compute, second)]
+        pending = [pool.submit(compute, batch) for batch in first]
         while pending:
             done = pending.pop(0).result()
-            following = list(islice(remaining, size))
-            if following:
-                pending.append(pool.submit(compute, following))
+            pending += [pool.submit(compute, batch) for batch in islice(batches, 1)]
             yield done

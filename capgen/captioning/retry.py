@@ -165,8 +165,7 @@ def _add(image: _ImageCaptions, others: Sequence[Caption], limit: int) -> None:
 
 
 def _diverse(captions: list[Caption], count: int) -> list[Caption]:
-    from capgen.captioning.diversity import choose
-    from capgen.captioning.word_overlap import meaning
+    from capgen.captioning.diversity import choose, meaning
 
     meanings = [meaning(each.text) for each in captions]
     scores = [each.log_probability / max(len(each.tokens), 1) for each in captions]

@@ -23,14 +23,8 @@ def with_confidence(
 ) -> Record:
     """Return a caption with its confidence, or a failure if that is below `minimum`.
 
-    A caption that replaced the search's first one in a retry has no confidence.
-
-    Args:
-        caption: The caption.
-        hypotheses: All hypotheses of the first search, best first.
-        summary: (D,) the encoder's summary of the image.
-        fit: Fit of the model's confidence.
-        minimum: Lowest confidence to accept, or None.
+    The hypotheses and the summary (D,) are of the first search; a caption that replaced its first
+    one in a retry has no confidence.
     """
     first = tuple(token.id for token in caption.tokens) == hypotheses[0].ids
     confidence = fit.confidence(hypotheses, summary) if first else None

@@ -1,15 +1,24 @@
-"""Heat maps: how much of a word's attention each part of an image got, drawn and in words."""
+"""Heat maps: how much of a word's attention each part of an image got, drawn and in words.
+
+An outline surrounds the fewest cells that hold half of the attention.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from capgen.captioning.attention import CaptionAttention, Floats
 from capgen.pages.images import InlineImage, data_uri
 
+Cells = NDArray[np.bool_]
+# From (x, y) to (x, y), in cells from the top left corner.
+Edge = tuple[int, int, int, int]
+
+SHARE = 0.5
 # Longest side in pixels of the image that the maps of a caption share (about 4 kB).
 _SMALL = 128
 # Colour of the heat maps, and its opacity where attention is highest.
@@ -62,3 +71,27 @@ def place_of_most(heat: Floats) -> str:
     across = ("left", "centre", "right")[min(2, int(3 * (column + 0.5) / columns))]
     down = ("top", "middle", "bottom")[min(2, int(3 * (row + 0.5) / rows))]
     return f"{down} {across}"
+
+
+def core(heat: Floats, share: float = SHARE) -> Cells:
+    """Return the smallest set of cells (rows, columns) that holds a share of the attention."""
+    order = np.argsort(-heat, axis=None, kind="stable")
+    held = np.cumsum(heat.ravel()[order])
+    count = int(np.searchsorted(held, share * held[-1])) + 1
+    inside = np.zeros(heat.size, np.bool_)
+    inside[order[:count]] = True
+    return inside.reshape(heat.shape)
+
+
+def outline(inside: Cells) -> list[Edge]:
+    """Return the edges between cells inside and outside, one cell long each."""
+    padded = np.pad(inside, 1)
+    across = [
+        (int(column), int(row), int(column) + 1, int(row))
+        for row, column in np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1])
+    ]
+    down = [
+        (int(column), int(row), int(column), int(row) + 1)
+        for row, column in np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1])
+    ]
+    return across + down

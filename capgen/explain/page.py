@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from capgen.explain.heat_maps import heat_image, place_of_most
-from capgen.explain.outlines import Floats, core, outline
+from capgen.captioning.attention import Floats
+from capgen.explain.heat_maps import core, heat_image, outline, place_of_most
 from capgen.pages.images import InlineImage, data_uri
 from capgen.pages.page import Table, write_page
 from capgen.records import Caption, Word

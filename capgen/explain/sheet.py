@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from capgen.explain.heat_maps import heat_image
-from capgen.explain.outlines import Floats, core, outline
+from capgen.captioning.attention import Floats
+from capgen.explain.heat_maps import core, heat_image, outline
 from capgen.images.thumbnails import shrunk
 from capgen.output.drawings import write_drawing
 from capgen.records import Caption, Word

@@ -73,14 +73,8 @@ def save_captioning(
 ) -> None:
     """Write a model folder, replacing an older one only when the new one is complete.
 
-    Args:
-        folder: Where to write.
-        captioning: What to write.
-        provenance: Its provenance; versions and time are filled in here.
-        dtype: Type of the stored weights; None keeps the model's own.
-
-    Raises:
-        StorageError: The folder cannot be written; an older one stays as it was.
+    Versions and time of the provenance are filled in here; `dtype` is the type of the stored
+    weights, by default the model's own.
     """
     temporary = folder.with_name(f".{folder.name}.new")
     with storage_errors(folder), rust_errors():

@@ -32,11 +32,6 @@ CAPTIONERS = {
 def load_captioner(folder: ModelFolder, *, dtype: torch.dtype, trust_remote_code: bool) -> Any:
     """Load a VisionEncoderDecoder, BLIP, GIT or similar captioner on the CPU, for evaluation.
 
-    Args:
-        folder: The model folder.
-        dtype: Type of the weights in memory.
-        trust_remote_code: Run the model's own code if its kind is unknown.
-
     Raises:
         ModelError: The folder holds no such captioner, or its weights do not fit.
         UnsafeModelError: The only weights are pickled, or the model needs its own code.
@@ -88,14 +83,11 @@ def _model_class(folder: ModelFolder, trust_remote_code: bool) -> tuple[type, bo
     """
     config = folder.config
     kind = config.get("model_type")
-    unknown_encoder = kind == ENCODER_DECODER and not _encoder_is_known(config)
+    encoder = config.get("encoder")
+    encoder_kind = encoder.get("model_type") if isinstance(encoder, Mapping) else None
+    unknown_encoder = kind == ENCODER_DECODER and encoder_kind not in CONFIG_MAPPING
     if kind in CAPTIONERS and not (unknown_encoder and "auto_map" in config):
         return CAPTIONERS[str(kind)], False  # loading reports an unknown encoder
     if not trust_remote_code:
         raise own_code_error(folder.name)
     return AutoModel, True
-
-
-def _encoder_is_known(config: Mapping[str, Any]) -> bool:
-    encoder = config.get("encoder")
-    return isinstance(encoder, Mapping) and encoder.get("model_type") in CONFIG_MAPPING

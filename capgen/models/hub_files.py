@@ -39,13 +39,7 @@ class Limits:
 def wanted_files(
     identifier: str, listing: Listing, *, code: bool = False, limits: Limits | None = None
 ) -> list[RemoteFile]:
-    """Return the files of a repository that make a model.
-
-    Args:
-        identifier: The repository, for messages.
-        listing: Its files.
-        code: Include Python files.
-        limits: How large it may be.
+    """Return the files of a repository that make a model, with `code` its Python files, too.
 
     Raises:
         UnsafeModelError: A name leads out of the model's folder.
@@ -76,7 +70,7 @@ def _check_sizes(identifier: str, files: Sequence[RemoteFile], limits: Limits) -
         if file.size > limits.text_bytes and not file.name.endswith(_LARGE):
             raise ModelError(
                 f"{identifier} has a {file.name} of {file.size:,} bytes; "
-                f"the limit is {limits.text_bytes:,}",
+                f"the limit is {limits.text_bytes:,}"
             )
     total = sum(file.size for file in files)
     if total > limits.total_bytes or len(files) > limits.files:

@@ -6,9 +6,9 @@
       {"role": "encoder", "name": "EfficientNet-Lite2", "source": "pypi", …}
     ]
 
-An entry with the role `init` is a whole captioner; the entries after it are what that was made
-from in turn. The roles `encoder` and `decoder` end the list: parts that were joined to a new
-captioner. Entries hold no path of this machine.
+An entry with the role `init` is a whole captioner, followed by its own lineage. The roles
+`encoder` and `decoder` end the list: the parts that a new captioner was joined from. Entries
+hold no path of this machine.
 """
 
 from __future__ import annotations

@@ -58,11 +58,11 @@ def recorded_evaluations(provenance: Provenance) -> list[RecordedEvaluation]:
     trained_on = _text(provenance.data.get("name")) or "unnamed"
     sizes = _split_sizes(provenance.data)
     return [
-        replace(found, split_images=sizes.get((found.dataset, found.split)))
+        replace(evaluation, split_images=sizes.get((evaluation.dataset, evaluation.split)))
         for key, figures in provenance.metrics.items()
         if isinstance(figures, Mapping)
-        for found in _with_parts(figures, trained_on, key)
-        if found.scores
+        for evaluation in _with_parts(figures, trained_on, key)
+        if evaluation.scores
     ]
 
 

@@ -46,11 +46,6 @@ def extend_word_tokenizer(
 
     Existing ids do not change. A tokenizer of another kind is left alone: it has pieces for every
     word.
-
-    Args:
-        tokenizer: The tokenizer.
-        captions: Captions whose words are wanted.
-        min_count: Words seen less often are not added.
     """
     model = tokenizer.model
     if not isinstance(model, WordLevel):

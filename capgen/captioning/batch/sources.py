@@ -70,14 +70,10 @@ class FileSource(_Named):
 
     @property
     def file(self) -> Path | None:
-        return Path(self._place)
-
-    @property
-    def _place(self) -> str:
-        return self.name if self.path is None else self.path
+        return Path(self.name if self.path is None else self.path)
 
     def read(self, limits: ImageLimits, stop: Event) -> bytes:
-        return read_file(self._place, self.label, limits)
+        return read_file(self.name if self.path is None else self.path, self.label, limits)
 
 
 @dataclass(frozen=True, slots=True)

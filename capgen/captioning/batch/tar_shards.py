@@ -32,11 +32,12 @@ def read_shard(path: Path, limits: ImageLimits, wanted: Callable[[str], bool]) -
     try:
         with open_tar(path, UnpackLimits()) as archive:
             for member in archive:
-                if not member.isfile() or not _is_image(member.name):
+                name = member.name
+                if not (member.isfile() and has_image_suffix(name) and is_seen_member(name)):
                     continue
                 has_images = True
-                if wanted(member.name):
-                    yield _source(archive, member, f"{os.fspath(path)}/{member.name}", limits)
+                if wanted(name):
+                    yield _source(archive, member, f"{os.fspath(path)}/{name}", limits)
     except (tarfile.TarError, OSError) as error:
         yield _failure(path, error)
         return
@@ -54,10 +55,6 @@ def _source(archive: TarReader, member: tarfile.TarInfo, name: str, limits: Imag
         return FailedSource(name, ImageError(text, code="too_large"))
     stream = archive.open(member)
     return BytesSource(name, b"".join(iter(lambda: stream.read(BLOCK_BYTES), b"")))
-
-
-def _is_image(name: str) -> bool:
-    return has_image_suffix(name) and is_seen_member(name)
 
 
 def _failure(path: Path, error: Exception) -> FailedSource:

@@ -61,7 +61,9 @@ def evidence(hypotheses: Sequence[Hypothesis]) -> Reals:
     shares = np.exp(totals - totals.max())
     shares /= shares.sum()
     tokens = set(best.ids)
-    overlaps = [_overlap(tokens, set(other.ids)) for other in hypotheses[1:]]
+    others = [set(other.ids) for other in hypotheses[1:]]
+    # Dice's coefficients of the sets of tokens.
+    overlaps = [2 * len(tokens & ids) / max(1, len(tokens) + len(ids)) for ids in others]
     return np.array(
         [
             parts.mean(),
@@ -77,11 +79,6 @@ def evidence(hypotheses: Sequence[Hypothesis]) -> Reals:
             np.mean(overlaps) if overlaps else 1.0,
         ]
     )
-
-
-def _overlap(first: set[int], second: set[int]) -> float:
-    """Dice's coefficient of two sets of tokens."""
-    return 2 * len(first & second) / max(1, len(first) + len(second))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,10 +175,10 @@ class Fit:
         Raises:
             ModelError: The fit is another model's.
         """
-        found = evidence(hypotheses)
-        if not (np.isfinite(found).all() and np.isfinite(summary).all()):
+        decoded = evidence(hypotheses)
+        if not (np.isfinite(decoded).all() and np.isfinite(summary).all()):
             return 0.0  # half precision has overflowed: the caption is worthless
-        return self.chance(features(self.subspace, found, summary))
+        return self.chance(features(self.subspace, decoded, summary))
 
     def chance(self, values: Mapping[str, float]) -> float:
         """Return the probability, given all features by name."""
@@ -189,7 +186,7 @@ class Fit:
         return sigmoid(self.slope * log_odds(both) + self.intercept)
 
 
-def features(subspace: Subspace, found: Reals, summary: NDArray[Any]) -> dict[str, float]:
+def features(subspace: Subspace, decoded: Reals, summary: NDArray[Any]) -> dict[str, float]:
     """Return all features by name: those of `evidence` and those from the encoder."""
     if summary.shape != subspace.mean.shape:
         raise ModelError(
@@ -197,8 +194,8 @@ def features(subspace: Subspace, found: Reals, summary: NDArray[Any]) -> dict[st
             f"but the model gives {summary.size}",
             hint="Calibrate the model again with `capgen calibrate`.",
         )
-    both = (*found, *subspace.measure(summary))
-    return dict(zip(FEATURES, map(float, both), strict=True))
+    values = (*decoded, *subspace.measure(summary))
+    return dict(zip(FEATURES, map(float, values), strict=True))
 
 
 def sigmoid(value: float) -> float:

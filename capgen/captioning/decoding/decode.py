@@ -32,13 +32,7 @@ from capgen.errors import ModelError
 def decode(
     model: StepModel, images: int, settings: DecodeSettings, tokens: TokenIds
 ) -> list[list[Hypothesis]]:
-    """Caption a batch of encoded images.
-
-    Args:
-        model: A decoder that was given the images.
-        images: How many there are.
-        settings: How to decode.
-        tokens: Special token ids of the model.
+    """Caption a number of images that the model has encoded.
 
     Returns:
         For each image hypotheses, best first: all finished beams of a beam search, else

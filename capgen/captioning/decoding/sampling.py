@@ -42,14 +42,11 @@ class Sampling:
             open_images = (self.lengths[self.alive] == 0).any(axis=1)
             if not open_images.any():
                 break
+            rows = np.arange(len(open_images) * self.rows).reshape(-1, self.rows)
+            parents = rows[open_images].ravel()
             if not open_images.all():
-                kept = np.flatnonzero(open_images)
-                self.model.keep(kept)
-                self.alive = self.alive[kept]
-                rows = np.arange(len(open_images) * self.rows).reshape(-1, self.rows)
-                parents = rows[kept].ravel()
-            else:
-                parents = np.arange(len(self.alive) * self.rows)
+                self.model.keep(np.flatnonzero(open_images))
+                self.alive = self.alive[open_images]
         return [self._hypotheses(image) for image in range(len(self.sequences))]
 
     def _step(self, length: int, parents: Ints) -> None:

@@ -12,12 +12,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import GenerationConfig, LogitsProcessorList
 
-from capgen.captioning.decoding.hypotheses import (
-    NOUN_PENALTY,
-    Hypothesis,
-    NounTable,
-    hypothesis,
-)
+from capgen.captioning.decoding.hypotheses import NOUN_PENALTY, Hypothesis, NounTable, hypothesis
 from capgen.captioning.decoding.noun_lexicon import noun_table
 from capgen.captioning.runtimes.base import Generated, Replay
 from capgen.captioning.runtimes.torch_processors import NounsOnce, Temperature
@@ -143,11 +138,7 @@ class TorchRuntime:
         return [sorted(image, key=lambda item: -item.rank) for image in grouped]
 
     def _hypothesis(
-        self,
-        ids: list[int],
-        parts: list[float],
-        settings: DecodeSettings,
-        nouns: NounTable | None,
+        self, ids: list[int], parts: list[float], settings: DecodeSettings, nouns: NounTable | None
     ) -> Hypothesis:
         """Cut the padding after the end token, and undo the penalties of repeated nouns."""
         length = next((n + 1 for n, token in enumerate(ids) if token in self._ends), len(ids))

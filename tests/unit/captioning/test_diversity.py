@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from capgen.captioning.diversity import choose
-from capgen.captioning.word_overlap import meaning, overlap
+from capgen.captioning.diversity import choose, meaning, overlap
 
 
 @pytest.mark.parametrize(
