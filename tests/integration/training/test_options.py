@@ -183,7 +183,7 @@ def test_the_last_blocks_of_the_mini_are_trained(tmp_path, data, mini):
     assert any("_conv_head" in name for name in trained)
     assert any("neck" in name for name in trained)
     assert not any("_conv_stem" in name for name in trained)
-    with pytest.raises(UsageError, match="the encoder has 16 blocks"):
+    with pytest.raises(UsageError, match="the encoder has only 16 blocks"):
         make_captioner(run_config(tmp_path, data, mini, train_encoder="last-17"), [])
 
 

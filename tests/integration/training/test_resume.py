@@ -171,7 +171,7 @@ def test_what_makes_a_run_another_cannot_change(tmp_path, data, parts):
         list(resume(config.output_dir, num_epochs=5))
     captions = data / "Flickr8k_text" / "Flickr8k.token.txt"
     captions.write_text(captions.read_text().replace("dog", "fox"), encoding="utf-8")
-    with pytest.raises(DataError, match="not the one"):
+    with pytest.raises(DataError, match="data set has changed since this run started"):
         list(resume(config.output_dir))
 
 

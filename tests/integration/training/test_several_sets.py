@@ -81,7 +81,7 @@ def test_each_set_is_measured_and_the_mean_decides(config):
     (test,) = of_kind(TestEvent, events)
     assert list(test.sets) == ["data"]
     assert test.loss == test.sets["data"]["loss"]
-    assert any("New words in the vocabulary (1): zebra" in str(event) for event in events)
+    assert any("New words in the vocabulary (2): zebra, one" in str(event) for event in events)
     lines = (config.output_dir / "events.jsonl").read_text(encoding="utf-8").splitlines()
     assert [event_from_dict(json.loads(line)) for line in lines] == events
 
