@@ -128,13 +128,9 @@ def evaluation_sets(
     split: str,
     limit: int | None = None,
 ) -> list[EvaluationSet]:
-    """Open the same split of one or several data sets, named as for training.
+    """Open the same split of one or several data sets, given as for training.
 
-    Args:
-        datasets: Names of installed data sets.
-        data_dirs: Without names, their folders or files.
-        split: Split of each.
-        limit: Use only the first `limit` images of each.
+    With a `limit`, only the first images of each are used.
     """
     members = open_mixture(datasets, data_dirs).members
     if any(member.weight != 1 for member in members):

@@ -22,12 +22,7 @@ Outcome = str | Caption | CaptionFailure
 
 
 class System(Protocol):
-    """Gives one caption per image.
-
-    Attributes:
-        name: Name in reports.
-        computes: Whether it generates captions rather than reads them.
-    """
+    """Gives one caption per image, which it `computes` or reads; `name` is for reports."""
 
     name: str
     computes: bool

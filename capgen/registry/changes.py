@@ -32,11 +32,7 @@ def check_name(name: str) -> str:
 
 
 def check_free(name: str) -> str:
-    """Return `name` if it is valid and not in use.
-
-    Raises:
-        UsageError: It is in use, or not a valid name.
-    """
+    """Return `name` if it is valid and not in use."""
     check_name(name)
     for root in (runs_dir(), models_dir()):
         place = root / name
@@ -46,12 +42,7 @@ def check_free(name: str) -> str:
 
 
 def owned(name: str) -> Owned:
-    """Return the folder of a run, of a checkpoint or of a stored model.
-
-    Raises:
-        UsageError: It is the bundled model, in the Hub's cache, or outside the registry.
-        ModelNotFoundError: There is no such model.
-    """
+    """Return the folder of a run, a checkpoint or a stored model; refuse any other model."""
     if name == BUNDLED:
         raise UsageError("The bundled model is part of capgen and cannot be renamed or removed")
     parts = name.split("/")

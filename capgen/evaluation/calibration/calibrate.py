@@ -141,10 +141,6 @@ def store(captioner: Captioner, fit: Fit, path: Path | None = None) -> Path:
     """Add a fit to the model's `calibration.json`, or to `path`, and return the file.
 
     Fits for other decoding settings are kept; fits for other weights are dropped.
-
-    Raises:
-        ModelError: The existing file is damaged.
-        StorageError: The file cannot be written.
     """
     path = path or captioner.folder.path / CALIBRATION_FILE
     digest = weights_digest(captioner.folder)

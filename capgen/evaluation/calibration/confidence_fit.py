@@ -57,9 +57,6 @@ def fit_confidence(
         scores: (n,) the score of each photo's caption.
         unknown: Observations of negatives; may be empty.
         config: When a caption is good, and how to fit.
-
-    Raises:
-        MetricError: Too few captions are good, or too few are not.
     """
     good = (scores >= config.good_from).astype(float)
     if not 10 <= good.sum() <= len(good) - 10:
