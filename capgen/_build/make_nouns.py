@@ -106,11 +106,10 @@ def read(source: Path) -> Lexicon:
 def things(lexicon: Lexicon) -> Iterator[str]:
     """Yield the nouns that name things, in their base form."""
     for word, senses in lexicon.senses.items():
-        long_enough = len(word) >= _MIN_LETTERS and _WORD.fullmatch(word)
-        if not long_enough or "n" not in senses or word not in lexicon.plain:
-            continue
-        if word not in FUNCTION_WORDS and _is_thing(lexicon, word, senses):
-            yield word
+        plain = len(word) >= _MIN_LETTERS and _WORD.fullmatch(word) and word in lexicon.plain
+        if plain and "n" in senses and word not in FUNCTION_WORDS:
+            if _is_thing(lexicon, word, senses):
+                yield word
 
 
 def _is_thing(lexicon: Lexicon, word: str, senses: dict[str, list[int]]) -> bool:
@@ -124,7 +123,7 @@ def _is_thing(lexicon: Lexicon, word: str, senses: dict[str, list[int]]) -> bool
     verbs = sum(lexicon.uses[base]["v"] for base in set(lexicon.bases(word, "v")))
     total = uses["n"] + verbs + uses["a"] + uses["r"]
     if not total:
-        others = sum(len(found) for part, found in senses.items() if part != "n")
+        others = sum(len(files) for part, files in senses.items() if part != "n")
         return names_thing(senses["n"][0]) and len(senses["n"]) >= others
     meant = sum(count for lexfile, count in lexicon.meant[word].items() if names_thing(lexfile))
     return meant >= _MIN_SHARE * total

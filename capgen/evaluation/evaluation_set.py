@@ -108,17 +108,11 @@ def evaluation_set(
         references: A COCO captions JSON, or a JSON object of image id → list of captions,
             instead of a data set.
         limit: Use only the first `limit` images.
-
-    Raises:
-        DataError: The data set or the file is missing or malformed.
-        UsageError: Neither a data set nor references were given, or the split does not exist.
     """
-    if references is not None:
-        folder = data_dir
-        if dataset is not None:
-            folder = open_dataset(dataset, data_dir).root
-        return read_references(references, folder).limited(limit)
-    return from_dataset(open_dataset(dataset, data_dir), split).limited(limit)
+    if references is None:
+        return from_dataset(open_dataset(dataset, data_dir), split).limited(limit)
+    folder = data_dir if dataset is None else open_dataset(dataset, data_dir).root
+    return read_references(references, folder).limited(limit)
 
 
 def evaluation_sets(

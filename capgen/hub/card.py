@@ -37,14 +37,7 @@ def model_card(
     licence: str = "other",
     examples: tuple[Example, ...] = (),
 ) -> str:
-    """Return the card of a model.
-
-    Args:
-        folder: The model.
-        repository: Its repository, `USER/NAME`.
-        licence: The Hub's identifier of the weights' licence, as in `apache-2.0`.
-        examples: Images with captions.
-    """
+    """Return the card of a model for the repository `USER/NAME`."""
     provenance = folder.provenance
     parts = [
         f"---\n{_metadata(folder, provenance, repository, licence)}---",
@@ -196,11 +189,11 @@ def _protocols(rows: list[RecordedEvaluation]) -> Iterator[str]:
 
 
 def _examples(examples: tuple[Example, ...]) -> str:
-    blocks = []
-    for example in examples:
-        credit = f" ({inline(example.credit)})" if example.credit else ""
-        blocks.append(f"![an image]({example.name})\n\n> {inline(example.caption)}{credit}")
-    return "\n\n".join(blocks)
+    return "\n\n".join(
+        f"![an image]({item.name})\n\n> {inline(item.caption)}"
+        + (f" ({inline(item.credit)})" if item.credit else "")
+        for item in examples
+    )
 
 
 def _training(provenance: Provenance) -> str:

@@ -26,12 +26,10 @@ def code_files(folder: ModelFolder) -> dict[str, bytes]:
     config = folder.config
     if config.get("model_type") != ENCODER_DECODER:
         return {}
+    modeling = _source(MODELING_FILE)
     if not has_own_encoder(config):
-        return {MODELING_FILE: _source(MODELING_FILE)}
-    return {
-        MODELING_FILE: _source(MODELING_FILE) + REGISTERING.encode(),
-        ENCODER_FILE: _source(ENCODER_FILE),
-    }
+        return {MODELING_FILE: modeling}
+    return {MODELING_FILE: modeling + REGISTERING.encode(), ENCODER_FILE: _source(ENCODER_FILE)}
 
 
 def has_own_encoder(config: dict[str, Any]) -> bool:

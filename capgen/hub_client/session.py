@@ -69,9 +69,9 @@ class Waiting:
         with self.lock:
             if response.status_code not in _REPEATED:
                 self.since = None
-                return
-            self.since = now if self.since is None else self.since
-            self._check(response, self.since)
+            else:
+                self.since = now if self.since is None else self.since
+                self._check(response, self.since)
 
     def repeat(self, call: Callable[[], T]) -> T:
         """Call until the server is no longer busy; raise NetworkError if that takes too long."""

@@ -49,13 +49,9 @@ def closest_lengths(corpus: Corpus) -> Integers:
 
 
 def bleu_scores(statistics: Floats | Integers) -> Floats:
-    """Return BLEU-1 to BLEU-4 for each row of statistics.
+    """Return the (…, 4) scores BLEU-1 to BLEU-4 of (…, 10) statistics (see `bleu_statistics`).
 
-    Args:
-        statistics: (…, 10) rows of `bleu_statistics`, or their sum for the BLEU of a corpus.
-
-    Returns:
-        (…, 4) scores between 0 and 1.
+    The BLEU of a corpus is that of the summed statistics.
     """
     statistics = np.asarray(statistics, np.float64)
     matches, guesses = statistics[..., :LONGEST_NGRAM], statistics[..., LONGEST_NGRAM:-2]

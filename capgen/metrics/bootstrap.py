@@ -115,16 +115,6 @@ def compare(
 
     METEOR 1.5 is left out: its corpus score cannot be resampled. Both systems are scored on
     the same resamples, so that images which are hard for both do not hide a difference.
-
-    Args:
-        first: Scores of one system.
-        second: Scores of the other; the order of the images may differ.
-        seed: Seed of the resampling.
-        samples: Number of resamples.
-        level: Confidence level of the intervals.
-
-    Raises:
-        MetricError: The reports cover different images, or were scored differently.
     """
     _check_comparable(first, second)
     row = {image_id: index for index, image_id in enumerate(second.image_ids)}

@@ -88,10 +88,8 @@ class DocumentFrequencies:
 def cider_d(corpus: Corpus, frequencies: DocumentFrequencies | None = None) -> Floats:
     """Return the (images,) CIDEr-D scores, between 0 and 10.
 
-    Args:
-        corpus: The captions.
-        frequencies: A table from another data set. By default the references of the corpus
-            are counted, as in COCO; with a single image all weights and scores are then 0.
+    By default the document frequencies are those of the corpus's references, as in COCO; with a
+    single image all weights and scores are then 0.
     """
     images = len(corpus)
     documents = images if frequencies is None else frequencies.documents

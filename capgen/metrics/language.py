@@ -65,14 +65,9 @@ def known_captions(captions: Iterable[str]) -> frozenset[str]:
 def language_statistics(
     tokens: Sequence[str], *, training: frozenset[str] | None = None
 ) -> LanguageStatistics:
-    """Return the statistics of captions, given as their tokens.
+    """Return the statistics of captions, given the result of `tokenize` for each.
 
-    Args:
-        tokens: The result of `tokenize` for each caption.
-        training: The result of `known_captions` for the training captions.
-
-    Raises:
-        MetricError: There are no captions.
+    `training` is the result of `known_captions` for the training captions.
     """
     if not tokens:
         raise MetricError("There are no captions to describe")

@@ -33,12 +33,7 @@ def meteor(corpus: Corpus) -> Floats:
 
 
 class MeteorScorer:
-    """Scores captions against references, and caches stems and synonyms.
-
-    Args:
-        stem: Returns the stem of a word; by default NLTK's Porter stemmer.
-        synonyms: Source of synonyms; by default WordNet 3.0.
-    """
+    """Scores captions; by default with NLTK's Porter stemmer and the synonyms of WordNet 3.0."""
 
     def __init__(
         self, stem: Callable[[str], str] | None = None, synonyms: Synonyms | None = None

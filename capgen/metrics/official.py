@@ -26,10 +26,7 @@ SPICE_NAME = "SPICE"
 
 
 def meteor_1_5(corpus: Corpus) -> tuple[float, Floats]:
-    """Return the METEOR 1.5 score of the corpus, and the (images,) scores of the images.
-
-    The corpus score is computed from summed statistics; it is not the mean over the images.
-    """
+    """Return the METEOR 1.5 score of the corpus, from summed statistics, and of its images."""
     check_present(METEOR_NAME)
     from pycocoevalcap.meteor.meteor import Meteor
 
@@ -42,10 +39,7 @@ def meteor_1_5(corpus: Corpus) -> tuple[float, Floats]:
 
 
 def spice(corpus: Corpus) -> tuple[float, Floats]:
-    """Return the SPICE score of the corpus, and the (images,) scores of the images.
-
-    The score is NaN for an image with nothing to compare.
-    """
+    """Return the SPICE score of the corpus and of its images: NaN if nothing is comparable."""
     check_present(SPICE_NAME)
     from pycocoevalcap.spice.spice import Spice
 

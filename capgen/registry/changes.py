@@ -71,13 +71,7 @@ def owned(name: str) -> Owned:
 
 
 def rename(name: str, new: str) -> Path:
-    """Rename a training run or a stored model, update the default, and return the new folder.
-
-    Raises:
-        UsageError: The new name is in use or not valid, or the model is not in the registry.
-        ModelNotFoundError: There is no such model.
-        StorageError: It cannot be renamed.
-    """
+    """Rename a training run or a stored model, update the default, and return the new folder."""
     model = owned(name)
     if model.root == runs_dir() and "/" in name:
         raise UsageError(
@@ -95,11 +89,6 @@ def remove(name: str) -> Path:
     """Delete a run, one of its checkpoints, or a stored model, and return its former folder.
 
     If it was the default, the bundled model becomes the default.
-
-    Raises:
-        UsageError: It is the bundled model, or not in the registry.
-        ModelNotFoundError: There is no such model.
-        StorageError: It cannot be deleted.
     """
     place = owned(name).path
     default_model()  # an unreadable settings file stops the removal before anything is deleted

@@ -31,8 +31,7 @@ def default_model(flag: str | None = None) -> DefaultModel:
     """Return the model to use; `flag` is the one named on the command line, if any."""
     if flag is not None:
         return DefaultModel(flag, "flag")
-    variable = os.environ.get(VARIABLE)
-    if variable:
+    if variable := os.environ.get(VARIABLE):
         return DefaultModel(variable, VARIABLE)
     file = config_file()
     name = read_toml(file, required=False).get(KEY)

@@ -71,11 +71,6 @@ def calibrate(
 
     Yields:
         One `ImageObserved` per image, then one `Calibrated`.
-
-    Raises:
-        DataError: There are too few images, or none in `negatives`.
-        MetricError: Too few captions are good, or too few are not.
-        UsageError: The options do not suit the model.
     """
     config = config or CalibrateConfig()
     settings, _ = captioner.settings(options or DecodeOptions())
@@ -112,10 +107,8 @@ def calibrate(
         "capgen": capgen.__version__,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    yield Calibrated(
-        fit=dataclasses.replace(fit, settings=fitted_settings(settings), provenance=provenance),
-        quality=quality,
-    )
+    fit = dataclasses.replace(fit, settings=fitted_settings(settings), provenance=provenance)
+    yield Calibrated(fit=fit, quality=quality)
 
 
 def _scores(

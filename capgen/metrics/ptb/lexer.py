@@ -34,12 +34,9 @@ class State(dict[str, "State"]):
 
 
 class Automaton:
-    """Finds which of several patterns matches the longest piece of a text.
+    """Finds the longest match of several patterns, which `patterns.Parser` explains.
 
-    Args:
-        patterns: The patterns, in order of preference (see `patterns.Parser`).
-        sets: Named character sets as sorted, disjoint, inclusive ranges.
-        macros: Named patterns.
+    Of equally long matches it finds that of the first pattern.
     """
 
     def __init__(

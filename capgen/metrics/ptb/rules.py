@@ -137,10 +137,6 @@ MACROS = {
 }
 
 
-def _same(text: str) -> str | None:
-    return text
-
-
 def _nothing(text: str) -> str | None:
     return None
 
@@ -213,7 +209,7 @@ class Rule:
     """
 
     pattern: str
-    rewrite: Rewrite = _same
+    rewrite: Rewrite = str
     ahead: str = ""
     given_back: int = 0
 
