@@ -1,4 +1,4 @@
-"""What a card says of where a model comes from, from `capgen train` to the pushed README.md."""
+"""The lineage in a model card, from `capgen train` to the pushed README.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pulling: checked, pinned and recorded; repositories that mean ill are refused."""
+"""Pulled models are checked, pinned and recorded; malicious repositories are refused."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def served(hub: Hub, clip: ModelFolder, tmp_path: Path) -> Path:
 
 
 def fetched(hub: Hub) -> list[str]:
-    """Return the files that somebody asked the content of."""
+    """Return the files whose content was requested."""
     return [path for method, path in hub.requests if "/resolve/" in path and method == "GET"]
 
 
@@ -235,7 +235,7 @@ ADAPTER = '{"peft_type": "LORA", "base_model_name_or_path": "some/blip"}'
 def test_repositories_that_are_no_model(
     files: dict[str, str], said: str, hub: Hub, tmp_path: Path
 ) -> None:
-    """They are named as what they are, and their weights are not fetched."""
+    """The error names their kind, and their weights are not downloaded."""
     folder = tmp_path / "other"
     folder.mkdir()
     for name, content in files.items():
@@ -249,7 +249,7 @@ def test_repositories_that_are_no_model(
 
 
 def test_a_model_of_another_kind_lacks_no_part(hub: Hub, served: Path) -> None:
-    """Not that there is no preprocessor is said, but that it is a text model."""
+    """The error says that it is a text model, not that the preprocessor is missing."""
     config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 9}
     (served / "config.json").write_text(json.dumps(config))
     (served / "preprocessor_config.json").unlink()

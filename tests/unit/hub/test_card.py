@@ -1,4 +1,4 @@
-"""The model card says what is recorded, as metadata and as text."""
+"""The model card states what is recorded, as metadata and as text."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ CLIP_GPT2 = {"encoder": "openai/clip-vit-base-patch32", "decoder": "gpt2"}
 def test_records_from_before_there_was_a_lineage(
     init: str | None, base: list[str] | None, said: str, tmp_path: Path
 ) -> None:
-    """A run that began with a captioner never had the parts that its settings name."""
+    """A run that started from a captioner never used the parts that its settings name."""
     record = {"preset": "clip-gpt2", "training": {**CLIP_GPT2, "init": init}}
     text = model_card(with_record(tmp_path / "m", record), "me/small")
     assert ModelCard(text).data.base_model == base
@@ -159,7 +159,7 @@ def test_a_lineage_is_told_from_the_nearest_on(tmp_path: Path) -> None:
     record = {"lineage": LINEAGE, "data": {"name": "mine"}, "training": CLIP_GPT2}
     text = model_card(with_record(tmp_path / "m", record), "me/small")
     assert ModelCard(text).data.base_model == ["some/captioner"]
-    told = [
+    lines = [
         "Started from **tuned/best-eval**, a private checkpoint of a training run, "
         "trained on flickr30k.",
         "Started from **some/captioner** on the Hub, commit abc, "
@@ -167,7 +167,7 @@ def test_a_lineage_is_told_from_the_nearest_on(tmp_path: Path) -> None:
         "Its encoder started from **some/clip** on the Hub, licence mit.",
         "Its decoder started from **gpt2** on the Hub.",
     ]
-    assert "\n".join(f"- {line}" for line in told) in text
+    assert "\n".join(f"- {line}" for line in lines) in text
     licences = text.split("## Licence")[1]
     for line in (
         "**some/captioner, which it started from.** cc-by-nc-4.0",

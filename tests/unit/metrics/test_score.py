@@ -1,4 +1,4 @@
-"""The entry point: what it checks, and what its report holds."""
+"""The entry point: its checks and its report."""
 
 from __future__ import annotations
 
