@@ -38,11 +38,9 @@ class Comparison:
         return tuple(dict.fromkeys((*self.first.notes, *self.second.notes)))
 
     def disagreements(self, count: int) -> list[tuple[str, float]]:
-        """Return the `count` images on which the systems' scores differ most.
+        """Return the `count` images with the largest differences (first minus second).
 
-        Returns:
-            Image and difference (first minus second) by the ranking metric, largest first;
-            images with equal scores are left out.
+        The scores are those of the ranking metric; images with equal scores are left out.
         """
         difference = self.differences[ranking_metric(self.first.scores)].images
         order = np.argsort(-abs(difference), kind="stable")[:count]

@@ -110,17 +110,11 @@ def evaluation_set(
         references: A COCO captions JSON, or a JSON object of image id → list of captions,
             instead of a data set.
         limit: Use only the first `limit` images.
-
-    Raises:
-        DataError: The data set or the file is missing or malformed.
-        UsageError: Neither a data set nor references were given, or the split does not exist.
     """
-    if references is not None:
-        folder = data_dir
-        if dataset is not None:
-            folder = open_dataset(dataset, data_dir).root
-        return read_references(references, folder).limited(limit)
-    return from_dataset(open_dataset(dataset, data_dir), split).limited(limit)
+    if references is None:
+        return from_dataset(open_dataset(dataset, data_dir), split).limited(limit)
+    folder = data_dir if dataset is None else open_dataset(dataset, data_dir).root
+    return read_references(references, folder).limited(limit)
 
 
 def evaluation_sets(
@@ -130,13 +124,9 @@ def evaluation_sets(
     split: str,
     limit: int | None = None,
 ) -> list[EvaluationSet]:
-    """Open the same split of one or several data sets, named as for training.
+    """Open the same split of one or several data sets, given as for training.
 
-    Args:
-        datasets: Names of installed data sets.
-        data_dirs: Without names, their folders or files.
-        split: Split of each.
-        limit: Use only the first `limit` images of each.
+    With a `limit`, only the first images of each are used.
     """
     members = open_mixture(datasets, data_dirs).members
     if any(member.weight != 1 for member in members):

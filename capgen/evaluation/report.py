@@ -32,7 +32,6 @@ def write_report(
 
     Raises:
         ProtectedFileError: `path` exists and is not a web page.
-        StorageError: The file cannot be written.
     """
     split = f", {evaluation.data.split}" if evaluation.data.split else ""
     systems = [evaluation] if comparison is None else [evaluation, comparison.second]

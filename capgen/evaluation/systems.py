@@ -22,12 +22,7 @@ Outcome = str | Caption | CaptionFailure
 
 
 class System(Protocol):
-    """Gives one caption per image.
-
-    Attributes:
-        name: Name in reports.
-        computes: Whether it generates captions rather than reads them.
-    """
+    """Gives one caption per image, which it `computes` or reads; `name` is for reports."""
 
     name: str
     computes: bool
@@ -46,17 +41,7 @@ class System(Protocol):
 
 
 class ModelSystem:
-    """A captioner with its decoding settings.
-
-    Args:
-        captioner: The model.
-        options: How to decode; options left at None use the model's defaults.
-        batch_size: Images per batch.
-        limits: The largest image to decode.
-
-    Raises:
-        UsageError: The options ask for several captions per image, or do not suit the model.
-    """
+    """A captioner with its decoding settings; it makes one caption per image."""
 
     computes = True
 

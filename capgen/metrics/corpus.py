@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,26 +19,28 @@ Floats = npt.NDArray[np.float64]
 
 LONGEST_NGRAM = 4
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class NgramCounts:
     """How often each n-gram of one length occurs in each caption.
 
-    A row stands for an n-gram in a caption; rows are sorted by caption and n-gram, with the
-    predictions before the references. A pair stands for an n-gram in the references of an
-    image; pairs are sorted by image and n-gram.
+    A row is an n-gram in a caption; rows are sorted by caption and n-gram, with the
+    predictions before the references. A pair is an n-gram in the references of an image;
+    pairs are sorted by image and n-gram.
 
     Attributes:
         size: Number of words in an n-gram.
         kinds: Number of distinct n-grams.
-        start: (kinds,) a word in the text of all captions where the n-gram begins.
-        predicted: Number of rows that belong to predictions.
+        start: (kinds,) index of a word, in the text of all captions, where the n-gram begins.
+        predicted: Number of rows of predictions.
         caption: (rows,) the caption: predictions in image order, then all references.
         ngram: (rows,) the n-gram, counted from 0.
-        count: (rows,) how often it occurs there.
+        count: (rows,) how often it occurs in the caption.
         key: (rows,) the image of the caption times `kinds`, plus the n-gram.
         pair_key: (pairs,) the image times `kinds`, plus the n-gram.
-        pair_most: (pairs,) the highest count in a reference of the image.
+        pair_most: (pairs,) the highest count in a single reference of the image.
     """
 
     size: int
@@ -54,23 +56,23 @@ class NgramCounts:
 
 
 class Corpus:
-    """The captions to be scored.
+    """The captions to score.
 
     Args:
         predictions: One caption for each image.
         references: At least one human caption for each image.
 
     Raises:
-        MetricError: The ids differ, references are missing, or a caption is not text.
+        MetricError: The ids differ, references are missing, or a caption is not a string.
 
     Attributes:
         image_ids: The images, in the order of `predictions`.
         predictions: Their captions as given.
-        references: Their human captions as given.
-        prediction_tokens: Captions as `tokenize` gives them.
-        reference_tokens: Human captions as `tokenize` gives them, image by image.
-        reference_image: (references,) the number of the image of each human caption.
-        first_reference: (images,) the number of the first human caption of each image.
+        references: Their references as given.
+        prediction_tokens: The tokens of each prediction, joined by spaces.
+        reference_tokens: The tokens of each reference, image by image.
+        reference_image: (references,) the index of each reference's image.
+        first_reference: (images,) the index of each image's first reference.
     """
 
     def __init__(
@@ -89,6 +91,12 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.image_ids)
 
+    def by_image(self, values: Sequence[T]) -> list[Sequence[T]]:
+        """Return the values, one per reference, grouped by image."""
+        ends = [*self.first_reference[1:].tolist(), len(values)]
+        starts = self.first_reference.tolist()
+        return [values[start:end] for start, end in zip(starts, ends, strict=True)]
+
     @functools.cached_property
     def words(self) -> list[list[str]]:
         """The words of the predictions, then of the references."""
@@ -106,7 +114,7 @@ class Corpus:
 
     @functools.cached_property
     def ngrams(self) -> tuple[NgramCounts, ...]:
-        """The counts of n-grams of 1, 2, 3 and 4 words."""
+        """The counts of n-grams of 1 to 4 words."""
         vocabulary = {word: number for number, word in enumerate(dict.fromkeys(self.text))}
         word = np.fromiter(map(vocabulary.__getitem__, self.text), np.int64, len(self.text))
         caption = np.repeat(np.arange(len(self.lengths)), self.lengths)
@@ -114,7 +122,7 @@ class Corpus:
         ngram = np.zeros_like(word)
         tables = []
         for size in range(1, LONGEST_NGRAM + 1):
-            # Keep the starts whose n-gram does not reach into the next caption.
+            # Keep n-grams that do not extend into the next caption.
             inside = start + size <= len(word)
             inside[inside] = caption[start[inside]] == caption[start[inside] + size - 1]
             start, ngram = start[inside], ngram[inside]
@@ -126,7 +134,7 @@ class Corpus:
     def _counts(
         self, size: int, start: Integers, caption: Integers, ngram: Integers
     ) -> NgramCounts:
-        """Count n-grams, given where each kind begins, and the caption and kind of each."""
+        """Count n-grams, given the start of each kind, and the caption and kind of each one."""
         kinds = len(start)
         rows, count = np.unique(caption * kinds + ngram, return_counts=True)
         caption, ngram = np.divmod(rows, max(kinds, 1))

@@ -32,11 +32,7 @@ def check_name(name: str) -> str:
 
 
 def check_free(name: str) -> str:
-    """Return `name` if it is valid and not in use.
-
-    Raises:
-        UsageError: It is in use, or not a valid name.
-    """
+    """Return `name` if it is valid and not in use."""
     check_name(name)
     for root in (runs_dir(), models_dir()):
         place = root / name
@@ -46,12 +42,7 @@ def check_free(name: str) -> str:
 
 
 def owned(name: str) -> Owned:
-    """Return the folder of a run, of a checkpoint or of a stored model.
-
-    Raises:
-        UsageError: It is the bundled model, in the Hub's cache, or outside the registry.
-        ModelNotFoundError: There is no such model.
-    """
+    """Return the folder of a run, a checkpoint or a stored model; refuse any other model."""
     if name == BUNDLED:
         raise UsageError("The bundled model is part of capgen and cannot be renamed or removed")
     parts = name.split("/")
@@ -80,13 +71,7 @@ def owned(name: str) -> Owned:
 
 
 def rename(name: str, new: str) -> Path:
-    """Rename a training run or a stored model, update the default, and return the new folder.
-
-    Raises:
-        UsageError: The new name is in use or not valid, or the model is not in the registry.
-        ModelNotFoundError: There is no such model.
-        StorageError: It cannot be renamed.
-    """
+    """Rename a training run or a stored model, update the default, and return the new folder."""
     model = owned(name)
     if model.root == runs_dir() and "/" in name:
         raise UsageError(
@@ -104,11 +89,6 @@ def remove(name: str) -> Path:
     """Delete a run, one of its checkpoints, or a stored model, and return its former folder.
 
     If it was the default, the bundled model becomes the default.
-
-    Raises:
-        UsageError: It is the bundled model, or not in the registry.
-        ModelNotFoundError: There is no such model.
-        StorageError: It cannot be deleted.
     """
     place = owned(name).path
     default_model()  # an unreadable settings file stops the removal before anything is deleted

@@ -134,9 +134,6 @@ def comparison_events(
 
     Yields:
         Progress events; the last is a `ComparisonFinished` with the result.
-
-    Raises:
-        CapgenError: A model cannot be loaded, or the images cannot be scored.
     """
     config, place = config or EvalConfig(), runs_on or ModelOptions()
     chosen = models_to_compare(names)

@@ -28,15 +28,10 @@ class DefaultModel:
 
 
 def default_model(flag: str | None = None) -> DefaultModel:
-    """Return the model to use; `flag` is the one named on the command line, if any.
-
-    Raises:
-        UsageError: The settings file is not TOML, or its `model` is not a string.
-    """
+    """Return the model to use; `flag` is the one named on the command line, if any."""
     if flag is not None:
         return DefaultModel(flag, "flag")
-    variable = os.environ.get(VARIABLE)
-    if variable:
+    if variable := os.environ.get(VARIABLE):
         return DefaultModel(variable, VARIABLE)
     file = config_file()
     name = read_toml(file, required=False).get(KEY)
@@ -48,13 +43,9 @@ def default_model(flag: str | None = None) -> DefaultModel:
 
 
 def save_default(name: str | None) -> Path:
-    """Write the default into the user's settings file and return the file.
+    """Write the default into the user's settings file, or remove it, and return the file.
 
-    Other lines of the file are kept. None as the name removes the setting.
-
-    Raises:
-        UsageError: The file is not TOML.
-        StorageError: The file cannot be written.
+    Other lines of the file are kept.
     """
     file = config_file()
     change_file(file, "", KEY, name)

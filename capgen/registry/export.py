@@ -51,16 +51,9 @@ class CalibrationOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """An exported model.
+    """An exported model; sizes are the bytes of weights and graphs.
 
-    Attributes:
-        name: Its name for `--model`.
-        path: Its folder.
-        source: The model that was exported.
-        size: Bytes of weights and graphs.
-        source_size: Bytes of the source's weights and graphs.
-        photos: Number of calibration images; 0 without int8.
-        same: Number of calibration images with the same caption as from the source.
+    An int8 model gives the same captions as the source for `same` of `photos` calibration images.
     """
 
     name: str
@@ -111,11 +104,11 @@ def export_model(
         )
     target = _target(source, output, "int8" if int8 else "onnx")
     temporary = target.with_name(f".{target.name}.new")
+    same = used = 0
     with storage_errors(target):
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
-            same, used = 0, 0
             if int8:
                 same, used = _write_int8(source, temporary, images, calibration)
             else:

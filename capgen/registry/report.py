@@ -16,17 +16,7 @@ from capgen.registry.speed import Speed
 def write_comparison(
     path: Path, comparison: ModelComparison, *, examples: int = DISAGREEMENTS
 ) -> None:
-    """Write a page with all scores and, for each pair of models, the largest disagreements.
-
-    Args:
-        path: The file to write.
-        comparison: The comparison.
-        examples: Number of images for each pair of models.
-
-    Raises:
-        ProtectedFileError: `path` exists and is not a web page.
-        StorageError: The file cannot be written.
-    """
+    """Write a page with all scores and, for each pair of models, `examples` disagreements."""
     data = comparison.evaluations[0].data
     names = ", ".join(entry.name for entry in comparison.entries)
     split = f", {data.split}" if data.split else ""

@@ -52,11 +52,7 @@ def measure(
 ) -> dict[str, Speed]:
     """Return the speed of each model by name, measured after one warm-up round.
 
-    Args:
-        captioners: The models by name.
-        images: The images that each model captions in every round, as one batch.
-        options: How to decode.
-        rounds: Rounds to measure.
+    In each round every model captions all images as one batch.
     """
     times: dict[str, list[float]] = {name: [] for name in captioners}
     for number in range(rounds + 1):

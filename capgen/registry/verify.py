@@ -97,10 +97,10 @@ def _cached_digest(path: Path) -> str | None:
 
 def _digest(path: Path, like: str) -> str:
     """Return a file's hash of the same kind as `like`: git's, for small files, or SHA-256."""
-    try:
-        if len(like) == 40:
-            return git_blob(path.read_bytes())
+    if len(like) != 40:
         return file_digest(path, ModelError)
+    try:
+        return git_blob(path.read_bytes())
     except OSError as error:
         raise ModelError(f"Cannot read {path}: {error.strerror}") from error
 

@@ -71,11 +71,6 @@ def calibrate(
 
     Yields:
         One `ImageObserved` per image, then one `Calibrated`.
-
-    Raises:
-        DataError: There are too few images, or none in `negatives`.
-        MetricError: Too few captions are good, or too few are not.
-        UsageError: The options do not suit the model.
     """
     config = config or CalibrateConfig()
     settings, _ = captioner.settings(options or DecodeOptions())
@@ -112,10 +107,8 @@ def calibrate(
         "capgen": capgen.__version__,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    yield Calibrated(
-        fit=dataclasses.replace(fit, settings=fitted_settings(settings), provenance=provenance),
-        quality=quality,
-    )
+    fit = dataclasses.replace(fit, settings=fitted_settings(settings), provenance=provenance)
+    yield Calibrated(fit=fit, quality=quality)
 
 
 def _scores(
@@ -141,10 +134,6 @@ def store(captioner: Captioner, fit: Fit, path: Path | None = None) -> Path:
     """Add a fit to the model's `calibration.json`, or to `path`, and return the file.
 
     Fits for other decoding settings are kept; fits for other weights are dropped.
-
-    Raises:
-        ModelError: The existing file is damaged.
-        StorageError: The file cannot be written.
     """
     path = path or captioner.folder.path / CALIBRATION_FILE
     digest = weights_digest(captioner.folder)

@@ -52,14 +52,7 @@ def fit_confidence(
 ) -> tuple[Fit, dict[str, float]]:
     """Fit on observations; return the fit and its cross-validated quality figures.
 
-    Args:
-        known: Observations of photos.
-        scores: (n,) the score of each photo's caption.
-        unknown: Observations of negatives; may be empty.
-        config: When a caption is good, and how to fit.
-
-    Raises:
-        MetricError: Too few captions are good, or too few are not.
+    `known` are photos with the (n,) `scores` of their captions, `unknown` are negatives, if any.
     """
     good = (scores >= config.good_from).astype(float)
     if not 10 <= good.sum() <= len(good) - 10:

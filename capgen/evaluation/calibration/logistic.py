@@ -23,12 +23,9 @@ class Weights(NamedTuple):
 
 
 def fit(features: Reals, labels: Reals, ridge: float) -> Weights:
-    """Fit by Newton's method (iteratively reweighted least squares).
+    """Fit (n,) labels between 0 and 1 to (n, F) standardised features, by Newton's method.
 
-    Args:
-        features: (n, F) standardised.
-        labels: (n,) between 0 and 1.
-        ridge: Penalty of the weights; the bias is not penalised.
+    The bias is not penalised.
     """
     design = np.column_stack([features, np.ones(len(features))])
     penalty = np.full(design.shape[1], float(ridge))

@@ -27,13 +27,7 @@ class Bin:
 
 
 def reliability(chances: Reals, good: Reals, bins: int = BINS) -> list[Bin]:
-    """Return the points of a reliability diagram: bins of equal width.
-
-    Args:
-        chances: (n,) probabilities.
-        good: (n,) 1 for good captions, 0 for others.
-        bins: Number of bins.
-    """
+    """Return the bins, of equal width, of a reliability diagram; `good` is (n,) of 0 or 1."""
     bin_of = np.minimum((chances * bins).astype(int), bins - 1)
     points = []
     for number in range(bins):

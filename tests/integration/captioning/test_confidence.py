@@ -167,9 +167,9 @@ def test_calibrate_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert captioner.caption(IMAGE, confidence=True).confidence is None
     assert captioner.caption(IMAGE, confidence=True, beams=1).confidence is not None
     assert main([*command, "--drawn", "0", "--limit", "4"]) == 1
-    assert "4 images are too few" in capsys.readouterr().err
+    assert "needs at least 50 images, and has 4" in capsys.readouterr().err
     assert main([*command[:2], "--data-dir", f"{data}=2"]) == 2
-    assert "Weights of data sets are for training only" in capsys.readouterr().err
+    assert "Data sets can be weighted for training only" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["blip", "git"])

@@ -1,4 +1,4 @@
-"""`capgen doctor`, as it is called, beside a Hub that answers."""
+"""`capgen doctor` with a reachable Hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pulling: checked, pinned and recorded; repositories that mean ill are refused."""
+"""Pulled models are checked, pinned and recorded; malicious repositories are refused."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def served(hub: Hub, clip: ModelFolder, tmp_path: Path) -> Path:
 
 
 def fetched(hub: Hub) -> list[str]:
-    """Return the files that somebody asked the content of."""
+    """Return the files whose content was requested."""
     return [path for method, path in hub.requests if "/resolve/" in path and method == "GET"]
 
 
@@ -105,7 +105,7 @@ def test_a_revision_is_pulled(hub: Hub, pushed: str, clip: ModelFolder) -> None:
     branch = push_model(plan_push(clip, NAME, PushOptions(revision="v2")), TOKEN).commit
     assert pull_model(f"{NAME}@v2").commit == branch
     assert pull_model(NAME, revision=pushed).commit == pushed
-    with pytest.raises(UsageError, match="both"):
+    with pytest.raises(UsageError, match="give two revisions"):
         pull_model(f"{NAME}@v2", revision="main")
     with pytest.raises(ModelNotFoundError, match="'v3'"):
         pull_model(f"{NAME}@v3")
@@ -127,11 +127,11 @@ def test_a_record_that_is_damaged(pushed: str, home: Path) -> None:
 
 def test_altered_content_is_noticed_and_removed(hub: Hub, pushed: str) -> None:
     hub.altered = {"model.safetensors", "config.json"}
-    with pytest.raises(ModelError, match=r"config\.json is not what") as caught:
+    with pytest.raises(ModelError, match=r"config\.json differs from what") as caught:
         pull_model(NAME)
     assert caught.value.hint
     hub.altered = {"model.safetensors"}
-    with pytest.raises(ModelError, match=r"model\.safetensors is not what"):
+    with pytest.raises(ModelError, match=r"model\.safetensors differs from what"):
         resolve_model(NAME)
     assert read_pulled(NAME) is None
     hub.altered = set()
@@ -142,7 +142,7 @@ def test_a_pull_checks_what_was_there_before(pushed: str) -> None:
     weights = resolve_model(NAME).path / "model.safetensors"
     content = weights.read_bytes()
     weights.resolve().write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(ModelError, match="is not what"):
+    with pytest.raises(ModelError, match="differs from what"):
         pull_model(NAME)
     assert pull_model(NAME).commit == pushed
     assert weights.read_bytes() == content
@@ -235,7 +235,7 @@ ADAPTER = '{"peft_type": "LORA", "base_model_name_or_path": "some/blip"}'
 def test_repositories_that_are_no_model(
     files: dict[str, str], said: str, hub: Hub, tmp_path: Path
 ) -> None:
-    """They are named as what they are, and their weights are not fetched."""
+    """The error names their kind, and their weights are not downloaded."""
     folder = tmp_path / "other"
     folder.mkdir()
     for name, content in files.items():
@@ -249,7 +249,7 @@ def test_repositories_that_are_no_model(
 
 
 def test_a_model_of_another_kind_lacks_no_part(hub: Hub, served: Path) -> None:
-    """Not that there is no preprocessor is said, but that it is a text model."""
+    """The error says that it is a text model, not that the preprocessor is missing."""
     config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 9}
     (served / "config.json").write_text(json.dumps(config))
     (served / "preprocessor_config.json").unlink()

@@ -1,4 +1,4 @@
-"""Models side by side: the same numbers as elsewhere, and intervals that another program finds."""
+"""Comparisons: the same scores as `evaluate`, and intervals as in another implementation."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_scores_are_those_of_an_evaluation(found: ModelComparison, data: Evaluat
 def test_intervals_and_p_values_agree_with_an_independent_bootstrap(
     found: ModelComparison,
 ) -> None:
-    """Written anew with numpy: other draws, another seed, one resample at a time."""
+    """An independent implementation: other draws, another seed, one resample at a time."""
     generator = np.random.default_rng(987)
     first, second = found.evaluations
     images = len(first.captions)

@@ -1,4 +1,4 @@
-"""Exports: int8 says nearly the same and is batch-proof; damage and misuse are refused."""
+"""Exports: int8 captions are nearly the same, whatever the batch; damage and misuse are refused."""
 
 from __future__ import annotations
 

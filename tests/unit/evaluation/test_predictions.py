@@ -1,4 +1,4 @@
-"""Files of captions: every format, every fault, and which image a name means."""
+"""Predictions files: every format, every fault, and the matching of image names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model card says what is recorded, as metadata and as text."""
+"""The model card states what is recorded, as metadata and as text."""
 
 from __future__ import annotations
 
@@ -96,24 +96,28 @@ CLIP_GPT2 = {"encoder": "openai/clip-vit-base-patch32", "decoder": "gpt2"}
     ("init", "base", "said"),
     [
         (None, ["openai/clip-vit-base-patch32", "gpt2"], "Its encoder started from **openai/clip"),
-        ("first/best-eval", None, "Started from **first/best-eval**, a checkpoint"),
-        ("/home/ann/run/stages/1-xe/last", None, "Started from **1-xe/last**, a checkpoint"),
-        ("~/models/first", None, "Started from **first**, a folder"),
-        ("mini", None, "Started from **mini**, the captioner that comes with capgen"),
-        ("some/captioner@v2", ["some/captioner"], "Started from **some/captioner** of the Hub"),
+        ("first/best-eval", None, "Started from **first/best-eval**, a private checkpoint"),
+        (
+            "/home/ann/run/stages/1-xe/last",
+            None,
+            "Started from **1-xe/last**, a private checkpoint",
+        ),
+        ("~/models/first", None, "Started from **first**, a private model folder"),
+        ("mini", None, "Started from **mini**, the captioner bundled with capgen"),
+        ("some/captioner@v2", ["some/captioner"], "Started from **some/captioner** on the Hub"),
     ],
 )
 def test_records_from_before_there_was_a_lineage(
     init: str | None, base: list[str] | None, said: str, tmp_path: Path
 ) -> None:
-    """A run that began with a captioner never had the parts that its settings name."""
+    """A run that started from a captioner never used the parts that its settings name."""
     record = {"preset": "clip-gpt2", "training": {**CLIP_GPT2, "init": init}}
     text = model_card(with_record(tmp_path / "m", record), "me/small")
     assert ModelCard(text).data.base_model == base
     assert said in text
     if init is not None:
         assert "openai/clip" not in text and "clip-gpt2" not in text
-        assert "What that one was made from is not recorded." in text
+        assert "The origin of that model is not recorded." in text
 
 
 def test_a_new_small_captioner_names_its_imagenet_encoder(
@@ -129,7 +133,7 @@ def test_a_new_small_captioner_names_its_imagenet_encoder(
 
 def test_without_a_record_the_origin_is_unknown(tmp_path: Path) -> None:
     text = model_card(with_record(tmp_path / "m", {}), "me/small")
-    assert "What its weights come from is unknown" in text
+    assert "The origin of its weights is not recorded" in text
     card = ModelCard(text)
     assert card.data.base_model is None and card.data.language is None
     assert "English" not in text and "which is not recorded" in text
@@ -155,15 +159,15 @@ def test_a_lineage_is_told_from_the_nearest_on(tmp_path: Path) -> None:
     record = {"lineage": LINEAGE, "data": {"name": "mine"}, "training": CLIP_GPT2}
     text = model_card(with_record(tmp_path / "m", record), "me/small")
     assert ModelCard(text).data.base_model == ["some/captioner"]
-    told = [
-        "Started from **tuned/best-eval**, a checkpoint of a training run that is not public, "
+    lines = [
+        "Started from **tuned/best-eval**, a private checkpoint of a training run, "
         "trained on flickr30k.",
-        "Started from **some/captioner** of the Hub, commit abc, "
+        "Started from **some/captioner** on the Hub, commit abc, "
         "trained on a with weight 0.25, coco (scst), licence cc-by-nc-4.0.",
-        "Its encoder started from **some/clip** of the Hub, licence mit.",
-        "Its decoder started from **gpt2** of the Hub.",
+        "Its encoder started from **some/clip** on the Hub, licence mit.",
+        "Its decoder started from **gpt2** on the Hub.",
     ]
-    assert "\n".join(f"- {line}" for line in told) in text
+    assert "\n".join(f"- {line}" for line in lines) in text
     licences = text.split("## Licence")[1]
     for line in (
         "**some/captioner, which it started from.** cc-by-nc-4.0",

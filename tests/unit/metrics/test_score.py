@@ -1,4 +1,4 @@
-"""The entry point: what it checks, and what its report holds."""
+"""The entry point: its checks and its report."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_unknown_metric() -> None:
 def test_a_single_image_is_explained() -> None:
     report = score_captions({"a": "a dog"}, {"a": ["a dog runs"]}, metrics=FAST)
     assert report.corpus["CIDEr-D"] == 0
-    assert any("CIDEr-D is 0 by definition" in note for note in report.notes)
+    assert any("CIDEr-D is always 0 for a single image" in note for note in report.notes)
     assert report.corpus["BLEU-1"] > 0
 
 

@@ -75,7 +75,7 @@ def test_a_bundled_models_record_takes_over_what_a_report_is_of(tmp_path: Path) 
     assert (found.dataset, found.split, found.images) == ("coco_sample", "val", 2)
     assert found.scores == {"CIDEr-D": 0.566}
     path.write_text(json.dumps({"files": {"model.safetensors": "cd"}}))
-    with pytest.raises(ValueError, match="a report of other weights"):
+    with pytest.raises(ValueError, match="a report on other weights"):
         record({"coco": tmp_path / "report.json"}, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Verification finds what is damaged, and says so of the right thing."""
+"""Verification finds damage and names the damaged part."""
 
 from __future__ import annotations
 
