@@ -64,7 +64,6 @@ else:
                 "train_stages",
             ),
             "capgen.training.tracking.base": ("Tracker",),
-            "capgen.training.tracking.wandb.offline_file": ("WandbFile",),
         },
     )
 
