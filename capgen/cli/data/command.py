@@ -80,7 +80,7 @@ def list_command(data_dir: Store = None, as_json: Json = False) -> None:
         for name in [*DATASETS, *(name for name in here if name not in DATASETS)]
     ]
     if as_json:
-        view.print_json(rows)
+        Console().json(rows)
     else:
         view.show_list(rows)
 
@@ -174,7 +174,7 @@ def info(
     dataset = load_dataset(locate(target, data_dir), options=Source(format=format).read_options())
     statistics = describe(dataset)
     if as_json:
-        view.print_json(view.info_record(dataset, statistics))
+        Console().json(view.info_record(dataset, statistics))
     else:
         view.show_info(dataset, statistics)
 
@@ -215,7 +215,7 @@ def doctor(
         diagnose(locate(target, data_dir), options=source.read_options())
     )
     if as_json:
-        view.print_json(diagnosis.to_dict())
+        Console().json(diagnosis.to_dict())
     else:
         view.show_diagnosis(diagnosis, show)
     if fix:
@@ -279,12 +279,12 @@ def cache(
     if clear:
         freed = folders.clear()
         if as_json:
-            view.print_json({"freed": freed})
+            Console().json({"freed": freed})
         else:
             Console().data(f"Freed {freed / 1e6:,.1f} MB")
         return
     parts = folders.usage()
     if as_json:
-        view.print_json([{**vars(part), "path": str(part.path)} for part in parts])
+        Console().json([{**vars(part), "path": str(part.path)} for part in parts])
     else:
         view.show_cache(parts)

@@ -87,10 +87,6 @@ def _as_generator(events: Iterator[Any]) -> Generator[Any, None, None]:
     yield from events
 
 
-def print_json(value: Any) -> None:
-    Console().json(value)
-
-
 def show_terms(spec: DatasetSpec) -> None:
     """Say on stderr under which terms a data set is given."""
     Console().note(f"{spec.title}: {spec.terms} {spec.homepage}")
