@@ -30,12 +30,7 @@ TOKEN = re.compile(
 
 
 class LogFile(logging.FileHandler):
-    """A log that stops when it cannot be written, while the work continues.
-
-    Args:
-        file: The file to append to.
-        tell: Called once with the reason.
-    """
+    """A log that stops when it cannot be written, tells the reason once, and lets work continue."""
 
     def __init__(self, file: Path, tell: Callable[[str], None]) -> None:
         super().__init__(file, encoding="utf-8", errors="backslashreplace")
@@ -93,12 +88,9 @@ def _possible_name(word: str) -> str:
 
 
 def start_logging(level: str, file: Path | None, tell: Callable[[str], None]) -> None:
-    """Send log records to stderr, or append them to a file.
+    """Append log records to a file, or send them to stderr.
 
-    Args:
-        level: One of `LEVELS`.
-        file: The file, or None for stderr.
-        tell: Called once if the file can no longer be written.
+    `tell` is called once if the file can no longer be written.
     """
     if file is None:
         handler: logging.Handler = logging.StreamHandler()

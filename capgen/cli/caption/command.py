@@ -84,7 +84,6 @@ def caption_command(
         raise typer.Exit(_undo(console, results.undo))
     if not named.images and named.manifest is None:
         raise UsageError("No images were named", hint="Try: capgen caption photo.jpg")
-    _check_pairs(results, look)
     if results.output is not None:
         check_place(results.output)
         chosen = format_of(results.output, results.format)
@@ -124,13 +123,6 @@ def caption_command(
         code = run_batch(console, load(threads=threads), job, lanes)
     if code:
         raise typer.Exit(code)
-
-
-def _check_pairs(results: Results, look: Look) -> None:
-    if results.dry_run and not results.write_metadata:
-        raise UsageError("--dry-run needs --write-metadata")
-    if look.save_input is not None and not look.debug:
-        raise UsageError("--save-input needs --debug")
 
 
 def _sidecars(inputs: Inputs, results: Results, look: Look) -> Sidecars | None:
