@@ -23,12 +23,9 @@ class OutputClosedError(Exception):
 
 
 class Console:
-    """Writes captions and records to stdout, notes and errors to stderr.
+    """Writes captions and records to stdout, notes (unless `quiet`) and errors to stderr.
 
     Text from users (file names, captions) is written as it is, never as markup.
-
-    Args:
-        quiet: Leave out notes.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -59,12 +56,7 @@ class Console:
         self.data(dump(record, ascii_only=not _is_utf8(sys.stdout)))
 
     def show(self, renderable: Any, *, wrap: bool = True) -> None:
-        """Write a Rich table, panel or text as output.
-
-        Args:
-            renderable: What to write.
-            wrap: Break lines at the width of the terminal.
-        """
+        """Write a Rich table, panel or text, with lines broken at the terminal's width."""
         self.data(_drawn(renderable, sys.stdout, wrap=wrap))
 
     def note(self, text: str) -> None:
@@ -92,11 +84,7 @@ class Console:
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Callable[[], None]]:
-        """Show a progress bar on a terminal, if there is more than one item.
-
-        Yields:
-            A function to call after each item.
-        """
+        """Show a bar on a terminal for several items; yield a function to call after each."""
         done = 0
         with LiveBar(bar=total > 1) as live:
 

@@ -1,7 +1,7 @@
-"""The entry point: runs the app and turns every exception into an exit code, in one place.
+"""The entry point: runs the app and turns every exception into an exit code.
 
-Exit codes: 0 done, 1 failure, 2 usage, 3 trained but not uploaded, 130 interrupted, 143 terminated,
-141 help that nobody reads to its end.
+Exit codes: 0 success, 1 failure, 2 wrong usage, 3 trained but not uploaded, 130 interrupted,
+141 the reader of --help closed the pipe, 143 terminated.
 """
 
 from __future__ import annotations
@@ -30,11 +30,7 @@ LOGGING_OPTIONS = ("--log-level", "--log-file")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run capgen with the given arguments (the process's own by default).
-
-    Returns:
-        The exit code.
-    """
+    """Run capgen with arguments, by default the process's own, and return the exit code."""
     console = Console()
     _quieten_libraries()
     previous = {number: signal.signal(number, _terminate) for number in ending_signals()}
@@ -72,10 +68,9 @@ def run() -> None:
 
 
 def _with_home(arguments: Sequence[str]) -> list[str]:
-    """Return the process's arguments with `~` as a shell leaves them: Windows' shells keep it.
+    """Expand `~` in the process's arguments, which shells on Windows do not do.
 
-    Typer would also expand patterns there, those of `--include` among them, and take
-    `image[1].jpg` for one.
+    Typer would also expand patterns there: even those of `--include`, and `image[1].jpg`.
     """
     if sys.platform != "win32":
         return list(arguments)
@@ -86,7 +81,7 @@ def _with_home(arguments: Sequence[str]) -> list[str]:
 
 
 def _split_logging(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return `--log-level` and `--log-file`, wherever they were written, and the rest."""
+    """Return `--log-level` and `--log-file`, wherever they are, and the other arguments."""
     first: list[str] = []
     rest: list[str] = []
     waiting = iter(arguments)
@@ -97,7 +92,7 @@ def _split_logging(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             first += [item, *value]
         else:
             rest.append(item)
-        if item == "--":  # what follows are names
+        if item == "--":  # only names follow
             rest += waiting
     return first, rest
 
@@ -114,6 +109,6 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 
 
 def _quieten_libraries() -> None:
-    """Keep libraries' advice off the user's terminal: our own messages say what matters."""
+    """Hide warnings of libraries: capgen's own messages say what matters."""
     warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.getLogger("PIL").setLevel(logging.CRITICAL)

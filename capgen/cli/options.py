@@ -70,9 +70,7 @@ def with_options(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that turns a body that takes settings records into a command.
 
-    Args:
-        section: The command's section in the user's settings file, if it has one.
-        panels: The order of the panels in help; by default that of the body's parameters.
+    `section` is its section in the user's settings file, and `panels` the order of help.
     """
 
     def command_of(body: Callable[..., None]) -> Callable[..., None]:
@@ -153,12 +151,8 @@ def _option(kind: type, field: Any, section: str, *, switch: bool = False) -> An
     The settings class itself checks values, so that the library and the command line refuse
     the same values in the same words.
 
-    Args:
-        kind: The settings class.
-        field: The field.
-        section: The command's section in the user's settings file.
-        switch: Offer `--no-NAME` even for a field that is off by default. The caller then reads
-            the environment itself, to report where each setting comes from.
+    `switch` offers `--no-NAME` even for a field that is off by default; the caller then reads the
+    environment itself, to report where each setting comes from.
     """
     more: Mapping[str, Any] = field.metadata
     flags = more["flags"].split()

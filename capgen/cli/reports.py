@@ -45,11 +45,7 @@ class ReportFiles:
         return self.json_file is not None and str(self.json_file) == STDOUT
 
     def check(self, inputs: Iterable[str | Path | None]) -> None:
-        """Check, before the work, that the reports can be written and replace nothing else.
-
-        Args:
-            inputs: Files that are read; None and names that are not files are ignored.
-        """
+        """Check, before the work, that the reports can be written and replace no input."""
         outputs = []
         if self.json_file is not None and not self.printed:
             outputs.append(Output("--json", self.json_file, OWN_JSON))

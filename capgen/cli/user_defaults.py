@@ -51,11 +51,7 @@ def find_command(root: Any, command: str) -> Any:
 
 
 def known_settings(root: Any) -> Known:
-    """Return the settings that the file and the environment can set.
-
-    Args:
-        root: The app's root command.
-    """
+    """Return the settings of the app that the file and the environment can set."""
     known = {}
     for command, classes in COMMANDS.items():
         options = {item.name for item in find_command(root, command).params if not item.required}
@@ -69,11 +65,9 @@ def known_settings(root: Any) -> Known:
 
 
 def use_user_defaults(context: typer.Context, group: str = "") -> None:
-    """Make the user's file the source of defaults for the subcommand that was called.
+    """Take the defaults of the called subcommand from the user's file.
 
-    Args:
-        context: The context of the root command, or of a group of commands.
-        group: The group, with a dot at its end; empty for the root.
+    `group` is the group it belongs to, with a dot at its end; empty for the root command.
     """
     subcommand = context.invoked_subcommand or ""
     path = config_file()
@@ -133,11 +127,7 @@ def file_sections(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def usable(
     name: str, value: Any, commands: Iterable[str], known: Known, *, where: str
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return who can use a value that is meant for all commands.
-
-    Returns:
-        Command → value where it is accepted, and command → why where it is not.
-    """
+    """Return which commands accept a value meant for all, with the value, and why others do not."""
     accepted, refused = {}, {}
     for command in commands:
         if name in OWN.get(command, ()):

@@ -1,7 +1,7 @@
-"""Settings: every default, range and help text has its one home here.
+"""Settings: the one place for every default, range and help text.
 
-The classes are frozen and check themselves; the command line, the docs and the library
-read names, ranges and help from the fields' metadata.
+The classes are frozen and check themselves. The command line, the docs and the library read names,
+ranges and help from the fields' metadata.
 """
 
 from __future__ import annotations

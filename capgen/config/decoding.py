@@ -89,30 +89,23 @@ class DecodeOptions:
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        if self.diverse is not None:
-            others = ("num_captions", "beams", "temperature", "top_k", "top_p")
-            for name in others:
-                if getattr(self, name) is not None:
-                    raise UsageError(
-                        f"--diverse {self.diverse} and {flag_name(name)} cannot be used together",
-                        hint="--diverse runs a wide beam search of its own.",
-                    )
-        if self.beams is not None and self.beams > 1:
-            for name in ("top_k", "top_p"):
-                if getattr(self, name) is not None:
-                    raise UsageError(
-                        f"{flag_name(name)} samples and --beams {self.beams} searches: choose one",
-                        hint=f"Leave out --beams to sample, or {flag_name(name)} to search.",
-                    )
-        if (
-            self.beams is not None
-            and self.num_captions is not None
-            and not self.samples
-            and self.num_captions > self.beams
-        ):
+        for name in ("num_captions", "beams", "temperature", "top_k", "top_p"):
+            if self.diverse is not None and getattr(self, name) is not None:
+                raise UsageError(
+                    f"--diverse {self.diverse} and {flag_name(name)} cannot be used together",
+                    hint="--diverse runs a wide beam search of its own.",
+                )
+        for name in ("top_k", "top_p"):
+            if (self.beams or 1) > 1 and getattr(self, name) is not None:
+                raise UsageError(
+                    f"{flag_name(name)} samples and --beams {self.beams} searches: choose one",
+                    hint=f"Leave out --beams to sample, or {flag_name(name)} to search.",
+                )
+        beams, wanted = self.beams, self.num_captions
+        if beams is not None and wanted is not None and not self.samples and wanted > beams:
             raise UsageError(
-                f"--num-captions {self.num_captions} is more than --beams {self.beams} can give",
-                hint=f"Use --beams {self.num_captions} or more, or sample with --temperature.",
+                f"--num-captions {wanted} is more than --beams {beams} can give",
+                hint=f"Use --beams {wanted} or more, or sample with --temperature.",
             )
         if (
             self.max_length is not None

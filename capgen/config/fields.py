@@ -1,4 +1,4 @@
-"""How settings are declared, checked, and read from text."""
+"""Declares settings, checks them, and reads them from text."""
 
 from __future__ import annotations
 

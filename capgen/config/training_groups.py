@@ -193,10 +193,7 @@ class Augmentation:
         30, "Lowest quality of --compression; the highest is 95.", low=1, high=95
     )
     rescale: float = setting(
-        0.0,
-        "Share of images to shrink, by half at most, and enlarge again.",
-        low=0.0,
-        high=1.0,
+        0.0, "Share of images to shrink, by half at most, and enlarge again.", low=0.0, high=1.0
     )
 
 

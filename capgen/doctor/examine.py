@@ -12,24 +12,22 @@ from capgen.errors import CapgenError
 from capgen.records import SCHEMA_VERSION, Check
 
 Look = Callable[[], Iterator[Check]]
-_REINSTALL = (
-    "Install it again: pip install --force-reinstall --no-deps PACKAGE, or capgen as a whole."
-)
+_REINSTALL = "Reinstall it: pip install --force-reinstall --no-deps PACKAGE, or reinstall capgen."
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found, by area.
+    """The result of all checks.
 
     Attributes:
-        areas: Area → its checks, in the order they were made.
+        areas: Area → its checks, in order.
     """
 
     areas: dict[str, list[Check]]
 
     @property
     def faults(self) -> list[Check]:
-        """The checks that found something wrong."""
+        """The checks that failed."""
         return [check for checks in self.areas.values() for check in checks if check.ok is False]
 
     def to_dict(self) -> dict[str, Any]:
@@ -41,12 +39,12 @@ class Findings:
 
 
 def examine(*, settings: Look, offline: bool = False, full: bool = False) -> Findings:
-    """Look at everything. Takes some seconds, most of them for importing torch.
+    """Run all checks. Takes a few seconds, mostly to import torch.
 
     Args:
         settings: Yields the checks of the user's settings.
-        offline: Ask nothing of the network.
-        full: Caption with torch too, and compare.
+        offline: Skip the network.
+        full: Also caption with torch, and compare.
     """
     looks: dict[str, Look] = {
         "versions": versions.look,
@@ -62,11 +60,11 @@ def examine(*, settings: Look, offline: bool = False, full: bool = False) -> Fin
 
 
 def _guarded(area: str, look: Look) -> Iterator[Check]:
-    """Yield an area's checks; what stops it is its last one."""
+    """Yield an area's checks; an error ends it as a fault."""
     try:
         yield from look()
     except CapgenError as error:
         yield Check(area, False, error.message, error.hint)
     except (ImportError, OSError) as error:
-        # A library whose parts do not fit each other, or this system.
+        # A library whose parts do not match each other, or this system.
         yield Check(area, False, f"{type(error).__name__}: {error}", _REINSTALL)

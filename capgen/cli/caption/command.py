@@ -84,7 +84,6 @@ def caption_command(
         raise typer.Exit(_undo(console, results.undo))
     if not named.images and named.manifest is None:
         raise UsageError("No images were named", hint="Try: capgen caption photo.jpg")
-    _check_pairs(results, look)
     if results.output is not None:
         check_place(results.output)
         chosen = format_of(results.output, results.format)
@@ -116,14 +115,10 @@ def caption_command(
             decoding=decoding,
             run=run,
             limits=limits,
-            output=results.output,
+            results=results,
             format=chosen,
             sidecars=sidecars,
-            undo_file=results.changes_written_to,
-            dry_run=results.dry_run,
             alone=named.images[0] if named.images and len(named.images) == 1 else None,
-            scores=results.scores,
-            csv=results,
         )
         lanes, threads = lanes_and_threads(inputs.total, run.batch_size)
         code = run_batch(console, load(threads=threads), job, lanes)
@@ -139,17 +134,10 @@ def _note_passed_over(console: Console, inputs: Inputs) -> None:
         console.note(f"skipped in folders: {kinds}{hint}")
 
 
-def _check_pairs(results: Results, look: Look) -> None:
-    if results.dry_run and not results.write_metadata:
-        raise UsageError("--dry-run needs --write-metadata")
-    if look.save_input is not None and not look.debug:
-        raise UsageError("--save-input needs --debug")
-
-
 def _sidecars(inputs: Inputs, results: Results, look: Look) -> Sidecars | None:
     """Check what would be overwritten; return the sidecars to write, if any."""
     input_files = InputFiles(inputs.files())
-    outputs = list(_outputs(results.output, look, results.changes_written_to))
+    outputs = list(_outputs(results, look))
     check_outputs(outputs, input_files)
     if results.sidecar is None:
         return None
@@ -158,19 +146,19 @@ def _sidecars(inputs: Inputs, results: Results, look: Look) -> Sidecars | None:
     return sidecars
 
 
-def _outputs(output: Path | None, look: Look, undo_file: Path | None) -> Iterator[Output]:
+def _outputs(results: Results, look: Look) -> Iterator[Output]:
     from capgen.captioning.batch.journal import journal_path
 
-    if output is not None:
-        yield Output("-o", output, TEXT_OR_DATA)
-        yield Output("the journal of -o,", journal_path(output), OWN_LINES)
+    if results.output is not None:
+        yield Output("-o", results.output, TEXT_OR_DATA)
+        yield Output("the journal of -o,", journal_path(results.output), OWN_LINES)
     if look.explain is not None:
         page = look.explain.suffix.lower().startswith(".htm")
         yield Output("--explain", look.explain, WEB_PAGE if page else OWN_IMAGE)
     if look.save_input is not None:
         yield Output("--save-input", look.save_input, OWN_IMAGE)
-    if undo_file is not None:
-        yield Output("--undo-file", undo_file, OWN_LINES)
+    if results.changes_written_to is not None:
+        yield Output("--undo-file", results.changes_written_to, OWN_LINES)
 
 
 def _undo(console: Console, path: Path) -> int:

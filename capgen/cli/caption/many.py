@@ -17,13 +17,13 @@ from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone,
 from capgen.captioning.batch.sources import Source
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.runtimes.cores import usable_cores
-from capgen.cli.caption.options import Run
+from capgen.cli.caption.options import Results, Run
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.console import Console, with_scores
-from capgen.config import CsvOptions, DecodeOptions, ImageLimits
+from capgen.config import DecodeOptions, ImageLimits
 from capgen.images.metadata.undo import UndoFile
 from capgen.images.metadata.write import MetadataWriter
-from capgen.output.base import DEFAULT_CSV, FORMATS
+from capgen.output.base import FORMATS
 from capgen.output.escaping import one_line
 from capgen.output.formats import open_format
 from capgen.output.sidecars import Sidecars
@@ -46,28 +46,20 @@ class BatchJob:
         decoding: What to ask of decoding.
         run: Batch size, threads, resuming, failures.
         limits: The largest image to decode.
-        output: File for the records, or None.
-        format: Format of that file (a key of `FORMATS`), or of stdout.
+        results: Where captions go.
+        format: Format of the output file or of stdout: a key of `FORMATS`.
         sidecars: Text files beside the images, or None.
-        undo_file: Where changes of images are recorded, or None if none are made.
-        dry_run: Only say how many images would change.
         alone: The only name that was given, or None. Such an image is printed without its path.
-        scores: Print confidence and score behind each caption.
-        csv: How CSV is written.
     """
 
     inputs: Inputs
     decoding: DecodeOptions
     run: Run
     limits: ImageLimits
-    output: Path | None
+    results: Results
     format: str
     sidecars: Sidecars | None
-    undo_file: Path | None
-    dry_run: bool
     alone: str | None
-    scores: bool = False
-    csv: CsvOptions = DEFAULT_CSV
 
 
 def lanes_and_threads(total: int | None, batch_size: int) -> tuple[int, int]:
@@ -90,7 +82,7 @@ def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int)
         journal = _open_journal(captioner, job)
         if journal is not None:
             stack.callback(journal.close)
-        metadata = _open_metadata(job)
+        metadata = _open_metadata(job.results)
         beside = _beside_writers(job, metadata)
         write_record = _open_records(console, stack, job, metadata)
         screen = stack.enter_context(BatchScreen(console, job.inputs.total))
@@ -104,7 +96,7 @@ def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int)
                 journal=journal,
                 lanes=lanes if captioner.runtime.name == "onnx" else 1,
                 originals={} if metadata is None else metadata.undo.originals,
-                thumbnails=job.output is not None and FORMATS[job.format].thumbnails,
+                thumbnails=job.results.output is not None and FORMATS[job.format].thumbnails,
             ),
         )
         for event in stack.enter_context(closing(running)):
@@ -131,7 +123,7 @@ def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int)
     if journal is not None and not complete:
         console.note(f"keeping {journal.path}: the same command will skip what is done")
     if metadata is not None:
-        verb = "would be written" if job.dry_run else "written"
+        verb = "would be written" if job.results.dry_run else "written"
         console.note(f"captions {verb} into {metadata.changed} images")
     fail_on = job.run.fail_on
     return exit_code(finished, fail_on) or int(bool(tally.unwritten) and fail_on != "none")
@@ -170,43 +162,44 @@ def exit_code(finished: BatchFinished, fail_on: str) -> int:
 
 
 def _open_journal(captioner: Captioner, job: BatchJob) -> Journal | None:
-    if job.output is None:
+    output, resume = job.results.output, job.run.resume
+    if output is None:
         return None
     settings, _ = captioner.settings(job.decoding)
-    path = journal_path(job.output)
-    journal = Journal(
-        path,
-        captioner.name,
-        captioner.folder.fingerprint,
-        captioner.record_settings(settings),
-        fresh=not job.run.resume,
-    )
-    if job.run.resume and FORMATS[job.format].holds_records:
-        journal.absorb(job.output)
+    recorded = captioner.record_settings(settings)
+    fingerprint = captioner.folder.fingerprint
+    journal = Journal(journal_path(output), captioner.name, fingerprint, recorded, fresh=not resume)
+    if resume and FORMATS[job.format].holds_records:
+        journal.absorb(output)
     return journal
 
 
-def _open_metadata(job: BatchJob) -> MetadataWriter | None:
-    if job.undo_file is None:
+def _open_metadata(results: Results) -> MetadataWriter | None:
+    if results.changes_written_to is None:
         return None
-    return MetadataWriter(UndoFile(job.undo_file), dry_run=job.dry_run)
+    return MetadataWriter(UndoFile(results.changes_written_to), dry_run=results.dry_run)
 
 
 def _beside_writers(job: BatchJob, metadata: MetadataWriter | None) -> dict[str, BesideWriter]:
     """Return the writers of sidecars and metadata, by the code of their problems."""
     writers: dict[str, BesideWriter] = {}
     if metadata is not None:
-        writers["metadata"] = partial(_write_metadata, metadata)
+        into = partial(_write_metadata, metadata)
+        writers["metadata"] = partial(_write_beside, into, "its caption is not written into it")
     if job.sidecars is not None:
-        writers["sidecar"] = partial(_write_sidecar, job.sidecars)
+        writers["sidecar"] = partial(_write_beside, job.sidecars.write, "it has no sidecar")
     return writers
+
+
+def _write_metadata(metadata: MetadataWriter, file: Path, caption: Caption) -> str:
+    return metadata.write(file, caption.text)
 
 
 def _open_records(
     console: Console, stack: ExitStack, job: BatchJob, metadata: MetadataWriter | None
 ) -> RecordWriter:
-    if job.output is not None:
-        write = stack.enter_context(open_format(job.output, job.format, job.csv))
+    if job.results.output is not None:
+        write = stack.enter_context(open_format(job.results.output, job.format, job.results))
         return lambda event: write(event.record, event.thumbnail)
     if job.format == "json":
         return stack.enter_context(_json_array(console))
@@ -215,7 +208,7 @@ def _open_records(
     if job.sidecars is not None or metadata is not None:
         return lambda event: None
     return lambda event: _print_caption(
-        console, event.record, event.record.path != job.alone, job.scores
+        console, event.record, event.record.path != job.alone, job.results.scores
     )
 
 
@@ -242,31 +235,19 @@ def _print_caption(console: Console, record: Record, with_path: bool, scores: bo
             console.data(f"{one_line(record.path or '')}\t{line}" if with_path else line)
 
 
-def _write_metadata(metadata: MetadataWriter, event: ImageDone) -> str:
+def _write_beside(write: Callable[[Path, Caption], str], missing: str, event: ImageDone) -> str:
     if not isinstance(event.record, Caption):
         return ""
     if event.source.file is None:
-        return f"{event.source.label}: not a file, so its caption is not written into it"
-    return metadata.write(event.source.file, event.record.text)
-
-
-def _write_sidecar(sidecars: Sidecars, event: ImageDone) -> str:
-    if not isinstance(event.record, Caption):
-        return ""
-    if event.source.file is None:
-        return f"{event.source.label}: not a file, so it has no sidecar"
-    return sidecars.write(event.source.file, event.record)
+        return f"{event.source.label}: not a file, so {missing}"
+    return write(event.source.file, event.record)
 
 
 def _without_finished(job: BatchJob) -> Iterable[Source]:
     """Leave out images whose sidecar would be skipped, if nothing else is written."""
-    sidecars = job.sidecars
-    if (
-        sidecars is None
-        or job.undo_file is not None
-        or job.output is not None
-        or job.format != "text"
-    ):
+    sidecars, results = job.sidecars, job.results
+    elsewhere = results.write_metadata or results.output is not None or job.format != "text"
+    if sidecars is None or elsewhere:
         return job.inputs
     return (
         source for source in job.inputs if source.file is None or not sidecars.leaves(source.file)
@@ -277,8 +258,8 @@ def _summarise(
     console: Console, job: BatchJob, finished: BatchFinished, unwritten: Mapping[str, int]
 ) -> None:
     failed = sum(finished.failures.values())
-    if job.output is not None or job.sidecars is not None:
-        place = "sidecars" if job.output is None else str(job.output)
+    if job.results.output is not None or job.sidecars is not None:
+        place = "sidecars" if job.results.output is None else str(job.results.output)
         console.note(summary(finished, place, unwritten))
     elif failed > 1 or unwritten:
         console.note(summary(finished, unwritten=unwritten))

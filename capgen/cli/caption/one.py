@@ -34,13 +34,9 @@ class Way(NamedTuple):
 
 
 def choose_way(look: Look, alone: str | None, *, writes: bool, format: str) -> Way:
-    """Choose how to caption what was named.
+    """Choose how to caption what was named: `alone`, if it is a single file.
 
-    Args:
-        look: What was asked about one image.
-        alone: The file, if only one was named.
-        writes: Whether captions are written anywhere but to stdout.
-        format: Format of stdout.
+    `writes` tells whether captions are written anywhere but to stdout, whose format is `format`.
     """
     printed = alone is not None and not writes
     if look.asked and (not printed or format == "jsonl"):

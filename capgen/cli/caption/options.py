@@ -84,6 +84,10 @@ class Look:
         None, "With --debug: save the image as the encoder saw it (PNG)."
     )
 
+    def __post_init__(self) -> None:
+        if self.save_input is not None and not self.debug:
+            raise UsageError("--save-input needs --debug")
+
     @property
     def asked(self) -> bool:
         return self.explain is not None or self.debug
@@ -137,6 +141,10 @@ class Results(CsvOptions):
     quiet: bool = option(
         False, "Hide progress, notes and messages about single images.", flags="--quiet -q"
     )
+
+    def __post_init__(self) -> None:
+        if self.dry_run and not self.write_metadata:
+            raise UsageError("--dry-run needs --write-metadata")
 
     @property
     def changes_written_to(self) -> Path | None:

@@ -14,12 +14,7 @@ _SECONDS_BETWEEN_LINES = 15.0
 
 
 class BatchScreen:
-    """Shows progress, and failures as they come.
-
-    Args:
-        console: Where to.
-        total: Number of images, or None while it is not known.
-    """
+    """Shows progress, and failures as they come; `total` is None while it is not known."""
 
     def __init__(self, console: Console, total: int | None) -> None:
         self._console = console
@@ -69,10 +64,8 @@ def summary(
 ) -> str:
     """Return the outcome of a run in one line.
 
-    Args:
-        finished: Captions, and failures by kind.
-        written: Where the captions were written: a file, or "sidecars".
-        unwritten: How many were not written, by kind of place.
+    `written` is the output file, or "sidecars"; `unwritten` counts captions that could not be
+    written, by kind of place.
     """
     unwritten = unwritten or {}
     failed = sum(finished.failures.values())

@@ -11,6 +11,7 @@ import typer
 from capgen.cli.console import Console, confirm_deletion
 from capgen.cli.help import examples
 from capgen.cli.options import Json, Yes, option, with_options
+from capgen.config import check_ranges
 from capgen.data.splits import SplitOptions
 from capgen.overwriting import OWN_LINES, WEB_PAGE, InputFiles, check_output
 
@@ -80,15 +81,15 @@ def list_command(data_dir: Store = None, as_json: Json = False) -> None:
         for name in [*DATASETS, *(name for name in here if name not in DATASETS)]
     ]
     if as_json:
-        view.print_json(rows)
+        Console().json(rows)
     else:
         view.show_list(rows)
 
 
-@data_app.command(epilog=examples("capgen data download flickr8k --accept-terms"))
-def download(
-    name: Annotated[str, typer.Argument(help="Data set to download (see `capgen data list`).")],
-    data_dir: Store = None,
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """Where a data set is downloaded from, and what is kept."""
+
     mirror: Annotated[
         list[str] | None,
         typer.Option(
@@ -96,13 +97,17 @@ def download(
             help="Download the release's files from this folder instead; may be repeated. "
             "Default: CAPGEN_MIRROR.",
         ),
-    ] = None,
-    accept_terms: Annotated[
-        bool, typer.Option("--accept-terms", help="Accept the data set's terms of use.")
-    ] = False,
-    keep_archives: Annotated[
-        bool, typer.Option("--keep-archives", help="Keep the downloaded archives.")
-    ] = False,
+    ] = None
+    accept_terms: bool = option(False, "Accept the data set's terms of use.")
+    keep_archives: bool = option(False, "Keep the downloaded archives.")
+
+
+@data_app.command(epilog=examples("capgen data download flickr8k --accept-terms"))
+@with_options()
+def download(
+    name: Annotated[str, typer.Argument(help="Data set to download (see `capgen data list`).")],
+    asked: Download,
+    data_dir: Store = None,
 ) -> None:
     """Download a data set. An interrupted download resumes where it stopped."""
     from capgen.cli.data import view
@@ -111,15 +116,14 @@ def download(
 
     if name in DATASETS:
         view.show_terms(DATASETS[name])
-    view.follow(
-        install(
-            name,
-            store=data_dir,
-            mirrors=mirror or (),
-            accept_terms=accept_terms,
-            keep_archives=keep_archives,
-        )
+    events = install(
+        name,
+        store=data_dir,
+        mirrors=asked.mirror or (),
+        accept_terms=asked.accept_terms,
+        keep_archives=asked.keep_archives,
     )
+    view.follow(events)
 
 
 @data_app.command(
@@ -174,9 +178,21 @@ def info(
     dataset = load_dataset(locate(target, data_dir), options=Source(format=format).read_options())
     statistics = describe(dataset)
     if as_json:
-        view.print_json(view.info_record(dataset, statistics))
+        Console().json(view.info_record(dataset, statistics))
     else:
         view.show_info(dataset, statistics)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """What to do with the problems of a data set."""
+
+    fix: bool = option(False, "Write a corrected manifest; the source is not changed.")
+    output: Path | None = option(  # noqa: RUF009
+        None, "File for the corrected manifest.", flags="--output -o"
+    )
+    show: int = option(5, "Number of problems to show per class; 0 shows all.")
+    strict: bool = option(False, "Exit with code 1 if there are problems.")
 
 
 @data_app.command(
@@ -189,18 +205,7 @@ def doctor(
     *,
     target: Target,
     data_dir: Store = None,
-    fix: Annotated[
-        bool, typer.Option("--fix", help="Write a corrected manifest; the source is not changed.")
-    ] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File for the corrected manifest.")
-    ] = None,
-    show: Annotated[
-        int, typer.Option(help="Number of problems to show per class; 0 shows all.")
-    ] = 5,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with code 1 if there are problems.")
-    ] = False,
+    examination: Examination,
     as_json: Json = False,
     source: Source,
 ) -> None:
@@ -209,41 +214,46 @@ def doctor(
     from capgen.data.checks import diagnose, write_fixed
     from capgen.data.dataset import locate
 
-    if output is not None:
-        check_output(output, OWN_LINES, option="-o")
+    if examination.output is not None:
+        check_output(examination.output, OWN_LINES, option="-o")
     diagnosis = view.follow_diagnosis(
         diagnose(locate(target, data_dir), options=source.read_options())
     )
     if as_json:
-        view.print_json(diagnosis.to_dict())
+        Console().json(diagnosis.to_dict())
     else:
-        view.show_diagnosis(diagnosis, show)
-    if fix:
-        view.show_fixed(write_fixed(diagnosis, output))
-    elif strict and diagnosis.problems:
+        view.show_diagnosis(diagnosis, examination.show)
+    if examination.fix:
+        view.show_fixed(write_fixed(diagnosis, examination.output))
+    elif examination.strict and diagnosis.problems:
         raise typer.Exit(1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """Which images a preview shows, and where it is written."""
+
+    output: Path | None = option(None, "HTML file to write.", flags="--output -o")  # noqa: RUF009
+    samples: int = option(24, "Number of images.", low=1)
+    seed: int = option(0, "Random seed of the choice.")
+    split: str | None = option(None, "Choose only from this split.")
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
 @data_app.command(epilog=examples("capgen data preview flickr8k --samples 12 -o preview.html"))
-def preview(
-    target: Target,
-    data_dir: Store = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="HTML file to write.")
-    ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Number of images.")] = 24,
-    seed: Annotated[int, typer.Option(help="Random seed of the choice.")] = 0,
-    split: Annotated[str | None, typer.Option(help="Choose only from this split.")] = None,
-) -> None:
+@with_options()
+def preview(target: Target, page: Preview, data_dir: Store = None) -> None:
     """Write a web page of random images with their captions, and print its path."""
     from capgen.data.dataset import load_dataset, locate
     from capgen.data.preview import write_preview
 
-    if output is not None:
-        check_output(output, WEB_PAGE, option="-o", inputs=InputFiles([target]))
+    if page.output is not None:
+        check_output(page.output, WEB_PAGE, option="-o", inputs=InputFiles([target]))
     dataset = load_dataset(locate(target, data_dir))
-    path = output or Path(f"{dataset.name}-preview.html")
-    write_preview(dataset, path, samples=samples, seed=seed, split=split)
+    path = page.output or Path(f"{dataset.name}-preview.html")
+    write_preview(dataset, path, samples=page.samples, seed=page.seed, split=page.split)
     Console().data(str(path))
 
 
@@ -279,12 +289,12 @@ def cache(
     if clear:
         freed = folders.clear()
         if as_json:
-            view.print_json({"freed": freed})
+            Console().json({"freed": freed})
         else:
             Console().data(f"Freed {freed / 1e6:,.1f} MB")
         return
     parts = folders.usage()
     if as_json:
-        view.print_json([{**vars(part), "path": str(part.path)} for part in parts])
+        Console().json([{**vars(part), "path": str(part.path)} for part in parts])
     else:
         view.show_cache(parts)

@@ -32,7 +32,7 @@ _BAR = 40
 
 
 class _Amount(ProgressColumn):
-    """Done and total, and the rate, in the task's own unit."""
+    """Done, total and rate in the task's own unit."""
 
     def render(self, task: Task) -> Text:
         megabytes = task.fields["unit"] == "bytes"
@@ -45,11 +45,11 @@ class _Amount(ProgressColumn):
 
 
 def follow(events: Iterator[Event]) -> None:
-    """Show events as they come, and at last what is in place, on stdout."""
+    """Show events as they come, and finally what was installed, on stdout."""
     try:
         finished = [event for event in _rendered(events) if isinstance(event, Finished)]
     except KeyboardInterrupt:
-        Console().note("interrupted; run the same command again to go on from here")
+        Console().note("interrupted; run the same command again to resume")
         raise
     for event in finished:
         Console().data(_finished(event))
@@ -72,7 +72,7 @@ def _rendered(events: Iterator[Any]) -> Iterator[Any]:
                 key = (event.task, event.item)
                 if key not in tasks:
                     label = f"{_VERBS[event.task]} {event.item}".replace("[", "\\[")
-                    # What an earlier run has done does not count for the rate.
+                    # Work of an earlier run does not count for the rate.
                     tasks[key] = bars.add_task(
                         label, total=event.total, completed=event.done, unit=event.unit
                     )
@@ -87,12 +87,8 @@ def _as_generator(events: Iterator[Any]) -> Generator[Any, None, None]:
     yield from events
 
 
-def print_json(value: Any) -> None:
-    Console().json(value)
-
-
 def show_terms(spec: DatasetSpec) -> None:
-    """Say on stderr under which terms a data set is given."""
+    """Show a data set's terms of use on stderr."""
     Console().note(f"{spec.title}: {spec.terms} {spec.homepage}")
 
 
@@ -106,7 +102,7 @@ def show_list(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def show_cache(parts: Sequence[Usage]) -> None:
-    table = plain_table("What", "Files", "MB", "Folder")
+    table = plain_table("Cache", "Files", "MB", "Folder")
     for part in parts:
         add_row(table, part.title, f"{part.files:,}", f"{part.bytes / 1e6:,.1f}", str(part.path))
     Console().show(table)
@@ -136,10 +132,10 @@ def show_info(dataset: Dataset, statistics: DatasetStatistics) -> None:
         "digest": dataset.digest,
         "pictures": f"{statistics.pictures:,} ({splits}; split {dataset.split_source})",
         "captions": f"{statistics.captions:,}",
-        "captions an image": _spread(statistics.captions_per_picture),
-        "words a caption": _spread(statistics.words_per_caption),
+        "captions per image": _spread(statistics.captions_per_picture),
+        "words per caption": _spread(statistics.words_per_caption),
         "vocabulary": f"{statistics.vocabulary:,} words,"
-        f" {statistics.frequent_vocabulary:,} of them seen 5 times or more",
+        f" {statistics.frequent_vocabulary:,} of them at least 5 times",
         "languages": ", ".join(f"{name} {n:,}" for name, n in statistics.languages.items()),
         "width": _spread(statistics.width),
         "height": _spread(statistics.height),
@@ -170,38 +166,37 @@ def show_diagnosis(diagnosis: Diagnosis, show: int) -> None:
     console.show(
         Text(
             f"{diagnosis.root} ({diagnosis.format}): {len(entries):,} images, {captions:,}"
-            f" captions; words a caption: {lengths}; languages: {languages}"
+            f" captions; words per caption: {lengths}; languages: {languages}"
         ),
         wrap=False,
     )
     if not diagnosis.problems:
         console.data("No problems found.")
         return
-    table = plain_table("Class", "Found", "What", "With --fix")
+    table = plain_table("Class", "Count", "Problem", "With --fix")
     for code, count in diagnosis.counts.items():
         kind = next(p.kind for p in diagnosis.problems if p.code == code)
-        add_row(table, code, f"{count:,}", kind.title, kind.fix.replace("_", " ") or "stays")
+        add_row(table, code, f"{count:,}", kind.title, kind.fix.replace("_", " ") or "unchanged")
     console.show(table)
     for code, count in diagnosis.counts.items():
-        found = [problem for problem in diagnosis.problems if problem.code == code]
-        for problem in found[: show or count]:
+        problems = [problem for problem in diagnosis.problems if problem.code == code]
+        for problem in problems[: show or count]:
             console.show(Text(f"{code}: {problem}"), wrap=False)
         if show and count > show:
             console.show(Text(f"{code}: and {count - show:,} more (--show 0 lists all)"))
 
 
 def show_fixed(fixed: Fixed) -> None:
-    text = (
+    Console().note(
         f"Wrote {fixed.path}: {fixed.images:,} images, {fixed.captions:,} captions"
         f" ({fixed.dropped_pictures:,} images and {fixed.dropped_captions:,} captions left out,"
-        f" {fixed.cleaned_captions:,} captions cleaned). Read it with --data-dir."
+        f" {fixed.cleaned_captions:,} captions cleaned). Use it with --data-dir."
     )
-    Console().note(text)
 
 
 def _finished(event: Finished) -> str:
     splits = ", ".join(f"{name} {count:,}" for name, count in event.splits.items())
-    already = " (already there)" if event.already else ""
+    already = " (already installed)" if event.already else ""
     return (
         f"{event.name}{already}: {event.images:,} images, {event.captions:,} captions;"
         f" {splits}; in {event.folder}"

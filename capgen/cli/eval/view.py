@@ -53,7 +53,7 @@ def show(
         console.data(f"{names} on {_where(first)}")
         console.show(_differences(comparison))
         console.data(
-            "Diff.: first - second; +/=/-: images on which the first is better, same, worse"
+            "Diff.: first - second; +/=/-: images on which the first is better, equal, worse"
         )
         for image_id, difference in comparison.disagreements(_DISAGREEMENTS):
             metric = ranking_metric(first.scores)
@@ -72,12 +72,14 @@ def _scores(evaluation: Evaluation) -> Table:
 
 
 def _language(evaluation: Evaluation) -> Text:
-    found = evaluation.scores.language
-    novel = "" if found.novel is None else f", {found.novel:.1%} not in the training captions"
+    language = evaluation.scores.language
+    novel = ""
+    if language.novel is not None:
+        novel = f", {language.novel:.1%} not in the training captions"
     return Text(
-        f"{found.mean_length:.1f} words a caption, {found.vocabulary:,} different words, "
-        f"distinct-1 {found.distinct_1:.3f}, distinct-2 {found.distinct_2:.3f}, "
-        f"{found.duplicates:.1%} said of another image too{novel}\n"
+        f"{language.mean_length:.1f} words per caption, {language.vocabulary:,} different words, "
+        f"distinct-1 {language.distinct_1:.3f}, distinct-2 {language.distinct_2:.3f}, "
+        f"{language.duplicates:.1%} used for another image too{novel}\n"
     )
 
 
@@ -99,8 +101,8 @@ def _differences(comparison: Comparison) -> Table:
 
 def _disagreement(comparison: Comparison, image_id: str) -> Table:
     table = _table("", "")
-    for number, one in (("first", comparison.first), ("second", comparison.second)):
-        add_row(table, f"{number} ({one.name})", one.captions[image_id])
+    for place, evaluation in (("first", comparison.first), ("second", comparison.second)):
+        add_row(table, f"{place} ({evaluation.name})", evaluation.captions[image_id])
     for reference in comparison.first.data.by_id[image_id].references:
         add_row(table, "human", reference)
     return table

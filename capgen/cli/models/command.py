@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,7 @@ import typer
 from capgen.cli.console import Console, confirm_deletion
 from capgen.cli.help import examples
 from capgen.cli.models import compare
-from capgen.cli.options import Json, RevisionOption, Yes, with_options, without
+from capgen.cli.options import Json, RevisionOption, Yes, option, with_options, without
 from capgen.cli.user_defaults import unused_notes, use_user_defaults
 from capgen.config import ModelOptions
 from capgen.errors import UsageError
@@ -99,45 +99,41 @@ def default(
         console.note(f"chosen by: {chosen.source}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """The model that an export makes."""
+
+    format: str = option("onnx", "Format of the new model; only onnx.")
+    int8: bool = option(False, "Quantise weights and activations to 8 bits.")
+    photos: Path | None = option(  # noqa: RUF009
+        None, "With --int8: a folder of images like those to be captioned."
+    )
+    output: Path | None = option(  # noqa: RUF009
+        None,
+        "Folder for the new model; by default it is kept as NAME-onnx or NAME-int8.",
+        flags="--output -o",
+    )
+
+    def __post_init__(self) -> None:
+        if self.format != "onnx":
+            raise UsageError(f"--format is '{self.format}'; it must be onnx")
+        if self.photos is not None and not self.int8:
+            raise UsageError("--photos needs --int8")
+
+
 @models_app.command(epilog=examples("capgen models export mini --int8 --photos my-photos/"))
+@with_options()
 def export(
-    model: Name,
-    format: Annotated[
-        str, typer.Option("--format", help="Format of the new model; only onnx.")
-    ] = "onnx",
-    int8: Annotated[
-        bool, typer.Option("--int8", help="Quantise weights and activations to 8 bits.")
-    ] = False,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            "--photos",
-            help="With --int8: a folder of images like those to be captioned.",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Folder for the new model; by default it is kept as NAME-onnx or NAME-int8.",
-        ),
-    ] = None,
-    revision: RevisionOption = None,
-    as_json: Json = False,
+    model: Name, new: Exported, revision: RevisionOption = None, as_json: Json = False
 ) -> None:
     """Export a model to ONNX, as a new model. Needs the extra `export`."""
-    if format != "onnx":
-        raise UsageError(f"--format is '{format}'; it must be onnx")
-    if images is not None and not int8:
-        raise UsageError("--photos needs --int8")
-
     from capgen.images.folders import find_images
     from capgen.registry.export import export_model
 
-    files = [] if images is None else find_images(images, recursive=True)
-    exported = export_model(model, revision=revision, int8=int8, images=files, output=output)
+    images = [] if new.photos is None else find_images(new.photos, recursive=True)
+    exported = export_model(
+        model, revision=revision, int8=new.int8, images=images, output=new.output
+    )
     console = Console()
     if as_json:
         console.json(exported.to_dict())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from capgen.records import Check
     from capgen.registry.compare import ComparisonEvent, ModelComparison
 
-# What the list shows of the scores: the first where the terminal is narrow.
+# The scores that the list shows; on a narrow terminal, only the first.
 _METRICS = ("CIDEr-D", "METEOR", "BLEU-4")
 _WIDE = 110
 _LONGEST_WORD = 20
@@ -30,11 +30,11 @@ _LONGEST_WORD = 20
 def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
     wide = shutil.get_terminal_size().columns >= _WIDE
     metrics = _METRICS if wide else _METRICS[:1]
-    heads = ("", "Model", "Size", "Encoder, decoder", "Data", *metrics, "Of", "Images")
-    table = plain_table(*heads, *(("Made",) if wide else ()))
+    headers = ("", "Model", "Size", "Encoder, decoder", "Data", *metrics, "Of", "Images")
+    table = plain_table(*headers, *(("Made",) if wide else ()))
     for column in table.columns:
         column.no_wrap = str(column.header) not in ("Model", "Encoder, decoder", "Data")
-    if not wide:  # room for its longest word: names and data wrap instead
+    if not wide:  # wide enough for its longest word; names and data wrap
         longest = max((len(entry.encoder) for entry in entries), default=0) + 1
         table.columns[3].width = max(len("decoder"), min(_LONGEST_WORD, longest))
     for entry in entries:
@@ -108,19 +108,20 @@ def _facts(title: str, record: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(value, list):
             for item in value:
                 name = item.get("name", "") if isinstance(item, dict) else ""
-                facts[f"{title}: {name or key}"] = _spelt(item)
+                facts[f"{title}: {name or key}"] = _as_text(item)
         else:
-            facts[f"{title}: {key}"] = _spelt(value)
+            facts[f"{title}: {key}"] = _as_text(value)
     return facts
 
 
-def _spelt(value: Any) -> str:
-    """Return a value of a record in words: a mapping as `train 6000, val 1000`."""
+def _as_text(value: Any) -> str:
+    """Return a value of a record as text: a mapping as `train 6000, val 1000`."""
     if not isinstance(value, dict):
         return "" if value is None else str(value)
     parts = {key: item for key, item in value.items() if key != "name" and item not in ("", None)}
     inner = {
-        key: f"({_spelt(item)})" if isinstance(item, dict) else item for key, item in parts.items()
+        key: f"({_as_text(item)})" if isinstance(item, dict) else item
+        for key, item in parts.items()
     }
     return ", ".join(f"{key} {item}" for key, item in inner.items())
 
@@ -148,39 +149,39 @@ def _until_finished(events: Iterable[Any]) -> Iterable[Any]:
             return
 
 
-def show_comparison(console: Console, found: ModelComparison) -> None:
+def show_comparison(console: Console, comparison: ModelComparison) -> None:
     from capgen.cli.eval.view import show
 
-    table = plain_table("", *(entry.name for entry in found.entries))
-    for metric in found.evaluations[0].scores.corpus:
+    table = plain_table("", *(entry.name for entry in comparison.entries))
+    for metric in comparison.evaluations[0].scores.corpus:
         cells = []
-        for evaluation in found.evaluations:
+        for evaluation in comparison.evaluations:
             interval = evaluation.intervals.get(metric)
             ends = "" if interval is None else f" ({interval.low:.3f}..{interval.high:.3f})"
             cells.append(f"{evaluation.scores.corpus[metric]:.4f}{ends}")
         add_row(table, metric, *cells)
-    add_row(table, "parameters", *(_millions(entry.parameters) for entry in found.entries))
-    add_row(table, "stored as", *(entry.precision for entry in found.entries))
-    add_row(table, "size", *(_megabytes(entry.size) for entry in found.entries))
-    if found.speeds:
-        speeds = [found.speeds[entry.name] for entry in found.entries]
+    add_row(table, "parameters", *(_millions(entry.parameters) for entry in comparison.entries))
+    add_row(table, "stored as", *(entry.precision for entry in comparison.entries))
+    add_row(table, "size", *(_megabytes(entry.size) for entry in comparison.entries))
+    if comparison.speeds:
+        speeds = [comparison.speeds[entry.name] for entry in comparison.entries]
         add_row(
             table,
-            "photos/s",
+            "images/s",
             *(f"{s.photos_per_second:.1f} ({s.slowest:.1f}..{s.fastest:.1f})" for s in speeds),
         )
     console.show(table)
-    for comparison in found.comparisons:
+    for pair in comparison.comparisons:
         console.data("")
-        show(console, comparison.first, comparison, 0)
-    for note in found.notes:
+        show(console, pair.first, pair, 0)
+    for note in comparison.notes:
         console.note(note)
 
 
 def show_test(
     console: Console, captioner: Captioner, images: Sequence[str], loaded: float, *, as_json: bool
 ) -> int:
-    """Caption images and show how long each took; return how many could not be captioned."""
+    """Caption images and show how long each took; return the number of failures."""
     from capgen.records import CaptionFailure
 
     failed, records = 0, []

@@ -169,7 +169,7 @@ def test_the_command_on_a_run(
     assert main([*command, "--limit", "6", "--no-speed", *files]) == 0
     shown = capsys.readouterr().out
     assert "tiny/best-eval (first) and tiny/best-loss (second)" in shown
-    assert "parameters" in shown and "photos/s" not in shown
+    assert "parameters" in shown and "images/s" not in shown
     saved = json.loads(record.read_text())
     assert [model["name"] for model in saved["models"]] == ["tiny/best-eval", "tiny/best-loss"]
     assert saved["models"][0]["speed"] is None

@@ -94,7 +94,7 @@ def test_a_log_that_cannot_be_written_costs_the_log_only(tmp_path, capsys):
     assert main(["caption", str(tmp_path / "photo.png"), *options]) == 0
     captured = capsys.readouterr()
     assert captured.out.strip()
-    assert captured.err.startswith("note: the log /dev/full cannot be written any more")
+    assert captured.err.startswith("note: the log /dev/full can no longer be written")
     assert len(captured.err.splitlines()) == 1
 
 

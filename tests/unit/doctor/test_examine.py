@@ -60,7 +60,7 @@ def test_ranges_are_those_of_the_installed_metadata(release: Path) -> None:
         "Provides-Extra: loud\nProvides-Extra: quiet\n"
     )
     found = by_name(versions.look())
-    assert found["metadata"].detail.startswith("those of capgen 9:")
+    assert found["metadata"].detail.startswith("of capgen 9:")
     assert {name for name, check in found.items() if check.ok is False} == {
         *("Python", "numpy", "pytest")
     }
