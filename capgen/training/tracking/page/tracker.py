@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 from capgen.paths import write_text
 from capgen.records import EpochEvent, Event, PreparationEvent, RunResumed, RunStarted, StepEvent
 from capgen.training.run.event_log import ENVIRONMENT_FILE, read_events
-from capgen.training.run.folder import RunFolder
 from capgen.training.tracking.page.report import run_page
 from capgen.training.tracking.page.samples import Images
 
@@ -66,4 +66,7 @@ class PageTracker:
     def _environment(self) -> dict[str, Any]:
         files = [self._run / ENVIRONMENT_FILE, *self._run.glob(f"stages/*/{ENVIRONMENT_FILE}")]
         file = next(filter(Path.is_file, files), files[0])
-        return RunFolder(file.parent).read_record(file.name)
+        try:
+            return dict(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return {}
