@@ -90,7 +90,7 @@ class Calibration:
             raise ModelError(f"Cannot read {path}: {error}", hint=_HINT) from error
         try:
             if record["format"] != FORMAT:
-                raise ValueError("its format is another one")
+                raise ValueError(f"its format is not '{FORMAT}'")
             fits = _list(record["fits"], _MAX_FITS)
             return cls(_text(record["weights"]), tuple(_fit_from_dict(item) for item in fits))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

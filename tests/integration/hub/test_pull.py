@@ -279,8 +279,8 @@ def test_weights_that_are_damaged(content: bytes, served: Path) -> None:
 @pytest.mark.parametrize(
     ("index", "words"),
     [
-        ({"weight_map": {"a": "../../elsewhere.safetensors"}}, "no safetensors file of its"),
-        ({"weight_map": {"a": "model-1.bin"}}, "no safetensors file of its"),
+        ({"weight_map": {"a": "../../elsewhere.safetensors"}}, "not a safetensors file in its"),
+        ({"weight_map": {"a": "model-1.bin"}}, "not a safetensors file in its"),
         ({"weight_map": {"a": "model-7.safetensors"}}, "lacks model-7"),
         ({"weight_map": 3}, "weight_map"),
         ([], "not a JSON object"),
