@@ -116,8 +116,8 @@ class _Record:
         if _option_info(hint) is None:
             optional = self.given_only or default == ()
             default = None if optional else default
-            made = _option(self.kind, field, self.section, switch=self.given_only)
-            annotation = Annotated[_option_type(hint, optional), made]
+            made_option = _option(self.kind, field, self.section, switch=self.given_only)
+            annotation = Annotated[_option_type(hint, optional), made_option]
         return inspect.Parameter(
             field.name,
             inspect.Parameter.KEYWORD_ONLY,

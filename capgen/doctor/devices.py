@@ -16,7 +16,7 @@ _ONNXRUNTIME = "pip install --force-reinstall --no-deps onnxruntime"
 _TORCH = "pip install --force-reinstall torch"
 
 
-def look() -> Iterator[Check]:
+def check_devices() -> Iterator[Check]:
     """Yield checks of ONNX Runtime and its providers, and of torch and its devices."""
     yield _onnxruntime()
     try:

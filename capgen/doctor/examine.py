@@ -11,7 +11,7 @@ from capgen.doctor import devices, installation, network, storage, versions
 from capgen.errors import CapgenError
 from capgen.records import SCHEMA_VERSION, Check
 
-Look = Callable[[], Iterator[Check]]
+Checks = Callable[[], Iterator[Check]]
 _REINSTALL = "Reinstall it: pip install --force-reinstall --no-deps PACKAGE, or reinstall capgen."
 
 
@@ -38,7 +38,7 @@ class Findings:
         return {"schema_version": SCHEMA_VERSION, "ok": not self.faults, "checks": rows}
 
 
-def examine(*, settings: Look, offline: bool = False, full: bool = False) -> Findings:
+def examine(*, settings: Checks, offline: bool = False, full: bool = False) -> Findings:
     """Run all checks. Takes a few seconds, mostly to import torch.
 
     Args:
@@ -46,23 +46,23 @@ def examine(*, settings: Look, offline: bool = False, full: bool = False) -> Fin
         offline: Skip the network.
         full: Also caption with torch, and compare.
     """
-    looks: dict[str, Look] = {
-        "versions": versions.look,
-        "devices": devices.look,
-        "storage": storage.look,
-        "caches": storage.look_at_caches,
+    areas: dict[str, Checks] = {
+        "versions": versions.check_versions,
+        "devices": devices.check_devices,
+        "storage": storage.check_places,
+        "caches": storage.check_caches,
         "settings": settings,
-        "package": installation.look_at_package,
-        "model": partial(installation.look_at_model, full=full),
-        "network": partial(network.look, offline=offline),
+        "package": installation.check_package,
+        "model": partial(installation.check_model, full=full),
+        "network": partial(network.check_network, offline=offline),
     }
-    return Findings({area: list(_guarded(area, look)) for area, look in looks.items()})
+    return Findings({area: list(_guarded(area, check)) for area, check in areas.items()})
 
 
-def _guarded(area: str, look: Look) -> Iterator[Check]:
+def _guarded(area: str, check: Checks) -> Iterator[Check]:
     """Yield an area's checks; an error ends it as a fault."""
     try:
-        yield from look()
+        yield from check()
     except CapgenError as error:
         yield Check(area, False, error.message, error.hint)
     except (ImportError, OSError) as error:

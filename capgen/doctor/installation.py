@@ -23,13 +23,13 @@ EXPECTED = "a red and white dog is playing with a red ball"
 _REINSTALL = "pip install --force-reinstall --no-deps capgen"
 
 
-def look_at_package() -> Iterator[Check]:
+def check_package() -> Iterator[Check]:
     """Yield checks of the installed files and the WordNet table."""
     yield _files()
     yield _wordnet()
 
 
-def look_at_model(*, full: bool = False) -> Iterator[Check]:
+def check_model(*, full: bool = False) -> Iterator[Check]:
     """Yield checks of the bundled model: hashes, weights, loading, a caption.
 
     Args:

@@ -28,28 +28,28 @@ _WANDB_LOGIN = "`wandb login`, or set WANDB_API_KEY."
 _OFFLINE = "The bundled model, and models fetched before, need no network."
 
 
-def look(*, offline: bool = False) -> Iterator[Check]:
+def check_network(*, offline: bool = False) -> Iterator[Check]:
     """Yield checks of the Hub and of W&B, made in parallel; `offline` makes neither."""
     if offline:
         yield Check("network", None, "not checked (--offline)")
         return
-    asked = {"Hub": look_at_hub, "W&B": look_at_wandb}
+    checks_of = {"Hub": check_hub, "W&B": check_wandb}
     answers: _Answers = queue.SimpleQueue()
-    for name, ask in asked.items():
+    for name, ask in checks_of.items():
         # A name server that does not answer has no time limit: that thread is left behind.
         threading.Thread(target=_put, args=(answers, name, ask), daemon=True).start()
-    found: dict[str, list[Check]] = {}
+    results: dict[str, list[Check]] = {}
     end = time.monotonic() + LONGEST
-    while len(found) < len(asked) and (left := end - time.monotonic()) > 0:
+    while len(results) < len(checks_of) and (left := end - time.monotonic()) > 0:
         try:
             name, checks = answers.get(timeout=left)
         except queue.Empty:
             break
         if isinstance(checks, BaseException):
             raise checks  # a bug, with the traceback of its thread
-        found[name] = checks
-    for name in asked:
-        yield from found.get(name, [Check(name, None, f"no answer within {LONGEST:.0f} seconds")])
+        results[name] = checks
+    for name in checks_of:
+        yield from results.get(name, [Check(name, None, f"no answer within {LONGEST:.0f} seconds")])
 
 
 def _put(answers: _Answers, name: str, ask: Ask) -> None:
@@ -61,7 +61,7 @@ def _put(answers: _Answers, name: str, ask: Ask) -> None:
         answers.put((name, error))
 
 
-def look_at_hub() -> Iterator[Check]:
+def check_hub() -> Iterator[Check]:
     """Yield whether the Hub answers, and whether it accepts the token."""
     from huggingface_hub import constants
 
@@ -88,7 +88,7 @@ def _hub_login(token: str) -> Check:
         return Check("Hub login", False, error.message, error.hint)
 
 
-def look_at_wandb() -> Iterator[Check]:
+def check_wandb() -> Iterator[Check]:
     """Yield whether W&B answers, and whether a key is set for it."""
     address = os.environ.get("WANDB_BASE_URL") or _WANDB
     mode = os.environ.get("WANDB_MODE", "online")

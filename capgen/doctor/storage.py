@@ -18,7 +18,7 @@ _MOVE = f"Set {paths.HOME_VARIABLE} to a writable folder on a disk with free spa
 _MOVE_HUB = "Set HF_HOME to a writable folder on a disk with free space."
 
 
-def look() -> Iterator[Check]:
+def check_places() -> Iterator[Check]:
     """Yield a check for each folder: whether it is writable, and its free space."""
     yield check_place("data", paths.data_dir(), LEAST_FREE, _MOVE)
     yield check_place("cache", paths.cache_dir(), LEAST_FREE, _MOVE)
@@ -44,7 +44,7 @@ def check_place(name: str, place: Path, least: int, cure: str) -> Check:
     return Check(name, True, detail) if free >= least else Check(name, False, detail, cure)
 
 
-def look_at_caches() -> Iterator[Check]:
+def check_caches() -> Iterator[Check]:
     """Yield the size of each part of capgen's cache, and of the Hub's."""
     parts = usage()
     for part in parts:

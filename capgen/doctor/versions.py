@@ -18,7 +18,7 @@ from capgen.records import Check
 PACKAGE = "capgen"
 
 
-def look() -> Iterator[Check]:
+def check_versions() -> Iterator[Check]:
     """Yield a check for capgen, Python, each required package, and the extras."""
     place = Path(capgen.__file__).parent
     yield Check(PACKAGE, None, f"{capgen.__version__}, in {place}")
