@@ -108,8 +108,10 @@ def test_the_page_of_commands_has_every_option_and_marks_the_settings() -> None:
         assert wanted <= listed, path
         marked = re.findall(r"^- (.+?)\\\*: ", shown[path], re.MULTILINE)
         flags = {flag for names in marked for flag in re.findall(r"`(--[a-z0-9-]+)`", names)}
-        for name in settings.get(" ".join(path), ()):
-            flag = flag_name(name)
+        for flag in map(flag_name, settings.get(".".join(path), ())):
+            if flag not in options:
+                assert path == ("calibrate",)  # whose argument is the setting `model`
+                continue
             assert flag in flags or re.search(
                 rf"^As for .* `{flag}`[,.]", shown[path], re.MULTILINE
             )
