@@ -10,7 +10,6 @@ and the licence are kept; edit the figures in the card by hand.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -21,8 +20,8 @@ import torch
 from capgen.hub.files import without_paths
 from capgen.models.checkpoint import load_captioning, save_captioning
 from capgen.models.folder import BEST_EVAL, ModelFolder
-from capgen.models.provenance import PROVENANCE_FILE, Provenance
 from capgen.models.onnx.export import export_onnx
+from capgen.models.provenance import PROVENANCE_FILE, Provenance
 from capgen.paths import bundled_model_dir, writing
 
 KEPT = ("README.md", "LICENSE-EfficientNet")

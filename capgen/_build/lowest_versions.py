@@ -1,6 +1,6 @@
 """Print pip constraints that pin each direct dependency to its lowest allowed version.
 
-    python -m capgen._build.lowest_versions > lowest.txt
+python -m capgen._build.lowest_versions > lowest.txt
 """
 
 from __future__ import annotations

@@ -107,9 +107,9 @@ def things(lexicon: Lexicon) -> Iterator[str]:
     """Yield the nouns that name things, in their base form."""
     for word, senses in lexicon.senses.items():
         plain = len(word) >= _MIN_LETTERS and _WORD.fullmatch(word) and word in lexicon.plain
-        if plain and "n" in senses and word not in FUNCTION_WORDS:
-            if _is_thing(lexicon, word, senses):
-                yield word
+        candidate = plain and "n" in senses and word not in FUNCTION_WORDS
+        if candidate and _is_thing(lexicon, word, senses):
+            yield word
 
 
 def _is_thing(lexicon: Lexicon, word: str, senses: dict[str, list[int]]) -> bool:

@@ -28,7 +28,7 @@ EMPTY, REPEATING = "empty", "repeating"
 # Minimum length of the retry of an empty caption, in tokens, start and end included.
 _SHORTEST = 6
 # `no_repeat_ngram_size` and `repetition_penalty` of the first and the second retry. Stricter ones
-# (no word twice, a penalty at once) made captions worse than the repetition: docs/captioning.md.
+# (no word twice, a penalty at once) made captions worse than the repetition: docs/benchmarks.md.
 _RETRIES = {EMPTY: ((0, 1.0), (2, 1.2)), REPEATING: ((2, 1.0), (2, 1.2))}
 # Only a stuck model uses a word of four letters or more this often.
 _OFTEN = 4

@@ -15,7 +15,7 @@ from capgen.errors import ModelError, UsageError
 logger = logging.getLogger(__name__)
 
 BEAMS_LIMIT = 64
-# Beams per caption of --diverse: measured in docs/captioning.md.
+# Beams per caption of --diverse: measured in docs/benchmarks.md.
 DIVERSE_BEAMS = 6
 
 

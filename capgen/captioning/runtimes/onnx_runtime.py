@@ -14,7 +14,7 @@ import tokenizers
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
-from capgen.captioning.decoding.decode import decode
+from capgen.captioning.decoding.beam_search import decode
 from capgen.captioning.decoding.hypotheses import NounTable, TokenIds, log_softmax
 from capgen.captioning.decoding.noun_lexicon import noun_table
 from capgen.captioning.runtimes.base import Generated, Replay

@@ -141,7 +141,10 @@ def import_command(
     source: Source,
     splits: SplitOptions,
     link: Annotated[
-        bool, typer.Option("--link", help="Use the images where they are, without copying them.")
+        bool,
+        typer.Option(
+            "--link", help="Use the images where they are; only those from archives are copied."
+        ),
     ] = False,
     language: Annotated[
         str, typer.Option("--language", help="Language of the captions, such as en, de or pt-BR.")

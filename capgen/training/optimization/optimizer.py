@@ -1,9 +1,6 @@
-"""The optimizer: AdamW with a group for each learning rate and weight decay, and the schedule."""
+"""The optimizer: AdamW with a group for each learning rate and weight decay."""
 
 from __future__ import annotations
-
-import math
-from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -65,32 +62,6 @@ def part_of(name: str, config: TrainConfig) -> str:
 def is_new_in_gpt2(name: str) -> bool:
     """Whether a parameter belongs to what captioning adds to a pretrained GPT-2."""
     return any(part in name for part in _NEW_IN_GPT2)
-
-
-def schedule_factor(config: TrainConfig, steps: int) -> Callable[[int], float]:
-    """Return step → factor of the learning rate: linear warm-up, then down to 0 at `steps`.
-
-    A run that is too short for the warm-up warms up over its first half.
-    """
-    warmup = min(config.warmup_steps, steps // 2)
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        if config.schedule == "constant":
-            return 1.0
-        progress = min(1.0, (step - warmup) / max(1, steps - warmup))
-        if config.schedule == "linear":
-            return 1.0 - progress
-        return 0.5 * (1.0 + math.cos(math.pi * progress))
-
-    return factor
-
-
-def set_rates(optimizer: AdamW, factor: float) -> None:
-    """Set the learning rate of each group to `factor` times its peak."""
-    for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * factor
 
 
 def _undecayed(model: nn.Module) -> set[str]:

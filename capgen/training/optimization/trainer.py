@@ -24,8 +24,9 @@ from capgen.training.objectives.base import Share, StepLoss
 from capgen.training.objectives.cross_entropy import CrossEntropy
 from capgen.training.objectives.learner import Learner
 from capgen.training.optimization import memory
+from capgen.training.optimization.learning_rate import schedule_factor, set_rates
 from capgen.training.optimization.loss_meter import Meter
-from capgen.training.optimization.optimizer import build_optimizer, schedule_factor, set_rates
+from capgen.training.optimization.optimizer import build_optimizer
 from capgen.training.optimization.processes import Alone, Processes
 from capgen.training.optimization.weight_average import WeightAverage
 from capgen.training.run.stop_request import StopRequest

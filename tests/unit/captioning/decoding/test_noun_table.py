@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capgen.captioning.decoding.decode import decode
+from capgen.captioning.decoding.beam_search import decode
 from capgen.captioning.decoding.hypotheses import (
     NOUN_PENALTY,
     Hypothesis,

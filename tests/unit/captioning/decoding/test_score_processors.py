@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from capgen.captioning.decoding import score_processors
-from capgen.captioning.decoding.decode import needs_all_scores
+from capgen.captioning.decoding.beam_search import needs_all_scores
 from capgen.config import DecodeSettings
 
 VOCABULARY = 7

@@ -9,7 +9,8 @@ import torch
 
 from capgen.config import train_config
 from capgen.models.build import build_clip_gpt2
-from capgen.training.optimization.optimizer import build_optimizer, part_of, schedule_factor
+from capgen.training.optimization.learning_rate import schedule_factor
+from capgen.training.optimization.optimizer import build_optimizer, part_of
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2, tiny_mini
 
 CPU = torch.device("cpu")
