@@ -55,7 +55,7 @@ def assign_splits(
     _check_undecided(options, undecided, own)
     final = bool(own) and recorded not in ("", OFFICIAL)
     shares = {
-        split: options.share(split, usual=not final and not (split == "test" and "val" in own))
+        split: options.share(split, drawn=not final and not (split == "test" and "val" in own))
         for split in DRAWN
         if split in undecided
     }

@@ -1,6 +1,6 @@
-"""Splits: the names the sources use, and seeded splits where a source has none.
+"""Splits: the names that sources use, and seeded splits for sources without any.
 
-Splitting is always by image, so that all captions of one image stay together.
+Splitting is always by image, so that all captions of an image stay together.
 """
 
 from __future__ import annotations
@@ -18,17 +18,10 @@ DRAWN = ("val", "test")
 _USUAL_SHARE = 0.1
 
 _NAMES = {
-    "train": "train",
-    "training": "train",
-    "restval": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-    "none": "none",
-    "": "none",
+    **dict.fromkeys(("train", "training", "restval"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("none", ""), "none"),
 }
 
 
@@ -42,7 +35,7 @@ class SplitOptions:
     """How to split images where the source does not say.
 
     Raises:
-        UsageError: A value is out of range, or nothing would be left to train on.
+        UsageError: A value is out of range, or no images would be left to train on.
     """
 
     PANEL: ClassVar[str] = "Split"
@@ -50,14 +43,15 @@ class SplitOptions:
     split_seed: int = setting(0, "Seed of the split, recorded with the data set.", low=0)
     val_fraction: float | None = setting(
         None,
-        f"Share of the images for val, if the source has none; by default {_USUAL_SHARE}.",
+        "Share of the images for val, if the source does not assign it; "
+        f"by default {_USUAL_SHARE}.",
         low=0.0,
         high=0.9,
     )
     test_fraction: float | None = setting(
         None,
-        f"Share of the images for test, likewise; by default {_USUAL_SHARE}, or none if the "
-        "source has val.",
+        "Share of the images for test, if the source does not assign it; "
+        f"by default {_USUAL_SHARE}, or 0 if the source assigns val.",
         low=0.0,
         high=0.9,
     )
@@ -71,39 +65,33 @@ class SplitOptions:
             )
 
     def given(self, split: str) -> float | None:
-        """Return the share that was asked for, or None."""
+        """Return the share that was given for val or test, or None."""
         return {"val": self.val_fraction, "test": self.test_fraction}[split]
 
-    def share(self, split: str, *, usual: bool) -> float:
-        """Return the share of a split.
-
-        Args:
-            split: `val` or `test`.
-            usual: Whether it has the usual share where none was asked for.
-        """
+    def share(self, split: str, *, drawn: bool) -> float:
+        """Return the share of val or test; if none was given, the usual one if it is `drawn`."""
         given = self.given(split)
-        return given if given is not None else _USUAL_SHARE if usual else 0.0
+        if given is not None:
+            return given
+        return _USUAL_SHARE if drawn else 0.0
 
 
 def seeded_split(
     image_ids: Iterable[str], shares: Mapping[str, float], options: SplitOptions
 ) -> dict[str, str]:
-    """Assign each image to train, val or test.
+    """Return the split of each image: train, val or test.
 
     Images are ranked by SHA-256 of seed and name, so the result does not depend on their
-    order, and the first shares of that ranking become val and test.
+    order, and the first shares of that ranking become val and test. A share above 0 gets at
+    least one image if it was given, or if there are three images or more.
 
     Args:
         image_ids: Names of the images.
-        shares: Share of val and test. One above 0 gets at least one image if it was asked
-            for, or where there are three or more.
-        options: The seed, and what was asked for.
-
-    Returns:
-        The split of each image.
+        shares: Shares of val and test.
+        options: The seed, and which shares were given.
 
     Raises:
-        UsageError: Nothing would be left to train on.
+        UsageError: No images would be left to train on.
     """
 
     def rank(image_id: str) -> bytes:
@@ -112,8 +100,8 @@ def seeded_split(
     ranked = sorted(set(image_ids), key=rank)
     names: list[str] = []
     for split, share in shares.items():
-        asked = options.given(split) is not None
-        names += [split] * _count(len(ranked), share, asked=asked)
+        given = options.given(split) is not None
+        names += [split] * _count(len(ranked), share, given=given)
     if names and len(names) >= len(ranked):
         wanted = " and ".join(f"{share:g} for {split}" for split, share in shares.items() if share)
         raise UsageError(
@@ -124,7 +112,7 @@ def seeded_split(
     return dict(zip(ranked, names, strict=True))
 
 
-def _count(total: int, share: float, *, asked: bool) -> int:
-    if share == 0 or (total < 3 and not asked):
+def _count(total: int, share: float, *, given: bool) -> int:
+    if share == 0 or (total < 3 and not given):
         return 0
     return max(1, round(total * share))

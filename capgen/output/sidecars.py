@@ -1,4 +1,4 @@
-"""Sidecars: a small text file beside each image, as training tools and galleries read them."""
+"""Sidecars: a text file beside each image, as training tools and galleries read them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from capgen.records import Caption
 
 ON_EXISTING = ("skip", "overwrite", "append", "prepend")
 
-# Marks at the beginning of text files, the longer ones first, and the encoding they stand for.
+# Byte order marks and their encodings; UTF-32 first, whose marks begin like those of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -29,24 +29,23 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 class _LeftAloneError(Exception):
-    """A sidecar is not written; says why."""
+    """A sidecar is not written; the message says why."""
 
 
 class Sidecars:
     """Writes captions beside their images.
 
     Args:
-        suffix: Ending of the sidecars' names in place of the images': `.txt`, `.caption`.
-        on_existing: What becomes of a sidecar that is there: `skip` leaves it, `overwrite`
-            replaces it, `append` and `prepend` add the caption as a line of its own, in the
-            encoding that the file has. A line that is there already is not added again, so
-            that a repeated run changes nothing.
+        suffix: Suffix of the sidecars instead of the images': `.txt`, `.caption`.
+        on_existing: What to do with an existing sidecar: `skip` keeps it, `overwrite` replaces
+            it, `append` and `prepend` add the caption as a line, in the file's encoding. A
+            line that is there already is not added again, so a repeated run changes nothing.
         inputs: Files that no sidecar may replace. Images and other files of a known kind
             are never replaced.
 
     Raises:
-        UsageError: The suffix or the policy is not one, or the suffix is that of images or
-            of another kind of file than text.
+        UsageError: The suffix or the policy is invalid, or the suffix belongs to another kind
+            of file than text.
     """
 
     def __init__(
@@ -69,19 +68,16 @@ class Sidecars:
         return image.with_suffix(self.suffix)
 
     def leaves(self, image: Path) -> bool:
-        """Whether the image has a sidecar that is to stay as it is."""
+        """Whether the image has a sidecar that must stay as it is."""
         path = self.path(image)
         return self.on_existing == "skip" and path != image and _is_regular(path)
 
     def check(self, images: Iterable[Path], outputs: Sequence[Path] = ()) -> None:
-        """Check before any work is done that no sidecar would replace what may not be lost.
+        """Raise ProtectedFileError if a sidecar would replace a file that must not be lost.
 
         Args:
             images: The images, as far as they are known.
             outputs: Other files that the run writes.
-
-        Raises:
-            ProtectedFileError: A sidecar would replace an input, an image or another output.
         """
         taken = {real_place(output) for output in outputs}
         names = {Path(place).name for place in taken}
@@ -98,13 +94,13 @@ class Sidecars:
                 try:
                     self._check_content(path)
                 except StorageError:
-                    continue  # this one fails alone, when it is written
+                    continue  # only this sidecar fails, when it is written
 
     def write(self, image: Path, record: Caption) -> str:
-        """Write a caption (and its alternatives, a line each).
+        """Write a caption and its alternatives, one per line.
 
         Returns:
-            Why nothing was written, or an empty string. What was there is then as it was.
+            Why nothing was written and nothing changed, or an empty string.
 
         Raises:
             DiskFullError: No space is left.
@@ -125,12 +121,12 @@ class Sidecars:
             raise _LeftAloneError(f"{path} is the sidecar of {owner}: not written for {image}")
         if path == image:
             raise _LeftAloneError(f"{path} is the image itself: no sidecar is written")
-        there = _exists(path)
-        if there and self.on_existing == "skip":
+        exists = _exists(path)
+        if exists and self.on_existing == "skip":
             return
         captions = (record, *record.alternatives)
         added = [" ".join(_LINE_END.split(caption.text)) for caption in captions]
-        if there:
+        if exists:
             self._check_content(path)
             before = path.read_bytes()
             data = self._merged(path, before, added)
@@ -145,19 +141,19 @@ class Sidecars:
         check_output(path, TEXT_OR_DATA, option=f"--sidecar {self.suffix}:", inputs=self.inputs)
 
     def _owner(self, path: Path, image: Path) -> str:
-        """Return whose sidecar a path is: `a.txt` may be the `A.txt` that was written before."""
+        """Return the image of a sidecar: `a.txt` may be the `A.txt` that was written before."""
         name, common = str(path), folded(str(path))
         if name not in self._owners:
             other = common if common in self._owners else self._folded.get(common, name)
-            there = other != name and path.exists() and Path(other).exists()
-            same = there and path.samefile(other)
+            both = other != name and path.exists() and Path(other).exists()
+            same = both and path.samefile(other)
             self._owners[name] = self._owners[other] if same else str(image)
-            if common != name:  # a second table only for names that need it
+            if common != name:  # so most names are in one table only
                 self._folded.setdefault(common, name)
         return self._owners[name]
 
     def _merged(self, path: Path, before: bytes, added: list[str]) -> bytes:
-        """Return what a sidecar is to hold; what it holds keeps its bytes unless replaced."""
+        """Return a sidecar's new content, in which old lines keep their bytes."""
         if self.on_existing == "overwrite" or not before:
             return _encoded(path, "".join(f"{line}\n" for line in added), "utf-8")
         mark, encoding = _encoding(path, before)
@@ -168,12 +164,11 @@ class Sidecars:
         end = "\r\n" if "\r\n" in text else "\n"
         new = "".join(f"{line}{end}" for line in added)
         gap = "" if not text or text[-1] in "\r\n" else end
-        if self.on_existing == "append":
-            if lines[-len(added) :] == added:
-                return before
-            return before + _encoded(path, gap + new, encoding)
-        if lines[: len(added)] == added:
+        append = self.on_existing == "append"
+        if added == (lines[-len(added) :] if append else lines[: len(added)]):
             return before
+        if append:
+            return before + _encoded(path, gap + new, encoding)
         first, last = _encoded(path, new, encoding), _encoded(path, gap, encoding)
         return mark + first + before[len(mark) :] + last
 
@@ -187,13 +182,12 @@ def _check_suffix(suffix: str) -> None:
     hint = "Choose a suffix such as .txt or .caption."
     if suffix.lower() == ".xmp":
         hint += " --write-metadata writes captions as XMP into the images themselves."
-    raise UsageError(
-        f"--sidecar is '{suffix}', the suffix of {kind}; sidecars are plain text", hint=hint
-    )
+    message = f"--sidecar is '{suffix}', the suffix of {kind}; sidecars are plain text"
+    raise UsageError(message, hint=hint)
 
 
 def _is_regular(path: Path) -> bool:
-    """Whether a regular file is there; False for names that cannot be looked up."""
+    """Whether a regular file exists; False for names that cannot be looked up."""
     try:
         return path.is_file()
     except OSError:
@@ -201,12 +195,7 @@ def _is_regular(path: Path) -> bool:
 
 
 def _exists(path: Path) -> bool:
-    """Whether a sidecar is there.
-
-    Raises:
-        _LeftAloneError: Something else is there.
-        OSError: It cannot be told.
-    """
+    """Whether a sidecar exists; raises _LeftAloneError if something else has its name."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -223,13 +212,9 @@ def _exists(path: Path) -> bool:
 
 
 def _encoding(path: Path, data: bytes) -> tuple[bytes, str]:
-    """Return the mark that a text begins with, and its encoding.
-
-    Raises:
-        _LeftAloneError: The encoding cannot be told for sure.
-    """
+    """Return the byte order mark of a text, and its encoding if that is certain."""
     mark, encoding = next((item for item in _MARKS if data.startswith(item[0])), (b"", "utf-8"))
-    # Whatever is not UTF-8 and has no mark is what Windows' editors called "ANSI".
+    # Without a mark, text that is not UTF-8 is what Windows' editors called "ANSI".
     for name in (encoding,) if mark else (encoding, "cp1252"):
         try:
             text = data[len(mark) :].decode(name)
@@ -246,5 +231,5 @@ def _encoded(path: Path, text: str, encoding: str) -> bytes:
     except UnicodeEncodeError as error:
         letter = error.object[error.start]
         raise _LeftAloneError(
-            f"{path}: the caption has {letter!a}, which {encoding} cannot hold: it is not written"
+            f"{path}: the caption is not written: {encoding} cannot hold its {letter!a}"
         ) from error

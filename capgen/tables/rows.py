@@ -17,7 +17,7 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 _JSON_SUFFIXES = (".jsonl", ".ndjson")
 _TEXT_TABLES = ("captions.txt",)
 _WITHOUT_HEADER = ("image", "caption", "split")
-# Rows in which the first one without a fault is looked for.
+# How many rows are searched for the first one without a fault.
 _LOOKED_AT = 100
 
 
@@ -26,9 +26,9 @@ class Row:
     """One row.
 
     Attributes:
-        line: The line it begins on, counted from 1.
-        cells: What it holds by column: text, and in JSON Lines any value.
-        fault: Why it is not a row of the table, or an empty string.
+        line: Its first line, counted from 1.
+        cells: Its cells by column: text, or in JSON Lines any value.
+        fault: Why it cannot be used, or an empty string.
     """
 
     line: int
@@ -41,9 +41,9 @@ class Table:
     """A table that is being read.
 
     Attributes:
-        names: Names of its columns; none if nothing tells them.
-        first: The cells of its first row without a fault; none if there is no such row.
-        rows: All rows, read as they are needed.
+        names: Names of its columns; empty if unknown.
+        first: The cells of its first row without a fault; empty if there is none.
+        rows: All rows, read lazily.
     """
 
     names: list[str]
@@ -57,12 +57,10 @@ def is_table(path: Path) -> bool:
 
 
 def read_table(path: Path, lines: Iterable[str], *, strict: bool = True) -> Table:
-    """Begin to read a table.
+    """Begin to read a table, in the format of its suffix.
 
-    Args:
-        path: The table; its name says how it is written.
-        lines: Its lines with their endings, as a file opened with `newline=""` yields them.
-        strict: Whether quotes in the wrong place and missing cells are faults.
+    `lines` have their endings, as a file opened with `newline=""` yields them. If `strict`,
+    misplaced quotes and missing cells are faults.
     """
     suffix = path.suffix.lower()
     if suffix in _JSON_SUFFIXES:
@@ -70,12 +68,11 @@ def read_table(path: Path, lines: Iterable[str], *, strict: bool = True) -> Tabl
     else:
         names, rows = _csv_rows(lines, "\t" if suffix == ".tsv" else None, strict)
     ahead = []
-    first: Mapping[str, Any] = {}
     for row in islice(rows, _LOOKED_AT):
         ahead.append(row)
         if not row.fault:
-            first = row.cells
             break
+    first = ahead[-1].cells if ahead else {}  # those of a faulty row are empty
     return Table(names=names or list(first), first=first, rows=chain(ahead, rows))
 
 
@@ -85,7 +82,7 @@ def _json_rows(lines: Iterable[str]) -> Iterator[Row]:
             continue
         try:
             record = json.loads(line)
-        except (ValueError, RecursionError):  # or a number of more digits than Python reads
+        except (ValueError, RecursionError):  # also for a number with too many digits
             record = None
         if isinstance(record, dict):
             yield Row(line=number, cells=record)
@@ -99,18 +96,18 @@ def _csv_rows(
     """Return the names of the columns and the rows."""
     lines = iter(lines)
     head = next(lines, "")
-    found = read_cells(chain([head], lines), delimiter or find_delimiter(head), strict=strict)
+    rows = read_cells(chain([head], lines), delimiter or find_delimiter(head), strict=strict)
     faults = []
-    for line, cells in found:
+    for line, cells in rows:
         if isinstance(cells, str):
             faults.append(Row(line=line, fault=cells))
             continue
         if has_image_suffix(cells[0].strip()):
             names = list(_WITHOUT_HEADER[: len(cells)])
-            found = chain([(line, cells)], found)
+            rows = chain([(line, cells)], rows)
         else:
             names = [cell.strip() for cell in cells]
-        return names, chain(faults, (_row(line, cells, names, strict) for line, cells in found))
+        return names, chain(faults, (_row(line, cells, names, strict) for line, cells in rows))
     return [], iter(faults)
 
 

@@ -1,4 +1,4 @@
-"""Many images for `capgen caption`: runs the pipeline, hands records to outputs."""
+"""`capgen caption` with many images: runs the pipeline and hands records to outputs."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone,
 from capgen.captioning.batch.sources import Source
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.runtimes.cores import usable_cores
+from capgen.cli.caption.options import Results, Run
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.console import Console, with_scores
-from capgen.config import BatchOptions, DecodeOptions, ImageLimits
+from capgen.config import DecodeOptions, ImageLimits
 from capgen.images.metadata.undo import UndoFile
 from capgen.images.metadata.write import MetadataWriter
 from capgen.output.base import FORMATS
+from capgen.output.escaping import one_line
 from capgen.output.formats import open_format
 from capgen.output.sidecars import Sidecars
 from capgen.records import Caption, CaptionFailure, Record, Unwritten
 
-# More lanes than this gain nothing that their memory is worth.
+# More lanes take memory and gain little.
 _MOST_LANES = 8
 
-# Writes beside an image or into it; returns what could not be written, or an empty string.
+# Writes beside an image or into it; returns what went wrong, or an empty string.
 BesideWriter = Callable[[ImageDone], str]
 RecordWriter = Callable[[ImageDone], None]
 
@@ -42,39 +44,29 @@ class BatchJob:
     Attributes:
         inputs: The images.
         decoding: What to ask of decoding.
-        batch: Batch size, threads, failures.
+        run: Batch size, threads, resuming, failures.
         limits: The largest image to decode.
-        output: File for the records, or None.
-        format: Format of that file (a key of `FORMATS`), or of stdout.
-        resume: Go on from the journal and the output of an earlier run.
+        results: Where captions go.
+        format: Format of the output file or of stdout: a key of `FORMATS`.
         sidecars: Text files beside the images, or None.
-        undo_file: Where changes are written down if captions are written into the images,
-            or None.
-        dry_run: Only say how many images would change.
-        alone: The only thing that was named, or None: an image of that name is printed
-            without it.
-        scores: Print confidence and score behind each caption.
+        alone: The only name that was given, or None. Such an image is printed without its path.
     """
 
     inputs: Inputs
     decoding: DecodeOptions
-    batch: BatchOptions
+    run: Run
     limits: ImageLimits
-    output: Path | None
+    results: Results
     format: str
-    resume: bool
     sidecars: Sidecars | None
-    undo_file: Path | None
-    dry_run: bool
     alone: str | None
-    scores: bool = False
 
 
 def lanes_and_threads(total: int | None, batch_size: int) -> tuple[int, int]:
     """Return how many batches to run at once on the CPU, and the threads of each.
 
-    Whole batches side by side keep cores busier than one batch spread over them; a few
-    images are done sooner the other way.
+    Batches side by side keep cores busier than one batch spread over them, unless there are
+    only a few images.
     """
     cores = usable_cores()
     batches = _MOST_LANES if total is None else math.ceil(total / batch_size)
@@ -82,21 +74,15 @@ def lanes_and_threads(total: int | None, batch_size: int) -> tuple[int, int]:
     return lanes, max(1, cores // lanes)
 
 
-def run_batch(
-    console: Console, captioner: Captioner, job: BatchJob, lanes: int, fail_on: str
-) -> int:
-    """Caption images, write what was asked for, and return the exit code.
-
-    Raises:
-        CapgenError: The run cannot go on (a full disk, a model that does not fit).
-    """
+def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int) -> int:
+    """Caption images, write what was asked for, and return the exit code."""
     finished = None
     tally = _Tally()
     with ExitStack() as stack:
         journal = _open_journal(captioner, job)
         if journal is not None:
             stack.callback(journal.close)
-        metadata = _open_metadata(job)
+        metadata = _open_metadata(job.results)
         beside = _beside_writers(job, metadata)
         write_record = _open_records(console, stack, job, metadata)
         screen = stack.enter_context(BatchScreen(console, job.inputs.total))
@@ -105,12 +91,12 @@ def run_batch(
             _without_finished(job),
             BatchRun(
                 decoding=job.decoding,
-                options=job.batch,
+                options=job.run,
                 limits=job.limits,
                 journal=journal,
                 lanes=lanes if captioner.runtime.name == "onnx" else 1,
                 originals={} if metadata is None else metadata.undo.originals,
-                thumbnails=job.output is not None and FORMATS[job.format].thumbnails,
+                thumbnails=job.results.output is not None and FORMATS[job.format].thumbnails,
             ),
         )
         for event in stack.enter_context(closing(running)):
@@ -126,7 +112,7 @@ def run_batch(
             write_record(event)
             screen.show(event)
             tally.add(event)
-            if tally.unwritten and job.batch.fail_fast:
+            if tally.unwritten and job.run.fail_fast:
                 finished = tally.stopped()
                 break
     assert finished is not None
@@ -135,16 +121,15 @@ def run_batch(
         journal.close(remove=True)
     _summarise(console, job, finished, tally.unwritten)
     if journal is not None and not complete:
-        console.note(f"{journal.path} stays: with it, the same command skips what is done")
+        console.note(f"keeping {journal.path}: the same command will skip what is done")
     if metadata is not None:
-        verb = "would be written" if job.dry_run else "written"
+        verb = "would be written" if job.results.dry_run else "written"
         console.note(f"captions {verb} into {metadata.changed} images")
+    fail_on = job.run.fail_on
     return exit_code(finished, fail_on) or int(bool(tally.unwritten) and fail_on != "none")
 
 
 class _Tally:
-    """What became of the images so far."""
-
     def __init__(self) -> None:
         self.unwritten: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
@@ -159,7 +144,7 @@ class _Tally:
             self._captions += 1
 
     def stopped(self) -> BatchFinished:
-        """Return the end of a run that a caption stopped because it could not be written."""
+        """Return the end of a run that stopped because a caption could not be written."""
         return BatchFinished(
             captions=self._captions,
             failures=dict(self._failures.most_common()),
@@ -170,51 +155,51 @@ class _Tally:
 
 
 def exit_code(finished: BatchFinished, fail_on: str) -> int:
-    """Return 0 or 1 by the policy of `--fail-on`; a run that was stopped has failed."""
+    """Return 0 or 1 as `--fail-on` says; a run that was stopped has failed."""
     if not finished.failures or fail_on == "none":
         return int(finished.stopped)
     return int(fail_on == "any" or not finished.captions or finished.stopped)
 
 
 def _open_journal(captioner: Captioner, job: BatchJob) -> Journal | None:
-    if job.output is None:
+    output, resume = job.results.output, job.run.resume
+    if output is None:
         return None
     settings, _ = captioner.settings(job.decoding)
-    path = journal_path(job.output)
-    journal = Journal(
-        path,
-        captioner.name,
-        captioner.folder.fingerprint,
-        captioner.record_settings(settings),
-        fresh=not job.resume,
-    )
-    if job.resume and FORMATS[job.format].holds_records:
-        journal.absorb(job.output)
+    recorded = captioner.record_settings(settings)
+    fingerprint = captioner.folder.fingerprint
+    journal = Journal(journal_path(output), captioner.name, fingerprint, recorded, fresh=not resume)
+    if resume and FORMATS[job.format].holds_records:
+        journal.absorb(output)
     return journal
 
 
-def _open_metadata(job: BatchJob) -> MetadataWriter | None:
-    if job.undo_file is None:
+def _open_metadata(results: Results) -> MetadataWriter | None:
+    if results.changes_written_to is None:
         return None
-    return MetadataWriter(UndoFile(job.undo_file), dry_run=job.dry_run)
+    return MetadataWriter(UndoFile(results.changes_written_to), dry_run=results.dry_run)
 
 
 def _beside_writers(job: BatchJob, metadata: MetadataWriter | None) -> dict[str, BesideWriter]:
-    """Return what writes beside images and into them, by the code of its problems."""
+    """Return the writers of sidecars and metadata, by the code of their problems."""
     writers: dict[str, BesideWriter] = {}
     if metadata is not None:
-        writers["metadata"] = partial(_write_metadata, metadata)
+        into = partial(_write_metadata, metadata)
+        writers["metadata"] = partial(_write_beside, into, "its caption is not written into it")
     if job.sidecars is not None:
-        writers["sidecar"] = partial(_write_sidecar, job.sidecars)
+        writers["sidecar"] = partial(_write_beside, job.sidecars.write, "it has no sidecar")
     return writers
+
+
+def _write_metadata(metadata: MetadataWriter, file: Path, caption: Caption) -> str:
+    return metadata.write(file, caption.text)
 
 
 def _open_records(
     console: Console, stack: ExitStack, job: BatchJob, metadata: MetadataWriter | None
 ) -> RecordWriter:
-    """Return what writes or prints the records, where anything does."""
-    if job.output is not None:
-        write = stack.enter_context(open_format(job.output, job.format))
+    if job.results.output is not None:
+        write = stack.enter_context(open_format(job.results.output, job.format, job.results))
         return lambda event: write(event.record, event.thumbnail)
     if job.format == "json":
         return stack.enter_context(_json_array(console))
@@ -223,12 +208,11 @@ def _open_records(
     if job.sidecars is not None or metadata is not None:
         return lambda event: None
     return lambda event: _print_caption(
-        console, event.record, event.record.path != job.alone, job.scores
+        console, event.record, event.record.path != job.alone, job.results.scores
     )
 
 
 def _with_problem(record: Record, code: str, problem: str) -> Record:
-    """Return a record that says what could not be written, after what it says already."""
     if not isinstance(record, Caption):
         return record
     before = record.unwritten
@@ -248,34 +232,22 @@ def _print_caption(console: Console, record: Record, with_path: bool, scores: bo
     if isinstance(record, Caption):
         for caption in (record, *record.alternatives):
             line = with_scores(caption) if scores else caption.text
-            console.data(f"{record.path}\t{line}" if with_path else line)
+            console.data(f"{one_line(record.path or '')}\t{line}" if with_path else line)
 
 
-def _write_metadata(metadata: MetadataWriter, event: ImageDone) -> str:
+def _write_beside(write: Callable[[Path, Caption], str], missing: str, event: ImageDone) -> str:
     if not isinstance(event.record, Caption):
         return ""
     if event.source.file is None:
-        return f"{event.source.label}: not a file, so no caption is written into it"
-    return metadata.write(event.source.file, event.record.text)
-
-
-def _write_sidecar(sidecars: Sidecars, event: ImageDone) -> str:
-    if not isinstance(event.record, Caption):
-        return ""
-    if event.source.file is None:
-        return f"{event.source.label}: not a file, so it has no sidecar"
-    return sidecars.write(event.source.file, event.record)
+        return f"{event.source.label}: not a file, so {missing}"
+    return write(event.source.file, event.record)
 
 
 def _without_finished(job: BatchJob) -> Iterable[Source]:
-    """Leave out images whose sidecar stays as it is, where nothing else is asked for."""
-    sidecars = job.sidecars
-    if (
-        sidecars is None
-        or job.undo_file is not None
-        or job.output is not None
-        or job.format != "text"
-    ):
+    """Leave out images whose sidecar would be skipped, if nothing else is written."""
+    sidecars, results = job.sidecars, job.results
+    elsewhere = results.write_metadata or results.output is not None or job.format != "text"
+    if sidecars is None or elsewhere:
         return job.inputs
     return (
         source for source in job.inputs if source.file is None or not sidecars.leaves(source.file)
@@ -286,8 +258,8 @@ def _summarise(
     console: Console, job: BatchJob, finished: BatchFinished, unwritten: Mapping[str, int]
 ) -> None:
     failed = sum(finished.failures.values())
-    if job.output is not None or job.sidecars is not None:
-        place = "sidecars" if job.output is None else str(job.output)
+    if job.results.output is not None or job.sidecars is not None:
+        place = "sidecars" if job.results.output is None else str(job.results.output)
         console.note(summary(finished, place, unwritten))
     elif failed > 1 or unwritten:
         console.note(summary(finished, unwritten=unwritten))

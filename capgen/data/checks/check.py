@@ -28,9 +28,9 @@ class Diagnosis:
     Attributes:
         root: Folder or file that was examined.
         format: Its format.
-        reading: What was read of it, faults included.
-        splits: Split of each image, drawn where the source has none.
-        split_source: `official`, or how splits were drawn.
+        reading: What was read, including faulty entries.
+        splits: Split of each image, drawn if the source does not assign it.
+        split_source: `official`, or how the splits were drawn.
         problems: Every problem, in the order of `PROBLEMS`.
         languages: Captions in each language.
         words_per_caption: Spread of caption lengths in words, or None without captions.
@@ -69,18 +69,15 @@ class Diagnosis:
 def diagnose(
     root: Path, *, options: ReadOptions | None = None, splits: SplitOptions | None = None
 ) -> Iterator[Progress | Diagnosis]:
-    """Examine a data set.
+    """Examine a data set, yielding progress and finally the diagnosis.
 
     Args:
         root: Folder or file in any known format.
         options: What is known about the source.
         splits: How to split where the source does not.
 
-    Yields:
-        Progress, and at last the diagnosis.
-
     Raises:
-        DataError: It is not there, or in no format that can be read at all.
+        DataError: It does not exist, or cannot be read in any format.
     """
     problems: list[Problem] = []
     name, reading = read_any(root, options or ReadOptions(), problems.append)
@@ -91,18 +88,16 @@ def diagnose(
         recorded=manifest.read_header(root).split_source if name == "capgen" else "",
     )
     assigned = assignment.splits
-    problems += _split_problems(reading, assigned)
+    problems += _split_problems(assigned)
     problems += [
-        Problem(
-            code="image_without_captions", message="no caption names it", file=p, image_id=p.name
-        )
+        Problem(code="image_without_captions", message="has no caption", file=p, image_id=p.name)
         for p in reading.strays
     ]
     problems += check_captions(reading.entries)
     examined: list[Examination] = []
-    for one in examine_all(reading.entries):
-        examined.append(one)
-        problems += one.problems
+    for examination in examine_all(reading.entries):
+        examined.append(examination)
+        problems += examination.problems
         yield Progress(
             task="check",
             item=root.name,
@@ -125,8 +120,7 @@ def diagnose(
     )
 
 
-def _split_problems(reading: Reading, assigned: Mapping[str, str]) -> Iterator[Problem]:
-    there = set(assigned.values())
+def _split_problems(assigned: Mapping[str, str]) -> Iterator[Problem]:
     for split in ("train", "val", "test"):
-        if split not in there and reading.entries:
+        if assigned and split not in assigned.values():
             yield Problem(code="split_empty", message=f"no image in {split}")

@@ -1,12 +1,11 @@
-"""PNG files as chunks: eXIf and the XMP text replaced or added, all others untouched."""
+"""PNG files as chunks, of which only eXIf and the XMP text are changed."""
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
 
-from capgen.images.metadata import Unwritable, exif, xmp
+from capgen.images.metadata import Unwritable, exif, put, xmp
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 _XMP = b"XML:com.adobe.xmp\0"
@@ -14,45 +13,31 @@ _LARGEST_PACKET = 1 << 22
 
 
 def pieces(data: bytes) -> list[bytes]:
-    """Split a PNG into its magic bytes, its chunks, and whatever follows them.
-
-    Raises:
-        Unwritable: The chunks are damaged.
-    """
-    found, place = [data[:8]], 8
+    """Split a PNG into its magic bytes, its chunks, and whatever follows them."""
+    parts, place = [data[:8]], 8
     while place < len(data):
-        if place + 12 > len(data):
-            raise Unwritable("its chunks are damaged")
-        (size,) = struct.unpack_from(">I", data, place)
-        end = place + 12 + size
+        end = place + 12 + int.from_bytes(data[place : place + 4], "big")
         if end > len(data):
             raise Unwritable("its chunks are damaged")
-        found.append(data[place:end])
+        parts.append(data[place:end])
         place = end
-        if _kind(found[-1]) == b"IEND":
-            return [*found, data[place:]]
+        if _kind(parts[-1]) == b"IEND":
+            return [*parts, data[place:]]
     raise Unwritable("its end is missing")
 
 
 def read(parts: list[bytes]) -> list[str | None]:
-    """Return the captions in EXIF and XMP, each None where there is none."""
-    block, packet = _exif(parts), _packet(parts)
-    return [
-        None if block is None else exif.read_description(block),
-        None if packet is None else xmp.read_description(packet),
-    ]
+    """Return the captions in EXIF and XMP, each None if there is none."""
+    return [exif.read_description(_exif(parts)), xmp.read_description(_packet(parts))]
 
 
 def write(parts: list[bytes], text: str) -> list[bytes]:
-    """Return the pieces with the caption in EXIF and XMP.
-
-    Raises:
-        Unwritable: Existing metadata is damaged.
-    """
+    """Return the pieces with the caption in EXIF and XMP."""
     block = exif.with_description(_exif(parts), text)
     packet = xmp.with_description(_packet(parts), text)
-    parts = _put(parts, _is_exif, _chunk(b"eXIf", block))
-    return _put(parts, _is_xmp, _chunk(b"iTXt", _XMP + b"\0\0\0\0" + packet))
+    parts = put(parts, _chunk(b"eXIf", block), _is_exif, _image_place(parts))
+    chunk = _chunk(b"iTXt", _XMP + b"\0\0\0\0" + packet)
+    return put(parts, chunk, _is_xmp, _image_place(parts))
 
 
 def _kind(chunk: bytes) -> bytes:
@@ -95,9 +80,5 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + check
 
 
-def _put(parts: list[bytes], same: Callable[[bytes], bool], chunk: bytes) -> list[bytes]:
-    for place, part in enumerate(parts[1:-1], 1):
-        if same(part):
-            return [*parts[:place], chunk, *parts[place + 1 :]]
-    place = next((n for n, part in enumerate(parts[1:-1], 1) if _kind(part) == b"IDAT"), 2)
-    return [*parts[:place], chunk, *parts[place:]]
+def _image_place(parts: list[bytes]) -> int:
+    return next((n for n, part in enumerate(parts[1:-1], 1) if _kind(part) == b"IDAT"), 2)

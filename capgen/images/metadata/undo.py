@@ -1,6 +1,6 @@
-"""The undo file: how to get changed images back, byte for byte.
+"""The undo file: how to restore changed images byte for byte.
 
-A line a change, written before the image is replaced: the hashes before and after, and the
+One line per change, written before the image is replaced: the hashes before and after, and the
 old file as parts, each either a range of the new file or bytes of its own.
 """
 
@@ -23,33 +23,25 @@ from capgen.records import SCHEMA_VERSION
 
 @dataclass(frozen=True)
 class Undone:
-    """What became of one image.
-
-    Attributes:
-        path: The image.
-        problem: Why it stays as it is, or an empty string.
-    """
+    """The result for one image; `problem` says why it was not restored, or is empty."""
 
     path: Path
     problem: str = ""
 
 
 class UndoFile:
-    """Records changes.
-
-    Args:
-        path: The file; changes of earlier runs stay in it.
+    """Records changes in a file, after those of earlier runs.
 
     Raises:
-        ProtectedFileError: There is a file that is not an undo file.
-        StorageError: There is a folder of that name, or it may not be read.
+        ProtectedFileError: `path` is a file that is not an undo file.
+        StorageError: `path` is a folder, or may not be read.
     """
 
     def __init__(self, path: Path) -> None:
         check_place(path)
         check_output(path, OWN_LINES)
         self.path = path
-        # Hash of each changed image → its hash before, as the journal knows it.
+        # Hash of each changed image → its hash before any change, as in the journal.
         self.originals: dict[str, str] = {}
         if path.is_file():
             for entry in _entries(path):
@@ -57,11 +49,7 @@ class UndoFile:
                 self.originals[str(entry["sha256_after"])] = self.originals.get(before, before)
 
     def record(self, image: Path, old: Sequence[bytes], new: Sequence[bytes]) -> None:
-        """Write down how to make the file of pieces `old` from that of pieces `new`.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
+        """Write down how to make the file of pieces `old` from that of pieces `new`."""
         before, after = b"".join(old), b"".join(new)
         entry = {
             "schema_version": SCHEMA_VERSION,
@@ -72,9 +60,11 @@ class UndoFile:
         }
         with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
-                if file.tell() and not _ends_whole(self.path):
-                    file.write(b"\n")
+            with self.path.open("a+b") as file:
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    if file.read() != b"\n":  # a killed run left half a line
+                        file.write(b"\n")
                 file.write(json.dumps(entry).encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -82,9 +72,9 @@ class UndoFile:
 
 
 def undo(path: Path) -> Iterator[Undone]:
-    """Take back all changes of an undo file, the latest first.
+    """Undo all changes of an undo file, the latest first.
 
-    An image that was changed since by something else stays as it is.
+    Images that something else has changed since are left alone.
 
     Raises:
         DataError: The file cannot be read.
@@ -99,17 +89,17 @@ def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
         current = path.read_bytes()
     except OSError as error:
         return Undone(path, error.strerror or "cannot be read")
-    found = _hash(current)
-    if found == entry["sha256_before"]:
+    digest = _hash(current)
+    if digest == entry["sha256_before"]:
         return Undone(path)
-    if found != entry["sha256_after"]:
+    if digest != entry["sha256_after"]:
         return Undone(path, "was changed since")
     before = b"".join(
         base64.b64decode(part) if isinstance(part, str) else current[part[0] : part[0] + part[1]]
         for part in entry["parts"]
     )
     if _hash(before) != entry["sha256_before"]:
-        return Undone(path, "the undo file does not give back what was there")
+        return Undone(path, "the undo file does not restore the original")
     try:
         replace_file(path, before, over_image=True)
     except DiskFullError:
@@ -140,17 +130,11 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
                     entry = json.loads(line)
                     complete = {"path", "sha256_before", "sha256_after", "parts"} <= set(entry)
                 except (ValueError, TypeError):
-                    continue  # half written: its image was not touched
+                    continue  # incomplete, so its image was not changed
                 if complete:
                     yield entry
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}") from error
-
-
-def _ends_whole(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read() == b"\n"
 
 
 def _hash(data: bytes) -> str:

@@ -1,63 +1,50 @@
-"""WebP files as chunks: EXIF and XMP at their end, the image's own untouched."""
+"""WebP files as chunks, of which only EXIF and XMP at the end are changed."""
 
 from __future__ import annotations
 
 import struct
 
-from capgen.images.metadata import Unwritable, exif, xmp
+from capgen.images.metadata import Unwritable, exif, put, xmp
 
 _EXIF_FLAG, _XMP_FLAG, _ALPHA_FLAG = 0x08, 0x04, 0x10
+_EXIF_PREFIX = b"Exif\0\0"
 
 
 def pieces(data: bytes) -> list[bytes]:
-    """Split a WebP into its RIFF header, its chunks, and whatever follows them.
-
-    Raises:
-        Unwritable: The chunks are damaged.
-    """
-    (size,) = struct.unpack_from("<I", data, 4)
-    last = 8 + size
+    """Split a WebP into its RIFF header, its chunks, and whatever follows them."""
+    last = 8 + int.from_bytes(data[4:8], "little")
     if last > len(data) or last < 20:
         raise Unwritable("its chunks are damaged")
-    found, place = [data[:12]], 12
+    parts, place = [data[:12]], 12
     while place < last:
-        if place + 8 > last:
-            raise Unwritable("its chunks are damaged")
-        (length,) = struct.unpack_from("<I", data, place + 4)
+        length = int.from_bytes(data[place + 4 : place + 8], "little")
         end = place + 8 + length + length % 2
         if end > last:
             raise Unwritable("its chunks are damaged")
-        found.append(data[place:end])
+        parts.append(data[place:end])
         place = end
-    return [*found, data[last:]]
+    return [*parts, data[last:]]
 
 
 def read(parts: list[bytes]) -> list[str | None]:
-    """Return the captions in EXIF and XMP, each None where there is none."""
-    block, packet = _content(parts, b"EXIF"), _content(parts, b"XMP ")
-    return [
-        None if block is None else exif.read_description(block.removeprefix(b"Exif\0\0")),
-        None if packet is None else xmp.read_description(packet),
-    ]
+    """Return the captions in EXIF and XMP, each None if there is none."""
+    _, block = _exif(parts)
+    return [exif.read_description(block), xmp.read_description(_content(parts, b"XMP "))]
 
 
 def write(parts: list[bytes], text: str) -> list[bytes]:
     """Return the pieces with the caption in EXIF and XMP.
 
-    Raises:
-        Unwritable: Existing metadata is damaged, or is passed over until now: readers would
-            turn the image, or find two images, once the header names metadata.
+    Metadata that the header does not name is refused: readers ignore it until the header names
+    metadata, and would then rotate the image or find two images.
     """
     if not _header_names_all(parts):
-        raise Unwritable("its header does not name all that is in it")
-    block = _content(parts, b"EXIF")
-    prefix = b"Exif\0\0" if block is not None and block.startswith(b"Exif\0\0") else b""
-    old = None if block is None else block.removeprefix(b"Exif\0\0")
-    parts = _put(parts, b"EXIF", prefix + exif.with_description(old, text))
+        raise Unwritable("its header does not name all of its chunks")
+    prefix, block = _exif(parts)
+    parts = _put(parts, b"EXIF", prefix + exif.with_description(block, text))
     packet = xmp.with_description(_content(parts, b"XMP "), text)
     parts = _put(parts, b"XMP ", packet)
-    header = _extended(parts)
-    body = [header, *(part for part in parts[1:-1] if part[:4] != b"VP8X")]
+    body = [_extended(parts), *(part for part in parts[1:-1] if part[:4] != b"VP8X")]
     size = 4 + sum(map(len, body))
     return [b"RIFF" + struct.pack("<I", size) + b"WEBP", *body, parts[-1]]
 
@@ -69,6 +56,14 @@ def _header_names_all(parts: list[bytes]) -> bool:
     flags = (_content(parts, b"VP8X") or b"\0")[0]
     metadata = {b"EXIF": _EXIF_FLAG, b"XMP ": _XMP_FLAG}
     return all(flags & flag or kind not in kinds for kind, flag in metadata.items())
+
+
+def _exif(parts: list[bytes]) -> tuple[bytes, bytes | None]:
+    """Return the prefix that some writers put before the EXIF block, and the block."""
+    block = _content(parts, b"EXIF")
+    if block is not None and block.startswith(_EXIF_PREFIX):
+        return _EXIF_PREFIX, block.removeprefix(_EXIF_PREFIX)
+    return b"", block
 
 
 def _content(parts: list[bytes], kind: bytes) -> bytes | None:
@@ -84,23 +79,14 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _put(parts: list[bytes], kind: bytes, data: bytes) -> list[bytes]:
-    chunk = _chunk(kind, data)
-    for place, part in enumerate(parts[1:-1], 1):
-        if part[:4] == kind:
-            return [*parts[:place], chunk, *parts[place + 1 :]]
-    # EXIF goes before XMP, both behind the image.
-    place = len(parts) - 1
+    place = len(parts) - 1  # after the image, and EXIF before XMP
     if kind == b"EXIF" and parts[place - 1][:4] == b"XMP ":
         place -= 1
-    return [*parts[:place], chunk, *parts[place:]]
+    return put(parts, _chunk(kind, data), lambda part: part[:4] == kind, place)
 
 
 def _extended(parts: list[bytes]) -> bytes:
-    """Return the VP8X chunk with the flags of EXIF and XMP, made anew for simple files.
-
-    Raises:
-        Unwritable: The header is damaged.
-    """
+    """Return the VP8X chunk with the flags of EXIF and XMP; simple files get a new one."""
     content = _content(parts, b"VP8X")
     if content is not None:
         if len(content) < 10:

@@ -1,4 +1,4 @@
-"""Writing captions into JPEG, PNG and WebP files, as EXIF, IPTC and XMP, without new pixels."""
+"""Writing captions into JPEG, PNG and WebP files as EXIF, IPTC and XMP, not touching pixels."""
 
 from __future__ import annotations
 
@@ -13,12 +13,7 @@ from capgen.paths import replace_file, storage_errors
 
 
 class MetadataWriter:
-    """Writes captions into images.
-
-    Args:
-        undo: Where to write down how to take each change back.
-        dry_run: Change nothing; count what would be changed.
-    """
+    """Writes captions into images; a dry run only counts what it would change."""
 
     def __init__(self, undo: UndoFile, *, dry_run: bool = False) -> None:
         self.undo = undo
@@ -26,7 +21,7 @@ class MetadataWriter:
         self.changed = 0
 
     def write(self, image: Path, text: str) -> str:
-        """Write a caption into an image, unless it is there already.
+        """Write a caption into an image, unless it has it already.
 
         Returns:
             Why nothing was written, or an empty string.
@@ -38,7 +33,7 @@ class MetadataWriter:
             data = _read(image)
             module = _module(data)
             old = module.pieces(data)
-            if all(found == text for found in module.read(old)):
+            if all(caption == text for caption in module.read(old)):
                 return ""
             new = module.write(old, text)
         except Unwritable as error:
@@ -58,26 +53,17 @@ class MetadataWriter:
 
 
 def read_captions(data: bytes) -> list[str | None]:
-    """Return the captions in an image's EXIF, XMP and (JPEG only) IPTC.
-
-    Raises:
-        Unwritable: It is of another format, or damaged.
-    """
+    """Return the captions in an image's EXIF, XMP and (JPEG only) IPTC."""
     module = _module(data)
-    found: list[str | None] = module.read(module.pieces(data))
-    return found
+    captions: list[str | None] = module.read(module.pieces(data))
+    return captions
 
 
 def _read(image: Path) -> bytes:
-    """Return the bytes of an image whose folder can be written.
-
-    Raises:
-        Unwritable: It is not a regular file.
-        StorageError: It cannot be read or replaced.
-    """
+    """Return the bytes of an image that can be replaced, or raise Unwritable or StorageError."""
     with storage_errors(image):
         if not image.is_file():
-            raise Unwritable("it is not a regular file, or not there any more")
+            raise Unwritable("it is not a regular file, or no longer exists")
         if not os.access(os.path.dirname(os.path.realpath(image)), os.W_OK):  # noqa: PTH120
             raise StorageError(f"Not allowed to write {image}")
         return image.read_bytes()

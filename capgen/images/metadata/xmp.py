@@ -1,7 +1,6 @@
 """dc:description in XMP packets (ISO 16684-1).
 
-The packet's text is changed where the description is and nowhere else, then parsed again to
-make sure of exactly that.
+Only the description is changed in the packet's text, which is then parsed again to verify that.
 """
 
 from __future__ import annotations
@@ -29,21 +28,13 @@ _NEW = (
 )
 
 
-def read_description(packet: bytes) -> str | None:
-    """Return the default dc:description of a packet, or None.
-
-    Raises:
-        Unwritable: The packet is damaged.
-    """
-    return _described(_parse(packet))
+def read_description(packet: bytes | None) -> str | None:
+    """Return the default dc:description of a packet, or None."""
+    return None if packet is None else _description(_parse(packet))
 
 
 def with_description(packet: bytes | None, text: str) -> bytes:
-    """Return a packet with this dc:description; None makes a new packet.
-
-    Raises:
-        Unwritable: The packet is damaged, or written in a way that is not understood.
-    """
+    """Return a packet with this dc:description; None makes a new packet."""
     before = _NEW.encode() if packet is None else packet
     tree = _parse(before)
     source = before.decode("utf-8")
@@ -54,7 +45,7 @@ def with_description(packet: bytes | None, text: str) -> bytes:
     changed = _replaced(source, element).encode()
     after = _parse(changed)
     same = _without_description(tree) == _without_description(after)
-    if not same or _described(after) != _allowed(text):
+    if not same or _description(after) != _allowed(text):
         raise Unwritable("its XMP data is written in an unusual way")
     return changed
 
@@ -77,10 +68,8 @@ def _replaced(source: str, element: str) -> str:
     if opening is None:
         raise Unwritable("its XMP data describes nothing")
     tag = opening[0]
-    if tag.endswith("/>"):
-        tag = f"{tag[:-2].rstrip()}>{element}</{name}>"
-    else:
-        tag += element
+    closed = tag.endswith("/>")
+    tag = f"{tag[:-2].rstrip()}>{element}</{name}>" if closed else tag + element
     return source[: opening.start()] + tag + source[opening.end() :]
 
 
@@ -94,29 +83,29 @@ def _parse(packet: bytes) -> ElementTree.Element:
         raise Unwritable("its XMP data is damaged or not UTF-8") from error
 
 
-def _described(tree: ElementTree.Element) -> str | None:
+def _description(tree: ElementTree.Element) -> str | None:
     for parent in tree.iter(f"{{{_RDF}}}Description"):
         if _DESCRIPTION in parent.attrib:
             return parent.attrib[_DESCRIPTION]
-    for found in tree.iter(_DESCRIPTION):
-        items = list(found.iter(f"{{{_RDF}}}li"))
+    for element in tree.iter(_DESCRIPTION):
+        items = list(element.iter(f"{{{_RDF}}}li"))
         items.sort(key=lambda item: item.get(_LANGUAGE) != "x-default")
-        return items[0].text or "" if items else found.text or ""
+        return items[0].text or "" if items else element.text or ""
     return None
 
 
 def _without_description(tree: ElementTree.Element) -> list[tuple[object, ...]]:
     """Return everything in a tree but descriptions, in order."""
-    found: list[tuple[object, ...]] = []
-    waiting = [(0, tree)]  # a packet may be deeper than Python's stack
+    result: list[tuple[object, ...]] = []
+    waiting = [(0, tree)]  # no recursion: a packet may be deeper than Python's stack
     while waiting:
         depth, element = waiting.pop()
         kept = {name: value for name, value in element.attrib.items() if name != _DESCRIPTION}
-        found.append((depth, element.tag, kept, (element.text or "").strip()))
+        result.append((depth, element.tag, kept, (element.text or "").strip()))
         waiting += [(depth + 1, c) for c in reversed(element) if c.tag != _DESCRIPTION]
-    return found
+    return result
 
 
 def _allowed(text: str) -> str:
-    """Return text without what XML cannot hold."""
+    """Return text without characters that XML cannot hold."""
     return "".join(letter for letter in text if letter.isprintable() or letter in "\n\t")

@@ -97,7 +97,7 @@ def test_errors_have_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[
         (("remove", "nothing"), 1, "Unknown data set"),
         (("import", tmp_path, "--name", "a/b"), 2, "cannot be a data set's name"),
         (("import", tmp_path, "--name", "x", "--val-fraction", "2"), 2, "between 0.0 and 0.9"),
-        (("preview", tmp_path, "--split", "nope"), 1, "no known layout"),
+        (("preview", tmp_path, "--split", "nope"), 1, "not in a known layout"),
     ):
         got, _, err = run(capsys, *arguments)
         assert (got, "Traceback" in err) == (code, False), arguments
@@ -111,3 +111,23 @@ def test_cache(capsys: pytest.CaptureFixture[str], flickr: Path):
     code, out, _ = run(capsys, "cache", "--clear")
     assert code == 0 and out.startswith("Freed ")
     assert json.loads(run(capsys, "cache", "--json")[1]) == []
+
+
+def test_a_preview_shows_nothing_from_outside_a_folder_that_was_not_imported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    root, page = tmp_path / "set", tmp_path / "page.html"
+    root.mkdir()
+    draw(1).save(tmp_path / "private.jpg")
+    draw(2).save(root / "own.jpg")
+    (root / "link.jpg").symlink_to(tmp_path / "private.jpg")
+    rows = f"own.jpg,mine\nlink.jpg,a link\n{tmp_path / 'private.jpg'},by name\n"
+    (root / "captions.csv").write_text("image,caption\n" + rows)
+    code, _, err = run(capsys, "preview", root, "-o", page)
+    assert code == 0
+    assert page.read_text().count("<img") == 1
+    assert "outside the data folder" in err
+    # One who imports with --link has said that the images may be anywhere.
+    assert run(capsys, "import", root, "--name", "all", "--link")[0] == 0
+    assert run(capsys, "preview", "all", "-o", page)[0] == 0
+    assert page.read_text().count("<img") == 3

@@ -170,7 +170,7 @@ def test_a_webp_that_would_become_another_image_is_refused(tmp_path: Path, data:
     path = tmp_path / "a.webp"
     path.write_bytes(data)
     writer = MetadataWriter(UndoFile(tmp_path / "undo.jsonl"))
-    assert "does not name all" in writer.write(path, TEXT)
+    assert "does not name all of its chunks" in writer.write(path, TEXT)
     assert path.read_bytes() == data
 
 
