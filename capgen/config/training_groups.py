@@ -203,6 +203,9 @@ class ValidationSettings:
 
     PANEL: ClassVar[str] = "Validation"
 
+    validation: bool = setting(
+        True, "Measure the val split; otherwise best-eval is the model of the last epoch."
+    )
     eval: bool = setting(
         True, "Caption the val split and score it; otherwise only measure its loss."
     )

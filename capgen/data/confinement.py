@@ -36,7 +36,7 @@ class Confinement:
 
         A missing image is not reported.
         """
-        if entry.image.is_file():
+        if entry.has_image:
             if not self._images_anywhere and not self._holds(entry.image):
                 message = f"{entry.image} is outside the data folder"
                 report(entry.problem("image_outside", message))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,13 +17,13 @@ from capgen.data.events import Finished
 from capgen.data.formats import manifest, read_any
 from capgen.data.formats.reading import Entry, Reading, ReadOptions
 from capgen.data.problems import Problem, stopping
-from capgen.data.splits import SPLITS, SplitOptions, seeded_split
+from capgen.data.split_assignment import OFFICIAL, assign_splits
+from capgen.data.splits import SPLITS, SplitOptions
+from capgen.data.usable_entries import usable_entries
 from capgen.errors import DataError, UsageError, did_you_mean
 from capgen.records import Example
 
 TakeIn = Literal["all", "captions"]
-
-OUTSIDE_HINT = "Name the images' folder with --images."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,17 +40,19 @@ class Dataset:
         terms: What the source asks of users; empty if unknown.
         problems: What was left out on reading, and why.
         language: The captions' language as in BCP 47 (`en`, `pt-BR`); empty if unknown.
+        undecided: Which of val and test the source does not assign.
     """
 
     name: str
     root: Path
     format: str
     examples: list[Example]
-    split_source: str = "official"
+    split_source: str = OFFICIAL
     licence: str = ""
     terms: str = ""
     problems: list[Problem] = field(default_factory=list)
     language: str = ""
+    undecided: frozenset[str] = frozenset()
 
     def split(self, name: str) -> list[Example]:
         """Return the examples of a split, by image name.
@@ -181,8 +182,8 @@ def _load(
 ) -> Dataset:
     problems: list[Problem] = []
     format_name, reading = read_any(root, options, stopping(problems))
-    if take_in is not None:
-        reading = _own(reading, root, options, take_in, problems)
+    copied = reading if take_in is None else _own(reading, root, options, take_in, problems)
+    usable = usable_entries(copied, problems, root)
     name = root.resolve().name
     spec = DATASETS.get(name)
     if format_name == "capgen":
@@ -190,21 +191,27 @@ def _load(
     else:
         header = manifest.Header(
             name=name,
-            split_source="official" if reading.has_splits else str(splits),
             licence=spec.licence if spec else "",
             terms=spec.terms if spec else "",
         )
     known = DATASETS.get(header.name)
+    assignment = assign_splits(
+        reading,
+        (entry.image_id for entry in usable),
+        splits,
+        recorded=header.split_source,
+    )
     return Dataset(
         name=header.name,
         root=root,
         format=format_name,
-        examples=_examples(reading, splits, problems, root),
-        split_source=header.split_source,
+        examples=[_example(entry, assignment.splits[entry.image_id]) for entry in usable],
+        split_source=assignment.source,
         licence=header.licence,
         terms=header.terms,
         problems=problems,
         language=header.language or (known.language if known else ""),
+        undecided=assignment.undecided,
     )
 
 
@@ -219,50 +226,10 @@ def _own(
     return replace(reading, entries=tuple(filter(None, entries)))
 
 
-def _examples(
-    reading: Reading, splits: SplitOptions, problems: list[Problem], root: Path
-) -> list[Example]:
-    usable = [entry for entry in reading.entries if _usable(entry, problems)]
-    problems += [
-        Problem(code="image_without_captions", message="has no caption", file=stray)
-        for stray in reading.strays
-    ]
-    if not usable:
-        first = f"; first: {problems[0]}" if problems else ""
-        outside = any(problem.code == "image_outside" for problem in problems)
-        hint = OUTSIDE_HINT if outside else ""
-        raise DataError(f"{root} has no image with a caption{first}", hint=hint)
-    assigned = assigned_splits(reading, usable, splits)
-    return [
-        Example(
-            image_id=entry.image_id,
-            image=entry.image,
-            references=tuple(text.strip() for text in entry.captions if text.strip()),
-            split=assigned[entry.image_id],
-        )
-        for entry in usable
-    ]
-
-
-def assigned_splits(
-    reading: Reading, entries: Sequence[Entry], options: SplitOptions
-) -> dict[str, str]:
-    """Return the split of each image, drawn if the source assigns none."""
-    if reading.has_splits:
-        return {entry.image_id: entry.split or "none" for entry in entries}
-    return seeded_split((entry.image_id for entry in entries), options)
-
-
-def _usable(entry: Entry, problems: list[Problem]) -> bool:
-    if ".." in entry.image.parts:
-        message = f"{entry.image} is outside the data folder"
-        problems.append(entry.problem("image_outside", message))
-        return False
-    if not entry.image.is_file():
-        problems.append(entry.problem("image_missing", f"image {entry.image} is missing"))
-        return False
-    for index, text in enumerate(entry.captions):
-        if not text.strip():
-            message = f"empty caption of {entry.image_id}"
-            problems.append(entry.problem("caption_empty", message, index))
-    return any(text.strip() for text in entry.captions)
+def _example(entry: Entry, split: str) -> Example:
+    return Example(
+        image_id=entry.image_id,
+        image=entry.image,
+        references=tuple(text.strip() for text in entry.captions if text.strip()),
+        split=split,
+    )

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import capgen.data.installed as stores
-from capgen.data.dataset import OUTSIDE_HINT, Dataset, finished, load_dataset
+from capgen.data.dataset import Dataset, finished, load_dataset
 from capgen.data.events import Event, Notice, Progress
 from capgen.data.formats import manifest
 from capgen.data.formats.reading import ReadOptions
 from capgen.data.image_copies import copy_images
 from capgen.data.splits import SplitOptions
 from capgen.data.staging import staged
+from capgen.data.usable_entries import OUTSIDE_HINT
 from capgen.errors import DataError, UsageError
 from capgen.locks import Lock
 from capgen.records import Example

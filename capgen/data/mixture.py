@@ -108,6 +108,12 @@ class Mixture:
         having = having or [self.members[0]]  # which raises
         return {member.name: self._examples(member, split)[:limit] for member in having}
 
+    def lacks(self, split: str) -> bool:
+        """Whether no data set has a split or, its images missing, should have it."""
+        return split not in self.counts and all(
+            split in member.dataset.undecided for member in self.members
+        )
+
     def member(self, name: str) -> Member:
         """Return the member called `name`."""
         return next(member for member in self.members if member.name == name)

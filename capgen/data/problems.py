@@ -34,6 +34,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     # Files of captions and splits
     "malformed_line": ProblemKind("line that cannot be read", stops=True, fix="drop_caption"),
     "wrong_encoding": ProblemKind("text that is not UTF-8", stops=True, fix="clean_caption"),
+    "image_id_repeated": ProblemKind("id that several images have", stops=True, fix="drop_caption"),
     "split_unknown_name": ProblemKind("unknown split name", stops=True, fix="unassign"),
     "split_overlap": ProblemKind("image in more than one split", stops=True, fix="unassign"),
     "split_unknown_image": ProblemKind("split list names an image without captions"),
@@ -60,6 +61,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "image_near_duplicate_across": ProblemKind("near-duplicates in two splits", fix="unassign"),
     # Captions
     "caption_outside": ProblemKind("captions outside the data folder", fix="drop_caption"),
+    "caption_rejected": ProblemKind("caption that its source has rejected", fix="drop_caption"),
     "caption_empty": ProblemKind("empty caption", fix="drop_caption"),
     "caption_duplicate": ProblemKind("same caption twice on one image", fix="drop_caption"),
     "caption_repeated": ProblemKind("same caption on many images"),

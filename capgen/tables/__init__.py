@@ -4,8 +4,11 @@ The reader of CSV, TSV and JSON Lines for `capgen caption --manifest` and for da
 
 - **Names.** `.csv`, `.tsv`, `.jsonl`, `.ndjson` in any letter case, and `captions.txt` (Kaggle's
   Flickr8k). A byte order mark is not part of the first column.
-- **Delimiter.** A tab in `.tsv`; else the one of comma, tab, semicolon and bar that is most
-  frequent outside quotes in the first line.
+- **Delimiter.** A tab in `.tsv`; without a header, what follows the first image's name; else the
+  one of comma, tab, semicolon and bar that is most frequent outside quotes in the first line.
+- **Quotes** join lines up to the line that begins the next row. A row with misplaced quotes is
+  read without quoting if the delimiter is a tab or a bar.
+- **Lists** of captions in one cell may be written as by JSON or by pandas.
 - **Header.** Column names are compared without surrounding blanks and, unless the user gives
   one, in any letter case. A table whose first cell names an image has no header: its columns
   are image, caption and split.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from capgen.file_types import has_image_suffix
+from capgen.tables.lists import texts_in
 from capgen.tables.rows import Row
 
 _STEMS = ("file", "image", "img", "picture", "photo")
@@ -34,12 +34,14 @@ class Columns:
     split: str | None
 
     def texts(self, row: Row) -> list[str] | None:
-        """Return a row's captions (a cell may hold a JSON list), or None if they are not text."""
+        """Return a row's captions (a cell may hold a list), or None if they are not text."""
         texts: list[str] = []
         for column in self.captions:
             cell = row.cells.get(column)
             if isinstance(cell, str) and cell.lstrip().startswith("["):
-                cell = _list_in(cell)
+                cell = texts_in(cell)
+                if cell is None:
+                    return None
             if isinstance(cell, str):
                 texts.append(cell)
             elif isinstance(cell, list) and all(isinstance(text, str) for text in cell):
@@ -81,13 +83,3 @@ def _known(names: Sequence[str], known: Sequence[str]) -> list[str]:
     """Return the columns with known names, in any letter case, in the order of `known`."""
     lowered = {name.lower(): name for name in reversed(names)}
     return [lowered[name] for name in known if name in lowered]
-
-
-def _list_in(cell: str) -> list[str] | str:
-    """Return the texts of a JSON list, or the cell itself: a caption may begin with a bracket."""
-    try:
-        value = json.loads(cell)
-    except (json.JSONDecodeError, RecursionError):
-        return cell
-    texts = isinstance(value, list) and all(isinstance(text, str) for text in value)
-    return value if texts else cell

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -12,19 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from capgen.file_types import has_image_suffix
+from capgen.tables.delimited import find_delimiter, read_cells
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson")
 _TEXT_TABLES = ("captions.txt",)
-_DELIMITERS = ",\t;|"
-_QUOTED = re.compile(r'"[^"]*"')
 _WITHOUT_HEADER = ("image", "caption", "split")
 # How many rows are searched for the first one without a fault.
 _LOOKED_AT = 100
-
-# The first line of a row, and its cells or its fault.
-_Cells = Iterator[tuple[int, list[str] | str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +82,7 @@ def _json_rows(lines: Iterable[str]) -> Iterator[Row]:
             continue
         try:
             record = json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # also for a number with too many digits
             record = None
         if isinstance(record, dict):
             yield Row(line=number, cells=record)
@@ -102,36 +96,19 @@ def _csv_rows(
     """Return the names of the columns and the rows."""
     lines = iter(lines)
     head = next(lines, "")
-    if delimiter is None:
-        delimiter = max(_DELIMITERS, key=_QUOTED.sub("", head).count)
-    rows = _cells(chain([head], lines), delimiter, strict)
+    rows = read_cells(chain([head], lines), delimiter or find_delimiter(head), strict=strict)
     faults = []
     for line, cells in rows:
         if isinstance(cells, str):
             faults.append(Row(line=line, fault=cells))
             continue
-        if has_image_suffix(cells[0]):
+        if has_image_suffix(cells[0].strip()):
             names = list(_WITHOUT_HEADER[: len(cells)])
             rows = chain([(line, cells)], rows)
         else:
             names = [cell.strip() for cell in cells]
         return names, chain(faults, (_row(line, cells, names, strict) for line, cells in rows))
     return [], iter(faults)
-
-
-def _cells(lines: Iterable[str], delimiter: str, strict: bool) -> _Cells:
-    reader = csv.reader(lines, delimiter=delimiter, strict=strict)
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield line, str(error)
-            continue
-        if any(cell.strip() for cell in cells):
-            yield line, cells
 
 
 def _row(line: int, cells: list[str] | str, names: list[str], strict: bool) -> Row:

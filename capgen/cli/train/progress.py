@@ -93,7 +93,7 @@ class TrainingScreen:
             self._line(f"stage {event.stage} done in {duration(event.seconds)}")
         elif isinstance(event, RunFinished):
             self._line(f"done in {duration(event.seconds)}: {event.run}")
-            if event.best_eval:
+            if event.best_eval != 0:  # None without validation
                 name = run_name(Path(event.run))
                 self._line(f"Try it: capgen caption photo.jpg --model {name}/best-eval")
 
@@ -107,9 +107,10 @@ class TrainingScreen:
             f"{event.captions} captions; {event.steps} steps on {event.device} ({event.precision})"
         )
         for name, figures in event.sets.items():
+            share = f"; {figures['share']:.0%} of the mean on val" if "val" in event.images else ""
             self._line(
                 f"       {name}: {figures['train']:.0f} images, {figures['drawn']:.0f} per epoch "
-                f"(weight {figures['weight']:g}); {figures['share']:.0%} of the mean on val"
+                f"(weight {figures['weight']:g}){share}"
             )
         self._headers()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,11 @@ from typing import Any
 from capgen.data.checks.captions import check_captions
 from capgen.data.checks.duplicates import find_duplicates
 from capgen.data.checks.images import Examination, examine_all
-from capgen.data.dataset import assigned_splits
 from capgen.data.events import Progress
-from capgen.data.formats import read_any
+from capgen.data.formats import manifest, read_any
 from capgen.data.formats.reading import Reading, ReadOptions
 from capgen.data.problems import PROBLEMS, Problem
+from capgen.data.split_assignment import assign_splits
 from capgen.data.splits import SplitOptions
 from capgen.data.statistics import Spread, count_languages, spread, words
 from capgen.records import SCHEMA_VERSION
@@ -29,7 +29,8 @@ class Diagnosis:
         root: Folder or file that was examined.
         format: Its format.
         reading: What was read, including faulty entries.
-        splits: Split of each image, drawn if the source assigns none.
+        splits: Split of each image, drawn if the source does not assign it.
+        split_source: `official`, or how the splits were drawn.
         problems: Every problem, in the order of `PROBLEMS`.
         languages: Captions in each language.
         words_per_caption: Spread of caption lengths in words, or None without captions.
@@ -38,7 +39,8 @@ class Diagnosis:
     root: Path
     format: str
     reading: Reading
-    splits: dict[str, str]
+    splits: Mapping[str, str]
+    split_source: str
     problems: list[Problem]
     languages: dict[str, int]
     words_per_caption: Spread | None
@@ -79,7 +81,13 @@ def diagnose(
     """
     problems: list[Problem] = []
     name, reading = read_any(root, options or ReadOptions(), problems.append)
-    assigned = assigned_splits(reading, reading.entries, splits or SplitOptions())
+    assignment = assign_splits(
+        reading,
+        (entry.image_id for entry in reading.entries),
+        splits or SplitOptions(),
+        recorded=manifest.read_header(root).split_source if name == "capgen" else "",
+    )
+    assigned = assignment.splits
     problems += _split_problems(assigned)
     problems += [
         Problem(code="image_without_captions", message="has no caption", file=p, image_id=p.name)
@@ -105,13 +113,14 @@ def diagnose(
         format=name,
         reading=reading,
         splits=assigned,
+        split_source=assignment.source,
         problems=sorted(problems, key=lambda problem: order[problem.code]),
         languages=count_languages(texts),
         words_per_caption=spread([len(words(text)) for text in texts]) if texts else None,
     )
 
 
-def _split_problems(assigned: dict[str, str]) -> Iterator[Problem]:
+def _split_problems(assigned: Mapping[str, str]) -> Iterator[Problem]:
     for split in ("train", "val", "test"):
         if assigned and split not in assigned.values():
             yield Problem(code="split_empty", message=f"no image in {split}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -20,7 +20,9 @@ MOST_DIFFERENCE = 12.0
 _ROWS = 2048
 
 
-def find_duplicates(examined: Sequence[Examination], splits: dict[str, str]) -> Iterator[Problem]:
+def find_duplicates(
+    examined: Sequence[Examination], splits: Mapping[str, str]
+) -> Iterator[Problem]:
     """Yield byte-identical images, and near-duplicates across splits (`splits` is by name)."""
     same: dict[str, list[Examination]] = defaultdict(list)
     for image in examined:
@@ -36,7 +38,7 @@ def find_duplicates(examined: Sequence[Examination], splits: dict[str, str]) -> 
     yield from _near(examined, splits)
 
 
-def _near(examined: Sequence[Examination], splits: dict[str, str]) -> Iterator[Problem]:
+def _near(examined: Sequence[Examination], splits: Mapping[str, str]) -> Iterator[Problem]:
     groups: dict[str, list[Examination]] = defaultdict(list)
     for image in examined:
         if image.fingerprint is not None and splits[image.entry.image_id] != "none":

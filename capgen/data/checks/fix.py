@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from capgen.data.cache.folders import is_cached
@@ -75,6 +75,7 @@ def write_fixed(diagnosis: Diagnosis, path: Path | None = None) -> Fixed:
     else:
         place = root.resolve()
         header = manifest.Header(name=place.stem, source=str(place), format=diagnosis.format)
+    header = replace(header, split_source=diagnosis.split_source)
     original = path.with_name(_ORIGINAL)
     if path.exists() and not original.exists():
         with storage_errors(original):

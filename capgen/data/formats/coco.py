@@ -1,7 +1,9 @@
 """COCO captions JSON (Chen et al. 2015): `images` and `annotations`, one file per split.
 
 A Karpathy file (`dataset_coco.json`) beside them decides the splits; otherwise the files'
-names do (`captions_train2014.json` → train).
+names do (`captions_train2014.json` → train). Ids may be numbers in one list and text in the
+other. Captions that the file marks as rejected (`is_rejected` of VizWiz-Captions, Gurari et
+al. 2020) are left out and reported.
 """
 
 from __future__ import annotations
@@ -60,23 +62,52 @@ def _read_file(
     content = read_json(path, report)
     found = _SPLIT_IN_NAME.search(path.stem)
     split = split_name(found[1]) if found else None
-    known_by_id: dict[Any, tuple[str, Path]] = {}
-    for item in _items(content, "images", path):
-        if "id" not in item or not isinstance(item.get("file_name"), str):
-            message = f"an entry of `images` lacks id or file_name: {item}"
+    known_by_id = _images_by_id(content, path, images, report)
+    for item in _items(content, "annotations", path):
+        key = _id(item.get("image_id"))
+        if key not in known_by_id or not isinstance(item.get("caption"), str):
+            message = f"annotation {item.get('id')} has no caption or no entry in `images`"
             report(Problem(code="malformed_line", message=message[:200], file=path))
             continue
-        image = images.find(item["file_name"])
-        known_by_id[item["id"]] = (images.image_id(image), image)
-    for item in _items(content, "annotations", path):
-        known = known_by_id.get(item.get("image_id"))
-        if known is None or not isinstance(item.get("caption"), str):
-            message = f"annotation {item.get('id')} has no caption or no entry in `images`"
-            report(Problem(code="malformed_line", message=message, file=path))
+        known = known_by_id[key]
+        if known is None:  # reported already
+            continue
+        if item.get("is_rejected") is True:
+            message = f"annotation {item.get('id')} of {known[0]} is marked as rejected"
+            report(Problem(code="caption_rejected", message=message, file=path, image_id=known[0]))
             continue
         collector.caption(*known, item["caption"], path)
         if assign and split is not None:
             collector.split(known[0], split, path)
+
+
+def _images_by_id(
+    content: Any, path: Path, images: ImageIndex, report: Report
+) -> dict[str | None, tuple[str, Path] | None]:
+    """Return image id → its name and where it is; None for an id that several images have."""
+    found: dict[str | None, tuple[str, Path] | None] = {}
+    for item in _items(content, "images", path):
+        key = _id(item.get("id"))
+        if key is None or not isinstance(item.get("file_name"), str):
+            message = f"an entry of `images` lacks id or file_name: {item}"
+            report(Problem(code="malformed_line", message=message[:200], file=path))
+            continue
+        image = images.find(item["file_name"])
+        known = (images.image_id(image), image)
+        former = found.setdefault(key, known)
+        if former is not None and former != known:
+            message = f"the id {key} is that of both {former[0]} and {known[0]}"
+            report(Problem(code="image_id_repeated", message=message, file=path))
+            found[key] = None
+    return found
+
+
+def _id(value: Any) -> str | None:
+    """Return an id as text, or None if it is neither a number nor text."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # pandas makes floats of a column that has gaps
+    known = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return str(value).strip() if known else None
 
 
 def _items(content: Any, key: str, path: Path) -> Iterator[dict[str, Any]]:

@@ -137,7 +137,7 @@ def _relative(image: Path, base: Path) -> str:
 def _parse(line: str) -> dict[str, Any] | None:
     try:
         record = json.loads(line)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # or a number of more digits than Python reads
         return None
     return record if isinstance(record, dict) else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,12 @@ class Entry:
     captions: tuple[str, ...]
     lines: tuple[tuple[Path, int | None], ...]
     split: str | None
+
+    @property
+    def has_image(self) -> bool:
+        """Whether the image's file exists."""
+        # Path.is_file raises for names that are too long to be those of files.
+        return os.path.isfile(self.image)  # noqa: PTH113
 
     def problem(self, code: str, message: str, caption: int | None = None) -> Problem:
         """Return a problem of this image, at the line of one of its captions."""

@@ -36,7 +36,7 @@ def metadata_files(root: Path) -> list[Path]:
 def tables(root: Path) -> list[Path]:
     """Return a folder's only table, or its tables per split (`train.csv`, `val.csv`)."""
     if root.is_file():
-        return [root] if is_table(root) else []
+        return [root] if is_table(root) or root.suffix.lower() == ".txt" else []
     found = [path for path in sorted(root.iterdir()) if is_table(path) and path.is_file()]
     by_split = [path for path in found if split_name(path.stem)]
     return by_split or (found if len(found) == 1 else [])

@@ -12,6 +12,7 @@ import torch
 from capgen.config import TrainConfig
 from capgen.data.import_set import left_out
 from capgen.data.mixture import Mixture, open_mixture
+from capgen.errors import UsageError
 from capgen.models.torch_devices import choose_device
 from capgen.records import Example, Notice
 from capgen.training.data.caption_coverage import coverage_notices
@@ -29,7 +30,8 @@ class RunData:
     Attributes:
         config: The run's settings.
         dataset: The data set, or several, to train on.
-        parts: Split → data set → examples: `train`, `val` and, if it is to be measured, `test`.
+        parts: Split → data set → examples: `train` and, if they are to be measured, `val` and
+            `test`.
         learner: The captioner.
         processes: The processes that share the work.
     """
@@ -62,7 +64,12 @@ def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
     """Open the data and make the captioner; finds most mistakes before a run starts."""
     device = processes.device or choose_device(config.device)
     dataset = open_mixture(config.dataset, config.data_dir)
-    parts = {"train": dataset.parts("train"), "val": dataset.parts("val", config.eval_limit)}
+    parts = {"train": dataset.parts("train")}
+    if config.validation and not dataset.lacks("val"):
+        parts["val"] = dataset.parts("val", config.eval_limit)
+    elif config.patience is not None:
+        reason = f"{dataset.name} has no val split" if config.validation else "--no-validation"
+        raise UsageError(f"--patience counts validations, and there are none: {reason}")
     if config.test and "test" in dataset.counts:
         parts["test"] = dataset.parts("test", config.eval_limit)
     torch.manual_seed(config.seed)
@@ -95,7 +102,7 @@ def set_figures(data: RunData) -> dict[str, dict[str, float]]:
     if not dataset.several and all(member.weight == 1 for member in dataset.members):
         return {}
     drawn = dict(zip(data.parts["train"], data.mix.drawn, strict=True))
-    measured = shares(data, "val")
+    measured = shares(data, "val") if "val" in data.parts else {}
     return {
         name: {
             "weight": dataset.member(name).weight,
@@ -117,8 +124,11 @@ def data_notices(data: RunData) -> Iterator[Notice]:
                 message=f"Left out {len(member.held_out)} training images of {member.name}: "
                 "another data set has them in val or test"
             )
-        if member.name not in data.parts["val"]:
+        if member.name not in data.parts.get("val", {member.name}):
             yield Notice(message=f"{member.name} has no val split and is not measured")
+    if "val" not in data.parts:
+        reason = f"{data.dataset.name} has no val split: " if data.config.validation else ""
+        yield Notice(message=f"{reason}no validation; best-eval is the model of the last epoch")
     yield from coverage_notices(data.learner.codec, data.splits["train"])
     words = data.learner.captioning.added_words
     if words:

@@ -84,19 +84,23 @@ class Session:
         yield from self._test()
         yield self._finished(trainer)
 
-    def _prepare(self) -> Generator[Event, None, tuple[Trainer, Validator]]:
+    def _prepare(self) -> Generator[Event, None, tuple[Trainer, Validator | None]]:
         if self.main:
             yield from data_notices(self.data)
         else:
             self.processes.wait()  # the first process makes the caches
         train_inputs = yield from split_inputs(self.data, "train")
-        val_inputs = yield from split_inputs(self.data, "val")
+        val_inputs = None
+        if "val" in self.splits:
+            val_inputs = yield from split_inputs(self.data, "val")
         teaching = yield from make_teaching(
             self.config, self.data.learner, self.splits["train"], self.dataset.digest
         )
         if self.main:
             self.processes.wait()
         trainer = build_trainer(self.data, train_inputs, self.stop, teaching)
+        if val_inputs is None:
+            return trainer, None
         return trainer, build_validator(self.data, "val", val_inputs)
 
     def _begin(self, trainer: Trainer) -> Event:
@@ -153,7 +157,7 @@ class Session:
             steps=trainer.steps,
         )
 
-    def _epoch(self, trainer: Trainer, validator: Validator) -> Iterator[Event]:
+    def _epoch(self, trainer: Trainer, validator: Validator | None) -> Iterator[Event]:
         epoch, started = self.epochs_done + 1, time.monotonic()
         for event in trainer.epoch(epoch):
             if event is not None:
@@ -192,12 +196,13 @@ class Session:
         self.lowest_loss = min(lowest, loss)
 
     def _epoch_over(
-        self, epoch: int, seconds: float, trainer: Trainer, validator: Validator
+        self, epoch: int, seconds: float, trainer: Trainer, validator: Validator | None
     ) -> Iterator[Event]:
         """Validate and save the averaged weights, which are in place."""
         validation = None
         started = time.monotonic()
-        if epoch % self.config.eval_every == 0 or epoch == self.config.num_epochs:
+        last = epoch == self.config.num_epochs
+        if validator is not None and (last or epoch % self.config.eval_every == 0):
             validation = validator.run(lambda: self._stop_if_asked(trainer))
         yield EpochEvent(
             epoch=epoch,
@@ -211,7 +216,10 @@ class Session:
             seconds=seconds,
             eval_seconds=time.monotonic() - started,
         )
-        for name, value in self._select(validation):
+        chosen = self._select(validation)
+        if validator is None and last:
+            chosen.append((BEST_EVAL, None))
+        for name, value in chosen:
             if self.main:
                 yield self.checkpoints.save(
                     name,

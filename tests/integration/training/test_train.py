@@ -182,9 +182,9 @@ def test_an_interrupted_run_leaves_complete_files(tmp_path, data, mini):
 
 
 def test_a_missing_split_is_named(tmp_path, mini):
-    images = [dataclasses.replace(image, split="train") for image in eight_images()]
+    images = [dataclasses.replace(image, split="val") for image in eight_images()]
     data = write_flickr8k(tmp_path / "data", images)
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match="no images in split train"):
         list(train(run_config(tmp_path, data, mini)))
     assert not (tmp_path / "run").exists()
 

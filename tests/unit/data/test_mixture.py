@@ -121,13 +121,15 @@ def test_a_set_without_val_is_trained_on_only(flickr: Path, tmp_path: Path):
     write_flickr8k(tmp_path / "more", images)
     rows = [
         {"image": f"more/Flicker8k_Dataset/{p.name}", "caption": p.captions[0], "split": "train"}
-        for p in images
+        for p in images[:2]  # too few to draw a val from
     ]
     table.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     mixture = open_mixture(None, [flickr, table])
     assert list(mixture.parts("val")) == ["mini8k"]
     with pytest.raises(DataError, match="no images in split val"):
         open_mixture(None, table).parts("val")
+    assert open_mixture(None, table).lacks("val")
+    assert not mixture.lacks("val")
 
 
 def test_no_data_set_is_refused():

@@ -168,7 +168,7 @@ class WandbRun:
         self._sent.add(which)
         metadata = {
             "checkpoint": name,
-            "criterion": _criterion(name, training),
+            "criterion": _criterion(name, training, measured="val" in record.get("metrics", {})),
             "epoch": epoch,
             "step": training.get("step"),
             "metrics": record.get("metrics", {}),
@@ -194,8 +194,10 @@ class WandbRun:
         write_text(self._folder / FOLDER / STATE_FILE, json.dumps(self._state) + "\n")
 
 
-def _criterion(name: str, training: Mapping[str, Any]) -> str:
+def _criterion(name: str, training: Mapping[str, Any], *, measured: bool) -> str:
     """Return what a checkpoint is the best by."""
+    if not measured:
+        return "newest"
     if name == "best-eval" and training.get("eval", True):
         return str(training.get("eval_strategy", ""))
     return "newest" if name == "last" else "loss"
