@@ -8,8 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
-import shutil
 import stat
 import sys
 import unicodedata
@@ -19,7 +17,9 @@ from pathlib import Path
 from typing import IO
 
 from capgen.errors import DiskFullError, StorageError, UsageError
+from capgen.file_attributes import copy_attributes
 from capgen.overwriting import NO_IMAGE, check_output
+from capgen.temporary_files import remove_leftovers, temporary_file
 
 APP_NAME = "capgen"
 HOME_VARIABLE = "CAPGEN_HOME"
@@ -137,8 +137,10 @@ def folded(name: str) -> str:
 
 
 @contextmanager
-def writing(path: Path, *, over_image: bool = False) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it to `path` if the block succeeds.
+def writing(
+    path: Path, *, over_image: bool = False, mode: int = 0o666, sweep: bool = True
+) -> Iterator[Path]:
+    """Give a temporary file beside `path`; rename it to `path` if the block succeeds.
 
     The parent folder is made. If the block raises, the temporary file is removed and an
     existing `path` stays as it was.
@@ -146,6 +148,9 @@ def writing(path: Path, *, over_image: bool = False) -> Iterator[Path]:
     Args:
         path: The file.
         over_image: Replace an image, too.
+        mode: Mode bits of the new file, less those that the process's mask takes away.
+        sweep: First remove the temporary files in the folder that killed processes left. Who
+            writes many files in a folder does that once.
 
     Raises:
         ProtectedFileError: There is an image.
@@ -156,12 +161,10 @@ def writing(path: Path, *, over_image: bool = False) -> Iterator[Path]:
         if not over_image:
             check_output(path, NO_IMAGE)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.tmp")
-        try:
+        if sweep:
+            remove_leftovers(path.parent)
+        with temporary_file(path, mode) as temporary:
             yield temporary
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def create(path: Path, mode: int) -> IO[bytes]:
@@ -186,29 +189,33 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def replace_file(path: Path, data: bytes, *, over_image: bool = False) -> None:
-    """Write a user's file anew in one step, keeping its permissions, and a link to it a link.
+def replace_file(
+    path: Path, data: bytes, *, over_image: bool = False, keep_times: bool = False
+) -> None:
+    """Write a user's file anew in one step; a link to it stays a link.
 
-    The new content is on the disk before the old is gone.
+    Owner, group, permissions and extended attributes stay. The new content is on the disk
+    before the old is gone.
 
     Args:
         path: The file, which is there.
         data: Its new content.
         over_image: Replace an image, too.
+        keep_times: Keep the times of the last access and change, too.
 
     Raises:
         ProtectedFileError: There is an image.
-        StorageError: It cannot be written.
+        StorageError: It cannot be written, or would not keep its owner.
     """
     with storage_errors(path):
         target = Path(os.path.realpath(path, strict=True))
-    with writing(target, over_image=over_image) as temporary:
-        temporary.touch(mode=0o600)  # nobody reads it who may not read the old one
+    # Nobody reads the new file who may not read the old one.
+    with writing(target, over_image=over_image, mode=0o600, sweep=False) as temporary:
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        shutil.copymode(target, temporary)
+        copy_attributes(target, temporary, times=keep_times)
 
 
 def check_place(path: Path) -> None:

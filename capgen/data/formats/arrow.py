@@ -18,7 +18,7 @@ from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.formats.rows import find_columns
 from capgen.data.problems import Problem, Report
 from capgen.errors import DataError, MissingDependencyError
-from capgen.paths import create, folded, works_everywhere, writing
+from capgen.paths import folded, works_everywhere, writing
 from capgen.tables.rows import Row
 
 
@@ -99,8 +99,8 @@ def _take_out(
     name = _note(folder, base_name(path) if path else own, row, written)
     target = written[folded(name)] = folder / (name if works_everywhere(name) else own)
     if not target.exists():
-        with writing(target) as temporary, create(temporary, mode) as file:
-            file.write(data)
+        with writing(target, mode=mode & 0o666 | 0o200, sweep=False) as temporary:
+            temporary.write_bytes(data)
     return name
 
 

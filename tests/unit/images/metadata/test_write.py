@@ -370,6 +370,8 @@ def test_a_folder_that_may_not_be_written_is_a_problem_of_its_images(tmp_path: P
             os.chown(tmp_path / name, NOBODY, NOBODY)
         if name != "logs":
             (tmp_path / name / "a.jpg").write_bytes(IMAGES["plain.jpg"])
+            if os.geteuid() == 0:
+                os.chown(tmp_path / name / "a.jpg", NOBODY, NOBODY)
     (tmp_path / "closed").chmod(0o555)
     result = subprocess.run(
         [sys.executable, "-c", AS_NOBODY, str(tmp_path), str(logs / "undo.jsonl")],
