@@ -191,7 +191,7 @@ def _outputs(output: Path | None, look: Look, undo_file: Path | None) -> Iterato
 
 
 def _undo(console: Console, path: Path) -> int:
-    from capgen.images.metadata.undo import undo
+    from capgen.undo import undo
 
     failed = done = 0
     for undone in undo(path):

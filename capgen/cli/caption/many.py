@@ -20,12 +20,12 @@ from capgen.captioning.runtimes.cores import usable_cores
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.console import Console, with_scores
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
-from capgen.images.metadata.undo import UndoFile
 from capgen.images.metadata.write import MetadataWriter
 from capgen.output.base import FORMATS
 from capgen.output.formats import open_format
 from capgen.output.sidecars import Sidecars
 from capgen.records import Caption, CaptionFailure, Record, Unwritten
+from capgen.undo import UndoFile
 
 # More lanes than this gain nothing that their memory is worth.
 _MOST_LANES = 8

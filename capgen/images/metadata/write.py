@@ -8,8 +8,8 @@ from types import ModuleType
 
 from capgen.errors import DiskFullError, StorageError
 from capgen.images.metadata import Unwritable, jpeg, png, webp
-from capgen.images.metadata.undo import UndoFile
 from capgen.paths import replace_file, storage_errors
+from capgen.undo import UndoFile
 
 
 class MetadataWriter:

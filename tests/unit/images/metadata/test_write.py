@@ -21,8 +21,8 @@ from PIL import Image
 
 from capgen.errors import DataError, DiskFullError, ProtectedFileError, StorageError
 from capgen.images.metadata import Unwritable, exif, iptc, jpeg, png, webp, xmp
-from capgen.images.metadata.undo import UndoFile, undo
 from capgen.images.metadata.write import MetadataWriter, read_captions
+from capgen.undo import UndoFile, undo
 from tests.broken_images import webp_chunks
 from tests.minis import draw
 
@@ -343,7 +343,7 @@ AS_NOBODY = f"""
 import os, sys
 from pathlib import Path
 from capgen.images.metadata.write import MetadataWriter
-from capgen.images.metadata.undo import UndoFile, undo
+from capgen.undo import UndoFile, undo
 folder, log = Path(sys.argv[1]), Path(sys.argv[2])
 writer = MetadataWriter(UndoFile(log), dry_run=True)
 writer.write(folder / "open" / "a.jpg", "a dog")  # imports everything while it may

@@ -1,7 +1,8 @@
-"""The undo file: how to get changed images back, byte for byte.
+"""The undo file: how to get changed files back, byte for byte.
 
-A line a change, written before the image is replaced: the hashes before and after, and the
-old file as parts, each either a range of the new file or bytes of its own.
+A line a change, written before the file is replaced: the hashes before and after, and the old
+file as parts, each either a range of the new file or bytes of its own. A file that was made has
+no hash before, and is removed again.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from capgen.records import SCHEMA_VERSION
 
 @dataclass(frozen=True)
 class Undone:
-    """What became of one image.
+    """What became of one file.
 
     Attributes:
-        path: The image.
+        path: The file.
         problem: Why it stays as it is, or an empty string.
     """
 
@@ -49,27 +50,42 @@ class UndoFile:
         check_place(path)
         check_output(path, OWN_LINES)
         self.path = path
-        # Hash of each changed image → its hash before, as the journal knows it.
+        # Hash of each changed image → its hash before, as the journal knows it, and the caption
+        # that was written into it.
         self.originals: dict[str, str] = {}
+        self.captions: dict[str, str] = {}
         if path.is_file():
             for entry in _entries(path):
-                before = str(entry["sha256_before"])
-                self.originals[str(entry["sha256_after"])] = self.originals.get(before, before)
+                self._note(entry)
 
-    def record(self, image: Path, old: Sequence[bytes], new: Sequence[bytes]) -> None:
+    def record(
+        self,
+        path: Path,
+        old: Sequence[bytes] | None,
+        new: Sequence[bytes],
+        *,
+        caption: str | None = None,
+    ) -> None:
         """Write down how to make the file of pieces `old` from that of pieces `new`.
+
+        Args:
+            path: The file that is about to be written.
+            old: What is there, or None if nothing is.
+            new: What will be there.
+            caption: For an image: the caption that `new` has and `old` had not.
 
         Raises:
             StorageError: It cannot be written.
         """
-        before, after = b"".join(old), b"".join(new)
         entry = {
             "schema_version": SCHEMA_VERSION,
-            "path": os.path.abspath(image),  # noqa: PTH100 (keeps links)
-            "sha256_before": _hash(before),
-            "sha256_after": _hash(after),
-            "parts": _parts(old, new),
+            "path": os.path.abspath(path),  # noqa: PTH100 (keeps links)
+            "sha256_before": None if old is None else _hash(b"".join(old)),
+            "sha256_after": _hash(b"".join(new)),
+            "parts": _parts(old or (), new),
         }
+        if caption is not None:
+            entry["caption"] = caption
         with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
@@ -77,14 +93,22 @@ class UndoFile:
                     file.write(b"\n")
                 file.write(json.dumps(entry).encode() + b"\n")
                 file.flush()
-                os.fsync(file.fileno())
-        self.originals[_hash(after)] = self.originals.get(_hash(before), _hash(before))
+                if old is not None:  # or nothing can be lost
+                    os.fsync(file.fileno())
+        self._note(entry)
+
+    def _note(self, entry: dict[str, Any]) -> None:
+        before, after = entry["sha256_before"], str(entry["sha256_after"])
+        if before is not None:
+            self.originals[after] = self.originals.get(str(before), str(before))
+        if "caption" in entry:
+            self.captions[after] = str(entry["caption"])
 
 
 def undo(path: Path) -> Iterator[Undone]:
     """Take back all changes of an undo file, the latest first.
 
-    An image that was changed since by something else stays as it is.
+    A file that was changed since by something else stays as it is.
 
     Raises:
         DataError: The file cannot be read.
@@ -95,15 +119,20 @@ def undo(path: Path) -> Iterator[Undone]:
 
 
 def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
+    made = entry["sha256_before"] is None
     try:
         current = path.read_bytes()
     except OSError as error:
+        if made and isinstance(error, FileNotFoundError):
+            return Undone(path)
         return Undone(path, error.strerror or "cannot be read")
     found = _hash(current)
     if found == entry["sha256_before"]:
         return Undone(path)
     if found != entry["sha256_after"]:
         return Undone(path, "was changed since")
+    if made:
+        return _remove(path)
     before = b"".join(
         base64.b64decode(part) if isinstance(part, str) else current[part[0] : part[0] + part[1]]
         for part in entry["parts"]
@@ -111,9 +140,18 @@ def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
     if _hash(before) != entry["sha256_before"]:
         return Undone(path, "the undo file does not give back what was there")
     try:
-        replace_file(path, before, over_image=True)
+        replace_file(path, before, over_image=True, keep_times=True)
     except DiskFullError:
         raise
+    except StorageError as error:
+        return Undone(path, error.message)
+    return Undone(path)
+
+
+def _remove(path: Path) -> Undone:
+    try:
+        with storage_errors(path):
+            path.unlink(missing_ok=True)
     except StorageError as error:
         return Undone(path, error.message)
     return Undone(path)
