@@ -17,6 +17,7 @@ from capgen.config.decoding import (
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.fields import BOOLEANS, accepted, check_ranges, flag_name, parse_setting, setting
 from capgen.config.inputs import BatchOptions, DownloadLimits, ImageLimits, InputOptions
+from capgen.config.metadata import MetadataOptions
 from capgen.config.models import ModelOptions
 from capgen.config.presets import OBJECTIVE_DEFAULTS, TRAIN_PRESETS, objective_defaults
 from capgen.config.training import TrainConfig, train_config
@@ -40,6 +41,7 @@ __all__ = [
     "EvalStrategy",
     "ImageLimits",
     "InputOptions",
+    "MetadataOptions",
     "ModelOptions",
     "TrainConfig",
     "accepted",

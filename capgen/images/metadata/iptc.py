@@ -13,7 +13,12 @@ _CHARACTER_SET = (1, 90)
 _VERSION = (2, 0)
 _CAPTION = (2, 120)
 _UTF8 = b"\x1b%G"
+# ISO 8859-1 as ISO 2022 names it.
+_LATIN = (b"\x1b.A", b"\x1b-A", b"\x1b/A")
+# Data sets of record 2 that are numbers or images, not text.
+_BINARY = {0, 125, 200, 201, 202}
 _LONGEST = 2000
+_LONGEST_SET = 0x7FFF
 
 _Resource = tuple[int, bytes, bytes]
 _DataSet = tuple[tuple[int, int], bytes]
@@ -23,33 +28,32 @@ def read_caption(resources: bytes) -> str | None:
     """Return the Caption-Abstract in a block of Photoshop resources, or None.
 
     Raises:
-        Unwritable: The block is damaged.
+        Unwritable: The block is damaged, or in an unknown character set.
     """
     for number, _, data in _resources(resources):
         if number == _IPTC_RESOURCE:
-            sets = _data_sets(data)
-            for kind, value in sets:
-                if kind == _CAPTION:
-                    return value.decode(_encoding(sets), "replace")
+            return next((v.decode() for k, v in _in_utf8(_data_sets(data)) if k == _CAPTION), None)
     return None
 
 
 def with_caption(resources: bytes, text: str) -> bytes:
     """Return a block of Photoshop resources (may be empty) with this Caption-Abstract.
 
+    All texts are in UTF-8 then, and the data says so.
+
     Raises:
-        Unwritable: The block is damaged.
+        Unwritable: The block is damaged, or in an unknown character set.
     """
     found = _resources(resources)
     data = next((data for number, _, data in found if number == _IPTC_RESOURCE), None)
-    sets = _data_sets(data) if data else [(_CHARACTER_SET, _UTF8), (_VERSION, b"\0\4")]
-    value = _shortened(text, _encoding(sets))
+    sets = _in_utf8(_data_sets(data)) if data else [(_CHARACTER_SET, _UTF8), (_VERSION, b"\0\4")]
     place = next((n for n, (kind, _) in enumerate(sets) if kind == _CAPTION), None)
+    longest = max(_LONGEST, *(len(value) for kind, value in sets if kind == _CAPTION), 0)
     sets = [item for item in sets if item[0] != _CAPTION]
     # Behind what is not greater, or where it was.
     if place is None:
         place = sum(kind <= _CAPTION for kind, _ in sets)
-    sets.insert(place, (_CAPTION, value))
+    sets.insert(place, (_CAPTION, shortened(text, longest).encode()))
     iptc = b"".join(_data_set(kind, content) for kind, content in sets)
     digest = hashlib.md5(iptc, usedforsecurity=False).digest()
     renewed = {_IPTC_RESOURCE: iptc, _DIGEST_RESOURCE: digest}
@@ -59,14 +63,49 @@ def with_caption(resources: bytes, text: str) -> bytes:
     return b"".join(_resource(*item) for item in found)
 
 
-def _encoding(sets: list[_DataSet]) -> str:
-    return "utf-8" if (_CHARACTER_SET, _UTF8) in sets else "latin-1"
+def shortened(text: str, longest: int = _LONGEST) -> str:
+    """Return as much of a text as IPTC has bytes for, and no half character."""
+    return text.encode()[:longest].decode(errors="ignore")
 
 
-def _shortened(text: str, encoding: str) -> bytes:
-    """Encode at most 2,000 bytes, and no half character."""
-    value = text.encode(encoding, "replace")[:_LONGEST]
-    return value.decode(encoding, "ignore").encode(encoding)
+def _in_utf8(sets: list[_DataSet]) -> list[_DataSet]:
+    """Return data sets with their texts in UTF-8, and the one that says so.
+
+    Raises:
+        Unwritable: They are in a character set that is not known.
+    """
+    named = [value for kind, value in sets if kind == _CHARACTER_SET]
+    if named == [_UTF8]:
+        encoding = "utf-8"
+    elif named and not all(value in _LATIN for value in named):
+        raise Unwritable("its IPTC data is in an unknown character set")
+    else:
+        encoding = "latin-1" if named else _guessed([v for k, v in sets if _is_text(k)])
+    try:
+        sets = [
+            (kind, value.decode(encoding).encode() if _is_text(kind) else value)
+            for kind, value in sets
+            if kind != _CHARACTER_SET
+        ]
+    except UnicodeDecodeError as error:
+        raise Unwritable("its IPTC data is in an unknown character set") from error
+    if any(len(value) > _LONGEST_SET for _, value in sets):
+        raise Unwritable("its IPTC data has no room for another character set")
+    place = sum(kind < _CHARACTER_SET for kind, _ in sets)
+    return [*sets[:place], (_CHARACTER_SET, _UTF8), *sets[place:]]
+
+
+def _is_text(kind: tuple[int, int]) -> bool:
+    return kind[0] == 2 and kind[1] not in _BINARY
+
+
+def _guessed(values: list[bytes]) -> str:
+    """Return the encoding of texts that do not say it: UTF-8 is hardly ever there by chance."""
+    try:
+        b"\n".join(values).decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
 
 
 def _resources(block: bytes) -> list[_Resource]:
@@ -85,6 +124,8 @@ def _resources(block: bytes) -> list[_Resource]:
             raise Unwritable("its Photoshop data is damaged")
         found.append((number, name, block[start : start + size]))
         place = start + size + size % 2
+    if sum(number == _IPTC_RESOURCE for number, _, _ in found) > 1:
+        raise Unwritable("it has IPTC data twice")
     return found
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 
-from capgen.images.metadata import Unwritable, exif, iptc, xmp
+from capgen.images.metadata import Unwritable, mpf, xmp
+from capgen.images.metadata.blocks import Blocks
 
 _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
-_APP0, _APP1, _APP2, _APP13 = 0xE0, 0xE1, 0xE2, 0xED
+_APP0, _APP1, _APP13 = 0xE0, 0xE1, 0xED
 _LARGEST = 65533
 
 
@@ -34,34 +35,36 @@ def pieces(data: bytes) -> list[bytes]:
         place = end
 
 
-def read(parts: list[bytes]) -> list[str | None]:
-    """Return the captions in EXIF, XMP and IPTC, each None where there is none."""
-    exif_block, xmp_block, resources = (
-        _content(parts, _APP1, _EXIF),
-        _content(parts, _APP1, _XMP),
-        _content(parts, _APP13, _PHOTOSHOP),
-    )
-    return [
-        None if exif_block is None else exif.read_description(exif_block),
-        None if xmp_block is None else xmp.read_description(xmp_block),
-        None if resources is None else iptc.read_caption(resources),
-    ]
-
-
-def write(parts: list[bytes], text: str) -> list[bytes]:
-    """Return the pieces with the caption in EXIF, XMP and IPTC.
+def blocks(parts: list[bytes]) -> Blocks:
+    """Return the metadata in the pieces of a JPEG.
 
     Raises:
-        Unwritable: Existing metadata is damaged, too large, or spread over segments.
+        Unwritable: It is spread over several segments.
     """
-    if any(part[1] == _APP2 and part[4:8] == b"MPF\0" for part in parts[1:-1]):
-        raise Unwritable("it holds several images, whose places would change")
-    block = exif.with_description(_content(parts, _APP1, _EXIF), text)
-    packet = xmp.with_description(_content(parts, _APP1, _XMP), text)
-    resources = iptc.with_caption(_content(parts, _APP13, _PHOTOSHOP) or b"", text)
-    parts = _put(parts, _APP1, _EXIF, block)
-    parts = _put(parts, _APP1, _XMP, packet)
-    return _put(parts, _APP13, _PHOTOSHOP, resources)
+    return Blocks(
+        exif=_content(parts, _APP1, _EXIF),
+        xmp=_content(parts, _APP1, _XMP),
+        iptc=_content(parts, _APP13, _PHOTOSHOP) or b"",
+    )
+
+
+def with_blocks(parts: list[bytes], old: Blocks, new: Blocks) -> list[bytes]:
+    """Return the pieces with new metadata instead of old.
+
+    Raises:
+        Unwritable: It is too large, or an index of images behind the first one is damaged.
+    """
+    changed = parts
+    if new.exif is not None and new.exif != old.exif:
+        changed = _put(changed, _APP1, _EXIF, new.exif)
+    if new.xmp is not None and new.xmp != old.xmp:
+        packet = new.xmp
+        if 2 + len(_XMP) + len(packet) > _LARGEST:
+            packet = xmp.without_padding(packet)
+        changed = _put(changed, _APP1, _XMP, packet)
+    if new.iptc and new.iptc != old.iptc:
+        changed = _put(changed, _APP13, _PHOTOSHOP, new.iptc)
+    return mpf.moved(parts, changed)
 
 
 def _is(part: bytes, marker: int, name: bytes) -> bool:

@@ -6,7 +6,8 @@ import struct
 import zlib
 from collections.abc import Callable
 
-from capgen.images.metadata import Unwritable, exif, xmp
+from capgen.images.metadata import Unwritable
+from capgen.images.metadata.blocks import Blocks
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 _XMP = b"XML:com.adobe.xmp\0"
@@ -34,25 +35,25 @@ def pieces(data: bytes) -> list[bytes]:
     raise Unwritable("its end is missing")
 
 
-def read(parts: list[bytes]) -> list[str | None]:
-    """Return the captions in EXIF and XMP, each None where there is none."""
-    block, packet = _exif(parts), _packet(parts)
-    return [
-        None if block is None else exif.read_description(block),
-        None if packet is None else xmp.read_description(packet),
-    ]
-
-
-def write(parts: list[bytes], text: str) -> list[bytes]:
-    """Return the pieces with the caption in EXIF and XMP.
+def blocks(parts: list[bytes]) -> Blocks:
+    """Return the metadata in the pieces of a PNG.
 
     Raises:
-        Unwritable: Existing metadata is damaged.
+        Unwritable: It is damaged, or there twice.
     """
-    block = exif.with_description(_exif(parts), text)
-    packet = xmp.with_description(_packet(parts), text)
-    parts = _put(parts, _is_exif, _chunk(b"eXIf", block))
-    return _put(parts, _is_xmp, _chunk(b"iTXt", _XMP + b"\0\0\0\0" + packet))
+    for same in (_is_exif, _is_xmp):
+        if sum(map(same, parts[1:-1])) > 1:
+            raise Unwritable("it has the same metadata twice")
+    return Blocks(exif=_exif(parts), xmp=_packet(parts))
+
+
+def with_blocks(parts: list[bytes], old: Blocks, new: Blocks) -> list[bytes]:
+    """Return the pieces with new metadata instead of old."""
+    if new.exif is not None and new.exif != old.exif:
+        parts = _put(parts, _is_exif, _chunk(b"eXIf", new.exif))
+    if new.xmp is not None and new.xmp != old.xmp:
+        parts = _put(parts, _is_xmp, _chunk(b"iTXt", _XMP + b"\0\0\0\0" + new.xmp))
+    return parts
 
 
 def _kind(chunk: bytes) -> bytes:

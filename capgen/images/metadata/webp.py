@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import struct
 
-from capgen.images.metadata import Unwritable, exif, xmp
+from capgen.images.metadata import Unwritable
+from capgen.images.metadata.blocks import Blocks
 
-_EXIF_FLAG, _XMP_FLAG, _ALPHA_FLAG = 0x08, 0x04, 0x10
+_EXIF = b"Exif\0\0"
+_EXIF_FLAG, _XMP_FLAG, _ALPHA_FLAG, _ANIMATION_FLAG = 0x08, 0x04, 0x10, 0x02
 
 
 def pieces(data: bytes) -> list[bytes]:
@@ -32,43 +34,57 @@ def pieces(data: bytes) -> list[bytes]:
     return [*found, data[last:]]
 
 
-def read(parts: list[bytes]) -> list[str | None]:
-    """Return the captions in EXIF and XMP, each None where there is none."""
-    block, packet = _content(parts, b"EXIF"), _content(parts, b"XMP ")
-    return [
-        None if block is None else exif.read_description(block.removeprefix(b"Exif\0\0")),
-        None if packet is None else xmp.read_description(packet),
-    ]
-
-
-def write(parts: list[bytes], text: str) -> list[bytes]:
-    """Return the pieces with the caption in EXIF and XMP.
+def blocks(parts: list[bytes]) -> Blocks:
+    """Return the metadata in the pieces of a WebP.
 
     Raises:
-        Unwritable: Existing metadata is damaged, or is passed over until now: readers would
-            turn the image, or find two images, once the header names metadata.
+        Unwritable: Something in the file is passed over until now: readers would turn the
+            image, or find two images, once the header names metadata.
     """
-    if not _header_names_all(parts):
-        raise Unwritable("its header does not name all that is in it")
+    _check_header(parts)
     block = _content(parts, b"EXIF")
-    prefix = b"Exif\0\0" if block is not None and block.startswith(b"Exif\0\0") else b""
-    old = None if block is None else block.removeprefix(b"Exif\0\0")
-    parts = _put(parts, b"EXIF", prefix + exif.with_description(old, text))
-    packet = xmp.with_description(_content(parts, b"XMP "), text)
-    parts = _put(parts, b"XMP ", packet)
+    return Blocks(
+        exif=None if block is None else block.removeprefix(_EXIF), xmp=_content(parts, b"XMP ")
+    )
+
+
+def with_blocks(parts: list[bytes], old: Blocks, new: Blocks) -> list[bytes]:
+    """Return the pieces with new metadata instead of old.
+
+    Raises:
+        Unwritable: The header is damaged.
+    """
+    if new.exif is not None and new.exif != old.exif:
+        prefix = _EXIF if (_content(parts, b"EXIF") or b"").startswith(_EXIF) else b""
+        parts = _put(parts, b"EXIF", prefix + new.exif)
+    if new.xmp is not None and new.xmp != old.xmp:
+        parts = _put(parts, b"XMP ", new.xmp)
     header = _extended(parts)
     body = [header, *(part for part in parts[1:-1] if part[:4] != b"VP8X")]
     size = 4 + sum(map(len, body))
     return [b"RIFF" + struct.pack("<I", size) + b"WEBP", *body, parts[-1]]
 
 
-def _header_names_all(parts: list[bytes]) -> bool:
+def _check_header(parts: list[bytes]) -> None:
+    """Check that the file has one header, one image, and what the header names.
+
+    Raises:
+        Unwritable: It has not.
+    """
     kinds = [part[:4] for part in parts[1:-1]]
     if kinds[:1] != [b"VP8X"]:
-        return len(kinds) == 1
+        if len(kinds) != 1:
+            raise Unwritable("its header does not name all that is in it")
+        return
     flags = (_content(parts, b"VP8X") or b"\0")[0]
-    metadata = {b"EXIF": _EXIF_FLAG, b"XMP ": _XMP_FLAG}
-    return all(flags & flag or kind not in kinds for kind, flag in metadata.items())
+    images = sum(kind in (b"VP8 ", b"VP8L") for kind in kinds)
+    if kinds.count(b"VP8X") > 1 or images != (0 if flags & _ANIMATION_FLAG else 1):
+        raise Unwritable("it has several headers or images")
+    for kind, flag in ((b"EXIF", _EXIF_FLAG), (b"XMP ", _XMP_FLAG)):
+        if kind in kinds and not flags & flag:
+            raise Unwritable("its header does not name all that is in it")
+        if kinds.count(kind) > 1:
+            raise Unwritable("it has the same metadata twice")
 
 
 def _content(parts: list[bytes], kind: bytes) -> bytes | None:
@@ -96,16 +112,18 @@ def _put(parts: list[bytes], kind: bytes, data: bytes) -> list[bytes]:
 
 
 def _extended(parts: list[bytes]) -> bytes:
-    """Return the VP8X chunk with the flags of EXIF and XMP, made anew for simple files.
+    """Return the VP8X chunk with the flags of the metadata there is; simple files get one.
 
     Raises:
         Unwritable: The header is damaged.
     """
+    kinds = [part[:4] for part in parts[1:-1]]
+    flags = (_EXIF_FLAG if b"EXIF" in kinds else 0) | (_XMP_FLAG if b"XMP " in kinds else 0)
     content = _content(parts, b"VP8X")
     if content is not None:
         if len(content) < 10:
             raise Unwritable("its header is damaged")
-        return _chunk(b"VP8X", bytes([content[0] | _EXIF_FLAG | _XMP_FLAG]) + content[1:])
+        return _chunk(b"VP8X", bytes([content[0] | flags]) + content[1:])
     first = parts[1]
     if first[:4] == b"VP8L" and len(first) >= 13:
         bits = int.from_bytes(first[9:13], "little")
@@ -117,6 +135,6 @@ def _extended(parts: list[bytes]) -> bytes:
         alpha = 0
     else:
         raise Unwritable("its header is damaged")
-    flags = _EXIF_FLAG | _XMP_FLAG | alpha
+    flags |= alpha
     sizes = width.to_bytes(3, "little") + height.to_bytes(3, "little")
     return _chunk(b"VP8X", bytes([flags, 0, 0, 0]) + sizes)

@@ -1,15 +1,42 @@
-"""Writing captions into JPEG, PNG and WebP files, as EXIF, IPTC and XMP, without new pixels."""
+"""Writing captions into image files, as EXIF, IPTC and XMP, without new pixels."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from capgen.config import ImageLimits, MetadataOptions
 from capgen.errors import DiskFullError, StorageError
-from capgen.images.metadata import Unwritable, jpeg, png, webp
+from capgen.images.metadata import Unwritable, jpeg, png, tiff, webp
+from capgen.images.metadata.blocks import Blocks, read_descriptions, with_caption
+from capgen.images.metadata.check import check_same_image
 from capgen.paths import replace_file, storage_errors
 from capgen.undo import UndoFile
+
+_TIFF_MAGIC = (b"II*\0", b"MM\0*")
+_TIFF_SUFFIXES = (".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a caption that was to be written.
+
+    Attributes:
+        problem: Why it was not written, or an empty string.
+        kept: Whether it was not written because a person's description stays.
+    """
+
+    problem: str = ""
+    kept: bool = False
+
+    @property
+    def written(self) -> bool:
+        """Whether the caption is where it should be."""
+        return not self.problem and not self.kept
 
 
 class MetadataWriter:
@@ -17,44 +44,70 @@ class MetadataWriter:
 
     Args:
         undo: Where to write down how to take each change back.
+        options: Which fields to write, and what becomes of what a person wrote there.
+        limits: The largest image to decode: each is, before and after.
         dry_run: Change nothing; count what would be changed.
     """
 
-    def __init__(self, undo: UndoFile, *, dry_run: bool = False) -> None:
+    def __init__(
+        self,
+        undo: UndoFile,
+        options: MetadataOptions | None = None,
+        *,
+        limits: ImageLimits | None = None,
+        dry_run: bool = False,
+    ) -> None:
         self.undo = undo
+        self.options = options or MetadataOptions()
+        self.limits = limits or ImageLimits()
         self.dry_run = dry_run
         self.changed = 0
+        self.kept = 0
 
-    def write(self, image: Path, text: str) -> str:
-        """Write a caption into an image, unless it is there already.
-
-        Returns:
-            Why nothing was written, or an empty string.
+    def write(self, image: Path, text: str) -> Outcome:
+        """Write a caption into an image, unless it is there already, or a person's stays.
 
         Raises:
             StorageError: The undo file cannot be written, or no space is left.
         """
         try:
             data = _read(image)
-            module = _module(data)
+            module = _module(data, image)
             old = module.pieces(data)
-            if all(found == text for found in module.read(old)):
-                return ""
-            new = module.write(old, text)
+            blocks = module.blocks(old)
+            own = self.undo.captions.get(hashlib.sha256(data).hexdigest())
+            wanted, kept = with_caption(blocks, text, self.options, own)
+            self.kept += kept
+            if wanted is blocks:
+                return Outcome(kept=kept)
+            new = module.with_blocks(old, blocks, wanted)
+            self._check(module, wanted, data, new)
         except Unwritable as error:
-            return f"no caption written into {image}: {error}"
+            return Outcome(f"no caption written into {image}: {error}")
         except StorageError as error:
-            return error.message
+            return Outcome(error.message)
         if not self.dry_run:
-            self.undo.record(image, old, new)
+            self.undo.record(image, old, new, caption=text)
             try:
-                replace_file(image, b"".join(new), over_image=True)
+                replace_file(image, b"".join(new), over_image=True, keep_times=True)
             except DiskFullError:
                 raise
             except StorageError as error:
-                return error.message
+                return Outcome(error.message)
         self.changed += 1
-        return ""
+        return Outcome()
+
+    def _check(self, module: ModuleType, wanted: Blocks, old: bytes, new: Sequence[bytes]) -> None:
+        """Check that a new file says what it should, and shows what the old one does.
+
+        Raises:
+            Unwritable: It does not.
+        """
+        data = b"".join(new)
+        found: Blocks = module.blocks(module.pieces(data))
+        if read_descriptions(found) != read_descriptions(wanted):
+            raise Unwritable("its metadata is written in an unusual way")
+        check_same_image(old, data, self.limits)
 
 
 def read_captions(data: bytes) -> list[str | None]:
@@ -64,8 +117,7 @@ def read_captions(data: bytes) -> list[str | None]:
         Unwritable: It is of another format, or damaged.
     """
     module = _module(data)
-    found: list[str | None] = module.read(module.pieces(data))
-    return found
+    return read_descriptions(module.blocks(module.pieces(data)))
 
 
 def _read(image: Path) -> bytes:
@@ -83,11 +135,13 @@ def _read(image: Path) -> bytes:
         return image.read_bytes()
 
 
-def _module(data: bytes) -> ModuleType:
+def _module(data: bytes, path: Path | None = None) -> ModuleType:
     if data.startswith(b"\xff\xd8\xff"):
         return jpeg
     if data.startswith(png.MAGIC):
         return png
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) >= 20:
         return webp
-    raise Unwritable("captions are written into JPEG, PNG and WebP files only")
+    if data[:4] in _TIFF_MAGIC and (path is None or path.suffix.lower() in _TIFF_SUFFIXES):
+        return tiff
+    raise Unwritable("captions are written into JPEG, PNG, WebP and TIFF files only")
