@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -15,28 +14,11 @@ from capgen.images.metadata import Unwritable, jpeg, png, tiff, webp
 from capgen.images.metadata.blocks import Blocks, read_descriptions, with_caption
 from capgen.images.metadata.check import check_same_image
 from capgen.paths import replace_file, storage_errors
+from capgen.records import WriteOutcome
 from capgen.undo import UndoFile
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
 _TIFF_SUFFIXES = (".tif", ".tiff")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a caption that was to be written.
-
-    Attributes:
-        problem: Why it was not written, or an empty string.
-        kept: Whether it was not written because a person's description stays.
-    """
-
-    problem: str = ""
-    kept: bool = False
-
-    @property
-    def written(self) -> bool:
-        """Whether the caption is where it should be."""
-        return not self.problem and not self.kept
 
 
 class MetadataWriter:
@@ -64,7 +46,7 @@ class MetadataWriter:
         self.changed = 0
         self.kept = 0
 
-    def write(self, image: Path, text: str) -> Outcome:
+    def write(self, image: Path, text: str) -> WriteOutcome:
         """Write a caption into an image, unless it is there already, or a person's stays.
 
         Raises:
@@ -79,13 +61,13 @@ class MetadataWriter:
             wanted, kept = with_caption(blocks, text, self.options, own)
             self.kept += kept
             if wanted is blocks:
-                return Outcome(kept=kept)
+                return WriteOutcome(kept=kept)
             new = module.with_blocks(old, blocks, wanted)
             self._check(module, wanted, data, new)
         except Unwritable as error:
-            return Outcome(f"no caption written into {image}: {error}")
+            return WriteOutcome(f"no caption written into {image}: {error}")
         except StorageError as error:
-            return Outcome(error.message)
+            return WriteOutcome(error.message)
         if not self.dry_run:
             self.undo.record(image, old, new, caption=text)
             try:
@@ -93,9 +75,9 @@ class MetadataWriter:
             except DiskFullError:
                 raise
             except StorageError as error:
-                return Outcome(error.message)
+                return WriteOutcome(error.message)
         self.changed += 1
-        return Outcome()
+        return WriteOutcome()
 
     def _check(self, module: ModuleType, wanted: Blocks, old: bytes, new: Sequence[bytes]) -> None:
         """Check that a new file says what it should, and shows what the old one does.
