@@ -20,6 +20,7 @@ from capgen.errors import DataError, DiskFullError, StorageError
 from capgen.overwriting import OWN_LINES, check_output
 from capgen.paths import check_place, replace_file, storage_errors
 from capgen.records import SCHEMA_VERSION
+from capgen.temporary_files import remove_leftovers
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class UndoFile:
     def __init__(self, path: Path) -> None:
         check_place(path)
         check_output(path, OWN_LINES)
+        if path.parent.is_dir() and not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise StorageError(
+                f"Not allowed to write {path}", hint="--undo-file names another place for it."
+            )
         self.path = path
         # Hash of each changed image → its hash before, as the journal knows it, and the caption
         # that was written into it.
@@ -114,8 +119,14 @@ def undo(path: Path) -> Iterator[Undone]:
         DataError: The file cannot be read.
         DiskFullError: No space is left.
     """
+    swept: set[Path] = set()
     for entry in reversed(list(_entries(path))):
-        yield _undo_one(Path(entry["path"]), entry)
+        file = Path(entry["path"])
+        folder = Path(os.path.realpath(file)).parent
+        if folder not in swept:
+            swept.add(folder)
+            remove_leftovers(folder)
+        yield _undo_one(file, entry)
 
 
 def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:

@@ -32,7 +32,14 @@ from capgen.cli.options import (
     without,
 )
 from capgen.cli.user_defaults import unused_notes
-from capgen.config import BatchOptions, DecodeOptions, ImageLimits, InputOptions, ModelOptions
+from capgen.config import (
+    BatchOptions,
+    DecodeOptions,
+    ImageLimits,
+    InputOptions,
+    MetadataOptions,
+    ModelOptions,
+)
 from capgen.errors import UsageError
 from capgen.output.base import format_of
 from capgen.output.sidecars import Sidecars
@@ -77,6 +84,7 @@ def caption_command(
     decoding: Annotated[DecodeOptions, without("confidence")],
     look: Look,
     results: Results,
+    metadata: MetadataOptions,
     named: InputOptions,
     limits: ImageLimits,
     batch: BatchOptions,
@@ -111,7 +119,7 @@ def caption_command(
 
     stdin = sys.stdin.buffer if sys.stdin is not None else None
     inputs = Inputs(images or [], named, manifest=manifest, stdin=stdin, limits=limits)
-    sidecars = _sidecars(inputs, results, look)
+    sidecars = _sidecars(inputs, results, metadata, look)
     decoding = replace(decoding, confidence=results.scores)
     load = partial(Captioner.from_pretrained, **vars(model))
     writes = (results.output, results.sidecar, results.changes_written_to) != (None, None, None)
@@ -134,6 +142,8 @@ def caption_command(
             format=chosen,
             resume=resume,
             sidecars=sidecars,
+            write_metadata=results.write_metadata,
+            metadata=metadata,
             undo_file=results.changes_written_to,
             dry_run=results.dry_run,
             alone=images[0] if images is not None and len(images) == 1 else None,
@@ -157,7 +167,9 @@ def _check_pairs(results: Results, look: Look) -> None:
         raise UsageError("--save-input goes with --debug")
 
 
-def _sidecars(inputs: Inputs, results: Results, look: Look) -> Sidecars | None:
+def _sidecars(
+    inputs: Inputs, results: Results, metadata: MetadataOptions, look: Look
+) -> Sidecars | None:
     """Check what would be overwritten; return the sidecars to write, if any.
 
     Raises:
@@ -169,7 +181,7 @@ def _sidecars(inputs: Inputs, results: Results, look: Look) -> Sidecars | None:
     check_outputs(outputs, input_files)
     if results.sidecar is None:
         return None
-    sidecars = Sidecars(results.sidecar, results.on_existing, inputs=input_files)
+    sidecars = Sidecars(results.sidecar, results.on_existing, inputs=input_files, options=metadata)
     sidecars.check(inputs.known_images(), [item.path for item in outputs])
     return sidecars
 

@@ -7,8 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 from capgen.captioning.batch.inputs import Inputs
@@ -17,22 +16,22 @@ from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone,
 from capgen.captioning.batch.sources import Source
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.runtimes.cores import usable_cores
+from capgen.cli.caption.beside import BesideWriters, sweeping
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.console import Console, with_scores
-from capgen.config import BatchOptions, DecodeOptions, ImageLimits
+from capgen.config import BatchOptions, DecodeOptions, ImageLimits, MetadataOptions
 from capgen.images.metadata.write import MetadataWriter
 from capgen.output.base import FORMATS
 from capgen.output.formats import open_format
 from capgen.output.sidecars import Sidecars
-from capgen.records import Caption, CaptionFailure, Record, Unwritten
+from capgen.records import Caption, CaptionFailure, Record
 from capgen.undo import UndoFile
 
 # More lanes than this gain nothing that their memory is worth.
 _MOST_LANES = 8
 
-# Writes beside an image or into it; returns what could not be written, or an empty string.
-BesideWriter = Callable[[ImageDone], str]
-RecordWriter = Callable[[ImageDone], None]
+# Is told whether the caption has been written beside the image or into it.
+RecordWriter = Callable[[ImageDone, bool], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +47,9 @@ class BatchJob:
         format: Format of that file (a key of `FORMATS`), or of stdout.
         resume: Go on from the journal and the output of an earlier run.
         sidecars: Text files beside the images, or None.
-        undo_file: Where changes are written down if captions are written into the images,
-            or None.
+        write_metadata: Write captions into the images.
+        metadata: What becomes of texts that are there, and which fields take the caption.
+        undo_file: Where changes of images and sidecars are written down, or None.
         dry_run: Only say how many images would change.
         alone: The only thing that was named, or None: an image of that name is printed
             without it.
@@ -64,6 +64,8 @@ class BatchJob:
     format: str
     resume: bool
     sidecars: Sidecars | None
+    write_metadata: bool
+    metadata: MetadataOptions
     undo_file: Path | None
     dry_run: bool
     alone: str | None
@@ -96,20 +98,23 @@ def run_batch(
         journal = _open_journal(captioner, job)
         if journal is not None:
             stack.callback(journal.close)
-        metadata = _open_metadata(job)
-        beside = _beside_writers(job, metadata)
-        write_record = _open_records(console, stack, job, metadata)
+        undo = None if job.undo_file is None else UndoFile(job.undo_file)
+        metadata = _open_metadata(job, undo)
+        if job.sidecars is not None:
+            job.sidecars.undo = undo
+        beside = BesideWriters(metadata, job.sidecars)
+        write_record = _open_records(console, stack, job, beside)
         screen = stack.enter_context(BatchScreen(console, job.inputs.total))
         running = caption_all(
             captioner,
-            _without_finished(job),
+            _sources(job),
             BatchRun(
                 decoding=job.decoding,
                 options=job.batch,
                 limits=job.limits,
                 journal=journal,
                 lanes=lanes if captioner.runtime.name == "onnx" else 1,
-                originals={} if metadata is None else metadata.undo.originals,
+                originals={} if undo is None else undo.originals,
                 thumbnails=job.output is not None and FORMATS[job.format].thumbnails,
             ),
         )
@@ -117,13 +122,11 @@ def run_batch(
             if isinstance(event, BatchFinished):
                 finished = event
                 continue
-            for code, write in beside.items():
-                problem = write(event)
-                if problem:
-                    tally.unwritten[code] += 1
-                    screen.problem(problem)
-                    event = replace(event, record=_with_problem(event.record, code, problem))
-            write_record(event)
+            event, problems, taken = beside.write(event)
+            for code, problem in problems.items():
+                tally.unwritten[code] += 1
+                screen.problem(problem)
+            write_record(event, taken)
             screen.show(event)
             tally.add(event)
             if tally.unwritten and job.batch.fail_fast:
@@ -139,6 +142,11 @@ def run_batch(
     if metadata is not None:
         verb = "would be written" if job.dry_run else "written"
         console.note(f"captions {verb} into {metadata.changed} images")
+        if metadata.kept:
+            console.note(
+                f"{metadata.kept} images keep a description that a person wrote: "
+                "--on-description append or replace changes that"
+            )
     return exit_code(finished, fail_on) or int(bool(tally.unwritten) and fail_on != "none")
 
 
@@ -193,54 +201,34 @@ def _open_journal(captioner: Captioner, job: BatchJob) -> Journal | None:
     return journal
 
 
-def _open_metadata(job: BatchJob) -> MetadataWriter | None:
-    if job.undo_file is None:
+def _open_metadata(job: BatchJob, undo: UndoFile | None) -> MetadataWriter | None:
+    if undo is None or not job.write_metadata:
         return None
-    return MetadataWriter(UndoFile(job.undo_file), dry_run=job.dry_run)
-
-
-def _beside_writers(job: BatchJob, metadata: MetadataWriter | None) -> dict[str, BesideWriter]:
-    """Return what writes beside images and into them, by the code of its problems."""
-    writers: dict[str, BesideWriter] = {}
-    if metadata is not None:
-        writers["metadata"] = partial(_write_metadata, metadata)
-    if job.sidecars is not None:
-        writers["sidecar"] = partial(_write_sidecar, job.sidecars)
-    return writers
+    return MetadataWriter(undo, job.metadata, limits=job.limits, dry_run=job.dry_run)
 
 
 def _open_records(
-    console: Console, stack: ExitStack, job: BatchJob, metadata: MetadataWriter | None
+    console: Console, stack: ExitStack, job: BatchJob, beside: BesideWriters
 ) -> RecordWriter:
-    """Return what writes or prints the records, where anything does."""
+    """Return what writes or prints the records; captions that nothing else took are printed."""
     if job.output is not None:
         write = stack.enter_context(open_format(job.output, job.format))
-        return lambda event: write(event.record, event.thumbnail)
+        return lambda event, taken: write(event.record, event.thumbnail)
     if job.format == "json":
         return stack.enter_context(_json_array(console))
     if job.format == "jsonl":
-        return lambda event: console.record(event.record)
-    if job.sidecars is not None or metadata is not None:
-        return lambda event: None
-    return lambda event: _print_caption(
-        console, event.record, event.record.path != job.alone, job.scores
+        return lambda event, taken: console.record(event.record)
+    return lambda event, taken: (
+        None
+        if beside and taken
+        else _print_caption(console, event.record, event.record.path != job.alone, job.scores)
     )
 
 
-def _with_problem(record: Record, code: str, problem: str) -> Record:
-    """Return a record that says what could not be written, after what it says already."""
-    if not isinstance(record, Caption):
-        return record
-    before = record.unwritten
-    if before is None:
-        return replace(record, unwritten=Unwritten(code=code, message=problem))
-    return replace(record, unwritten=replace(before, message=f"{before.message}; {problem}"))
-
-
 @contextmanager
-def _json_array(console: Console) -> Iterator[Callable[[ImageDone], None]]:
+def _json_array(console: Console) -> Iterator[RecordWriter]:
     records: list[Record] = []
-    yield lambda event: records.append(event.record)
+    yield lambda event, taken: records.append(event.record)
     console.json([record.to_dict() for record in records])
 
 
@@ -251,35 +239,15 @@ def _print_caption(console: Console, record: Record, with_path: bool, scores: bo
             console.data(f"{record.path}\t{line}" if with_path else line)
 
 
-def _write_metadata(metadata: MetadataWriter, event: ImageDone) -> str:
-    if not isinstance(event.record, Caption):
-        return ""
-    if event.source.file is None:
-        return f"{event.source.label}: not a file, so no caption is written into it"
-    return metadata.write(event.source.file, event.record.text)
-
-
-def _write_sidecar(sidecars: Sidecars, event: ImageDone) -> str:
-    if not isinstance(event.record, Caption):
-        return ""
-    if event.source.file is None:
-        return f"{event.source.label}: not a file, so it has no sidecar"
-    return sidecars.write(event.source.file, event.record)
-
-
-def _without_finished(job: BatchJob) -> Iterable[Source]:
+def _sources(job: BatchJob) -> Iterable[Source]:
     """Leave out images whose sidecar stays as it is, where nothing else is asked for."""
     sidecars = job.sidecars
-    if (
-        sidecars is None
-        or job.undo_file is not None
-        or job.output is not None
-        or job.format != "text"
-    ):
+    if job.undo_file is None:  # nothing is written in the images' folders
         return job.inputs
-    return (
-        source for source in job.inputs if source.file is None or not sidecars.leaves(source.file)
-    )
+    sources = sweeping(job.inputs)
+    if sidecars is None or job.write_metadata or job.output is not None or job.format != "text":
+        return sources
+    return (source for source in sources if source.file is None or not sidecars.leaves(source.file))
 
 
 def _summarise(

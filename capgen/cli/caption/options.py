@@ -92,7 +92,7 @@ class Results:
     )
     sidecar: str | None = setting(
         None,
-        "Write a text file beside each image, with this suffix, as in .txt.",
+        "Write a file beside each image, with this suffix: .txt or another of text, or .xmp.",
         remembered=False,
     )
     on_existing: str = setting(
@@ -100,12 +100,14 @@ class Results:
     )
     write_metadata: bool = setting(
         False,
-        "Write captions into the images (JPEG, PNG, WebP): EXIF, IPTC, XMP.",
+        "Write captions into the images (JPEG, PNG, WebP, TIFF): EXIF, IPTC, XMP.",
         remembered=False,
     )
     dry_run: bool = setting(False, "With --write-metadata: change no image.", remembered=False)
     undo_file: Path = setting(  # noqa: RUF009
-        Path("capgen-undo.jsonl"), "Where changes of images are written down.", remembered=False
+        Path("capgen-undo.jsonl"),
+        "Where changes of images and sidecars are written down.",
+        remembered=False,
     )
     undo: Path | None = setting(  # noqa: RUF009
         None, "Take back the changes in this undo file, and do nothing else.", remembered=False
@@ -119,8 +121,8 @@ class Results:
 
     @property
     def changes_written_to(self) -> Path | None:
-        """The undo file, if captions are to be written into images."""
-        return self.undo_file if self.write_metadata else None
+        """The undo file, if captions are to be written into images or beside them."""
+        return self.undo_file if self.write_metadata or self.sidecar is not None else None
 
 
 ResumeOption = Annotated[

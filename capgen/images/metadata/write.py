@@ -65,7 +65,9 @@ class MetadataWriter:
             new = module.with_blocks(old, blocks, wanted)
             self._check(module, wanted, data, new)
         except Unwritable as error:
-            return WriteOutcome(f"no caption written into {image}: {error}")
+            return WriteOutcome(
+                f"no caption written into {image}: {error}; --sidecar .xmp writes it beside it"
+            )
         except StorageError as error:
             return WriteOutcome(error.message)
         if not self.dry_run:
@@ -106,12 +108,13 @@ def _read(image: Path) -> bytes:
     """Return the bytes of an image whose folder can be written.
 
     Raises:
-        Unwritable: It is not a regular file.
-        StorageError: It cannot be read or replaced.
+        StorageError: It cannot be read or replaced, or is not a regular file.
     """
     with storage_errors(image):
         if not image.is_file():
-            raise Unwritable("it is not a regular file, or not there any more")
+            raise StorageError(
+                f"Cannot write {image}: it is no longer there, or not a regular file"
+            )
         if not os.access(os.path.dirname(os.path.realpath(image)), os.W_OK):  # noqa: PTH120
             raise StorageError(f"Not allowed to write {image}")
         return image.read_bytes()
