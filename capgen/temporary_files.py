@@ -68,7 +68,11 @@ def remove_leftovers(folder: Path) -> int:
     removed = 0
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if _NAME.fullmatch(entry.name)]
+            names = [
+                entry.name
+                for entry in entries
+                if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+            ]
     except (OSError, ValueError):
         return 0
     for name in names:
@@ -78,7 +82,7 @@ def remove_leftovers(folder: Path) -> int:
 
 def _remove(path: Path) -> bool:
     """Remove a temporary file that no process has; return whether it is gone."""
-    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
     try:
         number = os.open(path, flags)
     except OSError:  # it is gone, or somebody else's
