@@ -61,7 +61,6 @@ def _with_places(index: bytes, old: list[bytes], start: int, grown: int, shift: 
             size += grown if size else 0
         elif (
             start + offset < before_pixels
-            or start + offset + size > len(whole)
             or whole[start + offset : start + offset + 2] != b"\xff\xd8"
             or not 0 < offset + shift <= 0xFFFFFFFF
         ):

@@ -170,6 +170,8 @@ def _texts(tree: ElementTree.Element, what: Property) -> dict[str, str]:
     texts: dict[str, str] = {}
     for found in tree.iter(what.tag):
         items = list(found.iter(f"{{{RDF}}}li"))
+        if any(len(item) for item in items):
+            raise Unwritable("its XMP data is written in an unusual way")
         for item in items:
             texts.setdefault(item.get(LANGUAGE, DEFAULT), item.text or "")
         if not items and (found.text or "").strip():
