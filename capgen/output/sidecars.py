@@ -131,7 +131,7 @@ class Sidecars:
                 data, kept = self._content(path, before, record)
         except (_LeftAloneError, ProtectedFileError, StorageError) as error:
             return WriteOutcome(str(error))
-        if kept or data == before:
+        if data == before:
             return WriteOutcome(kept=kept)
         if self.undo is not None:
             self.undo.record(path, None if before is None else [before], [data])
