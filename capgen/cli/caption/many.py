@@ -143,8 +143,9 @@ def run_batch(
         verb = "would be written" if job.dry_run else "written"
         console.note(f"captions {verb} into {metadata.changed} images")
         if metadata.kept:
+            many = "1 image keeps" if metadata.kept == 1 else f"{metadata.kept} images keep"
             console.note(
-                f"{metadata.kept} images keep a description that a person wrote: "
+                f"{many} a description that a person wrote: "
                 "--on-description append or replace changes that"
             )
     return exit_code(finished, fail_on) or int(bool(tally.unwritten) and fail_on != "none")
