@@ -5,10 +5,10 @@
     captioner = Captioner.from_pretrained()
     print(captioner.caption("photo.jpg").text)
 
-The public places are this package, `capgen.training`, `capgen.evaluation`, `capgen.metrics`,
-`capgen.data`, `capgen.hub`, `capgen.registry`, `capgen.records` and `capgen.errors`: the names in
-their `__all__`. Modules below them are private and may move. Names are loaded on first use, so that
-`import capgen` is cheap.
+The public names are those in the `__all__` of this package, `capgen.training`, `capgen.evaluation`,
+`capgen.metrics`, `capgen.data`, `capgen.hub`, `capgen.registry`, `capgen.records` and
+`capgen.errors`. All other modules are private and may move. Names are loaded on first use, so
+`import capgen` is fast.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from capgen.lazy_names import lazy_names
 
 __version__ = "0.1.0"
 
-# ONNX Runtime 1.29 and newer writes an identifier of this machine and reports its use to its
-# maker, unless this is set before it is imported. Whoever wants that sets it to 0.
+# From version 1.29, ONNX Runtime writes an identifier of this machine and reports its use to
+# Microsoft, unless this is set before it is imported. Set it to 0 to allow that.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
@@ -39,29 +39,13 @@ else:
         __name__,
         {
             "capgen.captioning.batch.inputs": ("Inputs",),
-            "capgen.captioning.batch.pipeline": (
-                "BatchFinished",
-                "ImageDone",
-                "caption_all",
-            ),
+            "capgen.captioning.batch.pipeline": ("BatchFinished", "ImageDone", "caption_all"),
             "capgen.captioning.captioner": ("Captioner",),
-            "capgen.config": (
-                "BatchOptions",
-                "DecodeOptions",
-                "ImageLimits",
-                "InputOptions",
-            ),
+            "capgen.config": ("BatchOptions", "DecodeOptions", "ImageLimits", "InputOptions"),
             "capgen.evaluation.compare": ("compare",),
             "capgen.evaluation.evaluate": ("evaluate",),
-            "capgen.explain.inspect": (
-                "Inspection",
-                "inspect_image",
-            ),
-            "capgen.records": (
-                "Caption",
-                "CaptionFailure",
-                "Example",
-            ),
+            "capgen.explain.inspect": ("Inspection", "inspect_image"),
+            "capgen.records": ("Caption", "CaptionFailure", "Example"),
         },
     )
 

@@ -1,4 +1,4 @@
-"""Digests of files: SHA-256 of what a file holds, in hexadecimal digits."""
+"""Hashes of files: SHA-256 in hexadecimal digits."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from capgen.errors import CapgenError
 
 
 def file_digest(file: Path, fault: type[CapgenError], algorithm: str = "sha256") -> str:
-    """Return the digest of a file's content.
+    """Return the hash of a file's content.
 
     Args:
         file: The file.
-        fault: Raised if it cannot be read.
-        algorithm: As `hashlib` names it. MD5 is for sums that others published: against
-            damage, not against attack.
+        fault: The error to raise if it cannot be read.
+        algorithm: Its name in `hashlib`. MD5 only serves for published checksums, against damage.
     """
     try:
         with file.open("rb") as stream:

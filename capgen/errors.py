@@ -1,23 +1,23 @@
 """Every error that capgen raises on purpose.
 
-CapgenError                  exit code 1 unless said otherwise
-├── UsageError               a value or combination the user gave is wrong (exit code 2)
+CapgenError                  exit code 1, unless another is given
+├── UsageError               a wrong value or combination of values (exit code 2)
 │   └── ProtectedFileError   an output would replace an input, or somebody's image
 ├── ImageError               one image cannot be read; `code` names the kind of fault
-├── ModelError               a captioner cannot be found, is unsafe, or is not one
+├── ModelError               a model is missing, unsafe, or not a captioner
 │   ├── ModelNotFoundError
 │   └── UnsafeModelError
 ├── DataError                captions or images of a data set are missing or malformed
 ├── MetricError              predictions and references cannot be scored
-├── TrainingError            training cannot start or go on
-│   └── TrainingStopped      it was asked to stop (exit code 130 or 143)
+├── TrainingError            training cannot start or continue
+│   └── TrainingStopped      training was asked to stop (exit code 130 or 143)
 ├── NetworkError             a server cannot be reached, or refuses
-├── StorageError             a file cannot be written (no permission, say)
+├── StorageError             a file cannot be written, for lack of permission for example
 │   └── DiskFullError        no space is left, for this file or any other
 └── MissingDependencyError   an optional package is needed
 
 A message says what happened and with which value; `hint` says what to do next.
-Whatever is raised that is not a CapgenError is a bug in capgen.
+Any other exception is a bug in capgen.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from collections.abc import Iterable
 
 
 class CapgenError(Exception):
-    """Base of all errors a user can cause or meet.
+    """Base of all errors that a user can cause or meet.
 
     Args:
         message: One line: what happened, and to which file or value.
@@ -49,7 +49,7 @@ class UsageError(CapgenError):
 
 
 class ProtectedFileError(UsageError):
-    """An output would replace an input, or a file that should not be lost; nothing was written."""
+    """An output would replace an input, or a file that must not be lost; nothing was written."""
 
 
 class ImageError(CapgenError):
@@ -87,7 +87,7 @@ class MetricError(CapgenError):
 
 
 class TrainingError(CapgenError):
-    """Training cannot start or go on."""
+    """Training cannot start or continue."""
 
 
 class TrainingStopped(TrainingError):  # noqa: N818 - nothing went wrong
@@ -120,8 +120,8 @@ class MissingDependencyError(CapgenError):
 
     Args:
         package: The package that is missing.
-        extra: The capgen extra that brings it.
-        purpose: What it is needed for, as in "exporting to ONNX".
+        extra: The extra of capgen that installs it.
+        purpose: What needs it, as in "exporting to ONNX".
     """
 
     def __init__(self, package: str, *, extra: str, purpose: str) -> None:
@@ -132,7 +132,7 @@ class MissingDependencyError(CapgenError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a hint that names the closest known names, or lists them all."""
+    """Return a hint with the closest known name, or with all of them."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
     if close:

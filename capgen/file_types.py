@@ -1,7 +1,7 @@
-"""What kind of file a file is: by its first bytes, and by the suffix of its name.
+"""The type of a file, from its first bytes or the suffix of its name.
 
-Names lie, so what is read is judged by its bytes. What is about to be written has no bytes yet,
-so there the suffix counts. Nothing here raises, whatever the bytes.
+Suffixes can be wrong, so files to read are judged by their bytes. Files to write have no bytes yet,
+so their suffix counts. Nothing here raises an error, whatever the bytes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePath
 
-# How much of a file `sniff` looks at.
+# How many bytes of a file `sniff` needs.
 HEAD_BYTES = 1024
 
 # Suffixes of the images that capgen takes from folders, patterns, archives and data sets.
@@ -20,21 +20,23 @@ IMAGE_SUFFIXES = (
     *(".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif", ".hif"),
 )
 
-# Suffixes that belong to other kinds of file than plain text.
+IMAGES, RAW_FILES, VIDEOS = "images", "camera raw files", "videos or sounds"
+
+# Suffixes of files that are not plain text.
 _SUFFIXES_BY_KIND: dict[str, tuple[str, ...]] = {
-    "images": (
+    IMAGES: (
         *IMAGE_SUFFIXES,
         *(".heics", ".heifs", ".avifs", ".jxl", ".jp2", ".j2k", ".jpf", ".jpx", ".jxr", ".wdp"),
         *(".svg", ".svgz", ".psd", ".psb", ".xcf", ".kra", ".ora", ".ico", ".cur", ".icns"),
         *(".qoi", ".exr", ".hdr", ".tga", ".dds", ".pcx", ".dib", ".djvu", ".fits", ".fit"),
         *(".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm", ".emf", ".wmf", ".eps", ".ai"),
     ),
-    "camera raw files": (
+    RAW_FILES: (
         *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".raf"),
         *(".orf", ".rw2", ".rwl", ".pef", ".srw", ".x3f", ".mrw", ".3fr", ".fff", ".iiq"),
         *(".erf", ".kdc", ".dcr", ".mos", ".mef", ".gpr", ".raw", ".insp"),
     ),
-    "video or sound": (
+    VIDEOS: (
         *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mts", ".m2ts", ".mpg", ".mpeg"),
         *(".3gp", ".wmv", ".flv", ".ogv", ".insv", ".lrv", ".thm", ".wav", ".mp3", ".m4a"),
         *(".aac", ".flac", ".ogg"),
@@ -51,22 +53,22 @@ _SUFFIXES_BY_KIND: dict[str, tuple[str, ...]] = {
     ),
     "archives": (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"),
 }
-_IMAGE_KINDS = ("images", "camera raw files")
+_IMAGE_KINDS = (IMAGES, RAW_FILES)
 _KIND_BY_SUFFIX = {
     suffix: kind for kind, suffixes in _SUFFIXES_BY_KIND.items() for suffix in suffixes
 }
 
 
 def has_image_suffix(name: str) -> bool:
-    """Whether a file's name, path or address ends as those of images that capgen takes do."""
+    """Whether a name, path or address has the suffix of an image that capgen reads."""
     return posixpath.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
 def kind_of_suffix(suffix: str) -> str | None:
-    """Return what files with a suffix are, or None if they may be plain text.
+    """Return the kind of files with a suffix, or None if they may be plain text.
 
     Args:
-        suffix: As in `.jpg`, in upper or lower case.
+        suffix: Such as `.jpg`, in upper or lower case.
 
     Returns:
         A plural or mass noun: "images", "camera raw files", "structured files", …
@@ -75,19 +77,19 @@ def kind_of_suffix(suffix: str) -> str | None:
 
 
 def is_foreign_image(path: PurePath) -> bool:
-    """Whether a file is an image by its suffix, but of a kind that capgen does not take."""
+    """Whether a file's suffix is that of an image that capgen does not read."""
     return not has_image_suffix(path.name) and kind_of_suffix(path.suffix) in _IMAGE_KINDS
 
 
 @dataclass(frozen=True)
 class Sniffed:
-    """What a file is.
+    """The type of a file.
 
     Attributes:
-        format: Pillow's name of the format, or None for what capgen cannot decode.
-        description: The same for people, with an article ("a PDF document").
-        image: Whether it is an image of some kind.
-        known: Whether its bytes say that it is anything but text.
+        format: Pillow's name of the format, or None if capgen cannot decode it.
+        description: Its name for people, with an article ("a PDF document").
+        image: Whether it is an image of any kind.
+        known: Whether its bytes prove that it is not text.
     """
 
     format: str | None
@@ -151,7 +153,7 @@ _RIFF = {
 }
 # Netpbm's header is text: the letter, then numbers or a comment (PAM: words).
 _NETPBM = re.compile(rb"P[1-6]\s+[#\d]|P[Ff]\s+\d|P7\s")
-# The root of a drawing, behind what XML allows before it. Nothing is tried twice (`*+`, `(?>`).
+# The root of a drawing, after what XML allows before it. No backtracking (`*+`, `(?>`).
 _SVG = re.compile(
     r"(?>\s+|<\?.*?\?>|<!--.*?-->|<!doctype\s+svg[^\[>]*(?:\[.*?\]\s*)?>)*+<(?:\w+:)?svg\b",
     re.DOTALL | re.IGNORECASE,
@@ -159,7 +161,7 @@ _SVG = re.compile(
 
 
 def sniff(data: bytes) -> Sniffed:
-    """Return what `data`, the whole or the first `HEAD_BYTES` of a file, is."""
+    """Return the type of a file that is, or begins with, `data` (`HEAD_BYTES` suffice)."""
     if data[:4] == b"RIFF" and data[8:12] in _RIFF:
         return _RIFF[data[8:12]]
     if data[4:8] == b"ftyp":
@@ -167,7 +169,7 @@ def sniff(data: bytes) -> Sniffed:
     for magic, sniffed in _MAGIC:
         if data.startswith(magic):
             return sniffed
-    # Two letters alone are the beginning of many a text: a BMP's sizes have zero bytes.
+    # Text can begin with BM, too; but the sizes in a BMP's header have zero bytes.
     if data[:2] == b"BM" and (b"\0" in data[2:18] or len(data) <= 6):
         return Sniffed("BMP", "a BMP image", True)
     if _NETPBM.match(data):
@@ -178,9 +180,9 @@ def sniff(data: bytes) -> Sniffed:
 
 
 def _sniff_iso(data: bytes) -> Sniffed:
-    """Tell AVIF, HEIF, camera raw and video apart by the brands of an ISO media file."""
+    """Distinguish AVIF, HEIF, camera raw and video by the brands of an ISO media file."""
     length = max(16, min(int.from_bytes(data[:4], "big"), 256))
-    # The minor version lies between the major brand and the compatible ones.
+    # The minor version is between the major brand and the compatible ones.
     brands = {data[8:12], *(data[start : start + 4] for start in range(16, length, 4))}
     if brands & {b"avif", b"avis"}:
         return Sniffed("AVIF", "an AVIF image", True)
@@ -195,7 +197,7 @@ def _sniff_text(head: bytes) -> Sniffed:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = head.decode("utf-16", errors="replace")
     else:
-        # A character cut in two at the end does not make it binary.
+        # A character cut off at the end does not make it binary.
         text = head.decode("utf-8-sig", errors="ignore")
         if len(text.encode()) < len(head) - 6:
             return _UNKNOWN

@@ -1,4 +1,4 @@
-"""JSON files: read with every fault named."""
+"""Reads JSON files, and names the fault of those that are wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def read_json(path: Path, fault: type[CapgenError]) -> dict[str, Any]:
 
     Args:
         path: The file.
-        fault: Raised if it cannot be read, or is anything but a JSON object in UTF-8.
+        fault: The error to raise if it cannot be read, or is not a JSON object in UTF-8.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -40,10 +40,10 @@ def parse_json(
 
     Args:
         text: The text.
-        path: The file it is from.
-        line: The line of the file that it begins in.
-        unique_keys: Refuse objects that have a key twice, of which readers see the last only.
-        fault: Raised if it is not JSON; the message names file and line.
+        path: Its file, for messages.
+        line: The line of the file where it begins.
+        unique_keys: Refuse objects that have a key twice.
+        fault: The error to raise if it is not JSON; the message names file and line.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def parse_json(
         return json.loads(text, object_pairs_hook=unique if unique_keys else None)
     except json.JSONDecodeError as error:
         raise fault(f"{path}:{line + error.lineno - 1}: not valid JSON ({error.msg})") from error
-    except ValueError as error:  # a number of more digits than Python reads
+    except ValueError as error:  # a number with more digits than Python reads
         raise fault(f"{path}: not valid JSON ({error})") from error
     except RecursionError as error:
         raise fault(f"{path}: JSON nested too deeply") from error

@@ -1,4 +1,4 @@
-"""Public names of a package, imported on first use (PEP 562), so that the package is cheap."""
+"""Public names that a package imports on first use (PEP 562), so that it is fast to import."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def lazy_names(
 
     Args:
         package: Its name.
-        names: Module → the names that the package offers from it. None may be the name of one
-            of the package's own modules: importing that module would hide it.
+        names: Module → the names that the package offers from it. Importing one of the package's
+            own modules would hide a name that is the same as the module's.
     """
-    homes = {name: module for module, found in names.items() for name in found}
+    homes = {name: module for module, offered in names.items() for name in offered}
 
     def load(name: str) -> Any:
         if name not in homes:

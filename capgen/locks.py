@@ -1,4 +1,4 @@
-"""One process at a time: a lock on a file, gone when its process is, however that ended."""
+"""Locks on files, for one process at a time. They end with the process, however it ends."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 from capgen.paths import storage_errors
 
 _SECONDS_BETWEEN_TRIES = 0.1
-# What drives without locks answer, some network drives among them.
+# Errors of drives without locks, such as some network drives.
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class Lock:
-    """A lock that one process has at a time; on a drive without locks everybody has it.
+    """A lock that one process holds at a time; on a drive without locks, every process does.
 
     Args:
-        path: The file. It is made if it is not there; what it holds is left alone.
-        purpose: What the holder does, for those who wait, as in `downloading flickr8k`.
+        path: The file. It is created if missing; its content does not change.
+        purpose: What the holder does, as in `downloading flickr8k`, to tell those who wait.
     """
 
     def __init__(self, path: Path, purpose: str = "") -> None:
@@ -29,7 +29,7 @@ class Lock:
         self.release: Callable[[], object] = lambda: None
 
     def take(self) -> bool:
-        """Take the lock unless another process has it; return whether it is ours now.
+        """Take the lock unless another process holds it; return whether it is ours now.
 
         Raises:
             StorageError: The file cannot be written.
@@ -43,7 +43,7 @@ class Lock:
         return True
 
     def wait(self) -> Iterator[str]:
-        """Take the lock; yield one message if another process has it, then wait.
+        """Take the lock; if another process holds it, yield one message and wait.
 
         Raises:
             StorageError: The file cannot be written.
@@ -56,7 +56,7 @@ class Lock:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Release the lock at the end of the block, whatever happens in it."""
+        """Release the lock at the end of the block, even after an error."""
         try:
             yield
         finally:
@@ -64,15 +64,10 @@ class Lock:
 
 
 def _lock(path: Path) -> Callable[[], object]:
-    """Lock a file; return what releases it.
-
-    Raises:
-        OSError: It cannot be opened; BlockingIOError or TimeoutError if another has the lock.
-    """
     try:
         import fcntl
     except ImportError:
-        # On Windows nobody could read what is locked itself, so a file beside it is.
+        # On Windows nobody can read a locked file, so the lock is a file beside it.
         from filelock import FileLock
 
         beside = path if path.name.endswith(".lock") else path.with_name(path.name + ".lock")
@@ -86,4 +81,4 @@ def _lock(path: Path) -> Callable[[], object]:
         if error.errno not in _WITHOUT_LOCKS:
             file.close()
             raise
-    return file.close  # which gives the lock back
+    return file.close  # releases the lock

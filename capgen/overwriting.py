@@ -1,9 +1,8 @@
 """What an output may replace: never an input, never somebody's image.
 
-Whatever writes a file that a user named asks here first, before any work is done
-(`check_outputs`), and again where it writes (`check_output`, which `capgen.paths.writing` calls
-for every file), so that scripts are protected as commands are. Files are told by device and
-inode where it matters: links, relative names and other spellings are one file.
+Commands check the files that a user named before any work is done (`check_outputs`).
+`capgen.paths.writing` checks every file again (`check_output`), which protects scripts, too.
+Inputs are recognised by device and inode, so links and other spellings are the same file.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from pathlib import Path
 from capgen.errors import ProtectedFileError, StorageError
 from capgen.file_types import HEAD_BYTES, sniff
 
-# What capgen writes into images that it draws, so that it knows them again: the PNG text
-# `Software`, or a JPEG's comment.
+# capgen marks the images that it draws, to recognise them: in the PNG text `Software`, or in a
+# JPEG's comment.
 IMAGE_MARK = "capgen"
 _PNG_MARK = b"tEXtSoftware\0" + IMAGE_MARK.encode()
 _JPEG_MARK = b"\xff\xfe" + (2 + len(IMAGE_MARK)).to_bytes(2, "big") + IMAGE_MARK.encode()
@@ -27,12 +26,11 @@ _OWN_LINE = b'{"schema_version"'
 
 @dataclass(frozen=True)
 class Content:
-    """What a file must hold for an output to take its place, or to go on in it.
+    """What a file must contain for an output to replace it or append to it.
 
     Attributes:
-        name: What it is called in messages.
-        holds: Whether a file that begins with these bytes (at least one, at most
-            `HEAD_BYTES`) is such a file.
+        name: Its name in messages.
+        holds: Whether a file that begins with these bytes (1 to `HEAD_BYTES`) is such a file.
     """
 
     name: str
@@ -50,7 +48,7 @@ def _is_own_json(head: bytes) -> bool:
 
 
 def _is_own_lines(head: bytes) -> bool:
-    # A power cut may leave zeros, and a line that was cut off while it was written.
+    # A power cut may leave zeros, or half a line.
     first = head.lstrip(b"\0\n").split(b"\n")[0]
     return first.startswith(_OWN_LINE) or _OWN_LINE.startswith(first)
 
@@ -64,12 +62,11 @@ OWN_LINES = Content("JSON Lines that capgen wrote", _is_own_lines)
 
 
 class InputFiles:
-    """Which files are inputs, whatever names they go by.
+    """The files that are inputs, under any name.
 
     Args:
-        files: The inputs: paths, or numbers of open files. They are looked up once, and only
-            if there is a file to compare them with. What is missing, or is not a regular file
-            (a pipe, `/dev/null`), is left out: nothing can be lost there.
+        files: Paths, or numbers of open files. They are looked up once, when there is a file to
+            compare them with. Missing files, pipes and devices are left out.
     """
 
     def __init__(self, files: Iterable[str | Path | int] = ()) -> None:
@@ -77,28 +74,27 @@ class InputFiles:
         self._names: dict[tuple[int, int], str] | None = None
 
     def find(self, path: Path) -> str | None:
-        """Return the name of the input that a path leads to, or None."""
+        """Return the name of the input that a path points to, or None."""
         key = _identity(path)
         if key is None:
             return None
         if self._names is None:
-            found = ((_identity(file), file) for file in self._files)
             self._names = {
                 known: "stdin" if isinstance(file, int) else str(file)
-                for known, file in found
-                if known is not None
+                for file in self._files
+                if (known := _identity(file)) is not None
             }
         return self._names.get(key)
 
 
 @dataclass(frozen=True)
 class Output:
-    """A file that a user named to be written.
+    """A file that the user asked to write.
 
     Attributes:
-        option: The option that named it, for messages.
+        option: The option that names it, for messages.
         path: The file.
-        replaces: What may be there already.
+        replaces: What it may replace.
     """
 
     option: str
@@ -110,9 +106,9 @@ def check_outputs(outputs: Sequence[Output], inputs: InputFiles) -> None:
     """Check outputs before any work is done.
 
     Raises:
-        ProtectedFileError: One would replace an input, or what it should not; or two are one
-            file.
-        StorageError: What is there may not be read.
+        ProtectedFileError: One would replace an input or a file of another kind, or two are the
+            same file.
+        StorageError: A file that it would replace cannot be read.
     """
     taken: dict[str, Output] = {}
     for output in outputs:
@@ -132,19 +128,19 @@ def check_output(
     """Check that writing a file loses nothing.
 
     Args:
-        path: The file to be written. If it is not there, or empty, nothing can be lost.
-        replaces: What may be there.
-        option: The option that named it, for messages.
-        inputs: Files that may not be replaced, whatever they hold.
+        path: The file to write.
+        replaces: What it may replace, besides an empty file.
+        option: The option that names it, for messages.
+        inputs: Files that must not be replaced, whatever they contain.
 
     Raises:
-        ProtectedFileError: An input is there, or something that `replaces` does not allow.
-        StorageError: What is there may not be read.
+        ProtectedFileError: It would replace an input, or what `replaces` does not allow.
+        StorageError: The file that it would replace cannot be read.
     """
     named = f"{option} {path}" if option else str(path)
-    found = None if inputs is None else inputs.find(path)
-    if found is not None:
-        also = "" if found == str(path) else f", {found}"
+    input_name = None if inputs is None else inputs.find(path)
+    if input_name is not None:
+        also = "" if input_name == str(path) else f", {input_name}"
         raise ProtectedFileError(
             f"{named} is an input{also}: nothing is written to it", hint="Choose another name."
         )
@@ -152,7 +148,7 @@ def check_output(
     if head and not replaces.holds(head):
         raise ProtectedFileError(
             f"{named} is {sniff(head).description}: nothing is written to it",
-            hint=f"Choose another name, or remove the file. Only {replaces.name} may be there.",
+            hint=f"Choose another name, or remove the file. Only {replaces.name} may be replaced.",
         )
 
 
@@ -160,7 +156,7 @@ def head_of(path: Path) -> bytes:
     """Return the first bytes of a regular file; none if there is no such file.
 
     Raises:
-        StorageError: It may not be read.
+        StorageError: Reading it is not permitted.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -168,13 +164,13 @@ def head_of(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(HEAD_BYTES)
     except PermissionError as error:
-        raise StorageError(f"Not allowed to see what is in {path}") from error
-    except (OSError, ValueError):  # there is none; what else is wrong, writing finds out
+        raise StorageError(f"Not allowed to read {path}") from error
+    except (OSError, ValueError):  # missing, or writing will find what is wrong
         return b""
 
 
 def real_place(path: Path) -> str:
-    """Return the one name of a file that may not be there yet, links followed."""
+    """Return the resolved name of a file, which need not exist."""
     try:
         return os.path.normcase(os.path.realpath(path))
     except ValueError:  # a NUL in the name: there is no such file

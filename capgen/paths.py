@@ -1,6 +1,6 @@
-"""Where capgen keeps things: platformdirs, or everything under CAPGEN_HOME when that is set.
+"""capgen's folders: those of the platform, or all under CAPGEN_HOME if that is set.
 
-Also the one way files are written: to a temporary name, then renamed.
+Also how files are written: to a temporary name, then renamed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def runs_dir() -> Path:
 
 
 def run_name(folder: Path) -> str:
-    """Return what `--resume` and `--model` call a run: its name, or elsewhere its folder."""
+    """Return a run's name for `--resume` and `--model`, or its folder if it is elsewhere."""
     if folder.absolute().parent == runs_dir().absolute():
         return folder.name
     return str(folder)
@@ -53,12 +53,12 @@ def datasets_dir() -> Path:
 
 
 def models_dir() -> Path:
-    """Return the folder whose entries are models kept by name: exported or pulled ones."""
+    """Return the folder whose entries are models kept by name: exported ones."""
     return data_dir() / "models"
 
 
 def cache_dir() -> Path:
-    """Return the folder for what can be made again at any time."""
+    """Return the folder for caches, which can be deleted at any time."""
     home = os.environ.get(HOME_VARIABLE)
     if home:
         return Path(home).expanduser() / "cache"
@@ -83,7 +83,7 @@ def bundled_model_dir() -> Path:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder is there; False for names that cannot be looked up, whatever the reason."""
+    """Whether a folder exists; False if it cannot be looked up, for whatever reason."""
     try:
         return path.is_dir()
     except OSError:
@@ -99,26 +99,26 @@ _REFUSED_BY_WINDOWS = re.compile(
 def works_everywhere(name: str) -> bool:
     """Whether a file or folder can have this name on Windows, too.
 
-    It refuses some characters, a dot or space at the end, and its devices' names (`nul.txt`);
+    Windows refuses some characters, a dot or space at the end, and names of devices (`nul.txt`);
     `a:b` would be a hidden part of the file `a`.
     """
     return bool(name) and _REFUSED_BY_WINDOWS.search(name) is None
 
 
 def is_name(name: str) -> bool:
-    """Whether what capgen keeps (a data set, a run, a model) may go by this name."""
+    """Whether a data set, run or model may have this name."""
     return _NAME.fullmatch(name) is not None and name[-1] != "."
 
 
 def check_name(name: str, what: str) -> str:
-    """Return `name` if what capgen keeps can be called that on every system.
+    """Return the name of a data set, run or model, if it works on every system.
 
     Args:
         name: The name.
-        what: What is to be called that, as in `a data set`.
+        what: What has the name, as in `a data set`.
 
     Raises:
-        UsageError: It would not be one folder's name everywhere.
+        UsageError: It could not name a folder on every system.
     """
     if not is_name(name) or not works_everywhere(name):
         raise UsageError(
@@ -129,9 +129,9 @@ def check_name(name: str, what: str) -> str:
 
 
 def folded(name: str) -> str:
-    """Return what two names share that are one to macOS and Windows.
+    """Return a name in the form in which macOS and Windows compare names.
 
-    Those ignore case, and macOS the form of accents, too.
+    Both ignore case; macOS also ignores how accents are encoded.
     """
     return unicodedata.normalize("NFC", name).casefold()
 
@@ -140,21 +140,21 @@ def folded(name: str) -> str:
 def writing(
     path: Path, *, over_image: bool = False, mode: int = 0o666, sweep: bool = True
 ) -> Iterator[Path]:
-    """Give a temporary file beside `path`; rename it to `path` if the block succeeds.
+    """Give an empty temporary file beside `path`; rename it to `path` if the block succeeds.
 
-    The parent folder is made. If the block raises, the temporary file is removed and an
-    existing `path` stays as it was.
+    Creates the parent folder. If the block raises, the temporary file is removed and an existing
+    `path` is unchanged.
 
     Args:
         path: The file.
-        over_image: Replace an image, too.
-        mode: Mode bits of the new file, less those that the process's mask takes away.
-        sweep: First remove the temporary files in the folder that killed processes left. Who
-            writes many files in a folder does that once.
+        over_image: Allow to replace an image.
+        mode: Permissions of the new file, restricted by the process's umask.
+        sweep: First remove the temporary files in the folder that killed processes left. Not
+            for one of many files in a folder.
 
     Raises:
-        ProtectedFileError: There is an image.
-        StorageError: The disk is full or the place cannot be written.
+        ProtectedFileError: It would replace an image.
+        StorageError: The disk is full, or the folder is not writable.
     """
     with storage_errors(path):
         _check_regular(path)
@@ -168,17 +168,17 @@ def writing(
 
 
 def create(path: Path, mode: int) -> IO[bytes]:
-    """Create a file for a copy, open to nobody who may not read or write the original.
+    """Create a file for a copy, with the permissions of the original.
 
     Args:
         path: The file, which must not exist.
-        mode: Mode bits of the original; those to run it are left out.
+        mode: Mode bits of the original; those to execute it are left out.
 
     Raises:
-        OSError: It exists already, or cannot be made.
+        OSError: It exists already, or cannot be created.
     """
     mode &= 0o666
-    if sys.platform == "win32":  # where nobody could delete it
+    if sys.platform == "win32":  # where nobody could delete it otherwise
         mode |= stat.S_IWRITE
     return open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode))
 
@@ -192,24 +192,24 @@ def write_text(path: Path, text: str) -> None:
 def replace_file(
     path: Path, data: bytes, *, over_image: bool = False, keep_times: bool = False
 ) -> None:
-    """Write a user's file anew in one step; a link to it stays a link.
+    """Replace the content of a user's file in one step.
 
-    Owner, group, permissions and extended attributes stay. The new content is on the disk
-    before the old is gone.
+    Owner, group, permissions, extended attributes and links to it are kept. The new content is
+    on the disk before the old one is gone.
 
     Args:
-        path: The file, which is there.
+        path: The file, which exists.
         data: Its new content.
-        over_image: Replace an image, too.
+        over_image: Allow to replace an image.
         keep_times: Keep the times of the last access and change, too.
 
     Raises:
-        ProtectedFileError: There is an image.
-        StorageError: It cannot be written, or would not keep its owner.
+        ProtectedFileError: It would replace an image.
+        StorageError: It cannot be written, or not with the same owner.
     """
     with storage_errors(path):
         target = Path(os.path.realpath(path, strict=True))
-    # Nobody reads the new file who may not read the old one.
+    # Until it has the old file's permissions, nobody else may read it.
     with writing(target, over_image=over_image, mode=0o600, sweep=False) as temporary:
         with temporary.open("wb") as file:
             file.write(data)
@@ -222,7 +222,7 @@ def check_place(path: Path) -> None:
     """Check that a file can have this name.
 
     Raises:
-        StorageError: There is a folder of that name, or the name is impossible.
+        StorageError: A folder has that name, or the name is not possible.
     """
     with storage_errors(path):
         if path.is_dir():
@@ -230,11 +230,11 @@ def check_place(path: Path) -> None:
 
 
 def _check_regular(path: Path) -> None:
-    """Raise StorageError where renaming would replace a device or a pipe (`/dev/null`)."""
+    """Refuse to replace a device or a pipe (`/dev/null`) by renaming."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
-        return  # nothing there, or writing says what is wrong
+        return  # missing, or writing will find what is wrong
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise StorageError(f"Cannot write {path}: it is not a regular file")
 
@@ -242,8 +242,8 @@ def _check_regular(path: Path) -> None:
 _BAD_PLACES = (
     *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
     *(errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.EFBIG),
-    errno.EINVAL,  # names with a colon, say, on Windows or a memory card
-    errno.EILSEQ,  # names that are no text, on some disks
+    errno.EINVAL,  # such as names with a colon on Windows or a memory card
+    errno.EILSEQ,  # names that are not text, on some disks
     *(errno.EBUSY, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT),
 )
 
@@ -263,7 +263,7 @@ def storage_errors(path: Path) -> Iterator[None]:
                 f"No space left to write {path}", hint="Free some space, or write to another disk."
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            # Windows says the same of files that are open somewhere.
+            # Windows also refuses to replace files that are open somewhere.
             hint = "Close the program that has it open." if sys.platform == "win32" else ""
             raise StorageError(f"Not allowed to write {path}", hint=hint) from error
         if error.errno in _BAD_PLACES:

@@ -1,8 +1,8 @@
-"""The undo file: how to get changed files back, byte for byte.
+"""The undo file: how to restore changed images and sidecars byte for byte.
 
-A line a change, written before the file is replaced: the hashes before and after, and the old
-file as parts, each either a range of the new file or bytes of its own. A file that was made has
-no hash before, and is removed again.
+One line per change, written before the file is replaced: the hashes before and after, and the
+old file as parts, each either a range of the new file or bytes of its own. A file that was
+created has no hash before; undoing removes it.
 """
 
 from __future__ import annotations
@@ -25,26 +25,18 @@ from capgen.temporary_files import remove_leftovers
 
 @dataclass(frozen=True)
 class Undone:
-    """What became of one file.
-
-    Attributes:
-        path: The file.
-        problem: Why it stays as it is, or an empty string.
-    """
+    """The result for one file; `problem` says why it was not restored, or is empty."""
 
     path: Path
     problem: str = ""
 
 
 class UndoFile:
-    """Records changes.
-
-    Args:
-        path: The file; changes of earlier runs stay in it.
+    """Records changes in a file, after those of earlier runs.
 
     Raises:
-        ProtectedFileError: There is a file that is not an undo file.
-        StorageError: There is a folder of that name, or it may not be read.
+        ProtectedFileError: `path` is a file that is not an undo file.
+        StorageError: `path` is a folder, or may not be read or written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,8 +47,8 @@ class UndoFile:
                 f"Not allowed to write {path}", hint="--undo-file names another place for it."
             )
         self.path = path
-        # Hash of each changed image → its hash before, as the journal knows it, and the caption
-        # that was written into it.
+        # Hash of each changed image → its hash before any change, as in the journal, and the
+        # caption that was written into it.
         self.originals: dict[str, str] = {}
         self.captions: dict[str, str] = {}
         if path.is_file():
@@ -75,12 +67,9 @@ class UndoFile:
 
         Args:
             path: The file that is about to be written.
-            old: What is there, or None if nothing is.
-            new: What will be there.
-            caption: For an image: the caption that `new` has and `old` had not.
-
-        Raises:
-            StorageError: It cannot be written.
+            old: Its content, or None if it does not exist.
+            new: Its new content.
+            caption: The caption that is being written into an image.
         """
         entry = {
             "schema_version": SCHEMA_VERSION,
@@ -93,12 +82,14 @@ class UndoFile:
             entry["caption"] = caption
         with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
-                if file.tell() and not _ends_whole(self.path):
-                    file.write(b"\n")
+            with self.path.open("a+b") as file:
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    if file.read() != b"\n":  # a killed run left half a line
+                        file.write(b"\n")
                 file.write(json.dumps(entry).encode() + b"\n")
                 file.flush()
-                if old is not None:  # or nothing can be lost
+                if old is not None:  # otherwise nothing can be lost
                     os.fsync(file.fileno())
         self._note(entry)
 
@@ -111,9 +102,9 @@ class UndoFile:
 
 
 def undo(path: Path) -> Iterator[Undone]:
-    """Take back all changes of an undo file, the latest first.
+    """Undo all changes of an undo file, the latest first.
 
-    A file that was changed since by something else stays as it is.
+    Files that something else has changed since are left alone.
 
     Raises:
         DataError: The file cannot be read.
@@ -130,26 +121,26 @@ def undo(path: Path) -> Iterator[Undone]:
 
 
 def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
-    made = entry["sha256_before"] is None
+    created = entry["sha256_before"] is None
     try:
         current = path.read_bytes()
     except OSError as error:
-        if made and isinstance(error, FileNotFoundError):
+        if created and isinstance(error, FileNotFoundError):
             return Undone(path)
         return Undone(path, error.strerror or "cannot be read")
-    found = _hash(current)
-    if found == entry["sha256_before"]:
+    digest = _hash(current)
+    if digest == entry["sha256_before"]:
         return Undone(path)
-    if found != entry["sha256_after"]:
+    if digest != entry["sha256_after"]:
         return Undone(path, "was changed since")
-    if made:
+    if created:
         return _remove(path)
     before = b"".join(
         base64.b64decode(part) if isinstance(part, str) else current[part[0] : part[0] + part[1]]
         for part in entry["parts"]
     )
     if _hash(before) != entry["sha256_before"]:
-        return Undone(path, "the undo file does not give back what was there")
+        return Undone(path, "the undo file does not restore the original")
     try:
         replace_file(path, before, over_image=True, keep_times=True)
     except DiskFullError:
@@ -189,17 +180,11 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
                     entry = json.loads(line)
                     complete = {"path", "sha256_before", "sha256_after", "parts"} <= set(entry)
                 except (ValueError, TypeError):
-                    continue  # half written: its image was not touched
+                    continue  # incomplete, so its file was not changed
                 if complete:
                     yield entry
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}") from error
-
-
-def _ends_whole(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read() == b"\n"
 
 
 def _hash(data: bytes) -> str:

@@ -7,6 +7,7 @@ run here as they are written.
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import shlex
@@ -23,7 +24,7 @@ import pytest
 
 from capgen.cli.main import main
 from capgen.config import TRAIN_PRESETS
-from capgen.registry.speed import SpeedOptions
+from capgen.registry import speed
 from tests.hub_stand_in import point_at
 from tests.hub_stand_in import serving as serving_hub
 from tests.minis import write_flickr8k
@@ -155,7 +156,8 @@ def reading(
         monkeypatch.delenv("HUGGINGFACE_TOKEN", raising=False)
         for name, value in {**around, **SMALL}.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(SpeedOptions, "rounds", 1)
+        # The command imports the class when it runs.
+        monkeypatch.setattr(speed, "SpeedOptions", functools.partial(speed.SpeedOptions, rounds=1))
         for name, value in SMALL_PRESET.items():
             monkeypatch.setitem(TRAIN_PRESETS["mini"], name, value)
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"hf_tokenOfMe\n")))

@@ -13,7 +13,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "capgen"
 LEAVES = (
     *("errors", "config", "records", "file_types", "overwriting", "paths", "lazy_names"),
-    *("digests", "json_files", "locks", "temporary_files", "file_attributes", "undo"),
+    *("addresses", "digests", "ending_signals", "json_files", "locks"),
+    *("temporary_files", "file_attributes", "undo"),
 )
 
 # What each part may import of capgen, besides itself. Parts are folders of the package or
@@ -29,6 +30,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "digests": LEAVES,
     "json_files": LEAVES,
     "locks": LEAVES,
+    "ending_signals": LEAVES,
+    "addresses": LEAVES,
     "temporary_files": LEAVES,
     "file_attributes": LEAVES,
     "undo": LEAVES,
@@ -209,14 +212,79 @@ def test_no_module_imports_everything_of_another(module: Path) -> None:
 MODULE_OF = {"pillow": "PIL", "pillow-heif": "pillow_heif"}
 
 
-def test_what_is_imported_is_a_declared_dependency() -> None:
+# Modules that exist for an extra. Others import them where they are used.
+FOR_AN_EXTRA = (
+    *("models/onnx/decoder_graph.py", "models/onnx/export.py", "models/onnx/int8.py"),
+    "training/tracking/tensorboard.py",
+)
+# Extras of which modules may import packages; `dev` is for work on capgen itself.
+OPTIONAL = ("mini", "export", "heic", "lora", "parquet", "coco", "tensorboard", "datasets")
+
+
+def modules_of(requirements: list[str]) -> set[str]:
+    """Return the modules that packages bring, by the lines that ask for the packages."""
+    packages = {re.split(r"[^\w.-]", line)[0].lower() for line in requirements}
+    return {MODULE_OF.get(package, package.replace("-", "_")) for package in packages}
+
+
+def foreign(nodes: list[ast.AST]) -> set[str]:
+    """Return the modules that import statements name, apart from capgen's and Python's own."""
+    names = {name.split(".")[0] for name in imported(nodes)}
+    return names - set(sys.stdlib_module_names) - {"capgen", "__future__"}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_what_is_imported_is_a_declared_dependency(module: Path) -> None:
     """What merely happens to be installed here is missing on a fresh machine."""
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
-    groups = (project["dependencies"], *project["optional-dependencies"].values())
-    declared = [line for group in groups for line in group]
-    packages = {re.split(r"[^\w.-]", line)[0].lower() for line in declared}
-    modules = {MODULE_OF.get(package, package.replace("-", "_")) for package in packages}
-    for module in MODULES:
-        names = {name.split(".")[0] for name in imported(list(ast.walk(tree_of(module))))}
-        foreign = names - set(sys.stdlib_module_names) - {"capgen", "__future__"}
-        assert foreign <= modules, f"{module} imports {foreign - modules}"
+    extras = project["optional-dependencies"]
+    assert {*OPTIONAL, "dev"} == set(extras), "another extra: may modules import it?"
+    core = modules_of(project["dependencies"])
+    optional = modules_of([line for extra in OPTIONAL for line in extras[extra]])
+    everywhere = foreign(list(ast.walk(tree_of(module))))
+    assert everywhere <= core | optional
+    if module.as_posix().startswith((*FOR_AN_EXTRA, "_build/")):  # which is not shipped
+        return
+    assert foreign(at_top(module)) <= core, "an extra is imported at the top"
+    at_once = {f"capgen.{name.replace('/', '.').removesuffix('.py')}" for name in FOR_AN_EXTRA}
+    named = {name for name in imported(at_top(module)) if name.startswith(tuple(at_once))}
+    assert not named, "what needs an extra is imported at the top"
+
+
+FACADES = [module for module in MODULES if "lazy_names(" in (PACKAGE / module).read_text()]
+
+
+def test_there_are_facades() -> None:
+    assert {"__init__.py", "training/__init__.py"} <= {module.as_posix() for module in FACADES}
+
+
+@pytest.mark.parametrize("module", [m for m in FACADES if m.name == "__init__.py"], ids=str)
+def test_a_facade_names_the_same_things_thrice(module: Path) -> None:
+    """For `import *` and the docs, on first use, and for type checkers."""
+    tree = tree_of(module)
+    switch = next(node for node in tree.body if isinstance(node, ast.If))
+    assert "TYPE_CHECKING" in ast.unparse(switch.test)
+    typed = {
+        (node.module, alias.name)
+        for node in switch.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname in (None, alias.name)
+    }
+    call = next(node for node in ast.walk(ast.Module(switch.orelse, [])) if is_call(node))
+    lazy = {
+        (home, name) for home, names in ast.literal_eval(call.args[1]).items() for name in names
+    }
+    assert typed == lazy
+    (public,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    )
+    at_once = {name.split(".")[-1] for name in imported(at_top(module))} | {"__version__"}
+    assert len(set(public)) == len(public)
+    assert {name for _, name in lazy} <= set(public) <= {name for _, name in lazy} | at_once
+
+
+def is_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "lazy_names"

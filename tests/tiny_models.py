@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import tokenizers
 import torch
 from transformers import (
@@ -60,7 +61,7 @@ def settle_statistics(captioning: Captioning) -> None:
     backbone = captioning.model.encoder.backbone
     norms = [module for module in backbone.modules() if isinstance(module, BatchNorm)]
     handles = [norm.register_forward_pre_hook(settle) for norm in norms]
-    pixels = captioning.preprocessor.preprocess_batch([draw(seed) for seed in range(16)])
+    pixels = np.stack([captioning.preprocessor.preprocess(draw(seed)) for seed in range(16)])
     backbone(torch.from_numpy(pixels))
     for handle in handles:
         handle.remove()

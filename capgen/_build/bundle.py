@@ -1,17 +1,15 @@
-"""Make a trained captioner the bundled model, and put its evaluations into its record.
+"""Make a trained captioner the bundled model, and record its evaluations.
 
     python -m capgen._build.bundle build RUN_FOLDER
     python -m capgen._build.bundle record NAME=REPORT.json...
 
-RUN_FOLDER is a staged run that began with the bundled model of before. The reports are those of
-`capgen eval --json` of what was built: the weights that ship are in float16, and only their
-scores count. They become the evaluations of the record under their names. The model card and
-the licence are kept: the card's figures are edited by hand.
+RUN_FOLDER is a staged run that started from the previous bundled model. The reports are those of
+`capgen eval --json` on the model that was built, since its weights are in float16. The model card
+and the licence are kept; edit the figures in the card by hand.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -22,13 +20,13 @@ import torch
 from capgen.hub.files import without_paths
 from capgen.models.checkpoint import load_captioning, save_captioning
 from capgen.models.folder import BEST_EVAL, ModelFolder
-from capgen.models.provenance import PROVENANCE_FILE, Provenance
 from capgen.models.onnx.export import export_onnx
+from capgen.models.provenance import PROVENANCE_FILE, Provenance
 from capgen.paths import bundled_model_dir, writing
 
 KEPT = ("README.md", "LICENSE-EfficientNet")
 SCORER = "COCO captions, equal to pycocoevalcap 1.2; METEOR of NLTK with WordNet 3.0"
-# What of a stage's settings says how it trained.
+# Settings of a stage to record.
 SETTINGS = (
     *("objective", "num_epochs", "learning_rate", "weight_decay", "warmup_steps", "dropout"),
     *("label_smoothing", "ema_decay", "batch_size", "captions_per_image", "train_encoder", "seed"),
@@ -44,13 +42,10 @@ def build(run: Path, output: Path) -> None:
     provenance = Provenance(
         preset="mini",
         data=without_paths(record.data),
-        training={
-            **before.training,
-            "stages": [*before.training["stages"], *_stages(run)],
-        },
+        training={**before.training, "stages": [*before.training["stages"], *_stages(run)]},
     )
     for part in (captioning.model.config.encoder, captioning.model.config.decoder):
-        part.dtype = None  # the whole model's is what counts
+        part.dtype = None  # the dtype of the whole model applies
     kept = {name: (output / name).read_bytes() for name in KEPT}
     save_captioning(output, captioning, provenance, dtype=torch.float16)
     size = before.training["model"]["image_size"]
@@ -60,20 +55,16 @@ def build(run: Path, output: Path) -> None:
 
 
 def _stages(run: Path) -> list[dict[str, Any]]:
-    """Return what the stages of a run trained with."""
-    found = []
+    """Return the settings of a run's stages."""
+    stages = []
     for folder in sorted((run / "stages").iterdir()):
         training = ModelFolder(folder / BEST_EVAL, folder.name).provenance.training
-        found.append({name: training[name] for name in SETTINGS})
-    return found
+        stages.append({name: training[name] for name in SETTINGS})
+    return stages
 
 
 def record(reports: dict[str, Path], output: Path) -> None:
-    """Write what reports say into the record of the model that they are of.
-
-    Raises:
-        ValueError: A report is of other weights.
-    """
+    """Write the scores of reports into the record of their model."""
     path = output / PROVENANCE_FILE
     content = json.loads(path.read_text(encoding="utf-8"))
     content["metrics"] = {
@@ -87,7 +78,7 @@ def _figures(path: Path, files: dict[str, str]) -> dict[str, Any]:
     report = json.loads(path.read_text(encoding="utf-8"))
     weights = report["system"]["weights"]
     if any(files.get(name) != digest for name, digest in weights.items()) or not weights:
-        raise ValueError(f"{path} is a report of other weights")
+        raise ValueError(f"{path} is a report on other weights")
     scores = {name: round(value, 4) for name, value in report["corpus"].items()}
     return {
         "dataset": report["data"]["name"],
@@ -100,12 +91,13 @@ def _figures(path: Path, files: dict[str, str]) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> None:
-    what, *rest = arguments
+    action, *rest = arguments
     output = bundled_model_dir()
-    if what == "build":
+    if action == "build":
         build(Path(rest[0]), output)
-    elif what == "record":
-        record({name: Path(path) for name, _, path in (one.partition("=") for one in rest)}, output)
+    elif action == "record":
+        pairs = (text.partition("=") for text in rest)
+        record({name: Path(path) for name, _, path in pairs}, output)
     else:
         raise SystemExit(__doc__)
 

@@ -1,6 +1,6 @@
-"""Print pip constraints that hold each direct dependency at its lowest version that is allowed.
+"""Print pip constraints that pin each direct dependency to its lowest allowed version.
 
-    python -m capgen._build.lowest_versions > lowest.txt
+python -m capgen._build.lowest_versions > lowest.txt
 """
 
 from __future__ import annotations
@@ -16,22 +16,18 @@ PROJECT = Path(__file__).parent.parent.parent / "pyproject.toml"
 
 
 def lowest_versions() -> dict[str, str]:
-    """Return package → lower bound, for capgen and its extras, from pyproject.toml.
-
-    Raises:
-        ValueError: A dependency has no lower bound.
-    """
+    """Return package → lower bound, for capgen and its extras, from pyproject.toml."""
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
-    found: dict[str, str] = {}
+    lowest: dict[str, str] = {}
     for lines in (project["dependencies"], *project["optional-dependencies"].values()):
         for requirement in map(Requirement, lines):
             name = canonicalize_name(requirement.name)
             if name == project["name"]:
                 continue
             bounds = [part.version for part in requirement.specifier if part.operator in _LOWER]
-            if len(bounds) != 1 or found.setdefault(name, bounds[0]) != bounds[0]:
-                raise ValueError(f"{requirement} should have one lower bound, the same everywhere")
-    return dict(sorted(found.items()))
+            if len(bounds) != 1 or lowest.setdefault(name, bounds[0]) != bounds[0]:
+                raise ValueError(f"{requirement} must have the same lower bound everywhere")
+    return dict(sorted(lowest.items()))
 
 
 if __name__ == "__main__":

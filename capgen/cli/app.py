@@ -1,4 +1,4 @@
-"""The root command. Heavy libraries are imported inside the commands' bodies only."""
+"""The root command. Heavy libraries are imported only inside the commands' bodies."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ from capgen.cli.hub import hub_app
 from capgen.cli.logs import LEVELS, start_logging
 from capgen.cli.models.command import models_app
 from capgen.cli.train import command as train
-from capgen.cli.user_defaults import user_defaults
+from capgen.cli.user_defaults import use_user_defaults
 from capgen.errors import UsageError
 
-# They must work while the user's file is broken.
+# They must work while the user's settings file is broken.
 NO_USER_SETTINGS = ("config", "doctor")
 
 
 def build_app() -> typer.Typer:
-    """Make the app with all its commands."""
     app = typer.Typer(
         name="capgen",
         no_args_is_help=True,
@@ -62,19 +61,19 @@ def _root(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Show the version and leave.", callback=_show_version, is_eager=True
+            "--version", help="Print the version and exit.", callback=_show_version, is_eager=True
         ),
     ] = False,
     log_level: Annotated[
         str | None,
         typer.Option(
-            help="Write down what happens inside, from this level: debug, info, warning, error.",
+            help="Log messages of this level and above: debug, info, warning or error.",
             show_default=False,
         ),
     ] = None,
     log_file: Annotated[
         Path | None,
-        typer.Option(help="Where to (appended); by default stderr.", show_default=False),
+        typer.Option(help="Append the log to this file instead of stderr.", show_default=False),
     ] = None,
 ) -> None:
     """Caption images, and train and judge the models that do."""
@@ -83,8 +82,4 @@ def _root(
     if log_level is not None or log_file is not None:
         start_logging(log_level or "info", log_file, Console().note)
     if context.invoked_subcommand not in NO_USER_SETTINGS:
-        command = context.invoked_subcommand or ""
-        context.obj = user_defaults(context, command)
-        # Training says where each of its settings comes from, so it takes them by itself.
-        if command != "train":
-            context.default_map = {command: context.obj.values}
+        use_user_defaults(context)

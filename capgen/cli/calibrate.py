@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -16,10 +16,13 @@ from capgen.cli.options import (
     INPUT_PANEL,
     MODEL_PANEL,
     OUTPUT_PANEL,
+    After,
+    option,
     with_options,
     without,
 )
-from capgen.config import CalibrateConfig, DecodeOptions, ModelOptions
+from capgen.cli.user_defaults import unused_notes
+from capgen.config import CalibrateConfig, DecodeOptions, ModelOptions, variables
 from capgen.overwriting import OWN_JSON, InputFiles, check_output
 
 if TYPE_CHECKING:
@@ -32,58 +35,79 @@ EXAMPLES = examples(
 )
 
 
-def _path(help: str, panel: str = INPUT_PANEL, *flags: str) -> Any:
-    return typer.Option(*flags, help=help, rich_help_panel=panel, show_default=False)
+@dataclass(frozen=True, kw_only=True)
+class FitImages:
+    """The images that a confidence is fitted on."""
+
+    PANEL: ClassVar[str] = INPUT_PANEL
+
+    dataset: tuple[str, ...] = option((), "Name of an installed data set; may be repeated.")
+    data_dir: tuple[Path, ...] = option((), "The data set's folder or file; may be repeated.")
+    negatives: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of images that the model should be unsure about.",
+            rich_help_panel=INPUT_PANEL,
+            show_default=False,
+        ),
+        After("limit"),
+    ] = None
 
 
 @with_options(
-    panels=(INPUT_PANEL, CalibrateConfig.PANEL, MODEL_PANEL, DECODING_PANEL, OUTPUT_PANEL)
+    section="calibrate",
+    panels=(INPUT_PANEL, CalibrateConfig.PANEL, MODEL_PANEL, DECODING_PANEL, OUTPUT_PANEL),
 )
 def calibrate_command(
+    context: typer.Context,
     *,
     model: Annotated[
         str | None,
         typer.Argument(
-            help="Bundled model 'mini' (default), a model folder, RUN/best-eval, or a Hub id.",
+            help="'mini' (bundled), a model folder, RUN/best-eval, a kept model, or a Hub id. "
+            "Default: CAPGEN_MODEL, or `capgen models default`, or mini.",
+            envvar=variables("model", "calibrate"),
+            show_envvar=False,
             show_default=False,
         ),
     ] = None,
-    dataset: Annotated[
-        list[str] | None, _path("Name of an installed data set; may be repeated.")
-    ] = None,
-    data_dir: Annotated[
-        list[Path] | None, _path("The data set's folder or file; may be repeated.")
-    ] = None,
+    images: FitImages,
     runs_on: Annotated[ModelOptions, without("model", "trust_remote_code")],
     config: CalibrateConfig,
-    negatives: Annotated[
-        Path | None, _path("Folder of images of kinds that the model should mistrust.")
-    ] = None,
     decoding: Annotated[DecodeOptions, without("diverse", "retry", "confidence", "min_confidence")],
     output: Annotated[
         Path | None,
-        _path("Write this file instead of the model's.", OUTPUT_PANEL, "--output", "-o"),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write the calibration to this file, not to the model's folder.",
+            rich_help_panel=OUTPUT_PANEL,
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
-    """Fit how sure a model is of its captions, and store that in its folder.
+    """Fit a model's confidence to how good its captions are, and store the fit in its folder.
 
-    The fit holds for the decoding settings it was made with; the model's own, where no option
-    is given. Fits for other settings stay.
+    The fit is for the decoding settings given here, or the model's own defaults. Fits for other
+    settings are kept.
     """
     if output is not None:
-        check_output(output, OWN_JSON, option="-o", inputs=InputFiles(data_dir or []))
+        check_output(output, OWN_JSON, option="-o", inputs=InputFiles(images.data_dir))
 
     from capgen.captioning.captioner import Captioner
     from capgen.evaluation.calibration.calibrate import calibrate, store
     from capgen.evaluation.evaluation_set import evaluation_sets
 
     console = Console()
-    data = evaluation_sets(dataset, data_dir, split=config.split, limit=config.limit)
+    for note in unused_notes(context, "calibrate"):
+        console.note(note)
+    data = evaluation_sets(images.dataset, images.data_dir, split=config.split, limit=config.limit)
     captioner = Captioner.from_pretrained(**vars(replace(runs_on, model=model)))
-    events = calibrate(captioner, data, options=decoding, config=config, negatives=negatives)
-    found = _follow(console, events, sum(len(one.examples) for one in data) + config.drawn)
-    path = store(captioner, found.fit, output)
-    for line in _lines(found):
+    events = calibrate(captioner, data, options=decoding, config=config, negatives=images.negatives)
+    total = sum(len(part.examples) for part in data) + config.drawn
+    calibrated = _follow(console, events, total)
+    path = store(captioner, calibrated.fit, output)
+    for line in _lines(calibrated):
         console.data(line)
     console.note(f"calibration written to {path}")
 
@@ -91,7 +115,6 @@ def calibrate_command(
 def _follow(
     console: Console, events: Iterable[ImageObserved | Calibrated], total: int
 ) -> Calibrated:
-    """Show events as they come; return the result."""
     from capgen.evaluation.calibration.calibrate import Calibrated
 
     with console.progress("captioning", total) as advance:
@@ -104,8 +127,8 @@ def _follow(
     raise AssertionError("a calibration ends with its fit")
 
 
-def _lines(found: Calibrated) -> Iterable[str]:
-    definition, quality = found.fit.definition, found.quality
+def _lines(calibrated: Calibrated) -> Iterable[str]:
+    definition, quality = calibrated.fit.definition, calibrated.quality
     yield f"good: {definition['metric']} from {definition['threshold']:.3g}"
     yield f"images with a good caption: {quality['good']:.1%}"
     yield f"expected calibration error (cross-validated): {quality['calibration_error']:.3f}"

@@ -9,15 +9,17 @@ import typer
 
 from capgen.cli.console import Console
 from capgen.cli.help import examples
+from capgen.cli.options import Json
 from capgen.cli.user_defaults import (
     check_key,
     check_value,
     file_settings,
+    find_command,
     known_settings,
     listed,
     usable,
 )
-from capgen.config import variables
+from capgen.config import COMMANDS, variables
 from capgen.config.toml_files import read_toml
 from capgen.config.user_file import change_file
 from capgen.errors import UsageError
@@ -37,14 +39,15 @@ config_app = typer.Typer(
 )
 
 Key = Annotated[
-    str, typer.Argument(metavar="KEY", help="Setting, or COMMAND.SETTING for one command only.")
+    str,
+    typer.Argument(metavar="KEY", help="A setting, or COMMAND.SETTING to set it for one command."),
 ]
 For = Annotated[
     str | None,
     typer.Option(
         "--for",
         metavar="COMMAND",
-        help="For this command only: caption, eval or train.",
+        help=f"Only for this command: {', '.join(COMMANDS)}.",
         show_default=False,
     ),
 ]
@@ -52,7 +55,7 @@ For = Annotated[
 
 @config_app.command("path", epilog=examples("capgen config path"))
 def path_command() -> None:
-    """Print where the settings file is, or would be."""
+    """Print the path of your settings file, even if it does not exist yet."""
     Console().data(str(config_file()))
 
 
@@ -60,11 +63,11 @@ def path_command() -> None:
 def show_command(
     context: typer.Context,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also what nobody has set: capgen's own defaults.")
+        bool, typer.Option("--all", help="Include settings that still have capgen's default.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Show what the settings file and the environment set, and what wins."""
+    """Show what your settings file and the environment set."""
     rows = _rows(context, everything)
     console = Console()
     if as_json:
@@ -91,7 +94,7 @@ def set_command(
     value: Annotated[str, typer.Argument(metavar="VALUE")],
     command: For = None,
 ) -> None:
-    """Set a default of your own, for one command or all that have the setting."""
+    """Set a default for one command, or for all commands that have the setting."""
     path = config_file()
     known = known_settings(context.find_root().command)
     section, name = _section_and_name(key, command)
@@ -104,18 +107,18 @@ def set_command(
     if not accepted:
         check_value(known[commands[0]][name], name, value, where=WHERE)
     checked = next(iter(accepted.values()))
-    # As the setting has it; what TOML has no type for, such as a path, as text.
+    # Types that TOML lacks, such as paths, are written as text.
     plain = isinstance(checked, bool | int | float)
     change_file(path, section, name, checked if plain else value)
     console = Console()
-    console.note(f"{name} is {value} for {listed(accepted)}, by {path}")
+    console.note(f"{name} is {value} for {listed(accepted)} (in {path})")
     for note in refused.values():
         console.note(note)
 
 
 @config_app.command("unset", epilog=examples("capgen config unset caption.beams"))
 def unset_command(context: typer.Context, key: Key, command: For = None) -> None:
-    """Go back to capgen's own default."""
+    """Return to capgen's own default."""
     path = config_file()
     section, name = _section_and_name(key, command)
     check_key(section, name, known_settings(context.find_root().command), where=WHERE)
@@ -125,19 +128,15 @@ def unset_command(context: typer.Context, key: Key, command: For = None) -> None
 
 
 def _section_and_name(key: str, command: str | None) -> tuple[str, str]:
-    """Return the section of a key, which may be empty, and its setting.
-
-    Raises:
-        UsageError: The key and `--for` name different commands.
-    """
     section, _, name = key.rpartition(".")
-    if section and command and section != command:
+    asked = (command or "").replace(" ", ".")
+    if section and asked and section != asked:
         raise UsageError(f"{key} and --for {command} name different commands")
-    return section or command or "", name.replace("-", "_")
+    return section or asked, name.replace("-", "_")
 
 
 def _rows(context: typer.Context, everything: bool) -> list[dict[str, Any]]:
-    """Return every setting of every command with its value and where that is from."""
+    """Return every setting of every command with its value and where it comes from."""
     root = context.find_root().command
     path = config_file()
     known = known_settings(root)
@@ -145,7 +144,7 @@ def _rows(context: typer.Context, everything: bool) -> list[dict[str, Any]]:
     rows = []
     for command, settings in known.items():
         filed = file_settings(content, command, known, where=str(path)).values
-        defaults = {item.name: item.default for item in root.commands[command].params}  # type: ignore[attr-defined]
+        defaults = {item.name: item.default for item in find_command(root, command).params}
         for name in settings:
             value, source = defaults[name], "default"
             if name in filed:

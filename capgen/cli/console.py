@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 import typer
 
@@ -18,16 +19,13 @@ from capgen.records import Caption, Record
 
 
 class OutputClosedError(Exception):
-    """Nobody reads the output any more, as in `capgen caption *.jpg | head -1`."""
+    """The reader of the output has gone, as in `capgen caption *.jpg | head -1`."""
 
 
 class Console:
-    """Writes captions and records to stdout, notes and errors to stderr.
+    """Writes captions and records to stdout, notes (unless `quiet`) and errors to stderr.
 
-    Text from users (file names, captions) is written as it is: never as markup.
-
-    Args:
-        quiet: Leave out notes.
+    Text from users (file names, captions) is written as it is, never as markup.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -39,19 +37,18 @@ class Console:
         """Write one line of output.
 
         Raises:
-            OutputClosedError: Whoever read the output has had enough.
+            OutputClosedError: Its reader has gone.
             StorageError: It cannot be written (a redirection to a full disk).
         """
         try:
             print(line, file=sys.stdout, flush=True)
         except OSError as error:
-            _forget_output()
-            if _nobody_reads(error):
+            sys.stdout = None  # type: ignore[assignment]  # the exit would flush it, and fail
+            if _is_closed(error):
                 raise OutputClosedError from error
             raise StorageError(f"Cannot write the output: {error.strerror}") from error
 
     def json(self, value: Any) -> None:
-        """Write a JSON document as output."""
         self.data(dump_json(value, indent=2, ascii_only=not _is_utf8(sys.stdout)))
 
     def record(self, record: Record) -> None:
@@ -59,16 +56,7 @@ class Console:
         self.data(dump(record, ascii_only=not _is_utf8(sys.stdout)))
 
     def show(self, renderable: Any, *, wrap: bool = True) -> None:
-        """Write a Rich table, panel or text as output.
-
-        Args:
-            renderable: What to write.
-            wrap: Break lines at the width of the terminal.
-
-        Raises:
-            OutputClosedError: As for `data`.
-            StorageError: As for `data`.
-        """
+        """Write a Rich table, panel or text, with lines broken at the terminal's width."""
         self.data(_drawn(renderable, sys.stdout, wrap=wrap))
 
     def note(self, text: str) -> None:
@@ -91,53 +79,149 @@ class Console:
 
             assembled = Text.assemble((f"{kind}: ", style), text)
             line = _drawn(assembled, sys.stderr, wrap=False)
-        # Through sys.stderr as it is now: while there is a bar, lines go above it.
+        # Looked up now: while a progress bar is drawn, sys.stderr writes above it.
         print(line, file=sys.stderr)
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Callable[[], None]]:
-        """Show a progress bar on stderr while it is a terminal and there is more than one item.
+        """Show a bar on a terminal for several items; yield a function to call after each."""
+        done = 0
+        with LiveBar(bar=total > 1) as live:
 
-        Yields:
-            A function to call after each item.
+            def advance() -> None:
+                nonlocal done
+                done += 1
+                live.update(label, done, total)
+
+            live.update(label, done, total)
+            yield advance
+
+
+class LiveBar:
+    """A progress bar on a terminal; elsewhere, a line of text now and then.
+
+    Args:
+        write_line: Writes such a line; without it there are none.
+        seconds: Least time between two lines.
+        at_once: Write the first line at once.
+        bar: Draw a bar on a terminal.
+    """
+
+    def __init__(
+        self,
+        write_line: Callable[[str], None] | None = None,
+        *,
+        seconds: float = 0.0,
+        at_once: bool = False,
+        bar: bool = True,
+    ) -> None:
+        self._write_line = write_line
+        self._seconds = seconds
+        self._last_line = time.monotonic() - (seconds if at_once else 0.0)
+        self._wanted = bar
+        self._bars: Any = None
+        self._task: Any = None
+        self._kind = ""
+
+    def __enter__(self) -> Self:
+        if self._wanted and is_terminal(sys.stderr):
+            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+            plain = ("{task.description}", "{task.fields[count]}", "{task.fields[note]}")
+            label, count, note = (TextColumn(text, markup=False) for text in plain)
+            columns = (label, BarColumn(), count, TimeRemainingColumn(), note)
+            self._bars = progress_bars(*columns, transient=True)
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def update(
+        self, label: str, done: int, total: int | None, note: str = "", *, line: str | None = None
+    ) -> None:
+        """Show how far the work is.
+
+        Args:
+            label: What is being done. A new first word restarts the estimate of the time left.
+            done: Items done.
+            total: Items in all, or None if that is not known.
+            note: Shown behind the bar.
+            line: The line where there is no bar; by default made from the rest.
         """
-        if total < 2 or sys.stderr is None or not sys.stderr.isatty():
-            yield lambda: None
+        count = f"{done}/{'?' if total is None else total}"
+        if self._bars is None:
+            now = time.monotonic()
+            if self._write_line is not None and now - self._last_line >= self._seconds:
+                self._last_line = now
+                self._write_line(line or f"{label}: {count} {note}".rstrip())
             return
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+        shown = {"description": label, "total": total, "count": count, "note": note}
+        kind = label.partition(" ")[0]
+        if self._task is None or kind != self._kind:
+            if self._task is not None:
+                self._bars.remove_task(self._task)
+            self._task = self._bars.add_task(**shown)
+        self._kind = kind
+        self._bars.update(self._task, completed=done, **shown)
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, TimeRemainingColumn(), transient=True, **bar_place()) as bar:
-            task = bar.add_task(label, total=total)
-            yield lambda: bar.advance(task)
+    def print(self, text: str) -> None:
+        """Write a line on stderr, above the bar."""
+        if self._bars is not None:
+            self._bars.console.print(text, markup=False, soft_wrap=True)
+        elif sys.stderr is not None:
+            print(text, file=sys.stderr, flush=True)
 
 
-def bar_place() -> dict[str, Any]:
-    """Return where Rich's progress bars are drawn: on stderr.
+def progress_bars(*columns: Any, transient: bool = False) -> Any:
+    """Return Rich's progress bars, drawn on stderr if that is a terminal.
 
-    Lines for the screen go above them; a stdout that leads elsewhere is left alone.
+    Lines for the screen go above them; a redirected stdout is left alone.
     """
     from rich.console import Console as RichConsole
+    from rich.progress import Progress
 
-    return {
-        "console": RichConsole(stderr=True, highlight=False),
-        "redirect_stdout": sys.stdout is not None and sys.stdout.isatty(),
-    }
+    return Progress(
+        *columns,
+        console=RichConsole(stderr=True, highlight=False),
+        disable=not is_terminal(sys.stderr),
+        redirect_stdout=is_terminal(sys.stdout),
+        transient=transient,
+    )
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal; None, as without a console on Windows, is not."""
+    return stream is not None and stream.isatty()
+
+
+def duration(seconds: float) -> str:
+    """Return a time as m:ss, or h:mm:ss from an hour on."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def confirm_deletion(place: Path) -> None:
+    """Ask whether to delete a folder; abort unless the answer is yes."""
+    if not is_terminal(sys.stdin):
+        raise UsageError(f"Cannot ask whether to delete {place}: no terminal", hint="Add --yes.")
+    typer.confirm(f"Delete {place}?", abort=True, err=True)
+
+
+def with_scores(caption: Caption) -> str:
+    """Return a caption, its confidence (- for none) and its score, separated by tabs."""
+    confidence = "-" if caption.confidence is None else f"{caption.confidence:.3f}"
+    return f"{caption.text}\t{confidence}\t{caption.score:.3f}"
 
 
 def _drawn(renderable: Any, stream: TextIO | None, *, wrap: bool) -> str:
-    """Return what Rich makes of something for a stream, without the last line's end."""
+    """Return what Rich draws for a stream, without the last newline."""
     from rich.console import Console as RichConsole
 
     page = _Page(getattr(stream, "encoding", None) or "utf-8")
-    on_screen = stream is not None and stream.isatty()
-    screen = RichConsole(file=page, force_terminal=on_screen, highlight=False)
+    screen = RichConsole(file=page, force_terminal=is_terminal(stream), highlight=False)
     if screen.legacy_windows:  # an old window, which shows the codes of colours as they are
         screen = RichConsole(file=page, color_system=None, highlight=False)
     screen.print(renderable, soft_wrap=not wrap)
@@ -145,7 +229,7 @@ def _drawn(renderable: Any, stream: TextIO | None, *, wrap: bool) -> str:
 
 
 class _Page(StringIO):
-    """What Rich draws, with the lines and corners that an encoding has."""
+    """What Rich draws, limited to the lines and corners that an encoding has."""
 
     def __init__(self, encoding: str) -> None:
         super().__init__()
@@ -156,30 +240,7 @@ class _Page(StringIO):
         return self._encoding
 
 
-def confirm_deletion(place: Path) -> None:
-    """Ask whether to delete a folder.
-
-    Raises:
-        UsageError: There is nobody to ask.
-        typer.Abort: The answer is no.
-    """
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise UsageError(f"Nobody can be asked whether to delete {place}", hint="Add --yes.")
-    typer.confirm(f"Delete {place}?", abort=True, err=True)
-
-
-def with_scores(caption: Caption) -> str:
-    """Return a caption, its confidence and its score with tabs between; - for no confidence."""
-    sure = "-" if caption.confidence is None else f"{caption.confidence:.3f}"
-    return f"{caption.text}\t{sure}\t{caption.score:.3f}"
-
-
-def _forget_output() -> None:
-    """Leave nothing to be flushed at the end into what cannot be written."""
-    sys.stdout = None  # type: ignore[assignment]
-
-
-def _nobody_reads(error: OSError) -> bool:
+def _is_closed(error: OSError) -> bool:
     # Windows calls a closed pipe an invalid argument (bugs.python.org/issue30418).
     closed = isinstance(error, BrokenPipeError)
     return closed or (sys.platform == "win32" and error.errno == errno.EINVAL)
@@ -191,8 +252,7 @@ def _is_utf8(stream: TextIO | None) -> bool:
 
 
 def _accept_any_name(stream: TextIO | None) -> None:
-    """Let a stream print file names that are no valid text, instead of failing on them."""
+    """Let a stream print file names that are not valid text, instead of failing on them."""
     reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is None or stream is None:
-        return
-    reconfigure(errors="surrogateescape" if _is_utf8(stream) else "backslashreplace")
+    if reconfigure is not None:
+        reconfigure(errors="surrogateescape" if _is_utf8(stream) else "backslashreplace")

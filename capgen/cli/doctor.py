@@ -1,4 +1,4 @@
-"""`capgen doctor`: looks whether what capgen works with is in order."""
+"""`capgen doctor`: checks the installation and what it works with."""
 
 from __future__ import annotations
 
@@ -8,47 +8,44 @@ from typing import Annotated, Any
 
 import typer
 
-from capgen.cli.console import Console
+from capgen.cli.console import Console, is_terminal
 from capgen.cli.help import examples
-from capgen.cli.options import OUTPUT_PANEL
-from capgen.cli.user_defaults import file_settings, known_settings
+from capgen.cli.options import Json
+from capgen.cli.user_defaults import file_sections, file_settings, known_settings
 from capgen.config.toml_files import read_toml
 from capgen.paths import config_file
 from capgen.records import Check
 
 EXAMPLES = examples(
-    "capgen doctor",
-    "capgen doctor --offline --json > doctor.json",
-    "capgen doctor wandb",
+    "capgen doctor", "capgen doctor --offline --json > doctor.json", "capgen doctor wandb"
 )
 
 doctor_app = typer.Typer(
     name="doctor",
-    help="Look whether what capgen works with is in order.",
+    help="Check the installation and what it works with.",
     invoke_without_command=True,
     epilog=EXAMPLES,
 )
 _WORDS = {True: "ok", False: "FAULT", None: "-"}
 _STYLES = {True: "green", False: "bold red", None: "dim"}
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=OUTPUT_PANEL)]
-
 
 @doctor_app.callback()
 def doctor_command(
     context: typer.Context,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask nothing of the network.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Skip the checks that need a network.")
+    ] = False,
     full: Annotated[
-        bool, typer.Option("--full", help="Try the bundled model with torch, too.")
+        bool, typer.Option("--full", help="Also try the bundled model with torch.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Look whether what capgen works with is in order.
+    """Check the installation and what it works with.
 
-    Versions, devices, disk and caches, your settings, the installed files, the bundled model,
-    the Hub and Weights & Biases. Each fault comes with its cure, and makes the exit code 1.
-    What is merely not there, such as a GPU or a network, is told and is no fault. No token is
-    ever shown.
+    Checks versions, devices, disk and caches, your settings, the installed files, the bundled
+    model, the Hub and Weights & Biases. Each fault comes with its cure and makes the exit code 1.
+    A missing GPU or network is reported, but is not a fault. No token is ever shown.
     """
     if context.invoked_subcommand is not None:
         return
@@ -59,7 +56,7 @@ def doctor_command(
     console = Console()
     if as_json:
         console.json(findings.to_dict())
-    elif sys.stdout is not None and sys.stdout.isatty():
+    elif is_terminal(sys.stdout):
         _show_table(console, findings.areas)
     else:
         for area, checks in findings.areas.items():
@@ -70,20 +67,20 @@ def doctor_command(
         console.error(f"{count} fault{'s' if count > 1 else ''}")
         raise typer.Exit(1)
     if not as_json:
-        console.note("all is well: no faults")
+        console.note("no faults found")
 
 
 @doctor_app.command("wandb", epilog=examples("capgen doctor wandb"))
 def wandb_command(
     seconds: Annotated[
-        float, typer.Option(help="Longest time to wait for the run to be sent.", min=5)
+        float, typer.Option(help="Longest time to wait until the run is sent.", min=5)
     ] = 120.0,
     as_json: Json = False,
 ) -> None:
-    """Send a small run to Weights & Biases.
+    """Send a small trial run to Weights & Biases.
 
-    Online it goes to the project capgen-doctor, and is deleted once it has arrived; offline it
-    goes to a file. Exits with 1 if anything goes wrong.
+    Online, it goes to the project capgen-doctor and is deleted after it has arrived; offline, it
+    is written to a file. The exit code is 1 if anything goes wrong.
     """
     from capgen.training.tracking.wandb.trial_run import send_trial_run
 
@@ -98,21 +95,14 @@ def wandb_command(
 
 
 def _settings(root: Any) -> Iterator[Check]:
-    """Yield whether the user's settings file can be used.
-
-    Args:
-        root: The app's root command.
-
-    Raises:
-        UsageError: It cannot.
-    """
     path = config_file()
     content = read_toml(path, required=False)
     known = known_settings(root)
     for command in known:
         for note in file_settings(content, command, known, where=str(path)).unused.values():
             yield Check(command, None, note)
-    count = sum(len(value) if isinstance(value, dict) else 1 for value in content.values())
+    top = [name for name, value in content.items() if not isinstance(value, dict)]
+    count = len(top) + sum(map(len, file_sections(content).values()))
     if count:
         yield Check(path.name, True, f"{count} set in {path}")
     else:
@@ -120,7 +110,6 @@ def _settings(root: Any) -> Iterator[Check]:
 
 
 def _show_lines(console: Console, checks: Sequence[Check]) -> None:
-    """Write a line a check, and one for what to do."""
     width = max(9, *(len(check.name) for check in checks)) if checks else 0
     for check in checks:
         console.data(f"{_WORDS[check.ok]:<5}  {check.name:<{width}}  {check.detail}")
@@ -137,10 +126,12 @@ def _show_table(console: Console, areas: Mapping[str, Sequence[Check]]) -> None:
         table.add_column(overflow="fold")
     for area, checks in areas.items():
         for number, check in enumerate(checks):
-            # As Text: what is in brackets must print as itself.
-            found = Text(check.detail)
+            # As Text, so that brackets are not markup.
+            detail = Text(check.detail)
             if check.cure:
-                found.append(f"\n{check.cure}", style="bold" if check.ok is False else "dim")
+                detail.append(f"\n{check.cure}", style="bold" if check.ok is False else "dim")
             word = Text(_WORDS[check.ok], style=_STYLES[check.ok])
-            table.add_row(Text("" if number else area, style="bold"), word, Text(check.name), found)
+            table.add_row(
+                Text("" if number else area, style="bold"), word, Text(check.name), detail
+            )
     console.show(table)

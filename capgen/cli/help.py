@@ -1,4 +1,4 @@
-"""How help looks: flags as they are typed, and paragraphs that fit the terminal's width."""
+"""The layout of help: flags as they are typed, and paragraphs that fit the terminal."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typer.core import TyperCommand, TyperGroup
 
 
 def tidy_help(app: typer.Typer) -> None:
-    """Tidy the help of an app and of all its commands.
+    """Tidy the help of an app and all its commands.
 
-    Flags lose the `<bool>` behind them: it looks as if a value had to follow. Arguments are
-    in capitals. Paragraphs of the description lose the line breaks of the source.
+    Removes `<bool>` after flags, which looks like a value, puts arguments in capitals, and
+    removes the source's line breaks from paragraphs.
     """
     app.info.cls = _Group
     if app.registered_callback is not None:
@@ -27,7 +27,7 @@ def tidy_help(app: typer.Typer) -> None:
 
 
 def examples(*commands: str) -> str:
-    """Return the end of a command's help: what may be typed."""
+    """Return the end of a command's help: commands to type."""
     return "\n\n".join(("Examples:", *commands))
 
 
@@ -51,6 +51,5 @@ def _plain(parameters: list[Any]) -> list[Any]:
 
 
 def _flowing(function: Any) -> str:
-    """Return the docstring of a command, a line for each paragraph."""
     paragraphs = (inspect.getdoc(function) or "").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)

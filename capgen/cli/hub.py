@@ -12,29 +12,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capgen.cli.console import Console
+from capgen.cli.console import Console, is_terminal
 from capgen.cli.help import examples
-from capgen.cli.options import with_options
+from capgen.cli.options import Json, with_options
 from capgen.errors import UsageError
 
 if TYPE_CHECKING:
     from capgen.hub.push import PushPlan
 
 hub_app = typer.Typer(
-    name="hub",
-    help="Push models to the Hub, pull them, log in.",
-    no_args_is_help=True,
+    name="hub", help="Push models to the Hub, pull them, log in.", no_args_is_help=True
 )
 
 Token = Annotated[
     str | None,
     typer.Option(
-        help="Access token. Others on this machine can see it in the list of processes: "
-        "HF_TOKEN, HUGGINGFACE_TOKEN or `capgen hub login` are better.",
+        help="Access token. Other users of this machine can see it in the process list: "
+        "HF_TOKEN, HUGGINGFACE_TOKEN or `capgen hub login` are safer.",
         show_default=False,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,26 +39,26 @@ class Pushed:
     """How a model is pushed, and what its card shows."""
 
     private: Annotated[
-        bool, typer.Option("--private", help="Make the repository private; refuse a public one.")
+        bool, typer.Option("--private", help="Create a private repository; refuse a public one.")
     ] = False
     revision: Annotated[
         str | None,
-        typer.Option(help="Branch to commit to, made if need be.", show_default="main"),
+        typer.Option(help="Branch to commit to; created if missing.", show_default="main"),
     ] = None
-    message: Annotated[str, typer.Option(help="Message of the commit.", show_default=False)] = ""
+    message: Annotated[str, typer.Option(help="Commit message.", show_default=False)] = ""
     licence: Annotated[
-        str, typer.Option("--license", help="Licence of the weights, by the Hub's name.")
+        str, typer.Option("--license", help="Licence of the weights, as the Hub names it.")
     ] = "other"
     example: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Image for the card, captioned by the model. It becomes public: "
-            "give only images you may publish. Can be given again.",
+            help="Image to caption for the model card; may be repeated. It becomes public: "
+            "give only images that you may publish.",
             show_default=False,
         ),
     ] = None
     credit: Annotated[
-        str, typer.Option(help="Whose images the examples are.", show_default=False)
+        str, typer.Option(help="Credit for the example images.", show_default=False)
     ] = ""
 
 
@@ -74,18 +71,20 @@ class Pushed:
 )
 @with_options()
 def push_command(
-    model: Annotated[str, typer.Argument(help="Model folder, RUN/best-eval, 'mini' or Hub id.")],
-    repository: Annotated[str, typer.Argument(metavar="USER/NAME", help="Where to push to.")],
+    model: Annotated[
+        str, typer.Argument(help="Model folder, RUN/best-eval, a kept model, 'mini', or a Hub id.")
+    ],
+    repository: Annotated[str, typer.Argument(metavar="USER/NAME", help="Repository to push to.")],
     asked: Pushed,
     token: Token = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be pushed; send nothing.")
+        bool, typer.Option("--dry-run", help="Print what would be pushed, and send nothing.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Push a model in one commit, with a card made from where it comes from.
+    """Push a model in one commit, with a model card made from its record.
 
-    What the Hub has already is not sent again, so an interrupted push goes on where it was.
+    Files that the Hub already has are not sent again, so an interrupted push can be repeated.
     """
     from capgen.hub.login import need_token
     from capgen.hub.push import PushOptions, plan_push, push_model
@@ -93,13 +92,10 @@ def push_command(
 
     console = Console()
     options = PushOptions(
-        private=asked.private,
-        revision=asked.revision,
-        message=asked.message,
-        licence=asked.licence,
+        private=asked.private, revision=asked.revision, message=asked.message, licence=asked.licence
     )
     folder = resolve_model(model)
-    plan = plan_push(folder, repository, options)  # what cannot be pushed is said before work
+    plan = plan_push(folder, repository, options)  # refuses before any work is done
     if asked.example:
         from capgen.hub.card_examples import caption_examples
 
@@ -110,12 +106,12 @@ def push_command(
         return
     access = need_token(token)
     console.note(f"pushing {_amount(plan)} to {repository} ({plan.branch})")
-    with _quiet_unless_watched():
+    with _bars_on_terminals_only():
         pushed = push_model(plan, access)
     for name in pushed.removed:
-        console.note(f"{name}, which the model no longer has, was removed")
+        console.note(f"removed {name}, which the model no longer has")
     if not pushed.changed:
-        console.note("nothing had changed")
+        console.note("nothing has changed")
     if as_json:
         console.json({**plan.to_dict(), "private": pushed.private, "commit": pushed.commit})
     else:
@@ -132,25 +128,25 @@ def pull_command(
         bool,
         typer.Option(
             "--trust-remote-code",
-            help="Fetch its Python files, too. Nothing runs before you use the model with "
+            help="Also fetch its Python files. They only run when you use the model with "
             "--trust-remote-code.",
         ),
     ] = False,
     max_gb: Annotated[
-        float, typer.Option(min=0.001, max=10_000, help="Refuse larger models.")
+        float, typer.Option(min=0.001, max=10_000, help="Refuse models larger than this, in GB.")
     ] = 32.0,
     as_json: Json = False,
 ) -> None:
-    """Fetch a model, check it, and keep to its commit.
+    """Fetch a model, check it, and pin it to its commit.
 
-    Prints what to call it with --model, with the commit.
+    Prints the name for --model, with the commit.
     """
     from capgen.hub.pull import pull_model
     from capgen.models.hub_files import Limits
 
     console = Console()
     limits = Limits(total_bytes=int(max_gb * (1 << 30)))
-    with _quiet_unless_watched():
+    with _bars_on_terminals_only():
         record = pull_model(
             model, revision=revision, trust_remote_code=trust_remote_code, limits=limits
         )
@@ -163,22 +159,21 @@ def pull_command(
 
 @hub_app.command("login", epilog=examples("capgen hub login"))
 def login_command() -> None:
-    """Save an access token, asked for or read from stdin; other Hugging Face programs see it."""
+    """Save an access token for capgen and other Hugging Face programs; reads it from stdin."""
     from capgen.hub.login import need_token, save_login
 
-    if sys.stdin is not None and sys.stdin.isatty():
-        given = typer.prompt("Access token (hf.co/settings/tokens)", hide_input=True, err=True)
+    if is_terminal(sys.stdin):
+        token = typer.prompt("Access token (hf.co/settings/tokens)", hide_input=True, err=True)
     else:
-        given = sys.stdin.readline() if sys.stdin is not None else ""
-    if not given.strip():
+        token = sys.stdin.readline() if sys.stdin is not None else ""
+    if not token.strip():
         raise UsageError("No token was given")
-    name = save_login(need_token(given))
-    Console().note(f"logged in as {name}")
+    Console().note(f"logged in as {save_login(need_token(token))}")
 
 
 @hub_app.command("whoami", epilog=examples("capgen hub whoami"))
 def whoami_command(token: Token = None) -> None:
-    """Print the user's name that the token belongs to."""
+    """Print the name of the user that the token belongs to."""
     from capgen.hub.login import need_token, whoami
 
     Console().data(whoami(need_token(token)))
@@ -200,13 +195,11 @@ def _amount(plan: PushPlan) -> str:
 
 
 @contextmanager
-def _quiet_unless_watched() -> Iterator[None]:
-    """Leave the Hub's progress bars to terminals."""
+def _bars_on_terminals_only() -> Iterator[None]:
     from huggingface_hub import utils
 
-    watched = sys.stderr is not None and sys.stderr.isatty()
     shown = not utils.are_progress_bars_disabled()  # type: ignore[attr-defined]
-    if not watched:
+    if not is_terminal(sys.stderr):
         utils.disable_progress_bars()  # type: ignore[attr-defined]
     try:
         yield

@@ -1,4 +1,4 @@
-"""`--log-level` and `--log-file`: what the libraries and capgen write down while they work."""
+"""`--log-level` and `--log-file`: the log messages of capgen and its libraries."""
 
 from __future__ import annotations
 
@@ -17,46 +17,38 @@ from capgen.paths import storage_errors
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-# How a line of it begins.
+# The beginning of a log line.
 _LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ ")
 SECRETS = ("HF_TOKEN", "HUGGINGFACE_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY")
-# What the Hub's tokens look like, and where requests have others.
+# The Hub's tokens, and the tokens in requests.
 TOKEN = re.compile(
     r"\bhf_[A-Za-z0-9]{8,}|(?<=Bearer )\S+"
-    # A name with a password in an address, and what signs an address.
+    # Names and passwords in an address, and its signature.
     r"|(?<=://)[^/\s@]+(?=@)|(?<=[?&])[\w-]*(?:token|key|secret|password|sig|signature)=[^&\s]+",
     re.IGNORECASE,
 )
 
 
 class LogFile(logging.FileHandler):
-    """A log that is given up when it cannot be written: the work goes on.
-
-    Args:
-        file: Appended to.
-        tell: Told why, once.
-    """
+    """A log that stops when it cannot be written, tells the reason once, and lets work continue."""
 
     def __init__(self, file: Path, tell: Callable[[str], None]) -> None:
         super().__init__(file, encoding="utf-8", errors="backslashreplace")
         self._tell = tell
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Say so, and write no more."""
         self.setLevel(logging.CRITICAL + 1)
-        self._tell(f"the log {self.baseFilename} cannot be written any more: {sys.exc_info()[1]}")
+        self._tell(f"the log {self.baseFilename} can no longer be written: {sys.exc_info()[1]}")
 
     def close(self) -> None:
-        """Close the file, whatever becomes of its last lines."""
         with suppress(OSError):
             super().close()
 
 
 class Redacting(logging.Formatter):
-    """Formats records without tokens, in whatever part of the record they are."""
+    """Replaces tokens in every part of a record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, with each token replaced."""
         text = super().format(record)
         for name in SECRETS:
             secret = os.environ.get(name, "")
@@ -66,17 +58,10 @@ class Redacting(logging.Formatter):
 
 
 def check_log_file(file: Path, arguments: Iterable[str]) -> None:
-    """Check that a log is not appended to what a command reads or writes.
+    """Check that the log is not a file that the command reads or writes.
 
-    Args:
-        file: The log.
-        arguments: The command line without the options of logging. Every word of it that is
-            the name of a file counts as one that the command reads or writes; what is in a
-            folder that it names is protected unless it is a log.
-
-    Raises:
-        ProtectedFileError: It would be.
-        StorageError: What is there may not be read.
+    Every word of `arguments` that names a file counts as one. Files in a folder that it names are
+    protected too, unless they are logs.
     """
     names = [name for word in arguments if (name := _possible_name(word))]
     place = real_place(file)
@@ -91,28 +76,21 @@ def check_log_file(file: Path, arguments: Iterable[str]) -> None:
         )
     if any(real_place(Path(name)) == place for name in names):
         raise ProtectedFileError(
-            f"--log-file {file} is a file of the command, too", hint="Choose another name."
+            f"--log-file {file} is also used by the command", hint="Choose another name."
         )
 
 
 def _possible_name(word: str) -> str:
-    """Return what may be a file's name in a word of a command line, or an empty string."""
+    """Return the part of a word of the command line that may be a file's name."""
     if word.startswith("--"):
         return word.partition("=")[2]
     return word[2:] if word.startswith("-") else word
 
 
 def start_logging(level: str, file: Path | None, tell: Callable[[str], None]) -> None:
-    """Send log records to stderr or to a file.
+    """Append log records to a file, or send them to stderr.
 
-    Args:
-        level: One of `LEVELS`.
-        file: Appended to; None is stderr.
-        tell: Told, once, if the file cannot be written any more.
-
-    Raises:
-        ProtectedFileError: The file is an image, or of another kind than text.
-        StorageError: The file cannot be written.
+    `tell` is called once if the file can no longer be written.
     """
     if file is None:
         handler: logging.Handler = logging.StreamHandler()

@@ -1,7 +1,7 @@
-"""The entry point: runs the app and turns every exception into an exit code, in one place.
+"""The entry point: runs the app and turns every exception into an exit code.
 
-Exit codes: 0 done, 1 failure, 2 usage, 3 trained but not uploaded, 130 interrupted, 143 terminated,
-141 help that nobody reads to its end.
+Exit codes: 0 success, 1 failure, 2 wrong usage, 3 trained but not uploaded, 130 interrupted,
+141 the reader of --help closed the pipe, 143 terminated.
 """
 
 from __future__ import annotations
@@ -20,24 +20,20 @@ from types import FrameType
 from capgen.cli.app import build_app
 from capgen.cli.console import Console, OutputClosedError
 from capgen.cli.logs import check_log_file
+from capgen.ending_signals import ending_signals
 from capgen.errors import CapgenError
 
 logger = logging.getLogger(__name__)
 INTERRUPTED = 130
-TERMINATED = 143
 UNREAD = 141
 LOGGING_OPTIONS = ("--log-level", "--log-file")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run capgen with the given arguments (the process's own by default).
-
-    Returns:
-        The exit code.
-    """
+    """Run capgen with arguments, by default the process's own, and return the exit code."""
     console = Console()
     _quieten_libraries()
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    previous = {number: signal.signal(number, _terminate) for number in ending_signals()}
     try:
         arguments = _with_home(sys.argv[1:]) if argv is None else argv
         logging_options, rest = _split_logging(arguments)
@@ -62,20 +58,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.error(f"{type(error).__name__}: this is a bug in capgen", "Please report it.")
         return 1
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     return 0
 
 
 def run() -> None:
-    """Run capgen as the process's program."""
     sys.exit(main())
 
 
 def _with_home(arguments: Sequence[str]) -> list[str]:
-    """Return the process's arguments with `~` as a shell leaves them: Windows' shells keep it.
+    """Expand `~` in the process's arguments, which shells on Windows do not do.
 
-    Typer would also expand patterns there, those of `--include` among them, and take
-    `image[1].jpg` for one.
+    Typer would also expand patterns there: even those of `--include`, and `image[1].jpg`.
     """
     if sys.platform != "win32":
         return list(arguments)
@@ -86,7 +81,7 @@ def _with_home(arguments: Sequence[str]) -> list[str]:
 
 
 def _split_logging(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return `--log-level` and `--log-file`, wherever they were written, and the rest."""
+    """Return `--log-level` and `--log-file`, wherever they are, and the other arguments."""
     first: list[str] = []
     rest: list[str] = []
     waiting = iter(arguments)
@@ -97,17 +92,12 @@ def _split_logging(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             first += [item, *value]
         else:
             rest.append(item)
-        if item == "--":  # what follows are names
+        if item == "--":  # only names follow
             rest += waiting
     return first, rest
 
 
 def _check_log_file(options: Sequence[str], rest: Sequence[str]) -> None:
-    """Refuse a log that the command itself reads or writes.
-
-    Raises:
-        ProtectedFileError: It does.
-    """
     for item, following in pairwise([*options, ""]):
         name, equals, value = item.partition("=")
         if name == "--log-file":
@@ -115,10 +105,10 @@ def _check_log_file(options: Sequence[str], rest: Sequence[str]) -> None:
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise SystemExit(TERMINATED)
+    raise SystemExit(128 + signum)
 
 
 def _quieten_libraries() -> None:
-    """Keep libraries' advice off the user's terminal: our own messages say what matters."""
+    """Hide warnings of libraries: capgen's own messages say what matters."""
     warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.getLogger("PIL").setLevel(logging.CRITICAL)

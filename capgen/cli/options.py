@@ -14,15 +14,17 @@ from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
-from typer.models import OptionInfo
 
-from capgen.config import ModelOptions, accepted, flag_name, variables
+from capgen.config import ModelOptions, described, flag_name, setting, variables
 
 INPUT_PANEL = "Input"
 MODEL_PANEL = "Model"
 DECODING_PANEL = "Decoding"
 OUTPUT_PANEL = "Output"
 SCORING_PANEL = "Scoring"
+
+# A setting of the command line alone: neither the environment nor the user's file sets it.
+option = functools.partial(setting, remembered=False)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,6 @@ class Fields:
     given_of: type | None = None
 
     def names(self, kind: type) -> list[str]:
-        """Return the fields of a settings class that are options."""
         every = [field.name for field in dataclasses.fields(kind)]
         return [name for name in self.only or every if name not in self.without]
 
@@ -53,28 +54,23 @@ class After:
 
 
 def only(*names: str) -> Fields:
-    """Make options of these fields of a settings record."""
     return Fields(only=names)
 
 
 def without(*names: str) -> Fields:
-    """Make options of all fields of a settings record but these."""
     return Fields(without=names)
 
 
 def given_of(kind: type) -> Fields:
-    """Make options of a settings class that have no defaults of their own."""
     return Fields(given_of=kind)
 
 
 def with_options(
     *, section: str = "", panels: Sequence[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator that makes a command of a body that takes settings records.
+    """Return a decorator that turns a body that takes settings records into a command.
 
-    Args:
-        section: The command's section in the user's settings file, if it has one.
-        panels: The order of the panels in help; by default that of the body's parameters.
+    `section` is its section in the user's settings file, and `panels` the order of help.
     """
 
     def command_of(body: Callable[..., None]) -> Callable[..., None]:
@@ -90,8 +86,8 @@ def with_options(
 
         @functools.wraps(body)
         def command(**given: Any) -> None:
-            made = {name: record.take(given) for name, record in records.items()}
-            body(**given, **made)
+            taken = {name: record.take(given) for name, record in records.items()}
+            body(**given, **taken)
 
         parameters = _in_order(parameters, panels)
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -117,11 +113,11 @@ class _Record:
 
     def _parameter(self, field: Any, hint: Any) -> inspect.Parameter:
         default, annotation = field.default, hint
-        if not isinstance(_option_info(hint), OptionInfo):
+        if _option_info(hint) is None:
             optional = self.given_only or default == ()
             default = None if optional else default
-            option = _option(self.kind, field, self.section, switch=self.given_only)
-            annotation = Annotated[_option_type(hint, optional), option]
+            made_option = _option(self.kind, field, self.section, switch=self.given_only)
+            annotation = Annotated[_option_type(hint, optional), made_option]
         return inspect.Parameter(
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -130,7 +126,7 @@ class _Record:
         )
 
     def take(self, given: dict[str, Any]) -> Any:
-        """Take the options of this record out of those that were given; make the record."""
+        """Remove the options of this record from those that were given; return the record."""
         values = {name: given.pop(name) for name in self.names}
         values = {name: value for name, value in values.items() if value not in (None, [])}
         if self.given_only:
@@ -140,34 +136,23 @@ class _Record:
 
 
 def _record(annotation: Any, section: str) -> _Record | None:
-    """Return the settings record that a parameter's annotation means, if it means one."""
+    """Return the settings record that a parameter's annotation stands for, if any."""
     kind, *extras = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
     fields = next((extra for extra in extras if isinstance(extra, Fields)), Fields())
-    given_only = fields.given_of is not None
     kind = fields.given_of or kind
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         return None
-    return _Record(kind, fields.names(kind), given_only, section)
-
-
-def setting_option(kind: type, name: str, *, section: str = "") -> Any:
-    """Make the option of one field of a settings class."""
-    field = next(item for item in dataclasses.fields(kind) if item.name == name)
-    return _option(kind, field, section)
+    return _Record(kind, fields.names(kind), fields.given_of is not None, section)
 
 
 def _option(kind: type, field: Any, section: str, *, switch: bool = False) -> Any:
     """Make the option of a field, with the help and range that it declares.
 
-    Values are checked by the settings class itself, so that the library and the command
-    line refuse the same values in the same words.
+    The settings class itself checks values, so that the library and the command line refuse
+    the same values in the same words.
 
-    Args:
-        kind: The settings class.
-        field: The field.
-        section: The command's section in the user's settings file.
-        switch: Offer `--no-NAME` for a field that is off by default, too. The caller then
-            resolves the environment itself, to say where each setting comes from.
+    `switch` offers `--no-NAME` even for a field that is off by default; the caller then reads the
+    environment itself, to report where each setting comes from.
     """
     more: Mapping[str, Any] = field.metadata
     flags = more["flags"].split()
@@ -178,7 +163,7 @@ def _option(kind: type, field: Any, section: str, *, switch: bool = False) -> An
     owner = next(base for base in kind.__mro__ if field.name in inspect.get_annotations(base))
     return typer.Option(
         *flags,
-        help=more["help"].rstrip(".") + accepted(field) + ".",
+        help=described(field),
         rich_help_panel=more["panel"] or getattr(owner, "PANEL", None),
         envvar=variables(field.name, section) if more["remembered"] and not switch else None,
         show_envvar=False,
@@ -191,7 +176,7 @@ def _option_info(annotation: Any) -> Any:
 
 
 def _option_type(hint: Any, optional: bool) -> Any:
-    """Return the type of an option of a field of this type: several values are a list."""
+    """Return the type of a field's option: a list for several values."""
     kinds = [hint] if get_origin(hint) is tuple else get_args(hint)
     for kind in kinds:
         if get_origin(kind) is tuple:
@@ -218,8 +203,11 @@ def _in_order(
     return ordered
 
 
-RevisionOption = Annotated[str | None, setting_option(ModelOptions, "revision")]
+_REVISION = next(item for item in dataclasses.fields(ModelOptions) if item.name == "revision")
+RevisionOption = Annotated[str | None, _option(ModelOptions, _REVISION, "")]
 JsonOption = Annotated[
     bool,
     typer.Option("--json", help="Print records as one JSON array.", rich_help_panel=OUTPUT_PANEL),
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]

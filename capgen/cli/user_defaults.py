@@ -2,11 +2,10 @@
 
     model = "first/best-eval"      # every command that has the setting
     [caption]
-    beams = 5                      # this command
+    beams = 5                      # this command only
 
-An option comes first, then the environment, then this file, then capgen's own default. A key
-above the sections is for every command that has the setting and can use the value, apart from
-training's own (`capgen.config.commands.OWN`). What one command cannot use never stops another.
+An option wins over the environment, the environment over this file, and this file over capgen's
+own default. A value that one command cannot use never stops another command.
 """
 
 from __future__ import annotations
@@ -37,22 +36,25 @@ class UserDefaults:
 
     Attributes:
         values: Setting → value.
-        unused: Setting → why its value in the file, meant for all commands, is not used.
+        unused: Setting → why this command does not use the value meant for all commands.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     unused: dict[str, str] = field(default_factory=dict)
 
 
-def known_settings(root: Any) -> Known:
-    """Return the settings that the file and the environment can set.
+def find_command(root: Any, command: str) -> Any:
+    """Return a command of the app by its key in `COMMANDS`, as in `models.compare`."""
+    for name in command.split("."):
+        root = root.commands[name]
+    return root
 
-    Args:
-        root: The app's root command.
-    """
+
+def known_settings(root: Any) -> Known:
+    """Return the settings of the app that the file and the environment can set."""
     known = {}
     for command, classes in COMMANDS.items():
-        options = {item.name for item in root.commands[command].params}
+        options = {item.name for item in find_command(root, command).params if not item.required}
         known[command] = {
             item.name: kind
             for kind in classes
@@ -62,93 +64,90 @@ def known_settings(root: Any) -> Known:
     return known
 
 
-def user_defaults(context: typer.Context, command: str) -> UserDefaults:
-    """Return what the user's file sets for a command.
+def use_user_defaults(context: typer.Context, group: str = "") -> None:
+    """Take the defaults of the called subcommand from the user's file.
 
-    Args:
-        context: The root command's context.
-        command: The command that was called.
-
-    Raises:
-        UsageError: The file cannot be read, or holds what is not a setting.
+    `group` is the group it belongs to, with a dot at its end; empty for the root command.
     """
+    subcommand = context.invoked_subcommand or ""
     path = config_file()
     content = read_toml(path, required=False)
-    if not content:
-        return UserDefaults()
-    found = file_settings(content, command, known_settings(context.command), where=str(path))
-    logger.debug("%s sets for %s: %s", path, command, found.values)
-    return found
+    defaults = UserDefaults()
+    if content:
+        known = known_settings(context.find_root().command)
+        defaults = file_settings(content, group + subcommand, known, where=str(path))
+    logger.debug("%s sets for %s: %s", path, group + subcommand, defaults.values)
+    context.obj = defaults
+    # Training reports where each of its settings comes from, so it reads the file itself.
+    if subcommand != "train":
+        context.default_map = {subcommand: defaults.values}
 
 
 def file_settings(
     content: Mapping[str, Any], command: str, known: Known, *, where: str
 ) -> UserDefaults:
-    """Return what a file sets for a command; the command's own section wins.
-
-    Raises:
-        UsageError: There is no such section or setting, or a value is not accepted.
-    """
-    found = UserDefaults()
-    sections = {name: part for name, part in content.items() if isinstance(part, dict)}
+    """Return what a file sets for a command; the command's own section wins."""
+    defaults = UserDefaults()
+    sections = file_sections(content)
     for section in sections:
         check_section(section, known, where=where)
     for name, value in sections.get(command, {}).items():
         check_key(command, name, known, where=where)
-        found.values[name] = check_value(known[command][name], name, value, where=where)
+        defaults.values[name] = check_value(known[command][name], name, value, where=where)
     for name, value in content.items():
-        if name in sections:
+        if isinstance(value, dict):
             continue
         commands = check_key("", name, known, where=where)
-        if command not in commands or name in found.values:
+        if command not in commands or name in defaults.values:
             continue
         accepted, refused = usable(name, value, commands, known, where=where)
         if command in accepted:
-            found.values[name] = accepted[command]
+            defaults.values[name] = accepted[command]
         elif accepted or name in OWN.get(command, ()):
-            found.unused[name] = refused[command]
+            defaults.unused[name] = refused[command]
         else:
             check_value(known[command][name], name, value, where=where)
-    return found
+    return defaults
+
+
+def file_sections(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return a file's sections by name; one inside another as in `models.compare`."""
+    sections: dict[str, dict[str, Any]] = {}
+    for name, table in content.items():
+        if not isinstance(table, dict):
+            continue
+        inner = {key: value for key, value in table.items() if isinstance(value, dict)}
+        sections |= {f"{name}.{key}": value for key, value in inner.items()}
+        own = {key: value for key, value in table.items() if key not in inner}
+        if own or not inner:
+            sections[name] = own
+    return sections
 
 
 def usable(
     name: str, value: Any, commands: Iterable[str], known: Known, *, where: str
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return what becomes of a value that is meant for all commands that have the setting.
-
-    Returns:
-        Command → value where it is accepted, and command → why where it is not.
-    """
+    """Return which commands accept a value meant for all, with the value, and why others do not."""
     accepted, refused = {}, {}
     for command in commands:
         if name in OWN.get(command, ()):
             place = f"[{command}] of {config_file().name}"
-            refused[command] = f"{name} is not for capgen {command}: set it under {place}"
+            refused[command] = f"{name} does not apply to capgen {command}: set it under {place}"
             continue
         try:
             accepted[command] = check_value(known[command][name], name, value, where=where)
         except UsageError as error:
-            refused[command] = f"not used by capgen {command}: {error.message}"
+            refused[command] = f"not used by {listed([command])}: {error.message}"
     return accepted, refused
 
 
 def check_section(section: str, known: Known, *, where: str) -> None:
-    """Check that a section is a command's.
-
-    Raises:
-        UsageError: It is not.
-    """
     if section not in known:
         raise UsageError(f"{where}: no settings for '{section}'", hint=did_you_mean(section, known))
 
 
 def check_key(section: str, name: str, known: Known, *, where: str) -> list[str]:
-    """Return the commands that have a setting.
-
-    Raises:
-        UsageError: There is no such command or setting.
-    """
+    """Return the commands that have a setting; there must be one."""
     if section:
         check_section(section, known, where=where)
     commands = [section] if section else [key for key in known if name in known[key]]
@@ -160,11 +159,6 @@ def check_key(section: str, name: str, known: Known, *, where: str) -> list[str]
 
 
 def check_value(home: type, name: str, value: Any, *, where: str) -> Any:
-    """Return a value in the type of its setting.
-
-    Raises:
-        UsageError: It is not of that type, or out of range.
-    """
     try:
         checked = parse_setting(home, name, value) if isinstance(value, str) else value
         home(**{name: checked})
@@ -174,30 +168,23 @@ def check_value(home: type, name: str, value: Any, *, where: str) -> Any:
 
 
 def listed(commands: Iterable[str]) -> str:
-    """Return commands as text, as in `capgen caption and eval`."""
-    *others, last = commands
+    """Return commands as text, as in `capgen caption, eval and models compare`."""
+    *others, last = (command.replace(".", " ") for command in commands)
     return "capgen " + (f"{', '.join(others)} and {last}" if others else last)
 
 
 def unused_notes(context: typer.Context, command: str) -> list[str]:
-    """Return what the user's file and environment set for all commands but this one.
-
-    Args:
-        context: The command's context.
-        command: Its name.
-    """
+    """Return notes on values meant for all commands that this one does not use."""
     notes = dict(context.obj.unused)
     for name in OWN.get(command, ()):
         own, shared = variables(name, command), variables(name)
         if any(os.environ.get(variable) for variable in own):
             notes.pop(name, None)
         elif os.environ.get(shared[0]):
-            notes[name] = f"{shared[0]} is not for capgen {command}: set {own[0]}"
-    given = {name for name in notes if on_command_line(context, name)}
-    return [note for name, note in notes.items() if name not in given]
+            notes[name] = f"{shared[0]} does not apply to capgen {command}: set {own[0]}"
+    return [note for name, note in notes.items() if not on_command_line(context, name)]
 
 
 def on_command_line(context: typer.Context, name: str) -> bool:
-    """Whether an option was given, and is not the user's own default."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"

@@ -1,7 +1,7 @@
-"""Settings: every default, range and help text has its one home here.
+"""Settings: the one place for every default, range and help text.
 
-The classes are frozen and check themselves; the command line, the docs and the library
-read names, ranges and help from the fields' metadata.
+The classes are frozen and check themselves. The command line, the docs and the library read names,
+ranges and help from the fields' metadata.
 """
 
 from __future__ import annotations
@@ -15,8 +15,15 @@ from capgen.config.decoding import (
     resolve_decoding,
 )
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
-from capgen.config.fields import BOOLEANS, accepted, check_ranges, flag_name, parse_setting, setting
-from capgen.config.inputs import BatchOptions, DownloadLimits, ImageLimits, InputOptions
+from capgen.config.fields import (
+    BOOLEANS,
+    check_ranges,
+    described,
+    flag_name,
+    parse_setting,
+    setting,
+)
+from capgen.config.inputs import BatchOptions, CsvOptions, DownloadLimits, ImageLimits, InputOptions
 from capgen.config.metadata import MetadataOptions
 from capgen.config.models import ModelOptions
 from capgen.config.presets import OBJECTIVE_DEFAULTS, TRAIN_PRESETS, objective_defaults
@@ -34,6 +41,7 @@ __all__ = [
     "TRAIN_PRESETS",
     "BatchOptions",
     "CalibrateConfig",
+    "CsvOptions",
     "DecodeOptions",
     "DecodeSettings",
     "DownloadLimits",
@@ -44,8 +52,8 @@ __all__ = [
     "MetadataOptions",
     "ModelOptions",
     "TrainConfig",
-    "accepted",
     "check_ranges",
+    "described",
     "flag_name",
     "objective_defaults",
     "parse_setting",

@@ -1,4 +1,4 @@
-"""How much an archive of unknown origin may take."""
+"""Limits for archives of unknown origin."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from capgen.config.fields import setting
 class UnpackLimits:
     """How much an archive may grow."""
 
-    ratio: float = setting(100.0, "Most bytes that one byte of an archive may become.")
-    always_allowed: int = setting(100_000_000, "Bytes that are allowed whatever the ratio.")
-    members: int = setting(1_000_000, "Most members of an archive.")
+    ratio: float = setting(100.0, "Maximum size, as a multiple of the archive's.")
+    always_allowed: int = setting(100_000_000, "Size in bytes that is allowed whatever the ratio.")
+    members: int = setting(1_000_000, "Maximum number of members.")
     # Names and attributes of files take a few kilobytes.
-    header: int = setting(1 << 20, "Most bytes of the headers of one member.")
+    header: int = setting(1 << 20, "Maximum size of one member's headers, in bytes.")
 
     def growth(self, size: int) -> int:
-        """Return the bytes that an archive of `size` bytes may become."""
+        """Return the size in bytes that an archive of `size` bytes may unpack to."""
         return max(self.always_allowed, int(size * self.ratio))

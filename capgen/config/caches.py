@@ -1,4 +1,4 @@
-"""How large capgen's caches may grow."""
+"""Limits for capgen's caches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from capgen.config.fields import Bytes, check_ranges, parse_setting, setting
 from capgen.errors import UsageError
 
 LIMIT_VARIABLE = "CAPGEN_CACHE_LIMIT"
-# No cache is of use below this. Older versions read the variable as gigabytes.
+# A smaller cache is useless. Older versions read the variable as gigabytes.
 _LEAST = 1_000_000
 
 
@@ -24,7 +24,7 @@ class CacheOptions:
     """
 
     cache_limit: Bytes = setting(  # noqa: RUF009
-        40_000_000_000, "Most bytes of decoded images to keep, as in 20GB.", low=0
+        40_000_000_000, "Maximum size of the cache of decoded images, as in 20GB.", low=0
     )
 
     def __post_init__(self) -> None:
@@ -32,7 +32,7 @@ class CacheOptions:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Return the defaults, with the limit of CAPGEN_CACHE_LIMIT if that is set.
+        """Return the defaults, or the limit in CAPGEN_CACHE_LIMIT if that is set.
 
         Raises:
             UsageError: It is not a size, or a bare number that can only mean gigabytes.
@@ -49,6 +49,6 @@ class CacheOptions:
         if limit < _LEAST and text[-1].isdigit() and float(text) != 0:
             raise UsageError(
                 f"{LIMIT_VARIABLE} is {text}, which is {limit} bytes",
-                hint=f"Older versions took it as gigabytes: write {text}GB.",
+                hint=f"Older versions read it as gigabytes: write {text}GB.",
             )
         return cls(cache_limit=limit)

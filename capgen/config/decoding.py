@@ -1,4 +1,4 @@
-"""Settings of decoding: what is asked for, and what it comes to for a model."""
+"""Settings of decoding: what the caller asks for, and what a model makes of it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from capgen.errors import ModelError, UsageError
 logger = logging.getLogger(__name__)
 
 BEAMS_LIMIT = 64
-
-
-# Beams for each caption that is to differ from the others: measured in docs/captioning.md.
+# Beams per caption of --diverse: measured in docs/benchmarks.md.
 DIVERSE_BEAMS = 6
 
 
@@ -26,24 +24,24 @@ class DecodeOptions:
     """What a caller asks of decoding; None means the model's own default.
 
     Raises:
-        UsageError: A value is out of its range, or two of them exclude each other.
+        UsageError: A value is out of its range, or two of them cannot be used together.
     """
 
     PANEL: ClassVar[str] = "Decoding"
 
     beams: int | None = setting(
-        None, "Beams of beam search; 1 decodes greedily.", low=1, high=BEAMS_LIMIT, flags="-b"
+        None, "Number of beams; 1 decodes greedily.", low=1, high=BEAMS_LIMIT, flags="-b"
     )
     temperature: float | None = setting(
         None,
-        "Divide the logits by this before the softmax. Alone it samples; "
-        "with --beams above 1 the search runs over the scaled scores.",
+        "Divide the logits by this and sample; with --beams above 1, search the scaled scores "
+        "instead.",
         low=0.1,
         high=2.0,
         flags="-t",
     )
     top_k: int | None = setting(
-        None, "Sample from the K likeliest tokens only.", low=1, high=100000
+        None, "Sample from the K most likely tokens only.", low=1, high=100000
     )
     top_p: float | None = setting(
         None,
@@ -52,69 +50,62 @@ class DecodeOptions:
         high=1.0,
     )
     max_length: int | None = setting(
-        None, "Longest caption in tokens, start and end included.", low=2, high=1024
+        None, "Maximum caption length in tokens, including start and end.", low=2, high=1024
     )
     min_length: int | None = setting(
-        None, "Shortest caption in tokens, start and end included.", low=0, high=1024
+        None, "Minimum caption length in tokens, including start and end.", low=0, high=1024
     )
     length_penalty: float | None = setting(
         None,
-        "Exponent of the length that divides a beam's log-probability; above 0 favours longer.",
+        "Divide each beam's log-probability by its length to this power; above 0 favours longer.",
         low=-5.0,
         high=5.0,
     )
     repetition_penalty: float | None = setting(
-        None, "Make words already said less likely; 1 is off.", low=0.1, high=10.0
+        None, "Make tokens that were already used less likely; 1 is off.", low=0.1, high=10.0
     )
     no_repeat_ngram_size: int | None = setting(
-        None, "Never say the same run of N tokens twice; 0 is off.", low=0, high=100
+        None, "Never repeat a sequence of N tokens; 0 is off.", low=0, high=100
     )
     repeat_nouns: bool = setting(
         False,
-        "Let a caption say a noun twice (English).",
+        "Allow a caption to repeat a noun (English).",
         flags="--repeat-nouns/--no-repeat-nouns",
     )
     num_captions: int | None = setting(
-        None, "Captions an image, best first.", low=1, high=64, flags="-n"
+        None, "Captions per image, best first.", low=1, high=64, flags="-n"
     )
     seed: int | None = setting(
-        None, "Seed of the sampling, the same for every image.", low=0, high=2**32 - 1
+        None, "Random seed of sampling, the same for every image.", low=0, high=2**32 - 1
     )
     diverse: int | None = setting(
-        None, "Captions an image that say different things, best first.", low=2, high=20
+        None, "Captions per image that say different things, best first.", low=2, high=20
     )
-    retry: bool = setting(True, "Caption again what came out empty or repeats itself.")
-    confidence: bool = setting(False, "Say how likely each caption is to be a good one.")
+    retry: bool = setting(True, "Try again when a caption is empty or repeats itself.")
+    confidence: bool = setting(False, "Estimate how likely each caption is to be good.")
     min_confidence: float | None = setting(
-        None, "Say nothing about images with a lower confidence than this.", low=0.0, high=1.0
+        None, "Give no caption where the confidence is lower than this.", low=0.0, high=1.0
     )
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        if self.diverse is not None:
-            others = ("num_captions", "beams", "temperature", "top_k", "top_p")
-            for name in others:
-                if getattr(self, name) is not None:
-                    raise UsageError(
-                        f"--diverse {self.diverse} and {flag_name(name)} exclude each other",
-                        hint="--diverse chooses from a wide beam search of its own.",
-                    )
-        if self.beams is not None and self.beams > 1:
-            for name in ("top_k", "top_p"):
-                if getattr(self, name) is not None:
-                    raise UsageError(
-                        f"{flag_name(name)} samples and --beams {self.beams} searches: choose one",
-                        hint=f"Leave out --beams to sample, or {flag_name(name)} to search.",
-                    )
-        if (
-            self.beams is not None
-            and self.num_captions is not None
-            and not self.samples
-            and self.num_captions > self.beams
-        ):
+        for name in ("num_captions", "beams", "temperature", "top_k", "top_p"):
+            if self.diverse is not None and getattr(self, name) is not None:
+                raise UsageError(
+                    f"--diverse {self.diverse} and {flag_name(name)} cannot be used together",
+                    hint="--diverse runs a wide beam search of its own.",
+                )
+        for name in ("top_k", "top_p"):
+            if (self.beams or 1) > 1 and getattr(self, name) is not None:
+                raise UsageError(
+                    f"{flag_name(name)} samples and --beams {self.beams} searches: choose one",
+                    hint=f"Leave out --beams to sample, or {flag_name(name)} to search.",
+                )
+        beams, wanted = self.beams, self.num_captions
+        if beams is not None and wanted is not None and not self.samples and wanted > beams:
             raise UsageError(
-                f"--num-captions {self.num_captions} is more than --beams {self.beams} can give",
-                hint=f"Use --beams {self.num_captions} or more, or sample with --temperature.",
+                f"--num-captions {wanted} is more than --beams {beams} can give",
+                hint=f"Use --beams {wanted} or more, or sample with --temperature.",
             )
         if (
             self.max_length is not None
@@ -134,15 +125,15 @@ class DecodeOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeSettings:
-    """Decoding settings with nothing left open; names and meanings as in `DecodeOptions`.
+    """Complete decoding settings; names and meanings as in `DecodeOptions`.
 
     Attributes:
         sample: Draw tokens at random instead of taking the likeliest.
-        early_stopping: Stop a beam search at `num_beams` finished captions
-            (transformers' meaning of the word, `"never"` included).
-        repeat_nouns: Whether a noun may be said twice. Records and fits without this field were
-            made so.
-        diverse: Choose `num_captions` captions that differ out of a wider search.
+        early_stopping: Stop a beam search at `num_beams` finished captions (as in transformers,
+            including `"never"`).
+        repeat_nouns: Whether a noun may be repeated. Older records and fits lack this field;
+            they were made with True.
+        diverse: Choose `num_captions` captions that differ from a wider search.
     """
 
     beams: int = 1
@@ -169,8 +160,8 @@ class DecodeSettings:
         return dataclasses.asdict(self)
 
 
-# The least that decoding can work with, by key of generation_config. Not the options' ranges:
-# a model's author may go beyond those.
+# The least that decoding can work with, by key of generation_config. A model's author may go
+# beyond the ranges of the options.
 _LEAST = {
     "num_beams": 1,
     "max_length": 2,
@@ -186,11 +177,7 @@ _LEAST = {
 
 
 def _of_model(key: str, value: Any) -> Any:
-    """Return a value of a generation_config if decoding can work with it.
-
-    Raises:
-        ModelError: It cannot.
-    """
+    """Return a value of a generation_config, once it is known to work."""
     if not _is_number(value) or value < _LEAST[key]:
         raise ModelError(f"The model's generation_config has {key} {value!r}")
     return value
@@ -203,20 +190,20 @@ def resolve_decoding(
     positions: int | None,
     knows_nouns: bool = True,
 ) -> tuple[DecodeSettings, tuple[str, ...]]:
-    """Fill what `options` leaves open from a model's `generation_config.json`.
+    """Complete `options` from a model's `generation_config.json`.
 
     Args:
         options: What the caller asked for.
         generation: The model's generation_config as a mapping.
-        positions: Most tokens the decoder has positions for, start and end included.
+        positions: The decoder's maximum length, start and end included.
         knows_nouns: Whether it is known which of its tokens are nouns.
 
     Returns:
-        The settings, and a note in plain words for each value that had to change.
+        The settings, and a note for each value that had to change.
 
     Raises:
-        UsageError: The lengths contradict each other once the defaults are known.
-        ModelError: The generation_config holds values that nothing can be made of.
+        UsageError: The lengths contradict the model's defaults.
+        ModelError: The generation_config has values that decoding cannot use.
     """
 
     def pick(name: str, key: str, default: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How settings are declared, checked, and read from text."""
+"""Declares settings, checks them, and reads them from text."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def setting(
     Args:
         default: The default.
         help: What it does.
-        low: Least value.
-        high: Greatest value.
-        choices: The values there are.
-        flags: The option's flags with spaces between them, where it has a short one, or not
-            the field's name; with `/` before the flag that switches it off.
-        panel: Where help shows it, if not where the class has its other fields (`PANEL`).
+        low: Smallest value.
+        high: Largest value.
+        choices: The possible values.
+        flags: The option's flags, separated by spaces, if it has a short one or another name
+            than the field; `/` comes before the flag that switches it off.
+        panel: The panel of help that shows it, if not the class's own (`PANEL`).
         remembered: Whether the environment and the user's settings file can set it.
     """
     metadata = {"help": help, "low": low, "high": high, "choices": choices}
@@ -53,14 +53,24 @@ def flag_name(field_name: str) -> str:
     return "--" + field_name.replace("_", "-")
 
 
-def accepted(field: Any) -> str:
-    """Return in words what a field accepts, as in ` (1 to 64)`; nothing if it accepts all."""
-    low, high = field.metadata["low"], field.metadata["high"]
+def described(field: Any) -> str:
+    """Return a field's help with the values it accepts, as in `Number of beams (1 to 64).`"""
+    help = field.metadata["help"].rstrip(".")
+    low, high = (_short(field.metadata[end]) for end in ("low", "high"))
     if field.metadata["choices"]:
-        return f" ({', '.join(field.metadata['choices'])})"
-    if low is not None and high is not None:
-        return f" ({low} to {high})"
-    return "" if low is None else f" (at least {low})"
+        values = ", ".join(field.metadata["choices"])
+    elif low is None:
+        return f"{help}."
+    else:
+        values = f"at least {low}" if high is None else f"{low} to {high}"
+    # One pair of brackets: `(mini only; 1 to 48)`.
+    return f"{help[:-1]}; {values})." if help.endswith(")") else f"{help} ({values})."
+
+
+def _short(number: float | None) -> str | None:
+    if number is None:
+        return None
+    return f"{number:g}" if isinstance(number, float) else str(number)
 
 
 def check_ranges(config: Any) -> None:
@@ -95,8 +105,8 @@ def parse_setting(config_class: Any, name: str, text: str) -> Any:
     Args:
         config_class: A settings class of this module.
         name: The field, with dashes or underscores.
-        text: The value; true, false, yes, no, 1 and 0 are booleans; `none` means not set;
-            several values are a JSON list of strings, and one alone is itself.
+        text: The value. Booleans are true, false, yes, no, 1 or 0; `none` means not set;
+            several values are a JSON list of strings, a single one is itself.
 
     Raises:
         UsageError: There is no such setting, or the text is not of its type.
@@ -133,22 +143,22 @@ def parse_bytes(text: str) -> int:
     Raises:
         ValueError: It is not a size.
     """
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?) *([kMGT]i?)?B?", text.strip(), re.IGNORECASE)
-    if found is None:
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?) *([kMGT]i?)?B?", text.strip(), re.IGNORECASE)
+    if match is None:
         raise ValueError(f"not a size: {text!r}")
-    prefix = (found[2] or "").lower()
+    prefix = (match[2] or "").lower()
     base = 1024 if prefix.endswith("i") else 1000
     power = " kmgt".index(prefix[:1] or " ")
-    return int(Decimal(found[1]) * base**power)
+    return int(Decimal(match[1]) * base**power)
 
 
 def _path(text: str) -> Path:
-    """Return a path; no shell has expanded its `~`."""
+    """Return a path, with `~` expanded: no shell has done that."""
     return Path(os.path.expanduser(text))  # noqa: PTH111 (Path.expanduser raises for ~nobody)
 
 
 def _string_list(text: str) -> list[str]:
-    """Return the strings of a JSON list; none if the text is something else, as a path."""
+    """Return the strings of a JSON list; none if the text is anything else, such as a path."""
     try:
         values = json.loads(text) if text.startswith("[") else None
     except ValueError:

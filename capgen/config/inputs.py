@@ -10,7 +10,7 @@ from capgen.config.fields import check_ranges, setting
 
 @dataclass(frozen=True, kw_only=True)
 class ImageLimits:
-    """The largest image that is decoded.
+    """Which images are decoded: the largest, and whether they may be cut short.
 
     Raises:
         UsageError: A limit is below 1.
@@ -19,9 +19,13 @@ class ImageLimits:
     PANEL: ClassVar[str] = "Input"
 
     # Pillow refuses what is larger by default; such an image takes 0.7 GB as RGB.
-    max_pixels: int = setting(178_956_970, "Refuse images of more pixels, before decoding.", low=1)
+    max_pixels: int = setting(178_956_970, "Refuse images with more pixels than this.", low=1)
     # Holds the largest image that max_pixels admits, uncompressed with 16 bits a channel.
-    max_bytes: int = setting(1 << 30, "Refuse files of more bytes.", low=1)
+    max_bytes: int = setting(1 << 30, "Refuse image files larger than this, in bytes.", low=1)
+
+    accept_truncated: bool = setting(
+        False, "Caption JPEGs whose end is missing, too; the missing part is gray."
+    )
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -29,7 +33,7 @@ class ImageLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions:
-    """How many images are captioned: how much at once, and what failures do.
+    """How many images are captioned: batch size, threads, failures.
 
     Raises:
         UsageError: A value is out of its range.
@@ -37,11 +41,11 @@ class BatchOptions:
 
     PANEL: ClassVar[str] = "Many images"
 
-    batch_size: int = setting(16, "Images the model sees at once.", low=1, high=4096, panel="Model")
+    batch_size: int = setting(16, "Images per batch.", low=1, high=4096, panel="Model")
     workers: int | None = setting(
-        None, "Threads that read and decode; by default one a core.", low=1, high=256
+        None, "Threads that read and decode images; by default one per core.", low=1, high=256
     )
-    retry_failed: bool = setting(False, "Try again what failed in an earlier run.")
+    retry_failed: bool = setting(False, "With --resume: try failed images again.")
     fail_fast: bool = setting(False, "Stop at the first failure.")
 
     def __post_init__(self) -> None:
@@ -54,19 +58,20 @@ class InputOptions:
 
     PANEL: ClassVar[str] = "Input"
 
-    recursive: bool = setting(False, "Look into subfolders.", flags="-r")
-    include: tuple[str, ...] = setting((), "In folders and archives: only what matches.")
-    exclude: tuple[str, ...] = setting((), "In folders and archives: leave out what matches.")
-    null_separated: bool = setting(
-        False,
-        "The list on stdin is separated by NUL bytes.",
-        flags="--null -0",
-        remembered=False,
+    recursive: bool = setting(False, "Include subfolders.", flags="-r")
+    include: tuple[str, ...] = setting(
+        (), "Take only matching files from folders and archives; may be repeated."
     )
-    path_column: str | None = setting(None, "Column of the manifest that names the images.")
+    exclude: tuple[str, ...] = setting(
+        (), "Skip matching files in folders and archives; may be repeated."
+    )
+    null_separated: bool = setting(
+        False, "Names on stdin are separated by NUL bytes.", flags="--null -0", remembered=False
+    )
+    path_column: str | None = setting(None, "Column of the manifest with the images' paths.")
     allow_private: bool = setting(
         False,
-        "Fetch from private and loopback addresses too.",
+        "Also fetch from private and loopback addresses.",
         flags="--allow-private-addresses",
         remembered=False,
     )
@@ -74,8 +79,24 @@ class InputOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadLimits:
-    """What an image from the network may cost."""
+    """How much time and space an image from the network may take."""
 
-    seconds: float = setting(30.0, "Longest download.")
+    seconds: float = setting(30.0, "Longest time for a download.")
     redirects: int = setting(5, "Most redirects.")
     max_bytes: int = setting(64 << 20, "Largest download.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvOptions:
+    """How captions are written as CSV."""
+
+    PANEL: ClassVar[str] = "Output"
+
+    csv_bom: bool = setting(
+        False, "Begin CSV with a byte order mark, so that Excel reads it as UTF-8."
+    )
+    csv_formulas: bool = setting(
+        False,
+        "Keep CSV cells that begin with = + - or @ as they are. By default an apostrophe keeps "
+        "spreadsheets from running them.",
+    )

@@ -1,4 +1,4 @@
-"""Settings of captions that are written beside images and into them."""
+"""Settings of captions that are written into images and beside them."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ _ESCAPES = {"\\n": "\n", "\\t": "\t"}
 
 @dataclass(frozen=True, kw_only=True)
 class MetadataOptions:
-    """What becomes of texts that are there, and which fields of metadata take the caption.
+    """Which fields of metadata get the caption, and what to do with existing texts.
 
     Raises:
-        UsageError: A value is not one of those there are.
+        UsageError: A value is not one of the possible ones.
     """
 
     PANEL: ClassVar[str] = "Output"
 
     on_description: str = setting(
         "keep",
-        "With --write-metadata: a description that a person wrote",
+        "With --write-metadata: what to do with a description that a person wrote.",
         choices=("keep", "append", "prepend", "replace"),
         remembered=False,
     )
     metadata_field: str = setting(
         "description",
-        "With --write-metadata or --sidecar .xmp: where the caption goes",
+        "With --write-metadata or --sidecar .xmp: the field for the caption.",
         choices=("description", "alt-text", "both"),
         remembered=False,
     )
     separator: str = setting(
         ", ",
-        "What append and prepend put between the caption and the text there; \\n is a line break.",
+        "Text that append and prepend put between the caption and the existing text; "
+        "\\n is a line break.",
         remembered=False,
     )
 

@@ -14,7 +14,7 @@ _DEVICE = re.compile(r"auto|cpu|cuda|cuda:[0-9]{1,4}|mps")
 
 
 def check_device(name: str) -> None:
-    """Check the name of a device; whether the machine has it shows when it is used.
+    """Check the name of a device; the runtime checks whether the machine has it.
 
     Raises:
         UsageError: No device has such a name.
@@ -42,12 +42,12 @@ class ModelOptions:
     revision: str | None = setting(None, "Branch, tag or commit of a Hub model.")
     trust_remote_code: bool = setting(
         False,
-        "Run code that comes with the model, where capgen does not know its kind.",
+        "Run the model's own Python code, if capgen does not support its type.",
         remembered=False,
     )
-    runtime: str = setting("auto", "auto, onnx (CPU) or torch.")
-    device: str = setting("auto", f"{DEVICE_NAMES}.")
-    dtype: str = setting("auto", "auto, fp32, bf16 or fp16.")
+    runtime: str = setting("auto", "Runtime: auto, onnx (CPU) or torch.")
+    device: str = setting("auto", f"Device: {DEVICE_NAMES}.")
+    dtype: str = setting("auto", "Number format: auto, fp32, bf16 or fp16.")
 
     def __post_init__(self) -> None:
         check_device(self.device)

@@ -1,14 +1,12 @@
-"""What presets and objectives of training set."""
+"""The settings of training that presets and objectives change."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# What a preset sets differently from the defaults above.
+# Preset → settings that differ from the defaults.
 TRAIN_PRESETS: dict[str, dict[str, Any]] = {
-    "mini": {
-        "encoder": "lite2",
-    },
+    "mini": {"encoder": "lite2"},
     "clip-gpt2": {
         "encoder": "openai/clip-vit-base-patch32",
         "decoder": "gpt2",
@@ -22,7 +20,7 @@ TRAIN_PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-# What an objective sets differently from the preset; "" is for every preset.
+# Objective → preset ("" for all) → settings that differ from the preset's.
 OBJECTIVE_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
     "scst": {
         "": {
@@ -36,18 +34,18 @@ OBJECTIVE_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
             "crop_area": 0.3,
             "ema_decay": 0.995,
         },
-        # Large pretrained parts are moved less.
+        # Lower learning rates for large pretrained parts.
         "clip-gpt2": {
             "num_epochs": 5,
             "learning_rate": 5e-5,
             "encoder_learning_rate": 1e-6,
             "decoder_learning_rate": 1e-5,
         },
-    },
+    }
 }
 
 
 def objective_defaults(objective: str, preset: str) -> dict[str, Any]:
-    """Return what an objective sets differently from a preset."""
+    """Return the settings of an objective that differ from a preset's."""
     changes = OBJECTIVE_DEFAULTS.get(objective, {})
     return {**changes.get("", {}), **changes.get(preset, {})}

@@ -1,4 +1,4 @@
-"""Settings files: TOML, with or without the byte order mark of Windows' editors."""
+"""Reads settings files: TOML, with or without the byte order mark of Windows' editors."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ from capgen.errors import UsageError
 
 
 def read_toml(path: Path, *, required: bool = True) -> dict[str, Any]:
-    """Return what is in a TOML file.
-
-    Args:
-        path: The file.
-        required: Whether it must be there; otherwise nothing is in it.
+    """Return the content of a TOML file; nothing if it is missing and not required.
 
     Raises:
         UsageError: It cannot be read, or is not TOML.

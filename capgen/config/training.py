@@ -26,15 +26,15 @@ from capgen.errors import UsageError, did_you_mean
 _LAST_BLOCKS = re.compile(r"last-[1-9][0-9]{0,3}")
 
 
-# Python takes the fields of the last class first.
+# Python puts the fields of the last class first.
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(
     Machine, Tracking, ValidationSettings, Augmentation, Teachers, Recipe, TrainedModel, DataAndRun
 ):
-    """Everything that decides how a training run goes; `train_config` fills in a preset.
+    """All settings of a training run; `train_config` fills in a preset.
 
     Raises:
-        UsageError: A value is out of its range, or two of them exclude each other.
+        UsageError: A value is out of its range, or two of them cannot be used together.
     """
 
     def __post_init__(self) -> None:
@@ -49,10 +49,10 @@ class TrainConfig(
         if self.objective != "cross-entropy" and self.teachers:
             raise UsageError(
                 f"--teacher is for --objective cross-entropy, not for {self.objective}",
-                hint="In a file with stages, put teacher under the stage that it is for.",
+                hint="In a file with stages, put teacher into the stage that uses it.",
             )
         if self.preset == "mini" and self.decoder is not None:
-            raise UsageError("--decoder is for clip-gpt2: mini makes its own small decoder")
+            raise UsageError("--decoder is for clip-gpt2: mini has its own small decoder")
         if self.decoder_width % 8:
             raise UsageError(f"--decoder-width is {self.decoder_width}; it must be a multiple of 8")
         if self.train_encoder not in ("all", "none") and not _LAST_BLOCKS.fullmatch(
@@ -65,24 +65,24 @@ class TrainConfig(
 
     @property
     def encoder_blocks(self) -> int | None:
-        """Blocks of a pretrained encoder that are trained; None is all of it."""
+        """How many blocks of a pretrained encoder are trained; None means all."""
         if self.train_encoder == "all":
             return None
         return int(self.train_encoder.removeprefix("last-").replace("none", "0"))
 
     @property
     def images_a_step(self) -> int:
-        """Images whose gradients make one step."""
+        """Images per optimizer step."""
         return self.batch_size * self.accumulation
 
     @property
     def teachers(self) -> tuple[str, ...]:
-        """The teachers, one by one."""
+        """The teachers as a tuple."""
         return (self.teacher,) if isinstance(self.teacher, str) else self.teacher or ()
 
     @property
     def augments(self) -> bool:
-        """Whether any augmentation of the images is on."""
+        """Whether any image augmentation is on."""
         crops = self.crop_area < 1 or self.crop_aspect > 1
         stored = self.compression > 0 or self.rescale > 0
         return crops or self.flip or self.color_jitter > 0 or stored
@@ -93,7 +93,6 @@ class TrainConfig(
 
 
 def _one_or_several(value: Any, kind: type) -> Any:
-    """Return a list of one as that one, a longer one as a tuple."""
     if not isinstance(value, list | tuple):
         return value
     several = tuple(kind(item) for item in value)
@@ -101,14 +100,13 @@ def _one_or_several(value: Any, kind: type) -> Any:
 
 
 def _built_in(value: Any) -> Any:
-    """Return a setting as JSON's types."""
     if isinstance(value, tuple):
         return [_built_in(item) for item in value]
     return str(value) if isinstance(value, Path) else value
 
 
 def train_config(preset: str | None = None, **settings: Any) -> TrainConfig:
-    """Return the settings of a preset and an objective, with those given instead.
+    """Return the settings of a preset and an objective, overridden by those given.
 
     Args:
         preset: Key of `TRAIN_PRESETS`; None is the default preset.

@@ -1,4 +1,4 @@
-"""The settings of training by what they are about; `TrainConfig` has them all."""
+"""The settings of training in groups; `TrainConfig` has them all."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class DataAndRun:
         None, "Name of an installed data set, or NAME=WEIGHT; may be repeated."
     )
     output_dir: Path | None = setting(None, "The run's folder; by default runs/NAME.")  # noqa: RUF009
-    name: str | None = setting(None, "The run's name; by default preset and time.")
+    name: str | None = setting(None, "The run's name; by default made of preset and time.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,28 +50,32 @@ class TrainedModel:
 
     PANEL: ClassVar[str] = "Model"
 
-    preset: str = setting("clip-gpt2", "Architecture and recipe: clip-gpt2 or mini.")
+    preset: str = setting("clip-gpt2", "Architecture and training recipe: clip-gpt2 or mini.")
     encoder: str | None = setting(
-        None, "Vision encoder: Hub id or folder; for mini lite0, lite1 or lite2."
+        None, "Vision encoder: Hub id or folder; for mini: lite0, lite1 or lite2."
     )
     decoder: str | None = setting(None, "GPT-2 of any size: Hub id or folder (clip-gpt2 only).")
     init: str | None = setting(
-        None, "Captioner to go on from (folder, run or Hub id) instead of a new one."
+        None, "Start from this captioner (folder, run or Hub id) instead of a new one."
     )
     extend_vocabulary: bool = setting(
-        True, "With --init: add words of the training captions to a vocabulary of words."
+        True, "With --init: add the new words of the training captions to a vocabulary of words."
     )
     train_encoder: str = setting(
-        "all", "What is trained of a pretrained encoder: all, none, or its last N blocks (last-N)."
+        "all", "Which part of a pretrained encoder to train: all, none, or last-N for N blocks."
     )
-    image_size: int = setting(288, "Side of the images in pixels (mini only).", low=32, high=1024)
-    min_count: int = setting(4, "Words seen less often are unknown (mini only).", low=1)
+    image_size: int = setting(
+        288, "Width and height of the images in pixels (mini only).", low=32, high=1024
+    )
+    min_count: int = setting(
+        4, "Leave words that occur less often out of the vocabulary (mini only).", low=1
+    )
     decoder_layers: int = setting(3, "Layers of a new small decoder (mini only).", low=1, high=48)
     decoder_width: int = setting(
         256, "Width of a new small decoder, a multiple of 8 (mini only).", low=8, high=4096
     )
     lora_rank: int = setting(
-        0, "Train low-rank additions to the decoder instead of its weights; 0 is off.", low=0
+        0, "Train LoRA matrices of this rank instead of the decoder's weights; 0 is off.", low=0
     )
 
 
@@ -83,17 +87,17 @@ class Recipe:
 
     objective: str = setting(
         "cross-entropy",
-        "What is learned: cross-entropy of human captions, or scst (CIDEr-D of sampled ones).",
+        "Training objective; scst maximises the CIDEr-D of sampled captions.",
         choices=OBJECTIVES,
     )
     num_epochs: int = setting(20, "Passes over the training images.", low=1, high=10000)
-    batch_size: int = setting(64, "Images a pass, over all processes.", low=1, high=65536)
+    batch_size: int = setting(64, "Images per batch, over all processes.", low=1, high=65536)
     accumulation: int = setting(
-        1, "Passes a step: a step is over batch-size times this many images.", low=1, high=65536
+        1, "Batches per optimizer step, by gradient accumulation.", low=1, high=65536
     )
-    captions_per_image: int = setting(5, "Captions an image and step, at most.", low=1, high=1000)
+    captions_per_image: int = setting(5, "Maximum captions per image and step.", low=1, high=1000)
     max_tokens: int = setting(
-        64, "Longer captions are cut to this many tokens, start included.", low=4, high=1024
+        64, "Cut captions to this many tokens, including the start token.", low=4, high=1024
     )
     learning_rate: float = setting(5e-4, "Peak learning rate of new parts.", low=0.0, high=10.0)
     encoder_learning_rate: float = setting(
@@ -106,48 +110,60 @@ class Recipe:
     schedule: str = setting(
         "cosine", "Learning rate after the warm-up.", choices=("cosine", "linear", "constant")
     )
-    weight_decay: float = setting(0.05, "Decay of matrices (AdamW).", low=0.0, high=10.0)
-    beta1: float = setting(0.9, "AdamW's decay of the mean gradient.", low=0.0, high=0.9999)
-    beta2: float = setting(0.98, "AdamW's decay of the squared gradient.", low=0.0, high=0.99999)
-    clip_norm: float = setting(1.0, "Largest gradient norm; 0 is off.", low=0.0, high=1e6)
+    weight_decay: float = setting(
+        0.05, "AdamW's weight decay, of matrices only.", low=0.0, high=10.0
+    )
+    beta1: float = setting(0.9, "AdamW's decay rate of the mean gradient.", low=0.0, high=0.9999)
+    beta2: float = setting(
+        0.98, "AdamW's decay rate of the mean squared gradient.", low=0.0, high=0.99999
+    )
+    clip_norm: float = setting(1.0, "Clip gradients to this norm; 0 is off.", low=0.0, high=1e6)
     label_smoothing: float = setting(0.1, "Label smoothing of the loss.", low=0.0, high=0.9)
     dropout: float = setting(0.2, "Dropout of the decoder and the neck.", low=0.0, high=0.9)
     ema_decay: float = setting(
-        0.998, "Decay of the weights' moving average; 0 is off.", low=0.0, high=0.99999
+        0.998, "Decay rate of the moving average of the weights; 0 is off.", low=0.0, high=0.99999
     )
-    seed: int = setting(0, "Seed of weights, order, augmentation and dropout.", low=0, high=2**31)
+    seed: int = setting(
+        0, "Random seed of weights, order, augmentation and dropout.", low=0, high=2**31
+    )
     samples_per_image: int = setting(
-        5, "Captions sampled for an image and step (scst only).", low=2, high=1000
+        5, "Captions sampled per image and step (scst only).", low=2, high=1000
     )
     sample_temperature: float = setting(
-        1.0, "Temperature of the samples (scst only).", low=0.1, high=10.0
+        1.0, "Temperature of sampling (scst only).", low=0.1, high=10.0
     )
     cross_entropy_share: float = setting(
-        0.1, "Weight of the cross-entropy beside the reward (scst only).", low=0.0, high=10.0
+        0.1,
+        "Weight of the cross-entropy that is added to the reward (scst only).",
+        low=0.0,
+        high=10.0,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Teachers:
-    """The captioners that a run learns from, beside human captions."""
+    """The captioners that a run learns from, in addition to human captions."""
 
     PANEL: ClassVar[str] = "Teachers"
 
     # One teacher is its name, several are a tuple.
     teacher: str | tuple[str, ...] | None = setting(
-        None, "Captioner to learn from beside the captions; may be repeated."
+        None, "Captioner to learn from in addition to the captions; may be repeated."
     )
     distill: str = setting(
         "sequence",
-        "What is learned from teachers: their captions of the training images or, as token, "
-        "their distribution over each next token (for which they need the same vocabulary).",
+        "Learn the teachers' captions of the training images, or with token their distribution "
+        "over each next token, which needs the same vocabulary.",
         choices=("token", "sequence"),
     )
     distill_weight: float = setting(
-        0.5, "Share of the teachers in the loss; the rest is of the captions.", low=0.0, high=1.0
+        0.5,
+        "Share of the loss that comes from teachers; the rest comes from captions.",
+        low=0.0,
+        high=1.0,
     )
     distill_temperature: float = setting(
-        1.0, "Temperature of teachers and student in --distill token.", low=0.1, high=20.0
+        1.0, "With --distill token: temperature of teachers and student.", low=0.1, high=20.0
     )
 
 
@@ -158,61 +174,62 @@ class Augmentation:
     PANEL: ClassVar[str] = "Augmentation"
 
     crop_area: float = setting(
-        0.5, "Random crops keep at least this share of an image; 1 is off.", low=0.05, high=1.0
+        0.5, "Smallest share of an image that a random crop keeps; 1 is off.", low=0.05, high=1.0
     )
     crop_aspect: float = setting(
         4 / 3,
-        "Random crops are at most this much wider or narrower than an image; 1 keeps its shape.",
+        "Largest change of an image's aspect ratio by a random crop; 1 keeps it.",
         low=1.0,
         high=4.0,
     )
-    flip: bool = setting(True, "Mirror half of the images.")
+    flip: bool = setting(True, "Mirror images at random, half of the time.")
     color_jitter: float = setting(
-        0.3, "Random brightness, contrast and saturation, up to this share.", low=0.0, high=0.9
+        0.3, "Largest random change of brightness, contrast and saturation.", low=0.0, high=0.9
     )
     compression: float = setting(
-        0.0, "Share of the images that JPEG or WebP compression spoils.", low=0.0, high=1.0
+        0.0, "Share of images to degrade by JPEG or WebP compression.", low=0.0, high=1.0
     )
     compression_quality: int = setting(
-        30, "Lowest quality of that; the highest is 95.", low=1, high=95
+        30, "Lowest quality of --compression; the highest is 95.", low=1, high=95
     )
     rescale: float = setting(
-        0.0,
-        "Share of the images that are shrunk, by half at most, and enlarged.",
-        low=0.0,
-        high=1.0,
+        0.0, "Share of images to shrink, by half at most, and enlarge again.", low=0.0, high=1.0
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationSettings:
-    """How the best model is found."""
+    """How the best model is chosen."""
 
     PANEL: ClassVar[str] = "Validation"
 
-    eval: bool = setting(True, "Caption val and score it; otherwise only its loss is measured.")
+    eval: bool = setting(
+        True, "Caption the val split and score it; otherwise only measure its loss."
+    )
     eval_strategy: str = setting(
         EvalStrategy.METEOR_CENTRIC.value,
-        "What makes a model best-eval.",
+        "How the model best-eval is chosen.",
         choices=tuple(strategy.value for strategy in EvalStrategy),
     )
     patience: int | None = setting(
-        None, "Stop after this many validations without a better one.", low=1
+        None, "Stop after this many validations without improvement.", low=1
     )
     test: bool = setting(True, "Score the chosen model on the test split at the end.")
     test_samples_per_epoch: int = setting(
-        0, "Show this many random validation images' captions after each validation.", low=0
+        0, "Show the captions of this many random images after each validation.", low=0
     )
     followed_samples: int = setting(
         6,
-        "Validation images whose captions the run page and the trackers show every time.",
+        "Images whose captions the run page and trackers show after every validation.",
         low=0,
         high=100,
     )
-    eval_every: int = setting(1, "Epochs from one validation to the next.", low=1)
-    eval_limit: int | None = setting(None, "Validate on this many images only.", low=1)
+    eval_every: int = setting(1, "Validate every N epochs.", low=1)
+    eval_limit: int | None = setting(
+        None, "Validate and test on the first N images of each data set only.", low=1
+    )
     eval_batch_size: int | None = setting(
-        None, "Images a batch in validation; by default 64, on GPUs 256.", low=1
+        None, "Images per batch in validation; by default 64, or 256 on GPUs.", low=1
     )
 
 
@@ -222,15 +239,17 @@ class Tracking:
 
     PANEL: ClassVar[str] = "Tracking"
 
-    wandb: bool = setting(False, "Record the run in Weights & Biases too.")
+    wandb: bool = setting(False, "Also record the run in Weights & Biases.")
     wandb_project: str = setting("capgen", "Project in Weights & Biases.")
-    wandb_run_name: str | None = setting(None, "Name there; by default that of the run's folder.")
+    wandb_run_name: str | None = setting(
+        None, "Name in Weights & Biases; by default that of the run's folder."
+    )
     wandb_checkpoints: str = setting(
         "end",
-        "Models sent there: the chosen ones at the end, each better one, or none.",
+        "Models to send to Weights & Biases: the best at the end, each new best, or none.",
         choices=("end", "each", "none"),
     )
-    tensorboard: bool = setting(False, "Write the run for TensorBoard too.")
+    tensorboard: bool = setting(False, "Also record the run for TensorBoard.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,23 +258,21 @@ class Machine:
 
     PANEL: ClassVar[str] = "Machine"
 
-    device: str = setting("auto", f"Where to compute: {DEVICE_NAMES}.")
+    device: str = setting("auto", f"Device: {DEVICE_NAMES}.")
     precision: str = setting(
         "auto",
-        "Type of the arithmetic; auto is bf16 on CUDA.",
+        "Number format of the arithmetic; auto is bf16 on CUDA, else fp32.",
         choices=("auto", "fp32", "bf16", "fp16"),
     )
     compile: bool = setting(False, "Compile the encoder with torch.compile.")
     gradient_checkpointing: bool = setting(
-        False, "Compute activations twice rather than keep them: less memory, slower."
+        False, "Recompute activations instead of keeping them: less memory, but slower."
     )
     workers: int | None = setting(
-        None, "Threads that decode images; by default one a core.", low=1, high=256
+        None, "Threads that decode images; by default one per core.", low=1, high=256
     )
-    log_every: int = setting(
-        10, "Steps from one report to the next; 1 in runs of fewer steps.", low=1
-    )
+    log_every: int = setting(10, "Report every N steps; in shorter runs, every step.", low=1)
     save_every: int = setting(
-        500, "Steps from one saved state to the next; 0 saves at the ends of epochs only.", low=0
+        500, "Save the state every N steps; with 0, only after each epoch.", low=0
     )
-    keep_states: int = setting(1, "Saved states that are kept.", low=1, high=1000)
+    keep_states: int = setting(1, "Number of saved states to keep.", low=1, high=1000)

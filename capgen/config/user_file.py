@@ -1,4 +1,4 @@
-"""The user's own settings file, changed with its comments kept."""
+"""The user's own settings file: changes keep its comments and order."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from capgen.paths import write_text
 
 
 def change_file(path: Path, section: str, name: str, value: Any) -> bool:
-    """Set a key of a TOML file, which is made if need be; comments and order stay.
+    """Set or remove a key of a TOML file, which need not exist yet.
 
     Args:
         path: The file.
-        section: The table the key is in; empty for the top.
+        section: The table that has the key, as in `models.compare`; empty for the top.
         name: The key.
         value: A string, number or boolean; None removes the key.
 
     Returns:
-        Whether the file changed: not if a key to remove was not there.
+        Whether the file changed: False if the key to remove was not there.
 
     Raises:
-        UsageError: It cannot be read, is not TOML, or has something else in the section's place.
+        UsageError: The file cannot be read, is not TOML, or `section` is not a table in it.
         StorageError: It cannot be written.
     """
     import tomlkit
@@ -31,22 +31,23 @@ def change_file(path: Path, section: str, name: str, value: Any) -> bool:
     read_toml(path, required=False)  # refuses what is not TOML
     text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
     document: Any = tomlkit.parse(text)
-    if section and section not in document:
-        if value is None:
-            return False
-        document[section] = {}
-    table = document[section] if section else document
-    if not hasattr(table, "items"):
-        raise UsageError(f"{path}: {section} is not a section", hint="Correct the file.")
+    table, parts = document, section.split(".") if section else []
+    for number, part in enumerate(parts, start=1):
+        if part not in table:
+            if value is None:
+                return False
+            table[part] = tomlkit.table(is_super_table=number < len(parts))
+        table = table[part]
+        if not hasattr(table, "items"):
+            raise UsageError(f"{path}: {section} is not a section", hint="Correct the file.")
     if value is None:
         if name not in table:
             return False
         del table[name]
     elif section or name in table:
         table[name] = value
-    else:  # at the top: after a table it would be the table's
-        line = tomlkit.dumps({name: value})
-        write_text(path, line + tomlkit.dumps(document))
+    else:  # above the sections: after one, the key would belong to it
+        write_text(path, tomlkit.dumps({name: value}) + tomlkit.dumps(document))
         return True
     write_text(path, tomlkit.dumps(document))
     return True

@@ -31,27 +31,15 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "capgen.data.checks.check": (
-                "Diagnosis",
-                "diagnose",
-            ),
+            "capgen.data.checks.check": ("Diagnosis", "diagnose"),
             "capgen.data.checks.fix": ("write_fixed",),
-            "capgen.data.dataset": (
-                "Dataset",
-                "load_dataset",
-            ),
+            "capgen.data.dataset": ("Dataset", "load_dataset"),
             "capgen.data.download.install": ("install",),
             "capgen.data.formats.reading": ("ReadOptions",),
             "capgen.data.import_set": ("import_dataset",),
-            "capgen.data.mixture": (
-                "Mixture",
-                "open_mixture",
-            ),
+            "capgen.data.mixture": ("Mixture", "open_mixture"),
             "capgen.data.splits": ("SplitOptions",),
-            "capgen.data.statistics": (
-                "DatasetStatistics",
-                "describe",
-            ),
+            "capgen.data.statistics": ("DatasetStatistics", "describe"),
         },
     )
 

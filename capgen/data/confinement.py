@@ -1,10 +1,11 @@
-"""What may be copied of a data set of unknown origin: its own images and its own captions.
+"""What may be copied from a data set of unknown origin: its own images and captions only.
 
-A row of a table may name any file of the machine, and so may a symbolic link.
+A table or a symbolic link may name any file on the machine.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +18,10 @@ _HEAD_BYTES = 1024
 
 
 class Confinement:
-    """The folders that images and captions must come from, once links are followed.
+    """The folders that images and captions must come from once links are followed.
 
     Args:
-        folders: Folders and files that the user named, and those that capgen made of them.
+        folders: Folders and files that the user named, and those that capgen extracted.
         images_anywhere: Images may come from elsewhere, since they stay there.
     """
 
@@ -28,29 +29,27 @@ class Confinement:
         own = {folder.resolve() for folder in folders}
         self._folders = own | {blobs for folder in own if (blobs := _hub_blobs(folder))}
         self._images_anywhere = images_anywhere
-        self._caption_files: dict[Path, bool] = {}
+        self._holds_captions = functools.cache(self._holds)
 
     def allowed(self, entry: Entry, report: Report) -> Entry | None:
-        """Return what of an image and its captions may be copied, or None.
+        """Return the part of an entry that may be copied, or None, and report the rest.
 
-        Args:
-            entry: The image. A missing one is not reported.
-            report: Receives what may not be.
+        A missing image is not reported.
         """
         if entry.image.is_file():
             if not self._images_anywhere and not self._holds(entry.image):
-                message = f"{entry.image} leads out of the data folder"
-                report(_problem("image_outside", message, entry))
+                message = f"{entry.image} is outside the data folder"
+                report(entry.problem("image_outside", message))
                 return None
             fault = _content_fault(entry.image)
             if fault:
-                report(_problem(*fault, entry))
+                report(entry.problem(*fault))
                 return None
         kept = [index for index, (file, _) in enumerate(entry.lines) if self._holds_captions(file)]
         if len(kept) == len(entry.lines):
             return entry
         outside = next(file for file, _ in entry.lines if not self._holds_captions(file))
-        message = f"{outside} leads out of the data folder"
+        message = f"{outside} is outside the data folder"
         report(Problem(code="caption_outside", message=message, image_id=entry.image_id))
         return replace(
             entry,
@@ -62,14 +61,9 @@ class Confinement:
         target = path.resolve()
         return any(target.is_relative_to(folder) for folder in self._folders)
 
-    def _holds_captions(self, file: Path) -> bool:
-        if file not in self._caption_files:
-            self._caption_files[file] = self._holds(file)
-        return self._caption_files[file]
-
 
 def _hub_blobs(folder: Path) -> Path | None:
-    """Return where the Hub's cache has the files that a snapshot's links lead to.
+    """Return the folder that a Hub snapshot's links point to.
 
     `REPOSITORY/snapshots/REVISION/…` links to `REPOSITORY/blobs/HASH`.
     """
@@ -81,7 +75,7 @@ def _hub_blobs(folder: Path) -> Path | None:
 
 
 def _content_fault(path: Path) -> tuple[str, str] | None:
-    """Return code and message if a file is not an image by its first bytes."""
+    """Return code and message of a problem if a file's first bytes are not an image's."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
@@ -89,12 +83,7 @@ def _content_fault(path: Path) -> tuple[str, str] | None:
         return "image_unreadable", f"cannot read {path}: {error.strerror}"
     if not head:
         return "image_empty", f"{path} is empty"
-    found = sniff(head)
-    if found.image:
+    sniffed = sniff(head)
+    if sniffed.image:
         return None
-    return "image_not_an_image", f"{path} is {found.description}, not an image"
-
-
-def _problem(code: str, message: str, entry: Entry) -> Problem:
-    file, line = entry.lines[0] if entry.lines else (entry.image, None)
-    return Problem(code=code, message=message, file=file, line=line, image_id=entry.image_id)
+    return "image_not_an_image", f"{path} is {sniffed.description}, not an image"

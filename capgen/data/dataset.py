@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ import capgen.data.installed as installed
 from capgen.data.cache.file_hashes import hash_files
 from capgen.data.confinement import Confinement
 from capgen.data.download.catalog import DATASETS
+from capgen.data.events import Finished
 from capgen.data.formats import manifest, read_any
 from capgen.data.formats.reading import Entry, Reading, ReadOptions
 from capgen.data.problems import Problem, stopping
@@ -22,7 +24,7 @@ from capgen.records import Example
 
 TakeIn = Literal["all", "captions"]
 
-OUTSIDE_HINT = "Name the folder of the images with --images."
+OUTSIDE_HINT = "Name the images' folder with --images."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +36,11 @@ class Dataset:
         root: Folder or file it was read from.
         format: Key of `capgen.data.formats.FORMATS`.
         examples: Every image that has captions, by name.
-        split_source: `official`, or how the split was drawn, seed included.
-        licence: Licence of the captions and images, or an empty string if not known.
-        terms: What the source asks of users, likewise.
+        split_source: `official`, or how the split was drawn, including the seed.
+        licence: Licence of the captions and images; empty if unknown.
+        terms: What the source asks of users; empty if unknown.
         problems: What was left out on reading, and why.
-        language: Of the captions, as in BCP 47 (`en`, `pt-BR`), or an empty string if not known.
+        language: The captions' language as in BCP 47 (`en`, `pt-BR`); empty if unknown.
     """
 
     name: str
@@ -55,40 +57,39 @@ class Dataset:
         """Return the examples of a split, by image name.
 
         Raises:
-            UsageError: No split goes by that name.
+            UsageError: There is no split of that name.
             DataError: The data set has no image in that split.
         """
         if name not in SPLITS:
             raise UsageError(f"Unknown split {name!r}", hint=did_you_mean(name, SPLITS))
         chosen = [example for example in self.examples if example.split == name]
         if not chosen:
-            there = ", ".join(f"{split} ({count})" for split, count in self.counts.items())
-            raise DataError(f"{self.name} has no images in split {name}", hint=f"It has {there}.")
+            counts = ", ".join(f"{split} ({count})" for split, count in self.counts.items())
+            raise DataError(f"{self.name} has no images in split {name}", hint=f"It has {counts}.")
         return chosen
 
     @property
     def counts(self) -> dict[str, int]:
-        """Images in each split that has any."""
+        """Images per split, without empty splits."""
         counted = Counter(example.split for example in self.examples)
         return {split: counted[split] for split in SPLITS if counted[split]}
 
     @property
     def captions(self) -> int:
-        """Captions in all."""
+        """The number of captions."""
         return sum(len(example.references) for example in self.examples)
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 over names, splits, captions and the images' bytes, as `sha256:HEX`.
 
-        Where the data lie and in which format does not matter; a changed caption, split or
-        image does. The first call reads every image, later ones what has changed.
+        The place and format of the data do not matter. The first call reads every image, later
+        ones only images that have changed.
         """
         images = hash_files([example.image for example in self.examples])
         total = hashlib.sha256(b"capgen data set 1\n")
         for example, image in zip(self.examples, images, strict=True):
-            fields = (example.image_id, example.split, *example.references)
-            for text in fields:
+            for text in (example.image_id, example.split, *example.references):
                 data = text.encode("utf-8", errors="surrogatepass")
                 total.update(b"%d:%s," % (len(data), data))
             total.update(image + b"\n")
@@ -108,18 +109,30 @@ def load_dataset(
 
     Args:
         path_or_name: A folder or file in any known format, or the name of an installed set.
-        options: What is known about the source; by default it is recognised by looking.
+        options: What is known about the source, so that it need not be recognised.
         splits: How to split where the source does not.
-        take_in: It is going to be copied, or its captions are: what comes from outside its
-            folder and `options.images`, and files that are not images by their content,
-            are left out too.
+        take_in: What will be copied: `all`, or only the `captions`. Leaves out files that are
+            not images, and whatever would be copied from outside the data set's folder and
+            `options.images`.
 
     Raises:
-        DataError: It is not there, in no known format or malformed; the message names
+        DataError: It does not exist, is in no known format or is malformed; the message names
             file and line.
     """
     root = locate(path_or_name)
     return _load(root, options or ReadOptions(), splits or SplitOptions(), take_in)
+
+
+def finished(dataset: Dataset, *, already: bool = False) -> Finished:
+    """Return the event for an installed data set."""
+    return Finished(
+        name=dataset.name,
+        folder=dataset.root,
+        images=len(dataset.examples),
+        captions=dataset.captions,
+        splits=dataset.counts,
+        already=already,
+    )
 
 
 def open_dataset(
@@ -129,43 +142,31 @@ def open_dataset(
     options: ReadOptions | None = None,
     splits: SplitOptions | None = None,
 ) -> Dataset:
-    """Load the data set that `--dataset` and `--data-dir` ask for.
+    """Load the data set that `--dataset` and `--data-dir` ask for, as `load_dataset` does.
 
-    Args:
-        name: Name of an installed data set.
-        data_dir: Without a name, the data set's folder or file; with one, the folder that
-            holds installed data sets.
-        options: As for `load_dataset`.
-        splits: As for `load_dataset`.
-
-    Raises:
-        UsageError: Neither was given.
-        DataError: As for `load_dataset`.
+    `data_dir` is the data set's folder or file, or with a name, the folder that holds installed
+    data sets.
     """
-    if name is None and data_dir is None:
+    if name is not None:
+        root = installed.find(name, data_dir)
+    elif data_dir is not None:
+        root = data_dir
+    else:
         raise UsageError(
             "No data set was named",
             hint="Give --dataset NAME (see `capgen data list`) or --data-dir PATH.",
         )
-    if name is not None:
-        root = installed.find(name, data_dir)
-    else:
-        assert data_dir is not None
-        root = data_dir
     return _load(root, options or ReadOptions(), splits or SplitOptions())
 
 
 def locate(path_or_name: str | Path, data_dir: Path | None = None) -> Path:
     """Return the folder of an installed data set by name, or a path as it is.
 
-    A bare name that is both is the installed data set; `./NAME` is the path.
-
-    Args:
-        path_or_name: What a user calls the data set.
-        data_dir: Folder that holds the installed data sets.
+    A bare name that is both means the installed data set; `./NAME` is the path. `data_dir` is
+    the folder that holds the installed data sets.
 
     Raises:
-        DataError: It is a bare name, and neither is there.
+        DataError: A bare name is neither.
     """
     path = Path(path_or_name)
     if isinstance(path_or_name, Path) or path.name != path_or_name:
@@ -182,24 +183,28 @@ def _load(
     format_name, reading = read_any(root, options, stopping(problems))
     if take_in is not None:
         reading = _own(reading, root, options, take_in, problems)
-    header = manifest.read_header(root) if format_name == "capgen" else None
-    spec = DATASETS.get(root.resolve().name) if header is None else None
-    name = header.name if header else root.resolve().name
-    drawn = str(splits)
-    if header is not None:
-        drawn = header.split_source
-    elif reading.has_splits:
-        drawn = "official"
+    name = root.resolve().name
+    spec = DATASETS.get(name)
+    if format_name == "capgen":
+        header = manifest.read_header(root)
+    else:
+        header = manifest.Header(
+            name=name,
+            split_source="official" if reading.has_splits else str(splits),
+            licence=spec.licence if spec else "",
+            terms=spec.terms if spec else "",
+        )
+    known = DATASETS.get(header.name)
     return Dataset(
-        name=name,
+        name=header.name,
         root=root,
         format=format_name,
         examples=_examples(reading, splits, problems, root),
-        split_source=drawn,
-        licence=header.licence if header else spec.licence if spec else "",
-        terms=header.terms if header else spec.terms if spec else "",
+        split_source=header.split_source,
+        licence=header.licence,
+        terms=header.terms,
         problems=problems,
-        language=(header.language if header else "") or _known_language(name),
+        language=header.language or (known.language if known else ""),
     )
 
 
@@ -207,20 +212,11 @@ def _own(
     reading: Reading, root: Path, options: ReadOptions, take_in: TakeIn, problems: list[Problem]
 ) -> Reading:
     """Return a reading without what must not be copied."""
-    # A file may be a link itself: its images lie beside the link.
+    # A file may itself be a link; its images are beside the link.
     named = (root, root.parent if root.is_file() else None, options.images, reading.home)
-    confinement = Confinement(
-        (folder for folder in named if folder is not None),
-        images_anywhere=take_in == "captions",
-    )
+    confinement = Confinement(filter(None, named), images_anywhere=take_in == "captions")
     entries = [confinement.allowed(entry, problems.append) for entry in reading.entries]
-    return replace(reading, entries=tuple(entry for entry in entries if entry is not None))
-
-
-def _known_language(name: str) -> str:
-    """Return the language of a data set that capgen knows by name, or an empty string."""
-    spec = DATASETS.get(name)
-    return spec.language if spec is not None else ""
+    return replace(reading, entries=tuple(filter(None, entries)))
 
 
 def _examples(
@@ -228,7 +224,7 @@ def _examples(
 ) -> list[Example]:
     usable = [entry for entry in reading.entries if _usable(entry, problems)]
     problems += [
-        Problem(code="image_without_captions", message="no caption names it", file=stray)
+        Problem(code="image_without_captions", message="has no caption", file=stray)
         for stray in reading.strays
     ]
     if not usable:
@@ -236,40 +232,37 @@ def _examples(
         outside = any(problem.code == "image_outside" for problem in problems)
         hint = OUTSIDE_HINT if outside else ""
         raise DataError(f"{root} has no image with a caption{first}", hint=hint)
-    if not reading.has_splits:
-        drawn = seeded_split((entry.image_id for entry in usable), splits)
+    assigned = assigned_splits(reading, usable, splits)
     return [
         Example(
             image_id=entry.image_id,
             image=entry.image,
             references=tuple(text.strip() for text in entry.captions if text.strip()),
-            split=(entry.split or "none") if reading.has_splits else drawn[entry.image_id],
+            split=assigned[entry.image_id],
         )
         for entry in usable
     ]
 
 
-def _usable(entry: Entry, problems: list[Problem]) -> bool:
-    def note(code: str, message: str, caption: int | None = None) -> None:
-        file, line = entry.lines[caption or 0] if entry.lines else (entry.image, None)
-        problems.append(
-            Problem(
-                code=code,
-                message=message,
-                file=file,
-                line=line,
-                image_id=entry.image_id,
-                caption=caption,
-            )
-        )
+def assigned_splits(
+    reading: Reading, entries: Sequence[Entry], options: SplitOptions
+) -> dict[str, str]:
+    """Return the split of each image, drawn if the source assigns none."""
+    if reading.has_splits:
+        return {entry.image_id: entry.split or "none" for entry in entries}
+    return seeded_split((entry.image_id for entry in entries), options)
 
+
+def _usable(entry: Entry, problems: list[Problem]) -> bool:
     if ".." in entry.image.parts:
-        note("image_outside", f"{entry.image} leads out of the data folder")
+        message = f"{entry.image} is outside the data folder"
+        problems.append(entry.problem("image_outside", message))
         return False
     if not entry.image.is_file():
-        note("image_missing", f"image {entry.image} is missing")
+        problems.append(entry.problem("image_missing", f"image {entry.image} is missing"))
         return False
     for index, text in enumerate(entry.captions):
         if not text.strip():
-            note("caption_empty", f"empty caption of {entry.image_id}", index)
+            message = f"empty caption of {entry.image_id}"
+            problems.append(entry.problem("caption_empty", message, index))
     return any(text.strip() for text in entry.captions)

@@ -1,4 +1,4 @@
-"""What installing, importing and caching tell while they run. The command line renders them."""
+"""Events of installing, importing and caching data sets, which the command line renders."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Some of a known or unknown amount is done.
+    """How far a task has come.
 
     Attributes:
-        task: What is being done: `download`, `verify`, `unpack`, `copy`, `decode`, `check`.
-        item: The file or data set it is done to.
-        done: Amount done so far, earlier runs included.
-        total: Amount in all, or None if it is not known.
+        task: The task: `download`, `verify`, `unpack`, `copy`, `decode`, `check`.
+        item: The file or data set it works on.
+        done: Amount done so far, including earlier runs.
+        total: Total amount, or None if unknown.
         unit: `bytes`, `files` or `images`.
     """
 
@@ -34,15 +34,15 @@ class Notice:
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A data set is in place.
+    """A data set is installed.
 
     Attributes:
         name: Its name.
         folder: Where it is.
         images: Images with captions.
-        captions: Captions.
-        splits: Images in each split.
-        already: It was there before.
+        captions: Number of captions.
+        splits: Images per split.
+        already: It was installed before.
     """
 
     name: str

@@ -1,21 +1,20 @@
-"""Take in a data set of one's own: read it in any format and keep it under a name."""
+"""Import a data set of one's own: read it in any format and keep it under a name."""
 
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import capgen.data.installed as stores
-from capgen import paths
-from capgen.data.dataset import OUTSIDE_HINT, Dataset, load_dataset
-from capgen.data.download.unpack import check_space
-from capgen.data.events import Event, Finished, Notice, Progress
+from capgen.data.dataset import OUTSIDE_HINT, Dataset, finished, load_dataset
+from capgen.data.events import Event, Notice, Progress
 from capgen.data.formats import manifest
 from capgen.data.formats.reading import ReadOptions
+from capgen.data.image_copies import copy_images
 from capgen.data.splits import SplitOptions
+from capgen.data.staging import staged
 from capgen.errors import DataError, UsageError
 from capgen.locks import Lock
 from capgen.records import Example
@@ -35,9 +34,9 @@ def import_dataset(
 ) -> Iterator[Event]:
     """Read a folder or file and install it under a name.
 
-    Nothing is copied from outside the source's folder and `options.images`, symbolic links
-    followed, nor what is not an image by its content; notices tell. Nobody may read a copy
-    who may not read its original.
+    Files that are not images, and files from outside the source's folder and `options.images`
+    once links are followed, are left out with a notice. A copy is readable only by those who
+    may read the original.
 
     Args:
         source: Folder or file in any known format.
@@ -45,20 +44,21 @@ def import_dataset(
         store: Folder of the installed data sets.
         options: What is known about the source.
         splits: How to split where the source does not; recorded with the data set.
-        link: Leave the images where they are instead of copying them.
-        language: Of the captions (`de`, `pt-BR`); by default what the source says, if it does.
+        link: Leave the images where they are, except those out of archives, which are only in
+            the cache.
+        language: The captions' language (`de`, `pt-BR`); by default what the source says.
 
     Yields:
-        Progress, notices on what was left out, and at last a `Finished`.
+        Progress, notices on what was left out, and finally a `Finished`.
 
     Raises:
-        UsageError: The name cannot be one, or the language is no tag of BCP 47.
+        UsageError: The name or the language is not valid.
         DataError: The name is taken, or the source cannot be read.
         StorageError: There is no room for the copy.
     """
     if language and not manifest.LANGUAGE_TAG.fullmatch(language):
         raise UsageError(
-            f"--language is '{language}'; it must be a tag of BCP 47", hint=manifest.LANGUAGE_HINT
+            f"--language is '{language}'; it must be a BCP 47 tag", hint=manifest.LANGUAGE_HINT
         )
     place = stores.dataset_dir(name, store)
     lock = Lock(place.with_name(f".{place.name}.lock"), f"installing {name}")
@@ -67,7 +67,7 @@ def import_dataset(
     with lock.held():
         if place.exists():
             raise DataError(
-                f"There is a data set {name!r} already",
+                f"A data set {name!r} already exists",
                 hint=f"Choose another --name, or run: capgen data remove {name}",
             )
         dataset = load_dataset(
@@ -75,94 +75,47 @@ def import_dataset(
         )
         yield from left_out(dataset)
         if any(problem.code == "image_outside" for problem in dataset.problems):
-            yield Notice(message=f"Images outside the data folder: {OUTSIDE_HINT}")
-        temporary = place.with_name(f".{name}.importing")
-        with paths.storage_errors(temporary):
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
-        try:
-            examples = [_in_place(example) for example in dataset.examples]
-            if not link:
-                examples = yield from _copy(dataset, temporary)
-            _write(name, dataset, temporary, examples, source, language)
-            with paths.storage_errors(place):
-                temporary.rename(place)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    yield Finished(
-        name=name,
-        folder=place,
-        images=len(examples),
-        captions=dataset.captions,
-        splits=dataset.counts,
-    )
+            yield Notice(message=f"Images outside the data folder were left out. {OUTSIDE_HINT}")
+        header = manifest.Header(
+            name=name,
+            source=str(Path(source).resolve()),
+            format=dataset.format,
+            split_source=dataset.split_source,
+            licence=dataset.licence,
+            terms=dataset.terms,
+            language=language or dataset.language,
+        )
+        yield from _write(dataset, header, place, link=link)
+    yield finished(replace(dataset, name=name, root=place))
+
+
+def _write(
+    dataset: Dataset, header: manifest.Header, place: Path, *, link: bool
+) -> Iterator[Progress]:
+    total = len(dataset.examples)
+    with staged(place, "importing") as folder:
+        examples: list[Example] = []
+        originals = [_in_place(example) for example in dataset.examples]
+        for example in copy_images(originals, folder / "images", cached_only=link):
+            examples.append(example)
+            if example.image.is_relative_to(folder):
+                done = len(examples)
+                yield Progress(
+                    task="copy", item=dataset.name, done=done, total=total, unit="images"
+                )
+        manifest.write(folder / manifest.FILE_NAME, header, examples)
 
 
 def left_out(dataset: Dataset) -> Iterator[Notice]:
-    """Yield notices on what reading had to leave out, by class of problem."""
-    by_code: dict[str, list[str]] = {}
+    """Yield a notice per kind of problem that reading met."""
+    by_title: dict[str, list[str]] = {}
     for problem in dataset.problems:
-        by_code.setdefault(problem.kind.title, []).append(str(problem))
-    for title, found in by_code.items():
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        yield Notice(message=f"{title} ({len(found)}): {'; '.join(found[:_SHOWN])}{more}")
-
-
-def _copy(dataset: Dataset, folder: Path) -> Generator[Event, None, list[Example]]:
-    """Copy the images below `folder` and return the examples that point to the copies."""
-    check_space(folder, sum(e.image.stat().st_size for e in dataset.examples), "import it")
-    copies = []
-    total = len(dataset.examples)
-    taken: set[str] = set()
-    for index, example in enumerate(dataset.examples):
-        name = _file_name(example, index)
-        if paths.folded(name) in taken:
-            name = f"{index:08d}{example.image.suffix}"
-        taken.add(paths.folded(name))
-        target = folder / "images" / name
-        with paths.storage_errors(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _copy_file(example.image, target)
-        copies.append(replace(example, image=target))
-        yield Progress(task="copy", item=dataset.name, done=index + 1, total=total, unit="images")
-    return copies
-
-
-def _copy_file(source: Path, target: Path) -> None:
-    with source.open("rb") as original:
-        mode = os.fstat(original.fileno()).st_mode
-        with paths.create(target, mode) as copy:
-            shutil.copyfileobj(original, copy, 1 << 18)
-
-
-def _file_name(example: Example, index: int) -> str:
-    """Return where a copy goes: the image's name if it is a safe one, else its number."""
-    name = PurePosixPath(example.image_id)
-    if all(map(paths.works_everywhere, name.parts)) and name.suffix and str(name).isprintable():
-        return str(name)
-    return f"{index:08d}{example.image.suffix}"
+        by_title.setdefault(problem.kind.title, []).append(str(problem))
+    for title, problems in by_title.items():
+        more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        yield Notice(message=f"{title} ({len(problems)}): {'; '.join(problems[:_SHOWN])}{more}")
 
 
 def _in_place(example: Example) -> Example:
     # Not resolve(): an image may be a link.
     return replace(example, image=Path(os.path.abspath(example.image)))  # noqa: PTH100
-
-
-def _write(
-    name: str,
-    dataset: Dataset,
-    folder: Path,
-    examples: list[Example],
-    source: Path,
-    language: str,
-) -> None:
-    header = manifest.Header(
-        name=name,
-        source=str(source.resolve()),
-        format=dataset.format,
-        split_source=dataset.split_source,
-        licence=dataset.licence,
-        terms=dataset.terms,
-        language=language or dataset.language,
-    )
-    manifest.write(folder / manifest.FILE_NAME, header, examples)

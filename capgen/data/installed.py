@@ -1,4 +1,4 @@
-"""Where installed data sets are, and which there are."""
+"""Installed data sets: their names and folders."""
 
 from __future__ import annotations
 
@@ -12,11 +12,7 @@ from capgen.errors import DataError, did_you_mean
 
 
 def dataset_dir(name: str, store: Path | None = None) -> Path:
-    """Return the folder of the data set `name` (it need not exist).
-
-    Raises:
-        UsageError: A data set cannot be called that.
-    """
+    """Return the folder of the data set `name`, which need not exist."""
     return (store or paths.datasets_dir()) / paths.check_name(name, "a data set")
 
 
@@ -25,21 +21,17 @@ def installed(store: Path | None = None) -> list[str]:
     folder = store or paths.datasets_dir()
     if not folder.is_dir():
         return []
-    return sorted(
-        place.name
-        for place in folder.iterdir()
-        if paths.is_name(place.name) and manifest.manifest_file(place) is not None
-    )
+    return sorted(place.name for place in folder.iterdir() if _is_installed(place))
+
+
+def _is_installed(place: Path) -> bool:
+    return paths.is_name(place.name) and manifest.manifest_file(place) is not None
 
 
 def find(name: str, store: Path | None = None) -> Path:
-    """Return the folder of an installed data set.
-
-    Raises:
-        DataError: None is installed under that name.
-    """
+    """Return the folder of an installed data set, or raise DataError."""
     place = (store or paths.datasets_dir()) / name
-    if paths.is_name(name) and place.is_dir() and manifest.manifest_file(place) is not None:
+    if place.name == name and place.is_dir() and _is_installed(place):
         return place
     if name in DATASETS:
         raise DataError(
@@ -50,18 +42,10 @@ def find(name: str, store: Path | None = None) -> Path:
 
 
 def remove(name: str, store: Path | None = None) -> Path:
-    """Delete an installed data set; images outside its folder stay.
-
-    Returns:
-        The folder that was deleted.
-
-    Raises:
-        DataError: None is installed under that name.
-        StorageError: The folder cannot be deleted.
-    """
+    """Delete an installed data set, but no images outside its folder; return the folder."""
     place = find(name, store)
     with paths.storage_errors(place):
-        # First out of sight: an interrupted removal must not leave half a data set.
+        # Renamed first: an interrupted removal must not leave half a data set.
         doomed = place.with_name(f".{place.name}.removed")
         shutil.rmtree(doomed, ignore_errors=True)
         place.rename(doomed)

@@ -1,4 +1,4 @@
-"""Several data sets at once: which they are, how much each counts, what they have in common."""
+"""Several data sets at once: which they are, their weights, and the images they share."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import dataclasses
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, count
 from pathlib import Path
 
 import capgen.data.installed as installed
@@ -29,9 +30,9 @@ class Member:
     Attributes:
         name: Its name, which no other member has.
         dataset: The data set.
-        weight: How often a training image of it is seen in an epoch, on average.
-        held_out: Ids of its training images that are left out, since another member keeps
-            the same image for val or test.
+        weight: How often one of its training images is seen per epoch, on average.
+        held_out: Ids of its training images that are left out because another member has
+            the same image in val or test.
     """
 
     name: str
@@ -40,22 +41,18 @@ class Member:
     held_out: frozenset[str] = frozenset()
 
     def split(self, name: str) -> list[Example]:
-        """Return the examples of a split.
-
-        Raises:
-            DataError: There are none.
-        """
+        """Return the examples of a split, or raise DataError if there are none."""
         examples = self.dataset.split(name)
         if name == "train" and self.held_out:
             examples = [e for e in examples if e.image_id not in self.held_out]
             if not examples:
                 raise DataError(
-                    f"All training images of {self.name} are in other sets' val or test"
+                    f"All training images of {self.name} are in other data sets' val or test"
                 )
         return examples
 
     def key(self, split: str) -> str:
-        """Return what identifies the images of a split, as text."""
+        """Return text that identifies the images of a split."""
         if split != "train" or not self.held_out:
             return self.dataset.digest
         return f"{self.dataset.digest} without {sorted(self.held_out)}"
@@ -65,8 +62,8 @@ class Member:
 class Mixture:
     """One data set or several, as training sees them.
 
-    Of one alone, names, examples and digest are its own. Of several, the ids of images
-    begin with their set's name, so that no two are the same.
+    A single set keeps its name, image ids and digest. With several, image ids begin with their
+    set's name, so that no two are the same.
 
     Args:
         members: The data sets, in the order they were named.
@@ -86,7 +83,7 @@ class Mixture:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Images in each split that has any."""
+        """Images per split, without empty splits."""
         total: Counter[str] = Counter()
         for member in self.members:
             total.update(member.dataset.counts)
@@ -94,7 +91,7 @@ class Mixture:
 
     @cached_property
     def digest(self) -> str:
-        """The data set's digest; of several the SHA-256 over their digests, in order."""
+        """The data set's digest; with several, the SHA-256 over their digests in order."""
         digests = [member.dataset.digest for member in self.members]
         if not self.several:
             return digests[0]
@@ -102,18 +99,13 @@ class Mixture:
         return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
     def parts(self, split: str, limit: int | None = None) -> dict[str, list[Example]]:
-        """Return the examples of a split, by data set; sets without that split are not in it.
-
-        Args:
-            split: The split.
-            limit: Most examples of each set.
+        """Return up to `limit` examples of a split per data set that has it.
 
         Raises:
             DataError: No data set has it, or one has no training images.
         """
         having = [m for m in self.members if split == "train" or split in m.dataset.counts]
-        if not having:
-            having = [self.members[0]]  # says what is missing
+        having = having or [self.members[0]]  # which raises
         return {member.name: self._examples(member, split)[:limit] for member in having}
 
     def member(self, name: str) -> Member:
@@ -144,55 +136,54 @@ def open_mixture(
         UsageError: None was named, one twice, or a weight is out of range.
         DataError: As `capgen.data.dataset.load_dataset`.
     """
-    named = [names] if isinstance(names, str) else list(names or ())
-    places = [data_dirs] if isinstance(data_dirs, Path) else list(data_dirs or ())
+    named, places = _listed(names, data_dirs)
+    folder = places[0] if places else None
+    if named and len(places) > 1:
+        raise UsageError(
+            "--dataset with several --data-dir: it would be the folder of installed data sets",
+            hint="Name all data sets by their folders: --data-dir PATH --data-dir PATH.",
+        )
     if named:
-        if len(places) > 1:
-            raise UsageError(
-                "--dataset with several --data-dir: it would be the folder of installed sets",
-                hint="Name all data sets by their folders: --data-dir PATH --data-dir PATH.",
-            )
-        folder = places[0] if places else None
         chosen = [split_weight(text) for text in named]
         opened = [(open_dataset(name, folder), weight) for name, weight in chosen]
     else:
         chosen = [split_weight(str(place)) for place in places]
         opened = [(open_dataset(None, Path(place)), weight) for place, weight in chosen]
         if not opened:
-            open_dataset(None, None)  # says what to give
-    _check_twice([dataset for dataset, _ in opened])
-    members: list[Member] = []
+            open_dataset(None, None)  # raises
+    members: dict[str, Member] = {}
     for dataset, weight in opened:
-        taken = [member.name for member in members]
-        members.append(Member(name=_free(dataset.name, taken), dataset=dataset, weight=weight))
-    return Mixture(_without_held_out(members))
+        if any(dataset.root.samefile(other.dataset.root) for other in members.values()):
+            raise UsageError(
+                f"{dataset.root} is named twice", hint="Give it a weight instead: PLACE=2."
+            )
+        name = _free(dataset.name, members)
+        members[name] = Member(name=name, dataset=dataset, weight=weight)
+    return Mixture(_without_held_out(list(members.values())))
 
 
 def check_there(names: str | Sequence[str] | None, data_dirs: Path | Sequence[Path] | None) -> None:
-    """Check that the data sets are there, without reading them: the arguments of `open_mixture`.
-
-    Raises:
-        UsageError: A weight is out of range.
-        DataError: One is not there.
-    """
-    named = [names] if isinstance(names, str) else list(names or ())
-    places = [data_dirs] if isinstance(data_dirs, Path) else list(data_dirs or ())
+    """Check the arguments of `open_mixture`, and that the data sets exist, without reading them."""
+    named, places = _listed(names, data_dirs)
     for text in named:
         installed.find(split_weight(text)[0], places[0] if places else None)
     for text in () if named else map(str, places):
         place = Path(split_weight(text)[0])
         if not place.exists():
-            open_dataset(None, place)  # says so
+            open_dataset(None, place)  # raises
+
+
+def _listed(
+    names: str | Sequence[str] | None, data_dirs: Path | Sequence[Path] | None
+) -> tuple[list[str], list[Path]]:
+    named = [names] if isinstance(names, str) else list(names or ())
+    return named, [data_dirs] if isinstance(data_dirs, Path) else list(data_dirs or ())
 
 
 def split_weight(text: str) -> tuple[str, float]:
-    """Split `PLACE=WEIGHT` at its last `=`; without a number there, all is the place.
+    """Split `PLACE=WEIGHT` at its last `=`; without a number there, all of it is the place.
 
-    A place that is there under the whole text is that place: a folder `x=2` is given the
-    weight 3 as `x=2=3`.
-
-    Raises:
-        UsageError: The weight is out of range.
+    An existing path is never split: the folder `x=2` gets the weight 3 as `x=2=3`.
     """
     match = _WEIGHT.fullmatch(text)
     if match is None or Path(text).exists():
@@ -206,24 +197,10 @@ def split_weight(text: str) -> tuple[str, float]:
     return match[1], weight
 
 
-def _check_twice(datasets: Sequence[Dataset]) -> None:
-    seen: set[Path] = set()
-    for dataset in datasets:
-        place = dataset.root.resolve()
-        if place in seen:
-            raise UsageError(
-                f"{dataset.root} is named twice", hint="Give it a weight instead: PLACE=2."
-            )
-        seen.add(place)
-
-
-def _free(name: str, taken: Sequence[str]) -> str:
+def _free(name: str, used: Collection[str]) -> str:
     """Return the name, numbered if another set has it."""
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}-{number}"
-    return free
+    numbered = (f"{name}-{number}" for number in count(2))
+    return next(free for free in chain([name], numbered) if free not in used)
 
 
 def _without_held_out(members: Sequence[Member]) -> tuple[Member, ...]:

@@ -1,4 +1,4 @@
-"""An HTML page of random samples, in one file that needs nothing else."""
+"""A self-contained HTML page of random samples."""
 
 from __future__ import annotations
 
@@ -13,22 +13,9 @@ from capgen.records import Example
 def write_preview(
     dataset: Dataset, path: Path, *, samples: int = 24, seed: int = 0, split: str | None = None
 ) -> list[Example]:
-    """Write a page with random images and their captions.
+    """Write an HTML page with random images and their captions; return the images.
 
-    Args:
-        dataset: The data set.
-        path: The HTML file to write.
-        samples: How many images.
-        seed: Seed of the choice.
-        split: Choose from this split only.
-
-    Returns:
-        The images that were chosen.
-
-    Raises:
-        DataError: The split is empty.
-        ProtectedFileError: There is a file that is not a web page.
-        StorageError: The file cannot be written.
+    `split` limits the choice to one split.
     """
     pool = dataset.examples if split is None else dataset.split(split)
     chosen = random.Random(seed).sample(pool, min(samples, len(pool)))

@@ -1,13 +1,13 @@
-"""What can be wrong with a data set: one table of kinds, and the record of one finding.
+"""What can be wrong with a data set: the table of kinds, and the record of one problem.
 
 Readers report problems as they meet them. Loading a data set stops at the first one that is
-an error and leaves out what the others concern; the doctor collects them all.
+an error and leaves out what the others concern; `capgen data doctor` collects them all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ from capgen.errors import DataError
 
 @dataclass(frozen=True)
 class ProblemKind:
-    """A class of problem.
+    """A kind of problem.
 
     Attributes:
         title: What is wrong, in a few words.
-        stops: Reading for training stops here, because what was meant is unclear.
-        fix: What `--fix` does about it: `drop_image`, `drop_caption`, `clean_caption`,
-            `unassign` (take the image out of val and test) or an empty string.
+        stops: Reading for training stops here, because the intention is unclear.
+        fix: What `--fix` does: `drop_image`, `drop_caption`, `clean_caption`, `unassign`
+            (remove the image from val and test) or nothing (empty).
     """
 
     title: str
@@ -38,30 +38,30 @@ PROBLEMS: dict[str, ProblemKind] = {
     "split_overlap": ProblemKind("image in more than one split", stops=True, fix="unassign"),
     "split_unknown_image": ProblemKind("split list names an image without captions"),
     "split_empty": ProblemKind("no image in a split"),
-    "member_refused": ProblemKind("member of an archive that is not taken out"),
+    "member_refused": ProblemKind("archive member that is not extracted"),
     # Images
     "image_missing": ProblemKind("captions without an image", fix="drop_image"),
     "image_outside": ProblemKind("image outside the data folder", fix="drop_image"),
     "image_name_case": ProblemKind("image's name differs in letter case", fix="drop_image"),
-    "image_not_taken": ProblemKind("image of a kind that capgen does not read"),
+    "image_not_taken": ProblemKind("image in a format that capgen does not read"),
     "image_without_captions": ProblemKind("image without captions", fix="drop_image"),
     "image_empty": ProblemKind("empty image file", fix="drop_image"),
     "image_not_an_image": ProblemKind("file that is not an image", fix="drop_image"),
-    "image_truncated": ProblemKind("image that breaks off", fix="drop_image"),
+    "image_truncated": ProblemKind("truncated image", fix="drop_image"),
     "image_unreadable": ProblemKind("image that cannot be decoded", fix="drop_image"),
     "image_too_large": ProblemKind("image with too many pixels", fix="drop_image"),
     "image_too_small": ProblemKind("image smaller than 32 pixels", fix="drop_image"),
-    "image_extreme_aspect": ProblemKind("image over 5 times as long as wide"),
+    "image_extreme_aspect": ProblemKind("image with an aspect ratio over 5"),
     "image_blank": ProblemKind("image of one colour", fix="drop_image"),
     "image_animated": ProblemKind("image with more than one frame"),
-    "image_wrong_extension": ProblemKind("extension that belies the format"),
+    "image_wrong_extension": ProblemKind("extension that does not match the format"),
     "image_duplicate": ProblemKind("same bytes twice in one split", fix="drop_image"),
     "image_duplicate_across": ProblemKind("same bytes in two splits", fix="unassign"),
     "image_near_duplicate_across": ProblemKind("near-duplicates in two splits", fix="unassign"),
     # Captions
     "caption_outside": ProblemKind("captions outside the data folder", fix="drop_caption"),
     "caption_empty": ProblemKind("empty caption", fix="drop_caption"),
-    "caption_duplicate": ProblemKind("same caption twice for an image", fix="drop_caption"),
+    "caption_duplicate": ProblemKind("same caption twice on one image", fix="drop_caption"),
     "caption_repeated": ProblemKind("same caption on many images"),
     "caption_very_long": ProblemKind("very long caption", fix="drop_caption"),
     "caption_very_short": ProblemKind("caption of one word"),
@@ -72,23 +72,23 @@ PROBLEMS: dict[str, ProblemKind] = {
     "caption_markup": ProblemKind("HTML markup or entities", fix="clean_caption"),
     "caption_url": ProblemKind("web address", fix="drop_caption"),
     "caption_placeholder": ProblemKind("placeholder or file name", fix="drop_caption"),
-    "caption_stutter": ProblemKind("one word again and again", fix="drop_caption"),
-    "caption_language": ProblemKind("another language than the rest"),
-    "captions_few": ProblemKind("fewer captions than the other images have"),
+    "caption_stutter": ProblemKind("one word many times in a row", fix="drop_caption"),
+    "caption_language": ProblemKind("different language from the rest"),
+    "captions_few": ProblemKind("fewer captions than other images have"),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One finding.
+    """One problem.
 
     Attributes:
         code: Key of `PROBLEMS`.
         message: One line saying what was found, without the file.
-        file: File it was found in, where there is one.
-        line: Line of that file, counted from 1, where it has lines.
-        image_id: Image concerned, if one is.
-        caption: Index of the caption among the image's captions, if one is concerned.
+        file: File it was found in, if any.
+        line: Line of that file, counted from 1, if it has lines.
+        image_id: The image, if it concerns one.
+        caption: Index of the caption among the image's captions, if it concerns one.
     """
 
     code: str
@@ -100,12 +100,12 @@ class Problem:
 
     @property
     def kind(self) -> ProblemKind:
-        """The class of problem."""
+        """Its kind."""
         return PROBLEMS[self.code]
 
     @property
     def where(self) -> str:
-        """File and line as `FILE:LINE`, or what is known of them."""
+        """`FILE:LINE`, as far as known."""
         if self.file is None:
             return self.image_id or ""
         return f"{self.file}:{self.line}" if self.line is not None else str(self.file)
@@ -115,28 +115,17 @@ class Problem:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {
-            "code": self.code,
-            "message": self.message,
-            "file": None if self.file is None else str(self.file),
-            "line": self.line,
-            "image_id": self.image_id,
-            "caption": self.caption,
-        }
+        return asdict(self) | {"file": None if self.file is None else str(self.file)}
 
 
-# For what meets an image that cannot be decoded after the data set was read.
+# For images that turn out to be broken after the data set was read.
 BROKEN_IMAGE_HINT = "`capgen data doctor PATH --fix` writes a copy without such images."
 
 Report = Callable[[Problem], None]
 
 
 def stopping(found: list[Problem]) -> Report:
-    """Return a `Report` that raises for problems that stop reading and appends the others.
-
-    Args:
-        found: Receives the problems that can be passed over.
-    """
+    """Return a `Report` that raises for problems that stop reading and collects the others."""
 
     def report(problem: Problem) -> None:
         if problem.kind.stops:

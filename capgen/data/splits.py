@@ -1,6 +1,6 @@
-"""Splits: the names the sources use, and seeded splits where a source has none.
+"""Splits: the names that sources use, and seeded splits for sources without any.
 
-Splitting is always by image, so that all captions of one image stay together.
+Splitting is always by image, so that all captions of an image stay together.
 """
 
 from __future__ import annotations
@@ -16,17 +16,10 @@ from capgen.errors import UsageError
 SPLITS = ("train", "val", "test", "none")
 
 _NAMES = {
-    "train": "train",
-    "training": "train",
-    "restval": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-    "none": "none",
-    "": "none",
+    **dict.fromkeys(("train", "training", "restval"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("none", ""), "none"),
 }
 
 
@@ -40,7 +33,7 @@ class SplitOptions:
     """How to split images where the source does not say.
 
     Raises:
-        UsageError: A value is out of range, or nothing would be left to train on.
+        UsageError: A value is out of range, or no images would be left to train on.
     """
 
     PANEL: ClassVar[str] = "Split"
@@ -62,18 +55,11 @@ class SplitOptions:
 
 
 def seeded_split(image_ids: Iterable[str], options: SplitOptions) -> dict[str, str]:
-    """Assign each image to train, val or test.
+    """Return the split of each image: train, val or test.
 
     Images are ranked by SHA-256 of seed and name, so the result does not depend on their
-    order, and the first shares of that ranking become val and test.
-
-    Args:
-        image_ids: Names of the images.
-        options: Seed and shares; a share above 0 gets at least one image where there are
-            three or more.
-
-    Returns:
-        The split of each image.
+    order, and the first shares of that ranking become val and test. A share above 0 gets at
+    least one image if there are three or more.
     """
 
     def rank(image_id: str) -> bytes:

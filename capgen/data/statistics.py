@@ -14,9 +14,9 @@ from typing import Any
 
 from capgen.data.dataset import Dataset
 from capgen.errors import ImageError
-from capgen.images.frames import read_header
+from capgen.images.frames import ImageHeader, read_header
 
-# Chinese and Japanese have no spaces between words: each character counts as one.
+# Chinese and Japanese have no spaces between words: each character counts as a word.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+(?:['’\-]\w+)*")
 
 # Frequent short words that few other languages share.
@@ -48,7 +48,7 @@ _SCRIPTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """Least, median, mean and greatest of some numbers."""
+    """The minimum, median, mean and maximum of some numbers."""
 
     least: float
     median: float
@@ -61,21 +61,21 @@ class DatasetStatistics:
     """The numbers of a data set.
 
     Attributes:
-        pictures: Images with captions (the name is that of the JSON form).
-        captions: Captions.
-        splits: Images in each split.
-        captions_per_picture: Spread of that number.
-        width: Spread of the images' widths in pixels, as stored.
-        height: Spread of their heights.
+        pictures: Images with captions (named as in the JSON form).
+        captions: Number of captions.
+        splits: Images per split.
+        captions_per_picture: Captions per image.
+        width: The images' widths in pixels, as stored.
+        height: Their heights.
         bytes: Size of all image files.
-        formats: Images of each file format.
+        formats: Images per file format.
         unreadable: Images whose header cannot be read.
-        words_per_caption: Spread of caption lengths in words.
-        length_histogram: Captions of each length in words.
-        vocabulary: Different words, in lower case.
+        words_per_caption: Caption lengths in words.
+        length_histogram: Captions per length in words.
+        vocabulary: Distinct words, in lower case.
         frequent_vocabulary: Words seen at least five times.
         most_frequent: The most frequent words with their counts.
-        languages: Captions in each language, as far as short frequent words tell.
+        languages: Captions per language, judged by short frequent words.
     """
 
     pictures: int
@@ -110,17 +110,16 @@ def language(caption: str) -> str:
         script = _script(caption)
         if script != "Latin":
             return script
-    found = set(words(caption))
-    hits = {name: len(found & vocabulary) for name, vocabulary in _VOCABULARY.items()}
-    best = max(hits, key=lambda name: hits[name])
-    runner_up = max(count for name, count in hits.items() if name != best)
-    # One short word is too little for a language that captions are seldom in.
-    least = 1 if best == "English" else 2
-    return best if hits[best] > runner_up and hits[best] >= least else "unknown"
+    caption_words = set(words(caption))
+    hits = {name: len(caption_words & vocabulary) for name, vocabulary in _VOCABULARY.items()}
+    best, runner_up = sorted(hits, key=lambda name: -hits[name])[:2]
+    # One short word is too little for a language that few captions are in.
+    needed = 1 if best == "English" else 2
+    return best if hits[best] > hits[runner_up] and hits[best] >= needed else "unknown"
 
 
 def _script(caption: str) -> str:
-    """Return `Latin`, or the language or script that most letters are of."""
+    """Return `Latin`, or the language or script of most letters."""
     scripts = Counter(unicodedata.name(c, "?").partition(" ")[0] for c in caption if c.isalpha())
     if not scripts:
         return "unknown"
@@ -131,22 +130,22 @@ def _script(caption: str) -> str:
 
 
 def describe(dataset: Dataset) -> DatasetStatistics:
-    """Count what a data set consists of; of the images only the headers are read."""
+    """Return a data set's statistics; only the headers of the images are read."""
     texts = [text for example in dataset.examples for text in example.references]
     lengths = [len(words(text)) for text in texts]
     counted = Counter(word for text in texts for word in words(text))
     with ThreadPoolExecutor() as pool:
         headers = list(pool.map(_header, [example.image for example in dataset.examples]))
-    known = [header for header in headers if header is not None]
+    known = list(filter(None, headers))
     return DatasetStatistics(
         pictures=len(dataset.examples),
         captions=len(texts),
         splits=dataset.counts,
         captions_per_picture=spread([len(e.references) for e in dataset.examples]),
-        width=spread([width for _, width, _ in known]) if known else None,
-        height=spread([height for _, _, height in known]) if known else None,
+        width=spread([header.width for header in known]) if known else None,
+        height=spread([header.height for header in known]) if known else None,
         bytes=sum(example.image.stat().st_size for example in dataset.examples),
-        formats=dict(Counter(name for name, _, _ in known).most_common()),
+        formats=dict(Counter(header.format for header in known).most_common()),
         unreadable=len(headers) - len(known),
         words_per_caption=spread(lengths),
         length_histogram=dict(sorted(Counter(lengths).items())),
@@ -158,7 +157,7 @@ def describe(dataset: Dataset) -> DatasetStatistics:
 
 
 def count_languages(texts: Iterable[str]) -> dict[str, int]:
-    """Return how many captions are in each language, most frequent first."""
+    """Return the number of captions per language, most frequent first."""
     return dict(Counter(language(text) for text in texts).most_common())
 
 
@@ -172,9 +171,8 @@ def spread(values: Sequence[float]) -> Spread:
     )
 
 
-def _header(path: Path) -> tuple[str, int, int] | None:
+def _header(path: Path) -> ImageHeader | None:
     try:
-        header = read_header(path)
+        return read_header(path)
     except ImageError:
         return None
-    return header.format, header.width, header.height

@@ -1,7 +1,7 @@
-"""Text files of data sets: lines and JSON, with encoding faults reported, not guessed over.
+"""Text files of data sets: lines and JSON, with encoding faults reported.
 
-Lines end at a newline only: captions may hold U+2028 or a form feed, which
-`str.splitlines` would cut at.
+Lines end at a newline only: captions may hold U+2028 or a form feed, at which
+`str.splitlines` would cut.
 """
 
 from __future__ import annotations
@@ -19,11 +19,7 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return a file's bytes.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
+    """Return a file's bytes, or raise DataError."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -51,16 +47,7 @@ def read_lines(path: Path, report: Report) -> Iterator[tuple[int, str]]:
 
 
 def read_json(path: Path, report: Report, *, unique_keys: bool = False) -> Any:
-    """Return the content of a JSON file.
-
-    Args:
-        path: The file.
-        report: Told of bytes that are not UTF-8.
-        unique_keys: Refuse objects that have a key twice.
-
-    Raises:
-        DataError: It is not JSON; the message names file and line.
-    """
+    """Return the content of a JSON file, or raise a DataError that names file and line."""
     return parse_json(read_text(path, report), path, unique_keys=unique_keys)
 
 

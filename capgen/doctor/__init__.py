@@ -1,9 +1,9 @@
-"""Is what capgen works with in order?
+"""Checks of the installation and what it works with.
 
-examine       every area in turn; what cannot even be looked at is a fault
+examine       every area in turn; an area that cannot be checked is a fault
 versions      Python and the packages against the ranges that capgen declares
 devices       what torch and ONNX Runtime can compute on
-storage       places, their space, what the caches take
+storage       folders, free space, size of the caches
 installation  the package's own files, WordNet, the bundled model
-network       the Hub and Weights & Biases: whether they answer, who is logged in
+network       the Hub and Weights & Biases: whether they answer, and who is logged in
 """

@@ -1,4 +1,4 @@
-"""What there is to compute on."""
+"""The devices to compute on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ONNXRUNTIME = "pip install --force-reinstall --no-deps onnxruntime"
 _TORCH = "pip install --force-reinstall torch"
 
 
-def look() -> Iterator[Check]:
+def check_devices() -> Iterator[Check]:
     """Yield checks of ONNX Runtime and its providers, and of torch and its devices."""
     yield _onnxruntime()
     try:
@@ -51,15 +51,18 @@ def _onnxruntime() -> Check:
 
 
 def _cuda(torch: Any) -> Iterator[Check]:
-    """Yield a check for each GPU, or say why there is none."""
+    """Yield a check for each GPU, or why there is none."""
     if not torch.cuda.is_available():
         driver = shutil.which("nvidia-smi") is not None
         if driver and not torch.version.cuda and not torch.version.hip:
             yield Check(
-                "cuda", None, "there is an NVIDIA driver; this torch cannot use it", _TORCH_BUILDS
+                "cuda",
+                None,
+                "this machine has an NVIDIA driver, but this torch cannot use it",
+                _TORCH_BUILDS,
             )
         elif driver:
-            yield Check("cuda", None, "torch finds no GPU", "See what `nvidia-smi` says.")
+            yield Check("cuda", None, "torch finds no GPU", "Check the output of `nvidia-smi`.")
         else:
             yield Check("cuda", None, "no GPU")
         return

@@ -11,25 +11,23 @@ from capgen.doctor import devices, installation, network, storage, versions
 from capgen.errors import CapgenError
 from capgen.records import SCHEMA_VERSION, Check
 
-Look = Callable[[], Iterator[Check]]
-_REINSTALL = (
-    "Install it again: pip install --force-reinstall --no-deps PACKAGE, or capgen as a whole."
-)
+Checks = Callable[[], Iterator[Check]]
+_REINSTALL = "Reinstall it: pip install --force-reinstall --no-deps PACKAGE, or reinstall capgen."
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found, by area.
+    """The result of all checks.
 
     Attributes:
-        areas: Area → its checks, in the order they were made.
+        areas: Area → its checks, in order.
     """
 
     areas: dict[str, list[Check]]
 
     @property
     def faults(self) -> list[Check]:
-        """The checks that found something wrong."""
+        """The checks that failed."""
         return [check for checks in self.areas.values() for check in checks if check.ok is False]
 
     def to_dict(self) -> dict[str, Any]:
@@ -40,33 +38,33 @@ class Findings:
         return {"schema_version": SCHEMA_VERSION, "ok": not self.faults, "checks": rows}
 
 
-def examine(*, settings: Look, offline: bool = False, full: bool = False) -> Findings:
-    """Look at everything. Takes some seconds, most of them for importing torch.
+def examine(*, settings: Checks, offline: bool = False, full: bool = False) -> Findings:
+    """Run all checks. Takes a few seconds, mostly to import torch.
 
     Args:
         settings: Yields the checks of the user's settings.
-        offline: Ask nothing of the network.
-        full: Caption with torch too, and compare.
+        offline: Skip the network.
+        full: Also caption with torch, and compare.
     """
-    looks: dict[str, Look] = {
-        "versions": versions.look,
-        "devices": devices.look,
-        "storage": storage.look,
-        "caches": storage.look_at_caches,
+    areas: dict[str, Checks] = {
+        "versions": versions.check_versions,
+        "devices": devices.check_devices,
+        "storage": storage.check_places,
+        "caches": storage.check_caches,
         "settings": settings,
-        "package": installation.look_at_package,
-        "model": partial(installation.look_at_model, full=full),
-        "network": partial(network.look, offline=offline),
+        "package": installation.check_package,
+        "model": partial(installation.check_model, full=full),
+        "network": partial(network.check_network, offline=offline),
     }
-    return Findings({area: list(_guarded(area, look)) for area, look in looks.items()})
+    return Findings({area: list(_guarded(area, check)) for area, check in areas.items()})
 
 
-def _guarded(area: str, look: Look) -> Iterator[Check]:
-    """Yield an area's checks; what stops it is its last one."""
+def _guarded(area: str, check: Checks) -> Iterator[Check]:
+    """Yield an area's checks; an error ends it as a fault."""
     try:
-        yield from look()
+        yield from check()
     except CapgenError as error:
         yield Check(area, False, error.message, error.hint)
     except (ImportError, OSError) as error:
-        # A library whose parts do not fit each other, or this system.
+        # A library whose parts do not match each other, or this system.
         yield Check(area, False, f"{type(error).__name__}: {error}", _REINSTALL)

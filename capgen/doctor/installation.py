@@ -1,4 +1,4 @@
-"""The package's own files: are they as they were installed, and do they work?"""
+"""The package's own files: whether they are intact and work."""
 
 from __future__ import annotations
 
@@ -18,47 +18,47 @@ from capgen.models.resolve import BUNDLED
 from capgen.records import Check
 from capgen.registry.verify import probe_image, verify_model
 
-# What the bundled model says of the probe image.
+# The bundled model's caption of the probe image.
 EXPECTED = "a red and white dog is playing with a red ball"
 _REINSTALL = "pip install --force-reinstall --no-deps capgen"
 
 
-def look_at_package() -> Iterator[Check]:
-    """Yield checks of the files that were installed, and of the WordNet table."""
+def check_package() -> Iterator[Check]:
+    """Yield checks of the installed files and the WordNet table."""
     yield _files()
     yield _wordnet()
 
 
-def look_at_model(*, full: bool = False) -> Iterator[Check]:
+def check_model(*, full: bool = False) -> Iterator[Check]:
     """Yield checks of the bundled model: hashes, weights, loading, a caption.
 
     Args:
-        full: Caption with torch too, and compare.
+        full: Also caption with torch, and compare.
     """
-    said = ""
+    caption = ""
     for check in verify_model(BUNDLED):
         cure = "" if check.ok is not False else _REINSTALL
         if check.name == "captions" and check.ok:
-            said = check.detail.strip("'")
-            differs = "" if said == EXPECTED else f"; elsewhere '{EXPECTED}'"
-            # Another processor may round otherwise, so that another caption is no fault.
+            caption = check.detail.strip("'")
+            differs = "" if caption == EXPECTED else f"; elsewhere '{EXPECTED}'"
+            # Not a fault: another processor may round differently.
             yield Check("caption (onnx)", None if differs else True, check.detail + differs)
         else:
             yield Check(check.name, check.ok, check.detail, cure)
-    if full and said:
-        yield _with_torch(said)
+    if full and caption:
+        yield _with_torch(caption)
 
 
-def _with_torch(said: str) -> Check:
+def _with_torch(expected: str) -> Check:
     captioner = Captioner.from_pretrained(BUNDLED, runtime="torch", device="cpu")
     text = captioner.caption(probe_image()).text
-    if text == said:
+    if text == expected:
         return Check("caption (torch)", True, f"'{text}'")
-    return Check("caption (torch)", False, f"'{text}' is not what ONNX Runtime says", _REINSTALL)
+    return Check("caption (torch)", False, f"'{text}'; ONNX Runtime: '{expected}'", _REINSTALL)
 
 
 def _files() -> Check:
-    """Compare the files with the hashes that were recorded when the package was installed."""
+    """Compare the files with the hashes recorded at installation."""
     here = Path(capgen.__file__).parent.resolve()
     try:
         listed = importlib.metadata.files(PACKAGE) or []
@@ -77,7 +77,7 @@ def _files() -> Check:
     if wrong:
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         return Check("files", False, f"{wrong[0]}{more}", _REINSTALL)
-    return Check("files", True, f"{len(own)} files are as they were installed")
+    return Check("files", True, f"{len(own)} files are unchanged since installation")
 
 
 def _digest(path: Path, algorithm: str) -> str:
@@ -88,9 +88,9 @@ def _digest(path: Path, algorithm: str) -> str:
 
 def _wordnet() -> Check:
     try:
-        found = wordnet().of("cab")
+        synonyms = wordnet().of("cab")
     except (OSError, EOFError, zlib.error, ValueError, KeyError) as error:
         return Check("WordNet", False, f"the table cannot be read: {error}", _REINSTALL)
-    if "taxi" not in found:
-        return Check("WordNet", False, "'taxi' is no synonym of 'cab'", _REINSTALL)
-    return Check("WordNet", True, f"'cab' has {len(found) - 1} synonyms, as 'taxi'")
+    if "taxi" not in synonyms:
+        return Check("WordNet", False, "'taxi' is not a synonym of 'cab'", _REINSTALL)
+    return Check("WordNet", True, f"'cab' has {len(synonyms) - 1} synonyms, such as 'taxi'")

@@ -1,4 +1,4 @@
-"""The places that capgen writes to, and what its caches take."""
+"""The folders that capgen writes to, and the size of its caches."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from capgen import paths
 from capgen.data.cache.folders import usage
 from capgen.records import Check
 
-# Less than this is too little: a trained model takes half a gigabyte, decoded images more.
+# A trained model takes half a gigabyte, decoded images more.
 LEAST_FREE = 1_000_000_000
 LEAST_FOR_SETTINGS = 1_000_000
-_MOVE = f"Set {paths.HOME_VARIABLE} to a folder on a disk where you may write and there is space."
-_MOVE_HUB = "Set HF_HOME to a folder on a disk where you may write and there is space."
+_MOVE = f"Set {paths.HOME_VARIABLE} to a writable folder on a disk with free space."
+_MOVE_HUB = "Set HF_HOME to a writable folder on a disk with free space."
 
 
-def look() -> Iterator[Check]:
-    """Yield a check for each place: whether it can be written, and its free space."""
+def check_places() -> Iterator[Check]:
+    """Yield a check for each folder: whether it is writable, and its free space."""
     yield check_place("data", paths.data_dir(), LEAST_FREE, _MOVE)
     yield check_place("cache", paths.cache_dir(), LEAST_FREE, _MOVE)
     yield check_place("settings", paths.config_file().parent, LEAST_FOR_SETTINGS, _MOVE)
@@ -27,30 +27,24 @@ def look() -> Iterator[Check]:
 
 
 def check_place(name: str, place: Path, least: int, cure: str) -> Check:
-    """Look whether files can be made in a folder that need not exist yet.
+    """Check that files can be written in a folder and `least` bytes are free.
 
-    Nothing is left behind: the nearest folder that exists is tried.
-
-    Args:
-        name: What the place is for.
-        place: The folder.
-        least: Bytes that must be free.
-        cure: What to do if it does not serve.
+    The folder need not exist: its nearest parent that does is tried, and nothing is left behind.
     """
-    there = place
-    while not there.exists() and there != there.parent:
-        there = there.parent
+    parent = place
+    while not parent.exists() and parent != parent.parent:
+        parent = parent.parent
     try:
-        with tempfile.TemporaryFile(dir=there) as stream:
+        with tempfile.TemporaryFile(dir=parent) as stream:
             stream.write(b"capgen")
-        free = shutil.disk_usage(there).free
+        free = shutil.disk_usage(parent).free
     except OSError as error:
-        return Check(name, False, f"cannot write in {there}: {error.strerror}", cure)
+        return Check(name, False, f"cannot write in {parent}: {error.strerror}", cure)
     detail = f"{place}: {free / 1e9:,.1f} GB free"
     return Check(name, True, detail) if free >= least else Check(name, False, detail, cure)
 
 
-def look_at_caches() -> Iterator[Check]:
+def check_caches() -> Iterator[Check]:
     """Yield the size of each part of capgen's cache, and of the Hub's."""
     parts = usage()
     for part in parts:
@@ -64,14 +58,14 @@ def _hub_size() -> Check:
     from huggingface_hub import CacheNotFound, scan_cache_dir
 
     try:
-        found = scan_cache_dir(_hub_cache())
+        cache = scan_cache_dir(_hub_cache())
     except CacheNotFound:
         return Check("Hub", None, "empty")
-    except ValueError as error:  # a file in the folder's place
+    except ValueError as error:  # a file instead of the folder
         return Check("Hub", False, str(error), _MOVE_HUB)
-    damaged = f", {len(found.warnings)} damaged" if found.warnings else ""
-    size = found.size_on_disk / 1e6
-    return Check("Hub", None, f"{size:,.1f} MB in {len(found.repos)} repositories{damaged}")
+    damaged = f", {len(cache.warnings)} damaged" if cache.warnings else ""
+    size = cache.size_on_disk / 1e6
+    return Check("Hub", None, f"{size:,.1f} MB in {len(cache.repos)} repositories{damaged}")
 
 
 def _hub_cache() -> Path:

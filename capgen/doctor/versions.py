@@ -18,20 +18,22 @@ from capgen.records import Check
 PACKAGE = "capgen"
 
 
-def look() -> Iterator[Check]:
-    """Yield a check for capgen, Python, each package that is needed, and the extras."""
+def check_versions() -> Iterator[Check]:
+    """Yield a check for capgen, Python, each required package, and the extras."""
     place = Path(capgen.__file__).parent
     yield Check(PACKAGE, None, f"{capgen.__version__}, in {place}")
     try:
         metadata = importlib.metadata.metadata(PACKAGE)
     except importlib.metadata.PackageNotFoundError:
-        yield Check("metadata", None, "capgen is not installed: the ranges it needs are unknown")
+        yield Check(
+            "metadata", None, "capgen is not installed, so the versions it needs are unknown"
+        )
         return
     if metadata["Version"] != capgen.__version__:
         yield Check(
             "metadata",
             None,
-            f"those of capgen {metadata['Version']}: another copy than the one that runs",
+            f"of capgen {metadata['Version']}: another copy than the one that runs",
         )
     yield _python(metadata["Requires-Python"] or "")
     requirements = [Requirement(line) for line in metadata.get_all("Requires-Dist") or []]
@@ -42,7 +44,7 @@ def look() -> Iterator[Check]:
 
 
 def check_requirement(requirement: Requirement) -> Check:
-    """Compare an installed package with the range that is asked for."""
+    """Check that an installed package is in the required range."""
     name, wanted = requirement.name, str(requirement.specifier) or "any version"
     cure = f"pip install '{name}{requirement.specifier}'"
     version = installed_version(name)
@@ -70,7 +72,7 @@ def _python(wanted: str) -> Check:
 
 
 def _extras(requirements: list[Requirement], names: list[str]) -> Iterator[Check]:
-    """Say which extras are there; a package of theirs that is there must be of their range."""
+    """Report the installed extras; any of their packages must be in its range."""
     complete: list[str] = []
     missing: list[str] = []
     for extra in names:
@@ -82,9 +84,9 @@ def _extras(requirements: list[Requirement], names: list[str]) -> Iterator[Check
             and item.marker.evaluate({"extra": extra})
             and item.name != PACKAGE
         ]
-        there = [item for item in own if installed_version(item.name) is not None]
-        (complete if len(there) == len(own) else missing).append(extra)
-        if extra != "dev":  # what capgen itself is worked on with
-            yield from (check for check in map(check_requirement, there) if check.ok is False)
+        present = [item for item in own if installed_version(item.name) is not None]
+        (complete if len(present) == len(own) else missing).append(extra)
+        if extra != "dev":
+            yield from (check for check in map(check_requirement, present) if check.ok is False)
     installed = ", ".join(complete) or "none"
     yield Check("extras", None, f"{installed}; not installed: {', '.join(missing) or 'none'}")

@@ -1,15 +1,15 @@
-"""Evaluating captioners: captions of a split, scores, comparisons, reports.
+"""Evaluation of captioners: scores on a split, comparisons, reports.
 
 `capgen.evaluate` and `capgen.compare` do it in one call.
 
-evaluation_set  images with references, and the names that predictions use for them
+evaluation_set  images with references, found under the names that predictions use
 predictions     files of captions made elsewhere
-systems         what makes captions: a model, or such a file
-evaluate        runs a system over a split and scores it; a generator of typed events
+systems         what produces captions: a model or a predictions file
+evaluate        runs a system over a split and scores it; yields typed events
 compare         two evaluations over the same images
-chosen_images   which images to look at
-report          the report to open in a browser
-calibration     how sure a model is of its captions, fitted on a data set
+chosen_images   which images a report shows
+report          the HTML report
+calibration     fits a model's confidence on a data set
 """
 
 from __future__ import annotations
@@ -39,20 +39,14 @@ else:
             "capgen.config": ("EvalConfig",),
             "capgen.evaluation.compare": ("Comparison",),
             "capgen.evaluation.evaluate": ("evaluation_events",),
-            "capgen.evaluation.evaluation_set": (
-                "EvaluationSet",
-                "read_references",
-            ),
+            "capgen.evaluation.evaluation_set": ("EvaluationSet", "read_references"),
             "capgen.evaluation.events": (
                 "EvaluationFinished",
                 "ImageCaptioned",
                 "ImageFailed",
                 "ScoringStarted",
             ),
-            "capgen.evaluation.predictions": (
-                "Predictions",
-                "read_predictions",
-            ),
+            "capgen.evaluation.predictions": ("Predictions", "read_predictions"),
             "capgen.evaluation.report": ("write_report",),
             "capgen.evaluation.result": ("Evaluation",),
         },

@@ -1,4 +1,4 @@
-"""Which images of an evaluation to look at: the best, the worst, and some at random."""
+"""Which images of an evaluation a report shows: the best, the worst, and random ones."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 from capgen.evaluation.result import Evaluation
 from capgen.metrics.score import ScoreReport
 
-# The first of these that was measured, and that tells images apart, ranks them.
+# Images are ranked by the first of these that was measured and is not constant.
 _RANKING = ("CIDEr-D", "METEOR", "ROUGE-L", "BLEU-4")
 
 
 def ranking_metric(scores: ScoreReport) -> str:
     """Return the metric that images are ranked by."""
-    known = [name for name in (*_RANKING, *scores.corpus) if name in scores.per_image]
-    telling = [name for name in known if np.ptp(scores.per_image[name])]
-    return (telling or known)[0]
+    measured = [name for name in (*_RANKING, *scores.corpus) if name in scores.per_image]
+    varying = [name for name in measured if np.ptp(scores.per_image[name])]
+    return (varying or measured)[0]
 
 
 def best(evaluation: Evaluation, count: int) -> list[str]:
@@ -31,7 +31,7 @@ def worst(evaluation: Evaluation, count: int) -> list[str]:
 
 
 def drawn(evaluation: Evaluation, count: int, *, seed: int) -> list[str]:
-    """Return images drawn at random; more of them begin with the same ones."""
+    """Return random images; with the same seed, a larger `count` extends a smaller one."""
     images = list(evaluation.captions)
     random.Random(seed).shuffle(images)
     return images[:count]

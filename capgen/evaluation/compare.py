@@ -1,4 +1,4 @@
-"""Two evaluations over the same images: is one better, by how much, and where."""
+"""Compare two evaluations over the same images: which is better, by how much, and where."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Comparison:
     """How two systems compare.
 
     Attributes:
-        first: One evaluation, over the images that both have captions for.
-        second: The other.
+        first: The first evaluation, over the images that both systems captioned.
+        second: The second, over the same images.
         differences: Metric → first minus second, with interval, p-value, wins and losses.
     """
 
@@ -34,18 +34,13 @@ class Comparison:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the numbers should know, in plain words."""
+        """Caveats about the numbers, as sentences."""
         return tuple(dict.fromkeys((*self.first.notes, *self.second.notes)))
 
     def disagreements(self, count: int) -> list[tuple[str, float]]:
-        """Return the images on which the systems' scores are furthest apart.
+        """Return the `count` images with the largest differences (first minus second).
 
-        Args:
-            count: How many.
-
-        Returns:
-            Image and difference (first minus second) by the metric that examples are ranked
-            by, the largest first; images with the same score are left out.
+        The scores are those of the ranking metric; images with equal scores are left out.
         """
         difference = self.differences[ranking_metric(self.first.scores)].images
         order = np.argsort(-abs(difference), kind="stable")[:count]
@@ -87,20 +82,19 @@ def compare(first: Evaluation, second: Evaluation) -> Comparison:
         second: The other, with the same references, metrics and bootstrap settings.
 
     Raises:
-        MetricError: The evaluations are of other images or references, or were scored in
-            another way.
+        MetricError: The images, references or scoring settings differ.
     """
-    unlike = set(first.data.by_id) ^ set(second.data.by_id)
-    if unlike:
+    unshared = set(first.data.by_id) ^ set(second.data.by_id)
+    if unshared:
         raise MetricError(
-            f"The evaluations are not over the same images: {len(unlike)} are in one only, "
-            f"such as {min(unlike)!r}",
+            f"The evaluations cover different images: {len(unshared)} are in only one of them, "
+            f"such as {min(unshared)!r}",
             hint="Evaluate both on the same split, with the same --limit.",
         )
     common = first.captions.keys() & second.captions.keys()
     if not common:
-        raise MetricError("The two systems have no captioned image in common")
-    first, second = _over(first, common), _over(second, common)
+        raise MetricError("No image was captioned by both systems")
+    first, second = _restricted(first, common), _restricted(second, common)
     config = first.config
     differences = bootstrap.compare(
         first.scores, second.scores, seed=config.report_seed, samples=config.resamples
@@ -108,8 +102,8 @@ def compare(first: Evaluation, second: Evaluation) -> Comparison:
     return Comparison(first=first, second=second, differences=differences)
 
 
-def _over(evaluation: Evaluation, images: set[str]) -> Evaluation:
-    """Return the evaluation over some of its images."""
+def _restricted(evaluation: Evaluation, images: set[str]) -> Evaluation:
+    """Return the evaluation over `images` only, scored again."""
     if len(images) == len(evaluation.captions):
         return evaluation
     captions = {name: text for name, text in evaluation.captions.items() if name in images}

@@ -1,4 +1,4 @@
-"""Run a captioner, or a file of predictions, over a split and score it."""
+"""Evaluate a captioner or a predictions file on a split."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def evaluate(
     config: EvalConfig | None = None,
     document_frequencies: DocumentFrequencies | None = None,
 ) -> Evaluation:
-    """Caption a split and score the captions, or score captions that are there.
+    """Caption a split and score the captions, or score existing captions.
 
     Args:
-        source: A model's name or folder (None is the bundled one), a loaded `Captioner`, a
-            .json or .jsonl file of predictions, captions by image, or a `System`.
+        source: A model's name or folder (None for the bundled model), a loaded `Captioner`,
+            a .json or .jsonl file of predictions, captions by image, or a `System`.
         data: A data set, by name, path or loaded, or an `EvaluationSet`.
         options: How a model decodes.
-        config: Split, limit, metrics and bootstrap. An `EvaluationSet` has a split already.
-        document_frequencies: A table for CIDEr-D instead of the references' own.
+        config: Split, limit, metrics and bootstrap. An `EvaluationSet` already has a split.
+        document_frequencies: Document frequencies for CIDEr-D; by default the references'.
 
     Raises:
-        CapgenError: Model, data or predictions cannot be used; the message says which.
+        CapgenError: The model, data or predictions cannot be used; the message says which.
 
     Example:
         >>> report = evaluate("mini", "flickr8k", options=DecodeOptions(beams=3))
@@ -69,20 +69,20 @@ def evaluation_events(
     config: EvalConfig | None = None,
     document_frequencies: DocumentFrequencies | None = None,
 ) -> Iterator[EvaluationEvent]:
-    """As `evaluate`, but yield what happens; the last event carries the result.
+    """Do what `evaluate` does, and yield progress events.
 
     Yields:
-        One event an image, one before scoring, and one at the end.
+        One event per image, one before scoring, and an `EvaluationFinished` with the result.
     """
     config = config or EvalConfig()
     check_metrics(config.metric_names)
-    judged = as_evaluation_set(data, config)
+    eval_set = as_evaluation_set(data, config)
     system = as_system(source, options, batch_size=config.batch_size)
     captions: dict[str, str] = {}
     records: dict[str, Caption] = {}
     failures: dict[str, CaptionFailure] = {}
-    total = len(judged.examples)
-    for done, (image_id, outcome) in enumerate(system.captions(judged), start=1):
+    total = len(eval_set.examples)
+    for done, (image_id, outcome) in enumerate(system.captions(eval_set), start=1):
         if isinstance(outcome, CaptionFailure):
             failures[image_id] = outcome
             yield ImageFailed(image_id=image_id, failure=outcome, done=done, total=total)
@@ -92,12 +92,12 @@ def evaluation_events(
         captions[image_id] = outcome if isinstance(outcome, str) else outcome.text
         yield ImageCaptioned(image_id=image_id, caption=captions[image_id], done=done, total=total)
     if not captions:
-        raise MetricError(f"None of the {total} images could be captioned: nothing to score")
+        raise MetricError(f"None of the {total} images could be captioned, so none can be scored")
     yield ScoringStarted(images=len(captions))
-    scores, intervals = scored(captions, judged, config, document_frequencies)
+    scores, intervals = scored(captions, eval_set, config, document_frequencies)
     evaluation = Evaluation(
         system=system.describe(),
-        data=judged,
+        data=eval_set,
         captions=captions,
         records=records,
         failures=failures,
@@ -110,12 +110,7 @@ def evaluation_events(
 
 
 def as_evaluation_set(data: Data, config: EvalConfig) -> EvaluationSet:
-    """Return what `data` means as an evaluation set, with the limit of `config`.
-
-    Raises:
-        DataError: The data set is not there or malformed.
-        UsageError: There is no such split.
-    """
+    """Return `data` as an evaluation set, with the split and limit of `config`."""
     if isinstance(data, str | os.PathLike):
         data = load_dataset(data if isinstance(data, str) else Path(data))
     if isinstance(data, Dataset):
@@ -129,12 +124,7 @@ def scored(
     config: EvalConfig,
     document_frequencies: DocumentFrequencies | None,
 ) -> tuple[ScoreReport, dict[str, Interval]]:
-    """Score captions of some images of a set, with intervals.
-
-    Raises:
-        MetricError: They cannot be scored.
-        UsageError: There is no such metric.
-    """
+    """Return scores and bootstrap intervals of captions of some images of a set."""
     references = {image_id: data.by_id[image_id].references for image_id in captions}
     report = score_captions(
         captions,
@@ -142,6 +132,7 @@ def scored(
         metrics=config.metric_names,
         document_frequencies=document_frequencies,
         training_captions=data.known,
+        language=data.language,
     )
     intervals = confidence_intervals(report, seed=config.report_seed, samples=config.resamples)
     return report, intervals

@@ -1,4 +1,4 @@
-"""What captions are judged against: images with human captions, from a data set or a COCO file."""
+"""What captions are scored against: images with references, from a data set or a COCO file."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ class EvaluationSet:
         name: Name of the data set, or of the file of references.
         split: The split, or an empty string where a file of references is the whole set.
         pool: All images of the split.
-        limit: Only the first so many of them are judged; None for all.
+        limit: Use only the first `limit` images of the pool; None for all.
         origin: What identifies the references in reports: `digest` and `split_source` of a
             data set, or `file` and `sha256`.
-        training: Captions of the data set's train split, to tell which predictions are novel.
-        notes: What reading the data set left out, in plain words.
+        training: Captions of the train split, to determine which predictions are novel.
+        notes: What was left out when the data set was read, as sentences.
+        language: The captions' language as in BCP 47; empty if unknown.
     """
 
     name: str
@@ -46,15 +47,16 @@ class EvaluationSet:
     origin: Mapping[str, Any] = field(default_factory=dict)
     training: tuple[str, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
+    language: str = ""
 
     @property
     def examples(self) -> tuple[Example, ...]:
-        """The images that are judged."""
+        """The images to evaluate on."""
         return self.pool[: self.limit]
 
     @cached_property
     def by_id(self) -> dict[str, Example]:
-        """The images that are judged, by id."""
+        """`examples`, by image id."""
         return {example.image_id: example for example in self.examples}
 
     @cached_property
@@ -67,21 +69,18 @@ class EvaluationSet:
         return dataclasses.replace(self, limit=limit)
 
     def find(self, name: str) -> str | None:
-        """Return the id of the image that a file of captions calls `name`, or None.
+        """Return the id of the image that a predictions file calls `name`, or None.
 
-        An image goes by its id, its file name, its file name without suffix, or the number
-        at the end of a name such as COCO_val2014_000000391895.jpg; the first of these that
-        means one image only decides.
+        Tried in this order: the image's id, its file name, its file name without suffix, and
+        the number at the end of a name such as COCO_val2014_000000391895.jpg. A form that
+        several images share is skipped.
         """
-        for alias, table in self._names:
-            found = table.get(alias(name))
-            if found is not None:
-                return found
-        return None
+        matches = (table.get(normalize(name)) for normalize, table in self._name_tables)
+        return next((image_id for image_id in matches if image_id is not None), None)
 
     @cached_property
-    def _names(self) -> list[tuple[Callable[[str], str], dict[str, str]]]:
-        return [(alias, _unique(alias, self.pool)) for alias in (str, _base, _stem, _number)]
+    def _name_tables(self) -> list[tuple[Callable[[str], str], dict[str, str]]]:
+        return [(form, _unique(form, self.pool)) for form in (str, _base, _stem, _number)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return what identifies the set, as built-in types."""
@@ -102,7 +101,7 @@ def evaluation_set(
     references: Path | None = None,
     limit: int | None = None,
 ) -> EvaluationSet:
-    """Open what captions are to be judged against.
+    """Open a split of a data set, or a file of references.
 
     Args:
         dataset: Name of an installed data set.
@@ -110,18 +109,12 @@ def evaluation_set(
         split: Split of the data set.
         references: A COCO captions JSON, or a JSON object of image id → list of captions,
             instead of a data set.
-        limit: Judge the first so many images only.
-
-    Raises:
-        DataError: Something is not there or malformed.
-        UsageError: Nothing was named, or there is no such split.
+        limit: Use only the first `limit` images.
     """
-    if references is not None:
-        folder = data_dir
-        if dataset is not None:
-            folder = open_dataset(dataset, data_dir).root
-        return read_references(references, folder).limited(limit)
-    return from_dataset(open_dataset(dataset, data_dir), split).limited(limit)
+    if references is None:
+        return from_dataset(open_dataset(dataset, data_dir), split).limited(limit)
+    folder = data_dir if dataset is None else open_dataset(dataset, data_dir).root
+    return read_references(references, folder).limited(limit)
 
 
 def evaluation_sets(
@@ -131,31 +124,18 @@ def evaluation_sets(
     split: str,
     limit: int | None = None,
 ) -> list[EvaluationSet]:
-    """Open the same split of one or several data sets, named as for training.
+    """Open the same split of one or several data sets, given as for training.
 
-    Args:
-        datasets: Names of installed data sets.
-        data_dirs: Without names, their folders or files.
-        split: Split of each.
-        limit: Only the first so many images of each.
-
-    Raises:
-        DataError: Something is not there or malformed.
-        UsageError: Nothing was named, there is no such split, or a weight was given.
+    With a `limit`, only the first images of each are used.
     """
     members = open_mixture(datasets, data_dirs).members
     if any(member.weight != 1 for member in members):
-        raise UsageError("Weights of data sets are for training only")
+        raise UsageError("Data sets can be weighted for training only")
     return [from_dataset(member.dataset, split).limited(limit) for member in members]
 
 
 def from_dataset(dataset: Dataset, split: str) -> EvaluationSet:
-    """Return a split of a data set.
-
-    Raises:
-        DataError: The split is empty.
-        UsageError: No split goes by that name.
-    """
+    """Return a split of a data set."""
     training = () if split == "train" or "train" not in dataset.counts else dataset.split("train")
     return EvaluationSet(
         name=dataset.name,
@@ -164,6 +144,7 @@ def from_dataset(dataset: Dataset, split: str) -> EvaluationSet:
         origin={"digest": dataset.digest, "split_source": dataset.split_source},
         training=tuple(caption for example in training for caption in example.references),
         notes=tuple(notice.message for notice in left_out(dataset)),
+        language=dataset.language,
     )
 
 
@@ -173,38 +154,34 @@ def read_references(path: Path, folder: Path | None = None) -> EvaluationSet:
     Args:
         path: A COCO captions JSON (`images` and `annotations`), or an object of image id →
             list of captions.
-        folder: Where the images are; images that are not there are missing in reports only.
+        folder: The folder of the images. Only reports need them to be there.
 
     Raises:
         DataError: The file is malformed, or an image has no captions.
     """
     content = read_json(path, stopping([]), unique_keys=True)
     captions, files = _captions(content, path)
-    bare = [image_id for image_id in files if not captions.get(image_id)]
-    if bare:
+    uncaptioned = [image_id for image_id in files if not captions.get(image_id)]
+    if uncaptioned:
         raise DataError(
-            f"{path}: {len(bare)} images have no captions, such as {bare[0]!r}",
-            hint="Leave them out of `images`, or add their captions.",
+            f"{path}: {len(uncaptioned)} images have no captions, such as {uncaptioned[0]!r}",
+            hint="Remove them from `images`, or add their captions.",
         )
     if not captions:
-        raise DataError(f"{path} holds no captions")
-    images = ImageIndex(folder) if folder is not None and folder.is_dir() else None
-    pool = []
-    for image_id in sorted(captions):
-        name = files.get(image_id, image_id)
-        image = Path(name) if images is None else images.find(name)
-        pool.append(
-            Example(
-                image_id=image_id, image=image, references=tuple(captions[image_id]), split="none"
-            )
+        raise DataError(f"{path} has no captions")
+    index = ImageIndex(folder) if folder is not None and folder.is_dir() else None
+    find = Path if index is None else index.find
+    pool = tuple(
+        Example(
+            image_id=image_id,
+            image=find(files.get(image_id, image_id)),
+            references=tuple(captions[image_id]),
+            split="none",
         )
-    digest = hash_files([path])[0].hex()
-    return EvaluationSet(
-        name=path.name,
-        split="",
-        pool=tuple(pool),
-        origin={"file": path.name, "sha256": digest},
+        for image_id in sorted(captions)
     )
+    origin = {"file": path.name, "sha256": hash_files([path])[0].hex()}
+    return EvaluationSet(name=path.name, split="", pool=pool, origin=origin)
 
 
 def _captions(content: Any, path: Path) -> tuple[dict[str, list[str]], dict[str, str]]:
@@ -214,13 +191,13 @@ def _captions(content: Any, path: Path) -> tuple[dict[str, list[str]], dict[str,
         for item in _objects(content.get("images", []), path, "images", "id"):
             image_id = str(item["id"])
             if image_id in files:
-                raise DataError(f"{path}: two entries of 'images' have the id {image_id}")
+                raise DataError(f"{path}: two entries in 'images' have the id {image_id}")
             files[image_id] = str(item.get("file_name", image_id))
         captions: dict[str, list[str]] = {image_id: [] for image_id in files}
         for item in _objects(content["annotations"], path, "annotations", "image_id", "caption"):
             image_id = str(item["image_id"])
             if files and image_id not in files:
-                raise DataError(f"{path}: an annotation names the unknown image {image_id}")
+                raise DataError(f"{path}: an annotation refers to an unknown image, {image_id}")
             captions.setdefault(image_id, []).append(_text(item["caption"], image_id, path))
         return captions, files
     if isinstance(content, dict) and all(isinstance(item, list) for item in content.values()):
@@ -230,7 +207,7 @@ def _captions(content: Any, path: Path) -> tuple[dict[str, list[str]], dict[str,
         }
         return plain, {image_id: image_id for image_id in plain}
     raise DataError(
-        f"{path} holds no references",
+        f"{path} does not contain references",
         hint="Expected a COCO captions JSON, or an object of image id → list of captions.",
     )
 
@@ -240,26 +217,26 @@ def _objects(items: Any, path: Path, where: str, *keys: str) -> Sequence[Mapping
         raise DataError(f"{path}: '{where}' is not a list")
     for number, item in enumerate(items):
         if not isinstance(item, dict) or any(key not in item for key in keys):
-            raise DataError(f"{path}: entry {number} of '{where}' lacks {' or '.join(keys)}")
+            raise DataError(f"{path}: entry {number} in '{where}' lacks {' or '.join(keys)}")
     return items
 
 
 def _text(caption: Any, image_id: str, path: Path) -> str:
     if not isinstance(caption, str) or not caption.strip():
-        raise DataError(f"{path}: a caption of {image_id!r} is empty or not text")
+        raise DataError(f"{path}: a caption of {image_id!r} is empty or not a string")
     return caption
 
 
-def _unique(alias: Callable[[str], str], pool: Sequence[Example]) -> dict[str, str]:
-    """Map what `alias` makes of the images' ids and file names to ids, where it means one."""
-    found = {
-        (alias(name), example.image_id)
+def _unique(form: Callable[[str], str], pool: Sequence[Example]) -> dict[str, str]:
+    """Map each form of an image's id or file name to the id, if no other image shares it."""
+    pairs = {
+        (form(name), example.image_id)
         for example in pool
         for name in (example.image_id, example.image.name)
-        if alias(name)
+        if form(name)
     }
-    times = Counter(name for name, _ in found)
-    return {name: image_id for name, image_id in found if times[name] == 1}
+    counts = Counter(name for name, _ in pairs)
+    return {name: image_id for name, image_id in pairs if counts[name] == 1}
 
 
 def _base(name: str) -> str:
@@ -271,6 +248,6 @@ def _stem(name: str) -> str:
 
 
 def _number(name: str) -> str:
-    """Return the number in a COCO file name, or of a bare number; otherwise nothing."""
-    found = re.fullmatch(r"(?:.*_)?(\d{12})|(\d+)", _stem(name))
-    return str(int(found[1] or found[2])) if found else ""
+    """Return the number in a COCO file name, or a bare number; otherwise an empty string."""
+    match = re.fullmatch(r"(?:.*_)?(\d{12})|(\d+)", _stem(name))
+    return str(int(match[1] or match[2])) if match else ""

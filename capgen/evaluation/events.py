@@ -1,4 +1,4 @@
-"""What an evaluation tells while it runs. The command line renders them."""
+"""Events that an evaluation yields while it runs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageCaptioned:
-    """An image has its caption.
-
-    Attributes:
-        image_id: The image.
-        caption: The caption.
-        done: Images done so far, failures included.
-        total: Images in all.
-    """
+    """An image was captioned; `done` of `total` images are finished, failures included."""
 
     image_id: str
     caption: str
@@ -30,14 +23,7 @@ class ImageCaptioned:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFailed:
-    """An image could not be captioned and will not be scored.
-
-    Attributes:
-        image_id: The image.
-        failure: What went wrong.
-        done: Images done so far, failures included.
-        total: Images in all.
-    """
+    """An image could not be captioned and will not be scored."""
 
     image_id: str
     failure: CaptionFailure
@@ -47,18 +33,14 @@ class ImageFailed:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringStarted:
-    """All captions are there; scoring begins.
-
-    Attributes:
-        images: Images that will be scored.
-    """
+    """Captioning is finished; `images` captions are about to be scored."""
 
     images: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationFinished:
-    """The scores are there."""
+    """The evaluation is complete."""
 
     evaluation: Evaluation
 

@@ -1,4 +1,4 @@
-"""Files of captions, by capgen or others: COCO results, a plain mapping, capgen's records."""
+"""Predictions files, by capgen or others: COCO results, a plain mapping, capgen's records."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from capgen.data.text_files import read_json, read_lines
 from capgen.errors import DataError, MetricError
 from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.json_files import parse_json
+from capgen.metrics.corpus import some_images
 from capgen.metrics.score import unique_captions
 from capgen.records import CaptionFailure
 
@@ -24,11 +25,10 @@ class Predictions:
     """Captions of images, under the names that their source uses.
 
     Attributes:
-        name: What reports call them.
+        name: Name in reports.
         captions: Pairs of image and caption, as read.
-        failures: Pairs of image and what went wrong, where the source says so.
-        details: What else the source tells: `file`, `sha256`, and for records of capgen
-            `model` and `settings`.
+        failures: Pairs of image and failure, where the source records them.
+        details: `file`, `sha256`, and for capgen's records `model` and `settings`.
     """
 
     name: str
@@ -40,32 +40,27 @@ class Predictions:
         """Return the caption, or the failure, of every image of `data`.
 
         Raises:
-            MetricError: An image has two captions or none, or a caption is of no image of the
-                split. Images of the split beyond the limit are passed over.
+            MetricError: An image has two captions or none, or is not in the split. Images of
+                the split beyond the limit are ignored.
         """
-        names: dict[str, str] = {}
-        strangers = []
-        for name, _ in (*self.captions, *self.failures):
-            found = data.find(name)
-            if found is None:
-                strangers.append(name)
-            else:
-                names[name] = found
+        names = [name for name, _ in (*self.captions, *self.failures)]
+        ids = {name: image_id for name in names if (image_id := data.find(name)) is not None}
+        unknown = [name for name in names if name not in ids]
         where = f"split {data.split} of {data.name}" if data.split else data.name
-        if strangers:
+        if unknown:
             raise MetricError(
-                f"{self.name}: {_some(strangers)} not in {where}",
+                f"{self.name}: {some_images(unknown)} not in {where}",
                 hint="Predictions and references must be of the same data and split.",
             )
         outcomes: dict[str, str | CaptionFailure] = {}
-        outcomes |= unique_captions((names[name], caption) for name, caption in self.captions)
+        outcomes |= unique_captions((ids[name], caption) for name, caption in self.captions)
         for name, failure in self.failures:
-            outcomes.setdefault(names[name], failure)
+            outcomes.setdefault(ids[name], failure)
         missing = [image_id for image_id in data.by_id if image_id not in outcomes]
         if missing:
             raise MetricError(
-                f"{self.name}: no prediction for {_some(missing)} of {where}",
-                hint="Score the whole split, or the first part of it with --limit.",
+                f"{self.name}: no prediction for {some_images(missing)} of {where}",
+                hint="Predict the whole split, or score only its first images with --limit.",
             )
         return {image_id: outcomes[image_id] for image_id in data.by_id}
 
@@ -79,56 +74,52 @@ def read_predictions(path: Path) -> Predictions:
             matched by file name), or the report that `capgen eval --json` writes.
 
     Raises:
-        DataError: It cannot be read, or is none of these.
+        DataError: The file cannot be read, or has none of these forms.
     """
-    report = stopping([])
-    content: Any
-    if path.suffix.lower() == ".jsonl":
-        lines = read_lines(path, report)
-        content = [parse_json(text, path, line=line, unique_keys=True) for line, text in lines]
-    else:
-        content = read_json(path, report, unique_keys=True)
+    content = _content(path)
     details: dict[str, Any] = {"file": path.name, "sha256": hash_files([path])[0].hex()}
     if isinstance(content, dict) and "comparison" in str(content.get("kind")):
         raise DataError(
-            f"{path} compares models: whose captions are meant?",
-            hint="Give the report of one model, or its captions.",
+            f"{path} compares several models, so it is not clear whose captions to score",
+            hint="Give the report or the captions of one model.",
         )
     if isinstance(content, dict) and isinstance(content.get("images"), list):
-        system = content.get("system")
+        system, failed = content.get("system"), content.get("failures")
         if isinstance(system, dict):
             details |= {key: system[key] for key in ("model", "settings") if system.get(key)}
-        content = [*content["images"], *_list(content.get("failures"))]
+        content = [*content["images"], *(failed if isinstance(failed, list) else ())]
     elif isinstance(content, dict):
         content = [{"image_id": key, "caption": value} for key, value in content.items()]
     if not isinstance(content, list) or not content:
         raise DataError(
-            f"{path} holds no captions",
+            f"{path} has no captions",
             hint='Expected a list of {"image_id": …, "caption": …}, an object of image id → '
             "caption, or the records of `capgen caption -o`.",
         )
-    captions, failures = [], []
-    for number, item in enumerate(content, start=1):
-        name, outcome = _entry(item, number, path)
-        if isinstance(outcome, CaptionFailure):
-            failures.append((name, outcome))
-        else:
-            captions.append((name, outcome))
+    entries = [_entry(item, number, path) for number, item in enumerate(content, start=1)]
     return Predictions(
         name=path.name,
-        captions=tuple(captions),
-        failures=tuple(failures),
-        details={**details, **_common(content)},
+        captions=tuple((name, text) for name, text in entries if isinstance(text, str)),
+        failures=tuple((name, why) for name, why in entries if not isinstance(why, str)),
+        details={**details, **_shared_details(content)},
     )
 
 
+def _content(path: Path) -> Any:
+    report = stopping([])
+    if path.suffix.lower() != ".jsonl":
+        return read_json(path, report, unique_keys=True)
+    lines = read_lines(path, report)
+    return [parse_json(text, path, line=line, unique_keys=True) for line, text in lines]
+
+
 def _entry(item: Any, number: int, path: Path) -> tuple[str, str | CaptionFailure]:
-    """Return the image and the caption, or the failure, of one entry."""
+    """Return the image of an entry, with its caption or failure."""
     if not isinstance(item, dict):
         raise DataError(f"{path}: entry {number} is not an object")
     name = item.get("image_id", item.get("path"))
     if isinstance(name, bool) or not isinstance(name, str | int):
-        raise DataError(f"{path}: entry {number} has no image_id and no path")
+        raise DataError(f"{path}: entry {number} has neither image_id nor path")
     caption, error = item.get("caption"), item.get("error")
     if isinstance(caption, str):
         return str(name), caption
@@ -140,24 +131,15 @@ def _entry(item: Any, number: int, path: Path) -> tuple[str, str | CaptionFailur
             hint=str(error.get("hint", "")),
         )
         return str(name), failure
-    raise DataError(f"{path}: entry {number} ({name}) has no caption that is text")
+    raise DataError(f"{path}: the caption in entry {number} ({name}) is missing or not a string")
 
 
-def _common(items: list[Any]) -> dict[str, Any]:
-    """Return model and settings of capgen's records where they are the same in all of them."""
+def _shared_details(items: list[Any]) -> dict[str, Any]:
+    """Return the model and settings of capgen's records, if all records agree on them."""
     records = [item for item in items if "log_probability" in item and item.get("caption")]
-    found = {}
+    details = {}
     for key in ("model", "settings"):
         values = [record.get(key) for record in records]
         if values and values[0] and all(value == values[0] for value in values):
-            found[key] = values[0]
-    return found
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _some(names: list[str], most: int = 5) -> str:
-    shown = ", ".join(map(repr, names[:most])) + (", …" if len(names) > most else "")
-    return f"{len(names)} {'image' if len(names) == 1 else 'images'} ({shown})"
+            details[key] = values[0]
+    return details

@@ -1,4 +1,4 @@
-"""The report of an evaluation: what it shows, in which order."""
+"""The HTML report of an evaluation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from capgen.evaluation.report_sections import Attend
 from capgen.evaluation.result import Evaluation
 from capgen.pages.page import write_page
 
-# Anchor, heading, what is said before the examples, and their images.
+# Anchor, heading, lead sentences, and images of a group of examples.
 Group = tuple[str, str, tuple[str, ...], list[str]]
 
 
@@ -22,17 +22,16 @@ def write_report(
     comparison: Comparison | None = None,
     attend: Attend | None = None,
 ) -> None:
-    """Write the report of an evaluation, and of its comparison with another, as one HTML file.
+    """Write an evaluation, and optionally its comparison with another, as one HTML file.
 
     Args:
         path: The file to write.
-        evaluation: What to report; its settings say how many examples of each kind.
-        comparison: A comparison of which `evaluation` is the first.
+        evaluation: The evaluation; its settings give the number of examples of each kind.
+        comparison: A comparison whose first evaluation is `evaluation`.
         attend: `attention` of the system that made the captions, for heat maps.
 
     Raises:
-        ProtectedFileError: There is a file that is not a web page.
-        StorageError: The file cannot be written.
+        ProtectedFileError: `path` exists and is not a web page.
     """
     split = f", {evaluation.data.split}" if evaluation.data.split else ""
     systems = [evaluation] if comparison is None else [evaluation, comparison.second]
@@ -51,23 +50,23 @@ def write_report(
 
 
 def _groups(evaluation: Evaluation) -> tuple[Group, ...]:
-    counts, seed = evaluation.config.examples, evaluation.config.report_seed
-    if not counts:
+    count, seed = evaluation.config.examples, evaluation.config.report_seed
+    if not count:
         return ()
-    ranked, hint = f"By {ranking_metric(evaluation.scores)}.", _about_heat_maps(evaluation)
-    at_random = drawn(evaluation, counts, seed=seed)
+    ranked = f"Ranked by {ranking_metric(evaluation.scores)}."
+    leads = (ranked, _about_heat_maps(evaluation))
     return (
-        ("best", "Best captions", (ranked, hint), best(evaluation, counts)),
-        ("worst", "Worst captions", (ranked,), worst(evaluation, counts)),
-        ("random", "Captions drawn at random", (f"Seed {seed}.",), at_random),
+        ("best", "Best captions", leads, best(evaluation, count)),
+        ("worst", "Worst captions", (ranked,), worst(evaluation, count)),
+        ("random", "Random captions", (f"Seed {seed}.",), drawn(evaluation, count, seed=seed)),
     )
 
 
 def _about_heat_maps(evaluation: Evaluation) -> str:
     if evaluation.system.get("runtime"):
         return (
-            "Heat maps (of models that have cross-attention): where it lay on the image when a "
-            "word was chosen, averaged over layers and heads; each word's is scaled to its own "
-            "highest value."
+            "Heat maps (only for models with cross-attention) show where the model attended when "
+            "it chose a word, averaged over layers and heads. Each map is scaled to its own "
+            "maximum."
         )
     return "No heat maps: the captions come from a file, without the model."

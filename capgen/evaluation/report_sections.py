@@ -1,4 +1,4 @@
-"""The tables, the charts and the heat maps of reports."""
+"""Tables, charts and heat maps of reports; the page templates call these functions."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ Attend = Callable[[Example, Caption], CaptionAttention | None]
 _CHARTS = ("CIDEr-D", "METEOR", "ROUGE-L", "BLEU-4", "SPICE", "METEOR-1.5")
 _LANGUAGE = {
     "captions": "captions",
-    "mean_length": "words per caption, mean",
-    "vocabulary": "different words",
-    "distinct_1": "distinct-1 (different words / words)",
-    "distinct_2": "distinct-2 (different word pairs / word pairs)",
+    "mean_length": "mean words per caption",
+    "vocabulary": "distinct words",
+    "distinct_1": "distinct-1 (distinct words / words)",
+    "distinct_2": "distinct-2 (distinct word pairs / word pairs)",
     "duplicates": "share of captions that another image has too",
-    "unique": "different captions / captions",
-    "repeated_pairs": "share of captions that say a word pair twice",
+    "unique": "distinct captions / captions",
+    "repeated_pairs": "share of captions that repeat a word pair",
     "function_word_ends": "share of captions that break off (last word: a, of, is, …)",
     "novel": "share of captions that are not in the training captions",
 }
 
 
 def heat_maps_by(attend: Attend | None) -> Callable[[Example, Caption | None], HeatMaps | str]:
-    """Return what finds the heat maps of a caption, or says why there are none."""
+    """Return a function that gives the heat maps of a caption, or why there are none."""
 
     def find(example: Example, caption: Caption | None) -> HeatMaps | str:
         if attend is None or caption is None:
@@ -53,7 +53,7 @@ def heat_maps_by(attend: Attend | None) -> Callable[[Example, Caption | None], H
 
 
 def distributions(evaluation: Evaluation, other: Evaluation | None = None) -> list[Chart]:
-    """Return charts of the scores of single images, of both systems where there are two."""
+    """Return charts of the per-image scores of one system or two."""
     charts = []
     names = () if other is None else (f"{evaluation.name} (bars)", f"{other.name} (line)")
     for name in _CHARTS:
@@ -82,31 +82,31 @@ def metrics_table(evaluation: Evaluation) -> Table:
 
 
 def scores_caption(evaluation: Evaluation) -> str:
-    """Return what a table of scores shows."""
+    """Return the caption of a table of scores."""
     images = len(evaluation.captions)
     return f"Corpus scores over {images:,} images, with 95 % bootstrap intervals"
 
 
 def verdict(comparison: Comparison, difference: float) -> str:
-    """Return which system is ahead on an image, and by how much."""
+    """Return a sentence: which system is ahead on an image, and by how much."""
     better = comparison.first if difference > 0 else comparison.second
     metric = ranking_metric(comparison.first.scores)
     return f"{better.name} is ahead by {abs(difference):.3f} {metric}."
 
 
 def language_table(evaluation: Evaluation) -> Table:
-    """Return what the captions are like as language."""
-    found = evaluation.scores.language.to_dict()
+    """Return the language statistics of the captions."""
+    values = evaluation.scores.language.to_dict()
     rows = [
-        (label, f"{found[key]:,.3f}" if isinstance(found[key], float) else f"{found[key]:,}")
+        (label, f"{value:,.3f}" if isinstance(value, float) else f"{value:,}")
         for key, label in _LANGUAGE.items()
-        if found.get(key) is not None
+        if (value := values.get(key)) is not None
     ]
-    return Table(caption="The captions as language", rows=rows, numbers=1)
+    return Table(caption="Language of the captions", rows=rows, numbers=1)
 
 
 def stamp_table(evaluation: Evaluation) -> Table:
-    """Return how the numbers came about."""
+    """Return how the numbers were computed."""
     record = evaluation.to_dict()
     stamp = record["stamp"]
     facts = {
@@ -117,7 +117,7 @@ def stamp_table(evaluation: Evaluation) -> Table:
         **record["config"],
     }
     rows = [(key.replace("_", " "), _plain(value)) for key, value in facts.items() if value]
-    return Table(caption=f"How the numbers of {evaluation.name} came about", rows=rows)
+    return Table(caption=f"How the numbers of {evaluation.name} were computed", rows=rows)
 
 
 def differences_table(comparison: Comparison) -> Table:

@@ -1,4 +1,4 @@
-"""The result of an evaluation: captions of a split, their scores and intervals."""
+"""The result of an evaluation."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Evaluation:
     """Captions of a split and their scores.
 
     Attributes:
-        system: What made the captions, as `System.describe` has it.
-        data: What they were judged against.
+        system: What made the captions, from `System.describe`.
+        data: The images and references.
         captions: Image → caption, for the images that were scored.
         records: Image → the model's record; empty for predictions from a file.
         failures: Image → why it has no caption; such images are not scored.
         scores: The scores.
         intervals: Metric → bootstrap interval of its corpus score.
-        config: How captions were judged.
-        document_frequencies: The table that CIDEr-D was given, if any.
+        config: The evaluation settings.
+        document_frequencies: The table that CIDEr-D used, if any.
     """
 
     system: Mapping[str, Any]
@@ -44,29 +44,28 @@ class Evaluation:
 
     @property
     def name(self) -> str:
-        """What made the captions, in a word."""
+        """The name of the system that made the captions."""
         return str(self.system["name"])
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the numbers should know, in plain words."""
-        asked, scored = len(self.data.examples), len(self.captions)
-        if asked == scored:
+        """Caveats about the numbers, as sentences."""
+        total, scored, failed = len(self.data.examples), len(self.captions), len(self.failures)
+        if total == scored:
             return self.scores.notes
-        failed = len(self.failures)
         reasons = [f"{failed:,} have no caption"] if failed else []
-        if failed < asked - scored:
-            reasons.append(f"{asked - scored - failed:,} have none by the other system")
-        note = f"Scores are over {scored:,} of {asked:,} images: {', '.join(reasons)}."
+        if failed < total - scored:
+            reasons.append(f"{total - scored - failed:,} have no caption by the other system")
+        note = f"Scores are over {scored:,} of {total:,} images: {', '.join(reasons)}."
         return (note, *self.scores.notes)
 
     def of(self, image_id: str) -> dict[str, float]:
         """Return the scores of one image, by metric."""
-        place = self.scores.image_ids.index(image_id)
-        return {name: float(values[place]) for name, values in self.scores.per_image.items()}
+        index = self.scores.image_ids.index(image_id)
+        return {name: float(values[index]) for name, values in self.scores.per_image.items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form: built-in types only, the same for the same captions."""
+        """Return the JSON form; the same captions give the same record."""
         scores = self.scores.to_dict()
         images = [
             {"image_id": row.pop("image_id"), "caption": caption, "scores": row}
@@ -77,10 +76,7 @@ class Evaluation:
             "kind": "evaluation",
             "system": dict(self.system),
             "data": self.data.to_dict(),
-            "config": {
-                "resamples": self.config.resamples,
-                "report_seed": self.config.report_seed,
-            },
+            "config": {key: getattr(self.config, key) for key in ("resamples", "report_seed")},
             "corpus": scores["corpus"],
             "intervals": {name: item.to_dict() for name, item in self.intervals.items()},
             "language": scores["language"],
@@ -96,9 +92,5 @@ class Evaluation:
     def _versions(self) -> dict[str, str]:
         engine = {"onnx": "onnxruntime", "torch": "torch"}.get(self.system.get("runtime", ""))
         packages = ["numpy", *([engine] if engine else [])]
-        found = {name: importlib.metadata.version(name) for name in packages}
-        return {
-            **self.scores.stamp.versions,
-            **found,
-            "python": platform.python_version(),
-        }
+        versions = {name: importlib.metadata.version(name) for name in packages}
+        return {**self.scores.stamp.versions, **versions, "python": platform.python_version()}

@@ -1,4 +1,4 @@
-"""What makes the captions that are judged: a model, or a file of predictions."""
+"""What produces the captions to evaluate: a model, or a predictions file."""
 
 from __future__ import annotations
 
@@ -22,12 +22,7 @@ Outcome = str | Caption | CaptionFailure
 
 
 class System(Protocol):
-    """Makes one caption for each image.
-
-    Attributes:
-        name: What reports call it.
-        computes: Whether captions are made, rather than read.
-    """
+    """Gives one caption per image, which it `computes` or reads; `name` is for reports."""
 
     name: str
     computes: bool
@@ -41,23 +36,12 @@ class System(Protocol):
         ...
 
     def attention(self, example: Example, caption: Caption) -> CaptionAttention | None:
-        """Return where it looked for each word of a caption of its own, or None."""
+        """Return the attention for each word of a caption that it made, or None."""
         ...
 
 
 class ModelSystem:
-    """A captioner with its decoding settings.
-
-    Args:
-        captioner: The model.
-        options: How to decode; what is left open is the model's default.
-        batch_size: Images the model sees at once.
-        limits: The largest image to decode.
-
-    Raises:
-        UsageError: More than one caption per image was asked for, or the options do not suit
-            the model.
-    """
+    """A captioner with its decoding settings; it makes one caption per image."""
 
     computes = True
 
@@ -76,12 +60,13 @@ class ModelSystem:
         self._limits = limits
         if self._options.num_captions not in (None, 1):
             raise UsageError(
-                f"--num-captions is {self._options.num_captions}; one caption per image is scored"
+                f"--num-captions is {self._options.num_captions}; evaluation scores one caption "
+                "per image"
             )
         self._settings, self._notes = captioner.settings(self._options)
 
     def captions(self, data: EvaluationSet) -> Iterator[tuple[str, Outcome]]:
-        """Yield the id and the record of each image, as the model gets to them."""
+        """Yield the id and the record of each image."""
         images = [example.image for example in data.examples]
         records = self.captioner.stream(
             images, self._options, batch_size=self._batch_size, limits=self._limits
@@ -105,18 +90,14 @@ class ModelSystem:
         }
 
     def attention(self, example: Example, caption: Caption) -> CaptionAttention | None:
-        """Return where the model looked for each word; None without cross-attention."""
+        """Return the cross-attention for each word; None if the model has none."""
         if not explains(self.captioner):
             return None
         return explain(self.captioner, example.image, caption, limits=self._limits)
 
 
 class PredictionsSystem:
-    """Captions that were made elsewhere.
-
-    Args:
-        predictions: The captions.
-    """
+    """Captions that were made elsewhere."""
 
     computes = False
 
@@ -133,7 +114,7 @@ class PredictionsSystem:
         return {"kind": "predictions", "name": self.name, **self._predictions.details}
 
     def attention(self, example: Example, caption: Caption) -> None:
-        """Return None: there is no model."""
+        """Return None: there is no model to ask."""
         return
 
 
@@ -143,37 +124,25 @@ def as_system(
     *,
     batch_size: int = DEFAULT_BATCH_SIZE,
 ) -> System:
-    """Return the system that `source` means.
-
-    Args:
-        source: A system, a loaded captioner, captions by image, the path of a .json or
-            .jsonl file of predictions, or a model's name (None is the bundled one).
-        options: How a model decodes.
-        batch_size: Images a model sees at once.
-
-    Raises:
-        DataError: The file of predictions is malformed.
-        ModelError: The model cannot be found or is not a captioner.
-    """
+    """Return the system for a `source` as `evaluate` takes it."""
     if isinstance(source, Captioner):
         return ModelSystem(source, options, batch_size=batch_size)
     if isinstance(source, Mapping):
         return PredictionsSystem(Predictions(name="predictions", captions=tuple(source.items())))
-    if source is None or isinstance(source, str | os.PathLike):
-        if source is not None and is_predictions(source):
-            return PredictionsSystem(read_predictions(Path(source)))
-        captioner = Captioner.from_pretrained(source)
-        return ModelSystem(captioner, options, batch_size=batch_size)
-    return source
+    if source is not None and not isinstance(source, str | os.PathLike):
+        return source
+    if source is not None and is_predictions(source):
+        return PredictionsSystem(read_predictions(Path(source)))
+    return ModelSystem(Captioner.from_pretrained(source), options, batch_size=batch_size)
 
 
 def is_predictions(source: str | os.PathLike[str]) -> bool:
-    """Whether a name means a file of predictions rather than a model."""
+    """Return whether a name denotes a predictions file rather than a model."""
     return Path(source).suffix.lower() in SUFFIXES
 
 
 def _weights(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file of weights, by name."""
+    """Return the SHA-256 of each weights file, by file name."""
     files: Sequence[Path] = sorted(folder.glob("*.safetensors"))
     digests = hash_files(files)
     return {file.name: digest.hex() for file, digest in zip(files, digests, strict=True)}

@@ -25,11 +25,7 @@ def explains(captioner: Captioner) -> bool:
 def prepare_to_explain(
     captioner: Captioner, image: ImageSource, limits: ImageLimits = DEFAULT_LIMITS
 ) -> tuple[Prepared, Image.Image]:
-    """Return an image as the model's input, and as it was decoded.
-
-    Raises:
-        ImageError: The image cannot be read.
-    """
+    """Return an image as the model's input, and as it was decoded."""
     prepared = captioner.prepare(image, limits=limits, keep_image=True)
     if isinstance(prepared, CaptionFailure):
         raise error_of(prepared)
@@ -44,13 +40,7 @@ def explain(
     *,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> CaptionAttention:
-    """Replay a caption and return where the model looked.
-
-    Args:
-        captioner: The model that made the caption.
-        image: The image.
-        caption: The caption, with its tokens.
-        limits: The largest image to decode.
+    """Return where the model that captioned an image looked for each word.
 
     Raises:
         ImageError: The image cannot be read.

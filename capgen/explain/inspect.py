@@ -1,11 +1,9 @@
-"""One image inspected: what the encoder saw, how likely the model found each token, and the
-captions of other ways of decoding.
-"""
+"""One image inspected: the encoder's input, token probabilities, captions decoded otherwise."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,7 @@ from capgen.records import SCHEMA_VERSION, Caption
 Floats = NDArray[np.float32]
 
 RUNNERS_UP = 5
-# Ways of decoding that are compared: name → options.
+# Ways of decoding to compare: name → options.
 WAYS: Mapping[str, DecodeOptions] = {
     "greedy": DecodeOptions(beams=1),
     "3 beams": DecodeOptions(beams=3),
@@ -47,7 +45,7 @@ class Statistics:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """A token, and the probability that the model itself gave it."""
+    """A token, and the probability that the model gave it."""
 
     id: int
     text: str
@@ -61,18 +59,18 @@ class Step:
     Attributes:
         id: Index into the vocabulary.
         text: What it adds to the caption.
-        probability: What decoding gave it, penalties and temperature included.
-        model_probability: What the model gave it, or None without a replay.
-        rank: Its place among all tokens, 1 for the likeliest, or None.
+        probability: Its probability in decoding, with penalties and temperature.
+        model_probability: Its probability in the model, or None without a replay.
+        rank: Its rank among all tokens, 1 for the likeliest, or None without a replay.
         runners_up: The likeliest other tokens.
     """
 
     id: int
     text: str
     probability: float
-    model_probability: float | None
-    rank: int | None
-    runners_up: tuple[Choice, ...]
+    model_probability: float | None = None
+    rank: int | None = None
+    runners_up: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +80,10 @@ class Inspection:
     Attributes:
         caption: The caption.
         seen: The image as the encoder saw it, before normalisation.
-        preprocessing: How it was made: the model's `preprocessor_config.json`.
-        statistics: The encoder's input by channel, and the features that the decoder sees.
-        steps: The caption token by token.
-        others: Captions of other ways of decoding, by their names.
+        preprocessing: The model's `preprocessor_config.json`.
+        statistics: Of the encoder's input, per channel, and of the features the decoder sees.
+        steps: The caption, token by token.
+        others: Captions from other ways of decoding, by name.
         notes: What could not be computed.
     """
 
@@ -107,14 +105,14 @@ class Inspection:
                 "height": self.seen.height,
                 "preprocessing": dict(self.preprocessing),
             },
-            "statistics": [{**asdict(one), "shape": list(one.shape)} for one in self.statistics],
+            "statistics": [{**asdict(each), "shape": list(each.shape)} for each in self.statistics],
             "steps": [
-                {**asdict(step), "runners_up": [asdict(one) for one in step.runners_up]}
+                {**asdict(step), "runners_up": list(map(asdict, step.runners_up))}
                 for step in self.steps
             ],
             "others": {
-                name: {"caption": one.text, "score": one.score, "settings": dict(one.settings)}
-                for name, one in self.others.items()
+                name: {"caption": each.text, "score": each.score, "settings": dict(each.settings)}
+                for name, each in self.others.items()
             },
             "notes": list(self.notes),
         }
@@ -131,28 +129,28 @@ def inspect_image(
 
     Raises:
         ImageError: The image cannot be read.
-        ModelError: The model came with its own code, and its encoder is not known.
+        ModelError: The model has its own code, and its encoder is not known.
         UsageError: The options do not suit the model.
     """
     prepared, upright = prepare_to_explain(captioner, image, limits)
 
-    def captioned(asked: DecodeOptions) -> Caption:
-        settings, notes = captioner.settings(asked)
+    def captioned(chosen: DecodeOptions) -> Caption:
+        settings, notes = captioner.settings(chosen)
         return caption_or_raise(captioner.caption_prepared([prepared], settings, notes)[0])
 
     caption = captioned(options or DecodeOptions())
     runtime, notes = captioner.runtime, []
-    steps = _steps_without_replay(caption)
-    if explains(captioner):
-        if caption.tokens:
-            ids = [token.id for token in caption.tokens]
-            log_probs = runtime.replay(prepared.pixels, ids).log_probs
-            steps = tuple(
-                _step(caption, place, row, lambda token: runtime.decode([token]).strip())
-                for place, row in enumerate(log_probs)
-            )
-    else:
+    steps = [
+        Step(id=each.id, text=each.text, probability=each.probability) for each in caption.tokens
+    ]
+    if not explains(captioner):
         notes.append(f"No runners-up: {runtime.obstacle()}")
+    elif steps:
+        log_probs = runtime.replay(prepared.pixels, [step.id for step in steps]).log_probs
+        steps = [
+            _with_alternatives(step, row, lambda token: runtime.decode([token]).strip())
+            for step, row in zip(steps, log_probs, strict=True)
+        ]
     channels = zip(("red", "green", "blue"), prepared.pixels, strict=True)
     arrays = {f"input, {name}": plane for name, plane in channels}
     arrays |= runtime.features(prepared.pixels)
@@ -162,7 +160,7 @@ def inspect_image(
         seen=Image.fromarray(preprocessor.reshape(upright)),
         preprocessing=preprocessor.to_dict(),
         statistics=tuple(_statistics(name, array) for name, array in arrays.items()),
-        steps=steps,
+        steps=tuple(steps),
         others={name: captioned(way) for name, way in WAYS.items()},
         notes=tuple(notes),
     )
@@ -179,31 +177,14 @@ def _statistics(name: str, array: Floats) -> Statistics:
     )
 
 
-def _steps_without_replay(caption: Caption) -> tuple[Step, ...]:
-    return tuple(
-        Step(
-            id=token.id,
-            text=token.text,
-            probability=token.probability,
-            model_probability=None,
-            rank=None,
-            runners_up=(),
-        )
-        for token in caption.tokens
-    )
-
-
-def _step(caption: Caption, place: int, log_probs: Floats, text: Callable[[int], str]) -> Step:
-    """Return a token with the likeliest others; `text` spells a token."""
-    token = caption.tokens[place]
+def _with_alternatives(step: Step, log_probs: Floats, text: Callable[[int], str]) -> Step:
+    """Return a token with its place in the model's distribution; `text` spells a token."""
     order: Sequence[int] = np.argsort(-log_probs, kind="stable").tolist()
-    others = [other for other in order[: RUNNERS_UP + 1] if other != token.id][:RUNNERS_UP]
-    return Step(
-        id=token.id,
-        text=token.text,
-        probability=token.probability,
-        model_probability=float(np.exp(log_probs[token.id])),
-        rank=order.index(token.id) + 1,
+    others = [other for other in order[: RUNNERS_UP + 1] if other != step.id][:RUNNERS_UP]
+    return replace(
+        step,
+        model_probability=float(np.exp(log_probs[step.id])),
+        rank=order.index(step.id) + 1,
         runners_up=tuple(
             Choice(id=other, text=text(other), probability=float(np.exp(log_probs[other])))
             for other in others

@@ -1,7 +1,7 @@
-"""Where a captioner looked, word by word, as a page to open in a browser.
+"""Where a captioner looked, word by word, as a web page.
 
-Attention is shown three ways, so that none needs colour: shading, a line around the cells that
-hold half of it, and numbers. Like the report, the page has no script and asks for nothing.
+Attention is shown by shading, by a line around the cells that hold half of it, and by numbers, so
+that the page can be read without colour. Like the report, it has no script and loads nothing.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from capgen.explain.heat_maps import heat_image, place_of_most
-from capgen.explain.outlines import Floats, core, outline
+from capgen.captioning.attention import Floats
+from capgen.explain.heat_maps import core, heat_image, outline, place_of_most
 from capgen.pages.images import InlineImage, data_uri
 from capgen.pages.page import Table, write_page
 from capgen.records import Caption, Word
@@ -28,10 +28,10 @@ def write_explanation(path: Path, caption: Caption, image: Image.Image) -> None:
     Args:
         path: The file to write.
         caption: The caption, with its `attention`.
-        image: RGB, what the attention maps cover.
+        image: The RGB image that the attention maps cover.
 
     Raises:
-        ProtectedFileError: There is a file that is not a web page.
+        ProtectedFileError: The path is a file that is not a web page.
         StorageError: The file cannot be written.
     """
     assert caption.attention is not None
@@ -48,7 +48,7 @@ def write_explanation(path: Path, caption: Caption, image: Image.Image) -> None:
 
 
 def _word(word: Word, heat: Floats) -> dict[str, Any]:
-    """Return a word and where the model looked for it, as the template names it."""
+    """Return a word and where the model looked for it, for the template."""
     inside = core(heat)
     return {
         "text": word.text,
@@ -90,7 +90,7 @@ def _facts(caption: Caption) -> Table:
         ("model", f"{caption.model} {caption.revision}".strip()),
         *((key.replace("_", " "), str(value)) for key, value in caption.settings.items()),
     ]
-    return Table(caption="How the caption came about", rows=rows)
+    return Table(caption="How the caption was made", rows=rows)
 
 
 def _percent(share: float) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from capgen.explain.heat_maps import heat_image
-from capgen.explain.outlines import Floats, core, outline
+from capgen.captioning.attention import Floats
+from capgen.explain.heat_maps import core, heat_image, outline
 from capgen.images.thumbnails import shrunk
 from capgen.output.drawings import write_drawing
 from capgen.records import Caption, Word
@@ -27,12 +27,12 @@ def write_sheet(path: Path, caption: Caption, image: Image.Image) -> None:
     can be read without colour.
 
     Args:
-        path: The file to write; its suffix says in which format.
+        path: The file to write; its suffix sets the format.
         caption: The caption, with its `attention`.
-        image: RGB, what the attention maps cover.
+        image: The RGB image that the attention maps cover.
 
     Raises:
-        ProtectedFileError: There is a file that capgen did not draw.
+        ProtectedFileError: The path is a file that capgen did not draw.
         StorageError: The file cannot be written.
     """
     write_drawing(path, draw_sheet(caption, image), jpeg=path.suffix.lower() != ".png")
@@ -77,8 +77,8 @@ def _shaded(tile: Image.Image, heat: Floats) -> Image.Image:
 def _label(draw: ImageDraw.ImageDraw, word: Word, heat: Floats, place: tuple[int, int]) -> None:
     _write(draw, place, f"{word.text}  {100 * word.probability:.0f} %", 18, _TILE)
     inside = core(heat)
-    told = f"half of it in {int(inside.sum())} of {inside.size} cells"
-    _write(draw, (place[0], place[1] + 22), told, 13, _TILE, _SOFT)
+    share = f"half of it in {int(inside.sum())} of {inside.size} cells"
+    _write(draw, (place[0], place[1] + 22), share, 13, _TILE, _SOFT)
 
 
 def _write(
@@ -89,8 +89,8 @@ def _write(
     width: int,
     colour: tuple[int, int, int] = _INK,
 ) -> None:
-    """Write one line, in a smaller size where it is too long."""
-    text = " ".join(text.split())  # models can say line breaks
+    """Write one line, smaller if it is too long."""
+    text = " ".join(text.split())  # a model can generate line breaks
     font = ImageFont.load_default(size)
     if draw.textlength(text, font) > width:
         font = ImageFont.load_default(max(8, int(size * width / draw.textlength(text, font))))

@@ -1,12 +1,13 @@
-"""Pushing models to the Hub and pulling them from there, through huggingface_hub.
+"""Push models to the Hub and pull them from it, through huggingface_hub.
 
     from capgen.hub import pull_model
 
-    folder = pull_model("USER/NAME")
+    pulled = pull_model("USER/NAME")
 
-push, pull           plan and make one commit; fetch and check one
+push                 plans a push, and makes it as one commit
+pull                 downloads a model, checks it, and pins its commit
 card, card_examples  the model card
-files, model_code    what is pushed
+files, model_code    the files to push
 login                tokens
 """
 
@@ -24,13 +25,7 @@ else:
         __name__,
         {
             "capgen.hub.pull": ("pull_model",),
-            "capgen.hub.push": (
-                "PushOptions",
-                "PushPlan",
-                "Pushed",
-                "plan_push",
-                "push_model",
-            ),
+            "capgen.hub.push": ("PushOptions", "PushPlan", "Pushed", "plan_push", "push_model"),
         },
     )
 

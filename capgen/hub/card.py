@@ -1,6 +1,6 @@
-"""The model card: README.md with its metadata, made from where a model comes from.
+"""The model card, README.md with its metadata, written from a model's provenance.
 
-It says what is recorded and nothing else; what is not recorded is said to be missing.
+It states only what is recorded, and says what is not recorded.
 """
 
 from __future__ import annotations
@@ -20,14 +20,8 @@ from capgen.models.provenance import Provenance
 from capgen.models.recorded_scores import RecordedEvaluation, recorded_evaluations
 from capgen.models.safetensors_index import read_index
 
-# Metric of a report → the Hub's name for the kind of metric.
-_KINDS = {
-    "BLEU": "bleu",
-    "ROUGE": "rouge",
-    "METEOR": "meteor",
-    "CIDEr": "cider",
-    "SPICE": "spice",
-}
+# Start of a metric's name → the Hub's metric type.
+_KINDS = {name: name.lower() for name in ("BLEU", "ROUGE", "METEOR", "CIDEr", "SPICE")}
 _RECIPE = (
     *("objective", "teacher", "train_encoder", "lora_rank", "num_epochs", "epoch"),
     *("batch_size", "accumulation", "learning_rate", "encoder_learning_rate"),
@@ -43,17 +37,7 @@ def model_card(
     licence: str = "other",
     examples: tuple[Example, ...] = (),
 ) -> str:
-    """Return the card of a model.
-
-    Args:
-        folder: The model.
-        repository: Where it is pushed to, `USER/NAME`.
-        licence: The Hub's name of the weights' licence, as in `apache-2.0`.
-        examples: Images with captions.
-
-    Raises:
-        ModelError: The folder is damaged.
-    """
+    """Return the card of a model for the repository `USER/NAME`."""
     provenance = folder.provenance
     parts = [
         f"---\n{_metadata(folder, provenance, repository, licence)}---",
@@ -88,20 +72,25 @@ def _metadata(folder: ModelFolder, provenance: Provenance, repository: str, lice
 
 
 def _results(provenance: Provenance) -> Iterator[Any]:
-    """Yield the scores on single data sets: a mean over several belongs to none of them."""
+    """Yield the scores on whole splits of single data sets.
+
+    Leaderboards would show a mean over several sets, or over a part of a split, as the score of
+    a whole one.
+    """
     from huggingface_hub import EvalResult
 
-    for found in recorded_evaluations(provenance):
-        if found.parts:
+    for recorded in recorded_evaluations(provenance):
+        if recorded.parts or recorded.partial:
             continue
-        for metric, value in found.scores.items():
+        images = "" if recorded.images is None else f" ({recorded.images:,} images)"
+        for metric, value in recorded.scores.items():
             kinds = [kind for start, kind in _KINDS.items() if metric.startswith(start)]
             yield EvalResult(
                 task_type="image-to-text",
                 task_name="Image captioning",
-                dataset_type=found.dataset.lower(),
-                dataset_name=found.dataset,
-                dataset_split=found.split,
+                dataset_type=recorded.dataset.lower(),
+                dataset_name=f"{recorded.dataset}{images}",
+                dataset_split=recorded.split,
                 metric_type=kinds[0] if kinds else metric.lower(),
                 metric_name=metric,
                 metric_value=round(value, 4),
@@ -109,13 +98,12 @@ def _results(provenance: Provenance) -> Iterator[Any]:
 
 
 def _sentence(provenance: Provenance) -> str:
-    """Return what a caption is, its language included."""
-    found = languages(provenance)
-    if not found:
+    tags = languages(provenance)
+    if not tags:
         return "one sentence, in the language of its training captions, which is not recorded"
-    if found == [ENGLISH]:
+    if tags == [ENGLISH]:
         return "one English sentence"
-    return f"one sentence (language: {inline(', '.join(found))})"
+    return f"one sentence (language: {inline(', '.join(tags))})"
 
 
 def _introduction(folder: ModelFolder, provenance: Provenance) -> str:
@@ -125,12 +113,12 @@ def _introduction(folder: ModelFolder, provenance: Provenance) -> str:
     count = sum(math.prod(tensor.shape) for index in weights for tensor in index.values())
     kinds = sorted({tensor.dtype for index in weights for tensor in index.values()})
     lines = [
-        f"It says what is on an image, in {_sentence(provenance)}.",
+        f"It describes an image in {_sentence(provenance)}.",
         "",
         f"- **Encoder.** `{encoder.get('model_type', config.get('model_type'))}`"
         + (f" at {encoder['image_size']} pixels." if encoder.get("image_size") else "."),
         f"- **Decoder.** `{decoder.get('model_type', 'its own')}`.",
-        f"- **Size.** {count / 1e6:.1f} million numbers, stored as {', '.join(kinds)}.",
+        f"- **Size.** {count / 1e6:.1f} million parameters, stored as {', '.join(kinds)}.",
     ]
     generation = folder.generation
     if generation.get("num_beams"):
@@ -148,7 +136,8 @@ def _usage(folder: ModelFolder, repository: str) -> str:
     ]
     if folder.config.get("model_type") == "vision-encoder-decoder":
         parts.append(
-            "\nWith transformers and Pillow only. `modeling_capgen.py` of this repository is run:\n"
+            "\nWith only transformers and Pillow. This runs the repository's "
+            "`modeling_capgen.py`:\n"
         )
         parts.append(
             "```python\nfrom transformers import AutoModel\n\n"
@@ -156,7 +145,7 @@ def _usage(folder: ModelFolder, repository: str) -> str:
             'print(model.generate_caption("photo.jpg", num_beams=3))\n```'
         )
         if not has_own_encoder(folder.config):
-            parts.append("\nWith transformers only, and no code of this repository:\n")
+            parts.append("\nWith only transformers, and without this repository's code:\n")
             parts.append(_plain_usage(repository))
     return "\n".join(parts)
 
@@ -180,12 +169,12 @@ def _figures(provenance: Provenance) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row.scores))
     if not names:
         return "No evaluation is recorded."
-    heads = ["data set", "split", "images", *map(inline, names)]
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    headers = ["data set", "split", "images", *map(inline, names)]
+    lines = ["| " + " | ".join(headers) + " |", "|---" * len(headers) + "|"]
     for row in rows:
         values = [f"{row.scores[name]:.4f}" if name in row.scores else "" for name in names]
-        images = "" if row.images is None else str(row.images)
-        lines.append("| " + " | ".join([_title(row), inline(row.split), images, *values]) + " |")
+        cells = [_title(row), inline(row.split), row.images_text, *values]
+        lines.append("| " + " | ".join(cells) + " |")
     lines += ["", *_protocols(rows)]
     return "\n".join(lines).rstrip()
 
@@ -205,17 +194,17 @@ def _protocols(rows: list[RecordedEvaluation]) -> Iterator[str]:
 
 
 def _examples(examples: tuple[Example, ...]) -> str:
-    blocks = []
-    for example in examples:
-        credit = f" ({inline(example.credit)})" if example.credit else ""
-        blocks.append(f"![an image]({example.name})\n\n> {inline(example.caption)}{credit}")
-    return "\n\n".join(blocks)
+    return "\n\n".join(
+        f"![an image]({item.name})\n\n> {inline(item.caption)}"
+        + (f" ({inline(item.credit)})" if item.credit else "")
+        for item in examples
+    )
 
 
 def _training(provenance: Provenance) -> str:
     data, training = provenance.data, without_paths(provenance.training)
     if not data and not training:
-        return "Where the weights come from is not recorded."
+        return "How the weights were trained is not recorded."
     lines = []
     if data:
         counts = data.get("counts") or {k: data[k] for k in ("train", "val", "test") if k in data}
@@ -230,7 +219,7 @@ def _training(provenance: Provenance) -> str:
     ]
     if provenance.versions:
         lines.append(f"- **Versions.** {inline(provenance.versions)}")
-    lines.append("\n`capgen.json` holds all that is recorded.")
+    lines.append("\n`capgen.json` has the complete record.")
     return "\n".join(lines)
 
 
@@ -240,11 +229,11 @@ def _limits(provenance: Provenance) -> str:
     language = "English" if english else "the language of its training captions"
     source = f"the images of {inline(name)}" if name else "its training images"
     return (
-        f"- It knows what {source} show, and describes what they do not show by what they do: "
-        "a fluent sentence can be wrong altogether.\n"
-        "- It miscounts, mistakes colours, and guesses at people's sex and age as the captions "
-        "it learnt from do. Don't use its words to identify or judge anybody.\n"
-        f"- It reads no text in images, and writes {language} only."
+        f"- It knows only what {source} show, and describes everything else in those terms: "
+        "a fluent sentence can be entirely wrong.\n"
+        "- It miscounts, confuses colours, and guesses people's sex and age as its training "
+        "captions do. Do not use its captions to identify or judge anybody.\n"
+        f"- It does not read text in images, and writes only {language}."
     )
 
 

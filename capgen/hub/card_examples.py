@@ -1,4 +1,4 @@
-"""Images with the captions of the model that is pushed, for its card."""
+"""Example images and captions for the model card."""
 
 from __future__ import annotations
 
@@ -16,13 +16,9 @@ from capgen.paths import datasets_dir
 
 @dataclass(frozen=True)
 class Example:
-    """An image with the model's caption of it.
+    """An image with the model's caption.
 
-    Attributes:
-        name: Path of the image in the repository.
-        caption: What the model said.
-        content: The image, a JPEG without metadata.
-        credit: Whose image it is, as its pusher says.
+    `name` is its path in the repository, `content` a JPEG without metadata.
     """
 
     name: str
@@ -32,22 +28,20 @@ class Example:
 
 
 def caption_examples(folder: ModelFolder, images: list[Path], credit: str) -> list[Example]:
-    """Caption images with the model that is pushed.
-
-    Raises:
-        UsageError: An image is part of an installed data set.
-        ImageError: One cannot be read.
-    """
+    """Caption images with the model to be pushed; images of data sets are refused."""
     for image in images:
         if image.resolve().is_relative_to(datasets_dir().resolve()):
             raise UsageError(
-                f"{image} is part of a data set, whose images are not ours to publish",
-                hint="Give images of your own.",
+                f"{image} belongs to a data set, whose images may not be published",
+                hint="Use your own images.",
             )
     captioner = Captioner.from_pretrained(folder.path)
-    found = []
-    for number, image in enumerate(images, 1):
-        content = publishable(load_image(image).image)
-        caption = captioner.caption(image).text
-        found.append(Example(f"{EXAMPLES_FOLDER}/{number}.jpg", caption, content, credit))
-    return found
+    return [
+        Example(
+            name=f"{EXAMPLES_FOLDER}/{number}.jpg",
+            caption=captioner.caption(image).text,
+            content=publishable(load_image(image).image),
+            credit=credit,
+        )
+        for number, image in enumerate(images, 1)
+    ]

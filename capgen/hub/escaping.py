@@ -1,4 +1,4 @@
-"""Text of others in a model card."""
+"""Escape foreign text for a model card."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a push sends: the files of a model folder, its code, its card, and nothing else."""
+"""The files that a push sends, except for the card and its examples."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from capgen.models.provenance import PROVENANCE_FILE
 from capgen.models.safetensors_index import read_index
 
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
-# Where transformers writes what a part was loaded from, as in `encoder._name_or_path`.
+# Keys in which transformers records where a part was loaded from, as in `encoder._name_or_path`.
 _ORIGINS = ("_name_or_path", "name_or_path", "tokenizer_file", "special_tokens_map_file")
 EXAMPLES_FOLDER = "examples"
-# Names, beside the weights, that a folder may have.
+# Files other than weights that a model folder may have.
 _KNOWN = (
     *(GENERATION_FILE, PREPROCESSOR_FILE, PROCESSOR_FILE, TOKENIZER_FILE, WEIGHTS_INDEX_FILE),
     *(TOKENIZER_CONFIG_FILE, "special_tokens_map.json", "added_tokens.json"),
@@ -45,12 +45,7 @@ _KNOWN = (
 
 @dataclass(frozen=True)
 class PushFile:
-    """One file to push.
-
-    Attributes:
-        name: Its path in the repository.
-        source: A file of this machine, or the content.
-    """
+    """A file to push: its path in the repository, and a local file or the content."""
 
     name: str
     source: Path | bytes
@@ -62,32 +57,27 @@ class PushFile:
 
     @cached_property
     def sha256(self) -> str:
-        """Digest of the content."""
+        """SHA-256 of the content."""
         if isinstance(self.source, bytes):
             return hashlib.sha256(self.source).hexdigest()
         return file_digest(self.source, ModelError)
 
     @cached_property
     def blob(self) -> str:
-        """Git's name of the content."""
+        """Git's hash of the content."""
         return git_blob(self.source if isinstance(self.source, bytes) else self.source.read_bytes())
 
 
 def model_files(folder: ModelFolder) -> list[PushFile]:
-    """Return the files of a model as they are pushed, without card and examples.
-
-    Raises:
-        ModelError: A file that every captioner has is missing or damaged.
-        UnsafeModelError: The weights are a pickle.
-    """
+    """Check a model, and return its files as they are pushed, without card and examples."""
     config = config_with_code(folder)
     folder.check_weights()
     _ = folder.preprocessor
     if not (folder.path / TOKENIZER_FILE).is_file():
         raise ModelError(f"{folder.path} has no {TOKENIZER_FILE}: it would not load from the Hub")
-    found = [PushFile(CONFIG_FILE, _public_config(config))]
+    files = [PushFile(CONFIG_FILE, _public_config(config))]
     if (folder.path / PROVENANCE_FILE).is_file():
-        found.append(PushFile(PROVENANCE_FILE, _public_provenance(folder)))
+        files.append(PushFile(PROVENANCE_FILE, _public_provenance(folder)))
     weights = sorted(folder.path.glob("model*.safetensors"))
     for file in weights:
         read_index(file)
@@ -96,14 +86,14 @@ def model_files(folder: ModelFolder) -> list[PushFile]:
     for file in (*named, *weights, *licences):
         if file.is_file():
             name = file.relative_to(folder.path).as_posix()
-            public = name == TOKENIZER_CONFIG_FILE
-            found.append(PushFile(name, _public_config(_content(file)) if public else file))
-    found += [PushFile(name, content) for name, content in code_files(folder).items()]
-    return sorted(found, key=lambda file: file.name)
+            has_paths = name == TOKENIZER_CONFIG_FILE
+            files.append(PushFile(name, _public_config(_content(file)) if has_paths else file))
+    files += [PushFile(name, content) for name, content in code_files(folder).items()]
+    return sorted(files, key=lambda file: file.name)
 
 
 def is_ours(name: str) -> bool:
-    """Whether a push would have written a file of this name: if not, it leaves it alone."""
+    """Return whether a push may have written this file; other files are left alone."""
     if "/" not in name and name.startswith("model") and name.endswith(".safetensors"):
         return True
     ours = (*_KNOWN, PROVENANCE_FILE, MODELING_FILE, ENCODER_FILE)
@@ -111,7 +101,7 @@ def is_ours(name: str) -> bool:
 
 
 def _public_provenance(folder: ModelFolder) -> bytes:
-    """Return `capgen.json` without the paths of this machine."""
+    """Return `capgen.json` without local paths."""
     file = folder.path / PROVENANCE_FILE
     try:
         record = json.loads(_content(file))
@@ -128,20 +118,17 @@ def _content(file: Path) -> bytes:
 
 
 def _public_config(content: bytes) -> bytes:
-    """Return a configuration of transformers with no paths of this machine for origins.
-
-    One that has none stays as it is, byte for byte.
-    """
+    """Return a transformers configuration without local paths; unchanged if it has none."""
     try:
         config = json.loads(content)
     except (ValueError, RecursionError):
-        return content  # a damaged one is said where it is read
+        return content  # damage is reported where the file is read
     public = _without_origins(config)
     return content if public == config else (json.dumps(public, indent=2) + "\n").encode()
 
 
 def _without_origins(value: Any) -> Any:
-    # Only there: a token of the vocabulary may look like a path, too.
+    # Only under those keys: a token of the vocabulary may look like a path.
     if isinstance(value, list):
         return [_without_origins(item) for item in value]
     if not isinstance(value, Mapping):
@@ -153,7 +140,7 @@ def _without_origins(value: Any) -> Any:
 
 
 def without_paths(value: Any) -> Any:
-    """Return a record in which paths are file names: they tell who worked where."""
+    """Return a record with absolute and relative paths cut to file names, for privacy."""
     if isinstance(value, Mapping):
         return {key: without_paths(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

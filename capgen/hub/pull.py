@@ -1,10 +1,8 @@
-"""Pulling a model: fetched, checked, and pinned to its commit."""
+"""Pull a model: download it, check it, and pin its commit."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
-from pathlib import Path
 
 from capgen.digests import file_digest
 from capgen.errors import ModelError, UsageError
@@ -23,26 +21,26 @@ def pull_model(
     trust_remote_code: bool = False,
     limits: Limits | None = None,
 ) -> PulledModel:
-    """Fetch a model into Hugging Face's cache and record its commit.
+    """Download a model into Hugging Face's cache and record its commit.
 
-    From then on its bare name means this commit, with or without a network.
+    From then on its bare name means this commit, online and offline.
 
     Args:
         name: `USER/NAME`, or `USER/NAME@REVISION`.
         revision: Branch, tag or commit.
-        trust_remote_code: Fetch its Python files, too.
-        limits: What it may cost.
+        trust_remote_code: Also download its Python files.
+        limits: The largest sizes to accept.
 
     Raises:
-        ModelNotFoundError: No such repository or revision, or it is no model.
-        UnsafeModelError: It has pickled weights only, or names that lead out of its folder.
-        ModelError: It is too large, came damaged, or a part is missing.
+        ModelNotFoundError: The repository or revision does not exist, or is not a model.
+        UnsafeModelError: All its weights are pickles, or a file name leads out of its folder.
+        ModelError: It is too large, damaged, or incomplete.
         NetworkError: The Hub cannot be reached.
-        UsageError: Two revisions were given, or the token has characters that no token has.
+        UsageError: Two revisions were given, or the token has invalid characters.
     """
     identifier, _, tag = name.partition("@")
     if tag and revision:
-        raise UsageError(f"{name} and --revision {revision} both say a revision: give one")
+        raise UsageError(f"{name} and --revision {revision} give two revisions; give only one")
     asked = revision or tag or None
     folder = fetch(
         identifier, asked, trust_remote_code=trust_remote_code, limits=limits, recheck=True
@@ -53,7 +51,14 @@ def pull_model(
         commit=folder.revision,
         asked=asked or "main",
         pulled=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        files={name: _entry(file) for name, file in _files(folder.path)},
+        files={
+            file.relative_to(folder.path).as_posix(): {
+                "size": file.stat().st_size,
+                "sha256": file_digest(file, ModelError),
+            }
+            for file in sorted(folder.path.rglob("*"))
+            if file.is_file()
+        },
         code=trust_remote_code,
     )
     record.write()
@@ -61,12 +66,7 @@ def pull_model(
 
 
 def check_whole(folder: ModelFolder) -> None:
-    """Check that a model has its parts, without loading it.
-
-    Raises:
-        ModelError: A part is missing or damaged.
-        UnsafeModelError: The weights are a pickle, or lie elsewhere.
-    """
+    """Check that a model is complete and its weights are safe, without loading it."""
     _ = folder.config
     folder.check_weights()
     for file in sorted(folder.path.glob("model*.safetensors")):
@@ -77,16 +77,6 @@ def check_whole(folder: ModelFolder) -> None:
         if not any((folder.path / name).is_file() for name in tokenizers):
             raise ModelError(f"{folder.name} has no tokenizer ({tokenizers[0]})")
     except ModelError:
-        # Other kinds lack a part by nature: then the kind is what is wrong.
+        # If it is another kind of model, which lacks the part by design, say that instead.
         check_captioner(folder.name, folder.config, trust_remote_code=True)
         raise
-
-
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    for file in sorted(folder.rglob("*")):
-        if file.is_file():
-            yield file.relative_to(folder).as_posix(), file
-
-
-def _entry(file: Path) -> dict[str, int | str]:
-    return {"size": file.stat().st_size, "sha256": file_digest(file, ModelError)}

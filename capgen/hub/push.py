@@ -1,4 +1,4 @@
-"""Pushing a model: a plan, which needs no network, and one commit."""
+"""Push a model: plan it without the network, then push it as one commit."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class PushOptions:
     """How a model is pushed.
 
     Attributes:
-        private: Make the repository private; one that is public is refused then.
-        revision: Branch to commit to, made if it is not there; None is `main`.
-        message: Of the commit; empty is one that names the model.
-        licence: The Hub's name of the weights' licence.
+        private: Create a private repository, and refuse to push to a public one.
+        revision: Branch to commit to, created if necessary; None is `main`.
+        message: Commit message; empty for one that names the model.
+        licence: The Hub's identifier of the weights' licence.
         examples: Images with captions, for the card.
     """
 
@@ -52,14 +52,7 @@ class PushOptions:
 
 @dataclass(frozen=True)
 class PushPlan:
-    """What will be pushed.
-
-    Attributes:
-        model: What the user calls the model.
-        repository: `USER/NAME`.
-        options: How.
-        files: All files.
-    """
+    """The files that a push will send to a repository, `USER/NAME`."""
 
     model: str
     repository: str
@@ -74,12 +67,12 @@ class PushPlan:
 
     @property
     def message(self) -> str:
-        """The commit's message."""
+        """The commit message."""
         return self.options.message or f"Push {self.model} with capgen"
 
     @property
     def branch(self) -> str:
-        """The branch that is committed to."""
+        """The branch to commit to."""
         return self.options.revision or MAIN
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,16 +90,16 @@ class PushPlan:
 
 @dataclass(frozen=True)
 class Pushed:
-    """What a push came to.
+    """The result of a push.
 
     Attributes:
         repository: `USER/NAME`.
         revision: The branch.
-        commit: The commit that holds the model now.
-        url: Where to look at it.
-        changed: Whether anything was different from before.
-        private: Whether only some can see it.
-        removed: Files of an older push that the model no longer has.
+        commit: The commit that has the model.
+        url: The commit's page on the Hub.
+        changed: Whether the push made a new commit.
+        private: Whether the repository is private.
+        removed: Files of an older push that were deleted.
     """
 
     repository: str
@@ -119,11 +112,11 @@ class Pushed:
 
 
 def plan_push(folder: ModelFolder, repository: str, options: PushOptions | None = None) -> PushPlan:
-    """Put together what a push sends; asks nobody and writes nothing.
+    """Collect the files of a push, without the network and without writing anything.
 
     Raises:
-        UsageError: The name, revision or licence cannot be one.
-        ModelError: The folder is no whole model.
+        UsageError: The repository, revision or licence is not valid.
+        ModelError: A part of the model is missing or damaged.
         UnsafeModelError: Its weights are a pickle.
     """
     options = options or PushOptions()
@@ -132,10 +125,10 @@ def plan_push(folder: ModelFolder, repository: str, options: PushOptions | None 
     if revision is not None and (
         _COMMIT.fullmatch(revision) or revision.startswith(("refs/", "-")) or not revision.strip()
     ):
-        raise UsageError(f"--revision is '{revision}'; a push goes to a branch")
+        raise UsageError(f"--revision is '{revision}'; it must be the name of a branch")
     if not _LICENCE.fullmatch(options.licence):
         raise UsageError(
-            f"--license is '{options.licence}'; it must be one of the Hub's names",
+            f"--license is '{options.licence}'; it must be a licence identifier of the Hub",
             hint="For example apache-2.0, mit, cc-by-4.0, other.",
         )
     files = model_files(folder)
@@ -146,36 +139,35 @@ def plan_push(folder: ModelFolder, repository: str, options: PushOptions | None 
 
 
 def check_repository(name: str) -> None:
-    """Check that a repository may have this name.
-
-    Raises:
-        UsageError: It may not.
-    """
+    """Raise UsageError if a repository cannot have this name."""
     if not _REPOSITORY.fullmatch(name) or "--" in name or ".." in name:
-        raise UsageError(f"'{name}' is not a repository's name; it must be USER/NAME")
+        raise UsageError(f"'{name}' is not a valid repository name; it must be USER/NAME")
 
 
 def push_model(plan: PushPlan, token: str, *, patience: Patience | None = None) -> Pushed:
-    """Push a model in one commit, and check that the Hub holds what was sent.
+    """Push a model in one commit, and check that the Hub has what was sent.
 
-    Large files that the Hub has already, from an earlier push or an interrupted one, are not
-    sent again. Files of an older push that the model no longer has are removed; what else is
-    in the repository stays.
+    Large files that the Hub already has, even from an interrupted push, are not sent again.
+    Files of an older push that the model no longer has are deleted; other files in the
+    repository are kept.
 
     Args:
         plan: What to push.
         token: The Hub's access token, with permission to write.
-        patience: How long the Hub may fail.
+        patience: How long the Hub may fail before the push is given up.
 
     Raises:
-        NetworkError: The Hub cannot be reached, or refuses, or holds something else afterwards.
-            The branch is as it was unless the commit itself was made and only its check failed.
-        UsageError: The repository is public, and `private` was asked for.
+        NetworkError: The Hub cannot be reached, refuses the push, or has other content
+            afterwards. Only in the last case may the branch have changed.
+        UsageError: The repository is public, but `private` is set.
     """
+    from huggingface_hub import constants
+
     check_reachable()
+    sent = {file.name for file in plan.files}
     with _push_errors(plan.repository, token), patient(patience) as waiting:
         before = _prepare(plan, token, waiting)
-        removed = _stale(plan, before)
+        removed = sorted(name for name in before.files if is_ours(name) and name not in sent)
         commit = _commit(plan, token, before, removed, waiting)
         after = waiting.repeat(lambda: list_repository(plan.repository, commit, token=token))
     _check(plan, after)
@@ -183,7 +175,7 @@ def push_model(plan: PushPlan, token: str, *, patience: Patience | None = None) 
         repository=plan.repository,
         revision=plan.branch,
         commit=commit,
-        url=_address(plan.repository, commit),
+        url=f"{constants.ENDPOINT}/{plan.repository}/tree/{commit}",
         changed=commit != before.commit,
         private=after.private,
         removed=tuple(removed),
@@ -191,7 +183,7 @@ def push_model(plan: PushPlan, token: str, *, patience: Patience | None = None) 
 
 
 def _prepare(plan: PushPlan, token: str, waiting: Waiting) -> Listing:
-    """Make repository and branch if need be; return what the branch holds."""
+    """Create the repository and branch if necessary; return the branch's files."""
     from huggingface_hub import HfApi
 
     api, name = HfApi(), plan.repository
@@ -200,7 +192,7 @@ def _prepare(plan: PushPlan, token: str, waiting: Waiting) -> Listing:
     listing = waiting.repeat(lambda: list_repository(name, token=token))
     if plan.options.private and not listing.private:
         raise UsageError(
-            f"{name} is public, and --private was asked for: nothing was sent",
+            f"{name} is public, but you asked for --private; nothing was sent",
             hint="Make it private on the Hub first, or choose another name.",
         )
     branch = plan.branch
@@ -208,11 +200,6 @@ def _prepare(plan: PushPlan, token: str, waiting: Waiting) -> Listing:
         return listing
     waiting.repeat(lambda: api.create_branch(name, branch=branch, exist_ok=True, token=token))
     return waiting.repeat(lambda: list_repository(name, branch, token=token))
-
-
-def _stale(plan: PushPlan, before: Listing) -> list[str]:
-    sent = {file.name for file in plan.files}
-    return sorted(name for name in before.files if is_ours(name) and name not in sent)
 
 
 def _commit(
@@ -225,7 +212,7 @@ def _commit(
         for file in plan.files
     ]
     operations += [CommitOperationDelete(path_in_repo=name) for name in removed]
-    made = waiting.repeat(
+    commit = waiting.repeat(
         lambda: HfApi().create_commit(
             plan.repository,
             operations,
@@ -235,35 +222,25 @@ def _commit(
             token=token,
         )
     )
-    return str(made.oid)
+    return str(commit.oid)
 
 
 def _check(plan: PushPlan, after: Listing) -> None:
-    """Compare what the Hub holds with what was sent.
-
-    Raises:
-        NetworkError: They differ.
-    """
+    """Raise NetworkError if the Hub has other content than was sent."""
     for file in plan.files:
-        held = after.files.get(file.name)
-        same = held is not None and (
-            held.sha256 == file.sha256 if held.sha256 else held.blob == file.blob
+        remote = after.files.get(file.name)
+        same = remote is not None and (
+            remote.sha256 == file.sha256 if remote.sha256 else remote.blob == file.blob
         )
         if not same:
             raise NetworkError(
-                f"{plan.repository} holds another {file.name} than was sent", hint="Push again."
+                f"{file.name} in {plan.repository} differs from what was sent", hint="Push again."
             )
-
-
-def _address(repository: str, commit: str) -> str:
-    from huggingface_hub import constants
-
-    return f"{constants.ENDPOINT}/{repository}/tree/{commit}"
 
 
 @contextmanager
 def _push_errors(repository: str, token: str) -> Iterator[None]:
-    """Turn what huggingface_hub raises when it writes into capgen's errors, without the token."""
+    """Turn errors of a push into capgen's errors, with the token removed from messages."""
     try:
         with hub_errors(repository), _upload_errors(repository):
             yield
@@ -280,17 +257,17 @@ def _upload_errors(repository: str) -> Iterator[None]:
     try:
         yield
     except errors.RepositoryNotFoundError as error:
-        # The Hub answers 401 to who may not know whether there is such a repository.
+        # The Hub answers 401 if the user may not know whether the repository exists.
         if error.response.status_code == 401:
             raise refusal(error, repository) from error
         raise ModelNotFoundError(
-            f"No repository '{repository}' that this token may write to", hint=LOGIN_HINT
+            f"There is no repository '{repository}' that this token may write to", hint=LOGIN_HINT
         ) from error
-    except errors.HTTPError:  # type: ignore[attr-defined]  # some are ValueErrors, too
+    except errors.HTTPError:  # type: ignore[attr-defined]  # some are also ValueErrors
         raise
     except errors.HFValidationError as error:
-        raise UsageError(f"'{repository}' is not a repository's name: {error}") from error
-    except RuntimeError as error:  # how the client wraps what fails while it uploads
+        raise UsageError(f"'{repository}' is not a valid repository name: {error}") from error
+    except RuntimeError as error:  # the client wraps errors of uploads in it
         given_up = own_error(error)
         if given_up is not None:
             raise given_up from error
@@ -300,8 +277,8 @@ def _upload_errors(repository: str) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, ConnectionError | TimeoutError) or type(error).__module__ == "hf_xet":
             first_line = str(error).strip().split("\n")[0]
-            raise NetworkError(f"The upload broke off: {first_line}", hint="Push again.") from error
+            raise NetworkError(f"The upload failed: {first_line}", hint="Push again.") from error
         raise ModelError(f"Cannot read {error.filename}: {error.strerror}") from error
-    except ValueError as error:  # what the client makes of answers that make no sense
+    except ValueError as error:  # the client raises it for malformed answers
         first_line = str(error).strip().split("\n")[0]
-        raise NetworkError(f"The Hub's answer makes no sense: {first_line}") from error
+        raise NetworkError(f"The Hub sent a malformed answer: {first_line}") from error

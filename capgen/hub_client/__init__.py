@@ -1,1 +1,1 @@
-"""Reading from the Hub: requests and their errors, file lists, progress. Knows no model."""
+"""Client of the Hub: requests and their errors, file lists, progress. Knows nothing of models."""

@@ -1,4 +1,4 @@
-"""Progress of downloads from the Hub: one bar, which goes when it is done."""
+"""The progress bar of downloads from the Hub."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 
 @contextmanager
 def download_bar() -> Iterator[type[Any]]:
-    """Show how much was received while the block lasts.
+    """Show the bytes received while the block runs, and clear the bar afterwards.
 
     Yields:
-        What `snapshot_download` takes as its `tqdm_class`. It makes three bars of it: bytes
-        received, bytes written, files done. The first is shown.
+        The `tqdm_class` for `snapshot_download`, which makes three bars from it: bytes
+        received, bytes written, files done. Only the first is shown.
     """
     from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
 
-    made: list[Any] = []
+    bars: list[Any] = []
 
     class ReceivedBytes(tqdm):  # type: ignore[misc, valid-type]
         def __init__(self, *arguments: Any, **settings: Any) -> None:
             if settings.get("desc") != "Downloading bytes":
                 settings["disable"] = True
             super().__init__(*arguments, **{**settings, "leave": False})  # type: ignore[no-untyped-call]
-            made.append(self)
+            bars.append(self)
 
     try:
         yield ReceivedBytes
     finally:
-        for bar in made:
-            bar.close()  # or it stands on the line of what is printed next
+        for bar in bars:
+            bar.close()  # otherwise the next output would start on the bar's line

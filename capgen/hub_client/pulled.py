@@ -1,6 +1,6 @@
-"""Records of models that `capgen hub pull` fetched: which commit, which files.
+"""Records of pulled models: their commit and files.
 
-Who asks for such a model by its bare name gets that commit until it is pulled again.
+The bare name of a pulled model refers to that commit until it is pulled again.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from capgen.paths import data_dir, write_text
 
 @dataclass(frozen=True, kw_only=True)
 class PulledModel:
-    """One pulled model.
+    """A pulled model.
 
     Attributes:
         identifier: `USER/NAME`.
-        commit: What was fetched.
-        asked: The branch, tag or commit that was asked for.
+        commit: The commit that was downloaded.
+        asked: The requested branch, tag or commit.
         pulled: UTC time, ISO 8601.
         files: Name → size in bytes and sha256.
-        code: Whether its Python files were fetched, too.
+        code: Whether its Python files were downloaded.
     """
 
     identifier: str
@@ -37,17 +37,13 @@ class PulledModel:
     code: bool = False
 
     def write(self) -> Path:
-        """Write the record; returns its file.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
+        """Write the record and return its file."""
         file = _file(self.identifier)
         write_text(file, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
         return file
 
     def cached_in(self) -> Path | None:
-        """Return the folder of Hugging Face's cache with all its files, if they are there."""
+        """Return its folder in Hugging Face's cache, if all its files are there."""
         from huggingface_hub import constants
         from huggingface_hub.file_download import repo_folder_name
 
@@ -62,33 +58,30 @@ def pulled_folder() -> Path:
 
 
 def read_pulled(identifier: str) -> PulledModel | None:
-    """Return the record of a model, if it was pulled.
-
-    Raises:
-        ModelError: The record is damaged.
-    """
+    """Return the record of a model if it was pulled; raise ModelError if it is damaged."""
     file = _file(identifier)
     try:
-        there = file.is_file()
-    except OSError:  # too long a name for a file
+        exists = file.is_file()
+    except OSError:  # the name is too long for a file
         return None
-    return _read(file) if there else None
+    return _read(file) if exists else None
 
 
 def _file(identifier: str) -> Path:
-    # `--` cannot be part of a Hub name, so two models never share a file.
+    # Hub names cannot contain `--`, so two models never share a file.
     return pulled_folder() / (identifier.replace("/", "--") + ".json")
 
 
 def _read(file: Path) -> PulledModel:
     known = {item.name for item in dataclasses.fields(PulledModel)}
+    damaged = ModelError(
+        f"The record {file} is damaged", hint="Delete it, and pull the model again."
+    )
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         model = PulledModel(**{name: value for name, value in record.items() if name in known})
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"The record {file} is damaged", hint="Remove it, and pull the model again."
-        ) from error
+        raise damaged from error
     if not isinstance(model.commit, str) or not isinstance(model.files, dict):
-        raise ModelError(f"The record {file} is damaged", hint="Remove it.")
+        raise damaged
     return model

@@ -1,7 +1,4 @@
-"""A repository of the Hub, checked: names before anything is fetched, content afterwards.
-
-Knows nothing about models.
-"""
+"""List the files of a repository on the Hub, and check their content after download."""
 
 from __future__ import annotations
 
@@ -17,14 +14,7 @@ from capgen.paths import storage_errors
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file of a repository.
-
-    Attributes:
-        name: Its path there.
-        size: Bytes.
-        sha256: Of its content, for large files.
-        blob: Git's name of its content, for the others.
-    """
+    """A file of a repository; large files have an `sha256`, others only git's hash in `blob`."""
 
     name: str
     size: int
@@ -32,7 +22,7 @@ class RemoteFile:
     blob: str = ""
 
     def matches(self, file: Path) -> bool:
-        """Whether a file on this machine has this content."""
+        """Return whether a local file has this content."""
         if file.stat().st_size != self.size:
             return False
         if self.sha256:
@@ -42,13 +32,7 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a repository holds at one commit.
-
-    Attributes:
-        commit: The commit.
-        private: Whether only some can see it.
-        files: Path → file.
-    """
+    """The files of a repository at one commit, by path."""
 
     commit: str
     private: bool = False
@@ -58,7 +42,7 @@ class Listing:
 def list_repository(
     identifier: str, revision: str | None = None, *, token: str | None = None
 ) -> Listing:
-    """Ask the Hub for a repository's files. The caller wraps this in `hub_errors`."""
+    """Ask the Hub for a repository's files; callers wrap this in `hub_errors`."""
     from huggingface_hub import HfApi
 
     info = HfApi().model_info(identifier, revision=revision, files_metadata=True, token=token)
@@ -75,18 +59,12 @@ def list_repository(
 
 
 def check_content(identifier: str, folder: Path, files: Iterable[RemoteFile]) -> None:
-    """Check that files have the content the Hub announced; remove those that have not.
-
-    Raises:
-        ModelError: One has not.
-        NetworkError: One is not there.
-        StorageError: One cannot be removed.
-    """
+    """Check downloaded files against the Hub's listing, and delete those that differ."""
     wrong = []
     for file in files:
         place = folder / file.name
         if not place.is_file():
-            raise NetworkError(f"{identifier}: {file.name} was not fetched")
+            raise NetworkError(f"{identifier}: {file.name} was not downloaded")
         if not file.matches(place):
             wrong.append(file.name)
             with storage_errors(place):
@@ -94,12 +72,12 @@ def check_content(identifier: str, folder: Path, files: Iterable[RemoteFile]) ->
                 place.unlink(missing_ok=True)
     if wrong:
         raise ModelError(
-            f"{identifier}: what came as {wrong[0]} is not what the Hub announced",
-            hint="It was removed. Try again; if it stays so, don't use this repository.",
+            f"{identifier}: {wrong[0]} differs from what the Hub announced",
+            hint="It was deleted. Try again; if this persists, do not use this repository.",
         )
 
 
 def git_blob(content: bytes) -> str:
-    """Return git's name of a content."""
+    """Return git's hash of a content."""
     header = b"blob %d\0" % len(content)
     return hashlib.sha1(header + content, usedforsecurity=False).hexdigest()

@@ -1,7 +1,7 @@
-"""Talking to the Hub: its errors in capgen's words, and an end to waiting.
+"""Requests to the Hub: errors as capgen's, and limits on retries.
 
-huggingface_hub repeats what fails, and waits as long as a server asks it to. `patient` bounds
-both: a server that only fails, or asks for too long a pause, is given up on.
+huggingface_hub retries failed requests, and waits as long as a server asks it to. `patient`
+limits both: it gives up when a server keeps failing or asks for too long a pause.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 CONNECT_SECONDS = 5.0
 LOGIN_HINT = "Log in with `capgen hub login`, or set HF_TOKEN."
-# Where the access token is looked for.
+# Variables with the access token, in order of precedence.
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGINGFACE_TOKEN")
 _TOKEN = re.compile(r"[!-~]+")
-# What the client repeats by itself (409: while another operation on the repository goes on).
+# Statuses that the client itself retries (409: another operation on the repository is running).
 _REPEATED = (408, 409, 429, 500, 502, 503, 504)
-# Nothing has happened then, so that any request may be sent again.
+# With these the server has done nothing, so any request may be sent again.
 _BUSY = (429, 503)
+_SERVER_HINT = "Try again later; files already sent are not sent again."
 _STATUS = {
     401: ("does not accept the token", LOGIN_HINT),
-    403: ("does not let this token do that", "Use a token that may write there."),
+    403: ("does not allow this with your token", "Use a token with write permission there."),
     409: ("reports a conflict: somebody else is changing it", "Try again."),
-    412: ("reports that it has changed meanwhile", "Try again."),
-    413: ("finds it too large", ""),
-    429: ("asks for fewer requests", "Try again later; what was sent is not sent again."),
+    412: ("reports that it has changed in the meantime", "Try again."),
+    413: ("rejects it as too large", ""),
+    429: ("is limiting your requests", _SERVER_HINT),
 }
-_SERVER_HINT = "Try again later; what was sent is not sent again."
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a server may fail.
+    """How long to put up with a server.
 
     Attributes:
-        failing: Seconds from a first failure to giving up, pauses it asks for included.
-        silent: Seconds without a byte.
+        failing: Seconds from the first failure to giving up, including requested pauses.
+        silent: Seconds without any data.
     """
 
     failing: float = 120.0
@@ -57,32 +57,24 @@ class Patience:
 
 @dataclass
 class Waiting:
-    """Bounds the waiting within `patient`."""
+    """Limits the retries within `patient`."""
 
     patience: Patience
     since: float | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def see(self, response: Any) -> None:
-        """Take note of an answer to a request that the client may repeat.
-
-        Raises:
-            NetworkError: There have been failures only for too long.
-        """
+        """Note a response; raise NetworkError after too long a series of failures."""
         now = time.monotonic()
         with self.lock:
             if response.status_code not in _REPEATED:
                 self.since = None
-                return
-            self.since = now if self.since is None else self.since
-            self._check(response, self.since)
+            else:
+                self.since = now if self.since is None else self.since
+                self._check(response, self.since)
 
     def repeat(self, call: Callable[[], T]) -> T:
-        """Call again what a busy server sent away, though not for ever.
-
-        Raises:
-            NetworkError: It is sent away for too long.
-        """
+        """Call until the server is no longer busy; raise NetworkError if that takes too long."""
         from huggingface_hub import errors
 
         begin = None
@@ -98,25 +90,22 @@ class Waiting:
 
     def _check(self, response: Any, begin: float) -> None:
         pause = _pause(response)
-        logger.debug(
-            "%s answers %d, for %.0f seconds now; asks to wait %.0f",
-            *(response.request.url.host, response.status_code, time.monotonic() - begin, pause),
-        )
-        if time.monotonic() + pause - begin < self.patience.failing:
-            return
         host, status = response.request.url.host, response.status_code
-        if pause:
-            raise NetworkError(
-                f"{host} answers {status} and asks to wait {pause:.0f} seconds",
-                hint=_SERVER_HINT,
-            )
-        raise NetworkError(f"{host} goes on answering {status}", hint=_SERVER_HINT)
+        failing = time.monotonic() - begin
+        logger.debug(
+            "%s has answered %d for %.0f seconds; it asks to wait %.0f seconds",
+            *(host, status, failing, pause),
+        )
+        if failing + pause < self.patience.failing:
+            return
+        problem = f"asks to wait {pause:.0f} seconds" if pause else "keeps failing"
+        raise NetworkError(f"{host} answers {status} and {problem}", hint=_SERVER_HINT)
 
 
 def _pause(response: Any) -> float:
-    """Seconds that a server asks to wait, 0 if it does not say (or gives a date).
+    """Return the seconds that a server asks to wait; 0 if it gives none (or a date).
 
-    What the client itself obeys: `RateLimit`, which huggingface.co sends, before `Retry-After`.
+    As in the client, `RateLimit`, which huggingface.co sends, comes before `Retry-After`.
     """
     from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
@@ -129,13 +118,10 @@ def _pause(response: Any) -> float:
 
 @contextmanager
 def patient(patience: Patience | None = None) -> Iterator[Waiting]:
-    """Bound the waiting of huggingface_hub's client while the block lasts.
+    """Limit the retries of huggingface_hub's client while the block runs.
 
     Yields:
-        What repeats the calls that the client itself does not repeat.
-
-    Raises:
-        NetworkError: A server fails for longer than `patience` allows.
+        A `Waiting`, to retry calls that the client itself does not retry.
     """
     from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
 
@@ -155,8 +141,8 @@ def hub_errors(identifier: str, revision: str | None = None) -> Iterator[None]:
     """Turn huggingface_hub's errors about a repository into capgen's.
 
     Raises:
-        ModelNotFoundError: No such repository or revision, or it is private or gated.
-        NetworkError: The Hub cannot be reached, or refuses.
+        ModelNotFoundError: The repository or revision does not exist, is private, or is gated.
+        NetworkError: The Hub cannot be reached, or refuses the request.
     """
     from huggingface_hub import constants, errors
 
@@ -164,15 +150,15 @@ def hub_errors(identifier: str, revision: str | None = None) -> Iterator[None]:
         yield
     except errors.GatedRepoError as error:
         raise ModelNotFoundError(
-            f"{identifier} is gated: its terms must be accepted on the Hub first",
+            f"{identifier} is gated: you must accept its terms on the Hub first",
             hint="Accept them in the browser, then log in with `capgen hub login`.",
         ) from error
     except errors.RevisionNotFoundError as error:
         raise ModelNotFoundError(f"{identifier} has no revision '{revision}'") from error
     except errors.RepositoryNotFoundError as error:
         raise ModelNotFoundError(
-            f"No model '{identifier}' on the Hub ({constants.ENDPOINT}), or it is private",
-            hint="Check the name; for a private model log in with `capgen hub login`.",
+            f"There is no model '{identifier}' on the Hub ({constants.ENDPOINT}), or it is private",
+            hint="Check the name; for a private model, log in with `capgen hub login`.",
         ) from error
     except errors.LocalEntryNotFoundError as error:
         given_up = own_error(error)
@@ -180,18 +166,18 @@ def hub_errors(identifier: str, revision: str | None = None) -> Iterator[None]:
             raise given_up from error
         raise NetworkError(
             f"Cannot reach {constants.ENDPOINT}, and {identifier} is not in the local cache",
-            hint="Go online once, or give a model folder. The bundled model needs no network.",
+            hint="Go online once, or use a model folder. The bundled model needs no network.",
         ) from error
     except errors.HFValidationError as error:
         raise ModelNotFoundError(f"'{identifier}' is not a Hub id: {error}") from error
     except errors.FileMetadataError as error:
-        raise NetworkError(f"{constants.ENDPOINT} does not answer as the Hub does") from error
+        raise NetworkError(f"{constants.ENDPOINT} does not answer like the Hub") from error
     except errors.HTTPError as error:  # type: ignore[attr-defined]  # its HTTP library's
         raise refusal(error, identifier) from error
 
 
 def refusal(error: Exception, what: str) -> NetworkError:
-    """Return what an HTTP error comes to: who refused what, why, and what to do."""
+    """Return an HTTP error as capgen's error, with its cause and remedy."""
     from huggingface_hub import constants
 
     status = getattr(getattr(error, "response", None), "status_code", 0)
@@ -204,7 +190,7 @@ def refusal(error: Exception, what: str) -> NetworkError:
 
 
 def own_error(error: BaseException | None) -> CapgenError | None:
-    """Find an error of capgen among the causes of another library's."""
+    """Return capgen's error among the causes of another library's error, if there is one."""
     while error is not None:
         if isinstance(error, CapgenError):
             return error
@@ -213,12 +199,9 @@ def own_error(error: BaseException | None) -> CapgenError | None:
 
 
 def find_token(given: str | None = None) -> str | None:
-    """Return the token: the one given, else of the environment, else of the saved login.
+    """Return the token that was given, else that of the environment, else of the saved login.
 
-    The client by itself knows the first of our variables only.
-
-    Raises:
-        UsageError: It has characters that no token has.
+    The client itself reads only the first of `TOKEN_VARIABLES`.
     """
     from huggingface_hub import get_token
 
@@ -226,24 +209,21 @@ def find_token(given: str | None = None) -> str | None:
     for source, value in sources:
         token = (value or "").strip()
         if token and not _TOKEN.fullmatch(token):
-            raise UsageError(f"The token of {source} has spaces or characters that no token has")
+            raise UsageError(f"The token in {source} has spaces or other invalid characters")
         if token:
             return token
     return get_token()
 
 
 def offline() -> bool:
-    """Whether the Hub is not to be asked, or cannot be."""
+    """Return whether the Hub must not be asked, or cannot be reached."""
     from huggingface_hub import constants
 
     return bool(constants.HF_HUB_OFFLINE) or not reachable(constants.ENDPOINT)
 
 
 def reachable(endpoint: str) -> bool:
-    """Whether a server answers at the endpoint, found out in seconds rather than half a minute.
-
-    False, too, where the endpoint is no address.
-    """
+    """Return within seconds whether a server answers; the client would take half a minute."""
     from huggingface_hub import errors
     from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
 
@@ -257,7 +237,7 @@ def reachable(endpoint: str) -> bool:
 
 
 def is_address(text: str) -> bool:
-    """Whether a server can have this address: http or https, and a host."""
+    """Return whether the text is an http or https address with a host."""
     try:
         parts = urlsplit(text)
         host = (parts.hostname or "").encode("idna")

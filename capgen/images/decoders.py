@@ -1,4 +1,4 @@
-"""The one Pillow class for each format, its bomb check, and its errors made precise."""
+"""The Pillow class for each format, its bomb check, and precise errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from capgen.errors import ImageError
 from capgen.file_types import sniff
 from capgen.images.headers import is_cut_short
 
-# The Pillow class of each format. MPO files are JPEGs with more images behind the first.
+# The Pillow class of each format. MPO files are JPEGs with more images after the first.
 _DECODERS = {
     "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
     "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
@@ -27,7 +27,7 @@ _DECODERS = {
     "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
     "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
 }
-# Where Pillow's default bomb check begins to warn; see `pillow_allowing`.
+# Pillow's default bomb check warns from here on; see `pillow_allowing`.
 _PILLOW_PIXELS = (1 << 30) // 12
 _one_giant_at_a_time = threading.Lock()
 
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    r"""Return a path as one clean line: what cannot be printed is escaped (`\n`, `\udcff`)."""
+    r"""Return a path as one line, with unprintable characters escaped (`\n`, `\udcff`)."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in os.fspath(path)
@@ -43,53 +43,38 @@ def printable(path: str | os.PathLike[str]) -> str:
 
 
 def decodable_format(data: bytes, name: str) -> str:
-    """Return Pillow's name of the format.
-
-    Raises:
-        ImageError: With code `unsupported` for other images, `not_an_image` otherwise.
-    """
+    """Return Pillow's name of the format, or raise ImageError."""
     sniffed = sniff(data)
     if sniffed.format is not None:
         return sniffed.format
     if sniffed.image:
-        raise ImageError(
-            f"{name}: {sniffed.description}, which capgen cannot decode",
-            code="unsupported",
-            hint="Convert it to JPEG or PNG.",
-        )
+        message = f"{name}: {sniffed.description}, which capgen cannot decode"
+        raise ImageError(message, code="unsupported", hint="Convert it to JPEG or PNG.")
     raise ImageError(f"{name}: not an image but {sniffed.description}", code="not_an_image")
 
 
 def decoder_class(file_format: str, name: str) -> Any:
-    """Return the Pillow class that decodes a format.
-
-    Raises:
-        ImageError: With code `unsupported` where it is not installed.
-    """
+    """Return the Pillow class that decodes a format; ImageError if it is not installed."""
     module_name, class_name = _DECODERS[file_format]
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
-        raise ImageError(
-            f"{name}: a HEIC image, which needs the package pillow_heif",
-            code="unsupported",
-            hint="pip install 'capgen[heic]'",
-        ) from error
+        message = f"{name}: a HEIC image, which needs the package pillow_heif"
+        hint = "pip install 'capgen[heic]'"
+        raise ImageError(message, code="unsupported", hint=hint) from error
     if not getattr(module, "SUPPORTED", True):
-        raise ImageError(
-            f"{name}: this Pillow was built without {file_format}",
-            code="unsupported",
-            hint="pip install --force-reinstall pillow",
-        )
+        message = f"{name}: this Pillow was built without {file_format}"
+        hint = "pip install --force-reinstall pillow"
+        raise ImageError(message, code="unsupported", hint=hint)
     return getattr(module, class_name)
 
 
 @contextmanager
 def pillow_allowing(size: tuple[int, int]) -> Iterator[None]:
-    """Keep Pillow's own bomb check from judging an image that `limits` has admitted.
+    """Keep Pillow's own bomb check from rejecting an image that `limits` allows.
 
-    That check reads one global for the whole process, and warns on stderr. Images that
-    would meet it are decoded one at a time, with the global raised to their size.
+    The check reads one global for the whole process and warns on stderr. Images that would
+    trigger it are decoded one at a time, with the global raised to their size.
     """
     pixels = size[0] * size[1]
     if pixels <= _PILLOW_PIXELS:
@@ -107,10 +92,10 @@ def pillow_allowing(size: tuple[int, int]) -> Iterator[None]:
 
 @contextmanager
 def reporting(name: str, file_format: str, data: bytes) -> Iterator[None]:
-    """Turn whatever a decoder raises for `data` into ImageError, and log its traceback.
+    """Turn any exception of a decoder into ImageError, and log its traceback.
 
-    Decoders meet broken data with any exception: TypeError, OverflowError, AssertionError…
-    So only calls of theirs belong in here: a fault of capgen would look like one of the file.
+    Decoders raise anything for broken data: TypeError, OverflowError, AssertionError… So only
+    decoder calls belong in this block: a bug in capgen would look like a broken file.
     """
     try:
         yield
@@ -123,7 +108,7 @@ def reporting(name: str, file_format: str, data: bytes) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:  # the system's, not the data's
             raise ImageError(f"{name}: {error.strerror}", code="unreadable") from error
         if (data and is_cut_short(file_format, data)) or "truncated" in str(error).lower():
-            text = f"{name}: the {file_format} file is cut short: its end is missing"
+            text = f"{name}: the {file_format} file is truncated: its end is missing"
             raise ImageError(text, code="truncated") from error
         reason = printable(" ".join(str(error).split())) or type(error).__name__
         raise ImageError(
@@ -132,5 +117,5 @@ def reporting(name: str, file_format: str, data: bytes) -> Iterator[None]:
 
 
 def out_of_memory(name: str) -> ImageError:
-    """Return the error of an image that there is not enough memory for."""
+    """Return the error for an image that does not fit into memory."""
     return ImageError(f"{name}: not enough memory to decode it", code="too_large")

@@ -1,70 +1,99 @@
-"""Finding the images of a folder: the one walk that captioning and data sets share."""
+"""Finding the images in a folder: the walk that captioning and data sets share."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from capgen.errors import ImageError
-from capgen.file_types import has_image_suffix
+from capgen.file_types import IMAGES, RAW_FILES, VIDEOS, has_image_suffix, kind_of_suffix
 from capgen.images.decoders import printable
 
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
-# What macOS puts into archives beside the files themselves.
-_RESOURCE_FORKS = "__MACOSX"
+# Folders that hold copies or rubbish: macOS' resource forks, thumbnails of Synology's and QNAP's
+# network drives, recycle bins.
+_SKIPPED_FOLDERS = frozenset(
+    {"__macosx", "@eadir", "@__thumb", "#recycle", "@recycle", "$recycle.bin", "recycler"}
+    | {"system volume information", "lost+found"}
+)
+# Apple Photos' library keeps the photos in these of its folders, and derivatives in the others;
+# Lightroom's previews lie in folders with this suffix.
+_PHOTO_LIBRARY, _ORIGINALS = ".photoslibrary", ("originals", "masters")
+_PREVIEWS = ".lrdata"
 
 
 def is_shard(path: Path) -> bool:
-    """Whether a path is that of a tar archive, by its name."""
+    """Whether a path is a tar archive, by its name."""
     return path.name.lower().endswith(SHARD_SUFFIXES)
 
 
 def find_images(directory: Path, recursive: bool = False) -> list[Path]:
-    """Return the images of a folder in the natural order of their names.
-
-    They are those of `walk_files` that have an image's suffix and are regular files.
-
-    Args:
-        directory: The folder.
-        recursive: Look into subfolders as well.
-
-    Raises:
-        ImageError: The folder itself is missing or may not be read.
-    """
+    """Return a folder's regular files with an image suffix, in natural order."""
+    name = printable(directory)
     try:
         with os.scandir(directory):
             pass
     except PermissionError as error:
-        raise ImageError(
-            f"{printable(directory)}: not allowed to list the folder", code="permission"
-        ) from error
+        raise ImageError(f"{name}: not allowed to list the folder", code="permission") from error
     except FileNotFoundError as error:
-        raise ImageError(f"{printable(directory)}: no such folder", code="missing") from error
+        raise ImageError(f"{name}: no such folder", code="missing") from error
     except OSError as error:
-        raise ImageError(
-            f"{printable(directory)}: {error.strerror or 'not a folder'}", code="unreadable"
-        ) from error
+        text = f"{name}: {error.strerror or 'not a folder'}"
+        raise ImageError(text, code="unreadable") from error
     files = walk_files(directory, recursive=recursive)
-    found = [path for path in files if has_image_suffix(path.name) and path.is_file()]
-    return sorted(found, key=lambda path: natural_key(path.relative_to(directory)))
+    images = [path for path in files if has_image_suffix(path.name) and path.is_file()]
+    return sorted(images, key=lambda path: natural_key(path.relative_to(directory)))
 
 
 def walk_files(directory: Path, *, recursive: bool = True) -> Iterator[Path]:
-    """Yield what a folder holds besides folders, by name, links that lead nowhere included.
+    """Yield everything in a folder except folders, by name, including broken links.
 
-    Hidden files and folders and `__MACOSX` are passed over, and links to folders are not
-    followed, so a file comes once and no loop is walked. Folders that may not be read are
-    passed over too.
+    Hidden files and folders, unreadable folders, and those that hold thumbnails, previews or
+    deleted files are skipped. Links to folders are not followed, so each file comes once and
+    there are no loops.
     """
     for folder, subfolders, names in os.walk(directory):
-        subfolders[:] = sorted(filter(_is_seen, subfolders)) if recursive else []
+        subfolders[:] = _walked(folder, subfolders) if recursive else []
         yield from (Path(folder, name) for name in sorted(names) if _is_seen(name))
 
 
+def _walked(folder: str, subfolders: list[str]) -> list[str]:
+    """Return the subfolders that may hold images of the user's, sorted."""
+    seen = sorted(filter(_is_seen, subfolders))
+    if folder.lower().endswith(_PHOTO_LIBRARY):
+        return [name for name in seen if name.lower() in _ORIGINALS]
+    return seen
+
+
 def _is_seen(name: str) -> bool:
-    return not name.startswith(".") and name != _RESOURCE_FORKS
+    lower = name.lower()
+    return not (name.startswith(".") or lower in _SKIPPED_FOLDERS or lower.endswith(_PREVIEWS))
+
+
+def passed_over(directory: Path, *, recursive: bool) -> Counter[str]:
+    """Count what `find_images` leaves out of a folder although it may hold images.
+
+    Returns:
+        Kind (`subfolders`, `.svg files`, `camera raw files`, `videos or sounds`) → number.
+    """
+    counts: Counter[str] = Counter()
+    for path in walk_files(directory, recursive=recursive):
+        kind = kind_of_suffix(path.suffix)
+        if has_image_suffix(path.name):
+            continue
+        if kind == IMAGES:
+            counts[f"{path.suffix.lower()} files"] += 1
+        elif kind in (RAW_FILES, VIDEOS):
+            counts[kind] += 1
+    if not recursive:
+        with os.scandir(directory) as entries:
+            counts["subfolders"] = sum(
+                entry.is_dir(follow_symlinks=False) and _is_seen(entry.name) for entry in entries
+            )
+    return +counts
 
 
 def is_seen_member(name: str) -> bool:
@@ -74,12 +103,6 @@ def is_seen_member(name: str) -> bool:
 
 def natural_key(path: Path) -> tuple[list[list[str | int]], str]:
     """Return a key that sorts `img2` before `img10`, whatever the case."""
-    # Digits stand at the odd places of each list, so text never meets a number.
-    parts = [
-        [
-            int(piece) if piece.isdecimal() else piece
-            for piece in re.split(r"(\d+)", part.casefold())
-        ]
-        for part in path.parts
-    ]
-    return parts, str(path)
+    # Digits are at the odd positions of each list, so text is never compared to a number.
+    pieces = (re.split(r"(\d+)", part.casefold()) for part in path.parts)
+    return [[int(p) if p.isdecimal() else p for p in part] for part in pieces], str(path)

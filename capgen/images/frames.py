@@ -1,4 +1,4 @@
-"""How many images a file holds, without decoding any, and the size that its header tells."""
+"""The number of images in a file, and the size in its header, without decoding any."""
 
 from __future__ import annotations
 
@@ -16,22 +16,16 @@ from capgen.images.headers import png_chunks
 from capgen.images.load import DEFAULT_LIMITS, read_file
 from capgen.images.opening import open_image
 
-# Counting ends here: a file of megabytes can hold millions.
+# Counting ends here: a file of megabytes can hold millions of images.
 MOST_FRAMES = 1000
-# The header of most images is within these; the rest is not read for it.
+# Enough for the header of most images.
 _HEAD_BYTES = 1 << 18
 _HEADER_FIRST = ("JPEG", "PNG", "GIF", "BMP")
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What an image file says of itself.
-
-    Attributes:
-        format: Pillow's name of the format.
-        width: In pixels, as stored.
-        height: Likewise.
-    """
+    """The header of an image file: Pillow's name of the format, and the stored size in pixels."""
 
     format: str
     width: int
@@ -39,11 +33,7 @@ class ImageHeader:
 
 
 def read_header(path: Path, *, limits: ImageLimits = DEFAULT_LIMITS) -> ImageHeader:
-    """Return what the header of an image file says; the image is not decoded.
-
-    Raises:
-        ImageError: The header cannot be read, or is of too large an image.
-    """
+    """Return the header of an image file without decoding the image, or raise ImageError."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
@@ -63,19 +53,16 @@ def _header(data: bytes, name: str, limits: ImageLimits) -> ImageHeader:
 
 
 def count_frames(data: bytes, name: str, *, limits: ImageLimits = DEFAULT_LIMITS) -> int:
-    """Return how many images a file holds, `MOST_FRAMES` if there are that many or more.
-
-    Raises:
-        ImageError: No image of it can be opened.
-    """
+    """Return the number of images in a file, at most `MOST_FRAMES`."""
     file_format = sniff(data).format
     if file_format == "PNG":
-        return min(MOST_FRAMES, max(1, _apng_frames(data)))
-    found = {"GIF": _gif_frames, "TIFF": _tiff_pages}.get(file_format or "")
-    if found is not None:
-        return max(1, sum(1 for _ in islice(found(data), MOST_FRAMES)))
-    frames = getattr(open_image(data, name, limits), "n_frames", 1)
-    return min(MOST_FRAMES, int(frames))
+        frames = _apng_frames(data)
+    elif file_format in ("GIF", "TIFF"):
+        places = _gif_frames(data) if file_format == "GIF" else _tiff_pages(data)
+        frames = sum(1 for _ in islice(places, MOST_FRAMES))
+    else:
+        frames = int(getattr(open_image(data, name, limits), "n_frames", 1))
+    return min(MOST_FRAMES, max(1, frames))
 
 
 def _apng_frames(data: bytes) -> int:
@@ -88,7 +75,7 @@ def _apng_frames(data: bytes) -> int:
 
 
 def _gif_frames(data: bytes) -> Iterator[int]:
-    """Yield where each image of a GIF begins."""
+    """Yield the offset of each image in a GIF."""
     place = 13 + _palette(data, 10)
     while place < len(data) and data[place] != 0x3B:
         if data[place] == 0x2C:
@@ -107,7 +94,7 @@ def _palette(data: bytes, flags_at: int) -> int:
 
 
 def _tiff_pages(data: bytes) -> Iterator[int]:
-    """Yield where each directory of a TIFF begins."""
+    """Yield the offset of each directory in a TIFF."""
     order = "<" if data[:2] == b"II" else ">"
     big = 43 in data[2:4]
     offset, count, entry = ("Q", "Q", 20) if big else ("L", "H", 12)

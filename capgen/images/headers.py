@@ -1,7 +1,7 @@
-"""What the bytes of an image say about it before any decoder sees them.
+"""What an image's bytes say before any decoder sees them.
 
-Canvas sizes, EXIF orientation, and whether the end is missing (which format it is,
-`capgen.file_types` says). Nothing here raises, whatever the bytes.
+Canvas size, EXIF orientation, and whether the end is missing. Nothing here raises, whatever the
+bytes. (`capgen.file_types` recognises the format.)
 """
 
 from __future__ import annotations
@@ -9,15 +9,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-_ORIENTATION_TAG = 0x0112
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
 def canvas_size(file_format: str, data: bytes) -> tuple[int, int] | None:
-    """Return the (width, height) in the header of a GIF or WebP file.
+    """Return the (width, height) in the header of a GIF or WebP file, else None.
 
-    These are the formats for which Pillow reserves memory while opening. None for others,
-    and when the header is broken.
+    For these formats, Pillow reserves memory while opening a file.
     """
     if file_format == "GIF" and len(data) >= 10:
         width, height = struct.unpack_from("<HH", data, 6)
@@ -33,31 +31,6 @@ def canvas_size(file_format: str, data: bytes) -> tuple[int, int] | None:
     return width & 0x3FFF, height & 0x3FFF
 
 
-def exif_orientation(exif: bytes) -> int:
-    """Return the orientation 1..8 in EXIF data; 1 (upright) when absent or broken.
-
-    Pillow's own reader parses every tag, warns about broken ones and fails on some; an
-    image is not to be lost over its metadata.
-    """
-    while exif.startswith(b"Exif\0\0"):
-        exif = exif[6:]
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
-    if order is None:
-        return 1
-    try:
-        (start,) = struct.unpack_from(f"{order}L", exif, 4)
-        (count,) = struct.unpack_from(f"{order}H", exif, start)
-        for entry in range(start + 2, start + 2 + 12 * count, 12):
-            tag, kind = struct.unpack_from(f"{order}HH", exif, entry)
-            if tag == _ORIENTATION_TAG:
-                # SHORT, as the standard has it, or the LONG that some writers use.
-                (value,) = struct.unpack_from(order + ("L" if kind == 4 else "H"), exif, entry + 8)
-                return value if 1 <= value <= 8 else 1
-    except struct.error:
-        return 1
-    return 1
-
-
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield (type, start, end) of each chunk; the last may end past the data."""
     start = len(_PNG_MAGIC)
@@ -71,7 +44,7 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def is_cut_short(file_format: str, data: bytes) -> bool:
-    """Whether the end of a file that failed to decode is missing, as far as can be seen."""
+    """Whether a file that failed to decode visibly lacks its end."""
     if file_format == "JPEG":
         return not data.rstrip(b"\0").endswith(b"\xff\xd9")
     if file_format == "PNG":

@@ -1,7 +1,7 @@
-"""Images of every common kind to upright 8-bit RGB, with a precise error for the rest.
+"""Images of all common formats to upright 8-bit RGB, with a precise error for the rest.
 
-Thread-safe. Files are read once and decoded by the one Pillow class that their first bytes
-name, never by trying them all, and metadata is not unpacked.
+Thread-safe. Files are read once and decoded by the Pillow class for their first bytes, never by
+trying all classes; metadata is not unpacked.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from PIL import Image
 from capgen.config import ImageLimits
 from capgen.errors import ImageError
 from capgen.images.decoders import out_of_memory, pillow_allowing, printable, reporting
-from capgen.images.headers import exif_orientation
+from capgen.images.headers import is_cut_short
 from capgen.images.opening import check_bytes, check_pixels, open_image
+from capgen.images.orientation import exif_orientation
 from capgen.images.to_rgb import ConversionError, from_array, to_rgb, upright
 from capgen.paths import is_folder
 
 ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
 
-# A decoded JPEG stays at least this many times the model's input, for a clean resize.
+# A decoded JPEG stays at least this many times the size of the model's input, for a clean resize.
 _DRAFT_MARGIN = 2
-
 
 DEFAULT_LIMITS = ImageLimits()
 
@@ -38,8 +38,8 @@ class LoadedImage:
     """A decoded image.
 
     Attributes:
-        image: 8-bit RGB, upright, transparency laid on white. Smaller than the original
-            when `load_image` was given a size hint.
+        image: 8-bit RGB, upright, with transparency on white. Smaller than the original if
+            `load_image` was given a size hint.
         width: Width of the original in pixels, as displayed.
         height: Height of the original in pixels, as displayed.
         format: Pillow's name of the file's format (`JPEG`, `PNG`, …), or None for an image
@@ -52,6 +52,9 @@ class LoadedImage:
     format: str | None
 
 
+_JPEG_END = b"\xff\xd9"
+
+
 def load_image(
     source: ImageSource,
     *,
@@ -61,19 +64,19 @@ def load_image(
 ) -> LoadedImage:
     """Decode one image: JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, or HEIC with pillow_heif.
 
-    Of animated files and files of many pages the first image is taken. Colour profiles
-    are not applied, as in the training of vision models.
+    Of animations and multi-page files, the first image is used. Colour profiles are not
+    applied, as in the training of vision models.
 
     Args:
         source: A path, the bytes of a file, a PIL image (its EXIF orientation is applied),
             or an array (see `capgen.images.to_rgb.from_array`).
         limits: The largest image to decode.
-        name: What messages call the image; the path, when there is one, by default.
-        size_hint: (width, height) of the model's input. JPEGs much larger are decoded at a
-            half, a quarter or an eighth of their size, never below twice the hint.
+        name: The image's name in messages; by default the path, if there is one.
+        size_hint: (width, height) of the model's input. Much larger JPEGs are decoded at 1/2,
+            1/4 or 1/8 of their size, but never below twice the hint.
 
     Raises:
-        ImageError: The image cannot be had; `code` says why.
+        ImageError: The image cannot be loaded; `code` says why.
     """
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
@@ -91,18 +94,12 @@ def load_image(
             code = "unsupported" if source.size else "empty"
             raise ImageError(f"{name}: {error}", code=code) from error
         return LoadedImage(image, image.width, image.height, None)
-    raise ImageError(
-        f"{name}: a {type(source).__name__} is not a path, bytes, a PIL image or an array",
-        code="unsupported",
-    )
+    message = f"{name}: a {type(source).__name__} is not a path, bytes, a PIL image or an array"
+    raise ImageError(message, code="unsupported")
 
 
 def read_file(path: str, name: str, limits: ImageLimits) -> bytes:
-    """Return the bytes of a file or a pipe, which messages call `name`.
-
-    Raises:
-        ImageError: With code `missing`, `permission`, `too_large` or `unreadable`.
-    """
+    """Return the bytes of a file or a pipe, which messages call `name`, or raise ImageError."""
     try:
         if not path:  # Path("") is the working directory
             raise FileNotFoundError
@@ -112,7 +109,7 @@ def read_file(path: str, name: str, limits: ImageLimits) -> bytes:
                 raise ImageError(f"{name}: a device, not an image", code="unreadable")
             check_bytes(status.st_size, name, limits)
             blocks, size = [], 0
-            # A pipe has no size beforehand.
+            # The size of a pipe is not known in advance.
             while block := file.read(max(status.st_size + 1, 1 << 20)):
                 blocks.append(block)
                 size += len(block)
@@ -137,6 +134,9 @@ def _decode(
 ) -> LoadedImage:
     image = open_image(data, name, limits)
     file_format = str(image.format)
+    if limits.accept_truncated and file_format == "JPEG" and is_cut_short("JPEG", data):
+        # libjpeg fills what is missing with grey once it meets the end marker.
+        image = open_image(data + _JPEG_END, name, limits)
     full = image.size
     drafted = _draft_size(image, size_hint)
     with pillow_allowing(full):
@@ -149,7 +149,7 @@ def _decode(
 
 
 def _draft_size(image: Image.Image, size_hint: tuple[int, int] | None) -> tuple[int, int] | None:
-    """Return the least (width, height) to ask for in a cheap, smaller decoding, or None."""
+    """Return the smallest (width, height) that a faster decoding may have, or None."""
     if size_hint is None or image.format != "JPEG":
         return None
     width, height = (_DRAFT_MARGIN * edge for edge in size_hint)
@@ -168,20 +168,20 @@ def _from_pil(source: Image.Image, name: str, limits: ImageLimits) -> LoadedImag
 
 def _finish(image: Image.Image, name: str, original: tuple[int, int] | None) -> LoadedImage:
     """Turn a loaded image into upright RGB; `original` is its full size if drafted."""
-    # Pillow turns TIFFs itself while it loads them.
+    # Pillow rotates TIFFs itself while loading them.
     orientation = 1 if image.format == "TIFF" else _orientation(image)
     try:
         rgb = upright(to_rgb(image), orientation)
     except ConversionError as error:
         raise ImageError(
-            f"{name}: pixels of mode {image.mode} cannot be turned into RGB ({error})",
+            f"{name}: pixels of mode {image.mode} cannot be converted to RGB ({error})",
             code="unsupported",
             hint="Convert it to an RGB image.",
         ) from error
     except MemoryError as error:
         raise out_of_memory(name) from error
     if orientation != 1:
-        rgb.info.pop("exif", None)  # or it would be turned again
+        rgb.info.pop("exif", None)  # or it would be rotated again
     width, height = original or rgb.size
     if original is not None and orientation >= 5:
         width, height = height, width
@@ -190,4 +190,4 @@ def _finish(image: Image.Image, name: str, original: tuple[int, int] | None) -> 
 
 def _orientation(image: Image.Image) -> int:
     exif = image.info.get("exif")
-    return exif_orientation(exif) if isinstance(exif, bytes) else 1
+    return (exif_orientation(exif) if isinstance(exif, bytes) else None) or 1

@@ -1,7 +1,7 @@
-"""What the parts of a file cost a decoder, told from the bytes before one sees them.
+"""What the parts of a file cost a decoder, estimated from the bytes before decoding.
 
 A file of a few kilobytes can keep a decoder busy for hours: a JPEG with thousands of scans, a
-TIFF whose tags all lead to the same megabytes. Nothing here raises, whatever the bytes.
+TIFF whose tags all point to the same megabytes. Nothing here raises, whatever the bytes.
 """
 
 from __future__ import annotations
@@ -9,40 +9,39 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from itertools import islice
+from itertools import accumulate, islice
 
 from capgen.images.headers import png_chunks
 
 # libtiff's limit for JPEGs within TIFFs. Encoders write about ten scans.
 MOST_SCANS = 100
-# Images have dozens of segments, and hundreds with a depth map or a long XMP in them.
+# Images have dozens of segments, or hundreds with a depth map or a long XMP packet.
 _MOST_SEGMENTS = 10_000
-# Encoders write chunks of 8 KB and more; a GIF's blocks have 255 bytes at most.
+# Encoders write chunks of 8 KB and more; a GIF's blocks have at most 255 bytes.
 _MOST_CHUNKS = 1_000_000
 _MOST_BLOCKS = 100_000
-# One for each strip or tile, of every colour.
+# One per strip or tile and colour.
 _MOST_TIFF_VALUES = 250_000
 _MOST_TIFF_TAGS = 65_535
-# A tile is decoded whole, however small the image. Writers make them of 256 × 256.
+# A tile is decoded whole, however small the image. Usual tiles have 256 × 256 pixels.
 _MOST_TILE_PIXELS = 1 << 26
-# Tags may share what little they hold (both resolutions, say).
+# Tags may share small values (both resolutions, say).
 _SHARED_TAG_BYTES = 1 << 20
-
 # Pillow unpacks these in Python, a run or a pixel at a time.
 _MOST_RLE_PIXELS = 1 << 24
-# Bytes between segments that say nothing are read in Python, too.
+# Pillow also reads meaningless bytes between segments in Python.
 _MOST_PADDING = 1 << 20
 
 _SOS, _COM, _APP0, _APP1, _APP14, _APP15 = 0xDA, 0xFE, 0xE0, 0xE1, 0xEE, 0xEF
 _EXIF = b"Exif\0\0"
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
-# The same among compressed pixels, where restart markers may be millions.
+# The same among compressed pixels, which may have millions of restart markers.
 _MARKER_IN_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
-# Markers that are followed by a length: frames, tables, scans, applications' data, comments.
+# Markers followed by a length: frames, tables, scans, application data, comments.
 _WITH_LENGTH = {*range(0xC0, 0xD0), *range(0xDA, 0xDE), *range(_APP0, _APP15 + 1), _COM} - {0xC8}
 
-# What a PNG needs to be shown right. The rest (texts, profiles, animation) is compressed at
-# will by whoever made the file, and Pillow would unpack it.
+# What a PNG needs to be shown. Pillow would unpack the rest (texts, profiles, animation), which
+# may be compressed to any degree.
 _PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"}
 
 _TIFF_UNITS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
@@ -55,22 +54,16 @@ _BMP_RLE = (1, 2)
 
 def excess(file_format: str, data: bytes) -> str:
     """Return what a file has too much of to be decoded in reasonable time and memory, or ""."""
-    if file_format == "JPEG":
-        return _jpeg_excess(data)
-    if file_format == "TIFF":
-        return _tiff_excess(data)
-    if file_format == "BMP":
-        return _bmp_excess(data)
-    if file_format == "PNG" and _longer(png_chunks(data), _MOST_CHUNKS):
-        return f"more than {_MOST_CHUNKS:,} chunks"
-    return _gif_excess(data) if file_format == "GIF" else ""
+    checks = {"JPEG": _jpeg_excess, "TIFF": _tiff_excess, "BMP": _bmp_excess}
+    check = (checks | {"PNG": _png_excess, "GIF": _gif_excess}).get(file_format)
+    return "" if check is None else check(data)
 
 
 def without_metadata(file_format: str, data: bytes) -> bytes:
     """Return a JPEG, PNG or GIF without the parts that its image does not need.
 
-    An animated PNG becomes its still image. JPEGs lose their EXIF data too (see `jpeg_exif`):
-    Pillow would unpack it.
+    An animated PNG becomes a still image. JPEGs also lose their EXIF data (see `jpeg_exif`),
+    which Pillow would unpack.
     """
     metadata = {"JPEG": _jpeg_metadata, "PNG": _png_metadata, "GIF": _gif_metadata}.get(file_format)
     return data if metadata is None else _without(data, metadata(data))
@@ -78,10 +71,14 @@ def without_metadata(file_format: str, data: bytes) -> bytes:
 
 def jpeg_exif(data: bytes) -> bytes:
     r"""Return the EXIF data of a JPEG with its `Exif\0\0`, or b""."""
+    return next((part for part in jpeg_app1(data) if part.startswith(_EXIF)), b"")
+
+
+def jpeg_app1(data: bytes) -> Iterator[bytes]:
+    """Yield the APP1 segments of a JPEG, which hold its EXIF data and its XMP."""
     for marker, start, end in _jpeg_segments(data):
-        if marker == _APP1 and data.startswith(_EXIF, start + 4):
-            return data[start + 4 : end]
-    return b""
+        if marker == _APP1:
+            yield data[start + 4 : end]
 
 
 def _longer(items: Iterator[object], most: int) -> bool:
@@ -89,12 +86,16 @@ def _longer(items: Iterator[object], most: int) -> bool:
 
 
 def _without(data: bytes, ranges: Iterator[tuple[int, int]]) -> bytes:
-    """Return `data` without some ranges of it, which are in order."""
+    """Return `data` without these ranges, which are in order."""
     kept, place = [], 0
     for start, end in ranges:
         kept.append(data[place:start])
         place = end
     return b"".join((*kept, data[place:])) if kept else data
+
+
+def _png_excess(data: bytes) -> str:
+    return f"more than {_MOST_CHUNKS:,} chunks" if _longer(png_chunks(data), _MOST_CHUNKS) else ""
 
 
 def _png_metadata(data: bytes) -> Iterator[tuple[int, int]]:
@@ -108,16 +109,16 @@ def _png_metadata(data: bytes) -> Iterator[tuple[int, int]]:
 def _jpeg_metadata(data: bytes) -> Iterator[tuple[int, int]]:
     place = 2
     for marker, start, end in _jpeg_segments(data):
-        # JFIF and Adobe's segment say how colours are stored.
+        # JFIF and Adobe's segment (APP0, APP14) say how colours are stored.
         if marker == _COM or (_APP1 <= marker <= _APP15 and marker != _APP14):
             yield place, end
-        elif start > place:  # padding, which must not come first
+        elif start > place:  # padding
             yield place, start
         place = end
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (marker, start, end) of each segment with a length, up to the first scan's."""
+    """Yield (marker, start, end) of each segment with a length, up to the first scan."""
     place = 2
     while found := _MARKER.search(data, place):
         marker, place = found[1][0], found.end()
@@ -142,7 +143,7 @@ def _jpeg_excess(data: bytes) -> str:
     padding = sum(max(0, start - end) for start, end in zip(starts, ends, strict=False))
     if padding > _MOST_PADDING:
         return f"{padding:,} bytes between its segments"
-    # Counting bytes is fast, and never counts too few: thumbnails have scans as well.
+    # Counting bytes is fast and gives an upper bound, as thumbnails have scans too.
     start_of_scan = bytes((0xFF, _SOS))
     if data.count(start_of_scan) > MOST_SCANS and _longer(_jpeg_scans(data), MOST_SCANS):
         return f"more than {MOST_SCANS} scans"
@@ -150,10 +151,7 @@ def _jpeg_excess(data: bytes) -> str:
 
 
 def _jpeg_scans(data: bytes) -> Iterator[int]:
-    """Yield where each scan of the first image begins.
-
-    Markers are found as libjpeg finds them, which passes over those it does not know.
-    """
+    """Yield the offset of each scan of the first image; like libjpeg, skip unknown markers."""
     place = 2
     while found := _MARKER_IN_SCAN.search(data, place):
         marker, place = found[1][0], found.end()
@@ -166,24 +164,20 @@ def _jpeg_scans(data: bytes) -> Iterator[int]:
 
 
 def _gif_excess(data: bytes) -> str:
-    blocks = 0
-    for _, _, _, number in _gif_parts(data):
-        blocks += number
-        if blocks > _MOST_BLOCKS:
-            return f"more than {_MOST_BLOCKS:,} blocks before its first image"
-    return ""
+    totals = accumulate(blocks for _, _, _, blocks in _gif_parts(data))
+    too_many = any(total > _MOST_BLOCKS for total in totals)
+    return f"more than {_MOST_BLOCKS:,} blocks before its first image" if too_many else ""
 
 
 def _gif_metadata(data: bytes) -> Iterator[tuple[int, int]]:
-    for label, start, end, _ in _gif_parts(data):
-        if label == 0xFE:  # a comment
-            yield start, end
+    parts = _gif_parts(data)
+    return ((start, end) for label, start, end, _ in parts if label == 0xFE)  # comments
 
 
 def _gif_parts(data: bytes) -> Iterator[tuple[int, int, int, int]]:
     """Yield (label, start, end, blocks) of each extension before the first image.
 
-    Bytes between them, which Pillow passes over one by one, have the label -1.
+    Bytes between them, which Pillow skips one by one, have the label -1.
     """
     place = 13
     if len(data) > 10 and data[10] & 0x80:
@@ -211,7 +205,7 @@ def _bmp_excess(data: bytes) -> str:
     pixels = abs(width * height)
     if pixels > _MOST_RLE_PIXELS:
         return f"{pixels:,} run-length encoded pixels"
-    # At worst a run for each pixel, and the end of each line.
+    # At most one run per pixel and one end per line.
     if len(data) > 2 * (pixels + abs(height)) + _MOST_PADDING:
         return "more data than its pixels need"
     return ""

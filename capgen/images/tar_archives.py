@@ -1,9 +1,9 @@
-"""Tar archives of unknown origin, which tarfile reads here within bounds.
+"""Tar archives of unknown origin, read by tarfile within bounds.
 
-tarfile believes headers: it reads a header of the size that is claimed into memory, looks for
-the end of a member where there is none, and goes back if a size is negative. So it reads from
-a file that counts: of headers, and of what a compressed archive becomes. Sparse files are not
-taken out, since a few bytes of them are any number of zeros.
+tarfile trusts headers: it reads a header of any claimed size into memory, seeks beyond the end
+of a truncated archive, and goes back if a size is negative. So it reads from a file object that
+limits the bytes of each header and of a decompressed archive. Sparse files are not extracted:
+a few bytes of them can stand for any number of zeros.
 """
 
 from __future__ import annotations
@@ -30,25 +30,21 @@ _COMPRESSED = {
     b"\xfd7zXZ\0": "lzma",
     b"\x5d\0\0\x80": "lzma",
 }
-# What tarfile lets through when it parses a broken header.
+# What tarfile raises, besides its own errors, for a broken header.
 _HEADER_FAULTS = (ArithmeticError, LookupError, ValueError, MemoryError, RecursionError)
 # Attributes for all members; each costs time at every member. `git archive` writes one.
 _MOST_COMMON = 100
-# tarfile needs quadratic time for long numbers (Python 3.11) and for records whose length
-# is wrong.
+# tarfile needs quadratic time for long numbers (Python 3.11) and for records with a wrong
+# length.
 _LONG_NUMBER = re.compile(rb"\d{100}")
 _RECORD = re.compile(rb"(\d+) ")
 
 
 class TarReader:
-    """The members of a tar archive, in order.
-
-    Args:
-        content: The archive, uncompressed.
-        limits: How long headers may be.
+    """The members of a tar archive, in order; `content` is the uncompressed archive.
 
     Raises:
-        tarfile.ReadError: It is not a tar archive.
+        tarfile.ReadError: It is not a tar archive, or cannot be read further.
     """
 
     def __init__(self, content: _Content, limits: UnpackLimits) -> None:
@@ -58,11 +54,6 @@ class TarReader:
             self._tar = tarfile.TarFile(fileobj=cast(Any, content), tarinfo=_Member)
 
     def __iter__(self) -> Iterator[tarfile.TarInfo]:
-        """Yield the members.
-
-        Raises:
-            tarfile.ReadError: The archive cannot be read further.
-        """
         last = -1
         while True:
             with self._reading_headers():
@@ -74,16 +65,16 @@ class TarReader:
             if member.offset <= last or member.size < 0:
                 raise tarfile.ReadError("a size in a header is wrong")
             last = member.offset
-            # What else would stay in memory of every member.
+            # Both would stay in memory for every member.
             self._tar.members.clear()  # type: ignore[attr-defined]
             member.pax_headers = {}
             yield member
-        # tarfile takes a broken header for the end.
+        # tarfile mistakes a broken header for the end.
         if self._content.last_header.strip(b"\0"):
             raise tarfile.ReadError("a header is broken")
 
     def open(self, member: tarfile.TarInfo) -> IO[bytes]:
-        """Open a regular file that is not sparse; to be read in pieces of `BLOCK_BYTES`."""
+        """Open a regular file that is not sparse, for reading in pieces of `BLOCK_BYTES`."""
         file = self._tar.extractfile(member)
         assert file is not None, "a regular file"
         return file
@@ -101,7 +92,7 @@ class TarReader:
 
 @contextmanager
 def open_tar(path: Path, limits: UnpackLimits) -> Iterator[TarReader]:
-    """Open a tar archive, which may be compressed by gzip, bzip2 or xz, or a pipe.
+    """Open a tar archive or a pipe, possibly compressed by gzip, bzip2 or xz.
 
     Raises:
         tarfile.ReadError: It is not a tar archive.
@@ -119,7 +110,7 @@ def open_tar(path: Path, limits: UnpackLimits) -> Iterator[TarReader]:
                     yield TarReader(_Content(unpacked, most, excess), limits)
                 return
         most = sys.maxsize if size is None else size
-        yield TarReader(_Content(file, most, "it breaks off"), limits)
+        yield TarReader(_Content(file, most, "it is truncated"), limits)
 
 
 def _decompressed(file: IO[bytes], module: str) -> Any:
@@ -130,7 +121,7 @@ def _decompressed(file: IO[bytes], module: str) -> Any:
 
 
 class _Member(tarfile.TarInfo):
-    """A member whose map of holes is not parsed; tarfile raises ValueError for a broken one."""
+    """A member whose sparse map is not parsed; tarfile raises ValueError for a broken one."""
 
     def _proc_gnusparse_00(self, member: tarfile.TarInfo, *_: object) -> None:
         member.sparse = b""
@@ -139,15 +130,15 @@ class _Member(tarfile.TarInfo):
 
 
 class _Content:
-    """The file that tarfile reads: the content of an archive, up to a number of bytes.
+    """The file that tarfile reads: the content of an archive, with limits.
 
     Args:
-        file: The content; if it cannot seek, it is read in one direction.
+        file: The content; if it cannot seek, it is read forwards only.
         most: Bytes that it may have.
         excess: What is wrong with an archive that has more.
 
     Attributes:
-        header_room: Bytes of headers that may still be read, or None while data are read.
+        header_room: Bytes of headers that may still be read, or None while data is read.
         last_header: The last block of a header.
     """
 
@@ -175,7 +166,7 @@ class _Content:
             while self._place < place and self._get(min(BLOCK_BYTES, place - self._place)):
                 pass
         if self._place != place:
-            raise tarfile.ReadError("it breaks off")
+            raise tarfile.ReadError("it is truncated")
         return place
 
     def read(self, size: int) -> bytes:
@@ -199,7 +190,7 @@ class _Content:
 
 
 def _is_sound(header: bytes) -> bool:
-    """Whether tarfile parses a long header in linear time: a name, or records as pax has them."""
+    """Whether tarfile parses a long header in linear time: a name, or valid pax records."""
     if _LONG_NUMBER.search(header):
         return False
     start = 0
@@ -214,14 +205,13 @@ def _is_sound(header: bytes) -> bool:
 
 @contextmanager
 def _content_faults() -> Iterator[None]:
-    """Turn what the modules that decompress raise for damaged data into ReadError."""
+    """Turn the exceptions of the compression modules into ReadError."""
     try:
         yield
-    except (EOFError, zlib.error, MemoryError) as error:
-        raise tarfile.ReadError("what is compressed is damaged") from error
     except Exception as error:
-        # Those of gzip and bz2 are OSErrors that no system call raised.
+        # Those of gzip and bz2 are OSErrors without an errno. lzma need not be installed.
         own = isinstance(error, OSError) and error.errno is None
-        if not own and type(error).__name__ != "LZMAError":
+        known = own or isinstance(error, EOFError | zlib.error | MemoryError)
+        if not known and type(error).__name__ != "LZMAError":
             raise
-        raise tarfile.ReadError("what is compressed is damaged") from error
+        raise tarfile.ReadError("its compressed data is damaged") from error

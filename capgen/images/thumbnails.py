@@ -1,4 +1,4 @@
-"""Small copies of images, without what a camera wrote into them."""
+"""Small copies of images, without metadata."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from PIL import Image
 
-# Longest sides in pixels: of thumbnails in galleries, and of images that anybody may see.
+# Longest sides in pixels: of thumbnails in galleries, and of published images.
 THUMBNAIL_SIDE = 256
 PUBLISHED_SIDE = 512
 
@@ -17,7 +17,7 @@ def shrunk(
 ) -> Image.Image:
     """Return an RGB copy whose longer side is at most `side` pixels, without metadata."""
     small = image.convert("RGB")
-    small.info.clear()  # profiles, positions and dates, which Pillow would write into a file
+    small.info.clear()  # profiles, positions and dates, which Pillow would write to the file
     small.thumbnail((side, side), resample)
     return small
 
@@ -30,20 +30,20 @@ def small_copy(
     quality: int = 80,
     resample: Image.Resampling = Image.Resampling.LANCZOS,
 ) -> bytes:
-    """Return a file of an image that is at most `side` pixels long, without metadata."""
+    """Return the bytes of an image file at most `side` pixels long, without metadata."""
     buffer = BytesIO()
-    # WebP's slower methods save little of what a thumbnail takes; JPEG has none.
+    # WebP's slower methods save few bytes of a thumbnail; JPEG has no such option.
     options = {"method": 2} if file_format == "WEBP" else {}
     shrunk(image, side, resample).save(buffer, file_format, quality=quality, **options)
     return buffer.getvalue()
 
 
 def thumbnail(image: Image.Image) -> bytes:
-    """Return a WebP for a gallery; quickly, since there are many."""
+    """Return a WebP for a gallery, made quickly since there are many."""
     quick = Image.Resampling.BILINEAR
     return small_copy(image, THUMBNAIL_SIDE, file_format="WEBP", quality=60, resample=quick)
 
 
 def publishable(image: Image.Image) -> bytes:
-    """Return a JPEG that anybody may see."""
+    """Return a JPEG for publishing."""
     return small_copy(image, PUBLISHED_SIDE, quality=85, resample=Image.Resampling.BICUBIC)

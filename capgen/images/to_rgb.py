@@ -1,4 +1,4 @@
-"""Any mode, depth and orientation to upright 8-bit RGB. Knows nothing about files."""
+"""Any mode, depth and orientation to upright 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -22,34 +22,29 @@ _TRANSPOSES = {
     8: Image.Transpose.ROTATE_90,
 }
 
-
-# Numbers are turned into greys so many at a time.
+# Pixels converted at a time.
 _BLOCK_PIXELS = 1 << 20
 
 logger = logging.getLogger(__name__)
 
 
 class ConversionError(ValueError):
-    """Pillow cannot turn pixels of this mode, with this palette or transparency, into RGB."""
+    """Pillow cannot convert this mode, palette or transparency to RGB."""
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:
-    """Return `image` turned as its EXIF orientation (1..8) asks."""
+    """Return `image` rotated or flipped according to its EXIF orientation (1..8)."""
     transpose = _TRANSPOSES.get(orientation)
     return image if transpose is None else image.transpose(transpose)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Return `image` as 8-bit RGB, transparency laid on white.
+    """Return `image` as 8-bit RGB, with transparency on white.
 
-    16-bit greys are divided by 257. 32-bit integers and floats carry no range. Their values are
-    read in the first one that holds them all: 0..1 (floats only), 0..255, 0..65535. Others are
-    stretched from their least to their greatest value, as viewers of scientific images do.
-    NaN is black, infinities are the ends of the range.
-
-    Raises:
-        ConversionError: Pillow has no conversion from the image's mode (LAB, say), or its
-            palette or transparency makes no sense.
+    16-bit greys are divided by 257. 32-bit integers and floats have no fixed range: it is the
+    first of 0..1 (floats only), 0..255 and 0..65535 that holds all values, else their minimum
+    to maximum, as in viewers of scientific images. NaN becomes black, infinities the ends of
+    the range. Raises ConversionError for modes that Pillow cannot convert (LAB, say).
     """
     if image.mode.startswith("I;16"):
         return _from_16_bit(image).convert("RGB")
@@ -68,7 +63,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 @contextmanager
 def _converting() -> Iterator[None]:
-    """Turn whatever Pillow's conversions raise into ConversionError."""
+    """Turn any exception of Pillow's conversions into ConversionError."""
     try:
         yield
     except MemoryError:
@@ -79,7 +74,7 @@ def _converting() -> Iterator[None]:
 
 
 def _blocks(image: Image.Image) -> Iterator[tuple[tuple[int, int], NDArray[Any]]]:
-    """Yield (left, top) and values of pieces: all of them at once would be memory many times."""
+    """Yield (left, top) and values of pieces, to save memory."""
     width, height = image.size
     across = min(width, _BLOCK_PIXELS)
     down = max(1, _BLOCK_PIXELS // across)
@@ -121,7 +116,7 @@ def _from_numbers(image: Image.Image) -> Image.Image:
 
 
 def _extremes(image: Image.Image) -> tuple[float, float]:
-    """Return the least and the greatest finite value, zeros if there is none."""
+    """Return the smallest and the largest finite value, zeros if there is none."""
     low, high = math.inf, -math.inf
     for _, values in _blocks(image):
         inside = values[np.isfinite(values)]
@@ -138,7 +133,7 @@ def from_array(array: NDArray[Any]) -> Image.Image:
             float within 0..1.
 
     Raises:
-        ValueError: Another shape, type or range; the message says which.
+        ValueError: The shape, type or range is another.
     """
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or channels not in (1, 3, 4):
@@ -164,7 +159,7 @@ def _array_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
         return _eight_bits(array)
     if not np.issubdtype(array.dtype, np.floating):
         raise ValueError(f"an array of {array.dtype} is not uint8, uint16, bool or float in 0..1")
-    # Resampling leaves values a hair outside.
+    # Resampling leaves values slightly outside.
     low, high = float(array.min()), float(array.max())
     if not (low >= -1e-3 and high <= 1 + 1e-3):
         raise ValueError(f"a float array with values from {low:g} to {high:g} is not within 0..1")

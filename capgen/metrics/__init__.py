@@ -5,12 +5,12 @@
     report = score_captions({"1": "a dog runs"}, {"1": ["a dog is running", "the dog runs"]})
     print(report.corpus["CIDEr-D"])
 
-score      captions in, a stamped report out
+score      scores captions; the entry point
 bootstrap  intervals, paired comparison
-corpus     captions tokenized and counted once
-ptb        the tokenizer: tokens of the Penn Treebank
+corpus     captions, tokenized and counted once
+ptb        the Penn Treebank tokenizer
 bleu, rouge, cider, meteor (synonyms), language
-official   METEOR 1.5 and SPICE through pycocoevalcap and Java, where present
+official   METEOR 1.5 and SPICE through pycocoevalcap and Java, if installed
 """
 
 from __future__ import annotations
@@ -27,17 +27,9 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "capgen.metrics.bootstrap": (
-                "Difference",
-                "Interval",
-                "confidence_intervals",
-            ),
+            "capgen.metrics.bootstrap": ("Difference", "Interval", "confidence_intervals"),
             "capgen.metrics.language": ("LanguageStatistics",),
-            "capgen.metrics.score": (
-                "ScoreReport",
-                "Stamp",
-                "score_captions",
-            ),
+            "capgen.metrics.score": ("ScoreReport", "Stamp", "score_captions"),
         },
     )
 

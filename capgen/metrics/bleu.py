@@ -19,19 +19,18 @@ _TINY = 1e-15
 
 
 def bleu_statistics(corpus: Corpus) -> Integers:
-    """Return what BLEU needs to know of each image.
+    """Return BLEU's statistics of each image.
 
     Returns:
-        (images, 10) integers: for n-grams of 1 to 4 words how many of the prediction occur
-        in a reference (clipped), for the same how many the prediction has, the words of the
-        prediction, the words of the closest reference.
+        (images, 10) integers: four clipped counts of the prediction's n-grams that occur in a
+        reference, four counts of its n-grams, its length, the length of the closest reference.
     """
     images = len(corpus)
     matches = np.empty((images, LONGEST_NGRAM), np.int64)
     for column, table in enumerate(corpus.ngrams):
-        found, place = find(table.pair_key, table.key[: table.predicted])
-        clipped = np.minimum(table.count[found], table.pair_most[place])
-        matches[:, column] = np.bincount(table.caption[found], weights=clipped, minlength=images)
+        rows, pairs = find(table.pair_key, table.key[: table.predicted])
+        clipped = np.minimum(table.count[rows], table.pair_most[pairs])
+        matches[:, column] = np.bincount(table.caption[rows], weights=clipped, minlength=images)
     length = corpus.lengths[:images]
     sizes = np.arange(1, LONGEST_NGRAM + 1)
     guesses = np.maximum(length[:, None] - sizes + 1, 0)
@@ -50,14 +49,9 @@ def closest_lengths(corpus: Corpus) -> Integers:
 
 
 def bleu_scores(statistics: Floats | Integers) -> Floats:
-    """Return BLEU-1 to BLEU-4 for each row of statistics.
+    """Return the (…, 4) scores BLEU-1 to BLEU-4 of (…, 10) statistics (see `bleu_statistics`).
 
-    Args:
-        statistics: (…, 10) rows of `bleu_statistics`, or sums of them: the BLEU of a corpus
-            is that of the sum over its images.
-
-    Returns:
-        (…, 4) scores between 0 and 1.
+    The BLEU of a corpus is that of the summed statistics.
     """
     statistics = np.asarray(statistics, np.float64)
     matches, guesses = statistics[..., :LONGEST_NGRAM], statistics[..., LONGEST_NGRAM:-2]
@@ -70,11 +64,7 @@ def bleu_scores(statistics: Floats | Integers) -> Floats:
 
 
 def find(haystack: Integers, needles: Integers) -> tuple[Integers, Integers]:
-    """Return which needles are in a sorted haystack, and where.
-
-    Returns:
-        Two arrays of one length: indices into `needles`, and into `haystack`.
-    """
+    """Return the indices of needles that are in a sorted haystack, and their indices there."""
     place = np.searchsorted(haystack, needles)
     place[place == len(haystack)] = 0
     found = np.flatnonzero(haystack[place] == needles) if len(haystack) else place[:0]

@@ -8,6 +8,7 @@ words, with counts clipped and a Gaussian penalty on the difference of lengths (
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +31,12 @@ _FORMAT = "capgen document frequencies"
 
 @dataclass(frozen=True)
 class DocumentFrequencies:
-    """In how many images of some data set the references contain each n-gram.
+    """In how many images of a data set the references contain each n-gram.
 
     Attributes:
-        documents: The number of images.
+        documents: Number of images.
         counts: N-gram (its words joined by spaces) → number of images.
-        source: What the table was made from, for reports.
+        source: What was counted, for reports.
     """
 
     documents: int
@@ -47,26 +48,21 @@ class DocumentFrequencies:
         cls, references: Iterable[Sequence[str]], *, source: str = ""
     ) -> DocumentFrequencies:
         """Count the n-grams in the references of each image."""
-        counts: dict[str, int] = {}
+        counts: Counter[str] = Counter()
         documents = 0
         for captions in references:
             documents += 1
-            found = set()
+            ngrams = set()
             for caption in captions:
                 words = tokenize(caption).split()
                 for size in range(1, LONGEST_NGRAM + 1):
                     for start in range(len(words) - size + 1):
-                        found.add(" ".join(words[start : start + size]))
-            for ngram in found:
-                counts[ngram] = counts.get(ngram, 0) + 1
+                        ngrams.add(" ".join(words[start : start + size]))
+            counts.update(ngrams)
         return cls(documents, counts, source)
 
     def save(self, path: Path) -> None:
-        """Write the table as JSON.
-
-        Raises:
-            StorageError: The file cannot be written.
-        """
+        """Write the table as JSON."""
         record = {
             "format": _FORMAT,
             "documents": self.documents,
@@ -77,11 +73,7 @@ class DocumentFrequencies:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a table written by `save`.
-
-        Raises:
-            MetricError: The file cannot be read, or is no such table.
-        """
+        """Read a table written by `save`; raise MetricError if the file is not a valid one."""
         record = read_json(path, MetricError)
         if record.get("format") != _FORMAT:
             raise MetricError(f"{path} is not a table of document frequencies")
@@ -94,13 +86,10 @@ class DocumentFrequencies:
 
 
 def cider_d(corpus: Corpus, frequencies: DocumentFrequencies | None = None) -> Floats:
-    """Return the (images,) CIDEr-D scores, between 0 and 10; a corpus has their mean.
+    """Return the (images,) CIDEr-D scores, between 0 and 10.
 
-    Args:
-        corpus: The captions.
-        frequencies: A table from another data set; without one the references of the corpus
-            are counted, as COCO does. With the references of a single image every weight is
-            zero, and so is the score.
+    By default the document frequencies are those of the corpus's references, as in COCO; with a
+    single image all weights and scores are then 0.
     """
     images = len(corpus)
     documents = images if frequencies is None else frequencies.documents
@@ -112,7 +101,7 @@ def cider_d(corpus: Corpus, frequencies: DocumentFrequencies | None = None) -> F
             frequency = _look_up(corpus, table, frequencies)
         weight = np.log(documents) - np.log(np.maximum(frequency, 1))
         similarity += _similarity(corpus, table, table.count * weight[table.ngram])
-    # The scorer measures length in word pairs.
+    # The official scorer measures length in word pairs.
     pairs = np.maximum(corpus.lengths - 1, 0)
     difference = pairs[:images][corpus.reference_image] - pairs[images:]
     similarity *= np.exp(-(difference**2) / (2 * _SIGMA**2))
@@ -126,10 +115,10 @@ def _similarity(corpus: Corpus, table: NgramCounts, weight: Floats) -> Floats:
     """Return the (references,) clipped cosines, given the (rows,) tf-idf weights."""
     images, references = len(corpus), len(corpus.reference_tokens)
     norm = np.sqrt(np.bincount(table.caption, weights=weight**2, minlength=images + references))
-    found, place = find(table.key[: table.predicted], table.key[table.predicted :])
-    found += table.predicted
-    product = np.minimum(weight[place], weight[found]) * weight[found]
-    overlap = np.bincount(table.caption[found] - images, weights=product, minlength=references)
+    reference, prediction = find(table.key[: table.predicted], table.key[table.predicted :])
+    reference += table.predicted
+    product = np.minimum(weight[prediction], weight[reference]) * weight[reference]
+    overlap = np.bincount(table.caption[reference] - images, weights=product, minlength=references)
     scale = norm[:images][corpus.reference_image] * norm[images:]
     cosine: Floats = np.divide(overlap, scale, out=np.zeros(references), where=scale != 0)
     return cosine
@@ -138,5 +127,4 @@ def _similarity(corpus: Corpus, table: NgramCounts, weight: Floats) -> Floats:
 def _look_up(corpus: Corpus, table: NgramCounts, frequencies: DocumentFrequencies) -> Integers:
     counts, text = frequencies.counts, corpus.text
     ngrams = (" ".join(text[start : start + table.size]) for start in table.start)
-    found = (counts.get(ngram, 0) for ngram in ngrams)
-    return np.fromiter(found, np.int64, table.kinds)
+    return np.fromiter((counts.get(ngram, 0) for ngram in ngrams), np.int64, table.kinds)

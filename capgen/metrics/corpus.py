@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,26 +19,28 @@ Floats = npt.NDArray[np.float64]
 
 LONGEST_NGRAM = 4
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class NgramCounts:
     """How often each n-gram of one length occurs in each caption.
 
-    A row stands for an n-gram in a caption; rows are sorted by caption and n-gram, with the
-    predictions before the references. A pair stands for an n-gram in the references of an
-    image; pairs are sorted by image and n-gram.
+    A row is an n-gram in a caption; rows are sorted by caption and n-gram, with the
+    predictions before the references. A pair is an n-gram in the references of an image;
+    pairs are sorted by image and n-gram.
 
     Attributes:
         size: Number of words in an n-gram.
         kinds: Number of distinct n-grams.
-        start: (kinds,) a word in the text of all captions where the n-gram begins.
-        predicted: Number of rows that belong to predictions.
+        start: (kinds,) index of a word, in the text of all captions, where the n-gram begins.
+        predicted: Number of rows of predictions.
         caption: (rows,) the caption: predictions in image order, then all references.
         ngram: (rows,) the n-gram, counted from 0.
-        count: (rows,) how often it occurs there.
+        count: (rows,) how often it occurs in the caption.
         key: (rows,) the image of the caption times `kinds`, plus the n-gram.
         pair_key: (pairs,) the image times `kinds`, plus the n-gram.
-        pair_most: (pairs,) the highest count in a reference of the image.
+        pair_most: (pairs,) the highest count in a single reference of the image.
     """
 
     size: int
@@ -54,23 +56,23 @@ class NgramCounts:
 
 
 class Corpus:
-    """The captions to be scored.
+    """The captions to score.
 
     Args:
         predictions: One caption for each image.
         references: At least one human caption for each image.
 
     Raises:
-        MetricError: The ids differ, references are missing, or a caption is not text.
+        MetricError: The ids differ, references are missing, or a caption is not a string.
 
     Attributes:
         image_ids: The images, in the order of `predictions`.
         predictions: Their captions as given.
-        references: Their human captions as given.
-        prediction_tokens: Captions as `tokenize` gives them.
-        reference_tokens: Human captions as `tokenize` gives them, image by image.
-        reference_image: (references,) the number of the image of each human caption.
-        first_reference: (images,) the number of the first human caption of each image.
+        references: Their references as given.
+        prediction_tokens: The tokens of each prediction, joined by spaces.
+        reference_tokens: The tokens of each reference, image by image.
+        reference_image: (references,) the index of each reference's image.
+        first_reference: (images,) the index of each image's first reference.
     """
 
     def __init__(
@@ -89,6 +91,12 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.image_ids)
 
+    def by_image(self, values: Sequence[T]) -> list[Sequence[T]]:
+        """Return the values, one per reference, grouped by image."""
+        ends = [*self.first_reference[1:].tolist(), len(values)]
+        starts = self.first_reference.tolist()
+        return [values[start:end] for start, end in zip(starts, ends, strict=True)]
+
     @functools.cached_property
     def words(self) -> list[list[str]]:
         """The words of the predictions, then of the references."""
@@ -106,7 +114,7 @@ class Corpus:
 
     @functools.cached_property
     def ngrams(self) -> tuple[NgramCounts, ...]:
-        """The counts of n-grams of 1, 2, 3 and 4 words."""
+        """The counts of n-grams of 1 to 4 words."""
         vocabulary = {word: number for number, word in enumerate(dict.fromkeys(self.text))}
         word = np.fromiter(map(vocabulary.__getitem__, self.text), np.int64, len(self.text))
         caption = np.repeat(np.arange(len(self.lengths)), self.lengths)
@@ -114,7 +122,7 @@ class Corpus:
         ngram = np.zeros_like(word)
         tables = []
         for size in range(1, LONGEST_NGRAM + 1):
-            # Keep the starts whose n-gram does not reach into the next caption.
+            # Keep n-grams that do not extend into the next caption.
             inside = start + size <= len(word)
             inside[inside] = caption[start[inside]] == caption[start[inside] + size - 1]
             start, ngram = start[inside], ngram[inside]
@@ -126,7 +134,7 @@ class Corpus:
     def _counts(
         self, size: int, start: Integers, caption: Integers, ngram: Integers
     ) -> NgramCounts:
-        """Count n-grams, given where each kind begins, and the caption and kind of each."""
+        """Count n-grams, given the start of each kind, and the caption and kind of each one."""
         kinds = len(start)
         rows, count = np.unique(caption * kinds + ngram, return_counts=True)
         caption, ngram = np.divmod(rows, max(kinds, 1))
@@ -153,48 +161,42 @@ class Corpus:
 
 
 def check_captions(predictions: Mapping[str, str], references: Mapping[str, Any]) -> None:
-    """Check that both sides describe the same images and that all captions are text.
-
-    Raises:
-        MetricError: Naming the images at fault.
-    """
+    """Check that both sides have the same images and that all captions are strings."""
     if not predictions:
         raise MetricError("There are no predictions to score")
     missing = [name for name in predictions if name not in references]
     if missing:
         raise MetricError(
-            f"No references for {_some(missing)}", hint="The ids of both files must be the same."
+            f"No references for {some_images(missing)}",
+            hint="The image ids of predictions and references must be the same.",
         )
     extra = [name for name in references if name not in predictions]
     if extra:
         raise MetricError(
-            f"No prediction for {_some(extra)}",
+            f"No prediction for {some_images(extra)}",
             hint="Score the whole set, or leave the other images out of the references.",
         )
     bad = [name for name, caption in predictions.items() if not isinstance(caption, str)]
     if bad:
-        raise MetricError(f"The prediction is not text for {_some(bad)}")
-    # A bare string would pass for a sequence of one-letter captions.
-    bad = [name for name, captions in references.items() if isinstance(captions, str)]
-    if bad:
-        raise MetricError(f"The references are one text, not a list, for {_some(bad)}")
-    bad = [name for name, captions in references.items() if not isinstance(captions, Sequence)]
-    if bad:
-        raise MetricError(f"The references are not a list of captions for {_some(bad)}")
-    bad = [name for name, captions in references.items() if not captions]
-    if bad:
-        raise MetricError(f"The list of references is empty for {_some(bad)}")
-    bad = [
-        name
-        for name, captions in references.items()
-        if not all(isinstance(caption, str) for caption in captions)
-    ]
-    if bad:
-        raise MetricError(f"A reference is not text for {_some(bad)}")
+        raise MetricError(f"The prediction is not a string for {some_images(bad)}")
+    # In this order: each check relies on those before it.
+    faults: tuple[tuple[str, Callable[[Any], bool]], ...] = (
+        # A bare string would pass for a sequence of one-letter captions.
+        ("The references are one string, not a list,", lambda texts: isinstance(texts, str)),
+        ("The references are not a list", lambda texts: not isinstance(texts, Sequence)),
+        ("The list of references is empty", lambda texts: not texts),
+        (
+            "A reference is not a string",
+            lambda texts: not all(isinstance(text, str) for text in texts),
+        ),
+    )
+    for fault, applies in faults:
+        bad = [name for name, captions in references.items() if applies(captions)]
+        if bad:
+            raise MetricError(f"{fault} for {some_images(bad)}")
 
 
-def _some(names: Sequence[object], most: int = 5) -> str:
-    """Return the first of the names, and how many images they stand for."""
-    shown = ", ".join(repr(name) for name in names[:most])
-    images = "image" if len(names) == 1 else "images"
-    return f"{len(names)} {images}: {shown}{', …' if len(names) > most else ''}"
+def some_images(names: Sequence[object], most: int = 5) -> str:
+    """Return the number of images, and the names of the first few in parentheses."""
+    shown = ", ".join(map(repr, names[:most])) + (", …" if len(names) > most else "")
+    return f"{len(names)} {'image' if len(names) == 1 else 'images'} ({shown})"

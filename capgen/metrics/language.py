@@ -1,4 +1,4 @@
-"""What a set of captions is like as language: length, vocabulary, variety, novelty."""
+"""Language statistics of a set of captions: length, vocabulary, variety, novelty."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from capgen.errors import MetricError
 from capgen.metrics.ptb.tokenizer import tokenize
 
-# Articles, conjunctions, auxiliaries, possessives, and prepositions that want a noun.
+# Articles, conjunctions, auxiliaries, possessives, and prepositions that require a noun.
 _WORDS = """
 a an the and or but which who while as than is are was were be been being am has have had do
 does did can will would my your its our their of to in on at for from with without into onto
@@ -28,17 +28,17 @@ class LanguageStatistics:
     Attributes:
         captions: Number of captions.
         mean_length: Mean number of words in a caption.
-        vocabulary: Number of different words.
-        distinct_1: Different words divided by all words (0 without words).
-        distinct_2: Different word pairs divided by all word pairs (Li et al., "A
+        vocabulary: Number of distinct words.
+        distinct_1: Distinct words divided by all words (0 without words).
+        distinct_2: Distinct word pairs divided by all word pairs (Li et al., "A
             diversity-promoting objective function", 2016).
-        duplicates: Share of captions whose words another caption of the set has too.
-        unique: Different captions divided by all captions.
-        repeated_pairs: Share of captions that say a word pair twice.
-        function_word_ends: Share of captions whose last word is one that hardly any sentence
-            ends with ("a", "of", "is", …): they broke off.
-        novel: Share of captions that are not among the training captions, or None when
-            those were not given.
+        duplicates: Share of captions that have the same words as another caption of the set.
+        unique: Distinct captions divided by all captions.
+        repeated_pairs: Share of captions that repeat a word pair.
+        function_word_ends: Share of captions that break off: they end with a word that hardly
+            ever ends a sentence ("a", "of", "is", …).
+        novel: Share of captions that are not among the training captions, or None if those
+            were not given.
     """
 
     captions: int
@@ -65,35 +65,29 @@ def known_captions(captions: Iterable[str]) -> frozenset[str]:
 def language_statistics(
     tokens: Sequence[str], *, training: frozenset[str] | None = None
 ) -> LanguageStatistics:
-    """Describe a set of captions.
+    """Return the statistics of captions, given the result of `tokenize` for each.
 
-    Args:
-        tokens: Captions as `tokenize` gives them.
-        training: The training captions, through `known_captions`.
-
-    Raises:
-        MetricError: There are no captions.
+    `training` is the result of `known_captions` for the training captions.
     """
     if not tokens:
         raise MetricError("There are no captions to describe")
+    total = len(tokens)
     lines = [line.split() for line in tokens]
     words = [word for line in lines for word in line]
-    own_pairs = [list(itertools.pairwise(line)) for line in lines]
-    repeated = sum(len(set(found)) < len(found) for found in own_pairs)
-    pairs = [pair for found in own_pairs for pair in found]
-    cut = sum(bool(line) and line[-1] in _FUNCTION_WORDS for line in lines)
-    times = Counter(tokens)
+    pairs_of = [list(itertools.pairwise(line)) for line in lines]
+    pairs = [pair for line in pairs_of for pair in line]
+    counts = Counter(tokens)
+    broken_off = sum(bool(line) and line[-1] in _FUNCTION_WORDS for line in lines)
+    novel = None if training is None else sum(line not in training for line in tokens)
     return LanguageStatistics(
-        captions=len(tokens),
-        mean_length=len(words) / len(tokens),
+        captions=total,
+        mean_length=len(words) / total,
         vocabulary=len(set(words)),
         distinct_1=len(set(words)) / max(len(words), 1),
         distinct_2=len(set(pairs)) / max(len(pairs), 1),
-        unique=len(times) / len(tokens),
-        repeated_pairs=repeated / len(tokens),
-        function_word_ends=cut / len(tokens),
-        duplicates=sum(count for count in times.values() if count > 1) / len(tokens),
-        novel=None
-        if training is None
-        else sum(line not in training for line in tokens) / len(tokens),
+        unique=len(counts) / total,
+        repeated_pairs=sum(len(set(line)) < len(line) for line in pairs_of) / total,
+        function_word_ends=broken_off / total,
+        duplicates=sum(count for count in counts.values() if count > 1) / total,
+        novel=None if novel is None else novel / total,
     )

@@ -2,8 +2,8 @@
 
 Lavie and Agarwal, "METEOR: an automatic metric for MT evaluation with high levels of
 correlation with human judgments" (2007): words are aligned by form, then by Porter stem,
-then by WordNet synonyms of the stems, and long runs of aligned words count for more. It is
-not METEOR 1.5, which the COCO server uses (see `official`): their numbers cannot be compared.
+then by WordNet synonyms of the stems; long runs of aligned words score higher. The scores are
+not comparable with those of METEOR 1.5, which the COCO server uses (see `official`).
 """
 
 from __future__ import annotations
@@ -19,34 +19,21 @@ from capgen.metrics.synonyms import Synonyms, wordnet
 NAME = "METEOR"
 
 _ALPHA, _BETA, _GAMMA = 0.9, 3.0, 0.5
+# Words with their indices in the sentence.
+_Words = list[tuple[int, str]]
 
 
 def meteor(corpus: Corpus) -> Floats:
-    """Return the (images,) METEOR scores, the best over the references of each.
-
-    A corpus has their mean.
-    """
+    """Return the (images,) METEOR scores, each the best over its references."""
     scorer = MeteorScorer()
     images = len(corpus)
-    references = corpus.words[images:]
-    ends = [*corpus.first_reference[1:], len(references)]
-    return np.array(
-        [
-            max(scorer.score(words, reference) for reference in references[start:end])
-            for words, start, end in zip(
-                corpus.words[:images], corpus.first_reference, ends, strict=True
-            )
-        ]
-    )
+    groups = corpus.by_image(corpus.words[images:])
+    pairs = zip(corpus.words[:images], groups, strict=True)
+    return np.array([max(scorer.score(words, other) for other in group) for words, group in pairs])
 
 
 class MeteorScorer:
-    """Scores captions against references; remembers stems and synonyms.
-
-    Args:
-        stem: Gives the stem of a word; NLTK's Porter stemmer if left out.
-        synonyms: Where synonyms are looked up; WordNet 3.0 if left out.
-    """
+    """Scores captions; by default with NLTK's Porter stemmer and the synonyms of WordNet 3.0."""
 
     def __init__(
         self, stem: Callable[[str], str] | None = None, synonyms: Synonyms | None = None
@@ -68,10 +55,10 @@ class MeteorScorer:
         return float((1 - penalty) * mean)
 
     def align(self, words: Sequence[str], reference: Sequence[str]) -> list[tuple[int, int]]:
-        """Return which word goes with which word of the reference.
+        """Align words with words of the reference.
 
         Every stage goes through the words from the last to the first, and takes the last
-        word of the reference that is still free.
+        matching word of the reference that is still free.
 
         Returns:
             Pairs of indices, ascending in the first.
@@ -83,19 +70,17 @@ class MeteorScorer:
             pairs += self._match_synonyms(left, free)
         return sorted(pairs)
 
-    def _match_synonyms(
-        self, left: list[tuple[int, str]], free: list[tuple[int, str]]
-    ) -> list[tuple[int, int]]:
+    def _match_synonyms(self, left: _Words, free: _Words) -> list[tuple[int, int]]:
         pairs = []
         for index, stem in reversed(left):
             synonyms = self._synonyms.of(stem)
-            for place in range(len(free) - 1, -1, -1):
-                if free[place][1] in synonyms:
-                    pairs.append((index, free.pop(place)[0]))
+            for position in range(len(free) - 1, -1, -1):
+                if free[position][1] in synonyms:
+                    pairs.append((index, free.pop(position)[0]))
                     break
         return pairs
 
-    def _stemmed(self, words: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    def _stemmed(self, words: _Words) -> _Words:
         stems = self._stems
         for _, word in words:
             if word not in stems:
@@ -103,32 +88,25 @@ class MeteorScorer:
         return [(index, stems[word]) for index, word in words]
 
 
-def _match(
-    left: list[tuple[int, str]], free: list[tuple[int, str]]
-) -> tuple[list[tuple[int, int]], list[tuple[int, str]], list[tuple[int, str]]]:
-    """Pair equal words.
-
-    Returns:
-        The pairs, and what is left of either side.
-    """
-    places: dict[str, list[int]] = {}
-    for place, (_, word) in enumerate(free):
-        places.setdefault(word, []).append(place)
+def _match(left: _Words, free: _Words) -> tuple[list[tuple[int, int]], _Words, _Words]:
+    """Return the pairs of equal words, and the unmatched words of either side."""
+    positions: dict[str, list[int]] = {}
+    for position, (_, word) in enumerate(free):
+        positions.setdefault(word, []).append(position)
     pairs, unmatched, taken = [], [], set()
     for index, word in reversed(left):
-        spots = places.get(word)
-        if spots:
-            place = spots.pop()
-            taken.add(place)
-            pairs.append((index, free[place][0]))
+        if positions.get(word):
+            position = positions[word].pop()
+            taken.add(position)
+            pairs.append((index, free[position][0]))
         else:
             unmatched.append((index, word))
     unmatched.reverse()
-    return pairs, unmatched, [item for place, item in enumerate(free) if place not in taken]
+    return pairs, unmatched, [item for position, item in enumerate(free) if position not in taken]
 
 
 def _porter() -> Callable[[str], str]:
-    # NLTK takes a while to import, and most metrics do without it.
+    # NLTK is slow to import, and only METEOR needs it.
     from nltk.stem.porter import PorterStemmer
 
     stem: Callable[[str], str] = PorterStemmer().stem

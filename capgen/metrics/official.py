@@ -1,10 +1,10 @@
 """METEOR 1.5 and SPICE, computed by the official programs through pycocoevalcap and Java.
 
-They are optional: `pip install 'capgen[coco]'` and a Java runtime. Neither is METEOR as
-`capgen.metrics.meteor` computes it, and they are reported under names of their own.
+They are optional: `pip install 'capgen[coco]'` and a Java runtime. METEOR 1.5 differs from the
+METEOR of `capgen.metrics.meteor`, so it is reported under a different name.
 
-SPICE fetches models of Stanford CoreNLP from the internet on its first run, and needs about
-8 GB of memory; that path is untested here, as the tests run offline.
+On its first run SPICE downloads models of Stanford CoreNLP, and it needs about 8 GB of memory;
+this is not tested, because the tests run offline.
 """
 
 from __future__ import annotations
@@ -26,14 +26,7 @@ SPICE_NAME = "SPICE"
 
 
 def meteor_1_5(corpus: Corpus) -> tuple[float, Floats]:
-    """Return the METEOR 1.5 score of the corpus and of each of its (images,) images.
-
-    The corpus score is that of the summed statistics, not the mean of the images'.
-
-    Raises:
-        MissingDependencyError: pycocoevalcap is not installed.
-        MetricError: Java is missing, or the program failed.
-    """
+    """Return the METEOR 1.5 score of the corpus, from summed statistics, and of its images."""
     check_present(METEOR_NAME)
     from pycocoevalcap.meteor.meteor import Meteor
 
@@ -46,50 +39,36 @@ def meteor_1_5(corpus: Corpus) -> tuple[float, Floats]:
 
 
 def spice(corpus: Corpus) -> tuple[float, Floats]:
-    """Return the SPICE score of the corpus and of each of its (images,) images.
-
-    An image without anything to compare has no score (NaN).
-
-    Raises:
-        MissingDependencyError: pycocoevalcap is not installed.
-        MetricError: Java is missing, the models cannot be fetched, or the program failed.
-    """
+    """Return the SPICE score of the corpus and of its images: NaN if nothing is comparable."""
     check_present(SPICE_NAME)
     from pycocoevalcap.spice.spice import Spice
 
     references, predictions = _as_coco(corpus)
     try:
-        # It reports the progress of a download on standard output.
+        # It writes download progress to standard output.
         with redirect_stdout(sys.stderr):
             whole, images = Spice().compute_score(references, predictions)
     except (OSError, ValueError, BadZipFile, subprocess.CalledProcessError) as error:
         raise MetricError(
             f"The official SPICE failed: {error}",
-            hint="Its first run fetches models from the internet, and it needs 8 GB of memory.",
+            hint="Its first run downloads models, and it needs 8 GB of memory.",
         ) from error
-    # SPICE sorts the images by their key.
+    # SPICE sorts the images by key.
     return float(whole), np.array([image["All"]["f"] for image in images], np.float64)
 
 
 def _as_coco(corpus: Corpus) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
-    """Return tokenized references and predictions under the numbers of the images."""
-    references: dict[int, list[str]] = {number: [] for number in range(len(corpus))}
-    for number, line in zip(corpus.reference_image.tolist(), corpus.reference_tokens, strict=True):
-        references[number].append(line)
+    """Return tokenized references and predictions by image number."""
+    references = dict(enumerate(map(list, corpus.by_image(corpus.reference_tokens))))
     return references, {number: [line] for number, line in enumerate(corpus.prediction_tokens)}
 
 
 def check_present(name: str) -> None:
-    """Check that the official program `name` could run.
-
-    Raises:
-        MissingDependencyError: pycocoevalcap is not installed.
-        MetricError: Java is missing.
-    """
+    """Check that pycocoevalcap and Java are installed, for the official program `name`."""
     if find_spec("pycocoevalcap") is None:
         raise MissingDependencyError("pycocoevalcap", extra="coco", purpose=f"Official {name}")
     if shutil.which("java") is None:
         raise MetricError(
-            f"Official {name} needs Java, and there is no java on the PATH",
+            f"Official {name} needs Java, but there is no java on the PATH",
             hint="Install a Java runtime, or leave this metric out.",
         )

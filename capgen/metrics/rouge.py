@@ -1,9 +1,9 @@
 """ROUGE-L, as the official COCO caption scorer and as Google's `rouge-score` compute it.
 
-Lin, "ROUGE: a package for automatic evaluation of summaries" (2004). The two differ in
-tokens (PTB against runs of ASCII letters and digits), in what they do with several
-references (the best precision and the best recall against the best F), and in the weight
-of recall (β = 1.2 against 1), so each is reported under its own name.
+Lin, "ROUGE: a package for automatic evaluation of summaries" (2004). The two differ in tokens
+(PTB or runs of ASCII letters and digits), in the handling of several references (the best
+precision and the best recall, or the best F), and in the weight of recall (β = 1.2 or 1), so
+each is reported under its own name.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ _BETA_SQUARED = 1.2**2
 
 
 def rouge_l(corpus: Corpus) -> Floats:
-    """Return the official (images,) ROUGE-L scores; a corpus has their mean."""
+    """Return the official (images,) ROUGE-L scores."""
     scores = np.zeros(len(corpus))
-    for image, (prediction, references) in enumerate(_grouped(corpus)):
-        # At single spaces, as the official scorer: a caption without words has the one
-        # word "", and matches a reference without words.
+    groups = corpus.by_image(corpus.reference_tokens)
+    pairs = zip(corpus.prediction_tokens, groups, strict=True)
+    for image, (prediction, references) in enumerate(pairs):
+        # Split at single spaces, like the official scorer: a caption without words has the
+        # one word "", and matches a reference without words.
         words = prediction.split(" ")
         others = [line.split(" ") for line in references]
         common = common_lengths(words, others)
@@ -41,7 +43,7 @@ def rouge_l(corpus: Corpus) -> Floats:
 def rouge_l_google(corpus: Corpus) -> Floats:
     """Return the (images,) ROUGE-L F1 scores of `rouge-score`, without its stemmer.
 
-    An image has the best score over its references, as `RougeScorer.score_multi` gives it.
+    The score of an image is the best over its references, as in `RougeScorer.score_multi`.
     """
     from rouge_score.tokenize import tokenize
 
@@ -60,31 +62,21 @@ def rouge_l_google(corpus: Corpus) -> Floats:
 
 
 def common_lengths(words: Sequence[str], others: Sequence[Sequence[str]]) -> list[int]:
-    """Return the lengths of the longest common subsequences of `words` and each other.
+    """Return the lengths of the longest common subsequences of `words` and each of `others`.
 
-    The bit-parallel method of Hyyrö ("Bit-parallel LCS-length computation revisited", 2004):
-    the rows of the usual table are the bits of one integer.
+    Hyyrö, "Bit-parallel LCS-length computation revisited" (2004): the bits of an integer stand
+    for a row of the dynamic-programming table.
     """
-    places: dict[str, int] = {}
+    positions: dict[str, int] = {}
     for index, word in enumerate(words):
-        places[word] = places.get(word, 0) | 1 << index
+        positions[word] = positions.get(word, 0) | 1 << index
     full = (1 << len(words)) - 1
     lengths = []
     for other in others:
         row = full
         for word in other:
-            place = places.get(word)
-            if place is not None:
-                kept = row & place
-                row = (row + kept | row - kept) & full
+            if word in positions:
+                matched = row & positions[word]
+                row = (row + matched | row - matched) & full
         lengths.append(len(words) - row.bit_count())
     return lengths
-
-
-def _grouped(corpus: Corpus) -> list[tuple[str, list[str]]]:
-    ends = np.append(corpus.first_reference[1:], len(corpus.reference_tokens))
-    groups = [
-        corpus.reference_tokens[start:end]
-        for start, end in zip(corpus.first_reference, ends, strict=True)
-    ]
-    return list(zip(corpus.prediction_tokens, groups, strict=True))

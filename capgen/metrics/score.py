@@ -1,4 +1,4 @@
-"""The one entry point to the metrics: captions in, a stamped report out."""
+"""Score captions; the entry point to the metrics."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import hashlib
 import importlib.metadata
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,11 @@ from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.corpus import Corpus, Floats, Integers
 from capgen.metrics.language import LanguageStatistics, language_statistics
 from capgen.metrics.ptb.tokenizer import TOKENIZER, TOKENIZER_VERSION
+from capgen.metrics.scripts import ascii_share, unspaced_share
 
 PROTOCOL = "COCO captions, equal to pycocoevalcap 1.2"
 
-# What `score` accepts as a metric, and how each is defined.
+# The metrics, with their definitions.
 METRICS = {
     "bleu": "BLEU-1 to BLEU-4 of pycocoevalcap (closest reference length)",
     "rouge_l": "ROUGE-L of pycocoevalcap (F with beta 1.2, best precision and best recall)",
@@ -38,22 +40,24 @@ METRICS = {
     "spice": "SPICE by its own program, through pycocoevalcap and Java",
 }
 _PROGRAMS = {"meteor_1_5": official.METEOR_NAME, "spice": official.SPICE_NAME}
+# German has 2 % of letters that rouge-score cuts words at; English has a "café" now and then.
+_DROPPED_LETTERS = 0.01
 DEFAULT_METRICS = ("bleu", "rouge_l", "rouge_score", "cider_d", "meteor")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stamp:
-    """How the numbers of a report came about.
+    """How the numbers of a report were computed.
 
     Attributes:
-        protocol: Name of the way of scoring.
+        protocol: Name of the scoring protocol.
         tokenizer: Name of the tokenizer.
-        tokenizer_version: Its version; other tokens have another version.
+        tokenizer_version: Its version, which changes whenever its tokens do.
         images: Number of images.
         references: Number of references.
         references_digest: Fingerprint of the references and the ids of their images.
-        document_frequencies: Where CIDEr-D's document frequencies come from.
-        definitions: Metric asked for → what exactly it is.
+        document_frequencies: Source of CIDEr-D's document frequencies.
+        definitions: Metric → its exact definition.
         versions: Package → version.
     """
 
@@ -79,8 +83,8 @@ class ScoreReport:
         bleu_statistics: (images, 10) counts, see `capgen.metrics.bleu`; None without BLEU.
             A corpus BLEU is not the mean of its images': the bootstrap needs these.
         language: Length, vocabulary and variety of the predictions.
-        notes: What a reader of the numbers should know, in plain words.
-        stamp: How the numbers came about.
+        notes: Caveats about the numbers, as sentences.
+        stamp: How the numbers were computed.
     """
 
     image_ids: tuple[str, ...]
@@ -92,14 +96,13 @@ class ScoreReport:
     stamp: Stamp
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as built-in types; `images` has one record for each image."""
-        columns = {name: scores.tolist() for name, scores in self.per_image.items()}
+        """Return the report as built-in types; `images` has one record per image."""
+        rows = zip(*(scores.tolist() for scores in self.per_image.values()), strict=True)
         return {
             "corpus": {name: _or_none(value) for name, value in self.corpus.items()},
             "images": [
-                {"image_id": image_id}
-                | {name: _or_none(scores[index]) for name, scores in columns.items()}
-                for index, image_id in enumerate(self.image_ids)
+                {"image_id": image_id, **dict(zip(self.per_image, map(_or_none, row), strict=True))}
+                for image_id, row in zip(self.image_ids, rows, strict=True)
             ],
             "language": self.language.to_dict(),
             "notes": list(self.notes),
@@ -114,37 +117,42 @@ def score_captions(
     metrics: Collection[str] = DEFAULT_METRICS,
     document_frequencies: DocumentFrequencies | None = None,
     training_captions: frozenset[str] | None = None,
+    language: str = "",
 ) -> ScoreReport:
-    """Score one caption for each image against its human captions.
+    """Score one caption per image against the image's references.
 
     Args:
         predictions: Image id → caption, as generated.
         references: Image id → human captions, as written; the same ids.
-        metrics: Which metrics to compute: keys of `METRICS`.
-        document_frequencies: A table for CIDEr-D; without one the references are counted.
+        metrics: Metrics to compute: keys of `METRICS`.
+        document_frequencies: Document frequencies for CIDEr-D; by default the references'.
         training_captions: Known captions (`capgen.metrics.language.known_captions`), for
             the share of novel predictions.
+        language: The captions' language as in BCP 47 (`en`, `pt-BR`), for notes on what a metric
+            cannot read; empty if unknown.
 
     Returns:
-        Corpus and per-image scores. The corpus score of everything but BLEU and METEOR 1.5
-        is the mean of its images'.
+        Corpus and per-image scores. Except for BLEU and METEOR 1.5, the corpus score is the
+        mean of the per-image scores.
 
     Raises:
-        MetricError: The ids of both sides differ, an image has no references, or a caption
-            is not text.
-        MissingDependencyError: An official program was asked for and is not installed.
+        MetricError: The ids differ, an image has no references, or a caption is not a string.
+        MissingDependencyError: A metric's official program is not installed.
         UsageError: There is no such metric.
     """
     check_metrics(metrics)
     corpus = Corpus(predictions, references)
-    measured = _measure(corpus, metrics, document_frequencies)
+    scores, bleu_statistics = _scores(corpus, metrics, document_frequencies)
     return ScoreReport(
         image_ids=corpus.image_ids,
-        corpus=measured.corpus,
-        per_image=measured.per_image,
-        bleu_statistics=measured.bleu_statistics,
+        corpus={name: value for name, (value, _) in scores.items()},
+        per_image={name: values for name, (_, values) in scores.items()},
+        bleu_statistics=bleu_statistics,
         language=language_statistics(corpus.prediction_tokens, training=training_captions),
-        notes=_notes(corpus, metrics, document_frequencies),
+        notes=(
+            *_notes(corpus, metrics, document_frequencies),
+            *_language_notes(corpus, metrics, language),
+        ),
         stamp=Stamp(
             images=len(corpus),
             references=len(corpus.reference_tokens),
@@ -157,13 +165,7 @@ def score_captions(
 
 
 def check_metrics(metrics: Collection[str]) -> None:
-    """Check that metrics are known and can be computed here, before captions are made.
-
-    Raises:
-        MetricError: Java is missing for an official program.
-        MissingDependencyError: An official program was asked for and is not installed.
-        UsageError: There is no such metric.
-    """
+    """Check before captioning that metrics exist and can be computed on this machine."""
     for name in metrics:
         if name not in METRICS:
             raise UsageError(f"Unknown metric {name!r}", hint=did_you_mean(name, METRICS))
@@ -173,42 +175,27 @@ def check_metrics(metrics: Collection[str]) -> None:
 
 
 def unique_captions(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Collect (image id, caption) pairs, such as a predictions file holds.
-
-    Raises:
-        MetricError: An image occurs twice.
-    """
+    """Return captions by image id; raise MetricError if an image occurs twice."""
     captions: dict[str, str] = {}
     for image_id, caption in pairs:
         if image_id in captions:
             raise MetricError(
-                f"Two predictions for the image {image_id!r}",
-                hint="Give one caption for each image.",
+                f"Two predictions for the image {image_id!r}", hint="Give one caption per image."
             )
         captions[image_id] = caption
     return captions
 
 
-@dataclass
-class _Measured:
-    corpus: dict[str, float] = field(default_factory=dict)
-    per_image: dict[str, Floats] = field(default_factory=dict)
-    bleu_statistics: Integers | None = None
-
-    def add(self, name: str, value: float, scores: Floats) -> None:
-        self.corpus[name], self.per_image[name] = value, scores
-
-
-def _measure(
+def _scores(
     corpus: Corpus, metrics: Collection[str], frequencies: DocumentFrequencies | None
-) -> _Measured:
-    measured = _Measured()
+) -> tuple[dict[str, tuple[float, Floats]], Integers | None]:
+    """Return the corpus score and the per-image scores of each metric, and BLEU's counts."""
+    scores: dict[str, tuple[float, Floats]] = {}
+    statistics = None
     if "bleu" in metrics:
         statistics = bleu.bleu_statistics(corpus)
         whole, single = bleu.bleu_scores(statistics.sum(axis=0)), bleu.bleu_scores(statistics)
-        measured.bleu_statistics = statistics
-        for name, value, scores in zip(bleu.NAMES, whole.tolist(), single.T, strict=True):
-            measured.add(name, value, scores)
+        scores |= zip(bleu.NAMES, zip(whole.tolist(), single.T, strict=True), strict=True)
     means: dict[str, tuple[str, Callable[[], Floats]]] = {
         "rouge_l": (rouge.NAME, lambda: rouge.rouge_l(corpus)),
         "rouge_score": (rouge.GOOGLE_NAME, lambda: rouge.rouge_l_google(corpus)),
@@ -217,23 +204,23 @@ def _measure(
     }
     for metric, (name, compute) in means.items():
         if metric in metrics:
-            scores = compute()
-            measured.add(name, float(np.mean(scores)), scores)
+            values = compute()
+            scores[name] = float(np.mean(values)), values
     if "meteor_1_5" in metrics:
-        measured.add(official.METEOR_NAME, *official.meteor_1_5(corpus))
+        scores[official.METEOR_NAME] = official.meteor_1_5(corpus)
     if "spice" in metrics:
-        measured.add(official.SPICE_NAME, *official.spice(corpus))
-    return measured
+        scores[official.SPICE_NAME] = official.spice(corpus)
+    return scores, statistics
 
 
 def _digest(references: Mapping[str, Sequence[str]]) -> str:
-    """Return a fingerprint of references that does not depend on their order."""
+    """Return a fingerprint of the references, whatever their order."""
     content = json.dumps([[name, sorted(references[name])] for name in sorted(references)])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def _or_none(value: float) -> float | None:
-    """Return None for NaN, which JSON cannot say."""
+    """Return None for NaN, which JSON does not have."""
     return None if math.isnan(value) else value
 
 
@@ -250,13 +237,33 @@ def _notes(
     documents = len(corpus) if table is None else table.documents
     if "cider_d" in metrics and documents == 1:
         notes.append(
-            "CIDEr-D is 0 by definition: it weighs words by how few images' references have "
-            "them, and there is one image. Score more images, or give document frequencies."
+            "CIDEr-D is always 0 for a single image, because it weights words by how few images' "
+            "references contain them. Score more images, or give document frequencies."
         )
-    silent = sum(not line for line in corpus.prediction_tokens)
-    if silent:
-        notes.append(f"{silent} of {len(corpus)} predictions have no words.")
+    empty = sum(not line for line in corpus.prediction_tokens)
+    if empty:
+        notes.append(f"{empty} of {len(corpus)} predictions have no words.")
     return tuple(notes)
+
+
+def _language_notes(corpus: Corpus, metrics: Collection[str], language: str) -> Iterator[str]:
+    """Yield what the metrics cannot read of these references."""
+    texts = list(chain.from_iterable(corpus.references))
+    unspaced = unspaced_share(texts)
+    if unspaced > 0.5:
+        yield (
+            "The references are in a script without spaces between words, and scores compare what "
+            "is between spaces: put spaces between the words of predictions and references."
+        )
+    plain = ascii_share(texts)
+    if "rouge_score" in metrics and 1 - plain > _DROPPED_LETTERS:
+        yield (
+            f"{rouge.GOOGLE_NAME} reads only the letters a to z, and drops {1 - plain:.0%} of the "
+            "references' letters: do not use it here."
+        )
+    foreign = language and language.split("-")[0].lower() != "en"
+    if {"meteor", "meteor_1_5"} & set(metrics) and (foreign or 1 - plain > 0.5):
+        yield "METEOR's stems and synonyms are English: here it matches little but equal words."
 
 
 def _versions(metrics: Collection[str]) -> dict[str, str]:

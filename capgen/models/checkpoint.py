@@ -32,20 +32,16 @@ from capgen.paths import storage_errors
 def load_captioning(folder: ModelFolder, *, dtype: torch.dtype = torch.float32) -> Captioning:
     """Load a VisionEncoderDecoder captioner for training or evaluation.
 
-    Args:
-        folder: The model folder.
-        dtype: Type of the weights in memory.
-
     Raises:
-        ModelError: It is not such a captioner, or its weights do not fit its configuration.
-        UnsafeModelError: It has pickled weights only.
+        ModelError: The folder holds another model, or its weights do not fit its configuration.
+        UnsafeModelError: The only weights are pickled.
     """
     kind = folder.config.get("model_type")
     if kind != ENCODER_DECODER:
         check_captioner(folder.name, folder.config)
         raise ModelError(
             f"{folder.name} is a '{kind}' model, not a {ENCODER_DECODER}",
-            hint=f"Of captioners only a {ENCODER_DECODER} with a GPT-2 is trained or exported.",
+            hint=f"capgen trains and exports only a {ENCODER_DECODER} with a GPT-2.",
         )
     folder.check_weights()
     with quiet_transformers():
@@ -56,10 +52,10 @@ def load_captioning(folder: ModelFolder, *, dtype: torch.dtype = torch.float32) 
 
 
 def _unmap(model: torch.nn.Module) -> None:
-    """Copy the weights: as they are loaded they keep their file mapped.
+    """Copy the weights, which otherwise keep their file mapped.
 
-    Windows removes or replaces no such file, but training replaces checkpoints, and an export
-    moves its folder.
+    Windows cannot replace a mapped file, but training replaces checkpoints and an export moves
+    its folder.
     """
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
@@ -77,14 +73,8 @@ def save_captioning(
 ) -> None:
     """Write a model folder, replacing an older one only when the new one is complete.
 
-    Args:
-        folder: Where to write.
-        captioning: What to write.
-        provenance: Where it comes from; versions and time are filled in here.
-        dtype: Type of the stored weights; None keeps the model's own.
-
-    Raises:
-        StorageError: It cannot be written; an older folder is left as it was.
+    Versions and time of the provenance are filled in here; `dtype` is the type of the stored
+    weights, by default the model's own.
     """
     temporary = folder.with_name(f".{folder.name}.new")
     with storage_errors(folder), rust_errors():
@@ -104,33 +94,33 @@ def _write_parts(folder: Path, captioning: Captioning, dtype: torch.dtype | None
     if dtype is not None and dtype != model.dtype:
         model = copy.deepcopy(model).to(dtype)
     model.save_pretrained(folder)
-    for name in ("is_local", "local_files_only"):  # of how it was loaded here
+    for name in ("is_local", "local_files_only"):  # how it was loaded on this machine
         captioning.tokenizer.init_kwargs.pop(name, None)
     captioning.tokenizer.save_pretrained(folder)
     captioning.preprocessor.to_file(folder / PREPROCESSOR_FILE)
     for name, content in captioning.notices.items():
         (folder / name).write_bytes(content)
     for file in folder.iterdir():
-        # safetensors writes files that only their owner may read.
+        # safetensors writes files that only their owner can read.
         file.chmod(0o644)
 
 
 @contextmanager
 def rust_errors() -> Iterator[None]:
-    """Turn what safetensors and tokenizers raise when they cannot write into an OSError.
+    """Turn the errors of safetensors and tokenizers when they cannot write into an OSError.
 
-    The first raises its own kind, the second plain Exception; both say `(os error 28)`.
+    Neither raises an OSError, but both messages end with, say, `(os error 28)`.
     """
     try:
         yield
     except OSError:
         raise
     except Exception as error:
-        found = _OS_ERROR.search(str(error))
-        if found is None:
+        match = _OS_ERROR.search(str(error))
+        if match is None:
             raise
-        number = int(found[1])
-        # On Windows the number is Windows' own: the last argument translates it.
+        number = int(match[1])
+        # On Windows the number is a Windows code, which the last argument translates.
         raise OSError(number, os.strerror(number), None, number) from error
 
 
@@ -138,16 +128,16 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def recover_folder(folder: Path) -> None:
-    """Undo what `save_captioning` left half done when its process died."""
+    """Clean up after a `save_captioning` whose process died."""
     old = folder.with_name(f".{folder.name}.old")
     if old.is_dir() and not folder.exists():
         old.rename(folder)
-    for rest in (old, folder.with_name(f".{folder.name}.new")):
-        shutil.rmtree(rest, ignore_errors=True)
+    for leftover in (old, folder.with_name(f".{folder.name}.new")):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def swap_folder(new: Path, folder: Path) -> None:
-    """Put `new` in the place of `folder`, which may exist; if that fails it stays."""
+    """Replace `folder`, which need not exist, by `new`; if that fails, `folder` stays."""
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     existed = folder.exists()
@@ -163,7 +153,7 @@ def swap_folder(new: Path, folder: Path) -> None:
 
 
 def stamped(provenance: Provenance) -> Provenance:
-    """Return the provenance with today's versions and time."""
+    """Return the provenance with the current versions and time."""
     return dataclasses.replace(
         provenance,
         versions={

@@ -2,12 +2,10 @@
 
     pixels (B, 3, S, S) ─► backbone ─► (B, 1280, S/32, S/32) ─► neck ─► tokens (B, S²/1024, hidden)
 
-The backbone keeps the parameter names of the published ImageNet weights (without their
-classifier), so that those load as they are. The neck projects the grid to the decoder's
-width, adds learned positions and lets the grid cells look at each other.
-
-Registered with transformers' Auto classes as model type `capgen_efficientnet_lite`.
-It knows nothing about text.
+The backbone keeps the parameter names of the published ImageNet weights, so that these load
+unchanged (without their classifier). The neck projects the grid to the decoder's width, adds
+learned positions, and applies self-attention over the grid cells. The model is registered with
+transformers' Auto classes as `capgen_efficientnet_lite`.
 
 Source: Tan and Le, "EfficientNet" (2019), and the EfficientNet-Lite release (2020): no
 squeeze-and-excitation, ReLU6, stem and head not scaled.
@@ -16,7 +14,6 @@ squeeze-and-excitation, ReLU6, stem and head not scaled.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -31,19 +28,8 @@ BATCH_NORM_EPSILON = 1e-3
 TOTAL_STRIDE = 32
 
 
-@dataclass(frozen=True)
-class Variant:
-    """Scaling of one EfficientNet-Lite: width and depth multipliers."""
-
-    width: float
-    depth: float
-
-
-VARIANTS = {
-    "lite0": Variant(width=1.0, depth=1.0),
-    "lite1": Variant(width=1.0, depth=1.1),
-    "lite2": Variant(width=1.1, depth=1.2),
-}
+# Multipliers of width and depth.
+VARIANTS = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
 
 # Stages of EfficientNet-B0: (repeats, kernel, stride, expansion, output channels).
 STAGES = (
@@ -124,7 +110,7 @@ class BatchNorm(nn.Module):
 
 
 class SameConv(nn.Conv2d):
-    """Convolution with TensorFlow's "same" padding for the input size it meets."""
+    """Convolution with TensorFlow's "same" padding for its input's size."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1):
         super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
@@ -170,12 +156,12 @@ class Block(nn.Module):
 class Backbone(nn.Module):
     """EfficientNet-Lite without its classifier."""
 
-    def __init__(self, variant: Variant) -> None:
+    def __init__(self, width: float, depth: float) -> None:
         super().__init__()
         self._conv_stem = SameConv(3, STEM_CHANNELS, 3, stride=2)
         self._bn0 = BatchNorm(STEM_CHANNELS)
-        self._blocks = nn.ModuleList(_blocks(variant))
-        last = _scaled_channels(STAGES[-1][-1], variant.width)
+        self._blocks = nn.ModuleList(_blocks(width, depth))
+        last = _scaled_channels(STAGES[-1][-1], width)
         self._conv_head = SameConv(last, HEAD_CHANNELS, 1)
         self._bn1 = BatchNorm(HEAD_CHANNELS)
 
@@ -187,13 +173,13 @@ class Backbone(nn.Module):
         return F.relu6(self._bn1(self._conv_head(x)))
 
 
-def _blocks(variant: Variant) -> list[Block]:
+def _blocks(width: float, depth: float) -> list[Block]:
     blocks = []
     inputs = STEM_CHANNELS
     for index, (repeats, kernel, stride, expansion, base) in enumerate(STAGES):
-        outputs = _scaled_channels(base, variant.width)
+        outputs = _scaled_channels(base, width)
         first_or_last = index in (0, len(STAGES) - 1)
-        count = repeats if first_or_last else math.ceil(repeats * variant.depth)
+        count = repeats if first_or_last else math.ceil(repeats * depth)
         for position in range(count):
             blocks.append(Block(inputs, outputs, kernel, stride if position == 0 else 1, expansion))
             inputs = outputs
@@ -207,8 +193,6 @@ def _scaled_channels(channels: int, width: float, divisor: int = 8) -> int:
 
 
 class NeckAttention(nn.Module):
-    """Multi-head self-attention over the grid."""
-
     def __init__(self, config: EfficientNetLiteConfig) -> None:
         super().__init__()
         self.heads = config.num_attention_heads
@@ -251,15 +235,14 @@ class NeckLayer(nn.Module):
 
 
 class Neck(nn.Module):
-    """From the backbone's grid to tokens of the decoder's width."""
+    """Maps the backbone's grid to tokens of the decoder's width."""
 
     def __init__(self, config: EfficientNetLiteConfig) -> None:
         super().__init__()
         self.input_norm = nn.LayerNorm(HEAD_CHANNELS)
         self.projection = nn.Linear(HEAD_CHANNELS, config.hidden_size)
-        self.position_embeddings = nn.Parameter(
-            torch.zeros(config.grid_size**2, config.hidden_size)
-        )
+        positions = torch.zeros(config.grid_size**2, config.hidden_size)
+        self.position_embeddings = nn.Parameter(positions)
         self.dropout = nn.Dropout(config.dropout)
         self.layer = nn.ModuleList(NeckLayer(config) for _ in range(config.num_hidden_layers))
         self.output_norm = nn.LayerNorm(config.hidden_size)
@@ -282,7 +265,7 @@ class EfficientNetLiteModel(PreTrainedModel):
 
     def __init__(self, config: EfficientNetLiteConfig) -> None:
         super().__init__(config)
-        self.backbone = Backbone(VARIANTS[config.variant])
+        self.backbone = Backbone(*VARIANTS[config.variant])
         self.neck = Neck(config)
         self.post_init()
 
@@ -290,8 +273,7 @@ class EfficientNetLiteModel(PreTrainedModel):
         self, pixel_values: Tensor, return_dict: bool | None = None, **kwargs: object
     ) -> BaseModelOutput:
         """Map pixels (B, 3, S, S) to `last_hidden_state` (B, (S/32)², hidden)."""
-        tokens = self.neck(self.backbone(pixel_values))
-        return BaseModelOutput(last_hidden_state=tokens)
+        return BaseModelOutput(last_hidden_state=self.neck(self.backbone(pixel_values)))
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

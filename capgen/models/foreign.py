@@ -1,4 +1,4 @@
-"""Loading captioners of every kind that capgen runs in torch, other people's among them."""
+"""Loading captioners of every kind that capgen runs in torch, including other people's."""
 
 from __future__ import annotations
 
@@ -30,19 +30,11 @@ CAPTIONERS = {
 
 
 def load_captioner(folder: ModelFolder, *, dtype: torch.dtype, trust_remote_code: bool) -> Any:
-    """Load a VisionEncoderDecoder, BLIP, GIT or similar captioner.
-
-    Args:
-        folder: The model folder.
-        dtype: Type of the weights in memory.
-        trust_remote_code: Run code that comes with the model, where its kind is not known.
-
-    Returns:
-        The model, in evaluation mode, on the CPU.
+    """Load a VisionEncoderDecoder, BLIP, GIT or similar captioner on the CPU, for evaluation.
 
     Raises:
         ModelError: The folder holds no such captioner, or its weights do not fit.
-        UnsafeModelError: It has pickled weights only, or needs code of its own.
+        UnsafeModelError: The only weights are pickled, or the model needs its own code.
     """
     check_captioner(folder.name, folder.config, trust_remote_code=trust_remote_code)
     folder.check_weights()
@@ -56,7 +48,7 @@ def image_encoder(folder: ModelFolder, model: Any) -> Any:
     """Return the part of a captioner that maps pixels to states (B, cells, width).
 
     Raises:
-        ModelError: The model came with its own code, which calls that part otherwise.
+        ModelError: The model has its own code, with another name for that part.
     """
     kind = folder.config.get("model_type")
     if kind == "blip":
@@ -71,38 +63,31 @@ def image_encoder(folder: ModelFolder, model: Any) -> Any:
 
 
 def end_tokens(folder: ModelFolder, model: Any) -> tuple[int, ...]:
-    """Return the token ids that finish a caption.
-
-    Raises:
-        ModelError: The model does not say them, or not what it starts with.
-    """
+    """Return the token ids that finish a caption; raise ModelError if the model names none."""
     base = model.generation_config
     starts = (base.decoder_start_token_id, base.bos_token_id)
     if folder.config.get("model_type") == ENCODER_DECODER and starts == (None, None):
-        raise ModelError(f"{folder.name} does not say its start token")
+        raise ModelError(f"{folder.name} does not name its start token")
     if folder.config.get("model_type") == "blip":
-        return (int(model.config.text_config.sep_token_id),)  # as its own `generate` has it
+        return (int(model.config.text_config.sep_token_id),)  # as in its own `generate`
     ends = base.eos_token_id
     if ends is None:
-        raise ModelError(f"{folder.name} does not say its end token")
+        raise ModelError(f"{folder.name} does not name its end token")
     return tuple(ends) if isinstance(ends, list) else (ends,)
 
 
 def _model_class(folder: ModelFolder, trust_remote_code: bool) -> tuple[type, bool]:
-    """Return the class to load a model with, and whether that runs code of its own.
+    """Return the class to load a model with, and whether that runs the model's own code.
 
-    Code is run only for kinds that neither capgen nor transformers has.
+    It does only for kinds that neither capgen nor transformers knows.
     """
     config = folder.config
     kind = config.get("model_type")
-    strange = kind == ENCODER_DECODER and not _encoder_is_known(config)
-    if kind in CAPTIONERS and not (strange and "auto_map" in config):
-        return CAPTIONERS[str(kind)], False  # whose loading says what is wrong
+    encoder = config.get("encoder")
+    encoder_kind = encoder.get("model_type") if isinstance(encoder, Mapping) else None
+    unknown_encoder = kind == ENCODER_DECODER and encoder_kind not in CONFIG_MAPPING
+    if kind in CAPTIONERS and not (unknown_encoder and "auto_map" in config):
+        return CAPTIONERS[str(kind)], False  # loading reports an unknown encoder
     if not trust_remote_code:
         raise own_code_error(folder.name)
     return AutoModel, True
-
-
-def _encoder_is_known(config: Mapping[str, Any]) -> bool:
-    encoder = config.get("encoder")
-    return isinstance(encoder, Mapping) and encoder.get("model_type") in CONFIG_MAPPING

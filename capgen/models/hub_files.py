@@ -1,4 +1,4 @@
-"""Which files of a Hub repository make a model, and what they may cost."""
+"""Which files of a Hub repository make a model, and how large they may be."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from capgen.errors import ModelError, UnsafeModelError
 from capgen.hub_client.repository import Listing, RemoteFile
 from capgen.models.folder import CARD_FILE, DECODER_GRAPH, ENCODER_GRAPH, NOTICE_FILES
 
-# All that is ever fetched, by name: nothing in folders but the graphs.
+# All that capgen ever downloads, by name: nothing in folders but the graphs.
 MODEL_FILES = (
     *("*.json", "*.txt", "model*.safetensors", ENCODER_GRAPH, DECODER_GRAPH),
-    *(CARD_FILE, *NOTICE_FILES),  # on which terms
+    *(CARD_FILE, *NOTICE_FILES),  # the terms of use
 )
 CODE_FILES = ("*.py",)
 _LARGE = (".safetensors", ".onnx")
@@ -23,12 +23,12 @@ _UNSAFE_NAME = re.compile(r"(^|/)\.\.?(/|$)|^/|//|\\|^[A-Za-z]:|[\x00-\x1f]")
 
 @dataclass(frozen=True)
 class Limits:
-    """What a repository may cost.
+    """The largest repository to download.
 
     Attributes:
-        text_bytes: Largest file that is not weights.
-        total_bytes: All files that are fetched.
-        files: How many of them.
+        text_bytes: Size of a file other than weights.
+        total_bytes: Size of all downloaded files.
+        files: Number of downloaded files.
     """
 
     text_bytes: int = 64 << 20
@@ -39,16 +39,10 @@ class Limits:
 def wanted_files(
     identifier: str, listing: Listing, *, code: bool = False, limits: Limits | None = None
 ) -> list[RemoteFile]:
-    """Return the files of a repository that make a model.
-
-    Args:
-        identifier: The repository, for messages.
-        listing: What it holds.
-        code: Python files, too.
-        limits: What it may cost.
+    """Return the files of a repository that make a model, with `code` its Python files, too.
 
     Raises:
-        UnsafeModelError: A name would lead out of the model's folder.
+        UnsafeModelError: A name leads out of the model's folder.
         ModelError: There are too many files, or they are too large.
     """
     limits = limits or Limits()
@@ -56,7 +50,7 @@ def wanted_files(
         if _UNSAFE_NAME.search(name):
             raise UnsafeModelError(
                 f"{identifier} holds a file named {name!r}, which leads out of its folder",
-                hint="Nothing was fetched. Don't use this repository.",
+                hint="Nothing was downloaded. Do not use this repository.",
             )
     patterns = MODEL_FILES + CODE_FILES if code else MODEL_FILES
     files = [file for name, file in sorted(listing.files.items()) if _matches(name, patterns)]
@@ -72,16 +66,16 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 def _check_sizes(identifier: str, files: Sequence[RemoteFile], limits: Limits) -> None:
     for file in files:
         if file.size < 0:
-            raise ModelError(f"{identifier} does not say how large {file.name} is")
+            raise ModelError(f"{identifier} does not state the size of {file.name}")
         if file.size > limits.text_bytes and not file.name.endswith(_LARGE):
             raise ModelError(
                 f"{identifier} has a {file.name} of {file.size:,} bytes; "
-                f"at most {limits.text_bytes:,} are read",
+                f"the limit is {limits.text_bytes:,}"
             )
     total = sum(file.size for file in files)
     if total > limits.total_bytes or len(files) > limits.files:
         raise ModelError(
             f"{identifier} has {len(files)} files of {total:,} bytes; "
-            f"at most {limits.files} of {limits.total_bytes:,} are fetched",
-            hint="`capgen hub pull --max-gb N` fetches larger ones.",
+            f"the limit is {limits.files} files of {limits.total_bytes:,}",
+            hint="Use `capgen hub pull --max-gb N` for larger ones.",
         )

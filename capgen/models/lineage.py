@@ -1,4 +1,4 @@
-"""What a captioner's weights come from: the models that it started from, nearest first.
+"""Where a captioner's weights come from: the models it started from, nearest first.
 
     "lineage": [
       {"role": "init", "name": "tuned/best-eval", "source": "run", "data": {…}, …},
@@ -6,9 +6,9 @@
       {"role": "encoder", "name": "EfficientNet-Lite2", "source": "pypi", …}
     ]
 
-An entry with the role `init` is a whole captioner; those behind it are what it was made from in
-turn. The roles `encoder` and `decoder` end the list: parts that a new captioner was joined from.
-Entries hold no path of this machine.
+An entry with the role `init` is a whole captioner, followed by its own lineage. The roles
+`encoder` and `decoder` end the list: the parts that a new captioner was joined from. Entries
+hold no path of this machine.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from capgen.paths import bundled_model_dir
 
 INIT, ENCODER, DECODER = "init", "encoder", "decoder"
 BUNDLED_SOURCE, HUB, RUN, FOLDER, PYPI = "bundled", "hub", "run", "folder", "pypi"
-# What of a base's settings says how it came about.
+# Settings of a base model that say how it was trained.
 _SETTINGS = ("objective", "num_epochs", "epoch", "lora_rank")
 _LARGEST_NOTICE = 1 << 20
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -36,14 +36,9 @@ Entry = Mapping[str, Any]
 
 
 def began_with(folder: ModelFolder, role: str = INIT) -> tuple[Entry, ...]:
-    """Return the lineage of what starts from a model: the model's entry, then its own lineage.
+    """Return the lineage of a captioner that starts from a model: its entry, then its lineage.
 
-    Args:
-        folder: The model.
-        role: What it is to the new captioner.
-
-    Raises:
-        ModelError: Its record is damaged, or a file cannot be read.
+    `role` is what the model is to the new captioner.
     """
     provenance = folder.provenance
     training = provenance.training
@@ -65,11 +60,7 @@ def began_with(folder: ModelFolder, role: str = INIT) -> tuple[Entry, ...]:
 
 
 def imagenet_encoder(variant: str) -> Entry:
-    """Return the entry of the encoder that a new small captioner starts from.
-
-    Args:
-        variant: `lite0`, `lite1` or `lite2`.
-    """
+    """Return the entry of the encoder (`lite0`, `lite1`, `lite2`) of a new small captioner."""
     return {
         "role": ENCODER,
         "name": f"EfficientNet-{variant.capitalize()}",
@@ -81,11 +72,11 @@ def imagenet_encoder(variant: str) -> Entry:
 
 
 def lineage_of(provenance: Provenance) -> tuple[Entry, ...]:
-    """Return what a record says of where its model's weights come from; empty if it is unknown.
+    """Return the lineage that a record names; empty if it is unknown.
 
-    Of records from before there was a lineage it is what the settings tell for certain: what a
-    run with `init` began with but not what that was made from, for the settings name parts
-    that such a run never had.
+    For records without a lineage, which are older, it is what the settings prove: the model that a
+    run with `init` began with, but not what that was made from, as the settings of such a run
+    name parts that it never had.
     """
     if provenance.lineage:
         return tuple(provenance.lineage)
@@ -101,17 +92,14 @@ def lineage_of(provenance: Provenance) -> tuple[Entry, ...]:
 
 
 def hub_bases(lineage: Sequence[Entry]) -> list[str]:
-    """Return the Hub ids of the nearest models that others can find, as `base_model` wants them.
-
-    It is the nearest captioner of the Hub; where there is none, the parts that are from there.
-    """
-    there = [
+    """Return the Hub ids for a card's `base_model`: the nearest captioner, or else the parts."""
+    on_hub = [
         (str(entry["name"]), entry.get("role"))
         for entry in lineage
         if entry.get("source") == HUB and _HUB_ID.fullmatch(str(entry.get("name")))
     ]
-    captioners = [name for name, role in there if role == INIT]
-    return captioners[:1] or list(dict.fromkeys(name for name, _ in there))
+    captioners = [name for name, role in on_hub if role == INIT]
+    return captioners[:1] or list(dict.fromkeys(name for name, _ in on_hub))
 
 
 def card_licence(folder: Path) -> str:
@@ -123,20 +111,16 @@ def card_licence(folder: Path) -> str:
     front = _FRONT_MATTER.search(text)
     if front is None:
         return ""
-    found = dict(re.findall(r"^(license|license_name):[ \t]*(.*?)[ \t]*$", front[1], re.MULTILINE))
-    licence, name = (found.get(key, "").strip("\"'") for key in ("license", "license_name"))
-    if not licence:  # one of several, each on a line of its own
+    keys = dict(re.findall(r"^(license|license_name):[ \t]*(.*?)[ \t]*$", front[1], re.MULTILINE))
+    licence, name = (keys.get(key, "").strip("\"'") for key in ("license", "license_name"))
+    if not licence:  # a list, one licence per line
         several = re.search(r"^license:[ \t]*\n((?:[ \t]*-[ \t]*.+\n?)+)", front[1], re.MULTILINE)
         licence = ", ".join(re.findall(r"-[ \t]*(.+)", several[1])) if several else ""
     return f"{licence} ({name})" if name and licence == "other" else licence
 
 
 def notices_of(folder: ModelFolder) -> dict[str, bytes]:
-    """Return name → content of the licence texts and notices that lie in a model's folder.
-
-    Raises:
-        ModelError: One cannot be read.
-    """
+    """Return name → content of the licence texts and notices in a model's folder."""
     files = {
         file for pattern in NOTICE_FILES for file in folder.path.glob(pattern) if file.is_file()
     }
@@ -168,7 +152,7 @@ def sources(lineage: Sequence[Entry]) -> Iterator[tuple[str, Entry]]:
 
 
 def _named(folder: ModelFolder) -> tuple[str, str]:
-    """Return a name that tells nothing of this machine, and what kind of name it is."""
+    """Return a name without a path of this machine, and the kind of source it names."""
     if folder.revision:
         return folder.name.partition("@")[0], HUB
     if folder.path == bundled_model_dir():
@@ -183,7 +167,7 @@ def _local(path: Path) -> tuple[str, str]:
 
 
 def _recorded(role: str, name: str) -> Entry:
-    """Return the entry of a model of which only the setting that named it is known."""
+    """Return the entry of a model that is known only by the setting that named it."""
     checkpoint = name.replace("\\", "/").rpartition("/")[2] in CHECKPOINTS
     if name == BUNDLED:
         return {"role": role, "name": BUNDLED, "source": BUNDLED_SOURCE}

@@ -1,4 +1,4 @@
-"""Parts of models as transformers loads them: quietly, and with errors that name the model."""
+"""Loading parts of models with transformers: quietly, and with errors that name the model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import capgen.models.efficientnet  # noqa: F401 (registers the encoder with tran
 from capgen.errors import ModelError
 from capgen.models.folder import ModelFolder
 
-# What transformers builds into every ViT and no captioner uses; many are saved without.
+# transformers builds these into every ViT, no captioner uses them, and many are saved without.
 UNUSED_WEIGHTS = ("encoder.pooler.", "pooler.")
 _LOADING_ERRORS = (
     # ImportError: weights quantised with a package that is not installed.
@@ -40,12 +40,12 @@ def load_weights(
         folder: The model folder.
         model_class: A class of transformers.
         dtype: Type of the weights in memory.
-        trust_remote_code: Run code that comes with the model.
+        trust_remote_code: Run the model's own code.
         config: Configuration in place of the folder's.
-        new: Parts of the names of weights that need not be there: they are made at random.
+        new: Parts of the names of weights that may be missing: they are initialised at random.
 
     Raises:
-        ModelError: Tensors are missing, of the wrong shape, or the file is damaged.
+        ModelError: Tensors are missing or of the wrong shape, or the file is damaged.
     """
     try:
         model, info = model_class.from_pretrained(  # type: ignore[attr-defined]
@@ -58,47 +58,42 @@ def load_weights(
             **({} if config is None else {"config": config}),
         )
     except _LOADING_ERRORS as error:
-        first_line = " ".join(str(error).split("\n")[:2]).strip()
-        raise ModelError(f"Cannot load {folder.name}: {first_line}") from error
+        lines = " ".join(str(error).split("\n")[:2]).strip()
+        raise ModelError(f"Cannot load {folder.name}: {lines}") from error
     missing = sorted(
         key
         for key in info["missing_keys"]
         if not key.startswith(UNUSED_WEIGHTS) and not any(part in key for part in new)
     )
     if missing:
-        raise ModelError(f"{folder.name} lacks {len(missing)} weights, {missing[0]} among them")
+        raise ModelError(f"{folder.name} lacks {len(missing)} weights, including {missing[0]}")
     return model
 
 
 def load_config(folder: ModelFolder) -> Any:
-    """Load the configuration of a folder.
-
-    Raises:
-        ModelError: It is missing or damaged, or of a kind that transformers does not know.
-    """
-    _ = folder.config  # says what a folder without one is
-    try:
+    """Load the configuration of a folder; raise ModelError if that is impossible."""
+    _ = folder.config  # raises if the folder has none
+    with _reported(f"{folder.name} has no usable configuration"):
         return AutoConfig.from_pretrained(folder.path, local_files_only=True)
-    except _LOADING_ERRORS as error:
-        first_line = str(error).strip().split("\n")[0]
-        raise ModelError(f"{folder.name} has no usable configuration: {first_line}") from error
 
 
 def load_tokenizer(folder: ModelFolder) -> object:
-    """Load the tokenizer of a folder.
-
-    Raises:
-        ModelError: It is missing or damaged.
-    """
-    try:
+    """Load the tokenizer of a folder; raise ModelError if it is missing or damaged."""
+    with _reported(f"{folder.name} has no usable tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(folder.path, local_files_only=True)
-    except _LOADING_ERRORS as error:
-        first_line = str(error).strip().split("\n")[0]
-        raise ModelError(f"{folder.name} has no usable tokenizer: {first_line}") from error
-    # What transformers makes of a folder without its files knows special tokens at most.
+    # Without tokenizer files, transformers returns one with special tokens at most.
     if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
         raise ModelError(f"{folder.name} has no tokenizer")
     return tokenizer
+
+
+@contextlib.contextmanager
+def _reported(message: str) -> Iterator[None]:
+    """Turn loading errors of transformers into a ModelError."""
+    try:
+        yield
+    except _LOADING_ERRORS as error:
+        raise ModelError(f"{message}: {str(error).strip().split(chr(10))[0]}") from error
 
 
 @contextlib.contextmanager

@@ -20,18 +20,17 @@ class Provenance:
     """Where a model comes from; the content of `capgen.json`.
 
     Attributes:
-        preset: Architecture and recipe family (`mini`, `clip-gpt2`); of a run that began with
-            another captioner, that one's.
+        preset: Architecture and recipe family (`mini`, `clip-gpt2`), taken over from the
+            captioner that a run started from, if any.
         data: Data set name, digest and counts by split.
-        training: The resolved training settings; of a run that began with another captioner
+        training: The resolved training settings; if the run started from another captioner,
             without those that only a new one has.
         metrics: Evaluations by name; `capgen.models.recorded_scores` reads them.
         versions: Versions of capgen, torch, transformers and Python.
         created: UTC time of saving, ISO 8601.
-        files: SHA-256 of the weights and the tokenizer as they were saved, by name.
-        export: For an export: what it was made from, and how.
-        lineage: What its weights come from, nearest first; `capgen.models.lineage` has the
-            entries and reads records without them.
+        files: SHA-256 of the weights and the tokenizer as saved, by name.
+        export: For an export: its source, and how it was made.
+        lineage: Where its weights come from, nearest first (see `capgen.models.lineage`).
     """
 
     preset: str = ""
@@ -45,11 +44,7 @@ class Provenance:
     lineage: Sequence[Mapping[str, Any]] = ()
 
     def write(self, folder: Path) -> None:
-        """Write `capgen.json` into a model folder.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
+        """Write `capgen.json` into a model folder."""
         record = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
         write_text(folder / PROVENANCE_FILE, json.dumps(record, indent=2) + "\n")
 
@@ -57,7 +52,7 @@ class Provenance:
     def from_dict(cls, record: Mapping[str, Any]) -> Self:
         """Read a record of this or any earlier schema version.
 
-        Unknown fields are ignored, and so are those of another type than ours.
+        Unknown fields and fields of another type are ignored.
         """
         kinds = {
             item.name: str if item.type == "str" else Mapping

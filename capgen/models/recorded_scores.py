@@ -1,15 +1,15 @@
-"""The evaluations that `capgen.json` records: what was measured, on which images.
+"""The evaluations in `capgen.json`: scores, and the images they were computed on.
 
     "metrics": {"test": {"dataset": "flickr8k", "split": "test", "images": 1000, "CIDEr-D": …}}
 
-Records that name neither have the split as the key, and were measured on the data set that the
-model was trained on. An evaluation on several data sets has the mean, and each under `sets`.
+Without `dataset` and `split`, the key is the split, of the data set that the model was trained
+on. An evaluation on several data sets has the mean, and each of them under `sets`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from capgen.models.provenance import Provenance
@@ -20,47 +20,59 @@ _NO_SCORES = ("images", "references", "beams", "loss")
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedEvaluation:
-    """What was measured on one split.
+    """The scores on one split.
 
     Attributes:
-        dataset: Name of the data set; of a mean over several, the names of all.
+        dataset: Name of the data set; for a mean over several, the names of all.
         split: Its split.
         scores: Corpus scores by metric.
-        images: Images; None if it is not recorded.
+        images: Number of images, or None if it is not recorded.
+        split_images: Number of images in the whole split, or None if it is not recorded.
         protocol: How the scores were computed: text, or settings by name.
-        parts: Data sets that the scores are the mean over; 0 if they are of one.
+        parts: Number of data sets that the scores are the mean over; 0 for one data set.
     """
 
     dataset: str
     split: str
     scores: Mapping[str, float]
     images: int | None = None
+    split_images: int | None = None
     protocol: Any = ""
     parts: int = 0
 
+    @property
+    def partial(self) -> bool:
+        """Whether only some images of the split were scored (`--limit`)."""
+        return None not in (self.images, self.split_images) and self.images != self.split_images
+
+    @property
+    def images_text(self) -> str:
+        """The number of images, and of how many if not all were scored; empty if unknown."""
+        if self.images is None:
+            return ""
+        return f"{self.images:,} of {self.split_images:,}" if self.partial else f"{self.images:,}"
+
 
 def recorded_evaluations(provenance: Provenance) -> list[RecordedEvaluation]:
-    """Return the evaluations with scores, in the order of the record; the parts follow a mean."""
+    """Return the evaluations with scores, in order; a mean comes before its parts."""
     trained_on = _text(provenance.data.get("name")) or "unnamed"
+    sizes = _split_sizes(provenance.data)
     return [
-        found
+        replace(evaluation, split_images=sizes.get((evaluation.dataset, evaluation.split)))
         for key, figures in provenance.metrics.items()
         if isinstance(figures, Mapping)
-        for found in _with_parts(figures, trained_on, key)
-        if found.scores
+        for evaluation in _with_parts(figures, trained_on, key)
+        if evaluation.scores
     ]
 
 
 def _with_parts(
     figures: Mapping[str, Any], dataset: str, split: str
 ) -> Iterator[RecordedEvaluation]:
-    """Yield an evaluation and its parts; `dataset` and `split` hold where it names none."""
+    """Yield an evaluation and its parts; `dataset` and `split` are the defaults."""
     sets = figures.get("sets")
-    parts = {
-        name: part
-        for name, part in (sets.items() if isinstance(sets, Mapping) else ())
-        if isinstance(part, Mapping)
-    }
+    named = sets.items() if isinstance(sets, Mapping) else ()
+    parts = {name: part for name, part in named if isinstance(part, Mapping)}
     dataset = _text(figures.get("dataset")) or dataset
     split = _text(figures.get("split")) or split
     images = figures.get("images")
@@ -75,6 +87,19 @@ def _with_parts(
         )
     for name, part in parts.items():
         yield from _with_parts(part, name, split)
+
+
+def _split_sizes(data: Mapping[str, Any]) -> dict[tuple[str, str], int]:
+    """Return the images in each split of the data sets that a model was trained on."""
+    sets = data.get("sets")
+    records = [data, *(sets if isinstance(sets, list) else ())]
+    return {
+        (_text(record.get("name")), split): count
+        for record in records
+        if isinstance(record, Mapping) and isinstance(record.get("counts"), Mapping)
+        for split, count in record["counts"].items()
+        if isinstance(count, int)
+    }
 
 
 def _scores(figures: Mapping[str, Any]) -> dict[str, float]:

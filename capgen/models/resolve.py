@@ -48,25 +48,21 @@ def resolve_model(
 
     Args:
         name: `mini` or None for the bundled model, a folder, `RUN/CHECKPOINT` of a training
-            run, a model kept by name (exported or pulled), or a Hub id `USER/NAME` with an
-            optional `@REVISION`.
-        revision: Branch, tag or commit of a Hub repository; None is the commit that was
-            pulled last, or the main branch of what was never pulled.
-        trust_remote_code: Fetch Python files of a Hub repository, too.
+            run, the name of an exported model, or a Hub id `USER/NAME` with an optional
+            `@REVISION`.
+        revision: Branch, tag or commit of a Hub repository; by default the commit that was
+            pulled last, or else the main branch.
+        trust_remote_code: Also download Python files of a Hub repository.
 
     Raises:
-        ModelNotFoundError: Nothing goes by that name.
-        UnsafeModelError: The repository has pickled weights only, or names that lead out of
-            its folder.
-        ModelError: The repository is too large, or came damaged.
-        NetworkError: The Hub cannot be reached and the model is not in its cache.
-        UsageError: A revision was given for a model that is not on the Hub, or the Hub's token
-            has characters that no token has.
+        ModelNotFoundError: There is no such model.
+        UsageError: There is a revision for a model that is not on the Hub.
+        UnsafeModelError, ModelError, NetworkError: As for `fetch`.
     """
     local = _local(name)
-    if local is not None and revision is not None:
-        raise UsageError(f"--revision is for Hub models; {local.name} is on this machine")
     if local is not None:
+        if revision is not None:
+            raise UsageError(f"--revision is for Hub models; {local.name} is on this machine")
         return local
     assert name is not None
     _check_checkpoint(name)
@@ -75,7 +71,7 @@ def resolve_model(
     if looks_local or identifier.split("/")[0] in (".", ".."):
         raise ModelNotFoundError(
             f"No model {name!r}: not a folder, a run or a Hub id",
-            hint=f"Use '{BUNDLED}', a model folder, RUN/best-loss, or USER/NAME of the Hub.",
+            hint=f"Use '{BUNDLED}', a model folder, RUN/best-loss, or USER/NAME on the Hub.",
         )
     revision = revision or tag or None
     record = read_pulled(identifier) if revision is None else None
@@ -91,7 +87,7 @@ def resolve_model(
     except (ModelNotFoundError, NetworkError) as error:
         if "/" in identifier:
             raise
-        # Captioners of the Hub are called USER/NAME: this was meant to be one of this machine.
+        # Captioners on the Hub are called USER/NAME: the user meant one on this machine.
         raise type(error)(
             f"No model '{identifier}' on this machine. {error.message}",
             hint=did_you_mean(identifier, _local_names()),
@@ -111,23 +107,19 @@ def _local(name: str | None) -> ModelFolder | None:
 
 
 def _local_names() -> list[str]:
-    """Return the bundled model and the folders of runs and of models kept by name."""
+    """Return the names of the bundled model, of runs and of exported models."""
     places = [place for place in (runs_dir(), models_dir()) if is_folder(place)]
     folders = [entry.name for place in places for entry in place.iterdir() if entry.is_dir()]
     return [BUNDLED, *(name for name in folders if not name.startswith("."))]
 
 
 def _check_not_a_run(place: Path, name: str) -> None:
-    """Refuse a run where one of its models is wanted.
-
-    Raises:
-        ModelNotFoundError: The folder is a run's.
-    """
+    """Raise ModelNotFoundError if the folder is a training run rather than one of its models."""
     if (place / RUN_SETTINGS_FILE).is_file() and not (place / CONFIG_FILE).is_file():
         known = [item for item in CHECKPOINTS if (place / item / CONFIG_FILE).is_file()]
         raise ModelNotFoundError(
             f"{name} is a training run, not a model",
-            hint="Name one of its models: " + ", ".join(f"{name}/{item}" for item in known)
+            hint="Use one of its models: " + ", ".join(f"{name}/{item}" for item in known)
             if known
             else "It has saved no model yet.",
         )
@@ -136,16 +128,12 @@ def _check_not_a_run(place: Path, name: str) -> None:
 def _expanded(name: str) -> Path:
     try:
         return Path(name).expanduser()
-    except RuntimeError:  # `~somebody` who is not there
+    except RuntimeError:  # `~user` for an unknown user
         return Path(name)
 
 
 def _check_checkpoint(name: str) -> None:
-    """Refuse a wrong checkpoint of a run, or a wrong run, rather than ask the Hub for it.
-
-    Raises:
-        ModelNotFoundError: There is no such run, or it has no such checkpoint.
-    """
+    """Raise ModelNotFoundError for an unknown run or checkpoint, rather than ask the Hub."""
     run, _, checkpoint = name.partition("/")
     folder = runs_dir() / run
     if _REPOSITORY.fullmatch(name) and checkpoint in CHECKPOINTS and not is_folder(folder):
@@ -170,22 +158,22 @@ def fetch(
     limits: Limits | None = None,
     recheck: bool = False,
 ) -> ModelFolder:
-    """Fetch a model from the Hub into Hugging Face's cache, checked, or find it there.
+    """Download a model from the Hub into Hugging Face's cache and check it, or find it there.
 
     Args:
         identifier: `USER/NAME`.
         revision: Branch, tag or commit; None is the main branch.
-        trust_remote_code: Fetch its Python files, too.
-        limits: What it may cost.
-        recheck: Check files that were there before, too.
+        trust_remote_code: Also download its Python files.
+        limits: How large it may be.
+        recheck: Also check files that are already in the cache.
 
     Raises:
-        ModelNotFoundError: No such repository or revision, or it is no model.
-        UnsafeModelError: It has pickled weights only, or names that lead out of its folder.
-        ModelError: It is too large, or came damaged.
-        NetworkError: The Hub cannot be reached and the model is not in its cache.
-        StorageError: It cannot be written.
-        UsageError: The token has characters that no token has.
+        ModelNotFoundError: There is no such repository or revision, or it is not a model.
+        UnsafeModelError: The only weights are pickled, or a name leads out of the folder.
+        ModelError: The model is too large, or arrived damaged.
+        NetworkError: The Hub cannot be reached and the model is not in the cache.
+        StorageError: The cache cannot be written.
+        UsageError: The token contains characters that no token has.
     """
     fetching = _Fetching(identifier, trust_remote_code, limits or Limits(), recheck)
     with hub_errors(identifier, revision), patient():
@@ -193,7 +181,7 @@ def fetch(
         if not _has_safetensors(folder) and revision is None:
             converted = _conversion_revision(identifier)
             if converted is not None:
-                logger.debug("%s has pickles only: taking %s", identifier, converted)
+                logger.debug("%s has only pickled weights: using %s", identifier, converted)
                 folder, names = fetching.snapshot(converted)
     if _has_safetensors(folder):
         return folder
@@ -202,7 +190,7 @@ def fetch(
     form = weights_format(names)
     if form is not None and not any(name.endswith((".bin", ".pt", ".pth")) for name in names):
         raise ModelError(
-            f"{identifier} has its weights as {form}, not as safetensors", hint=SAFETENSORS_HINT
+            f"{identifier} has weights in {form}, not in safetensors", hint=SAFETENSORS_HINT
         )
     raise UnsafeModelError(
         f"{identifier} has no safetensors weights; capgen does not load pickles",
@@ -211,16 +199,15 @@ def fetch(
 
 
 def _no_model(folder: ModelFolder, names: Collection[str]) -> ModelNotFoundError:
-    """Return the error that says what a repository without `config.json` is."""
-    other = without_config(names, folder.read_json)
-    if other is not None:
+    """Return an error that says what a repository without `config.json` is."""
+    if other := without_config(names, folder.read_json):
         return ModelNotFoundError(f"{folder.name} is {other.what}", hint=other.hint)
     return ModelNotFoundError(f"{folder.name} is not a model: it has no {CONFIG_FILE}")
 
 
 @dataclass(frozen=True)
 class _Fetching:
-    """What is fetched of a repository, and under which conditions."""
+    """What to download of a repository, and how much of it."""
 
     identifier: str
     code: bool
@@ -228,14 +215,14 @@ class _Fetching:
     recheck: bool
 
     def snapshot(self, revision: str | None) -> tuple[ModelFolder, Collection[str]]:
-        """Return the folder of a revision, fetched unless the Hub cannot be asked.
+        """Return the folder of a revision, and the names of all files it is known to have.
 
-        Beside it the names of all files that the revision is known to have.
+        Offline, the folder comes from the cache.
         """
-        from huggingface_hub import snapshot_download
+        from huggingface_hub import constants, snapshot_download
 
         if offline():
-            logger.debug("the Hub is not asked: looking for %s in its cache", self.identifier)
+            logger.debug("offline: looking for %s in the cache", self.identifier)
             patterns = [*MODEL_FILES, *(CODE_FILES if self.code else ())]
             path = snapshot_download(
                 self.identifier, revision=revision, allow_patterns=patterns, local_files_only=True
@@ -243,18 +230,18 @@ class _Fetching:
             folder = self._folder(path)
             return folder, {item.name for item in folder.path.iterdir()}
         token = find_token()
-        for _ in range(2):  # a branch may move in between
+        for _ in range(2):  # a branch may move meanwhile
             listing = list_repository(self.identifier, revision, token=token)
             files = wanted_files(self.identifier, listing, code=self.code, limits=self.limits)
             unchecked = [file for file in files if not self._checked(file, listing.commit)]
             logger.debug(
-                "%s is at commit %s: %d files, %d of them to fetch or check",
+                "%s is at commit %s: %d files, %d of them to download or check",
                 *(self.identifier, listing.commit, len(files), len(unchecked)),
             )
             names = [glob.escape(file.name) for file in files]
             if not names:
                 raise _no_model(ModelFolder(Path(), self.identifier), listing.files)
-            with storage_errors(Path(_cache_folder())), download_bar() as bar:
+            with storage_errors(Path(constants.HF_HUB_CACHE)), download_bar() as bar:
                 path = snapshot_download(
                     self.identifier,
                     revision=revision,
@@ -266,23 +253,16 @@ class _Fetching:
             if folder.revision == listing.commit:
                 check_content(self.identifier, folder.path, unchecked)
                 return folder, listing.files
-        raise NetworkError(f"{self.identifier} changes while it is fetched", hint="Try again.")
+        raise NetworkError(f"{self.identifier} changed during the download", hint="Try again.")
 
     def _checked(self, file: RemoteFile, commit: str) -> bool:
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(self.identifier, file.name, revision=commit)
-        return isinstance(found, str) and not self.recheck
+        path = try_to_load_from_cache(self.identifier, file.name, revision=commit)
+        return isinstance(path, str) and not self.recheck
 
     def _folder(self, path: str) -> ModelFolder:
         return ModelFolder(Path(path), self.identifier, revision=Path(path).name)
-
-
-def _cache_folder() -> str:
-    """Return the folder of Hugging Face's cache."""
-    from huggingface_hub import constants
-
-    return constants.HF_HUB_CACHE
 
 
 def _has_safetensors(folder: ModelFolder) -> bool:
@@ -292,23 +272,20 @@ def _has_safetensors(folder: ModelFolder) -> bool:
 def _conversion_revision(identifier: str) -> str | None:
     """Find the pull request in which the Hub's own bot converted a pickled model, if any.
 
-    Popular old models (some of the CLIP ones among them) have their safetensors only there.
+    Popular old models, including some CLIP models, have their safetensors only there.
     """
     from huggingface_hub import HfApi, constants
     from huggingface_hub.file_download import repo_folder_name
 
     if offline():
-        # What was fetched before: the cache names it by the revision it was asked for.
+        # The cache names an earlier download by the revision that was asked for.
         cached = Path(
             constants.HF_HUB_CACHE, repo_folder_name(repo_id=identifier, repo_type="model")
         )
         known = sorted((cached / "refs" / "refs" / "pr").glob("*"))
         return f"refs/pr/{known[-1].name}" if known else None
     for discussion in HfApi().get_repo_discussions(
-        identifier,
-        author=CONVERSION_BOT,
-        discussion_type="pull_request",
-        token=find_token(),
+        identifier, author=CONVERSION_BOT, discussion_type="pull_request", token=find_token()
     ):
         if discussion.author == CONVERSION_BOT and discussion.title == CONVERSION_TITLE:
             return f"refs/pr/{discussion.num}"

@@ -12,9 +12,9 @@ from pathlib import Path
 from capgen.errors import ModelError
 
 MAX_HEADER_BYTES = 100_000_000
-# Where an ONNX graph's metadata say which weights its offsets were made for (`header_digest`).
+# Metadata of an ONNX graph: the weights that its offsets were made for (`header_digest`).
 WEIGHTS_DIGEST = "capgen_weights_header"
-# Where they say what they compute in, if not in float32.
+# Metadata of an ONNX graph: the type it computes in, if not float32.
 PRECISION = "capgen_precision"
 
 
@@ -23,10 +23,10 @@ class StoredTensor:
     """One tensor of a safetensors file.
 
     Attributes:
-        dtype: Type as the format names it (`F32`, `F16`, `BF16`, …).
+        dtype: Type in the format's terms (`F32`, `F16`, `BF16`, …).
         shape: Its dimensions.
-        offset: First byte, counted from the start of the file.
-        length: Bytes.
+        offset: First byte, from the start of the file.
+        length: Number of bytes.
     """
 
     dtype: str
@@ -39,7 +39,7 @@ def read_index(file: Path) -> dict[str, StoredTensor]:
     """Read a safetensors file's header.
 
     Raises:
-        ModelError: It cannot be read, is not a safetensors file, or is cut off.
+        ModelError: The file cannot be read, is not a safetensors file, or is cut off.
     """
     try:
         with file.open("rb") as stream:
@@ -63,12 +63,9 @@ def read_index(file: Path) -> dict[str, StoredTensor]:
 
 
 def header_digest(file: Path) -> str:
-    """Return the sha256 of a safetensors file's header: names, types, shapes and places.
+    """Return the SHA-256 of a safetensors file's header: names, types, shapes and offsets.
 
     Two files with the same digest hold their tensors at the same offsets.
-
-    Raises:
-        ModelError: As for `read_index`.
     """
     read_index(file)
     with file.open("rb") as stream:
@@ -81,7 +78,7 @@ def _entry(entry: dict[str, list[int]], start: int) -> StoredTensor:
     shape = tuple(entry["shape"])
     numbers = (first, last - first, *shape)
     if not all(isinstance(number, int) and number >= 0 for number in numbers):
-        raise ValueError("offsets and dimensions are whole numbers from 0")
+        raise ValueError("offsets and dimensions must be whole numbers from 0")
     return StoredTensor(str(entry["dtype"]), shape, start + first, last - first)
 
 

@@ -1,7 +1,6 @@
-"""Where torch computes, and in which type.
+"""The device that torch computes on, and the type.
 
-Captioning and training name devices alike. The types differ: captioning holds its weights
-in the type, training only computes in it.
+Captioning holds its weights in the type; training only computes in it.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of that name; `auto` takes CUDA, then MPS, then the CPU.
+    """Return the device of that name; `auto` prefers CUDA, then MPS, then the CPU.
 
     Raises:
-        UsageError: The device is not there.
+        UsageError: There is no such device.
     """
     check_device(name)
     count = {
@@ -35,23 +34,19 @@ def choose_device(name: str) -> torch.device:
     }
     if name == "auto":
         name = next(kind for kind, number in count.items() if number)
-        logger.debug("--device auto is %s; there are %s", name, count)
+        logger.debug("--device auto is %s; available: %s", name, count)
     kind, _, index = name.partition(":")
     if int(index or 0) >= count[kind]:
-        why = "" if kind != "cuda" or torch.version.cuda else ", and is built without CUDA"
+        why = "" if kind != "cuda" or torch.version.cuda else ", and was built without CUDA"
         raise UsageError(
-            f"--device {name}: torch {torch.__version__} finds no such device here{why}",
+            f"--device {name}: torch {torch.__version__} finds no such device{why}",
             hint="Use --device auto, or install a torch build for your accelerator.",
         )
     return torch.device(name)
 
 
 def weights_dtype(name: str, device: torch.device) -> torch.dtype:
-    """Return the type of weights and arithmetic when captioning.
-
-    Raises:
-        UsageError: No type goes by that name.
-    """
+    """Return the type of weights and arithmetic when captioning."""
     if name == "auto":
         return torch.float32 if device.type == "cpu" else torch.float16
     if name not in DTYPES:
@@ -60,11 +55,7 @@ def weights_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """Return the type that training's autocast computes in; float32 stands for none.
-
-    Raises:
-        TrainingError: The device has no such arithmetic.
-    """
+    """Return the type that training's autocast computes in; float32 means no autocast."""
     if precision == "auto":
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
         return torch.bfloat16 if fast else torch.float32

@@ -18,12 +18,7 @@ SPECIAL_TOKENS = (PAD, START, END, UNKNOWN)
 def build_word_tokenizer(captions: Iterable[str], *, min_count: int = 4) -> tokenizers.Tokenizer:
     """Build a word-level tokenizer: lower case, punctuation to space, words in order of count.
 
-    Args:
-        captions: The training captions.
-        min_count: Words seen less often become `<unk>`.
-
-    Returns:
-        A tokenizer whose ids 0 to 3 are pad, start, end and unknown.
+    Ids 0 to 3 are pad, start, end and unknown; words seen less than `min_count` times are unknown.
     """
     normalizer = normalizers.Sequence(
         [normalizers.Lowercase(), normalizers.Replace(Regex(r"[^\w\s'-]"), " ")]
@@ -38,19 +33,19 @@ def build_word_tokenizer(captions: Iterable[str], *, min_count: int = 4) -> toke
     return tokenizer
 
 
+def has_words(tokenizer: Any) -> bool:
+    """Return whether a tokenizer of transformers has a vocabulary of whole words."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    return backend is not None and isinstance(backend.model, WordLevel)
+
+
 def extend_word_tokenizer(
     tokenizer: tokenizers.Tokenizer, captions: Iterable[str], *, min_count: int
 ) -> list[str]:
-    """Add words to a word-level tokenizer, in order of count; ids there are stay as they are.
+    """Add words to a word-level tokenizer in place, in order of count, and return them.
 
-    Args:
-        tokenizer: The tokenizer, which is changed. Of another kind than word-level it is left
-            alone: it has pieces for every word.
-        captions: Captions whose words are wanted.
-        min_count: Words seen less often are not added.
-
-    Returns:
-        The words that were added.
+    Existing ids do not change. A tokenizer of another kind is left alone: it has pieces for every
+    word.
     """
     model = tokenizer.model
     if not isinstance(model, WordLevel):
@@ -68,7 +63,7 @@ def extend_word_tokenizer(
 def _frequent_words(
     captions: Iterable[str], normalizer: Any, splitter: Any, min_count: int
 ) -> list[str]:
-    """Return the words seen at least `min_count` times, the most frequent first."""
+    """Return the words seen at least `min_count` times, most frequent first."""
     counts: Counter[str] = Counter()
     for caption in captions:
         text = normalizer.normalize_str(caption) if normalizer is not None else caption
@@ -79,7 +74,7 @@ def _frequent_words(
 
 
 def wrap_word_tokenizer(tokenizer: tokenizers.Tokenizer) -> PreTrainedTokenizerFast:
-    """Wrap a word-level tokenizer so that it saves and loads as any transformers tokenizer."""
+    """Wrap a word-level tokenizer as one that transformers saves and loads."""
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,

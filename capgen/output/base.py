@@ -1,16 +1,21 @@
-"""The file formats of caption records: names, suffixes, and what writing one takes."""
+"""The file formats of caption records: their names and suffixes, and the type of a writer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
+from capgen.config import CsvOptions
 from capgen.errors import UsageError
+from capgen.paths import writing
 from capgen.records import Record
 
-# What an open format offers: takes a record, and a thumbnail (WebP) where there is one.
+# Writes a record and its thumbnail (WebP), if there is one.
 Write = Callable[[Record, bytes | None], None]
+DEFAULT_CSV = CsvOptions()
 
 
 @dataclass(frozen=True)
@@ -18,8 +23,8 @@ class Format:
     """One format.
 
     Attributes:
-        suffixes: Endings of file names that mean it; the first is the usual one.
-        holds_records: Whether the whole records can be read back from the file.
+        suffixes: Its file name suffixes; the first is the usual one.
+        holds_records: Whether whole records can be read back from the file.
         thumbnails: Whether it shows the images.
     """
 
@@ -38,19 +43,21 @@ FORMATS = {
 }
 
 
+@contextmanager
+def writing_text(path: Path, errors: str = "strict", encoding: str = "utf-8") -> Iterator[TextIO]:
+    """Open a UTF-8 file that appears when the block succeeds."""
+    with (
+        writing(path) as temporary,
+        temporary.open("w", encoding=encoding, errors=errors, newline="\n") as stream,
+    ):
+        yield stream
+
+
 def format_of(path: Path, asked: str | None = None) -> str:
-    """Return the name of the format to write a file in.
-
-    Args:
-        path: The file; its suffix decides unless a format is asked for.
-        asked: Key of `FORMATS`, or None.
-
-    Raises:
-        UsageError: There is no such format, or the suffix means none.
-    """
+    """Return the name of a file's format: the one asked for, else by its suffix."""
+    if asked is not None and asked not in FORMATS:
+        raise UsageError(f"--format is '{asked}'; it must be one of {', '.join(FORMATS)}")
     if asked is not None:
-        if asked not in FORMATS:
-            raise UsageError(f"--format is '{asked}'; it must be one of {', '.join(FORMATS)}")
         return asked
     for name, known in FORMATS.items():
         if path.suffix.lower() in known.suffixes:

@@ -1,4 +1,4 @@
-"""Files of images that capgen draws: marked, so that they and no others are replaced later."""
+"""Image files that capgen draws, marked so that later runs replace only them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,10 @@ from capgen.paths import writing
 
 
 def write_drawing(path: Path, image: Image.Image, *, jpeg: bool = False) -> None:
-    """Write an image as a PNG or a JPEG.
-
-    Args:
-        path: The file to write. An image that is there is replaced only if this wrote it.
-        image: What was drawn, RGB.
-        jpeg: Write a JPEG.
+    """Write an RGB image as a PNG or a JPEG.
 
     Raises:
-        ProtectedFileError: There is a file that capgen did not draw.
+        ProtectedFileError: `path` is a file that capgen did not draw.
         StorageError: The file cannot be written.
     """
     check_output(path, OWN_IMAGE)

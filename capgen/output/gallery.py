@@ -1,7 +1,6 @@
-"""An HTML gallery of captioned images: one file that needs nothing else.
+"""A self-contained HTML gallery of captioned images.
 
-It holds the thumbnails, one style sheet and one script. Captions can be edited in the browser
-and exported as JSON Lines.
+Captions can be edited in the browser and exported as JSON Lines.
 """
 
 from __future__ import annotations
@@ -13,22 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from capgen.output.base import Write
+from capgen.output.base import Write, writing_text
 from capgen.pages.page import render
-from capgen.paths import writing
 from capgen.records import SCHEMA_VERSION, Caption, Record
 
-# What `templates/gallery.html` has where the cards belong.
+# The place of the cards in `templates/gallery.html`.
 _CARDS = "<!-- cards -->\n"
 
 
 @contextmanager
 def open_gallery(path: Path) -> Iterator[Write]:
-    """Write a gallery; cards are written as the records come, so memory stays flat."""
-    with (
-        writing(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="\n") as stream,
-    ):
+    """Write a gallery; cards are written as the records come, to save memory."""
+    with writing_text(path) as stream:
         head, tail = render("gallery.html", title="Captions").split(_CARDS)
         stream.write(head)
         number = 0
@@ -55,7 +50,7 @@ def _card(record: Record, thumbnail: bytes | None, number: int) -> str:
 
 
 def _exported(record: Record) -> dict[str, Any]:
-    """Return what an export says about an image."""
+    """Return an image's line in an export."""
     content: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "path": record.path,

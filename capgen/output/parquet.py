@@ -13,7 +13,7 @@ from capgen.output.tables import COLUMNS, row
 from capgen.paths import writing
 from capgen.records import Record
 
-_ROWS_A_GROUP = 4096
+_GROUP_ROWS = 4096
 _TYPES = {
     **dict.fromkeys(("score", "log_probability", "confidence"), "float64"),
     **dict.fromkeys(("width", "height"), "int64"),
@@ -22,11 +22,7 @@ _TYPES = {
 
 @contextmanager
 def open_parquet(path: Path) -> Iterator[Write]:
-    """Write Parquet with the columns of `capgen.output.tables.COLUMNS`.
-
-    Raises:
-        MissingDependencyError: pyarrow is not installed.
-    """
+    """Write Parquet with the columns of `capgen.output.tables.COLUMNS`; needs pyarrow."""
     try:
         import pyarrow
         from pyarrow import parquet
@@ -41,16 +37,14 @@ def open_parquet(path: Path) -> Iterator[Write]:
             rows.clear()
 
         def write(record: Record, thumbnail: bytes | None) -> None:
-            # A file name that is no text comes out escaped: Parquet's strings are UTF-8.
-            clean = {
-                name: value.encode("utf-8", "backslashreplace").decode()
-                if isinstance(value, str)
-                else value
-                for name, value in row(record).items()
-            }
-            rows.append(clean)
-            if len(rows) >= _ROWS_A_GROUP:
+            rows.append({name: _utf8(value) for name, value in row(record).items()})
+            if len(rows) >= _GROUP_ROWS:
                 flush()
 
         yield write
         flush()
+
+
+def _utf8(value: object) -> object:
+    """Escape what is not text in a file name: Parquet's strings are UTF-8."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

@@ -8,18 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from capgen.output.base import Write
-from capgen.paths import storage_errors, writing
+from capgen.output.base import Write, writing_text
+from capgen.paths import storage_errors
 from capgen.records import Record
 
 
 @contextmanager
 def open_json(path: Path) -> Iterator[Write]:
-    """Write one JSON array, a record a line; the file appears when it is complete."""
-    with (
-        writing(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="\n") as stream,
-    ):
+    """Write a JSON array with one record per line; the file appears when it is complete."""
+    with writing_text(path) as stream:
         separator = "[\n"
 
         def write(record: Record, thumbnail: bytes | None) -> None:
@@ -33,7 +30,7 @@ def open_json(path: Path) -> Iterator[Write]:
 
 @contextmanager
 def open_jsonl(path: Path) -> Iterator[Write]:
-    """Write JSON Lines as the records come: whole lines only, each visible at once."""
+    """Write JSON Lines, each line at once when its record comes."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", encoding="utf-8", newline="\n") as stream:
@@ -51,12 +48,6 @@ def dump(record: Record, *, ascii_only: bool = False) -> str:
 
 
 def dump_json(value: Any, *, indent: int | None = None, ascii_only: bool = False) -> str:
-    """Return a value as readable JSON; file names that are no text come out escaped.
-
-    Args:
-        value: Built-in types.
-        indent: Spaces of each level; None is one line.
-        ascii_only: Escape all that is not ASCII.
-    """
+    """Return a value as readable JSON, with file names that are not text escaped."""
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

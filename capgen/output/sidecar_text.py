@@ -1,4 +1,4 @@
-"""What a text sidecar is to hold: a caption, alone or with what is there, byte for byte."""
+"""The content of text sidecars: captions, alone or added to text that keeps its bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
-# Marks at the beginning of text files, the longer ones first, and the encoding they stand for.
+# Byte order marks and their encodings; UTF-32 first, whose marks begin like those of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -18,7 +18,7 @@ _MARKS = (
 
 
 class UnreadableTextError(Exception):
-    """A sidecar's text cannot be added to; says why, as the end of a sentence."""
+    """A sidecar's text cannot be added to; the message ends a sentence that names the file."""
 
 
 def text_sidecar(
@@ -27,16 +27,15 @@ def text_sidecar(
     """Return the bytes of a sidecar.
 
     Args:
-        captions: The captions of one image. They are a line each in a new file; added to
-            others they are separated as those are from them.
-        before: What is there; what is not replaced keeps its encoding, mark and line ends.
-        policy: `overwrite`, `append` or `prepend`. What is there already at that end is not
-            added again.
-        separator: What comes between what is there and what is added. Line breaks in it
-            become those of the file.
+        captions: The captions of one image: one per line in a new file, otherwise with the
+            separator between them, too.
+        before: The old content, which keeps its encoding, byte order mark and line ends.
+        policy: `overwrite`, `append` or `prepend`. Captions that are already at that end are
+            not added again.
+        separator: Goes between the old text and the captions. Its line breaks become the file's.
 
     Raises:
-        UnreadableTextError: Its encoding is unknown, or has no room for the caption.
+        UnreadableTextError: The old encoding is unknown, or cannot hold the caption.
     """
     added = [" ".join(_LINE_END.split(caption)) for caption in captions]
     lines = "".join(f"{line}\n" for line in added)
@@ -54,7 +53,6 @@ def text_sidecar(
     if policy == "append":
         if body == new or body.endswith(between + new):
             return before
-        # What is there is not decoded and encoded again: its bytes stay.
         kept = before[: len(mark) + len(encoded(body, encoding))]
         return kept + encoded(between + new + tail, encoding)
     if body == new or body.startswith(new + between):
@@ -66,28 +64,19 @@ def text_sidecar(
 
 
 def encoded(text: str, encoding: str) -> bytes:
-    """Return the bytes of a text.
-
-    Raises:
-        UnreadableTextError: The encoding cannot hold it.
-    """
     try:
         return text.encode(encoding)
     except UnicodeEncodeError as error:
         letter = error.object[error.start]
         raise UnreadableTextError(
-            f"the caption has {letter!a}, which {encoding} cannot hold: it is not written"
+            f"the caption is not written: {encoding} cannot hold its {letter!a}"
         ) from error
 
 
 def _encoding(data: bytes) -> tuple[bytes, str]:
-    """Return the mark that a text begins with, and its encoding.
-
-    Raises:
-        UnreadableTextError: The encoding cannot be told for sure.
-    """
+    """Return the byte order mark of a text, and its encoding if that is certain."""
     mark, encoding = next((item for item in _MARKS if data.startswith(item[0])), (b"", "utf-8"))
-    # Whatever is not UTF-8 and has no mark is what Windows' editors called "ANSI".
+    # Without a mark, text that is not UTF-8 is what Windows' editors called "ANSI".
     for name in (encoding,) if mark else (encoding, "cp1252"):
         try:
             text = data[len(mark) :].decode(name)

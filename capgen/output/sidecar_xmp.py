@@ -1,7 +1,6 @@
-"""XMP sidecars: which file is an image's, and what it is to hold.
+"""XMP sidecars: their names and content.
 
-Adobe's programs put the settings of `a.jpg` into `a.xmp`, darktable and digiKam into
-`a.jpg.xmp`. Both are read and written where they are.
+Adobe's programs keep the settings of `a.jpg` in `a.xmp`, darktable and digiKam in `a.jpg.xmp`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from capgen.images.metadata.blocks import is_filler, with_property
 from capgen.images.metadata.xmp import ALT_TEXT, DESCRIPTION, Property, read_texts
 from capgen.paths import folded
 
-# What `--on-existing` says of files, said of the text in one.
+# `--on-existing` is about files; here it is about the text in one.
 _POLICIES = {"skip": "keep", "overwrite": "replace", "append": "append", "prepend": "prepend"}
 _PROPERTIES: dict[str, tuple[Property, ...]] = {
     "description": (DESCRIPTION,),
@@ -33,9 +32,10 @@ class XmpPlaces:
         self._shared: dict[Path, set[str]] = {}
 
     def path(self, image: Path) -> Path:
-        """Return the sidecar of an image: one that is there, or else `a.xmp`.
+        """Return the sidecar of an image: an existing one of either name, or else `a.xmp`.
 
-        Where `a.jpg` is beside `a.cr2` or `a.png`, `a.xmp` may be theirs: it is `a.jpg.xmp` then.
+        If there is an `a.cr2` or `a.png` beside `a.jpg`, `a.xmp` may belong to that, so the
+        sidecar is `a.jpg.xmp`.
         """
         full = image.with_name(f"{image.name}.xmp")
         if _is_there(full) or folded(image.stem) in self._shared_names(image.parent):
@@ -50,7 +50,7 @@ class XmpPlaces:
                     for entry in entries:
                         if has_image_suffix(entry.name) or is_foreign_image(Path(entry.name)):
                             counts[folded(Path(entry.name).stem)] += 1
-            except (OSError, ValueError):  # then writing says what is wrong
+            except (OSError, ValueError):  # writing will find what is wrong
                 pass
             self._shared[folder] = {name for name, count in counts.items() if count > 1}
         return self._shared[folder]
@@ -59,16 +59,16 @@ class XmpPlaces:
 def xmp_sidecar(
     caption: str, before: bytes | None, policy: str, options: MetadataOptions
 ) -> tuple[bytes, bool]:
-    """Return the bytes of a sidecar, and whether a text that a person wrote was kept instead.
+    """Return the bytes of a sidecar, and whether an existing text was kept instead of the caption.
 
     Args:
         caption: The caption.
-        before: What is there, or None.
-        policy: One of `ON_EXISTING`, for the caption: settings and other texts stay.
-        options: Which fields take the caption, and the separator.
+        before: The old content, or None.
+        policy: One of `ON_EXISTING`, applied to the caption; settings and other texts stay.
+        options: Which fields get the caption, and the separator.
 
     Raises:
-        Unwritable: What is there is not XMP, or damaged.
+        Unwritable: The old content is damaged, or not XMP.
     """
     options = MetadataOptions(
         on_description=_POLICIES[policy],
@@ -83,11 +83,7 @@ def xmp_sidecar(
 
 
 def has_texts(packet: bytes, options: MetadataOptions) -> bool:
-    """Whether the fields that would take the caption have a text.
-
-    Raises:
-        Unwritable: It is not XMP, or damaged.
-    """
+    """Whether the fields that would get the caption have a text."""
     return all(
         any(not is_filler(text) for text in read_texts(packet, what).values())
         for what in _PROPERTIES[options.metadata_field]

@@ -1,4 +1,4 @@
-"""Sidecars: a small text file beside each image, as training tools and galleries read them."""
+"""Sidecars: a small file beside each image, text for training tools or XMP for image editors."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ ON_EXISTING = ("skip", "overwrite", "append", "prepend")
 
 
 class _LeftAloneError(Exception):
-    """A sidecar is not written; says why."""
+    """A sidecar is not written; the message says why."""
 
 
 class Sidecars:
     """Writes captions beside their images.
 
     Args:
-        suffix: Ending of the sidecars' names in place of the images': `.txt`, `.caption`. With
-            `.xmp` they are XMP, into which captions are merged.
-        on_existing: What becomes of a sidecar that is there: `skip` leaves it, `overwrite`
-            replaces it, `append` and `prepend` add the caption to it, in the encoding that the
-            file has. What is there already is not added again, so that a repeated run changes
-            nothing. In XMP this is about the caption there, never about anything else.
+        suffix: Suffix of the sidecars instead of the images': `.txt`, `.caption`. `.xmp` makes
+            them XMP, into which captions are merged.
+        on_existing: What to do with an existing sidecar: `skip` keeps it, `overwrite` replaces
+            it, `append` and `prepend` add the caption, in the file's encoding. A caption that
+            is there already is not added again, so a repeated run changes nothing. In XMP only
+            the caption is skipped, replaced or added to; everything else stays.
         inputs: Files that no sidecar may replace. Images and other files of a known kind
             are never replaced.
-        options: The separator, and the fields of XMP that take the caption.
-        undo: Where to write down how to take each change back.
+        options: The separator, and the fields of XMP that get the caption.
+        undo: Where to record changes.
 
     Raises:
-        UsageError: The suffix or the policy is not one, or the suffix is that of images or
-            of another kind of file than text.
+        UsageError: The suffix or the policy is invalid, or the suffix belongs to another kind
+            of file than text or XMP.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Sidecars:
         return image.with_suffix(self.suffix) if self._xmp is None else self._xmp.path(image)
 
     def leaves(self, image: Path) -> bool:
-        """Whether the image has a sidecar that is to stay as it is."""
+        """Whether the image has a sidecar that must stay as it is."""
         path = self.path(image)
         if self.on_existing != "skip" or path == image or not _is_regular(path):
             return False
@@ -83,18 +83,15 @@ class Sidecars:
             return True
         try:
             return has_texts(path.read_bytes(), self.options)
-        except (OSError, Unwritable):  # then writing says what is wrong
+        except (OSError, Unwritable):  # writing will find what is wrong
             return False
 
     def check(self, images: Iterable[Path], outputs: Sequence[Path] = ()) -> None:
-        """Check before any work is done that no sidecar would replace what may not be lost.
+        """Raise ProtectedFileError if a sidecar would replace a file that must not be lost.
 
         Args:
             images: The images, as far as they are known.
             outputs: Other files that the run writes.
-
-        Raises:
-            ProtectedFileError: A sidecar would replace an input, an image or another output.
         """
         taken = {real_place(output) for output in outputs}
         names = {Path(place).name for place in taken}
@@ -111,12 +108,12 @@ class Sidecars:
                 try:
                     self._check_content(path)
                 except StorageError:
-                    continue  # this one fails alone, when it is written
+                    continue  # only this sidecar fails, when it is written
 
     def write(self, image: Path, record: Caption) -> WriteOutcome:
-        """Write a caption (in text, and its alternatives).
+        """Write a caption and, into text, its alternatives.
 
-        Where it is not written, what was there is as it was.
+        A sidecar that cannot be written is unchanged.
 
         Raises:
             DiskFullError: No space is left.
@@ -148,32 +145,24 @@ class Sidecars:
         return WriteOutcome()
 
     def _before(self, path: Path, image: Path) -> bytes | None:
-        """Return what is in a sidecar that may be written, or None if there is none.
-
-        Raises:
-            _LeftAloneError, ProtectedFileError, StorageError, OSError: It may not be.
-        """
+        """Return the content of a sidecar, or None; raise if it must not or cannot be written."""
         owner = self._owner(path, image)
         if owner != str(image):
             raise _LeftAloneError(f"{path} is the sidecar of {owner}: not written for {image}")
         if path == image:
             raise _LeftAloneError(f"{path} is the image itself: no sidecar is written")
-        there = _exists(path)
-        if there and self.on_existing == "skip" and self._xmp is None:
+        exists = _exists(path)
+        if exists and self.on_existing == "skip" and self._xmp is None:
             return b""
         if not os.access(os.path.dirname(os.path.realpath(path)), os.W_OK):  # noqa: PTH120
             raise StorageError(f"Not allowed to write {path}")
-        if not there:
+        if not exists:
             return None
         self._check_content(path)
         return path.read_bytes()
 
     def _content(self, path: Path, before: bytes | None, record: Caption) -> tuple[bytes, bool]:
-        """Return what a sidecar is to hold, and whether a text was kept instead of the caption.
-
-        Raises:
-            _LeftAloneError: What is there cannot be added to.
-        """
+        """Return a sidecar's new content, and whether a text was kept instead of the caption."""
         try:
             if self._xmp is not None:
                 return xmp_sidecar(record.text, before, self.on_existing, self.options)
@@ -182,7 +171,7 @@ class Sidecars:
             policy = self.on_existing
             return text_sidecar(captions, before or b"", policy, separator), False
         except Unwritable as error:
-            raise _LeftAloneError(f"{path}: nothing was added to it: {error}") from error
+            raise _LeftAloneError(f"nothing was added to {path}: {error}") from error
         except UnreadableTextError as error:
             raise _LeftAloneError(f"{path}: {error}") from error
 
@@ -190,14 +179,14 @@ class Sidecars:
         check_output(path, TEXT_OR_DATA, option=f"--sidecar {self.suffix}:", inputs=self.inputs)
 
     def _owner(self, path: Path, image: Path) -> str:
-        """Return whose sidecar a path is: `a.txt` may be the `A.txt` that was written before."""
+        """Return the image of a sidecar: `a.txt` may be the `A.txt` that was written before."""
         name, common = str(path), folded(str(path))
         if name not in self._owners:
             other = common if common in self._owners else self._folded.get(common, name)
-            there = other != name and path.exists() and Path(other).exists()
-            same = there and path.samefile(other)
+            both = other != name and path.exists() and Path(other).exists()
+            same = both and path.samefile(other)
             self._owners[name] = self._owners[other] if same else str(image)
-            if common != name:  # a second table only for names that need it
+            if common != name:  # so most names are in one table only
                 self._folded.setdefault(common, name)
         return self._owners[name]
 
@@ -215,7 +204,7 @@ def _check_suffix(suffix: str) -> None:
 
 
 def _is_regular(path: Path) -> bool:
-    """Whether a regular file is there; False for names that cannot be looked up."""
+    """Whether a regular file exists; False for names that cannot be looked up."""
     try:
         return path.is_file()
     except OSError:
@@ -223,12 +212,7 @@ def _is_regular(path: Path) -> bool:
 
 
 def _exists(path: Path) -> bool:
-    """Whether a sidecar is there.
-
-    Raises:
-        _LeftAloneError: Something else is there.
-        OSError: It cannot be told.
-    """
+    """Whether a sidecar exists; raises _LeftAloneError if something else has its name."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

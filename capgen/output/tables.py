@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from capgen.output.base import Write
+from capgen.config import CsvOptions
+from capgen.output.base import DEFAULT_CSV, Write, writing_text
+from capgen.output.escaping import one_line, spreadsheet_text
 from capgen.output.records import dump_json
-from capgen.paths import writing
 from capgen.records import Caption, CaptionFailure, Record
 
 COLUMNS = (
@@ -18,10 +19,11 @@ COLUMNS = (
     *("sha256", "model", "revision", "settings", "error_code", "error_message"),
     "confidence",
 )
+_ERRORS = "surrogateescape"  # a file name that is not text keeps its bytes
 
 
 def row(record: Record) -> dict[str, Any]:
-    """Return a record as one flat row by `COLUMNS`; lists and settings become JSON."""
+    """Return a record as a row with `COLUMNS`; lists and settings become JSON."""
     if isinstance(record, CaptionFailure):
         own: dict[str, Any] = {"error_code": record.code, "error_message": record.message}
     else:
@@ -49,33 +51,33 @@ def row(record: Record) -> dict[str, Any]:
 
 
 @contextmanager
-def open_csv(path: Path) -> Iterator[Write]:
+def open_csv(path: Path, options: CsvOptions = DEFAULT_CSV) -> Iterator[Write]:
     """Write CSV (RFC 4180 with line feeds, UTF-8) with the columns of `COLUMNS`."""
-    with (
-        writing(path) as temporary,
-        # A file name that is no text keeps its bytes.
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
-    ):
+    encoding = "utf-8-sig" if options.csv_bom else "utf-8"
+    with writing_text(path, encoding=encoding, errors=_ERRORS) as stream:
         table = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         table.writeheader()
 
         def write(record: Record, thumbnail: bytes | None) -> None:
-            table.writerow(row(record))
+            cells = row(record)
+            if not options.csv_formulas:
+                cells = {
+                    name: spreadsheet_text(cell) if isinstance(cell, str) else cell
+                    for name, cell in cells.items()
+                }
+            table.writerow(cells)
 
         yield write
 
 
 @contextmanager
 def open_text(path: Path) -> Iterator[Write]:
-    """Write a line a caption: path, tab, caption. Failures are left out."""
-    with (
-        writing(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as stream,
-    ):
+    """Write one line per caption: path, tab, caption. Failures are left out."""
+    with writing_text(path, errors=_ERRORS) as stream:
 
         def write(record: Record, thumbnail: bytes | None) -> None:
             if isinstance(record, Caption):
                 for caption in (record, *record.alternatives):
-                    stream.write(f"{record.path}\t{caption.text}\n")
+                    stream.write(f"{one_line(record.path or '')}\t{one_line(caption.text)}\n")
 
         yield write

@@ -1,10 +1,10 @@
 """Pages to open in a browser: templates, charts as SVG, images as data URIs.
 
-page         the one way to make HTML: a template of `templates/`, in which every value is escaped
+page         renders a template of `templates/`, with every value escaped
 templates/   `base.html`, the frame with the policy and the style sheet `page.css`; `parts.html`,
              tables, charts, images and cards; one template per page
-histogram    line_chart, axes, panel and chart: where everything on a chart lies
+histogram    with line_chart, axes, panel and chart: the geometry of charts
 
-Reports hold no script: without one, nothing a caption or a file name says can run, and the
-Content-Security-Policy lets nothing else in.
+Reports have no scripts, so nothing in a caption or a file name can run, and the
+Content-Security-Policy blocks everything else.
 """

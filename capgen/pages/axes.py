@@ -1,4 +1,4 @@
-"""Where numbers lie on a chart, and which of them are written beside it."""
+"""The scales of a chart, and their labels."""
 
 from __future__ import annotations
 
@@ -11,13 +11,7 @@ from capgen.pages.panel import Panel
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """One direction of a chart.
-
-    Attributes:
-        low: The number at its beginning.
-        high: The number at its end.
-        ticks: Round numbers in between.
-    """
+    """One axis of a chart: the numbers at its ends, and round numbers in between."""
 
     low: float
     high: float
@@ -25,8 +19,8 @@ class Scale:
 
     @classmethod
     def of(cls, low: float, high: float, *, most: int = 5) -> Self:
-        """Return a scale that holds `low` and `high`, with at most `most` ticks or so."""
-        if high - low < 1e-12 * max(1.0, abs(high)):  # a flat line lies in the middle
+        """Return a scale that holds `low` and `high`, with about `most` ticks at most."""
+        if high - low < 1e-12 * max(1.0, abs(high)):  # puts a flat line in the middle
             margin = abs(high) / 10 or 1.0
             low, high = low - margin, high + margin
         step = _round_step((high - low) / most)
@@ -34,12 +28,12 @@ class Scale:
         return cls(low=low, high=high, ticks=tuple(n * step for n in range(first, last + 1)))
 
     def share(self, value: float) -> float:
-        """Return where a number lies, from 0 to 1."""
+        """Return the position of a number, from 0 to 1."""
         return (value - self.low) / (self.high - self.low)
 
 
 def scales(panel: Panel) -> tuple[Scale, Scale]:
-    """Return the scales of a panel, across and up."""
+    """Return the horizontal and the vertical scale of a panel."""
     points = [point for line in panel.lines for point in line.points]
     across, up = [step for step, _ in points], [value for _, value in points]
     margin = (max(up) - min(up)) * 0.05
@@ -50,17 +44,14 @@ def scales(panel: Panel) -> tuple[Scale, Scale]:
 
 
 def short(value: float) -> str:
-    """Return a number as a label, to four digits or so."""
+    """Return a number as a label with about four digits."""
     if abs(value) < 1e-9:  # BLEU is never quite 0
         return "0"
     if abs(value) < 1e-3 or abs(value) >= 1e6:
         return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
-    decimals = max(0, 4 - len(str(int(abs(value)))))
-    return (
-        f"{value:,.{decimals + (abs(value) < 1)}f}".rstrip("0").rstrip(".")
-        if decimals
-        else (f"{value:,.0f}")
-    )
+    decimals = max(0, 4 - len(str(int(abs(value))))) + (abs(value) < 1)
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if decimals else text
 
 
 def _round_step(about: float) -> float:

@@ -1,4 +1,4 @@
-"""What a chart shows and where, in pixels; `chart` in `templates/parts.html` draws it."""
+"""The elements of a chart and their places in pixels; `templates/parts.html` draws it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Area(NamedTuple):
     bottom: int
 
     def x(self, share: float) -> float:
-        """Return where a share, from 0 to 1, of the way from left to right lies."""
+        """Return the x of a position from 0 (left) to 1 (right)."""
         return self.left + (self.width - self.left - self.right) * share
 
     def y(self, share: float) -> float:
-        """Return where a share, from 0 to 1, of the way from bottom to top lies."""
+        """Return the y of a position from 0 (bottom) to 1 (top)."""
         return self.height - self.bottom - (self.height - self.bottom - self.top) * share
 
 
@@ -37,7 +37,7 @@ class Label(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """A line through some places; those that have a name are in the legend."""
+    """A line through some places; if it has a name, it is in the legend."""
 
     style: str
     places: Places
@@ -46,7 +46,7 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A chart; `label` and `summary` put it into words for those who do not see it."""
+    """A chart; `label` and `summary` describe it to people who cannot see it."""
 
     title: str
     label: str

@@ -1,4 +1,4 @@
-"""Distributions: bars, and a line for a second one."""
+"""Charts of distributions: bars, and a line for a second distribution."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def histogram(
         title: What the numbers are.
         values: (n,) numbers, drawn as bars.
         second: (m,) other numbers, drawn as a line over the bars.
-        names: What bars and line are, where there are both.
+        names: What bars and line are, if there are both.
     """
-    values = values[~np.isnan(values)]  # SPICE scores no image without anything to compare
+    values = values[~np.isnan(values)]  # SPICE has no score for images with nothing to compare
     second = None if second is None else second[~np.isnan(second)]
     every = values if second is None else np.concatenate([values, second])
     edges = _edges(every)
@@ -49,7 +49,7 @@ def histogram(
 
 
 def _edges(values: Floats) -> Floats:
-    """Return the (bins + 1,) edges of the bins; whole numbers lie in the middle of theirs."""
+    """Return the (bins + 1,) edges of the bins; whole numbers are in the middle of theirs."""
     low, high = float(values.min()), float(values.max())
     if (values == np.round(values)).all():
         step = max(1, math.ceil((high - low + 1) / _BINS))
@@ -59,8 +59,8 @@ def _edges(values: Floats) -> Floats:
 
 def _in_words(values: Floats, name: str) -> str:
     lower, median, upper = np.quantile(values, [0.25, 0.5, 0.75])
-    told = f"median {_short(median)}, middle half {_short(lower)} to {_short(upper)}"
-    return f"{name} {told}" if name else told
+    words = f"median {_short(median)}, middle half {_short(lower)} to {_short(upper)}"
+    return f"{name} {words}" if name else words
 
 
 def _short(value: float) -> str:

@@ -18,7 +18,7 @@ _SIDE = 360
 
 
 class InlineImage(NamedTuple):
-    """An image within a page, or, if there is a fault, why there is none."""
+    """An image within a page, or the fault that prevents it."""
 
     uri: str = ""
     width: int = 0
@@ -41,7 +41,7 @@ class InlineImage(NamedTuple):
 
 
 def data_uri(image: Image.Image, kind: str) -> str:
-    """Return an image as a data URI of that kind: `JPEG` or `PNG`."""
+    """Return an image as a data URI; `kind` is `JPEG` or `PNG`."""
     data = io.BytesIO()
     image.save(data, kind, quality=80) if kind == "JPEG" else image.save(data, kind)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(data.getvalue()).decode('ascii')}"

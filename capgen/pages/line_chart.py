@@ -25,7 +25,7 @@ def line_chart(panel: Panel) -> Chart:
     curves = []
     for number, line in enumerate(panel.lines):
         at = places(line.points)
-        if len(at) == 1:  # a line of one point would not be seen
+        if len(at) == 1:  # a line of one point would be invisible
             at += ((at[0][0] + 3, at[0][1]),)
         curves.append(Curve(f"curve curve{number % 3}", at, line.name))
     return Chart(
@@ -43,11 +43,11 @@ def line_chart(panel: Panel) -> Chart:
 
 def _in_words(line: Line) -> str:
     values = [value for _, value in line.points]
-    told = f"{line.name} {short(values[0])}"
+    words = f"{line.name} {short(values[0])}"
     if len(values) == 1:
-        return told
+        return words
     low, high = short(min(values)), short(max(values))
-    return f"{told} to {short(values[-1])}, lowest {low}, highest {high}"
+    return f"{words} to {short(values[-1])}, lowest {low}, highest {high}"
 
 
 def _labels(across: Scale, up: Scale) -> Iterator[Label]:

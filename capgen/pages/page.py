@@ -1,4 +1,4 @@
-"""HTML from the templates beside this module, in which every value is escaped."""
+"""HTML from the templates beside this module, with every value escaped."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from capgen.images.decoders import printable
 from capgen.overwriting import WEB_PAGE, check_output
 from capgen.pages.images import InlineImage
 from capgen.paths import write_text
@@ -23,8 +24,8 @@ class Table:
     Attributes:
         caption: What it shows.
         rows: The cells.
-        heads: Headings of the columns, if they have any.
-        numbers: The column from which on cells are numbers; None for no such column.
+        heads: Headings of the columns, if any.
+        numbers: The first of the columns with numbers, which are the last; None without any.
     """
 
     caption: str
@@ -34,43 +35,30 @@ class Table:
 
 
 def render(template: str, **values: object) -> str:
-    """Return what a template makes of some values, as HTML.
+    """Return the HTML of a template in `templates/` with these values.
 
-    Half of a character pair, which UTF-8 cannot hold, is written out (a file name that is not
-    text may have one).
-
-    Args:
-        template: The name of a file in `templates/`.
-        values: What it shows.
+    Lone surrogates, which a file name that is not text may have, are escaped.
     """
-    made = _environment().get_template(template).render(sections=[], **values)
-    return made.encode("utf-8", "backslashreplace").decode("utf-8")
+    page = _environment().get_template(template).render(sections=[], **values)
+    return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def write_page(path: Path, template: str, **values: object) -> None:
-    """Write what a template makes of some values to a file.
+    """Write the HTML of a template to a file.
 
     Raises:
-        ProtectedFileError: There is a file that is not a web page.
+        ProtectedFileError: `path` is a file that is not a web page.
         StorageError: The file cannot be written.
     """
     check_output(path, WEB_PAGE)
     write_text(path, render(template, **values))
 
 
-def _visible(text: str) -> str:
-    """Return user text with control characters and lone surrogates written out."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
-
-
 @cache
 def _environment() -> Environment:
     import jinja2  # here, because most commands write no page
 
-    made = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("capgen.pages"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -79,6 +67,6 @@ def _environment() -> Environment:
         auto_reload=False,
         extensions=["jinja2.ext.do"],
     )
-    made.filters |= {"px": "{:.1f}".format, "visible": _visible}
-    made.globals["read_image"] = InlineImage.read
-    return made
+    environment.filters |= {"px": "{:.1f}".format, "visible": printable}
+    environment.globals["read_image"] = InlineImage.read
+    return environment

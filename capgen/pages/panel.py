@@ -1,4 +1,4 @@
-"""What a chart shows: its curves and the points marked on them."""
+"""The data of a line chart: its curves and the points marked on them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,7 @@ Points = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One curve.
-
-    Attributes:
-        name: What it shows.
-        points: (step, value), by step.
-    """
+    """One curve: its name, and its (step, value) points by step."""
 
     name: str
     points: Points
@@ -22,14 +17,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One chart.
-
-    Attributes:
-        title: What it shows.
-        lines: Its curves.
-        saved: Name of the saved model that is marked.
-        marks: (step, value) where that model was saved.
-    """
+    """One chart; `marks` are the (step, value) points at which the model `saved` was saved."""
 
     title: str
     lines: tuple[Line, ...]

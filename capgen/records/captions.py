@@ -18,13 +18,13 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at: of a model, of a tracker, of the installation.
+    """The result of one check of a model, a tracker or the installation.
 
     Attributes:
-        name: What it is.
-        ok: Whether it is right; None where there is nothing to judge.
-        detail: What was found.
-        cure: What to do where it is not right.
+        name: What was checked.
+        ok: Whether it is right; None if there is nothing to judge.
+        detail: The finding.
+        cure: What to do if it is not right.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Word:
 
     Attributes:
         text: The word, with the punctuation that follows it.
-        places: Where its tokens are among the caption's tokens.
+        places: Positions of its tokens in the caption.
         probability: Product of its tokens' probabilities.
     """
 
@@ -87,13 +87,13 @@ class Word:
 
 @dataclass(frozen=True, kw_only=True)
 class Retry:
-    """Captions were empty or repeated themselves, so that the image was captioned again.
+    """An image was captioned again, because captions were empty or repeated themselves.
 
     Attributes:
         reason: What was wrong with the first of them: `empty` or `repeating`.
-        rejected: The captions that were set aside.
-        settings: Decoding settings that were changed for the last try.
-        resolved: Whether other captions took their places; if not, the first ones stayed.
+        rejected: The captions that were rejected.
+        settings: Decoding settings that were changed for the last attempt.
+        resolved: Whether other captions replaced them; if not, the first ones were kept.
     """
 
     reason: str
@@ -104,7 +104,7 @@ class Retry:
 
 @dataclass(frozen=True, kw_only=True)
 class Unwritten:
-    """An image has its caption, but not in all the places where it was to be written.
+    """An image was captioned, but the caption could not be written everywhere.
 
     Attributes:
         code: Stable name of the first such place: `sidecar` or `metadata`.
@@ -145,20 +145,19 @@ class Caption:
         tokens: The generated tokens, end token included when it was generated.
         alternatives: Further captions, best first, when more than one was asked for.
         width: Width of the image in pixels, as displayed (after EXIF orientation).
-        height: Height of the image in pixels, likewise.
-        sha256: Hash of the file's bytes in hex, or None where it was not computed.
+        height: Height of the image in pixels, as displayed.
+        sha256: Hash of the file's bytes in hex, or None if it was not computed.
         model: Name or folder of the model.
         revision: Commit of the model's repository, or `sha256:…` of its files; may be empty.
-        settings: The decoding settings that were in force.
-        notes: What was changed on the way (a clamped length, say), in plain words.
-        retry: What was tried again because captions were empty or repeated themselves, or None.
-        attention: (words, rows, columns) float32, one map for each of `words` that sums to one:
-            how much of its attention each part of the image got; None unless asked for. It
-            is not part of the JSON form.
-        confidence: Calibrated probability that the caption is good, or None where it was not
-            asked for or the model is not calibrated for these settings.
-        unwritten: What could not be written beside the image or into it, or None. In the
-            JSON form it is the record's `error`.
+        settings: The decoding settings that were used.
+        notes: What was changed, such as a clamped length, in plain words.
+        retry: How it was captioned again, or None.
+        attention: (words, rows, columns) float32: for each of `words`, the share of attention
+            that each part of the image got; None unless asked for. Not in the JSON form.
+        confidence: Calibrated probability that the caption is good; None if it was not asked
+            for or the model is not calibrated for these settings.
+        unwritten: What could not be written beside the image or into it, or None; `error` in
+            the JSON form.
     """
 
     path: str | None = None
@@ -181,46 +180,31 @@ class Caption:
 
     @property
     def words(self) -> tuple[Word, ...]:
-        """The words, put together from the tokens: a token that begins with a space begins one."""
+        """The words, joined from tokens: one that begins with a space begins a word."""
         return _words(self.tokens)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""
+        unwritten = self.unwritten
         return {
             "schema_version": SCHEMA_VERSION,
             "path": self.path,
-            "caption": self.text,
-            "score": self.score,
-            "log_probability": self.log_probability,
-            "tokens": [dataclasses.asdict(token) for token in self.tokens],
-            "alternatives": [
-                {
-                    "caption": other.text,
-                    "score": other.score,
-                    "log_probability": other.log_probability,
-                    "tokens": [dataclasses.asdict(token) for token in other.tokens],
-                }
-                for other in self.alternatives
-            ],
+            **_generated(self),
+            "alternatives": [_generated(other) for other in self.alternatives],
             "width": self.width,
             "height": self.height,
-            "sha256": self.sha256,
-            "model": self.model,
-            "revision": self.revision,
-            "settings": dict(self.settings),
+            **_origin(self),
             "notes": list(self.notes),
             "retry": None if self.retry is None else _retry_to_dict(self.retry),
             "confidence": self.confidence,
-            "error": None
-            if self.unwritten is None
-            else {**dataclasses.asdict(self.unwritten), "hint": ""},
+            "error": None if unwritten is None else {**dataclasses.asdict(unwritten), "hint": ""},
         }
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:
         """Read a record written by `to_dict`, of this or any earlier schema version."""
         return cls(
-            path=record.get("path"),
+            **_read_origin(record),
             text=record["caption"],
             log_probability=record["log_probability"],
             score=record["score"],
@@ -228,31 +212,26 @@ class Caption:
             alternatives=tuple(cls.from_dict(item) for item in record.get("alternatives", ())),
             width=record.get("width"),
             height=record.get("height"),
-            sha256=record.get("sha256"),
-            model=record.get("model", ""),
-            revision=record.get("revision", ""),
-            settings=dict(record.get("settings", {})),
             notes=tuple(record.get("notes", ())),
             retry=_retry(record.get("retry")),
-            confidence=record.get("confidence"),
             unwritten=_unwritten(record.get("error")),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionFailure:
-    """An image without a caption: it could not be read, or the model is not sure enough.
+    """An image without a caption: it could not be read, or the confidence is too low.
 
     Attributes:
         path: The image as the caller named it, or None for images in memory.
         code: Stable name of the fault (see `capgen.errors.ImageError`).
         message: One line for people, naming the image.
         hint: What to do about it, or an empty string.
-        sha256: Hash of the file's bytes in hex, or None where they could not be read.
-        model: Model that was to caption it.
+        sha256: Hash of the file's bytes in hex, or None if they could not be read.
+        model: The model that was used.
         revision: That model's revision.
-        settings: The decoding settings that were in force.
-        confidence: The confidence that was too low, for the code `low_confidence`.
+        settings: The decoding settings that were used.
+        confidence: The confidence, for the code `low_confidence`.
     """
 
     path: str | None
@@ -271,10 +250,7 @@ class CaptionFailure:
             "schema_version": SCHEMA_VERSION,
             "path": self.path,
             "caption": None,
-            "sha256": self.sha256,
-            "model": self.model,
-            "revision": self.revision,
-            "settings": dict(self.settings),
+            **_origin(self),
             "confidence": self.confidence,
             "error": {"code": self.code, "message": self.message, "hint": self.hint},
         }
@@ -284,15 +260,10 @@ class CaptionFailure:
         """Read a record written by `to_dict`, of this or any earlier schema version."""
         error = record["error"]
         return cls(
-            path=record.get("path"),
+            **_read_origin(record),
             code=error["code"],
             message=error["message"],
             hint=error.get("hint", ""),
-            sha256=record.get("sha256"),
-            model=record.get("model", ""),
-            revision=record.get("revision", ""),
-            settings=dict(record.get("settings", {})),
-            confidence=record.get("confidence"),
         )
 
 
@@ -307,6 +278,36 @@ def record_from_dict(record: Mapping[str, Any]) -> Record:
     """
     failed = record["caption"] is None
     return CaptionFailure.from_dict(record) if failed else Caption.from_dict(record)
+
+
+def _generated(caption: Caption) -> dict[str, Any]:
+    return {
+        "caption": caption.text,
+        "score": caption.score,
+        "log_probability": caption.log_probability,
+        "tokens": [dataclasses.asdict(token) for token in caption.tokens],
+    }
+
+
+def _origin(record: Record) -> dict[str, Any]:
+    return {
+        "sha256": record.sha256,
+        "model": record.model,
+        "revision": record.revision,
+        "settings": dict(record.settings),
+    }
+
+
+def _read_origin(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that captions and failures share."""
+    return {
+        "path": record.get("path"),
+        "sha256": record.get("sha256"),
+        "model": record.get("model", ""),
+        "revision": record.get("revision", ""),
+        "settings": dict(record.get("settings", {})),
+        "confidence": record.get("confidence"),
+    }
 
 
 def _token(item: Mapping[str, Any]) -> Token:
@@ -333,21 +334,18 @@ def _unwritten(error: Mapping[str, Any] | None) -> Unwritten | None:
 
 
 def _words(tokens: tuple[Token, ...]) -> tuple[Word, ...]:
-    texts: list[str] = []
-    places: list[list[int]] = []
+    groups: list[list[int]] = []
     for place, token in enumerate(tokens):
         if not token.text:
             continue  # the end, or the first part of a character that a later token completes
-        if not texts or token.text[:1].isspace():
-            texts.append("")
-            places.append([])
-        texts[-1] += token.text.strip()
-        places[-1].append(place)
+        if not groups or token.text[:1].isspace():
+            groups.append([])
+        groups[-1].append(place)
     return tuple(
         Word(
-            text=text,
-            places=tuple(where),
-            probability=math.exp(sum(tokens[place].log_probability for place in where)),
+            text="".join(tokens[place].text.strip() for place in places),
+            places=tuple(places),
+            probability=math.exp(sum(tokens[place].log_probability for place in places)),
         )
-        for text, where in zip(texts, places, strict=True)
+        for places in groups
     )

@@ -1,4 +1,4 @@
-"""What happens in a training run, with its JSON form."""
+"""The events of a training run, with their JSON form."""
 
 from __future__ import annotations
 
@@ -18,13 +18,9 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""
-        record = {
-            "schema_version": SCHEMA_VERSION,
-            "event": self.event,
-            **dataclasses.asdict(self),
-        }
+        record = {"schema_version": SCHEMA_VERSION, "event": self.event, **dataclasses.asdict(self)}
         if not record.get("sets", True):
-            del record["sets"]  # only runs on several data sets have it
+            del record["sets"]  # only in runs on several data sets
         return record
 
     @classmethod
@@ -44,14 +40,14 @@ class RunStarted(Event):
         device: Where it computes (`cpu`, `cuda`, `mps`).
         precision: `fp32`, `bf16` or `fp16`.
         parameters: Parameters of the model.
-        trained: Those of them that are trained.
+        trained: Parameters that are trained.
         images: Images in each split.
         captions: Training captions.
         epochs: Passes over the images.
-        steps: Steps in all.
-        sets: Of a run on several data sets, or a weighted one: name → `weight`, images in an
-            epoch (`drawn`) and in each split, and the `share` of the mean that its val has.
-        init: The captioner it goes on from, or an empty string for a new one.
+        steps: Total steps.
+        sets: In a run on several data sets, or a weighted one: name → `weight`, images per epoch
+            (`drawn`) and in each split, and the `share` of its val in means.
+        init: The captioner it starts from, or an empty string for a new one.
     """
 
     event: ClassVar[str] = "run_started"
@@ -71,14 +67,13 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class PreparationEvent(Event):
-    """Work before or beside training goes on.
+    """Progress of work before or beside training.
 
     Attributes:
-        stage: What is done: `images` (decoding), `features` (a frozen encoder) or `captions`
-            (a teacher's).
-        split: The split it is done for.
+        stage: `photos` (decoding), `features` (of a frozen encoder) or `captions` (of a teacher).
+        split: The split.
         done: Images done.
-        total: Images in all.
+        total: Total images.
     """
 
     event: ClassVar[str] = "preparation"
@@ -90,16 +85,16 @@ class PreparationEvent(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StepEvent(Event):
-    """Some steps were taken.
+    """Training took some steps.
 
     Attributes:
         step: Steps taken so far.
         epoch: The epoch, from 1.
-        loss: Mean training loss a token since the last of these events (with smoothing).
+        loss: Mean training loss per token since the last such event (with smoothing).
         learning_rate: Learning rate of new parts at this step.
-        images_per_second: Training images a second since the last of these events.
-        memory: Most bytes that tensors took on a GPU so far, or the process on a CPU.
-        numbers: What else the objective measures (mean reward, say), by name, likewise.
+        images_per_second: Training images per second since the last such event.
+        memory: Peak bytes of tensors on a GPU, or of the process on a CPU.
+        numbers: What else the objective measures since then, such as the mean reward, by name.
         learning_rates: Learning rate by kind of part: new, encoder, decoder.
     """
 
@@ -121,17 +116,17 @@ class EpochEvent(Event):
     Attributes:
         epoch: The epoch, from 1.
         step: Steps taken so far.
-        train_loss: Mean training loss a token (with label smoothing).
+        train_loss: Mean training loss per token (with label smoothing).
         train_numbers: What else the objective measured in training, by name.
-        language: What the captions of val are like: `distinct_words` and `mean_length` (words),
-            `unique_captions`, `repeated_pairs` (captions that say a word pair twice) and
-            `function_word_ends` (captions that break off), as shares; empty as `metrics`.
-        val_loss: Mean loss a token on val (without), or None when not measured.
-        metrics: Scores of captions of val, by metric; empty when not measured.
+        language: Statistics of the captions of val: `distinct_words` and `mean_length` in words;
+            as shares `unique_captions`, `repeated_pairs` (captions with a word pair twice) and
+            `function_word_ends` (captions that break off). Empty if not measured.
+        val_loss: Mean loss per token on val (without), or None if not measured.
+        metrics: Scores of the captions of val, by metric; empty if not measured.
         seconds: Duration of the epoch's training.
         eval_seconds: Duration of its validation.
-        sets: Of a run on several data sets: name → `images`, `loss` and scores on its val;
-            `val_loss`, `metrics` and `language` are then their mean.
+        sets: In a run on several data sets: name → `images`, `loss` and scores on its val;
+            `val_loss`, `metrics` and `language` are then means.
     """
 
     event: ClassVar[str] = "epoch"
@@ -154,7 +149,7 @@ class CheckpointSaved(Event):
     Attributes:
         name: `best-loss`, `best-eval` or `last`.
         path: The folder.
-        epoch: The epoch it is from.
+        epoch: Its epoch.
         step: Steps taken so far.
         value: The loss or score that made it the best, or None.
     """
@@ -169,14 +164,14 @@ class CheckpointSaved(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RunResumed(Event):
-    """A run goes on from a saved state; what it had recorded after that state is gone.
+    """A run resumes from a saved state; what it recorded after that state is gone.
 
     Attributes:
         run: The run's folder.
-        epoch: Epochs that were over.
+        epoch: Finished epochs.
         step: Steps taken so far.
-        epochs: Epochs in all.
-        steps: Steps in all.
+        epochs: Total epochs.
+        steps: Total steps.
     """
 
     event: ClassVar[str] = "run_resumed"
@@ -189,7 +184,7 @@ class RunResumed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Notice(Event):
-    """Something a person should know, in plain words (memory ran out, a tracker failed, …).
+    """Something the user should know (memory ran out, a tracker failed, …).
 
     Attributes:
         message: One line.
@@ -201,7 +196,7 @@ class Notice(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class SampleEvent(Event):
-    """What the model says about one image of val.
+    """A caption of one image of val.
 
     Attributes:
         epoch: The epoch, from 1.
@@ -210,7 +205,7 @@ class SampleEvent(Event):
         references: Its human captions.
         metrics: Scores of this caption alone.
         path: The image's file.
-        followed: It is captioned after every validation, to see progress.
+        followed: Whether it is captioned after every validation, to show progress.
     """
 
     event: ClassVar[str] = "sample"
@@ -235,8 +230,8 @@ class TestEvent(Event):
     Attributes:
         name: The checkpoint: `best-eval` or `best-loss`.
         images: Images measured.
-        loss: Mean loss a token.
-        metrics: Scores by metric; empty when captions were not generated.
+        loss: Mean loss per token.
+        metrics: Scores by metric; empty if no captions were generated.
         sets: As in `EpochEvent`, of the test splits.
     """
 
@@ -260,7 +255,7 @@ class RunFinished(Event):
         seconds: Duration of the whole run.
         best_loss: Lowest loss on val, or None.
         best_eval: The score on val of the model `best-eval`, or None.
-        eval_metric: What that score is.
+        eval_metric: The name of that score.
     """
 
     event: ClassVar[str] = "run_finished"
@@ -275,17 +270,17 @@ class RunFinished(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StageStarted(Event):
-    """A stage of a run in stages begins or goes on; the events that follow are its own.
+    """A stage begins or resumes; the events that follow are its own.
 
     Attributes:
         run: The whole run's folder.
-        path: The stage's folder, an ordinary run's.
+        path: The stage's folder, like that of an ordinary run.
         stage: The stage's name.
         number: Its number, from 1.
-        count: Stages in all.
+        count: Total stages.
         init: The model it starts from; empty for a new one.
-        steps_before: Steps of the stages before: a stage counts its own from 1.
-        epochs_before: Epochs of the stages before, likewise.
+        steps_before: Steps of earlier stages; each stage counts from 1.
+        epochs_before: Epochs of earlier stages.
     """
 
     event: ClassVar[str] = "stage_started"
@@ -301,7 +296,7 @@ class StageStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StageFinished(Event):
-    """A stage of a run in stages is over.
+    """A stage is over.
 
     Attributes:
         stage: The stage's name.
@@ -311,7 +306,7 @@ class StageFinished(Event):
         seconds: Its duration.
         best_loss: Its lowest loss on val, or None.
         best_eval: The score on val of its model `best-eval`, or None.
-        eval_metric: What that score is.
+        eval_metric: The name of that score.
     """
 
     event: ClassVar[str] = "stage_finished"
@@ -343,6 +338,6 @@ _EVENTS: tuple[type[Event], ...] = (
 
 def event_from_dict(record: Mapping[str, Any]) -> Event | None:
     """Read a line of `events.jsonl`; None for a kind that this version does not know."""
-    kinds = {kind.event: kind for kind in _EVENTS}
-    kind = kinds.get(record.get("event", ""))
+    name = record.get("event", "")
+    kind = next((kind for kind in _EVENTS if kind.event == name), None)
     return None if kind is None else kind.from_dict(record)

@@ -1,14 +1,14 @@
-"""The models of this machine: listed, described, compared, checked, exported, renamed, removed.
+"""The models on this machine: list, describe, compare, verify, export, rename, remove.
 
-entries   what is known of a model from its files, without loading it
-listing   which models there are, and what a name means
-default   the model that is used where none is named
-changes   rename and remove; never outside the registry's own folders
-verify    hashes, loading, a probe image
+entries   describes a model from its files, without loading it
+listing   lists models and resolves their names
+default   the default model
+changes   renames and removes models, only inside the registry's own folders
+verify    checks hashes and weights, loads the model, captions a probe image
 compare   several models over the same images, with size and speed
-speed     images a second, measured side by side
-report    the comparison as a page
-export    ONNX, and ONNX in int8
+speed     images per second, measured side by side
+report    the comparison as an HTML page
+export    exports to ONNX, and to int8 ONNX
 """
 
 from __future__ import annotations
@@ -28,10 +28,7 @@ else:
         {
             "capgen.registry.entries": ("ModelEntry",),
             "capgen.registry.export": ("export_model",),
-            "capgen.registry.listing": (
-                "find_model",
-                "list_models",
-            ),
+            "capgen.registry.listing": ("find_model", "list_models"),
             "capgen.registry.verify": ("verify_model",),
         },
     )

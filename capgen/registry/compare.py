@@ -1,7 +1,4 @@
-"""Several models over the same images: scores, differences, parameters, size, speed.
-
-Captioning, scoring and comparing are those of `capgen.evaluation`; here they are put together.
-"""
+"""Compare several models over the same images: scores, differences, parameters, size, speed."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from capgen.captioning.captioner import Captioner
-from capgen.config import DecodeOptions, EvalConfig
+from capgen.config import DecodeOptions, EvalConfig, ModelOptions
 from capgen.errors import UsageError
 from capgen.evaluation.compare import Comparison, compare
 from capgen.evaluation.evaluate import evaluation_events
@@ -21,7 +18,7 @@ from capgen.evaluation.systems import ModelSystem
 from capgen.records import SCHEMA_VERSION
 from capgen.registry.entries import ModelEntry
 from capgen.registry.listing import find_model, run_checkpoints
-from capgen.registry.speed import Speed, measure
+from capgen.registry.speed import Speed, SpeedOptions, measure
 
 DISAGREEMENTS = 20
 
@@ -31,11 +28,11 @@ class ModelComparison:
     """Several models over the same images.
 
     Attributes:
-        entries: The models, as they were named.
+        entries: The models, in the order given.
         evaluations: The evaluation of each.
-        comparisons: The first model with each of the others; differences are the first minus
-            the other.
-        speeds: Name → speed, where it was measured.
+        comparisons: The first model compared with each of the others; differences are the
+            first minus the other.
+        speeds: Name → speed; empty if it was not measured.
     """
 
     entries: tuple[ModelEntry, ...]
@@ -45,14 +42,14 @@ class ModelComparison:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the numbers should know, in plain words."""
-        found = [note for comparison in self.comparisons for note in comparison.notes]
+        """Caveats about the numbers, as sentences."""
+        notes = [note for comparison in self.comparisons for note in comparison.notes]
         if len(self.comparisons) > 1:
-            found.append(
-                f"The p-values are those of {len(self.comparisons)} single comparisons: with "
-                "many models, some are low by chance."
+            notes.append(
+                f"The p-values of the {len(self.comparisons)} comparisons are not corrected for "
+                "multiple testing: with many models, some are low by chance."
             )
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(notes))
 
     def to_dict(self, count: int = DISAGREEMENTS) -> dict[str, Any]:
         """Return the JSON form, with the `count` largest disagreements of each comparison."""
@@ -64,11 +61,10 @@ class ModelComparison:
             }
             for entry, evaluation in zip(self.entries, self.evaluations, strict=True)
         ]
-        comparisons = []
-        for comparison in self.comparisons:
-            record = comparison.to_dict(count)
-            record["first"], record["second"] = comparison.first.name, comparison.second.name
-            comparisons.append(record)
+        comparisons = [
+            {**item.to_dict(count), "first": item.first.name, "second": item.second.name}
+            for item in self.comparisons
+        ]
         return {
             "schema_version": SCHEMA_VERSION,
             "kind": "model_comparison",
@@ -80,12 +76,7 @@ class ModelComparison:
 
 @dataclass(frozen=True)
 class ModelStarted:
-    """A model begins to caption the images.
-
-    Attributes:
-        name: The model.
-        images: How many there are.
-    """
+    """A model is about to caption `images` images."""
 
     name: str
     images: int
@@ -93,7 +84,7 @@ class ModelStarted:
 
 @dataclass(frozen=True)
 class ComparisonFinished:
-    """All is measured."""
+    """The comparison is complete."""
 
     comparison: ModelComparison
 
@@ -102,26 +93,24 @@ ComparisonEvent = ModelStarted | EvaluationEvent | ComparisonFinished
 
 
 def models_to_compare(names: Sequence[str]) -> list[str]:
-    """Return the models that `names` mean: a run alone is its best-eval and its best-loss.
+    """Return the models to compare; the name of a run stands for its best-eval and best-loss.
 
     Raises:
-        UsageError: There is only one model, or one is named twice.
+        UsageError: There are fewer than two models, or one is named twice.
     """
-    found = [item for name in names for item in _two_best(name)]
-    if len(found) < 2:
+    models: list[str] = []
+    for name in names:
+        best = [item for item in run_checkpoints(name) if not item.endswith("/last")]
+        models += best or [name]
+    if len(models) < 2:
         raise UsageError(
-            "One model alone cannot be compared",
+            "A comparison needs at least two models",
             hint="Name two or more, or a training run to compare its best-eval with its best-loss.",
         )
-    twice = {name for name in found if found.count(name) > 1}
+    twice = {name for name in models if models.count(name) > 1}
     if twice:
         raise UsageError(f"'{min(twice)}' is named twice")
-    return found
-
-
-def _two_best(name: str) -> list[str]:
-    known = [item for item in run_checkpoints(name) if not item.endswith("/last")]
-    return known or [name]
+    return models
 
 
 def comparison_events(
@@ -130,40 +119,33 @@ def comparison_events(
     *,
     options: DecodeOptions | None = None,
     config: EvalConfig | None = None,
-    runtime: str = "auto",
-    device: str = "auto",
-    dtype: str = "auto",
-    speed_photos: int = 0,
-    speed_rounds: int = 1,
+    runs_on: ModelOptions | None = None,
+    speed: SpeedOptions | None = None,
 ) -> Iterator[ComparisonEvent]:
-    """Caption the images with each model, and compare.
+    """Caption the images with each model, and compare the models.
 
     Args:
         names: Two models or more (see `models_to_compare`).
         data: The images, with references.
-        options: How all of them decode; what is left open is each model's own default.
+        options: How the models decode; options left at None use each model's defaults.
         config: Metrics, bootstrap and batch size.
-        runtime: As for `Captioner.from_pretrained`, for all of them.
-        device: Likewise.
-        dtype: Likewise.
-        speed_photos: Measure the speed with so many of the images; 0 does not.
-        speed_rounds: Rounds of that.
+        runs_on: Runtime, device and dtype of all models; its other fields are ignored.
+        speed: How to measure the speed; None does not measure it.
 
     Yields:
-        What happens; the last event carries the result.
-
-    Raises:
-        CapgenError: A model cannot be loaded, or the images cannot be scored.
+        Progress events; the last is a `ComparisonFinished` with the result.
     """
-    config = config or EvalConfig()
+    config, place = config or EvalConfig(), runs_on or ModelOptions()
     chosen = models_to_compare(names)
     entries = tuple(find_model(name) for name in chosen)
-    # All are loaded first: one that cannot be is found out before an hour of captioning.
+    # Load all models first, so that a broken one is reported before an hour of captioning.
     captioners = {
-        name: Captioner.from_pretrained(name, runtime=runtime, device=device, dtype=dtype)
+        name: Captioner.from_pretrained(
+            name, runtime=place.runtime, device=place.device, dtype=place.dtype
+        )
         for name in chosen
     }
-    evaluations = []
+    evaluations: list[Evaluation] = []
     for name, captioner in captioners.items():
         yield ModelStarted(name, len(data.examples))
         system = ModelSystem(captioner, options, batch_size=config.batch_size)
@@ -171,8 +153,11 @@ def comparison_events(
             yield event
             if isinstance(event, EvaluationFinished):
                 evaluations.append(event.evaluation)
-    images = [data.by_id[image_id].image for image_id in evaluations[0].captions][:speed_photos]
-    speeds = measure(captioners, images, options, rounds=speed_rounds) if images else {}
+    speeds: dict[str, Speed] = {}
+    if speed is not None:
+        ids = list(evaluations[0].captions)[: speed.images]
+        images = [data.by_id[image_id].image for image_id in ids]
+        speeds = measure(captioners, images, options, rounds=speed.rounds)
     yield ComparisonFinished(
         ModelComparison(
             entries=entries,

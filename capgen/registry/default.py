@@ -1,8 +1,4 @@
-"""The model that the commands use where none is named.
-
-A flag decides first, then the variable CAPGEN_MODEL, then `model` in the user's settings file,
-then the bundled model.
-"""
+"""The default model: that of CAPGEN_MODEL, else of the user's settings file, else the bundled."""
 
 from __future__ import annotations
 
@@ -22,11 +18,9 @@ KEY = "model"
 
 @dataclass(frozen=True)
 class DefaultModel:
-    """A model and who chose it.
+    """The name of a model, and what chose it.
 
-    Attributes:
-        name: What the model is called.
-        source: `flag`, the variable, the settings file, or `default`.
+    `source` is `flag`, the name of the variable, the path of the settings file, or `default`.
     """
 
     name: str
@@ -34,40 +28,24 @@ class DefaultModel:
 
 
 def default_model(flag: str | None = None) -> DefaultModel:
-    """Return the model to use.
-
-    Args:
-        flag: What was asked for, if anything.
-
-    Raises:
-        UsageError: The settings file is not TOML, or its `model` is not text.
-    """
+    """Return the model to use; `flag` is the one named on the command line, if any."""
     if flag is not None:
         return DefaultModel(flag, "flag")
-    variable = os.environ.get(VARIABLE)
-    if variable:
+    if variable := os.environ.get(VARIABLE):
         return DefaultModel(variable, VARIABLE)
     file = config_file()
     name = read_toml(file, required=False).get(KEY)
     if name is None:
         return DefaultModel(BUNDLED, "default")
     if not isinstance(name, str) or not name:
-        raise UsageError(f"{file}: {KEY} is {name!r}; it must be a model's name")
+        raise UsageError(f"{file}: {KEY} is {name!r}; it must be the name of a model")
     return DefaultModel(name, str(file))
 
 
 def save_default(name: str | None) -> Path:
-    """Write the default into the user's settings file, whose other lines stay as they are.
+    """Write the default into the user's settings file, or remove it, and return the file.
 
-    Args:
-        name: A model's name; None removes the setting.
-
-    Returns:
-        The file.
-
-    Raises:
-        UsageError: The file is not TOML.
-        StorageError: It cannot be written.
+    Other lines of the file are kept.
     """
     file = config_file()
     change_file(file, "", KEY, name)

@@ -1,6 +1,6 @@
-"""What is known of a model from its files. Loads neither torch nor ONNX Runtime.
+"""Describe a model from its files, without torch or ONNX Runtime.
 
-Whatever is in the folder, describing it does not fail: what is wrong becomes `problem`.
+This never fails, whatever is in the folder: faults become the entry's `problem`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from capgen.models.recorded_scores import RecordedEvaluation, recorded_evaluatio
 from capgen.models.safetensors_index import StoredTensor, read_index
 
 BUNDLED, RUN, STORED, HUB, FOLDER = "bundled", "run", "stored", "hub", "folder"
-# Splits whose scores are shown, the first that is there.
+# Splits whose scores may be shown; the first one with scores is.
 _SPLITS = ("test", "val")
 _ARCHITECTURES = {
     "capgen_efficientnet_lite": "EfficientNet",
@@ -34,27 +35,29 @@ _PARTS = {"encoder": ("encoder", "vision_config"), "decoder": ("decoder", "text_
 
 @dataclass(frozen=True, kw_only=True)
 class ModelEntry:
-    """A model of this machine.
+    """A model on this machine.
 
     Attributes:
-        name: What `--model` calls it.
-        kind: `bundled`, `run` (a checkpoint of a training run), `stored` (exported or pulled
-            under a name), `hub` (in the Hub's cache) or `folder`.
+        name: Its name for `--model`.
+        kind: `bundled`, `run` (a checkpoint of a training run), `stored` (exported under a
+            name), `hub` (in the Hub's cache) or `folder`.
         path: Its folder.
         revision: Commit on the Hub, or an empty string.
         size: Bytes of all its files.
-        parameters: Numbers in its weights; None if they cannot be read.
+        parameters: Number of parameters; None if the weights cannot be read.
         precision: Type that most of the weights are stored in, as in `F16`.
         encoder: Architecture and size of the encoder.
         decoder: Architecture and size of the decoder.
         onnx: Whether it runs in ONNX Runtime.
         data: Name of the data set that it was trained on.
-        measured_on: Data set that `metrics` are of.
-        split: Its split.
+        measured_on: Data set of `metrics`.
+        split: Split of `metrics`.
         metrics: Scores by metric, from its provenance.
+        images: Number of images that `metrics` are over, and of how many if not all of the
+            split, as in `20 of 1,000`; empty if unknown.
         created: UTC time of saving, ISO 8601.
-        default: Whether it is used where no model is named.
-        problem: Why it cannot be used; empty if nothing is seen to be wrong.
+        default: Whether it is the default model.
+        problem: Why it cannot be used; empty if no fault was found.
     """
 
     name: str
@@ -71,6 +74,7 @@ class ModelEntry:
     measured_on: str = ""
     split: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    images: str = ""
     created: str = ""
     default: bool = False
     problem: str = ""
@@ -83,10 +87,21 @@ class ModelEntry:
 def describe(folder: ModelFolder, kind: str, *, default: bool = False) -> ModelEntry:
     """Return what a folder's files say about the model in it."""
     problems: list[str] = []
-    config, provenance, tensors = _read(folder, problems)
+    config: Mapping[str, Any] = {}
+    with _noting(problems):
+        config = folder.config
+        other = other_kind(folder.name, config)
+        if other is not None:
+            problems.append(f"not a captioner that capgen supports, but {other.what}")
+    provenance = Provenance()
+    with _noting(problems):
+        provenance = folder.provenance
+    tensors: list[StoredTensor] = []
+    with _noting(problems):
+        tensors = _tensors(folder)
     shown = _shown(provenance)
     types: Counter[str] = Counter()
-    for tensor in tensors.values():
+    for tensor in tensors:
         types[tensor.dtype] += tensor.length
     return ModelEntry(
         name=folder.name,
@@ -94,7 +109,7 @@ def describe(folder: ModelFolder, kind: str, *, default: bool = False) -> ModelE
         path=folder.path,
         revision=folder.revision,
         size=_size(folder.path),
-        parameters=sum(math.prod(tensor.shape) for tensor in tensors.values()) if tensors else None,
+        parameters=sum(math.prod(tensor.shape) for tensor in tensors) if tensors else None,
         precision=types.most_common(1)[0][0] if types else "",
         encoder=_part(config, "encoder"),
         decoder=_part(config, "decoder"),
@@ -103,63 +118,47 @@ def describe(folder: ModelFolder, kind: str, *, default: bool = False) -> ModelE
         measured_on=shown.dataset if shown else "",
         split=shown.split if shown else "",
         metrics=dict(shown.scores) if shown else {},
+        images=shown.images_text if shown else "",
         created=provenance.created,
         default=default,
         problem="; ".join(problems),
     )
 
 
-def _read(
-    folder: ModelFolder, problems: list[str]
-) -> tuple[Mapping[str, Any], Provenance, Mapping[str, StoredTensor]]:
-    """Read what can be read; what cannot becomes a problem."""
-    config: Mapping[str, Any] = {}
-    provenance = Provenance()
-    tensors: dict[str, StoredTensor] = {}
+@contextmanager
+def _noting(problems: list[str]) -> Iterator[None]:
     try:
-        config = folder.config
-        other = other_kind(folder.name, config)
-        if other is not None:
-            problems.append(f"not a captioner that capgen knows, but {other.what}")
+        yield
     except (CapgenError, OSError) as error:
         problems.append(str(error))
-    try:
-        provenance = folder.provenance
-    except (CapgenError, OSError) as error:
-        problems.append(str(error))
-    try:
-        files = sorted(folder.path.glob("model*.safetensors"))
-        if not files:
-            folder.check_weights()
-        for file in files:
-            tensors |= read_index(file)
-    except (CapgenError, OSError) as error:
-        problems.append(str(error))
-    return config, provenance, tensors
+
+
+def _tensors(folder: ModelFolder) -> list[StoredTensor]:
+    files = sorted(folder.path.glob("model*.safetensors"))
+    if not files:
+        folder.check_weights()
+    return [tensor for file in files for tensor in read_index(file).values()]
 
 
 def _size(folder: Path) -> int:
     total = 0
-    try:
+    with suppress(OSError):  # an unreadable part, or one that is just being removed
         for file in folder.rglob("*"):
             total += file.stat().st_size if file.is_file() else 0
-    except OSError:
-        return total  # a part that may not be read, or is just being removed
     return total
 
 
 def _shown(provenance: Provenance) -> RecordedEvaluation | None:
-    """Return the recorded evaluation whose scores stand for the model."""
-    found = recorded_evaluations(provenance)
-    return next((item for split in _SPLITS for item in found if item.split == split), None)
+    """Return the recorded evaluation whose scores are shown for the model."""
+    recorded = recorded_evaluations(provenance)
+    return next((item for split in _SPLITS for item in recorded if item.split == split), None)
 
 
 def _part(config: Mapping[str, Any], name: str) -> str:
     """Describe the encoder or the decoder, as in `GPT-2 3×256`."""
     parts = [config[key] for key in _PARTS[name] if isinstance(config.get(key), dict)]
     part: Mapping[str, Any] = parts[0] if parts else {}
-    kind = _text(part.get("model_type"))
-    variant = _text(part.get("variant"))
+    kind, variant = _text(part.get("model_type")), _text(part.get("variant"))
     title = _ARCHITECTURES.get(kind, kind)
     if variant:
         return f"{title}-{variant}"

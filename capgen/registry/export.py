@@ -1,8 +1,9 @@
-"""Export to ONNX, and to ONNX in int8: a new model folder each, that loads like any other."""
+"""Export a model to ONNX, or to int8 ONNX, as a new model folder."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 import shutil
 import tempfile
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from capgen.captioning.captioner import Captioner
-from capgen.captioning.decoding.decode import decode
+from capgen.captioning.decoding.beam_search import decode
 from capgen.captioning.prepare import Prepared
 from capgen.config import DecodeOptions, setting
 from capgen.errors import MissingDependencyError, ModelError, UsageError
@@ -32,33 +33,27 @@ from capgen.paths import models_dir, storage_errors
 from capgen.records import Caption
 from capgen.registry.changes import check_free
 
-# What an export takes over from the model: settings, tokenizer, licences; never weights.
+# Copied from the model: settings, tokenizer, licences; never weights.
 _KEPT = ("*.json", "*.txt", "LICENSE*")
 _BATCH = 8
-# Decoding repeats itself: a quarter of the images tells its ranges.
+# Every fourth batch is enough for the ranges of the decoder, which runs at every step.
 _DECODED = 4
+_Feeds = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationOptions:
-    """What the scales of an int8 export are taken from."""
+    """The images that calibrate the scales of an int8 export."""
 
-    images: int = setting(128, "Images to take the scales of int8 from.", low=8, high=4096)
-    seed: int = setting(0, "Seed of their choice.", low=0, high=2**32 - 1)
+    images: int = setting(128, "Images to calibrate the int8 scales with.", low=8, high=4096)
+    seed: int = setting(0, "Seed for choosing them.", low=0, high=2**32 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """A model that was exported.
+    """An exported model; sizes are the bytes of weights and graphs.
 
-    Attributes:
-        name: What `--model` calls it.
-        path: Its folder.
-        source: The model it was made from.
-        size: Bytes of weights and graphs.
-        source_size: Bytes of the source's weights and graphs.
-        photos: Calibration images; 0 without int8 (the name is that of the JSON form).
-        same: Of these, how many have the same caption as from the source.
+    An int8 model gives the same captions as the source for `same` of `photos` calibration images.
     """
 
     name: str
@@ -83,37 +78,37 @@ def export_model(
     output: Path | None = None,
     calibration: CalibrationOptions | None = None,
 ) -> Exported:
-    """Write a model with ONNX graphs into a folder of its own.
+    """Write a model with ONNX graphs into a new folder.
 
     Args:
         name: Anything that `--model` takes; its decoder must be a GPT-2.
         revision: Branch, tag or commit of a Hub model.
         int8: Quantise it.
-        images: With `int8`, images of the kind that it will see.
-        output: The folder; by default `NAME-onnx` or `NAME-int8` among the kept models.
+        images: With `int8`, calibration images of the kind that the model will caption.
+        output: The folder; by default `NAME-onnx` or `NAME-int8` among the stored models.
         calibration: How many of the images to use.
 
     Raises:
-        UsageError: The place is taken, or `int8` has no images.
+        UsageError: The folder exists, or `int8` has no images.
         ModelError: The model cannot be exported.
         StorageError: It cannot be written.
     """
     calibration = calibration or CalibrationOptions()
     source = resolve_model(name, revision=revision)
     if source.provenance.export.get("precision") == INT8:
-        raise ModelError(f"{name} is an int8 export already: it cannot be exported again")
+        raise ModelError(f"{name} is already an int8 export and cannot be exported again")
     if int8 and not images:
         raise UsageError(
-            "int8 needs images to take its scales from",
-            hint="Name a folder with a hundred or more of the kind it will see: --photos FOLDER",
+            "int8 needs images for calibration",
+            hint="Give a folder with at least a hundred typical images: --photos FOLDER",
         )
     target = _target(source, output, "int8" if int8 else "onnx")
     temporary = target.with_name(f".{target.name}.new")
+    same = used = 0
     with storage_errors(target):
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
-            same, used = 0, 0
             if int8:
                 same, used = _write_int8(source, temporary, images, calibration)
             else:
@@ -136,19 +131,21 @@ def export_model(
 def _target(source: ModelFolder, output: Path | None, kind: str) -> Path:
     if output is not None:
         if output.exists():
-            raise UsageError(f"{output} is there already", hint="Choose another --output.")
+            raise UsageError(f"{output} already exists", hint="Choose another --output.")
         return output
     plain = source.name.partition("@")[0].replace("\\", "/").strip("./~")
-    parts = [part for part in plain.split("/") if not part.endswith(":")]  # a drive
+    parts = [part for part in plain.split("/") if not part.endswith(":")]  # without the drive
     return models_dir() / check_free(f"{'-'.join(parts[-2:])}-{kind}")
 
 
 def _write_float(source: ModelFolder, output: Path) -> None:
-    """Copy the model, and its graphs or new ones."""
+    """Copy the model with its graphs; export graphs if it has none."""
     weights = source.path / WEIGHTS_FILE
     if not weights.is_file():
         source.check_weights()
-        raise ModelError(f"{source.name}: only weights in one file ({WEIGHTS_FILE}) are exported")
+        raise ModelError(
+            f"{source.name}: export needs the weights in one file ({WEIGHTS_FILE}), not in several"
+        )
     _keep(source, output)
     shutil.copyfile(weights, output / WEIGHTS_FILE)
     if source.has_onnx:
@@ -165,14 +162,16 @@ def _write_float(source: ModelFolder, output: Path) -> None:
     captioning = load_captioning(ModelFolder(output, source.name))
     size = captioning.preprocessor.input_size
     if size is None:
-        raise ModelError(f"{source.name} takes images of any shape; ONNX export needs a fixed one")
+        raise ModelError(
+            f"{source.name} takes images of any size; ONNX export needs a fixed input size"
+        )
     export_onnx(output, captioning.model, image_size=size)
 
 
 def _write_int8(
     source: ModelFolder, output: Path, images: Sequence[Path], calibration: CalibrationOptions
 ) -> tuple[int, int]:
-    """Write the quantised model; return how many captions stayed the same, and of how many."""
+    """Write the quantised model; return the number of unchanged captions and of all captions."""
     with _needing_onnx():
         from capgen.models.onnx.int8 import quantise_folder
     with tempfile.TemporaryDirectory(prefix="capgen-export-") as scratch:
@@ -180,18 +179,18 @@ def _write_int8(
         if not source.has_onnx:
             _write_float(source, Path(scratch))
             folder = ModelFolder(Path(scratch), source.name)
-        # A function of its own: its captioner has the scratch folder's weights mapped.
-        prepared, feeds, before = _measured(folder, images, calibration)
+        # In a function, so that its captioner unmaps the scratch folder's weights on return.
+        prepared, feeds, before = _calibrate(folder, images, calibration)
         _keep(source, output)
         quantise_folder(folder.path, output, *feeds)
     after = _captions(Captioner.from_pretrained(output, runtime="onnx"), prepared)
     return sum(a == b for a, b in zip(before, after, strict=True)), len(prepared)
 
 
-def _measured(
+def _calibrate(
     folder: ModelFolder, images: Sequence[Path], calibration: CalibrationOptions
-) -> tuple[list[Prepared], tuple[list[dict[str, Any]], list[dict[str, Any]]], list[str]]:
-    """Return images, what both graphs are given for them, and their captions."""
+) -> tuple[list[Prepared], tuple[_Feeds, _Feeds], list[str]]:
+    """Return the calibration images, the inputs of both graphs for them, and their captions."""
     captioner = Captioner.from_pretrained(folder.path, runtime="onnx")
     prepared = _prepared(captioner, images, calibration)
     return prepared, _feeds(captioner, prepared), _captions(captioner, prepared)
@@ -200,25 +199,19 @@ def _measured(
 def _prepared(
     captioner: Captioner, images: Sequence[Path], calibration: CalibrationOptions
 ) -> list[Prepared]:
-    """Return some of the images, ready for the model; those that cannot be read are left out."""
+    """Return a random choice of the readable images, prepared for the model."""
     shuffled = sorted(images)
     random.Random(calibration.seed).shuffle(shuffled)
-    found: list[Prepared] = []
-    for image in shuffled:
-        if len(found) == calibration.images:
-            break
-        prepared = captioner.prepare(image)
-        if isinstance(prepared, Prepared):
-            found.append(prepared)
-    if not found:
+    outcomes = map(captioner.prepare, shuffled)
+    readable = (item for item in outcomes if isinstance(item, Prepared))
+    prepared = list(itertools.islice(readable, calibration.images))
+    if not prepared:
         raise UsageError(f"None of the {len(images)} images can be read")
-    return found
+    return prepared
 
 
-def _feeds(
-    captioner: Captioner, prepared: Sequence[Prepared]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return what both graphs are given while the images are captioned."""
+def _feeds(captioner: Captioner, prepared: Sequence[Prepared]) -> tuple[_Feeds, _Feeds]:
+    """Return the inputs of the encoder and decoder graphs while the images are captioned."""
     from capgen.captioning.runtimes.onnx_runtime import OnnxRuntime
 
     runtime = captioner.runtime
@@ -228,7 +221,7 @@ def _feeds(
     encoder = [
         {"pixel_values": pixels[start : start + _BATCH]} for start in range(0, len(pixels), _BATCH)
     ]
-    decoder: list[dict[str, Any]] = []
+    decoder: _Feeds = []
     for feeds in encoder[::_DECODED]:
         cross = runtime.encode(feeds["pixel_values"])
         started = runtime.start(cross, decoder.append)
@@ -242,7 +235,7 @@ def _captions(captioner: Captioner, prepared: Sequence[Prepared]) -> list[str]:
         caption.text
         for start in range(0, len(prepared), _BATCH)
         for caption in captioner.caption_prepared(prepared[start : start + _BATCH], settings)
-        if isinstance(caption, Caption)  # nothing makes it abstain here
+        if isinstance(caption, Caption)  # always: these settings never abstain
     ]
 
 
@@ -266,7 +259,7 @@ def _write_provenance(
     provenance = source.provenance
     if calibration is not None:
         export |= {"precision": INT8, "calibration": {"photos": images, "seed": calibration.seed}}
-        # The scores are of other weights.
+        # The recorded scores are those of the original weights.
         provenance = dataclasses.replace(provenance, metrics={})
     dataclasses.replace(
         stamped(provenance),

@@ -1,4 +1,4 @@
-"""Which models there are on this machine, and what a name means."""
+"""List the models on this machine, and resolve their names."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from capgen.registry.entries import BUNDLED, FOLDER, HUB, RUN, STORED, ModelEntr
 
 
 def list_models() -> list[ModelEntry]:
-    """Return the models that can be named without a path: bundled, runs', stored, pulled.
+    """Return the models that have a name: bundled, from runs, stored, and in the Hub's cache.
 
-    Broken and half-written ones are among them, with their `problem`.
+    Broken and half-written ones are included, with their `problem`.
 
     Raises:
         UsageError: The user's settings file, which names the default, cannot be read.
@@ -42,27 +42,22 @@ def list_models() -> list[ModelEntry]:
 
 
 def find_model(name: str, *, revision: str | None = None) -> ModelEntry:
-    """Return what is known of one model.
+    """Return the entry of one model.
 
     Args:
         name: Anything that `--model` takes.
         revision: Branch, tag or commit of a Hub model.
 
     Raises:
-        ModelNotFoundError: Nothing goes by that name.
-        NetworkError: It would have to be fetched, and the Hub cannot be reached.
+        ModelNotFoundError: There is no such model.
+        NetworkError: The model must be downloaded, and the Hub cannot be reached.
     """
     folder = resolve_model(name, revision=revision)
     return describe(folder, kind_of(folder), default=name == default_model().name)
 
 
 def lasting_name(name: str) -> str:
-    """Return a name of a model that means the same from every folder.
-
-    Raises:
-        ModelNotFoundError: Nothing goes by that name.
-        NetworkError: It would have to be fetched, and the Hub cannot be reached.
-    """
+    """Return a name of a model that is valid in every working directory."""
     entry = find_model(name)
     roots = {RUN: runs_dir(), STORED: models_dir()}
     if entry.kind in roots and entry.path == roots[entry.kind] / name:
@@ -71,7 +66,7 @@ def lasting_name(name: str) -> str:
 
 
 def kind_of(folder: ModelFolder) -> str:
-    """Return where a resolved model is: a kind of `ModelEntry`."""
+    """Return the kind of a resolved model (see `ModelEntry`)."""
     if folder.revision:
         return HUB
     if folder.path == bundled_model_dir():
@@ -83,20 +78,20 @@ def kind_of(folder: ModelFolder) -> str:
 
 
 def run_checkpoints(name: str) -> list[str]:
-    """Return the names of a run's checkpoints, best-eval first; none if it is no run."""
+    """Return the names of a run's checkpoints, best-eval first; none if it is not a run."""
     folder = runs_dir() / name
     if not name or not (folder / RUN_SETTINGS_FILE).is_file():
         return []
-    known = [item for item in CHECKPOINTS if (folder / item / CONFIG_FILE).is_file()]
-    return [f"{name}/{item}" for item in sorted(known, key=lambda item: item != BEST_EVAL)]
+    saved = [item for item in CHECKPOINTS if (folder / item / CONFIG_FILE).is_file()]
+    return [f"{name}/{item}" for item in sorted(saved, key=lambda item: item != BEST_EVAL)]
 
 
 def _of_runs() -> Iterator[ModelFolder]:
     for run in _folders(runs_dir()):
-        found = [folder for folder in _folders(run) if _is_checkpoint(folder)]
-        for folder in found:
+        checkpoints = [folder for folder in _folders(run) if _is_checkpoint(folder)]
+        for folder in checkpoints:
             yield ModelFolder(folder, f"{run.name}/{folder.name}")
-        if not found:
+        if not checkpoints:
             yield ModelFolder(run, run.name)
 
 
@@ -105,7 +100,7 @@ def _is_checkpoint(folder: Path) -> bool:
 
 
 def _stored() -> Iterator[ModelFolder]:
-    """Yield the entries of the folder of models: NAME, or USER/NAME."""
+    """Yield the stored models, NAME or USER/NAME."""
     for folder in _folders(models_dir()):
         below = [] if (folder / CONFIG_FILE).is_file() else list(_folders(folder))
         inner = [item for item in below if (item / CONFIG_FILE).is_file()]
@@ -116,28 +111,28 @@ def _stored() -> Iterator[ModelFolder]:
 
 
 def _of_hub() -> Iterator[ModelFolder]:
-    """Yield the captioners in the Hub's cache; other models there are not ours to list."""
+    """Yield the captioners in the Hub's cache."""
     from huggingface_hub import constants
 
     for repository in _folders(Path(constants.HF_HUB_CACHE)):
         if not repository.name.startswith("models--"):
             continue
         identifier = repository.name.removeprefix("models--").replace("--", "/")
-        named = _pinned(identifier) or _content(repository / "refs" / "main")
+        current = _pinned(identifier) or _content(repository / "refs" / "main")
         for snapshot in _folders(repository / "snapshots"):
             folder = ModelFolder(snapshot, identifier, revision=snapshot.name)
             if not _is_captioner(folder):
                 continue
-            if snapshot.name != named:
+            if snapshot.name != current:
                 folder = dataclasses.replace(folder, name=f"{identifier}@{snapshot.name}")
             yield folder
 
 
 def _pinned(identifier: str) -> str | None:
-    """Return the commit that a pulled model's bare name means."""
+    """Return the commit that a pulled model's bare name refers to."""
     try:
         record = read_pulled(identifier)
-    except ModelError:  # a damaged record, which using the model reports
+    except ModelError:  # the record is damaged; loading the model reports that
         return None
     return None if record is None else record.commit
 
@@ -157,9 +152,9 @@ def _content(file: Path) -> str:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """Return the visible folders of a folder by name; none if it cannot be read."""
+    """Return the visible subfolders, sorted by name; none if the folder cannot be read."""
     try:
-        found = [item for item in folder.iterdir() if not item.name.startswith(".")]
+        visible = [item for item in folder.iterdir() if not item.name.startswith(".")]
     except OSError:
         return []
-    return sorted(item for item in found if is_folder(item))
+    return sorted(item for item in visible if is_folder(item))

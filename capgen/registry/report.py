@@ -1,7 +1,8 @@
-"""The comparison of models as one HTML page, of the parts that evaluation reports are made of."""
+"""The comparison of models as one HTML page."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from capgen.evaluation import report_sections
@@ -12,40 +13,32 @@ from capgen.registry.entries import ModelEntry
 from capgen.registry.speed import Speed
 
 
-def write_comparison(path: Path, found: ModelComparison, *, examples: int = DISAGREEMENTS) -> None:
-    """Write a page with the scores of all models and the images that they disagree on most.
-
-    Args:
-        path: The file to write.
-        found: The comparison.
-        examples: Images for each pair of models.
-
-    Raises:
-        ProtectedFileError: There is a file that is not a web page.
-        StorageError: The file cannot be written.
-    """
-    data = found.evaluations[0].data
-    names = ", ".join(entry.name for entry in found.entries)
+def write_comparison(
+    path: Path, comparison: ModelComparison, *, examples: int = DISAGREEMENTS
+) -> None:
+    """Write a page with all scores and, for each pair of models, `examples` disagreements."""
+    data = comparison.evaluations[0].data
+    names = ", ".join(entry.name for entry in comparison.entries)
     split = f", {data.split}" if data.split else ""
     write_page(
         path,
         "models.html",
         title=f"{names} on {data.name}{split}",
         part=report_sections,
-        found=found,
-        scores=_scores(found),
-        facts=_facts(found),
+        found=comparison,
+        scores=_scores(comparison.evaluations),
+        facts=_facts(comparison),
         examples=examples,
     )
 
 
-def _scores(found: ModelComparison) -> Table:
-    first = found.evaluations[0]
+def _scores(evaluations: Sequence[Evaluation]) -> Table:
+    first = evaluations[0]
     return Table(
         caption=report_sections.scores_caption(first),
-        heads=("Metric", *(evaluation.name for evaluation in found.evaluations)),
+        heads=("Metric", *(evaluation.name for evaluation in evaluations)),
         rows=[
-            (metric, *(_score(evaluation, metric) for evaluation in found.evaluations))
+            (metric, *(_score(evaluation, metric) for evaluation in evaluations))
             for metric in first.scores.corpus
         ],
         numbers=1,
@@ -58,14 +51,14 @@ def _score(evaluation: Evaluation, metric: str) -> str:
     return f"{evaluation.scores.corpus[metric]:.4f}{ends}"
 
 
-def _facts(found: ModelComparison) -> Table:
+def _facts(comparison: ModelComparison) -> Table:
     return Table(
         caption=(
-            "What the models are. Photos/s: median round (slowest to fastest), the models taking "
-            "turns."
+            "The models. Photos/s is the median over rounds (slowest to fastest) in which the "
+            "models took turns."
         ),
         heads=("Model", "Encoder and decoder", "Parameters", "Stored as", "Size", "Photos/s", "On"),
-        rows=[_facts_of(entry, found.speeds.get(entry.name)) for entry in found.entries],
+        rows=[_facts_of(entry, comparison.speeds.get(entry.name)) for entry in comparison.entries],
     )
 
 

@@ -1,7 +1,7 @@
-"""How many images a second models caption, measured side by side.
+"""Images per second of several models, measured side by side.
 
-The models take turns with the same few images, so that whatever else the machine does falls on
-all of them; the order turns round with each round.
+The models take turns with the same few images, so that other load on the machine affects all of
+them; the order is reversed after each round.
 """
 
 from __future__ import annotations
@@ -22,19 +22,14 @@ class SpeedOptions:
     """How speed is measured."""
 
     rounds: int = setting(7, "Rounds in which each model captions the images once.", low=1)
-    images: int = setting(8, "Images a round.", low=1)
+    images: int = setting(8, "Images per round.", low=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """How fast a model is, reading and decoding of the images included.
+    """How fast a model is, in images per second, including reading and decoding the images.
 
-    Attributes:
-        photos_per_second: Median over the rounds.
-        slowest: Slowest round.
-        fastest: Fastest round.
-        device: Where it computed.
-        runtime: With what.
+    `photos_per_second` is the median over the rounds.
     """
 
     photos_per_second: float
@@ -55,16 +50,9 @@ def measure(
     *,
     rounds: int = SpeedOptions.rounds,
 ) -> dict[str, Speed]:
-    """Measure models side by side, after a round that is not counted.
+    """Return the speed of each model by name, measured after one warm-up round.
 
-    Args:
-        captioners: The models by name.
-        images: What each captions in every round, as one batch.
-        options: How to decode.
-        rounds: Rounds to measure.
-
-    Returns:
-        Name → speed.
+    In each round every model captions all images as one batch.
     """
     times: dict[str, list[float]] = {name: [] for name in captioners}
     for number in range(rounds + 1):

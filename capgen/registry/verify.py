@@ -1,7 +1,7 @@
-"""Is a model what it says it is, and does it work?
+"""Check that a model is intact and works.
 
-Hashes are compared with those that were recorded when the model was saved (`capgen.json`), and
-for a model of the Hub with the names of the files in its cache, which are their hashes.
+Hashes are compared with those recorded when the model was saved (`capgen.json`). Files in the
+Hub's cache are named by their hashes.
 """
 
 from __future__ import annotations
@@ -28,36 +28,36 @@ _PROBE_SIZE = (320, 240)
 
 
 def verify_model(name: str, *, revision: str | None = None) -> Iterator[Check]:
-    """Check a model: hashes, weights that are numbers, loading, captioning a probe image.
+    """Check a model's hashes and weights, load it, and caption a probe image.
 
     Args:
         name: Anything that `--model` takes.
         revision: Branch, tag or commit of a Hub model.
 
     Yields:
-        Checks named `hash of FILE`, `weights`, `loads` and `captions`; what would follow from a
-        failed one is not tried.
+        Checks named `hash of FILE`, `weights`, `loads` and `captions`; a failure ends the
+        series after its kind of check.
 
     Raises:
-        ModelNotFoundError: Nothing goes by that name.
-        NetworkError: It would have to be fetched, and the Hub cannot be reached.
+        ModelNotFoundError: There is no such model.
+        NetworkError: The model must be downloaded, and the Hub cannot be reached.
     """
     folder = resolve_model(name, revision=revision)
-    good = True
-    for make in (_hashes, _weights, _works):
-        if not good:
-            return
+    for kind in (_hashes, _weights, _works):
+        passed = True
         try:
-            for check in make(folder):
-                good = good and check.ok is not False
+            for check in kind(folder):
+                passed = passed and check.ok is not False
                 yield check
         except CapgenError as error:
-            good = False
-            yield Check(make.__name__.strip("_"), False, error.message)
+            passed = False
+            yield Check(kind.__name__.strip("_"), False, error.message)
+        if not passed:
+            return
 
 
 def probe_image() -> Image.Image:
-    """Return the image that `verify` captions: a red ball over green, under blue."""
+    """Return the image that `verify` captions: a red ball on green, with blue above."""
     width, height = _PROBE_SIZE
     image = Image.new("RGB", _PROBE_SIZE, (90, 150, 230))
     pen = ImageDraw.Draw(image)
@@ -67,27 +67,27 @@ def probe_image() -> Image.Image:
 
 
 def _hashes(folder: ModelFolder) -> Iterator[Check]:
-    found = folder.file_digests()
+    actual = folder.file_digests()
     recorded = dict(folder.provenance.files)
-    for file in sorted({*found, *recorded}):
+    for file in sorted({*actual, *recorded}):
         expected = recorded.get(file)
         if expected is None:
             if _cached_digest(folder.path / file) is None:
                 yield Check(f"hash of {file}", None, "none was recorded")
             continue
-        ok = found.get(file) == expected
-        wrong = "is not the recorded one" if file in found else "the file is missing"
-        yield Check(f"hash of {file}", ok, f"sha256 {expected[:12]}…" if ok else wrong)
+        ok = actual.get(file) == expected
+        problem = "differs from the recorded one" if file in actual else "the file is missing"
+        yield Check(f"hash of {file}", ok, f"sha256 {expected[:12]}…" if ok else problem)
     for path in sorted(folder.path.rglob("*")):
         expected = _cached_digest(path)
         if expected is not None:
             ok = _digest(path, expected) == expected
-            detail = f"{expected[:12]}…" if ok else "is not that of the Hub's file"
+            detail = f"{expected[:12]}…" if ok else "differs from that of the Hub's file"
             yield Check(f"hash of {path.relative_to(folder.path)}", ok, detail)
 
 
 def _cached_digest(path: Path) -> str | None:
-    """Return the hash that a file in the Hub's cache is named by, or None elsewhere."""
+    """Return the hash in the name of a file in the Hub's cache; None for other files."""
     if not path.is_symlink() or not path.is_file():
         return None
     blob = path.resolve()
@@ -96,15 +96,11 @@ def _cached_digest(path: Path) -> str | None:
 
 
 def _digest(path: Path, like: str) -> str:
-    """Return a file's SHA-256, or git's hash of it, as the Hub uses for small files.
-
-    Raises:
-        ModelError: It cannot be read.
-    """
-    try:
-        if len(like) == 40:
-            return git_blob(path.read_bytes())
+    """Return a file's hash of the same kind as `like`: git's, for small files, or SHA-256."""
+    if len(like) != 40:
         return file_digest(path, ModelError)
+    try:
+        return git_blob(path.read_bytes())
     except OSError as error:
         raise ModelError(f"Cannot read {path}: {error.strerror}") from error
 
@@ -115,10 +111,10 @@ def _weights(folder: ModelFolder) -> Iterator[Check]:
         for name, tensor in read_index(file).items():
             total += math.prod(tensor.shape)
             if not _finite(file, tensor.dtype, tensor.offset, tensor.length):
-                yield Check("weights", False, f"{name} in {file.name} holds no numbers (NaN, inf)")
+                yield Check("weights", False, f"{name} in {file.name} contains NaN or infinity")
                 return
     if total:
-        yield Check("weights", True, f"{total:,} numbers")
+        yield Check("weights", True, f"{total:,} parameters")
     else:
         folder.check_weights()
         yield Check("weights", False, "there are none")
@@ -129,7 +125,7 @@ def _finite(file: Path, dtype: str, offset: int, length: int) -> bool:
         return True
     data = np.memmap(file, np.uint8, "r", offset, (length,))
     if dtype == "BF16":
-        # All ones in the exponent are infinity or no number.
+        # An exponent of all ones means infinity or NaN.
         return bool(((data.view(np.uint16) & 0x7F80) != 0x7F80).all())
     if dtype in _FLOATS:
         return bool(np.isfinite(data.view(_FLOATS[dtype])).all())
@@ -142,4 +138,4 @@ def _works(folder: ModelFolder) -> Iterator[Check]:
     yield Check("loads", True, f"{runtime.name}, {runtime.device}, {runtime.dtype}")
     caption = captioner.caption(probe_image())
     ok = bool(caption.text.strip()) and math.isfinite(caption.log_probability)
-    yield Check("captions", ok, f"'{caption.text}'" if ok else "nothing to say of an image")
+    yield Check("captions", ok, f"'{caption.text}'" if ok else "the caption of an image is empty")

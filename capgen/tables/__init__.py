@@ -1,21 +1,20 @@
-"""Tables that name images and may have captions: rows, and which of their columns mean what.
+"""Tables that name images and may have captions: their rows, and the meaning of their columns.
 
-The one reader of CSV, TSV and JSON Lines, for `capgen caption --manifest` and for data sets.
-What follows was decided where the two readers before it differed:
+The reader of CSV, TSV and JSON Lines for `capgen caption --manifest` and for data sets.
 
-- **Names.** `.csv`, `.tsv`, `.jsonl`, `.ndjson` in any letter case, and `captions.txt` (a table
-  in spite of its name: the Flickr8k of Kaggle). A byte order mark is no part of the first column.
-- **Delimiter.** A tab in `.tsv`; else whichever of comma, tab, semicolon and bar the first line
-  has most of outside quotes.
-- **Header.** Names of columns are compared without the blanks around them and, unless the user
-  asks for one, in any letter case. A table whose first cell names an image has no header: its
-  columns are image, caption and split.
-- **Column of images.** Among the known names, the first whose cell in the first row holds or
-  names an image, else the first: `path`, `image`, `file`, `file_name`, …, at last `url`.
-- **Rows** are counted by the line they begin on. What cannot be read is a row with a `fault`,
-  not the end of the table.
-- **Strictness** is the caller's. A data set must not guess what a caption was, so a quote in the
-  wrong place or a missing cell is a fault there; captioning needs one cell only, and takes it.
-- **Encoding** is the caller's too, since lines come in as text: a data set reports what is not
-  UTF-8, and captioning keeps the bytes, which a file's name may have.
+- **Names.** `.csv`, `.tsv`, `.jsonl`, `.ndjson` in any letter case, and `captions.txt` (Kaggle's
+  Flickr8k). A byte order mark is not part of the first column.
+- **Delimiter.** A tab in `.tsv`; else the one of comma, tab, semicolon and bar that is most
+  frequent outside quotes in the first line.
+- **Header.** Column names are compared without surrounding blanks and, unless the user gives
+  one, in any letter case. A table whose first cell names an image has no header: its columns
+  are image, caption and split.
+- **Image column.** Among the known names (`path`, `image`, `file`, `file_name`, …, `url`), the
+  first whose cell in the first row holds or names an image, else the first.
+- **Rows** are numbered by their first line. An unreadable row has a `fault` and does not end the
+  table.
+- **Strictness** is the caller's choice. A data set must not guess a caption, so a misplaced
+  quote or a missing cell is a fault; captioning needs only one cell.
+- **Encoding** is the caller's choice: a data set reports text that is not UTF-8, and captioning
+  keeps the bytes, which may be in a file's name.
 """

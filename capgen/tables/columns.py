@@ -1,4 +1,4 @@
-"""Which columns of a table mean what. See `capgen.tables` for the rules."""
+"""The meaning of a table's columns. See `capgen.tables` for the rules."""
 
 from __future__ import annotations
 
@@ -14,14 +14,9 @@ from capgen.tables.rows import Row
 _STEMS = ("file", "image", "img", "picture", "photo")
 _ENDS = ("_name", "name", "_path", "path", "_file", "")
 # In order of preference.
+_COMBINED = [stem + end for stem in _STEMS for end in _ENDS]
 IMAGE_NAMES = tuple(
-    dict.fromkeys(
-        (
-            *("path", "image", "file"),
-            *(stem + end for stem in _STEMS for end in _ENDS),
-            *("url", "image_url", "img_url"),
-        )
-    )
+    dict.fromkeys(("path", "image", "file", *_COMBINED, "url", "image_url", "img_url"))
 )
 CAPTION_NAMES = (
     *("caption", "captions", "text", "texts", "raw", "sentence", "sentences", "comment"),
@@ -32,14 +27,14 @@ SPLIT_NAMES = ("split", "subset", "partition", "set", "fold")
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Which columns hold what; `split` may be missing."""
+    """The columns of images, captions and (if any) splits."""
 
     image: str
     captions: tuple[str, ...]
     split: str | None
 
     def texts(self, row: Row) -> list[str] | None:
-        """Return a row's captions, or None if they are not text; a cell may hold a JSON list."""
+        """Return a row's captions (a cell may hold a JSON list), or None if they are not text."""
         texts: list[str] = []
         for column in self.captions:
             cell = row.cells.get(column)
@@ -55,18 +50,13 @@ class Columns:
 
 
 def image_column(names: Sequence[str], first: Mapping[str, Any]) -> str | None:
-    """Return the column of images, or None if no name tells it.
-
-    Args:
-        names: Names of the columns.
-        first: The cells of the first row.
-    """
+    """Return the column of images by its name, and by the cells of the first row; or None."""
     known = _known(names, IMAGE_NAMES)
     return min(known, key=lambda name: _unlikely(first.get(name)), default=None)
 
 
 def _unlikely(cell: object) -> int:
-    """Return how little a cell looks like an image: 0 for one that holds it, as a mapping."""
+    """Return how little a cell looks like an image: 0 for a mapping, which holds one."""
     if isinstance(cell, Mapping):
         return 0
     return 1 if isinstance(cell, str) and has_image_suffix(cell.strip()) else 2
@@ -74,23 +64,21 @@ def _unlikely(cell: object) -> int:
 
 def caption_columns(names: Sequence[str]) -> tuple[str, ...]:
     """Return the caption column, or all of a numbered series (`caption_1`, `caption_2`, …)."""
-    known_names = _known(names, CAPTION_NAMES)
-    if known_names:
-        return (known_names[0],)
-    for known in CAPTION_NAMES:
-        series = [n for n in names if re.fullmatch(rf"{known}[ _-]?\d+", n, re.IGNORECASE)]
-        if series:
-            return tuple(series)
-    return ()
+    known_names = _known(names, CAPTION_NAMES)[:1]
+    numbered = (
+        [name for name in names if re.fullmatch(rf"{known}[ _-]?\d+", name, re.IGNORECASE)]
+        for known in CAPTION_NAMES
+    )
+    return tuple(known_names or next(filter(None, numbered), ()))
 
 
 def split_column(names: Sequence[str]) -> str | None:
-    """Return the column that says which split an image is in, if there is one."""
+    """Return the column of splits, or None."""
     return next(iter(_known(names, SPLIT_NAMES)), None)
 
 
 def _known(names: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Return the columns with known names, in any letter case, in the order of the known ones."""
+    """Return the columns with known names, in any letter case, in the order of `known`."""
     lowered = {name.lower(): name for name in reversed(names)}
     return [lowered[name] for name in known if name in lowered]
 

@@ -20,10 +20,10 @@ _TEXT_TABLES = ("captions.txt",)
 _DELIMITERS = ",\t;|"
 _QUOTED = re.compile(r'"[^"]*"')
 _WITHOUT_HEADER = ("image", "caption", "split")
-# Rows in which the first one without a fault is looked for.
+# How many rows are searched for the first one without a fault.
 _LOOKED_AT = 100
 
-# The line that a row begins on, and its cells or what is wrong with it.
+# The first line of a row, and its cells or its fault.
 _Cells = Iterator[tuple[int, list[str] | str]]
 
 
@@ -32,9 +32,9 @@ class Row:
     """One row.
 
     Attributes:
-        line: The line it begins on, counted from 1.
-        cells: What it holds by column: text, and in JSON Lines any value.
-        fault: Why it is not a row of the table, or an empty string.
+        line: Its first line, counted from 1.
+        cells: Its cells by column: text, or in JSON Lines any value.
+        fault: Why it cannot be used, or an empty string.
     """
 
     line: int
@@ -47,9 +47,9 @@ class Table:
     """A table that is being read.
 
     Attributes:
-        names: Names of its columns; none if nothing tells them.
-        first: The cells of its first row without a fault; none if there is no such row.
-        rows: All rows, read as they are needed.
+        names: Names of its columns; empty if unknown.
+        first: The cells of its first row without a fault; empty if there is none.
+        rows: All rows, read lazily.
     """
 
     names: list[str]
@@ -63,12 +63,10 @@ def is_table(path: Path) -> bool:
 
 
 def read_table(path: Path, lines: Iterable[str], *, strict: bool = True) -> Table:
-    """Begin to read a table.
+    """Begin to read a table, in the format of its suffix.
 
-    Args:
-        path: The table; its name says how it is written.
-        lines: Its lines with their endings, as a file opened with `newline=""` yields them.
-        strict: Whether quotes in the wrong place and missing cells are faults.
+    `lines` have their endings, as a file opened with `newline=""` yields them. If `strict`,
+    misplaced quotes and missing cells are faults.
     """
     suffix = path.suffix.lower()
     if suffix in _JSON_SUFFIXES:
@@ -76,12 +74,11 @@ def read_table(path: Path, lines: Iterable[str], *, strict: bool = True) -> Tabl
     else:
         names, rows = _csv_rows(lines, "\t" if suffix == ".tsv" else None, strict)
     ahead = []
-    first: Mapping[str, Any] = {}
     for row in islice(rows, _LOOKED_AT):
         ahead.append(row)
         if not row.fault:
-            first = row.cells
             break
+    first = ahead[-1].cells if ahead else {}  # those of a faulty row are empty
     return Table(names=names or list(first), first=first, rows=chain(ahead, rows))
 
 
@@ -105,18 +102,20 @@ def _csv_rows(
     """Return the names of the columns and the rows."""
     lines = iter(lines)
     head = next(lines, "")
-    found = _cells(chain([head], lines), delimiter or _delimiter(head), strict)
+    if delimiter is None:
+        delimiter = max(_DELIMITERS, key=_QUOTED.sub("", head).count)
+    rows = _cells(chain([head], lines), delimiter, strict)
     faults = []
-    for line, cells in found:
+    for line, cells in rows:
         if isinstance(cells, str):
             faults.append(Row(line=line, fault=cells))
             continue
         if has_image_suffix(cells[0]):
             names = list(_WITHOUT_HEADER[: len(cells)])
-            found = chain([(line, cells)], found)
+            rows = chain([(line, cells)], rows)
         else:
             names = [cell.strip() for cell in cells]
-        return names, chain(faults, (_row(line, cells, names, strict) for line, cells in found))
+        return names, chain(faults, (_row(line, cells, names, strict) for line, cells in rows))
     return [], iter(faults)
 
 
@@ -141,7 +140,3 @@ def _row(line: int, cells: list[str] | str, names: list[str], strict: bool) -> R
     if strict and len(cells) != len(names):
         return Row(line=line, fault=f"{len(cells)} columns instead of {len(names)}")
     return Row(line=line, cells=dict(zip(names, cells, strict=False)))
-
-
-def _delimiter(head: str) -> str:
-    return max(_DELIMITERS, key=_QUOTED.sub("", head).count)

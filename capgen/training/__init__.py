@@ -7,7 +7,7 @@
 
 plan          settings, stages, estimates of memory and time, recipes
 run           a run from its folder to its last checkpoint
-model         what is trained: a new captioner, or one that goes on
+model         the trained model: a new or an existing captioner
 data          images, features and captions as batches of tensors
 objectives    cross-entropy, self-critical training (SCST), distillation
 optimization  steps, learning rates, memory, processes
@@ -35,36 +35,15 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "capgen.config": (
-                "TrainConfig",
-                "train_config",
-            ),
-            "capgen.training.plan.estimate": (
-                "Estimate",
-                "estimate",
-            ),
-            "capgen.training.plan.stages": (
-                "Plan",
-                "Stage",
-                "read_plan",
-                "resolve_plan",
-            ),
+            "capgen.config": ("TrainConfig", "train_config"),
+            "capgen.training.plan.estimate": ("Estimate", "estimate"),
+            "capgen.training.plan.stages": ("Plan", "Stage", "read_plan", "resolve_plan"),
             "capgen.training.run.event_log": ("read_events",),
-            "capgen.training.run.folder": (
-                "RunFolder",
-                "read_config",
-            ),
+            "capgen.training.run.folder": ("RunFolder", "read_config"),
             "capgen.training.run.stop_request": ("StopRequest",),
-            "capgen.training.run.train": (
-                "resume",
-                "train",
-            ),
-            "capgen.training.run.train_stages": (
-                "resume_run",
-                "train_stages",
-            ),
+            "capgen.training.run.train": ("resume", "train"),
+            "capgen.training.run.train_stages": ("resume_run", "train_stages"),
             "capgen.training.tracking.base": ("Tracker",),
-            "capgen.training.tracking.wandb.offline_file": ("WandbFile",),
         },
     )
 

@@ -40,7 +40,7 @@ def covered(boxes: list[list[float]], rows: int, columns: int) -> NDArray[np.flo
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("photos", type=Path)
+    parser.add_argument("images", type=Path)
     parser.add_argument("--split", default="test", choices=("val", "test"))
     parser.add_argument("--model", default=None)
     parser.add_argument("--word", default="dog")

@@ -1,6 +1,6 @@
 """Captioning a folder: images a second beside its parts, and memory with many images.
 
-    python tests/bench/batch.py FOLDER [--photos 1000] [--beams 3] [--rounds 3]
+    python tests/bench/batch.py FOLDER [--images 1000] [--beams 3] [--rounds 3]
     python tests/bench/batch.py FOLDER --memory
 
 The first form measures, interleaved: the encoder alone on decoded arrays, Pillow alone, a

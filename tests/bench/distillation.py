@@ -1,6 +1,6 @@
 """Does a teacher help a smaller student? The same student alone and with the bundled teacher.
 
-    python -m tests.bench.distillation FLICKR8K [--photos 256] [--epochs 12] [--seeds 0 1 2]
+    python -m tests.bench.distillation FLICKR8K [--images 256] [--epochs 12] [--seeds 0 1 2]
 
 A student with one decoder layer of half the teacher's width and a frozen EfficientNet-Lite0
 learns from the first training images of Flickr8k (official layout); it is scored on the first

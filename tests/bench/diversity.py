@@ -1,9 +1,9 @@
 """Captions that differ: `diverse=5` beside plain beams and diverse beam groups.
 
-    python tests/bench/diversity.py flickr8k/ [--photos 200] [--count 5] [--split test]
+    python tests/bench/diversity.py flickr8k/ [--images 200] [--count 5] [--split test]
 
 For each way: the share of captions that say something else than those before them (see
-`capgen.captioning.word_overlap`), different words over words, and CIDEr-D of the best, the mean and
+`capgen.captioning.diversity`), different words over words, and CIDEr-D of the best, the mean and
 the first of an image's captions. Also the time an image, all in one run.
 """
 
@@ -18,9 +18,9 @@ import numpy as np
 
 from capgen import Captioner
 from capgen.captioning.decoding.hypotheses import log_softmax
+from capgen.captioning.diversity import Meaning, meaning, overlap
 from capgen.captioning.prepare import Prepared, stacked
 from capgen.captioning.runtimes.onnx_runtime import OnnxRuntime
-from capgen.captioning.word_overlap import Meaning, meaning, overlap
 from capgen.config import DecodeOptions
 from capgen.data.dataset import open_dataset
 from capgen.metrics.cider import DocumentFrequencies, cider_d

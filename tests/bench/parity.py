@@ -1,6 +1,6 @@
 """Do both runtimes, and batches of any size, give the same captions?
 
-    python tests/bench/parity.py FOLDER [--photos 200]
+    python tests/bench/parity.py FOLDER [--images 200]
 
 Lists every image whose captions or scores (by more than 1e-4) differ.
 """

@@ -1,6 +1,6 @@
 """Captions scored a second with CIDEr-D: on the device, and by the scorer of `capgen.metrics`.
 
-    python tests/bench/scst_reward.py [--photos 2000] [--device auto]
+    python tests/bench/scst_reward.py [--images 2000] [--device auto]
 
 Made-up references (five an image) and samples (five an image) of a word tokenizer. Both must
 agree to 1e-6. The scorer reads texts; on the device token ids are read and scored in batches

@@ -1,6 +1,6 @@
 """Images a second: capgen's CPU runtime, a plain `generate` loop, and the encoder alone.
 
-    python tests/bench/throughput.py FOLDER [--photos 200] [--beams 5] [--rounds 3]
+    python tests/bench/throughput.py FOLDER [--images 200] [--beams 5] [--rounds 3]
 
 All on the same weights and images, interleaved in one run; the captions must agree.
 """

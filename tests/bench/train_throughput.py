@@ -1,6 +1,6 @@
 """Caption pairs a second in training: capgen's trainer and a plain loop, on the same model.
 
-    python tests/bench/train_throughput.py [--photos 8] [--rounds 3] [--train-encoder none]
+    python tests/bench/train_throughput.py [--images 8] [--rounds 3] [--train-encoder none]
 
 A clip-gpt2-shaped model (ViT-B/32 and GPT-2 small, random weights) learns from made-up images
 with five captions each, as long as Flickr8k's. The plain loop does what most scripts do: every
@@ -72,10 +72,10 @@ def main() -> None:
     pixels = ImageInputs(images, captioning.preprocessor, config, device)
     objective = CaptionObjective(captioning.model, cached=asked.train_encoder == "none")
     inputs, caching = _inputs(objective, pixels, device)
-    codec = CaptionCodec(tokenizer=None, start=END, end=END, unknown=None, max_tokens=64)
+    codec = CaptionCodec(tokenizer=None, start=END, end=END, pad=END, unknown=None, max_tokens=64)
     learner = Learner(captioning, objective, codec, device)
     trainer = Trainer(learner, inputs, rows, config)
-    trainer.steps_a_report = 10**9
+    trainer.steps_per_report = 10**9
     plain = PlainLoop(captioning.model, pixels, rows, asked.images, device)
     losses = _losses(objective, inputs, plain, rows[: asked.images], device)
     assert math.isclose(*losses, rel_tol=1e-2 if asked.precision != "fp32" else 1e-4), losses

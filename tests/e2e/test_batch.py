@@ -82,12 +82,12 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
             file.write(b'{"schema_version": 1, "path": "ha')
     code, _, err = capgen(images, "-o", output, "--batch-size", "4")
     assert code == 1
-    assert "known before" in err
+    assert "from an earlier run" in err
     assert output.read_bytes() == whole
     assert not journal.exists()
     # Finished, and started again: nothing is left to do.
     _, _, err = capgen(images, "-o", output)
-    assert "50 records known before" in err
+    assert "50 records from an earlier run" in err
     assert output.read_bytes() == whole
 
 
@@ -99,7 +99,7 @@ def test_exit_codes_and_summary(tmp_path: Path) -> None:
     assert "3 captions written to" in err and "2 failed: 2 truncated" in err
     assert (
         "journal" not in err
-        and "x.csv.journal stays" in capgen(images, "-o", tmp_path / "x.csv")[2]
+        and "x.csv.journal: the same command" in capgen(images, "-o", tmp_path / "x.csv")[2]
     )
     assert len([line for line in err.splitlines() if line.startswith("error: ")]) == 2
     assert capgen(images, "-o", output, "--fail-on", "all")[0] == 0
@@ -153,9 +153,9 @@ def test_sidecars_and_metadata(tmp_path: Path) -> None:
     assert all(before[name] != (images / name).read_bytes() for name in before)
     # The changed files are known by what they were.
     code, _, err = capgen(*arguments, "-o", output)
-    assert code == 0 and "3 of them known before" in err and "into 0 images" in err
+    assert code == 0 and "3 of them from an earlier run" in err and "into 0 images" in err
     assert output.read_bytes() == first
-    assert "3 changes taken back" in capgen("--undo", log)[2]
+    assert "3 changes undone" in capgen("--undo", log)[2]
     assert {name: (images / name).read_bytes() for name in before} == before
 
 
@@ -273,7 +273,7 @@ def test_awkward_sidecars_are_records(tmp_path: Path, policy: str) -> None:
         code, _, err = capgen(*arguments)
         assert code == 1
         assert f"not written: {failed} sidecar" in err
-        assert ("known before" in err) == again
+        assert ("from an earlier run" in err) == again
         records = [json.loads(line) for line in output.read_bytes().splitlines()]
         found = {Path(record["path"]).name: record for record in records}
         assert set(found) == set(AWKWARD)

@@ -82,9 +82,9 @@ def test_diverse_captions(image: Path, capsys: pytest.CaptureFixture[str]) -> No
         (["--explain", "out.gif"], "'.gif' is not one of"),
         (["--explain", "out.png", "-o", "x.json"], "--explain takes one image"),
         (["--debug", "--sidecar", ".txt"], "--debug takes one image"),
-        (["--save-input", "x.png"], "--save-input goes with --debug"),
-        (["--diverse", "3", "--beams", "4"], "--diverse 3 and --beams exclude each other"),
-        (["--diverse", "3", "--top-p", "0.5"], "--diverse 3 and --top-p exclude each other"),
+        (["--save-input", "x.png"], "--save-input needs --debug"),
+        (["--diverse", "3", "--beams", "4"], "--diverse 3 and --beams cannot be used together"),
+        (["--diverse", "3", "--top-p", "0.5"], "--diverse 3 and --top-p cannot be used together"),
     ],
 )
 def test_what_does_not_go_together(

@@ -206,8 +206,8 @@ def test_the_doctor_of_the_wheel_knows_its_files(unpacked: Path) -> None:
 
 def _looked_at(site: Path) -> dict[str, object]:
     code = (
-        "import json; from capgen.doctor.installation import look_at_package; "
-        "print(json.dumps(vars(next(look_at_package()))))"
+        "import json; from capgen.doctor.installation import check_package; "
+        "print(json.dumps(vars(next(check_package()))))"
     )
     done = run(site, "-c", code)
     assert done.returncode == 0, done.stderr

@@ -42,8 +42,6 @@ RUN_IN = {
 }
 # The quickstart has a test of its own, in processes of their own; api.md has signatures.
 OWN_TEST, SIGNATURES = "quickstart.md", "api.md"
-# Shows what was recorded.
-RECORDED = "session.md"
 # What does not end with 0, and the sentence that says so.
 ENDS = {
     "capgen caption photos/ --min-confidence 0.6 -o captions.jsonl": (
@@ -66,7 +64,7 @@ class Part:
 def parts() -> list[Part]:
     """Return the parts of all pages that show something to run here."""
     found: dict[str, list[Block]] = {}
-    for page in (page for page in PAGES if page.name != RECORDED):
+    for page in PAGES:
         for block in blocks(page):
             name = f"{block.page} {block.section}" if block.page == "cli.md" else block.page
             found.setdefault(name, []).append(block)

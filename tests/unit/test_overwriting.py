@@ -124,7 +124,7 @@ def test_what_may_not_be_read_is_not_replaced(tmp_path: Path, monkeypatch) -> No
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)  # the superuser may read anything
-    with pytest.raises(StorageError, match="Not allowed to see what is in"):
+    with pytest.raises(StorageError, match="Not allowed to read"):
         check_output(tmp_path / "x", NO_IMAGE)
 
 

@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "capgen"
 # Where POSIX's own names are used: each has a branch for Windows.
 GUARDED = {
     ("captioning/runtimes/cores.py", "os.sched_getaffinity"),
+    ("ending_signals.py", "signal.SIGHUP"),
     ("locks.py", "fcntl"),
     ("training/optimization/memory.py", "resource"),
     ("training/tracking/wandb/process.py", "os.getpgrp"),

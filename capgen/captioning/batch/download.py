@@ -1,12 +1,13 @@
-"""Fetching an image over HTTP within limits, and only from public addresses.
+"""Downloading an image over HTTP within limits, and only from public addresses.
 
-A host name is looked up once, every address it has is judged, and the connection goes to the
-address that was judged: a name that answers differently a moment later (DNS rebinding) gains
-nothing. Each redirect is judged again. Proxies of the environment are not used.
+A host name is resolved once, all of its addresses are checked, and the connection goes to a
+checked address: a name that resolves differently a moment later (DNS rebinding) gains nothing.
+Each redirect is checked, too. Proxies of the environment are not used.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import ipaddress
@@ -15,8 +16,9 @@ import ssl
 import threading
 import time
 from concurrent.futures import Future, wait
-from urllib.parse import SplitResult, quote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
+from capgen.addresses import without_credentials
 from capgen.config import DownloadLimits
 from capgen.errors import ImageError
 from capgen.images.decoders import printable
@@ -24,7 +26,7 @@ from capgen.images.decoders import printable
 DEFAULT_LIMITS = DownloadLimits()
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BLOCK = 1 << 16
-_PATIENCE = 0.1  # seconds between looks at whether to go on
+_POLL_SECONDS = 0.1  # how often to check whether to stop
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _HEADERS = {"User-Agent": "capgen", "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
 
@@ -36,12 +38,13 @@ def fetch(
     allow_private: bool = False,
     limits: DownloadLimits = DEFAULT_LIMITS,
 ) -> bytes:
-    """Return what is at an address.
+    """Download an `http` or `https` address.
 
     Args:
-        url: An `http` or `https` address.
-        max_bytes: Largest image, besides that of `limits`.
-        allow_private: Connect to private, loopback and other special addresses as well.
+        url: The address. A user and password in it are sent to its host (HTTP Basic
+            authentication), never to another host after a redirect.
+        max_bytes: Largest image, if `limits` allows as much.
+        allow_private: Also connect to private, loopback and other special addresses.
         limits: Time, redirects and size.
 
     Raises:
@@ -49,70 +52,76 @@ def fetch(
     """
     deadline = time.monotonic() + limits.seconds
     largest = min(max_bytes, limits.max_bytes)
-    address = url
+    address, url = url, printable(without_credentials(url))
     for _ in range(limits.redirects + 1):
         try:
-            found = _get(address, url, deadline, allow_private, largest)
-            if isinstance(found, bytes):
-                return found
-            address = urljoin(address, found)
+            content = _get(address, url, deadline, allow_private, largest)
+            if isinstance(content, bytes):
+                return content
+            address = urljoin(address, content)
         except (OSError, http.client.HTTPException, ValueError) as error:
             late = isinstance(error, TimeoutError) or time.monotonic() >= deadline
             reason = "took too long" if late else printable(str(error))
-            text = f"{printable(url)}: cannot be fetched ({reason or type(error).__name__})"
+            text = f"{url}: cannot be downloaded ({reason or type(error).__name__})"
             raise ImageError(text, code="download") from error
-    raise ImageError(f"{printable(url)}: more than {limits.redirects} redirects", code="download")
+    raise ImageError(f"{url}: more than {limits.redirects} redirects", code="download")
 
 
 def fetch_unless(
     stop: threading.Event, url: str, *, max_bytes: int, allow_private: bool = False
 ) -> bytes:
-    """`fetch` in a thread of its own, which is left alone once `stop` is set.
+    """`fetch` in a thread of its own, which is abandoned once `stop` is set.
 
-    Looking a name up and connecting cannot be interrupted: Ctrl-C would wait for a slow server.
-
-    Raises:
-        ImageError: As `fetch`; with code `download` if stopped.
+    Resolving a name and connecting cannot be interrupted: Ctrl-C would wait for a slow server.
     """
-    found: Future[bytes] = Future()
+    content: Future[bytes] = Future()
 
     def work() -> None:
         try:
-            found.set_result(fetch(url, max_bytes=max_bytes, allow_private=allow_private))
+            content.set_result(fetch(url, max_bytes=max_bytes, allow_private=allow_private))
         except BaseException as error:
-            found.set_exception(error)  # a fault of ours as well: nobody must wait for ever
+            content.set_exception(error)  # even a bug: the caller must not wait forever
 
     threading.Thread(target=work, name="capgen-fetch", daemon=True).start()
     while not stop.is_set():
-        if wait((found,), timeout=_PATIENCE).done:
-            return found.result()
-    raise ImageError(f"{printable(url)}: no longer waited for", code="download")
+        if wait((content,), timeout=_POLL_SECONDS).done:
+            return content.result()
+    raise ImageError(f"{url}: the download was cancelled", code="download")
 
 
 def _get(address: str, url: str, deadline: float, allow_private: bool, largest: int) -> bytes | str:
-    """Return the content, or the address that it moved to."""
+    """Return the content, or the address of a redirect."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ImageError(f"{printable(url)}: leads to {printable(address)}", code="download")
+        place = printable(without_credentials(address))
+        raise ImageError(f"{url}: redirects to {place}", code="download")
     connection = _connect(parts, url, deadline, allow_private)
-    # Timeouts of the socket start again with every byte; this one does not.
+    # The socket's own timeout restarts with every byte; this one does not.
     alarm = threading.Timer(_left(deadline), _cut, [connection.sock])
     alarm.daemon = True
     alarm.start()
     try:
         path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
         query = "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~-._?") if parts.query else ""
-        connection.request("GET", path + query, headers=_HEADERS)
+        connection.request("GET", path + query, headers=_HEADERS | _authorization(parts))
         response = connection.getresponse()
         if response.status in _REDIRECTS and response.headers.get("Location"):
             return str(response.headers["Location"])
         if response.status != 200:
-            text = f"{printable(url)}: the server answered {response.status}"
+            text = f"{url}: the server answered {response.status}"
             raise ImageError(text, code="download")
         return _body(response, url, deadline, largest)
     finally:
         alarm.cancel()
         connection.close()
+
+
+def _authorization(parts: SplitResult) -> dict[str, str]:
+    """Return the header that sends an address's user and password, if it has them."""
+    if parts.username is None:
+        return {}
+    plain = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {base64.b64encode(plain.encode()).decode('ascii')}"}
 
 
 def _cut(stream: socket.socket) -> None:
@@ -126,18 +135,17 @@ def _connect(
     host = parts.hostname or ""
     secure = parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    places = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if not allow_private:
-        for place in places:
-            if not is_public(place):
-                raise ImageError(
-                    f"{printable(url)}: {host} is the private or special address {place}",
-                    code="refused_address",
-                    hint="If you trust the list: --allow-private-addresses",
-                )
+    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
+    for address in [] if allow_private else addresses:
+        if not is_public(address):
+            raise ImageError(
+                f"{url}: {host} is the private or special address {address}",
+                code="refused_address",
+                hint="If you trust the list, use --allow-private-addresses.",
+            )
     connection = http.client.HTTPConnection(host, port)
-    stream = _open(places, port, deadline)
+    stream = _open(addresses, port, deadline)
     try:
         if secure:
             stream = ssl.create_default_context().wrap_socket(stream, server_hostname=host)
@@ -148,35 +156,30 @@ def _connect(
     return connection
 
 
-def _open(places: list[str], port: int, deadline: float) -> socket.socket:
+def _open(addresses: list[str], port: int, deadline: float) -> socket.socket:
     """Connect to the first address that answers."""
-    for number, place in enumerate(places, 1):
+    for number, address in enumerate(addresses, 1):
         try:
-            return socket.create_connection((place, port), timeout=_left(deadline))
+            return socket.create_connection((address, port), timeout=_left(deadline))
         except OSError:
-            if number == len(places):
+            if number == len(addresses):
                 raise
     raise OSError("the name has no address")
 
 
-def _body(
-    response: http.client.HTTPResponse,
-    url: str,
-    deadline: float,
-    largest: int,
-) -> bytes:
+def _body(response: http.client.HTTPResponse, url: str, deadline: float, largest: int) -> bytes:
     blocks, size = [], 0
     while True:
         block = response.read1(_BLOCK)
-        _left(deadline)  # an alarm looks like the end of the content
+        _left(deadline)  # the alarm looks like the end of the content
         if not block:
             break
         size += len(block)
         if size > largest:
-            text = f"{printable(url)}: more than the limit of {largest:,} bytes"
+            text = f"{url}: larger than the limit of {largest:,} bytes"
             raise ImageError(text, code="too_large")
         blocks.append(block)
-    if response.length:  # what the server announced did not all come
+    if response.length:  # the server announced more than it sent
         raise http.client.IncompleteRead(b"", response.length)
     return b"".join(blocks)
 
@@ -189,10 +192,7 @@ def _left(deadline: float) -> float:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet.
-
-    Addresses of IPv4 within IPv6 are judged as the IPv4 address that they lead to.
-    """
+    """Whether an IP address is public; one that embeds an IPv4 address counts as that address."""
     place = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(place, ipaddress.IPv6Address):
         inner = place.ipv4_mapped or place.sixtofour

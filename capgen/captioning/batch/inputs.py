@@ -1,21 +1,23 @@
-"""From what the user names to sources: files, folders, patterns, lists, archives, addresses."""
+"""Command-line inputs as sources: files, folders, patterns, lists, archives, addresses."""
 
 from __future__ import annotations
 
 import fnmatch
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from capgen.captioning.batch.sources import FailedSource, FileSource, Source, UrlSource, is_url
+from capgen.addresses import is_url
+from capgen.captioning.batch.sources import FailedSource, FileSource, Source, UrlSource
 from capgen.config import ImageLimits, InputOptions
 from capgen.errors import ImageError
 from capgen.file_types import has_image_suffix
 from capgen.images.decoders import printable
-from capgen.images.folders import find_images, is_shard, natural_key
+from capgen.images.folders import find_images, is_shard, natural_key, passed_over
 from capgen.paths import is_folder
 
 STDIN = "-"
@@ -29,8 +31,8 @@ class Inputs:
     Args:
         names: Files, folders, patterns, archives, addresses, or `-` for stdin.
         options: How to read them.
-        manifest: A CSV or JSON Lines file that names images.
-        stdin: Where `-` is read from.
+        manifest: A table that names images (see `capgen.tables`).
+        stdin: Stream that `-` stands for.
         limits: The largest image to take out of an archive.
 
     Raises:
@@ -48,32 +50,26 @@ class Inputs:
     ) -> None:
         options = options or InputOptions()
         limits = limits or ImageLimits()
-        self._parts: list[Iterable[Source]] = []
-        counted = True
-        for name in names:
-            part = _expand(name, options, limits, stdin)
-            counted = counted and isinstance(part, list)
-            self._parts.append(part)
+        # Lists are known in full; other iterables are read as needed.
+        self._parts = [_expand(name, options, limits, stdin) for name in names]
         if manifest is not None:
             from capgen.captioning.batch.manifests import read_manifest
 
             self._parts.append(read_manifest(manifest, options))
-            counted = False
-        self._counted = counted
         self._names = list(names)
+        self._options = options
         self._manifest = manifest
         self._stdin = stdin
 
     @property
     def total(self) -> int | None:
         """Number of images, or None while that is unknown."""
-        if not self._counted:
-            return None
-        return sum(len(part) for part in self._parts if isinstance(part, list))
+        known = [part for part in self._parts if isinstance(part, list)]
+        return sum(map(len, known)) if len(known) == len(self._parts) else None
 
     @property
     def alone(self) -> str | None:
-        """The one file that was named, or None if anything else was."""
+        """The file, if a single file and nothing else was named, or None."""
         if self.total != 1 or len(self._names) != 1:
             return None
         (source,) = self
@@ -81,22 +77,30 @@ class Inputs:
         return source.name if named or not self._names[0] else None
 
     def known_images(self) -> Iterator[Path]:
-        """Yield the image files that are known before lists and archives are read."""
+        """Yield the image files known before lists and archives are read."""
         for part in self._parts:
             if isinstance(part, list):
                 yield from (source.file for source in part if source.file is not None)
 
     def files(self) -> Iterator[str | Path | int]:
-        """Yield all files that are known to be read: images, archives, lists; stdin's number."""
+        """Yield all files known to be read: images, archives, lists; stdin's descriptor."""
         yield from self.known_images()
         for name in self._names:
             if name != STDIN:
                 yield name
             elif self._stdin is not None:
-                with suppress(OSError, ValueError):  # not a file: tests and notebooks have such
+                with suppress(OSError, ValueError):  # not a file, as in tests and notebooks
                     yield self._stdin.fileno()
         if self._manifest is not None:
             yield self._manifest
+
+    def passed_over(self) -> Counter[str]:
+        """Count what the named folders hold besides what is captioned, by kind."""
+        counts: Counter[str] = Counter()
+        for folder in filter(is_folder, map(Path, filter(None, self._names))):
+            with suppress(OSError):  # its own record says why it cannot be read
+                counts += passed_over(folder, recursive=self._options.recursive)
+        return counts
 
     def __iter__(self) -> Iterator[Source]:
         for part in self._parts:
@@ -104,15 +108,15 @@ class Inputs:
 
 
 def selected(name: str, options: InputOptions) -> bool:
-    """Whether a path below a folder or archive passes `--include` and `--exclude`.
+    """Whether a path in a folder or archive passes `--include` and `--exclude`.
 
-    A pattern is compared with the whole path and with its last part.
+    A pattern is matched against the whole path and against its last part, whatever the case.
     """
 
     def matches(patterns: Iterable[str]) -> bool:
-        last = name.rsplit("/", 1)[-1]
+        parts = (name.casefold(), name.casefold().rsplit("/", 1)[-1])
         return any(
-            fnmatch.fnmatchcase(part, pattern) for pattern in patterns for part in (name, last)
+            fnmatch.fnmatchcase(part, pattern.casefold()) for pattern in patterns for part in parts
         )
 
     return (not options.include or matches(options.include)) and not matches(options.exclude)
@@ -126,7 +130,7 @@ def _expand(
 
         return read_stdin(stdin, options, limits)
     if is_url(name):
-        return [UrlSource(name, options.allow_private)]
+        return [UrlSource.at(name, allow_private=options.allow_private)]
     path = Path(name)
     if not name or os.path.lexists(path):
         return _existing(name, path, options, limits)
@@ -151,30 +155,27 @@ def _pattern(name: str, options: InputOptions, limits: ImageLimits) -> Iterable[
     expanded = os.path.expanduser(name)  # noqa: PTH111 (Path.expanduser raises for ~nobody)
     if os.path.lexists(expanded):
         return _existing(expanded, Path(expanded), options, limits)
-    found = [path for path in _matching(expanded) if has_image_suffix(path.name) and path.is_file()]
-    if not found:
+    # Path.glob takes no absolute patterns.
+    matches = map(Path, glob.iglob(expanded, recursive=True))  # noqa: PTH207
+    images = [path for path in matches if has_image_suffix(path.name) and path.is_file()]
+    if not images:
         error = ImageError(f"{printable(name)}: no such file", code="missing")
         return [FailedSource(name, error)]
-    paths = sorted((path for path in found if selected(path.as_posix(), options)), key=natural_key)
+    paths = sorted((path for path in images if selected(path.as_posix(), options)), key=natural_key)
     return [FileSource(os.fspath(path)) for path in paths]
 
 
-def _matching(pattern: str) -> Iterator[Path]:
-    # Path.glob takes no absolute patterns.
-    return map(Path, glob.iglob(pattern, recursive=True))  # noqa: PTH207
-
-
 def _folder(folder: Path, options: InputOptions) -> list[Source]:
-    hint = "" if options.recursive else "Use --recursive to look into subfolders."
+    hint = "" if options.recursive else "Use --recursive to include subfolders."
     try:
-        found = find_images(folder, options.recursive)
-        if not found:
+        images = find_images(folder, options.recursive)
+        if not images:
             message = f"{printable(folder)}: no images in this folder"
             raise ImageError(message, code="empty", hint=hint)
     except ImageError as error:
         return [FailedSource(os.fspath(folder), error)]
     return [
         FileSource(os.fspath(path))
-        for path in found
+        for path in images
         if selected(path.relative_to(folder).as_posix(), options)
     ]

@@ -1,9 +1,9 @@
 """What a run has already captioned: records in an append-only file, found by content.
 
-A line is a record as JSON. Lines are appended whole and never changed, so that whatever kills
-the process costs at most the line it was writing, which the next run cuts off. A record is
-known by the hash of the image's bytes, the model's revision and the decoding settings: a
-renamed image is known, a changed one is not.
+Each line is a record as JSON. Lines are appended whole and never changed: a killed process loses
+at most the line it was writing, which the next run cuts off. The key of a record is the hash of
+the image's bytes, the model's revision and the decoding settings, so a renamed image is found
+and a changed one is not.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SECONDS_BETWEEN_SYNCS = 5.0
 
 
 def journal_path(output: Path) -> Path:
-    """Return where the journal of an output file is."""
+    """Return the path of an output file's journal."""
     return output.with_name(output.name + SUFFIX)
 
 
@@ -40,15 +40,15 @@ class Journal:
     """The records of earlier runs and of this one, with the same model and settings.
 
     Args:
-        path: The journal's file; made if it is not there.
+        path: The journal's file, created if it is missing.
         model: The model's name.
         revision: The model's revision.
         settings: Decoding settings, as records have them.
-        fresh: Forget what is in the file.
+        fresh: Discard what the file holds.
 
     Raises:
-        ProtectedFileError: There is a file that is not a journal.
-        StorageError: It cannot be written, or another run is writing it.
+        ProtectedFileError: The file is not a journal.
+        StorageError: The file cannot be written, or another run is writing it.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Journal:
     ) -> None:
         self.path = path
         self._work = _work(model, revision, settings)
-        # Where each known record begins: 16 bytes of its key, so that a million take 0.2 GB.
+        # 16 bytes of each record's key → where the record begins. A million take 0.2 GB.
         self._places: dict[bytes, int] = {}
         self._lock = threading.Lock()
         self._synced = time.monotonic()
@@ -73,7 +73,7 @@ class Journal:
                 f"Another run is writing {path}", hint="Wait for it, or choose another output."
             )
         with storage_errors(path):
-            # Unbuffered: what could not be written is not tried again when it is closed.
+            # Unbuffered: closing must not retry a failed write.
             self._file = path.open("ab", buffering=0)
             self._reader = path.open("rb")
             if fresh:
@@ -85,7 +85,7 @@ class Journal:
         return len(self._places)
 
     def find(self, sha256: str) -> Record | None:
-        """Return what became of the image with these bytes, or None. Thread-safe."""
+        """Return the record of the image with these bytes, or None. Thread-safe."""
         with self._lock:
             place = self._places.get(_key(sha256, self._work))
             if place is None:
@@ -94,11 +94,7 @@ class Journal:
             return record_from_dict(json.loads(self._reader.readline()))
 
     def add(self, records: Iterable[Record]) -> None:
-        """Append records; those without a content hash are left out: they cannot be found.
-
-        Raises:
-            StorageError: The disk is full, or the file cannot be written.
-        """
+        """Append records. Those without a content hash could not be found again: skip them."""
         lines, keys, end = [], [], self._end
         for record in records:
             if record.sha256 is None:
@@ -110,9 +106,9 @@ class Journal:
         if not lines:
             return
         with self._lock, storage_errors(self.path):
-            waiting = memoryview(b"".join(lines))
-            while waiting:
-                waiting = waiting[self._file.write(waiting) :]
+            unwritten = memoryview(b"".join(lines))
+            while unwritten:
+                unwritten = unwritten[self._file.write(unwritten) :]
             now = time.monotonic()
             if now - self._synced > _SECONDS_BETWEEN_SYNCS:
                 os.fsync(self._file.fileno())
@@ -121,10 +117,9 @@ class Journal:
             self._places.update(keys)
 
     def absorb(self, output: Path) -> None:
-        """Take over the records of a finished .json or .jsonl file of capgen's.
+        """Add the records of a finished .json or .jsonl output that has the same work.
 
-        Lines that are no records, or were made with another model or other settings, are
-        passed over.
+        Skips lines that are not records, or come from another model or other settings.
         """
         if not output.is_file():
             return
@@ -139,7 +134,7 @@ class Journal:
             os.fsync(self._file.fileno())
 
     def close(self, *, remove: bool = False) -> None:
-        """Close the file, and delete it if the output holds all of it or nothing is in it."""
+        """Close the file; delete it if it is empty or `remove` is set."""
         empty = self._end == 0
         self._reader.close()
         self._file.close()
@@ -149,7 +144,7 @@ class Journal:
                 self.path.unlink(missing_ok=True)
 
     def _heal(self) -> int:
-        """Read the index; cut off a last line that was not finished. Return the length."""
+        """Read the index, cut off an unfinished last line, and return the length."""
         end = 0
         for line in self._reader:
             if not line.endswith(b"\n"):
@@ -173,12 +168,12 @@ def _parse(line: bytes) -> Record | None:
 
 
 def _as_captioned(record: Record) -> Record:
-    """Return a record without what could not be written then: it is tried again."""
+    """Return a record without its write error, so that the write is retried."""
     return replace(record, unwritten=None) if isinstance(record, Caption) else record
 
 
 def _work(model: str, revision: str, settings: Mapping[str, Any]) -> bytes:
-    """Return a digest of everything but the image that decides a caption."""
+    """Return a digest of everything but the image that a caption depends on."""
     text = json.dumps([model, revision, dict(settings)], sort_keys=True)
     return hashlib.sha256(text.encode()).digest()
 

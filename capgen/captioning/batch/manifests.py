@@ -1,4 +1,4 @@
-"""Images named in lists: on stdin, and in tables (see `capgen.tables`)."""
+"""Images listed on stdin or in a table (see `capgen.tables`)."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _BLOCK = 1 << 16
 
 
 def read_stdin(stream: BinaryIO, options: InputOptions, limits: ImageLimits) -> Iterator[Source]:
-    """Yield the images that stdin brings: one image's bytes, or a list of names.
+    """Yield the images on stdin: the bytes of one image, or a list of names.
 
-    Text has no NUL bytes and every image format has them near its beginning, so the first
-    block tells which it is; with `null_separated` it is a list whatever it holds.
+    The first block shows which it is: text has no NUL bytes, and every image format has one near
+    its beginning. With `null_separated` it is always a list.
     """
     first = stream.read1(_BLOCK) if hasattr(stream, "read1") else stream.read(_BLOCK)
     if not options.null_separated and b"\0" in first:
         yield BytesSource(STDIN_NAME, first + stream.read(limits.max_bytes + 1))
         return
     end = b"\0" if options.null_separated else b"\n"
-    first = first.removeprefix(codecs.BOM_UTF8)  # PowerShell may put it before a list
+    first = first.removeprefix(codecs.BOM_UTF8)  # PowerShell may begin a list with it
     for line in _split(stream, first, end):
         name = line if options.null_separated else line.rstrip(b"\r")
         if name:
-            # Not fsdecode: on Windows it refuses what is no UTF-8.
+            # Not fsdecode: on Windows it accepts only UTF-8.
             text = name.decode(sys.getfilesystemencoding(), "surrogateescape")
             yield named_source(text, allow_private=options.allow_private)
 
@@ -56,19 +56,14 @@ def read_manifest(path: Path, options: InputOptions) -> Iterator[Source]:
 
     A row without an image becomes a failure that names its line.
 
-    Args:
-        path: The table.
-        options: Its column of images, if its name does not tell.
-
     Raises:
-        DataError: The file cannot be read, or has no such column.
+        DataError: The file cannot be read, or has no column of images.
     """
     if not is_table(path):
-        raise DataError(
-            f"{path}: a manifest is a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file"
-        )
+        suffixes = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        raise DataError(f"{path}: a manifest must be a {suffixes} file")
     try:
-        # Bytes that are not UTF-8 come back as they are in file names.
+        # Bytes that are not UTF-8 survive, as in file names.
         file = path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}") from error
@@ -76,22 +71,22 @@ def read_manifest(path: Path, options: InputOptions) -> Iterator[Source]:
     return _named_rows(path, table, _image_column(path, table, options.path_column), options)
 
 
-def _image_column(path: Path, table: Table, asked: str | None) -> str:
+def _image_column(path: Path, table: Table, given: str | None) -> str:
     names = table.names
     if any("\0" in name for name in names):
-        raise DataError(f"{path}: not a table in UTF-8", hint="Save it as UTF-8.")
-    if asked is None:
-        found = image_column(names, table.first)
-        if found is not None:
-            return found
+        raise DataError(f"{path}: not a UTF-8 table", hint="Save it as UTF-8.")
+    if given is None:
+        column = image_column(names, table.first)
+        if column is not None:
+            return column
         raise DataError(
             f"{path} has no column of images",
             hint=f"Name it with --path-column: {', '.join(names)}" if names else "It is empty.",
         )
-    for name in (asked, asked.strip()):
+    for name in (given, given.strip()):
         if name in names:
             return name
-    raise DataError(f"{path} has no column '{asked}'", hint=did_you_mean(asked, names))
+    raise DataError(f"{path} has no column '{given}'", hint=did_you_mean(given, names))
 
 
 def _named_rows(path: Path, table: Table, column: str, options: InputOptions) -> Iterator[Source]:
@@ -107,6 +102,6 @@ def _named_rows(path: Path, table: Table, column: str, options: InputOptions) ->
 
 
 def _name(cell: str, folder: Path) -> str:
-    """Return a cell without the blanks around it, unless they belong to a file's name."""
+    """Strip a cell, unless the blanks belong to the name of an existing file."""
     bare = cell.strip()
     return cell if bare != cell and os.path.lexists(folder / cell) else bare

@@ -1,11 +1,11 @@
-"""Captioning many images: decoding beside inference, in order, with nothing done twice.
+"""Captioning many images: reading beside inference, in order, nothing captioned twice.
 
 ```
 sources ─► reading threads: read, hash, look up, decode ─► batches ─► lanes: model ─► events
 ```
 
-Every stage is bounded, so that memory does not grow with the number of images. Events come
-in the order of the sources, and captions do not depend on batches, workers or lanes.
+Every stage is bounded, so memory does not grow with the number of images. Events come in the
+order of the sources, and captions do not depend on batches, workers or lanes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from capgen.records import CaptionFailure, Record
 
 logger = logging.getLogger(__name__)
 
-# A batch is closed early when its prepared images hold this much (float32 pixels).
+# A batch is closed early when its pixels (float32) take this much memory.
 _BATCH_BYTES = 128 << 20
 
 
@@ -45,7 +45,7 @@ class ImageDone:
         source: Where the image came from.
         record: The caption, or the failure.
         reused: Whether the record is from an earlier run.
-        thumbnail: A small WebP of the image where that was asked for and possible.
+        thumbnail: A small WebP of the image, if it was asked for and could be made.
     """
 
     source: Source
@@ -60,8 +60,8 @@ class BatchFinished:
 
     Attributes:
         captions: Images with a caption.
-        failures: Images without one, by the code of their error.
-        reused: Records taken over from an earlier run.
+        failures: Images without one, by error code.
+        reused: Records from an earlier run.
         seconds: Duration.
         stopped: Whether the run ended at its first failure.
     """
@@ -78,15 +78,15 @@ class BatchRun:
     """How to caption many images.
 
     Attributes:
-        decoding: What to ask of decoding.
+        decoding: How to decode.
         options: Batch size, threads, and what failures do.
         limits: The largest image to decode.
         journal: What is already done; new records are appended before their event comes.
-        lanes: Batches that the model works on at the same time. More than one pays off with
-            a captioner that was loaded with fewer threads than there are cores.
+        lanes: Batches that the model works on at the same time. More than one is faster if the
+            captioner has fewer threads than there are cores.
         thumbnails: Make a small copy of every image.
         originals: Hashes of files that had a caption written into them → the hash that each
-            had before: what records and the journal know it by.
+            had before, which is its hash in records and the journal.
     """
 
     decoding: DecodeOptions = field(default_factory=DecodeOptions)
@@ -101,12 +101,7 @@ class BatchRun:
 def caption_all(
     captioner: Captioner, sources: Iterable[Source], run: BatchRun | None = None
 ) -> Generator[ImageDone | BatchFinished, None, None]:
-    """Caption images as they come.
-
-    Args:
-        captioner: The model.
-        sources: The images (see `capgen.captioning.batch.sources`), read as needed.
-        run: How to caption them.
+    """Caption images (see `capgen.captioning.batch.sources`), reading them as needed.
 
     Yields:
         An `ImageDone` for each source, in order, then one `BatchFinished`.
@@ -149,7 +144,7 @@ def caption_all(
 
 @dataclass(frozen=True)
 class _Waiting:
-    """An image that waits for the model."""
+    """An image ready for the model."""
 
     source: Source
     prepared: Prepared
@@ -166,7 +161,7 @@ class _Pipeline:
         self.run = run
         self.settings, self.notes = captioner.settings(run.decoding)
         self.revision = captioner.folder.fingerprint
-        # What a failure says of the run, as a caption does.
+        # A failure records the run as a caption does.
         self.made_by: dict[str, Any] = {
             "model": captioner.name,
             "revision": self.revision,
@@ -175,7 +170,7 @@ class _Pipeline:
         self.stop = Event()
 
     def batches(self, sources: Iterable[Source]) -> Generator[list[ImageDone], None, None]:
-        """Yield finished batches in order; at most `lanes` are with the model at once."""
+        """Yield finished batches in order; the model works on at most `lanes` at once."""
         lanes = max(1, self.run.lanes)
         size = self.captioner.batch_of(self.run.options.batch_size)
         workers = self.run.options.workers or usable_cores()
@@ -197,7 +192,7 @@ class _Pipeline:
             models.shutdown(wait=False, cancel_futures=True)
 
     def _read(self, source: Source) -> _Read:
-        """Read, hash, look up and prepare one image. Runs in a reading thread."""
+        """Read, hash, look up and prepare one image, in a reading thread."""
         limits, thumbnails = self.run.limits, self.run.thumbnails
         try:
             data = source.read(limits, self.stop)
@@ -222,16 +217,18 @@ class _Pipeline:
         return ImageDone(source=source, record=replace(failure, sha256=sha256, **self.made_by))
 
     def _known(self, source: Source, digest: str) -> Record | None:
-        found = None if self.run.journal is None else self.run.journal.find(digest)
-        if isinstance(found, CaptionFailure) and (
+        record = None if self.run.journal is None else self.run.journal.find(digest)
+        if record is None:
+            return None
+        if isinstance(record, CaptionFailure) and (
             # Its message names the file.
-            self.run.options.retry_failed or found.path != source.name
+            self.run.options.retry_failed or record.path != source.name
         ):
             return None
-        return None if found is None else replace(found, path=source.name)
+        return replace(record, path=source.name)
 
     def _caption(self, batch: list[_Read]) -> list[ImageDone]:
-        """Caption what is prepared. Runs in a lane."""
+        """Caption the prepared images of a batch, in a lane."""
         waiting = [read.prepared for read in batch if isinstance(read, _Waiting)]
         records = iter(
             self.captioner.caption_prepared(
@@ -254,7 +251,7 @@ def _ahead(
     items: Iterable[Source],
     ahead: int,
 ) -> Iterator[_Read]:
-    """Yield `function(item)` in order, at most `ahead` of them at work or waiting."""
+    """Yield `function(item)` in order, with at most `ahead` of them running or waiting."""
     remaining = iter(items)
     pending = deque(pool.submit(function, item) for item in islice(remaining, ahead))
     while pending:
@@ -264,7 +261,7 @@ def _ahead(
 
 
 def _grouped(reads: Iterable[_Read], size: int) -> Iterator[list[_Read]]:
-    """Yield batches of at most `size` images for the model, and not too many others."""
+    """Yield batches of at most `size` images for the model, and few other images."""
     batch: list[_Read] = []
     prepared, held = 0, 0
     for read in reads:

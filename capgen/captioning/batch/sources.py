@@ -1,6 +1,6 @@
-"""Where one image comes from: a file, the network, an archive, or nowhere.
+"""Sources of images: files, addresses, archive members, and inputs that yield no image.
 
-A source is small until it is read; reading happens in many threads.
+A source takes little memory until it is read; many threads read.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from threading import Event
-from typing import Protocol
+from typing import Protocol, Self
 
+from capgen.addresses import is_url, without_credentials
 from capgen.config import ImageLimits
 from capgen.errors import ImageError
 from capgen.images.decoders import printable
@@ -22,17 +23,17 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """The image as records name it."""
+        """The image's name in records."""
         ...
 
     @property
     def label(self) -> str:
-        """The same for messages, as one clean line."""
+        """The name for messages, as one printable line."""
         ...
 
     @property
     def file(self) -> Path | None:
-        """The file on disk, if that is what it is."""
+        """The file on disk, or None for other sources."""
         ...
 
     def read(self, limits: ImageLimits, stop: Event) -> bytes:
@@ -40,10 +41,10 @@ class Source(Protocol):
 
         Args:
             limits: Largest size.
-            stop: Set when nobody waits for the image any more.
+            stop: Set when the image is no longer needed.
 
         Raises:
-            ImageError: They cannot be had.
+            ImageError: The image cannot be read.
         """
         ...
 
@@ -63,30 +64,21 @@ class _Named:
 
 @dataclass(frozen=True, slots=True)
 class FileSource(_Named):
-    """A file.
-
-    Args:
-        name: The image as records name it.
-        path: Where it is, if that is not its name.
-    """
+    """A file; `path` is where it is, if that is not its name."""
 
     path: str | None = None
 
     @property
     def file(self) -> Path | None:
-        return Path(self._place)
-
-    @property
-    def _place(self) -> str:
-        return self.name if self.path is None else self.path
+        return Path(self.name if self.path is None else self.path)
 
     def read(self, limits: ImageLimits, stop: Event) -> bytes:
-        return read_file(self._place, self.label, limits)
+        return read_file(self.name if self.path is None else self.path, self.label, limits)
 
 
 @dataclass(frozen=True, slots=True)
 class BytesSource(_Named):
-    """Bytes that are at hand already: from stdin or an archive."""
+    """Bytes in memory, from stdin or an archive."""
 
     data: bytes
 
@@ -96,21 +88,33 @@ class BytesSource(_Named):
 
 @dataclass(frozen=True, slots=True)
 class UrlSource(_Named):
-    """An image on the network; its name is its address."""
+    """An image on the network.
 
+    Args:
+        name: Its address without credentials.
+        address: Its address.
+        allow_private: Fetch from private addresses as well.
+    """
+
+    address: str
     allow_private: bool = False
+
+    @classmethod
+    def at(cls, address: str, *, allow_private: bool) -> Self:
+        """Return the image at an address; user and password stay out of its name."""
+        return cls(without_credentials(address), address, allow_private)
 
     def read(self, limits: ImageLimits, stop: Event) -> bytes:
         from capgen.captioning.batch.download import fetch_unless
 
         return fetch_unless(
-            stop, self.name, max_bytes=limits.max_bytes, allow_private=self.allow_private
+            stop, self.address, max_bytes=limits.max_bytes, allow_private=self.allow_private
         )
 
 
 @dataclass(frozen=True, slots=True)
 class FailedSource(_Named):
-    """What was named but gives no image: an empty folder, a broken line of a list."""
+    """An input without an image: an empty folder, a broken line of a list."""
 
     error: ImageError
 
@@ -118,21 +122,13 @@ class FailedSource(_Named):
         raise self.error
 
 
-def is_url(name: str) -> bool:
-    """Whether a name is an address that capgen fetches."""
-    return name[:8].lower().startswith(("http://", "https://"))
-
-
 def named_source(name: str, *, base: Path | None = None, allow_private: bool = False) -> Source:
-    """Return the source that a line of a list or a manifest names.
+    """Return the source for a path or an address in a list or a manifest.
 
-    Args:
-        name: A path or an address.
-        base: Folder that relative paths start from; by default the working directory.
-        allow_private: Whether addresses of private networks may be fetched.
+    Relative paths start from `base`, by default the working directory.
     """
     if is_url(name):
-        return UrlSource(name, allow_private)
+        return UrlSource.at(name, allow_private=allow_private)
     if not name:
         return FileSource("")
     if base is None:

@@ -1,4 +1,4 @@
-"""Images in tar archives, as WebDataset lays them out. Nothing is unpacked to disk."""
+"""Images in tar archives (WebDataset shards), read without unpacking to disk."""
 
 from __future__ import annotations
 
@@ -18,46 +18,43 @@ from capgen.images.tar_archives import BLOCK_BYTES, TarReader, open_tar
 
 
 def read_shard(path: Path, limits: ImageLimits, wanted: Callable[[str], bool]) -> Iterator[Source]:
-    """Yield the images of a tar archive in the order of the file.
+    """Yield the images of a tar archive in its order, named `ARCHIVE/MEMBER`.
 
-    They are called `ARCHIVE/MEMBER`. A damaged archive gives its images up to the damage,
-    then a failure, and so does a compressed one that grows beyond measure.
+    A damaged archive, or one that decompresses to too much, yields its images up to that point,
+    then a failure.
 
     Args:
         path: The archive.
         limits: Larger members become failures without being read.
         wanted: Whether to take the member of that name.
     """
-    found = False
+    has_images = False
     try:
         with open_tar(path, UnpackLimits()) as archive:
             for member in archive:
-                if not member.isfile() or not _is_image(member.name):
+                name = member.name
+                if not (member.isfile() and has_image_suffix(name) and is_seen_member(name)):
                     continue
-                found = True
-                if wanted(member.name):
-                    yield _source(archive, member, f"{os.fspath(path)}/{member.name}", limits)
+                has_images = True
+                if wanted(name):
+                    yield _source(archive, member, f"{os.fspath(path)}/{name}", limits)
     except (tarfile.TarError, OSError) as error:
         yield _failure(path, error)
         return
-    if not found:
+    if not has_images:
         message = f"{printable(path)}: no images in this archive"
         yield FailedSource(os.fspath(path), ImageError(message, code="empty"))
 
 
 def _source(archive: TarReader, member: tarfile.TarInfo, name: str, limits: ImageLimits) -> Source:
     if member.issparse():
-        text = f"{printable(name)}: sparse files in archives are not read"
+        text = f"{printable(name)}: capgen does not read sparse files in archives"
         return FailedSource(name, ImageError(text, code="unsupported"))
     if member.size > limits.max_bytes:
-        text = f"{printable(name)}: {member.size:,} bytes are more than {limits.max_bytes:,}"
+        text = f"{printable(name)}: {member.size:,} bytes exceed the limit of {limits.max_bytes:,}"
         return FailedSource(name, ImageError(text, code="too_large"))
     stream = archive.open(member)
     return BytesSource(name, b"".join(iter(lambda: stream.read(BLOCK_BYTES), b"")))
-
-
-def _is_image(name: str) -> bool:
-    return has_image_suffix(name) and is_seen_member(name)
 
 
 def _failure(path: Path, error: Exception) -> FailedSource:

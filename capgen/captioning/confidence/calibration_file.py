@@ -1,9 +1,8 @@
 """`calibration.json` of a model folder: read, checked, written.
 
-It holds a fit (`capgen.captioning.confidence.model.Fit`) for each way of decoding that the
-model was calibrated with, and the hash of the weights it was made for. Everything in it is
-numbers and names, and all of it is checked: a file from elsewhere cannot give a confidence
-outside [0, 1], nor exhaust memory.
+It holds a fit (`capgen.captioning.confidence.model.Fit`) per calibrated way of decoding, and
+the hash of the weights they were made for: only numbers and names, and all of them checked, so
+that a foreign file can neither give a confidence outside [0, 1] nor exhaust memory.
 """
 
 from __future__ import annotations
@@ -35,49 +34,40 @@ from capgen.paths import write_text
 from capgen.records import SCHEMA_VERSION
 
 FORMAT = "capgen calibration"
-_MOST_BYTES = 32 << 20
-_MOST_FITS = 64
-_MOST_DIRECTIONS = 256
-_WIDEST = 16384
+_MAX_BYTES = 32 << 20
+_MAX_FITS = 64
+_MAX_DIRECTIONS = 256
+_MAX_WIDTH = 16384
 _LARGEST = 1e9
 _SMALLEST = 1e-9
-_HINT = "Make it again with `capgen calibrate`, or remove it."
+_HINT = "Calibrate again with `capgen calibrate`, or remove the file."
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The fits of one model.
-
-    Args:
-        weights: `weights_digest` of the model.
-        fits: One for each way of decoding.
-    """
+    """The fits of a model with these weights (`weights_digest`), one per way of decoding."""
 
     weights: str
     fits: tuple[Fit, ...]
 
     def fit_for(self, settings: DecodeSettings) -> Fit | None:
-        """Return the fit that holds for these settings, or None."""
+        """Return the fit for these settings, or None."""
         return next((fit for fit in self.fits if same_decoding(settings, fit.settings)), None)
 
     @cached_property
     def digest(self) -> str:
-        """What tells this calibration from any other."""
+        """Identifies this calibration in records."""
         content = json.dumps(self.to_dict(), sort_keys=True)
         return f"sha256:{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
     def with_fit(self, fit: Fit) -> Calibration:
-        """Return the calibration with one fit more, in place of one for the same decoding."""
+        """Return the calibration with a fit added, replacing one for the same decoding."""
         settings = DecodeSettings(**fit.settings)
         others = [old for old in self.fits if not same_decoding(settings, old.settings)]
         return Calibration(self.weights, (*others, fit))
 
     def write(self, path: Path) -> None:
-        """Write the file.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
+        """Write the file."""
         write_text(path, json.dumps(self.to_dict(), indent=1) + "\n")
 
     def to_dict(self) -> dict[str, Any]:
@@ -91,48 +81,36 @@ class Calibration:
 
     @classmethod
     def read(cls, path: Path) -> Calibration:
-        """Read and check a file.
-
-        Raises:
-            ModelError: It cannot be read, or holds anything but a calibration.
-        """
+        """Read and check a file; raise ModelError unless it is a calibration."""
         try:
-            if path.stat().st_size > _MOST_BYTES:
+            if path.stat().st_size > _MAX_BYTES:
                 raise ModelError(f"{path} is too large for a calibration", hint=_HINT)
             record = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise ModelError(f"Cannot read {path}: {error}", hint=_HINT) from error
         try:
             if record["format"] != FORMAT:
-                raise ValueError("it is of another format")
-            fits = _list(record["fits"], _MOST_FITS)
+                raise ValueError(f"its format is not '{FORMAT}'")
+            fits = _list(record["fits"], _MAX_FITS)
             return cls(_text(record["weights"]), tuple(_fit_from_dict(item) for item in fits))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-            raise ModelError(f"{path} is no calibration of capgen: {reason}", hint=_HINT) from error
+            raise ModelError(f"{path} is not a capgen calibration: {reason}", hint=_HINT) from error
 
 
 def calibration_of(folder: ModelFolder) -> tuple[Calibration | None, str]:
-    """Return a model's calibration, or None and why there is none that can be used.
-
-    Raises:
-        ModelError: The file is damaged.
-    """
+    """Return a model's calibration, or None and the reason; raise ModelError if it is damaged."""
     path = folder.path / CALIBRATION_FILE
     if not path.is_file():
         return None, f"{folder.name} is not calibrated"
     calibration = Calibration.read(path)
     if calibration.weights != weights_digest(folder):
-        return None, f"{path} was made for other weights than {folder.name} has"
+        return None, f"{path} was made for other weights than those of {folder.name}"
     return calibration, ""
 
 
 def weights_digest(folder: ModelFolder) -> str:
-    """Return the SHA-256 of a model's weights.
-
-    Raises:
-        ModelError: They cannot be read.
-    """
+    """Return the SHA-256 of a model's weights."""
     return f"sha256:{files_digest(folder.weight_files(), ModelError)}"
 
 
@@ -148,7 +126,7 @@ def _fit_to_dict(fit: Fit) -> dict[str, Any]:
             "mean": _rounded(fit.subspace.mean),
             "deviation": _rounded(fit.subspace.deviation),
             "floor": fit.subspace.floor,
-            # A row a string: a third of the lines, and as readable.
+            # One string per row: a third of the lines, and as readable.
             "basis": [" ".join(map(str, _rounded(row))) for row in fit.subspace.basis],
         },
         "provenance": dict(fit.provenance),
@@ -186,14 +164,13 @@ def _fit_from_dict(record: Mapping[str, Any]) -> Fit:
 
 
 def _settings(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a fit, all of them settings of `DecodeSettings`."""
-    plain = DecodeSettings().to_dict()
+    known = DecodeSettings().to_dict()
     for name, value in record.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"the setting {name} is {value}")
         if not isinstance(value, bool | int | float | str | None):
-            raise ValueError(f"the setting {name} is no plain value")
-        if name not in plain:
+            raise ValueError(f"the setting {name} is not a plain value")
+        if name not in known:
             raise ValueError(f"the setting {name} is unknown")
     return dict(record)
 
@@ -203,9 +180,9 @@ def _definition(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _subspace(record: Mapping[str, Any]) -> Subspace:
-    mean = _vector(record["mean"], _WIDEST)
-    deviation = _vector(record["deviation"], _MOST_DIRECTIONS)
-    rows = _list(record["basis"], _MOST_DIRECTIONS)
+    mean = _vector(record["mean"], _MAX_WIDTH)
+    deviation = _vector(record["deviation"], _MAX_DIRECTIONS)
+    rows = _list(record["basis"], _MAX_DIRECTIONS)
     basis = np.array([_row(row, len(mean)) for row in rows]).reshape(len(rows), -1)
     if basis.shape != (len(deviation), len(mean)) or not len(deviation):
         raise ValueError(f"its basis has the shape {basis.shape}")
@@ -218,7 +195,7 @@ def _subspace(record: Mapping[str, Any]) -> Subspace:
 
 
 def _row(text: str, width: int) -> list[float]:
-    parts = _text(text, 64 * _WIDEST).split()
+    parts = _text(text, 64 * _MAX_WIDTH).split()
     if len(parts) != width:
         raise ValueError(f"a row of its basis has {len(parts)} numbers, not {width}")
     return [_number(float(part)) for part in parts]
@@ -242,8 +219,8 @@ def _regression(record: Mapping[str, Any]) -> Regression:
     )
 
 
-def _vector(values: Any, most: int) -> Reals:
-    return np.array([_number(value) for value in _list(values, most)])
+def _vector(values: Any, limit: int) -> Reals:
+    return np.array([_number(value) for value in _list(values, limit)])
 
 
 def _number(value: Any) -> float:
@@ -254,13 +231,13 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _text(value: Any, most: int = 200) -> str:
-    if not isinstance(value, str) or len(value) > most:
-        raise ValueError(f"{str(value)[:40]!r} is no name")
+def _text(value: Any, limit: int = 200) -> str:
+    if not isinstance(value, str) or len(value) > limit:
+        raise ValueError(f"{str(value)[:40]!r} is not a name")
     return value
 
 
-def _list(values: Any, most: int) -> Sequence[Any]:
-    if not isinstance(values, list) or len(values) > most:
-        raise ValueError(f"a list of at most {most} was expected")
+def _list(values: Any, limit: int) -> Sequence[Any]:
+    if not isinstance(values, list) or len(values) > limit:
+        raise ValueError(f"a list of at most {limit} was expected")
     return values

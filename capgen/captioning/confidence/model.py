@@ -1,12 +1,12 @@
-"""How sure a captioner can be of its caption: from decoding and encoder to a probability.
+"""A captioner's confidence in its caption: from decoding and encoder to a probability.
 
 Plain numpy. Fitting is in `capgen.evaluation.calibration`; storing a fit is in
 `capgen.captioning.confidence.calibration_file`.
 
-A confidence is the product of two logistic regressions: P(good | the image is of the kind
-that the model was calibrated on) and P(it is of that kind). Distances to that kind are
-Mahalanobis' in the subspace where the images of the calibration vary most, and what lies
-outside that subspace (Lee et al., "A Simple Unified Framework for Detecting
+A confidence is the product of two logistic regressions: P(good | the image is in-domain, like
+those the model was calibrated on) and P(the image is in-domain). The features of the second are
+the Mahalanobis distance in the subspace where the calibration images vary most, and the
+distance from that subspace (Lee et al., "A Simple Unified Framework for Detecting
 Out-of-Distribution Samples", 2018; Ndiour et al., "Out-of-distribution detection with
 subspace techniques", 2020).
 """
@@ -26,7 +26,7 @@ from capgen.errors import ModelError
 
 Reals = NDArray[np.float64]
 
-# What decoding tells, in the order of `evidence`.
+# Features from decoding, in the order of `evidence`.
 EVIDENCE = (
     "log_probability_mean",
     "log_probability_least",
@@ -40,20 +40,18 @@ EVIDENCE = (
     "entropy",
     "agreement",
 )
-# What the encoder tells, in the order of `Subspace.measure`; coordinates follow.
+# Features from the encoder, in the order of `Subspace.measure`; coordinates follow.
 DISTANCES = ("distance_inside", "distance_outside")
 COORDINATES = 16
 _OPENING = 3
 _LOWEST = -100.0  # of a log-probability: decoding may give -inf
-LARGEST = 8.0  # standard deviations a feature may lie away
+LARGEST = 8.0  # standardised features are clipped to this
 
 
 def evidence(hypotheses: Sequence[Hypothesis]) -> Reals:
-    """Return what decoding tells about its first hypothesis, by `EVIDENCE`.
+    """Return the features `EVIDENCE` of the first hypothesis of a finished search, best first.
 
-    Args:
-        hypotheses: All that decoding ended with, best first; beams that agree, and a best
-            one that stands out, speak for it.
+    Beams that agree with it, and a clear lead over them, speak for it.
     """
     best = hypotheses[0]
     parts = np.clip(np.array(best.log_probabilities or (0.0,)), _LOWEST, 0.0)
@@ -62,8 +60,10 @@ def evidence(hypotheses: Sequence[Hypothesis]) -> Reals:
     totals = np.clip([other.log_probability for other in hypotheses], 10 * _LOWEST, 0.0)
     shares = np.exp(totals - totals.max())
     shares /= shares.sum()
-    said = set(best.ids)
-    overlaps = [_overlap(said, set(other.ids)) for other in hypotheses[1:]]
+    tokens = set(best.ids)
+    others = [set(other.ids) for other in hypotheses[1:]]
+    # Dice's coefficients of the sets of tokens.
+    overlaps = [2 * len(tokens & ids) / max(1, len(tokens) + len(ids)) for ids in others]
     return np.array(
         [
             parts.mean(),
@@ -81,14 +81,9 @@ def evidence(hypotheses: Sequence[Hypothesis]) -> Reals:
     )
 
 
-def _overlap(first: set[int], second: set[int]) -> float:
-    """Dice's coefficient of two sets of tokens."""
-    return 2 * len(first & second) / max(1, len(first) + len(second))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Subspace:
-    """Where encoder summaries of the images of a calibration lie.
+    """Where the encoder summaries of the calibration images lie.
 
     Attributes:
         mean: (D,) their mean.
@@ -103,13 +98,9 @@ class Subspace:
     floor: float
 
     def measure(self, summary: Reals) -> Reals:
-        """Return logarithms of the distances inside and outside, and the first coordinates.
+        """Return the log distances inside and outside, and the first coordinates.
 
-        Args:
-            summary: (D,) of one image.
-
-        Returns:
-            (2 + COORDINATES,), with zeros for coordinates that there are not.
+        `summary` is (D,), the result (2 + COORDINATES,), zero for missing coordinates.
         """
         centred = summary.astype(np.float64) - self.mean
         along = self.basis @ centred
@@ -128,9 +119,9 @@ class Regression:
 
     Attributes:
         features: Names, from `FEATURES`.
-        mean: Mean of each over the images of the calibration.
-        scale: Its standard deviation.
-        weights: Its weight once standardised.
+        mean: Mean of each over the calibration images.
+        scale: Standard deviation of each.
+        weights: Weight of each, standardised.
         bias: The constant.
     """
 
@@ -156,11 +147,11 @@ class Fit:
 
     Attributes:
         settings: Decoding settings it was fitted with (see `same_decoding`).
-        subspace: Where the encoder's summaries of known images lie.
-        good: P(good | known kind of image).
-        known: P(known kind of image).
-        slope: Of the last correction, on the log-odds of the product.
-        intercept: Of the same correction.
+        subspace: Where the encoder summaries of in-domain images lie.
+        good: P(good | in-domain image).
+        known: P(in-domain image).
+        slope: Slope of the final correction of the product's log-odds.
+        intercept: Intercept of that correction.
         definition: What "good" means: `metric`, `threshold`.
         provenance: Data, counts and quality of the fit.
     """
@@ -178,16 +169,16 @@ class Fit:
         """Return the probability that the first hypothesis is a good caption.
 
         Args:
-            hypotheses: All that decoding ended with, best first.
-            summary: (D,) what the encoder made of the image.
+            hypotheses: All hypotheses of a finished search, best first.
+            summary: (D,) the encoder's summary of the image.
 
         Raises:
             ModelError: The fit is another model's.
         """
-        told = evidence(hypotheses)
-        if not (np.isfinite(told).all() and np.isfinite(summary).all()):
-            return 0.0  # half precision has overflowed: the caption is worth nothing
-        return self.chance(features(self.subspace, told, summary))
+        decoded = evidence(hypotheses)
+        if not (np.isfinite(decoded).all() and np.isfinite(summary).all()):
+            return 0.0  # half precision has overflowed: the caption is worthless
+        return self.chance(features(self.subspace, decoded, summary))
 
     def chance(self, values: Mapping[str, float]) -> float:
         """Return the probability, given all features by name."""
@@ -195,20 +186,16 @@ class Fit:
         return sigmoid(self.slope * log_odds(both) + self.intercept)
 
 
-def features(subspace: Subspace, found: Reals, summary: NDArray[Any]) -> dict[str, float]:
-    """Return all features by name: `evidence` and what the encoder tells.
-
-    Raises:
-        ModelError: The subspace is another model's.
-    """
+def features(subspace: Subspace, decoded: Reals, summary: NDArray[Any]) -> dict[str, float]:
+    """Return all features by name: those of `evidence` and those from the encoder."""
     if summary.shape != subspace.mean.shape:
         raise ModelError(
-            f"The calibration is for {len(subspace.mean)} features of an image, "
-            f"the model gives {summary.size}",
+            f"The calibration expects {len(subspace.mean)} features per image, "
+            f"but the model gives {summary.size}",
             hint="Calibrate the model again with `capgen calibrate`.",
         )
-    both = (*found, *subspace.measure(summary))
-    return dict(zip(FEATURES, map(float, both), strict=True))
+    values = (*decoded, *subspace.measure(summary))
+    return dict(zip(FEATURES, map(float, values), strict=True))
 
 
 def sigmoid(value: float) -> float:
@@ -221,19 +208,18 @@ def log_odds(probability: float) -> float:
 
 
 def fitted_settings(settings: DecodeSettings) -> dict[str, Any]:
-    """Return what a fit keeps of the settings it was fitted with."""
+    """Return the settings that a fit keeps of those it was fitted with."""
     return {name: value for name, value in settings.to_dict().items() if name not in _IRRELEVANT}
 
 
-# What does not change how the best caption comes about. Of samples the best is taken, so
-# their number matters.
+# These do not change the best caption. `num_captions` does when sampling: the best is chosen.
 _IRRELEVANT = ("seed", "retry", "confidence", "min_confidence")
 
 
 def same_decoding(settings: DecodeSettings, fitted: Mapping[str, Any]) -> bool:
     """Whether captions made with `settings` are like those a fit was fitted on.
 
-    Settings that the fit does not know (of a later capgen) had their default.
+    Settings that the fit does not know, because they are newer, had their default.
     """
     asked, plain = settings.to_dict(), DecodeSettings().to_dict()
     irrelevant = _IRRELEVANT if settings.sample else (*_IRRELEVANT, "num_captions")

@@ -1,4 +1,4 @@
-"""Captions together with what a confidence can be fitted on (see `confidence.model`)."""
+"""Captions with the evidence that a confidence is fitted on (see `confidence.model`)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 
 from capgen.captioning.captioner import DEFAULT_BATCH_SIZE, Captioner
 from capgen.captioning.confidence.model import evidence
-from capgen.captioning.prepare import Prepared, for_prepared, stacked
+from capgen.captioning.prepare import Prepared, for_prepared
 from capgen.config import DecodeSettings
 from capgen.images.load import ImageSource
 from capgen.records import CaptionFailure
 
 
 class Observation(NamedTuple):
-    """A caption and what tells how good it may be.
+    """A caption and the evidence for how good it may be.
 
     Attributes:
         text: The caption.
         evidence: By `capgen.captioning.confidence.model.EVIDENCE`.
-        summary: (D,) what the encoder made of the image.
+        summary: (D,) the encoder's summary of the image.
     """
 
     text: str
@@ -42,18 +42,12 @@ def observe(
     *,
     batch_size: int = DEFAULT_BATCH_SIZE,
 ) -> Iterator[Observation | CaptionFailure]:
-    """Caption images, and keep what the search and the encoder tell about each caption.
-
-    Args:
-        captioner: The model.
-        images: Images, as for `Captioner.caption`.
-        settings: How to decode.
-        batch_size: Images the model sees at once.
-    """
+    """Caption images, and keep the evidence of search and encoder for each caption."""
 
     def observed(batch: Sequence[Prepared]) -> Iterator[Observation]:
-        found = captioner.runtime.generate(stacked(batch), settings)
-        for hypotheses, summary in zip(found.hypotheses, found.summarise(), strict=True):
+        pixels = np.stack([item.pixels for item in batch])
+        generated = captioner.runtime.generate(pixels, settings)
+        for hypotheses, summary in zip(generated.hypotheses, generated.summarise(), strict=True):
             text = captioner.runtime.decode(hypotheses[0].ids).strip()
             yield Observation(text, evidence(hypotheses), summary)
 

@@ -1,13 +1,16 @@
-"""Beam search over a batch of images, as transformers' `generate` (version 5) does it.
+"""Batched decoding in numpy on any `StepModel`: beam search here, the rest in `sampling`.
 
-Log-probabilities are summed; a finished beam is ranked by that sum divided by
-`length ** length_penalty`, the end token counted. What is kept, what counts as finished and
-when an image stops are transformers' too, so that both runtimes give the same captions.
+Each image is decoded independently of the others in its batch. Beam search follows
+transformers' `generate` (version 5), so that both runtimes give the same captions:
+log-probabilities are summed, a finished beam is ranked by that sum divided by
+`length ** length_penalty` (the end token counts), and beams are kept, finished and stopped by
+the same rules.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,27 +24,51 @@ from capgen.captioning.decoding.hypotheses import (
     hypothesis,
     log_softmax,
 )
+from capgen.captioning.decoding.sampling import Sampling
 from capgen.config import DecodeSettings
+from capgen.errors import ModelError
 
 
-@dataclass
-class _Finished:
-    """The best finished hypotheses of one image, best first, at most `size`."""
+def decode(
+    model: StepModel, images: int, settings: DecodeSettings, tokens: TokenIds
+) -> list[list[Hypothesis]]:
+    """Caption a number of images that the model has encoded.
 
-    size: int
-    found: list[Hypothesis] = field(default_factory=list)
+    Returns:
+        For each image hypotheses, best first: all finished beams of a beam search, else
+        `settings.num_captions` samples, or the one greedy caption.
 
-    def add(self, new: Hypothesis) -> None:
-        self.found.append(new)
-        self.found.sort(key=lambda item: -item.rank)
-        del self.found[self.size :]
+    Raises:
+        ModelError: The model's scores are not numbers, or no token is allowed.
+    """
+    if settings.repeat_nouns:
+        tokens = replace(tokens, nouns=None)
+    if settings.sample or settings.beams == 1:
+        rows = settings.num_captions if settings.sample else 1
+        batch = Sampling(model, images, rows, settings, tokens).run()
+    else:
+        batch = _BeamSearch(model, images, settings, tokens).run()
+    # Beams whose scores are NaN never finish; sampling returns them.
+    if not all(batch) or any(math.isnan(each.score) for image in batch for each in image):
+        raise ModelError(
+            "Decoding found no caption: the model's scores are not numbers, "
+            "or the decoding settings allow no token",
+            hint="Try the model's own settings; if that fails too, its weights are damaged.",
+        )
+    return batch
 
-    @property
-    def full(self) -> bool:
-        return len(self.found) == self.size
+
+def needs_all_scores(settings: DecodeSettings) -> bool:
+    """Whether a beam search must see the scores of the whole vocabulary."""
+    return (
+        settings.repetition_penalty != 1.0
+        or settings.no_repeat_ngram_size > 0
+        or settings.min_length > 0
+        or settings.temperature != 1.0
+    )
 
 
-class BeamSearch:
+class _BeamSearch:
     """Beam search over all images of the batch at once."""
 
     def __init__(
@@ -51,7 +78,8 @@ class BeamSearch:
         self.settings = settings
         self.tokens = tokens
         self.nouns = tokens.nouns
-        self.finished = [_Finished(settings.beams) for _ in range(images)]
+        # For each image its best finished hypotheses, best first, at most one per beam.
+        self.finished: list[list[Hypothesis]] = [[] for _ in range(images)]
         self.alive = np.arange(images)
         # One row per image at the start: its beams part at the first token.
         self.sequences = np.full((images, 1, settings.max_length), tokens.start, np.int64)
@@ -67,17 +95,16 @@ class BeamSearch:
                 break
             if not going.all():
                 self._keep(np.flatnonzero(going))
-        return [finished.found for finished in self.finished]
+        return self.finished
 
     def _step(self, length: int) -> None:
         values, ids = self._candidates(length)  # (B, K, C)
         images, beams, width = values.shape
         totals = self.scores[:, :, None] + values
         if self.nouns is not None:
-            totals -= self.nouns.fines(self.sequences[:, :, :length], ids)
+            totals -= self.nouns.penalties(self.sequences[:, :, :length], ids)
         totals = totals.reshape(images, -1)
-        count = self._width()
-        order = np.argsort(-totals, axis=1, kind="stable")[:, :count]  # (B, W)
+        order = np.argsort(-totals, axis=1, kind="stable")[:, : self._width()]  # (B, W)
         rows = np.arange(images)[:, None]
         beam, token = order // width, ids.reshape(images, -1)[rows, order]
         total = totals[rows, order]
@@ -90,16 +117,22 @@ class BeamSearch:
             ended[:] = True
         for row, place in zip(*np.nonzero(ended[:, : self.settings.beams]), strict=True):
             if np.isfinite(total[row, place]):
-                ids_, parts = sequences[row, place, 1 : length + 1], log_probs[row, place]
-                new = hypothesis(
-                    ids_, parts[1 : length + 1], self.settings.length_penalty, self.nouns
+                generated = slice(1, length + 1)
+                self._finish(
+                    row, sequences[row, place, generated], log_probs[row, place, generated]
                 )
-                self.finished[self.alive[row]].add(new)
         # Unfinished candidates first, each group in order of score.
         running = np.argsort(ended, axis=1, kind="stable")[:, : self.settings.beams]
         self.scores = np.where(ended, np.float32(-np.inf), total)[rows, running]
         self.sequences, self.log_probs = sequences[rows, running], log_probs[rows, running]
         self.parents = (rows * beams + beam[rows, running]).ravel()
+
+    def _finish(self, row: int, ids: Ints, log_probs: Floats) -> None:
+        """Keep a finished hypothesis if it is among the best of its image."""
+        finished = self.finished[self.alive[row]]
+        finished.append(hypothesis(ids, log_probs, self.settings.length_penalty, self.nouns))
+        finished.sort(key=lambda item: -item.rank)
+        del finished[self.settings.beams :]
 
     def _width(self) -> int:
         """Candidates per image: enough that K stay unfinished even if each beam can end."""
@@ -109,11 +142,11 @@ class BeamSearch:
         """Best log-probabilities of each beam and their tokens, both (B, K, C)."""
         history = self.sequences[:, :, :length]
         ids = history[:, :, -1]
-        # W of the whole are among the W best of each beam, once those barred are left out.
+        # The W best of all are among the W best of each beam, once barred tokens are left out.
         count = self._width() + len(self.tokens.suppress)
         if self.nouns is not None:
-            count += self.nouns.most(history)
-        if score_processors.needed(self.settings):
+            count += self.nouns.max_penalised(history)
+        if needs_all_scores(self.settings):
             values, best = self._processed(history, count)
         else:
             values, best = self.model.top(ids, self.parents, count)
@@ -122,29 +155,28 @@ class BeamSearch:
         return values.reshape(shape), best.reshape(shape)
 
     def _processed(self, history: Ints, count: int) -> tuple[Floats, Ints]:
-        settings = self.settings
+        """As `StepModel.top`, after the penalties and bars of the settings."""
         scores = log_softmax(self.model.logits(history[:, :, -1], self.parents))
         flat = history.reshape(-1, history.shape[-1])
         scores = score_processors.apply(
-            scores, flat, settings, self.tokens.end, self.tokens.suppress
+            scores, flat, self.settings, self.tokens.end, self.tokens.suppress
         )
-        if settings.temperature != 1.0:
-            scores = log_softmax(scores / np.float32(settings.temperature))
-        count = min(count, scores.shape[1])
+        if self.settings.temperature != 1.0:
+            scores = log_softmax(scores / np.float32(self.settings.temperature))
         best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
         return np.take_along_axis(scores, best, axis=1), best
 
     def _done(self, row: int, length: int) -> bool:
         """Whether no running beam of the image can still displace a finished one."""
         finished = self.finished[self.alive[row]]
-        if not finished.full:
+        if len(finished) < self.settings.beams:
             return False
         if self.settings.early_stopping is True:
             return True
         penalty = self.settings.length_penalty
         if self.settings.early_stopping == "never" and penalty > 0:
             length = self.settings.max_length - 1
-        return float(self.scores[row, 0]) / length**penalty <= finished.found[-1].rank
+        return float(self.scores[row, 0]) / length**penalty <= finished[-1].rank
 
     def _keep(self, rows: Ints) -> None:
         self.model.keep(rows)

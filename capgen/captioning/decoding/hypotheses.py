@@ -1,4 +1,4 @@
-"""What decoding takes and gives: token ids, a step model, hypotheses. Plain numpy."""
+"""What decoding takes and returns: token ids, nouns, a step model, hypotheses. Plain numpy."""
 
 from __future__ import annotations
 
@@ -10,12 +10,70 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.captioning.decoding.noun_table import FINE, NounTable
-
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
-# What decoders make of bytes that are not a whole character yet.
-UNFINISHED = "\ufffd"
+# Nats that repeating a noun costs: more than any caption is ahead of another. A penalty rather
+# than a ban: where every continuation repeats a noun, one of them is taken.
+NOUN_PENALTY = 50.0
+# What tokenizers return for bytes that are not a whole character yet.
+_UNFINISHED = "\ufffd"
+
+
+class NounTable:
+    """Which tokens begin which noun (`capgen.captioning.decoding.noun_lexicon` finds them).
+
+    Its penalties count only where hypotheses are ranked; log-probabilities and scores stay the
+    model's.
+
+    Args:
+        numbers: (V,) int64, for each token the number of the noun that it begins, from 1; 0 for
+            none. Tokens of one noun, such as "dog" and "Dog", have the same number.
+    """
+
+    def __init__(self, numbers: Ints) -> None:
+        self.numbers = numbers
+        self._tokens = np.bincount(numbers)
+        self._tokens[0] = 0
+        self.count = len(self._tokens) - 1
+
+    def of_width(self, width: int) -> NounTable:
+        """Return the table for `width` scores: models may have more than their tokenizer."""
+        if width == len(self.numbers):
+            return self
+        numbers = np.zeros(width, np.int64)
+        kept = self.numbers[:width]
+        numbers[: len(kept)] = kept
+        return NounTable(numbers)
+
+    def penalties(self, history: Ints, tokens: Ints | None = None) -> Floats:
+        """Return the penalty for continuing with each token.
+
+        Args:
+            history: (..., T) tokens so far, which may include a start token.
+            tokens: (..., C) candidates; by default the whole vocabulary.
+
+        Returns:
+            (..., C) float32: `NOUN_PENALTY` where a token begins a noun already used, else 0.
+        """
+        used = np.zeros((*history.shape[:-1], self.count + 1), bool)
+        np.put_along_axis(used, self.numbers[history], True, axis=-1)
+        used[..., 0] = False
+        if tokens is None:
+            repeated = used[..., self.numbers]
+        else:
+            repeated = np.take_along_axis(used, self.numbers[tokens], axis=-1)
+        return np.where(repeated, np.float32(NOUN_PENALTY), np.float32(0))
+
+    def max_penalised(self, history: Ints) -> int:
+        """Return an upper bound of the tokens with a penalty in any row of history (..., T)."""
+        return int(self._tokens[self.numbers[history]].sum(axis=-1).max())
+
+    def repeated(self, ids: Ints) -> NDArray[np.bool_]:
+        """Return which of tokens (T,) begin a noun that an earlier one began."""
+        numbers = self.numbers[ids]
+        again = np.ones(len(numbers), bool)
+        again[np.unique(numbers, return_index=True)[1]] = False
+        return again & (numbers > 0)
 
 
 @dataclass(frozen=True)
@@ -43,13 +101,13 @@ class Hypothesis:
         ids: Generated token ids, without the start token, with the end token if reached.
         log_probabilities: Log-probability of each of them.
         score: Sum of `log_probabilities` divided by length ** length_penalty.
-        fine: What nouns said again take off the score where hypotheses are ranked.
+        penalty: What repeated nouns take off the score where hypotheses are ranked.
     """
 
     ids: tuple[int, ...]
     log_probabilities: tuple[float, ...]
     score: float
-    fine: float = 0.0
+    penalty: float = 0.0
 
     @property
     def log_probability(self) -> float:
@@ -58,8 +116,8 @@ class Hypothesis:
 
     @property
     def rank(self) -> float:
-        """What hypotheses are ranked by."""
-        return self.score - self.fine
+        """What hypotheses are ranked by: higher is better."""
+        return self.score - self.penalty
 
 
 class StepModel(Protocol):
@@ -87,21 +145,13 @@ def hypothesis(
     length_penalty: float,
     nouns: NounTable | None = None,
 ) -> Hypothesis:
-    """Make a hypothesis, with the rank that beam search orders by.
-
-    Args:
-        ids: As in `Hypothesis`.
-        log_probs: The log-probability of each, without what nouns said again cost.
-        length_penalty: Exponent of the length.
-        nouns: The nouns that should be said once.
-    """
-    parts = tuple(float(value) for value in log_probs)
+    """Return a hypothesis of these tokens, scored and penalised for the nouns it repeats."""
+    parts = tuple(map(float, log_probs))
     divisor = max(len(parts), 1) ** length_penalty
-    score = sum(parts) / divisor
-    fine = 0.0
-    if nouns is not None:
-        fine = FINE * float(nouns.said_again(np.asarray(ids, np.int64)).sum())
-    return Hypothesis(tuple(int(token) for token in ids), parts, score, fine / divisor)
+    repeats = 0 if nouns is None else nouns.repeated(np.asarray(ids, np.int64)).sum()
+    return Hypothesis(
+        tuple(map(int, ids)), parts, sum(parts) / divisor, NOUN_PENALTY * float(repeats) / divisor
+    )
 
 
 def log_softmax(scores: Floats) -> Floats:
@@ -113,26 +163,21 @@ def log_softmax(scores: Floats) -> Floats:
 def token_texts(
     decode: Callable[[Sequence[int]], str], ids: Sequence[int]
 ) -> tuple[str, list[str]]:
-    """Return the text of token ids and what each token adds to it.
-
-    Args:
-        decode: A tokenizer's decoding, which leaves special tokens out.
-        ids: Generated tokens.
-    """
+    """Return the text of token ids, and what each token adds to it."""
     known, parts = "", []
     for count in range(1, len(ids) + 1):
         text = decode(ids[:count])
-        # A token that is part of a character only adds nothing yet: its last one adds it whole.
-        if text.endswith(UNFINISHED) and count < len(ids):
+        # A token that is only part of a character adds nothing: the last part adds all of it.
+        if text.endswith(_UNFINISHED) and count < len(ids):
             parts.append("")
             continue
-        # A decoder may also rewrite what came before ("it ' s" becomes "it's").
+        # A tokenizer may also rewrite what came before ("it ' s" becomes "it's").
         parts.append(text[_common_length(known, text) :])
         known = text
     return known.strip(), parts
 
 
 def _common_length(first: str, second: str) -> int:
-    """Characters that two texts have in common at their beginning."""
+    """Return the length of two texts' common beginning."""
     same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
     return sum(1 for _ in same)

@@ -1,9 +1,9 @@
-"""Which tokens of a vocabulary begin which noun, so that captions say a noun once.
+"""Which tokens of a vocabulary begin which noun, so that a caption uses each noun once.
 
-A noun is known by the token that begins it. Where every word is one token, that is the noun
-itself, in one form: after "dog" there may be "dogs". Where words are cut into pieces, a noun of
-several pieces is known by its first one, unless that alone is another word. So a noun that must
-not be said again is not begun either: nothing is left half said.
+A noun is recognised by the token that begins it. Where every word is one token, that token is
+the noun, in one form: "dogs" may follow "dog". Where words are split into pieces, a noun of
+several pieces is recognised by its first piece, unless that piece is itself another word. So a
+repeated noun is never even begun.
 
 The nouns are English, and name things and living beings (see `capgen._build.make_nouns`).
 """
@@ -19,11 +19,11 @@ from importlib import resources
 
 import numpy as np
 
-from capgen.captioning.decoding.noun_table import NounTable
+from capgen.captioning.decoding.hypotheses import NounTable
 from capgen.metrics.synonyms import detached
 
 NOUNS_FILE = "nouns.txt.gz"
-# In that file the nouns stand before this line; behind it, other words that a noun begins with.
+# In that file this line ends the nouns; other words that a noun begins with follow it.
 WORDS_MARK = "="
 
 _FUNCTION_WORDS = """
@@ -38,29 +38,24 @@ only there here is are was were be been being am has have had having do does did
 can could shall should may might must
 """
 FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
-# Vocabularies are in order of frequency: the language is that of the word that comes first.
+# Vocabularies are in order of frequency: the language is the one of the first of these words.
 _ENGLISH = ("the", "and", "of", "with", "is")
 _OTHERS = """
 de der die das ein eine und mit auf la le les un une et des du el los una con en del il di che
 het een op och att ett og på med um uma com na nie ve bir se az egy yang dan și în jest
 """
 _OTHER_LANGUAGES = frozenset(_OTHERS.split())
-# What marks a token that begins a word (GPT-2's, SentencePiece's), that goes on with one
-# (BERT's), and that ends one (CLIP's).
+# Marks of a token that begins a word (GPT-2, SentencePiece), continues one (BERT), ends one
+# (CLIP).
 _BEGINS = ("Ġ", "▁")
-_GOES_ON = "##"
+_CONTINUES = "##"
 _ENDS = "</w>"
 
 
 def noun_table(vocabulary: Mapping[str, int]) -> NounTable | None:
-    """Find the tokens that begin a noun.
+    """Find the tokens that begin a noun in a tokenizer's vocabulary (token → id).
 
-    Args:
-        vocabulary: A tokenizer's tokens and their ids.
-
-    Returns:
-        The table; None if the vocabulary is not that of English, or does not tell where words
-        begin.
+    Returns None if the vocabulary is not English, or does not show where words begin.
     """
     starts, in_pieces = _word_starts(vocabulary)
     if not _is_english(starts):
@@ -76,14 +71,18 @@ def noun_table(vocabulary: Mapping[str, int]) -> NounTable | None:
 
 
 def _word_starts(vocabulary: Mapping[str, int]) -> tuple[dict[int, str], bool]:
-    """Return the text of tokens that begin a word, by id, and whether others go on with one."""
+    """Return the text of tokens that begin a word, by id, and whether others continue one."""
     for mark in _BEGINS:
         if any(token.startswith(mark) and token != mark for token in vocabulary):
             begun = {i: token[1:] for token, i in vocabulary.items() if token.startswith(mark)}
             return {i: text.lower() for i, text in begun.items()}, True
     if any(token.endswith(_ENDS) and token != _ENDS for token in vocabulary):
         return {}, True
-    begun = {i: t for t, i in vocabulary.items() if not t.startswith(_GOES_ON) or t == _GOES_ON}
+    begun = {
+        i: text
+        for text, i in vocabulary.items()
+        if not text.startswith(_CONTINUES) or text == _CONTINUES
+    }
     return {i: text.lower() for i, text in begun.items()}, len(begun) < len(vocabulary)
 
 
@@ -98,7 +97,7 @@ def _is_english(starts: Mapping[int, str]) -> bool:
 
 @dataclass(frozen=True)
 class _Lexicon:
-    """English nouns, in order, and other words that one of them begins with."""
+    """English nouns, in order, and other words that a noun begins with."""
 
     nouns: tuple[str, ...]
     known: frozenset[str]
@@ -111,12 +110,7 @@ class _Lexicon:
         return word in self.known or any(base in self.known for base in detached(word, "n"))
 
     def begun_by(self, piece: str, whole: frozenset[str]) -> bool:
-        """Whether a piece that is no word begins a noun that is no token of its own.
-
-        Args:
-            piece: Text of a token.
-            whole: All texts of tokens.
-        """
+        """Whether a piece, itself not a word, begins a noun that is not in `whole`, the tokens."""
         if len(piece) < 2 or piece in self.words or piece in FUNCTION_WORDS:
             return False
         place = bisect.bisect_left(self.nouns, piece)

@@ -42,14 +42,11 @@ class Sampling:
             open_images = (self.lengths[self.alive] == 0).any(axis=1)
             if not open_images.any():
                 break
+            rows = np.arange(len(open_images) * self.rows).reshape(-1, self.rows)
+            parents = rows[open_images].ravel()
             if not open_images.all():
-                kept = np.flatnonzero(open_images)
-                self.model.keep(kept)
-                self.alive = self.alive[kept]
-                rows = np.arange(len(open_images) * self.rows).reshape(-1, self.rows)
-                parents = rows[kept].ravel()
-            else:
-                parents = np.arange(len(self.alive) * self.rows)
+                self.model.keep(np.flatnonzero(open_images))
+                self.alive = self.alive[open_images]
         return [self._hypotheses(image) for image in range(len(self.sequences))]
 
     def _step(self, length: int, parents: Ints) -> None:
@@ -59,14 +56,14 @@ class Sampling:
         scores = score_processors.apply(
             logits, flat, self.settings, self.tokens.end, self.tokens.suppress
         )
-        fines = np.float32(0) if self.nouns is None else self.nouns.fines(flat)
+        penalties = np.float32(0) if self.nouns is None else self.nouns.penalties(flat)
         if self.settings.sample:
-            log_probs = log_softmax(score_processors.warp(scores - fines, self.settings))
+            log_probs = log_softmax(score_processors.warp(scores - penalties, self.settings))
             draws = [self.generators[image].random(self.rows) for image in self.alive]
             chosen = draw(np.exp(log_probs), np.concatenate(draws))
         else:
             log_probs = log_softmax(scores)
-            chosen = (log_probs - fines).argmax(axis=1)
+            chosen = (log_probs - penalties).argmax(axis=1)
         picked = np.take_along_axis(log_probs, chosen[:, None], axis=1)
         shape = (len(self.alive), self.rows)
         self.sequences[self.alive, :, length] = chosen.reshape(shape)
@@ -78,20 +75,23 @@ class Sampling:
         self.lengths[self.alive] = np.where((lengths == 0) & ended, length, lengths)
 
     def _hypotheses(self, image: int) -> list[Hypothesis]:
-        found = []
-        for row, length in enumerate(self.lengths[image]):
-            ids = self.sequences[image, row, 1 : length + 1]
-            log_probs = self.log_probs[image, row, 1 : length + 1]
-            found.append(hypothesis(ids, log_probs, self.settings.length_penalty, self.nouns))
-        return sorted(found, key=lambda item: -item.rank)
+        rows = zip(self.sequences[image], self.log_probs[image], self.lengths[image], strict=True)
+        hypotheses = [
+            hypothesis(
+                ids[1 : length + 1],
+                log_probs[1 : length + 1],
+                self.settings.length_penalty,
+                self.nouns,
+            )
+            for ids, log_probs, length in rows
+        ]
+        return sorted(hypotheses, key=lambda item: -item.rank)
 
 
 def draw(probabilities: Floats, uniforms: NDArray[np.float64]) -> Ints:
-    """Draw one index per row by inverting the cumulative distribution.
+    """Draw an index per row of probabilities (N, V) by inverting the cumulative distribution.
 
-    Args:
-        probabilities: (N, V), rows summing to one.
-        uniforms: (N) numbers in [0, 1).
+    `uniforms` are (N) numbers in [0, 1).
     """
     cumulative = probabilities.astype(np.float64).cumsum(axis=1)
     thresholds = uniforms[:, None] * cumulative[:, -1:]

@@ -1,6 +1,6 @@
-"""Changes to token scores before one is chosen, in the order and meaning of transformers'.
+"""Changes to token scores before one is chosen, in transformers' order and with its meaning.
 
-All functions take scores (N, V) float32, one row per beam, and leave their input as it is.
+All functions take scores (N, V) float32, one row per beam, and return a copy.
 """
 
 from __future__ import annotations
@@ -16,16 +16,6 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 
-def needed(settings: DecodeSettings) -> bool:
-    """Whether a beam search must see the scores of the whole vocabulary."""
-    return (
-        settings.repetition_penalty != 1.0
-        or settings.no_repeat_ngram_size > 0
-        or settings.min_length > 0
-        or settings.temperature != 1.0
-    )
-
-
 def apply(
     scores: Floats,
     history: Ints,
@@ -33,21 +23,21 @@ def apply(
     end: Sequence[int],
     suppress: Sequence[int],
 ) -> Floats:
-    """Apply penalties and bars.
+    """Apply penalties and bars to logits or log-probabilities.
 
     Args:
-        scores: (N, V) logits or log-probabilities.
+        scores: (N, V).
         history: (N, T) tokens so far, the start token included.
-        settings: Which to apply.
+        settings: What to apply.
         end: End token ids, barred below the minimum length.
         suppress: Token ids that are always barred.
     """
     scores = scores.copy()
     if settings.repetition_penalty != 1.0:
-        said = np.take_along_axis(scores, history, axis=1)
+        used = np.take_along_axis(scores, history, axis=1)
         penalty = np.float32(settings.repetition_penalty)
-        said = np.where(said < 0, said * penalty, said / penalty)
-        np.put_along_axis(scores, history, said, axis=1)
+        used = np.where(used < 0, used * penalty, used / penalty)
+        np.put_along_axis(scores, history, used, axis=1)
     if settings.no_repeat_ngram_size > 0:
         _bar_repeats(scores, history, settings.no_repeat_ngram_size)
     if history.shape[1] < settings.min_length:

@@ -1,1 +1,1 @@
-"""What computes: ONNX Runtime on the CPU, torch elsewhere, behind one protocol."""
+"""Runtimes: ONNX Runtime on the CPU and torch, with one protocol."""

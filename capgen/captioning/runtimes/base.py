@@ -9,20 +9,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.captioning.decoding.hypotheses import Hypothesis
-from capgen.captioning.decoding.noun_table import NounTable
+from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable
 from capgen.config import DecodeSettings
 from capgen.models.preprocessing.preprocess import Preprocessor
 
 
 @dataclass(frozen=True)
 class Replay:
-    """What the model computes while given tokens are fed to it one after the other.
+    """What the model computes while the tokens of a caption are fed to it one by one.
 
     Attributes:
-        log_probs: (T, V) float32, what it thought of every token of the vocabulary in each
-            given token's place, before any decoding setting changes it.
-        attention: (T, layers, heads, cells) float32 cross-attention behind each given token;
+        log_probs: (T, V) float32, the model's distribution over the vocabulary at each given
+            token, before any decoding setting changes it.
+        attention: (T, layers, heads, cells) float32 cross-attention at each given token;
             over the cells it sums to one.
     """
 
@@ -37,10 +36,10 @@ class Generated:
     Attributes:
         hypotheses: For each image, best first: all finished beams of a beam search, else
             `num_captions` samples, or the one greedy caption.
-        summarise: Returns a summary (B, D) float32 of what the encoder made of each image: the
-            mean of the first decoder layer's cross-attention values over the cells of the image
-            (without cross-attention, of the encoder's states), the same in both runtimes. It
-            raises ModelError where the model's encoder is not known.
+        summarise: Returns a summary (B, D) float32 of each image: the mean of the first decoder
+            layer's cross-attention values over the image's cells (without cross-attention, of
+            the encoder's states), the same in both runtimes. Raises ModelError if the model's
+            encoder is not known.
     """
 
     hypotheses: list[list[Hypothesis]]
@@ -52,11 +51,11 @@ class Runtime(Protocol):
 
     Attributes:
         name: `onnx` or `torch`.
-        device: Where it computes, as in `cpu` or `cuda`.
-        dtype: Type it computes in, as in `float32`.
+        device: Where it computes, such as `cpu` or `cuda`.
+        dtype: Type it computes in, such as `float32`.
         preprocessor: How images become its input.
-        nouns: Which tokens begin which noun, so that a noun is said once; None where that
-            cannot be told, as in other languages than English.
+        nouns: Which tokens begin which noun, so that a caption uses each noun once; None where
+            that is unknown, as for languages other than English.
     """
 
     name: str
@@ -76,19 +75,19 @@ class Runtime(Protocol):
         ...
 
     def obstacle(self) -> str:
-        """Say why a caption cannot be replayed, or return an empty string."""
+        """Return why captions cannot be replayed, or an empty string."""
         ...
 
     def features(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Return what the decoder sees of one image's pixels (3, H, W), by name.
 
         Raises:
-            ModelError: The model came with its own code, and its encoder is not known.
+            ModelError: The model has its own code, and its encoder is not known.
         """
         ...
 
     def replay(self, pixels: NDArray[np.float32], ids: Sequence[int]) -> Replay:
-        """Feed the tokens of a caption of one image's pixels (3, H, W), one at least.
+        """Feed the tokens (at least one) of a caption of one image's pixels (3, H, W).
 
         Raises:
             ModelError: The model has no cross-attention.

@@ -14,10 +14,9 @@ import tokenizers
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
-from capgen.captioning.decoding.decode import decode
-from capgen.captioning.decoding.hypotheses import TokenIds, log_softmax
+from capgen.captioning.decoding.beam_search import decode
+from capgen.captioning.decoding.hypotheses import NounTable, TokenIds, log_softmax
 from capgen.captioning.decoding.noun_lexicon import noun_table
-from capgen.captioning.decoding.noun_table import NounTable
 from capgen.captioning.runtimes.base import Generated, Replay
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.config import DecodeSettings
@@ -42,7 +41,7 @@ class OnnxRuntime:
 
     Args:
         folder: A model folder with `onnx/` graphs.
-        threads: Threads of one operation; None takes the cores this process may use.
+        threads: Threads of one operation; None uses all cores this process may use.
 
     Raises:
         ModelError: The graphs, weights or tokenizer are missing, damaged or do not fit.
@@ -64,7 +63,7 @@ class OnnxRuntime:
         self.dtype = metadata.get(PRECISION, self.dtype)
 
     def _check_fit(self) -> None:
-        """Check that the graphs are those of this configuration and this image size."""
+        """Check that the graphs fit the configuration and the image size."""
         inputs = {
             graph_input.name: graph_input.shape
             for session in (self._encoder, self._decoder)
@@ -72,21 +71,22 @@ class OnnxRuntime:
         }
         size = self.preprocessor.input_size
         if size is not None and inputs["pixel_values"][2:] != list(size):
-            raise ModelError(f"{self.folder.name}: its ONNX encoder is not for {size} images")
+            raise ModelError(
+                f"{self.folder.name}: its ONNX encoder is for images of another size than {size}"
+            )
         caches = [shape for name, shape in inputs.items() if name.startswith("past_key_")]
         shape = (len(caches), caches[0][1], caches[0][3])
         if shape != (self.layers, self.heads, self.head_width):
-            raise ModelError(f"{self.folder.name}: its ONNX decoder is not that of its config.json")
+            raise ModelError(f"{self.folder.name}: its ONNX decoder does not fit its config.json")
 
     @cached_property
     def nouns(self) -> NounTable | None:
         """The nouns of the vocabulary, or None: see `Runtime`."""
-        found = noun_table(self._tokenizer.get_vocab())
-        width = {output.name: output.shape for output in self._decoder.get_outputs()}["logits"][-1]
-        return None if found is None else found.of_width(int(width))
+        table = noun_table(self._tokenizer.get_vocab())
+        return None if table is None else table.of_width(_vocabulary_size(self._decoder))
 
     def encode(self, pixels: Floats) -> dict[str, Floats]:
-        """Map pixels (B, 3, H, W) to each decoder layer's cross keys and values by name.
+        """Map pixels (B, 3, H, W) to each decoder layer's cross keys and values, by name.
 
         Keys are (B, heads, width, cells), values (B, heads, cells, width).
         """
@@ -94,11 +94,9 @@ class OnnxRuntime:
         return dict(zip(names, self._encoder.run(names, {"pixel_values": pixels}), strict=True))
 
     def start(self, cross: dict[str, Floats], listen: Listener | None = None) -> OnnxDecoder:
-        """Return a decoder at the start of the captions of the encoded images.
+        """Return a decoder at the start of the captions of images that `encode` returned.
 
-        Args:
-            cross: What `encode` returned.
-            listen: Is told the inputs of each step, by name.
+        `listen` is called with the inputs of each step, by name.
         """
         shape = (self.layers, self.heads, self.head_width)
         return OnnxDecoder(self._decoder, cross, *shape, listen=listen)
@@ -109,9 +107,9 @@ class OnnxRuntime:
         tokens = self.tokens
         if not settings.repeat_nouns:
             tokens = replace(tokens, nouns=self.nouns)
-        found = decode(self.start(cross), len(pixels), settings, tokens)
+        hypotheses = decode(self.start(cross), len(pixels), settings, tokens)
         values = cross["cross_value_0"]  # (B, heads, cells, width)
-        return Generated(found, lambda: values.mean(axis=2).reshape(len(pixels), -1))
+        return Generated(hypotheses, lambda: values.mean(axis=2).reshape(len(pixels), -1))
 
     def obstacle(self) -> str:
         """Return an empty string: every model with ONNX graphs has cross-attention."""
@@ -122,7 +120,7 @@ class OnnxRuntime:
         return {name: value[0] for name, value in self.encode(pixels[None]).items()}
 
     def replay(self, pixels: Floats, ids: Sequence[int]) -> Replay:
-        """Feed the tokens of a caption of one image's pixels (3, H, W), one at least."""
+        """Feed the tokens (at least one) of a caption of one image's pixels (3, H, W)."""
         decoder = self.start(self.encode(pixels[None]))
         logits, attention = [], []
         for token in (self.tokens.start, *ids[:-1]):
@@ -158,8 +156,7 @@ class OnnxDecoder:
         self._past = {f"past_{part}": empty for part in parts}
         self._present = [f"present_{part}" for part in parts]
         self._attentions = [f"cross_attention_{layer}" for layer in range(layers)]
-        outputs = {output.name: output.shape for output in session.get_outputs()}
-        self._vocabulary = int(outputs["logits"][-1])
+        self._vocabulary = _vocabulary_size(session)
         self._length = 0
 
     def logits(self, ids: Ints, parents: Ints) -> Floats:
@@ -198,34 +195,33 @@ class OnnxDecoder:
         return results[: len(outputs)]
 
 
-def token_ids(folder: ModelFolder) -> TokenIds:
-    """Read the special token ids from a folder's generation settings.
+def _vocabulary_size(decoder: onnxruntime.InferenceSession) -> int:
+    shapes = {output.name: output.shape for output in decoder.get_outputs()}
+    return int(shapes["logits"][-1])
 
-    Raises:
-        ModelError: They are missing.
-    """
+
+def token_ids(folder: ModelFolder) -> TokenIds:
+    """Read the special token ids from a folder's generation settings."""
     generation = folder.generation
     start = generation.get("decoder_start_token_id", generation.get("bos_token_id"))
     end = generation.get("eos_token_id")
     if start is None or end is None:
-        raise ModelError(f"{folder.name} does not say its start and end tokens")
+        raise ModelError(f"{folder.name} does not name its start and end tokens")
     ends = end if isinstance(end, list) else [end]
     suppress = generation.get("suppress_tokens") or []
     return TokenIds(int(start), tuple(map(int, ends)), tuple(map(int, suppress)))
 
 
 def _decoder_shape(folder: ModelFolder) -> tuple[int, int, int]:
-    """Return layers, heads and width of a head of a folder's GPT-2.
-
-    Raises:
-        ModelError: `config.json` does not say.
-    """
+    """Return the layers, the heads and the width of a head of a folder's GPT-2."""
     decoder: Any = folder.config.get("decoder")
     try:
         layers, heads, width = (int(decoder[key]) for key in ("n_layer", "n_head", "n_embd"))
         return layers, heads, width // heads
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise ModelError(f"{folder.path / CONFIG_FILE} describes no GPT-2 decoder") from error
+        raise ModelError(
+            f"{folder.path / CONFIG_FILE} does not describe a GPT-2 decoder"
+        ) from error
 
 
 def _load_tokenizer(folder: ModelFolder) -> tokenizers.Tokenizer:
@@ -241,11 +237,11 @@ def _load_tokenizer(folder: ModelFolder) -> tokenizers.Tokenizer:
 def _load_sessions(
     folder: ModelFolder, threads: int
 ) -> tuple[onnxruntime.InferenceSession, onnxruntime.InferenceSession]:
-    """Load both graphs; their weights come from the safetensors file, which is only mapped."""
+    """Load both graphs; their weights stay in the safetensors file, which is mapped."""
     weights = folder.path / WEIGHTS_FILE
     if not weights.is_file():
         raise ModelError(f"{folder.path} has no weights ({WEIGHTS_FILE})")
-    digest = header_digest(weights)  # a damaged file gets a message that names it
+    digest = header_digest(weights)  # also reports a damaged file by name
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
@@ -268,8 +264,8 @@ def _load_sessions(
         made_for = session.get_modelmeta().custom_metadata_map.get(WEIGHTS_DIGEST, digest)
         if made_for != digest:
             raise ModelError(
-                f"{folder.name}: its ONNX graphs were made for other weights than it has",
-                hint="Remove its onnx folder or export again; or use --runtime torch.",
+                f"{folder.name}: its ONNX graphs were made for other weights",
+                hint="Remove its onnx folder, export it again, or use --runtime torch.",
             )
     return encoder, decoder
 

@@ -1,6 +1,6 @@
 """Which runtime a model runs in: ONNX Runtime where it can, torch elsewhere.
 
-Each is imported only where it is chosen.
+Each is imported only when it is chosen.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 RUNTIMES = ("auto", "onnx", "torch")
-# Of a generation_config.json: what changes captions and only transformers' `generate` does.
+# Settings of generation_config.json that change captions and only transformers implements.
 TORCH_ONLY_GENERATION = (
     "bad_words_ids",
     "begin_suppress_tokens",
@@ -33,11 +33,7 @@ TORCH_ONLY_GENERATION = (
 
 
 def check_runtime(runtime: str, device: str, dtype: str) -> None:
-    """Check what was asked for, before any model is looked for.
-
-    Raises:
-        UsageError: No runtime goes by that name, or it has no such device or type.
-    """
+    """Check the arguments before looking for the model; raise UsageError if they do not fit."""
     if runtime not in RUNTIMES:
         raise UsageError(f"--runtime is '{runtime}'; it must be one of {', '.join(RUNTIMES)}")
     if runtime == "onnx" and not _is_plain(device, dtype):
@@ -46,36 +42,35 @@ def check_runtime(runtime: str, device: str, dtype: str) -> None:
 
 def load_runtime(
     folder: ModelFolder,
-    *,
     runtime: str,
     device: str,
     dtype: str,
+    *,
     threads: int | None,
     trust_remote_code: bool,
 ) -> Runtime:
-    """Load a model into the runtime asked for, or into the one that `auto` means.
+    """Load a model into the given runtime, or into the one that `auto` means for it.
 
-    Args: As for `capgen.Captioner.from_pretrained`, checked by `check_runtime`.
-
-    Raises:
-        ModelError: The model is damaged, is not a captioner, or cannot run there.
-        UnsafeModelError: It has pickled weights only, or needs code of its own.
-        UsageError: The device is not there.
+    The arguments are those of `capgen.Captioner.from_pretrained`, checked by `check_runtime`.
     """
     check_captioner(folder.name, folder.config, trust_remote_code=trust_remote_code)
     obstacle = _onnx_obstacle(folder)
     if runtime == "onnx" and obstacle:
-        raise ModelError(f"{folder.name} {obstacle}", hint="Use --runtime torch, or leave it out.")
+        raise ModelError(
+            f"{folder.name} {obstacle}", hint="Use --runtime torch, or omit --runtime."
+        )
     if runtime == "onnx" or (runtime == "auto" and _is_plain(device, dtype) and not obstacle):
         from capgen.captioning.runtimes.onnx_runtime import OnnxRuntime
 
-        why = "asked for" if runtime == "onnx" else "it has graphs, and the CPU is meant"
-        logger.info("%s: %s, ONNX Runtime (%s)", folder.name, folder.path, why)
+        why = "--runtime onnx" if runtime == "onnx" else "it has ONNX graphs, and runs on the CPU"
+        logger.info("%s in %s runs in ONNX Runtime (%s)", folder.name, folder.path, why)
         return OnnxRuntime(folder, threads=threads)
     from capgen.captioning.runtimes.torch_runtime import TorchRuntime
 
-    why = "asked for" if runtime == "torch" else obstacle or f"for --device {device} in {dtype}"
-    logger.info("%s: %s, torch (%s)", folder.name, folder.path, why)
+    why = (
+        "--runtime torch" if runtime == "torch" else obstacle or f"for --device {device} in {dtype}"
+    )
+    logger.info("%s in %s runs in torch (%s)", folder.name, folder.path, why)
     return TorchRuntime(folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
 
 
@@ -85,11 +80,11 @@ def _is_plain(device: str, dtype: str) -> bool:
 
 
 def _onnx_obstacle(folder: ModelFolder) -> str:
-    """Say why a model cannot run in ONNX Runtime, or return an empty string."""
+    """Return why a model cannot run in ONNX Runtime, or an empty string."""
     if not folder.has_onnx:
         return "has no ONNX graphs"
     neutral: tuple[Any, ...] = (None, 0.0, 1.0, [], {})
     for name in TORCH_ONLY_GENERATION:
         if folder.generation.get(name) not in neutral:
-            return f"asks for {name}, which only the torch runtime knows"
+            return f"sets {name}, which only the torch runtime supports"
     return ""

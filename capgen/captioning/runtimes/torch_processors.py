@@ -1,11 +1,11 @@
-"""What `generate` of transformers lacks and `capgen.captioning.decoding.decode` has."""
+"""Score processors that transformers' `generate` lacks and our own decoding has."""
 
 from __future__ import annotations
 
 import torch
 from transformers import LogitsProcessor
 
-from capgen.captioning.decoding.noun_table import FINE, NounTable
+from capgen.captioning.decoding.hypotheses import NOUN_PENALTY, NounTable
 
 
 class Temperature(LogitsProcessor):
@@ -19,12 +19,10 @@ class Temperature(LogitsProcessor):
 
 
 class NounsOnce(LogitsProcessor):
-    """Nouns that a row already has cost it `FINE` to repeat.
+    """Take `NOUN_PENALTY` off tokens that begin a noun which the row already has.
 
-    Args:
-        table: Which tokens begin which noun.
-        normalise: Take it off log-probabilities, where the scores are not those already, so
-            that what remains of the others is not changed by it.
+    `normalise` turns scores into log-probabilities first, so that the penalty leaves those of
+    the other tokens as they are.
     """
 
     def __init__(self, table: NounTable, *, normalise: bool = False) -> None:
@@ -33,18 +31,18 @@ class NounsOnce(LogitsProcessor):
         self._numbers: torch.Tensor | None = None
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        numbers = self._on(scores)  # which may change the table
-        said = torch.zeros(
+        numbers = self._numbers_for(scores)  # may replace the table by a wider one
+        used = torch.zeros(
             (len(input_ids), self._table.count + 1), dtype=torch.bool, device=scores.device
         )
-        said.scatter_(1, numbers[input_ids], True)
-        said[:, 0] = False
+        used.scatter_(1, numbers[input_ids], True)
+        used[:, 0] = False
         if self._normalise:
             scores = torch.log_softmax(scores, dim=-1)
-        return scores - FINE * said[:, numbers]
+        return scores - NOUN_PENALTY * used[:, numbers]
 
-    def _on(self, scores: torch.Tensor) -> torch.Tensor:
-        """Return the table on the scores' device, as wide as they are."""
+    def _numbers_for(self, scores: torch.Tensor) -> torch.Tensor:
+        """Return the table's numbers on the scores' device, as wide as they are."""
         numbers = self._numbers
         if numbers is None or numbers.device != scores.device or len(numbers) != scores.shape[1]:
             self._table = self._table.of_width(scores.shape[1])

@@ -12,9 +12,8 @@ import torch
 from numpy.typing import NDArray
 from transformers import GenerationConfig, LogitsProcessorList
 
-from capgen.captioning.decoding.hypotheses import Hypothesis, hypothesis
+from capgen.captioning.decoding.hypotheses import NOUN_PENALTY, Hypothesis, NounTable, hypothesis
 from capgen.captioning.decoding.noun_lexicon import noun_table
-from capgen.captioning.decoding.noun_table import FINE, NounTable
 from capgen.captioning.runtimes.base import Generated, Replay
 from capgen.captioning.runtimes.torch_processors import NounsOnce, Temperature
 from capgen.config import DecodeSettings
@@ -33,12 +32,7 @@ class TorchRuntime:
         folder: Model folder of a VisionEncoderDecoder, BLIP, GIT or similar captioner.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         dtype: `auto`, `fp32`, `bf16` or `fp16`; `auto` is fp32 on the CPU and fp16 elsewhere.
-        trust_remote_code: Run code that comes with the model, where its kind is not known.
-
-    Raises:
-        ModelError: The folder holds no such captioner, or its weights do not fit.
-        UnsafeModelError: It has pickled weights only, or needs code of its own.
-        UsageError: The device is not there.
+        trust_remote_code: Run the model's own code if capgen does not know its kind.
     """
 
     name = "torch"
@@ -52,14 +46,12 @@ class TorchRuntime:
         trust_remote_code: bool = False,
     ) -> None:
         self.folder = folder
-        place = choose_device(device)
-        self.device = str(place)
+        torch_device = choose_device(device)
+        self.device = str(torch_device)
         folder.check_weights()
         self.preprocessor = folder.preprocessor
         model = load_captioner(
-            folder,
-            dtype=weights_dtype(dtype, place),
-            trust_remote_code=trust_remote_code,
+            folder, dtype=weights_dtype(dtype, torch_device), trust_remote_code=trust_remote_code
         )
         with quiet_transformers():
             self._tokenizer: Any = load_tokenizer(folder)
@@ -78,12 +70,12 @@ class TorchRuntime:
         # One image at a time, each from the same seed: a batch must not change samples.
         parts = [image[None] for image in inputs] if settings.sample else [inputs]
         with self._kept_encoder_outputs() as outputs:
-            found = [image for part in parts for image in self._generate(part, settings)]
-        return Generated(found, lambda: self._summaries(outputs, len(pixels)))
+            hypotheses = [image for part in parts for image in self._generate(part, settings)]
+        return Generated(hypotheses, lambda: self._summaries(outputs, len(pixels)))
 
     @contextlib.contextmanager
     def _kept_encoder_outputs(self) -> Iterator[list[Any]]:
-        """Keep what the encoder returns meanwhile; nothing where the encoder is not known."""
+        """Collect the encoder's outputs; nothing if the encoder is not known."""
         outputs: list[Any] = []
         try:
             encoder = image_encoder(self.folder, self._model)
@@ -97,16 +89,14 @@ class TorchRuntime:
             hook.remove()
 
     def _summaries(self, outputs: Sequence[Any], images: int) -> NDArray[np.float32]:
-        """Return the (B, D) summaries that `Generated` describes, from the encoder's outputs.
-
-        Raises:
-            ModelError: The encoder is not known.
-        """
-        image_encoder(self.folder, self._model)
-        states = [one[0] if isinstance(one, tuple) else one.last_hidden_state for one in outputs]
+        """Return the (B, D) summaries that `Generated` describes, from the encoder's outputs."""
+        image_encoder(self.folder, self._model)  # raises if the encoder is not known
+        states = [
+            each[0] if isinstance(each, tuple) else each.last_hidden_state for each in outputs
+        ]
         with torch.inference_mode():
-            pooled = torch.cat([_projected(self._model, one).mean(1) for one in states])
-        # Some kinds of model encode an image again for each of its beams.
+            pooled = torch.cat([_projected(self._model, each).mean(1) for each in states])
+        # Some kinds of model encode an image once per beam.
         return pooled[:: len(pooled) // images].float().cpu().numpy()
 
     def _generate(self, inputs: torch.Tensor, settings: DecodeSettings) -> list[list[Hypothesis]]:
@@ -145,20 +135,16 @@ class TorchRuntime:
         grouped = [flat[start : start + count] for start in range(0, len(flat), count)]
         if not settings.sample:
             return grouped  # beams come best first
-        return [sorted(found, key=lambda item: -item.rank) for found in grouped]
+        return [sorted(image, key=lambda item: -item.rank) for image in grouped]
 
     def _hypothesis(
-        self,
-        ids: list[int],
-        parts: list[float],
-        settings: DecodeSettings,
-        nouns: NounTable | None,
+        self, ids: list[int], parts: list[float], settings: DecodeSettings, nouns: NounTable | None
     ) -> Hypothesis:
-        """Cut the padding behind the end token off, and give back what repeated nouns cost."""
+        """Cut the padding after the end token, and undo the penalties of repeated nouns."""
         length = next((n + 1 for n, token in enumerate(ids) if token in self._ends), len(ids))
         kept, values = np.array(ids[:length]), np.array(parts[:length])
         if nouns is not None and not settings.sample:
-            values = values + FINE * nouns.said_again(kept)
+            values = values + NOUN_PENALTY * nouns.repeated(kept)
         return hypothesis(kept, values, settings.length_penalty, nouns)
 
     def _generation_config(self, settings: DecodeSettings) -> GenerationConfig:
@@ -183,12 +169,12 @@ class TorchRuntime:
         return config
 
     def obstacle(self) -> str:
-        """Say why a caption cannot be replayed, or return an empty string."""
+        """Return why captions cannot be replayed, or an empty string."""
         kind = self.folder.config.get("model_type")
         if kind == ENCODER_DECODER or kind == "blip":
             return ""
         if kind == "git":
-            return "a 'git' model has no cross-attention: it reads the image as if it were words"
+            return "a 'git' model has no cross-attention: it reads the image like words"
         return f"capgen does not know the cross-attention of a '{kind}' model"
 
     def features(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
@@ -198,13 +184,8 @@ class TorchRuntime:
         return {"features": states[0].float().cpu().numpy()}
 
     def replay(self, pixels: NDArray[np.float32], ids: Sequence[int]) -> Replay:
-        """Feed the tokens of a caption of one image's pixels (3, H, W), one at least.
-
-        Raises:
-            ModelError: The model has no cross-attention.
-        """
-        obstacle = self.obstacle()
-        if obstacle:
+        """Feed the tokens (at least one) of a caption of one image's pixels (3, H, W)."""
+        if obstacle := self.obstacle():
             raise ModelError(f"{self.folder.name}: {obstacle}")
         config = self._model.generation_config
         if self.folder.config.get("model_type") == "blip":
@@ -250,7 +231,7 @@ def _projected(model: Any, states: torch.Tensor) -> torch.Tensor:
 
 @contextlib.contextmanager
 def _eager_attention(decoder: Any) -> Iterator[None]:
-    """Let a decoder compute attention so that its weights can be had; others are faster."""
+    """Switch a decoder to the implementation that returns attention weights; others are faster."""
     before = decoder.config._attn_implementation
     decoder.set_attn_implementation("eager")
     try:

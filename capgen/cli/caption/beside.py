@@ -1,4 +1,4 @@
-"""What `capgen caption` writes beside images and into them, and the captions nothing took."""
+"""Writes captions into images and beside them for `capgen caption`."""
 
 from __future__ import annotations
 
@@ -13,35 +13,37 @@ from capgen.images.metadata.write import MetadataWriter
 from capgen.output.sidecars import Sidecars
 from capgen.records import Caption, Record, Unwritten, WriteOutcome
 from capgen.temporary_files import remove_leftovers
+from capgen.undo import UndoFile
 
 
 class BesideWriters:
     """Writes captions into images, and sidecars.
 
     Args:
+        undo: Where both record changes, or None if neither is asked for.
         metadata: Writes into images, or None.
         sidecars: Writes beside them, or None.
     """
 
-    def __init__(self, metadata: MetadataWriter | None, sidecars: Sidecars | None) -> None:
+    def __init__(
+        self, undo: UndoFile | None, metadata: MetadataWriter | None, sidecars: Sidecars | None
+    ) -> None:
+        self.undo = undo
         self.metadata = metadata
         self.sidecars = sidecars
 
-    def __bool__(self) -> bool:
-        return self.metadata is not None or self.sidecars is not None
-
     def write(self, event: ImageDone) -> tuple[ImageDone, dict[str, str], bool]:
-        """Write one image's caption.
+        """Write the caption of one image.
 
         Returns:
-            The image with what could not be written in its record; that by the code of its
-            place; and whether a place took the caption.
+            The event, with problems added to its record; the problems by their code; and
+            whether the caption was written anywhere.
 
         Raises:
             StorageError: No space is left, or the undo file cannot be written.
         """
         if not isinstance(event.record, Caption):
-            return event, {}, True
+            return event, {}, False
         outcomes = dict(self._outcomes(event, event.record))
         problems = {code: outcome.problem for code, outcome in outcomes.items() if outcome.problem}
         for code, problem in problems.items():
@@ -51,7 +53,7 @@ class BesideWriters:
     def _outcomes(self, event: ImageDone, record: Caption) -> Iterator[tuple[str, WriteOutcome]]:
         file, label = event.source.file, event.source.label
         if self.metadata is not None:
-            no_file = f"{label}: not a file, so no caption is written into it"
+            no_file = f"{label}: not a file, so its caption is not written into it"
             yield (
                 "metadata",
                 WriteOutcome(no_file) if file is None else self.metadata.write(file, record.text),
@@ -65,11 +67,11 @@ class BesideWriters:
 
 
 def sweeping(sources: Iterable[Source]) -> Iterator[Source]:
-    """Pass images on; remove the temporary files that killed runs left in their folders."""
+    """Yield the sources, and remove temporary files that killed runs left in their folders."""
     swept: set[Path] = set()
     for source in sources:
         if source.file is not None:
-            # An image that is a link is written where it leads to.
+            # An image that is a link is written where the link leads.
             for folder in {source.file.parent, Path(os.path.realpath(source.file)).parent}:
                 if folder not in swept:
                     swept.add(folder)
@@ -78,7 +80,6 @@ def sweeping(sources: Iterable[Source]) -> Iterator[Source]:
 
 
 def _with_problem(record: Record, code: str, problem: str) -> Record:
-    """Return a record that says what could not be written, after what it says already."""
     if not isinstance(record, Caption):
         return record
     before = record.unwritten

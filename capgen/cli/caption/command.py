@@ -12,15 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli.caption.one import caption_one, choose_way, look_into
-from capgen.cli.caption.options import (
-    FAIL_ON,
-    FailOnOption,
-    ImagesArgument,
-    Look,
-    ManifestOption,
-    Results,
-    ResumeOption,
-)
+from capgen.cli.caption.options import Look, Named, Results, Run
 from capgen.cli.console import Console
 from capgen.cli.help import examples
 from capgen.cli.options import (
@@ -32,14 +24,7 @@ from capgen.cli.options import (
     without,
 )
 from capgen.cli.user_defaults import unused_notes
-from capgen.config import (
-    BatchOptions,
-    DecodeOptions,
-    ImageLimits,
-    InputOptions,
-    MetadataOptions,
-    ModelOptions,
-)
+from capgen.config import BatchOptions, DecodeOptions, ImageLimits, ModelOptions
 from capgen.errors import UsageError
 from capgen.output.base import format_of
 from capgen.output.sidecars import Sidecars
@@ -78,36 +63,27 @@ EXAMPLES = examples(
 )
 def caption_command(
     context: typer.Context,
-    *,
-    images: ImagesArgument = None,
     model: ModelOptions,
     decoding: Annotated[DecodeOptions, without("confidence")],
     look: Look,
     results: Results,
-    metadata: MetadataOptions,
-    named: InputOptions,
+    named: Named,
     limits: ImageLimits,
-    batch: BatchOptions,
-    manifest: ManifestOption = None,
-    resume: ResumeOption = True,
-    fail_on: FailOnOption = "any",
+    run: Run,
 ) -> None:
-    """Say what is in images.
+    """Describe images.
 
-    One image prints its caption; several print their path, a tab and the caption.
+    For one image, prints its caption; for several, a line each with path, tab and caption.
 
-    Where no option is given, the model's own defaults apply.
+    Decoding options that are not given have the model's own defaults.
     """
     console = Console(quiet=results.quiet)
     for note in unused_notes(context, "caption"):
         console.note(note)
     if results.undo is not None:
         raise typer.Exit(_undo(console, results.undo))
-    if fail_on not in FAIL_ON:
-        raise UsageError(f"--fail-on is '{fail_on}'; it must be one of {', '.join(FAIL_ON)}")
-    if not images and manifest is None:
+    if not named.images and named.manifest is None:
         raise UsageError("No images were named", hint="Try: capgen caption photo.jpg")
-    _check_pairs(results, look)
     if results.output is not None:
         check_place(results.output)
         chosen = format_of(results.output, results.format)
@@ -118,8 +94,9 @@ def caption_command(
     from capgen.captioning.captioner import Captioner
 
     stdin = sys.stdin.buffer if sys.stdin is not None else None
-    inputs = Inputs(images or [], named, manifest=manifest, stdin=stdin, limits=limits)
-    sidecars = _sidecars(inputs, results, metadata, look)
+    inputs = Inputs(named.images or [], named, manifest=named.manifest, stdin=stdin, limits=limits)
+    sidecars = _sidecars(inputs, results, look)
+    _note_passed_over(console, inputs)
     decoding = replace(decoding, confidence=results.scores)
     load = partial(Captioner.from_pretrained, **vars(model))
     writes = (results.output, results.sidecar, results.changes_written_to) != (None, None, None)
@@ -129,77 +106,59 @@ def caption_command(
         code = 0
     elif way.kind == "one":
         failed = caption_one(console, load(), way.image, decoding, limits)
-        code = int(failed and fail_on != "none")
+        code = int(failed and run.fail_on != "none")
     else:
         from capgen.cli.caption.many import BatchJob, lanes_and_threads, run_batch
 
         job = BatchJob(
             inputs=inputs,
             decoding=decoding,
-            batch=batch,
+            run=run,
             limits=limits,
-            output=results.output,
+            results=results,
             format=chosen,
-            resume=resume,
             sidecars=sidecars,
-            write_metadata=results.write_metadata,
-            metadata=metadata,
-            undo_file=results.changes_written_to,
-            dry_run=results.dry_run,
-            alone=images[0] if images is not None and len(images) == 1 else None,
-            scores=results.scores,
+            alone=named.images[0] if named.images and len(named.images) == 1 else None,
         )
-        lanes, threads = lanes_and_threads(inputs.total, batch.batch_size)
-        code = run_batch(console, load(threads=threads), job, lanes, fail_on)
+        lanes, threads = lanes_and_threads(inputs.total, run.batch_size)
+        code = run_batch(console, load(threads=threads), job, lanes)
     if code:
         raise typer.Exit(code)
 
 
-def _check_pairs(results: Results, look: Look) -> None:
-    """Check that options which go with another came with it.
-
-    Raises:
-        UsageError: One did not.
-    """
-    if results.dry_run and not results.write_metadata:
-        raise UsageError("--dry-run goes with --write-metadata")
-    if look.save_input is not None and not look.debug:
-        raise UsageError("--save-input goes with --debug")
+def _note_passed_over(console: Console, inputs: Inputs) -> None:
+    counts = inputs.passed_over()
+    if counts:
+        kinds = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(counts.items()))
+        hint = "; -r includes subfolders" if counts["subfolders"] else ""
+        console.note(f"skipped in folders: {kinds}{hint}")
 
 
-def _sidecars(
-    inputs: Inputs, results: Results, metadata: MetadataOptions, look: Look
-) -> Sidecars | None:
-    """Check what would be overwritten; return the sidecars to write, if any.
-
-    Raises:
-        ProtectedFileError: An output would replace an input, or what capgen did not write.
-        UsageError: The sidecars' suffix or mode means nothing.
-    """
+def _sidecars(inputs: Inputs, results: Results, look: Look) -> Sidecars | None:
+    """Check what would be overwritten; return the sidecars to write, if any."""
     input_files = InputFiles(inputs.files())
-    outputs = list(_outputs(results.output, look, results.changes_written_to))
+    outputs = list(_outputs(results, look))
     check_outputs(outputs, input_files)
     if results.sidecar is None:
         return None
-    sidecars = Sidecars(results.sidecar, results.on_existing, inputs=input_files, options=metadata)
+    sidecars = Sidecars(results.sidecar, results.on_existing, inputs=input_files, options=results)
     sidecars.check(inputs.known_images(), [item.path for item in outputs])
     return sidecars
 
 
-def _outputs(output: Path | None, look: Look, undo_file: Path | None) -> Iterator[Output]:
-    """Yield the files that are to be written, and what each may replace."""
+def _outputs(results: Results, look: Look) -> Iterator[Output]:
     from capgen.captioning.batch.journal import journal_path
 
-    if output is not None:
-        yield Output("-o", output, TEXT_OR_DATA)
-        yield Output("the journal of -o,", journal_path(output), OWN_LINES)
+    if results.output is not None:
+        yield Output("-o", results.output, TEXT_OR_DATA)
+        yield Output("the journal of -o,", journal_path(results.output), OWN_LINES)
     if look.explain is not None:
         page = look.explain.suffix.lower().startswith(".htm")
         yield Output("--explain", look.explain, WEB_PAGE if page else OWN_IMAGE)
     if look.save_input is not None:
         yield Output("--save-input", look.save_input, OWN_IMAGE)
-    if undo_file is not None:
-        yield Output("--undo-file", undo_file, OWN_LINES)
+    if results.changes_written_to is not None:
+        yield Output("--undo-file", results.changes_written_to, OWN_LINES)
 
 
 def _undo(console: Console, path: Path) -> int:
@@ -212,19 +171,14 @@ def _undo(console: Console, path: Path) -> int:
             console.error(f"{undone.path}: {undone.problem}")
         else:
             done += 1
-    console.note(f"{done} changes taken back" + (f"; {failed} were not" if failed else ""))
+    console.note(f"{done} changes undone" + (f"; {failed} could not be" if failed else ""))
     return int(failed > 0)
 
 
 def _stdout_format(asked: str | None, as_json: bool) -> str:
-    """Return the format to print in.
-
-    Raises:
-        UsageError: It is not one that is printed, or two were asked for.
-    """
     if as_json and asked not in (None, "json"):
-        raise UsageError(f"--json and --format {asked} exclude each other")
+        raise UsageError(f"--json and --format {asked} cannot be used together")
     chosen = "json" if as_json else asked or "text"
     if chosen not in PRINTED:
-        raise UsageError(f"--format {chosen} needs a file: -o FILE")
+        raise UsageError(f"--format {chosen} needs an output file: -o FILE")
     return chosen

@@ -1,4 +1,4 @@
-"""`capgen caption --explain` and `--debug`: what lies behind one image's caption."""
+"""`capgen caption --explain` and `--debug`: how the caption of one image came about."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from rich.console import Group
 from rich.table import Table
-from rich.text import Text
 
 from capgen.captioning.attention import seen_part, with_attention
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.to_record import caption_or_raise
 from capgen.cli.console import Console
+from capgen.cli.tables import add_row, plain_table
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.errors import UsageError
 from capgen.explain.explain import prepare_to_explain
@@ -31,31 +31,15 @@ WRITERS = {
 
 
 def check_explanation(path: Path) -> None:
-    """Check that an explanation can be written under this name, before any work is done.
-
-    Raises:
-        UsageError: The suffix means neither an image nor a page.
-        StorageError: There is a folder of that name, or the name is impossible.
-    """
+    """Check, before the work, that an explanation can be written under this name."""
     if path.suffix.lower() not in WRITERS:
         raise UsageError(f"--explain {path}: '{path.suffix}' is not one of {', '.join(WRITERS)}")
     check_place(path)
 
 
 def explain_image(
-    captioner: Captioner,
-    image: str,
-    options: DecodeOptions,
-    limits: ImageLimits,
-    path: Path,
+    captioner: Captioner, image: str, options: DecodeOptions, limits: ImageLimits, path: Path
 ) -> Caption:
-    """Caption one image and write where the model looked; return the caption.
-
-    Raises:
-        ImageError: The image cannot be read.
-        ModelError: The model has no cross-attention.
-        StorageError: The file cannot be written.
-    """
     prepared, upright = prepare_to_explain(captioner, image, limits)
     settings, notes = captioner.settings(options)
     (record,) = captioner.caption_prepared([prepared], settings, notes)
@@ -77,76 +61,59 @@ def debug_image(
     save_input: Path | None,
     as_json: bool,
 ) -> None:
-    """Show what lies behind the caption of one image, as tables or as JSON.
-
-    Raises:
-        ImageError: The image cannot be read.
-        StorageError: The encoder's image cannot be written.
-    """
-    found = inspect_image(captioner, image, options, limits=limits)
+    inspection = inspect_image(captioner, image, options, limits=limits)
     if save_input is not None:
-        write_drawing(save_input, found.seen)
-        console.note(f"the image as the encoder saw it: {save_input}")
+        write_drawing(save_input, inspection.seen)
+        console.note(f"image as the encoder saw it: {save_input}")
     if as_json:
-        console.json(found.to_dict())
+        console.json(inspection.to_dict())
     else:
-        console.show(_view(found))
+        console.show(_view(inspection))
 
 
-def _view(found: Inspection) -> Group:
-    caption = found.caption
-    size = (
-        f"{caption.width}×{caption.height} pixels, seen at {found.seen.width}×{found.seen.height}"
-    )
-    facts = _table("", "")
-    facts.add_row("image", Text(f"{caption.path}: {size}"))
-    facts.add_row("caption", Text(caption.text))
-    facts.add_row("score", f"{caption.score:.4f}")
-    for note in (*caption.notes, *found.notes):
-        facts.add_row("note", Text(note))
+def _view(inspection: Inspection) -> Group:
+    caption, seen = inspection.caption, inspection.seen
+    size = f"{caption.width}×{caption.height} pixels, seen at {seen.width}×{seen.height}"
+    facts = plain_table("", "")
+    add_row(facts, "image", f"{caption.path}: {size}")
+    add_row(facts, "caption", caption.text)
+    add_row(facts, "score", f"{caption.score:.4f}")
+    for note in (*caption.notes, *inspection.notes):
+        add_row(facts, "note", note)
     if caption.retry is not None:
-        facts.add_row("retry", Text(f"{caption.retry.reason}: {caption.retry.rejected[0]}"))
-    return Group(facts, _steps(found), _others(found), _statistics(found.statistics))
+        add_row(facts, "retry", f"{caption.retry.reason}: {caption.retry.rejected[0]}")
+    return Group(facts, _steps(inspection), _others(inspection), _statistics(inspection.statistics))
 
 
-def _steps(found: Inspection) -> Table:
-    table = _table("token", "id", "said with", "by the model", "rank", "runners-up")
-    for step in found.steps:
-        model = "" if step.model_probability is None else _percent(step.model_probability)
-        others = ", ".join(
-            f"{_shown(one.text)} {_percent(one.probability)}" for one in step.runners_up
-        )
-        table.add_row(
-            Text(_shown(step.text)),
+def _steps(inspection: Inspection) -> Table:
+    table = plain_table("token", "id", "decoding", "model", "rank", "runners-up")
+    for step in inspection.steps:
+        others = (f"{_shown(item.text)} {_percent(item.probability)}" for item in step.runners_up)
+        add_row(
+            table,
+            _shown(step.text),
             str(step.id),
             _percent(step.probability),
-            model,
+            "" if step.model_probability is None else _percent(step.model_probability),
             "" if step.rank is None else str(step.rank),
-            Text(others),
+            ", ".join(others),
         )
     return table
 
 
-def _others(found: Inspection) -> Table:
-    table = _table("decoding", "caption", "score")
-    for name, caption in found.others.items():
-        table.add_row(name, Text(caption.text), f"{caption.score:.4f}")
+def _others(inspection: Inspection) -> Table:
+    table = plain_table("other decoding", "caption", "score")
+    for name, caption in inspection.others.items():
+        add_row(table, name, caption.text, f"{caption.score:.4f}")
     return table
 
 
-def _statistics(every: tuple[Statistics, ...]) -> Table:
-    table = _table("numbers", "shape", "mean", "std", "least", "most")
-    for one in every:
-        shape = "×".join(map(str, one.shape))
-        values: list[Any] = [one.mean, one.std, one.least, one.most]
-        table.add_row(one.name, shape, *(f"{value:.3f}" for value in values))
-    return table
-
-
-def _table(*heads: str) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=any(heads))
-    for head in heads:
-        table.add_column(head)
+def _statistics(statistics: tuple[Statistics, ...]) -> Table:
+    table = plain_table("array", "shape", "mean", "std", "min", "max")
+    for row in statistics:
+        values: list[Any] = [row.mean, row.std, row.least, row.most]
+        shape = "×".join(map(str, row.shape))
+        add_row(table, row.name, shape, *(f"{value:.3f}" for value in values))
     return table
 
 
@@ -155,5 +122,5 @@ def _percent(share: float) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return a token's text without its space, or a sign where it adds none."""
+    """Return a token's text without its space, or a sign for no text."""
     return text.strip() or "∅"

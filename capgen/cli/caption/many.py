@@ -1,4 +1,4 @@
-"""Many images for `capgen caption`: runs the pipeline, hands records to outputs."""
+"""`capgen caption` with many images: runs the pipeline and hands records to outputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.journal import Journal, journal_path
@@ -17,20 +16,22 @@ from capgen.captioning.batch.sources import Source
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.cli.caption.beside import BesideWriters, sweeping
+from capgen.cli.caption.options import Results, Run
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.console import Console, with_scores
-from capgen.config import BatchOptions, DecodeOptions, ImageLimits, MetadataOptions
+from capgen.config import DecodeOptions, ImageLimits
 from capgen.images.metadata.write import MetadataWriter
 from capgen.output.base import FORMATS
+from capgen.output.escaping import one_line
 from capgen.output.formats import open_format
 from capgen.output.sidecars import Sidecars
 from capgen.records import Caption, CaptionFailure, Record
 from capgen.undo import UndoFile
 
-# More lanes than this gain nothing that their memory is worth.
+# More lanes take memory and gain little.
 _MOST_LANES = 8
 
-# Is told whether the caption has been written beside the image or into it.
+# Also gets whether the caption was written beside the image or into it.
 RecordWriter = Callable[[ImageDone, bool], None]
 
 
@@ -41,42 +42,29 @@ class BatchJob:
     Attributes:
         inputs: The images.
         decoding: What to ask of decoding.
-        batch: Batch size, threads, failures.
+        run: Batch size, threads, resuming, failures.
         limits: The largest image to decode.
-        output: File for the records, or None.
-        format: Format of that file (a key of `FORMATS`), or of stdout.
-        resume: Go on from the journal and the output of an earlier run.
-        sidecars: Text files beside the images, or None.
-        write_metadata: Write captions into the images.
-        metadata: What becomes of texts that are there, and which fields take the caption.
-        undo_file: Where changes of images and sidecars are written down, or None.
-        dry_run: Only say how many images would change.
-        alone: The only thing that was named, or None: an image of that name is printed
-            without it.
-        scores: Print confidence and score behind each caption.
+        results: Where captions go.
+        format: Format of the output file or of stdout: a key of `FORMATS`.
+        sidecars: Files beside the images, or None.
+        alone: The only name that was given, or None. Such an image is printed without its path.
     """
 
     inputs: Inputs
     decoding: DecodeOptions
-    batch: BatchOptions
+    run: Run
     limits: ImageLimits
-    output: Path | None
+    results: Results
     format: str
-    resume: bool
     sidecars: Sidecars | None
-    write_metadata: bool
-    metadata: MetadataOptions
-    undo_file: Path | None
-    dry_run: bool
     alone: str | None
-    scores: bool = False
 
 
 def lanes_and_threads(total: int | None, batch_size: int) -> tuple[int, int]:
     """Return how many batches to run at once on the CPU, and the threads of each.
 
-    Whole batches side by side keep cores busier than one batch spread over them; a few
-    images are done sooner the other way.
+    Batches side by side keep cores busier than one batch spread over them, unless there are
+    only a few images.
     """
     cores = usable_cores()
     batches = _MOST_LANES if total is None else math.ceil(total / batch_size)
@@ -84,25 +72,15 @@ def lanes_and_threads(total: int | None, batch_size: int) -> tuple[int, int]:
     return lanes, max(1, cores // lanes)
 
 
-def run_batch(
-    console: Console, captioner: Captioner, job: BatchJob, lanes: int, fail_on: str
-) -> int:
-    """Caption images, write what was asked for, and return the exit code.
-
-    Raises:
-        CapgenError: The run cannot go on (a full disk, a model that does not fit).
-    """
+def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int) -> int:
+    """Caption images, write what was asked for, and return the exit code."""
     finished = None
     tally = _Tally()
     with ExitStack() as stack:
         journal = _open_journal(captioner, job)
         if journal is not None:
             stack.callback(journal.close)
-        undo = None if job.undo_file is None else UndoFile(job.undo_file)
-        metadata = _open_metadata(job, undo)
-        if job.sidecars is not None:
-            job.sidecars.undo = undo
-        beside = BesideWriters(metadata, job.sidecars)
+        beside = _open_beside(job)
         write_record = _open_records(console, stack, job, beside)
         screen = stack.enter_context(BatchScreen(console, job.inputs.total))
         running = caption_all(
@@ -110,26 +88,26 @@ def run_batch(
             _sources(job),
             BatchRun(
                 decoding=job.decoding,
-                options=job.batch,
+                options=job.run,
                 limits=job.limits,
                 journal=journal,
                 lanes=lanes if captioner.runtime.name == "onnx" else 1,
-                originals={} if undo is None else undo.originals,
-                thumbnails=job.output is not None and FORMATS[job.format].thumbnails,
+                originals={} if beside.undo is None else beside.undo.originals,
+                thumbnails=job.results.output is not None and FORMATS[job.format].thumbnails,
             ),
         )
         for event in stack.enter_context(closing(running)):
             if isinstance(event, BatchFinished):
                 finished = event
                 continue
-            event, problems, taken = beside.write(event)
+            event, problems, written = beside.write(event)
             for code, problem in problems.items():
                 tally.unwritten[code] += 1
                 screen.problem(problem)
-            write_record(event, taken)
+            write_record(event, written)
             screen.show(event)
             tally.add(event)
-            if tally.unwritten and job.batch.fail_fast:
+            if tally.unwritten and job.run.fail_fast:
                 finished = tally.stopped()
                 break
     assert finished is not None
@@ -138,22 +116,14 @@ def run_batch(
         journal.close(remove=True)
     _summarise(console, job, finished, tally.unwritten)
     if journal is not None and not complete:
-        console.note(f"{journal.path} stays: with it, the same command skips what is done")
-    if metadata is not None:
-        verb = "would be written" if job.dry_run else "written"
-        console.note(f"captions {verb} into {metadata.changed} images")
-        if metadata.kept:
-            many = "1 image keeps" if metadata.kept == 1 else f"{metadata.kept} images keep"
-            console.note(
-                f"{many} a description that a person wrote: "
-                "--on-description append or replace changes that"
-            )
+        console.note(f"keeping {journal.path}: the same command will skip what is done")
+    if beside.metadata is not None:
+        _summarise_metadata(console, beside.metadata)
+    fail_on = job.run.fail_on
     return exit_code(finished, fail_on) or int(bool(tally.unwritten) and fail_on != "none")
 
 
 class _Tally:
-    """What became of the images so far."""
-
     def __init__(self) -> None:
         self.unwritten: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
@@ -168,7 +138,7 @@ class _Tally:
             self._captions += 1
 
     def stopped(self) -> BatchFinished:
-        """Return the end of a run that a caption stopped because it could not be written."""
+        """Return the end of a run that stopped because a caption could not be written."""
         return BatchFinished(
             captions=self._captions,
             failures=dict(self._failures.most_common()),
@@ -179,57 +149,60 @@ class _Tally:
 
 
 def exit_code(finished: BatchFinished, fail_on: str) -> int:
-    """Return 0 or 1 by the policy of `--fail-on`; a run that was stopped has failed."""
+    """Return 0 or 1 as `--fail-on` says; a run that was stopped has failed."""
     if not finished.failures or fail_on == "none":
         return int(finished.stopped)
     return int(fail_on == "any" or not finished.captions or finished.stopped)
 
 
 def _open_journal(captioner: Captioner, job: BatchJob) -> Journal | None:
-    if job.output is None:
+    output, resume = job.results.output, job.run.resume
+    if output is None:
         return None
     settings, _ = captioner.settings(job.decoding)
-    path = journal_path(job.output)
-    journal = Journal(
-        path,
-        captioner.name,
-        captioner.folder.fingerprint,
-        captioner.record_settings(settings),
-        fresh=not job.resume,
-    )
-    if job.resume and FORMATS[job.format].holds_records:
-        journal.absorb(job.output)
+    recorded = captioner.record_settings(settings)
+    fingerprint = captioner.folder.fingerprint
+    journal = Journal(journal_path(output), captioner.name, fingerprint, recorded, fresh=not resume)
+    if resume and FORMATS[job.format].holds_records:
+        journal.absorb(output)
     return journal
 
 
-def _open_metadata(job: BatchJob, undo: UndoFile | None) -> MetadataWriter | None:
-    if undo is None or not job.write_metadata:
-        return None
-    return MetadataWriter(undo, job.metadata, limits=job.limits, dry_run=job.dry_run)
+def _open_beside(job: BatchJob) -> BesideWriters:
+    results = job.results
+    undo = None if results.changes_written_to is None else UndoFile(results.changes_written_to)
+    metadata = None
+    if undo is not None and results.write_metadata:
+        metadata = MetadataWriter(undo, results, limits=job.limits, dry_run=results.dry_run)
+    if job.sidecars is not None:
+        job.sidecars.undo = undo
+    return BesideWriters(undo, metadata, job.sidecars)
 
 
 def _open_records(
     console: Console, stack: ExitStack, job: BatchJob, beside: BesideWriters
 ) -> RecordWriter:
-    """Return what writes or prints the records; captions that nothing else took are printed."""
-    if job.output is not None:
-        write = stack.enter_context(open_format(job.output, job.format))
-        return lambda event, taken: write(event.record, event.thumbnail)
+    """Return what writes or prints records; captions that are written nowhere are printed."""
+    if job.results.output is not None:
+        write = stack.enter_context(open_format(job.results.output, job.format, job.results))
+        return lambda event, written: write(event.record, event.thumbnail)
     if job.format == "json":
         return stack.enter_context(_json_array(console))
     if job.format == "jsonl":
-        return lambda event, taken: console.record(event.record)
-    return lambda event, taken: (
+        return lambda event, written: console.record(event.record)
+    return lambda event, written: (
         None
-        if beside and taken
-        else _print_caption(console, event.record, event.record.path != job.alone, job.scores)
+        if written
+        else _print_caption(
+            console, event.record, event.record.path != job.alone, job.results.scores
+        )
     )
 
 
 @contextmanager
 def _json_array(console: Console) -> Iterator[RecordWriter]:
     records: list[Record] = []
-    yield lambda event, taken: records.append(event.record)
+    yield lambda event, written: records.append(event.record)
     console.json([record.to_dict() for record in records])
 
 
@@ -237,26 +210,38 @@ def _print_caption(console: Console, record: Record, with_path: bool, scores: bo
     if isinstance(record, Caption):
         for caption in (record, *record.alternatives):
             line = with_scores(caption) if scores else caption.text
-            console.data(f"{record.path}\t{line}" if with_path else line)
+            console.data(f"{one_line(record.path or '')}\t{line}" if with_path else line)
 
 
 def _sources(job: BatchJob) -> Iterable[Source]:
-    """Leave out images whose sidecar stays as it is, where nothing else is asked for."""
-    sidecars = job.sidecars
-    if job.undo_file is None:  # nothing is written in the images' folders
+    """Leave out images whose sidecar would be skipped, if nothing else is written."""
+    sidecars, results = job.sidecars, job.results
+    if results.changes_written_to is None:  # nothing is written in the images' folders
         return job.inputs
     sources = sweeping(job.inputs)
-    if sidecars is None or job.write_metadata or job.output is not None or job.format != "text":
+    elsewhere = results.write_metadata or results.output is not None or job.format != "text"
+    if sidecars is None or elsewhere:
         return sources
     return (source for source in sources if source.file is None or not sidecars.leaves(source.file))
+
+
+def _summarise_metadata(console: Console, metadata: MetadataWriter) -> None:
+    verb = "would be written" if metadata.dry_run else "written"
+    console.note(f"captions {verb} into {metadata.changed} images")
+    if metadata.kept:
+        many = "1 image keeps" if metadata.kept == 1 else f"{metadata.kept} images keep"
+        console.note(
+            f"{many} a description that a person wrote: "
+            "--on-description append or replace changes that"
+        )
 
 
 def _summarise(
     console: Console, job: BatchJob, finished: BatchFinished, unwritten: Mapping[str, int]
 ) -> None:
     failed = sum(finished.failures.values())
-    if job.output is not None or job.sidecars is not None:
-        place = "sidecars" if job.output is None else str(job.output)
+    if job.results.output is not None or job.sidecars is not None:
+        place = "sidecars" if job.results.output is None else str(job.results.output)
         console.note(summary(finished, place, unwritten))
     elif failed > 1 or unwritten:
         console.note(summary(finished, unwritten=unwritten))

@@ -1,6 +1,6 @@
-"""`capgen caption` with one image: its caption, and what lies behind it if that is asked for.
+"""`capgen caption` with one image: its caption, and how it came about.
 
-Starting the process takes most of the time here: nothing is imported that is not needed.
+Most of the time goes into starting the process, so this module imports only what it needs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Way(NamedTuple):
-    """Which way images go through `capgen caption`.
+    """How `capgen caption` handles what was named.
 
     Attributes:
         kind: `look` into the caption of one image, print that of `one` image, or caption `many`.
@@ -34,21 +34,14 @@ class Way(NamedTuple):
 
 
 def choose_way(look: Look, alone: str | None, *, writes: bool, format: str) -> Way:
-    """Choose how to caption what was named.
+    """Choose how to caption what was named: `alone`, if it is a single file.
 
-    Args:
-        look: What was asked for about one image.
-        alone: The one file that was named, or None.
-        writes: Whether captions are written anywhere but to stdout.
-        format: Format of stdout.
-
-    Raises:
-        UsageError: A look was asked for at anything but one image that is printed.
+    `writes` tells whether captions are written anywhere but to stdout, whose format is `format`.
     """
     printed = alone is not None and not writes
     if look.asked and (not printed or format == "jsonl"):
         raise UsageError(
-            f"{look.flag} takes one image, and prints its caption",
+            f"{look.flag} takes one image and prints its caption",
             hint="Leave out other images, -o, --sidecar and --write-metadata.",
         )
     if alone is None or not printed:
@@ -61,7 +54,7 @@ def choose_way(look: Look, alone: str | None, *, writes: bool, format: str) -> W
 def caption_one(
     console: Console, captioner: Captioner, image: str, options: DecodeOptions, limits: ImageLimits
 ) -> bool:
-    """Caption one image, print its captions, and return whether it has none."""
+    """Caption one image, print its captions, and return whether it failed."""
     (record,) = captioner.stream([image], options, limits=limits)
     return _print(console, record, options.confidence)
 
@@ -76,14 +69,6 @@ def look_into(
     *,
     as_json: bool,
 ) -> None:
-    """Explain one image's caption, or show what lies behind it, or both.
-
-    Raises:
-        UsageError: The explanation's suffix means neither an image nor a page.
-        ImageError: The image cannot be read.
-        ModelError: The model has no cross-attention.
-        StorageError: A file cannot be written.
-    """
     from capgen.cli.caption.explain import check_explanation, debug_image, explain_image
 
     if look.explain is not None:
@@ -97,33 +82,28 @@ def look_into(
         elif not look.debug:
             _print(console, caption, options.confidence)
     if look.debug:
+        save_input = look.save_input
         debug_image(
-            console,
-            captioner,
-            image,
-            options,
-            limits,
-            save_input=look.save_input,
-            as_json=as_json,
+            console, captioner, image, options, limits, save_input=save_input, as_json=as_json
         )
 
 
 def _print(console: Console, record: Record, scores: bool) -> bool:
     if isinstance(record, CaptionFailure):
         missing = record.code == "missing" and not record.hint
-        console.error(record.message, _like(record.path or "") if missing else record.hint)
+        console.error(record.message, _closest_name(record.path or "") if missing else record.hint)
         return True
     for note in record.notes:
         console.note(note)
     if record.retry is not None and not record.retry.resolved:
-        console.note(f"this caption is {record.retry.reason}, whatever was tried")
+        console.note(f"the caption is still {record.retry.reason} after trying again")
     for caption in (record, *record.alternatives):
         console.data(with_scores(caption) if scores else caption.text)
     return False
 
 
-def _like(path: str) -> str:
-    """Return a hint that names the file most like a missing one, or an empty string."""
+def _closest_name(path: str) -> str:
+    """Return a hint with the file whose name is closest to a missing one, if there is one."""
     import difflib
 
     from capgen.images.decoders import printable

@@ -1,4 +1,4 @@
-"""What only `capgen caption` can be asked, by what it is about."""
+"""The options that only `capgen caption` has."""
 
 from __future__ import annotations
 
@@ -8,51 +8,88 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, After, JsonOption
-from capgen.config import setting
+from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, After, JsonOption, option
+from capgen.config import BatchOptions, CsvOptions, InputOptions, MetadataOptions
+from capgen.errors import UsageError
 
 FAIL_ON = ("any", "all", "none")
 
-ImagesArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        help="Images, folders, patterns, .tar archives or http(s) addresses; "
-        "- reads an image or a list of names from stdin.",
-        metavar="IMAGE",
-        show_default=False,
-    ),
-]
-ManifestOption = Annotated[
-    Path | None,
-    typer.Option(help="CSV or JSON Lines file that names images.", rich_help_panel=INPUT_PANEL),
-    After("null_separated"),
-]
+
+@dataclass(frozen=True, kw_only=True)
+class Named(InputOptions):
+    """The images to caption, and how names become images."""
+
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Images, folders, patterns, .tar archives or http(s) addresses; "
+            "- reads an image or a list of names from stdin.",
+            metavar="IMAGE",
+            show_default=False,
+        ),
+    ] = None
+    manifest: Annotated[
+        Path | None,
+        typer.Option(help="CSV or JSON Lines file that lists images.", rich_help_panel=INPUT_PANEL),
+        After("null_separated"),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(BatchOptions):
+    """How many images are captioned in one run, and when it counts as failed."""
+
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume/--no-resume",
+            help="Skip images that an earlier run with this output captioned.",
+            rich_help_panel=BatchOptions.PANEL,
+        ),
+        After("workers"),
+    ] = True
+    fail_on: Annotated[
+        str,
+        typer.Option(
+            help="Exit with code 1 when any, all or none of the images fail.",
+            rich_help_panel=BatchOptions.PANEL,
+        ),
+        After("retry_failed"),
+    ] = "any"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fail_on not in FAIL_ON:
+            raise UsageError(
+                f"--fail-on is '{self.fail_on}'; it must be one of {', '.join(FAIL_ON)}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How to look into one image's caption."""
+    """How to look into the caption of one image."""
 
     PANEL: ClassVar[str] = "A closer look"
 
-    explain: Path | None = setting(  # noqa: RUF009
+    explain: Path | None = option(  # noqa: RUF009
         None,
         "Also write where the model looked for each word: .png, .jpg or .html. One image only.",
-        remembered=False,
     )
-    debug: bool = setting(
+    debug: bool = option(
         False,
-        "Show what lies behind the caption: tokens, runners-up, other decodings, features. "
+        "Show how the caption came about: tokens, runners-up, other decodings, features. "
         "One image only; with --json as JSON.",
-        remembered=False,
     )
-    save_input: Path | None = setting(  # noqa: RUF009
-        None, "With --debug: save the image as the encoder saw it (PNG).", remembered=False
+    save_input: Path | None = option(  # noqa: RUF009
+        None, "With --debug: save the image as the encoder saw it (PNG)."
     )
+
+    def __post_init__(self) -> None:
+        if self.save_input is not None and not self.debug:
+            raise UsageError("--save-input needs --debug")
 
     @property
     def asked(self) -> bool:
-        """Whether one image is to be looked into."""
         return self.explain is not None or self.debug
 
     @property
@@ -62,15 +99,13 @@ class Look:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Results:
+class Results(CsvOptions, MetadataOptions):
     """Where captions go."""
 
     PANEL: ClassVar[str] = OUTPUT_PANEL
 
-    scores: bool = setting(
-        False,
-        "Print each caption's confidence and score behind it; records have the confidence.",
-        remembered=False,
+    scores: bool = option(
+        False, "Print confidence and score after each caption, and add the confidence to records."
     )
     output: Annotated[
         Path | None,
@@ -84,60 +119,34 @@ class Results:
         ),
     ] = None
     as_json: JsonOption = False
-    format: str | None = setting(
-        None,
-        "Format of the output where its suffix does not say: "
-        "json, jsonl, csv, text, parquet or html.",
-        remembered=False,
+    format: str | None = option(
+        None, "Output format, if the suffix does not tell: json, jsonl, csv, text, parquet or html."
     )
-    sidecar: str | None = setting(
-        None,
-        "Write a file beside each image, with this suffix: .txt or another of text, or .xmp.",
-        remembered=False,
+    sidecar: str | None = option(
+        None, "Write a file with this suffix beside each image: .xmp, or .txt or another of text."
     )
-    on_existing: str = setting(
-        "skip", "A sidecar that is there: skip, overwrite, append or prepend.", remembered=False
+    on_existing: str = option(
+        "skip", "What to do with a sidecar that exists: skip, overwrite, append or prepend."
     )
-    write_metadata: bool = setting(
-        False,
-        "Write captions into the images (JPEG, PNG, WebP, TIFF): EXIF, IPTC, XMP.",
-        remembered=False,
+    write_metadata: bool = option(
+        False, "Write captions into the images (JPEG, PNG, WebP, TIFF): EXIF, IPTC, XMP."
     )
-    dry_run: bool = setting(False, "With --write-metadata: change no image.", remembered=False)
-    undo_file: Path = setting(  # noqa: RUF009
-        Path("capgen-undo.jsonl"),
-        "Where changes of images and sidecars are written down.",
-        remembered=False,
+    dry_run: bool = option(False, "With --write-metadata: change no image.")
+    undo_file: Path = option(  # noqa: RUF009
+        Path("capgen-undo.jsonl"), "Where --write-metadata and --sidecar record their changes."
     )
-    undo: Path | None = setting(  # noqa: RUF009
-        None, "Take back the changes in this undo file, and do nothing else.", remembered=False
+    undo: Path | None = option(  # noqa: RUF009
+        None, "Undo the changes recorded in this undo file, and do nothing else."
     )
-    quiet: bool = setting(
-        False,
-        "No progress, notes or messages about single images.",
-        flags="--quiet -q",
-        remembered=False,
+    quiet: bool = option(
+        False, "Hide progress, notes and messages about single images.", flags="--quiet -q"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dry_run and not self.write_metadata:
+            raise UsageError("--dry-run needs --write-metadata")
 
     @property
     def changes_written_to(self) -> Path | None:
-        """The undo file, if captions are to be written into images or beside them."""
         return self.undo_file if self.write_metadata or self.sidecar is not None else None
-
-
-ResumeOption = Annotated[
-    bool,
-    typer.Option(
-        "--resume/--no-resume",
-        help="Take over what an earlier run with this output has done.",
-        rich_help_panel="Many images",
-    ),
-    After("workers"),
-]
-FailOnOption = Annotated[
-    str,
-    typer.Option(
-        help="Which failures give exit code 1: any, all or none.", rich_help_panel="Many images"
-    ),
-    After("retry_failed"),
-]

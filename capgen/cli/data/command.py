@@ -10,8 +10,8 @@ import typer
 
 from capgen.cli.console import Console, confirm_deletion
 from capgen.cli.help import examples
-from capgen.cli.options import with_options
-from capgen.config import setting
+from capgen.cli.options import Json, Yes, option, with_options
+from capgen.config import check_ranges
 from capgen.data.splits import SplitOptions
 from capgen.overwriting import OWN_LINES, WEB_PAGE, InputFiles, check_output
 
@@ -21,22 +21,23 @@ if TYPE_CHECKING:
 SOURCE_PANEL = "Source"
 
 data_app = typer.Typer(
-    name="data",
-    help="Download, import, describe and examine data sets.",
-    no_args_is_help=True,
+    name="data", help="Download, import, describe and examine data sets.", no_args_is_help=True
 )
 
-Target = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Installed data set, or a path.")]
+Target = Annotated[
+    str, typer.Argument(metavar="NAME|PATH", help="An installed data set, or a path.")
+]
 Store = Annotated[
     Path | None,
-    typer.Option("--data-dir", metavar="DIR", help="Folder that holds the installed data sets."),
+    typer.Option(
+        "--data-dir", metavar="DIR", help="Folder of installed data sets, instead of capgen's own."
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FormatOption = Annotated[
     str | None,
     typer.Option(
         "--format",
-        help="The source's format, if it is not recognised.",
+        help="Format of the source, if it is not recognised.",
         rich_help_panel=SOURCE_PANEL,
     ),
 ]
@@ -44,18 +45,17 @@ FormatOption = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What may be said about a source instead of leaving it to be recognised."""
+    """What to know about a source, instead of recognising it."""
 
     PANEL: ClassVar[str] = SOURCE_PANEL
 
     format: FormatOption = None
-    images: Path | None = setting(None, "Folder of the images.", remembered=False)  # noqa: RUF009
-    image_column: str | None = setting(None, "Column of the images' names.", remembered=False)
-    caption_column: str | None = setting(None, "Column of the captions.", remembered=False)
-    split_column: str | None = setting(None, "Column of the splits.", remembered=False)
+    images: Path | None = option(None, "Folder of the images.")  # noqa: RUF009
+    image_column: str | None = option(None, "Column with the images' names.")
+    caption_column: str | None = option(None, "Column with the captions.")
+    split_column: str | None = option(None, "Column with the splits.")
 
     def read_options(self) -> ReadOptions:
-        """Return it as the readers take it."""
         from capgen.data.formats.reading import ReadOptions
 
         return ReadOptions(**vars(self))
@@ -63,7 +63,7 @@ class Source:
 
 @data_app.command("list", epilog=examples("capgen data list"))
 def list_command(data_dir: Store = None, as_json: Json = False) -> None:
-    """List the data sets that are installed and those that can be downloaded."""
+    """List data sets: installed ones, and those you can download."""
     from capgen.cli.data import view
     from capgen.data.download.catalog import DATASETS
     from capgen.data.installed import dataset_dir, installed
@@ -81,46 +81,49 @@ def list_command(data_dir: Store = None, as_json: Json = False) -> None:
         for name in [*DATASETS, *(name for name in here if name not in DATASETS)]
     ]
     if as_json:
-        view.print_json(rows)
+        Console().json(rows)
     else:
         view.show_list(rows)
 
 
-@data_app.command(epilog=examples("capgen data download flickr8k --accept-terms"))
-def download(
-    name: Annotated[str, typer.Argument(help="Data set to download (see `capgen data list`).")],
-    data_dir: Store = None,
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """Where a data set is downloaded from, and what is kept."""
+
     mirror: Annotated[
         list[str] | None,
         typer.Option(
             metavar="URL",
-            help="Folder of the release's files, in place of the sources; may be repeated."
-            " Default: the variable CAPGEN_MIRROR.",
+            help="Download the release's files from this folder instead; may be repeated. "
+            "Default: CAPGEN_MIRROR.",
         ),
-    ] = None,
-    accept_terms: Annotated[
-        bool, typer.Option("--accept-terms", help="Accept the terms of the source.")
-    ] = False,
-    keep_archives: Annotated[
-        bool, typer.Option("--keep-archives", help="Keep the downloaded files.")
-    ] = False,
+    ] = None
+    accept_terms: bool = option(False, "Accept the data set's terms of use.")
+    keep_archives: bool = option(False, "Keep the downloaded archives.")
+
+
+@data_app.command(epilog=examples("capgen data download flickr8k --accept-terms"))
+@with_options()
+def download(
+    name: Annotated[str, typer.Argument(help="Data set to download (see `capgen data list`).")],
+    asked: Download,
+    data_dir: Store = None,
 ) -> None:
-    """Download a data set; an interrupted download goes on where it was."""
+    """Download a data set. An interrupted download resumes where it stopped."""
     from capgen.cli.data import view
     from capgen.data.download.catalog import DATASETS
     from capgen.data.download.install import install
 
     if name in DATASETS:
         view.show_terms(DATASETS[name])
-    view.follow(
-        install(
-            name,
-            store=data_dir,
-            mirrors=mirror or (),
-            accept_terms=accept_terms,
-            keep_archives=keep_archives,
-        )
+    events = install(
+        name,
+        store=data_dir,
+        mirrors=asked.mirror or (),
+        accept_terms=asked.accept_terms,
+        keep_archives=asked.keep_archives,
     )
+    view.follow(events)
 
 
 @data_app.command(
@@ -132,19 +135,22 @@ def download(
 @with_options()
 def import_command(
     *,
-    path: Annotated[Path, typer.Argument(help="Folder or file in any known format.")],
+    path: Annotated[Path, typer.Argument(help="Folder or file in any supported format.")],
     name: Annotated[str, typer.Option("--name", "-n", help="Name to install it under.")],
     data_dir: Store = None,
     source: Source,
     splits: SplitOptions,
     link: Annotated[
-        bool, typer.Option("--link", help="Leave the images where they are; copy nothing.")
+        bool,
+        typer.Option(
+            "--link", help="Use the images where they are; only those from archives are copied."
+        ),
     ] = False,
     language: Annotated[
-        str, typer.Option("--language", help="Language of the captions, as in en, de or pt-BR.")
+        str, typer.Option("--language", help="Language of the captions, such as en, de or pt-BR.")
     ] = "",
 ) -> None:
-    """Install a data set of your own; its format is recognised by looking."""
+    """Install your own data set. capgen recognises most formats."""
     from capgen.cli.data import view
     from capgen.data.import_set import import_dataset
 
@@ -175,9 +181,21 @@ def info(
     dataset = load_dataset(locate(target, data_dir), options=Source(format=format).read_options())
     statistics = describe(dataset)
     if as_json:
-        view.print_json(view.info_record(dataset, statistics))
+        Console().json(view.info_record(dataset, statistics))
     else:
         view.show_info(dataset, statistics)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """What to do with the problems of a data set."""
+
+    fix: bool = option(False, "Write a corrected manifest; the source is not changed.")
+    output: Path | None = option(  # noqa: RUF009
+        None, "File for the corrected manifest.", flags="--output -o"
+    )
+    show: int = option(5, "Number of problems to show per class; 0 shows all.")
+    strict: bool = option(False, "Exit with code 1 if there are problems.")
 
 
 @data_app.command(
@@ -190,69 +208,65 @@ def doctor(
     *,
     target: Target,
     data_dir: Store = None,
-    fix: Annotated[
-        bool, typer.Option("--fix", help="Write a clean manifest; the source stays as it is.")
-    ] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write the clean manifest.")
-    ] = None,
-    show: Annotated[int, typer.Option(help="Findings to show of each class; 0 shows all.")] = 5,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 1 if there is any finding.")
-    ] = False,
+    examination: Examination,
     as_json: Json = False,
     source: Source,
 ) -> None:
-    """Find missing, corrupt and duplicate images, and captions that would spoil training."""
+    """Find missing, corrupt and duplicate images, and captions that would harm training."""
     from capgen.cli.data import view
     from capgen.data.checks import diagnose, write_fixed
     from capgen.data.dataset import locate
 
-    if output is not None:
-        check_output(output, OWN_LINES, option="-o")
+    if examination.output is not None:
+        check_output(examination.output, OWN_LINES, option="-o")
     diagnosis = view.follow_diagnosis(
         diagnose(locate(target, data_dir), options=source.read_options())
     )
     if as_json:
-        view.print_json(diagnosis.to_dict())
+        Console().json(diagnosis.to_dict())
     else:
-        view.show_diagnosis(diagnosis, show)
-    if fix:
-        view.show_fixed(write_fixed(diagnosis, output))
-    elif strict and diagnosis.problems:
+        view.show_diagnosis(diagnosis, examination.show)
+    if examination.fix:
+        view.show_fixed(write_fixed(diagnosis, examination.output))
+    elif examination.strict and diagnosis.problems:
         raise typer.Exit(1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """Which images a preview shows, and where it is written."""
+
+    output: Path | None = option(None, "HTML file to write.", flags="--output -o")  # noqa: RUF009
+    samples: int = option(24, "Number of images.", low=1)
+    seed: int = option(0, "Random seed of the choice.")
+    split: str | None = option(None, "Choose only from this split.")
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
 @data_app.command(epilog=examples("capgen data preview flickr8k --samples 12 -o preview.html"))
-def preview(
-    target: Target,
-    data_dir: Store = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="HTML file to write.")
-    ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="How many images.")] = 24,
-    seed: Annotated[int, typer.Option(help="Seed of the choice.")] = 0,
-    split: Annotated[str | None, typer.Option(help="Choose from this split only.")] = None,
-) -> None:
-    """Write an HTML page of random images with their captions; print its path."""
+@with_options()
+def preview(target: Target, page: Preview, data_dir: Store = None) -> None:
+    """Write a web page of random images with their captions, and print its path."""
     from capgen.data.dataset import load_dataset, locate
     from capgen.data.preview import write_preview
 
-    if output is not None:
-        check_output(output, WEB_PAGE, option="-o", inputs=InputFiles([target]))
+    if page.output is not None:
+        check_output(page.output, WEB_PAGE, option="-o", inputs=InputFiles([target]))
     dataset = load_dataset(locate(target, data_dir))
-    path = output or Path(f"{dataset.name}-preview.html")
-    write_preview(dataset, path, samples=samples, seed=seed, split=split)
+    path = page.output or Path(f"{dataset.name}-preview.html")
+    write_preview(dataset, path, samples=page.samples, seed=page.seed, split=page.split)
     Console().data(str(path))
 
 
 @data_app.command(epilog=examples("capgen data remove flickr8k --yes"))
 def remove(
-    name: Annotated[str, typer.Argument(help="Installed data set.")],
+    name: Annotated[str, typer.Argument(help="An installed data set.")],
     data_dir: Store = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
-    """Delete an installed data set; images outside its folder stay."""
+    """Delete an installed data set, but no images outside its folder."""
     from capgen.data import installed
 
     place = installed.find(name, data_dir)
@@ -264,13 +278,13 @@ def remove(
 
 @data_app.command(epilog=examples("capgen data cache", "capgen data cache --clear"))
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Delete all of it.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete the caches.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what is kept to save time, and how much it takes, or delete it.
+    """Show the size of capgen's caches, or delete them.
 
-    Decoded images, encoder features, teachers' captions, images out of archives, checksums:
-    all of it is made again when it is needed.
+    They hold decoded images, encoder features, teachers' captions, images from archives, and
+    checksums. capgen makes them again when it needs them.
     """
     from capgen.cli.data import view
     from capgen.data.cache import folders
@@ -278,12 +292,12 @@ def cache(
     if clear:
         freed = folders.clear()
         if as_json:
-            view.print_json({"freed": freed})
+            Console().json({"freed": freed})
         else:
             Console().data(f"Freed {freed / 1e6:,.1f} MB")
         return
     parts = folders.usage()
     if as_json:
-        view.print_json([{**vars(part), "path": str(part.path)} for part in parts])
+        Console().json([{**vars(part), "path": str(part.path)} for part in parts])
     else:
         view.show_cache(parts)

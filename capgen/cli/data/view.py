@@ -7,11 +7,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 from rich.table import Column, Table
 from rich.text import Text
 
-from capgen.cli.console import Console, bar_place
+from capgen.cli.console import Console, progress_bars
+from capgen.cli.tables import add_row, plain_table
 from capgen.data.events import Event, Finished, Notice, Progress
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _BAR = 40
 
 
 class _Amount(ProgressColumn):
-    """Done and total, and the rate, in the task's own unit."""
+    """Done, total and rate in the task's own unit."""
 
     def render(self, task: Task) -> Text:
         megabytes = task.fields["unit"] == "bytes"
@@ -45,39 +45,34 @@ class _Amount(ProgressColumn):
 
 
 def follow(events: Iterator[Event]) -> None:
-    """Show events as they come, and at last what is in place, on stdout."""
+    """Show events as they come, and finally what was installed, on stdout."""
     try:
         finished = [event for event in _rendered(events) if isinstance(event, Finished)]
     except KeyboardInterrupt:
-        Console().note("interrupted; run the same command again to go on from here")
+        Console().note("interrupted; run the same command again to resume")
         raise
     for event in finished:
         Console().data(_finished(event))
 
 
 def follow_diagnosis(events: Iterator[Progress | Diagnosis]) -> Diagnosis:
-    """Show the progress of an examination and return its result."""
     *_, diagnosis = _rendered(events)
     return diagnosis  # type: ignore[no-any-return]
 
 
 def _rendered(events: Iterator[Any]) -> Iterator[Any]:
     """Render progress and notices on stderr; pass on everything else."""
-    place = bar_place()
-    amount = _Amount(table_column=Column(no_wrap=True))  # where it is narrow, the bar gives way
+    amount = _Amount(table_column=Column(no_wrap=True))  # on a narrow terminal the bar shrinks
     columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
     tasks: dict[tuple[str, str], Any] = {}
     # An interrupt must reach the generator, which stops its threads and frees its lock.
-    with (
-        closing(_as_generator(events)) as stream,
-        Bars(*columns, disable=not place["console"].is_terminal, **place) as bars,
-    ):
+    with closing(_as_generator(events)) as stream, progress_bars(*columns) as bars:
         for event in stream:
             if isinstance(event, Progress):
                 key = (event.task, event.item)
                 if key not in tasks:
                     label = f"{_VERBS[event.task]} {event.item}".replace("[", "\\[")
-                    # What an earlier run has done does not count for the rate.
+                    # Work of an earlier run does not count for the rate.
                     tasks[key] = bars.add_task(
                         label, total=event.total, completed=event.done, unit=event.unit
                     )
@@ -92,36 +87,28 @@ def _as_generator(events: Iterator[Any]) -> Generator[Any, None, None]:
     yield from events
 
 
-def print_json(value: Any) -> None:
-    """Print JSON on stdout."""
-    Console().json(value)
-
-
 def show_terms(spec: DatasetSpec) -> None:
-    """Say on stderr under which terms a data set is given."""
+    """Show a data set's terms of use on stderr."""
     Console().note(f"{spec.title}: {spec.terms} {spec.homepage}")
 
 
 def show_list(rows: Sequence[dict[str, Any]]) -> None:
-    """Show the data sets."""
-    table = _table("Name", "", "Images", "Data set", "Licence")
+    table = plain_table("Name", "", "Images", "Data set", "Licence")
     for row in rows:
         images = f"{row['pictures']:,}" if row["pictures"] else ""
         state = "installed" if row["installed"] else "to download"
-        _add(table, row["name"], state, images, row["title"] or row["folder"], row["licence"])
+        add_row(table, row["name"], state, images, row["title"] or row["folder"], row["licence"])
     Console().show(table)
 
 
 def show_cache(parts: Sequence[Usage]) -> None:
-    """Show what the cache takes."""
-    table = _table("What", "Files", "MB", "Folder")
+    table = plain_table("Cache", "Files", "MB", "Folder")
     for part in parts:
-        _add(table, part.title, f"{part.files:,}", f"{part.bytes / 1e6:,.1f}", str(part.path))
+        add_row(table, part.title, f"{part.files:,}", f"{part.bytes / 1e6:,.1f}", str(part.path))
     Console().show(table)
 
 
 def info_record(dataset: Dataset, statistics: DatasetStatistics) -> dict[str, Any]:
-    """Return what `info --json` prints."""
     return {
         "name": dataset.name,
         "folder": str(dataset.root),
@@ -136,9 +123,8 @@ def info_record(dataset: Dataset, statistics: DatasetStatistics) -> dict[str, An
 
 
 def show_info(dataset: Dataset, statistics: DatasetStatistics) -> None:
-    """Show what a data set consists of."""
     console = Console()
-    table = _table(dataset.name, "")
+    table = plain_table(dataset.name, "")
     splits = ", ".join(f"{name} {count:,}" for name, count in statistics.splits.items())
     rows = {
         "folder": str(dataset.root),
@@ -146,10 +132,10 @@ def show_info(dataset: Dataset, statistics: DatasetStatistics) -> None:
         "digest": dataset.digest,
         "pictures": f"{statistics.pictures:,} ({splits}; split {dataset.split_source})",
         "captions": f"{statistics.captions:,}",
-        "captions an image": _spread(statistics.captions_per_picture),
-        "words a caption": _spread(statistics.words_per_caption),
+        "captions per image": _spread(statistics.captions_per_picture),
+        "words per caption": _spread(statistics.words_per_caption),
         "vocabulary": f"{statistics.vocabulary:,} words,"
-        f" {statistics.frequent_vocabulary:,} of them seen 5 times or more",
+        f" {statistics.frequent_vocabulary:,} of them at least 5 times",
         "languages": ", ".join(f"{name} {n:,}" for name, n in statistics.languages.items()),
         "width": _spread(statistics.width),
         "height": _spread(statistics.height),
@@ -162,17 +148,16 @@ def show_info(dataset: Dataset, statistics: DatasetStatistics) -> None:
     }
     for key, value in rows.items():
         if value and not (key == "left out" and not dataset.problems):
-            _add(table, key, value)
+            add_row(table, key, value)
     console.show(table)
     console.show(_histogram(statistics.length_histogram))
-    words = _table("Most frequent words", "")
+    words = plain_table("Most frequent words", "")
     for word, count in statistics.most_frequent:
-        _add(words, word, f"{count:,}")
+        add_row(words, word, f"{count:,}")
     console.show(words)
 
 
 def show_diagnosis(diagnosis: Diagnosis, show: int) -> None:
-    """Show what the doctor found."""
     console = Console()
     entries = diagnosis.reading.entries
     captions = sum(len(entry.captions) for entry in entries)
@@ -181,39 +166,37 @@ def show_diagnosis(diagnosis: Diagnosis, show: int) -> None:
     console.show(
         Text(
             f"{diagnosis.root} ({diagnosis.format}): {len(entries):,} images, {captions:,}"
-            f" captions; words a caption: {lengths}; languages: {languages}"
+            f" captions; words per caption: {lengths}; languages: {languages}"
         ),
         wrap=False,
     )
     if not diagnosis.problems:
         console.data("No problems found.")
         return
-    table = _table("Class", "Found", "What", "With --fix")
+    table = plain_table("Class", "Count", "Problem", "With --fix")
     for code, count in diagnosis.counts.items():
         kind = next(p.kind for p in diagnosis.problems if p.code == code)
-        _add(table, code, f"{count:,}", kind.title, kind.fix.replace("_", " ") or "stays")
+        add_row(table, code, f"{count:,}", kind.title, kind.fix.replace("_", " ") or "unchanged")
     console.show(table)
     for code, count in diagnosis.counts.items():
-        found = [problem for problem in diagnosis.problems if problem.code == code]
-        for problem in found[: show or count]:
+        problems = [problem for problem in diagnosis.problems if problem.code == code]
+        for problem in problems[: show or count]:
             console.show(Text(f"{code}: {problem}"), wrap=False)
         if show and count > show:
             console.show(Text(f"{code}: and {count - show:,} more (--show 0 lists all)"))
 
 
 def show_fixed(fixed: Fixed) -> None:
-    """Say on stderr what was written."""
-    text = (
+    Console().note(
         f"Wrote {fixed.path}: {fixed.images:,} images, {fixed.captions:,} captions"
         f" ({fixed.dropped_pictures:,} images and {fixed.dropped_captions:,} captions left out,"
-        f" {fixed.cleaned_captions:,} captions cleaned). Read it with --data-dir."
+        f" {fixed.cleaned_captions:,} captions cleaned). Use it with --data-dir."
     )
-    Console().note(text)
 
 
 def _finished(event: Finished) -> str:
     splits = ", ".join(f"{name} {count:,}" for name, count in event.splits.items())
-    already = " (already there)" if event.already else ""
+    already = " (already installed)" if event.already else ""
     return (
         f"{event.name}{already}: {event.images:,} images, {event.captions:,} captions;"
         f" {splits}; in {event.folder}"
@@ -221,10 +204,10 @@ def _finished(event: Finished) -> str:
 
 
 def _histogram(lengths: dict[int, int]) -> Table:
-    table = _table("Words", "Captions", "")
+    table = plain_table("Words", "Captions", "")
     most = max(lengths.values(), default=1)
     for length, count in lengths.items():
-        _add(table, str(length), f"{count:,}", "█" * round(_BAR * count / most))
+        add_row(table, str(length), f"{count:,}", "█" * round(_BAR * count / most))
     return table
 
 
@@ -234,15 +217,3 @@ def _spread(spread: Spread | None) -> str:
     return (
         f"{spread.least:g} to {spread.greatest:g}, median {spread.median:g}, mean {spread.mean:.1f}"
     )
-
-
-def _table(*headers: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for header in headers:
-        table.add_column(Text(header), overflow="fold")
-    return table
-
-
-def _add(table: Table, *cells: str) -> None:
-    # As Text: an image called [red].jpg must print as itself.
-    table.add_row(*(Text(cell) for cell in cells))

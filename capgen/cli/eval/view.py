@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from capgen.cli.console import Console
+from capgen.cli.tables import add_row, plain_table
 from capgen.evaluation.chosen_images import drawn, ranking_metric
 from capgen.evaluation.compare import Comparison
 from capgen.evaluation.events import (
@@ -26,7 +27,6 @@ _DISAGREEMENTS = 5
 def follow(
     events: Iterable[EvaluationEvent], console: Console, label: str, total: int
 ) -> Evaluation:
-    """Show events as they come; return the result."""
     with console.progress(label, total) as advance:
         for event in events:
             if isinstance(event, ImageCaptioned | ImageFailed):
@@ -43,7 +43,6 @@ def follow(
 def show(
     console: Console, evaluation: Evaluation, comparison: Comparison | None, samples: int
 ) -> None:
-    """Show the scores, or the comparison, and some of the images."""
     if comparison is None:
         console.data(f"{printable(evaluation.name)} on {_where(evaluation)}")
         console.show(_scores(evaluation))
@@ -54,7 +53,7 @@ def show(
         console.data(f"{names} on {_where(first)}")
         console.show(_differences(comparison))
         console.data(
-            "Diff.: first - second; +/=/-: images on which the first is better, same, worse"
+            "Diff.: first - second; +/=/-: images on which the first is better, equal, worse"
         )
         for image_id, difference in comparison.disagreements(_DISAGREEMENTS):
             metric = ranking_metric(first.scores)
@@ -68,24 +67,26 @@ def show(
 def _scores(evaluation: Evaluation) -> Table:
     table = _table("Metric", "Score", "95 % interval")
     for name, value in evaluation.scores.corpus.items():
-        _add(table, name, f"{value:.4f}", _interval(evaluation.intervals.get(name)))
+        add_row(table, name, f"{value:.4f}", _interval(evaluation.intervals.get(name)))
     return table
 
 
 def _language(evaluation: Evaluation) -> Text:
-    found = evaluation.scores.language
-    novel = "" if found.novel is None else f", {found.novel:.1%} not in the training captions"
+    language = evaluation.scores.language
+    novel = ""
+    if language.novel is not None:
+        novel = f", {language.novel:.1%} not in the training captions"
     return Text(
-        f"{found.mean_length:.1f} words a caption, {found.vocabulary:,} different words, "
-        f"distinct-1 {found.distinct_1:.3f}, distinct-2 {found.distinct_2:.3f}, "
-        f"{found.duplicates:.1%} said of another image too{novel}\n"
+        f"{language.mean_length:.1f} words per caption, {language.vocabulary:,} different words, "
+        f"distinct-1 {language.distinct_1:.3f}, distinct-2 {language.distinct_2:.3f}, "
+        f"{language.duplicates:.1%} used for another image too{novel}\n"
     )
 
 
 def _differences(comparison: Comparison) -> Table:
     table = _table("Metric", "First", "Second", "Diff.", "95 % interval", "p", "+/=/-")
     for name, item in comparison.differences.items():
-        _add(
+        add_row(
             table,
             name,
             f"{item.first:.4f}",
@@ -100,20 +101,20 @@ def _differences(comparison: Comparison) -> Table:
 
 def _disagreement(comparison: Comparison, image_id: str) -> Table:
     table = _table("", "")
-    for number, one in (("first", comparison.first), ("second", comparison.second)):
-        _add(table, f"{number} ({one.name})", one.captions[image_id])
+    for place, evaluation in (("first", comparison.first), ("second", comparison.second)):
+        add_row(table, f"{place} ({evaluation.name})", evaluation.captions[image_id])
     for reference in comparison.first.data.by_id[image_id].references:
-        _add(table, "human", reference)
+        add_row(table, "human", reference)
     return table
 
 
 def _sample(evaluation: Evaluation, image_id: str) -> Table:
     table = _table("", "")
-    _add(table, "generated", evaluation.captions[image_id])
+    add_row(table, "generated", evaluation.captions[image_id])
     for reference in evaluation.data.by_id[image_id].references:
-        _add(table, "human", reference)
+        add_row(table, "human", reference)
     scores = (f"{name} {value:.3f}" for name, value in evaluation.of(image_id).items())
-    _add(table, "scores", "  ".join(scores))
+    add_row(table, "scores", "  ".join(scores))
     return table
 
 
@@ -136,20 +137,9 @@ def _interval(interval: Interval | None, sign: str = "") -> str:
     return f"{interval.low:{sign}.4f}..{interval.high:{sign}.4f}"
 
 
-def _table(*heads: str) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=any(heads))
-    for number, head in enumerate(heads):
-        numeric = bool(number and head)
-        table.add_column(
-            Text(head),
-            justify="right" if numeric else "left",
-            no_wrap=numeric,
-            overflow="fold",
-        )
+def _table(*headers: str) -> Table:
+    table = plain_table(*headers)
+    for header, column in list(zip(headers, table.columns, strict=True))[1:]:
+        if header:  # numbers
+            column.justify, column.no_wrap = "right", True
     return table
-
-
-def _add(table: Table, *cells: str) -> None:
-    # As Text: a caption with [red] in it must print as itself, and one with an escape code
-    # must not steer the terminal.
-    table.add_row(*(Text(printable(cell)) for cell in cells))

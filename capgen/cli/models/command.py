@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,31 +11,33 @@ import typer
 from capgen.cli.console import Console, confirm_deletion
 from capgen.cli.help import examples
 from capgen.cli.models import compare
-from capgen.cli.options import RevisionOption, with_options, without
+from capgen.cli.options import Json, RevisionOption, Yes, option, with_options, without
+from capgen.cli.user_defaults import unused_notes, use_user_defaults
 from capgen.config import ModelOptions
 from capgen.errors import UsageError
 
-models_app = typer.Typer(
-    name="models",
-    help="List, compare, export, check and look after models.",
-    no_args_is_help=True,
-)
+models_app = typer.Typer(name="models", no_args_is_help=True)
+
+
+@models_app.callback()
+def _models(context: typer.Context) -> None:
+    """List, compare, export, check and manage models."""
+    use_user_defaults(context, "models.")
+
 
 Name = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="mini, RUN/best-eval, a kept model, a folder, or a Hub id."
+        metavar="MODEL", help="'mini', RUN/best-eval, a kept model, a folder, or a Hub id."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @models_app.command("list", epilog=examples("capgen models list"))
 def list_command(as_json: Json = False) -> None:
-    """List the models of this machine: bundled, of training runs, kept by name, of the Hub.
+    """List the models on this machine: bundled, trained, exported, and from the Hub.
 
-    The one that is used where none is named has a star.
+    A star marks the default model.
     """
     from capgen.cli.models import view
     from capgen.registry.listing import list_models
@@ -52,7 +54,7 @@ def list_command(as_json: Json = False) -> None:
     epilog=examples("capgen models show mini", "capgen models show RUN/best-eval --json")
 )
 def show(model: Name, revision: RevisionOption = None, as_json: Json = False) -> None:
-    """Show what is known of a model: parts, data, training, scores, files."""
+    """Show details of a model: parts, data, training, scores, files."""
     from capgen.cli.models import view
     from capgen.models.folder import ModelFolder
     from capgen.registry.listing import find_model
@@ -72,68 +74,66 @@ models_app.command("compare", epilog=compare.EXAMPLES)(compare.compare_command)
 @models_app.command(epilog=examples("capgen models default first/best-eval"))
 def default(
     model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="The model to use from now on.")
+        str | None, typer.Argument(metavar="MODEL", help="The new default model.")
     ] = None,
-    unset: Annotated[bool, typer.Option("--unset", help="Back to the bundled model.")] = False,
+    unset: Annotated[bool, typer.Option("--unset", help="Return to the bundled model.")] = False,
 ) -> None:
-    """Choose the model that is used where --model is not given, or tell which it is.
+    """Show or change the model that commands use without --model.
 
-    --model decides first, then the variable CAPGEN_MODEL, then this choice.
+    --model comes first, then the variable CAPGEN_MODEL, then this default.
     """
     from capgen.registry.default import VARIABLE, default_model, save_default
     from capgen.registry.listing import lasting_name
 
     console = Console()
     if model is not None and unset:
-        raise UsageError("--unset goes without a model")
+        raise UsageError("--unset and a model cannot be used together")
     if model is not None or unset:
         file = save_default(None if model is None else lasting_name(model))
         console.note(f"written to {file}")
     chosen = default_model()
     console.data(chosen.name)
     if chosen.source == VARIABLE and (model is not None or unset):
-        console.note(f"{VARIABLE} is set, and decides as long as it is")
+        console.note(f"{VARIABLE} is set and takes precedence")
     elif model is None and not unset:
         console.note(f"chosen by: {chosen.source}")
 
 
-@models_app.command(epilog=examples("capgen models export mini --int8 --photos my-photos/"))
-def export(
-    model: Name,
-    format: Annotated[str, typer.Option("--format", help="Only onnx so far.")] = "onnx",
-    int8: Annotated[
-        bool, typer.Option("--int8", help="Quantise weights and activations to 8 bits.")
-    ] = False,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            "--photos",
-            help="With --int8: a folder of images like those it will see.",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="The new folder; by default a kept model, NAME-onnx or NAME-int8.",
-        ),
-    ] = None,
-    revision: RevisionOption = None,
-    as_json: Json = False,
-) -> None:
-    """Export a model to ONNX, as a new model; needs the extra `export`."""
-    if format != "onnx":
-        raise UsageError(f"--format is '{format}'; it must be onnx")
-    if images is not None and not int8:
-        raise UsageError("--photos goes with --int8")
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """The model that an export makes."""
 
+    format: str = option("onnx", "Format of the new model; only onnx.")
+    int8: bool = option(False, "Quantise weights and activations to 8 bits.")
+    photos: Path | None = option(  # noqa: RUF009
+        None, "With --int8: a folder of images like those to be captioned."
+    )
+    output: Path | None = option(  # noqa: RUF009
+        None,
+        "Folder for the new model; by default it is kept as NAME-onnx or NAME-int8.",
+        flags="--output -o",
+    )
+
+    def __post_init__(self) -> None:
+        if self.format != "onnx":
+            raise UsageError(f"--format is '{self.format}'; it must be onnx")
+        if self.photos is not None and not self.int8:
+            raise UsageError("--photos needs --int8")
+
+
+@models_app.command(epilog=examples("capgen models export mini --int8 --photos my-photos/"))
+@with_options()
+def export(
+    model: Name, new: Exported, revision: RevisionOption = None, as_json: Json = False
+) -> None:
+    """Export a model to ONNX, as a new model. Needs the extra `export`."""
     from capgen.images.folders import find_images
     from capgen.registry.export import export_model
 
-    found = [] if images is None else find_images(images, recursive=True)
-    exported = export_model(model, revision=revision, int8=int8, images=found, output=output)
+    images = [] if new.photos is None else find_images(new.photos, recursive=True)
+    exported = export_model(
+        model, revision=revision, int8=new.int8, images=images, output=new.output
+    )
     console = Console()
     if as_json:
         console.json(exported.to_dict())
@@ -146,7 +146,7 @@ def export(
     if exported.photos:
         console.note(
             f"{exported.same} of {exported.photos} calibration images keep their caption; "
-            f"measure: capgen models compare {model} {exported.name}"
+            f"to measure more: capgen models compare {model} {exported.name}"
         )
 
 
@@ -155,7 +155,7 @@ def rename(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A training run or a kept model.")],
     new: Annotated[str, typer.Argument(metavar="NAME", help="Its new name.")],
 ) -> None:
-    """Rename a training run or a kept model; never onto another."""
+    """Rename a training run or a kept model. Never replaces another."""
     from capgen.registry import changes
 
     Console().data(str(changes.rename(model, new)))
@@ -179,20 +179,23 @@ def remove(
 
 
 @models_app.command(epilog=examples("capgen models test RUN/best-eval photo.jpg"))
-@with_options()
+@with_options(section="models.test")
 def test(
+    context: typer.Context,
     model: Name,
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="The images.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Images to caption.")],
     runs_on: Annotated[ModelOptions, without("model", "trust_remote_code")],
     as_json: Json = False,
 ) -> None:
-    """Caption images with a model, and tell how long loading and captioning take."""
+    """Caption images with a model, and measure how long loading and captioning take."""
     import time
 
     from capgen.captioning.captioner import Captioner
     from capgen.cli.models import view
 
     console = Console()
+    for note in unused_notes(context, "models.test"):
+        console.note(note)
     start = time.perf_counter()
     captioner = Captioner.from_pretrained(**vars(replace(runs_on, model=model)))
     loaded = time.perf_counter() - start
@@ -203,21 +206,21 @@ def test(
 @models_app.command(epilog=examples("capgen models verify mini RUN/best-eval"))
 def verify(
     models: Annotated[
-        list[str], typer.Argument(metavar="MODEL", help="What --model takes; several may be.")
+        list[str], typer.Argument(metavar="MODEL", help="One or more models, named as for --model.")
     ],
     revision: RevisionOption = None,
     as_json: Json = False,
 ) -> None:
-    """Check models: hashes, weights, loading, and a caption of a drawn image."""
+    """Check models: hashes, weights, loading, and the caption of a test image."""
     from capgen.cli.models import view
-    from capgen.registry.verify import verify_model as checks
+    from capgen.registry.verify import verify_model
 
     console = Console()
-    found = {model: list(checks(model, revision=revision)) for model in models}
+    checks = {model: list(verify_model(model, revision=revision)) for model in models}
     if as_json:
-        console.json({model: [vars(check) for check in found[model]] for model in models})
+        console.json({model: [vars(check) for check in checks[model]] for model in models})
     else:
         for model in models:
-            view.show_checks(console, model, found[model])
-    if any(check.ok is False for model in models for check in found[model]):
+            view.show_checks(console, model, checks[model])
+    if any(check.ok is False for model in models for check in checks[model]):
         raise typer.Exit(1)

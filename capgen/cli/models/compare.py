@@ -1,9 +1,10 @@
-"""`capgen models compare`: parses, compares over the same images, shows and writes."""
+"""`capgen models compare`: parses, compares models over the same images, shows and writes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -16,11 +17,13 @@ from capgen.cli.options import (
     OUTPUT_PANEL,
     SCORING_PANEL,
     only,
+    option,
     with_options,
     without,
 )
-from capgen.cli.reports import STDOUT, check_reports
-from capgen.config import DecodeOptions, EvalConfig, ModelOptions
+from capgen.cli.reports import ReportFiles
+from capgen.cli.user_defaults import unused_notes
+from capgen.config import DecodeOptions, EvalConfig, ModelOptions, check_ranges
 
 EXAMPLES = examples(
     "capgen models compare mini RUN/best-eval --dataset flickr8k",
@@ -28,100 +31,97 @@ EXAMPLES = examples(
 )
 
 
-@with_options(panels=(INPUT_PANEL, SCORING_PANEL, DECODING_PANEL, MODEL_PANEL, OUTPUT_PANEL))
-def compare_command(
-    config: Annotated[EvalConfig, without("examples")],
-    decoding: Annotated[DecodeOptions, only("beams", "max_length", "length_penalty")],
-    runs_on: Annotated[ModelOptions, only("runtime", "device", "dtype")],
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """Which models are compared, and on which data."""
+
+    PANEL: ClassVar[str] = INPUT_PANEL
+
     models: Annotated[
         list[str],
         typer.Argument(
             metavar="MODEL",
-            help="Two models or more, each compared with the first; "
-            "a training run means its best-eval and best-loss.",
+            help="Two or more models; each is compared with the first. "
+            "A training run stands for its best-eval and best-loss.",
         ),
-    ],
-    dataset: Annotated[
-        str | None, typer.Option(help="Name of an installed data set.", rich_help_panel=INPUT_PANEL)
-    ] = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(help="The data set's folder or file.", rich_help_panel=INPUT_PANEL),
-    ] = None,
+    ]
+    dataset: str | None = option(None, "Name of an installed data set.")
+    data_dir: Path | None = option(  # noqa: RUF009
+        None, "The data set's folder or file."
+    )
     speed: Annotated[
         bool,
         typer.Option(
-            "--speed/--no-speed", help="Measure images a second, the models taking turns."
+            "--speed/--no-speed", help="Measure images per second, the models taking turns."
         ),
-    ] = True,
-    json_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--json",
-            help="Write everything as JSON; - is standard output.",
-            rich_help_panel=OUTPUT_PANEL,
-        ),
-    ] = None,
-    html_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--html",
-            help="Write a page with the images they disagree on most.",
-            rich_help_panel=OUTPUT_PANEL,
-        ),
-    ] = None,
-    examples: Annotated[
-        int,
-        typer.Option(
-            help="Images of disagreement on the page, for each pair.",
-            min=0,
-            rich_help_panel=OUTPUT_PANEL,
-        ),
-    ] = 20,
+    ] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonFiles(ReportFiles):
+    """Where the comparison is written, and how many images its page shows."""
+
+    PANEL: ClassVar[str] = OUTPUT_PANEL
+
+    # Not `examples`: that is a setting of `capgen eval`, with another meaning.
+    disputed: int = option(
+        20,
+        "Images per pair of models on the page, where they differ most.",
+        low=0,
+        flags="--examples",
+    )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@with_options(
+    section="models.compare",
+    panels=(INPUT_PANEL, SCORING_PANEL, DECODING_PANEL, MODEL_PANEL, OUTPUT_PANEL),
+)
+def compare_command(
+    context: typer.Context,
+    config: Annotated[EvalConfig, without("examples")],
+    decoding: Annotated[DecodeOptions, only("beams", "max_length", "length_penalty")],
+    runs_on: Annotated[ModelOptions, only("runtime", "device", "dtype")],
+    compared: Compared,
+    files: ComparisonFiles,
 ) -> None:
     """Compare models over the same images: scores, differences, parameters, size, speed.
 
     Differences are the first model minus the other, with 95 % bootstrap intervals and paired
     p-values.
     """
-    check_reports(json_file, html_file, [data_dir])
+    files.check([compared.data_dir])
 
     from capgen.cli.models import view
     from capgen.evaluation.evaluation_set import evaluation_set
     from capgen.metrics.score import check_metrics
-    from capgen.output.records import dump_json
-    from capgen.paths import write_text
     from capgen.registry.compare import comparison_events
     from capgen.registry.report import write_comparison
     from capgen.registry.speed import SpeedOptions
 
     check_metrics(config.metric_names)
-    data = evaluation_set(dataset, data_dir, split=config.split, limit=config.limit)
+    data = evaluation_set(
+        compared.dataset, compared.data_dir, split=config.split, limit=config.limit
+    )
     console = Console()
-    for note in data.notes:
+    for note in (*unused_notes(context, "models.compare"), *data.notes):
         console.note(note)
     events = comparison_events(
-        models,
+        compared.models,
         data,
         options=decoding,
         config=config,
-        runtime=runs_on.runtime,
-        device=runs_on.device,
-        dtype=runs_on.dtype,
-        speed_photos=SpeedOptions.images if speed else 0,
-        speed_rounds=SpeedOptions.rounds,
+        runs_on=runs_on,
+        speed=SpeedOptions() if compared.speed else None,
     )
-    found = view.follow_comparison(events, console)
-    on_stdout = json_file is not None and str(json_file) == STDOUT
-    if on_stdout:
-        console.json(found.to_dict())
-    elif json_file is not None:
-        write_text(json_file, dump_json(found.to_dict(), indent=2) + "\n")
-        console.note(f"scores written to {json_file}")
-    if html_file is not None:
-        write_comparison(html_file, found, examples=examples)
-        console.note(f"page written to {html_file}")
-    if not on_stdout:
-        view.show_comparison(console, found)
-    if any(evaluation.failures for evaluation in found.evaluations):
+    comparison = view.follow_comparison(events, console)
+    files.write_json(console, comparison.to_dict())
+    if files.html_file is not None:
+        write_comparison(files.html_file, comparison, examples=files.disputed)
+        console.note(f"page written to {files.html_file}")
+    if not files.printed:
+        view.show_comparison(console, comparison)
+    if any(evaluation.failures for evaluation in comparison.evaluations):
         raise typer.Exit(1)

@@ -7,10 +7,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-from rich.text import Text
-
 from capgen.cli.console import Console
+from capgen.cli.tables import add_row, plain_table
 from capgen.errors import CapgenError
 from capgen.images.decoders import printable
 from capgen.models.folder import ModelFolder
@@ -23,25 +21,24 @@ if TYPE_CHECKING:
     from capgen.records import Check
     from capgen.registry.compare import ComparisonEvent, ModelComparison
 
-# What the list shows of the scores: the first where the terminal is narrow.
+# The scores that the list shows; on a narrow terminal, only the first.
 _METRICS = ("CIDEr-D", "METEOR", "BLEU-4")
 _WIDE = 110
 _LONGEST_WORD = 20
 
 
 def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
-    """Show the models as a table; what is wrong with broken ones goes to stderr."""
     wide = shutil.get_terminal_size().columns >= _WIDE
     metrics = _METRICS if wide else _METRICS[:1]
-    heads = ("", "Model", "Size", "Encoder, decoder", "Data", *metrics, "Of")
-    table = _table(*heads, *(("Made",) if wide else ()))
+    headers = ("", "Model", "Size", "Encoder, decoder", "Data", *metrics, "Of", "Images")
+    table = plain_table(*headers, *(("Made",) if wide else ()))
     for column in table.columns:
         column.no_wrap = str(column.header) not in ("Model", "Encoder, decoder", "Data")
-    if not wide:  # room for its longest word: names and data wrap instead
+    if not wide:  # wide enough for its longest word; names and data wrap
         longest = max((len(entry.encoder) for entry in entries), default=0) + 1
         table.columns[3].width = max(len("decoder"), min(_LONGEST_WORD, longest))
     for entry in entries:
-        _add(
+        add_row(
             table,
             "*" if entry.default else "",
             entry.name,
@@ -50,6 +47,7 @@ def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
             entry.data,
             *(_score(entry, metric) for metric in metrics),
             entry.split,
+            entry.images,
             *((entry.created[:10],) if wide else ()),
         )
     console.show(table)
@@ -59,7 +57,6 @@ def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
 
 
 def full_record(entry: ModelEntry, folder: ModelFolder) -> dict[str, Any]:
-    """Return what `show --json` prints: the entry with its provenance."""
     try:
         provenance: dict[str, Any] = dict(vars(folder.provenance))
     except CapgenError:
@@ -68,9 +65,8 @@ def full_record(entry: ModelEntry, folder: ModelFolder) -> dict[str, Any]:
 
 
 def show_entry(console: Console, entry: ModelEntry, folder: ModelFolder) -> None:
-    """Show all that is known of one model."""
     record = full_record(entry, folder)
-    table = _table("", "")
+    table = plain_table("", "")
     facts = {
         "name": entry.name,
         "kind": entry.kind,
@@ -96,11 +92,12 @@ def show_entry(console: Console, entry: ModelEntry, folder: ModelFolder) -> None
         for key, value in provenance.get("training", {}).items()
         if not isinstance(value, list | dict)
     }
-    measured = f"{entry.measured_on} {entry.split}"
+    images = f", {entry.images} images" if entry.images else ""
+    measured = f"{entry.measured_on} {entry.split}{images}"
     facts |= {f"{measured}: {name}": f"{value:.4f}" for name, value in entry.metrics.items()}
     for name, value in facts.items():
         if value not in ("", None):
-            _add(table, name, str(value))
+            add_row(table, name, str(value))
     console.show(table)
 
 
@@ -111,25 +108,25 @@ def _facts(title: str, record: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(value, list):
             for item in value:
                 name = item.get("name", "") if isinstance(item, dict) else ""
-                facts[f"{title}: {name or key}"] = _spelt(item)
+                facts[f"{title}: {name or key}"] = _as_text(item)
         else:
-            facts[f"{title}: {key}"] = _spelt(value)
+            facts[f"{title}: {key}"] = _as_text(value)
     return facts
 
 
-def _spelt(value: Any) -> str:
-    """Return a value of a record in words: a mapping as `train 6000, val 1000`."""
+def _as_text(value: Any) -> str:
+    """Return a value of a record as text: a mapping as `train 6000, val 1000`."""
     if not isinstance(value, dict):
         return "" if value is None else str(value)
     parts = {key: item for key, item in value.items() if key != "name" and item not in ("", None)}
     inner = {
-        key: f"({_spelt(item)})" if isinstance(item, dict) else item for key, item in parts.items()
+        key: f"({_as_text(item)})" if isinstance(item, dict) else item
+        for key, item in parts.items()
     }
     return ", ".join(f"{key} {item}" for key, item in inner.items())
 
 
 def follow_comparison(events: Iterable[ComparisonEvent], console: Console) -> ModelComparison:
-    """Show events as they come; return the result."""
     from capgen.cli.eval.view import follow
     from capgen.registry.compare import ComparisonFinished, ModelStarted
 
@@ -152,40 +149,39 @@ def _until_finished(events: Iterable[Any]) -> Iterable[Any]:
             return
 
 
-def show_comparison(console: Console, found: ModelComparison) -> None:
-    """Show scores and facts of all models, then each comparison."""
+def show_comparison(console: Console, comparison: ModelComparison) -> None:
     from capgen.cli.eval.view import show
 
-    table = _table("", *(entry.name for entry in found.entries))
-    for metric in found.evaluations[0].scores.corpus:
+    table = plain_table("", *(entry.name for entry in comparison.entries))
+    for metric in comparison.evaluations[0].scores.corpus:
         cells = []
-        for evaluation in found.evaluations:
+        for evaluation in comparison.evaluations:
             interval = evaluation.intervals.get(metric)
             ends = "" if interval is None else f" ({interval.low:.3f}..{interval.high:.3f})"
             cells.append(f"{evaluation.scores.corpus[metric]:.4f}{ends}")
-        _add(table, metric, *cells)
-    _add(table, "parameters", *(_millions(entry.parameters) for entry in found.entries))
-    _add(table, "stored as", *(entry.precision for entry in found.entries))
-    _add(table, "size", *(_megabytes(entry.size) for entry in found.entries))
-    if found.speeds:
-        speeds = [found.speeds[entry.name] for entry in found.entries]
-        _add(
+        add_row(table, metric, *cells)
+    add_row(table, "parameters", *(_millions(entry.parameters) for entry in comparison.entries))
+    add_row(table, "stored as", *(entry.precision for entry in comparison.entries))
+    add_row(table, "size", *(_megabytes(entry.size) for entry in comparison.entries))
+    if comparison.speeds:
+        speeds = [comparison.speeds[entry.name] for entry in comparison.entries]
+        add_row(
             table,
-            "photos/s",
+            "images/s",
             *(f"{s.photos_per_second:.1f} ({s.slowest:.1f}..{s.fastest:.1f})" for s in speeds),
         )
     console.show(table)
-    for comparison in found.comparisons:
+    for pair in comparison.comparisons:
         console.data("")
-        show(console, comparison.first, comparison, 0)
-    for note in found.notes:
+        show(console, pair.first, pair, 0)
+    for note in comparison.notes:
         console.note(note)
 
 
 def show_test(
     console: Console, captioner: Captioner, images: Sequence[str], loaded: float, *, as_json: bool
 ) -> int:
-    """Caption images and show how long each took; return how many could not be captioned."""
+    """Caption images and show how long each took; return the number of failures."""
     from capgen.records import CaptionFailure
 
     failed, records = 0, []
@@ -209,11 +205,10 @@ def show_test(
 
 
 def show_checks(console: Console, model: str, checks: Sequence[Check]) -> None:
-    """Show what was checked of a model."""
-    table = _table("", "", "")
+    table = plain_table("", "", "")
     for check in checks:
         word = {True: "ok", False: "WRONG", None: "?"}[check.ok]
-        _add(table, word, check.name, check.detail)
+        add_row(table, word, check.name, check.detail)
     console.data(printable(model))
     console.show(table)
 
@@ -229,15 +224,3 @@ def _megabytes(size: int) -> str:
 
 def _millions(count: int | None) -> str:
     return "" if count is None else f"{count / 1e6:,.1f} M"
-
-
-def _table(*heads: str) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=any(heads))
-    for head in heads:
-        table.add_column(Text(printable(head)), overflow="fold")
-    return table
-
-
-def _add(table: Table, *cells: str) -> None:
-    # As Text: a name with [red] in it must print as itself.
-    table.add_row(*(Text(printable(cell)) for cell in cells))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from capgen.cli.console import Console
+from capgen.cli.console import Console, is_terminal
 from capgen.cli.help import examples
 from capgen.cli.options import OUTPUT_PANEL, given_of, with_options
 from capgen.cli.train.dry_run import print_plan
@@ -71,26 +71,28 @@ def train_command(
         str | None,
         typer.Option(
             metavar="FILE|RECIPE",
-            help="TOML file with settings and stages, as a run's config.toml, or a recipe: "
+            help="TOML file with settings and stages, such as a run's config.toml, or a recipe: "
             f"{', '.join(recipes())}.",
             **_RUN,
         ),
     ] = None,
     resume: Annotated[
         str | None,
-        typer.Option(help="Run to go on with (name or folder), where it was saved last.", **_RUN),
+        typer.Option(help="Resume this run (name or folder) from its last saved state.", **_RUN),
     ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Print settings, parameters and needs; no training.", **_RUN
+            "--dry-run",
+            help="Print settings, parameters, memory and time, without training.",
+            **_RUN,
         ),
     ] = False,
     save_to_hub: Annotated[
         str | None,
         typer.Option(
             metavar="USER/NAME",
-            help="Push best-eval there when training ends (or HF_REPO_NAME).",
+            help="Push best-eval to the Hub when training ends (or set HF_REPO_NAME).",
             rich_help_panel=OUTPUT_PANEL,
             show_default=False,
         ),
@@ -98,7 +100,9 @@ def train_command(
     private: Annotated[
         bool,
         typer.Option(
-            "--private", help="Push privately (or HF_PRIVATE).", rich_help_panel=OUTPUT_PANEL
+            "--private",
+            help="Push to a private repository (or set HF_PRIVATE).",
+            rich_help_panel=OUTPUT_PANEL,
         ),
     ] = False,
     as_json: Annotated[
@@ -106,16 +110,16 @@ def train_command(
         typer.Option("--json", help="Print the final event as JSON.", rich_help_panel=OUTPUT_PANEL),
     ] = False,
 ) -> None:
-    """Make a captioner from images with captions.
+    """Train a captioner on images with captions.
 
     A setting comes from its option, else from CAPGEN_SETTING in the environment, else from
     --config, else from your own settings file (see `capgen config`), else from the preset.
 
-    A file with tables named `stage` trains in stages, each from the best model of the one
-    before; options are for all of them.
+    A --config file with `stage` tables trains in stages, each starting from the best model of
+    the one before; options apply to all stages.
 
-    The run's folder holds the settings, the events and the model folders best-eval, best-loss
-    and last. Ctrl-C saves; --resume goes on exactly there.
+    The run's folder gets the settings, the events and the model folders best-eval, best-loss
+    and last. Ctrl-C saves the state; --resume continues exactly from there.
     """
     console = Console()
     _accept_token_name()
@@ -123,9 +127,9 @@ def train_command(
     if resume is not None:
         if config is not None or dry_run:
             raise UsageError(
-                "--resume goes on with a run's own settings: no --config, no --dry-run"
+                "--resume uses the run's own settings: it cannot be used with --config or --dry-run"
             )
-        final = _go_on(resume, given)
+        final = _resume(resume, given)
     else:
         from capgen.data.mixture import check_there
         from capgen.training.plan.stages import resolve_plan
@@ -141,7 +145,7 @@ def train_command(
             return
         final = _start(plan)
     if final is None:
-        return  # a second process: the first one prints
+        return  # not the first process of several, which prints
     if as_json:
         console.json(final.to_dict())
     else:
@@ -158,7 +162,7 @@ def _start(plan: Plan) -> Event | None:
         return render(train_stages(plan, stop=stop))
 
 
-def _go_on(run: str, changes: dict[str, Any]) -> Event | None:
+def _resume(run: str, changes: dict[str, Any]) -> Event | None:
     from capgen.training.run.stop_request import stop_signals
     from capgen.training.run.train_stages import resume_run
 
@@ -167,14 +171,13 @@ def _go_on(run: str, changes: dict[str, Any]) -> Event | None:
 
 
 def _tell_stopping() -> None:
-    """Say that a signal was heard: a step may take long. Safe in a signal's handler."""
-    if sys.stderr is not None and sys.stderr.isatty():
+    """Acknowledge Ctrl-C, as a step may take long. Safe in a signal handler."""
+    if is_terminal(sys.stderr):
         text = "\nstopping after this step; press Ctrl-C again to stop at once\n"
         os.write(sys.stderr.fileno(), text.encode())
 
 
 def render(events: Iterable[Event]) -> Event | None:
-    """Show events as they come; return the last one."""
     final = None
     with TrainingScreen() as screen:
         for event in events:
@@ -184,7 +187,7 @@ def render(events: Iterable[Event]) -> Event | None:
 
 
 def _accept_token_name() -> None:
-    """Let an earlier program's name of the Hub's token do; huggingface_hub reads HF_TOKEN."""
+    """Accept an older name of the Hub's token; huggingface_hub reads HF_TOKEN."""
     token = os.environ.get("HUGGINGFACE_TOKEN")
     if token:
         os.environ.setdefault("HF_TOKEN", token)

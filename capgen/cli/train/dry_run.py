@@ -1,4 +1,4 @@
-"""`capgen train --dry-run`: settings with where they come from, parameters, and needs."""
+"""`capgen train --dry-run`: settings and their sources, parameters, memory and time."""
 
 from __future__ import annotations
 
@@ -11,16 +11,12 @@ if TYPE_CHECKING:
     from capgen.training.plan.stages import Plan, Stage
 
 
-# What `--init` brings along, so that the preset does not decide it.
+# `--init` decides these, not the preset.
 _OF_A_NEW_MODEL = ("encoder", "decoder", "decoder_layers", "decoder_width")
 
 
 def print_plan(plan: Plan, *, as_json: bool) -> None:
-    """Print what a run would be and take, stage by stage if it has any.
-
-    Raises:
-        CapgenError: It could not start.
-    """
+    """Print the settings and needs of a run, stage by stage if it has any."""
     console = Console()
     estimates = [_estimate(plan, stage) for stage in plan.stages]
     if as_json:
@@ -54,7 +50,6 @@ def _estimate(plan: Plan, stage: Stage) -> Estimate:
 
 
 def _differing(plan: Plan) -> list[str]:
-    """Return the settings that are not the same in all stages."""
     records = [stage.config.to_dict() for stage in plan.stages]
     return [name for name in records[0] if any(r[name] != records[0][name] for r in records)]
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from capgen.cli.console import bar_place
+from capgen.cli.console import LiveBar, duration
 from capgen.paths import run_name
 from capgen.records import (
     CheckpointSaved,
@@ -40,50 +37,27 @@ class TrainingScreen:
     """Shows the events of a run on stderr."""
 
     def __init__(self) -> None:
-        self._bar: Any = None
-        self._task: Any = None
-        self._label = ""
+        self._live = LiveBar(self._line, seconds=_SECONDS_BETWEEN_LINES, at_once=True)
         self._label_prefix = ""
-        self._last_line = 0.0
-        self._steps = 0
-        self._epochs = 0
+        self._steps = self._epochs = 0
 
     def __enter__(self) -> Self:
-        if sys.stderr is not None and sys.stderr.isatty():
-            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-            self._bar = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TextColumn("{task.completed:.0f}/{task.total:.0f}", markup=False),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[note]}", markup=False),
-                transient=True,
-                **bar_place(),
-            )
-            self._bar.start()
+        self._live.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+    def __exit__(self, *details: object) -> None:
+        self._live.__exit__(*details)
 
     def show(self, event: Event) -> None:
-        """Show one event."""
         if isinstance(event, PreparationEvent):
             label = f"{_STAGES.get(event.stage, event.stage)} ({event.split})"
-            self._progress(label, event.done, event.total)
+            self._live.update(label, event.done, event.total)
         elif isinstance(event, RunStarted):
             self._started(event)
         elif isinstance(event, RunResumed):
             self._steps, self._epochs = event.steps, event.epochs
-            self._line(f"going on at step {event.step} of {event.steps}: {event.run}")
-            self._heads()
+            self._line(f"resuming at step {event.step} of {event.steps}: {event.run}")
+            self._headers()
         elif isinstance(event, StepEvent):
             note = (
                 f"loss {event.loss:.3f}  lr {event.learning_rate:.2g}  "
@@ -92,7 +66,7 @@ class TrainingScreen:
                 f"  {name.replace('_', ' ')} {value:.2f}" for name, value in event.numbers.items()
             )
             label = f"{self._label_prefix}epoch {event.epoch}/{self._epochs}"
-            self._progress(label, event.step, self._steps, note)
+            self._live.update(label, event.step, self._steps, note)
         elif isinstance(event, EpochEvent):
             self._line(_row(event))
             if event.language:
@@ -116,16 +90,16 @@ class TrainingScreen:
         elif isinstance(event, StageStarted):
             self._stage(event)
         elif isinstance(event, StageFinished):
-            self._line(f"stage {event.stage} done in {_duration(event.seconds)}")
+            self._line(f"stage {event.stage} done in {duration(event.seconds)}")
         elif isinstance(event, RunFinished):
-            self._line(f"done in {_duration(event.seconds)}: {event.run}")
+            self._line(f"done in {duration(event.seconds)}: {event.run}")
             if event.best_eval:
                 name = run_name(Path(event.run))
                 self._line(f"Try it: capgen caption photo.jpg --model {name}/best-eval")
 
     def _started(self, event: RunStarted) -> None:
         self._steps, self._epochs = event.steps, event.epochs
-        # A later stage goes on from a folder of the run, which its own line has named.
+        # A later stage starts from a folder of the run, which `_stage` has named already.
         named = event.init and not Path(event.init).is_absolute()
         self._line(
             f"{event.init if named else event.preset}: {event.parameters / 1e6:.2f} M parameters, "
@@ -134,10 +108,10 @@ class TrainingScreen:
         )
         for name, figures in event.sets.items():
             self._line(
-                f"       {name}: {figures['train']:.0f} images, {figures['drawn']:.0f} an epoch "
+                f"       {name}: {figures['train']:.0f} images, {figures['drawn']:.0f} per epoch "
                 f"(weight {figures['weight']:g}); {figures['share']:.0%} of the mean on val"
             )
-        self._heads()
+        self._headers()
 
     def _stage(self, event: StageStarted) -> None:
         self._label_prefix = f"stage {event.number}/{event.count} "
@@ -152,61 +126,37 @@ class TrainingScreen:
         for reference in event.references:
             self._line(f"           reference: {reference}")
 
-    def _heads(self) -> None:
-        heads = " ".join(f"{name:>8}" for name in _METRICS)
-        self._line(f"{'epoch':>5} {'loss':>8} {'val loss':>8} {heads} {'time':>8}")
-
-    def _progress(self, label: str, done: int, total: int, note: str = "") -> None:
-        if self._bar is not None:
-            if self._task is None or label.split()[0] != self._label.split()[0]:
-                if self._task is not None:
-                    self._bar.remove_task(self._task)
-                self._task = self._bar.add_task(label, total=total, note=note)
-            self._label = label
-            self._bar.update(self._task, description=label, completed=done, total=total, note=note)
-            return
-        now = time.monotonic()
-        if now - self._last_line >= _SECONDS_BETWEEN_LINES:
-            self._last_line = now
-            self._line(f"{label}: {done}/{total} {note}".rstrip())
+    def _headers(self) -> None:
+        metrics = " ".join(f"{name:>8}" for name in _METRICS)
+        self._line(f"{'epoch':>5} {'loss':>8} {'val loss':>8} {metrics} {'time':>8}")
 
     def _line(self, text: str) -> None:
-        if self._bar is not None:
-            self._bar.console.print(text, markup=False, soft_wrap=True)
-        elif sys.stderr is not None:
-            print(text, file=sys.stderr, flush=True)
+        self._live.print(text)
+
+
+def _scores(values: Mapping[str, float]) -> str:
+    return " ".join(f"{values[name]:8.4f}" if name in values else f"{'-':>8}" for name in _METRICS)
 
 
 def _row(event: EpochEvent) -> str:
     loss = "-" if event.val_loss is None else f"{event.val_loss:.4f}"
-    scores = " ".join(
-        f"{event.metrics[name]:8.4f}" if name in event.metrics else f"{'-':>8}" for name in _METRICS
-    )
-    seconds = _duration(event.seconds + event.eval_seconds)
+    seconds = duration(event.seconds + event.eval_seconds)
+    scores = _scores(event.metrics)
     return f"{event.epoch:5d} {event.train_loss:8.4f} {loss:>8} {scores} {seconds:>8}"
 
 
 def _language(event: EpochEvent) -> str:
-    """Return what the captions of val are like, and what else training measured."""
-    found = event.language
+    language = event.language
     parts = [
-        f"{found['distinct_words']:.0f} words",
-        f"{found['unique_captions']:.0%} unique",
-        f"length {found['mean_length']:.1f}",
-        f"{found['repeated_pairs']:.0%} repeat a pair",
-        f"{found['function_word_ends']:.0%} break off",
+        f"{language['distinct_words']:.0f} words",
+        f"{language['unique_captions']:.0%} unique",
+        f"length {language['mean_length']:.1f}",
+        f"{language['repeated_pairs']:.0%} repeat a pair",
+        f"{language['function_word_ends']:.0%} break off",
         *(f"{name.replace('_', ' ')} {value:.3f}" for name, value in event.train_numbers.items()),
     ]
     return "  ".join(parts)
 
 
 def _set_row(name: str, figures: Mapping[str, float]) -> str:
-    scores = " ".join(
-        f"{figures[metric]:8.4f}" if metric in figures else f"{'-':>8}" for metric in _METRICS
-    )
-    return f"{'':5} {'':8} {figures['loss']:8.4f} {scores} {name}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
+    return f"{'':5} {'':8} {figures['loss']:8.4f} {_scores(figures)} {name}"

@@ -1,4 +1,4 @@
-"""`capgen train --save-to-hub`: what is pushed when training ends, and what a failure says."""
+"""`capgen train --save-to-hub`: pushes the best model when training ends."""
 
 from __future__ import annotations
 
@@ -38,28 +38,24 @@ class Upload:
 def wanted_upload(
     repository: str | None, private: bool, environment: Mapping[str, str]
 ) -> Upload | None:
-    """Return the push that flags or environment ask for; checked before training begins.
-
-    Raises:
-        UsageError: The name cannot be one, or there is no token.
-    """
+    """Return the push that options or environment ask for, checked before training begins."""
     from capgen.hub.login import need_token
     from capgen.hub.push import check_repository
 
     repository = repository or environment.get(REPOSITORY_VARIABLE) or None
     if repository is None:
         if private:
-            raise UsageError("--private is for --save-to-hub USER/NAME")
+            raise UsageError("--private needs --save-to-hub USER/NAME")
         return None
     text = environment.get(PRIVATE_VARIABLE, "").lower()
     if text and text not in BOOLEANS:
-        raise UsageError(f"{PRIVATE_VARIABLE} in the environment is {text!r}; true or false")
+        raise UsageError(f"{PRIVATE_VARIABLE} is {text!r}; it must be true or false")
     check_repository(repository)
     return Upload(repository, private or BOOLEANS.get(text, False), need_token())
 
 
 def upload_run(run: str, upload: Upload, console: Console) -> None:
-    """Push a run's best model; a failure says how to do it later and exits with 3."""
+    """Push a run's best model; after a failure, say how to do it later and exit with 3."""
     from capgen.hub.push import PushOptions, plan_push, push_model
     from capgen.models.folder import ModelFolder
 

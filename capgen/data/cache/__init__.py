@@ -1,1 +1,1 @@
-"""What is kept about data sets between runs: decoded images, hashes of files; and the locks."""
+"""Data kept between runs: decoded images and hashes of files."""

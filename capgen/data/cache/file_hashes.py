@@ -1,4 +1,4 @@
-"""SHA-256 of many files, remembered between runs by path, size and times of change."""
+"""SHA-256 of many files, remembered between runs by path, size and modification times."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from capgen.data.cache.folders import FILE_HASHES
@@ -22,12 +22,8 @@ _Key = tuple[str, int, str]
 def hash_files(files: Sequence[Path]) -> list[bytes]:
     """Return the SHA-256 (32 bytes) of each file's content.
 
-    What was hashed before, and has kept its size and times of change, is not read again. The
-    memory is a small database in the cache folder; without one (a read-only home) every file
-    is read.
-
-    Raises:
-        DataError: A file cannot be read.
+    Files hashed before whose size and times are unchanged are not read again. The hashes are in
+    a small database in the cache folder; without one (a read-only home) every file is read.
     """
     keys = [_key(file) for file in files]
     with _memory() as memory:
@@ -46,7 +42,7 @@ def _key(file: Path) -> _Key:
         status = file.stat()
     except OSError as error:
         raise DataError(f"Cannot read {file}: {error.strerror}") from error
-    # Both times: copying tools set the first back, nothing sets back the second.
+    # Both times: copying tools reset the first, nothing resets the second.
     changed = f"{status.st_mtime_ns} {status.st_ctime_ns}"
     return os.path.abspath(file), status.st_size, changed  # noqa: PTH100 (keeps links)
 
@@ -57,7 +53,7 @@ def _hash_file(key: _Key) -> bytes:
 
 @contextmanager
 def _memory() -> Iterator[sqlite3.Connection | None]:
-    """Open the database, or give None where there cannot be one."""
+    """Open the database, or yield None if that is impossible."""
     path = FILE_HASHES.path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,28 +70,25 @@ def _memory() -> Iterator[sqlite3.Connection | None]:
 
 
 def _recall(memory: sqlite3.Connection | None, keys: Sequence[_Key]) -> dict[_Key, bytes]:
-    found: dict[_Key, bytes] = {}
+    known: dict[_Key, bytes] = {}
     if memory is None:
-        return found
+        return known
     for start in range(0, len(keys), 500):
         part = [key[0] for key in keys[start : start + 500]]
         marks = ",".join("?" * len(part))
         try:
             rows = memory.execute(f"SELECT * FROM hashes WHERE path IN ({marks})", part).fetchall()
         except sqlite3.Error:
-            break  # a damaged memory is no memory
-        found |= {(path, size, changed): digest for path, size, changed, digest in rows}
-    return found
+            break  # a damaged database is like none
+        known |= {(path, size, changed): digest for path, size, changed, digest in rows}
+    return known
 
 
 def _remember(memory: sqlite3.Connection | None, fresh: dict[_Key, bytes]) -> None:
     if memory is None or not fresh:
         return
-    try:
-        with memory:
-            memory.executemany(
-                "INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?)",
-                [(*key, digest) for key, digest in fresh.items()],
-            )
-    except sqlite3.Error:
-        return  # a full disk or a busy database costs the memory, not the result
+    with suppress(sqlite3.Error), memory:  # a full disk or a busy database costs no result
+        memory.executemany(
+            "INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?)",
+            [(*key, digest) for key, digest in fresh.items()],
+        )

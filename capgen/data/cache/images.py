@@ -1,9 +1,9 @@
 """Images decoded once: a memory-mapped uint8 array that all processes share.
 
-A pack holds the images of one request, a row for each different content. It is named after
-the SHA-256 of every file and how they are resized, so a changed image makes another pack,
-which takes the rows that did not change from the packs that are there. Packs are removed
-when the cache would outgrow its limit, the least recently used first.
+A pack holds the images of one request, one row per distinct content. It is named after the
+SHA-256 of every file and the resizing, so a changed image makes a new pack, which copies the
+unchanged rows from existing packs. When the cache would outgrow its limit, the least recently
+used packs are removed.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Shape:
     """What every image is turned into.
 
     Attributes:
-        height: Rows of pixels.
-        width: Columns of pixels.
+        height: In pixels.
+        width: In pixels.
         key: Names everything else about the reshaping that changes pixels.
         reshape: Turns an RGB image into uint8 (height, width, 3).
     """
@@ -53,19 +53,14 @@ class Shape:
     key: str
     reshape: Callable[[Image.Image], NDArray[np.uint8]]
 
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one image."""
-        return self.height * self.width * 3
-
 
 @dataclass(frozen=True, kw_only=True)
 class CachedImages:
     """Decoded images.
 
     Attributes:
-        pixels: Memory-mapped and read-only, uint8 (R, H, W, 3): a row for each content.
-        rows: Row of each image that was asked for, (N,).
+        pixels: uint8 (R, H, W, 3), memory-mapped and read-only: one row per distinct content.
+        rows: (N,) row of each requested image.
         path: The pack.
     """
 
@@ -92,10 +87,10 @@ def cached_images(
     """Return images decoded and reshaped, after decoding those that are not in the cache.
 
     Args:
-        files: The images; the same content twice takes one row.
+        files: The images.
         shape: What to turn them into.
         options: How large the cache may grow; by default as the environment says.
-        workers: Threads that decode; None is one a core.
+        workers: Threads that decode; None means one per core.
 
     Yields:
         Progress while images are decoded, a notice while another process does it.
@@ -137,7 +132,7 @@ class _Pack:
 
     @property
     def kind(self) -> str:
-        """What packs must share for their rows to be the same."""
+        """Identifies packs whose rows are made in the same way."""
         shape = self.shape
         text = f"1\n{shape.height}x{shape.width}\n{shape.key}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -153,13 +148,11 @@ class _Pack:
 
     @property
     def bytes(self) -> int:
-        return len(self.hashes) * self.shape.row_bytes
+        return len(self.hashes) * self.shape.height * self.shape.width * 3
 
     def complete(self) -> bool:
-        """Return whether the pack is there, at its full size."""
-        return (
-            self.index.is_file() and self.data.is_file() and self.data.stat().st_size == self.bytes
-        )
+        """Whether the pack exists, at its full size."""
+        return self.index.is_file() and _size(self.data) == self.bytes
 
     def pixels(self) -> NDArray[np.uint8]:
         shape = (len(self.hashes), self.shape.height, self.shape.width, 3)
@@ -173,10 +166,7 @@ def _write(pack: _Pack, files: Sequence[Path], workers: int | None) -> Iterator[
 
     def row(item: tuple[str, Path]) -> NDArray[np.uint8]:
         digest, file = item
-        if digest in known:
-            pixels, index = known[digest]
-            return pixels[index]
-        return decode(file, pack.shape)
+        return known[digest] if digest in known else decode(file, pack.shape)
 
     items = list(zip(pack.hashes, files, strict=True))
     with (
@@ -199,11 +189,7 @@ def _write(pack: _Pack, files: Sequence[Path], workers: int | None) -> Iterator[
 
 
 def decode(file: Path, shape: Shape) -> NDArray[np.uint8]:
-    """Return one image as uint8 (height, width, 3).
-
-    Raises:
-        DataError: It cannot be decoded.
-    """
+    """Return one image as uint8 (height, width, 3), or raise DataError."""
     try:
         image = load_image(file, size_hint=(shape.width, shape.height)).image
         return shape.reshape(image)
@@ -211,9 +197,9 @@ def decode(file: Path, shape: Shape) -> NDArray[np.uint8]:
         raise DataError(error.message, hint=BROKEN_IMAGE_HINT) from error
 
 
-def _known_rows(pack: _Pack) -> dict[str, tuple[NDArray[np.uint8], int]]:
-    """Return where other packs of the same kind have rows that this one needs."""
-    known: dict[str, tuple[NDArray[np.uint8], int]] = {}
+def _known_rows(pack: _Pack) -> dict[str, NDArray[np.uint8]]:
+    """Return the rows of other packs of the same kind that this one needs."""
+    known: dict[str, NDArray[np.uint8]] = {}
     wanted = set(pack.hashes)
     for index in pack.folder.glob(f"{pack.kind}-*.json"):
         try:
@@ -223,7 +209,7 @@ def _known_rows(pack: _Pack) -> dict[str, tuple[NDArray[np.uint8], int]]:
         other = _Pack(folder=pack.folder, shape=pack.shape, hashes=hashes)
         if other.complete() and wanted.intersection(hashes):
             pixels = other.pixels()
-            known |= {h: (pixels, row) for row, h in enumerate(hashes) if h in wanted}
+            known |= {h: pixels[row] for row, h in enumerate(hashes) if h in wanted}
     return known
 
 
@@ -243,7 +229,7 @@ def _make_room(pack: _Pack, options: CacheOptions) -> None:
             if total + pack.bytes <= limit:
                 break
             try:
-                # First what Windows keeps while a run uses it: such a pack stays whole.
+                # Pixels first: Windows refuses while a run uses them, and the pack stays whole.
                 index.with_suffix(".u8").unlink(missing_ok=True)
             except PermissionError:
                 continue

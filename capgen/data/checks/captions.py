@@ -1,4 +1,4 @@
-"""Faults of captions, one at a time and over the whole data set. Knows nothing of images."""
+"""Faults in captions, one at a time and across the whole data set."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def check_caption(text: str) -> Iterator[tuple[str, str]]:
         yield "caption_mojibake", f"{text[:60]!r} was decoded with the wrong encoding"
     if "\ufffd" in text:
         yield "caption_replacement", f"{text[:60]!r} lost characters (U+FFFD)"
-    odd = next((c for c in text if _is_control(c)), None)
-    if odd is not None:
-        yield "caption_control", f"character U+{ord(odd):04X}"
+    control = next(filter(_is_control, text), None)
+    if control is not None:
+        yield "caption_control", f"character U+{ord(control):04X}"
     if text != stripped or _SPACES.search(stripped):
         yield "caption_whitespace", f"stray white space in {text[:60]!r}"
     if _MARKUP.search(text):
@@ -64,7 +64,7 @@ def check_caption(text: str) -> Iterator[tuple[str, str]]:
 
 
 def check_captions(entries: Sequence[Entry]) -> Iterator[Problem]:
-    """Yield the faults of all captions, those among captions included."""
+    """Yield the faults of each caption, and of captions in relation to the others."""
     images: dict[str, set[str]] = defaultdict(set)
     for entry in entries:
         seen: set[str] = set()
@@ -73,7 +73,7 @@ def check_captions(entries: Sequence[Entry]) -> Iterator[Problem]:
                 yield _problem(code, message, entry, index)
             key = " ".join(words(text))
             if key and key in seen:
-                yield _problem("caption_duplicate", f"again {text[:60]!r}", entry, index)
+                yield _problem("caption_duplicate", f"repeats {text[:60]!r}", entry, index)
             elif key:
                 seen.add(key)
                 images[key].add(entry.image_id)
@@ -83,7 +83,7 @@ def check_captions(entries: Sequence[Entry]) -> Iterator[Problem]:
 
 
 def clean_caption(text: str) -> str:
-    """Return a caption without mojibake, markup, invisible characters and stray space."""
+    """Return a caption without mojibake, markup, invisible characters or stray spaces."""
     if _MOJIBAKE.search(text):
         text = _BEYOND_ASCII.sub(_decode_again, text)
     text = html.unescape(_MARKUP.sub(lambda m: m[0] if m[0].startswith("&") else " ", text))
@@ -93,7 +93,7 @@ def clean_caption(text: str) -> str:
 
 
 def _decode_again(run: re.Match[str]) -> str:
-    """Undo the wrong decoding of a run of characters beyond ASCII, if that is what it is."""
+    """Undo the wrong decoding of a run of characters beyond ASCII, or return it unchanged."""
     data = b"".join(_undo(character) for character in run[0])
     try:
         return data.decode("utf-8")
@@ -102,7 +102,7 @@ def _decode_again(run: re.Match[str]) -> str:
 
 
 def _undo(character: str) -> bytes:
-    for encoding in ("cp1252", "latin-1"):  # the first has no byte for five of the others
+    for encoding in ("cp1252", "latin-1"):  # cp1252 leaves five bytes undefined
         try:
             return character.encode(encoding)
         except UnicodeEncodeError:
@@ -111,31 +111,30 @@ def _undo(character: str) -> bytes:
 
 
 def _repeated(entries: Sequence[Entry], images: dict[str, set[str]]) -> Iterator[Problem]:
-    """Captions of many images say little about each; reported once, at the first."""
-    most = max(REPEATED_IMAGES, len(entries) // 500)
-    often = {key for key, ids in images.items() if len(ids) >= most}
+    """Yield captions that many images share, once each, at the first image."""
+    limit = max(REPEATED_IMAGES, len(entries) // 500)
+    repeated = {key for key, ids in images.items() if len(ids) >= limit}
     for entry in entries:
         for index, text in enumerate(entry.captions):
             key = " ".join(words(text))
-            if key in often:
-                often.discard(key)
+            if key in repeated:
+                repeated.discard(key)
                 message = f"{text[:60]!r} is a caption of {len(images[key])} images"
                 yield _problem("caption_repeated", message, entry, index)
 
 
 def _foreign(entries: Sequence[Entry]) -> Iterator[Problem]:
-    found = [(e, i, language(text)) for e in entries for i, text in enumerate(e.captions)]
-    counts = Counter(name for _, _, name in found if name != "unknown")
+    languages = [(e, i, language(text)) for e in entries for i, text in enumerate(e.captions)]
+    counts = Counter(name for _, _, name in languages if name != "unknown")
     if not counts:
         return
-    main, most = counts.most_common(1)[0]
-    if most < 0.8 * counts.total():
-        return  # a data set in several languages is no fault
-    for entry, index, name in found:
-        if name in (main, "unknown"):
-            continue
-        message = f"{name} among {main}: {entry.captions[index][:60]!r}"
-        yield _problem("caption_language", message, entry, index)
+    main, count = counts.most_common(1)[0]
+    if count < 0.8 * counts.total():
+        return  # a data set in several languages is not a fault
+    for entry, index, name in languages:
+        if name not in (main, "unknown"):
+            message = f"{name} among {main}: {entry.captions[index][:60]!r}"
+            yield _problem("caption_language", message, entry, index)
 
 
 def _few(entries: Sequence[Entry]) -> Iterator[Problem]:
@@ -152,15 +151,7 @@ def _few(entries: Sequence[Entry]) -> Iterator[Problem]:
 
 
 def _problem(code: str, message: str, entry: Entry, index: int | None) -> Problem:
-    file, line = entry.lines[index or 0] if entry.lines else (entry.image, None)
-    return Problem(
-        code=code,
-        message=f"{entry.image_id}: {message}",
-        file=file,
-        line=line,
-        image_id=entry.image_id,
-        caption=index,
-    )
+    return entry.problem(code, f"{entry.image_id}: {message}", index)
 
 
 def _is_placeholder(text: str) -> bool:
@@ -169,6 +160,5 @@ def _is_placeholder(text: str) -> bool:
 
 
 def _is_control(character: str) -> bool:
-    return character in _INVISIBLE or (
-        unicodedata.category(character) == "Cc" and character not in "\t"
-    )
+    control = unicodedata.category(character) == "Cc" and character != "\t"
+    return control or character in _INVISIBLE

@@ -11,11 +11,12 @@ from typing import Any
 from capgen.data.checks.captions import check_captions
 from capgen.data.checks.duplicates import find_duplicates
 from capgen.data.checks.images import Examination, examine_all
+from capgen.data.dataset import assigned_splits
 from capgen.data.events import Progress
 from capgen.data.formats import read_any
 from capgen.data.formats.reading import Reading, ReadOptions
 from capgen.data.problems import PROBLEMS, Problem
-from capgen.data.splits import SplitOptions, seeded_split
+from capgen.data.splits import SplitOptions
 from capgen.data.statistics import Spread, count_languages, spread, words
 from capgen.records import SCHEMA_VERSION
 
@@ -27,8 +28,8 @@ class Diagnosis:
     Attributes:
         root: Folder or file that was examined.
         format: Its format.
-        reading: What was read of it, faults included.
-        splits: Split of each image, drawn where the source has none.
+        reading: What was read, including faulty entries.
+        splits: Split of each image, drawn if the source assigns none.
         problems: Every problem, in the order of `PROBLEMS`.
         languages: Captions in each language.
         words_per_caption: Spread of caption lengths in words, or None without captions.
@@ -66,34 +67,29 @@ class Diagnosis:
 def diagnose(
     root: Path, *, options: ReadOptions | None = None, splits: SplitOptions | None = None
 ) -> Iterator[Progress | Diagnosis]:
-    """Examine a data set.
+    """Examine a data set, yielding progress and finally the diagnosis.
 
     Args:
         root: Folder or file in any known format.
         options: What is known about the source.
         splits: How to split where the source does not.
 
-    Yields:
-        Progress, and at last the diagnosis.
-
     Raises:
-        DataError: It is not there, or in no format that can be read at all.
+        DataError: It does not exist, or cannot be read in any format.
     """
     problems: list[Problem] = []
     name, reading = read_any(root, options or ReadOptions(), problems.append)
-    assigned = _splits(reading, splits or SplitOptions())
-    problems += _split_problems(reading, assigned)
+    assigned = assigned_splits(reading, reading.entries, splits or SplitOptions())
+    problems += _split_problems(assigned)
     problems += [
-        Problem(
-            code="image_without_captions", message="no caption names it", file=p, image_id=p.name
-        )
+        Problem(code="image_without_captions", message="has no caption", file=p, image_id=p.name)
         for p in reading.strays
     ]
     problems += check_captions(reading.entries)
     examined: list[Examination] = []
-    for one in examine_all(reading.entries):
-        examined.append(one)
-        problems += one.problems
+    for examination in examine_all(reading.entries):
+        examined.append(examination)
+        problems += examination.problems
         yield Progress(
             task="check",
             item=root.name,
@@ -115,14 +111,7 @@ def diagnose(
     )
 
 
-def _splits(reading: Reading, options: SplitOptions) -> dict[str, str]:
-    if reading.has_splits:
-        return {entry.image_id: entry.split or "none" for entry in reading.entries}
-    return seeded_split((entry.image_id for entry in reading.entries), options)
-
-
-def _split_problems(reading: Reading, assigned: dict[str, str]) -> Iterator[Problem]:
-    there = set(assigned.values())
+def _split_problems(assigned: dict[str, str]) -> Iterator[Problem]:
     for split in ("train", "val", "test"):
-        if split not in there and reading.entries:
+        if assigned and split not in assigned.values():
             yield Problem(code="split_empty", message=f"no image in {split}")

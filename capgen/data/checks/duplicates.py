@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,28 +12,22 @@ from numpy.typing import NDArray
 from capgen.data.checks.images import HASH_BITS, Examination
 from capgen.data.problems import Problem
 
-# Two images are taken for nearly the same if at most so many of the 64 bits differ, and
-# the grey levels of their 32 × 32 thumbnails by no more than this on average once brightness
-# and contrast are made equal.
+# Two images count as near-duplicates if at most this many of their 64 hash bits differ, and
+# the grey levels of their 32 × 32 thumbnails differ by no more than this on average once
+# brightness and contrast are made equal.
 MOST_BITS = 10
 MOST_DIFFERENCE = 12.0
 _ROWS = 2048
 
 
 def find_duplicates(examined: Sequence[Examination], splits: dict[str, str]) -> Iterator[Problem]:
-    """Yield pairs of byte-identical images and of near-duplicates across splits.
-
-    Args:
-        examined: The images.
-        splits: Split of each image by name.
-    """
+    """Yield byte-identical images, and near-duplicates across splits (`splits` is by name)."""
     same: dict[str, list[Examination]] = defaultdict(list)
-    for one in examined:
-        if one.sha256:
-            same[one.sha256].append(one)
-    for group in same.values():
-        first = group[0]
-        for other in group[1:]:
+    for image in examined:
+        if image.sha256:
+            same[image.sha256].append(image)
+    for first, *others in same.values():
+        for other in others:
             pair = (splits[first.entry.image_id], splits[other.entry.image_id])
             if pair[0] != pair[1] and "none" in pair:
                 continue  # one of them is in no split: nothing leaks
@@ -43,17 +38,15 @@ def find_duplicates(examined: Sequence[Examination], splits: dict[str, str]) -> 
 
 def _near(examined: Sequence[Examination], splits: dict[str, str]) -> Iterator[Problem]:
     groups: dict[str, list[Examination]] = defaultdict(list)
-    for one in examined:
-        if one.fingerprint is not None and splits[one.entry.image_id] != "none":
-            groups[splits[one.entry.image_id]].append(one)
+    for image in examined:
+        if image.fingerprint is not None and splits[image.entry.image_id] != "none":
+            groups[splits[image.entry.image_id]].append(image)
     names = [name for name in ("train", "val", "test") if name in groups]
-    for index, name in enumerate(names):
-        for other in names[index + 1 :]:
-            for first, second in _close_pairs(groups[name], groups[other]):
-                if first.sha256 != second.sha256:
-                    message = "nearly the same image as"
-                    code = "image_near_duplicate_across"
-                    yield _problem(code, message, first, second, (name, other))
+    for pair in combinations(names, 2):
+        for first, second in _close_pairs(groups[pair[0]], groups[pair[1]]):
+            if first.sha256 != second.sha256:
+                code = "image_near_duplicate_across"
+                yield _problem(code, "nearly the same image as", first, second, pair)
 
 
 def _close_pairs(
@@ -70,18 +63,18 @@ def _close_pairs(
 
 
 def _signs(examined: Sequence[Examination]) -> NDArray[np.float32]:
-    bits = np.stack([one.fingerprint for one in examined if one.fingerprint is not None])
+    bits = np.stack([image.fingerprint for image in examined if image.fingerprint is not None])
     return np.where(bits, np.float32(1), np.float32(-1))
 
 
-def _difference(one: Examination, other: Examination) -> float:
-    return float(np.abs(_normal(one) - _normal(other)).mean())
+def _difference(first: Examination, second: Examination) -> float:
+    return float(np.abs(_normalized(first) - _normalized(second)).mean())
 
 
-def _normal(one: Examination) -> NDArray[np.float32]:
+def _normalized(image: Examination) -> NDArray[np.float32]:
     """Return the thumbnail with mean 0 and deviation 50 (0 for an image of one colour)."""
-    assert one.thumbnail is not None
-    grey = one.thumbnail.astype(np.float32)
+    assert image.thumbnail is not None
+    grey = image.thumbnail.astype(np.float32)
     deviation = float(grey.std())
     return (grey - grey.mean()) * (50.0 / deviation if deviation > 1 else 0.0)
 

@@ -1,6 +1,7 @@
-"""Write what is left of a data set once its problems are taken out.
+"""Write what is left of a data set once its problems are removed.
 
 The source is never changed: the result is a manifest that names the images where they are.
+Images out of archives, which only the cache has, are copied beside the manifest.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from capgen.data.checks.captions import check_caption, clean_caption
+from capgen.data.cache.folders import is_cached
+from capgen.data.checks.captions import clean_caption
 from capgen.data.checks.check import Diagnosis
 from capgen.data.formats import manifest
 from capgen.data.formats.reading import Entry
+from capgen.data.image_copies import copy_images
 from capgen.data.problems import PROBLEMS
 from capgen.errors import DataError
 from capgen.overwriting import OWN_LINES, check_output
@@ -32,7 +35,7 @@ class Fixed:
         images: Images it has.
         captions: Captions it has.
         dropped_pictures: Images left out.
-        dropped_captions: Captions left out, those of dropped images not counted.
+        dropped_captions: Captions left out, not counting those of dropped images.
         cleaned_captions: Captions changed.
     """
 
@@ -44,46 +47,39 @@ class Fixed:
     cleaned_captions: int
 
 
-def fixed_path(root: Path) -> Path:
-    """Return where a clean manifest goes by default: into the folder, or beside the file.
-
-    In a folder it takes the place of what is there: from then on the folder is read by it.
-    """
-    return root / manifest.FILE_NAME if root.is_dir() else root.with_suffix(".clean.jsonl")
-
-
 def write_fixed(diagnosis: Diagnosis, path: Path | None = None) -> Fixed:
     """Write a manifest without the problems that can be fixed.
 
-    A manifest that is there already is kept as `capgen-dataset.original.jsonl`.
+    An existing manifest is kept as `capgen-dataset.original.jsonl`.
 
     Args:
         diagnosis: What the doctor found.
-        path: The manifest to write; by default `fixed_path`.
+        path: The manifest to write; by default `capgen-dataset.jsonl` in the data set's folder,
+            which is from then on read by it, or `NAME.clean.jsonl` beside its file.
 
     Raises:
         DataError: Nothing would be left.
         ProtectedFileError: `path` is a file that is not a manifest.
         StorageError: It cannot be written.
     """
-    path = path or fixed_path(diagnosis.root)
-    if path != manifest.manifest_file(diagnosis.root):  # which is kept
+    root = diagnosis.root
+    default = root / manifest.FILE_NAME if root.is_dir() else root.with_suffix(".clean.jsonl")
+    path = path or default
+    if path != manifest.manifest_file(root):  # which is kept
         check_output(path, OWN_LINES)
     examples, dropped_captions, cleaned = _clean_examples(diagnosis)
     if not examples:
-        raise DataError(f"Nothing of {diagnosis.root} would be left: no manifest was written")
-    header = manifest.Header(
-        name=diagnosis.root.resolve().stem,
-        source=str(diagnosis.root.resolve()),
-        format=diagnosis.format,
-    )
+        raise DataError(f"Nothing would be left of {root}: no manifest was written")
     if diagnosis.format == "capgen":
-        header = manifest.read_header(diagnosis.root)
+        header = manifest.read_header(root)
+    else:
+        place = root.resolve()
+        header = manifest.Header(name=place.stem, source=str(place), format=diagnosis.format)
     original = path.with_name(_ORIGINAL)
     if path.exists() and not original.exists():
         with storage_errors(original):
             shutil.copyfile(path, original)
-    manifest.write(path, header, examples)
+    manifest.write(path, header, _kept(examples, path))
     return Fixed(
         path=path,
         images=len(examples),
@@ -94,8 +90,18 @@ def write_fixed(diagnosis: Diagnosis, path: Path | None = None) -> Fixed:
     )
 
 
+def _kept(examples: list[Example], path: Path) -> list[Example]:
+    """Return the examples with copies of the images that only the cache has."""
+    if not any(is_cached(example.image) for example in examples):
+        return examples
+    folder = path.with_suffix(".images")
+    if folder.exists():
+        raise DataError(f"Cannot copy images to {folder}: it exists", hint="Move it away.")
+    return list(copy_images(examples, folder, cached_only=True))
+
+
 def _clean_examples(diagnosis: Diagnosis) -> tuple[list[Example], int, int]:
-    """Return what is left, and how many captions were dropped and changed."""
+    """Return the examples that are left, and how many captions were dropped and changed."""
     actions: dict[str, set[str]] = defaultdict(set)
     dropped: dict[str, set[int]] = defaultdict(set)
     for problem in diagnosis.problems:
@@ -126,14 +132,6 @@ def _clean_examples(diagnosis: Diagnosis) -> tuple[list[Example], int, int]:
 
 def _captions(entry: Entry, dropped: set[int]) -> tuple[tuple[str, ...], int]:
     """Return the captions that stay, cleaned, and how many of them changed."""
-    kept: list[str] = []
-    changed = 0
-    for index, text in enumerate(entry.captions):
-        if index in dropped:
-            continue
-        clean = clean_caption(text)
-        if not clean or any(code == "caption_empty" for code, _ in check_caption(clean)):
-            continue
-        changed += clean != text
-        kept.append(clean)
-    return tuple(kept), changed
+    texts = [text for index, text in enumerate(entry.captions) if index not in dropped]
+    cleaned = [(clean, clean != text) for text in texts if (clean := clean_caption(text))]
+    return tuple(clean for clean, _ in cleaned), sum(changed for _, changed in cleaned)

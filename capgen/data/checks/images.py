@@ -1,4 +1,4 @@
-"""Faults of image files, each decoded once; and the fingerprints duplicates are found by."""
+"""Faults of image files, each decoded once, and the fingerprints for finding duplicates."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _ANIMATED = ("GIF", "PNG", "WEBP", "TIFF", "AVIF")
 
 @dataclass(frozen=True, kw_only=True)
 class Examination:
-    """What one look at an image file gave.
+    """What examining an image file found.
 
     Attributes:
         entry: The image.
@@ -79,13 +79,13 @@ def examine(entry: Entry) -> Examination:
     """Decode one image and look for faults."""
     path = entry.image
     if ".." in path.parts:
-        return _faulty(entry, "image_outside", f"{path} leads out of the data folder")
+        return _faulty(entry, "image_outside", f"{path} is outside the data folder")
     if not path.exists():
-        other = _same_but_for_case(path)
+        other = _names_by_case(path.parent).get(path.name.lower())
         if other:
             return _faulty(entry, "image_name_case", f"the file is called {other}")
-        return _faulty(entry, "image_missing", "there is no such file")
-    if not path.is_file():  # a pipe would be waited for, and a device never ends
+        return _faulty(entry, "image_missing", "no such file")
+    if not path.is_file():  # reading a pipe would block, and a device never ends
         return _faulty(entry, "image_not_an_image", "a folder, pipe or device, not a file")
     try:
         data = path.read_bytes()
@@ -96,11 +96,11 @@ def examine(entry: Entry) -> Examination:
         return _faulty(entry, "image_unreadable", str(error.strerror))
     grey = loaded.image.convert("L").resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX)
     thumbnail = np.asarray(grey, dtype=np.uint8)
-    found = list(_look(path, loaded.format, loaded.image))
-    found += _animation(data, path.name, loaded.format)
+    faults = list(_faults(path, loaded.format, loaded.image))
+    faults += _animation(data, path.name, loaded.format)
     return Examination(
         entry=entry,
-        problems=[_problem(entry, code, message) for code, message in found],
+        problems=[_problem(entry, code, message) for code, message in faults],
         sha256=hashlib.sha256(data).hexdigest(),
         fingerprint=perceptual_hash(thumbnail),
         thumbnail=thumbnail,
@@ -116,12 +116,11 @@ def perceptual_hash(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
     Returns:
         (64,) whether each of the 8 × 8 lowest coefficients of the cosine transform exceeds
-        their median, the mean left out of it.
+        their median, which is taken without the first coefficient (the mean).
     """
     basis = _cosine_basis()
-    low = basis @ grey.astype(np.float64) @ basis.T  # (8, 8)
-    flat = low.ravel()
-    return flat > np.median(flat[1:])
+    low = (basis @ grey.astype(np.float64) @ basis.T).ravel()  # (64,)
+    return low > np.median(low[1:])
 
 
 @functools.cache
@@ -131,7 +130,7 @@ def _cosine_basis() -> NDArray[np.float64]:
     return np.cos(np.pi * np.arange(8)[:, None] * (2 * points + 1) / (2 * _THUMBNAIL))
 
 
-def _look(path: Path, kind: str | None, image: Image.Image) -> Iterator[tuple[str, str]]:
+def _faults(path: Path, kind: str | None, image: Image.Image) -> Iterator[tuple[str, str]]:
     width, height = image.size
     if min(width, height) < LEAST_SIDE:
         yield "image_too_small", f"{width}×{height} pixels"
@@ -141,7 +140,7 @@ def _look(path: Path, kind: str | None, image: Image.Image) -> Iterator[tuple[st
     if all(high - low <= 2 for low, high in extremes):  # type: ignore[misc]
         yield "image_blank", "every pixel has the same colour"
     if kind in _SUFFIXES and path.suffix.lower() not in _SUFFIXES[kind]:
-        yield "image_wrong_extension", f"{kind} called {path.suffix or 'nothing'}"
+        yield "image_wrong_extension", f"{kind} with the extension {path.suffix or '(none)'}"
 
 
 def _animation(data: bytes, name: str, kind: str | None) -> Iterator[tuple[str, str]]:
@@ -151,14 +150,11 @@ def _animation(data: bytes, name: str, kind: str | None) -> Iterator[tuple[str, 
         yield "image_animated", f"{number} frames; the first is used"
 
 
-def _same_but_for_case(path: Path) -> str | None:
-    if not path.parent.is_dir():
-        return None
-    return _names_by_case(path.parent).get(path.name.lower())
-
-
 @functools.lru_cache(maxsize=8)
 def _names_by_case(folder: Path) -> dict[str, str]:
+    """Return the names in a folder by their lower-case form."""
+    if not folder.is_dir():
+        return {}
     return {place.name.lower(): place.name for place in folder.iterdir()}
 
 

@@ -1,1 +1,1 @@
-"""Known data sets: where they are, fetching them, unpacking and installing."""
+"""Known data sets: where to get them, fetching, unpacking and installing."""

@@ -1,4 +1,4 @@
-"""The data sets that capgen can download: where from, with which checksums, on which terms."""
+"""The data sets that capgen can download: their sources, checksums and terms."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Location:
-    """One place a file can be had from.
+    """One source of a file.
 
     Attributes:
         url: Address; `hub://datasets/OWNER/NAME/FILE` for a file on the Hugging Face Hub.
-        checksum: `md5:HEX` or `sha256:HEX`, or an empty string where none is known.
+        checksum: `md5:HEX` or `sha256:HEX`, or an empty string if none is known.
     """
 
     url: str
@@ -23,10 +23,10 @@ class RemoteFile:
     """One file of a data set.
 
     Attributes:
-        name: Name the file is kept under, and asked for at a mirror.
+        name: Its name on disk and at mirrors.
         locations: Where to get it, in order of preference.
-        size: Rough size in bytes, for the check of disk space.
-        unpack_to: Folder that an archive is unpacked into, or None if it is no archive.
+        size: Rough size in bytes, to check the disk space.
+        unpack_to: Folder that an archive is unpacked into, or None if it is not an archive.
         members: Patterns of the archive members to keep; empty keeps all.
     """
 
@@ -44,15 +44,15 @@ class DatasetSpec:
     Attributes:
         title: Name for people.
         files: What to download.
-        images: Images with captions that the official release has.
-        splits: Images in each split of the official release.
-        captions: Captions, or None where the releases differ.
+        images: Number of images with captions in the official release.
+        splits: Images per split in the official release.
+        captions: Number of captions, or None if the releases differ.
         licence: Licence or state of rights in a few words.
         terms: What the source asks of users.
-        must_accept: Whether the terms have to be accepted before a download.
+        must_accept: Whether the terms must be accepted before a download.
         homepage: Where to read more.
         citation: What to cite.
-        language: Of its captions, as in BCP 47: `en`, `pt-BR`.
+        language: The captions' language as in BCP 47: `en`, `pt-BR`.
     """
 
     title: str
@@ -74,27 +74,41 @@ _FLICKR_TERMS = (
 )
 _COCO_TERMS = (
     "Captions: Creative Commons Attribution 4.0. The images are under their Flickr licences"
-    " and Flickr's terms of use; whether your use is allowed is yours to check."
+    " and Flickr's terms of use; check whether they allow your use."
 )
 _RELEASE = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k/"
 _UIUC = "http://nlp.cs.illinois.edu/HockenmaierGroup/Framing_Image_Description/"
 _COCO = "http://images.cocodataset.org/"
+_HUB = "hub://datasets/nlphuji/flickr30k/"
 _REPACKED = "https://github.com/awsaf49/flickr-dataset/releases/download/v1.0/flickr8k.zip"
 _KARPATHY = "https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datasets.zip"
 _COCO_CITATION = "Chen et al., Microsoft COCO Captions, arXiv:1504.00325, 2015"
 
 
 def _file(
-    name: str, size: int, unpack_to: str, *places: tuple[str, str], members: tuple[str, ...] = ()
+    name: str,
+    size: int,
+    unpack_to: str | None,
+    *urls: str,
+    md5: str = "",
+    repacked: str = "",
+    members: str = "",
 ) -> RemoteFile:
-    locations = tuple(Location(url=url, checksum=checksum) for url, checksum in places)
+    """Return a file that all of `urls` have; `repacked` is an archive of the same files."""
+    checksum = f"md5:{md5}" if md5 else ""
+    locations = [Location(url=url, checksum=checksum) for url in urls]
     return RemoteFile(
-        name=name, locations=locations, size=size, unpack_to=unpack_to, members=members
+        name=name,
+        locations=(*locations, Location(url=repacked)) if repacked else tuple(locations),
+        size=size,
+        unpack_to=unpack_to,
+        members=tuple(members.split()),
     )
 
 
-_FLICKR8K_IMAGES_MD5 = "md5:f18a1e2920de5bd84dae7cf08ec78978"
-_FLICKR8K_TEXT_MD5 = "md5:bf6c1abcb8e4a833b7f922104de18627"
+def _coco(path: str, size: int, md5: str, members: str = "") -> RemoteFile:
+    return _file(path.rpartition("/")[2], size, ".", _COCO + path, md5=md5, members=members)
+
 
 DATASETS: dict[str, DatasetSpec] = {
     "flickr8k": DatasetSpec(
@@ -104,20 +118,18 @@ DATASETS: dict[str, DatasetSpec] = {
                 "Flickr8k_Dataset.zip",
                 1_115_419_746,
                 ".",
-                (_RELEASE + "Flickr8k_Dataset.zip", _FLICKR8K_IMAGES_MD5),
-                (_UIUC + "Flickr8k_Dataset.zip", _FLICKR8K_IMAGES_MD5),
-                # The same images, repacked with a table of the captions.
-                (
-                    "https://github.com/awsaf49/flickr-dataset/releases/download/v1.0/flickr8k.zip",
-                    "",
-                ),
+                _RELEASE + "Flickr8k_Dataset.zip",
+                _UIUC + "Flickr8k_Dataset.zip",
+                md5="f18a1e2920de5bd84dae7cf08ec78978",
+                repacked=_REPACKED,
             ),
             _file(
                 "Flickr8k_text.zip",
                 2_340_801,
                 "Flickr8k_text",
-                (_RELEASE + "Flickr8k_text.zip", _FLICKR8K_TEXT_MD5),
-                (_UIUC + "Flickr8k_text.zip", _FLICKR8K_TEXT_MD5),
+                _RELEASE + "Flickr8k_text.zip",
+                _UIUC + "Flickr8k_text.zip",
+                md5="bf6c1abcb8e4a833b7f922104de18627",
             ),
         ),
         images=8091,
@@ -134,18 +146,9 @@ DATASETS: dict[str, DatasetSpec] = {
     "flickr30k": DatasetSpec(
         title="Flickr30k",
         files=(
+            _file("flickr30k-images.zip", 4_440_000_000, ".", _HUB + "flickr30k-images.zip"),
             _file(
-                "flickr30k-images.zip",
-                4_440_000_000,
-                ".",
-                ("hub://datasets/nlphuji/flickr30k/flickr30k-images.zip", ""),
-            ),
-            RemoteFile(
-                name="flickr_annotations_30k.csv",
-                locations=(
-                    Location(url="hub://datasets/nlphuji/flickr30k/flickr_annotations_30k.csv"),
-                ),
-                size=15_000_000,
+                "flickr_annotations_30k.csv", 15_000_000, None, _HUB + "flickr_annotations_30k.csv"
             ),
         ),
         images=31014,
@@ -160,34 +163,20 @@ DATASETS: dict[str, DatasetSpec] = {
     "coco": DatasetSpec(
         title="COCO captions 2014, Karpathy splits",
         files=(
-            _file(
-                "train2014.zip",
-                13_510_573_713,
-                ".",
-                (_COCO + "zips/train2014.zip", "md5:0da8c0bd3d6becc4dcb32757491aca88"),
-            ),
-            _file(
-                "val2014.zip",
-                6_645_013_297,
-                ".",
-                (_COCO + "zips/val2014.zip", "md5:a3d79f5ed8d289b7a7554ce06a5782b3"),
-            ),
-            _file(
-                "annotations_trainval2014.zip",
+            _coco("zips/train2014.zip", 13_510_573_713, "0da8c0bd3d6becc4dcb32757491aca88"),
+            _coco("zips/val2014.zip", 6_645_013_297, "a3d79f5ed8d289b7a7554ce06a5782b3"),
+            _coco(
+                "annotations/annotations_trainval2014.zip",
                 252_872_794,
-                ".",
-                (
-                    _COCO + "annotations/annotations_trainval2014.zip",
-                    "md5:0a379cfc70b0e71301e0f377548639bd",
-                ),
-                members=("annotations/captions_*.json",),
+                "0a379cfc70b0e71301e0f377548639bd",
+                "annotations/captions_*.json",
             ),
             _file(
                 "caption_datasets.zip",
                 36_745_453,
                 ".",
-                (_KARPATHY, ""),
-                members=("dataset_coco.json", "*/dataset_coco.json"),
+                _KARPATHY,
+                members="dataset_coco.json */dataset_coco.json",
             ),
         ),
         images=123287,
@@ -203,27 +192,13 @@ DATASETS: dict[str, DatasetSpec] = {
     "coco2017": DatasetSpec(
         title="COCO captions 2017",
         files=(
-            _file(
-                "train2017.zip",
-                19_336_861_798,
-                ".",
-                (_COCO + "zips/train2017.zip", "md5:cced6f7f71b7629ddf16f17bbcfab6b2"),
-            ),
-            _file(
-                "val2017.zip",
-                815_585_330,
-                ".",
-                (_COCO + "zips/val2017.zip", "md5:442b8da7639aecaf257c1dceb8ba8c80"),
-            ),
-            _file(
-                "annotations_trainval2017.zip",
+            _coco("zips/train2017.zip", 19_336_861_798, "cced6f7f71b7629ddf16f17bbcfab6b2"),
+            _coco("zips/val2017.zip", 815_585_330, "442b8da7639aecaf257c1dceb8ba8c80"),
+            _coco(
+                "annotations/annotations_trainval2017.zip",
                 252_907_541,
-                ".",
-                (
-                    _COCO + "annotations/annotations_trainval2017.zip",
-                    "md5:f4bbac642086de4f52a3fdda2de5fa2c",
-                ),
-                members=("annotations/captions_*.json",),
+                "f4bbac642086de4f52a3fdda2de5fa2c",
+                "annotations/captions_*.json",
             ),
         ),
         images=123287,

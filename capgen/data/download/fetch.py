@@ -1,7 +1,7 @@
-"""Fetch the files of a data set side by side, each from the first place that has it right.
+"""Fetch the files of a data set in parallel, each from the first source that has it intact.
 
-Each file has a thread; what they tell comes out of one generator. Closing the generator (an
-interrupt does) stops the threads; what has arrived stays for the next time.
+Each file has a thread; their events come out of one generator. Closing the generator (as an
+interrupt does) stops the threads; a later run resumes the partial downloads.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from capgen.addresses import without_credentials
 from capgen.data.download.mirrors import Offer
 from capgen.data.download.transfer import (
     StoppedError,
@@ -23,7 +24,7 @@ from capgen.data.download.transfer import (
 )
 from capgen.data.events import Notice, Progress
 from capgen.digests import file_digest
-from capgen.errors import CapgenError, DataError, NetworkError, StorageError
+from capgen.errors import DataError, NetworkError, StorageError
 from capgen.paths import storage_errors
 
 logger = logging.getLogger(__name__)
@@ -31,12 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One file to fetch.
-
-    Attributes:
-        path: Where it goes.
-        offers: Places to fetch it from, best first.
-    """
+    """One file to fetch: its path, and the sources to fetch it from, best first."""
 
     path: Path
     offers: Sequence[Offer]
@@ -44,13 +40,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Fetched:
-    """One file is there and has been checked.
-
-    Attributes:
-        path: Where it is.
-        url: Where it came from.
-        checksum: Its own checksum.
-    """
+    """A file that has arrived and has been checked, with its source and its own checksum."""
 
     path: Path
     url: str
@@ -59,26 +49,20 @@ class Fetched:
 
 _FEWER_ATTEMPTS = 3
 
-_Told = Progress | Notice | Fetched
-_Queue = queue.SimpleQueue[_Told | BaseException | None]
+_Event = Progress | Notice | Fetched
+_Queue = queue.SimpleQueue[_Event | BaseException | None]
 
 
-def fetch_all(jobs: Sequence[Job], options: TransferOptions) -> Iterator[_Told]:
-    """Fetch files side by side.
+def fetch_all(jobs: Sequence[Job], options: TransferOptions) -> Iterator[_Event]:
+    """Fetch files in parallel, yielding progress, notices and a `Fetched` per file.
 
-    Yields:
-        Progress and notices as they come, and a `Fetched` for each file.
-
-    Raises:
-        NetworkError: No place gives a file.
-        DataError: Every place gives a file with the wrong checksum.
-        StorageError: The disk is full.
+    If all sources of a file fail, the error of the last one is raised.
     """
-    told: _Queue = queue.SimpleQueue()
+    events: _Queue = queue.SimpleQueue()
     stop = threading.Event()
     threads = [
-        # Daemons: a socket that is silent must not hold up the end of the program.
-        threading.Thread(target=_work, args=(job, options, told, stop), daemon=True)
+        # Daemons: a silent socket must not delay the end of the program.
+        threading.Thread(target=_work, args=(job, options, events, stop), daemon=True)
         for job in jobs
     ]
     for thread in threads:
@@ -87,64 +71,56 @@ def fetch_all(jobs: Sequence[Job], options: TransferOptions) -> Iterator[_Told]:
         left = len(threads)
         while left:
             try:
-                item = told.get(timeout=0.5)  # on Windows an interrupt waits for this
+                event = events.get(timeout=0.5)  # on Windows an interrupt waits for this
             except queue.Empty:
                 continue
-            if isinstance(item, BaseException):
-                raise item  # with the traceback of its thread
-            if item is None:
+            if isinstance(event, BaseException):
+                raise event  # with the traceback of its thread
+            if event is None:
                 left -= 1
             else:
-                yield item
+                yield event
     finally:
         stop.set()
         for thread in threads:
             thread.join(timeout=1)
 
 
-def _work(job: Job, options: TransferOptions, told: _Queue, stop: threading.Event) -> None:
-    """Run in a thread: tell everything, errors included, and at last None."""
-    try:
-        told.put(_fetch(job, options, told, stop))
-    except StoppedError:
-        pass
-    except BaseException as error:  # a bug, too: the caller must not take the file for fetched
-        told.put(error)
-    finally:
-        told.put(None)
-
-
-def _fetch(
-    job: Job,
-    options: TransferOptions,
-    told: _Queue,
-    stop: threading.Event,
-) -> Fetched:
+def _work(job: Job, options: TransferOptions, events: _Queue, stop: threading.Event) -> None:
+    """Run in a thread: put all events into the queue, including errors, and finally None."""
     name = job.path.name
     watcher = Watcher(
-        progress=lambda done, total: told.put(
+        progress=lambda done, total: events.put(
             Progress(task="download", item=name, done=done, total=total)
         ),
-        notice=lambda message: told.put(Notice(message=message)),
+        notice=lambda message: events.put(Notice(message=message)),
         stop=stop,
     )
-    failure: CapgenError | None = None
-    for index, offer in enumerate(job.offers):
-        patience = options
-        if index < len(job.offers) - 1:  # no long wait while there are other places
-            patience = replace(options, attempts=min(_FEWER_ATTEMPTS, options.attempts))
-        logger.debug("%s: place %d of %d, %s", name, index + 1, len(job.offers), offer.url)
+    try:
+        events.put(_fetch(job, options, watcher))
+    except StoppedError:
+        pass
+    except BaseException as error:  # even a bug: the caller must not think the file was fetched
+        events.put(error)
+    finally:
+        events.put(None)
+
+
+def _fetch(job: Job, options: TransferOptions, watcher: Watcher) -> Fetched:
+    # No long wait while there are other sources.
+    hasty = replace(options, attempts=min(_FEWER_ATTEMPTS, options.attempts))
+    *others, last = job.offers
+    for offer in others:
+        logger.debug("%s: trying %s", job.path.name, offer.url)
         try:
-            return _fetch_from(offer, job.path, watcher, patience)
+            return _fetch_from(offer, job.path, watcher, hasty)
         except (NetworkError, DataError) as error:
-            if index < len(job.offers) - 1:
-                watcher.notice(f"{error.message}; trying the next place")
-            failure = error
-    assert failure is not None
-    raise failure
+            watcher.notice(f"{error.message}; trying the next source")
+    return _fetch_from(last, job.path, watcher, options)
 
 
 def _fetch_from(offer: Offer, path: Path, watcher: Watcher, options: TransferOptions) -> Fetched:
+    shown = without_credentials(offer.url)
     for last_try in (False, True):
         part = transfer(offer.url, path, watcher, options, token=offer.token)
         algorithm = (offer.checksum or "sha256:").partition(":")[0]
@@ -152,19 +128,17 @@ def _fetch_from(offer: Offer, path: Path, watcher: Watcher, options: TransferOpt
         if checksum == offer.checksum or not (offer.checksum and offer.binding):
             break
         discard(path)
-        message = f"{path.name} from {offer.url} has {checksum}, not {offer.checksum}"
+        message = f"{path.name} from {shown} has {checksum}, not {offer.checksum}"
         if last_try:
-            raise DataError(
-                message,
-                hint="The file there is damaged or another one; it was not kept.",
-            )
+            hint = "The source has a damaged or a different file; it was deleted."
+            raise DataError(message, hint=hint)
         watcher.notice(f"{message}; fetching it again")
     if offer.checksum and checksum != offer.checksum:
         watcher.notice(
-            f"{path.name} from {offer.url} is not the official release ({checksum});"
-            " its content is checked after unpacking"
+            f"{path.name} from {shown} is not the official release ({checksum});"
+            " capgen checks its content after unpacking"
         )
     with storage_errors(path):
         part.replace(path)
         discard(path)
-    return Fetched(path=path, url=offer.url, checksum=checksum)
+    return Fetched(path=path, url=shown, checksum=checksum)

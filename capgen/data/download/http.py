@@ -1,6 +1,6 @@
-"""One HTTP request, its faults sorted into those worth another try and those that are not.
+"""One HTTP request, with its faults sorted into those worth a retry and those that are not.
 
-Built on urllib, which honours the proxy variables. Knows nothing about files or data sets.
+Built on urllib, which honours the proxy variables.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from capgen import __version__
+from capgen.addresses import without_credentials
 from capgen.errors import NetworkError, UsageError
 
 _RETRIED = frozenset((408, 421, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524))
 
 
 class TransientError(Exception):
-    """A fault that may pass: worth another try. Never leaves the data layer.
+    """A fault that may pass, so a retry is worthwhile. Never leaves the data layer.
 
     Args:
         message: What happened, in a few words.
-        wait: Seconds the server asks to wait, if it does.
+        wait: Seconds that the server asks to wait, if any.
     """
 
     def __init__(self, message: str, *, wait: float | None = None) -> None:
@@ -38,11 +39,7 @@ class TransientError(Exception):
 
 
 class RefusedError(NetworkError):
-    """The server answered, and asking again would not help.
-
-    Args:
-        status: The HTTP status.
-    """
+    """The server answered with this HTTP status, and a retry would not help."""
 
     def __init__(self, message: str, *, status: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -69,31 +66,28 @@ def request(
         url: An http or https address.
         method: GET or HEAD.
         headers: Further headers.
-        token: Bearer token, never passed on to another host by a redirect.
+        token: Bearer token, which is never sent to another host after a redirect.
         timeout: Longest silence of the socket, in seconds.
-        follow: Follow redirects; otherwise a redirect is returned as it is.
+        follow: Follow redirects instead of returning them.
 
     Raises:
-        UsageError: The address is not a valid one of http or https.
-        TransientError: Worth another try.
+        UsageError: The address is not a valid http or https address.
+        TransientError: A retry may help.
         RefusedError: The server refused.
-        NetworkError: The server cannot be trusted, or leads to what is not an address.
+        NetworkError: The certificate is not valid, or a redirect leads to an invalid address.
     """
     if not url.lower().startswith(("http://", "https://")):
-        raise UsageError(f"{url!r} is not an http or https address")
+        raise UsageError(f"{without_credentials(url)!r} is not an http or https address")
     if not _is_valid(url):
-        raise UsageError(f"{url!r} is not a valid address")
-    asked = urllib.request.Request(url, method=method)
-    asked.add_header("User-Agent", f"capgen/{__version__}")
-    asked.add_header("Accept-Encoding", "identity")
-    for name, value in (headers or {}).items():
-        asked.add_header(name, value)
+        raise UsageError(f"{without_credentials(url)!r} is not a valid address")
+    own = {"User-Agent": f"capgen/{__version__}", "Accept-Encoding": "identity"}
+    prepared = urllib.request.Request(url, headers=own | dict(headers or {}), method=method)
     if token:
-        asked.add_unredirected_header("Authorization", f"Bearer {token}")
+        prepared.add_unredirected_header("Authorization", f"Bearer {token}")
     opener = urllib.request.build_opener(*(() if follow else (_NoRedirects,)))
     with network_faults(url):
         try:
-            response: http.client.HTTPResponse = opener.open(asked, timeout=timeout)
+            response: http.client.HTTPResponse = opener.open(prepared, timeout=timeout)
         except urllib.error.HTTPError as error:
             if not follow and 300 <= error.code < 400:
                 return error
@@ -104,20 +98,21 @@ def request(
 
 @contextmanager
 def network_faults(url: str) -> Iterator[None]:
-    """Turn what urllib and sockets raise into TransientError or NetworkError."""
+    """Turn the exceptions of urllib and sockets into TransientError or NetworkError."""
+    url = without_credentials(url)
     try:
         yield
     except urllib.error.URLError as error:
         reason = error.reason
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise NetworkError(f"{url}: the server's certificate is not valid: {reason}") from error
-        raise TransientError(f"cannot reach the server ({_say(reason)})") from error
+        raise TransientError(f"cannot reach the server ({_reason(reason)})") from error
     except TimeoutError as error:
         raise TransientError("the server stopped sending") from error
-    except (http.client.InvalidURL, ValueError) as error:  # of a redirect, most likely
-        raise NetworkError(f"{url}: leads to what is not an address ({_say(error)})") from error
+    except (http.client.InvalidURL, ValueError) as error:  # most likely of a redirect
+        raise NetworkError(f"{url}: leads to an invalid address ({_reason(error)})") from error
     except (OSError, http.client.HTTPException) as error:
-        raise TransientError(f"the connection broke ({_say(error)})") from error
+        raise TransientError(f"the connection broke ({_reason(error)})") from error
 
 
 def _is_valid(url: str) -> bool:
@@ -129,28 +124,22 @@ def _is_valid(url: str) -> bool:
 
 
 def content_length(headers: email.message.Message) -> int | None:
-    """Return the length a response declares, or None."""
+    """Return the length that a response declares, or None."""
     value = headers.get("Content-Length", "")
     return int(value) if value.isdigit() else None
 
 
-def read_small(stream: IO[bytes], limit: int = 1 << 20) -> bytes:
-    """Return at most `limit` bytes of a response."""
-    return stream.read(limit)
-
-
 def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
-    # urllib explains redirects that it does not follow in several lines.
-    said = f"{error.code} {' '.join(str(error.reason).split())}".strip()
+    # urllib's reason has several lines for redirects that it does not follow.
+    answer = f"the server answered {error.code} {' '.join(str(error.reason).split())}".strip()
     if error.code in _RETRIED:
-        wait = _retry_after(error.headers.get("Retry-After", ""))
-        return TransientError(f"the server answers {said}", wait=wait)
+        return TransientError(answer, wait=_retry_after(error.headers.get("Retry-After", "")))
     hint = ""
     if error.code in (401, 403):
-        hint = "The source may ask for a login; for the Hugging Face Hub run `hf auth login`."
+        hint = "The source may need a login; for the Hugging Face Hub run `hf auth login`."
     if error.code in (404, 410):
-        hint = "The file may have moved: try another place with --mirror."
-    return RefusedError(f"{url}: the server answers {said}", status=error.code, hint=hint)
+        hint = "The file may have moved: try another source with --mirror."
+    return RefusedError(f"{without_credentials(url)}: {answer}", status=error.code, hint=hint)
 
 
 def _retry_after(value: str) -> float | None:
@@ -165,6 +154,5 @@ def _retry_after(value: str) -> float | None:
     return max(0.0, (when - datetime.now(UTC)).total_seconds())
 
 
-def _say(reason: object) -> str:
-    strerror = getattr(reason, "strerror", None)
-    return str(strerror or reason or type(reason).__name__)
+def _reason(error: object) -> str:
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)

@@ -1,7 +1,7 @@
 """Install a known data set: fetch, check, unpack, read, move into place.
 
-Nothing appears under the data set's name before all of it is there. What a killed run leaves
-is taken up (downloads) or cleared away (half-unpacked folders) by the next one.
+The data set's folder appears only when it is complete. After a killed run, the next one
+resumes its downloads and deletes its half-unpacked folders.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from pathlib import Path
 
 import capgen.data.installed as stores
 from capgen import paths
-from capgen.data.dataset import Dataset, load_dataset
+from capgen.data.dataset import Dataset, finished, load_dataset
 from capgen.data.download.catalog import DATASETS, DatasetSpec, RemoteFile
 from capgen.data.download.fetch import Fetched, Job, fetch_all
 from capgen.data.download.mirrors import chosen_mirrors, is_official, offers, size_of
 from capgen.data.download.transfer import TransferOptions, arrived
 from capgen.data.download.unpack import check_space, unpack
-from capgen.data.events import Event, Finished, Notice, Progress
+from capgen.data.events import Event, Notice, Progress
 from capgen.data.formats import manifest
+from capgen.data.staging import staged
 from capgen.errors import DataError, UsageError, did_you_mean
 from capgen.locks import Lock
 
@@ -35,59 +36,58 @@ def install(
     options: TransferOptions | None = None,
     spec: DatasetSpec | None = None,
 ) -> Iterator[Event]:
-    """Download a known data set and put it in place; nothing is fetched if it is there.
+    """Download and install a known data set, unless it is installed already.
 
     Args:
         name: Key of `DATASETS`.
         store: Folder of the installed data sets.
-        mirrors: Addresses of folders with the release's files, used in place of the sources
-            and in this order; by default those in the variable CAPGEN_MIRROR.
+        mirrors: Addresses of folders with the release's files, used instead of the sources, in
+            this order; by default those in the variable CAPGEN_MIRROR.
         accept_terms: The user accepts the source's terms.
         keep_archives: Keep the downloaded files.
         options: How patient to be with servers.
         spec: Where the data set comes from, if not from `DATASETS`.
 
     Yields:
-        Progress and notices, and at last a `Finished`.
+        Progress and notices, and finally a `Finished`.
 
     Raises:
         UsageError: The data set is unknown, or its terms were not accepted.
         NetworkError: No source can be reached.
-        DataError: What was fetched is damaged or not the data set.
+        DataError: The download is damaged or not the data set.
         StorageError: There is no room for it.
     """
     if spec is None and name not in DATASETS:
         raise UsageError(f"Unknown data set {name!r}", hint=did_you_mean(name, DATASETS))
     spec = spec or DATASETS[name]
     place = stores.dataset_dir(name, store)
-    if manifest.recognise(place):
-        yield _finished(load_dataset(place), already=True)
+    if manifest.manifest_file(place):
+        yield finished(load_dataset(place), already=True)
         return
     if spec.must_accept and not accept_terms:
         raise UsageError(
             f"{spec.title} asks its users to accept its terms: {spec.terms}",
-            hint=f"Read {spec.homepage}, then run again with --accept-terms.",
+            hint=f"Read {spec.homepage}, then run the command again with --accept-terms.",
         )
     lock = Lock(place.with_name(f".{name}.lock"), f"downloading {name}")
     for message in lock.wait():
         yield Notice(message=message)
     with lock.held():
-        if manifest.recognise(place):  # the process that had the lock has done it
-            yield _finished(load_dataset(place), already=True)
+        if manifest.manifest_file(place):  # installed by the process that had the lock
+            yield finished(load_dataset(place), already=True)
             return
         if place.exists():
             raise DataError(
-                f"{place} is in the way: it is no data set of capgen's",
-                hint="Move it away; `capgen data import` takes in data of your own.",
+                f"{place} is in the way: it is not a capgen data set",
+                hint="Move it away; `capgen data import` imports data of your own.",
             )
         downloads = place.with_name(".downloads") / name
-        yield from _install(name, spec, place, downloads, mirrors, options or TransferOptions())
+        yield from _install(spec, place, downloads, mirrors, options or TransferOptions())
         if not keep_archives:
             shutil.rmtree(downloads, ignore_errors=True)
 
 
 def _install(
-    name: str,
     spec: DatasetSpec,
     place: Path,
     downloads: Path,
@@ -96,33 +96,47 @@ def _install(
 ) -> Iterator[Event]:
     mirrors = chosen_mirrors(mirrors)
     official = is_official(spec.files, mirrors)
-    wanted = [file for file in spec.files if not (downloads / file.name).exists()]
-    jobs = []
-    for file in wanted:
-        found = offers(file, mirrors, timeout=options.timeout)
-        jobs.append(Job(path=downloads / file.name, offers=found))
+    jobs = [
+        Job(path=path, offers=offers(file, mirrors, timeout=options.timeout))
+        for file in spec.files
+        if not (path := downloads / file.name).exists()
+    ]
     _check_room(spec, jobs, downloads, official=official, timeout=options.timeout)
-    for told in fetch_all(jobs, options):
-        if isinstance(told, Fetched):
-            _note_checksum(told)
+    for event in fetch_all(jobs, options):
+        if isinstance(event, Fetched):  # its checksum is kept for runs that find it there
+            paths.write_text(event.path.with_name(f"{event.path.name}.checksum"), event.checksum)
         else:
-            yield told
-    unpacked = place.with_name(f".{name}.unpacking")
-    with paths.storage_errors(unpacked):
-        shutil.rmtree(unpacked, ignore_errors=True)
-        unpacked.mkdir(parents=True)
-    try:
+            yield event
+    with staged(place, "unpacking") as unpacked:
         for file in spec.files:
             yield from _unpack(file, downloads, unpacked)
-        yield from _put_in_place(name, spec, unpacked, place, downloads, official=official)
-    finally:
-        shutil.rmtree(unpacked, ignore_errors=True)
+        dataset = load_dataset(unpacked)
+        problem = _differences(spec, dataset)
+        if problem and official:
+            hint = f"See {spec.homepage}."
+            raise DataError(f"{place.name} is not complete: {problem}", hint=hint)
+        if problem:
+            message = f"{place.name} from the mirror is not the whole release: {problem}"
+            yield Notice(message=message)
+        header = manifest.Header(
+            name=place.name,
+            source=spec.homepage,
+            format=dataset.format,
+            split_source=dataset.split_source,
+            licence=spec.licence,
+            terms=spec.terms,
+            citation=spec.citation,
+            checksums=_checksums(downloads, spec),
+            language=spec.language,
+        )
+        manifest.write(unpacked / manifest.FILE_NAME, header, dataset.examples)
+    yield finished(replace(dataset, name=place.name, root=place))
 
 
 def _check_room(
     spec: DatasetSpec, jobs: Sequence[Job], downloads: Path, *, official: bool, timeout: float
 ) -> None:
-    """Check for the files that are still to come, and all files unpacked."""
+    """Check that there is room for the files still to be fetched, and all files unpacked."""
     to_fetch = to_unpack = 0
     rough = {file.name: file.size if official else 0 for file in spec.files}
     fetched = {job.path.name for job in jobs}
@@ -146,73 +160,22 @@ def _unpack(file: RemoteFile, downloads: Path, unpacked: Path) -> Iterator[Event
         for done, total in unpack(archive, unpacked / file.unpack_to, patterns=file.members):
             yield Progress(task="unpack", item=file.name, done=done, total=total, unit="files")
     except DataError:
-        # A damaged archive would be found again and again: the next run fetches it anew.
+        # So that the next run fetches it again.
         archive.unlink(missing_ok=True)
         raise
 
 
-def _put_in_place(
-    name: str,
-    spec: DatasetSpec,
-    unpacked: Path,
-    place: Path,
-    downloads: Path,
-    *,
-    official: bool,
-) -> Iterator[Event]:
-    dataset = load_dataset(unpacked)
-    problem = _differences(spec, dataset)
-    if problem and official:
-        raise DataError(f"{name} is not complete: {problem}", hint=f"See {spec.homepage}.")
-    if problem:
-        yield Notice(message=f"{name} from the mirror is not the whole release: {problem}")
-    header = manifest.Header(
-        name=name,
-        source=spec.homepage,
-        format=dataset.format,
-        split_source=dataset.split_source,
-        licence=spec.licence,
-        terms=spec.terms,
-        citation=spec.citation,
-        checksums=_noted_checksums(downloads, spec),
-        language=spec.language,
-    )
-    manifest.write(unpacked / manifest.FILE_NAME, header, dataset.examples)
-    with paths.storage_errors(place):
-        unpacked.rename(place)
-    yield _finished(replace(dataset, name=name, root=place), already=False)
-
-
 def _differences(spec: DatasetSpec, dataset: Dataset) -> str:
-    found = [
-        f"{len(dataset.examples):,} of {spec.images:,} images"
-        if len(dataset.examples) != spec.images
-        else "",
-        f"splits {dataset.counts}, not {spec.splits}" if dataset.counts != spec.splits else "",
-        f"{dataset.captions:,} of {spec.captions:,} captions"
-        if spec.captions not in (None, dataset.captions)
-        else "",
-    ]
-    return "; ".join(filter(None, found))
+    differences = []
+    if len(dataset.examples) != spec.images:
+        differences.append(f"{len(dataset.examples):,} of {spec.images:,} images")
+    if dataset.counts != spec.splits:
+        differences.append(f"splits {dataset.counts}, not {spec.splits}")
+    if spec.captions not in (None, dataset.captions):
+        differences.append(f"{dataset.captions:,} of {spec.captions:,} captions")
+    return "; ".join(differences)
 
 
-def _note_checksum(told: Fetched) -> None:
-    """Keep the checksum beside the file, for runs that find the file there."""
-    note = told.path.with_name(told.path.name + ".checksum")
-    paths.write_text(note, told.checksum)
-
-
-def _noted_checksums(downloads: Path, spec: DatasetSpec) -> dict[str, str]:
+def _checksums(downloads: Path, spec: DatasetSpec) -> dict[str, str]:
     notes = {file.name: downloads / f"{file.name}.checksum" for file in spec.files}
     return {name: note.read_text(encoding="utf-8") for name, note in notes.items() if note.exists()}
-
-
-def _finished(dataset: Dataset, *, already: bool) -> Finished:
-    return Finished(
-        name=dataset.name,
-        folder=dataset.root,
-        images=len(dataset.examples),
-        captions=dataset.captions,
-        splits=dataset.counts,
-        already=already,
-    )

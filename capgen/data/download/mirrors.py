@@ -1,4 +1,4 @@
-"""Where a file of a known data set is to be had right now: mirrors, the Hub, sizes, checksums."""
+"""The sources of a known data set's file: mirrors, the Hub, sizes, checksums."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from capgen.data.download.http import (
     TransientError,
     content_length,
     network_faults,
-    read_small,
     request,
 )
 from capgen.errors import NetworkError
@@ -34,12 +33,12 @@ _SUMS_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """One place to fetch one file from.
+    """One source of one file.
 
     Attributes:
-        url: Where.
+        url: Its address.
         checksum: `md5:HEX`, `sha256:HEX` or empty.
-        binding: A file with another checksum is wrong. Not so at a mirror that the user chose
+        binding: A file with another checksum is wrong. False at a mirror that the user chose
             and that publishes no checksums: it may hold a repacked release.
         token: Bearer token for the server, if it needs one.
     """
@@ -52,41 +51,41 @@ class Offer:
 
 def chosen_mirrors(asked: Sequence[str]) -> tuple[str, ...]:
     """Return the mirrors to use: those asked for, else those of the environment, if any."""
-    found = tuple(asked or os.environ.get(MIRROR_VARIABLE, "").split())
-    source = "asked for" if asked else f"of {MIRROR_VARIABLE}"
-    logger.debug("mirrors: %s", f"{' '.join(found)} ({source})" if found else "none")
-    return found
+    mirrors = tuple(asked or os.environ.get(MIRROR_VARIABLE, "").split())
+    source = "asked for" if asked else f"from {MIRROR_VARIABLE}"
+    logger.debug("mirrors: %s", f"{' '.join(mirrors)} ({source})" if mirrors else "none")
+    return mirrors
 
 
 def is_official(files: Sequence[RemoteFile], mirrors: Sequence[str]) -> bool:
-    """Return whether files come from where their publishers put them, and so are complete."""
+    """Whether files come from their publishers, and so must be complete."""
     from_hub = any(place.url.startswith(_HUB) for file in files for place in file.locations)
     return not mirrors and not (from_hub and os.environ.get(HUB_VARIABLE))
 
 
 def offers(file: RemoteFile, mirrors: Sequence[str], *, timeout: float) -> list[Offer]:
-    """Return where to fetch a file from, best first; mirrors take the place of the sources."""
+    """Return the sources of a file, best first; mirrors replace the published ones."""
     official = next((place.checksum for place in file.locations if place.checksum), "")
     if mirrors:
-        found = [_mirror_offer(file.name, mirror, official, timeout) for mirror in mirrors]
+        result = [_mirror_offer(file.name, mirror, official, timeout) for mirror in mirrors]
     else:
-        found = [
+        result = [
             _hub_offer(place.url, timeout)
             if place.url.startswith(_HUB)
             else Offer(url=place.url, checksum=place.checksum)
             for place in file.locations
         ]
-    for offer in found:
+    for offer in result:
         logger.debug("%s: %s, checksum %s", file.name, offer.url, offer.checksum or "unknown")
-    return found
+    return result
 
 
 def size_of(offer: Offer, *, timeout: float) -> int | None:
-    """Return how large the file is, or None if the server does not say now."""
+    """Return the file's size, or None if the server does not say now."""
     try:
         response = request(offer.url, method="HEAD", token=offer.token, timeout=timeout)
     except (TransientError, NetworkError):
-        return None  # only asked to check the disk; fetching it will tell what is wrong
+        return None  # only for the check of disk space; fetching reports the fault
     with response:
         return content_length(response.headers)
 
@@ -103,18 +102,18 @@ def _mirror_offer(name: str, mirror: str, official: str, timeout: float) -> Offe
 def _published_sums(url: str, timeout: float) -> dict[str, str]:
     def fetch() -> bytes:
         with request(url, timeout=timeout) as response, network_faults(url):
-            return read_small(response)
+            return response.read(1 << 20)
 
     try:
         text = _thrice(fetch).decode("utf-8", errors="replace")
     except (TransientError, NetworkError):
         return {}  # most mirrors publish none
-    found = (_SUMS_LINE.fullmatch(line.strip()) for line in text.split("\n"))
-    return {match[2]: match[1] for match in found if match}
+    lines = (_SUMS_LINE.fullmatch(line.strip()) for line in text.split("\n"))
+    return {line[2]: line[1] for line in lines if line}
 
 
 def _hub_offer(address: str, timeout: float) -> Offer:
-    """Resolve `hub://datasets/OWNER/NAME/FILE`; the Hub says the SHA-256 of large files."""
+    """Resolve `hub://datasets/OWNER/NAME/FILE`; the Hub publishes the SHA-256 of large files."""
     from huggingface_hub import constants, get_token, hf_hub_url
 
     if constants.HF_HUB_OFFLINE:
@@ -138,7 +137,7 @@ def _hub_offer(address: str, timeout: float) -> Offer:
 
 
 def _thrice(ask: Callable[[], _T]) -> _T:
-    """Ask up to three times: a checksum must not be lost to a hiccup."""
+    """Ask up to three times: no checksum should be lost to a hiccup."""
     for _ in range(2):
         try:
             return ask()

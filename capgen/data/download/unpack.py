@@ -1,7 +1,7 @@
 """Unpack archives of unknown origin: everything is checked before anything is written.
 
-Refused are names that lead out of the folder, links, devices, sparse files, the same name
-twice, encrypted members, and archives that would grow beyond measure.
+Names that lead out of the folder, links, devices, sparse files, duplicate names, encrypted
+members and archives that would grow too large are refused.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Member:
     """One file in an archive.
 
     Attributes:
-        name: Its name as the archive has it.
-        target: Where it goes, relative to the folder it is unpacked into.
-        size: Bytes it will have.
+        name: Its name in the archive.
+        target: Its path relative to the folder it is unpacked into.
+        size: Its unpacked size in bytes.
         open: Opens it for reading, in pieces of up to `BLOCK_BYTES`.
         fault: Why it must not be unpacked, or an empty string.
     """
@@ -52,27 +52,32 @@ class Member:
 def opened(
     path: Path,
     limits: UnpackLimits | None = None,
-    passed_over: Callable[[Member], None] | None = None,
+    on_refused: Callable[[Member], None] | None = None,
 ) -> Iterator[list[Member]]:
-    """Open a zip or tar archive and give its files, all of them checked.
+    """Open a zip or tar archive and yield its files, all of them checked.
 
     Args:
         path: The archive.
         limits: How much it may grow.
-        passed_over: Receives the members that must not be unpacked; without it the first of
-            them is why the whole archive is refused.
+        on_refused: Receives the members that must not be unpacked; without it, any such
+            member makes the whole archive refused.
 
     Raises:
-        DataError: It is no archive, is damaged, or is refused; the message names the member.
+        DataError: It is not an archive, damaged or refused; the message names the member.
     """
     limits = limits or UnpackLimits()
     with archive_faults(path):
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                yield _checked(path, _zip_members(archive), limits, passed_over)
+                yield _checked(path, _zip_members(archive), limits, on_refused)
         else:
-            with _tar(path, limits) as tar:
-                yield _checked(path, _tar_members(tar), limits, passed_over)
+            with ExitStack() as stack:
+                try:
+                    tar = stack.enter_context(open_tar(path, limits))
+                except tarfile.ReadError as error:
+                    message = f"{path} is neither a zip nor a tar archive ({error})"
+                    raise DataError(message) from error
+                yield _checked(path, _tar_members(tar), limits, on_refused)
 
 
 def unpack(
@@ -82,19 +87,13 @@ def unpack(
     patterns: Sequence[str] = (),
     limits: UnpackLimits | None = None,
 ) -> Iterator[tuple[int, int]]:
-    """Unpack an archive into a folder.
+    """Unpack a zip or tar archive into a folder, yielding files written and the total.
 
-    Args:
-        path: A zip or tar archive.
-        into: The folder; it is made. Files that are there already are never overwritten.
-        patterns: Shell patterns of the members to take; none takes all.
-        limits: How much it may grow.
-
-    Yields:
-        Files written and files in all.
+    Existing files are never overwritten. `patterns` are shell patterns of the members to
+    unpack; without any, all are.
 
     Raises:
-        DataError: As for `opened`; nothing has been written when an archive is refused.
+        DataError: As for `opened`; nothing is written of a refused archive.
         StorageError: The disk is full or the folder cannot be written.
     """
     with opened(path, limits) as members:
@@ -112,14 +111,8 @@ def unpack(
 
 
 def check_space(folder: Path, needed: int, purpose: str) -> None:
-    """Check that the disk of `folder` (which need not exist) has room.
-
-    Raises:
-        StorageError: It has not.
-    """
-    place = folder
-    while not place.exists():
-        place = place.parent
+    """Raise StorageError if the disk of `folder` (which need not exist) has too little room."""
+    place = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(place).free
     if needed > free:
         raise StorageError(
@@ -131,7 +124,7 @@ def check_space(folder: Path, needed: int, purpose: str) -> None:
 
 @contextmanager
 def archive_faults(path: Path) -> Iterator[None]:
-    """Turn what the archive modules raise for damaged archives into DataError."""
+    """Turn the exceptions of the archive modules into DataError."""
     try:
         yield
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError) as error:
@@ -140,16 +133,6 @@ def archive_faults(path: Path) -> Iterator[None]:
         raise DataError(f"{path} is damaged: a header is broken") from error
     except RuntimeError as error:  # zipfile: a password, or a method it does not know
         raise DataError(f"{path} cannot be unpacked: {error}") from error
-
-
-@contextmanager
-def _tar(path: Path, limits: UnpackLimits) -> Iterator[TarReader]:
-    with ExitStack() as stack:
-        try:
-            tar = stack.enter_context(open_tar(path, limits))
-        except tarfile.ReadError as error:
-            raise DataError(f"{path} is neither a zip nor a tar archive ({error})") from error
-        yield tar
 
 
 def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
@@ -172,7 +155,7 @@ def _zip_fault(info: zipfile.ZipInfo) -> str:
         return "is encrypted"
     if info.header_offset < 0:
         return "is damaged"
-    # zipfile unpacks whole blocks of the other methods into memory, whatever their size.
+    # With other methods, zipfile unpacks whole blocks into memory, whatever their size.
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return f"cannot be unpacked: its compression ({info.compress_type}) is not Deflate"
     return ""
@@ -195,7 +178,7 @@ def _checked(
     path: Path,
     members: Iterator[Member],
     limits: UnpackLimits,
-    passed_over: Callable[[Member], None] | None,
+    on_refused: Callable[[Member], None] | None,
 ) -> list[Member]:
     most = limits.growth(path.stat().st_size)
     kept: list[Member] = []
@@ -204,13 +187,12 @@ def _checked(
     for number, member in enumerate(members, start=1):
         if number > limits.members:
             raise _refuse(path, member.name, f"makes it grow beyond {limits.members:,} members")
-        # Some file systems would write both to one file.
-        key = folded(str(member.target))
+        key = folded(str(member.target))  # some file systems would write both to one file
         fault = member.fault or ("is there twice" if key in seen else "")
         if fault:
-            if passed_over is None:
+            if on_refused is None:
                 raise _refuse(path, member.name, fault)
-            passed_over(replace(member, fault=fault))
+            on_refused(replace(member, fault=fault))
             continue
         seen.add(key)
         total += member.size

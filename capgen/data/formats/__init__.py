@@ -24,99 +24,65 @@ from capgen.errors import DataError, did_you_mean
 __all__ = ["FORMATS", "Format", "ReadOptions", "Reading", "read_any", "recognise"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Format:
     """One layout.
 
     Attributes:
         title: What people call it.
-        recognise: Returns what makes a path look like this layout, or None.
+        recognise: Returns something true if a path looks like this layout.
         read: Reads it.
     """
 
     title: str
-    recognise: Callable[[Path], str | None]
+    recognise: Callable[[Path], object]
     read: Callable[[Path, ReadOptions, Report], Reading]
 
 
-# In the order of trial: the more telling a layout's marks, the earlier.
+# In the order in which they are tried: the most distinctive first.
 FORMATS: dict[str, Format] = {
-    "capgen": Format(
-        title="capgen data set",
-        recognise=manifest.recognise,
-        read=manifest.read,
-    ),
-    "flickr": Format(
-        title="official Flickr8k or Flickr30k folder",
-        recognise=flickr.recognise,
-        read=flickr.read,
-    ),
-    "coco": Format(
-        title="COCO captions JSON",
-        recognise=coco.recognise,
-        read=coco.read,
-    ),
-    "karpathy": Format(
-        title="Karpathy JSON",
-        recognise=karpathy.recognise,
-        read=karpathy.read,
-    ),
+    "capgen": Format("capgen data set", manifest.manifest_file, manifest.read),
+    "flickr": Format("official Flickr8k or Flickr30k folder", flickr.token_file, flickr.read),
+    "coco": Format("COCO captions JSON", coco.caption_files, coco.read),
+    "karpathy": Format("Karpathy JSON", karpathy.karpathy_file, karpathy.read),
     "datasets": Format(
-        title="directory saved by the `datasets` library",
-        recognise=arrow.recognise,
-        read=arrow.read,
+        "directory saved by the `datasets` library", arrow.is_saved_dataset, arrow.read
     ),
     "imagefolder": Format(
-        title="images with metadata.csv or metadata.jsonl",
-        recognise=table.recognise_imagefolder,
-        read=table.read_imagefolder,
+        "images with metadata.csv or metadata.jsonl", table.metadata_files, table.read_imagefolder
     ),
     "table": Format(
-        title="CSV, TSV or JSON Lines with a column of images and one of captions",
-        recognise=table.recognise_table,
-        read=table.read_table,
+        "CSV, TSV or JSON Lines with a column of images and one of captions",
+        table.tables,
+        table.read_table,
     ),
-    "webdataset": Format(
-        title="WebDataset tar shards",
-        recognise=webdataset.recognise,
-        read=webdataset.read,
-    ),
-    "sidecar": Format(
-        title="images with .txt or .caption files",
-        recognise=sidecar.recognise,
-        read=sidecar.read,
-    ),
+    "webdataset": Format("WebDataset tar shards", webdataset.recognise, webdataset.read),
+    "sidecar": Format("images with .txt or .caption files", sidecar.recognise, sidecar.read),
 }
 
 
 def recognise(path: Path) -> str:
-    """Return the name of the first format that a folder or file looks like.
-
-    Raises:
-        DataError: It is not there, or looks like none of them.
-    """
+    """Return the name of the first format that a folder or file looks like."""
     if not path.exists():
         raise DataError(f"No such file or folder: {path}")
     for name, candidate in FORMATS.items():
-        if candidate.recognise(path) is not None:
+        if candidate.recognise(path):
             return name
     titles = "; ".join(candidate.title for candidate in FORMATS.values())
     raise DataError(
-        f"{path} looks like no known layout of captions and images",
-        hint=f"Known: {titles}. Choose one with --format.",
+        f"{path} is not in a known layout of captions and images",
+        hint=f"Known layouts: {titles}. Choose one with --format.",
     )
 
 
 def read_any(path: Path, options: ReadOptions, report: Report) -> tuple[str, Reading]:
-    """Read a folder or file in whatever format it is in.
+    """Read a folder or file in whatever format it is in; return the format's name, too.
 
-    A `..` in an image's path comes from the data: those of the caller's own paths are resolved.
-
-    Returns:
-        The format's name and what was read.
+    A `..` in an image's path must come from the data, so those in the caller's own paths are
+    resolved first.
 
     Raises:
-        DataError: It is not there, or in no known format, or cannot be read.
+        DataError: It is not there, is in no known format, or cannot be read.
     """
     name = options.format or recognise(path)
     if name not in FORMATS:
@@ -127,5 +93,4 @@ def read_any(path: Path, options: ReadOptions, report: Report) -> tuple[str, Rea
 
 
 def _without_parents(path: Path) -> Path:
-    """Return a path that says the same without `..`; others stay as they were given."""
     return path.resolve() if ".." in path.parts else path

@@ -1,6 +1,6 @@
 """A directory that the `datasets` library saved (`save_to_disk`), read with that library.
 
-Images are taken out into the cache folder once, in the bytes they were stored in.
+Images are extracted into the cache folder once, byte for byte.
 """
 
 from __future__ import annotations
@@ -22,40 +22,32 @@ from capgen.paths import folded, works_everywhere, writing
 from capgen.tables.rows import Row
 
 
-def recognise(root: Path) -> str | None:
-    """Return what makes `root` look like this layout, or None."""
-    for name in ("dataset_dict.json", "state.json"):
-        if (root / name).is_file():
-            return name
-    return None
+def is_saved_dataset(root: Path) -> bool:
+    """Whether a folder is a directory that `save_to_disk` wrote."""
+    return any((root / name).is_file() for name in ("dataset_dict.json", "state.json"))
 
 
 def read(root: Path, options: ReadOptions, report: Report) -> Reading:
-    """Read the directory; the parts of a DatasetDict are splits.
-
-    Raises:
-        MissingDependencyError: The library `datasets` is not installed.
-        DataError: It cannot read the directory.
-    """
+    """Read the directory; the parts of a DatasetDict are splits."""
     collector = Collector(report)
-    taken = _cache_folder(root)
-    written: dict[str, Path] = {}
+    extracted = _cache_folder(root)
+    places: dict[str, Path] = {}
     mode = _mode(root)
     for split, number, record in _records(root):
         columns = find_columns(f"{root}:{number}", record, options)
         texts = columns.texts(Row(line=number, cells=record))
-        called = f"{split or 'row'}-{number:08d}"
-        name = _take_out(record[columns.image], taken, called, written, mode)
+        row = f"{split or 'row'}-{number:08d}"
+        name = _extract(record[columns.image], extracted, row, places, mode)
         if texts is None or name is None:
             message = f"row {number} has no image or no text"
             report(Problem(code="malformed_line", message=message, file=root, line=number))
             continue
         for text in texts:
-            collector.caption(name, written[folded(name)], text, root, number)
+            collector.caption(name, places[folded(name)], text, root, number)
         label = record.get(columns.split) if columns.split else split
         if label:
             collector.split(name, str(label), root, number)
-    return collector.reading(images=ImageIndex(taken).paths, home=taken)
+    return collector.reading(images=ImageIndex(extracted).paths, home=extracted)
 
 
 def _records(root: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
@@ -78,37 +70,30 @@ def _records(root: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
             yield split, number, record
 
 
-def _take_out(
-    value: Any, folder: Path, row: str, written: dict[str, Path], mode: int
-) -> str | None:
-    """Write a row's image and return its name; a path is used where it is.
+def _extract(cell: Any, folder: Path, row: str, places: dict[str, Path], mode: int) -> str | None:
+    """Write a row's image into `folder` and return its name; a path is used where it is.
 
-    Args:
-        value: The row's cell.
-        folder: Where to write.
-        row: What the row is called.
-        written: Folded name → where the image is, for the rows so far.
-        mode: Mode bits that the file may have.
+    `places` maps folded names to where the images are, for the rows so far.
     """
-    if isinstance(value, str):
-        return _note(Path(value), Path(value).name, row, written)
-    data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (None, "")
+    if isinstance(cell, str):
+        cell = {"path": cell}
+    data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (None, "")
     if data is None:
-        return _note(Path(path), Path(path).name, row, written) if path else None
+        return _add(Path(path), Path(path).name, row, places) if path else None
     own = f"{row}.{_suffix(data)}"
-    name = _note(folder, base_name(path) if path else own, row, written)
-    target = written[folded(name)] = folder / (name if works_everywhere(name) else own)
+    name = _add(folder, base_name(path) if path else own, row, places)
+    target = places[folded(name)] = folder / (name if works_everywhere(name) else own)
     if not target.exists():
         with writing(target, mode=mode & 0o666 | 0o200, sweep=False) as temporary:
             temporary.write_bytes(data)
     return name
 
 
-def _note(place: Path, name: str, row: str, written: dict[str, Path]) -> str:
-    """Return a name that no other image has, and note where it is."""
-    if folded(name) in written:
+def _add(place: Path, name: str, row: str, places: dict[str, Path]) -> str:
+    """Return a name that no other image has, after adding its place."""
+    if folded(name) in places:
         name = f"{row}-{name}"
-    written[folded(name)] = place
+    places[folded(name)] = place
     return name
 
 
@@ -118,7 +103,7 @@ def _cache_folder(root: Path) -> Path:
 
 
 def _mode(root: Path) -> int:
-    """Return the mode bits that all files of rows have."""
+    """Return the mode bits that all Arrow files share."""
     modes = (path.stat().st_mode for path in root.rglob("*.arrow"))
     return functools.reduce(operator.and_, modes, 0o666)
 

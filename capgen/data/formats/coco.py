@@ -1,4 +1,4 @@
-"""COCO captions JSON (Chen et al. 2015): `images` and `annotations`, one file a split.
+"""COCO captions JSON (Chen et al. 2015): `images` and `annotations`, one file per split.
 
 A Karpathy file (`dataset_coco.json`) beside them decides the splits; otherwise the files'
 names do (`captions_train2014.json` → train).
@@ -27,24 +27,15 @@ def caption_files(root: Path) -> list[Path]:
     """Return the annotation files of the layout: `captions*.json`, or `root` itself."""
     if root.is_file():
         return [root] if root.suffix == ".json" and _is_coco(root) else []
-    found = [path for folder in _FOLDERS for path in sorted((root / folder).glob("captions*.json"))]
-    if not found:
-        found = [path for folder in _FOLDERS for path in sorted((root / folder).glob("*.json"))]
-    return [path for path in found if _is_coco(path)]
-
-
-def recognise(root: Path) -> str | None:
-    """Return what makes `root` look like this layout, or None."""
-    files = caption_files(root)
-    return ", ".join(path.name for path in files) or None
+    for pattern in ("captions*.json", "*.json"):
+        files = [path for folder in _FOLDERS for path in sorted((root / folder).glob(pattern))]
+        if files:
+            break
+    return [path for path in files if _is_coco(path)]
 
 
 def read(root: Path, options: ReadOptions, report: Report) -> Reading:
-    """Read the layout.
-
-    Raises:
-        DataError: There is no annotation file, or one is not what it should be.
-    """
+    """Read the layout."""
     files = caption_files(root)
     if not files:
         raise DataError(f"No COCO captions JSON in {root}")
@@ -102,7 +93,5 @@ def _is_coco(path: Path) -> bool:
 
 
 def _karpathy_file(root: Path) -> Path | None:
-    for folder in (*_FOLDERS, "karpathy", "caption_datasets"):
-        if (root / folder / _KARPATHY).is_file():
-            return root / folder / _KARPATHY
-    return None
+    folders = (*_FOLDERS, "karpathy", "caption_datasets")
+    return next(filter(Path.is_file, (root / folder / _KARPATHY for folder in folders)), None)

@@ -1,7 +1,7 @@
 """The official layouts of Flickr8k and Flickr30k.
 
-Captions: `NAME.jpg#0<TAB>caption` a line (Hodosh et al. 2013, Young et al. 2014).
-Splits: one image a line in `Flickr_8k.{train,dev,test}Images.txt`, or for Flickr30k
+Captions: lines of `NAME.jpg#0<TAB>caption` (Hodosh et al. 2013, Young et al. 2014).
+Splits: one image per line in `Flickr_8k.{train,dev,test}Images.txt`, or for Flickr30k
 `{train,val,test}.txt` with or without `.jpg`.
 """
 
@@ -38,26 +38,12 @@ _LISTS = {
 
 def token_file(root: Path) -> Path | None:
     """Return the caption file of the layout, if `root` has one."""
-    for folder in _FOLDERS:
-        for name in _TOKENS:
-            path = root / folder / name
-            if path.is_file():
-                return path
-    return None
-
-
-def recognise(root: Path) -> str | None:
-    """Return what makes `root` look like this layout, or None."""
-    tokens = token_file(root) if root.is_dir() else None
-    return None if tokens is None else tokens.name
+    paths = (root / folder / name for folder in _FOLDERS for name in _TOKENS)
+    return next(filter(Path.is_file, paths), None)
 
 
 def read(root: Path, options: ReadOptions, report: Report) -> Reading:
-    """Read the layout.
-
-    Raises:
-        DataError: The captions or the folder of images are not there.
-    """
+    """Read the layout."""
     tokens = token_file(root)
     if tokens is None:
         raise DataError(f"No caption file ({' or '.join(_TOKENS)}) in {root}")
@@ -65,14 +51,14 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
     if not images.paths:
         raise DataError(
             f"No images in {images.root}; looked for {', '.join(_IMAGES)}",
-            hint="Say where they are with --images.",
+            hint="Name their folder with --images.",
         )
     collector = Collector(report)
     for number, line in read_lines(tokens, report):
         key, tab, text = line.partition("\t")
         name, mark, index = key.strip().rpartition("#")
         if not (tab and mark and index.isdigit()):
-            message = f"expected NAME#NUMBER, a tab and a caption, found {line[:60]!r}"
+            message = f"expected NAME#NUMBER, a tab and a caption, not {line[:60]!r}"
             report(Problem(code="malformed_line", message=message, file=tokens, line=number))
             continue
         image = images.find(name)

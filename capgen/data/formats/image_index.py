@@ -1,4 +1,4 @@
-"""The images of a data set, and where a name from a caption file leads."""
+"""The images of a data set, found by the names in its caption files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from capgen.images.folders import walk_files
 
 
 def base_name(name: str) -> str:
-    """Return the last part of a path that any system wrote."""
+    """Return the last part of a path, whatever system wrote it."""
     return PurePosixPath(name.replace("\\", "/")).name
 
 
@@ -20,11 +20,7 @@ def first_folder(root: Path, names: tuple[str, ...]) -> Path | None:
 
 
 class ImageIndex:
-    """The images below one folder, found by the names caption files use for them.
-
-    Args:
-        root: Folder of the images.
-    """
+    """The images below the folder `root`, found by the names in caption files."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -33,15 +29,15 @@ class ImageIndex:
         self._by_name: dict[str, list[Path]] = {}
         for path in self.paths:
             self._by_name.setdefault(path.name, []).append(path)
-        # macOS takes accents apart: é is e and a combining accent there.
+        # macOS decomposes accents: é becomes e and a combining accent.
         self._by_composed = {_composed(name): path for name, path in self._by_path.items()}
 
     def find(self, name: str) -> Path:
         """Return where an image is, or should be.
 
         The relative path is tried first, then the bare file name if only one image has it
-        (COCO's annotations name the file without its folder). At last comes the path whose
-        accents have another form, as after a move between systems.
+        (COCO's annotations leave out the folder), then the path with its accents in another
+        form, as after a move between systems.
         """
         posix = PurePosixPath(name.replace("\\", "/")).as_posix()
         if posix in self._by_path:

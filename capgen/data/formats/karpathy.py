@@ -15,28 +15,15 @@ _FOLDERS = ("", "karpathy", "annotations", "caption_datasets")
 
 
 def karpathy_file(root: Path) -> Path | None:
-    """Return the file of the layout: `root` itself or one in its usual places."""
+    """Return the file of the layout: `root` itself or one in the usual folders."""
     if root.is_file():
         return root if root.suffix == ".json" and _is_karpathy(root) else None
-    for folder in _FOLDERS:
-        for path in sorted((root / folder).glob("*.json")):
-            if _is_karpathy(path):
-                return path
-    return None
-
-
-def recognise(root: Path) -> str | None:
-    """Return what makes `root` look like this layout, or None."""
-    path = karpathy_file(root)
-    return None if path is None else path.name
+    paths = (path for folder in _FOLDERS for path in sorted((root / folder).glob("*.json")))
+    return next(filter(_is_karpathy, paths), None)
 
 
 def read(root: Path, options: ReadOptions, report: Report) -> Reading:
-    """Read the layout.
-
-    Raises:
-        DataError: There is no such file, or it is not what it should be.
-    """
+    """Read the layout."""
     path = karpathy_file(root)
     if path is None:
         raise DataError(f"No Karpathy JSON in {root}")

@@ -1,7 +1,7 @@
-"""capgen's own format: a JSON Lines file with a header, then one image a line.
+"""capgen's own format: a JSON Lines file with a header, then one image per line.
 
 Installed data sets have it beside their images, and `doctor --fix` writes it. Images are
-named relative to the file, or absolutely where they stay in another place.
+named relative to the file, or absolutely if they are elsewhere.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from capgen.paths import writing
 from capgen.records import SCHEMA_VERSION, Example
 
 FILE_NAME = "capgen-dataset.jsonl"
-LANGUAGE_HINT = "As in en, de, pt-BR."
+LANGUAGE_HINT = "Examples: en, de, pt-BR."
 LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")  # of BCP 47
 _KIND = "capgen-dataset"
 
@@ -36,11 +36,11 @@ class Header:
         source: Where it came from: addresses, or the folder it was imported from.
         format: The format it was read from.
         split_source: `official`, or how the split was drawn.
-        licence: Licence, or an empty string.
-        terms: What the source asks of users, or an empty string.
-        citation: What to cite, or an empty string.
+        licence: Its licence.
+        terms: What the source asks of users.
+        citation: What to cite.
         checksums: Checksum of each downloaded file.
-        language: Of the captions, as in BCP 47 (`en`, `pt-BR`), or an empty string.
+        language: The captions' language as in BCP 47: `en`, `pt-BR`.
     """
 
     name: str
@@ -63,21 +63,19 @@ def manifest_file(root: Path) -> Path | None:
         return path if b'"capgen-dataset"' in file.readline(65536) else None
 
 
-def recognise(root: Path) -> str | None:
-    """Return what makes `root` look like this format, or None."""
-    path = manifest_file(root)
-    return None if path is None else path.name
-
-
 def read_header(root: Path) -> Header:
-    """Return the header of a manifest.
+    """Return the header of a manifest."""
+    return _header(_existing(root))
 
-    Raises:
-        DataError: There is no manifest, or its header cannot be read.
-    """
+
+def _existing(root: Path) -> Path:
     path = manifest_file(root)
     if path is None:
         raise DataError(f"No {FILE_NAME} in {root}")
+    return path
+
+
+def _header(path: Path) -> Header:
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         record = _parse(file.readline())
     if record is None or record.get("kind") != _KIND or not isinstance(record.get("name"), str):
@@ -86,20 +84,15 @@ def read_header(root: Path) -> Header:
     language = record.get("language") or ""
     if language and not (isinstance(language, str) and LANGUAGE_TAG.fullmatch(language)):
         raise DataError(
-            f"{path}:1: language is {language!r}; it must be a tag of BCP 47", hint=LANGUAGE_HINT
+            f"{path}:1: language is {language!r}; it must be a BCP 47 tag", hint=LANGUAGE_HINT
         )
     return Header(**{key: value for key, value in record.items() if key in known})
 
 
 def read(root: Path, options: ReadOptions, report: Report) -> Reading:
-    """Read a manifest.
-
-    Raises:
-        DataError: There is none, or its header cannot be read.
-    """
-    read_header(root)
-    path = manifest_file(root)
-    assert path is not None
+    """Read a manifest."""
+    path = _existing(root)
+    _header(path)
     base = options.images or path.parent
     collector = Collector(report)
     for number, line in read_lines(path, report):
@@ -107,7 +100,7 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
             continue
         record = _parse(line)
         if record is None or not _is_entry(record):
-            message = f"expected image_id, image, references and split, found {line[:60]!r}"
+            message = f"expected image_id, image, references and split, not {line[:60]!r}"
             report(Problem(code="malformed_line", message=message, file=path, line=number))
             continue
         for text in record["references"]:
@@ -117,11 +110,7 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
 
 
 def write(path: Path, header: Header, examples: Iterable[Example]) -> None:
-    """Write a manifest atomically; images below its folder are named relative to it.
-
-    Raises:
-        StorageError: The file cannot be written.
-    """
+    """Write a manifest atomically; images below its folder are named relative to it."""
     base = path.parent.resolve()
     first = {"schema_version": SCHEMA_VERSION, "kind": _KIND, **asdict(header)}
     with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:

@@ -12,7 +12,7 @@ from capgen.data.splits import SPLITS, split_name
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """What a caller may say about a source instead of leaving it to be recognised.
+    """What a caller knows about a source, so that it need not be recognised.
 
     Attributes:
         format: Name of the format (see `capgen.data.formats.FORMATS`).
@@ -47,6 +47,18 @@ class Entry:
     lines: tuple[tuple[Path, int | None], ...]
     split: str | None
 
+    def problem(self, code: str, message: str, caption: int | None = None) -> Problem:
+        """Return a problem of this image, at the line of one of its captions."""
+        file, line = self.lines[caption or 0] if self.lines else (self.image, None)
+        return Problem(
+            code=code,
+            message=message,
+            file=file,
+            line=line,
+            image_id=self.image_id,
+            caption=caption,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
@@ -56,8 +68,8 @@ class Reading:
         entries: The images with captions, by name.
         strays: Images that no caption names.
         has_splits: Whether the source assigns splits.
-        home: The source's folder, if it is not the one that was named: one above, or that
-            in the cache into which images were taken out.
+        home: The source's folder, if it is not the one that was named: its parent, or the
+            cache folder into which images were extracted.
     """
 
     entries: tuple[Entry, ...]
@@ -71,7 +83,6 @@ class _Draft:
     image: Path
     captions: list[str] = field(default_factory=list)
     lines: list[tuple[Path, int | None]] = field(default_factory=list)
-    split: str | None = None
 
 
 class Collector:
@@ -84,8 +95,7 @@ class Collector:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._drafts: dict[str, _Draft] = {}
-        self._listed: dict[str, str] = {}
-        self._list_lines: dict[str, tuple[Path, int | None]] = {}
+        self._splits: dict[str, tuple[str, Path, int | None]] = {}
 
     def caption(
         self, image_id: str, image: Path, text: str, file: Path, line: int | None = None
@@ -99,56 +109,31 @@ class Collector:
         """Assign an image to a split, by any name a source may use for it."""
         split = split_name(name)
         if split is None:
-            self._report(
-                Problem(
-                    code="split_unknown_name",
-                    message=f"unknown split {name!r}; known: {', '.join(SPLITS)}, dev, restval",
-                    file=file,
-                    line=line,
-                    image_id=image_id,
-                )
-            )
+            message = f"unknown split {name!r}; known: {', '.join(SPLITS)}, dev, restval"
+            self._tell("split_unknown_name", message, image_id, file, line)
             split = "none"
-        former = self._listed.setdefault(image_id, split)
-        self._list_lines.setdefault(image_id, (file, line))
-        if former != split:
-            self._report(
-                Problem(
-                    code="split_overlap",
-                    message=f"{image_id} is in both {former} and {split}",
-                    file=file,
-                    line=line,
-                    image_id=image_id,
-                )
-            )
+        first, *_ = self._splits.setdefault(image_id, (split, file, line))
+        if first != split:
+            message = f"{image_id} is in both {first} and {split}"
+            self._tell("split_overlap", message, image_id, file, line)
+
+    def _tell(self, code: str, message: str, image_id: str, file: Path, line: int | None) -> None:
+        self._report(Problem(code=code, message=message, file=file, line=line, image_id=image_id))
 
     def reading(self, *, images: Iterable[Path] = (), home: Path | None = None) -> Reading:
-        """Return what was gathered.
-
-        Args:
-            images: Every image of the source, to find those without captions.
-            home: As in `Reading`.
-        """
-        for image_id, (file, line) in self._list_lines.items():
+        """Return what was gathered; `images` are all of the source, to find the strays."""
+        for image_id, (_, file, line) in self._splits.items():
             if image_id not in self._drafts:
                 message = f"{image_id} has no captions"
-                self._report(
-                    Problem(
-                        code="split_unknown_image",
-                        message=message,
-                        file=file,
-                        line=line,
-                        image_id=image_id,
-                    )
-                )
-        has_splits = any(split != "none" for split in self._listed.values())
+                self._tell("split_unknown_image", message, image_id, file, line)
+        has_splits = any(split != "none" for split, *_ in self._splits.values())
         entries = tuple(
             Entry(
                 image_id=image_id,
                 image=draft.image,
                 captions=tuple(draft.captions),
                 lines=tuple(draft.lines),
-                split=self._listed.get(image_id, "none") if has_splits else None,
+                split=self._splits.get(image_id, ("none",))[0] if has_splits else None,
             )
             for image_id, draft in sorted(self._drafts.items())
         )

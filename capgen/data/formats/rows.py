@@ -1,4 +1,4 @@
-"""Tables of data sets: what cannot be read is reported, and the user may name the columns."""
+"""Tables of data sets: faulty rows are reported, and the user may name the columns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from capgen.tables.rows import Row, Table, read_table
 
 
 def open_table(path: Path, report: Report) -> Table:
-    """Begin to read a table; its rows are those without a fault, and the others are reported."""
+    """Begin to read a table; rows with a fault are reported and left out."""
     table = read_table(path, io.StringIO(read_text(path, report), newline=""))
     return replace(table, rows=_sound(path, table.rows, report))
 
@@ -31,16 +31,9 @@ def _sound(path: Path, rows: Iterator[Row], report: Report) -> Iterator[Row]:
 
 
 def find_columns(where: str, cells: Mapping[str, Any], options: ReadOptions) -> Columns:
-    """Return which columns hold what, as the caller says or as their names tell.
+    """Return which columns hold what, by the caller's options or by their names.
 
-    Args:
-        where: What messages call the first row.
-        cells: The first row.
-        options: The columns that were asked for.
-
-    Raises:
-        UsageError: A column that was asked for is not there.
-        DataError: The names do not tell.
+    `cells` is the first row, which messages call `where`.
     """
     names = list(cells)
     for asked in (options.image_column, options.caption_column, options.split_column):
@@ -51,8 +44,8 @@ def find_columns(where: str, cells: Mapping[str, Any], options: ReadOptions) -> 
     if image is None or not captions:
         missing = "image" if image is None else "caption"
         raise DataError(
-            f"{where}: which column is the {missing}? There are: {', '.join(names)}",
-            hint="Say so with --image-column and --caption-column.",
+            f"{where}: which column is the {missing}? The columns are: {', '.join(names)}",
+            hint="Name them with --image-column and --caption-column.",
         )
     split = options.split_column or split_column(names)
     return Columns(image=image, captions=captions, split=split)

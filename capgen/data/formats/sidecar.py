@@ -1,10 +1,11 @@
-"""Images with their captions beside them, in `NAME.txt` or `NAME.caption`, one a line.
+"""Images with their captions beside them, in `NAME.txt` or `NAME.caption`, one per line.
 
-Folders called train, val and test at the top are splits.
+Top-level folders called train, val and test are splits.
 """
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 from capgen.data.formats.image_index import ImageIndex
@@ -20,28 +21,20 @@ _SUFFIXES = (".txt", ".caption")
 
 def sidecar_of(image: Path) -> Path | None:
     """Return the caption file of an image: `a.txt`, `a.caption`, `a.jpg.txt`, …"""
-    for suffix in _SUFFIXES:
-        for path in (image.with_suffix(suffix), image.with_name(image.name + suffix)):
-            if path.is_file():
-                return path
-    return None
+    places = ((image.with_suffix(s), image.with_name(image.name + s)) for s in _SUFFIXES)
+    return next(filter(Path.is_file, chain.from_iterable(places)), None)
 
 
-def recognise(root: Path) -> str | None:
-    """Return what makes `root` look like this layout, or None."""
-    if not root.is_dir():
-        return None
-    for image in walk_files(root):
-        sidecar = sidecar_of(image) if has_image_suffix(image.name) else None
-        if sidecar is not None:
-            return f"{image.name} with {sidecar.name}"
-    return None
+def recognise(root: Path) -> bool:
+    """Whether a folder has an image with a caption file."""
+    images = (path for path in walk_files(root) if has_image_suffix(path.name))
+    return any(sidecar_of(image) for image in images)
 
 
 def read(root: Path, options: ReadOptions, report: Report) -> Reading:
     """Read the layout; images without a caption file count as strays.
 
-    Images with captions whose format capgen does not read are reported.
+    Captioned images in a format that capgen does not read are reported.
     """
     images = ImageIndex(options.images or root)
     collector = Collector(report)
@@ -61,7 +54,7 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
             collector.split(image_id, split, sidecar)
     for file in filter(is_foreign_image, walk_files(images.root)):
         sidecar = sidecar_of(file)
-        # Of a camera's raw file and its JPEG, the JPEG has the captions.
+        # A camera's raw file has a JPEG beside it, which has the captions.
         if sidecar is not None and sidecar not in named:
             message = f"has captions in {sidecar.name}, but capgen does not read {file.suffix}"
             report(Problem(code="image_not_taken", message=message, file=file))

@@ -1,8 +1,8 @@
 """Tables of images and captions: CSV, TSV or JSON Lines, alone or as `metadata.*`.
 
-A `metadata.csv` or `metadata.jsonl` beside the images, at the top or in a folder for each
-split, is Hugging Face's imagefolder layout. An image may have one row with all its captions
-or a row for each.
+A `metadata.csv` or `metadata.jsonl` beside the images, at the top or in a folder per split, is
+Hugging Face's imagefolder layout. An image may have one row with all its captions or one row
+per caption.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from capgen.errors import DataError
 from capgen.tables.columns import Columns
 from capgen.tables.rows import SUFFIXES, Row, is_table
 
-# The column that Hugging Face's imagefolder prescribes, whatever others there are.
+# The column that imagefolder prescribes, whatever other columns there are.
 _PRESCRIBED = "file_name"
 
 
 def metadata_files(root: Path) -> list[Path]:
     """Return the `metadata.*` files of the imagefolder layout."""
+    if not root.is_dir():
+        return []
     names = [f"metadata{suffix}" for suffix in SUFFIXES]
     here = [root / name for name in names if (root / name).is_file()]
     below = [p for name in names for p in sorted(root.glob(f"*/{name}")) if p.is_file()]
@@ -32,7 +34,7 @@ def metadata_files(root: Path) -> list[Path]:
 
 
 def tables(root: Path) -> list[Path]:
-    """Return the tables of a folder: its only one, or one a split (`train.csv`, `val.csv`)."""
+    """Return a folder's only table, or its tables per split (`train.csv`, `val.csv`)."""
     if root.is_file():
         return [root] if is_table(root) else []
     found = [path for path in sorted(root.iterdir()) if is_table(path) and path.is_file()]
@@ -40,39 +42,20 @@ def tables(root: Path) -> list[Path]:
     return by_split or (found if len(found) == 1 else [])
 
 
-def recognise_imagefolder(root: Path) -> str | None:
-    """Return what makes `root` look like Hugging Face's imagefolder, or None."""
-    files = metadata_files(root) if root.is_dir() else []
-    return files[0].name if files else None
-
-
-def recognise_table(root: Path) -> str | None:
-    """Return what makes `root` look like a table, or None."""
-    return ", ".join(path.name for path in tables(root)) or None
-
-
 def read_imagefolder(root: Path, options: ReadOptions, report: Report) -> Reading:
-    """Read the imagefolder layout.
-
-    Raises:
-        DataError: There is no metadata file, or its columns are not clear.
-    """
+    """Read the imagefolder layout."""
     return _read(root, metadata_files(root), options, report)
 
 
 def read_table(root: Path, options: ReadOptions, report: Report) -> Reading:
-    """Read a table, or one table a split.
-
-    Raises:
-        DataError: There is no table, or its columns are not clear.
-    """
+    """Read a table, or one table per split."""
     return _read(root, tables(root), options, report)
 
 
 def _read(root: Path, files: list[Path], options: ReadOptions, report: Report) -> Reading:
     if not files:
         raise DataError(
-            f"No table of captions in {root}", hint="Name the file itself if there are several."
+            f"No table of captions in {root}", hint="If it has several, name one of them."
         )
     base = root if root.is_dir() else root.parent
     images = ImageIndex(options.images or base)
@@ -123,9 +106,7 @@ def _row_split(row: Row, columns: Columns) -> str | None:
 
 def _split_of(path: Path, base: Path) -> str | None:
     """Return the split that a table is for: `train.csv` or `train/metadata.csv`."""
-    if path.parent != base:
-        return split_name(path.parent.name)
-    return split_name(path.stem)
+    return split_name(path.stem if path.parent == base else path.parent.name)
 
 
 def _split_in(name: str) -> str | None:

@@ -1,9 +1,9 @@
-"""WebDataset shards: tar files in which files of one sample share a name up to the first dot.
+"""WebDataset shards: tar files in which the files of a sample share a name up to the first dot.
 
-A sample has an image and its captions as `.txt`, `.caption` (one a line) or `.json` (under
-`caption`, `captions`, `text` or `texts`). Shards or folders named after a split are of that
-split. The images are taken out of the shards into the cache folder once, and what is passed
-over there is noted beside them.
+A sample has an image and its captions as `.txt`, `.caption` (one per line) or `.json` (under
+`caption`, `captions`, `text` or `texts`). Shards or folders named after a split belong to it.
+Images and captions are extracted into the cache folder once, with a list of the members that
+were skipped.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from capgen.data.formats.image_index import ImageIndex
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.problems import Problem, Report
 from capgen.data.splits import split_name
+from capgen.data.staging import staged
 from capgen.data.text_files import read_lines
 from capgen.errors import DataError
 from capgen.file_types import has_image_suffix, is_foreign_image
@@ -34,7 +35,7 @@ _CAPTIONS = (".txt", ".caption", ".json")
 _KEYS = ("caption", "captions", "text", "texts")
 _SPLIT_IN_NAME = re.compile(r"[A-Za-z]+")
 _DONE = ".complete"
-# Changes when other members are taken out than before, which makes older folders useless.
+# To be changed with the rules for what is extracted, which makes older folders useless.
 _RULES = "2"
 
 
@@ -45,35 +46,29 @@ def shards(root: Path) -> list[Path]:
     return sorted(filter(is_shard, root.glob("*"))) or sorted(filter(is_shard, root.glob("*/*")))
 
 
-def recognise(root: Path) -> str | None:
-    """Return what makes `root` look like this layout, or None."""
+def recognise(root: Path) -> bool:
+    """Whether `root` is a shard or has some."""
     found = shards(root)
     # A compressed archive beside images is more likely a copy of them.
-    telling = [path for path in found if path == root or path.suffix == ".tar"]
-    if found and not telling and not any(has_image_suffix(path.name) for path in root.iterdir()):
-        telling = found
-    return telling[0].name if telling else None
+    return any(path == root or path.suffix == ".tar" for path in found) or (
+        bool(found) and not any(has_image_suffix(path.name) for path in root.iterdir())
+    )
 
 
 def read(root: Path, options: ReadOptions, report: Report) -> Reading:
-    """Read all shards.
-
-    Raises:
-        DataError: There is none, or one is damaged or unsafe.
-    """
+    """Read all shards."""
     found = shards(root)
     if not found:
         raise DataError(f"No .tar shards in {root}")
     collector = Collector(report)
-    folder = _unpacked(found)
+    folder = _extracted(found)
     for number, message, code in json.loads((folder / _DONE).read_bytes()):
         report(Problem(code=code, message=message, file=found[number]))
     images = ImageIndex(folder)
     for image in images.paths:
         image_id = images.image_id(image)
         shard = found[int(image.relative_to(folder).parts[0])]
-        # A stem ends at the first dot of the file's name, not the last.
-        stem = image.parent / image.name.split(".", 1)[0]
+        stem = image.parent / image.name.split(".", 1)[0]  # up to the first dot, not the last
         texts = _captions(stem, shard, report)
         for text in texts:
             collector.caption(image_id, image, text, shard)
@@ -83,56 +78,42 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
     return collector.reading(images=images.paths, home=folder)
 
 
-def _unpacked(found: list[Path]) -> Path:
-    """Return a folder with the content of each shard in a numbered folder of its own."""
+def _extracted(found: list[Path]) -> Path:
+    """Return a folder with the content of each shard in a numbered subfolder."""
     marks = [f"{path.resolve()}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in found]
     folder = SHARDS.entry(_RULES, *marks)
     known = (folder / _DONE).exists()
     logger.debug("%s %s: %d shards unpacked", "found" if known else "making", folder, len(found))
     if known:
         return folder
-    temporary = folder.with_name(f".{folder.name}.unpacking")
-    notes: list[tuple[int, str, str]] = []
-    with storage_errors(temporary):
-        shutil.rmtree(temporary, ignore_errors=True)
+    skipped: list[tuple[int, str, str]] = []
+    with storage_errors(folder), staged(folder, "unpacking") as temporary:
         for index, path in enumerate(found):
-            notes += [(index, *note) for note in _take_out(path, temporary / str(index))]
-        (temporary / _DONE).write_text(json.dumps(notes), encoding="utf-8")
+            skipped += [(index, *item) for item in _extract(path, temporary / str(index))]
+        (temporary / _DONE).write_text(json.dumps(skipped), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
     return folder
 
 
-def _take_out(path: Path, into: Path) -> list[tuple[str, str]]:
-    """Take the images and captions out of a shard.
-
-    Returns:
-        Message and code of a problem for each member that was passed over.
-    """
+def _extract(path: Path, into: Path) -> list[tuple[str, str]]:
+    """Extract a shard's images and captions; return (message, code) per skipped member."""
     into.mkdir(parents=True)
     refused: list[Member] = []
-    unread: list[tuple[str, str]] = []
+    skipped: list[tuple[str, str]] = []
     mode = path.stat().st_mode
-    with opened(path, passed_over=refused.append) as members:
+    with opened(path, on_refused=refused.append) as members:
         for member in members:
             if not is_seen_member(str(member.target)):
                 continue
             if is_foreign_image(member.target):
                 message = f"its member {member.name!r} is an image that capgen does not read"
-                unread.append((message, "image_not_taken"))
-            if not _is_wanted(member):
-                continue
-            target = into / member.target
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with member.open() as source, create(target, mode) as file:
-                shutil.copyfileobj(source, file, BLOCK_BYTES)
-    return unread + [
-        (f"its member {member.name!r} {member.fault}", "member_refused") for member in refused
-    ]
-
-
-def _is_wanted(member: Member) -> bool:
-    return has_image_suffix(member.target.name) or member.target.suffix in _CAPTIONS
+                skipped.append((message, "image_not_taken"))
+            if has_image_suffix(member.target.name) or member.target.suffix in _CAPTIONS:
+                target = into / member.target
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with member.open() as source, create(target, mode) as file:
+                    shutil.copyfileobj(source, file, BLOCK_BYTES)
+    return skipped + [(f"its member {m.name!r} {m.fault}", "member_refused") for m in refused]
 
 
 def _captions(stem: Path, shard: Path, report: Report) -> list[str]:

@@ -1,1 +1,1 @@
-"""Fitting a confidence to judged captions, and measuring how good it is."""
+"""Fits a model's confidence to scored captions, and measures the quality of the fit."""

@@ -1,7 +1,6 @@
-"""Fit a captioner's confidence: caption photographs with references, and drawn patterns.
+"""Calibrate a captioner: caption photos with references, and negatives, and fit a confidence.
 
-A caption is good where its score against the image's own references reaches a threshold.
-How it is fitted is `capgen.evaluation.calibration.confidence_fit`'s matter.
+A caption is good if its score against the image's references reaches a threshold.
 """
 
 from __future__ import annotations
@@ -32,18 +31,12 @@ from capgen.metrics.score import score_captions
 from capgen.models.folder import CALIBRATION_FILE
 from capgen.records import CaptionFailure
 
-_FEWEST = 50
+_MIN_IMAGES = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageObserved:
-    """An image was captioned.
-
-    Attributes:
-        done: Images so far.
-        total: Images in all.
-        problem: Why it could not be, or an empty string: it is left out.
-    """
+    """An image was captioned, or left out because of `problem`."""
 
     done: int
     total: int
@@ -52,12 +45,7 @@ class ImageObserved:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibrated:
-    """The fit is there.
-
-    Attributes:
-        fit: The fit.
-        quality: Figures by name, P(good) in them cross-validated.
-    """
+    """The confidence was fitted; `quality` has cross-validated figures by name."""
 
     fit: Fit
     quality: dict[str, float] = field(default_factory=dict)
@@ -75,47 +63,41 @@ def calibrate(
 
     Args:
         captioner: The model.
-        data: Images with their references; not those that it will be judged on. A model that
-            is for several kinds of images is best fitted on all of them.
-        options: How to decode: the fit holds for these settings.
-        config: What is good, and how to fit.
+        data: Images with references, other than those for evaluating the model. For several
+            kinds of images, give a set of each.
+        options: How to decode: the fit is valid for these settings.
+        config: When a caption is good, and how to fit.
         negatives: A folder of further images of a kind that the model does not know.
 
     Yields:
-        A `ImageObserved` an image, then one `Calibrated`.
-
-    Raises:
-        DataError: There are too few images, or none in `negatives`.
-        MetricError: Too few of the captions are good, or too few are not.
-        UsageError: The options do not suit the model.
+        One `ImageObserved` per image, then one `Calibrated`.
     """
     config = config or CalibrateConfig()
     settings, _ = captioner.settings(options or DecodeOptions())
     given = [] if negatives is None else find_images(negatives, recursive=True)
     if negatives is not None and not given:
-        raise DataError(f"{negatives} holds no images")
-    examples = [example for one in data for example in one.examples]
-    judged = [example.image for example in examples]
+        raise DataError(f"{negatives} contains no images")
+    photos = [example.image for eval_set in data for example in eval_set.examples]
     drawn: Iterable[ImageSource] = draw_negatives(config.drawn, config.fit_seed)
-    everything = itertools.chain[ImageSource](judged, given, drawn)
-    total = len(judged) + len(given) + config.drawn
-    seen: list[Observation | None] = []
-    for found in observe(captioner, everything, settings, batch_size=config.batch_size):
+    images = itertools.chain[ImageSource](photos, given, drawn)
+    total = len(photos) + len(given) + config.drawn
+    observations: list[Observation | None] = []
+    for outcome in observe(captioner, images, settings, batch_size=config.batch_size):
         problem = ""
-        if isinstance(found, CaptionFailure):
-            problem = found.message
-        elif not found.finite:
+        if isinstance(outcome, CaptionFailure):
+            problem = outcome.message
+        elif not outcome.finite:
             problem = "the model's arithmetic overflowed on an image: try --dtype fp32"
-        seen.append(None if isinstance(found, CaptionFailure) or problem else found)
-        yield ImageObserved(done=len(seen), total=total, problem=problem)
-    scores = _scores(data, seen[: len(judged)], config.metric)
-    known = [found for found in seen[: len(judged)] if found is not None]
-    unknown = [found for found in seen[len(judged) :] if found is not None]
-    if len(known) < _FEWEST:
-        raise DataError(f"{len(known)} images are too few to calibrate on: {_FEWEST} are needed")
+        observations.append(None if isinstance(outcome, CaptionFailure) or problem else outcome)
+        yield ImageObserved(done=len(observations), total=total, problem=problem)
+    scores = _scores(data, observations[: len(photos)], config.metric)
+    known = [item for item in observations[: len(photos)] if item is not None]
+    unknown = [item for item in observations[len(photos) :] if item is not None]
+    if len(known) < _MIN_IMAGES:
+        raise DataError(f"Calibration needs at least {_MIN_IMAGES} images, and has {len(known)}")
     fit, quality = fit_confidence(known, scores, unknown, config)
     provenance = {
-        "data": [one.to_dict() for one in data],
+        "data": [eval_set.to_dict() for eval_set in data],
         "photos": len(known),
         "negatives": {"drawn": config.drawn, "given": len(given)},
         "runtime": captioner.runtime.name,
@@ -125,52 +107,38 @@ def calibrate(
         "capgen": capgen.__version__,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    yield Calibrated(
-        fit=dataclasses.replace(fit, settings=fitted_settings(settings), provenance=provenance),
-        quality=quality,
-    )
+    fit = dataclasses.replace(fit, settings=fitted_settings(settings), provenance=provenance)
+    yield Calibrated(fit=fit, quality=quality)
 
 
 def _scores(
-    data: Sequence[EvaluationSet], seen: Sequence[Observation | None], metric: str
+    data: Sequence[EvaluationSet], observations: Sequence[Observation | None], metric: str
 ) -> NDArray[np.float64]:
-    """Score the captions of images, those that there are, in order, each data set by itself."""
-    found: list[NDArray[np.float64]] = []
-    left = iter(seen)
-    for one in data:
+    """Return the scores of the captions that exist, in order; each data set is scored alone."""
+    scores: list[NDArray[np.float64]] = []
+    remaining = iter(observations)
+    for eval_set in data:
         captions = {
-            example.image_id: observed.text
-            for example, observed in zip(one.examples, left, strict=False)
-            if observed is not None
+            example.image_id: observation.text
+            for example, observation in zip(eval_set.examples, remaining, strict=False)
+            if observation is not None
         }
         if captions:
-            references = {image_id: one.by_id[image_id].references for image_id in captions}
+            references = {image_id: eval_set.by_id[image_id].references for image_id in captions}
             report = score_captions(captions, references, metrics=(metric,))
-            found.append(np.asarray(report.per_image[METRIC_NAMES[metric]], np.float64))
-    return np.concatenate(found) if found else np.zeros(0)
+            scores.append(np.asarray(report.per_image[METRIC_NAMES[metric]], np.float64))
+    return np.concatenate(scores) if scores else np.zeros(0)
 
 
 def store(captioner: Captioner, fit: Fit, path: Path | None = None) -> Path:
-    """Write a fit into `calibration.json`, beside those for other ways of decoding.
+    """Add a fit to the model's `calibration.json`, or to `path`, and return the file.
 
-    Fits for other weights are dropped.
-
-    Args:
-        captioner: The model that was calibrated.
-        fit: The fit.
-        path: Another file than the one in the model folder.
-
-    Returns:
-        The file.
-
-    Raises:
-        ModelError: The file that is there is damaged.
-        StorageError: It cannot be written.
+    Fits for other decoding settings are kept; fits for other weights are dropped.
     """
     path = path or captioner.folder.path / CALIBRATION_FILE
     digest = weights_digest(captioner.folder)
-    there = Calibration.read(path) if path.is_file() else Calibration(digest, ())
-    if there.weights != digest:
-        there = Calibration(digest, ())
-    there.with_fit(fit).write(path)
+    calibration = Calibration(digest, ())
+    if path.is_file() and (existing := Calibration.read(path)).weights == digest:
+        calibration = existing
+    calibration.with_fit(fit).write(path)
     return path

@@ -1,14 +1,14 @@
-"""Fit a confidence on what was observed of captions that references judge.
+"""Fit a confidence on observations of captions that have been scored.
 
 The fit has three parts:
 
-1. P(good), on the images: a ridge regression over `capgen.captioning.confidence.model.FEATURES`;
-2. P(known kind of image), photographs against images that are not;
-3. a line through the log-odds of the product, on the images, so that 2 does not cost 1 its
-   calibration (Platt scaling).
+1. P(good) of photos: a ridge regression over `capgen.captioning.confidence.model.FEATURES`;
+2. P(known kind of image), photos against negatives;
+3. a line through the log-odds of the product, on photos, which restores the calibration of 1
+   (Platt scaling).
 
-The ridge of 1, the lines and the figures of quality take P(good) of an image from a fit on other
-images (cross-validation). 2 and 3 are judged on what they were fitted on: they have six numbers.
+The ridge of 1, the lines and the quality figures use the P(good) that a fit on other images gives
+(cross-validation). 2 and 3 have only six parameters and are not cross-validated.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from capgen.evaluation.calibration.reliability import auroc, calibration_error, 
 Reals = NDArray[np.float64]
 
 METRIC_NAMES = {"meteor": "METEOR", "cider_d": "CIDEr-D"}
-# What tells images of a strange kind: few features, since the examples of it are few kinds.
-_STRANGE = (*DISTANCES, EVIDENCE[0])
-_STRANGE_RIDGE = 10.0
-_DIRECTIONS = 32
+# Few features for P(known kind), since the negatives are of few kinds.
+_KIND_FEATURES = (*DISTANCES, EVIDENCE[0])
+_KIND_RIDGE = 10.0
+_MAX_COMPONENTS = 32
 
 
 def fit_confidence(
@@ -50,81 +50,68 @@ def fit_confidence(
     unknown: Sequence[Observation],
     config: CalibrateConfig,
 ) -> tuple[Fit, dict[str, float]]:
-    """Fit on observations that are there; also return cross-validated figures.
+    """Fit on observations; return the fit and its cross-validated quality figures.
 
-    Args:
-        known: Observations of images.
-        scores: (n,) the score of each one's caption.
-        unknown: Observations of images that are not photographs; may be empty.
-        config: What is good, and how to fit.
-
-    Raises:
-        MetricError: Too few of the captions are good, or too few are not.
+    `known` are photos with the (n,) `scores` of their captions, `unknown` are negatives, if any.
     """
     good = (scores >= config.good_from).astype(float)
     if not 10 <= good.sum() <= len(good) - 10:
         raise MetricError(
-            f"{int(good.sum())} of {len(good)} captions are good: nothing to fit",
+            f"{int(good.sum())} of {len(good)} captions are good; a fit needs at least 10 that "
+            "are good and 10 that are not",
             hint="Choose another --threshold.",
         )
-    subspace = find_subspace(np.array([found.summary for found in known], np.float64))
-    inside = _table(subspace, known)
-    outside = _table(subspace, unknown)
+    subspace = find_subspace(np.array([item.summary for item in known], np.float64))
+    table = _table(subspace, known)
+    mean = table.mean(axis=0)
+    deviation = table.std(axis=0)
+    scale = np.where(deviation > 1e-6, deviation, 1.0)
+    standard = _standard(table, mean, scale)
     fold = logistic.folds(len(good), config.folds, config.fit_seed)
+    goodness = good_regression(standard, scores, config.good_from, fold)
 
-    mean, scale = _moments(inside)
-    standard = _standard(inside, mean, scale)
-    chosen = good_regression(standard, scores, config.good_from, fold)
-
-    columns = [FEATURES.index(name) for name in _STRANGE]
-    strangeness = _known_kind(standard[:, columns], _standard(outside, mean, scale)[:, columns])
-    kind = logistic.probability(standard[:, columns] @ strangeness.weights + strangeness.bias)
-    both = np.clip(logistic.probability(chosen.unseen) * kind, 1e-9, 1 - 1e-9)
-    line = logistic.fit(np.log(both / (1 - both))[:, None], good, 0.0)
-    chances = logistic.probability(np.log(both / (1 - both)) * line.weights[0] + line.bias)
+    columns = [FEATURES.index(name) for name in _KIND_FEATURES]
+    outside = _standard(_table(subspace, unknown), mean, scale)
+    kind = _known_kind(standard[:, columns], outside[:, columns])
+    known_chance = logistic.probability(standard[:, columns] @ kind.weights + kind.bias)
+    both = np.clip(logistic.probability(goodness.unseen) * known_chance, 1e-9, 1 - 1e-9)
+    odds = np.log(both / (1 - both))
+    line = logistic.fit(odds[:, None], good, 0.0)
+    chances = logistic.probability(odds * line.weights[0] + line.bias)
     fit = Fit(
         settings={},
         subspace=subspace,
-        good=Regression(
-            features=FEATURES, mean=mean, scale=scale, weights=chosen.weights, bias=chosen.bias
-        ),
-        known=Regression(
-            features=_STRANGE,
-            mean=mean[columns],
-            scale=scale[columns],
-            weights=strangeness.weights,
-            bias=strangeness.bias,
-        ),
+        good=_regression(FEATURES, mean, scale, goodness),
+        known=_regression(_KIND_FEATURES, mean[columns], scale[columns], kind),
         slope=float(line.weights[0]),
         intercept=line.bias,
         definition={"metric": METRIC_NAMES[config.metric], "threshold": config.good_from},
     )
     quality = {
         "good": float(good.mean()),
-        "ridge": chosen.ridge,
+        "ridge": goodness.ridge,
         "log_loss": logistic.log_loss(chances, good),
         "calibration_error": calibration_error(chances, good),
         "auroc_good": auroc(chances[good == 1], chances[good == 0]),
         "lift_of_half": lift(chances, scores),
     }
     if unknown:
-        strange = np.array([confidence(fit, found) for found in unknown])
-        quality["auroc_photos"] = auroc(chances, strange)
+        negatives = np.array([confidence(fit, item) for item in unknown])
+        quality["auroc_photos"] = auroc(chances, negatives)
     return fit, quality
 
 
-def confidence(fit: Fit, found: Observation) -> float:
+def confidence(fit: Fit, observation: Observation) -> float:
     """Return the confidence that a fit gives to an observation."""
-    return fit.chance(features(fit.subspace, found.evidence, found.summary))
+    return fit.chance(features(fit.subspace, observation.evidence, observation.summary))
 
 
 def find_subspace(summaries: Reals) -> Subspace:
-    """Return where (n, D) encoder summaries lie: principal components."""
+    """Return the principal components of (n, D) encoder summaries."""
     mean = summaries.mean(axis=0)
     _, lengths, directions = np.linalg.svd(summaries - mean, full_matrices=False)
     deviation = lengths / np.sqrt(len(summaries))
-    count = min(_DIRECTIONS, len(summaries) // 10, int((deviation > 1e-6).sum()))
-    count = max(1, count)
+    count = max(1, min(_MAX_COMPONENTS, len(summaries) // 10, int((deviation > 1e-6).sum())))
     variance = float((deviation**2).sum())
     return Subspace(
         mean=mean,
@@ -135,12 +122,12 @@ def find_subspace(summaries: Reals) -> Subspace:
 
 
 class GoodRegression(NamedTuple):
-    """P(good) of images, as log-odds `standard @ weights + bias`."""
+    """P(good) of photos, as log-odds `standard @ weights + bias`."""
 
     weights: Reals
     bias: float
     ridge: float
-    unseen: Reals  # (n,) log-odds by fits on other images
+    unseen: Reals  # (n,) cross-validated log-odds
 
 
 def good_regression(
@@ -148,43 +135,45 @@ def good_regression(
 ) -> GoodRegression:
     """Fit P(score >= good_from) to (n, F) standardised features.
 
-    The direction comes from labels between 0 and 1 that say how far a score is from the
-    threshold, in deviations: yes and no alone would throw away most of what a score tells. A
-    line through the log-odds then makes it the probability of yes.
+    The weights are fitted to soft labels that say how far a score is from the threshold, in
+    standard deviations, since hard labels discard most of the information in a score. A line
+    through the log-odds then calibrates them to the hard labels.
     """
     graded = logistic.probability((scores - good_from) / scores.std())
     ridge = logistic.best_ridge(standard, graded, fold)
-    found = logistic.fit(standard, graded, ridge)
+    soft = logistic.fit(standard, graded, ridge)
     unseen = logistic.unseen(standard, graded, fold, ridge)
     good = (scores >= good_from).astype(float)
     line = logistic.fit(unseen[:, None], good, 0.0)
     slope = float(line.weights[0])
     return GoodRegression(
-        found.weights * slope, found.bias * slope + line.bias, ridge, unseen * slope + line.bias
+        soft.weights * slope, soft.bias * slope + line.bias, ridge, unseen * slope + line.bias
     )
 
 
-def _table(subspace: Subspace, seen: Sequence[Observation]) -> Reals:
+def _table(subspace: Subspace, observations: Sequence[Observation]) -> Reals:
     """Return (n, features) in the order of `FEATURES`."""
     rows: list[list[Any]] = [
-        list(features(subspace, found.evidence, found.summary).values()) for found in seen
+        list(features(subspace, item.evidence, item.summary).values()) for item in observations
     ]
     return np.array(rows).reshape(len(rows), len(FEATURES))
-
-
-def _moments(table: Reals) -> tuple[Reals, Reals]:
-    """Return mean and deviation of each feature; 1 for one that never changes."""
-    scale = table.std(axis=0)
-    return table.mean(axis=0), np.where(scale > 1e-6, scale, 1.0)
 
 
 def _standard(table: Reals, mean: Reals, scale: Reals) -> Reals:
     return np.clip((table - mean) / scale, -LARGEST, LARGEST)
 
 
+def _regression(
+    names: tuple[str, ...], mean: Reals, scale: Reals, fitted: GoodRegression | logistic.Weights
+) -> Regression:
+    return Regression(
+        features=names, mean=mean, scale=scale, weights=fitted.weights, bias=fitted.bias
+    )
+
+
 def _known_kind(inside: Reals, outside: Reals) -> logistic.Weights:
-    """Fit P(known kind); certain where there is nothing to compare with."""
+    """Fit P(known kind); without negatives every image counts as known."""
     if not len(outside):
         return logistic.Weights(np.zeros(inside.shape[1]), 20.0)
     labels = np.concatenate([np.ones(len(inside)), np.zeros(len(outside))])
-    return logistic.fit(np.concatenate([inside, outside]), labels, _STRANGE_RIDGE)
+    return logistic.fit(np.concatenate([inside, outside]), labels, _KIND_RIDGE)

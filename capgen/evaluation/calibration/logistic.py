@@ -1,4 +1,4 @@
-"""Logistic regression with a ridge penalty, and its strength chosen by cross-validation."""
+"""Logistic regression with a ridge penalty chosen by cross-validation."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 Reals = NDArray[np.float64]
 
-# Penalties to choose from: half the squared norm of the weights of standardised features.
+# Factors of half the squared norm of the weights of standardised features.
 RIDGES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
-_ROUNDS = 100
-_CLOSE = 1e-9
+_MAX_STEPS = 100
+_CONVERGED = 1e-9
 
 
 class Weights(NamedTuple):
@@ -23,53 +23,50 @@ class Weights(NamedTuple):
 
 
 def fit(features: Reals, labels: Reals, ridge: float) -> Weights:
-    """Fit by Newton's method (iteratively reweighted least squares).
+    """Fit (n,) labels between 0 and 1 to (n, F) standardised features, by Newton's method.
 
-    Args:
-        features: (n, F) standardised.
-        labels: (n,) between 0 and 1.
-        ridge: Penalty of the weights; the bias goes free.
+    The bias is not penalised.
     """
     design = np.column_stack([features, np.ones(len(features))])
     penalty = np.full(design.shape[1], float(ridge))
     penalty[-1] = 1e-9
-    found = np.zeros(design.shape[1])
-    loss = _penalised(design, labels, found, penalty)
-    for _ in range(_ROUNDS):
-        chances = probability(design @ found)
-        slope = design.T @ (chances - labels) + penalty * found
-        curve = (design.T * (chances * (1 - chances))) @ design + np.diag(penalty + 1e-9)
-        step = np.linalg.solve(curve, slope)
-        # Halve a step that overshoots, as it does where classes can be told apart perfectly.
-        while (new := _penalised(design, labels, found - step, penalty)) > loss + 1e-12:
+    theta = np.zeros(design.shape[1])
+    loss = _penalised(design, labels, theta, penalty)
+    for _ in range(_MAX_STEPS):
+        chances = probability(design @ theta)
+        gradient = design.T @ (chances - labels) + penalty * theta
+        hessian = (design.T * (chances * (1 - chances))) @ design + np.diag(penalty + 1e-9)
+        step = np.linalg.solve(hessian, gradient)
+        # Halve a step that overshoots, as happens with perfectly separable classes.
+        while (new := _penalised(design, labels, theta - step, penalty)) > loss + 1e-12:
             step /= 2
-            if np.abs(step).max() < _CLOSE:
+            if np.abs(step).max() < _CONVERGED:
                 break
-        found, loss = found - step, min(new, loss)
-        if np.abs(step).max() < _CLOSE:
+        theta, loss = theta - step, min(new, loss)
+        if np.abs(step).max() < _CONVERGED:
             break
-    return Weights(found[:-1], float(found[-1]))
+    return Weights(theta[:-1], float(theta[-1]))
 
 
-def _penalised(design: Reals, labels: Reals, found: Reals, penalty: Reals) -> float:
-    logits = design @ found
-    return float((np.logaddexp(0, logits) - labels * logits).sum() + (penalty * found**2).sum() / 2)
+def _penalised(design: Reals, labels: Reals, theta: Reals, penalty: Reals) -> float:
+    logits = design @ theta
+    return float((np.logaddexp(0, logits) - labels * logits).sum() + (penalty * theta**2).sum() / 2)
 
 
 def probability(logits: Reals) -> Reals:
-    """The logistic function."""
+    """Return the logistic function of `logits`."""
     chances: Reals = 1 / (1 + np.exp(-np.clip(logits, -60, 60)))
     return chances
 
 
 def log_loss(chances: Reals, labels: Reals) -> float:
-    """Mean negative log-likelihood of labels under probabilities."""
+    """Return the mean negative log-likelihood of labels under probabilities."""
     safe = np.clip(chances, 1e-9, 1 - 1e-9)
     return float(-(labels * np.log(safe) + (1 - labels) * np.log(1 - safe)).mean())
 
 
 def folds(count: int, number: int, seed: int) -> NDArray[np.int64]:
-    """Return the (count,) fold of each row, `number` folds of equal size, drawn from a seed."""
+    """Return the random (count,) fold of each row, of `number` folds of equal size."""
     return np.random.default_rng(seed).permutation(count) % number
 
 
@@ -78,8 +75,8 @@ def unseen(features: Reals, labels: Reals, fold: NDArray[np.int64], ridge: float
     logits = np.zeros(len(labels))
     for held in np.unique(fold):
         rest = fold != held
-        found = fit(features[rest], labels[rest], ridge)
-        logits[~rest] = features[~rest] @ found.weights + found.bias
+        fitted = fit(features[rest], labels[rest], ridge)
+        logits[~rest] = features[~rest] @ fitted.weights + fitted.bias
     return logits
 
 

@@ -1,7 +1,6 @@
-"""Images that are not photographs, drawn by Pillow: examples of what a captioner cannot know.
+"""Negatives: images that are not photos, drawn with Pillow from a seed.
 
-`capgen calibrate` shows them to a captioner to learn what confidence in strange images
-should be: little. They come from a seed, so that a calibration can be repeated.
+`capgen calibrate` fits a low confidence to them.
 """
 
 from __future__ import annotations
@@ -17,16 +16,10 @@ _Random = np.random.Generator
 
 
 def draw_negatives(count: int, seed: int) -> Iterator[Image.Image]:
-    """Yield images: each kind of `KINDS` in turn.
-
-    Args:
-        count: How many.
-        seed: Seed of all of them.
-    """
+    """Yield `count` images, of each kind in `KINDS` in turn."""
     kinds = list(KINDS.values())
     for number in range(count):
-        random = np.random.default_rng((seed, number))
-        yield kinds[number % len(kinds)](random)
+        yield kinds[number % len(kinds)](np.random.default_rng((seed, number)))
 
 
 def _blank(random: _Random) -> Image.Image:

@@ -1,4 +1,4 @@
-"""How good probabilities are: calibration, ranking, and what abstaining gains. Plain numpy."""
+"""Quality of probabilities: calibration, ranking, and the gain from abstaining."""
 
 from __future__ import annotations
 
@@ -13,14 +13,10 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Bin:
-    """Captions of about the same confidence.
+    """Captions with a confidence between `low` and `high`.
 
-    Attributes:
-        low: Lowest confidence of the bin.
-        high: Highest.
-        count: Captions.
-        confidence: Their mean confidence; 0 where there are none.
-        good: Share of good ones; 0 where there are none.
+    `confidence` is their mean confidence, `good` the share of good captions; both are 0 if
+    `count` is 0.
     """
 
     low: float
@@ -31,26 +27,20 @@ class Bin:
 
 
 def reliability(chances: Reals, good: Reals, bins: int = BINS) -> list[Bin]:
-    """Return the points of a reliability diagram: bins of equal width.
-
-    Args:
-        chances: (n,) probabilities.
-        good: (n,) 1 for good captions, 0 for others.
-        bins: How many.
-    """
-    place = np.minimum((chances * bins).astype(int), bins - 1)
-    found = []
+    """Return the bins, of equal width, of a reliability diagram; `good` is (n,) of 0 or 1."""
+    bin_of = np.minimum((chances * bins).astype(int), bins - 1)
+    points = []
     for number in range(bins):
-        inside = place == number
+        inside = bin_of == number
         count = int(inside.sum())
         mean = float(chances[inside].mean()) if count else 0.0
         share = float(good[inside].mean()) if count else 0.0
-        found.append(Bin(number / bins, (number + 1) / bins, count, mean, share))
-    return found
+        points.append(Bin(number / bins, (number + 1) / bins, count, mean, share))
+    return points
 
 
 def calibration_error(chances: Reals, good: Reals, bins: int = BINS) -> float:
-    """Expected calibration error: mean |confidence - share of good| of bins of equal width.
+    """Return the expected calibration error with bins of equal width.
 
     Guo et al., "On Calibration of Modern Neural Networks" (2017).
     """
@@ -59,20 +49,17 @@ def calibration_error(chances: Reals, good: Reals, bins: int = BINS) -> float:
 
 
 def error_by_chance(chances: Reals, seed: int = 0, draws: int = 500) -> float:
-    """Mean `calibration_error` of so many captions if the probabilities were exactly right."""
+    """Return the mean `calibration_error` of exactly right probabilities, by simulation."""
     random = np.random.default_rng(seed)
     drawn = (random.random((draws, len(chances))) < chances).astype(float)
     return float(np.mean([calibration_error(chances, labels) for labels in drawn]))
 
 
 def auroc(higher: Reals, lower: Reals) -> float:
-    """Probability that one of `higher` is above one of `lower`; ties count half.
-
-    The area under the ROC curve, from ranks (Mann-Whitney).
-    """
+    """Return the area under the ROC curve, from ranks (Mann-Whitney); ties count half."""
     values = np.concatenate([higher, lower])
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks = (counts.cumsum() - (counts - 1) / 2)[place]
+    _, index, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (counts.cumsum() - (counts - 1) / 2)[index]
     total = ranks[: len(higher)].sum() - len(higher) * (len(higher) + 1) / 2
     return float(total / len(higher) / len(lower))
 
@@ -85,6 +72,6 @@ def risk_coverage(chances: Reals, scores: Reals) -> Reals:
 
 
 def lift(chances: Reals, scores: Reals) -> float:
-    """By how much the mean score of the most confident half exceeds that of all, as a share."""
+    """Return the relative gain in mean score of the most confident half over all captions."""
     means = risk_coverage(chances, scores)
     return float(means[(len(scores) + 1) // 2 - 1] / means[-1] - 1)

@@ -17,7 +17,7 @@ class Blocks:
     Attributes:
         exif: EXIF as a TIFF block, or None if there is none.
         xmp: The XMP packet, or None if there is none.
-        iptc: Photoshop's resources, which may hold IPTC and may be empty; None where the format
+        iptc: Photoshop resources, which contain IPTC and may be empty, or None if the format
             has no place for them.
     """
 
@@ -26,7 +26,7 @@ class Blocks:
     iptc: bytes | None = None
 
 
-# What cameras and programs write where a description belongs, in lower case.
+# What cameras and programs write instead of a description, in lower case.
 _FILLERS = re.compile(
     r"""(olympus|minolta|konica\ minolta|pentax|samsung|vivitar|kyocera)\ (digital\ )?camera\S*
     |kodak\ (easyshare\ )?.{0,12}digital(\ still)?\ camera|digital\ (still\ )?camera
@@ -40,40 +40,31 @@ _FILLERS = re.compile(
 
 
 def is_filler(text: str | None) -> bool:
-    """Whether a description is none: empty, or what a camera writes into each of its images."""
+    """Whether a description is empty, or one that a camera writes into all of its images."""
     return text is None or _FILLERS.fullmatch(text.strip("\0 \t\r\n").lower() or "dcim") is not None
 
 
 def read_descriptions(blocks: Blocks) -> list[str | None]:
-    """Return the descriptions in EXIF, XMP and (where it has a place) IPTC, None for none.
-
-    Raises:
-        Unwritable: Metadata is damaged.
-    """
-    texts = {} if blocks.xmp is None else xmp.read_texts(blocks.xmp)
-    found = [
-        None if blocks.exif is None else exif.read_description(blocks.exif),
-        next(iter(texts.values()), None),
-    ]
+    """Return the descriptions in EXIF, XMP and (if the format can have it) IPTC."""
+    in_xmp = next(iter(xmp.read_texts(blocks.xmp).values()), None)
+    found = [exif.read_description(blocks.exif), in_xmp]
     return found if blocks.iptc is None else [*found, iptc.read_caption(blocks.iptc)]
 
 
 def with_caption(
     blocks: Blocks, caption: str, options: MetadataOptions, own: str | None = None
 ) -> tuple[Blocks, bool]:
-    """Return metadata with a caption; the same object if all of it stays as it is.
+    """Return metadata with a caption.
 
     Args:
-        blocks: The metadata there is.
+        blocks: The old metadata.
         caption: The caption.
-        options: Which fields to write, and what becomes of what a person wrote there.
-        own: What capgen itself wrote there before, which is replaced.
+        options: Which fields to write, and what to do with descriptions that a person wrote.
+        own: The caption that capgen wrote there before, which is replaced.
 
     Returns:
-        The metadata, and whether something that a person wrote was kept instead.
-
-    Raises:
-        Unwritable: Metadata is damaged, or written in a way that is not understood.
+        The metadata, the same object if nothing changes, and whether a description that a
+        person wrote was kept instead of the caption.
     """
     after, kept, kept_too = blocks, False, False
     if options.metadata_field != "alt-text":
@@ -91,12 +82,8 @@ def with_property(
     own: str | None = None,
     what: xmp.Property = xmp.DESCRIPTION,
 ) -> tuple[bytes | None, bool]:
-    """Return an XMP packet with a caption, and whether what a person wrote was kept instead.
-
-    Raises:
-        Unwritable: The packet is damaged, or written in a way that is not understood.
-    """
-    texts = {} if packet is None else xmp.read_texts(packet, what)
+    """Return an XMP packet with a caption, and whether a person's text was kept instead."""
+    texts = xmp.read_texts(packet, what)
     first = next(iter(texts.values()), None)
     if first == caption:
         return packet, False
@@ -114,11 +101,11 @@ def _with_description(
     found = read_descriptions(blocks)
     if found == [caption, caption, iptc.shortened(caption)][: len(found)]:
         return blocks, False
-    languages = () if blocks.xmp is None else xmp.read_texts(blocks.xmp).values()
+    languages = xmp.read_texts(blocks.xmp).values()
     persons = _written_by_persons((*languages, *found), caption, own)
     if persons and options.on_description == "keep":
         return blocks, True
-    # A field that has none takes what a person wrote in another: they are to say the same.
+    # Fields without a description get the person's from another field, so that all agree.
     other = next(iter(persons), None)
     in_exif, in_xmp, in_iptc = (
         _merged(text if text in persons else other, caption, options, own)
@@ -140,7 +127,7 @@ def _written_by_persons(texts: Iterable[str | None], caption: str, own: str | No
 
 
 def _merged(text: str | None, caption: str, options: MetadataOptions, own: str | None) -> str:
-    """Return what a field is to say, given what a person wrote there."""
+    """Return the new text of a field in which a person wrote `text`, or nobody did."""
     between = options.separator_text
     if text is None or options.on_description == "replace":
         return caption

@@ -1,4 +1,4 @@
-"""Checks a file with new metadata against the old one before it takes its place."""
+"""Compares a file that has new metadata with the old file, before replacing that."""
 
 from __future__ import annotations
 
@@ -11,15 +11,11 @@ from capgen.images.metadata import Unwritable
 
 
 def check_same_image(old: bytes, new: bytes, limits: ImageLimits) -> None:
-    """Decode both files and compare what they show: size, orientation and each pixel.
-
-    Raises:
-        Unwritable: They differ, or one cannot be decoded.
-    """
+    """Decode both files; raise Unwritable if their sizes or any pixels differ."""
     before, after = _decoded(old, limits), _decoded(new, limits)
     same = (before.format, before.image.size) == (after.format, after.image.size)
     if not same or not np.array_equal(np.asarray(before.image), np.asarray(after.image)):
-        raise Unwritable("it would show something else afterwards")
+        raise Unwritable("its pixels would change")
 
 
 def _decoded(data: bytes, limits: ImageLimits) -> LoadedImage:

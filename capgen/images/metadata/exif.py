@@ -1,7 +1,7 @@
 """ImageDescription in EXIF data (a TIFF structure; CIPA DC-008).
 
-Maker notes hold offsets into the whole block, so nothing that is there is moved: a changed
-copy of the first directory goes to the end, and the header points to it.
+Maker notes hold offsets into the whole block, so existing data is never moved: a changed copy
+of the first directory goes to the end, and the header points to it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,12 @@ _ENTRY = 12
 _LARGEST = 0xFFFFFFFF
 
 
-def read_description(block: bytes) -> str | None:
+def read_description(block: bytes | None) -> str | None:
     """Return the ImageDescription of a TIFF block, or None.
 
-    It should be ASCII; UTF-8 is what everybody writes, and older programs what Windows had.
-
-    Raises:
-        Unwritable: The block is damaged.
+    The standard says ASCII; most programs write UTF-8, and older ones Windows-1252.
     """
-    raw = read_tag(block, DESCRIPTION, (ASCII,))
+    raw = None if block is None else read_tag(block, DESCRIPTION, (ASCII,))
     if raw is None:
         return None
     raw = raw.split(b"\0")[0]
@@ -40,26 +37,15 @@ def read_description(block: bytes) -> str | None:
 def with_description(block: bytes | None, text: str) -> bytes:
     """Return a TIFF block with this ImageDescription (UTF-8), everything else in its place.
 
-    Args:
-        block: The TIFF block there is, without `Exif\\0\\0`, or None to make one.
-        text: The description.
-
-    Raises:
-        Unwritable: The block is damaged.
+    `block` is without `Exif\\0\\0`; None makes a new block.
     """
     return with_tags(block, {DESCRIPTION: (ASCII, text.encode() + b"\0")})
 
 
 def read_tag(block: bytes, tag: int, kinds: tuple[int, ...]) -> bytes | None:
-    """Return the bytes of a tag of the first directory whose values are bytes, or None.
+    """Return the bytes of a tag of the first directory, or None.
 
-    Args:
-        block: The TIFF block.
-        tag: Number of the tag.
-        kinds: Types that it may have, of one byte a value each.
-
-    Raises:
-        Unwritable: The block is damaged.
+    `kinds` are the types that the tag may have, of one byte per value.
     """
     order, entries, _ = _directory(block)
     for entry in entries:
@@ -70,50 +56,44 @@ def read_tag(block: bytes, tag: int, kinds: tuple[int, ...]) -> bytes | None:
 
 
 def with_tags(block: bytes | None, tags: Mapping[int, tuple[int, bytes]]) -> bytes:
-    """Return a TIFF block whose first directory has these tags, everything else in its place.
+    """Return a TIFF block with these tags in its first directory, everything else in its place.
 
-    Args:
-        block: The TIFF block there is, or None to make one.
-        tags: Number of each tag → its type, of one byte a value, and its bytes.
-
-    Raises:
-        Unwritable: The block is damaged, or too large for its own offsets.
+    `tags` maps the number of each tag to its type, of one byte per value, and its bytes.
     """
-    if block is None:
-        block = struct.pack("<2sHI", b"II", 42, 8)
-        entries: list[bytes] = []
-        order, following = "<", 0
-    else:
-        order, entries, following = _directory(block)
-        block += b"\0" * (len(block) % 2)
-    entries = [entry for entry in entries if struct.unpack_from(f"{order}H", entry)[0] not in tags]
+    order, entries, following = ("<", [], 0) if block is None else _directory(block)
+    block = block or struct.pack("<2sHI", b"II", 42, 8)
+    block += b"\0" * (len(block) % 2)
+    entries = [entry for entry in entries if _tag(order, entry) not in tags]
     start = len(block)
     place = start + 2 + _ENTRY * (len(entries) + len(tags)) + 4
     values = b""
-    for tag, (kind, value) in tags.items():
-        value += b"\0" * max(0, 5 - len(value))  # at most four bytes would be kept in the entry
+    for number, (kind, value) in tags.items():
+        value += b"\0" * max(0, 5 - len(value))  # up to four bytes would be stored in the entry
         if place + len(values) + len(value) > _LARGEST:
             raise Unwritable("it is too large for one more tag")
-        entries.append(struct.pack(f"{order}HHII", tag, kind, len(value), place + len(values)))
+        entries.append(struct.pack(f"{order}HHII", number, kind, len(value), place + len(values)))
         values += value + b"\0" * (len(value) % 2)
-    entries.sort(key=lambda entry: struct.unpack_from(f"{order}H", entry)[0])
+    entries.sort(key=lambda entry: _tag(order, entry))
     directory = struct.pack(f"{order}H", len(entries)) + b"".join(entries)
     directory += struct.pack(f"{order}I", following)
     return block[:4] + struct.pack(f"{order}I", start) + block[8:] + directory + values
 
 
+def _tag(order: str, entry: bytes) -> int:
+    return int(struct.unpack_from(f"{order}H", entry)[0])
+
+
 def _directory(block: bytes) -> tuple[str, list[bytes], int]:
-    """Return the byte order, the entries of the first directory, and the next one's place."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
-    if order is None or len(block) < 14:
-        raise Unwritable("its EXIF data is damaged")
-    (place,) = struct.unpack_from(f"{order}I", block, 4)
-    if not 8 <= place <= len(block) - 6:
-        raise Unwritable("its EXIF data is damaged")
-    (count,) = struct.unpack_from(f"{order}H", block, place)
-    end = place + 2 + _ENTRY * count
-    if end + 4 > len(block):
+    """Return the byte order, the entries of the first directory, and the next one's offset."""
+    try:
+        order = {b"II*\0": "<", b"MM\0*": ">"}[block[:4]]
+        (place,) = struct.unpack_from(f"{order}I", block, 4)
+        (count,) = struct.unpack_from(f"{order}H", block, place)
+        end = place + 2 + _ENTRY * count
+        (following,) = struct.unpack_from(f"{order}I", block, end)
+    except (KeyError, struct.error) as error:
+        raise Unwritable("its EXIF data is damaged") from error
+    if place < 8:
         raise Unwritable("its EXIF data is damaged")
     entries = [block[at : at + _ENTRY] for at in range(place + 2, end, _ENTRY)]
-    (following,) = struct.unpack_from(f"{order}I", block, end)
     return order, entries, following

@@ -24,13 +24,9 @@ _Resource = tuple[int, bytes, bytes]
 _DataSet = tuple[tuple[int, int], bytes]
 
 
-def read_caption(resources: bytes) -> str | None:
-    """Return the Caption-Abstract in a block of Photoshop resources, or None.
-
-    Raises:
-        Unwritable: The block is damaged, or in an unknown character set.
-    """
-    for number, _, data in _resources(resources):
+def read_caption(resources: bytes | None) -> str | None:
+    """Return the Caption-Abstract in a block of Photoshop resources, or None."""
+    for number, _, data in _resources(resources or b""):
         if number == _IPTC_RESOURCE:
             return next((v.decode() for k, v in _in_utf8(_data_sets(data)) if k == _CAPTION), None)
     return None
@@ -39,41 +35,35 @@ def read_caption(resources: bytes) -> str | None:
 def with_caption(resources: bytes, text: str) -> bytes:
     """Return a block of Photoshop resources (may be empty) with this Caption-Abstract.
 
-    All texts are in UTF-8 then, and the data says so.
-
-    Raises:
-        Unwritable: The block is damaged, or in an unknown character set.
+    All texts become UTF-8, and the data declares that.
     """
-    found = _resources(resources)
-    data = next((data for number, _, data in found if number == _IPTC_RESOURCE), None)
+    items = _resources(resources)
+    data = next((data for number, _, data in items if number == _IPTC_RESOURCE), None)
     sets = _in_utf8(_data_sets(data)) if data else [(_CHARACTER_SET, _UTF8), (_VERSION, b"\0\4")]
     place = next((n for n, (kind, _) in enumerate(sets) if kind == _CAPTION), None)
     longest = max(_LONGEST, *(len(value) for kind, value in sets if kind == _CAPTION), 0)
     sets = [item for item in sets if item[0] != _CAPTION]
-    # Behind what is not greater, or where it was.
-    if place is None:
+    if place is None:  # in numerical order
         place = sum(kind <= _CAPTION for kind, _ in sets)
     sets.insert(place, (_CAPTION, shortened(text, longest).encode()))
-    iptc = b"".join(_data_set(kind, content) for kind, content in sets)
+    iptc = b"".join(
+        struct.pack(">BBBH", 0x1C, *kind, len(content)) + content for kind, content in sets
+    )
     digest = hashlib.md5(iptc, usedforsecurity=False).digest()
-    renewed = {_IPTC_RESOURCE: iptc, _DIGEST_RESOURCE: digest}
-    found = [(number, name, renewed.get(number, data)) for number, name, data in found]
+    changed = {_IPTC_RESOURCE: iptc, _DIGEST_RESOURCE: digest}
+    items = [(number, name, changed.get(number, data)) for number, name, data in items]
     if data is None:
-        found.append((_IPTC_RESOURCE, b"\0\0", iptc))
-    return b"".join(_resource(*item) for item in found)
+        items.append((_IPTC_RESOURCE, b"\0\0", iptc))
+    return b"".join(_resource(*item) for item in items)
 
 
 def shortened(text: str, longest: int = _LONGEST) -> str:
-    """Return as much of a text as IPTC has bytes for, and no half character."""
+    """Return the part of a text that fits into IPTC, in whole characters."""
     return text.encode()[:longest].decode(errors="ignore")
 
 
 def _in_utf8(sets: list[_DataSet]) -> list[_DataSet]:
-    """Return data sets with their texts in UTF-8, and the one that says so.
-
-    Raises:
-        Unwritable: They are in a character set that is not known.
-    """
+    """Return data sets with their texts in UTF-8, and the one that declares it."""
     named = [value for kind, value in sets if kind == _CHARACTER_SET]
     if named == [_UTF8]:
         encoding = "utf-8"
@@ -100,7 +90,7 @@ def _is_text(kind: tuple[int, int]) -> bool:
 
 
 def _guessed(values: list[bytes]) -> str:
-    """Return the encoding of texts that do not say it: UTF-8 is hardly ever there by chance."""
+    """Return the encoding of texts without a declaration; UTF-8 hardly occurs by chance."""
     try:
         b"\n".join(values).decode("utf-8")
     except UnicodeDecodeError:
@@ -109,24 +99,21 @@ def _guessed(values: list[bytes]) -> str:
 
 
 def _resources(block: bytes) -> list[_Resource]:
-    found, place = [], 0
+    items, place = [], 0
     while place < len(block):
         if block[place : place + 4] != b"8BIM" or place + 12 > len(block):
             raise Unwritable("its Photoshop data is damaged or of an unknown kind")
         (number,) = struct.unpack_from(">H", block, place + 4)
         name_end = place + 6 + (block[place + 6] + 2) // 2 * 2
-        if name_end + 4 > len(block):
-            raise Unwritable("its Photoshop data is damaged")
-        name = block[place + 6 : name_end]
-        (size,) = struct.unpack_from(">I", block, name_end)
         start = name_end + 4
+        size = int.from_bytes(block[name_end:start], "big")
         if start + size > len(block):
             raise Unwritable("its Photoshop data is damaged")
-        found.append((number, name, block[start : start + size]))
+        items.append((number, block[place + 6 : name_end], block[start : start + size]))
         place = start + size + size % 2
-    if sum(number == _IPTC_RESOURCE for number, _, _ in found) > 1:
+    if sum(number == _IPTC_RESOURCE for number, _, _ in items) > 1:
         raise Unwritable("it has IPTC data twice")
-    return found
+    return items
 
 
 def _resource(number: int, name: bytes, data: bytes) -> bytes:
@@ -135,20 +122,14 @@ def _resource(number: int, name: bytes, data: bytes) -> bytes:
 
 
 def _data_sets(data: bytes) -> list[_DataSet]:
-    found, place = [], 0
-    while place < len(data):
-        if not any(data[place:]):  # padding
-            break
+    sets, place = [], 0
+    while any(data[place:]):  # the rest may be padding
         if data[place] != 0x1C or place + 5 > len(data):
             raise Unwritable("its IPTC data is damaged")
         record, number, size = struct.unpack_from(">BBH", data, place + 1)
         start = place + 5
         if size & 0x8000 or start + size > len(data):
             raise Unwritable("its IPTC data is damaged or of an unknown kind")
-        found.append(((record, number), data[start : start + size]))
+        sets.append(((record, number), data[start : start + size]))
         place = start + size
-    return found
-
-
-def _data_set(kind: tuple[int, int], value: bytes) -> bytes:
-    return struct.pack(">BBBH", 0x1C, *kind, len(value)) + value
+    return sets

@@ -1,8 +1,7 @@
-"""The index of a JPEG that has more images behind the first (CIPA DC-007, Multi-Picture Format).
+"""The index of a JPEG with several images (CIPA DC-007, Multi-Picture Format).
 
-Phones keep gain maps, depth maps and second lenses there. The index says where each of those
-images begins, counted from itself, and how long the first one is: both change with what is
-written before them.
+Phones put gain maps, depth maps and second lenses behind the first image. The index has their
+offsets, relative to itself, and the length of the first image, which change with its metadata.
 """
 
 from __future__ import annotations
@@ -16,25 +15,22 @@ _NAME = b"MPF\0"
 _ENTRIES_TAG = 0xB002
 _UNDEFINED = 7
 _ENTRY = 16
-_DAMAGED = "its index of several images is damaged"
+_DAMAGED = "its index of images is damaged"
 
 
 def moved(old: list[bytes], new: list[bytes]) -> list[bytes]:
-    """Return the pieces of a JPEG with the places in their index as they are now.
+    """Return the pieces of a JPEG with correct offsets in their index.
 
     Args:
-        old: The pieces with the index as it was. The first image's pixels, and all that is
-            behind them, are in the last piece.
+        old: The old pieces, whose index is correct. The pixels of the first image and all other
+            images are in the last piece.
         new: The same with other segments.
-
-    Raises:
-        Unwritable: The index is damaged, or there twice.
     """
     found = [number for number, part in enumerate(old[:-1]) if _is_index(part)]
     if not found:
         return new
     if len(found) > 1:
-        raise Unwritable("it has several indexes of several images")
+        raise Unwritable("it has several indexes of images")
     index = old[found[0]]
     place = next(number for number, part in enumerate(new) if part == index)
     old_start, new_start = (
@@ -50,7 +46,7 @@ def _is_index(part: bytes) -> bool:
 
 
 def _with_places(index: bytes, old: list[bytes], start: int, grown: int, shift: int) -> bytes:
-    """Return the index with a first image that has grown, and others that have moved."""
+    """Return the index for a first image that has `grown`, and others moved by `shift`."""
     whole = b"".join(old)
     before_pixels = len(whole) - len(old[-1])
     block = bytearray(index[8:])
@@ -72,11 +68,7 @@ def _with_places(index: bytes, old: list[bytes], start: int, grown: int, shift: 
 
 
 def _entries(block: bytes) -> tuple[str, int, int]:
-    """Return the byte order, and where the entries of the images are and how many.
-
-    Raises:
-        Unwritable: They are not to be found.
-    """
+    """Return the byte order, and the offset and number of the entries."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
     try:
         if order is None:

@@ -1,12 +1,11 @@
-"""PNG files as chunks: eXIf and the XMP text replaced or added, all others untouched."""
+"""PNG files as chunks, of which only eXIf and the XMP text are changed."""
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
 
-from capgen.images.metadata import Unwritable
+from capgen.images.metadata import Unwritable, put
 from capgen.images.metadata.blocks import Blocks
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -15,34 +14,23 @@ _LARGEST_PACKET = 1 << 22
 
 
 def pieces(data: bytes) -> list[bytes]:
-    """Split a PNG into its magic bytes, its chunks, and whatever follows them.
-
-    Raises:
-        Unwritable: The chunks are damaged.
-    """
-    found, place = [data[:8]], 8
+    """Split a PNG into its magic bytes, its chunks, and whatever follows them."""
+    parts, place = [data[:8]], 8
     while place < len(data):
-        if place + 12 > len(data):
-            raise Unwritable("its chunks are damaged")
-        (size,) = struct.unpack_from(">I", data, place)
-        end = place + 12 + size
+        end = place + 12 + int.from_bytes(data[place : place + 4], "big")
         if end > len(data):
             raise Unwritable("its chunks are damaged")
-        found.append(data[place:end])
+        parts.append(data[place:end])
         place = end
-        if _kind(found[-1]) == b"IEND":
-            return [*found, data[place:]]
+        if _kind(parts[-1]) == b"IEND":
+            return [*parts, data[place:]]
     raise Unwritable("its end is missing")
 
 
 def blocks(parts: list[bytes]) -> Blocks:
-    """Return the metadata in the pieces of a PNG.
-
-    Raises:
-        Unwritable: It is damaged, or there twice.
-    """
-    for same in (_is_exif, _is_xmp):
-        if sum(map(same, parts[1:-1])) > 1:
+    """Return the metadata in the pieces of a PNG."""
+    for is_same in (_is_exif, _is_xmp):
+        if sum(map(is_same, parts[1:-1])) > 1:
             raise Unwritable("it has the same metadata twice")
     return Blocks(exif=_exif(parts), xmp=_packet(parts))
 
@@ -50,9 +38,10 @@ def blocks(parts: list[bytes]) -> Blocks:
 def with_blocks(parts: list[bytes], old: Blocks, new: Blocks) -> list[bytes]:
     """Return the pieces with new metadata instead of old."""
     if new.exif is not None and new.exif != old.exif:
-        parts = _put(parts, _is_exif, _chunk(b"eXIf", new.exif))
+        parts = put(parts, _chunk(b"eXIf", new.exif), _is_exif, _image_place(parts))
     if new.xmp is not None and new.xmp != old.xmp:
-        parts = _put(parts, _is_xmp, _chunk(b"iTXt", _XMP + b"\0\0\0\0" + new.xmp))
+        chunk = _chunk(b"iTXt", _XMP + b"\0\0\0\0" + new.xmp)
+        parts = put(parts, chunk, _is_xmp, _image_place(parts))
     return parts
 
 
@@ -96,9 +85,5 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + check
 
 
-def _put(parts: list[bytes], same: Callable[[bytes], bool], chunk: bytes) -> list[bytes]:
-    for place, part in enumerate(parts[1:-1], 1):
-        if same(part):
-            return [*parts[:place], chunk, *parts[place + 1 :]]
-    place = next((n for n, part in enumerate(parts[1:-1], 1) if _kind(part) == b"IDAT"), 2)
-    return [*parts[:place], chunk, *parts[place:]]
+def _image_place(parts: list[bytes]) -> int:
+    return next((n for n, part in enumerate(parts[1:-1], 1) if _kind(part) == b"IDAT"), 2)

@@ -1,4 +1,4 @@
-"""TIFF files: a new first directory at the end, all else where it was."""
+"""TIFF files, which get a new first directory at the end; everything else stays in its place."""
 
 from __future__ import annotations
 
@@ -8,39 +8,27 @@ from capgen.images.metadata.blocks import Blocks
 _XMP = 700
 _UNDEFINED = 7
 _DNG_VERSION = 50706
-# Programs for microscopes keep in the description how the file's images are to be read.
+# Microscopes' programs store in the description how to read the file.
 _STRUCTURES = ("ImageJ=", "<?xml", "<OME", '{"shape"', "SCANIMAGE", "Aperio ", "MetaMorph")
 
 
 def pieces(data: bytes) -> list[bytes]:
-    """Split a TIFF into its first bytes, the place of its first directory, and the rest.
-
-    Raises:
-        Unwritable: It is a camera raw file.
-    """
+    """Split a TIFF into its first bytes, the offset of its first directory, and the rest."""
     if exif.read_tag(data, _DNG_VERSION, (exif.BYTE,)) is not None or data[8:10] == b"CR":
         raise Unwritable("it is a camera raw file")
     return [data[:4], data[4:8], data[8:]]
 
 
 def blocks(parts: list[bytes]) -> Blocks:
-    """Return the metadata in the pieces of a TIFF: the file itself is laid out as EXIF is.
-
-    Raises:
-        Unwritable: It is damaged, or its description is there for programs.
-    """
+    """Return the metadata in the pieces of a TIFF, which has the structure of EXIF itself."""
     data = b"".join(parts)
     if (exif.read_description(data) or "").lstrip().startswith(_STRUCTURES):
-        raise Unwritable("its description says how the file is to be read")
+        raise Unwritable("its description says how to read the file")
     return Blocks(exif=data, xmp=exif.read_tag(data, _XMP, (exif.BYTE, _UNDEFINED)))
 
 
 def with_blocks(parts: list[bytes], old: Blocks, new: Blocks) -> list[bytes]:
-    """Return the pieces with new metadata instead of old, and behind them what was added.
-
-    Raises:
-        Unwritable: The file is damaged, or too large.
-    """
+    """Return the pieces with new metadata instead of old, and the added data as the last piece."""
     data = new.exif or b""
     if new.xmp is not None and new.xmp != old.xmp:
         data = exif.with_tags(data, {_XMP: (exif.BYTE, new.xmp)})

@@ -1,80 +1,59 @@
-"""WebP files as chunks: EXIF and XMP at their end, the image's own untouched."""
+"""WebP files as chunks, of which only EXIF and XMP at the end are changed."""
 
 from __future__ import annotations
 
 import struct
 
-from capgen.images.metadata import Unwritable
+from capgen.images.metadata import Unwritable, put
 from capgen.images.metadata.blocks import Blocks
 
-_EXIF = b"Exif\0\0"
 _EXIF_FLAG, _XMP_FLAG, _ALPHA_FLAG, _ANIMATION_FLAG = 0x08, 0x04, 0x10, 0x02
+_EXIF_PREFIX = b"Exif\0\0"
 
 
 def pieces(data: bytes) -> list[bytes]:
-    """Split a WebP into its RIFF header, its chunks, and whatever follows them.
-
-    Raises:
-        Unwritable: The chunks are damaged.
-    """
-    (size,) = struct.unpack_from("<I", data, 4)
-    last = 8 + size
+    """Split a WebP into its RIFF header, its chunks, and whatever follows them."""
+    last = 8 + int.from_bytes(data[4:8], "little")
     if last > len(data) or last < 20:
         raise Unwritable("its chunks are damaged")
-    found, place = [data[:12]], 12
+    parts, place = [data[:12]], 12
     while place < last:
-        if place + 8 > last:
-            raise Unwritable("its chunks are damaged")
-        (length,) = struct.unpack_from("<I", data, place + 4)
+        length = int.from_bytes(data[place + 4 : place + 8], "little")
         end = place + 8 + length + length % 2
         if end > last:
             raise Unwritable("its chunks are damaged")
-        found.append(data[place:end])
+        parts.append(data[place:end])
         place = end
-    return [*found, data[last:]]
+    return [*parts, data[last:]]
 
 
 def blocks(parts: list[bytes]) -> Blocks:
     """Return the metadata in the pieces of a WebP.
 
-    Raises:
-        Unwritable: Something in the file is passed over until now: readers would turn the
-            image, or find two images, once the header names metadata.
+    Chunks that the header does not name are refused: readers ignore them until the header names
+    metadata, and would then rotate the image or find two images.
     """
     _check_header(parts)
-    block = _content(parts, b"EXIF")
-    return Blocks(
-        exif=None if block is None else block.removeprefix(_EXIF), xmp=_content(parts, b"XMP ")
-    )
+    return Blocks(exif=_exif(parts)[1], xmp=_content(parts, b"XMP "))
 
 
 def with_blocks(parts: list[bytes], old: Blocks, new: Blocks) -> list[bytes]:
-    """Return the pieces with new metadata instead of old.
-
-    Raises:
-        Unwritable: The header is damaged.
-    """
+    """Return the pieces with new metadata instead of old."""
     if new.exif is not None and new.exif != old.exif:
-        prefix = _EXIF if (_content(parts, b"EXIF") or b"").startswith(_EXIF) else b""
-        parts = _put(parts, b"EXIF", prefix + new.exif)
+        parts = _put(parts, b"EXIF", _exif(parts)[0] + new.exif)
     if new.xmp is not None and new.xmp != old.xmp:
         parts = _put(parts, b"XMP ", new.xmp)
-    header = _extended(parts)
-    body = [header, *(part for part in parts[1:-1] if part[:4] != b"VP8X")]
+    body = [_extended(parts), *(part for part in parts[1:-1] if part[:4] != b"VP8X")]
     size = 4 + sum(map(len, body))
     return [b"RIFF" + struct.pack("<I", size) + b"WEBP", *body, parts[-1]]
 
 
 def _check_header(parts: list[bytes]) -> None:
-    """Check that the file has one header, one image, and what the header names.
-
-    Raises:
-        Unwritable: It has not.
-    """
+    """Check that the file has one header, one image, and only metadata that the header names."""
     kinds = [part[:4] for part in parts[1:-1]]
     if kinds[:1] != [b"VP8X"]:
         if len(kinds) != 1:
-            raise Unwritable("its header does not name all that is in it")
+            raise Unwritable("its header does not name all of its chunks")
         return
     flags = (_content(parts, b"VP8X") or b"\0")[0]
     images = sum(kind in (b"VP8 ", b"VP8L") for kind in kinds)
@@ -82,9 +61,17 @@ def _check_header(parts: list[bytes]) -> None:
         raise Unwritable("it has several headers or images")
     for kind, flag in ((b"EXIF", _EXIF_FLAG), (b"XMP ", _XMP_FLAG)):
         if kind in kinds and not flags & flag:
-            raise Unwritable("its header does not name all that is in it")
+            raise Unwritable("its header does not name all of its chunks")
         if kinds.count(kind) > 1:
             raise Unwritable("it has the same metadata twice")
+
+
+def _exif(parts: list[bytes]) -> tuple[bytes, bytes | None]:
+    """Return the prefix that some writers put before the EXIF block, and the block."""
+    block = _content(parts, b"EXIF")
+    if block is not None and block.startswith(_EXIF_PREFIX):
+        return _EXIF_PREFIX, block.removeprefix(_EXIF_PREFIX)
+    return b"", block
 
 
 def _content(parts: list[bytes], kind: bytes) -> bytes | None:
@@ -100,23 +87,14 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _put(parts: list[bytes], kind: bytes, data: bytes) -> list[bytes]:
-    chunk = _chunk(kind, data)
-    for place, part in enumerate(parts[1:-1], 1):
-        if part[:4] == kind:
-            return [*parts[:place], chunk, *parts[place + 1 :]]
-    # EXIF goes before XMP, both behind the image.
-    place = len(parts) - 1
+    place = len(parts) - 1  # after the image, and EXIF before XMP
     if kind == b"EXIF" and parts[place - 1][:4] == b"XMP ":
         place -= 1
-    return [*parts[:place], chunk, *parts[place:]]
+    return put(parts, _chunk(kind, data), lambda part: part[:4] == kind, place)
 
 
 def _extended(parts: list[bytes]) -> bytes:
-    """Return the VP8X chunk with the flags of the metadata there is; simple files get one.
-
-    Raises:
-        Unwritable: The header is damaged.
-    """
+    """Return the VP8X chunk with the flags of EXIF and XMP; simple files get a new one."""
     kinds = [part[:4] for part in parts[1:-1]]
     flags = (_EXIF_FLAG if b"EXIF" in kinds else 0) | (_XMP_FLAG if b"XMP " in kinds else 0)
     content = _content(parts, b"VP8X")

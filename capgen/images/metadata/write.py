@@ -1,4 +1,4 @@
-"""Writing captions into image files, as EXIF, IPTC and XMP, without new pixels."""
+"""Writing captions into image files as EXIF, IPTC and XMP, not touching pixels."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class MetadataWriter:
     """Writes captions into images.
 
     Args:
-        undo: Where to write down how to take each change back.
-        options: Which fields to write, and what becomes of what a person wrote there.
-        limits: The largest image to decode: each is, before and after.
-        dry_run: Change nothing; count what would be changed.
+        undo: Where to record changes.
+        options: Which fields to write, and what to do with descriptions that a person wrote.
+        limits: The largest image to decode; the old and the new file are decoded to compare them.
+        dry_run: Only count what would be changed.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class MetadataWriter:
         self.kept = 0
 
     def write(self, image: Path, text: str) -> WriteOutcome:
-        """Write a caption into an image, unless it is there already, or a person's stays.
+        """Write a caption into an image, unless it has it already or keeps a person's.
 
         Raises:
             StorageError: The undo file cannot be written, or no space is left.
@@ -66,7 +66,8 @@ class MetadataWriter:
             self._check(module, wanted, data, new)
         except Unwritable as error:
             return WriteOutcome(
-                f"no caption written into {image}: {error}; --sidecar .xmp writes it beside it"
+                f"no caption written into {image}: {error}; "
+                "--sidecar .xmp writes it beside the image"
             )
         except StorageError as error:
             return WriteOutcome(error.message)
@@ -82,11 +83,7 @@ class MetadataWriter:
         return WriteOutcome()
 
     def _check(self, module: ModuleType, wanted: Blocks, old: bytes, new: Sequence[bytes]) -> None:
-        """Check that a new file says what it should, and shows what the old one does.
-
-        Raises:
-            Unwritable: It does not.
-        """
+        """Raise Unwritable unless a new file has the metadata it should, and the old pixels."""
         data = b"".join(new)
         found: Blocks = module.blocks(module.pieces(data))
         if read_descriptions(found) != read_descriptions(wanted):
@@ -95,21 +92,13 @@ class MetadataWriter:
 
 
 def read_captions(data: bytes) -> list[str | None]:
-    """Return the captions in an image's EXIF, XMP and (JPEG only) IPTC.
-
-    Raises:
-        Unwritable: It is of another format, or damaged.
-    """
+    """Return the captions in an image's EXIF, XMP and (JPEG only) IPTC."""
     module = _module(data)
     return read_descriptions(module.blocks(module.pieces(data)))
 
 
 def _read(image: Path) -> bytes:
-    """Return the bytes of an image whose folder can be written.
-
-    Raises:
-        StorageError: It cannot be read or replaced, or is not a regular file.
-    """
+    """Return the bytes of an image that can be replaced, or raise StorageError."""
     with storage_errors(image):
         if not image.is_file():
             raise StorageError(

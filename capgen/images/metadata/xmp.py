@@ -1,8 +1,7 @@
 """Texts in XMP (ISO 16684-1): dc:description, and the alt text of IPTC.
 
-Both are "language alternatives": a text for each language, and one by default. Only the default
-one is written. The packet's bytes are changed where it is and nowhere else, then parsed again to
-make sure of exactly that.
+Both are "language alternatives": a text for each language, and a default one. Only the default
+text is changed in the packet's bytes, which are then parsed again to verify that.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from capgen.images.metadata import Unwritable
 from capgen.images.metadata.xmp_places import LANGUAGE, RDF, Element, Places, find_places
 
 DEFAULT = "x-default"
-# XMP of a photo has kilobytes; with masks that were painted by hand, megabytes.
+# Usually kilobytes; megabytes with masks that were painted by hand.
 _LARGEST = 1 << 26
 _NEW = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
@@ -58,22 +57,14 @@ ALT_TEXT = Property(
 )
 
 
-def read_texts(packet: bytes, what: Property = DESCRIPTION) -> dict[str, str]:
-    """Return the texts of a property by language, the default one first.
-
-    Raises:
-        Unwritable: The packet is damaged.
-    """
-    texts = _texts(_parse(packet), what)
+def read_texts(packet: bytes | None, what: Property = DESCRIPTION) -> dict[str, str]:
+    """Return the texts of a property by language, the default one first."""
+    texts = {} if packet is None else _texts(_parse(packet), what)
     return {language: texts[language] for language in sorted(texts, key=lambda key: key != DEFAULT)}
 
 
 def with_text(packet: bytes | None, text: str, what: Property = DESCRIPTION) -> bytes:
-    """Return a packet in which this is the property's default text; None makes a new packet.
-
-    Raises:
-        Unwritable: The packet is damaged, or written in a way that is not understood.
-    """
+    """Return a packet in which this is the property's default text; None makes a new packet."""
     before = packet or _NEW
     tree = _parse(before)
     text = _allowed(text)
@@ -92,7 +83,7 @@ def with_text(packet: bytes | None, text: str, what: Property = DESCRIPTION) -> 
 
 
 def without_padding(packet: bytes) -> bytes:
-    """Return a packet without the room that its writer left for changes."""
+    """Return a packet without the padding that its writer left for changes."""
     return _PADDING.sub(b"\n", packet, count=1)
 
 
@@ -121,7 +112,7 @@ def _whole(text: str, what: Property) -> str:
 
 
 def _first_item(source: bytes, container: Element, text: str) -> tuple[int, int, str]:
-    """Put the default text before those of languages: some readers take the first."""
+    """Put the default text before the others: some readers take the first."""
     prefix = container.name(source).rpartition(":")[0]
     name = f"{prefix}:li" if prefix else "li"
     item = f'<{name} xml:lang="{DEFAULT}">{escape(text)}</{name}>'
@@ -129,7 +120,7 @@ def _first_item(source: bytes, container: Element, text: str) -> tuple[int, int,
 
 
 def _insertion(source: bytes, places: Places, element: str) -> tuple[int, int, str]:
-    """Put an element into the first rdf:Description, in place of an attribute that says it."""
+    """Put an element into the first rdf:Description, replacing an attribute of that name."""
     described = places.attribute_of or places.description
     if described is None:
         raise Unwritable("its XMP data describes nothing")

@@ -70,9 +70,6 @@ def find_places(source: bytes, tag: str) -> Places:
     Args:
         source: The packet, which begins with its first tag or a byte order mark.
         tag: The property as ElementTree writes it: `{namespace}name`.
-
-    Raises:
-        Unwritable: Its places cannot be told.
     """
     return _Finder(source, tag).places
 

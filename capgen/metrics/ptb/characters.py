@@ -1,8 +1,7 @@
-"""The characters that the PTB tokenizer takes for letters, digits and parts of words.
+"""The letters, digits and word marks of the PTB tokenizer.
 
-CoreNLP 3.4.1 was built with the Unicode tables of its day, and its scanner knows the basic
-multilingual plane only. The sets are written out here, so that the same caption has the
-same tokens whatever Unicode tables the running Python has.
+The sets are those of CoreNLP 3.4.1: Unicode 6, and only the basic multilingual plane. They are
+listed here because Python's Unicode tables change with its version, and tokens must not.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ def _tens(text: str) -> Ranges:
     return ranges_of((int(zero, 16), int(zero, 16) + 9) for zero in text.split())
 
 
-# The zeros of the decimal digits (category Nd of Unicode 6).
+# Decimal digits (category Nd of Unicode 6), by their zeros.
 DIGITS = _tens(
     """
     30 660 6f0 7c0 966 9e6 a66 ae6 b66 be6 c66 ce6 d66 e50 ed0 f20 1040 1090 17e0 1810 1946 19d0
@@ -67,7 +66,7 @@ LETTERS = _ranges(
     """
 )
 
-# What may stand in a word beside letters: the soft hyphen, combining marks, vowel signs.
+# Characters of words other than letters: the soft hyphen, combining marks, vowel signs.
 WORD_MARKS = _ranges(
     """
     ad 2c2-2c5 2d2-2df 2e5-2eb 2ed 2ef-36f 375 378-379 384-385 3f6 483-487 55a-55f 591-5bd 5bf

@@ -1,11 +1,8 @@
-"""A longest-match scanner: a list of patterns becomes one automaton, built as texts need it.
+"""A longest-match scanner over patterns, like lex; a deterministic automaton built lazily.
 
-Python's `re` takes the first alternative that matches; a tokenizer in the tradition of lex
-takes the longest match of all rules, and the earliest rule among equals. Sets of positions
-(see `patterns`) become the states of a deterministic automaton the first time a text
-reaches them. After that a character costs one dictionary look-up.
-
-Nothing here knows about English or about captions: the rules are in `ptb_rules`.
+Python's `re` takes the first alternative that matches, not the longest, and is about three times
+slower here. A state is a set of positions (see `patterns`), built when a text first reaches it;
+after that, a character costs one dictionary look-up.
 """
 
 from __future__ import annotations
@@ -18,9 +15,8 @@ from capgen.metrics.ptb.patterns import Parser, Positions, Ranges, contains
 class State(dict[str, "State"]):
     """A state of the automaton: maps the next character to the next state.
 
-    Attributes:
-        rule: Number of the rule that matches here, or -1.
-        positions: Positions that the next character may match; empty in the dead state.
+    `rule` is the number of the rule that matches here, or -1. `positions` are those that the
+    next character may match; there are none in the dead state.
     """
 
     __slots__ = ("_automaton", "positions", "rule")
@@ -38,12 +34,9 @@ class State(dict[str, "State"]):
 
 
 class Automaton:
-    """Finds which of several patterns matches the longest piece of a text.
+    """Finds the longest match of several patterns, which `patterns.Parser` explains.
 
-    Args:
-        patterns: The patterns, in order of preference (see `patterns.Parser`).
-        sets: Named character sets as sorted, disjoint, inclusive ranges.
-        macros: Named patterns.
+    Of equally long matches it finds that of the first pattern.
     """
 
     def __init__(
@@ -74,18 +67,18 @@ class Automaton:
         return rule, end
 
     def ends(self, text: str, start: int, stop: int) -> list[int]:
-        """Return every end, ascending, of a non-empty match in `text[start:stop]`."""
-        state, found = self._start, []
+        """Return the ends of all non-empty matches in `text[start:stop]`, ascending."""
+        state, ends = self._start, []
         for index in range(start, stop):
             state = state[text[index]]
             if state.rule >= 0:
-                found.append(index + 1)
+                ends.append(index + 1)
             if not state.positions:
                 break
-        return found
+        return ends
 
     def step(self, state: State, character: str) -> State:
-        """Return the state after `character`; called once for each state and character."""
+        """Return the state after `character`; called once per state and character."""
         signature = self._signature(character)
         key = (state.positions, signature)
         following = self._moves.get(key)
@@ -98,14 +91,13 @@ class Automaton:
         return following
 
     def _signature(self, character: str) -> frozenset[int]:
-        """Return the numbers of the sets that hold a character."""
-        signature = self._signatures.get(character)
-        if signature is None:
-            code = ord(character)
+        """Return the numbers of the sets that contain a character."""
+        if character not in self._signatures:
             sets = enumerate(self._positions.sets)
-            signature = frozenset(number for number, ranges in sets if contains(ranges, code))
-            self._signatures[character] = signature
-        return signature
+            self._signatures[character] = frozenset(
+                number for number, ranges in sets if contains(ranges, ord(character))
+            )
+        return self._signatures[character]
 
     def _state(self, positions: frozenset[int], rule: int) -> State:
         key = (positions, rule)

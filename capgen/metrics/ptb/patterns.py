@@ -1,7 +1,6 @@
-"""Patterns of characters, taken apart into positions (Glushkov's construction).
+"""Parse patterns into positions (Glushkov's construction), for the automaton in `lexer`.
 
-A pattern becomes the places where it matches one character each, and for every place those
-that may come next. `lexer` builds its automaton from them.
+A position is a place in a pattern that matches one character.
 """
 
 from __future__ import annotations
@@ -12,20 +11,14 @@ from dataclasses import dataclass
 
 Ranges = tuple[tuple[int, int], ...]
 
-# Letters outside ASCII whose upper or lower case is an ASCII letter.
+# Other letters whose upper or lower case is an ASCII letter.
 _OTHER_CASE = {"k": "\u212a", "s": "\u017f", "i": "\u0130\u0131"}
 _CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """A parsed pattern over numbered positions.
-
-    Attributes:
-        empty: Whether the empty text matches.
-        first: Positions that can start a match.
-        last: Positions that can end a match.
-    """
+    """A parsed pattern: whether it matches empty text, and where matches can start and end."""
 
     empty: bool
     first: frozenset[int]
@@ -33,11 +26,11 @@ class Pattern:
 
 
 class Positions:
-    """The places of patterns where one character is matched, and what may follow each.
+    """The positions of patterns.
 
     Attributes:
         sets: The distinct sets of characters.
-        set_number: Position → number of its set.
+        set_number: Position → index of its set.
         follow: Position → the positions that may match the next character.
     """
 
@@ -48,7 +41,7 @@ class Positions:
         self._numbers: dict[Ranges, int] = {}
 
     def add(self, ranges: Ranges) -> Pattern:
-        """Return the pattern that matches one character out of `ranges`."""
+        """Return the pattern that matches one character of `ranges`."""
         number = self._numbers.setdefault(ranges, len(self.sets))
         if number == len(self.sets):
             self.sets.append(ranges)
@@ -58,23 +51,18 @@ class Positions:
         return Pattern(False, position, position)
 
     def link(self, before: Pattern, after: Pattern) -> None:
-        """Let a match of `after` come right after a match of `before`."""
+        """Allow a match of `after` directly after a match of `before`."""
         for position in before.last:
             self.follow[position] |= after.first
 
 
 class Parser:
-    """Parses patterns into positions.
+    """Parses patterns into `positions`, given named character sets and named patterns.
 
-    The pattern language: a letter matches both its cases, `[...]` and `[^...]` match
-    exactly the characters written, `\\x` is the character x itself (`\\t`, `\\n`, `\\r`,
-    `\\f` and `\\u00ad` as in Python), `{name}` is a named set or pattern, and
-    `( ) | * + ? {m,n}` mean what they mean in `re`. White space is ignored outside brackets.
-
-    Args:
-        positions: Where the positions are kept.
-        sets: Named character sets as sorted, disjoint, inclusive ranges.
-        macros: Named patterns.
+    In the pattern language a letter matches both its cases, `[...]` and `[^...]` match exactly
+    the characters listed, `\\x` is the character x itself (`\\t`, `\\n`, `\\r`, `\\f` and
+    `\\u00ad` as in Python), `{name}` is a named set or pattern, and `( ) | * + ? {m,n}` have
+    the same meaning as in `re`. White space outside brackets is ignored.
     """
 
     def __init__(
@@ -87,11 +75,7 @@ class Parser:
         self._at = 0
 
     def parse(self, text: str) -> Pattern:
-        """Return the pattern that `text` describes, with positions of its own.
-
-        Raises:
-            ValueError: A parenthesis is closed that was never opened.
-        """
+        """Return the pattern in `text`, with new positions."""
         outer = self._text, self._at
         self._text, self._at = text, 0
         pattern = self._alternatives()
@@ -115,11 +99,8 @@ class Parser:
         while self._peek() == "|":
             self._take()
             other = self._sequence()
-            pattern = Pattern(
-                pattern.empty or other.empty,
-                pattern.first | other.first,
-                pattern.last | other.last,
-            )
+            empty = pattern.empty or other.empty
+            pattern = Pattern(empty, pattern.first | other.first, pattern.last | other.last)
         return pattern
 
     def _sequence(self) -> Pattern:
@@ -149,21 +130,25 @@ class Parser:
             return Pattern(True, pattern.first, pattern.last)
         if sign == "{" and self._text[self._at + 1].isdigit():
             atom = self._text[start : self._at]
-            bounds = self._text[self._at + 1 : self._text.index("}", self._at)]
-            self._at += len(bounds) + 2
-            least, _, most = bounds.partition(",")
-            return self._repeated(atom, pattern, int(least), int(most or least))
+            self._take()
+            low, _, high = self._until("}").partition(",")
+            return self._repeated(atom, pattern, int(low), int(high or low))
         return pattern
 
-    def _repeated(self, atom: str, first: Pattern, least: int, most: int) -> Pattern:
-        # Every repetition needs positions of its own.
-        pattern = Pattern(first.empty or least == 0, first.first, first.last)
-        for count in range(2, most + 1):
+    def _repeated(self, atom: str, first: Pattern, low: int, high: int) -> Pattern:
+        # Every repetition needs its own positions.
+        pattern = Pattern(first.empty or low == 0, first.first, first.last)
+        for count in range(2, high + 1):
             copy = self.parse(atom)
-            if count > least:
+            if count > low:
                 copy = Pattern(True, copy.first, copy.last)
             pattern = self._join(pattern, copy)
         return pattern
+
+    def _until(self, end: str) -> str:
+        text = self._text[self._at : self._text.index(end, self._at)]
+        self._at += len(text) + 1
+        return text
 
     def _atom(self) -> Pattern:
         character = self._take()
@@ -172,8 +157,7 @@ class Parser:
             self._take()
             return pattern
         if character == "{":
-            name = self._text[self._at : self._text.index("}", self._at)]
-            self._at += len(name) + 1
+            name = self._until("}")
             if name in self._named_sets:
                 return self._positions.add(self._named_sets[name])
             return self.parse(f"({self._macros[name]})")
@@ -196,21 +180,22 @@ class Parser:
     def _bracket(self) -> Ranges:
         negated = self._text[self._at] == "^"
         self._at += negated
-        found: list[tuple[int, int]] = []
+        pairs: list[tuple[int, int]] = []
         while (character := self._take()) != "]":
-            low = self._escape() if character == "\\" else ord(character)
-            high = low
+            low = high = self._code(character)
             if self._text[self._at] == "-" and self._text[self._at + 1] != "]":
                 self._at += 1
-                character = self._take()
-                high = self._escape() if character == "\\" else ord(character)
-            found.append((low, high))
-        ranges = ranges_of(found)
+                high = self._code(self._take())
+            pairs.append((low, high))
+        ranges = ranges_of(pairs)
         return complement(ranges) if negated else ranges
+
+    def _code(self, character: str) -> int:
+        return self._escape() if character == "\\" else ord(character)
 
 
 def ranges_of(pairs: Iterable[tuple[int, int]]) -> Ranges:
-    """Return inclusive ranges sorted, with those that touch or overlap joined."""
+    """Return inclusive ranges, sorted and merged where they touch or overlap."""
     joined: list[tuple[int, int]] = []
     for low, high in sorted(pairs):
         if joined and low <= joined[-1][1] + 1:
@@ -221,13 +206,13 @@ def ranges_of(pairs: Iterable[tuple[int, int]]) -> Ranges:
 
 
 def complement(ranges: Ranges) -> Ranges:
-    """Return every UTF-16 code unit that `ranges` leaves out."""
+    """Return the UTF-16 code units that are not in `ranges`."""
     edges = [-1, *(edge for pair in ranges for edge in pair), 0x10000]
     gaps = zip(edges[::2], edges[1::2], strict=True)
     return tuple((before + 1, after - 1) for before, after in gaps if before + 1 < after)
 
 
 def contains(ranges: Ranges, code: int) -> bool:
-    """Return whether a character is in sorted, disjoint ranges."""
+    """Return whether sorted, disjoint ranges contain a character."""
     index = bisect_right(ranges, (code, 0x110000)) - 1
     return index >= 0 and code <= ranges[index][1]

@@ -1,13 +1,11 @@
-"""The token rules of the tokenizer behind the COCO caption scores.
+"""The token rules of the PTB tokenizer.
 
-The scorers tokenize with `edu.stanford.nlp.process.PTBTokenizer` of Stanford CoreNLP 3.4.1.
-The rules below describe, for a caption that stands on one line, the same tokens: the
-pattern language is that of `lexer.Automaton`, the longest match wins, and of equally long
-ones the first in the list. What follows in `ahead` counts for the length of a match and is
-then given back.
+For a caption on one line they give the tokens of `edu.stanford.nlp.process.PTBTokenizer` in
+Stanford CoreNLP 3.4.1. The patterns are those of `patterns.Parser`. The longest match wins, and
+of equally long ones the first rule; the text that `ahead` matches counts towards the length.
 
-Left out are distinctions that only decide whether a full stop after an abbreviation is
-written a second time: the scorers drop lone full stops anyway.
+They do not decide whether a full stop after an abbreviation is also a token, since the scorers
+drop single full stops.
 """
 
 from __future__ import annotations
@@ -32,10 +30,10 @@ SETS = {
     "gap": ranges_of([(ord(c), ord(c)) for c in " \t\n\u00a0\u3000"] + [(0x2000, 0x200A)]),
 }
 
-# Marks that may follow a full stop inside a sentence.
+# Punctuation that may follow a full stop inside a sentence.
 _MID_SENTENCE = r"[,;:\u3001]"
 
-# Capitalised words that, after a single letter and a full stop, begin a new sentence.
+# Words that begin a new sentence after a single letter and a full stop.
 _SENTENCE_STARTS = """
     [A]bout|[A]ccording|[A]dditionally|[A]fter|[A]n?|[A]s|[A]t|[B]ut|[E]arlier|[H]er?|[H]ere
     |[H]owever|[I]f|[I]n|[I]t|[L]ast|[M]any|[M]ore|[M]r\\.|[M]s\\.|[N]ow|[O]nce|[O]ne|[O]ther|[O]ur
@@ -45,7 +43,7 @@ _SENTENCE_STARTS = """
 
 MACROS = {
     "apostrophe": r"['\u0092\u2019] | &apos;",
-    # What is written for an apostrophe inside words.
+    # Characters used as an apostrophe inside words.
     "tick": r"{apostrophe} | [`\u0091\u2018\u201b]",
     "dash": r"[-_\u058a\u2010\u2011]",
     "ampersand": r"&amp;",
@@ -105,7 +103,7 @@ MACROS = {
     "urlend": r'[^ \t\n\f\r"<>|()\{\}.,!?-]',
     "url": r'https?://[^ \t\n\f\r"<>|()\{\}]+{urlend}',
     "hostchar": r'[^ \t\n\f\r"<>|()\{\}.,!?]',
-    # Of a host without "www." the range from the comma to the underscore is left out.
+    # In CoreNLP ",-_" is a range, from the comma to the underscore.
     "barehostchar": r"""[^ \t\n\f\r"`'<>|!()\{\},-_$]""",
     "host": r"www\.({hostchar}+\.)+[a-zA-Z]{2,4} | ({barehostchar}+\.)+(com|edu|net|org)",
     "path": r"/{urlchar}+{urlend}",
@@ -126,7 +124,7 @@ MACROS = {
         {apostrophe} | ''
         | [`\u2018\u2019\u201a-\u201f\u0091-\u0094\u2039\u203a\u00ab\u00bb]{1,2}""",
     "face": r"[<>]?[:;=][-o*']?[()DPdpO\\{@|\[\]]",
-    # The first form was meant otherwise; this is what it matches.
+    # The first form is a mistake in CoreNLP, kept here.
     "kaomoji": r"""
         [\^x=~<>]\.\[\^x=[^<]*<>\] | [-\^x=~<>']_[-\^x=~<>'] | \([-\^x=~<>'][_.]?[-\^x=~<>']\)
         | \([\^x=~<>']-[\^x=~<>'`]\)""",
@@ -137,10 +135,6 @@ MACROS = {
         | [\u2030-\u2038\u203b\u203e-\u2042\u2044\u207a-\u207f\u208a-\u208e\u2100-\u214f]
         | [\u2190-\u2bff\u3012\u30fb\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]""",
 }
-
-
-def _same(text: str) -> str | None:
-    return text
 
 
 def _nothing(text: str) -> str | None:
@@ -155,11 +149,11 @@ def _without_soft_hyphens(text: str) -> str | None:
     return text.replace("\u00ad", "") or "-"
 
 
-def _without_entity(text: str) -> str | None:
+def _unescaped(text: str) -> str | None:
     return re.sub("&amp;", "&", text, flags=re.IGNORECASE)
 
 
-def _on_one_piece(text: str) -> str | None:
+def _unbroken(text: str) -> str | None:
     return text.replace(" ", "\u00a0")
 
 
@@ -189,12 +183,8 @@ _CURLY_QUOTES = str.maketrans(
 )
 
 
-def _fraction(text: str) -> str | None:
-    return text.translate(_FRACTIONS)
-
-
-def _currency(text: str) -> str | None:
-    return text.translate(_CURRENCIES)
+def _translated(table: dict[int, str]) -> Rewrite:
+    return lambda text: text.translate(table)
 
 
 def _opening_quote(text: str) -> str | None:
@@ -212,14 +202,14 @@ class Rule:
     """One kind of token.
 
     Attributes:
-        pattern: What the token looks like.
-        rewrite: Gives the token's text from what was matched; None drops it.
-        ahead: What must follow.
-        given_back: Characters at the end of the match that begin the next token.
+        pattern: The pattern of the token.
+        rewrite: Returns the token for the matched text; None for no token.
+        ahead: Pattern of the text that must follow; it is not part of the token.
+        given_back: Number of characters at the end of the match that begin the next token.
     """
 
     pattern: str
-    rewrite: Rewrite = _same
+    rewrite: Rewrite = str
     ahead: str = ""
     given_back: int = 0
 
@@ -228,9 +218,9 @@ RULES = (
     Rule(r"c[+][+] | (c|f)#"),
     Rule("cannot | 'twas", given_back=3),
     Rule("'tis | gonna | gotta | lemme | gimme | wanna", given_back=2),
-    Rule("{tag}", _on_one_piece),
+    Rule("{tag}", _unbroken),
     Rule(r"&(MD|mdash|ndash); | [\u0096\u0097\u2013-\u2015]", _as("--")),
-    Rule("{ampersand}", _without_entity),
+    Rule("{ampersand}", _unescaped),
     Rule(r"&(HT|TL|UR|LR|QC|QL|QR|odq|cdq|\#[0-9]+);"),
     Rule("{word}", _without_soft_hyphens, ahead="{ending}"),
     Rule(r"[A-Za-z\u00ad]*[A-MO-Za-mo-z]\u00ad*", _without_soft_hyphens, ahead="{negation}"),
@@ -244,12 +234,15 @@ RULES = (
     Rule(r"{digit}{1,2}[-/]{digit}{1,2}[-/]{digit}{2,4}"),
     Rule(r"[-+]?({count})", _without_soft_hyphens),
     Rule(r"[\u207a\u207b\u208a\u208b]?([\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+|[\u2080-\u2089]+)"),
-    Rule(r"({digit}{1,4}[- \u00a0])?{digit}{1,4}(\\?/|\u2044){digit}{1,4}", _on_one_piece),
-    Rule(r"[\u00bc-\u00be\u2153-\u215e]", _fraction),
-    Rule("{special}", _without_entity),
+    Rule(r"({digit}{1,4}[- \u00a0])?{digit}{1,4}(\\?/|\u2044){digit}{1,4}", _unbroken),
+    Rule(r"[\u00bc-\u00be\u2153-\u215e]", _translated(_FRACTIONS)),
+    Rule("{special}", _unescaped),
     Rule(r"{slashpart}(\\?/{slashpart}){1,2}"),
     Rule(r"[A-Z]*\$ | \#"),
-    Rule(r"[\u00a2-\u00a5\u0080\u20a0\u20a4\u20ac\u060b\u0e3f\uffe0\uffe1\uffe5\uffe6]", _currency),
+    Rule(
+        r"[\u00a2-\u00a5\u0080\u20a0\u20a4\u20ac\u060b\u0e3f\uffe0\uffe1\uffe5\uffe6]",
+        _translated(_CURRENCIES),
+    ),
     # One letter and a full stop end a sentence where another sentence starts.
     Rule(r"[A-Za-z]\.", ahead=f"{{gap}}+({_SENTENCE_STARTS}|{{tag}}){{gap}}", given_back=1),
     Rule("{numbered}", ahead="{gap}?{digit}"),
@@ -283,8 +276,8 @@ RULES = (
     Rule("{hyphenated}", _without_soft_hyphens),
     Rule(r"{compound}\.", ahead=_MID_SENTENCE),
     Rule("{compound}"),
-    Rule(r"{joined}\.", _without_entity, ahead=_MID_SENTENCE),
-    Rule("{joined}", _without_entity),
+    Rule(r"{joined}\.", _unescaped, ahead=_MID_SENTENCE),
+    Rule("{joined}", _unescaped),
     Rule("'", _opening_quote, ahead=r"[A-Za-z][^ \t\n\r\u00a0]"),
     Rule("{ending} | {negation} | {quotes}", _closing_quote),
     Rule("<< | >>"),

@@ -1,15 +1,14 @@
-"""PTB tokens as the official COCO caption scorers see them, without Java.
+"""PTB tokens of captions, as the official COCO scorers see them, without Java.
 
-`tokenize` gives the line that pycocoevalcap's `PTBTokenizer` gives for a caption (Stanford
-CoreNLP 3.4.1 with `-preserveLines -lowerCase`, then without the scorers' list of
-punctuation), with two deliberate differences:
+`tokenize` returns what pycocoevalcap's `PTBTokenizer` returns (Stanford CoreNLP 3.4.1 with
+`-preserveLines -lowerCase`, without the scorers' list of punctuation), with two deliberate
+differences:
 
-- A caption stands alone. The Java program reads all captions as one text and looks a few
-  characters past the end of a line, so there "… plan b." has the token "b" before a caption
-  that begins with "The " and "b." before others, and "no." changes before a digit. Here
-  every caption is read as if it stood before an empty line.
-- Line separators inside a caption count as spaces. The Java program starts a new line at
-  most of them, and moves every later caption to the wrong image.
+- Captions are independent. The Java program reads all captions as one text and looks a few
+  characters ahead into the next line, so the last token of "… plan b." depends on whether the
+  next caption begins with "The ". Here an empty line follows every caption.
+- Line separators inside a caption count as spaces. The Java program starts a new line at most
+  of them, which shifts every later caption to the wrong image.
 """
 
 from __future__ import annotations
@@ -24,28 +23,24 @@ from capgen.metrics.ptb.rules import MACROS, RULES, SETS
 TOKENIZER = "PTB (Stanford CoreNLP 3.4.1, lower case, no punctuation)"
 TOKENIZER_VERSION = "1"
 
-# The scorers' list also has -LRB- and the like, but they compare it with lower-case tokens:
-# -lrb- stays.
+# The scorers' list also has -LRB- and the like, but tokens are in lower case, so -lrb- is kept.
 PUNCTUATION = frozenset(["''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"])
 
 _SEPARATORS = re.compile("[\n\v\f\r\x85\u2028\u2029]")
-# No rule sees past a space that follows these characters.
+# No rule looks past a space that follows these characters.
 _SELF_CONTAINED = re.compile(r"[A-Za-z!\"#$%&'()*,\-/:;=>?@\\\]^_`{|}~]*")
 # The same for the last piece of a caption, which may end with full stops.
-_SELF_CONTAINED_END = re.compile(r"[A-Za-z!\"#$%&'()*,\-/:;=>?@\\\]^_`{|}~]*\.*\n")
-_MOST_REMEMBERED = 200_000
+_SELF_CONTAINED_END = re.compile(rf"{_SELF_CONTAINED.pattern}\.*\n")
+_MAX_CACHED = 200_000
 
 
 class PTBTokenizer:
-    """Tokenizes captions; the pieces that it has met it looks up.
-
-    An instance grows with the vocabulary of what it reads, up to a limit.
-    """
+    """Tokenizes captions, and caches the tokens of pieces between spaces up to a limit."""
 
     def __init__(self) -> None:
         patterns = [f"({rule.pattern})({rule.ahead})" for rule in RULES]
         self._rules = Automaton(patterns, SETS, MACROS)
-        # For each rule with something ahead: the automata of both its halves.
+        # For each rule with `ahead`: the automata of its pattern and of `ahead`.
         self._halves = {
             number: tuple(Automaton([half], SETS, MACROS) for half in (rule.pattern, rule.ahead))
             for number, rule in enumerate(RULES)
@@ -54,31 +49,31 @@ class PTBTokenizer:
         self._pieces: dict[str, str | None] = {}
 
     def tokenize(self, caption: str) -> str:
-        """Return the tokens of a caption, lower case, joined by single spaces.
+        """Return the tokens of a caption, in lower case, joined by single spaces.
 
-        A caption without words gives the empty string. Tokens may contain non-breaking
-        spaces (in phone numbers, mixed fractions and tags), at which `str.split` splits,
-        as the official scorers do.
+        The result is empty for a caption without words. Tokens may contain non-breaking spaces
+        (phone numbers, mixed fractions, tags), at which `str.split` splits them, as in the
+        official scorers.
         """
         pieces = caption.split(" ")
         pieces[-1] += "\n"
         known = self._pieces
-        found = []
+        parts = []
         for piece in pieces:
             tokens = known.get(piece)
             if tokens is None:
-                tokens = self._look_into(piece)
+                tokens = self._piece_tokens(piece)
                 if tokens is None:
                     return self._scan(caption)
-            found.append(tokens)
-        return " ".join(filter(None, found))
+            parts.append(tokens)
+        return " ".join(filter(None, parts))
 
-    def _look_into(self, piece: str) -> str | None:
-        """Return the tokens of a piece between spaces, or None where neighbours matter."""
+    def _piece_tokens(self, piece: str) -> str | None:
+        """Return the tokens of a piece between spaces; None if they depend on its neighbours."""
         if not _SELF_CONTAINED.fullmatch(piece) and not _SELF_CONTAINED_END.fullmatch(piece):
             return None
         tokens = self._scan(piece.removesuffix("\n"))
-        if len(self._pieces) < _MOST_REMEMBERED:
+        if len(self._pieces) < _MAX_CACHED:
             self._pieces[piece] = tokens
         return tokens
 
@@ -86,7 +81,7 @@ class PTBTokenizer:
         text = _SEPARATORS.sub(" ", caption)
         wide = not text.isascii() and max(text) > "\uffff"
         if wide:
-            # Java's characters are UTF-16 code units.
+            # Characters in Java are UTF-16 code units.
             units = array("H", text.encode("utf-16-le", "surrogatepass"))
             text = "".join(map(chr, units))
         line = " ".join(self._tokens(text + "\n"))
@@ -102,7 +97,7 @@ class PTBTokenizer:
         while start < stop:
             number, end = self._rules.longest(text, start)
             if number < 0:
-                # A character without a rule, such as an image or a control character.
+                # A character without a rule, such as an emoji or a control character.
                 start += 1
                 continue
             rule = RULES[number]
@@ -116,16 +111,16 @@ class PTBTokenizer:
         return tokens
 
     def _split(self, number: int, text: str, start: int, end: int) -> int:
-        """Return where the token ends and what is ahead begins: as late as possible."""
+        """Return the last possible end of the token in a match that includes `ahead`."""
         token, ahead = self._halves[number]
         for middle in reversed(token.ends(text, start, end)):
             if end in ahead.ends(text, middle, end):
                 return middle
-        raise AssertionError("a match of both halves has a middle")
+        raise AssertionError("a match of token and `ahead` can be split")
 
 
 def reads_alone(word: str) -> bool:
-    """Whether a piece of a caption between spaces has the same tokens in every caption."""
+    """Return whether a piece between spaces has the same tokens in every caption."""
     return bool(_SELF_CONTAINED.fullmatch(word))
 
 

@@ -7,14 +7,14 @@
       present_key_L (B·K, H, T+1, D), present_value_L (B·K, H, T+1, D),
       cross_attention_L (B, H, K, P)
 
-B images, K beams an image, P grid cells, H heads of width D, T tokens so far, V vocabulary,
-L the layer. Cross keys and values are computed once an image and shared by its beams;
-`beam_index` names the row of the past that each beam continues, so that reordering costs
-no pass of its own. Asking for `logits` or `cross_attention_L` is optional.
+B images, K beams per image, P grid cells, H heads of width D, T tokens so far, V vocabulary,
+L the layer. Cross keys and values are computed once per image and shared by its beams.
+`beam_index` is the row of the past that each beam continues, so that reordering costs nothing
+extra. `logits` and `cross_attention_L` are computed only if they are asked for.
 
-Built by hand rather than traced: the graph is the same whatever the version of torch, and
-it needs no transposes. A parity test holds it to `GPT2LMHeadModel`. The initializers carry
-the names of the model's weights; `capgen.models.onnx.export` gives them their values.
+Built by hand rather than traced: the graph does not depend on the version of torch, and needs no
+transposes. A parity test compares it with `GPT2LMHeadModel`. The initializers have the names of
+the model's weights; `capgen.models.onnx.export` links them.
 """
 
 from __future__ import annotations
@@ -35,17 +35,11 @@ PREFIX = "decoder.transformer"
 
 def cross_names(layers: int) -> list[str]:
     """Names of the cross-attention keys and values, in order."""
-    return [f"cross_{part}_{layer}" for layer in range(layers) for part in ("key", "value")]
+    return _key_value_names("cross", layers)
 
 
-def cache_names(stem: str, layers: int) -> list[str]:
-    """Names of the cache tensors: `stem` is `past` (inputs) or `present` (outputs)."""
+def _key_value_names(stem: str, layers: int) -> list[str]:
     return [f"{stem}_{part}_{layer}" for layer in range(layers) for part in ("key", "value")]
-
-
-def attention_names(layers: int) -> list[str]:
-    """Names of the cross-attention outputs, in order."""
-    return [f"cross_attention_{layer}" for layer in range(layers)]
 
 
 class GraphBuilder:
@@ -76,23 +70,17 @@ class GraphBuilder:
         return name
 
     def weight(self, name: str) -> str:
-        """Refer to a weight of the model by its name in the safetensors file."""
+        """Refer to a weight by its name in the safetensors file."""
         if name not in self.weights:
             self.weights.append(name)
         return name
 
 
 def build_decoder(config: Mapping[str, Any]) -> tuple[onnx.ModelProto, list[str]]:
-    """Build the decoder graph.
+    """Build the graph of a decoder from its configuration (`decoder` in `config.json`).
 
-    Args:
-        config: The decoder's configuration (the `decoder` part of `config.json`).
-
-    Returns:
-        The model, whose weights are referred to but absent, and the names of those weights.
-
-    Raises:
-        ModelError: The decoder is not a GPT-2 this graph can repeat.
+    Returns the model without its weights, and their names. Raises ModelError if the graph cannot
+    represent the decoder.
     """
     _check(config)
     graph = GraphBuilder()
@@ -196,16 +184,16 @@ class _Block:
         return self.graph.add("LayerNormalization", [hidden, *parts], axis=-1, epsilon=self.epsilon)
 
     def _linear(self, value: str, name: str) -> str:
-        # GPT-2 stores its linear layers as (inputs, outputs): no transposition needed.
+        # GPT-2 stores its linear layers as (inputs, outputs), ready for Gemm.
         parts = [self.graph.weight(f"{self.prefix}.{name}.{part}") for part in ("weight", "bias")]
         return self.graph.add("Gemm", [value, *parts])
 
 
 def _check(config: Mapping[str, Any]) -> None:
     if config.get("model_type") != "gpt2":
-        raise ModelError(f"ONNX export knows GPT-2 decoders, not '{config.get('model_type')}'")
+        raise ModelError(f"ONNX export needs a GPT-2 decoder, not '{config.get('model_type')}'")
     if config.get("activation_function") not in ACTIVATIONS:
-        raise ModelError(f"ONNX export does not know '{config.get('activation_function')}'")
+        raise ModelError(f"ONNX export does not support '{config.get('activation_function')}'")
 
 
 def _model(
@@ -229,11 +217,11 @@ def _model(
     for name in cross_names(layers):
         shape = (width, "P") if "key" in name else ("P", width)
         inputs.append(value(name, real, "B", heads, *shape))
-    for name in cache_names("past", layers):
+    for name in _key_value_names("past", layers):
         inputs.append(value(name, real, "M", heads, "T", width))
-    for name in cache_names("present", layers):
+    for name in _key_value_names("present", layers):
         outputs.append(value(name, real, "N", heads, "T_next", width))
-    for name in attention_names(layers):
-        outputs.append(value(name, real, "B", heads, "K", "P"))
+    for layer in range(layers):
+        outputs.append(value(f"cross_attention_{layer}", real, "B", heads, "K", "P"))
     body = helper.make_graph(graph.nodes, "gpt2_step", inputs, outputs, graph.constants)
     return helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)

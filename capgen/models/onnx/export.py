@@ -1,8 +1,8 @@
 """Export of a captioner to ONNX: graphs without weights beside the safetensors file.
 
-The graphs refer to the tensors of `model.safetensors` by their names, as external data;
-the weights exist once, and both runtimes hold the same numbers. Half-precision weights are
-cast to float32 inside the graph, which ONNX Runtime does once at loading.
+The graphs refer to the tensors of `model.safetensors` as external data, so the weights exist
+once and both runtimes compute with the same numbers. Half-precision weights are cast to float32
+inside the graph, which ONNX Runtime does once at loading.
 """
 
 from __future__ import annotations
@@ -28,15 +28,11 @@ from capgen.models.onnx.decoder_graph import OPSET, build_decoder, cross_names
 from capgen.models.safetensors_index import WEIGHTS_DIGEST, StoredTensor, header_digest, read_index
 from capgen.paths import writing
 
-ELEMENT_TYPES = {
-    "F32": TensorProto.FLOAT,
-    "F16": TensorProto.FLOAT16,
-    "BF16": TensorProto.BFLOAT16,
-}
+ELEMENT_TYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16, "BF16": TensorProto.BFLOAT16}
 
 
 class EncoderGraph(nn.Module):
-    """From pixels (B, 3, S, S) to every decoder layer's cross-attention keys and values."""
+    """Maps pixels (B, 3, S, S) to every decoder layer's cross-attention keys and values."""
 
     def __init__(self, model: VisionEncoderDecoderModel) -> None:
         super().__init__()
@@ -72,18 +68,18 @@ def export_onnx(
 
     Raises:
         ModelError: The decoder is of another kind, or the weights are in several files.
-        StorageError: The graphs cannot be written.
     """
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
-        raise ModelError(f"{folder} has no single {WEIGHTS_FILE} to refer to")
+        raise ModelError(f"{folder} has no single {WEIGHTS_FILE}, which the graphs need")
     index = _with_aliases(read_index(weights), weights, model)
     decoder, names = build_decoder(model.config.decoder.to_dict())
     for name in names:
         decoder.graph.initializer.append(_placeholder(name, index))
     modes = [(module, module.training) for module in model.modules()]
     try:
-        encoder = _trace_encoder(model, image_size)
+        names = cross_names(len(model.decoder.transformer.h))
+        encoder = trace(EncoderGraph(model).eval(), image_size, names)
     finally:
         for module, training in modes:
             module.training = training
@@ -97,9 +93,9 @@ def export_onnx(
 def _with_aliases(
     index: dict[str, StoredTensor], weights: Path, model: VisionEncoderDecoderModel
 ) -> dict[str, StoredTensor]:
-    """Add the model's own names of tensors that transformers stores under older names.
+    """Add the model's names of tensors that transformers stores under older names.
 
-    Found by content, rounded to the type they are stored in.
+    They are matched by content, rounded to the stored type.
     """
     state = model.state_dict()
     renamed = [name for name in state if name not in index]
@@ -125,7 +121,7 @@ def _fingerprint(tensor: Tensor) -> tuple[torch.dtype, torch.Size, bytes]:
 def link_weights(proto: onnx.ModelProto, index: dict[str, StoredTensor]) -> None:
     """Replace initializers named in `index` by references into the safetensors file.
 
-    Weights of another type than float32 get a Cast, so that the graph computes in float32.
+    A Cast turns weights of other types into float32.
     """
     kept: list[onnx.TensorProto] = []
     casts: list[onnx.NodeProto] = []
@@ -149,7 +145,7 @@ def link_weights(proto: onnx.ModelProto, index: dict[str, StoredTensor]) -> None
 
 
 def _settle_types(proto: onnx.ModelProto) -> None:
-    """Turn CastLike into Cast where the type is known.
+    """Turn CastLike into Cast if the type is known.
 
     The exporter casts constants to the type of an activation, which keeps ONNX Runtime from
     folding them into the weights.
@@ -166,14 +162,11 @@ def _settle_types(proto: onnx.ModelProto) -> None:
 
 
 def external_tensor(name: str, element: int, entry: StoredTensor) -> onnx.TensorProto:
-    """Return an initializer that lies in the safetensors file."""
+    """Return an initializer whose data are in the safetensors file."""
     tensor = onnx.TensorProto(name=name, data_type=element, dims=entry.shape)
     tensor.data_location = TensorProto.EXTERNAL
-    for key, value in (
-        ("location", WEIGHTS_FILE),
-        ("offset", entry.offset),
-        ("length", entry.length),
-    ):
+    place = {"location": WEIGHTS_FILE, "offset": entry.offset, "length": entry.length}
+    for key, value in place.items():
         tensor.external_data.add(key=key, value=str(value))
     return tensor
 
@@ -185,46 +178,40 @@ def _placeholder(name: str, index: dict[str, StoredTensor]) -> onnx.TensorProto:
 
 
 def _forget_details(proto: onnx.ModelProto) -> None:
-    """Drop what the exporter notes for debugging: source lines, paths of this machine."""
-    for node in proto.graph.node:
-        del node.metadata_props[:]
+    """Drop the exporter's debugging notes: source lines, paths of this machine."""
+    graph = proto.graph
+    for node in graph.node:
         node.doc_string = ""
-    del proto.graph.metadata_props[:]
-    del proto.graph.value_info[:]
-    del proto.metadata_props[:]
-    for info in (*proto.graph.input, *proto.graph.output):
-        del info.metadata_props[:]
-
-
-def _trace_encoder(
-    model: VisionEncoderDecoderModel, image_size: tuple[int, int]
-) -> onnx.ModelProto:
-    names = cross_names(len(model.decoder.transformer.h))
-    return trace(EncoderGraph(model).eval(), image_size, names)
+    del graph.value_info[:]
+    for item in (proto, graph, *graph.node, *graph.input, *graph.output):
+        del item.metadata_props[:]
 
 
 def trace(
     graph: nn.Module, image_size: tuple[int, int], output_names: list[str]
 ) -> onnx.ModelProto:
-    """Turn a module over `pixel_values` (B, 3, H, W) into an ONNX graph, weights included.
-
-    Raises:
-        ModelError: torch cannot export it.
-    """
+    """Turn a module over `pixel_values` (B, 3, H, W) into an ONNX graph, weights included."""
     pixels = torch.zeros(2, 3, *image_size)
     with warnings.catch_warnings(), _quiet_exporter():
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            graph,
-            (pixels,),
-            dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
-            input_names=["pixel_values"],
-            output_names=output_names,
-            opset_version=OPSET,
-            optimize=False,
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                graph,
+                (pixels,),
+                dynamo=True,
+                dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+                input_names=["pixel_values"],
+                output_names=output_names,
+                opset_version=OPSET,
+                optimize=False,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            reason = str(error.__cause__ or error).strip().split("\n")[0]
+            raise ModelError(
+                f"torch cannot export this encoder to ONNX: {reason}",
+                hint="The model still runs with --runtime torch.",
+            ) from error
     if program is None:
         raise ModelError("torch could not export the encoder to ONNX")
     proto: onnx.ModelProto = program.model_proto

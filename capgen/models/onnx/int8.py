@@ -1,12 +1,12 @@
 """int8 export: both ONNX graphs quantised, their weights in a safetensors file of their own.
 
-Weights become int8 with a scale for each output channel, activations uint8 with a fixed
-scale for each tensor, taken from what real images bring about (static quantisation; Jacob et
-al., "Quantization and training of neural networks for efficient integer-arithmetic-only
-inference", CVPR 2018). Fixed scales, because those that ONNX Runtime would choose as it runs
-are over a whole batch: an image's caption would depend on its neighbours.
+Weights become int8 with a scale per output channel, activations uint8 with a fixed scale per
+tensor, calibrated on real images (static quantisation; Jacob et al., "Quantization and training
+of neural networks for efficient integer-arithmetic-only inference", CVPR 2018). The scales are
+fixed because ONNX Runtime's dynamic ones span a whole batch: an image's caption would depend on
+its neighbours.
 
-The result is a model folder like any other, of which ONNX Runtime alone can make something.
+The result is a model folder that only ONNX Runtime can run.
 """
 
 from __future__ import annotations
@@ -23,12 +23,7 @@ import onnx
 import onnxruntime
 import safetensors.numpy
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from capgen.errors import ModelError
 from capgen.models.folder import DECODER_GRAPH, ENCODER_GRAPH, INT8, WEIGHTS_FILE
@@ -38,14 +33,14 @@ from capgen.paths import writing
 
 Feeds = Sequence[Mapping[str, Any]]
 
-# A graph with its weights is one message of at most 2 GB while it is quantised.
+# While it is quantised, a graph with its weights is one protobuf message of at most 2 GB.
 MAX_BYTES = 1_900_000_000
-# What is computed in integers. Clip is fused into its convolution, so that the scale is for
-# what comes out of it: without, ReLU6 would leave most of the 256 steps unused.
+# Computed in integers. With Clip fused into its convolution, the scale is for its output:
+# otherwise ReLU6 would leave most of the 256 steps unused.
 ENCODER_OPERATIONS = ("Conv", "Clip", "Gemm", "MatMul")
 DECODER_OPERATIONS = ("Gemm",)
 _OPTIONS = {
-    # The ranges' moving average over the batches: single outliers are clipped.
+    # Ranges are moving averages over the batches: single outliers are clipped.
     "CalibMovingAverage": True,
     # 256 different logits would be too few to rank words by.
     "OpTypesToExcludeOutputQuantization": list(DECODER_OPERATIONS),
@@ -59,13 +54,12 @@ def quantise_folder(source: Path, output: Path, encoder: Feeds, decoder: Feeds) 
 
     Args:
         source: A model folder with `onnx/` graphs.
-        output: An existing folder; gets `model.safetensors` and `onnx/`.
+        output: An existing folder for `model.safetensors` and `onnx/`.
         encoder: Inputs of the encoder graph for calibration.
-        decoder: Inputs of the decoder graph, one a step.
+        decoder: Inputs of the decoder graph, one per step.
 
     Raises:
         ModelError: The model is too large, or its graphs cannot be quantised.
-        StorageError: The files cannot be written.
     """
     if (source / WEIGHTS_FILE).stat().st_size > MAX_BYTES / 2:
         raise ModelError(f"{source}: models above {MAX_BYTES / 2e9:.1f} GB cannot become int8")
@@ -78,7 +72,7 @@ def quantise_folder(source: Path, output: Path, encoder: Feeds, decoder: Feeds) 
 
 
 class _Reader(CalibrationDataReader):
-    """Hands calibration inputs to ONNX Runtime's quantiser."""
+    """Passes calibration inputs to ONNX Runtime's quantiser."""
 
     def __init__(self, feeds: Feeds) -> None:
         self._feeds = iter(feeds)
@@ -112,11 +106,7 @@ def _quantise(
 
 
 def float_graph(folder: Path, graph: str) -> onnx.ModelProto:
-    """Return a graph with its weights inside it, as float32.
-
-    Raises:
-        ModelError: It cannot be read.
-    """
+    """Return a graph with its weights inside it, as float32."""
     try:
         proto = onnx.load(folder / graph, load_external_data=False)
         _read_weights(proto, folder / WEIGHTS_FILE)
@@ -137,13 +127,9 @@ def float_graph(folder: Path, graph: str) -> onnx.ModelProto:
 
 
 def _read_weights(proto: onnx.ModelProto, weights: Path) -> None:
-    """Put the tensors of the safetensors file into the graph that refers to them.
+    """Copy the tensors that a graph refers to from the safetensors file into it.
 
-    onnx itself refuses files that are links, as all are in the Hub's cache.
-
-    Raises:
-        ValueError: The graph refers to another file, or to what the file has not.
-        OSError: The file cannot be read.
+    onnx itself refuses links, and all files in the Hub's cache are links.
     """
     with weights.open("rb") as stream:
         for tensor in proto.graph.initializer:
@@ -162,7 +148,7 @@ def _read_weights(proto: onnx.ModelProto, weights: Path) -> None:
 
 
 def _simplified(proto: onnx.ModelProto, scratch: Path) -> Path:
-    """Let ONNX Runtime fold constants and batch normalisation, which quantising relies on."""
+    """Let ONNX Runtime fold constants and batch normalisation, as quantisation requires."""
     plain = scratch / "simplified.onnx"
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
@@ -175,15 +161,15 @@ def _simplified(proto: onnx.ModelProto, scratch: Path) -> Path:
 
 
 def _quantise_embedding(proto: onnx.ModelProto) -> None:
-    """Look words up as int8 rows and scale those, rather than the whole table at every step.
+    """Look up int8 rows of the word table and scale those, not the whole table at every step.
 
-    Output layer and word table share their int8 weights, as they share the float ones.
+    The output layer shares the int8 weights of the word table, as it shares the float ones.
     """
     graph = proto.graph
-    made = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
-    lookups = [node for node in graph.node if node.op_type == "Gather" and node.input[0] in made]
+    tables = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
+    lookups = [node for node in graph.node if node.op_type == "Gather" and node.input[0] in tables]
     for number, lookup in enumerate(lookups):
-        rows, scale, _ = made[lookup.input[0]].input
+        rows, scale, _ = tables[lookup.input[0]].input
         values = next(tensor for tensor in graph.initializer if tensor.name == scale)
         column = numpy_helper.to_array(values)[:, None]
         graph.initializer.append(numpy_helper.from_array(column, f"row_scale_{number}"))
@@ -202,7 +188,7 @@ def _quantise_embedding(proto: onnx.ModelProto) -> None:
 
 
 def _store(graphs: Mapping[str, onnx.ModelProto], output: Path) -> None:
-    """Write all large tensors into one safetensors file, and the graphs that refer to it."""
+    """Write all large tensors to one safetensors file, and the graphs that refer to it."""
     arrays = {
         f"{graph}:{tensor.name}": numpy_helper.to_array(tensor)
         for graph, proto in graphs.items()
@@ -227,7 +213,7 @@ def _store(graphs: Mapping[str, onnx.ModelProto], output: Path) -> None:
 
 
 def _forget_domains(proto: onnx.ModelProto) -> None:
-    """Drop the operator sets that ONNX Runtime lists and no node uses."""
+    """Drop operator sets that no node uses."""
     used = {node.domain for node in proto.graph.node}
     kept = [item for item in proto.opset_import if item.domain in used]
     del proto.opset_import[:]
@@ -237,7 +223,7 @@ def _forget_domains(proto: onnx.ModelProto) -> None:
 
 @contextmanager
 def _quiet_quantiser() -> Iterator[None]:
-    """Keep advice meant for users of the quantiser off the terminal."""
+    """Keep the quantiser's advice off the terminal."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,6 +1,6 @@
 """Reads the `preprocessor_config.json` of transformers 4, 5 and the older feature extractors.
 
-What a file leaves out follows the class it names. Knows nothing about pixels.
+The class that a file names implies what the file leaves out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from capgen.errors import ModelError
 
 
 class _Defaults(NamedTuple):
-    """What an image processor class assumes where its file is silent."""
+    """What an image processor class assumes if its file does not say."""
 
     size: dict[str, int]
     resample: int
@@ -49,15 +49,11 @@ _OF_KIND = {
     "vit": "ViT",
 }
 # `do_reduce_labels` concerns segmentation maps only.
-_KNOWN_STEPS = {
-    "do_resize",
-    "do_center_crop",
-    "do_rescale",
-    "do_normalize",
-    "do_convert_rgb",
-    "do_reduce_labels",
-}
-# Steps that are switched on by a key with another kind of name.
+_KNOWN_STEPS = (
+    *("do_resize", "do_center_crop", "do_rescale", "do_normalize"),
+    *("do_convert_rgb", "do_reduce_labels"),
+)
+# Steps whose switches do not begin with `do_`.
 _OTHER_STEPS = ("crop_pct", "rescale_offset", "include_top", "use_square_size", "size_divisor")
 
 
@@ -67,15 +63,15 @@ def read_config(config: Mapping[str, Any], *, kind: str = "") -> dict[str, Any]:
     Args:
         config: The mapping of a `preprocessor_config.json`, or of a `processor_config.json`
             that holds one under `image_processor`.
-        kind: The model's `model_type`, whose class is meant where the config names none.
+        kind: The model's `model_type`, which implies a class if the config names none.
 
     Raises:
-        ModelError: It asks for a step that is not supported, leaves out what its class does
-            not imply, or holds values of the wrong kind.
+        ModelError: The config has an unsupported step, leaves out what its class does not
+            imply, or holds values of the wrong kind.
     """
     nested = config.get("image_processor")
     nested = nested if isinstance(nested, Mapping) else config
-    # In transformers a step set to null is not done; of other settings null is the default.
+    # In transformers, null turns a step off; for other settings it means the default.
     config = {
         key: False if value is None else value
         for key, value in nested.items()
@@ -103,7 +99,7 @@ def read_config(config: Mapping[str, Any], *, kind: str = "") -> dict[str, Any]:
 
 
 def _family(config: Mapping[str, Any]) -> str:
-    """Return the class a config names, without its endings, as in `CLIP`."""
+    """Return the class a config names, without its suffixes, such as `CLIP`."""
     name = str(config.get("image_processor_type", config.get("feature_extractor_type", "")))
     for ending in ("Fast", "Pil", "ImageProcessor", "FeatureExtractor"):
         name = name.removesuffix(ending)
@@ -116,12 +112,7 @@ def _size(config: Mapping[str, Any], defaults: _Defaults | None) -> dict[str, An
     if isinstance(size, int):
         square = defaults is None or defaults.square
         size = {"height": size, "width": size} if square else {"shortest_edge": size}
-    elif isinstance(size, list | tuple) and len(size) == 2:
-        size = {"height": size[0], "width": size[1]}
-    if size is None:
-        raise _incomplete("size")
-    if not isinstance(size, Mapping):
-        raise ModelError(f"image size {size!r} is not understood")
+    size = _mapping(size, "size")
     edges = {key: _integer(edge, "size") for key, edge in size.items() if edge is not None}
     if set(edges) == {"height", "width"}:
         return {"size": (edges["height"], edges["width"])}
@@ -129,21 +120,29 @@ def _size(config: Mapping[str, Any], defaults: _Defaults | None) -> dict[str, An
         return edges
     raise ModelError(
         f"image size with {', '.join(sorted(edges)) or 'no keys'} is not supported",
-        hint="capgen knows height and width, or shortest_edge.",
+        hint="capgen supports height and width, or shortest_edge.",
     )
 
 
 def _crop(config: Mapping[str, Any], defaults: _Defaults | None) -> tuple[int, int]:
     crop = config.get("crop_size", defaults and defaults.crop)
-    if crop is None:
-        raise _incomplete("crop_size")
     if isinstance(crop, int):
         crop = {"height": crop, "width": crop}
-    elif isinstance(crop, list | tuple) and len(crop) == 2:
-        crop = {"height": crop[0], "width": crop[1]}
-    if not isinstance(crop, Mapping) or not {"height", "width"} <= set(crop):
-        raise ModelError(f"crop_size {crop!r} is not understood")
+    crop = _mapping(crop, "crop_size")
+    if not {"height", "width"} <= set(crop):
+        raise ModelError(f"crop_size {crop!r} is not supported")
     return _integer(crop["height"], "crop_size"), _integer(crop["width"], "crop_size")
+
+
+def _mapping(size: Any, key: str) -> Mapping[str, Any]:
+    """Return a size as a mapping; a pair is height and width."""
+    if size is None:
+        raise _incomplete(key)
+    if isinstance(size, list | tuple) and len(size) == 2:
+        return {"height": size[0], "width": size[1]}
+    if not isinstance(size, Mapping):
+        raise ModelError(f"{key} {size!r} is not supported")
+    return size
 
 
 def _channels(

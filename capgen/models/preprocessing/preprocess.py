@@ -1,15 +1,15 @@
 """Image to array: resize, crop, rescale and normalise as a `preprocessor_config.json` says.
 
-Reads and writes the files of Hugging Face image processors and gives the numbers their
-Pillow-backed classes give, without transformers or torch. Knows nothing about files of
-images, orientation or colour modes: it takes RGB images (see `capgen.images.load`).
+Reads and writes the files of Hugging Face image processors and computes the same numbers as their
+Pillow-backed classes, without transformers or torch. Takes upright RGB images (see
+`capgen.images.load`).
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -24,7 +24,7 @@ from capgen.json_files import read_json
 from capgen.models.preprocessing.config_file import read_config
 
 FILE_NAME = "preprocessor_config.json"
-# Above this many resized pixels only the part that the crop keeps is computed.
+# Above this many resized pixels, only the part that the crop keeps is computed.
 _WHOLE_RESIZE_LIMIT = 1 << 24
 _RESIZED_LIMIT = 1 << 28
 _LARGEST_EDGE = 1 << 16
@@ -41,11 +41,10 @@ class Preprocessor:
         shortest_edge: Resize so that the shorter side is this long, keeping the shape.
         longest_edge: With `shortest_edge`: the longer side is never longer than this.
         resample: Pillow's number of the filter (2 bilinear, 3 bicubic).
-        crop: (height, width) to cut from the centre after resizing; zeros fill what a
-            smaller image lacks.
-        rescale_factor: Pixels in 0..255 are multiplied by this, or None.
-        mean: Subtracted a channel after rescaling, or None to leave values alone.
-        std: Divided by a channel after subtracting `mean`; set exactly when `mean` is.
+        crop: (height, width) to cut from the centre after resizing; zeros pad a smaller image.
+        rescale_factor: Factor for pixels in 0..255, or None.
+        mean: Subtracted per channel after rescaling, or None.
+        std: Divides each channel after subtracting `mean`; set exactly when `mean` is.
 
     Raises:
         ModelError: A value is impossible (a negative size, a zero std).
@@ -62,9 +61,9 @@ class Preprocessor:
 
     def __post_init__(self) -> None:
         if self.size is not None and self.shortest_edge is not None:
-            raise ModelError("image size: exact size and shortest_edge exclude each other")
+            raise ModelError("image size: give an exact size or shortest_edge, not both")
         if (self.mean is None) != (self.std is None):
-            raise ModelError("image_mean and image_std go together")
+            raise ModelError("image_mean and image_std must be given together")
         edges = (*(self.size or ()), *(self.crop or ()), self.shortest_edge, self.longest_edge)
         for edge in edges:
             if edge is not None and not 1 <= edge <= _LARGEST_EDGE:
@@ -76,74 +75,38 @@ class Preprocessor:
             raise ModelError("rescale_factor, image_mean and image_std must be finite, std not 0")
 
     @property
-    def do_resize(self) -> bool:
-        """Whether images are resized."""
-        return self.size is not None or self.shortest_edge is not None
-
-    @property
     def input_size(self) -> tuple[int, int] | None:
-        """(height, width) of every array, or None when it depends on the image."""
+        """(height, width) of every array, or None if it depends on the image."""
         return self.crop or self.size
 
     def preprocess(self, image: Image.Image) -> NDArray[np.float32]:
         """Return one RGB image as the model's input, float32 of shape (3, H, W).
 
         Raises:
-            ImageError: The image's shape is so extreme that resizing it asks for more
-                than 2^28 pixels.
+            ImageError: The image's shape is so extreme that resizing it would need more than
+                2^28 pixels.
         """
         reshaped = self._reshape(image)
         array = np.empty((3, reshaped.height, reshaped.width), dtype=np.float32)
-        self._fill(array, reshaped)
-        return array
-
-    def preprocess_batch(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
-        """Return RGB images as one batch, float32 of shape (N, 3, H, W).
-
-        Raises:
-            ImageError: As for `preprocess`.
-            ModelError: The images come out in different sizes, since this model keeps
-                each image's own shape, or there are none and the size is unknown.
-        """
-        reshaped = [self._reshape(image) for image in images]
-        sizes = {(image.height, image.width) for image in reshaped}
-        if not sizes and self.input_size is not None:
-            sizes = {self.input_size}
-        if len(sizes) != 1:
-            raise ModelError(
-                f"{len(reshaped)} images come out in {len(sizes)} sizes; one batch needs one",
-                hint="This model keeps each image's shape: use a batch size of 1.",
-            )
-        array = np.empty((len(reshaped), 3, *sizes.pop()), dtype=np.float32)
-        for row, image in zip(array, reshaped, strict=True):
-            self._fill(row, image)
-        return array
-
-    def reshape(self, image: Image.Image) -> NDArray[np.uint8]:
-        """Return one RGB image resized and cropped, not yet normalised: uint8 (H, W, 3).
-
-        Raises:
-            ImageError: As for `preprocess`.
-        """
-        return np.array(self._reshape(image))
-
-    def _fill(self, array: NDArray[np.float32], image: Image.Image) -> None:
-        """Write `image` (uint8 RGB) into `array` (3, H, W), rescaled and normalised."""
         factor = self.rescale_factor if self.rescale_factor is not None else 1.0
         mean, std = self.mean or (0.0, 0.0, 0.0), self.std or (1.0, 1.0, 1.0)
-        # ((pixel * factor) - mean) / std as one multiplication and one addition a channel.
+        # ((pixel * factor) - mean) / std as one multiplication and one addition per channel.
         for plane, band, channel_mean, channel_std in zip(
-            array, image.split(), mean, std, strict=True
+            array, reshaped.split(), mean, std, strict=True
         ):
             np.multiply(np.asarray(band), np.float32(factor / channel_std), out=plane)
             if channel_mean:
                 plane -= np.float32(channel_mean / channel_std)
+        return array
+
+    def reshape(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Return one RGB image resized and cropped, not yet normalised: uint8 (H, W, 3)."""
+        return np.array(self._reshape(image))
 
     def _reshape(self, image: Image.Image) -> Image.Image:
-        """Resize and crop."""
         height, width = self._resized(image.height, image.width)
         crop_height, crop_width = self.crop or (height, width)
-        # Floor division of a negative number too: what transformers' zero padding comes to.
+        # Floor division of negative numbers, too, as in transformers' zero padding.
         top, left = (height - crop_height) // 2, (width - crop_width) // 2
         if height * width > _WHOLE_RESIZE_LIMIT:
             kept = (max(top, 0), max(left, 0), min(crop_height, height), min(crop_width, width))
@@ -167,39 +130,19 @@ class Preprocessor:
         if self.longest_edge is not None and long / short * edge > self.longest_edge:
             edge = self.longest_edge * short / long
             new_short = max(1, round(edge))
-            if new_short == short:  # as transformers has it, however long the other side
+            if new_short == short:  # as in transformers, however long the other side
                 return height, width
         new_long = max(1, int(edge * long / short))
         return (new_short, new_long) if height <= width else (new_long, new_short)
 
     @classmethod
     def from_dict(cls, config: Mapping[str, Any], *, kind: str = "") -> Self:
-        """Read the mapping of a `preprocessor_config.json` (or `processor_config.json`).
-
-        What the file leaves out follows the class it names; files of transformers 4 and 5
-        and of the older feature extractors are understood.
-
-        Args:
-            config: The mapping.
-            kind: The model's `model_type`, for files that name no class.
-
-        Raises:
-            ModelError: It asks for a step that is not supported, leaves out what its class
-                does not imply, or holds impossible values.
-        """
+        """Read the mapping of a `preprocessor_config.json`: see `read_config`."""
         return cls(**read_config(config, kind=kind))
 
     @classmethod
     def from_file(cls, path: Path, *, kind: str = "") -> Self:
-        """Read a `preprocessor_config.json` or `processor_config.json`.
-
-        Args:
-            path: The file.
-            kind: As for `from_dict`.
-
-        Raises:
-            ModelError: The file is missing, not JSON, or as for `from_dict`.
-        """
+        """Read a `preprocessor_config.json` or `processor_config.json`: see `read_config`."""
         config = read_json(path, ModelError)
         try:
             return cls.from_dict(config, kind=kind)
@@ -207,59 +150,41 @@ class Preprocessor:
             raise ModelError(f"{path}: {error.message}", hint=error.hint) from error
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a config that transformers' own image processors read the same way."""
+        """Return a config that transformers' image processors read the same way."""
         exact = self.shortest_edge is None and self.crop is None
+        size = self.size and _height_width(self.size)
+        if self.shortest_edge is not None:
+            size = {"shortest_edge": self.shortest_edge}
+            size |= {"longest_edge": self.longest_edge} if self.longest_edge is not None else {}
         config: dict[str, Any] = {
             "image_processor_type": "ViTImageProcessor" if exact else "CLIPImageProcessor",
             "do_convert_rgb": True,
-            "do_resize": self.do_resize,
+            "do_resize": self.size is not None or self.shortest_edge is not None,
             "do_rescale": self.rescale_factor is not None,
             "do_normalize": self.mean is not None,
             "resample": self.resample,
+            "size": size,
+            "do_center_crop": None if exact else self.crop is not None,
+            "crop_size": self.crop and _height_width(self.crop),
+            "rescale_factor": self.rescale_factor,
+            "image_mean": self.mean and list(self.mean),
+            "image_std": self.std and list(self.std),
         }
-        if self.size is not None:
-            config["size"] = _height_width(self.size)
-        elif self.shortest_edge is not None:
-            config["size"] = {"shortest_edge": self.shortest_edge}
-            if self.longest_edge is not None:
-                config["size"]["longest_edge"] = self.longest_edge
-        if not exact:
-            config["do_center_crop"] = self.crop is not None
-        if self.crop is not None:
-            config["crop_size"] = _height_width(self.crop)
-        if self.rescale_factor is not None:
-            config["rescale_factor"] = self.rescale_factor
-        if self.mean is not None and self.std is not None:
-            config["image_mean"] = list(self.mean)
-            config["image_std"] = list(self.std)
-        return config
+        return {key: value for key, value in config.items() if value is not None}
 
     def to_file(self, path: Path) -> None:
-        """Write `to_dict` as JSON to `path`, atomically.
-
-        Raises:
-            StorageError: The place cannot be written.
-        """
+        """Write `to_dict` as JSON to `path`, atomically."""
         paths.write_text(path, json.dumps(self.to_dict(), indent=2) + "\n")
 
 
 def _resize_part(
     image: Image.Image, size: tuple[int, int], kept: tuple[int, int, int, int], resample: int
 ) -> Image.Image:
-    """Return what `image` resized to `size` shows in `kept`, computing nothing else.
+    """Return the part `kept` (top, left, height, width) of `image` resized to `size`.
 
-    For needles of images (1×50,000 pixels at shortest edge 224 is 2.5 billion pixels).
-    Not for others: Pillow may then take the two axes in another order, and rounds and clips
-    the values in between otherwise than transformers' whole resize does.
-
-    Args:
-        image: The image.
-        size: (height, width) of the whole resized image.
-        kept: (top, left, height, width) within it.
-        resample: Pillow's number of the filter.
-
-    Raises:
-        ImageError: Even the kept part is larger than 2^28 pixels.
+    Only for extremely narrow images (1×50,000 pixels at shortest edge 224 is 2.5 billion
+    pixels): Pillow may resize the axes of a part in another order, so that rounding and
+    clipping in between differ from transformers' whole resize.
     """
     top, left, kept_height, kept_width = kept
     if kept_height * kept_width > _RESIZED_LIMIT:

@@ -1,1 +1,1 @@
-"""What a step is fed: images or frozen features, packed captions, augmentation, order."""
+"""The input of a step: images or frozen features, packed captions, augmentation, order."""

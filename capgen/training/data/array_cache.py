@@ -1,6 +1,6 @@
-"""Files of encoder features: one array with a row per image, made once, then memory-mapped.
+"""The cache of encoder features: an array with a row per image, memory-mapped.
 
-They are named after what they were made from and hold nothing that cannot be made again.
+Files are named after their sources; each can be deleted and made again.
 """
 
 from __future__ import annotations
@@ -27,13 +27,7 @@ _SECONDS_BETWEEN_EVENTS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class CacheFile:
-    """The cached features of a split.
-
-    Attributes:
-        split: The split it is for.
-        sources: Everything that decides its content.
-        rows: Number of rows.
-    """
+    """The cached features of a split, named after everything that decides them: `sources`."""
 
     split: str
     sources: tuple[str, ...]
@@ -41,7 +35,7 @@ class CacheFile:
 
     @property
     def path(self) -> Path:
-        """Where it is kept."""
+        """The file."""
         return FEATURES.entry(
             FEATURES.name, self.split, str(self.rows), *self.sources, suffix=".npy"
         )
@@ -49,14 +43,7 @@ class CacheFile:
     def get(
         self, blocks: Iterable[NDArray[Any]]
     ) -> Generator[PreparationEvent, None, NDArray[Any]]:
-        """Return the array, after making it from `blocks` if it is not there yet.
-
-        Args:
-            blocks: Arrays of some rows each, in order; only read when needed.
-
-        Raises:
-            StorageError: The file cannot be written.
-        """
+        """Return the array; if it is not cached, make it from blocks of rows, in order."""
         known = self.path.is_file()
         logger.debug("%s %s: features of %s", "found" if known else "making", self.path, self.split)
         if not known:
@@ -70,7 +57,10 @@ class CacheFile:
         with writing(self.path) as temporary, temporary.open("wb") as file:
             for block in blocks:
                 if done == 0:
-                    _write_header(file, (self.rows, *block.shape[1:]), block.dtype)
+                    descr = np.lib.format.dtype_to_descr(block.dtype)
+                    shape = (self.rows, *block.shape[1:])
+                    header = {"descr": descr, "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(file, header)
                 file.write(np.ascontiguousarray(block).data)
                 done += len(block)
                 if time.monotonic() - reported > _SECONDS_BETWEEN_EVENTS or done == self.rows:
@@ -80,10 +70,3 @@ class CacheFile:
                     )
             if done != self.rows:
                 raise DataError(f"{self.split} gave {done} images instead of {self.rows}")
-
-
-def _write_header(file: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    description = np.lib.format.dtype_to_descr(dtype)
-    np.lib.format.write_array_header_1_0(
-        file, {"descr": description, "fortran_order": False, "shape": shape}
-    )

@@ -1,7 +1,7 @@
-"""Augmentation on the device: random crops, mirroring, colour, size and compression.
+"""Augmentation on the device: random crops, mirroring, colour, rescaling and compression.
 
-Each image is varied in its own way, the batch at once. What an image goes through after the
-crop stands for how its file was made: smaller than the model's input, and compressed.
+Each image of a batch is varied in its own way. After the crop it may be rescaled and compressed,
+like images that were stored small and with losses.
 
 Source: Szegedy et al., "Going deeper with convolutions" (2015), for crops by area and
 aspect; the colour changes are the usual brightness, contrast and saturation.
@@ -49,7 +49,7 @@ def augment(pixels: Tensor, config: TrainConfig, generator: Generator) -> Tensor
 
 
 def _stored(pixels: Tensor, config: TrainConfig, generator: Generator) -> Tensor:
-    """Make some images smaller, compress some, and bring back the size."""
+    """Shrink some images, compress some, and restore the size."""
     if config.rescale:
         rows, on = _chosen(pixels, config.rescale, generator)
         draws = torch.rand(3, len(rows), device=pixels.device, generator=generator)
@@ -64,7 +64,7 @@ def _stored(pixels: Tensor, config: TrainConfig, generator: Generator) -> Tensor
 
 
 def _compressed(pixels: Tensor, config: TrainConfig, generator: Generator) -> Tensor:
-    """Compress some images, each with a codec and a quality of its own."""
+    """Compress some images, each with its own codec and quality."""
     rows, on = _chosen(pixels, config.compression, generator)
     draws = torch.rand(2, len(rows), device=pixels.device, generator=generator)
     quality = torch.lerp(
@@ -80,10 +80,10 @@ def _compressed(pixels: Tensor, config: TrainConfig, generator: Generator) -> Te
 def _chosen(pixels: Tensor, share: float, generator: Generator) -> tuple[Tensor, Tensor]:
     """Draw images, each with the probability `share`.
 
-    How many rows come back follows from the batch's size alone: nothing waits for the device.
+    The number of rows depends on the batch size alone, so that nothing waits for the device.
 
     Returns:
-        Rows of the batch, int64 (K,), and which of them are meant, bool (K,).
+        Rows of the batch, int64 (K,), and which of them are drawn, bool (K,).
     """
     batch = len(pixels)
     count = math.ceil(share * batch)
@@ -93,7 +93,7 @@ def _chosen(pixels: Tensor, share: float, generator: Generator) -> tuple[Tensor,
 
 
 def _pick(draws: Tensor, first: int, last: int) -> Tensor:
-    """Turn numbers in 0..1 into whole ones from `first` to `last`."""
+    """Turn numbers in 0..1 into integers from `first` to `last`."""
     return first + (draws * (last - first + 1)).long().clamp(max=last - first)
 
 

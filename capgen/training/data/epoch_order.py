@@ -1,18 +1,19 @@
-"""Which images and captions make each step: decided by the seed and the step alone.
+"""Which images and captions make up each step: decided by the seed and the step alone.
 
-So a resumed run, or one in several processes, sees the same data in the same order.
+So a resumed run, or a run in several processes, sees the same data in the same order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from capgen.training.data.packed_captions import Ids
+from capgen.training.data.packed_captions import CaptionCodec, Ids, PackedCaptions
 
 # Streams of random numbers: nothing random in training depends on anything else.
 ORDER, CAPTIONS, AUGMENTATION, DROPOUT, SAMPLES, SELF_CRITICAL = range(6)
@@ -29,26 +30,26 @@ class Mix:
     """How often the images of each data set come in an epoch.
 
     Attributes:
-        parts: (images, weight) of each data set, in the order of the images' numbers.
+        parts: (images, weight) of each data set, in the order of the image numbers.
     """
 
     parts: tuple[tuple[int, float], ...]
 
     @property
     def drawn(self) -> tuple[int, ...]:
-        """Images an epoch has of each data set, repeats included; the same in all epochs."""
+        """Images of each data set per epoch, repeats included; the same in all epochs."""
         return tuple(max(1, round(images * weight)) for images, weight in self.parts)
 
     @property
     def images(self) -> int:
-        """Images an epoch has."""
+        """Images per epoch."""
         return sum(self.drawn)
 
     def order(self, seed: int, epoch: int) -> Tensor:
         """Return the image numbers in the order of an epoch, int64 (images,).
 
-        Of a data set with weight 2.25 each image comes twice, and a random quarter of them,
-        another one each epoch, a third time.
+        With weight 2.25, each image of a data set comes twice, and a random quarter of them,
+        a different one in each epoch, comes a third time.
         """
         generator = torch.Generator().manual_seed(random_seed(seed, ORDER, epoch))
         numbers, first = [], 0
@@ -64,16 +65,61 @@ class Mix:
 
 
 def choose_captions(
-    rows: Sequence[Sequence[Ids]], numbers: Tensor, most: int, seed: int, step: int
+    rows: Sequence[Sequence[Ids]], numbers: Tensor, limit: int, seed: int, step: int
 ) -> list[Sequence[Ids]]:
-    """Return the captions of some images; of images with more than `most` a random choice."""
+    """Return the captions of some images; a random choice if an image has more than `limit`."""
     chosen = [rows[number] for number in numbers.tolist()]
-    if all(len(row) <= most for row in chosen):
+    if all(len(row) <= limit for row in chosen):
         return chosen
     generator = torch.Generator().manual_seed(random_seed(seed, CAPTIONS, step))
     return [
         row
-        if len(row) <= most
-        else [row[pick] for pick in torch.randperm(len(row), generator=generator)[:most].tolist()]
+        if len(row) <= limit
+        else [row[pick] for pick in torch.randperm(len(row), generator=generator)[:limit].tolist()]
         for row in chosen
+    ]
+
+
+class MicroBatch(NamedTuple):
+    """Images that go through the model together.
+
+    Attributes:
+        images: Their numbers, int64 (B,).
+        captions: Their captions.
+        idle: The process has no image of the step and adds nothing.
+    """
+
+    images: Tensor
+    captions: PackedCaptions
+    idle: bool = False
+
+
+def micro_batches(
+    chosen: Sequence[Sequence[Ids]],
+    numbers: Tensor,
+    size: int,
+    codec: CaptionCodec,
+    *,
+    rank: int,
+    processes: int,
+) -> list[MicroBatch]:
+    """Cut a step into micro-batches; return those of one process.
+
+    Args:
+        chosen: The captions of each image of the step.
+        numbers: The images, int64 (B,).
+        size: Images per micro-batch, over all processes.
+        codec: How the captions became ids.
+        rank: The process.
+        processes: How many processes share the step.
+    """
+    own = range(rank, len(numbers), processes)
+    if not own:
+        # Fewer images than processes: this one adds nothing, but takes part.
+        captions = codec.pack([chosen[0]]).without_targets()
+        return [MicroBatch(numbers[:1], captions, idle=True)]
+    share = max(1, size // processes)
+    return [
+        MicroBatch(numbers[list(part)], codec.pack([chosen[index] for index in part]))
+        for part in (own[start : start + share] for start in range(0, len(own), share))
     ]

@@ -1,4 +1,4 @@
-"""Features of a frozen encoder: computed once for each image and kept on disk as float16."""
+"""Features of a frozen encoder: computed once per image and cached as float16."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Front = Callable[[NDArray[np.float32]], NDArray[Any]]
 class FrozenFront:
     """The frozen part of an encoder, and the fastest way to compute it.
 
-    Several splits and data sets share it, so that its weights are hashed and its graph is made
-    once: the graph of an EfficientNet takes seconds.
+    Splits and data sets share it, so that its weights are hashed and its graph is exported once:
+    exporting an EfficientNet takes seconds.
 
     Args:
         module: From pixels (B, 3, H, W) to features (B, …).
@@ -47,10 +47,10 @@ class FrozenFront:
         return weights_digest(self._module)
 
     def runner(self) -> Front:
-        """Return what computes the features.
+        """Return a function that computes the features.
 
-        On CPUs ONNX Runtime is many times faster than torch for the depthwise convolutions of
-        an EfficientNet; for transformers there is little between them.
+        On CPUs ONNX Runtime is many times faster than torch for the depthwise convolutions of an
+        EfficientNet; for transformers there is little difference.
         """
         packages = ("onnx", "onnxscript", "onnxruntime")
         exportable = all(importlib.util.find_spec(name) is not None for name in packages)
@@ -65,26 +65,11 @@ class FrozenFront:
 
 
 def feature_array(
-    examples: Sequence[Example],
-    front: FrozenFront,
-    *,
-    split: str,
-    digest: str,
-    workers: int | None,
+    examples: Sequence[Example], front: FrozenFront, *, split: str, digest: str, workers: int | None
 ) -> Generator[PreparationEvent, None, NDArray[Any]]:
-    """Return what `front` makes of the images of a split, memory-mapped float16 (N, …).
+    """Return the features of a split's images, memory-mapped float16 (N, …).
 
-    Args:
-        examples: The images.
-        front: The frozen part of the encoder.
-        split: Name of the split.
-        digest: The data set's digest.
-        workers: Threads that decode; None is one a core.
-
-    Raises:
-        DataError: An image cannot be decoded.
-        ModelError: The model keeps each image's own shape.
-        StorageError: The cache cannot be written.
+    Decodes images in `workers` threads, by default one per core. `digest` is the data set's.
     """
     preprocessor = front.preprocessor
     scale, shift = normalizer(preprocessor)

@@ -1,11 +1,11 @@
-"""Training images: decoded once to uint8 at the model's input size, as in inference."""
+"""Training images: decoded once to uint8 at the model's input size, as in captioning."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,50 +16,32 @@ from capgen.errors import ModelError
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Example, Notice, PreparationEvent
 
-# Images that are decoded ahead of their use.
+# Images that are decoded ahead.
 _BLOCK = 64
 
 
 def image_blocks(
     examples: Sequence[Example], preprocessor: Preprocessor, workers: int | None
 ) -> Iterator[NDArray[np.uint8]]:
-    """Decode images in threads; yield them in order in blocks (n, H, W, 3).
-
-    Raises:
-        DataError: An image cannot be decoded.
-        ModelError: The model keeps each image's own shape.
-    """
+    """Decode images in threads; yield them in order, in blocks (n, H, W, 3)."""
     shape = shape_of(preprocessor)
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        coming = None
+        current: list[Future[NDArray[np.uint8]]] = []
         for start in range(0, len(examples) + _BLOCK, _BLOCK):
             # The next block is decoded while this one is used.
-            ready, coming = (
-                coming,
-                [
-                    pool.submit(decode, example.image, shape)
-                    for example in examples[start : start + _BLOCK]
-                ],
-            )
-            if ready:
-                yield np.stack([future.result() for future in ready])
+            block = examples[start : start + _BLOCK]
+            upcoming = [pool.submit(decode, example.image, shape) for example in block]
+            if current:
+                yield np.stack([future.result() for future in current])
+            current = upcoming
 
 
 def decoded_images(
     examples: Sequence[Example], preprocessor: Preprocessor, *, split: str, workers: int | None
 ) -> Generator[PreparationEvent | Notice, None, CachedImages]:
-    """Return the decoded images of a split from the cache, which is filled first.
+    """Return the decoded images of a split from the cache, filling it first.
 
-    Args:
-        examples: The images.
-        preprocessor: The model's.
-        split: Name of the split, for the events.
-        workers: Threads; None is one a core.
-
-    Raises:
-        DataError: An image cannot be decoded.
-        ModelError: The model keeps each image's own shape.
-        StorageError: The cache cannot be written, or its limit is too low.
+    Decodes in `workers` threads, by default one per core.
     """
     files = [example.image for example in examples]
     steps = cached_images(files, shape_of(preprocessor), workers=workers)
@@ -78,25 +60,21 @@ def decoded_images(
 
 
 def input_size(preprocessor: Preprocessor) -> tuple[int, int]:
-    """Return the (height, width) that all images get.
+    """Return the (height, width) of all model inputs.
 
     Raises:
         ModelError: The model keeps each image's own shape.
     """
     if preprocessor.input_size is None:
         raise ModelError(
-            "This model keeps each image's own shape; training needs one size",
+            "This model keeps each image's own shape, but training needs one size",
             hint="Set a size or crop_size in its preprocessor_config.json.",
         )
     return preprocessor.input_size
 
 
 def shape_of(preprocessor: Preprocessor) -> Shape:
-    """Return what a model's preprocessor makes of every image.
-
-    Raises:
-        ModelError: The model keeps each image's own shape.
-    """
+    """Return the shape that a model's preprocessor gives every image."""
     height, width = input_size(preprocessor)
     return Shape(
         height=height, width=width, key=shape_key(preprocessor), reshape=preprocessor.reshape
@@ -110,7 +88,7 @@ def shape_key(preprocessor: Preprocessor) -> str:
 
 
 def normalizer(preprocessor: Preprocessor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return scale and shift a channel, (3,) each: input = pixel · scale + shift."""
+    """Return scale and shift per channel, (3,) each: input = pixel · scale + shift."""
     factor = preprocessor.rescale_factor if preprocessor.rescale_factor is not None else 1.0
     mean = np.array(preprocessor.mean or (0.0, 0.0, 0.0))
     std = np.array(preprocessor.std or (1.0, 1.0, 1.0))

@@ -1,4 +1,4 @@
-"""What the model is fed, by image number: augmented pixels or cached features."""
+"""The model's input, by image number: augmented pixels or cached features."""
 
 from __future__ import annotations
 
@@ -23,16 +23,14 @@ _DEVICE_SHARE = 0.4
 class Inputs(Protocol):
     """The images of a split."""
 
-    def __len__(self) -> int:
-        """Number of images."""
-        ...
+    def __len__(self) -> int: ...
 
     def batch(self, numbers: Tensor, generator: Generator | None = None) -> Tensor:
         """Return the model's input for the images `numbers`, on the device.
 
         Args:
             numbers: int64 (B,) on the CPU.
-            generator: Vary the images with it; None gives them as they are.
+            generator: For augmentation; None gives the images as they are.
         """
         ...
 
@@ -45,7 +43,7 @@ class ImageInputs:
         preprocessor: The model's, for the normalisation.
         config: Augmentation.
         device: Where batches go.
-        rows: Row of `pixels` for each image, int64 (N,); None is one for each, in order.
+        rows: Row of `pixels` for each image, int64 (N,); None is one per image, in order.
     """
 
     def __init__(
@@ -59,6 +57,7 @@ class ImageInputs:
         self.rows = _Rows(pixels, device)
         self.places = torch.from_numpy(np.arange(len(pixels)) if rows is None else rows)
         self.config = config
+        self.augments = config.augments
         scale, shift = (torch.from_numpy(part) for part in normalizer(preprocessor))
         self.scale = scale.view(1, 3, 1, 1).to(device)
         self.shift = shift.view(1, 3, 1, 1).to(device)
@@ -68,14 +67,14 @@ class ImageInputs:
 
     def batch(self, numbers: Tensor, generator: Generator | None = None) -> Tensor:
         pixels = self.rows.take(self.places[numbers]).permute(0, 3, 1, 2).float()
-        if generator is not None and self.config.augments:
+        if generator is not None and self.augments:
             pixels = augment(pixels, self.config, generator)
-        # Channels last is how convolutions on GPUs want it.
+        # Convolutions on GPUs are fastest with channels last.
         return (pixels * self.scale + self.shift).contiguous(memory_format=torch.channels_last)
 
 
 class FeatureInputs:
-    """Cached features (B, …) float32, which are never varied.
+    """Cached features (B, …) float32, which are never augmented.
 
     Args:
         features: float16 (N, …); kept on a GPU where it fits.
@@ -93,11 +92,7 @@ class FeatureInputs:
 
 
 class JoinedInputs:
-    """The images of several data sets, numbered one set after the other.
-
-    Args:
-        parts: The images of each.
-    """
+    """The images of several data sets, numbered one set after the other."""
 
     def __init__(self, parts: Sequence[Inputs]) -> None:
         self.parts = parts
@@ -110,10 +105,10 @@ class JoinedInputs:
         owner = torch.bucketize(numbers, self.starts[1:], right=True)
         taken, places = [], []
         for index in sorted(set(owner.tolist())):
-            mine = (owner == index).nonzero().flatten()
+            own = (owner == index).nonzero().flatten()
             part = self.parts[index]
-            taken.append(part.batch(numbers[mine] - self.starts[index], generator))
-            places.append(mine)
+            taken.append(part.batch(numbers[own] - self.starts[index], generator))
+            places.append(own)
         if len(taken) == 1:
             return taken[0]
         back = torch.cat(places).argsort().to(taken[0].device)
@@ -124,7 +119,7 @@ class JoinedInputs:
 
 
 class _Rows:
-    """Rows of an array, on the device if it is a GPU with room for them."""
+    """Rows of an array, on the GPU if there is one with enough memory."""
 
     def __init__(self, array: NDArray[Any], device: torch.device) -> None:
         self.device = device

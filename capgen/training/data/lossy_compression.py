@@ -1,10 +1,10 @@
-"""What JPEG and WebP lose, on the device: images as they come back from a lossy file.
+"""The losses of JPEG and WebP, on the device: images as they come back from a lossy file.
 
-Both cut luma, and colour at half the resolution, into square blocks, take each block's cosine
-transform and round its coefficients to multiples of steps. Only that is computed: how the
-rounded numbers are packed loses nothing. JPEG is exact but for how codecs round inside.
-WebP's prediction of blocks from their neighbours, its loop filter and its choice of steps for
-each part of an image are left out.
+Both codecs cut luma, and colour at half the resolution, into square blocks, take each block's
+cosine transform and round its coefficients to multiples of steps. Only this is computed, since
+packing the numbers loses nothing. JPEG is exact except for rounding inside codecs. WebP's
+prediction from neighbouring blocks, its loop filter and its choice of steps for each part of an
+image are left out.
 
 Sources: ITU-T T.81, annex K (JPEG's tables), scaled for a quality as the Independent JPEG
 Group's `jpeg_set_quality` does; RFC 6386, section 14.1 (WebP's steps), for a quality as
@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# One of colour covers two of luma in height and width, so whole blocks of colour need these.
+# Whole blocks of colour, at half the resolution, need multiples of this side.
 _UNIT = 16
 # Rows are vertical frequencies.
 _LUMA = (
@@ -41,7 +41,7 @@ _COLOUR = (
     (47, 66, 99, 99, 99, 99, 99, 99),
     *((99,) * 8,) * 4,
 )
-# RFC 6386's steps of luma by index are, to within 1, on straight lines between these.
+# RFC 6386's steps of luma by index are, within 1, on straight lines between these.
 _WEBP_INDEX = (0, 54, 83, 102, 116, 127)
 _WEBP_STEP = (4, 58, 116, 173, 229, 284)
 
@@ -58,15 +58,13 @@ def compress(pixels: Tensor, quality: Tensor, webp: Tensor) -> Tensor:
         The same shape, whole numbers in 0..255.
     """
     height, width = pixels.shape[2:]
-    # Codecs fill the last blocks by repeating the edge, too.
+    # Codecs, too, fill the last blocks by repeating the edge.
     filled = F.pad(pixels, (0, -width % _UNIT, 0, -height % _UNIT), mode="replicate")
     luma, colour = _luma_and_colour(filled)
     bases, tables, flat = _constants(pixels.device)
     jpeg = (tables * _jpeg_percent(quality.round()).view(-1, 1, 1) + 50) / 100
     steps = torch.where(
-        webp.view(-1, 1, 1),
-        flat * _webp_step(quality).view(-1, 1, 1),
-        jpeg.floor().clamp(1, 255),
+        webp.view(-1, 1, 1), flat * _webp_step(quality).view(-1, 1, 1), jpeg.floor().clamp(1, 255)
     )
     bases = bases[webp.long()]
     luma = _rounded(luma, bases, steps[:, :1])
@@ -93,7 +91,7 @@ def _rounded(planes: Tensor, bases: Tensor, steps: Tensor) -> Tensor:
 
 @cache
 def _constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what is the same for all images, copied to a device once.
+    """Return the constants for all images, copied to a device once.
 
     Returns:
         The bases of JPEG and WebP (2, 64, 64), JPEG's tables for luma and colour (1, 2, 64),
@@ -123,7 +121,7 @@ def _basis(size: int) -> Tensor:
 
 
 def _jpeg_percent(quality: Tensor) -> Tensor:
-    """Return how many per cent of the tables' steps JPEG takes at a quality."""
+    """Return JPEG's steps at a quality, in per cent of its tables."""
     return torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
 
 
@@ -138,7 +136,7 @@ def _webp_step(quality: Tensor) -> Tensor:
 
 
 def _luma_and_colour(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return luma (B, 1, H, W) and colour (B, 2, H/2, W/2) of JFIF, whole numbers."""
+    """Return luma (B, 1, H, W) and colour (B, 2, H/2, W/2) of JFIF, in integers."""
     red, green, blue = pixels.round().chunk(3, dim=1)
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
     colour = torch.cat(((blue - luma) / 1.772, (red - luma) / 1.402), dim=1) + 128
@@ -146,7 +144,7 @@ def _luma_and_colour(pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _red_green_blue(luma: Tensor, colour: Tensor) -> Tensor:
-    """Return images (B, 3, H, W) in whole numbers from luma and colour of the same size."""
+    """Return images (B, 3, H, W) in integers from luma and colour of the same size."""
     blueness, redness = (colour - 128).chunk(2, dim=1)
     green = luma - 0.344136 * blueness - 0.714136 * redness
     pixels = torch.cat((luma + 1.402 * redness, green, luma + 1.772 * blueness), dim=1)

@@ -1,8 +1,8 @@
-"""Captions as token ids, and batches of them packed for one encoder pass an image.
+"""Captions as token ids, and batches of them packed for one encoder pass per image.
 
 All captions of an image lie one after another in one row, kept apart by the attention mask:
-the encoder's states, and their cross-attention keys and values, are computed once an image,
-and hardly any padding is computed. Knows nothing about pixels.
+the encoder's states, and their cross-attention keys and values, are computed once per image,
+with hardly any padding.
 
     row       <s> a dog runs <s> the dog jumps  -      input_ids
     segment    0  0  0   0    1   1   1    1    2      captions see their own segment only
@@ -35,10 +35,11 @@ Ids = NDArray[np.int64]
 class CaptionCodec:
     """How captions become ids.
 
-    Args:
+    Attributes:
         tokenizer: The decoder's tokenizer.
         start: Id that a caption starts with.
         end: Id that it ends with.
+        pad: Id that fills up rows; it does not matter to the loss.
         unknown: Id whose prediction is not learned, or None.
         max_tokens: Longest sequence that the decoder reads, start included.
     """
@@ -46,6 +47,7 @@ class CaptionCodec:
     tokenizer: Any
     start: int
     end: int
+    pad: int
     unknown: int | None
     max_tokens: int
 
@@ -57,13 +59,14 @@ class CaptionCodec:
         if isinstance(end, list):
             end = end[0]
         unknown = captioning.tokenizer.unk_token_id
-        # GPT-2 names its end token as the unknown one, too, and never needs an unknown one.
+        # GPT-2's unknown token is its end token; it never needs one.
         special = {start, end, generation.pad_token_id}
         positions = captioning.model.decoder.config.n_positions
         return cls(
             tokenizer=captioning.tokenizer,
             start=start,
             end=end,
+            pad=generation.pad_token_id,
             unknown=None if unknown in special else unknown,
             max_tokens=min(max_tokens, positions),
         )
@@ -74,29 +77,43 @@ class CaptionCodec:
         Captions that are too long lose their last words and their end, so that the model
         does not learn to stop there.
         """
+        longest = self.max_tokens + 1  # inputs and targets are one apart
+        return [
+            np.array([self.start, *row, self.end][:longest], dtype=np.int64)
+            for row in self.tokens(captions)
+        ]
+
+    def tokens(self, captions: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each caption's words, whole and without start and end."""
         texts = [caption.strip() for caption in captions]
         if not texts:
             return []
-        rows = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        longest = self.max_tokens + 1  # inputs and targets are one apart
-        return [np.array([self.start, *row, self.end][:longest], dtype=np.int64) for row in rows]
+        rows: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        return rows
 
     def encode_examples(self, examples: Iterable[Example]) -> list[list[Ids]]:
         """Return the ids of all captions of each example."""
-        examples = list(examples)
-        flat = iter(self.encode([text for item in examples for text in item.references]))
-        return [[next(flat) for _ in item.references] for item in examples]
+        return self.encode_groups([example.references for example in examples])
+
+    def encode_groups(self, groups: Sequence[Sequence[str]]) -> list[list[Ids]]:
+        """Return the ids of groups of captions, which are tokenized all at once."""
+        flat = iter(self.encode([text for texts in groups for text in texts]))
+        return [[next(flat) for _ in texts] for texts in groups]
+
+    def pack(self, rows: Sequence[Sequence[Ids]]) -> PackedCaptions:
+        """Pack the captions of each image into one row."""
+        return pack_captions(rows, pad=self.pad, unknown=self.unknown)
 
 
 @dataclass(frozen=True)
 class PackedCaptions:
-    """Captions of a batch of images, one row an image.
+    """Captions of a batch of images, one row per image.
 
     Attributes:
         input_ids: int64 (B, L).
         position_ids: int64 (B, L), from 0 in each caption.
-        segments: int64 (B, L): number of the caption within its row; padding has its own.
-        picks: int64 (N,): places in the flattened (B·L) row whose next token is learned.
+        segments: int64 (B, L): number of the caption in its row; padding has a number of its own.
+        picks: int64 (N,): places in the flattened batch, B·L, whose next token is learned.
         targets: int64 (N,): those tokens.
     """
 
@@ -119,7 +136,7 @@ class PackedCaptions:
         """Return both batches in longer rows of the same images; picks of `other` come last."""
         both = torch.cat([self.input_ids, other.input_ids], 1)
         own, theirs, length = self.input_ids.shape[1], other.input_ids.shape[1], both.shape[1]
-        # Their segments get numbers that no segment of ours has: padding's is the highest.
+        # Numbers that no segment of ours has: padding's is the highest.
         apart = other.segments + self.segments.max() + 1
         return PackedCaptions(
             input_ids=both,
@@ -136,19 +153,11 @@ class PackedCaptions:
 
     def to(self, device: torch.device) -> PackedCaptions:
         """Return the batch on `device`, without waiting for the copy."""
-        pinned = device.type == "cuda"
-
-        def move(tensor: Tensor) -> Tensor:
-            source = tensor.pin_memory() if pinned else tensor
-            return source.to(device, non_blocking=pinned)
-
-        return PackedCaptions(
-            move(self.input_ids),
-            move(self.position_ids),
-            move(self.segments),
-            move(self.picks),
-            move(self.targets),
-        )
+        tensors = vars(self).values()
+        if device.type != "cuda":
+            return PackedCaptions(*(tensor.to(device) for tensor in tensors))
+        pinned = (tensor.pin_memory() for tensor in tensors)
+        return PackedCaptions(*(tensor.to(device, non_blocking=True) for tensor in pinned))
 
     def attention_mask(self, dtype: torch.dtype) -> Tensor:
         """Return what is added to attention scores, (B, 1, L, L): 0 or a large negative.
@@ -167,13 +176,7 @@ class PackedCaptions:
 def pack_captions(
     rows: Sequence[Sequence[Ids]], *, pad: int, unknown: int | None
 ) -> PackedCaptions:
-    """Pack the captions of each image into one row.
-
-    Args:
-        rows: For each image its captions, start and end included.
-        pad: Id that fills up rows; what it is does not matter to the loss.
-        unknown: Target that is not learned, or None.
-    """
+    """Pack the captions of each image, start and end included, into one row."""
     lengths = [sum(len(ids) - 1 for ids in row) for row in rows]
     length = -(-max(lengths) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
     shape = (len(rows), length)

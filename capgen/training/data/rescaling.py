@@ -1,8 +1,7 @@
-"""Rescaling on the device: each image to a size of its own, with a filter of its own.
+"""Rescaling on the device: each image to its own size, with its own filter.
 
-A resized image is two products with matrices, one for its lines and one for its columns, so a
-batch of different sizes is one product of batches. The filters are Pillow's: antialiased, and
-cut at the edges.
+Resizing is two matrix products, one for lines and one for columns, so a batch of different
+sizes is one batched product. The filters are Pillow's: antialiased, and cut at the edges.
 
 Source: R. Keys, "Cubic convolution interpolation for digital image processing" (1981), for the
 cubic filter, with a = -0.5.
@@ -18,11 +17,11 @@ BOX, BILINEAR, BICUBIC = range(3)
 
 
 def shrink(pixels: Tensor, share: Tensor, kernel: Tensor) -> Tensor:
-    """Make images smaller, each in the upper left corner of its place.
+    """Shrink images, each into the upper left corner of its place.
 
     Args:
         pixels: float32 (B, 3, H, W) in 0..255.
-        share: float32 (B,), the sides that are left, above 0 and at most 1.
+        share: float32 (B,), the share of each side that is left, above 0 and at most 1.
         kernel: int64 (B,), the filter of each image.
 
     Returns:
@@ -33,7 +32,7 @@ def shrink(pixels: Tensor, share: Tensor, kernel: Tensor) -> Tensor:
 
 
 def enlarge(pixels: Tensor, share: Tensor, kernel: Tensor) -> Tensor:
-    """Give images that `shrink` made smaller their size back; arguments as there."""
+    """Restore the size of images that `shrink` made smaller; same arguments."""
     return _resized(pixels, share, kernel, back=True)
 
 
@@ -44,7 +43,7 @@ def _resized(pixels: Tensor, share: Tensor, kernel: Tensor, *, back: bool) -> Te
 
 
 def _weights(side: int, share: Tensor, kernel: Tensor, *, back: bool) -> Tensor:
-    """Return how much each place of a side takes of each place before: (B, 1, side, side)."""
+    """Return the weight of each old place in each new place of a side: (B, 1, side, side)."""
     small = (share * side).round().clamp(min=1).view(-1, 1, 1)
     full = torch.full_like(small, side)
     before, after = (small, full) if back else (full, small)

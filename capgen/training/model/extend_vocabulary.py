@@ -1,4 +1,4 @@
-"""More words for a captioner that goes on from another: a longer vocabulary."""
+"""New words for an existing captioner: a longer vocabulary."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import dataclasses
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor
 
 from capgen.models.build import Captioning
 from capgen.models.vocabulary import extend_word_tokenizer
 
-# Spread of a new word's row around its mean, as a share of the spread of all rows.
+# Spread of new embeddings around the mean, as a share of the spread of all embeddings.
 _NOISE = 0.02
 
 
@@ -19,10 +18,10 @@ _NOISE = 0.02
 def extend_vocabulary(
     captioning: Captioning, captions: Iterable[str], *, min_count: int
 ) -> Captioning:
-    """Add the words of captions that a captioner with a vocabulary of words lacks.
+    """Add the words of captions that a captioner with a word vocabulary lacks.
 
-    Rows of words that were there stay as they are. Tokens in pieces (GPT-2's own) need no
-    new words; such a captioner is returned as it is. Draws from torch's global generator.
+    The embeddings of known words stay as they are. A captioner with subword tokens needs no new
+    words and is returned as it is. Draws from torch's global generator.
 
     Args:
         captioning: The captioner; its tokenizer and its embeddings are changed.
@@ -39,14 +38,10 @@ def extend_vocabulary(
     old = decoder.get_input_embeddings().weight.detach().clone()
     first = backend.token_to_id(words[0])
     size = max(first + len(words), len(old))
-    # Input and output embeddings are one and the same tensor, in GPT-2.
+    # In GPT-2, input and output embeddings are the same tensor.
     decoder.resize_token_embeddings(size, mean_resizing=False)
-    decoder.get_input_embeddings().weight[first:] = _new_rows(old, size - first)
+    # New words start at the mean of all words, with a little noise.
+    noise = torch.randn(size - first, old.shape[1]) * old.std(dim=0) * _NOISE
+    decoder.get_input_embeddings().weight[first:] = old.mean(dim=0) + noise
     captioning.model.config.decoder.vocab_size = decoder.config.vocab_size
     return dataclasses.replace(captioning, added_words=tuple(words))
-
-
-def _new_rows(old: Tensor, count: int) -> Tensor:
-    """Return the embeddings of new words: the mean of all words, with a little noise."""
-    noise = torch.randn(count, old.shape[1]) * old.std(dim=0) * _NOISE
-    return old.mean(dim=0) + noise

@@ -1,6 +1,6 @@
-"""LoRA: low-rank additions to the decoder's matrices, trained instead of them, with peft.
+"""LoRA, with peft: low-rank additions to the decoder's matrices are trained instead of them.
 
-Checkpoints hold the sum of matrices and additions, so they load like any other model.
+Checkpoints hold the sums, so they load like any other model.
 Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models" (2021).
 """
 
@@ -14,24 +14,20 @@ from torch import nn
 
 from capgen.errors import MissingDependencyError
 from capgen.models.build import Captioning
-from capgen.training.optimization.learning_rate import is_new_in_gpt2
+from capgen.training.optimization.optimizer import is_new_in_gpt2
 
-# GPT-2's matrices of self-attention and of the feed-forward part.
+# GPT-2's self-attention and feed-forward matrices.
 TARGETS = r".*\.h\.\d+\.(attn\.(c_attn|c_proj)|mlp\.(c_fc|c_proj))"
 
 
 def check_adapters() -> None:
-    """Check that adapters can be added.
-
-    Raises:
-        MissingDependencyError: peft is not installed.
-    """
+    """Raise `MissingDependencyError` if peft is not installed."""
     if importlib.util.find_spec("peft") is None:
         raise MissingDependencyError("peft", extra="lora", purpose="--lora-rank")
 
 
 def add_adapters(captioning: Captioning, rank: int) -> None:
-    """Freeze the decoder but for its cross-attention, and add trained matrices of rank `rank`."""
+    """Freeze the decoder except its cross-attention, and add trained matrices of rank `rank`."""
     from peft import LoraConfig, inject_adapter_in_model
 
     decoder = captioning.model.decoder
@@ -44,9 +40,7 @@ def add_adapters(captioning: Captioning, rank: int) -> None:
 
 
 def merged(captioning: Captioning) -> Captioning:
-    """Return the captioner with adapters added into its weights; itself if it has none."""
-    if not any(hasattr(module, "get_base_layer") for module in captioning.model.modules()):
-        return captioning
+    """Return a copy of the captioner with its adapters added into its weights."""
     model = copy.deepcopy(captioning.model)
     for name, module in list(model.named_modules()):
         if hasattr(module, "get_base_layer"):

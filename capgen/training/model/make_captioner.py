@@ -1,10 +1,10 @@
-"""The captioner that a run trains: new, or an existing one."""
+"""The captioner that a run trains: a new or an existing one."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from torch import nn
 from transformers import GPT2LMHeadModel
@@ -16,29 +16,25 @@ from capgen.models.checkpoint import load_captioning
 from capgen.models.efficientnet import VARIANTS, EfficientNetLiteModel
 from capgen.models.lineage import began_with, notices_of
 from capgen.models.resolve import resolve_model
-from capgen.models.vocabulary import build_word_tokenizer
+from capgen.models.vocabulary import has_words
+from capgen.training.model.caption_length import fit_generation_length, usual_length
 from capgen.training.model.extend_vocabulary import extend_vocabulary
 from capgen.training.model.lora import add_adapters, check_adapters
+from capgen.training.model.word_vocabulary import check_spaces, word_vocabulary
 from capgen.training.objectives.cross_entropy import split_encoder
 from capgen.training.objectives.distill.teachers import taught_vocabulary
 
 
-def make_captioner(config: TrainConfig, captions: Iterable[str]) -> Captioning:
-    """Return the captioner to train, with dropout set and what is frozen frozen.
+def make_captioner(config: TrainConfig, captions: Sequence[str]) -> Captioning:
+    """Return the captioner to train, with dropout set and frozen parts frozen.
 
-    Args:
-        config: The run's settings.
-        captions: The training captions, for the vocabulary of a small model.
-
-    Raises:
-        ModelError: A part cannot be found or loaded, or is of the wrong kind.
-        NetworkError: The Hub cannot be reached.
-        UsageError: There is no such encoder, or a new captioner cannot be trained this way.
-        MissingDependencyError: peft is not installed.
+    The training captions give or extend its vocabulary.
     """
     if config.lora_rank:
-        check_adapters()  # before parts of the model are downloaded
+        check_adapters()  # before any download
     captioning = _build(config, captions)
+    if captions:
+        fit_generation_length(captioning, captions, config.max_tokens)
     _set_dropout(captioning, config.dropout)
     freeze_encoder(captioning, config)
     if config.gradient_checkpointing:
@@ -49,11 +45,7 @@ def make_captioner(config: TrainConfig, captions: Iterable[str]) -> Captioning:
 
 
 def freeze_encoder(captioning: Captioning, config: TrainConfig) -> None:
-    """Leave only the last blocks of a pretrained encoder, and what follows them, trained.
-
-    Raises:
-        UsageError: The encoder has fewer blocks, or none can be told apart.
-    """
+    """Freeze a pretrained encoder except for its last blocks and what follows them."""
     wanted = config.encoder_blocks
     if wanted is None:
         return
@@ -68,7 +60,7 @@ def freeze_encoder(captioning: Captioning, config: TrainConfig) -> None:
     )
     if wanted > len(blocks):
         raise UsageError(
-            f"--train-encoder {config.train_encoder}: the encoder has {len(blocks)} blocks"
+            f"--train-encoder {config.train_encoder}: the encoder has only {len(blocks)} blocks"
         )
     first = next(blocks[-wanted].parameters())
     trained = False
@@ -78,7 +70,7 @@ def freeze_encoder(captioning: Captioning, config: TrainConfig) -> None:
 
 
 def frozen_digest(model: nn.Module) -> str:
-    """Return the SHA-256 of all weights that are not trained, names included."""
+    """Return the SHA-256 of all frozen weights, names included."""
     total = hashlib.sha256()
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
@@ -93,44 +85,57 @@ def _checkpoint_gradients(captioning: Captioning) -> None:
             part.gradient_checkpointing_enable({"use_reentrant": False})
 
 
-def _build(config: TrainConfig, captions: Iterable[str]) -> Captioning:
+def _build(config: TrainConfig, captions: Sequence[str]) -> Captioning:
     if config.init is not None:
-        folder = resolve_model(config.init)
-        captioning = dataclasses.replace(
-            load_captioning(folder), lineage=began_with(folder), notices=notices_of(folder)
-        )
-        if not isinstance(captioning.model.decoder, GPT2LMHeadModel):
-            kind = captioning.model.config.decoder.model_type
-            raise ModelError(f"{config.init} has a {kind} decoder; only GPT-2 can be trained")
-        # Adapters leave the embeddings as they are: new words would never be learned.
-        if config.extend_vocabulary and not config.lora_rank:
-            return extend_vocabulary(captioning, captions, min_count=config.min_count)
-        return captioning
+        return _existing(config.init, config, captions)
     if config.objective == "scst":
         raise UsageError(
-            "--objective scst improves a trained captioner: name it with --init",
-            hint="Train with cross-entropy first, then --init RUN/best-eval.",
+            "--objective scst needs a trained captioner: set --init",
+            hint="Train with cross-entropy first, then use --init RUN/best-eval.",
         )
     if config.preset == "mini":
-        variant = config.encoder or MiniConfig.variant
-        if variant not in VARIANTS:
-            raise UsageError(
-                f"--encoder {variant}: the mini preset has no such encoder",
-                hint=did_you_mean(variant, VARIANTS),
-            )
-        return build_mini(
-            taught_vocabulary(config) or build_word_tokenizer(captions, min_count=config.min_count),
-            MiniConfig(
-                variant=variant,
-                image_size=config.image_size,
-                hidden_size=config.decoder_width,
-                decoder_layers=config.decoder_layers,
-                dropout=config.dropout,
-            ),
-        )
+        return _new_mini(config, captions)
     if config.encoder is None or config.decoder is None:
         raise UsageError("clip-gpt2 needs --encoder and --decoder")
     return build_clip_gpt2(config.encoder, config.decoder)
+
+
+def _existing(name: str, config: TrainConfig, captions: Sequence[str]) -> Captioning:
+    folder = resolve_model(name)
+    captioning = dataclasses.replace(
+        load_captioning(folder), lineage=began_with(folder), notices=notices_of(folder)
+    )
+    if not isinstance(captioning.model.decoder, GPT2LMHeadModel):
+        kind = captioning.model.config.decoder.model_type
+        raise ModelError(f"{name} has a {kind} decoder; only GPT-2 can be trained")
+    # LoRA does not train embeddings: new words would never be learned.
+    if config.extend_vocabulary and not config.lora_rank:
+        if has_words(captioning.tokenizer):
+            check_spaces(captions)
+        return extend_vocabulary(captioning, captions, min_count=config.min_count)
+    return captioning
+
+
+def _new_mini(config: TrainConfig, captions: Sequence[str]) -> Captioning:
+    variant = config.encoder or MiniConfig.variant
+    if variant not in VARIANTS:
+        raise UsageError(
+            f"--encoder {variant} is not an encoder of the mini preset",
+            hint=did_you_mean(variant, VARIANTS),
+        )
+    vocabulary = taught_vocabulary(config) or word_vocabulary(captions, min_count=config.min_count)
+    length = usual_length([len(row.ids) for row in vocabulary.encode_batch(list(captions))])
+    return build_mini(
+        vocabulary,
+        MiniConfig(
+            variant=variant,
+            image_size=config.image_size,
+            hidden_size=config.decoder_width,
+            decoder_layers=config.decoder_layers,
+            positions=max(MiniConfig.positions, min(config.max_tokens, length)),
+            dropout=config.dropout,
+        ),
+    )
 
 
 def _set_dropout(captioning: Captioning, share: float) -> None:

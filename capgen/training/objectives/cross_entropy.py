@@ -1,7 +1,7 @@
-"""The captioner's loss: images (or cached features) and packed captions to cross-entropy.
+"""Cross-entropy: from images (or cached features) and packed captions to a loss.
 
     inputs ─► front ─► features ─► back ─► states ─► projection ─► GPT-2 ─► loss
-    pixels    what is pretrained    neck    (B, P, E)
+    pixels    pretrained            neck    (B, P, E)
 
 With a frozen encoder the features are cached and the front is left out.
 """
@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, VisionEncoderDecoderModel
 
 from capgen.models.efficientnet import EfficientNetLiteModel
 from capgen.training.data.packed_captions import PackedCaptions
+from capgen.training.objectives.base import Share, ShareLoss
 
 
 class LastHiddenState(nn.Module):
@@ -30,11 +31,9 @@ class LastHiddenState(nn.Module):
 
 
 def split_encoder(encoder: PreTrainedModel) -> tuple[nn.Module, nn.Module]:
-    """Split an encoder into its pretrained front and the rest.
+    """Split an encoder into its pretrained front and the rest, which share its parameters.
 
-    Returns:
-        Front and back: backbone and neck of an EfficientNet-Lite, otherwise the whole
-        encoder and the identity. The parameters are shared with `encoder`.
+    These are backbone and neck of an EfficientNet-Lite, otherwise the encoder and the identity.
     """
     if isinstance(encoder, EfficientNetLiteModel):
         return encoder.backbone, encoder.neck
@@ -42,20 +41,16 @@ def split_encoder(encoder: PreTrainedModel) -> tuple[nn.Module, nn.Module]:
 
 
 class CaptionObjective:
-    """Cross-entropy of a captioner.
+    """The forward pass of a captioner with a GPT-2 decoder, and its cross-entropy.
 
     Args:
-        model: The captioner, with a GPT-2 decoder.
+        model: The captioner.
         cached: The inputs are features of the front, not pixels.
         label_smoothing: Share of the target that is spread over the vocabulary.
     """
 
     def __init__(
-        self,
-        model: VisionEncoderDecoderModel,
-        *,
-        cached: bool,
-        label_smoothing: float = 0.0,
+        self, model: VisionEncoderDecoderModel, *, cached: bool, label_smoothing: float = 0.0
     ) -> None:
         self.model = model
         self.cached = cached
@@ -72,12 +67,7 @@ class CaptionObjective:
         return states
 
     def logits(self, states: Tensor, captions: PackedCaptions) -> Tensor:
-        """Return the scores of the tokens that follow the captions' picks, (N, V) float32.
-
-        Args:
-            states: From `encode`, (B, P, E).
-            captions: On the same device.
-        """
+        """Return the scores of the tokens that follow the captions' picks, (N, V) float32."""
         decoder = self.model.decoder
         if hasattr(self.model, "enc_to_dec_proj"):
             states = self.model.enc_to_dec_proj(states)  # (B, P, D)
@@ -88,35 +78,37 @@ class CaptionObjective:
             encoder_hidden_states=states,
             use_cache=False,
         ).last_hidden_state  # (B, L, D)
-        # Only places with a target reach the vocabulary: padding costs nothing and has no loss.
+        # Only places with a target reach the vocabulary: padding costs nothing.
         logits: Tensor = decoder.lm_head(hidden.flatten(0, 1)[captions.picks])
         return logits.float()
 
     def loss_sum(
         self, states: Tensor, captions: PackedCaptions, *, label_smoothing: float | None = None
     ) -> Tensor:
-        """Return the cross-entropy summed over `captions.tokens` tokens, float32.
-
-        Args:
-            states: From `encode`, (B, P, E).
-            captions: On the same device.
-            label_smoothing: Another value than the objective's.
-        """
+        """Return the cross-entropy summed over the captions' tokens, float32 ()."""
         smoothing = self.label_smoothing if label_smoothing is None else label_smoothing
         return cross_entropy_sum(self.logits(states, captions), captions, smoothing)
 
 
 def cross_entropy_sum(logits: Tensor, captions: PackedCaptions, label_smoothing: float) -> Tensor:
-    """Return the cross-entropy summed over the captions' tokens, float32 ().
-
-    Args:
-        logits: The scores of the captions' N tokens, (N, V).
-        captions: On the same device.
-        label_smoothing: Share of the target that is spread over the vocabulary.
-    """
+    """Return the cross-entropy of logits, (N, V), summed over the captions' N tokens."""
     return F.cross_entropy(
         logits, captions.targets, reduction="sum", label_smoothing=label_smoothing
     )
+
+
+class CrossEntropy:
+    """The mean cross-entropy of the captions' tokens, as an objective."""
+
+    names: tuple[str, ...] = ()
+
+    def __init__(self, objective: CaptionObjective) -> None:
+        self.objective = objective
+
+    def __call__(self, share: Share) -> ShareLoss:
+        states = self.objective.encode(share.inputs)
+        loss = self.objective.loss_sum(states, share.captions) / max(share.tokens, 1)
+        return ShareLoss(loss, torch.zeros(0, device=loss.device))
 
 
 def _attention_dtype(states: Tensor) -> torch.dtype:

@@ -17,14 +17,7 @@ from capgen.training.objectives.cross_entropy import CaptionObjective
 
 @dataclass(frozen=True)
 class Learner:
-    """A captioner that is trained.
-
-    Attributes:
-        captioning: The captioner.
-        objective: Its forward pass and cross-entropy.
-        codec: How captions become its token ids.
-        device: Where to compute.
-    """
+    """A captioner in training: its forward pass, how captions become ids, and the device."""
 
     captioning: Captioning
     objective: CaptionObjective
@@ -43,6 +36,6 @@ class Learner:
 
     @cached_property
     def frozen_front(self) -> FrozenFront:
-        """What is frozen of the encoder, on the device."""
+        """The frozen part of the encoder, on the device."""
         module = self.objective.front.to(self.device)
         return FrozenFront(module, self.captioning.preprocessor, self.device)

@@ -1,1 +1,1 @@
-"""Gradient steps: optimizer, micro-batches, weight average, processes, memory."""
+"""Gradient steps: optimizer, weight average, processes, memory."""

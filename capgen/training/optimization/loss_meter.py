@@ -1,4 +1,4 @@
-"""Sums between reports. Losses stay on the device until they are read."""
+"""Sums of losses, tokens and images between reports; losses stay on the device until read."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 
 
 class Meter:
-    """Loss, tokens and images since the last report and since the epoch's start.
+    """Loss, tokens and images since the last report and since the start of the epoch.
 
     Args:
         device: Where losses are.
-        names: Names of further numbers that each step has.
+        names: Names of other numbers that each step has.
     """
 
     def __init__(self, device: torch.device, names: Sequence[str] = ()) -> None:
@@ -24,21 +24,19 @@ class Meter:
         self._numbers = torch.zeros(len(self.names), device=device)
         self.tokens = 0
         self.images = 0
-        self.epoch_loss = 0.0
-        self.epoch_tokens = 0
-        self.epoch_images = 0
+        self.epoch_loss, self.epoch_tokens, self.epoch_images = 0.0, 0, 0
         self.epoch_sums = [0.0] * len(self.names)
         self.started = time.perf_counter()
 
     def add(self, loss: Tensor, tokens: int, images: int, numbers: Tensor) -> None:
-        """Take in a step: its mean loss, tokens and images, and its further numbers (names,)."""
+        """Take in a step: its mean loss, tokens, images and other numbers, (names,)."""
         self._loss += loss * tokens
         self._numbers += numbers * images
         self.tokens += tokens
         self.images += images
 
     def report(self) -> tuple[float, float, dict[str, float]]:
-        """Return mean loss per token, images per second and the further numbers; begin again."""
+        """Return mean loss per token, images per second and other numbers; start again."""
         sums = self._numbers.tolist()
         numbers = self._named(sums, self.images)
         total = self._loss.item()
@@ -54,23 +52,23 @@ class Meter:
         return mean, speed, numbers
 
     def begin_epoch(self) -> None:
-        """Start the epoch's sums anew."""
+        """Reset the epoch's sums."""
         self.epoch_loss, self.epoch_tokens, self.epoch_images = 0.0, 0, 0
         self.epoch_sums = [0.0] * len(self.names)
         self.started = time.perf_counter()
 
     @property
     def epoch_mean(self) -> float:
-        """The mean loss per token of the epoch's reported steps."""
+        """The mean loss per token over the epoch's reported steps."""
         return self.epoch_loss / max(self.epoch_tokens, 1)
 
     @property
     def epoch_numbers(self) -> dict[str, float]:
-        """The further numbers' means an image over the epoch's reported steps."""
+        """The means of the other numbers per image, over the same steps."""
         return self._named(self.epoch_sums, self.epoch_images)
 
     def state(self) -> dict[str, Any]:
-        """Return the sums as JSON's types."""
+        """Return the sums as JSON types."""
         return {
             "loss": self._loss.item(),
             "tokens": self.tokens,
@@ -83,11 +81,11 @@ class Meter:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from the sums that `state` returned."""
+        """Continue from the sums that `state` returned."""
         self._loss.fill_(state["loss"])
         self.tokens, self.images = state["tokens"], state["images"]
         self.epoch_loss, self.epoch_tokens = state["epoch_loss"], state["epoch_tokens"]
-        if "numbers" in state:  # states of earlier versions lack them
+        if "numbers" in state:  # missing in states of earlier versions
             self.epoch_images, self.epoch_sums = state["epoch_images"], state["epoch_sums"]
             self._numbers.copy_(torch.tensor(state["numbers"]))
 

@@ -1,4 +1,4 @@
-"""Where to compute, and in which type."""
+"""The memory of the device: running out of it, releasing it, measuring it."""
 
 from __future__ import annotations
 
@@ -6,32 +6,29 @@ import sys
 
 import torch
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# How MPS and the CPU allocator put it.
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the device has no memory left."""
+    """Whether an error means that the device has no memory left."""
     if isinstance(error, torch.OutOfMemoryError):
         return True
     text = str(error)
     return isinstance(error, RuntimeError) and any(words in text for words in _NO_MEMORY)
 
 
-# How MPS and the CPU's allocator put it.
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
-
-
 def release_memory(device: torch.device) -> None:
-    """Give cached memory back, so that smaller pieces can be had."""
+    """Release cached memory, so that smaller pieces can be allocated."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 def trim_memory() -> None:
-    """Give the system back what the C library keeps of freed memory.
+    """Return freed memory that the C library keeps to the system; only glibc can.
 
-    Rows of every length leave its heap in pieces: without this a run on the CPU grows by
-    gigabytes an hour. Only glibc has the function; elsewhere nothing is done.
+    Rows of many lengths fragment its heap: without this a run on the CPU grows by gigabytes
+    per hour.
     """
     if sys.platform != "linux":
         return
@@ -43,7 +40,7 @@ def trim_memory() -> None:
 
 
 def memory_used(device: torch.device) -> int:
-    """Return the most bytes tensors took on a GPU so far; on a CPU those of the process."""
+    """Return the peak memory in bytes: of tensors on a GPU, of the process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:

@@ -8,17 +8,17 @@ from torch.optim import AdamW
 from transformers import VisionEncoderDecoderModel
 
 from capgen.config import TrainConfig
-from capgen.training.optimization.learning_rate import part_of, peak_rates
+
+# The parts that captioning adds to a pretrained GPT-2.
+_NEW_IN_GPT2 = ("crossattention", "ln_cross_attn", "lora_")
+# Parameters named like these are embeddings, which do not decay.
+_EMBEDDINGS = ("embed", "position", "token")
 
 
 def build_optimizer(
     model: VisionEncoderDecoderModel, config: TrainConfig, device: torch.device
 ) -> AdamW:
-    """Return AdamW over what is trained, a group for each learning rate and decay.
-
-    Raises:
-        ValueError: Nothing is trained.
-    """
+    """Return AdamW over the trained parameters, with a group for each learning rate and decay."""
     undecayed = _undecayed(model)
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
@@ -42,13 +42,35 @@ def build_optimizer(
     )
 
 
+def peak_rates(config: TrainConfig) -> dict[str, float]:
+    """Return the peak learning rate of each part that `part_of` names."""
+    return {
+        "encoder": config.encoder_learning_rate,
+        "decoder": config.decoder_learning_rate,
+        "new": config.learning_rate,
+    }
+
+
+def part_of(name: str, config: TrainConfig) -> str:
+    """Return the part of a parameter: `encoder` or `decoder` if pretrained, otherwise `new`."""
+    if name.startswith("encoder."):
+        return "new" if name.startswith("encoder.neck.") else "encoder"
+    pretrained = config.preset == "clip-gpt2" and name.startswith("decoder.")
+    return "decoder" if pretrained and not is_new_in_gpt2(name) else "new"
+
+
+def is_new_in_gpt2(name: str) -> bool:
+    """Whether a parameter belongs to what captioning adds to a pretrained GPT-2."""
+    return any(part in name for part in _NEW_IN_GPT2)
+
+
 def _undecayed(model: nn.Module) -> set[str]:
-    """Return the names of norms, biases, embeddings and positions: parameters that do not decay."""
+    """Return the names of norms, biases, embeddings and positions, which do not decay."""
     embedded = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     return {
         name
         for name, parameter in model.named_parameters()
         if parameter.ndim < 2
         or id(parameter) in embedded
-        or any(word in name.rpartition(".")[2] for word in ("embed", "position", "token"))
+        or any(word in name.rpartition(".")[2] for word in _EMBEDDINGS)
     }

@@ -1,7 +1,7 @@
-"""One training run in one process or in several (`torchrun`, `accelerate launch`).
+"""A training run in one process or in several (`torchrun`, `accelerate launch`).
 
 Every process holds the whole model and takes its share of each step's images; gradients are
-summed. All processes come to the same decisions, since they see the same sums.
+summed. All processes make the same decisions, since they see the same sums.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Processes(Protocol):
 
     Attributes:
         count: How many there are.
-        rank: The number of this one, from 0; 0 writes the files.
-        device: The device of this one, or None where that is free.
+        rank: The number of this one, from 0; process 0 writes the files.
+        device: The device of this one; None if it can be chosen.
     """
 
     count: int
@@ -39,7 +39,7 @@ class Processes(Protocol):
         ...
 
     def wait(self) -> None:
-        """Wait until all processes are here."""
+        """Wait for all processes."""
         ...
 
 
@@ -51,21 +51,17 @@ class Alone:
     device: torch.device | None = None
 
     def sum(self, tensors: Sequence[Tensor]) -> None:
-        """Leave them: there is nothing to add."""
+        pass
 
     def gather(self, part: Any) -> list[Any]:
         return [part]
 
     def wait(self) -> None:
-        """Go on: there is nobody to wait for."""
+        pass
 
 
 class Group:
-    """A run in several processes, set up by accelerate from the launcher's environment.
-
-    Args:
-        cpu: Compute on CPUs even if there are GPUs.
-    """
+    """A run in several processes, set up by accelerate from the launcher's environment."""
 
     def __init__(self, *, cpu: bool) -> None:
         from accelerate import PartialState
@@ -93,11 +89,7 @@ class Group:
 
 
 def join_processes(device: str) -> Processes:
-    """Return the processes that the launcher's environment speaks of; usually this one alone.
-
-    Args:
-        device: The setting `--device`.
-    """
+    """Return the processes that the launcher set up for `--device`; usually just this one."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return Alone()
     return Group(cpu=device == "cpu" or (device == "auto" and not torch.cuda.is_available()))

@@ -1,8 +1,7 @@
 """Optimisation: batches in order, gradient steps, losses.
 
-A step is over `batch_size * accumulation` images, cut into passes of `batch_size`, each cut
-into the shares of the processes. The loss is a mean over all tokens of the step, so that how
-it is cut does not matter.
+A step covers `batch_size * accumulation` images, in micro-batches of `batch_size` that the
+processes share. The loss is a mean over all tokens of the step, however it is cut.
 """
 
 from __future__ import annotations
@@ -21,44 +20,35 @@ from capgen.records import Event, Notice, StepEvent
 from capgen.training.data import epoch_order
 from capgen.training.data.inputs import Inputs
 from capgen.training.data.packed_captions import Ids
-from capgen.training.objectives.base import CrossEntropy, Share, StepLoss
+from capgen.training.objectives.base import Share, StepLoss
+from capgen.training.objectives.cross_entropy import CrossEntropy
 from capgen.training.objectives.learner import Learner
+from capgen.training.optimization import memory
 from capgen.training.optimization.learning_rate import schedule_factor, set_rates
 from capgen.training.optimization.loss_meter import Meter
-from capgen.training.optimization.memory import (
-    is_out_of_memory,
-    memory_used,
-    release_memory,
-    trim_memory,
-)
-from capgen.training.optimization.micro_batches import cut_passes
 from capgen.training.optimization.optimizer import build_optimizer
 from capgen.training.optimization.processes import Alone, Processes
 from capgen.training.optimization.weight_average import WeightAverage
 from capgen.training.run.stop_request import StopRequest
 
-STEPS_A_TRIM = 20
+_STEPS_PER_TRIM = 20
 
 
 class Trainer:
-    """Optimises a captioner; everything that changes while it does is here.
+    """Optimises a captioner; holds everything that changes during training.
 
     Args:
         learner: The captioner, on its device.
         inputs: The training images.
-        rows: The ids of the captions of each of them.
+        rows: The ids of each image's captions.
         config: The run's settings.
-        step_loss: What to minimise; None is the cross-entropy of the captions.
-        mix: How often the images of each data set come; None is one data set, each once.
-        processes: Who shares the work.
+        step_loss: What to minimise; by default the cross-entropy of the captions.
+        mix: How often the images of each data set come; by default each once.
+        processes: The processes that share the work.
         stop: Whether to stop.
 
     Attributes:
         stop_asked: One of the processes was asked to stop; known after each step.
-
-    Raises:
-        UsageError: Nothing is trained.
-        TrainingError: The device has no such precision.
     """
 
     def __init__(
@@ -84,80 +74,71 @@ class Trainer:
         self.processes = processes or Alone()
         self.stop = stop or StopRequest()
         self.dtype = autocast_dtype(config.precision, device)
+        self.autocast = autocast(device, self.dtype)
         named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
         if not named:
             raise UsageError("Nothing of the model is trained")
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in named}
         self.parameters = [parameter for _, parameter in named]
         self.mix = mix or epoch_order.Mix(((len(rows), 1.0),))
-        self.steps_an_epoch = math.ceil(self.mix.images / config.images_a_step)
-        self.steps = config.num_epochs * self.steps_an_epoch
+        self.steps_per_epoch = math.ceil(self.mix.images / config.images_a_step)
+        self.steps = config.num_epochs * self.steps_per_epoch
         self.optimizer = build_optimizer(self.model, config, device)
         self.schedule = schedule_factor(config, self.steps)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
         self.average = WeightAverage(self.parameters, config.ema_decay)
         self.meter = Meter(device, self.step_loss.names)
         self.step = 0
-        self.images_a_pass = config.batch_size
-        # A run that is too short for a report reports each step.
-        self.steps_a_report = config.log_every if self.steps >= config.log_every else 1
+        self.images_per_pass = config.batch_size
+        # A run that is too short for one report reports each step.
+        self.steps_per_report = config.log_every if self.steps >= config.log_every else 1
         self.stop_asked = False
 
     def epoch(self, number: int) -> Iterator[Event | None]:
-        """Train to the end of an epoch; afterwards `meter.epoch_mean` is its mean loss per token.
+        """Train to the end of an epoch, numbered from 1, from where the state says.
 
-        Begins where the state says. Order, choice of captions, augmentation and dropout
-        follow from the seed and the step alone.
-
-        Args:
-            number: The epoch, from 1.
+        Order, choice of captions, augmentation and dropout follow from the seed and the step
+        alone.
 
         Yields:
-            After every step: what there is to report of it, or None.
+            After every step, its report or None.
 
         Raises:
-            TrainingError: The loss is not a finite number, or memory ran out.
+            TrainingError: The loss is not finite, or memory ran out.
         """
-        self._training_mode()
+        self.model.train()
+        if self.objective.cached:
+            self.objective.front.eval()
         shuffled = self.mix.order(self.config.seed, number)
         batches = torch.split(shuffled, self.config.images_a_step)
-        done = self.step - (number - 1) * self.steps_an_epoch
+        done = self.step - (number - 1) * self.steps_per_epoch
         if done == 0:
             self.meter.begin_epoch()
         for numbers in batches[done:]:
             notice = self._step_that_fits(numbers)
             if notice is not None:
                 yield notice
-            last = self.step % self.steps_an_epoch == 0
-            due = last or self.step % self.steps_a_report == 0
+            last = self.step % self.steps_per_epoch == 0
+            due = last or self.step % self.steps_per_report == 0
             yield self._report(number) if due else None
 
     def check_finite(self) -> None:
-        """Check that the weights are numbers.
-
-        Raises:
-            TrainingError: They are not: training diverged.
-        """
+        """Raise `TrainingError` if training diverged: if a weight is not a finite number."""
         norms = torch.stack(torch._foreach_norm([p.detach() for p in self.parameters]))
         if not bool(torch.isfinite(norms).all()):
             raise _diverged("The weights are no longer finite numbers", self.step)
 
-    def _training_mode(self) -> None:
-        self.model.train()
-        if self.objective.cached:
-            self.objective.front.eval()
-
     def _step_that_fits(self, numbers: Tensor) -> Notice | None:
-        """Take one step, in smaller passes if memory runs out; return what to say of that."""
+        """Take one step, in smaller micro-batches if memory runs out, which the notice says."""
         notice = None
         while True:
             try:
                 self._step(numbers)
                 return notice
             except RuntimeError as error:
-                if not is_out_of_memory(error):
+                if not memory.is_out_of_memory(error):
                     raise
-                before = min(self.images_a_pass, len(numbers))
+                before = min(self.images_per_pass, len(numbers))
                 # Several processes would not run out at the same moment.
                 if before == 1 or self.processes.count > 1:
                     raise TrainingError(
@@ -165,74 +146,93 @@ class Trainer:
                         hint="Try a smaller --batch-size with more --accumulation, "
                         "--gradient-checkpointing or --precision bf16.",
                     ) from error
-            # The exception, and with it the failed pass's tensors, is gone here.
+            # The exception, and with it the failed pass's tensors, is gone by here.
             self.optimizer.zero_grad(set_to_none=True)
-            release_memory(self.device)
-            self.images_a_pass = before // 2
-            passes = math.ceil(self.config.images_a_step / self.images_a_pass)
+            memory.release_memory(self.device)
+            self.images_per_pass = before // 2
+            passes = math.ceil(self.config.images_a_step / self.images_per_pass)
             notice = Notice(
                 message=f"Memory ran out at step {self.step + 1} with {before} images per pass: "
-                f"going on with {self.images_a_pass}, {passes} passes per step"
+                f"continuing with {self.images_per_pass}, {passes} passes per step"
             )
 
     def _step(self, numbers: Tensor) -> None:
-        """Take one step over the images `numbers`."""
-        config, processes = self.config, self.processes
         torch.manual_seed(self._seed(epoch_order.DROPOUT))
-        variation = torch.Generator(self.device).manual_seed(self._seed(epoch_order.AUGMENTATION))
-        passes = cut_passes(
-            epoch_order.choose_captions(
-                self.rows, numbers, config.captions_per_image, config.seed, self.step
-            ),
-            numbers,
-            self.images_a_pass,
-            processes,
-            pad=self.model.generation_config.pad_token_id,
-            unknown=self.codec.unknown,
+        batches = self._micro_batches(numbers)
+        tokens = self._count_tokens(batches)
+        loss, sums = self._backward(batches, tokens, len(numbers))
+        self._synchronize(loss, sums)
+        self._update()
+        self.meter.add(loss, tokens, len(numbers), sums)
+        if self.device.type == "cpu" and self.step % _STEPS_PER_TRIM == 0:
+            memory.trim_memory()
+
+    def _micro_batches(self, numbers: Tensor) -> list[epoch_order.MicroBatch]:
+        """Return this process's micro-batches of a step over the images `numbers`."""
+        chosen = epoch_order.choose_captions(
+            self.rows, numbers, self.config.captions_per_image, self.config.seed, self.step
         )
-        counted = torch.tensor(float(sum(part.captions.tokens for part in passes)))
-        if processes.count > 1:
-            counted = counted.to(self.device)
-            processes.sum([counted])
-        tokens = int(counted)
+        return epoch_order.micro_batches(
+            chosen,
+            numbers,
+            self.images_per_pass,
+            self.codec,
+            rank=self.processes.rank,
+            processes=self.processes.count,
+        )
+
+    def _count_tokens(self, batches: Sequence[epoch_order.MicroBatch]) -> int:
+        """Return the tokens learned in the step, over all processes."""
+        count = sum(batch.captions.tokens for batch in batches)
+        if self.processes.count > 1:
+            total = torch.tensor(float(count)).to(self.device)
+            self.processes.sum([total])
+            count = int(total)
+        return count
+
+    def _backward(
+        self, batches: Sequence[epoch_order.MicroBatch], tokens: int, images: int
+    ) -> tuple[Tensor, Tensor]:
+        """Compute the gradients of a step; return its loss and the objective's other numbers."""
+        variation = torch.Generator(self.device).manual_seed(self._seed(epoch_order.AUGMENTATION))
         loss = torch.zeros((), device=self.device)
-        further = torch.zeros(len(self.step_loss.names), device=self.device)
-        for images, captions, idle in passes:
+        sums = torch.zeros(len(self.step_loss.names), device=self.device)
+        for batch in batches:
             share = Share(
-                images=images,
-                inputs=self.inputs.batch(images, variation),
-                captions=captions.to(self.device),
+                images=batch.images,
+                inputs=self.inputs.batch(batch.images, variation),
+                captions=batch.captions.to(self.device),
                 tokens=tokens,
-                step_images=len(numbers),
+                step_images=images,
                 step=self.step,
-                idle=idle,
+                idle=batch.idle,
             )
-            with autocast(self.device, self.dtype):
+            with self.autocast:
                 part = self.step_loss(share)
             torch.autograd.backward(self.scaler.scale(part.loss))
             loss += part.loss.detach()
-            further += part.numbers
-        self._share(loss, further)
-        if config.clip_norm:
+            sums += part.numbers
+        return loss, sums
+
+    def _update(self) -> None:
+        """Take the step: change the weights and their average."""
+        if self.config.clip_norm:
             self.scaler.unscale_(self.optimizer)
-            clip_grad_norm_(self.parameters, config.clip_norm)
+            clip_grad_norm_(self.parameters, self.config.clip_norm)
         set_rates(self.optimizer, self.schedule(self.step))
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update()
         self.step += 1
-        if self.device.type == "cpu" and self.step % STEPS_A_TRIM == 0:
-            trim_memory()
-        self.meter.add(loss, tokens, len(numbers), further)
 
-    def _share(self, loss: Tensor, further: Tensor) -> None:
-        """Sum gradients, loss and further numbers over the processes; ask all whether to stop."""
+    def _synchronize(self, loss: Tensor, sums: Tensor) -> None:
+        """Sum gradients, loss and other numbers over the processes, and whether one is to stop."""
         self.stop_asked = bool(self.stop.signal)
         if self.processes.count > 1:
             stop = torch.tensor(float(self.stop_asked), device=self.device)
             gradients = [p.grad for p in self.parameters if p.grad is not None]
-            self.processes.sum([*gradients, loss, further, stop])
+            self.processes.sum([*gradients, loss, sums, stop])
             self.stop_asked = bool(stop > 0)
 
     def _seed(self, stream: int) -> int:
@@ -242,25 +242,18 @@ class Trainer:
         loss, speed, numbers = self.meter.report()
         if not math.isfinite(loss):
             raise _diverged(f"The loss became {loss}", self.step)
+        rates = {group["name"].split()[0]: group["lr"] for group in self.optimizer.param_groups}
         return StepEvent(
             step=self.step,
             epoch=epoch,
             loss=loss,
-            learning_rate=self._rate(),
+            # Of the new parts, or the highest if all parts are pretrained.
+            learning_rate=rates.get("new", max(rates.values())),
             images_per_second=speed,
-            memory=memory_used(self.device),
+            memory=memory.memory_used(self.device),
             numbers=numbers,
-            learning_rates=self._rates(),
+            learning_rates=rates,
         )
-
-    def _rates(self) -> dict[str, float]:
-        """Return the learning rate of each kind of part."""
-        return {group["name"].split()[0]: group["lr"] for group in self.optimizer.param_groups}
-
-    def _rate(self) -> float:
-        """Return the learning rate of new parts, or the highest when all is pretrained."""
-        rates = self._rates()
-        return rates.get("new", max(rates.values()))
 
 
 def _diverged(what: str, step: int) -> TrainingError:

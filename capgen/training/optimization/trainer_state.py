@@ -1,4 +1,4 @@
-"""A trainer's state: all that optimisation needs to go on, and back again."""
+"""A trainer's state: everything that optimisation needs to continue."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
 def trainer_state(trainer: Trainer) -> RunState:
-    """Return all that going on needs; the tensors are the trainer's own."""
+    """Return everything needed to continue; the tensors are the trainer's own."""
     tensors = {f"weight/{name}": p.detach() for p, name in trainer.names.items()}
     averages = zip(trainer.names.values(), trainer.average.average, strict=True)
     tensors |= {f"average/{name}": tensor for name, tensor in averages}
-    tensors |= _optimizer_tensors(trainer.optimizer, trainer.names)
+    tensors |= {
+        f"{kind}/{trainer.names[parameter]}": value
+        for parameter, state in trainer.optimizer.state.items()
+        for kind, value in state.items()
+    }
     return RunState(
         tensors,
         {
             "step": trainer.step,
-            "images_a_pass": trainer.images_a_pass,
+            "images_a_pass": trainer.images_per_pass,
             "average_updates": trainer.average.updates,
             "meter": trainer.meter.state(),
             "scaler": trainer.scaler.state_dict(),
@@ -37,12 +41,10 @@ def trainer_state(trainer: Trainer) -> RunState:
 
 @torch.no_grad()
 def load_trainer(trainer: Trainer, state: RunState) -> None:
-    """Let a trainer go on from a state.
-
-    Random numbers need no state: they follow from the seed and the step.
+    """Continue from a state. Random numbers need none: they follow from the seed and the step.
 
     Raises:
-        TrainingError: It is of another model.
+        TrainingError: The state is of another model.
     """
     tensors, numbers = state.tensors, state.numbers
     try:
@@ -53,25 +55,15 @@ def load_trainer(trainer: Trainer, state: RunState) -> None:
         _load_optimizer(trainer.optimizer, trainer.names, tensors)
         trainer.meter.load(numbers["meter"])
         trainer.scaler.load_state_dict(numbers["scaler"])
-        trainer.images_a_pass = numbers["images_a_pass"]
+        trainer.images_per_pass = numbers["images_a_pass"]
         trainer.step = numbers["step"]
     except (KeyError, RuntimeError) as error:
         raise TrainingError(f"The saved state does not fit this model: {error}") from error
 
 
-def _optimizer_tensors(optimizer: AdamW, names: Mapping[Tensor, str]) -> dict[str, Tensor]:
-    """Return the optimizer's state: `KIND/PARAMETER` → tensor."""
-    return {
-        f"{kind}/{names[parameter]}": value
-        for parameter, state in optimizer.state.items()
-        for kind, value in state.items()
-    }
-
-
 def _load_optimizer(
     optimizer: AdamW, names: Mapping[Tensor, str], tensors: Mapping[str, Tensor]
 ) -> None:
-    """Give the optimizer the state that `_optimizer_tensors` returned."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             for kind in OPTIMIZER_STATE:

@@ -1,4 +1,4 @@
-"""Moving average of the weights."""
+"""The moving average of the weights."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 class WeightAverage:
     """Exponential moving average of parameters, kept on their device.
 
-    As in Adam, the average is corrected for its start: the weights before the first update
-    do not count. With a decay of 0 it is the newest weights.
+    As in Adam, the average is corrected for its start: the weights before the first update do
+    not count. With a decay of 0 it is the newest weights.
 
     Args:
         parameters: What to average.
@@ -28,26 +28,26 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take in the parameters' present values."""
+        """Take in the parameters' current values."""
         self.updates += 1
         weight = (1 - self.decay) / (1 - self.decay**self.updates)
         torch._foreach_lerp_(self.average, [p.data for p in self.parameters], weight)
 
     @torch.no_grad()
     def load(self, average: list[Tensor], updates: int) -> None:
-        """Go on from an average over `updates` updates."""
+        """Continue from an average over `updates` updates."""
         torch._foreach_copy_(self.average, average)
         self.updates = updates
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Let the parameters be the average while the block runs."""
-        present = [p.detach().clone() for p in self.parameters]
+        """Replace the parameters by their average while the block runs."""
+        current = [p.detach().clone() for p in self.parameters]
         self._set(self.average)
         try:
             yield
         finally:
-            self._set(present)
+            self._set(current)
 
     @torch.no_grad()
     def _set(self, values: list[Tensor]) -> None:

@@ -1,1 +1,1 @@
-"""What a run will do, before it does it: settings, stages, recipes, an estimate."""
+"""What a run will do: its settings, stages, recipes, and an estimate of its needs."""

@@ -1,4 +1,4 @@
-"""What a run would take: parameters by part, memory and time, from two real passes."""
+"""What a run needs: parameters by part, memory and time, measured on two small batches."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from capgen.models.torch_devices import autocast, autocast_dtype, choose_device
 from capgen.records import Example
 from capgen.training.data.epoch_order import Mix
 from capgen.training.data.images import input_size
-from capgen.training.data.packed_captions import pack_captions
 from capgen.training.model.make_captioner import make_captioner
-from capgen.training.objectives.base import CrossEntropy, Share, StepLoss
+from capgen.training.objectives.base import Share, StepLoss
+from capgen.training.objectives.cross_entropy import CrossEntropy
 from capgen.training.objectives.learner import Learner
 from capgen.training.objectives.scst.loss import self_critical
-from capgen.training.optimization.learning_rate import part_of, peak_rates
+from capgen.training.optimization.optimizer import part_of, peak_rates
 
-_IMAGES = 4  # of the larger pass that is measured
+_IMAGES = 4  # in the larger of the two batches
 _WEIGHT_BYTES = 4  # float32
-# Gradient, AdamW's two moments and the weights' average, each float32.
+# Gradient, AdamW's two moments and the average of the weights, each float32.
 _TRAINED_BYTES = 16
 
 
@@ -39,9 +39,9 @@ class Part:
     """Parameters that share a learning rate.
 
     Attributes:
-        name: `encoder`, `decoder` (what is pretrained of them) or `new`.
+        name: `encoder` or `decoder` (their pretrained parts), or `new`.
         parameters: How many there are.
-        trained: Those of them that are trained.
+        trained: How many of them are trained.
         learning_rate: Their peak learning rate.
     """
 
@@ -53,16 +53,16 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a run would take, validation and teachers aside.
+    """What a run needs, without validation and teachers.
 
     Attributes:
         parts: The model's parameters.
-        images: Training images an epoch.
-        steps: Steps in all.
-        device: Where it would compute.
+        images: Training images per epoch.
+        steps: Steps of the whole run.
+        device: Where it computes.
         model_bytes: Weights, gradients, moments and average.
-        activation_bytes: What one pass keeps for its backward pass.
-        seconds: All the steps, by the time of one pass of a few images.
+        activation_bytes: What a forward pass keeps for the backward pass.
+        seconds: Time of all steps, from the time of one small batch.
     """
 
     parts: tuple[Part, ...]
@@ -74,20 +74,20 @@ class Estimate:
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON's types."""
+        """Return the estimate as JSON types."""
         return asdict(self)
 
 
 def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estimate:
-    """Build the model and take two passes over a few made-up images; writes nothing.
+    """Build the model and measure two small batches of made-up images; writes nothing.
 
     Args:
         config: The run's settings.
-        first: For a later stage of a run, whose `init` is not there yet: the settings of the
-            first stage, which starts from a model as large.
+        first: For a later stage, whose `init` does not exist yet: the settings of the first
+            stage, whose model has the same size.
 
     Raises:
-        CapgenError: As `capgen.training.run.train.train` before the first step.
+        CapgenError: As `capgen.training.train` before the first step.
     """
     device = choose_device(config.device)
     disable_progress_bar()  # transformers' own, as in training
@@ -96,20 +96,20 @@ def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estima
     examples = list(chain.from_iterable(sets.values()))
     mix = Mix(tuple((len(own), mixture.member(name).weight) for name, own in sets.items()))
     torch.manual_seed(config.seed)
-    captions = (text for example in examples for text in example.references)
-    made = config
-    if first is not None:  # a new model, too, which is refused for any other objective
-        made = replace(config, init=first.init, objective=TrainConfig.objective)
-    captioning = make_captioner(made, captions)
+    captions = [text for example in examples for text in example.references]
+    buildable = config
+    if first is not None:  # only the default objective can train a new model
+        buildable = replace(config, init=first.init, objective=TrainConfig.objective)
+    captioning = make_captioner(buildable, captions)
     parts = _parts(captioning, config)
-    passes = _passes(captioning, config, device)
-    kept, _ = passes(examples[: _IMAGES // 2])  # warms up, too
-    kept_more, seconds = passes(examples[:_IMAGES])
+    measure = _batch_measurer(captioning, config, device)
+    kept, _ = measure(examples[: _IMAGES // 2])  # also warms up
+    kept_more, seconds = measure(examples[:_IMAGES])
     measured = min(len(examples), _IMAGES)
     extra = measured - min(len(examples), _IMAGES // 2)
-    # What does not grow with the images: casts of the weights, for one.
-    a_image = (kept_more - kept) / extra if extra else kept_more / measured
-    fixed = max(0.0, kept_more - a_image * measured)
+    per_image = (kept_more - kept) / extra if extra else kept_more / measured
+    # What does not grow with the batch, such as casts of the weights.
+    fixed = max(0.0, kept_more - per_image * measured)
     trained = sum(part.trained for part in parts)
     everything = sum(part.parameters for part in parts)
     return Estimate(
@@ -118,7 +118,7 @@ def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estima
         steps=config.num_epochs * math.ceil(mix.images / config.images_a_step),
         device=device.type,
         model_bytes=_WEIGHT_BYTES * everything + _TRAINED_BYTES * trained,
-        activation_bytes=int(fixed + a_image * config.batch_size),
+        activation_bytes=int(fixed + per_image * config.batch_size),
         seconds=seconds / measured * mix.images * config.num_epochs,
     )
 
@@ -137,16 +137,16 @@ def _parts(captioning: Captioning, config: TrainConfig) -> tuple[Part, ...]:
     )
 
 
-def _passes(
+def _batch_measurer(
     captioning: Captioning, config: TrainConfig, device: torch.device
 ) -> Callable[[Sequence[Example]], tuple[int, float]]:
-    """Return what takes a pass over examples and tells the bytes it keeps and its seconds."""
+    """Return a function: examples of a batch → (bytes kept, seconds)."""
     model = captioning.model.to(device).train()
     learner = Learner.of(captioning, config, device)
     dtype = autocast_dtype(config.precision, device)
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
 
-    def take(examples: Sequence[Example]) -> tuple[int, float]:
+    def measure(examples: Sequence[Example]) -> tuple[int, float]:
         step_loss, share = _share(learner, examples, config)
         kept: dict[int, int] = {}
 
@@ -155,26 +155,25 @@ def _passes(
             kept[storage.data_ptr()] = storage.nbytes()
             return tensor
 
-        begun = time.perf_counter()
+        started = time.perf_counter()
         with saved_tensors_hooks(keep, lambda tensor: tensor), autocast(device, dtype):
             loss = step_loss(share).loss
         torch.autograd.backward(loss)
         loss.item()  # waits for a GPU
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started
         model.zero_grad(set_to_none=True)
         return sum(size for place, size in kept.items() if place not in weights), seconds
 
-    return take
+    return measure
 
 
 def _share(
     learner: Learner, examples: Sequence[Example], config: TrainConfig
 ) -> tuple[StepLoss, Share]:
-    """Return the loss of a pass, and made-up images with the captions of examples."""
+    """Return the loss of a batch, and made-up images with the captions of examples."""
     captioning, objective, codec = learner.captioning, learner.objective, learner.codec
     rows = [row[: config.captions_per_image] for row in codec.encode_examples(examples)]
-    pad = captioning.model.generation_config.pad_token_id
-    packed = pack_captions(rows, pad=pad, unknown=codec.unknown).to(learner.device)
+    packed = codec.pack(rows).to(learner.device)
     size = input_size(captioning.preprocessor)
     inputs = torch.randn(len(rows), 3, *size, device=learner.device)
     if objective.cached:
@@ -182,10 +181,10 @@ def _share(
             inputs = objective.front.eval()(inputs)
     step_loss: StepLoss = CrossEntropy(objective)
     if config.objective == "scst":
-        made = self_critical(learner, [example.references for example in examples], rows, config)
-        # Captions of a model that is not trained yet would never end: as long as human ones.
-        made.sampler.max_tokens = min(made.sampler.max_tokens, math.ceil(made.mean_tokens))
-        step_loss = made
+        scst = self_critical(learner, [example.references for example in examples], rows, config)
+        # The captions of an untrained model never end: make them as long as human ones.
+        scst.sampler.max_tokens = min(scst.sampler.max_tokens, math.ceil(scst.mean_tokens))
+        step_loss = scst
     return step_loss, Share(
         images=torch.arange(len(rows)),
         inputs=inputs,

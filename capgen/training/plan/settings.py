@@ -1,9 +1,8 @@
-"""Where a run's settings come from: flags, environment, a TOML file, the
-user's own defaults, the preset.
+"""A run's settings, from the command line, the environment, a TOML file, the user's own
+defaults and the preset; the first of these that has a setting decides.
 
-The first of these that has a setting decides. Settings can be given as `CAPGEN_TRAIN_NAME` in
-the environment, most as `CAPGEN_NAME`, too (see `capgen.config.commands`); a few of an earlier
-program's bare names are read as well.
+In the environment a setting is `CAPGEN_TRAIN_NAME` or, mostly, `CAPGEN_NAME` (see
+`capgen.config.commands`). Some names of an earlier program are read, too.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import dataclasses
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,43 +40,8 @@ DEFAULT_DATASET = "flickr8k"
 _PATHS = ("data_dir", "output_dir")
 
 
-@dataclass(frozen=True)
-class Resolved:
-    """Settings with where each comes from.
-
-    Attributes:
-        config: The settings.
-        sources: Setting → the flag, variable or file that decided, `preset NAME`, `default`.
-    """
-
-    config: TrainConfig
-    sources: Mapping[str, str]
-
-
-def resolve_settings(
-    flags: Mapping[str, Any],
-    *,
-    file: Path | None = None,
-    environment: Mapping[str, str] | None = None,
-    user: Mapping[str, tuple[str, Any]] | None = None,
-) -> Resolved:
-    """Put together a run's settings.
-
-    Args:
-        flags: Settings given on the command line.
-        file: A TOML file with settings, as a run's `config.toml`.
-        environment: Variables, as in `os.environ`.
-        user: Setting → (where from, value) of the user's own defaults.
-
-    Raises:
-        UsageError: A value is not accepted, or the file cannot be read; names where it is.
-    """
-    return resolve_layers(
-        flag_settings(flags),
-        environment_settings(environment or {}),
-        {} if file is None else {n: (str(file), v) for n, v in read_settings(file).items()},
-        user or {},
-    )
+# Setting → (source, value).
+Layer = Mapping[str, tuple[str, Any]]
 
 
 def flag_settings(flags: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
@@ -86,14 +49,11 @@ def flag_settings(flags: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
     return {name: (flag_name(name), value) for name, value in flags.items()}
 
 
-def resolve_layers(*layers: Mapping[str, tuple[str, Any]]) -> Resolved:
-    """Put settings together from places that have them, the one that decides first.
+def resolve_layers(*layers: Layer) -> tuple[TrainConfig, dict[str, str]]:
+    """Resolve settings from layers in order of precedence.
 
-    Args:
-        layers: Setting → (where it is from, value).
-
-    Raises:
-        UsageError: A value is not accepted.
+    Returns:
+        The settings, and for each its source: that of its layer, `preset NAME` or `default`.
     """
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -108,20 +68,16 @@ def resolve_layers(*layers: Mapping[str, tuple[str, Any]]) -> Resolved:
     for field in dataclasses.fields(TrainConfig):
         if field.name in objective_defaults(config.objective, preset):
             sources.setdefault(field.name, f"objective {config.objective}")
-        of_preset = field.name in TRAIN_PRESETS[preset]
-        sources.setdefault(field.name, f"preset {preset}" if of_preset else "default")
+        in_preset = field.name in TRAIN_PRESETS[preset]
+        sources.setdefault(field.name, f"preset {preset}" if in_preset else "default")
     for name, source in sources.items():
         logger.debug("%s = %r (%s)", name, getattr(config, name, None), source)
-    return Resolved(config, sources)
+    return config, sources
 
 
 def environment_settings(environment: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
-    """Return setting → (variable, value) for what the environment sets.
-
-    Raises:
-        UsageError: A value is not of its setting's type.
-    """
-    found: dict[str, tuple[str, Any]] = {}
+    """Return setting → (variable, value) for what the environment sets."""
+    settings: dict[str, tuple[str, Any]] = {}
     names = {
         variable: field.name
         for field in dataclasses.fields(TrainConfig)
@@ -129,16 +85,16 @@ def environment_settings(environment: Mapping[str, str]) -> dict[str, tuple[str,
     }
     for variable, name in {**names, **BARE_NAMES}.items():
         text = environment.get(variable)
-        if text and name not in found:
+        if text and name not in settings:
             try:
-                found[name] = variable, parse_setting(TrainConfig, name, text)
+                settings[name] = variable, parse_setting(TrainConfig, name, text)
             except UsageError as error:
                 raise UsageError(f"{variable} in the environment: {error.message}") from error
-    return found
+    return settings
 
 
 def to_toml(config: TrainConfig) -> str:
-    """Return settings as TOML that `read_settings` reads; what is not set is left out."""
+    """Return settings as TOML for `read_settings`, without those that are None."""
     return "\n".join([TOML_TITLE, *toml_lines(config.to_dict())]) + "\n"
 
 
@@ -146,43 +102,30 @@ TOML_TITLE = "# Settings of a capgen training run."
 
 
 def toml_lines(settings: Mapping[str, Any]) -> list[str]:
-    """Return settings as lines of TOML; what is not set is left out."""
+    """Return settings as lines of TOML, without those that are None."""
     lines = []
     for name, value in settings.items():
         if name in _PATHS and value is not None:
             value = _absolute(value)
         if value is not None:
-            # JSON's strings, numbers, booleans and lists are TOML's, DEL aside.
+            # JSON's strings, numbers, booleans and lists are valid TOML, except for DEL.
             text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
             lines.append(f"{name} = {text}")
     return lines
 
 
 def read_settings(file: Path) -> dict[str, Any]:
-    """Read settings from a TOML file.
-
-    Raises:
-        UsageError: The file cannot be read, is not TOML, or holds a value that is no setting.
-    """
+    """Read settings from a TOML file without stages."""
     content = read_toml(file)
     if "stage" in content:
         raise UsageError(
-            f"{file} has stages",
-            hint="Go on with capgen train --resume, on the whole run's folder.",
+            f"{file} has stages", hint="Use capgen train --resume on the folder of the whole run."
         )
     return typed_settings(content, str(file))
 
 
 def typed_settings(content: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Return settings of a TOML table with the types of their fields.
-
-    Args:
-        content: Setting → value.
-        place: Where it is from, for messages.
-
-    Raises:
-        UsageError: A name or value is no setting.
-    """
+    """Return the settings of a TOML table with the types of their fields; errors name `place`."""
     settings = dict(content)
     kinds = {field.name: str(field.type) for field in dataclasses.fields(TrainConfig)}
     for name, value in content.items():
@@ -196,7 +139,7 @@ def typed_settings(content: Mapping[str, Any], place: str) -> dict[str, Any]:
 
 
 def _absolute(value: Any) -> Any:
-    """Return a path, or each of several, as an absolute one; weights stay where they are."""
+    """Return a path, or each of a list of paths, as an absolute one; `=WEIGHT` stays."""
     if isinstance(value, list):
         return [_absolute(item) for item in value]
     return str(Path(value).absolute())

@@ -1,4 +1,4 @@
-"""Runs in stages: what each stage is, from a TOML file with `[[stage]]` tables.
+"""Runs in stages: the settings of each, from a TOML file with `[[stage]]` tables.
 
     batch_size = 64                 settings of all stages
 
@@ -10,7 +10,7 @@
     name = "scst"                   starts from best-eval of the stage before
     start_from = "best-eval"        (or best-loss, or last)
 
-Knows nothing about how a stage is trained: each one is a run with a `TrainConfig` of its own.
+Each stage is a run with a `TrainConfig` of its own.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from capgen.models.folder import BEST_EVAL, CHECKPOINTS
 from capgen.training.plan.recipes import find_settings
 from capgen.training.plan.settings import (
     TOML_TITLE,
+    Layer,
     environment_settings,
     flag_settings,
     resolve_layers,
-    resolve_settings,
     toml_lines,
     typed_settings,
 )
 
 STAGES_FOLDER = "stages"
-# What makes the model and names the data and the run: one for all stages.
+# Settings about the model, the data and the tracking: one for all stages.
 WHOLE_RUN = (
     *("preset", "init", "encoder", "decoder", "image_size", "min_count"),
     *("decoder_layers", "decoder_width"),
     *("data_dir", "dataset", "output_dir"),
     *("wandb", "wandb_project", "wandb_run_name", "wandb_checkpoints", "tensorboard"),
 )
-# What the single stage of a run without stages is called; its name is never shown.
+# Name of the single stage of a run without stages; never shown.
 ONLY = "only"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
@@ -57,10 +57,10 @@ class Stage:
     Attributes:
         name: Its name; `ONLY` for a run without stages.
         number: Its number, from 1.
-        config: Its settings. From the second stage on, `init` is the checkpoint of the stage
-            before, by its place in the run's folder.
-        start_from: Which checkpoint of the stage before it starts from.
-        sources: Setting → where it is from.
+        config: Its settings. From the second stage on, `init` is a checkpoint of the previous
+            stage, relative to the run's folder.
+        start_from: Which checkpoint of the previous stage it starts from.
+        sources: Setting → its source.
     """
 
     name: str
@@ -71,18 +71,18 @@ class Stage:
 
     @property
     def folder(self) -> str:
-        """Its place within the run's folder."""
+        """Its folder, relative to the run's folder."""
         return f"{STAGES_FOLDER}/{self.number}-{self.name}"
 
     def config_in(self, run: Path) -> TrainConfig:
-        """Return its settings as those of an ordinary run inside a run's folder."""
+        """Return its settings as an ordinary run inside the folder `run`."""
         init = self.config.init if self.number == 1 else str(run / str(self.config.init))
         return dataclasses.replace(
             self.config,
             init=init,
             name=None,
             output_dir=run / self.folder,
-            wandb=False,  # the whole run is followed
+            wandb=False,  # the whole run is tracked
             tensorboard=False,
         )
 
@@ -92,8 +92,8 @@ class Plan:
     """All stages of a run.
 
     Attributes:
-        stages: The stages in order; a run without stages is a single one.
-        staged: Whether there are stages, and not just settings.
+        stages: The stages in order; a run without stages has a single one.
+        staged: Whether the run has stages.
     """
 
     stages: tuple[Stage, ...]
@@ -101,14 +101,11 @@ class Plan:
 
     @property
     def first(self) -> TrainConfig:
-        """Settings of the first stage, and with them those of the whole run."""
+        """Settings of the first stage, which include those of the whole run."""
         return self.stages[0].config
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings that all stages share, and `stage`: those that they do not.
-
-        What `to_toml` writes: the same plan comes out of reading it.
-        """
+        """Return the settings that all stages share, and under `stage` the others."""
         records = [stage.config.to_dict() for stage in self.stages]
         records = [{**record, "init": records[0]["init"]} for record in records]
         shared = {
@@ -127,7 +124,7 @@ class Plan:
         return {**shared, "stage": tables}
 
     def to_toml(self) -> str:
-        """Return the settings as TOML that `read_plan` reads; what is not set is left out."""
+        """Return the settings as TOML for `read_plan`, without those that are None."""
         content = self.to_dict()
         tables = content.pop("stage")
         lines = [TOML_TITLE, *toml_lines(content)]
@@ -143,33 +140,35 @@ def resolve_plan(
     environment: Mapping[str, str] | None = None,
     user: Mapping[str, tuple[str, Any]] | None = None,
 ) -> Plan:
-    """Put together the settings of a run that may have stages.
+    """Resolve the settings of a run that may have stages.
 
-    For each stage decide flags, environment, its table, the rest of the file, the preset.
+    The order of precedence for a stage: flags, environment, its table, the rest of the file,
+    the user's defaults, the preset.
 
     Args:
         flags: Settings given on the command line.
         file: A TOML file, or the name of a recipe that comes with capgen.
         environment: Variables, as in `os.environ`.
-        user: Setting → (where from, value) of the user's own defaults.
+        user: Setting → (source, value) of the user's own defaults.
 
     Raises:
-        UsageError: A value is not accepted, or the file cannot be read; names where it is.
+        UsageError: A value is not accepted, or the file cannot be read; names the source.
     """
+    given = flag_settings(flags), environment_settings(environment or {})
     path = None if file is None else find_settings(file)
     content = {} if path is None else read_toml(path)
     tables = content.pop("stage", None)
-    if path is None or tables is None:
-        resolved = resolve_settings(flags, file=path, environment=environment, user=user)
-        only = Stage(name=ONLY, number=1, config=resolved.config, sources=resolved.sources)
-        return Plan(stages=(only,), staged=False)
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise UsageError(f"{path}: stages are tables, each under a line [[stage]]")
-    if not tables:
-        raise UsageError(f"{path} has no stages")
     typed = typed_settings(content, str(path))
     shared = {**(user or {}), **{name: (str(path), value) for name, value in typed.items()}}
-    given = flag_settings(flags), environment_settings(environment or {})
+    if tables is None:
+        config, sources = resolve_layers(*given, shared)
+        return Plan(
+            stages=(Stage(name=ONLY, number=1, config=config, sources=sources),), staged=False
+        )
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise UsageError(f"{path}: each stage must be a table that starts with [[stage]]")
+    if not tables:
+        raise UsageError(f"{path} has no stages")
     stages: list[Stage] = []
     for number, table in enumerate(tables, 1):
         before = stages[-1] if stages else None
@@ -178,15 +177,8 @@ def resolve_plan(
 
 
 def read_plan(file: Path, **changes: Any) -> Plan:
-    """Read settings that `Plan.to_toml` wrote, with some replaced.
-
-    Raises:
-        UsageError: The file cannot be read, or holds a value that is no setting.
-    """
+    """Read settings that `Plan.to_toml` wrote, with some replaced."""
     return resolve_plan(changes, file=file.absolute())
-
-
-Layer = Mapping[str, tuple[str, Any]]
 
 
 def _stage(
@@ -197,18 +189,17 @@ def _stage(
     given: tuple[Layer, ...],
     shared: Layer,
 ) -> Stage:
-    """Return a stage from its table."""
     content = dict(table)
     place = f"{file}: [[stage]] {number}"
     name = content.pop("name", None)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise UsageError(
-            f"{place} needs a name of letters, digits and dashes", hint='As in: name = "scst"'
+            f"{place} needs a name of letters, digits and dashes", hint='Example: name = "scst"'
         )
     place += f" ({name})"
     start_from = content.pop("start_from", BEST_EVAL)
     if before is None and "start_from" in table:
-        raise UsageError(f"{place}: start_from is for later stages; the first one has init")
+        raise UsageError(f"{place}: the first stage cannot have start_from; use init")
     if start_from not in CHECKPOINTS:
         raise UsageError(
             f"{place}: start_from is {start_from!r}; it must be one of {', '.join(CHECKPOINTS)}",
@@ -217,18 +208,12 @@ def _stage(
     for setting in content:
         if setting in WHOLE_RUN:
             raise UsageError(
-                f"{place} sets {setting}, which is one for the whole run",
+                f"{place} sets {setting}, which must be the same for the whole run",
                 hint="Put it above the first [[stage]].",
             )
     own = {key: (place, value) for key, value in typed_settings(content, place).items()}
     layers: tuple[Layer, ...] = (*given, own, shared)
     if before is not None:
         layers = ({"init": (f"stage {before.name}", f"{before.folder}/{start_from}")}, *layers)
-    resolved = resolve_layers(*layers)
-    return Stage(
-        name=name,
-        number=number,
-        config=resolved.config,
-        start_from=start_from,
-        sources=resolved.sources,
-    )
+    config, sources = resolve_layers(*layers)
+    return Stage(name=name, number=number, config=config, start_from=start_from, sources=sources)

@@ -1,4 +1,4 @@
-"""Puts together what a run works with: images as tensors, the trainer, the validator."""
+"""Builds the parts of a run: images as tensors, the trainer, the validator."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from capgen.training.data.frozen_features import feature_array
 from capgen.training.data.images import decoded_images
 from capgen.training.data.inputs import FeatureInputs, ImageInputs, Inputs, JoinedInputs
 from capgen.training.data.packed_captions import Ids
-from capgen.training.objectives.base import CrossEntropy, StepLoss
+from capgen.training.objectives.base import StepLoss
+from capgen.training.objectives.cross_entropy import CrossEntropy
 from capgen.training.objectives.distill.loss import Distilled, Teaching
-from capgen.training.objectives.distill.teachers import make_teaching
 from capgen.training.objectives.scst.loss import self_critical
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.run.run_data import RunData, shares
@@ -24,7 +24,7 @@ Preparing = Generator[PreparationEvent | Notice, None, dict[str, Inputs]]
 
 
 def split_inputs(data: RunData, split: str) -> Preparing:
-    """Return the images of each data set's split, or the frozen encoder's features of them."""
+    """Return each data set's images of a split, or the frozen encoder's features of them."""
     inputs = {}
     for name, examples in data.parts[split].items():
         inputs[name] = yield from _inputs(data, split, name, examples)
@@ -34,7 +34,6 @@ def split_inputs(data: RunData, split: str) -> Preparing:
 def _inputs(
     data: RunData, split: str, name: str, examples: Sequence[Example]
 ) -> Generator[PreparationEvent | Notice, None, Inputs]:
-    """Return the inputs of one data set, so that each has a cache of its own."""
     learner, workers = data.learner, data.config.workers
     if learner.objective.cached:
         digest = data.dataset.member(name).key(split)
@@ -50,25 +49,10 @@ def _inputs(
     return ImageInputs(pixels, preprocessor, data.config, learner.device, rows=images.rows)
 
 
-def teaching_of(data: RunData) -> Generator[PreparationEvent, None, Teaching | None]:
-    """Return what the run's teachers add to the loss; None if it has none."""
-    if not data.config.teachers:
-        return None
-    digest = data.dataset.digest
-    return (yield from make_teaching(data.config, data.learner, data.splits["train"], digest))
-
-
 def build_trainer(
     data: RunData, inputs: Mapping[str, Inputs], stop: StopRequest, teaching: Teaching | None
 ) -> Trainer:
-    """Return the trainer, with the captioner on its device.
-
-    Args:
-        data: What the run is made of.
-        inputs: The training images of each data set.
-        stop: Whether to stop.
-        teaching: What teachers add to the loss.
-    """
+    """Return the trainer, with the captioner on its device."""
     learner = data.learner
     learner.captioning.model.to(learner.device)
     if data.config.compile:
@@ -88,7 +72,6 @@ def build_trainer(
 
 
 def _step_loss(data: RunData, rows: Sequence[Sequence[Ids]], teaching: Teaching | None) -> StepLoss:
-    """Return what to minimise, given the ids of the training captions."""
     if data.config.objective == "scst":
         references = [example.references for example in data.splits["train"]]
         return self_critical(data.learner, references, rows, data.config)
@@ -98,7 +81,7 @@ def _step_loss(data: RunData, rows: Sequence[Sequence[Ids]], teaching: Teaching 
 
 
 def build_validator(data: RunData, split: str, inputs: Mapping[str, Inputs]) -> Validator:
-    """Return what measures the captioner on a split, with the captioner on its device."""
+    """Return the validator on a split, with the captioner on its device."""
     data.learner.captioning.model.to(data.learner.device)
     sets = {
         name: ValidationSet(examples, inputs[name]) for name, examples in data.parts[split].items()

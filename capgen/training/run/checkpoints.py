@@ -22,36 +22,12 @@ from capgen.training.model.lora import merged
 from capgen.training.run.folder import RunFolder
 from capgen.training.validation.validate import Validation
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Moment:
-    """When in a run a checkpoint is from.
-
-    Attributes:
-        epoch: The epoch, from 1.
-        step: Steps taken.
-        seconds: Since the run began.
-    """
-
-    epoch: int
-    step: int
-    seconds: float
-
-
-# Settings that a captioner to go on from makes idle: it has those parts and sizes already.
+# Settings without effect if training starts from a captioner, which has its own parts and sizes.
 _OF_NEW_CAPTIONERS = ("encoder", "decoder", "image_size", "decoder_layers", "decoder_width")
 
 
 class Checkpoints:
-    """Writes model folders with where they come from.
-
-    Args:
-        folder: The run's folder.
-        captioning: The captioner, whose present weights are written.
-        dataset: What it is trained on.
-        config: The run's settings.
-        device: Where it is trained.
-    """
+    """Writes a captioner's model folders, with a record of their origin."""
 
     def __init__(
         self,
@@ -63,45 +39,55 @@ class Checkpoints:
     ) -> None:
         self.folder = folder
         self.captioning = captioning
-        self.dataset = dataset
         self.config = config
-        self.device = device
         self.lineage: Sequence[Mapping[str, Any]] = captioning.lineage
+        self.data = mixture_record(dataset)
+        self.hardware = hardware(device)
+        idle = () if config.init is None else _OF_NEW_CAPTIONERS
+        self.settings = {key: value for key, value in config.to_dict().items() if key not in idle}
+
+    def environment(self) -> dict[str, Any]:
+        """Return what the run depends on in addition to its settings."""
+        return {
+            "versions": stamped(Provenance()).versions,
+            "hardware": self.hardware,
+            "data": self.data,
+            "lineage": list(self.lineage),
+        }
 
     def save(
-        self, name: str, moment: Moment, validation: Validation | None, value: float | None
+        self,
+        name: str,
+        validation: Validation | None,
+        value: float | None,
+        *,
+        epoch: int,
+        step: int,
+        seconds: float,
     ) -> CheckpointSaved:
         """Write a model folder, replacing an older one of that name.
 
-        Args:
-            name: The checkpoint's name.
-            moment: When it is from.
-            validation: What was measured of it, if anything.
-            value: What made it the best, or None.
-
-        Raises:
-            StorageError: It cannot be written; the older one is as it was.
+        `value` is the figure that made it the best, if any; `seconds` counts from the run's start.
         """
         path = self.folder.checkpoint(name)
         added = len(self.captioning.added_words)
-        metrics = {} if validation is None else {"val": self.figures(validation, "val")}
         provenance = Provenance(
             preset=self._preset(),
-            data=mixture_record(self.dataset),
+            data=self.data,
             lineage=self.lineage,
             training={
-                **self._settings(),
-                **dataclasses.asdict(moment),
-                "seconds": round(moment.seconds, 1),
-                "hardware": hardware(self.device),
+                **self.settings,
+                "epoch": epoch,
+                "step": step,
+                "seconds": round(seconds, 1),
+                "hardware": self.hardware,
                 **({"words_added": added} if added else {}),
             },
-            metrics=metrics,
+            metrics={"val": self.figures(validation, "val")} if validation else {},
         )
-        save_captioning(path, merged(self.captioning), provenance)
-        return CheckpointSaved(
-            name=name, path=str(path), epoch=moment.epoch, step=moment.step, value=value
-        )
+        whole = merged(self.captioning) if self.config.lora_rank else self.captioning
+        save_captioning(path, whole, provenance)
+        return CheckpointSaved(name=name, path=str(path), epoch=epoch, step=step, value=value)
 
     def _preset(self) -> str:
         """Return the preset of the captioner's architecture, or an empty string."""
@@ -109,29 +95,19 @@ class Checkpoints:
             return self.config.preset
         return str(self.lineage[0].get("preset", "")) if self.lineage else ""
 
-    def _settings(self) -> dict[str, Any]:
-        """Return the settings that took effect."""
-        idle = () if self.config.init is None else _OF_NEW_CAPTIONERS
-        return {key: value for key, value in self.config.to_dict().items() if key not in idle}
-
     def figures(
         self, validation: Validation, split: str, dataset: str | None = None
     ) -> dict[str, Any]:
-        """Return what was measured, on what and how, for records.
-
-        Args:
-            validation: What was measured.
-            split: On which split.
-            dataset: Of which data set; None is all that were measured.
-        """
+        """Return the results on a split, of one data set or of all, for records."""
         parts = {
-            name: self.figures(result, split, name) for name, result in validation.sets.items()
+            name: self.figures(result, split, name)
+            for name, result in (validation.sets or {}).items()
         }
         return {
-            "dataset": dataset or " + ".join(parts) or self.dataset.name,
+            "dataset": dataset or " + ".join(parts) or self.data["name"],
             "split": split,
             "loss": validation.loss,
-            **validation.metrics,
+            **(validation.scores.metrics if validation.scores else {}),
             "images": validation.images,
             **({"sets": parts} if parts else {}),
             "protocol": dict(validation.protocol),
@@ -139,18 +115,14 @@ class Checkpoints:
         }
 
     def add_test(self, name: str, validation: Validation) -> None:
-        """Add the figures of the test split to a checkpoint.
-
-        Raises:
-            StorageError: They cannot be written.
-        """
+        """Add the results on the test split to a checkpoint."""
         path = self.folder.checkpoint(name)
         provenance = ModelFolder(path, name).provenance
         metrics = {**provenance.metrics, "test": self.figures(validation, "test")}
         dataclasses.replace(provenance, metrics=metrics).write(path)
 
 
-def data_record(dataset: Dataset) -> Mapping[str, Any]:
+def _data_record(dataset: Dataset) -> Mapping[str, Any]:
     """Return what identifies a data set, for records."""
     return {
         "name": dataset.name,
@@ -165,17 +137,17 @@ def data_record(dataset: Dataset) -> Mapping[str, Any]:
 def mixture_record(mixture: Mixture) -> Mapping[str, Any]:
     """Return what identifies the data set, or each of several and all of them together.
 
-    Of each it says how much it counts: its weight, and how many of its training images, repeats
-    included, an epoch has (`drawn`).
+    A data set counts by its weight; `drawn` is its number of training images per epoch, repeats
+    included.
     """
     images = [len(member.split("train")) for member in mixture.members]
     weights = [member.weight for member in mixture.members]
     drawn = Mix(tuple(zip(images, weights, strict=True))).drawn
     if not mixture.several:
-        return {**data_record(mixture.members[0].dataset), "weight": weights[0], "drawn": drawn[0]}
+        return {**_data_record(mixture.members[0].dataset), "weight": weights[0], "drawn": drawn[0]}
     parts = [
         {
-            **data_record(member.dataset),
+            **_data_record(member.dataset),
             "name": member.name,
             "weight": member.weight,
             "drawn": count,
@@ -191,16 +163,4 @@ def mixture_record(mixture: Mixture) -> Mapping[str, Any]:
         "split": "; ".join(f"{part['name']}: {part['split']}" for part in parts),
         "licence": "; ".join(licences),
         "sets": parts,
-    }
-
-
-def environment(
-    dataset: Mixture, device: torch.device, lineage: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Return what a run depends on besides its settings."""
-    return {
-        "versions": stamped(Provenance()).versions,
-        "hardware": hardware(device),
-        "data": mixture_record(dataset),
-        "lineage": list(lineage),
     }

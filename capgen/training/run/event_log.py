@@ -1,4 +1,4 @@
-"""The events that a run recorded so far, and the numbers in them. Knows nothing of torch."""
+"""The events that a run has recorded so far, and their numbers. Does not import torch."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ ENVIRONMENT_FILE = "environment.json"
 
 
 def read_records(run: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run's `events.jsonl` as they are; empty if there is no such file.
+    """Return the records in a run's `events.jsonl`; empty if there is no such file.
 
-    A line that a kill cut short is left out: it ends the file, or the next process wrote on
-    behind it.
+    A line that a kill cut short is left out; the next process may have written after it.
     """
     try:
         lines = (run / EVENTS_FILE).read_text(encoding="utf-8", errors="replace").split("\n")
@@ -44,13 +43,13 @@ def read_records(run: Path) -> list[dict[str, Any]]:
 
 
 def read_events(run: Path) -> list[Event]:
-    """Return the events in a run's `events.jsonl` of the kinds that this version knows."""
+    """Return the events in a run's `events.jsonl` of the types that this version knows."""
     events = []
     for record in read_records(run):
         try:
             event = event_from_dict(record)
         except (TypeError, AttributeError):
-            continue  # fields are missing, or the line is not one of ours
+            continue  # a field is missing, or the line is not ours
         if event is not None:
             events.append(event)
     return events
@@ -58,7 +57,7 @@ def read_events(run: Path) -> list[Event]:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """Numbers at one place of a run.
+    """Numbers at one point of a run.
 
     Attributes:
         step: Steps taken, over all stages.
@@ -75,13 +74,12 @@ class Point:
 class Axis:
     """Puts the events of a run on one axis of steps that never goes back.
 
-    Each stage of a run in stages counts its steps and epochs from 1; here they go on where the
-    stage before ended.
+    Each stage counts its steps and epochs from 1; here they continue where the last one ended.
 
     Attributes:
         step: Steps at the last event.
         epoch: Epoch of the last event.
-        best: Best value so far by name of a number of `val`.
+        best: Best value so far of each number of `val`.
     """
 
     step: int = 0
@@ -93,7 +91,7 @@ class Axis:
 
     @classmethod
     def along(cls, events: Iterable[Event]) -> Self:
-        """Return the axis as it is after some events."""
+        """Return the axis after some events."""
         axis = cls()
         for event in events:
             axis.take(event)

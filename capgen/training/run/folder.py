@@ -30,33 +30,24 @@ _RUN_SETTINGS = Content(
 
 
 class RunFolder:
-    """A run's folder.
-
-    Args:
-        path: The folder.
-    """
+    """A run's folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @classmethod
     def create(cls, config: TrainConfig) -> RunFolder:
-        """Make the folder and write the settings into it.
-
-        Raises:
-            UsageError: There is a run already.
-            StorageError: It cannot be written.
-        """
+        """Make the folder and write the settings into it."""
         path = cls.check_free(config)
         write_text(path / CONFIG_FILE, to_toml(config))
         return cls(path)
 
     @staticmethod
     def check_free(config: TrainConfig) -> Path:
-        """Return where the run of some settings goes, if there is none yet.
+        """Return the folder of a new run.
 
         Raises:
-            UsageError: There is one, or somebody's own file in the place of its settings.
+            UsageError: It holds a run, or the user's own file in place of its settings.
         """
         path = config.output_dir or (
             runs_dir() / config.name if config.name else _new_folder(config.preset)
@@ -64,7 +55,7 @@ class RunFolder:
         if (path / EVENTS_FILE).exists():
             raise UsageError(
                 f"{path} already holds a training run",
-                hint=f"Go on with --resume {run_name(path)}, "
+                hint=f"Continue with --resume {run_name(path)}, "
                 "or choose another --output-dir or --name.",
             )
         check_output(path / CONFIG_FILE, _RUN_SETTINGS)
@@ -75,23 +66,23 @@ class RunFolder:
         """Return the folder of a run, by path or by name.
 
         Raises:
-            UsageError: There is none.
+            UsageError: There is no such run.
         """
         path = Path(name).expanduser()
         for place in (path, runs_dir() / path):
             if (place / CONFIG_FILE).is_file():
                 return cls(place)
         known = [entry.parent.name for entry in runs_dir().glob(f"*/{CONFIG_FILE}")]
-        raise UsageError(f"No training run '{name}'", hint=did_you_mean(str(name), known))
+        raise UsageError(f"There is no training run '{name}'", hint=did_you_mean(str(name), known))
 
     def recover(self) -> None:
-        """Complete what a process left half done when it died."""
+        """Complete what a process that died left half done."""
         for name in CHECKPOINTS:
             recover_folder(self.checkpoint(name))
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to its end."""
+        """Whether the run is finished."""
         file = self.path / EVENTS_FILE
         if not file.is_file():
             return False
@@ -105,37 +96,25 @@ class RunFolder:
         return file.stat().st_size if file.is_file() else 0
 
     def forget_after(self, size: int) -> None:
-        """Remove the events recorded after the first `size` bytes.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
+        """Remove the events after the first `size` bytes."""
         file = self.path / EVENTS_FILE
         if file.is_file():
             with storage_errors(file):
                 os.truncate(file, size)
 
     def write_record(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write a JSON file into the folder.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
+        """Write a JSON file into the folder."""
         write_text(self.path / name, json.dumps(content, indent=2) + "\n")
 
     def read_record(self, name: str) -> dict[str, Any]:
-        """Return a JSON file of the folder; empty if it is not there or damaged."""
+        """Return a JSON file of the folder; empty if it is missing or damaged."""
         try:
             return dict(json.loads((self.path / name).read_text(encoding="utf-8")))
         except (OSError, ValueError):
             return {}
 
     def record(self, event: Event) -> None:
-        """Append an event, with the time, to `events.jsonl`.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
+        """Append an event, with the time, to `events.jsonl`."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         line = json.dumps({**event.to_dict(), "time": now})
         file = self.path / EVENTS_FILE
@@ -155,17 +134,17 @@ def read_config(file: Path, **changes: Any) -> TrainConfig:
         changes: Settings to replace.
 
     Raises:
-        UsageError: The file cannot be read, is not TOML, or holds a value that is no setting.
+        UsageError: The file cannot be read, or a setting in it is wrong.
     """
     return TrainConfig(**{**read_settings(file), **changes})
 
 
 def _new_folder(preset: str) -> Path:
-    """Return a folder among the runs that is not there: preset, time and, if need be, a number."""
+    """Return a folder that does not exist yet, named after preset and time."""
     name = f"{preset}-{datetime.datetime.now().strftime('%Y%m%d-%H%M%S')}"
     path = runs_dir() / name
     number = 2
-    while path.exists():  # another run of this second
+    while path.exists():  # another run of the same second
         path = runs_dir() / f"{name}-{number}"
         number += 1
     return path

@@ -1,4 +1,4 @@
-"""What a run is made of: settings, data and captioner."""
+"""The settings, data and captioner of a run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from capgen.data.import_set import left_out
 from capgen.data.mixture import Mixture, open_mixture
 from capgen.models.torch_devices import choose_device
 from capgen.records import Example, Notice
+from capgen.training.data.caption_coverage import coverage_notices
 from capgen.training.data.epoch_order import Mix
 from capgen.training.model.make_captioner import make_captioner
 from capgen.training.objectives.distill.teachers import check_teachers
@@ -23,15 +24,14 @@ from capgen.training.optimization.processes import Processes
 
 @dataclass(frozen=True, kw_only=True)
 class RunData:
-    """What a run is made of.
+    """The settings, data and captioner of a run.
 
     Attributes:
         config: The run's settings.
         dataset: The data set, or several, to train on.
-        parts: Split → data set → its examples: `train` and `val`, and `test` if that is to
-            be measured.
+        parts: Split → data set → examples: `train`, `val` and, if it is to be measured, `test`.
         learner: The captioner.
-        processes: Who shares the work.
+        processes: The processes that share the work.
     """
 
     config: TrainConfig
@@ -42,7 +42,7 @@ class RunData:
 
     @cached_property
     def splits(self) -> Mapping[str, Sequence[Example]]:
-        """The examples of each split, of one data set after the other."""
+        """The examples of each split, one data set after the other."""
         return {
             split: list(chain.from_iterable(parts.values())) for split, parts in self.parts.items()
         }
@@ -59,17 +59,10 @@ class RunData:
 
 
 def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
-    """Open the data set and make the captioner; finds most mistakes before a run begins.
-
-    Raises:
-        CapgenError: As `capgen.training.run.train.train`.
-    """
+    """Open the data and make the captioner; finds most mistakes before a run starts."""
     device = processes.device or choose_device(config.device)
     dataset = open_mixture(config.dataset, config.data_dir)
-    parts = {
-        "train": dataset.parts("train"),
-        "val": dataset.parts("val", config.eval_limit),
-    }
+    parts = {"train": dataset.parts("train"), "val": dataset.parts("val", config.eval_limit)}
     if config.test and "test" in dataset.counts:
         parts["test"] = dataset.parts("test", config.eval_limit)
     torch.manual_seed(config.seed)
@@ -84,10 +77,9 @@ def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
 
 
 def shares(data: RunData, split: str) -> dict[str, float]:
-    """Return the share of each data set in the mean of what is measured on a split.
+    """Return the share of each data set in the mean of the results on a split.
 
-    It is the share of the training images in an epoch that are of that data set, among the
-    data sets that have the split.
+    It is its share of the training images per epoch, among the data sets that have the split.
     """
     drawn = dict(zip(data.parts["train"], data.mix.drawn, strict=True))
     total = sum(drawn[name] for name in data.parts[split])
@@ -95,9 +87,9 @@ def shares(data: RunData, split: str) -> dict[str, float]:
 
 
 def set_figures(data: RunData) -> dict[str, dict[str, float]]:
-    """Return how much of each data set there is, and how much it counts, for events.
+    """Return the size and the share of each data set, for events.
 
-    Empty where an epoch is simply each image of one data set.
+    Empty if an epoch is simply each image of one data set.
     """
     dataset = data.dataset
     if not dataset.several and all(member.weight == 1 for member in dataset.members):
@@ -116,18 +108,19 @@ def set_figures(data: RunData) -> dict[str, dict[str, float]]:
 
 
 def data_notices(data: RunData) -> Iterator[Notice]:
-    """Yield what there is to say of the data and the vocabulary before training."""
+    """Yield notices about the data and the vocabulary."""
     for member in data.dataset.members:
         for notice in left_out(member.dataset):
             yield Notice(message=notice.message)
         if member.held_out:
             yield Notice(
-                message=f"{len(member.held_out)} training images of {member.name} are left "
-                "out: another data set has them in val or test"
+                message=f"Left out {len(member.held_out)} training images of {member.name}: "
+                "another data set has them in val or test"
             )
         if member.name not in data.parts["val"]:
-            yield Notice(message=f"{member.name} has no val split: it is not measured")
+            yield Notice(message=f"{member.name} has no val split and is not measured")
+    yield from coverage_notices(data.learner.codec, data.splits["train"])
     words = data.learner.captioning.added_words
     if words:
         some = ", ".join(words[:10]) + (", …" if len(words) > 10 else "")
-        yield Notice(message=f"{len(words)} words added to the vocabulary: {some}")
+        yield Notice(message=f"New words in the vocabulary ({len(words)}): {some}")

@@ -1,11 +1,11 @@
-"""Saved states of a run: all that going on needs, in safetensors and JSON.
+"""Saved states of a run: everything needed to continue, in safetensors and JSON.
 
     state/step-00000120-epoch-0001/
-        tensors.safetensors   weights that are trained, their average, optimizer's moments
-        state.json            counters, meter, best scores so far; written last
+        tensors.safetensors   trained weights, their average, the optimizer's moments
+        state.json            counters, loss meter, best scores so far; written last
 
-A state is written under another name and renamed when it is complete and on the disk, so
-the newest one is always whole, whenever the process dies.
+A state is renamed into place when it is complete and on disk, so the newest one is always
+whole, whenever the process dies.
 """
 
 from __future__ import annotations
@@ -36,12 +36,7 @@ _SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class RunState:
-    """A run at one moment.
-
-    Attributes:
-        tensors: Name → tensor.
-        numbers: JSON's types.
-    """
+    """A run at one moment: tensors by name, and numbers as JSON types."""
 
     tensors: Mapping[str, Tensor]
     numbers: Mapping[str, Any]
@@ -52,7 +47,7 @@ class StateStore:
 
     Args:
         folder: The run's folder.
-        keep: States that are kept.
+        keep: How many states to keep.
     """
 
     def __init__(self, folder: Path, keep: int) -> None:
@@ -62,13 +57,7 @@ class StateStore:
     def save(self, state: RunState, *, step: int, epoch: int) -> Path:
         """Write a state, then remove all but the newest `keep`.
 
-        Args:
-            state: The state.
-            step: Steps taken.
-            epoch: Epochs that are over.
-
-        Raises:
-            StorageError: It cannot be written; the states before are as they were.
+        If it cannot be written, the earlier states remain.
         """
         path = self.folder / f"step-{step:08d}-epoch-{epoch:05d}"
         temporary = self.folder / ".new"
@@ -97,22 +86,24 @@ class StateStore:
             TrainingError: It is damaged.
         """
         states = self._all()
-        logger.debug("resuming from %s", states[-1] if states else "the start: nothing was saved")
+        logger.debug(
+            "resuming from %s", states[-1] if states else "the start, since nothing was saved"
+        )
         if not states:
             return None
         try:
             numbers = json.loads((states[-1] / _NUMBERS).read_text(encoding="utf-8"))
-            # Copies: the file's own tensors keep it mapped, and Windows removes no such file.
+            # Copies: the loaded tensors map the file, and Windows cannot remove a mapped file.
             tensors = load_file(states[-1] / _TENSORS)
             return RunState({name: tensor.clone() for name, tensor in tensors.items()}, numbers)
         except (OSError, ValueError, SafetensorError) as error:
             raise TrainingError(
                 f"Cannot read the state {states[-1]}: {error}",
-                hint="Delete it to go on from the one before, or from the start.",
+                hint="Delete it to continue from the state before it, or from the start.",
             ) from error
 
     def clear(self) -> None:
-        """Remove all states: the run is over."""
+        """Remove all states: the run is finished."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _all(self) -> list[Path]:
@@ -121,7 +112,7 @@ class StateStore:
 
 
 def _to_disk(file: Path) -> None:
-    """Wait until a file's content is on the disk, so that a power cut cannot lose it."""
+    """Wait until a file's content is on disk, so that a power cut cannot lose it."""
     descriptor = os.open(file, os.O_RDWR)
     try:
         os.fsync(descriptor)

@@ -1,8 +1,9 @@
-"""A run at work: from settings to a trainer, epoch after epoch, in events."""
+"""The work of a run, as events: prepare, train epoch after epoch, validate, save, test."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import signal
 import time
 from collections.abc import Generator, Iterator
@@ -13,27 +14,14 @@ from capgen.errors import DataError, TrainingError, TrainingStopped
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.paths import run_name
-from capgen.records import (
-    EpochEvent,
-    Event,
-    Notice,
-    RunFinished,
-    RunResumed,
-    RunStarted,
-    TestEvent,
-)
+from capgen.records import EpochEvent, Event, Notice, RunFinished, RunResumed, RunStarted, TestEvent
 from capgen.training.model.make_captioner import frozen_digest
-from capgen.training.objectives.distill.teachers import teachers_digest
+from capgen.training.objectives.distill.teachers import make_teaching, teachers_digest
 from capgen.training.objectives.learner import Learner
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.optimization.trainer_state import load_trainer, trainer_state
-from capgen.training.run.assemble import (
-    build_trainer,
-    build_validator,
-    split_inputs,
-    teaching_of,
-)
-from capgen.training.run.checkpoints import Checkpoints, Moment, environment
+from capgen.training.run.assemble import build_trainer, build_validator, split_inputs
+from capgen.training.run.checkpoints import Checkpoints
 from capgen.training.run.event_log import ENVIRONMENT_FILE
 from capgen.training.run.folder import BEST_EVAL, BEST_LOSS, LAST, RunFolder
 from capgen.training.run.run_data import RunData, data_notices, set_figures
@@ -44,16 +32,18 @@ from capgen.training.validation.samples import samples
 from capgen.training.validation.validate import Validation, Validator
 
 _PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+# A training loss this many times the lowest has exploded.
+_RISEN = 1.3
 
 
 class Session:
     """One run; `events` does the work, from the start or from a saved state.
 
     Args:
-        data: What the run is made of.
+        data: Settings, data and captioner.
         folder: The run's folder.
         stop: Whether to stop.
-        resumed: Go on from the newest saved state, if there is one.
+        resumed: Continue from the newest saved state, if there is one.
     """
 
     def __init__(
@@ -75,6 +65,7 @@ class Session:
         self.selection = Selection(config.eval_strategy)
         self.frozen = frozen_digest(self.captioning.model) + teachers_digest(config)
         self.epochs_done = 0
+        self.lowest_loss = math.inf
         self.started = time.monotonic()
 
     def events(self) -> Iterator[Event]:
@@ -85,7 +76,7 @@ class Session:
         while self.epochs_done < self.config.num_epochs:
             if self.config.patience and self.selection.stale >= self.config.patience:
                 yield Notice(
-                    message=f"No better model in {self.selection.stale} validations: stopped early"
+                    message=f"Stopped early: no better model in {self.selection.stale} validations"
                 )
                 break
             yield from self._epoch(trainer, validator)
@@ -100,7 +91,9 @@ class Session:
             self.processes.wait()  # the first process makes the caches
         train_inputs = yield from split_inputs(self.data, "train")
         val_inputs = yield from split_inputs(self.data, "val")
-        teaching = yield from teaching_of(self.data)
+        teaching = yield from make_teaching(
+            self.config, self.data.learner, self.splits["train"], self.dataset.digest
+        )
         if self.main:
             self.processes.wait()
         trainer = build_trainer(self.data, train_inputs, self.stop, teaching)
@@ -113,9 +106,7 @@ class Session:
         if self.main:
             if self.resumed:
                 self.folder.forget_after(0)
-            self.folder.write_record(
-                ENVIRONMENT_FILE, environment(self.dataset, self.device, self.checkpoints.lineage)
-            )
+            self.folder.write_record(ENVIRONMENT_FILE, self.checkpoints.environment())
         parameters = list(self.captioning.model.parameters())
         return RunStarted(
             run=str(self.folder.path),
@@ -136,18 +127,18 @@ class Session:
         numbers = state.numbers
         if numbers["data"] != self.dataset.digest:
             raise DataError(
-                "The data set is not the one this run was trained on so far",
+                "The data set has changed since this run started",
                 hint="Restore it, or start a new run with --init RUN/last.",
             )
         if numbers["frozen"] != self.frozen:
             raise TrainingError(
-                "The pretrained weights are not those this run started from",
+                "The pretrained weights have changed since this run started",
                 hint="Restore that version of the model, or start a new run.",
             )
-        # What it began with may have been replaced since.
-        begun = self.folder.read_record(ENVIRONMENT_FILE).get("lineage")
-        if isinstance(begun, list):
-            self.checkpoints.lineage = begun
+        # The model that it started from may have been replaced since.
+        lineage = self.folder.read_record(ENVIRONMENT_FILE).get("lineage")
+        if isinstance(lineage, list):
+            self.checkpoints.lineage = lineage
         load_trainer(trainer, state)
         self.selection = Selection.from_dict(numbers["selection"])
         self.epochs_done = numbers["epochs_done"]
@@ -163,7 +154,7 @@ class Session:
         )
 
     def _epoch(self, trainer: Trainer, validator: Validator) -> Iterator[Event]:
-        epoch, begun = self.epochs_done + 1, time.monotonic()
+        epoch, started = self.epochs_done + 1, time.monotonic()
         for event in trainer.epoch(epoch):
             if event is not None:
                 yield event
@@ -173,7 +164,8 @@ class Session:
             if trainer.stop_asked:
                 raise self._stopped(f"Stopped at step {trainer.step} of {trainer.steps}")
         trainer.check_finite()
-        seconds = time.monotonic() - begun
+        yield from self._rising_loss(epoch, trainer.meter.epoch_mean)
+        seconds = time.monotonic() - started
         try:
             with trainer.average.applied():
                 yield from self._epoch_over(epoch, seconds, trainer, validator)
@@ -184,12 +176,27 @@ class Session:
         self._save_state(trainer)
         self._stop_if_asked(trainer)
 
+    def _rising_loss(self, epoch: int, loss: float) -> Iterator[Notice]:
+        """Warn about a loss that is far above the lowest of this session's epochs.
+
+        Before the first epoch it is that of a model that guesses every token. Losses of
+        self-critical training are not above 0, so they never are.
+        """
+        guess = math.log(self.captioning.model.decoder.config.vocab_size)
+        lowest = min(guess, self.lowest_loss)
+        if loss > _RISEN * lowest > 0:
+            yield Notice(
+                message=f"The training loss of epoch {epoch} is {loss:.2f}, after {lowest:.2f}: "
+                "the learning rate is probably too high"
+            )
+        self.lowest_loss = min(lowest, loss)
+
     def _epoch_over(
         self, epoch: int, seconds: float, trainer: Trainer, validator: Validator
     ) -> Iterator[Event]:
-        """Validate and save, with the averaged weights in place."""
+        """Validate and save the averaged weights, which are in place."""
         validation = None
-        begun = time.monotonic()
+        started = time.monotonic()
         if epoch % self.config.eval_every == 0 or epoch == self.config.num_epochs:
             validation = validator.run(lambda: self._stop_if_asked(trainer))
         yield EpochEvent(
@@ -202,17 +209,23 @@ class Session:
             language=validation.language if validation else {},
             sets=validation.figures if validation else {},
             seconds=seconds,
-            eval_seconds=time.monotonic() - begun,
+            eval_seconds=time.monotonic() - started,
         )
         for name, value in self._select(validation):
             if self.main:
-                moment = self._moment(epoch, trainer)
-                yield self.checkpoints.save(name, moment, validation, value)
+                yield self.checkpoints.save(
+                    name,
+                    validation,
+                    value,
+                    epoch=epoch,
+                    step=trainer.step,
+                    seconds=self._seconds(),
+                )
         if validation is not None:
             yield from samples(self.config, epoch, self.splits["val"], validation)
 
     def _select(self, validation: Validation | None) -> list[tuple[str, float | None]]:
-        """Return the checkpoints to write, with what made them the best."""
+        """Return the checkpoints to write, each with the figure that made it the best."""
         chosen: list[tuple[str, float | None]] = [(LAST, None)]
         if validation is None:
             return chosen
@@ -228,7 +241,7 @@ class Session:
         return chosen
 
     def _stop_if_asked(self, trainer: Trainer) -> None:
-        # Several processes would not hear of it at the same moment.
+        # Several processes would not notice it at the same moment.
         if self.stop.signal and self.processes.count == 1:
             raise self._stopped(f"Stopped after step {trainer.step} of {trainer.steps}")
 
@@ -236,7 +249,7 @@ class Session:
         """Measure the chosen model on the test split."""
         if "test" not in self.splits:
             return
-        self.processes.wait()  # until the first process has written it
+        self.processes.wait()  # the first process writes it
         folder = ModelFolder(self.folder.checkpoint(BEST_EVAL), BEST_EVAL)
         chosen = Learner.of(load_captioning(folder), self.config, self.device)
         data = dataclasses.replace(self.data, learner=chosen)
@@ -253,13 +266,8 @@ class Session:
         )
 
     def _save_state(self, trainer: Trainer) -> None:
-        """Save all that going on needs.
-
-        Raises:
-            StorageError: It cannot be written; the state before is as it was.
-            TrainingError: The weights are not finite numbers; they are not saved.
-        """
-        trainer.check_finite()
+        """Save everything needed to continue."""
+        trainer.check_finite()  # bad weights must not replace good ones
         if not self.main:
             return
         state = trainer_state(trainer)
@@ -267,21 +275,21 @@ class Session:
             **state.numbers,
             "epochs_done": self.epochs_done,
             "selection": self.selection.to_dict(),
-            "seconds": time.monotonic() - self.started,
+            "seconds": self._seconds(),
             "events_size": self.folder.events_size,
             "data": self.dataset.digest,
             "frozen": self.frozen,
         }
         self.store.save(RunState(state.tensors, numbers), step=trainer.step, epoch=self.epochs_done)
 
-    def _moment(self, epoch: int, trainer: Trainer) -> Moment:
-        return Moment(epoch=epoch, step=trainer.step, seconds=time.monotonic() - self.started)
+    def _seconds(self) -> float:
+        return time.monotonic() - self.started
 
     def _stopped(self, message: str) -> TrainingStopped:
         return TrainingStopped(
             message,
             signal=self.stop.signal or signal.SIGTERM,
-            hint=f"Go on with: capgen train --resume {run_name(self.folder.path)}",
+            hint=f"Continue with: capgen train --resume {run_name(self.folder.path)}",
         )
 
     def _finished(self, trainer: Trainer) -> RunFinished:
@@ -292,7 +300,7 @@ class Session:
             run=str(self.folder.path),
             epochs=self.epochs_done,
             steps=trainer.step,
-            seconds=time.monotonic() - self.started,
+            seconds=self._seconds(),
             best_loss=self.selection.best_loss if best else None,
             best_eval=best[1] if best else None,
             eval_metric=best[0] if best else "",

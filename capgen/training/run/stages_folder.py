@@ -1,4 +1,4 @@
-"""The folder of a run in stages: an ordinary run's folder a stage, and what is made of those.
+"""The folder of a run in stages: a folder for each stage, and what is derived from those.
 
     config.toml                     settings of all stages
     events.jsonl                    the events of all stages
@@ -6,7 +6,7 @@
     stages/1-cross-entropy/         an ordinary run's folder
     stages/2-scst/                  …
 
-Whatever is here can be made again from the stages' folders, and is when a run is resumed.
+Everything outside `stages/` can be rebuilt from it, and is when a run is resumed.
 """
 
 from __future__ import annotations
@@ -20,18 +20,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from capgen.config.toml_files import read_toml
 from capgen.errors import DataError
 from capgen.models.checkpoint import swap_folder
 from capgen.paths import storage_errors, write_text
-from capgen.records import (
-    Event,
-    Notice,
-    RunFinished,
-    StageFinished,
-    StageStarted,
-    event_from_dict,
-)
+from capgen.records import Event, Notice, RunFinished, StageFinished, StageStarted, event_from_dict
 from capgen.training.plan.stages import Plan, Stage
 from capgen.training.run.event_log import ENVIRONMENT_FILE, EVENTS_FILE, read_events, read_records
 from capgen.training.run.folder import CHECKPOINTS, CONFIG_FILE, RunFolder
@@ -41,38 +33,28 @@ _WEIGHTS = ".safetensors"
 
 
 class StagedFolder(RunFolder):
-    """A run's folder with the folders of its stages.
-
-    Args:
-        path: The folder.
-        plan: The stages.
-    """
+    """A run's folder with the folders of its stages."""
 
     def __init__(self, path: Path, plan: Plan) -> None:
         super().__init__(path)
         self.plan = plan
 
     def write_plan(self) -> None:
-        """Write the settings into the folder.
-
-        Raises:
-            StorageError: They cannot be written.
-        """
+        """Write the settings into the folder."""
         write_text(self.path / CONFIG_FILE, self.plan.to_toml())
 
     def discard_plan(self) -> None:
-        """Take back `write_plan`, where nothing came of the run."""
+        """Undo `write_plan` if nothing came of the run."""
         (self.path / CONFIG_FILE).unlink(missing_ok=True)
         if self.path.is_dir() and not any(self.path.iterdir()):
             self.path.rmdir()
 
     def stage_folder(self, stage: Stage) -> RunFolder:
-        """Return the folder of a stage."""
         return RunFolder(self.path / stage.folder)
 
     @property
     def place(self) -> tuple[int, bool]:
-        """Stages that are over, and whether the next one has begun."""
+        """Number of finished stages, and whether the next one has started."""
         for done, stage in enumerate(self.plan.stages):
             folder = self.stage_folder(stage)
             if not folder.finished:
@@ -80,11 +62,7 @@ class StagedFolder(RunFolder):
         return len(self.plan.stages), False
 
     def recover(self) -> None:
-        """Complete what a process left half done when it died.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
+        """Complete what a process that died left half done."""
         super().recover()
         for stage in self.plan.stages:
             folder = self.stage_folder(stage)
@@ -95,11 +73,7 @@ class StagedFolder(RunFolder):
                 self.promote(stage, name)
 
     def promote(self, stage: Stage, name: str) -> None:
-        """Make a stage's checkpoint, if it is there, the whole run's; the weights are linked.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
+        """Make a stage's checkpoint, if it exists, that of the whole run; weights are linked."""
         source, target = self.stage_folder(stage).checkpoint(name), self.checkpoint(name)
         if not source.is_dir():
             return
@@ -113,23 +87,19 @@ class StagedFolder(RunFolder):
                 shutil.rmtree(temporary, ignore_errors=True)
 
     def check_data(self, stage: Stage) -> None:
-        """Check that a stage has the same data as the first one.
-
-        Raises:
-            DataError: It has not.
-        """
+        """Raise `DataError` unless a stage has the same data as the first one."""
         first, present = (
             self.stage_folder(which).read_record(ENVIRONMENT_FILE).get("data", {})
             for which in (self.plan.stages[0], stage)
         )
         if first.get("digest") != present.get("digest"):
             raise DataError(
-                "The data set is not the one the stages before were trained on",
+                "The data set has changed since the first stage",
                 hint="Restore it, or start a new run with --init.",
             )
 
     def started(self, stage: Stage) -> StageStarted:
-        """Return the event that a stage begins."""
+        """Return the event that a stage starts."""
         before = [self.result(other) for other in self.plan.stages[: stage.number - 1]]
         return StageStarted(
             run=str(self.path),
@@ -143,13 +113,13 @@ class StagedFolder(RunFolder):
         )
 
     def result(self, stage: Stage) -> RunFinished:
-        """Return how a stage that is over ended."""
+        """Return the last event of a finished stage."""
         last = read_events(self.stage_folder(stage).path)[-1]
         assert isinstance(last, RunFinished)
         return last
 
     def final(self) -> RunFinished:
-        """Return the last event of the whole run: the sums of its stages, the last one's scores."""
+        """Return the last event of the whole run: sums over stages, the scores of the last one."""
         results = [self.result(stage) for stage in self.plan.stages]
         return dataclasses.replace(
             results[-1],
@@ -160,18 +130,14 @@ class StagedFolder(RunFolder):
         )
 
     def gather_events(self) -> None:
-        """Write `events.jsonl` again, from those of the stages and its own notices.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
+        """Rebuild `events.jsonl` from those of the stages and the run's own notices."""
         records = list(self._all_records())
-        # What trackers of the whole run had to say is in no stage's folder.
-        told = {record.get("message") for record in records}
+        # The notices of the whole run's trackers are in no stage's folder.
+        messages = {record.get("message") for record in records}
         own = [
             record
             for record in read_records(self.path)
-            if record.get("event") == Notice.event and record.get("message") not in told
+            if record.get("event") == Notice.event and record.get("message") not in messages
         ]
         merged = heapq.merge(records, own, key=lambda record: str(record["time"]))
         lines = [json.dumps(record) for record in merged]
@@ -197,17 +163,8 @@ def stage_finished(stage: Stage, result: RunFinished) -> Event:
     return StageFinished(stage=stage.name, number=stage.number, **fields)
 
 
-def has_stages(run: RunFolder) -> bool:
-    """Whether a run's folder is of a run in stages.
-
-    Raises:
-        UsageError: Its settings cannot be read.
-    """
-    return "stage" in read_toml(run.path / CONFIG_FILE)
-
-
 def _link_or_copy(source: str, target: str) -> None:
-    """Copy a file; of weights, which are only ever replaced, make a hard link where possible."""
+    """Copy a file; hard-link weights, which are only ever replaced, where possible."""
     if source.endswith(_WEIGHTS):
         try:
             os.link(source, target)

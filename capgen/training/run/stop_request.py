@@ -7,35 +7,37 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from capgen.ending_signals import ending_signals
 
 
 class StopRequest:
-    """Whether someone wants training to stop.
+    """Whether the user wants training to stop.
+
+    Args:
+        noted: Called when a signal was noted.
 
     Attributes:
-        signal: Number of the signal that asked, or 0.
-        patient: A first signal is only noted, since there is something to save. Otherwise,
-            and the second time, it interrupts at once.
-        told: Called when a signal was noted.
+        signal: Number of the signal, or 0.
+        patient: Only note the first signal, since there is a state to save. Otherwise, and for
+            the second signal, interrupt at once.
     """
 
-    def __init__(self, told: Callable[[], None] | None = None) -> None:
-        self.told = told
+    def __init__(self, noted: Callable[[], None] | None = None) -> None:
+        self.noted = noted
         self.signal = 0
         self.patient = False
 
     def note(self, number: int, frame: FrameType | None = None) -> None:
-        """Take in a signal.
+        """Handle a signal.
 
         Raises:
-            KeyboardInterrupt: For SIGINT that cannot wait.
+            KeyboardInterrupt: For a SIGINT that cannot wait.
             SystemExit: For another signal that cannot wait.
         """
         if self.patient and not self.signal:
             self.signal = number
-            if self.told is not None:
-                self.told()
+            if self.noted is not None:
+                self.noted()
         elif number == signal.SIGINT:
             raise KeyboardInterrupt
         else:
@@ -43,16 +45,17 @@ class StopRequest:
 
 
 @contextmanager
-def stop_signals(told: Callable[[], None] | None = None) -> Iterator[StopRequest]:
-    """Note SIGINT and SIGTERM while the block runs, instead of dying of them.
+def stop_signals(noted: Callable[[], None] | None = None) -> Iterator[StopRequest]:
+    """Note SIGINT, SIGTERM and SIGHUP while the block runs, instead of dying of them.
 
     For the main thread of a program.
 
     Args:
-        told: Called, from the signal's handler, when one was noted.
+        noted: Called, from the signal's handler, when one was noted.
     """
-    request = StopRequest(told)
-    previous = {number: signal.signal(number, request.note) for number in _SIGNALS}
+    request = StopRequest(noted)
+    signals = (signal.SIGINT, *ending_signals())
+    previous = {number: signal.signal(number, request.note) for number in signals}
     try:
         yield request
     finally:

@@ -1,7 +1,7 @@
 """A training run as a generator of events. Never prints: the command line renders.
 
 Every checkpoint (`last`, `best-loss`, `best-eval`) is a complete model folder with the
-averaged weights, which are also what validation measures.
+averaged weights, which validation measures, too.
 """
 
 from __future__ import annotations
@@ -30,26 +30,25 @@ def train(
 ) -> Iterator[Event]:
     """Train a captioner.
 
-    Seeds torch's global generator (new weights, dropout) from `config.seed`.
+    Seeds torch's global generator (new weights, dropout) with `config.seed`.
 
     Args:
         config: The run's settings (see `capgen.config.train_config`).
-        tracker: Who else is told of events; if it fails, training goes on without it.
+        tracker: Also receives the events; if it fails, training continues without it.
         stop: Stops the run, with its state saved, once its signal is set.
 
     Yields:
-        What happens, as it happens; the same events go to `events.jsonl` in the run's
-        folder. The last one is `RunFinished`. In a run of several processes only the first
-        has any.
+        The run's events, which are also recorded in `events.jsonl` in its folder. The last one is
+        `RunFinished`. In a run of several processes only the first one yields events.
 
     Raises:
         UsageError: Settings contradict each other, or the run's folder is taken.
         DataError: Captions, images or a split are missing or malformed.
         ModelError: A part of the model cannot be found or used.
         NetworkError: The Hub cannot be reached.
-        TrainingError: The device is not there, or training diverged.
+        TrainingError: The device is missing, or training diverged.
         TrainingStopped: `stop` asked for it.
-        StorageError: Something cannot be written.
+        StorageError: A file cannot be written.
     """
     session = new_session(config, stop)
     listeners = Listeners(session.folder, config, config.to_dict(), tracker)
@@ -63,8 +62,9 @@ def resume(
     stop: StopRequest | None = None,
     **machine: Any,
 ) -> Iterator[Event]:
-    """Go on with a run where it was saved last. On a CPU the result is bit for bit the same
-    as that of a run that was never interrupted.
+    """Continue a run from its last saved state.
+
+    On a CPU the result is bit for bit that of a run that was never interrupted.
 
     Args:
         run: The run's folder or name.
@@ -76,7 +76,7 @@ def resume(
         As `train`.
 
     Raises:
-        UsageError: There is no such run, it is over, or a setting may not differ.
+        UsageError: There is no such run, it is finished, or a setting may not differ.
         CapgenError: As for `train`.
     """
     folder = RunFolder.find(run)
@@ -87,11 +87,7 @@ def resume(
 
 
 def new_session(config: TrainConfig, stop: StopRequest | None = None) -> Session:
-    """Return a run that is about to begin, with its folder made.
-
-    Raises:
-        CapgenError: As for `train`.
-    """
+    """Return a run that is about to start; makes its folder."""
     check_trackers(config)
     processes = join_processes(config.device)
     RunFolder.check_free(config)
@@ -103,16 +99,7 @@ def new_session(config: TrainConfig, stop: StopRequest | None = None) -> Session
 
 
 def saved_session(folder: RunFolder, stop: StopRequest | None = None, **machine: Any) -> Session:
-    """Return a run that is about to go on where it was saved last.
-
-    Args:
-        folder: The run's folder.
-        stop: As for `train`.
-        machine: Settings that differ from the run's.
-
-    Raises:
-        CapgenError: As for `train`.
-    """
+    """Return a run that is about to continue, with some `MACHINE_SETTINGS` changed."""
     config = read_config(folder.path / CONFIG_FILE, **machine)
     check_trackers(config)
     processes = join_processes(config.device)
@@ -123,7 +110,7 @@ def saved_session(folder: RunFolder, stop: StopRequest | None = None, **machine:
     return Session(data, folder, stop or StopRequest(), resumed=True)
 
 
-# Settings that say how a run is computed and not what it computes.
+# Settings that change how a run computes, not what it computes.
 MACHINE_SETTINGS = (
     *("device", "workers", "save_every", "keep_states", "eval_batch_size"),
     *TRACKING_SETTINGS,
@@ -131,7 +118,7 @@ MACHINE_SETTINGS = (
 
 
 def check_resumable(folder: RunFolder, run: str | Path, settings: Iterable[str]) -> None:
-    """Check that a run can go on with some settings changed.
+    """Check that a run can continue with some settings changed.
 
     Args:
         folder: The run's folder.
@@ -139,15 +126,15 @@ def check_resumable(folder: RunFolder, run: str | Path, settings: Iterable[str])
         settings: Names of the settings.
 
     Raises:
-        UsageError: It is over, or a setting is none of `MACHINE_SETTINGS`.
+        UsageError: It is finished, or a setting is not one of `MACHINE_SETTINGS`.
     """
     if folder.finished:
         raise UsageError(
-            f"{folder.path} is over", hint=f"Train its result further with --init {run}/last."
+            f"{folder.path} is finished", hint=f"To train further, use --init {run}/last."
         )
     for name in settings:
         if name not in MACHINE_SETTINGS:
             raise UsageError(
-                f"{flag_name(name)} cannot change in a run that goes on",
-                hint="Settings that can: " + ", ".join(MACHINE_SETTINGS),
+                f"{flag_name(name)} cannot change when a run is resumed",
+                hint="These settings can change: " + ", ".join(MACHINE_SETTINGS),
             )

@@ -1,7 +1,7 @@
 """Runs in stages as generators of events: runs one after another, see `train`.
 
 A stage starts from the best model of the one before. `NAME/best-eval` is that of the newest
-stage which has one, and so in the end the whole run's.
+stage that has one, and so in the end that of the whole run.
 """
 
 from __future__ import annotations
@@ -11,24 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from capgen.config.toml_files import read_toml
 from capgen.errors import CapgenError, TrainingStopped, UsageError
 from capgen.paths import run_name, write_text
-from capgen.records import (
-    CheckpointSaved,
-    Event,
-    RunFinished,
-    RunResumed,
-    RunStarted,
-    TestEvent,
-)
+from capgen.records import CheckpointSaved, Event, RunFinished, RunResumed, RunStarted, TestEvent
 from capgen.training.optimization.processes import Processes, join_processes
 from capgen.training.plan.settings import to_toml
 from capgen.training.plan.stages import STAGES_FOLDER, Plan, Stage, read_plan
 from capgen.training.run import train
 from capgen.training.run.folder import CONFIG_FILE, RunFolder
-from capgen.training.run.listeners import Audience, Listeners, run_to_end
+from capgen.training.run.listeners import Listeners, run_to_end
 from capgen.training.run.session import Session
-from capgen.training.run.stages_folder import StagedFolder, has_stages, stage_finished
+from capgen.training.run.stages_folder import StagedFolder, stage_finished
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.tracking import TRACKING_SETTINGS, check_trackers
 from capgen.training.tracking.base import Tracker
@@ -41,32 +35,36 @@ def train_stages(
 
     Args:
         plan: The stages (see `capgen.training.plan.stages.resolve_plan`).
-        tracker: Who else is told of events, stage by stage as of runs of their own.
+        tracker: Also receives the events; each stage is a run of its own to it.
         stop: Stops the run, with its state saved, once its signal is set.
 
-    Yields:
+    Returns:
         The events of each stage, from `StageStarted` to `StageFinished`, and `RunFinished`
-        for the whole; the same events go to `events.jsonl` in the run's folder.
+        for the whole, which are also recorded in `events.jsonl` in the run's folder.
 
     Raises:
         UsageError: The run's folder is taken.
         CapgenError: As for `capgen.training.run.train.train`.
     """
     if not plan.staged:
-        yield from train.train(plan.first, tracker=tracker, stop=stop)
-        return
+        return train.train(plan.first, tracker=tracker, stop=stop)
+    return _train_stages(plan, tracker, stop)
+
+
+def _train_stages(plan: Plan, tracker: Tracker | None, stop: StopRequest | None) -> Iterator[Event]:
     processes = join_processes(plan.first.device)
     path = RunFolder.check_free(plan.first)
     if (path / STAGES_FOLDER).exists():
         raise UsageError(
             f"{path} already holds a training run",
-            hint=f"Go on with --resume {run_name(path)}, or choose another --output-dir or --name.",
+            hint=f"Continue with --resume {run_name(path)}, "
+            "or choose another --output-dir or --name.",
         )
     folder = StagedFolder(Path(processes.gather(str(path))[0]), plan)
     if processes.rank == 0:
         folder.write_plan()
     try:
-        yield from _Stages(folder, processes, tracker, stop, {}).run(0, begun=False)
+        yield from _Stages(folder, processes, tracker, stop, {}).run(0, started=False)
     except CapgenError:
         if processes.rank == 0 and not folder.events_size:
             folder.discard_plan()
@@ -80,7 +78,7 @@ def resume_run(
     stop: StopRequest | None = None,
     **machine: Any,
 ) -> Iterator[Event]:
-    """Go on with a run, in stages or not, where it was saved last.
+    """Continue a run, in stages or not, from its last saved state.
 
     Args:
         run: The run's folder or name.
@@ -92,33 +90,25 @@ def resume_run(
         As `train_stages`.
 
     Raises:
-        UsageError: There is no such run, it is over, or a setting may not differ.
+        UsageError: There is no such run, it is finished, or a setting may not differ.
         CapgenError: As for `capgen.training.run.train.train`.
     """
-    found = RunFolder.find(run)
-    if not has_stages(found):
+    existing = RunFolder.find(run)
+    if "stage" not in read_toml(existing.path / CONFIG_FILE):
         yield from train.resume(run, tracker=tracker, stop=stop, **machine)
         return
-    train.check_resumable(found, run, machine)
-    plan = read_plan(found.path / CONFIG_FILE)
-    folder = StagedFolder(found.path, plan)
+    train.check_resumable(existing, run, machine)
+    plan = read_plan(existing.path / CONFIG_FILE)
+    folder = StagedFolder(existing.path, plan)
     processes = join_processes(machine.get("device", plan.first.device))
     if processes.rank == 0:
         folder.recover()
-    done, begun = processes.gather(folder.place)[0]
-    yield from _Stages(folder, processes, tracker, stop, machine).run(done, begun=begun)
+    done, started = processes.gather(folder.place)[0]
+    yield from _Stages(folder, processes, tracker, stop, machine).run(done, started=started)
 
 
 class _Stages:
-    """The stages of a run, and who hears of the whole.
-
-    Args:
-        folder: The run's folder.
-        processes: Who shares the work.
-        tracker: Who else is told of each stage.
-        stop: Whether to stop.
-        machine: Settings that differ from the plan's without changing the result.
-    """
+    """The stages of a run, with the listeners to the whole run."""
 
     def __init__(
         self,
@@ -138,23 +128,18 @@ class _Stages:
         self.machine = {
             name: value for name, value in machine.items() if name not in TRACKING_SETTINGS
         }
-        # Only the first process has events to hear of.
+        # Only the first process has events.
         self.whole = Listeners(folder, config, self.plan.to_dict()) if not processes.rank else None
 
-    def run(self, done: int, *, begun: bool) -> Iterator[Event]:
-        """Train the stages from a place on.
-
-        Args:
-            done: How many stages are over.
-            begun: The next one has begun already.
-        """
+    def run(self, done: int, *, started: bool) -> Iterator[Event]:
+        """Train the stages after the first `done`; `started` if the next one has begun."""
         if self.whole is None:
-            for _ in self._train(done, begun=begun):
+            for _ in self._train(done, started=started):
                 pass
             return
         self.whole.start()
         try:
-            yield from self._train(done, begun=begun)
+            yield from self._train(done, started=started)
             if done == len(self.plan.stages):
                 self.folder.gather_events()
             yield from self.whole.hear(self.folder.final())
@@ -164,20 +149,19 @@ class _Stages:
         finally:
             self.whole.close()
 
-    def _train(self, done: int, *, begun: bool) -> Iterator[Event]:
+    def _train(self, done: int, *, started: bool) -> Iterator[Event]:
         for stage in self.plan.stages[done:]:
             try:
-                session = self._session(stage, begun=begun and stage.number == done + 1)
-                yield from run_to_end(session, self._audience(stage, session))
+                session = self._session(stage, started=started and stage.number == done + 1)
+                yield from run_to_end(session, self._listeners(stage, session))
             except TrainingStopped as error:
-                error.hint = f"Go on with: capgen train --resume {run_name(self.folder.path)}"
+                error.hint = f"Continue with: capgen train --resume {run_name(self.folder.path)}"
                 raise
             self.processes.wait()  # the others read what the first process writes
 
-    def _session(self, stage: Stage, *, begun: bool) -> Session:
-        """Return a stage as the run that it is."""
+    def _session(self, stage: Stage, *, started: bool) -> Session:
         config = stage.config_in(self.folder.path)
-        if not begun:
+        if not started:
             return train.new_session(dataclasses.replace(config, **self.machine), self.stop)
         folder = self.folder.stage_folder(stage)
         if self.processes.rank == 0:
@@ -185,56 +169,44 @@ class _Stages:
         self.processes.wait()
         return train.saved_session(folder, self.stop, **self.machine)
 
-    def _audience(self, stage: Stage, session: Session) -> Audience:
-        own = Listeners(session.folder, session.config, session.config.to_dict(), self.tracker)
-        return own if self.whole is None else _StageListeners(own, self.whole, self.folder, stage)
+    def _listeners(self, stage: Stage, session: Session) -> Listeners:
+        own = (session.folder, session.config, session.config.to_dict(), self.tracker)
+        if self.whole is None:
+            return Listeners(*own)
+        return _StageListeners(*own, whole=self.whole, run=self.folder, stage=stage)
 
 
-class _StageListeners:
-    """Tells a stage's own listeners, then those of the whole run.
+class _StageListeners(Listeners):
+    """Tells a stage's own listeners, then those of the whole run, and updates its folder."""
 
-    Args:
-        own: The stage's.
-        whole: Those of the whole run.
-        folder: The whole run's folder, kept up to date.
-        stage: The stage.
-    """
-
-    def __init__(
-        self, own: Listeners, whole: Listeners, folder: StagedFolder, stage: Stage
-    ) -> None:
-        self.own = own
+    def __init__(self, *own: Any, whole: Listeners, run: StagedFolder, stage: Stage) -> None:
+        super().__init__(*own)
         self.whole = whole
-        self.folder = folder
+        self.run = run
         self.stage = stage
         self.started = False
-        self.start = own.start
-        self.close = own.close
 
-    def hear(self, event: Event) -> list[Event]:
-        """Take in an event; return what the caller should hear."""
-        return self._pass_on(self.own.hear(event))
+    def hear(self, event: Event, *, record: bool = True) -> list[Event]:
+        return self._pass_on(super().hear(event, record=record))
 
     def finish(self) -> list[Event]:
-        """The stage ends; return what the caller should hear last."""
-        return self._pass_on(self.own.finish())
+        return self._pass_on(super().finish())
 
     def _pass_on(self, events: list[Event]) -> list[Event]:
-        return [heard for event in events for heard in self._whole(event)]
+        return [result for event in events for result in self._tell_whole(event)]
 
-    def _whole(self, event: Event) -> list[Event]:
-        """Tell the whole run's listeners of what a stage's have heard."""
-        heard = []
-        if not self.started:  # not before: a mistake in the settings leaves nothing behind
+    def _tell_whole(self, event: Event) -> list[Event]:
+        before = []
+        if not self.started:  # not earlier: a mistake in the settings leaves nothing behind
             self.started = True
-            heard = self.whole.hear(self.folder.started(self.stage))
+            before = self.whole.hear(self.run.started(self.stage))
         if isinstance(event, CheckpointSaved | TestEvent):  # both write into a checkpoint
-            self.folder.promote(self.stage, event.name)
+            self.run.promote(self.stage, event.name)
         elif isinstance(event, RunStarted | RunResumed):
-            self.folder.check_data(self.stage)
-            # The stage has taken back what came after its saved state; so does the whole.
-            self.folder.gather_events()
-            return heard + self.whole.hear(event, record=False)
+            self.run.check_data(self.stage)
+            # The stage has dropped what came after its saved state; so does the whole run.
+            self.run.gather_events()
+            return before + self.whole.hear(event, record=False)
         elif isinstance(event, RunFinished):
             event = stage_finished(self.stage, event)
-        return heard + self.whole.hear(event)
+        return before + self.whole.hear(event)

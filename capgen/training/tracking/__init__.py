@@ -1,9 +1,9 @@
-"""Trackers that come with capgen: the run's own page, Weights & Biases, TensorBoard.
+"""The trackers of capgen: the run's page, Weights & Biases, TensorBoard.
 
-base             what a tracker is
+base             the interface of trackers
 page/            run.html
 tensorboard      event files
-wandb/tracker    sends what happens to a process of its own (wandb/worker) …
+wandb/tracker    sends a run's events to a process of its own (wandb/worker) …
 wandb/process    … which alone imports wandb and talks to its service
 wandb/trial_run  sends a small run, for `capgen doctor wandb`
 """
@@ -18,29 +18,20 @@ from capgen.errors import MissingDependencyError
 from capgen.training.tracking.base import Tracker
 from capgen.training.tracking.page.tracker import PageTracker
 
-# Settings about who follows a run; none of them changes its result.
+# Settings about tracking; none of them changes a run's result.
 TRACKING_SETTINGS = (
     *("wandb", "wandb_project", "wandb_run_name", "wandb_checkpoints", "tensorboard"),
 )
 
 
 def check_trackers(config: TrainConfig) -> None:
-    """Check that what the trackers of a run need is installed.
-
-    Raises:
-        MissingDependencyError: Something is not.
-    """
+    """Raise `MissingDependencyError` unless the packages that the trackers need are installed."""
     if config.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise MissingDependencyError("tensorboard", extra="tensorboard", purpose="--tensorboard")
 
 
 def open_trackers(config: TrainConfig, tell: Callable[[str], None]) -> list[Tracker]:
-    """Return the trackers that a run's settings ask for.
-
-    Args:
-        config: The run's settings.
-        tell: Called with what the user should know, in plain words; from any thread.
-    """
+    """Return the trackers of a run; `tell` gets messages for the user, from any thread."""
     trackers: list[Tracker] = [PageTracker()]
     if config.wandb:
         from capgen.training.tracking.wandb.tracker import WandbTracker

@@ -1,4 +1,4 @@
-"""What a tracker is: told of a run's events, besides the run's folder."""
+"""The interface of trackers, which receive a run's events."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class Tracker(Protocol):
     """Follows a run."""
 
     def start(self, run: Path, settings: Mapping[str, Any]) -> None:
-        """A run begins or is resumed."""
+        """A run starts or is resumed."""
         ...
 
     def event(self, event: Event) -> None:
-        """Something happened in it."""
+        """Something happened in the run."""
         ...
 
     def finish(self) -> None:
-        """It ended, well or not."""
+        """The run ended, successfully or not."""
         ...

@@ -8,6 +8,7 @@ from PIL import Image
 
 from capgen.errors import ImageError
 from capgen.images.load import load_image
+from capgen.images.thumbnails import shrunk
 
 _SIDE = 320  # longest side in pixels
 
@@ -15,8 +16,6 @@ _SIDE = 320  # longest side in pixels
 def sample_image(path: Path) -> Image.Image | None:
     """Return a small copy of an image, or None if it cannot be read."""
     try:
-        image = load_image(path, size_hint=(_SIDE, _SIDE)).image
+        return shrunk(load_image(path, size_hint=(_SIDE, _SIDE)).image, _SIDE)
     except ImageError:
         return None
-    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    return image

@@ -1,7 +1,7 @@
 """TensorBoard: event files in the run's folder, through tensorboard's own record writer.
 
-torch's SummaryWriter is not used: it writes in a thread, whose failure (a full disk) it prints
-and only maybe reports; here every record is written when it happens, and failing is an error.
+torch's SummaryWriter is not used: it writes in a thread and may not report that this failed (a
+full disk). Here every record is written at once, and a failure is an error.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import io
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +42,18 @@ class TensorboardTracker:
         self._shown: set[str] = set()
 
     def start(self, run: Path, settings: Mapping[str, Any]) -> None:
-        """Remember the run; the file is made when it is known where the run begins."""
+        """Remember the run; its first event says at which step the file starts."""
         self._run, self._settings = run, settings
 
     def event(self, event: Event) -> None:
-        """Write what an event says."""
+        """Write an event."""
         if isinstance(event, SampleEvent):
             self._samples.append(event)
             return
         self._write_samples()
         if isinstance(event, RunStarted | RunResumed) and self._file is None:
             self._axis = Axis.along(read_events(self._run))
-            # TensorBoard forgets what a run that goes on had written beyond its saved state.
+            # TensorBoard drops what a resumed run had written after its saved state.
             self._open(forget_from=self._axis.step + 1 if self._axis.step else 0)
             self._write_text("settings", _table(("setting", "value"), self._settings.items()))
         point = self._axis.take(event)
@@ -100,20 +100,20 @@ class TensorboardTracker:
         self._write_text("samples", _table(("image", "caption", "references", *names), rows))
         for sample in samples:
             if sample.followed and sample.image not in self._shown:
-                self._shown.add(sample.image)  # the image stays the same: once is enough
+                self._shown.add(sample.image)  # the image never changes
                 self._write_image(sample)
 
     def _write_image(self, sample: SampleEvent) -> None:
-        shown = sample_image(Path(sample.path))
-        if shown is None:
+        image = sample_image(Path(sample.path))
+        if image is None:
             return
         data = io.BytesIO()
-        shown.save(data, "JPEG", quality=80)
-        width, height = shown.size
-        summary = Summary.Image(
+        image.save(data, "JPEG", quality=80)
+        width, height = image.size
+        encoded = Summary.Image(
             width=width, height=height, colorspace=3, encoded_image_string=data.getvalue()
         )
-        self._write([Summary.Value(tag=f"photos/{sample.image}", image=summary)])
+        self._write([Summary.Value(tag=f"photos/{sample.image}", image=encoded)])
 
     def _write_text(self, tag: str, markdown: str) -> None:
         text = TensorProto(
@@ -133,12 +133,11 @@ class TensorboardTracker:
         self._records.write(record.SerializeToString())
 
 
-def _table(heads: Any, rows: Any) -> str:
+def _table(headers: Sequence[str], rows: Any) -> str:
     """Return a table in Markdown, which TensorBoard shows."""
 
     def line(cells: Any) -> str:
         escaped = (str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells)
         return "| " + " | ".join(escaped) + " |"
 
-    heads = tuple(heads)
-    return "\n".join([line(heads), line("---" for _ in heads), *(line(row) for row in rows)])
+    return "\n".join([line(headers), line("---" for _ in headers), *(line(row) for row in rows)])

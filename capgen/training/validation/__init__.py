@@ -1,1 +1,1 @@
-"""Validation: loss and scores on val, which model is the best, samples to look at."""
+"""Validation: loss and scores on val, which model is best, sample captions."""

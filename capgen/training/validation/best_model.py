@@ -1,8 +1,8 @@
 """Which validation gives the best model: the strategies of `--eval-strategy`.
 
-Pure rules over scores. A new model is compared with two things: the scores of the model that
-is now `best-eval`, and the highest METEOR of all validations so far. Falls of METEOR are
-measured against the latter, so that a chain of small falls cannot lead down.
+A new model is compared with the scores of the model that is now `best-eval`, and with the highest
+METEOR of all validations so far: measured against the latter, a chain of small falls of METEOR
+cannot lead down.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 from capgen.config import EvalStrategy
-from capgen.errors import UsageError, did_you_mean
 
 Scores = Mapping[str, float]
 
@@ -87,20 +86,9 @@ STRATEGIES: Mapping[str, Strategy] = {
 }
 
 
-def find_strategy(name: str) -> Strategy:
-    """Return a strategy.
-
-    Raises:
-        UsageError: None goes by that name.
-    """
-    if name not in STRATEGIES:
-        raise UsageError(f"Unknown --eval-strategy '{name}'", hint=did_you_mean(name, STRATEGIES))
-    return STRATEGIES[name]
-
-
 @dataclass
 class Selection:
-    """What the validations of a run have been so far.
+    """The best validations of a run so far.
 
     Attributes:
         strategy: Key of `STRATEGIES`.
@@ -114,7 +102,7 @@ class Selection:
     strategy: str
     best_loss: float = math.inf
     loss_stale: int = 0
-    best_scores: dict[str, float] | None = field(default=None)
+    best_scores: dict[str, float] | None = None
     highest_meteor: float = -math.inf
     scores_stale: int = 0
 
@@ -127,14 +115,9 @@ class Selection:
         return False
 
     def take_scores(self, scores: Scores) -> bool:
-        """Take in the scores of a validation; return whether they are the best.
-
-        The first ones are.
-        """
-        strategy = find_strategy(self.strategy)
-        better = self.best_scores is None or strategy.improves(
-            scores, self.best_scores, self.highest_meteor
-        )
+        """Take in the scores of a validation; return whether they are the best so far."""
+        improves = STRATEGIES[self.strategy].improves
+        better = self.best_scores is None or improves(scores, self.best_scores, self.highest_meteor)
         self.highest_meteor = max(self.highest_meteor, scores.get(METEOR, -math.inf))
         self.scores_stale += 1
         if better:
@@ -146,16 +129,16 @@ class Selection:
         """Name and value of the figure of `best-eval`, or None before the first scores."""
         if self.best_scores is None:
             return None
-        strategy = find_strategy(self.strategy)
+        strategy = STRATEGIES[self.strategy]
         return strategy.headline, strategy.value(self.best_scores)
 
     @property
     def stale(self) -> int:
-        """Validations since the best one, by scores where there are any, else by loss."""
+        """Validations since the best one, by scores if there are any, otherwise by loss."""
         return self.loss_stale if self.best_scores is None else self.scores_stale
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the state as JSON's types; infinities are None."""
+        """Return the state as JSON types; infinities are None."""
         return {
             name: None if isinstance(value, float) and math.isinf(value) else value
             for name, value in dataclasses.asdict(self).items()

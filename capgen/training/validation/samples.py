@@ -1,4 +1,4 @@
-"""Validation images with their captions, to look at."""
+"""Sample captions of validation images, to look at."""
 
 from __future__ import annotations
 
@@ -15,30 +15,25 @@ from capgen.training.validation.validate import Validation
 def samples(
     config: TrainConfig, epoch: int, examples: Sequence[Example], validation: Validation
 ) -> Iterator[SampleEvent]:
-    """Yield `config.test_samples_per_epoch` images, other ones each epoch, and then the
-    `config.followed_samples` that are the same each epoch.
-
-    Args:
-        config: The run's settings.
-        epoch: The epoch, from 1.
-        examples: The images that were validated on.
-        validation: What was generated for them; nothing is yielded if nothing was.
+    """Yield `config.test_samples_per_epoch` images, different ones in each epoch, and then the
+    `config.followed_samples`, which are the same in each epoch.
     """
-    if not validation.captions:
+    scores = validation.scores
+    if scores is None:
         return
     drawn = _picks(config, epoch, len(examples))[: config.test_samples_per_epoch]
     followed = _picks(config, 0, len(examples))[: config.followed_samples]
-    for numbers, again in ((drawn, False), (followed, True)):
+    for numbers, is_followed in ((drawn, False), (followed, True)):
         for number in numbers:
             example = examples[number]
             yield SampleEvent(
                 epoch=epoch,
                 image=example.image_id,
-                caption=validation.captions[example.image_id],
+                caption=scores.captions[example.image_id],
                 references=example.references,
-                metrics=validation.per_image[example.image_id],
+                metrics=scores.per_image[example.image_id],
                 path=str(example.image),
-                followed=again,
+                followed=is_followed,
             )
 
 

@@ -1,4 +1,4 @@
-"""Validation: loss and scores on a split, of each data set and of all together."""
+"""Validation: loss and scores on a split, for each data set and for all together."""
 
 from __future__ import annotations
 
@@ -21,17 +21,34 @@ from capgen.metrics.score import score_captions
 from capgen.models.loading import quiet_transformers
 from capgen.records import Example
 from capgen.training.data.inputs import Inputs
-from capgen.training.data.packed_captions import Ids, pack_captions
+from capgen.training.data.packed_captions import Ids
 from capgen.training.objectives.learner import Learner
 from capgen.training.optimization.memory import is_out_of_memory
 from capgen.training.optimization.processes import Alone, Processes
 
-# What is watched of the captions of val, since rewards can narrow a model's language.
+# Measures of the captions' language: rewards can narrow it.
 LANGUAGE = (
     *("distinct_words", "unique_captions", "mean_length"),
     *("repeated_pairs", "function_word_ends"),
 )
 _METRICS = ("bleu", "rouge_l", "cider_d", "meteor")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """The captions that a validation generated, scored.
+
+    Attributes:
+        metrics: Score by metric.
+        language: What the captions are like as language (see `LANGUAGE`).
+        captions: Image id → caption.
+        per_image: Image id → scores of its caption.
+    """
+
+    metrics: Mapping[str, float]
+    language: Mapping[str, float]
+    captions: Mapping[str, str]
+    per_image: Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,40 +58,39 @@ class Validation:
     Attributes:
         images: Images measured.
         loss: Mean cross-entropy per token, without label smoothing.
-        metrics: Scores by metric; empty when no captions were generated.
-        language: What the captions are like as language (see `LANGUAGE`), or empty.
-        captions: Image id → generated caption, or empty.
-        per_image: Image id → scores of its caption, or empty.
-        protocol: How the scores were computed, for records.
-        sets: Of several data sets, the result of each; the rest is then their mean.
+        scores: The captions and their scores; None if none were generated.
+        protocol: How the numbers were computed, for records.
+        sets: The result of each data set, if this is the mean over several.
     """
 
     images: int
     loss: float
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    captions: Mapping[str, str] = field(default_factory=dict)
-    language: Mapping[str, float] = field(default_factory=dict)
-    per_image: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    scores: Scores | None = None
     protocol: Mapping[str, Any] = field(default_factory=dict)
-    sets: Mapping[str, Validation] = field(default_factory=dict)
+    sets: Mapping[str, Validation] | None = None
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Score by metric, for events."""
+        return self.scores.metrics if self.scores else {}
+
+    @property
+    def language(self) -> Mapping[str, float]:
+        """Measures of language, for events."""
+        return self.scores.language if self.scores else {}
 
     @property
     def figures(self) -> dict[str, dict[str, float]]:
         """Loss, scores and images of each of several data sets, for events."""
         return {
             name: {"images": result.images, "loss": result.loss, **result.metrics}
-            for name, result in self.sets.items()
+            for name, result in (self.sets or {}).items()
         }
 
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """One data set's images of a split.
-
-    Attributes:
-        examples: The images with their references.
-        inputs: The same images as model inputs.
-    """
+    """A data set's images of a split: their references, and the same images as model inputs."""
 
     examples: Sequence[Example]
     inputs: Inputs
@@ -90,9 +106,8 @@ class Validator:
         learner: The captioner; its generation_config says how to decode.
         sets: The split of each data set.
         config: Images per batch, and whether to generate captions and score them.
-        shares: Of a run on several data sets: the share of each in the mean; they sum to 1.
-            None is one data set, whose result is the whole.
-        processes: Who shares the work.
+        shares: The share of each data set in the mean; None if there is only one.
+        processes: The processes that share the work.
     """
 
     def __init__(
@@ -111,8 +126,8 @@ class Validator:
         self.rows = {
             name: learner.codec.encode_examples(part.examples) for name, part in sets.items()
         }
-        usual = 256 if learner.device.type == "cuda" else 64
-        self.batch_size = config.eval_batch_size or usual
+        default = 256 if learner.device.type == "cuda" else 64
+        self.batch_size = config.eval_batch_size or default
         self.generate = config.eval
         self.shares = shares
         self.processes = processes or Alone()
@@ -120,15 +135,12 @@ class Validator:
         self._once = LogitsProcessorList([] if nouns is None else [NounsOnce(nouns)])
 
     def run(self, poll: Callable[[], None] = lambda: None) -> Validation:
-        """Measure the model as it is now; leaves it in evaluation mode.
+        """Measure the current weights; leaves the model in evaluation mode.
 
-        Where memory runs out, batches are halved, now and for later.
+        If memory runs out, batches are halved from then on.
 
         Args:
             poll: Called before each batch; may raise to stop.
-
-        Raises:
-            TrainingError: Memory runs out with one image per batch.
         """
         self.captioning.model.eval()
         results = {name: self._measure(name, poll) for name in self.sets}
@@ -139,13 +151,13 @@ class Validator:
 
     def _measure(self, name: str, poll: Callable[[], None]) -> Validation:
         part, rows = self.sets[name], self.rows[name]
-        mine = range(self.processes.rank, len(part.examples), self.processes.count)
+        own = range(self.processes.rank, len(part.examples), self.processes.count)
         total, tokens = 0.0, 0
         texts: dict[int, str] = {}
         done = 0
-        while done < len(mine):
+        while done < len(own):
             poll()
-            numbers = list(mine[done : done + self.batch_size])
+            numbers = list(own[done : done + self.batch_size])
             try:
                 inputs = part.inputs.batch(torch.tensor(numbers))
                 loss, count, captions = self._batch(inputs, [rows[number] for number in numbers])
@@ -158,26 +170,25 @@ class Validator:
                 continue
             total, tokens, done = total + loss, tokens + count, done + len(numbers)
             texts.update(zip(numbers, captions, strict=self.generate))
-        found = self.processes.gather((total, tokens, texts))
-        loss = sum(each[0] for each in found) / max(sum(each[1] for each in found), 1)
+        totals, counts, parts = zip(*self.processes.gather((total, tokens, texts)), strict=True)
+        loss = sum(totals) / max(sum(counts), 1)
         if not self.generate:
             return Validation(images=len(part.examples), loss=loss)
-        everything = {number: text for each in found for number, text in each[2].items()}
+        everything = {number: text for own in parts for number, text in own.items()}
         return _scored(part.examples, loss, everything)
 
     @torch.no_grad()
     def _batch(self, inputs: Tensor, rows: Sequence[Sequence[Ids]]) -> tuple[float, int, list[str]]:
-        """Return a batch's summed loss, its tokens and, if wanted, its captions."""
+        """Return a batch's summed loss, its number of tokens and, if wanted, its captions."""
         states = self.objective.encode(inputs)
-        pad = self.captioning.model.generation_config.pad_token_id
-        packed = pack_captions(rows, pad=pad, unknown=self.codec.unknown)
+        packed = self.codec.pack(rows)
         loss = self.objective.loss_sum(states, packed.to(states.device), label_smoothing=0.0)
         captions = self._captions(states) if self.generate else []
         return loss.item(), packed.tokens, captions
 
     def _captions(self, states: Tensor) -> list[str]:
         model, tokenizer = self.captioning.model, self.captioning.tokenizer
-        with quiet_transformers():  # about masks, which a decoder of captions does not need
+        with quiet_transformers():  # about attention masks, which are not needed here
             ids = model.generate(
                 encoder_outputs=BaseModelOutput(last_hidden_state=states),
                 logits_processor=self._once,
@@ -186,13 +197,11 @@ class Validator:
 
 
 def _scored(examples: Sequence[Example], loss: float, texts: Mapping[int, str]) -> Validation:
-    """Score the captions of a data set's images, by their number."""
+    """Score the captions of a data set's images, by image number."""
     captions = {examples[number].image_id: texts[number] for number in sorted(texts)}
     references = {example.image_id: example.references for example in examples}
     report = score_captions(captions, references, metrics=_METRICS)
-    return Validation(
-        images=len(examples),
-        loss=loss,
+    scores = Scores(
         metrics=dict(report.corpus),
         language=_language(report.language),
         captions=captions,
@@ -200,46 +209,40 @@ def _scored(examples: Sequence[Example], loss: float, texts: Mapping[int, str]) 
             image_id: {name: float(row[index]) for name, row in report.per_image.items()}
             for index, image_id in enumerate(report.image_ids)
         },
-        protocol=dataclasses.asdict(report.stamp),
     )
+    protocol = dataclasses.asdict(report.stamp)
+    return Validation(images=len(examples), loss=loss, scores=scores, protocol=protocol)
 
 
 def mean_validation(results: Mapping[str, Validation], shares: Mapping[str, float]) -> Validation:
-    """Return the mean of what was measured on several data sets, with the parts in it.
-
-    Args:
-        results: What was measured on each.
-        shares: Share of each; they sum to 1.
-    """
-    first = next(iter(results.values()))
+    """Return the mean of the results of several data sets, weighted by shares that sum to 1."""
+    scored = {name: result.scores for name, result in results.items() if result.scores}
     return Validation(
         images=sum(result.images for result in results.values()),
         loss=sum(shares[name] * result.loss for name, result in results.items()),
-        metrics={
-            metric: sum(shares[name] * result.metrics[metric] for name, result in results.items())
-            for metric in first.metrics
-        },
-        language={
-            measure: sum(
-                shares[name] * result.language[measure] for name, result in results.items()
-            )
-            for measure in first.language
-        },
-        captions={
-            key: text for result in results.values() for key, text in result.captions.items()
-        },
-        per_image={
-            key: scores for result in results.values() for key, scores in result.per_image.items()
-        },
+        scores=_mean_scores(scored, shares) if scored else None,
         protocol={"mean_over_sets": dict(shares)},
-        sets=dict(results),
+        sets=results,
     )
 
 
-def _language(found: LanguageStatistics) -> dict[str, float]:
-    """Return the measures of `LANGUAGE`: a number of words, lengths in words, and shares."""
+def _mean_scores(scores: Mapping[str, Scores], shares: Mapping[str, float]) -> Scores:
+    def mean(values: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+        keys = next(iter(values.values()))
+        return {key: sum(shares[name] * own[key] for name, own in values.items()) for key in keys}
+
+    return Scores(
+        metrics=mean({name: own.metrics for name, own in scores.items()}),
+        language=mean({name: own.language for name, own in scores.items()}),
+        captions={key: text for own in scores.values() for key, text in own.captions.items()},
+        per_image={key: row for own in scores.values() for key, row in own.per_image.items()},
+    )
+
+
+def _language(statistics: LanguageStatistics) -> dict[str, float]:
+    """Return the measures of `LANGUAGE`: counts and lengths in words, and shares."""
     values = (
-        *(found.vocabulary, found.unique, found.mean_length),
-        *(found.repeated_pairs, found.function_word_ends),
+        *(statistics.vocabulary, statistics.unique, statistics.mean_length),
+        *(statistics.repeated_pairs, statistics.function_word_ends),
     )
     return dict(zip(LANGUAGE, map(float, values), strict=True))

@@ -72,7 +72,7 @@ def test_settings_without_a_fit(bundled: Captioner) -> None:
 
 
 def test_the_library_abstains(bundled: Captioner, noise: Path) -> None:
-    with pytest.raises(ImageError, match=r"noise\.png: not sure enough") as caught:
+    with pytest.raises(ImageError, match=r"noise\.png: not confident enough") as caught:
         bundled.caption(noise, min_confidence=0.2)
     assert caught.value.code == "low_confidence"
     sure, unsure = bundled.stream([IMAGE, noise], DecodeOptions(min_confidence=0.2))
@@ -97,7 +97,7 @@ def test_one_image_that_it_says_nothing_about(
     assert main(["caption", str(noise), "--min-confidence", "0.2"]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert "noise.png: not sure enough" in printed.err
+    assert "noise.png: not confident enough" in printed.err
     assert main(["caption", str(noise), "--min-confidence", "0.2", "--fail-on", "none"]) == 0
     assert main(["caption", str(noise), "--min-confidence", "2"]) == 2
     assert main(["caption", str(noise), "--min-confidence", "0.2", "--beams", "4"]) == 2
@@ -144,7 +144,7 @@ def test_a_damaged_calibration(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (model / CALIBRATION_FILE).write_text('{"format": "capgen calibration", "fits": [1e999]}')
     assert main(["caption", str(IMAGE), "--model", str(model)]) == 0  # not asked for, not read
     assert main(["caption", str(IMAGE), "--model", str(model), "--scores"]) == 1
-    assert "calibration.json is no calibration" in capsys.readouterr().err
+    assert "calibration.json is not a capgen calibration" in capsys.readouterr().err
 
 
 def test_calibrate_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,9 +167,9 @@ def test_calibrate_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert captioner.caption(IMAGE, confidence=True).confidence is None
     assert captioner.caption(IMAGE, confidence=True, beams=1).confidence is not None
     assert main([*command, "--drawn", "0", "--limit", "4"]) == 1
-    assert "4 images are too few" in capsys.readouterr().err
+    assert "needs at least 50 images, and has 4" in capsys.readouterr().err
     assert main([*command[:2], "--data-dir", f"{data}=2"]) == 2
-    assert "Weights of data sets are for training only" in capsys.readouterr().err
+    assert "Data sets can be weighted for training only" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["blip", "git"])

@@ -14,7 +14,7 @@ import torch
 
 from capgen import Captioner
 from capgen._build import make_nouns, make_wordnet
-from capgen.captioning.decoding.noun_table import FINE
+from capgen.captioning.decoding.hypotheses import NOUN_PENALTY
 from capgen.cli.main import main
 from capgen.config import train_config
 from capgen.models.checkpoint import save_captioning
@@ -43,7 +43,7 @@ def every(caption: Caption) -> tuple[Caption, ...]:
 def nouns_again(captioner: Captioner, caption: Caption) -> int:
     """How often the caption says a noun that it has said."""
     table: Any = captioner.runtime.nouns
-    return int(table.said_again(np.array([token.id for token in caption.tokens])).sum())
+    return int(table.repeated(np.array([token.id for token in caption.tokens])).sum())
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_both_runtimes_repeat_where_nothing_else_is_left(way: str, tmp_path: Pat
         for one in every(caption):
             assert len(one.tokens) >= 9
             assert nouns_again(both[0], one) >= 5
-            assert all(-FINE / 2 < token.log_probability <= 0 for token in one.tokens)
+            assert all(-NOUN_PENALTY / 2 < token.log_probability <= 0 for token in one.tokens)
             total = sum(token.log_probability for token in one.tokens)
             penalty = WAYS[way].get("length_penalty", 1.0)
             assert one.score == pytest.approx(total / len(one.tokens) ** penalty)
@@ -241,16 +241,19 @@ def test_the_list_is_that_of_its_script(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_torch_takes_scores_that_are_wider_than_the_vocabulary() -> None:
-    from capgen.captioning.decoding.noun_table import NounTable
+    from capgen.captioning.decoding.hypotheses import NounTable
     from capgen.captioning.runtimes.torch_processors import NounsOnce
 
     table = NounTable(np.array([0, 1, 2, 1]))
     scores = torch.zeros(2, 6)
     changed = NounsOnce(table)(torch.tensor([[0, 3], [0, 2]]), scores)
-    assert changed.tolist() == [[0, -FINE, 0, -FINE, 0, 0], [0, 0, -FINE, 0, 0, 0]]
+    assert changed.tolist() == [
+        [0, -NOUN_PENALTY, 0, -NOUN_PENALTY, 0, 0],
+        [0, 0, -NOUN_PENALTY, 0, 0, 0],
+    ]
     assert not scores.any()
     narrow = NounsOnce(table)(torch.tensor([[0, 2]]), torch.zeros(1, 3))
-    assert narrow.tolist() == [[0, 0, -FINE]]
+    assert narrow.tolist() == [[0, 0, -NOUN_PENALTY]]
 
 
 def test_training_validates_with_captions_as_capgen_says_them(tmp_path: Path) -> None:

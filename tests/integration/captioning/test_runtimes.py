@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import onnx
 import pytest
 import torch
 from PIL import Image
+from transformers import SwinConfig, SwinModel
 
 from capgen import Captioner
 from capgen.captioning.prepare import Prepared
@@ -24,6 +26,7 @@ from capgen.models.onnx.export import export_onnx
 from capgen.models.provenance import Provenance
 from capgen.records import Caption
 from tests import tiny_captioners
+from tests.colours import colour_captioner
 from tests.fakes import draw_image
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -256,6 +259,17 @@ def test_exporting_needs_one_file_of_weights(tmp_path: Path) -> None:
         export_onnx(tmp_path, made.model, image_size=(32, 32))
 
 
+def test_an_encoder_that_cannot_be_traced_is_named(tmp_path: Path) -> None:
+    shape = SwinConfig(
+        image_size=32, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[2, 2], window_size=4
+    )
+    made = tiny_captioners.captioning(SwinModel(shape))
+    save_captioning(tmp_path / "m", made, Provenance())
+    with pytest.raises(ModelError, match="torch cannot export this encoder") as caught:
+        export_onnx(tmp_path / "m", made.model, image_size=(32, 32))
+    assert "--runtime torch" in str(caught.value.hint)
+
+
 @pytest.mark.parametrize("types", [("float16", "float32"), ("float32", "float16")], ids="-".join)
 def test_graphs_that_belong_to_other_weights_are_refused(
     types: tuple[str, str], tmp_path: Path
@@ -286,3 +300,18 @@ def test_the_torch_runtime_knows_our_encoder_in_a_process_of_its_own(tmp_path: P
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "torch"])
+def test_a_captioner_can_be_pickled_and_captions_the_same(runtime: str) -> None:
+    captioner = Captioner.from_pretrained(runtime=runtime, device="cpu")
+    again = pickle.loads(pickle.dumps(captioner))
+    assert (again.name, again.runtime.name) == (captioner.name, runtime)
+    image = draw_image(1, (60, 40))
+    assert again.caption(image, beams=1) == captioner.caption(image, beams=1)
+
+
+def test_a_captioner_over_a_runtime_of_ones_own_says_that_it_cannot_be_pickled() -> None:
+    captioner, _ = colour_captioner()
+    with pytest.raises(TypeError, match="from_pretrained"):
+        pickle.dumps(captioner)

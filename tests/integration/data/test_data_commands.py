@@ -97,7 +97,7 @@ def test_errors_have_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[
         (("remove", "nothing"), 1, "Unknown data set"),
         (("import", tmp_path, "--name", "a/b"), 2, "cannot be a data set's name"),
         (("import", tmp_path, "--name", "x", "--val-fraction", "2"), 2, "between 0.0 and 0.9"),
-        (("preview", tmp_path, "--split", "nope"), 1, "no known layout"),
+        (("preview", tmp_path, "--split", "nope"), 1, "not in a known layout"),
     ):
         got, _, err = run(capsys, *arguments)
         assert (got, "Traceback" in err) == (code, False), arguments

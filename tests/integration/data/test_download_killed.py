@@ -159,7 +159,7 @@ def test_second_process_waits_for_the_first(tmp_path: Path, home: Path):
         goes_on.set()
         outs = [process.communicate() for process in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0]
-    assert "already there" in outs[1][0]
+    assert "already installed" in outs[1][0]
     assert len(served.gets(IMAGES)) == 1
 
 

@@ -158,7 +158,7 @@ def test_what_the_data_set_leaves_out_is_said(
         ({"--predictions": "many.json"}, 1, "not in split test"),
         ({"--predictions": "twice.json"}, 1, "Two predictions for the image"),
         ({"--references": "broken.json"}, 1, "broken.json:1: not valid JSON"),
-        ({"--references": "bare.json"}, 1, "empty or not text"),
+        ({"--references": "bare.json"}, 1, "empty or not a string"),
         ({"--data-dir": "nowhere"}, 1, "nowhere"),
         ({"--document-frequencies": "broken.json"}, 1, "broken.json:1: not valid JSON"),
         ({"--json": "."}, 1, "it is a folder"),
@@ -166,7 +166,7 @@ def test_what_the_data_set_leaves_out_is_said(
         ({"--metrics": "blue"}, 2, "Unknown metric 'blue'"),
         ({"--limit": "0"}, 2, "--limit is 0"),
         ({"--resamples": "1"}, 2, "--resamples is 1"),
-        ({"--model": "mini"}, 2, "--model and --predictions exclude each other"),
+        ({"--model": "mini"}, 2, "--model and --predictions cannot be used together"),
     ],
 )
 def test_bad_input_is_named(

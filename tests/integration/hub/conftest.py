@@ -41,7 +41,7 @@ def clip(saved_clip: Path) -> ModelFolder:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Let the client's pauses take no time; returns how long they would have been."""
+    """Skip the client's pauses, and return how long they would have been."""
     pauses: list[float] = []
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", pauses.append)
     return pauses

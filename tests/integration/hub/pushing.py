@@ -1,4 +1,4 @@
-"""What the tests of pushing share."""
+"""Helpers that the push tests share."""
 
 from __future__ import annotations
 

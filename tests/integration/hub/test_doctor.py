@@ -1,4 +1,4 @@
-"""`capgen doctor`, as it is called, beside a Hub that answers."""
+"""`capgen doctor` with a reachable Hub."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_who_is_logged_in_is_told_and_the_token_is_not(hub: Hub, capsys) -> None
     out = capsys.readouterr().out
     checks = {check["name"]: check for check in json.loads(out)["checks"]}
     assert checks["Hub"]["ok"] and checks["Hub login"]["detail"] == "logged in as me"
-    assert checks["W&B login"]["detail"] == "there is a key (WANDB_API_KEY); it was not tried"
+    assert checks["W&B login"]["detail"] == "a key is set (WANDB_API_KEY); it was not tried"
     assert TOKEN not in out and "wandbSecret" not in out
 
 

@@ -1,4 +1,4 @@
-"""What a card says of where a model comes from, from `capgen train` to the pushed README.md."""
+"""The lineage in a model card, from `capgen train` to the pushed README.md."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_run_from_the_bundled_captioner(hub: Hub, installed: None, tmp_path: P
     assert card.data.language == ["de"]
     assert card.data.base_model is None  # it is not on the Hub
     for words in (
-        "Started from **mini**, the captioner that comes with capgen",
+        "Started from **mini**, the captioner bundled with capgen",
         "Its encoder started from **EfficientNet-Lite2**",
         "- **tiere.** weight 0.5: 4 training images per epoch",
         "one sentence (language: de)",

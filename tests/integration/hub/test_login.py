@@ -1,4 +1,4 @@
-"""Logging in, and who one is."""
+"""Login, and the name of the user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pushed models load without capgen: it cannot be imported in the process that tries."""
+"""Pushed models load without capgen, in a process that cannot import it."""
 
 from __future__ import annotations
 

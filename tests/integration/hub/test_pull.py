@@ -1,4 +1,4 @@
-"""Pulling: checked, pinned and recorded; repositories that mean ill are refused."""
+"""Pulled models are checked, pinned and recorded; malicious repositories are refused."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def served(hub: Hub, clip: ModelFolder, tmp_path: Path) -> Path:
 
 
 def fetched(hub: Hub) -> list[str]:
-    """Return the files that somebody asked the content of."""
+    """Return the files whose content was requested."""
     return [path for method, path in hub.requests if "/resolve/" in path and method == "GET"]
 
 
@@ -105,7 +105,7 @@ def test_a_revision_is_pulled(hub: Hub, pushed: str, clip: ModelFolder) -> None:
     branch = push_model(plan_push(clip, NAME, PushOptions(revision="v2")), TOKEN).commit
     assert pull_model(f"{NAME}@v2").commit == branch
     assert pull_model(NAME, revision=pushed).commit == pushed
-    with pytest.raises(UsageError, match="both"):
+    with pytest.raises(UsageError, match="give two revisions"):
         pull_model(f"{NAME}@v2", revision="main")
     with pytest.raises(ModelNotFoundError, match="'v3'"):
         pull_model(f"{NAME}@v3")
@@ -127,11 +127,11 @@ def test_a_record_that_is_damaged(pushed: str, home: Path) -> None:
 
 def test_altered_content_is_noticed_and_removed(hub: Hub, pushed: str) -> None:
     hub.altered = {"model.safetensors", "config.json"}
-    with pytest.raises(ModelError, match=r"config\.json is not what") as caught:
+    with pytest.raises(ModelError, match=r"config\.json differs from what") as caught:
         pull_model(NAME)
     assert caught.value.hint
     hub.altered = {"model.safetensors"}
-    with pytest.raises(ModelError, match=r"model\.safetensors is not what"):
+    with pytest.raises(ModelError, match=r"model\.safetensors differs from what"):
         resolve_model(NAME)
     assert read_pulled(NAME) is None
     hub.altered = set()
@@ -142,7 +142,7 @@ def test_a_pull_checks_what_was_there_before(pushed: str) -> None:
     weights = resolve_model(NAME).path / "model.safetensors"
     content = weights.read_bytes()
     weights.resolve().write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(ModelError, match="is not what"):
+    with pytest.raises(ModelError, match="differs from what"):
         pull_model(NAME)
     assert pull_model(NAME).commit == pushed
     assert weights.read_bytes() == content
@@ -186,7 +186,7 @@ def test_what_is_too_large(hub: Hub, served: Path, capsys) -> None:
         pull_model("bad/model", limits=Limits(total_bytes=1000))
     assert "--max-gb" in caught.value.hint
     hub.sizes = {"model.safetensors": -1}
-    with pytest.raises(ModelError, match="does not say"):
+    with pytest.raises(ModelError, match="does not state"):
         pull_model("bad/model")
 
 
@@ -225,7 +225,7 @@ ADAPTER = '{"peft_type": "LORA", "base_model_name_or_path": "some/blip"}'
             "bad/model is a LoRA adapter of some/blip, without that model",
         ),
         ({"model-q4.gguf": "GGUF", "README.md": "# Q4"}, "bad/model is a model in GGUF"),
-        ({"model-q4.gguf": "GGUF", "config.json": "{}"}, "bad/model has its weights as GGUF"),
+        ({"model-q4.gguf": "GGUF", "config.json": "{}"}, "bad/model has weights in GGUF"),
         ({"weights.gguf": "GGUF"}, "bad/model is a model in GGUF"),
         ({"open_clip_config.json": "{}"}, "bad/model is a model of OpenCLIP"),
         ({"config.json": "{}", "model.gguf": "G", "model.pt": "x"}, "does not load pickles"),
@@ -235,7 +235,7 @@ ADAPTER = '{"peft_type": "LORA", "base_model_name_or_path": "some/blip"}'
 def test_repositories_that_are_no_model(
     files: dict[str, str], said: str, hub: Hub, tmp_path: Path
 ) -> None:
-    """They are named as what they are, and their weights are not fetched."""
+    """The error names their kind, and their weights are not downloaded."""
     folder = tmp_path / "other"
     folder.mkdir()
     for name, content in files.items():
@@ -249,7 +249,7 @@ def test_repositories_that_are_no_model(
 
 
 def test_a_model_of_another_kind_lacks_no_part(hub: Hub, served: Path) -> None:
-    """Not that there is no preprocessor is said, but that it is a text model."""
+    """The error says that it is a text model, not that the preprocessor is missing."""
     config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 9}
     (served / "config.json").write_text(json.dumps(config))
     (served / "preprocessor_config.json").unlink()
@@ -279,8 +279,8 @@ def test_weights_that_are_damaged(content: bytes, served: Path) -> None:
 @pytest.mark.parametrize(
     ("index", "words"),
     [
-        ({"weight_map": {"a": "../../elsewhere.safetensors"}}, "no safetensors file of its"),
-        ({"weight_map": {"a": "model-1.bin"}}, "no safetensors file of its"),
+        ({"weight_map": {"a": "../../elsewhere.safetensors"}}, "not a safetensors file in its"),
+        ({"weight_map": {"a": "model-1.bin"}}, "not a safetensors file in its"),
         ({"weight_map": {"a": "model-7.safetensors"}}, "lacks model-7"),
         ({"weight_map": 3}, "weight_map"),
         ([], "not a JSON object"),
@@ -305,7 +305,7 @@ def test_code_is_not_run_unless_it_is_trusted(served: Path, tmp_path: Path, caps
     draw_image(0).save(image)
     for trusted in (False, True):
         pull_model("bad/model", trust_remote_code=trusted)
-        with pytest.raises(UnsafeModelError, match="code of its own"):
+        with pytest.raises(UnsafeModelError, match="its own code"):
             Captioner.from_pretrained("bad/model")
         assert main(["caption", str(image), "--model", "bad/model"]) == 1
         assert "--trust-remote-code" in capsys.readouterr().err

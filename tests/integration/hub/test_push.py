@@ -176,12 +176,12 @@ def test_a_failed_commit_costs_no_second_upload(hub: Hub, clip: ModelFolder) -> 
     [
         ("POST", "/repos/create", 401, "token"),
         ("POST", "/preupload/", 401, "token"),
-        ("POST", "/repos/create", 403, "does not let"),
-        ("POST", "/preupload/", 403, "does not let"),
-        ("PUT", "/lfs/", 403, "does not let"),
+        ("POST", "/repos/create", 403, "does not allow this"),
+        ("POST", "/preupload/", 403, "does not allow this"),
+        ("PUT", "/lfs/", 403, "does not allow this"),
         ("POST", "/preupload/", 404, "me/tiny"),
         ("POST", "/commit/", 409, "conflict"),
-        ("POST", "/commit/", 412, "changed meanwhile"),
+        ("POST", "/commit/", 412, "changed in the meantime"),
         ("POST", "/commit/", 413, "too large"),
         ("POST", "objects/batch", 400, "me/tiny"),
         ("POST", "/commit/", 500, "500"),
@@ -294,7 +294,7 @@ def test_somebody_else_commits_meanwhile(
         return listing
 
     monkeypatch.setattr(module, "list_repository", stale)
-    with pytest.raises(NetworkError, match="changed meanwhile"):
+    with pytest.raises(NetworkError, match="changed in the meantime"):
         push_model(plan_push(clip, NAME, PushOptions(licence="mit")), TOKEN)
     assert hub.written[NAME].branches["main"] == "b" * 40
 

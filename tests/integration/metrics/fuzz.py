@@ -1,4 +1,4 @@
-"""Strings that tokenizers stumble over, made by chance from a seed."""
+"""Random strings that are hard to tokenize."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The official scorers, run beside ours."""
+"""The official scorers, for comparison."""
 
 from __future__ import annotations
 

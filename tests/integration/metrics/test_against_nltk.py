@@ -1,4 +1,4 @@
-"""METEOR beside NLTK's own, over WordNet as Debian packs it, and over our table of it."""
+"""METEOR against NLTK's, with Debian's WordNet and with our table."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_meteor_on_5000_pairs(nltk_wordnet: Any, vocabulary: list[str]) -> None:
 
 
 class OurWordNet:
-    """What NLTK's METEOR asks of a WordNet, out of our table: one synset a word."""
+    """The interface that NLTK's METEOR needs of WordNet, over our table: one synset per word."""
 
     def synsets(self, word: str) -> list[Any]:
         lemmas = [SimpleNamespace(name=lambda name=name: name) for name in wordnet().of(word)]

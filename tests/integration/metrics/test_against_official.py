@@ -1,4 +1,4 @@
-"""Ours beside pycocoevalcap, whose tokenizer and METEOR need Java."""
+"""Scores and tokens against pycocoevalcap, whose tokenizer and METEOR need Java."""
 
 from __future__ import annotations
 

@@ -379,7 +379,7 @@ def test_a_damaged_exported_folder_is_said_in_one_line(name: str, tmp_path: Path
 def test_code_that_comes_with_a_model_is_not_run(folder: Path) -> None:
     edit("config.json", model_type="mine", auto_map={"AutoModel": "mine.Model"})(folder)
     (folder / "mine.py").write_text("raise SystemExit('foreign code ran')")
-    with pytest.raises(UnsafeModelError, match="code of its own"):
+    with pytest.raises(UnsafeModelError, match="its own code"):
         Captioner.from_pretrained(folder)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer, SiglipConfig, SiglipModel, ViTMAEConfig, ViTMAEModel
 
 from capgen.errors import CapgenError, ModelError, UnsafeModelError
 from capgen.models.build import build_clip_gpt2
@@ -78,3 +81,91 @@ def test_the_wrong_kind_of_part(parts):
         build_clip_gpt2(str(parts[0]), str(parts[0]))
     with pytest.raises(ModelError, match="not a vision encoder"):
         build_clip_gpt2(str(parts[1]), str(parts[1]))
+
+
+SHAPE = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+SHAPE |= {"intermediate_size": 64}
+VISION = {**SHAPE, "image_size": 32, "patch_size": 8}
+
+
+def set_tokens(folder: Path, **tokens: str | None) -> None:
+    """Change the special tokens that a tokenizer names; None leaves one out."""
+    file = folder / "tokenizer_config.json"
+    content = {**json.loads(file.read_text()), **tokens}
+    content = {name: token for name, token in content.items() if token is not None}
+    file.write_text(json.dumps(content))
+
+
+def set_config(folder: Path, **settings: object) -> None:
+    file = folder / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **settings}))
+
+
+def ends(captioning) -> tuple[int, int]:
+    generation = captioning.model.generation_config
+    return generation.decoder_start_token_id, generation.eos_token_id
+
+
+def test_a_tokenizer_without_a_start_token_starts_with_the_end_token(parts):
+    set_tokens(parts[1], bos_token=None)
+    captioning = build_clip_gpt2(str(parts[0]), str(parts[1]))
+    assert ends(captioning) == (captioning.tokenizer.eos_token_id,) * 2
+
+
+def test_a_tokenizer_without_special_tokens_has_those_of_the_models_config(parts):
+    end = json.loads((parts[1] / "config.json").read_text())["eos_token_id"]
+    set_tokens(parts[1], bos_token=None, eos_token=None, unk_token=None)
+    captioning = build_clip_gpt2(str(parts[0]), str(parts[1]))
+    assert ends(captioning) == (end, end)
+    assert captioning.tokenizer.eos_token_id == captioning.tokenizer.pad_token_id == end
+
+
+def test_a_bert_tokenizer_starts_with_cls_and_ends_with_sep(parts):
+    set_tokens(parts[1], bos_token=None, eos_token=None, cls_token="a", sep_token="b")
+    captioning = build_clip_gpt2(str(parts[0]), str(parts[1]))
+    assert ends(captioning) == tuple(captioning.tokenizer.convert_tokens_to_ids(["a", "b"]))
+
+
+def test_a_tokenizer_without_an_end_token_is_refused(parts):
+    set_tokens(parts[1], bos_token=None, eos_token=None)
+    set_config(parts[1], eos_token_id=None, bos_token_id=None)
+    with pytest.raises(ModelError, match="gpt2: its tokenizer has no end token"):
+        build_clip_gpt2(str(parts[0]), str(parts[1]))
+
+
+def test_a_tokenizer_larger_than_the_embeddings_is_refused(parts):
+    tokenizer = AutoTokenizer.from_pretrained(parts[1])
+    tokenizer.add_tokens(["<lighthouse>"])
+    tokenizer.save_pretrained(parts[1])
+    with pytest.raises(ModelError, match=r"its tokenizer has \d+ tokens, its embeddings \d+ rows"):
+        build_clip_gpt2(str(parts[0]), str(parts[1]))
+
+
+def test_a_decoder_with_few_positions_makes_short_captions(tmp_path, parts):
+    drop(parts[1], "wpe")
+    file = parts[1] / "model.safetensors"
+    weights = {**load_file(file), "transformer.wpe.weight": torch.zeros(16, 64)}
+    save_file(weights, file, metadata={"format": "pt"})
+    set_config(parts[1], n_positions=16)
+    captioning = build_clip_gpt2(str(parts[0]), str(parts[1]))
+    assert captioning.model.generation_config.max_length == 16
+
+
+def test_the_part_of_siglip_that_sees_is_an_encoder(parts, tmp_path):
+    text = {**SHAPE, "vocab_size": 50, "max_position_embeddings": 16}
+    SiglipModel(SiglipConfig(text_config=text, vision_config=VISION)).save_pretrained(
+        tmp_path / "siglip"
+    )
+    processor = {
+        "image_processor_type": "SiglipImageProcessor",
+        "size": {"height": 32, "width": 32},
+    }
+    (tmp_path / "siglip" / "preprocessor_config.json").write_text(json.dumps(processor))
+    captioning = build_clip_gpt2(str(tmp_path / "siglip"), str(parts[1]))
+    assert captioning.model.config.encoder.model_type == "siglip_vision_model"
+
+
+def test_an_encoder_that_hides_parts_of_images_is_refused(parts, tmp_path):
+    ViTMAEModel(ViTMAEConfig(**VISION)).save_pretrained(tmp_path / "mae")
+    with pytest.raises(ModelError, match="hides three quarters of every image"):
+        build_clip_gpt2(str(tmp_path / "mae"), str(parts[1]))

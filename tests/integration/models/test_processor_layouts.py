@@ -121,7 +121,7 @@ def test_training_starts_from_a_nested_processor(saved: dict[tuple[str, bool], P
     for kind in ("blip", "git"):
         with pytest.raises(ModelError, match=f"'{kind}' model") as caught:
             load_captioning(ModelFolder(saved[kind, True], kind))
-        assert "trained" in caught.value.hint
+        assert "trains" in caught.value.hint
 
 
 def test_where_both_files_are_there_the_nested_one_counts(

@@ -1,4 +1,4 @@
-"""Models side by side: the same numbers as elsewhere, and intervals that another program finds."""
+"""Comparisons: the same scores as `evaluate`, and intervals as in another implementation."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from capgen.registry.compare import (
     comparison_events,
     models_to_compare,
 )
+from capgen.registry.speed import SpeedOptions
 from tests.minis import make_images, write_flickr8k
 
 IMAGES = 30
@@ -54,8 +55,7 @@ def found(folder: Path, data: EvaluationSet) -> ModelComparison:
         [str(folder / "best-eval"), str(folder / "best-loss")],
         data,
         config=EvalConfig(resamples=2000),
-        speed_photos=3,
-        speed_rounds=2,
+        speed=SpeedOptions(images=3, rounds=2),
     )
     *_, last = events
     assert isinstance(last, ComparisonFinished)
@@ -72,7 +72,7 @@ def test_scores_are_those_of_an_evaluation(found: ModelComparison, data: Evaluat
 def test_intervals_and_p_values_agree_with_an_independent_bootstrap(
     found: ModelComparison,
 ) -> None:
-    """Written anew with numpy: other draws, another seed, one resample at a time."""
+    """An independent implementation: other draws, another seed, one resample at a time."""
     generator = np.random.default_rng(987)
     first, second = found.evaluations
     images = len(first.captions)
@@ -169,7 +169,7 @@ def test_the_command_on_a_run(
     assert main([*command, "--limit", "6", "--no-speed", *files]) == 0
     shown = capsys.readouterr().out
     assert "tiny/best-eval (first) and tiny/best-loss (second)" in shown
-    assert "parameters" in shown and "photos/s" not in shown
+    assert "parameters" in shown and "images/s" not in shown
     saved = json.loads(record.read_text())
     assert [model["name"] for model in saved["models"]] == ["tiny/best-eval", "tiny/best-loss"]
     assert saved["models"][0]["speed"] is None

@@ -1,4 +1,4 @@
-"""Exports: int8 says nearly the same and is batch-proof; damage and misuse are refused."""
+"""Exports: int8 captions are nearly the same, whatever the batch; damage and misuse are refused."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_graphs_of_other_weights_are_refused(made: Exported, tmp_path: Path) -> 
 
 
 def test_torch_refuses_it_with_the_way_out(made: Exported) -> None:
-    with pytest.raises(ModelError, match="only ONNX Runtime runs") as caught:
+    with pytest.raises(ModelError, match="only ONNX Runtime can run") as caught:
         Captioner.from_pretrained(made.path, runtime="torch")
     assert "mini" in caught.value.hint
 

@@ -45,7 +45,7 @@ def test_the_list_fits_80_columns(
     lines = capsys.readouterr().out.splitlines()
     assert all(len(line) <= 80 for line in lines)
     (mini,) = (line.split() for line in lines if " mini " in line)
-    assert mini[4] == "EfficientNet-lite2," and mini[-1] == "test"
+    assert mini[4] == "EfficientNet-lite2," and mini[-2:] == ["test", "1,000"]
 
 
 def test_the_default_is_what_caption_uses(

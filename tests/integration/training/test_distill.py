@@ -99,7 +99,7 @@ def test_a_teacher_with_other_words_can_only_teach_sentences(tmp_path, data, par
     config = clip_config(
         tmp_path, data, teacher=str(teacher), distill="token", eval=False, test=False, num_epochs=1
     )
-    with pytest.raises(UsageError, match="another vocabulary") as caught:
+    with pytest.raises(UsageError, match="different vocabularies") as caught:
         list(train(config))
     assert "--distill sequence" in caught.value.hint
     assert not config.output_dir.exists()

@@ -78,10 +78,10 @@ def test_captions_of_the_bundled_model_stay_before_training():
     images = [ROOT / "docs" / "images" / f"{name}.jpg" for name in names]
     captioning = load_captioning(resolve_model("mini"))
     captioning.model.eval()
-    pixels = captioning.preprocessor.preprocess_batch(
-        [Image.open(image).convert("RGB") for image in images]
+    pixels = np.stack(
+        [captioning.preprocessor.preprocess(Image.open(image).convert("RGB")) for image in images]
     )
-    states = captioning.model.encoder(torch.from_numpy(np.asarray(pixels))).last_hidden_state
+    states = captioning.model.encoder(torch.from_numpy(pixels)).last_hidden_state
 
     def captions():
         ids = captioning.model.generate(encoder_outputs=BaseModelOutput(last_hidden_state=states))

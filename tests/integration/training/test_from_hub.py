@@ -84,7 +84,7 @@ def test_an_unreachable_hub_says_what_to_do(data, capsys):
     assert main(["train", "--encoder", "some/clip", "--data-dir", str(data)]) == 1
     error = capsys.readouterr().err
     assert "Cannot reach" in error
-    assert "give a model folder" in error
+    assert "use a model folder" in error
 
 
 def test_a_wrong_preset_and_an_unknown_data_set(tmp_path, data, capsys):

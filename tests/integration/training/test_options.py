@@ -21,8 +21,7 @@ from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.records import EpochEvent, Notice, SampleEvent, StepEvent, TestEvent
 from capgen.training.model.make_captioner import make_captioner
-from capgen.training.objectives.base import CrossEntropy
-from capgen.training.objectives.cross_entropy import CaptionObjective
+from capgen.training.objectives.cross_entropy import CaptionObjective, CrossEntropy
 from capgen.training.plan.estimate import estimate
 from capgen.training.run.folder import to_toml
 from capgen.training.run.train import train
@@ -149,7 +148,7 @@ def test_out_of_memory_halves_the_batch(tmp_path, parts, monkeypatch, where):
     notices = [event.message for event in of_kind(Notice, pieces)]
     if where == "train":
         assert notices == [
-            "Memory ran out at step 1 with 4 images per pass: going on with 2, 2 passes per step"
+            "Memory ran out at step 1 with 4 images per pass: continuing with 2, 2 passes per step"
         ]
 
 
@@ -184,7 +183,7 @@ def test_the_last_blocks_of_the_mini_are_trained(tmp_path, data, mini):
     assert any("_conv_head" in name for name in trained)
     assert any("neck" in name for name in trained)
     assert not any("_conv_stem" in name for name in trained)
-    with pytest.raises(UsageError, match="the encoder has 16 blocks"):
+    with pytest.raises(UsageError, match="the encoder has only 16 blocks"):
         make_captioner(run_config(tmp_path, data, mini, train_encoder="last-17"), [])
 
 
@@ -262,7 +261,7 @@ def test_patience_stops_a_run(tmp_path, data, parts):
     )  # fmt: skip
     events = list(train(config))
     assert [event.epoch for event in of_kind(EpochEvent, events)] == [1, 2, 3]
-    assert "stopped early" in of_kind(Notice, events)[0].message
+    assert "Stopped early" in of_kind(Notice, events)[0].message
     assert events[-1].epochs == 3
 
 

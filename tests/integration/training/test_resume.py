@@ -148,10 +148,10 @@ def test_a_run_stopped_in_its_validation_goes_on_exactly(tmp_path, data, parts, 
 
 
 def test_a_run_that_is_over_cannot_go_on(tmp_path, whole):
-    with pytest.raises(UsageError, match="is over") as caught:
+    with pytest.raises(UsageError, match="is finished") as caught:
         list(resume(whole))
     assert "--init" in caught.value.hint
-    with pytest.raises(UsageError, match="No training run 'nothing'"):
+    with pytest.raises(UsageError, match="There is no training run 'nothing'"):
         list(resume("nothing"))
 
 
@@ -171,7 +171,7 @@ def test_what_makes_a_run_another_cannot_change(tmp_path, data, parts):
         list(resume(config.output_dir, num_epochs=5))
     captions = data / "Flickr8k_text" / "Flickr8k.token.txt"
     captions.write_text(captions.read_text().replace("dog", "fox"), encoding="utf-8")
-    with pytest.raises(DataError, match="not the one"):
+    with pytest.raises(DataError, match="data set has changed since this run started"):
         list(resume(config.output_dir))
 
 
@@ -253,7 +253,9 @@ def test_a_full_disk_leaves_the_old_state_and_model(small_disk, tmp_path, data, 
     assert left - {"run.html"} == {"config.toml", "environment.json", "events.jsonl"}
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_signals_save_and_exit(tmp_path, data, parts, monkeypatch, capsys, number, code):
     plain = Trainer._step
 

@@ -21,7 +21,8 @@ from capgen.records import (
     event_from_dict,
 )
 from capgen.training.optimization.trainer import Trainer
-from capgen.training.plan.settings import resolve_settings, to_toml
+from capgen.training.plan.settings import to_toml
+from capgen.training.plan.stages import resolve_plan
 from capgen.training.run.folder import read_config
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.run.train import resume, train
@@ -30,6 +31,12 @@ from tests.minis import MiniImage, write_flickr8k
 from tests.training_runs import of_kind, run_config
 
 pytestmark = pytest.mark.usefixtures("torch_features")
+
+
+def _resolve(flags, **places):
+    """Return the one stage of a run without stages."""
+    (stage,) = resolve_plan(flags, **places).stages
+    return stage
 
 
 @pytest.fixture
@@ -74,7 +81,7 @@ def test_each_set_is_measured_and_the_mean_decides(config):
     (test,) = of_kind(TestEvent, events)
     assert list(test.sets) == ["data"]
     assert test.loss == test.sets["data"]["loss"]
-    assert any("words added to the vocabulary: zebra" in str(event) for event in events)
+    assert any("New words in the vocabulary (2): zebra, one" in str(event) for event in events)
     lines = (config.output_dir / "events.jsonl").read_text(encoding="utf-8").splitlines()
     assert [event_from_dict(json.loads(line)) for line in lines] == events
 
@@ -149,14 +156,14 @@ def test_lists_of_data_sets_come_from_everywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "run.toml"
     file.write_text('dataset = ["a", "b=2"]\n', encoding="utf-8")
-    assert resolve_settings({}, file=file).config.dataset == ("a", "b=2")
+    assert _resolve({}, file=file).config.dataset == ("a", "b=2")
     environment = {"CAPGEN_DATASET": '["c", "d=0.5"]'}
-    resolved = resolve_settings({}, file=file, environment=environment)
+    resolved = _resolve({}, file=file, environment=environment)
     assert resolved.config.dataset == ("c", "d=0.5")
-    resolved = resolve_settings({"dataset": ["e"]}, file=file, environment=environment)
+    resolved = _resolve({"dataset": ["e"]}, file=file, environment=environment)
     assert resolved.config.dataset == "e"
     file.write_text('data_dir = ["x=y", "/z=2"]\n', encoding="utf-8")
-    config = resolve_settings({}, file=file).config
+    config = _resolve({}, file=file).config
     assert [str(place) for place in config.data_dir] == ["x=y", "/z=2"]
     assert f'data_dir = ["{tmp_path}/x=y", "/z=2"]' in to_toml(config)
     assert str(parse_setting(TrainConfig, "data_dir", "[images] of 2020")) == "[images] of 2020"
@@ -175,5 +182,5 @@ def test_the_command_line(config, data, other, mini, capsys):
     assert f"{data}, {other}=0.5" in capsys.readouterr().out
     assert main(arguments) == 0
     shown = capsys.readouterr().err
-    assert "zebras: 4 images, 2 an epoch (weight 0.5); 20% of the mean on val" in shown
-    assert "2 words added to the vocabulary: zebra, one" in shown
+    assert "zebras: 4 images, 2 per epoch (weight 0.5); 20% of the mean on val" in shown
+    assert "New words in the vocabulary (2): zebra, one" in shown

@@ -195,7 +195,7 @@ def test_other_data_is_noticed_between_stages(tmp_path, place, data):
     captions = data / "Flickr8k_text" / "Flickr8k.token.txt"
     text = captions.read_text(encoding="utf-8")
     captions.write_text(text.replace("dog", "fox"), encoding="utf-8")
-    with pytest.raises(DataError, match="stages before"):
+    with pytest.raises(DataError, match="data set has changed since the first stage"):
         list(resume_run(tmp_path / "run"))
     captions.write_text(text, encoding="utf-8")
     assert isinstance(list(resume_run(tmp_path / "run"))[-1], RunFinished)
@@ -204,7 +204,7 @@ def test_other_data_is_noticed_between_stages(tmp_path, place, data):
 def test_a_run_that_is_there_or_over_is_refused(place, tmp_path, whole):
     with pytest.raises(UsageError, match="already holds"):
         list(train_stages(make_plan(place, whole)))
-    with pytest.raises(UsageError, match="is over"):
+    with pytest.raises(UsageError, match="is finished"):
         list(resume_run(whole))
     (tmp_path / "config.toml").write_bytes((whole / "config.toml").read_bytes())
     with pytest.raises(UsageError, match="has stages"):

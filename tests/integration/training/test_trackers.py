@@ -263,7 +263,7 @@ def test_a_run_in_stages_is_one_run(place, tmp_path, monkeypatch):
     assert [point["epoch"] for point in points if "val/loss" in point] == [1, 2]
     assert not list((tmp_path / "run" / "stages").glob("*/wandb"))
     page = (tmp_path / "run" / "run.html").read_text()
-    for words in ("Stages that are over", "1 first", "2 second", "Over after 2 epochs, 4 steps"):
+    for words in ("Finished stages", "1 first", "2 second", "Finished after 2 epochs, 4 steps"):
         assert words in page
     assert (tmp_path / "run" / "stages" / "2-second" / "run.html").is_file()
 
@@ -301,7 +301,7 @@ def test_a_killed_service_does_not_stop_training(place, tmp_path, monkeypatch):
     assert isinstance(events[-1], RunFinished)
     assert events[-1].epochs == 3
     (notice,) = of_kind(Notice, events)
-    assert "WandbTracker failed and is off from here" in notice.message
+    assert "WandbTracker failed and is now off" in notice.message
 
 
 def test_a_process_that_hangs_is_not_waited_for(place, tmp_path, monkeypatch):
@@ -321,7 +321,7 @@ def test_a_process_that_hangs_is_not_waited_for(place, tmp_path, monkeypatch):
         tracker.event(RunFinished(run="run", epochs=1, steps=1, seconds=1.0))
         tracker.finish()
         assert time.monotonic() - begun < 10
-        assert "goes on with it" in told[-1]
+        assert "continues in the background" in told[-1]
     finally:
         os.kill(pid, signal.SIGKILL)
 
@@ -390,7 +390,7 @@ def test_a_tracker_that_fails_leaves_its_traceback_in_the_log(place, tmp_path, c
     assert tracker.told == ["start", "step"], "it is left alone once it has failed"
     (notice,) = of_kind(Notice, events)
     assert notice.message == (
-        "Failing failed and is off from here: ZeroDivisionError: a mistake in the tracker"
+        "Failing failed and is now off: ZeroDivisionError: a mistake in the tracker"
     )
     assert notice in read_events(tmp_path / "run")
     (record,) = [record for record in caplog.records if record.levelname == "ERROR"]

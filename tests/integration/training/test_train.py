@@ -29,7 +29,14 @@ from capgen.training.run.folder import read_config
 from capgen.training.run.train import train
 from tests.minis import first_images, write_flickr8k
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2
-from tests.training_runs import NO_NOISE, SENTENCES, caption_images, eight_images, run_config
+from tests.training_runs import (
+    NO_NOISE,
+    SENTENCES,
+    caption_images,
+    eight_images,
+    of_kind,
+    run_config,
+)
 
 
 def test_eight_images_are_learned_by_heart(tmp_path, data, mini):
@@ -231,3 +238,21 @@ def test_what_the_data_set_leaves_out_is_said(tmp_path, data, mini):
     events = list(train(run_config(tmp_path, data, mini, num_epochs=1, eval=False, test=False)))
     notices = [event.message for event in events if isinstance(event, Notice)]
     assert any(lost.name in message for message in notices), notices
+
+
+def test_a_learning_rate_that_makes_the_loss_explode_is_told(tmp_path, data, mini):
+    def told(rate):
+        config = run_config(
+            tmp_path,
+            data,
+            mini,
+            learning_rate=rate,
+            warmup_steps=0,
+            eval=False,
+            output_dir=tmp_path / str(rate),
+        )
+        notices = of_kind(Notice, train(config))
+        return [notice.message for notice in notices if "learning rate" in notice.message]
+
+    assert told(1e-3) == []
+    assert "the learning rate is probably too high" in told(5.0)[0]

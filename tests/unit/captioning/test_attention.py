@@ -133,5 +133,5 @@ def test_grids(cells: int, size: tuple[int, int], expected: tuple[int, int]) -> 
 
 
 def test_features_that_are_no_grid() -> None:
-    with pytest.raises(ModelError, match="13 image features are no grid"):
+    with pytest.raises(ModelError, match="13 image features do not form a grid"):
         _grid(13, (64, 64), "model")

@@ -1,4 +1,4 @@
-"""Empty and repeating captions: found, tried again, and told about."""
+"""Empty and repeating captions: found, retried, and reported."""
 
 from __future__ import annotations
 
@@ -74,7 +74,10 @@ def run(runtime: Any, **settings: Any) -> tuple[list[list[str]], list[Retry | No
     found, _ = caption_pixels(
         runtime, np.broadcast_to(pixels, (len(pixels), 3, 1, 1)), DecodeSettings(**settings)
     )
-    return [[said.text for said in one.captions] for one in found], [one.retry for one in found]
+    return (
+        [[each.text for each in (best, *best.alternatives)] for best in found],
+        [best.retry for best in found],
+    )
 
 
 def test_what_is_in_order_is_not_tried_again() -> None:

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from capgen.captioning.captioner import Captioner
-from capgen.captioning.decoding.hypotheses import hypothesis
-from capgen.captioning.decoding.noun_table import NounTable
+from capgen.captioning.decoding.hypotheses import NounTable, hypothesis
 from capgen.captioning.prepare import Prepared
 from capgen.captioning.runtimes.base import Generated
 from capgen.config import DecodeOptions
@@ -63,4 +62,4 @@ def test_no_confidence() -> None:
 def test_abstaining() -> None:
     _, second = captions(min_confidence=0.0)
     assert isinstance(second, CaptionFailure)
-    assert second.code == "low_confidence" and "tried again" in second.message
+    assert second.code == "low_confidence" and "after a retry" in second.message

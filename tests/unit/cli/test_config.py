@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from capgen.cli.main import main
+from capgen.paths import bundled_model_dir
 from tests.fakes import draw_image
 from tests.minis import write_flickr8k
 from tests.tiny_models import save_tiny_mini
@@ -108,6 +111,8 @@ def test_option_then_environment_then_own_section_then_shared_key(file, image, c
     assert {(row["command"], row["value"], row["source"]) for row in rows} == {
         ("caption", "2", "CAPGEN_BEAMS"),
         ("eval", "2", "CAPGEN_BEAMS"),
+        ("calibrate", "2", "CAPGEN_BEAMS"),
+        ("models.compare", "2", "CAPGEN_BEAMS"),
     }
     assert beams(capsys, image, "--beams", "1") == 1
 
@@ -159,7 +164,7 @@ def test_a_default_model_does_not_exclude_predictions(file, tmp_path, capsys):
     files = ["--predictions", str(tmp_path / "p.json"), "--references", str(tmp_path / "r.json")]
     assert main(["eval", *files, "--metrics", "bleu"]) == 0
     assert main(["eval", *files, "--model", "mini"]) == 2
-    assert "exclude each other" in capsys.readouterr().err
+    assert "cannot be used together" in capsys.readouterr().err
 
 
 def test_a_file_from_windows_is_read_and_changed(file, capsys):
@@ -192,14 +197,14 @@ def small(data: Path, tmp_path: Path) -> list[str]:
 @pytest.mark.parametrize("device", ["cuda:0", "cuda", "mps", "cpu", "auto"])
 def test_a_device_may_be_a_default_of_all_commands(file, capsys, device):
     assert main(["config", "set", "device", device]) == 0
-    assert "for capgen caption, eval and train" in capsys.readouterr().err
+    assert (
+        "for capgen caption, eval, train, calibrate, models compare and models test"
+        in capsys.readouterr().err
+    )
     assert main(["config", "show", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {(row["command"], row["value"]) for row in rows} == {
-        ("caption", device),
-        ("eval", device),
-        ("train", device),
-    }
+    commands = ("caption", "eval", "train", "calibrate", "models.compare", "models.test")
+    assert [(row["command"], row["value"]) for row in rows] == [(name, device) for name in commands]
 
 
 def test_a_device_of_the_file_stops_no_other_command(file, image, data, capsys, small):
@@ -225,12 +230,12 @@ def test_a_batch_size_for_captioning_is_not_trainings(file, data, image, capsys,
     plan, notes = plan_of(capsys, data, *small)
     assert (plan["batch_size"]["value"], plan["batch_size"]["from"]) == (64, "default")
     assert (plan["seed"]["value"], plan["seed"]["from"]) == (6, str(file))
-    told = "note: batch_size is not for capgen train: set it under [train] of config.toml"
+    told = "note: batch_size does not apply to capgen train: set it under [train] of config.toml"
     assert notes.count(told) == 1
     assert main(["config", "show", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     shown = {row["command"] for row in rows if row["setting"] == "batch_size"}
-    assert shown == {"caption", "eval"}
+    assert shown == {"caption", "eval", "calibrate", "models.compare"}
     # Who has said what training is to use is told nothing.
     _, notes = plan_of(capsys, data, *small, "--batch-size", "4")
     assert "batch_size" not in notes
@@ -245,7 +250,7 @@ def test_a_variable_for_captioning_is_not_trainings(data, capsys, monkeypatch, s
     monkeypatch.setenv("CAPGEN_BATCH_SIZE", "3")
     plan, notes = plan_of(capsys, data, *small)
     assert plan["batch_size"]["from"] == "default"
-    assert "CAPGEN_BATCH_SIZE is not for capgen train: set CAPGEN_TRAIN_BATCH_SIZE" in notes
+    assert "CAPGEN_BATCH_SIZE does not apply to capgen train: set CAPGEN_TRAIN_BATCH_SIZE" in notes
     monkeypatch.setenv("CAPGEN_TRAIN_BATCH_SIZE", "5")
     plan, notes = plan_of(capsys, data, *small)
     assert plan["batch_size"] == {"value": 5, "from": "CAPGEN_TRAIN_BATCH_SIZE"}
@@ -294,9 +299,70 @@ def test_set_for_one_command(file, capsys):
 def test_set_says_who_cannot_use_a_value(file, capsys):
     assert main(["config", "set", "batch-size", "8"]) == 0
     notes = capsys.readouterr().err
-    assert "batch_size is 8 for capgen caption and eval" in notes
-    assert "batch_size is not for capgen train" in notes
+    assert "batch_size is 8 for capgen caption, eval, calibrate and models compare" in notes
+    assert "batch_size does not apply to capgen train" in notes
     assert main(["config", "set", "seed", "4000000000"]) == 0
     assert "not used by capgen train: capgen config: --seed is" in capsys.readouterr().err
     assert main(["config", "set", "device", "cuda:x"]) == 2
     assert "must be auto, cpu, cuda, cuda:N or mps" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["calibrate", "models.compare", "models.test"])
+def test_option_then_environment_then_file_where_models_are_judged(
+    file, image, data, capsys, monkeypatch, command
+):
+    """What does not exist is refused by its name, which shows where the setting came from."""
+    also = {
+        "calibrate": ["mini", "--data-dir", str(data)],
+        "models.compare": ["mini", "mini@", "--data-dir", str(data), "--split", "val"],
+        "models.test": ["mini", image],
+    }[command]
+    if command == "models.compare":
+        copy = shutil.copytree(bundled_model_dir(), data.parent / "copy")
+        also[1] = str(copy)
+
+    def refused(*arguments: str) -> str:
+        assert main([*command.split("."), *also, *arguments]) == 2
+        return capsys.readouterr().err
+
+    file.write_text('runtime = "torch"\ndevice = "cuda:90"\n')
+    assert "--device cuda:90" in refused()
+    file.write_text(f'runtime = "torch"\ndevice = "cuda:90"\n[{command}]\ndevice = "cuda:91"\n')
+    assert "--device cuda:91" in refused()
+    monkeypatch.setenv("CAPGEN_DEVICE", "cuda:92")
+    assert "--device cuda:92" in refused()
+    monkeypatch.setenv(f"CAPGEN_{command.upper().replace('.', '_')}_DEVICE", "cuda:93")
+    assert "--device cuda:93" in refused()
+    assert "--device cuda:94" in refused("--device", "cuda:94")
+
+
+def test_a_default_model_is_the_one_that_is_calibrated(file, data, tmp_path, capsys, monkeypatch):
+    file.write_text('[calibrate]\nmodel = "nowhere"\n')
+    assert main(["calibrate", "--data-dir", str(data)]) == 1
+    assert "nowhere" in capsys.readouterr().err
+    monkeypatch.setenv("CAPGEN_MODEL", "elsewhere")
+    assert main(["calibrate", "--data-dir", str(data)]) == 1
+    assert "elsewhere" in capsys.readouterr().err
+
+
+def test_a_subcommands_settings(file, image, capsys):
+    assert main(["config", "set", "models.compare.beams", "5"]) == 0
+    assert main(["config", "set", "device", "cpu", "--for", "models test"]) == 0
+    assert tomllib.loads(file.read_text()) == {
+        "models": {"compare": {"beams": 5}, "test": {"device": "cpu"}}
+    }
+    assert main(["config", "unset", "models.compare.beams"]) == 0
+    assert main(["config", "unset", "models.compare.beams"]) == 2
+    assert tomllib.loads(file.read_text())["models"] == {"compare": {}, "test": {"device": "cpu"}}
+    capsys.readouterr()
+    assert main(["config", "set", "models.beams", "5"]) == 2
+    assert "no settings for 'models'" in capsys.readouterr().err
+
+
+def test_a_mistake_in_a_subcommands_section_stops_no_other(file, image, capsys):
+    file.write_text("[models.compare]\nbeams = 5000\n")
+    assert main(["models", "list"]) == 0
+    assert main(["caption", image]) == 0
+    capsys.readouterr()
+    assert main(["models", "compare", "mini", "mini"]) == 2
+    assert "must be between 1 and 64" in capsys.readouterr().err

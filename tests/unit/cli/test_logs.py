@@ -40,13 +40,13 @@ def test_the_log_tells_what_was_decided_and_why(tmp_path, capsys, home, monkeypa
     log = file.read_text()
     assert f"{home / 'config.toml'} sets for caption: {{'beams': 2}}" in log
     assert "model None is the bundled one" in log
-    assert "ONNX Runtime (it has graphs, and the CPU is meant)" in log
+    assert "ONNX Runtime (it has ONNX graphs, and runs on the CPU)" in log
     assert "'beams': 2" in log and "asked for: ['beams'" in log
     assert "batches of 3, " in log
     assert "out.jsonl.journal holds 0 records of the same work" in log
     assert "sesame" not in log
     assert main([*options, "caption", images[0], "--runtime", "torch"]) == 0
-    assert "torch (asked for)" in file.read_text()
+    assert "torch (--runtime torch)" in file.read_text()
 
 
 def test_without_the_options_nothing_is_logged(tmp_path, capsys):
@@ -94,7 +94,7 @@ def test_a_log_that_cannot_be_written_costs_the_log_only(tmp_path, capsys):
     assert main(["caption", str(tmp_path / "photo.png"), *options]) == 0
     captured = capsys.readouterr()
     assert captured.out.strip()
-    assert captured.err.startswith("note: the log /dev/full cannot be written any more")
+    assert captured.err.startswith("note: the log /dev/full can no longer be written")
     assert len(captured.err.splitlines()) == 1
 
 

@@ -93,8 +93,8 @@ REFUSED = [
     ("--log-file in/a.jpg caption in", "--log-file in/a.jpg is a JPEG image"),
     ("caption --manifest images.csv --log-file ./images.csv", "images.csv is an input"),
     ("caption --manifest=images.csv --log-file images.csv", "images.csv is an input"),
-    ("caption p.jpg -o new.jsonl --log-file new.jsonl", "a file of the command"),
-    ("caption p.jpg -onew.jsonl --log-file new.jsonl", "a file of the command"),
+    ("caption p.jpg -o new.jsonl --log-file new.jsonl", "is also used by the command"),
+    ("caption p.jpg -onew.jsonl --log-file new.jsonl", "is also used by the command"),
     ("data info in --log-file in/captions.csv", "is not a log"),
     ("config path --log-file references.json", "is not a log"),
     # --- reports and what else commands write

@@ -140,7 +140,7 @@ def test_no_image_at_all_is_an_error(flickr: Path):
 
 def test_unknown_layout_name_and_place(tmp_path: Path):
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(DataError, match="looks like no known layout"):
+    with pytest.raises(DataError, match="is not in a known layout"):
         load_dataset(tmp_path / "nothing")
     with pytest.raises(DataError, match="No such file or folder"):
         load_dataset(tmp_path / "absent")

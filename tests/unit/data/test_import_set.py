@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import stat
 import sys
 import tarfile
@@ -11,15 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from capgen.data.cache.folders import clear as clear_caches
 from capgen.data.dataset import load_dataset, locate, open_dataset
-from capgen.data.events import Finished, Notice
+from capgen.data.events import Finished, Notice, Progress
 from capgen.data.formats.reading import ReadOptions
 from capgen.data.import_set import import_dataset
 from capgen.data.installed import installed, remove
 from capgen.data.splits import SplitOptions
 from capgen.errors import DataError, UsageError
 from tests import minis
-from tests.minis import draw, make_images, write_flickr8k
+from tests.minis import draw, make_images, save_images, write_flickr8k
 
 
 @pytest.mark.parametrize("link", [False, True])
@@ -80,7 +82,7 @@ def test_what_was_left_out_is_told(tmp_path: Path):
 def test_names(tmp_path: Path, home: Path):
     source = write_flickr8k(tmp_path / "set", make_images())
     list(import_dataset(source, "mine"))
-    with pytest.raises(DataError, match="There is a data set 'mine' already"):
+    with pytest.raises(DataError, match="A data set 'mine' already exists"):
         list(import_dataset(source, "mine"))
     for name in ("", "../evil", ".hidden", "a/b", "a b", "x" * 90, "end."):
         with pytest.raises(UsageError, match="cannot be a data set's name"):
@@ -293,7 +295,7 @@ def test_images_outside_are_not_copied(layout: str, tmp_path: Path, home: Path):
     notices = take_in(NAMING[layout](root, [*names, str(secret)]))
     assert copies(home) == ["a.jpg", "inside.jpg"]
     told = next(line for line in notices if line.startswith("image outside the data folder ("))
-    assert "link.jpg leads out of the data folder" in told
+    assert "link.jpg is outside the data folder" in told
     assert any("--images" in line for line in notices)
     assert not (home / "datasets" / "mine" / "images" / "inside.jpg").is_symlink()
 
@@ -333,7 +335,7 @@ def test_nothing_but_images_outside_says_what_to_do(tmp_path: Path, home: Path):
     away = image(tmp_path / "away" / "b.jpg")
     root = tmp_path / "set"
     root.mkdir()
-    with pytest.raises(DataError, match="leads out of the data folder") as caught:
+    with pytest.raises(DataError, match="is outside the data folder") as caught:
         take_in(write_csv(root, [str(away)]))
     assert "--images" in caught.value.hint
     assert installed() == []
@@ -386,7 +388,7 @@ def test_a_snapshot_of_the_hub_is_its_own_files(tmp_path: Path, home: Path):
     blobs = repository / "blobs"
     blobs.rename(tmp_path / "real")
     blobs.symlink_to(tmp_path / "real")
-    with pytest.raises(DataError, match="leads out of the data folder"):
+    with pytest.raises(DataError, match="is outside the data folder"):
         list(import_dataset(snapshot, "again"))
 
 
@@ -432,7 +434,7 @@ def test_a_bad_member_of_a_shard_is_told_and_the_others_go_on(tmp_path: Path, ho
     for name in ("mine", "from the cache"):
         notices = take_in(path)
         assert len(notices) == 2, name
-        assert notices[0].startswith("member of an archive that is not taken out (2): ")
+        assert notices[0].startswith("archive member that is not extracted (2): ")
         assert "its member '../c.jpg' leads out of the folder" in notices[0]
         assert "its member 'link.jpg' is a link or a device" in notices[0]
         assert notices[1].startswith("file that is not an image (1): ")
@@ -442,6 +444,39 @@ def test_a_bad_member_of_a_shard_is_told_and_the_others_go_on(tmp_path: Path, ho
             cached = [p for p in (home / "cache" / "webdataset").rglob("*.jpg") if mode(p) != 0o600]
             assert not cached
         remove("mine")
+
+
+def test_a_linked_import_of_shards_outlives_the_cache(tmp_path: Path, home: Path):
+    images = make_images()
+    source = minis.write_webdataset(tmp_path / "set", images)
+    events = list(import_dataset(source, "mine", link=True))
+    before = open_dataset("mine", None).digest
+    clear_caches()
+    dataset = open_dataset("mine", None)
+    assert len(dataset.examples) == len(images)
+    assert dataset.digest == before
+    assert copies(home) == sorted(image.name for image in images)
+    copied = [event for event in events if isinstance(event, Progress)]
+    assert [(event.done, event.total) for event in copied][-1] == (len(images), len(images))
+
+
+def test_a_linked_import_copies_only_what_the_cache_has(tmp_path: Path, home: Path):
+    save_images(tmp_path, make_images(2))
+    cached = home / "cache" / "datasets" / "x" / "a.jpg"
+    cached.parent.mkdir(parents=True)
+    shutil.copyfile(sorted(tmp_path.glob("*.jpg"))[0], cached)
+    lines = [{"schema_version": 1, "kind": "capgen-dataset", "name": "x"}]
+    for path in (cached, *sorted(tmp_path.glob("*.jpg"))):
+        lines.append(
+            {"image_id": path.name, "image": str(path), "references": ["a"], "split": "train"}
+        )
+    manifest = tmp_path / "capgen-dataset.jsonl"
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    list(import_dataset(tmp_path, "mine", link=True))
+    inside = [
+        e.image.is_relative_to(home / "datasets") for e in open_dataset("mine", None).examples
+    ]
+    assert sorted(inside) == [False, False, True]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are of POSIX")

@@ -59,8 +59,8 @@ def test_ranges_are_those_of_the_installed_metadata(release: Path) -> None:
         'Requires-Dist: capgen-other; sys_platform == "none"\n'
         "Provides-Extra: loud\nProvides-Extra: quiet\n"
     )
-    found = by_name(versions.look())
-    assert found["metadata"].detail.startswith("those of capgen 9:")
+    found = by_name(versions.check_versions())
+    assert found["metadata"].detail.startswith("of capgen 9:")
     assert {name for name, check in found.items() if check.ok is False} == {
         *("Python", "numpy", "pytest")
     }
@@ -70,7 +70,7 @@ def test_ranges_are_those_of_the_installed_metadata(release: Path) -> None:
 
 def test_torch_that_cannot_be_imported_is_a_fault_with_a_cure(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    found = by_name(devices.look())
+    found = by_name(devices.check_devices())
     assert found["torch"].ok is False and "pip install" in found["torch"].cure
     assert found["onnxruntime"].ok
 
@@ -79,11 +79,11 @@ def test_onnxruntime_without_its_cpu_provider(monkeypatch) -> None:
     import onnxruntime
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["OtherProvider"])
-    assert by_name(devices.look())["onnxruntime"].ok is False
+    assert by_name(devices.check_devices())["onnxruntime"].ok is False
 
 
 def test_devices_of_this_machine() -> None:
-    found = by_name(devices.look())
+    found = by_name(devices.check_devices())
     assert found["cuda"].ok is None  # the tests hide GPUs
     assert "bf16" in found["cpu"].detail
 
@@ -109,7 +109,7 @@ def test_caches_are_added_up() -> None:
     folder = FEATURES.path
     folder.mkdir(parents=True)
     (folder / "a.npy").write_bytes(bytes(2_500_000))
-    found = by_name(storage.look_at_caches())
+    found = by_name(storage.check_caches())
     assert found["encoder features"].detail.startswith("2.5 MB")
     assert found["Hub"].detail == "empty"
 
@@ -133,12 +133,12 @@ def test_a_model_that_does_not_load_is_a_fault(tmp_path: Path, monkeypatch) -> N
     shutil.copytree(paths.bundled_model_dir(), copy)
     (copy / "onnx" / "decoder.onnx").write_bytes(b"no graph")
     monkeypatch.setattr("capgen.models.resolve.bundled_model_dir", lambda: copy)
-    wrong = [check for check in installation.look_at_model() if check.ok is False]
+    wrong = [check for check in installation.check_model() if check.ok is False]
     assert wrong and "pip install" in wrong[0].cure
 
 
 def test_the_bundled_model_says_what_it_should() -> None:
-    checks = list(installation.look_at_model())
+    checks = list(installation.check_model())
     assert checks and all(check.ok for check in checks)
 
 
@@ -162,13 +162,13 @@ def test_a_library_that_does_not_import_is_a_fault() -> None:
 
 def test_offline_nothing_is_asked(monkeypatch) -> None:
     monkeypatch.setattr(network, "reachable", lambda address: pytest.fail("asked"))
-    (check,) = network.look(offline=True)
+    (check,) = network.check_network(offline=True)
     assert check.ok is None
 
 
 def test_no_network_is_no_fault(monkeypatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    found = by_name(network.look())
+    found = by_name(network.check_network())
     assert [check.ok for check in found.values()] == [None] * 4
     assert "cannot be reached" in found["Hub"].detail
 
@@ -177,7 +177,7 @@ def test_servers_that_never_answer_are_not_waited_for(monkeypatch) -> None:
     monkeypatch.setattr(network, "LONGEST", 0.2)
     monkeypatch.setattr(network, "reachable", lambda address: time.sleep(3))
     start = time.monotonic()
-    checks = list(network.look())
+    checks = list(network.check_network())
     assert time.monotonic() - start < 2
     assert [check.detail for check in checks] == ["no answer within 0 seconds"] * 2
 
@@ -188,7 +188,7 @@ def test_a_bug_in_a_check_is_not_told_as_silence(monkeypatch) -> None:
 
     monkeypatch.setattr(network, "reachable", broken)
     with pytest.raises(ZeroDivisionError) as caught:
-        list(network.look())
+        list(network.check_network())
     assert "broken" in [entry.name for entry in caught.traceback]
 
 
@@ -197,9 +197,9 @@ def test_a_key_for_wandb_is_found_and_not_shown(home, isolation, monkeypatch) ->
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.delenv("WANDB_BASE_URL", raising=False)
     monkeypatch.delenv("NETRC", raising=False)
-    assert by_name(network.look_at_wandb())["W&B login"].cure
+    assert by_name(network.check_wandb())["W&B login"].cure
     (isolation / ".netrc").write_text("machine api.wandb.ai login user password s3cret\n")
-    check = by_name(network.look_at_wandb())["W&B login"]
+    check = by_name(network.check_wandb())["W&B login"]
     assert ".netrc" in check.detail and "s3cret" not in str(check)
 
 
@@ -209,5 +209,5 @@ def test_a_key_for_wandb_is_found_and_not_shown(home, isolation, monkeypatch) ->
 def test_an_address_of_wandb_that_is_none(address: str, monkeypatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", address)
     assert not network.reachable(address)
-    (check,) = network.look_at_wandb()
+    (check,) = network.check_wandb()
     assert check.ok is False

@@ -1,4 +1,4 @@
-"""Images with references, drawn and written for the tests."""
+"""Images and references made for the tests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ POOR = {
 
 
 def make_set(folder: Path | None = None, **changes: Any) -> EvaluationSet:
-    """Return the images above; they are drawn where a folder is given."""
+    """Return the images above, drawn into a folder if one is given."""
     pool = []
     for number, (name, references) in enumerate(REFERENCES.items()):
         image = (folder or Path("nowhere")) / name
@@ -42,7 +42,7 @@ def make_set(folder: Path | None = None, **changes: Any) -> EvaluationSet:
 
 
 class Scripted:
-    """A system that says what it is told; None stands for an image it cannot caption."""
+    """A system with scripted captions; None is an image that it cannot caption."""
 
     computes = True
 

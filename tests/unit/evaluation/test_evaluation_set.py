@@ -56,16 +56,16 @@ def changed(**parts: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([], "no references"),
+        ([], "does not contain references"),
         ({}, "no captions"),
-        ({"a": "bare text"}, "no references"),
-        ({"a": [""]}, "empty or not text"),
+        ({"a": "bare text"}, "does not contain references"),
+        ({"a": [""]}, "empty or not a string"),
         ({"a": []}, "no captions"),
-        (changed(images=[{"id": 1}, {"id": 1}]), "two entries of 'images' have the id 1"),
+        (changed(images=[{"id": 1}, {"id": 1}]), "two entries in 'images' have the id 1"),
         (changed(images={}), "'images' is not a list"),
-        (changed(annotations=[{"caption": "x"}]), "entry 0 of 'annotations' lacks"),
-        (changed(annotations=[{"image_id": 9, "caption": "x"}]), "the unknown image 9"),
-        (changed(annotations=[{"image_id": 7, "caption": 3}]), "empty or not text"),
+        (changed(annotations=[{"caption": "x"}]), "entry 0 in 'annotations' lacks"),
+        (changed(annotations=[{"image_id": 9, "caption": "x"}]), "unknown image, 9"),
+        (changed(annotations=[{"image_id": 7, "caption": 3}]), "empty or not a string"),
         (changed(annotations=COCO["annotations"][:1]), "1 images have no captions, such as '8'"),
     ],
 )

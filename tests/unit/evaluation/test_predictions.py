@@ -1,4 +1,4 @@
-"""Files of captions: every format, every fault, and which image a name means."""
+"""Predictions files: every format, every fault, and the matching of image names."""
 
 from __future__ import annotations
 
@@ -95,15 +95,15 @@ def test_predictions_beyond_the_limit_are_passed_over(tmp_path: Path) -> None:
         ("3", "no captions"),
         ('{"a": "x", "a": "y"}', "'a' occurs twice"),
         ("[3]", "entry 1 is not an object"),
-        ('[{"caption": "x"}]', "no image_id"),
-        ('[{"image_id": true, "caption": "x"}]', "no image_id"),
-        ('[{"image_id": 1}]', "no caption"),
-        ('[{"image_id": 1, "caption": ["x"]}]', "no caption that is text"),
-        ('{"a": 3}', "no caption that is text"),
+        ('[{"caption": "x"}]', "neither image_id nor path"),
+        ('[{"image_id": true, "caption": "x"}]', "neither image_id nor path"),
+        ('[{"image_id": 1}]', r"caption in entry 1 \(1\) is missing"),
+        ('[{"image_id": 1, "caption": ["x"]}]', "is missing or not a string"),
+        ('{"a": 3}', "is missing or not a string"),
         ("[" * 100_000, "nested too deeply"),
         ("\udcff", "not UTF-8"),
-        ('{"kind": "comparison", "images": []}', "compares models: whose captions"),
-        ('{"kind": "model_comparison", "models": []}', "compares models: whose captions"),
+        ('{"kind": "comparison", "images": []}', "compares several models"),
+        ('{"kind": "model_comparison", "models": []}', "compares several models"),
     ],
 )
 def test_malformed_files_are_named(tmp_path: Path, content: str, message: str) -> None:

@@ -30,7 +30,7 @@ HOSTILE = '<script>document.title="taken"</script><img src=x onerror=alert(1)>" 
 
 
 class Page(HTMLParser):
-    """Collects what tests ask about."""
+    """Collects the parts of a page that the tests check."""
 
     def __init__(self, markup: str) -> None:
         super().__init__()

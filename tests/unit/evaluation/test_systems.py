@@ -1,4 +1,4 @@
-"""What makes captions: by name, file, mapping or loaded model."""
+"""Systems from a name, a file, a mapping or a loaded model."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from capgen.errors import ProtectedFileError
-from capgen.explain.outlines import core, outline
+from capgen.explain.heat_maps import core, outline
 from capgen.explain.page import write_explanation
 from capgen.explain.sheet import draw_sheet, write_sheet
 from capgen.records import Caption, Token

@@ -1,4 +1,4 @@
-"""The model card says what is recorded, as metadata and as text."""
+"""The model card states what is recorded, as metadata and as text."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def test_the_metadata_hold_the_real_evaluation(mini: ModelFolder) -> None:
     assert card.data.pipeline_tag == "image-to-text"
     assert card.data.model_name == "small"
     results = card.data.eval_results
-    found = {(r.dataset_split, r.metric_name): r for r in results if r.dataset_name == "flickr8k"}
-    coco = {r.metric_name: r for r in results if r.dataset_name == "coco_sample"}
+    found = {(r.dataset_split, r.metric_name): r for r in results if r.dataset_type == "flickr8k"}
+    coco = {r.metric_name: r for r in results if r.dataset_type == "coco_sample"}
     assert len(found) + len(coco) == len(results)
     assert {r.dataset_split for r in coco.values()} == {"val"}
     assert coco["CIDEr-D"].metric_value == mini.provenance.metrics["coco_sample"]["CIDEr-D"]
@@ -46,7 +46,7 @@ def test_the_metadata_hold_the_real_evaluation(mini: ModelFolder) -> None:
         recorded = mini.provenance.metrics[split]
         for name in ("BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR"):
             assert found[split, name].metric_value == round(recorded[name], 4)
-            assert found[split, name].dataset_name == "flickr8k"
+            assert found[split, name].dataset_name == "flickr8k (1,000 images)"
     assert not {"images", "beams", "references"} & {name for _, name in found}
     assert found["test", "CIDEr-D"].metric_type == "cider"
 
@@ -81,7 +81,7 @@ def test_a_mean_over_data_sets_is_no_figure_of_any(tmp_path: Path) -> None:
     text = model_card(with_record(tmp_path / "m", record), "me/small")
     results = ModelCard(text).data.eval_results
     assert {(r.dataset_name, r.dataset_split, r.metric_value) for r in results} == {
-        ("a", "val", 0.1),
+        ("a (3 images)", "val", 0.1),
         ("b", "val", 0.3),
     }
     assert "| mean of a + b | val |  | 0.2000 |" in text
@@ -96,24 +96,28 @@ CLIP_GPT2 = {"encoder": "openai/clip-vit-base-patch32", "decoder": "gpt2"}
     ("init", "base", "said"),
     [
         (None, ["openai/clip-vit-base-patch32", "gpt2"], "Its encoder started from **openai/clip"),
-        ("first/best-eval", None, "Started from **first/best-eval**, a checkpoint"),
-        ("/home/ann/run/stages/1-xe/last", None, "Started from **1-xe/last**, a checkpoint"),
-        ("~/models/first", None, "Started from **first**, a folder"),
-        ("mini", None, "Started from **mini**, the captioner that comes with capgen"),
-        ("some/captioner@v2", ["some/captioner"], "Started from **some/captioner** of the Hub"),
+        ("first/best-eval", None, "Started from **first/best-eval**, a private checkpoint"),
+        (
+            "/home/ann/run/stages/1-xe/last",
+            None,
+            "Started from **1-xe/last**, a private checkpoint",
+        ),
+        ("~/models/first", None, "Started from **first**, a private model folder"),
+        ("mini", None, "Started from **mini**, the captioner bundled with capgen"),
+        ("some/captioner@v2", ["some/captioner"], "Started from **some/captioner** on the Hub"),
     ],
 )
 def test_records_from_before_there_was_a_lineage(
     init: str | None, base: list[str] | None, said: str, tmp_path: Path
 ) -> None:
-    """A run that began with a captioner never had the parts that its settings name."""
+    """A run that started from a captioner never used the parts that its settings name."""
     record = {"preset": "clip-gpt2", "training": {**CLIP_GPT2, "init": init}}
     text = model_card(with_record(tmp_path / "m", record), "me/small")
     assert ModelCard(text).data.base_model == base
     assert said in text
     if init is not None:
         assert "openai/clip" not in text and "clip-gpt2" not in text
-        assert "What that one was made from is not recorded." in text
+        assert "The origin of that model is not recorded." in text
 
 
 def test_a_new_small_captioner_names_its_imagenet_encoder(
@@ -129,7 +133,7 @@ def test_a_new_small_captioner_names_its_imagenet_encoder(
 
 def test_without_a_record_the_origin_is_unknown(tmp_path: Path) -> None:
     text = model_card(with_record(tmp_path / "m", {}), "me/small")
-    assert "What its weights come from is unknown" in text
+    assert "The origin of its weights is not recorded" in text
     card = ModelCard(text)
     assert card.data.base_model is None and card.data.language is None
     assert "English" not in text and "which is not recorded" in text
@@ -155,15 +159,15 @@ def test_a_lineage_is_told_from_the_nearest_on(tmp_path: Path) -> None:
     record = {"lineage": LINEAGE, "data": {"name": "mine"}, "training": CLIP_GPT2}
     text = model_card(with_record(tmp_path / "m", record), "me/small")
     assert ModelCard(text).data.base_model == ["some/captioner"]
-    told = [
-        "Started from **tuned/best-eval**, a checkpoint of a training run that is not public, "
+    lines = [
+        "Started from **tuned/best-eval**, a private checkpoint of a training run, "
         "trained on flickr30k.",
-        "Started from **some/captioner** of the Hub, commit abc, "
+        "Started from **some/captioner** on the Hub, commit abc, "
         "trained on a with weight 0.25, coco (scst), licence cc-by-nc-4.0.",
-        "Its encoder started from **some/clip** of the Hub, licence mit.",
-        "Its decoder started from **gpt2** of the Hub.",
+        "Its encoder started from **some/clip** on the Hub, licence mit.",
+        "Its decoder started from **gpt2** on the Hub.",
     ]
-    assert "\n".join(f"- {line}" for line in told) in text
+    assert "\n".join(f"- {line}" for line in lines) in text
     licences = text.split("## Licence")[1]
     for line in (
         "**some/captioner, which it started from.** cc-by-nc-4.0",
@@ -315,3 +319,17 @@ def test_what_a_push_may_remove() -> None:
         assert is_ours(name)
     for name in ("README.md", ".gitattributes", "pytorch_model.bin", "notes/model.safetensors"):
         assert not is_ours(name)
+
+
+def test_scores_over_a_part_of_a_split_are_no_result_of_the_split(tmp_path: Path) -> None:
+    record = {
+        "data": {"name": "a", "counts": {"test": 1000, "val": 50}},
+        "metrics": {
+            "test": {"BLEU-4": 0.1, "images": 20},
+            "val": {"BLEU-4": 0.2, "images": 50},
+        },
+    }
+    text = model_card(with_record(tmp_path / "m", record), "me/small")
+    (result,) = ModelCard(text).data.eval_results
+    assert (result.dataset_split, result.metric_value) == ("val", 0.2)
+    assert "| a | test | 20 of 1,000 | 0.1000 |" in text

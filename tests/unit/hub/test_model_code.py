@@ -1,4 +1,4 @@
-"""The code that travels with a model is capgen's own source, and needs nothing of capgen."""
+"""The code pushed with a model is capgen's own source and does not import capgen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One bar for a download, and nothing of it is left on the line that is printed next."""
+"""A download shows one bar, which is cleared before the next output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from capgen.hub_client.progress import download_bar
 
 @pytest.fixture
 def bars_enabled():
-    """The command line turns them off for the whole process where nobody watches."""
+    """The command line turns bars off for the whole process if there is no terminal."""
     before = are_progress_bars_disabled()
     enable_progress_bars()
     yield

@@ -129,8 +129,8 @@ def test_name_suffix_does_not_matter(tmp_path: Path) -> None:
         (b"\0\0\0\x0cjP  \r\n\x87\n", "unsupported", "JPEG 2000"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "unsupported", "JPEG XL"),
         (b"P6\n1 1\n255\nabc", "unsupported", "PPM"),
-        (b"\xff\xd8\xff\xe0", "truncated", "cut short"),
-        (b"\x89PNG\r\n\x1a\n", "truncated", "cut short"),
+        (b"\xff\xd8\xff\xe0", "truncated", "is truncated"),
+        (b"\x89PNG\r\n\x1a\n", "truncated", "is truncated"),
         (struct.pack("<2sIIII42x", b"BM", 60, 0, 18, 41), "unreadable", "broken BMP"),
     ],
 )

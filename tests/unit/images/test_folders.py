@@ -9,7 +9,7 @@ import pytest
 
 from capgen.errors import ImageError
 from capgen.file_types import IMAGE_SUFFIXES
-from capgen.images.folders import find_images, is_seen_member, walk_files
+from capgen.images.folders import find_images, is_seen_member, passed_over, walk_files
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -46,6 +46,36 @@ def test_what_macos_adds_is_skipped(tmp_path: Path) -> None:
     assert names(tmp_path, recursive=True) == ["p/a.jpg"]
     members = ("p/a.jpg", "../a.jpg", "./a.jpg", "__MACOSX/a.jpg", "p/.b.jpg", ".c/a.jpg", "p/._a")
     assert [name for name in members if is_seen_member(name)] == ["p/a.jpg", "../a.jpg", "./a.jpg"]
+
+
+COPIES = (
+    *("@eaDir/a.jpg", "#recycle/a.jpg", "$RECYCLE.BIN/a.jpg", "@Recycle/a.jpg", ".@__thumb/a.jpg"),
+    *("System Volume Information/a.jpg", "Previews.lrdata/a.jpg", "@__thumb/a.jpg"),
+    *("My.photoslibrary/resources/derivatives/a.jpg", "My.photoslibrary/private/a.jpg"),
+)
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_thumbnails_of_drives_and_libraries_and_deleted_files_are_skipped(
+    copy: str, tmp_path: Path
+) -> None:
+    touch(tmp_path, copy, "my/a.jpg", "My.photoslibrary/originals/0/b.jpg")
+    assert names(tmp_path, recursive=True) == ["my/a.jpg", "My.photoslibrary/originals/0/b.jpg"]
+
+
+def test_what_a_folder_has_besides_its_images_is_counted_by_kind(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "a.txt", "b.jxl", "c.svg", "d.SVG", "e.NEF", "f.cr2", "g.mov")
+    touch(tmp_path, "sub/h.jxl", ".hidden/i.jxl", "@eaDir/j.jxl", "other/k.jpg")
+    assert passed_over(tmp_path, recursive=False) == {
+        ".jxl files": 1,
+        ".svg files": 2,
+        "camera raw files": 2,
+        "videos or sounds": 1,
+        "subfolders": 2,
+    }
+    assert passed_over(tmp_path, recursive=True)[".jxl files"] == 2
+    assert "subfolders" not in passed_over(tmp_path, recursive=True)
+    assert passed_over(tmp_path / "other", recursive=False) == {}
 
 
 def test_all_files_in_the_order_of_their_names(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from capgen.config import ImageLimits
 from capgen.errors import ImageError
 from capgen.images.load import load_image
 from tests.unit.images.samples import (
@@ -206,3 +207,25 @@ def test_nothing_on_standard_streams(tmp_path: Path) -> None:
         [sys.executable, "-c", code, giant, cut], capture_output=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_truncated_jpegs_are_taken_when_asked(progressive: bool, share: float) -> None:
+    data = BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(data, "JPEG", progressive=progressive)
+    whole = data.getvalue()
+    cut = whole[: int(share * len(whole))]
+    assert fault(cut).code == "truncated"
+    loaded = load_image(cut, limits=ImageLimits(accept_truncated=True))
+    assert loaded.image.size == (64, 64)
+    same = np.asarray(loaded.image)[:8] == np.asarray(load_image(whole).image)[:8]
+    assert progressive or same.all()  # what is there is decoded as ever
+
+
+def test_a_truncated_jpeg_without_its_header_is_refused_all_the_same() -> None:
+    data = BytesIO()
+    Image.new("RGB", (64, 64)).save(data, "JPEG")
+    with pytest.raises(ImageError):
+        load_image(data.getvalue()[:100], limits=ImageLimits(accept_truncated=True))

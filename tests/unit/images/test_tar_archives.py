@@ -139,7 +139,7 @@ def test_sparse_files_are_failures_and_the_others_are_read(tmp_path: Path, case:
     assert (bad.name, code(bad)) == (f"{path}/b.jpg", "unsupported")
     assert [s.read(ImageLimits(), Event()) for s in (first, last)] == [b"picture"] * 2
     passed: list[str] = []
-    with opened(path, passed_over=lambda m: passed.append(f"{m.name} {m.fault}")) as members:
+    with opened(path, on_refused=lambda m: passed.append(f"{m.name} {m.fault}")) as members:
         assert [m.name for m in members] == ["a.jpg", "z.jpg"]
         assert [m.open().read(100) for m in members] == [b"picture"] * 2
     assert passed == ["b.jpg is a sparse file"]
@@ -248,7 +248,7 @@ def test_the_size_of_a_member_is_looked_at_before_it_is_read(tmp_path: Path) -> 
     path.write_bytes(header("a.jpg", 10**9) + member("b.jpg") + END)
     found = sources(path, ImageLimits(max_bytes=1000))
     assert [code(source) for source in found] == ["too_large", "unreadable"]
-    with pytest.raises(ImageError, match=r"1,000,000,000 bytes are more than 1,000"):
+    with pytest.raises(ImageError, match=r"1,000,000,000 bytes exceed the limit of 1,000"):
         found[0].read(ImageLimits(), Event())
 
 

@@ -145,11 +145,11 @@ def test_metrics_of_one_report_only_are_left_out(good: ScoreReport) -> None:
 def test_reports_that_cannot_be_compared(good: ScoreReport) -> None:
     fewer = {name: PREDICTIONS["plausible"][name] for name in list(REFERENCES)[1:]}
     other = score_captions(fewer, {name: REFERENCES[name] for name in fewer}, metrics=["bleu"])
-    with pytest.raises(MetricError, match="1 are in one only, such as 'harbour'"):
+    with pytest.raises(MetricError, match=r"only one of them has 1 image \('harbour'\)"):
         compare(good, other, seed=1)
     changed = {name: captions[:1] for name, captions in REFERENCES.items()}
     other = score_captions(PREDICTIONS["plausible"], changed, metrics=["bleu"])
-    with pytest.raises(MetricError, match="the references digest of one is"):
+    with pytest.raises(MetricError, match=r"the references digest is .* in one and"):
         compare(good, other, seed=1)
 
 

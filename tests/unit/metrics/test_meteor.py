@@ -1,4 +1,4 @@
-"""METEOR and its synonyms; the values by the oracles are in `test_scores`."""
+"""METEOR and its synonyms; `test_scores` compares values with the official programs."""
 
 from __future__ import annotations
 

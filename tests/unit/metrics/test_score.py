@@ -1,4 +1,4 @@
-"""The entry point: what it checks, and what its report holds."""
+"""The entry point: its checks and its report."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_unknown_metric() -> None:
 def test_a_single_image_is_explained() -> None:
     report = score_captions({"a": "a dog"}, {"a": ["a dog runs"]}, metrics=FAST)
     assert report.corpus["CIDEr-D"] == 0
-    assert any("CIDEr-D is 0 by definition" in note for note in report.notes)
+    assert any("CIDEr-D is always 0 for a single image" in note for note in report.notes)
     assert report.corpus["BLEU-1"] > 0
 
 
@@ -72,14 +72,18 @@ def test_the_order_of_images_is_that_of_the_predictions() -> None:
     ("predictions", "references", "message"),
     [
         ({}, {}, "no predictions"),
-        ({"a": "x", "b": "y"}, {"a": ["x"]}, r"No references for 1 image: 'b'"),
-        ({"a": "x"}, {"a": ["x"], "b": ["x"], "c": ["x"]}, r"No prediction for 2 images: 'b', 'c'"),
-        ({"a": "x"}, {"a": []}, r"list of references is empty for 1 image: 'a'"),
-        ({"a": None}, {"a": ["x"]}, r"prediction is not text for 1 image: 'a'"),
-        ({"a": "x"}, {"a": ["x", 3]}, r"reference is not text for 1 image: 'a'"),
-        ({"a": "x"}, {"a": "x"}, r"one text, not a list, for 1 image: 'a'"),
-        ({"a": "x"}, {"a": None}, r"not a list of captions for 1 image: 'a'"),
-        (dict.fromkeys("abcdefg", "x"), {}, r"7 images: 'a', 'b', 'c', 'd', 'e', …"),
+        ({"a": "x", "b": "y"}, {"a": ["x"]}, r"No references for 1 image \('b'\)"),
+        (
+            {"a": "x"},
+            {"a": ["x"], "b": ["x"], "c": ["x"]},
+            r"No prediction for 2 images \('b', 'c'\)",
+        ),
+        ({"a": "x"}, {"a": []}, r"list of references is empty for 1 image \('a'\)"),
+        ({"a": None}, {"a": ["x"]}, r"prediction is not a string for 1 image \('a'\)"),
+        ({"a": "x"}, {"a": ["x", 3]}, r"reference is not a string for 1 image \('a'\)"),
+        ({"a": "x"}, {"a": "x"}, r"one string, not a list, for 1 image \('a'\)"),
+        ({"a": "x"}, {"a": None}, r"not a list for 1 image \('a'\)"),
+        (dict.fromkeys("abcdefg", "x"), {}, r"7 images \('a', 'b', 'c', 'd', 'e', …\)"),
     ],
 )
 def test_captions_that_cannot_be_scored(predictions: Any, references: Any, message: str) -> None:

@@ -1,4 +1,4 @@
-"""BLEU, ROUGE-L, CIDEr-D and METEOR, beside what the official programs gave."""
+"""BLEU, ROUGE-L, CIDEr-D and METEOR against recorded output of the official programs."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ CONFIGS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "GIT without a head": (
         {"model_type": "git", "architectures": ["GitModel"]},
-        "no head that writes words",
+        "no head that generates text",
         "captioning model",
     ),
     "CLIP": ({"model_type": "clip", "architectures": ["CLIPModel"], **VISION}, "none", "--encoder"),
@@ -53,8 +53,12 @@ CONFIGS: dict[str, tuple[dict[str, Any], str, str]] = {
         "vision-encoder-decoder, blip, git",
     ),
     "something else": ({"model_type": "instructblip"}, "an 'instructblip' model", "blip, git"),
-    "nothing": ({}, "names no kind", "blip, git"),
-    "other types": ({"model_type": 3, "architectures": [None, 5]}, "names no kind", "blip, git"),
+    "nothing": ({}, "does not name its kind", "blip, git"),
+    "other types": (
+        {"model_type": 3, "architectures": [None, 5]},
+        "does not name its kind",
+        "blip, git",
+    ),
 }
 
 
@@ -91,7 +95,7 @@ def test_captioners(config: dict[str, Any]) -> None:
 
 def test_code_of_its_own_is_asked_for() -> None:
     config = {"model_type": "moondream1", "auto_map": {"AutoModel": "m.M"}}
-    with pytest.raises(UnsafeModelError, match="code of its own"):
+    with pytest.raises(UnsafeModelError, match="its own code"):
         check_captioner("some/model", config)
     check_captioner("some/model", config, trust_remote_code=True)
 
@@ -110,19 +114,19 @@ FOLDERS: dict[str, tuple[dict[str, str], str]] = {
         "is a CoCa model of OpenCLIP",
     ),
     "OpenCLIP": ({"open_clip_config.json": '{"model_cfg": {}}'}, "is a model of OpenCLIP"),
-    "diffusers": ({"model_index.json": "{}"}, "is a pipeline of diffusers"),
+    "diffusers": ({"model_index.json": "{}"}, "is a diffusers pipeline"),
     "GGUF": ({"model-q4.gguf": "GGUF"}, "is a model in GGUF, the format of llama.cpp"),
     "GGUF with a configuration": (
         {"config.json": '{"model_type": "blip"}', "model-q4.gguf": "GGUF"},
-        "has its weights as GGUF",
+        "has weights in GGUF",
     ),
     "TensorFlow": (
         {"config.json": '{"model_type": "blip"}', "tf_model.h5": ""},
-        "has its weights as TensorFlow's HDF5",
+        "has weights in TensorFlow's HDF5",
     ),
     "pickled": (
         {"config.json": '{"model_type": "blip"}', "pytorch_model.bin": ""},
-        "has its weights as a pickle",
+        "has pickled weights",
     ),
     "nothing": ({}, "is not a model folder: it has no config.json"),
 }
@@ -148,7 +152,7 @@ def test_folders_in_it_are_named(tmp_path: Path) -> None:
         (tmp_path / name / "config.json").write_text("{}")
     with pytest.raises(ModelError) as caught:
         _ = ModelFolder(tmp_path, "run").config
-    assert caught.value.hint == "Give a folder in it: checkpoint-1000, checkpoint-500"
+    assert caught.value.hint == "Use a folder inside it: checkpoint-1000, checkpoint-500"
 
 
 def test_damaged_records_of_an_adapter(tmp_path: Path) -> None:
@@ -156,4 +160,4 @@ def test_damaged_records_of_an_adapter(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"adapter_config\.json:1: not valid JSON"):
         _ = ModelFolder(tmp_path, "m").config
     told = without_config(["adapter_config.json"], lambda name: {"peft_type": 3})
-    assert told is not None and "a model that it does not name" in told.what
+    assert told is not None and "an unnamed model" in told.what

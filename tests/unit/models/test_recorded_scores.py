@@ -75,5 +75,19 @@ def test_a_bundled_models_record_takes_over_what_a_report_is_of(tmp_path: Path) 
     assert (found.dataset, found.split, found.images) == ("coco_sample", "val", 2)
     assert found.scores == {"CIDEr-D": 0.566}
     path.write_text(json.dumps({"files": {"model.safetensors": "cd"}}))
-    with pytest.raises(ValueError, match="a report of other weights"):
+    with pytest.raises(ValueError, match="a report on other weights"):
         record({"coco": tmp_path / "report.json"}, tmp_path)
+
+
+def test_scores_over_a_part_of_a_split_say_so() -> None:
+    sets = [{"name": "b", "counts": {"val": 30}}]
+    data = {"name": "a", "counts": {"test": 1000, "val": 300}, "sets": sets}
+    metrics = {
+        "test": {"CIDEr-D": 0.5, "images": 20},
+        "val": {"CIDEr-D": 0.5, "images": 300},
+        "b": {"CIDEr-D": 0.5, "images": 30, "dataset": "b", "split": "val"},
+        "old": {"CIDEr-D": 0.5, "split": "test"},
+    }
+    found = recorded_evaluations(Provenance(data=data, metrics=metrics))
+    assert [item.partial for item in found] == [True, False, False, False]
+    assert [item.images_text for item in found] == ["20 of 1,000", "300", "30", ""]

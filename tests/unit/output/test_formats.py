@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from capgen.config import CsvOptions
 from capgen.errors import MissingDependencyError, ProtectedFileError, StorageError, UsageError
 from capgen.output.base import FORMATS, format_of
 from capgen.output.formats import open_format
@@ -203,3 +204,38 @@ def test_no_format_replaces_a_image_or_a_document(
         put(CAPTION, None)
     assert path.read_bytes() == content
     assert [entry.name for entry in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def cells(path: Path, **options: bool) -> list[dict[str, str]]:
+    odd = replace(CAPTION, path="=1+1.jpg", text="@home", alternatives=())
+    with open_format(path, "csv", CsvOptions(**options)) as put:
+        put(odd, None)
+        put(replace(odd, path="-a\x1b[31m.jpg", text="+ a dog"), None)
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_csv_cells_that_begin_a_formula_are_neutralised(tmp_path: Path) -> None:
+    first, second = cells(tmp_path / "x.csv")
+    assert (first["path"], first["caption"]) == ("'=1+1.jpg", "'@home")
+    assert (second["path"], second["caption"]) == ("'-a\x1b[31m.jpg", "'+ a dog")
+    assert float(first["score"]) == CAPTION.score < 0  # a number stays one
+
+
+def test_csv_cells_stay_as_they_are_when_asked(tmp_path: Path) -> None:
+    first, second = cells(tmp_path / "x.csv", csv_formulas=True)
+    assert (first["path"], second["caption"]) == ("=1+1.jpg", "+ a dog")
+
+
+def test_csv_begins_with_a_byte_order_mark_when_asked(tmp_path: Path) -> None:
+    cells(tmp_path / "x.csv", csv_bom=True)
+    assert (tmp_path / "x.csv").read_bytes().startswith(b"\xef\xbb\xbfpath,")
+    cells(tmp_path / "y.csv")
+    assert (tmp_path / "y.csv").read_bytes().startswith(b"path,")
+
+
+def test_names_in_text_are_one_line_each_and_cannot_act(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    with open_format(path, "text") as put:
+        put(replace(CAPTION, path="a\n\tb\x1b[2J.jpg", text="a dog", alternatives=()), None)
+    assert path.read_text() == "a\\n\\tb\\x1b[2J.jpg\ta dog\n"

@@ -1,4 +1,4 @@
-"""The default model: who decides, and what happens to the settings file."""
+"""The default model: precedence, and changes to the settings file."""
 
 from __future__ import annotations
 

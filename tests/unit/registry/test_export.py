@@ -1,4 +1,4 @@
-"""What an export needs, and where it goes."""
+"""The requirements and the folder of an export."""
 
 from __future__ import annotations
 

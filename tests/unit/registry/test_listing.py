@@ -80,7 +80,7 @@ def test_captioners_in_the_hubs_cache_are_listed(hub_cache: Path) -> None:
 BROKEN = {
     "empty folder": ({}, "it has no config.json"),
     "half-written JSON": ({"config.json": b"{"}, "config.json"),
-    "JSON that is no object": ({"config.json": b"[1]"}, "not a JSON object"),
+    "JSON that is not an object": ({"config.json": b"[1]"}, "not a JSON object"),
     "another model": ({"config.json": b'{"model_type": "clip"}'}, "'clip' model"),
     "no weights": ({"model.safetensors": None}, "no weights"),
     "pickled weights": ({"model.safetensors": None, "pytorch_model.bin": b"x"}, "pickle"),

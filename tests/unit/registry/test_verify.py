@@ -1,4 +1,4 @@
-"""Verification finds what is damaged, and says so of the right thing."""
+"""Verification finds damage and names the damaged part."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_one_wrong_bit_in_the_weights_is_found(copy: Path) -> None:
     weights[-1000] ^= 1
     (copy / "model.safetensors").write_bytes(weights)
     (wrong,) = failures()
-    assert wrong == Check("hash of model.safetensors", False, "is not the recorded one")
+    assert wrong == Check("hash of model.safetensors", False, "differs from the recorded one")
 
 
 def test_a_changed_tokenizer_is_found(copy: Path) -> None:
@@ -68,7 +68,7 @@ def test_weights_that_are_no_numbers_are_found_without_a_hash(copy: Path) -> Non
     weights[place.offset : place.offset + 2] = np.float16(np.nan).tobytes()
     (copy / "model.safetensors").write_bytes(weights)
     (wrong,) = failures()
-    assert "holds no numbers" in wrong.detail
+    assert "contains NaN or infinity" in wrong.detail
 
 
 def test_no_number_in_bfloat16_is_found(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_files_of_the_hubs_cache_are_checked_by_their_names(
     blob = (snapshot / "config.json").resolve()
     blob.write_bytes(blob.read_bytes() + b" ")
     (wrong,) = failures(folder)
-    assert wrong == Check("hash of config.json", False, "is not that of the Hub's file")
+    assert wrong == Check("hash of config.json", False, "differs from that of the Hub's file")
 
 
 def test_an_unknown_name_is_an_error_not_a_finding() -> None:

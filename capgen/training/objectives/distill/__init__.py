@@ -1,1 +1,1 @@
-"""Knowledge distillation: teachers, the captions they make, the loss."""
+"""Knowledge distillation: teachers, their captions, the loss."""

@@ -1,9 +1,9 @@
-"""Knowledge distillation: a captioner learns from teachers beside the human captions.
+"""Knowledge distillation: a captioner learns from teachers as well as from human captions.
 
-    loss = (1 - weight) · cross-entropy of the captions + weight · what the teachers add
+    loss = (1 - weight) · cross-entropy of the captions + weight · the teachers' loss
 
-Token by token, a teacher adds the divergence of its distribution over the next token, given
-the human caption so far; by sequences, the cross-entropy of its own caption of the image.
+By token, the teachers' loss is the divergence from their distribution over the next token, given
+the human caption so far; by sequence, the cross-entropy of their own captions of the image.
 
 Sources: Hinton et al., "Distilling the Knowledge in a Neural Network" (2015); Kim and Rush,
 "Sequence-Level Knowledge Distillation" (2016).
@@ -19,19 +19,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from capgen.training.data.inputs import Inputs
-from capgen.training.data.packed_captions import CaptionCodec, Ids, pack_captions
-from capgen.training.objectives.base import PassLoss, Share
+from capgen.training.data.packed_captions import CaptionCodec, Ids
+from capgen.training.objectives.base import Share, ShareLoss
 from capgen.training.objectives.cross_entropy import CaptionObjective, cross_entropy_sum
 
 
 class Teaching(Protocol):
-    """What teachers add to the loss."""
+    """The teachers' loss."""
 
     def loss(self, share: Share, states: Tensor, logits: Tensor) -> Tensor:
-        """Return a pass's share of the teachers' loss, float32 ().
+        """Return a micro-batch's part of the teachers' loss, float32 ().
 
         Args:
-            share: The pass.
+            share: The micro-batch.
             states: The student's encoder states for its images, (B, P, E).
             logits: The student's scores of the captions' tokens, (N, V) float32.
         """
@@ -39,13 +39,7 @@ class Teaching(Protocol):
 
 
 class Distilled:
-    """Cross-entropy of the captions and a teacher's loss.
-
-    Args:
-        objective: The student's forward pass.
-        teaching: What teachers add.
-        weight: Their share.
-    """
+    """Cross-entropy of the captions and, with a weight, the teachers' loss."""
 
     names: tuple[str, ...] = ("cross_entropy", "distillation")
 
@@ -54,22 +48,21 @@ class Distilled:
         self.teaching = teaching
         self.weight = weight
 
-    def __call__(self, share: Share) -> PassLoss:
-        """Return a pass's loss."""
+    def __call__(self, share: Share) -> ShareLoss:
         states = self.objective.encode(share.inputs)
         logits = self.objective.logits(states, share.captions)
         human = cross_entropy_sum(logits, share.captions, self.objective.label_smoothing)
         human = human / max(share.tokens, 1)
         taught = self.teaching.loss(share, states, logits)
         loss = (1 - self.weight) * human + self.weight * taught
-        return PassLoss(loss, torch.stack([human.detach(), taught.detach()]))
+        return ShareLoss(loss, torch.stack([human.detach(), taught.detach()]))
 
 
 class TokenTeaching:
     """Teachers' distributions over each next token.
 
-    The teachers see the images whole, however the student's are varied, so that their
-    encoders' states are computed once.
+    The teachers see images without augmentation, so that their encoders' states are computed
+    once.
 
     Args:
         teachers: Each teacher's forward pass, in evaluation mode, with its encoder's last
@@ -84,7 +77,7 @@ class TokenTeaching:
         self.temperature = temperature
 
     def loss(self, share: Share, states: Tensor, logits: Tensor) -> Tensor:
-        """Return the divergence from the teachers' mean distribution, a mean per token."""
+        """Return the mean divergence per token from the teachers' mean distribution."""
         with torch.no_grad():
             mean = torch.zeros_like(logits)
             for teacher, images in self.teachers:
@@ -100,37 +93,24 @@ class SequenceTeaching:
         objective: The student's forward pass.
         rows: The ids of the teachers' captions of each training image.
         codec: How captions became ids.
-        pad: Id that fills up rows.
     """
 
     def __init__(
-        self,
-        objective: CaptionObjective,
-        rows: Sequence[Sequence[Ids]],
-        codec: CaptionCodec,
-        pad: int,
+        self, objective: CaptionObjective, rows: Sequence[Sequence[Ids]], codec: CaptionCodec
     ) -> None:
         self.objective = objective
         self.rows = rows
         self.codec = codec
-        self.pad = pad
 
     def loss(self, share: Share, states: Tensor, logits: Tensor) -> Tensor:
         """Return the cross-entropy of the teachers' captions: mean per token, then per image."""
-        packed = pack_captions(
-            [self.rows[number] for number in share.images.tolist()],
-            pad=self.pad,
-            unknown=self.codec.unknown,
-        )
+        packed = self.codec.pack([self.rows[number] for number in share.images.tolist()])
         if share.idle:
             packed = packed.without_targets()
         packed = packed.to(states.device)
         scores = self.objective.logits(states, packed)
         losses = F.cross_entropy(
-            scores,
-            packed.targets,
-            reduction="none",
-            label_smoothing=self.objective.label_smoothing,
+            scores, packed.targets, reduction="none", label_smoothing=self.objective.label_smoothing
         )
         images = packed.picks // packed.input_ids.shape[1]  # the row of each token
         counts = torch.bincount(images, minlength=len(share.images))
@@ -140,11 +120,11 @@ class SequenceTeaching:
 def divergence_sum(logits: Tensor, target: Tensor, temperature: float) -> Tensor:
     """Return T² · KL(target ‖ softmax(logits / T)), summed over tokens, float32 ().
 
-    The factor keeps the gradient's size whatever the temperature T.
+    The factor keeps the size of gradients independent of the temperature T.
 
     Args:
         logits: The student's, (N, V).
-        target: Probabilities of the teachers at the same temperature, (N, V).
+        target: The teachers' probabilities at the same temperature, (N, V).
         temperature: T.
     """
     student = F.log_softmax(logits / temperature, dim=-1)

@@ -1,9 +1,9 @@
-"""Teachers' captions of the training images: made once, kept in small files.
+"""Teachers' captions of the training images: generated once, cached in small files.
 
     cache/captions/HASH.json    captions of a block of images, in order
 
-A file is named after what its captions were made from: the teacher's files, the decoding
-settings, the data set and the block.
+A file is named after the sources of its captions: the teacher's files, the decoding settings,
+the data set and the block.
 """
 
 from __future__ import annotations
@@ -26,28 +26,16 @@ from capgen.records import CaptionFailure, Example, PreparationEvent
 
 logger = logging.getLogger(__name__)
 
-# What an interruption loses at most.
+# Images per file: an interruption loses no more.
 _BLOCK = 128
-# For teachers whose own default is to sample.
+# For teachers that sample by default.
 _BEAMS = 5
 
 
 def teachers_captions(
     config: TrainConfig, examples: Sequence[Example], digest: str, device: torch.device
 ) -> Generator[PreparationEvent, None, list[list[str]]]:
-    """Return the captions that each image gets, one from each teacher.
-
-    Args:
-        config: The run's settings.
-        examples: The images.
-        digest: The data set's digest.
-        device: Where to compute.
-
-    Raises:
-        DataError: An image cannot be decoded.
-        ModelError: A teacher cannot be found or used.
-        StorageError: The cache cannot be written.
-    """
+    """Return each image's captions, one from each teacher."""
     by_teacher = []
     for name in config.teachers:
         captioner = Captioner.from_pretrained(name, device=device.type)
@@ -63,22 +51,22 @@ def _captions(
         options = DecodeOptions(beams=_BEAMS)
     settings, _ = captioner.settings(options)
     source = [digest, captioner.folder.fingerprint, json.dumps(settings.to_dict(), sort_keys=True)]
-    found: list[str] = []
+    captions: list[str] = []
     for start in range(0, len(examples), _BLOCK):
         block = examples[start : start + _BLOCK]
         ids = [example.image_id for example in block]
         file = TEACHER_CAPTIONS.entry(*source, *ids, suffix=".json")
-        known = _read(file)
-        made = len(known) == len(block)
-        logger.debug("%s %s: captions of %s", "found" if made else "making", file, captioner.name)
-        if not made:
-            known = list(_generate(captioner, block, options))
-            write_text(file, json.dumps(known))
+        texts = _read(file)
+        cached = len(texts) == len(block)
+        logger.debug("%s %s: captions of %s", "found" if cached else "making", file, captioner.name)
+        if not cached:
+            texts = list(_generate(captioner, block, options))
+            write_text(file, json.dumps(texts))
             yield PreparationEvent(
                 stage="captions", split="train", done=start + len(block), total=len(examples)
             )
-        found += known
-    return found
+        captions += texts
+    return captions
 
 
 def _generate(
@@ -91,7 +79,7 @@ def _generate(
 
 
 def _read(file: Path) -> list[str]:
-    """Return the captions of a file; none if it is not there or damaged."""
+    """Return the captions of a file; none if it is missing or damaged."""
     try:
         content: Any = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):

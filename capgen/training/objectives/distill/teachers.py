@@ -27,27 +27,19 @@ from capgen.training.objectives.distill.teacher_captions import teachers_caption
 from capgen.training.objectives.learner import Learner
 
 TOKEN = "token"
-# Captions that two vocabularies must cut in the same way.
+# Captions that both tokenizers must cut in the same way.
 _COMPARED = 200
 
 
 def teachers_digest(config: TrainConfig) -> str:
-    """Return what identifies a run's teachers; empty if it has none.
-
-    Raises:
-        ModelError: A teacher cannot be found.
-    """
+    """Return what identifies a run's teachers; empty if it has none."""
     return "".join(f" {resolve_model(name).fingerprint}" for name in config.teachers)
 
 
 def taught_vocabulary(config: TrainConfig) -> tokenizers.Tokenizer | None:
-    """Return the words of a new small model whose teachers say token by token what comes next.
+    """Return the first teacher's words for a new small model, which must share them.
 
-    It has to share their vocabulary, so it takes the first teacher's; None if there is no
-    teacher, or if that vocabulary is no list of words.
-
-    Raises:
-        ModelError: The teacher cannot be found, or has no usable tokenizer.
+    None unless teachers of `--distill token` have a word vocabulary.
     """
     if not config.teachers or config.distill != TOKEN:
         return None
@@ -58,33 +50,21 @@ def taught_vocabulary(config: TrainConfig) -> tokenizers.Tokenizer | None:
 
 def make_teaching(
     config: TrainConfig, student: Learner, examples: Sequence[Example], digest: str
-) -> Generator[PreparationEvent, None, Teaching]:
-    """Return what the teachers of a run add to its loss.
-
-    Args:
-        config: The run's settings.
-        student: Who learns.
-        examples: The training images.
-        digest: The data set's digest.
-
-    Raises:
-        ModelError: A teacher cannot be loaded.
-        DataError: An image cannot be decoded.
-        StorageError: The cache cannot be written.
-    """
+) -> Generator[PreparationEvent, None, Teaching | None]:
+    """Return the teachers' loss, if the run has teachers; `digest` is that of the data set."""
+    if not config.teachers:
+        return None
     if config.distill == TOKEN:
         return (yield from _token_teaching(config, examples, digest, student.device))
     captions = yield from teachers_captions(config, examples, digest, student.device)
-    flat = iter(student.codec.encode([text for texts in captions for text in texts]))
-    rows = [[next(flat) for _ in texts] for texts in captions]
-    pad = student.captioning.model.generation_config.pad_token_id
-    return SequenceTeaching(student.objective, rows, student.codec, pad)
+    rows = student.codec.encode_groups(captions)
+    return SequenceTeaching(student.objective, rows, student.codec)
 
 
 def _token_teaching(
     config: TrainConfig, examples: Sequence[Example], digest: str, device: torch.device
 ) -> Generator[PreparationEvent, None, TokenTeaching]:
-    """Load teachers and compute their encoders' states for the training images, or find them."""
+    """Load the teachers, and compute or read their encoders' states for the training images."""
     taught: list[tuple[CaptionObjective, Inputs]] = []
     for name in config.teachers:
         teacher = load_captioning(resolve_model(name))
@@ -102,17 +82,7 @@ def _token_teaching(
 
 
 def check_teachers(config: TrainConfig, student: Learner, captions: Sequence[str]) -> None:
-    """Check that teachers of `--distill token` speak of the same tokens as the student.
-
-    Args:
-        config: The run's settings.
-        student: Who learns.
-        captions: Some that both must cut in the same way.
-
-    Raises:
-        UsageError: A teacher does not share the student's vocabulary, or reads less.
-        ModelError: A teacher cannot be found.
-    """
+    """Raise `UsageError` unless teachers of `--distill token` share the student's vocabulary."""
     if config.distill == TOKEN:
         for name in config.teachers:
             _check(resolve_model(name), student.captioning, student.codec, captions[:_COMPARED])
@@ -121,24 +91,24 @@ def check_teachers(config: TrainConfig, student: Learner, captions: Sequence[str
 def _check(
     teacher: ModelFolder, student: Captioning, codec: CaptionCodec, captions: Sequence[str]
 ) -> None:
-    hint = "--distill sequence learns from the captions of any captioner."
+    hint = "Use --distill sequence, which learns from the captions of any captioner."
     decoder, generation = teacher.config.get("decoder") or {}, teacher.generation
     if decoder.get("model_type") != "gpt2":
         raise UsageError(f"--teacher {teacher.name} has no GPT-2 decoder", hint=hint)
     tokenizer: Any = load_tokenizer(teacher)
     end = generation.get("eos_token_id")
-    ours = student.model.config.decoder.vocab_size
+    size = student.model.config.decoder.vocab_size
     same = (
         tokenizer.get_vocab() == student.tokenizer.get_vocab()
-        and decoder.get("vocab_size", GPT2Config().vocab_size) == ours
+        and decoder.get("vocab_size", GPT2Config().vocab_size) == size
         and generation.get("decoder_start_token_id") == codec.start
         and (end[0] if isinstance(end, list) else end) == codec.end
         and _ids(tokenizer, captions) == _ids(student.tokenizer, captions)
     )
     if not same:
         raise UsageError(
-            f"--teacher {teacher.name} has another vocabulary ({len(tokenizer)} tokens) than the "
-            f"model that is trained ({len(student.tokenizer)})",
+            f"--teacher {teacher.name} and the trained model have different vocabularies "
+            f"({len(tokenizer)} and {len(student.tokenizer)} tokens)",
             hint=hint,
         )
     positions = teacher.positions

@@ -1,8 +1,8 @@
-"""CIDEr-D of sampled captions on the device, many at once; equal to `capgen.metrics.cider`.
+"""CIDEr-D of sampled captions on the device, in batches; equal to `capgen.metrics.cider`.
 
-Captions are rows of word numbers. An n-gram is a 64-bit hash of its words: among a million
-n-grams two share one with a probability of 3e-8. The references' n-grams are counted once, in
-sorted tables; scoring is looking samples' n-grams up in them.
+Captions are rows of word numbers. An n-gram is a 64-bit hash of its words; among a million
+n-grams two share a hash with a probability of 3e-8. The references' n-grams are counted once,
+in sorted tables; scoring looks up the samples' n-grams in them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from capgen.metrics.corpus import LONGEST_NGRAM
-from capgen.training.objectives.scst.token_words import NO_WORD, Words
+from capgen.training.objectives.scst.token_words import Words, padded
 
 _SIGMA = 6.0  # as in capgen.metrics.cider
 # Odd constants of SplitMix64 (Steele et al., 2014), as signed numbers.
@@ -30,10 +30,10 @@ class NgramTable(NamedTuple):
     """The n-grams of one size in all references.
 
     Attributes:
-        keys: The different n-grams, ascending, int64 (kinds,).
-        weights: The logarithm of how rare each is, float64 (kinds,).
+        keys: The distinct n-grams, ascending, int64 (kinds,).
+        weights: Inverse document frequency of each, as a logarithm, float64 (kinds,).
         pairs: Reference times `kinds` plus n-gram, ascending, int64 (pairs,).
-        counts: How often the n-gram is in that reference, int64 (pairs,).
+        counts: Count of the n-gram in that reference, int64 (pairs,).
         norms: Length of each reference's vector, float64 (references,).
     """
 
@@ -87,16 +87,13 @@ class CiderReward:
     def _cosine(self, table: NgramTable, keys: Tensor, real: Tensor, places: Tensor) -> Tensor:
         """Return the clipped cosines of n-grams of one size, (B, S, R).
 
-        Args:
-            table: The references' n-grams of that size.
-            keys: The captions', (B, S, P).
-            real: Where there is one, (B, S, P).
-            places: The images' references, (B, R).
+        The captions' n-grams are `keys` where `real`, both (B, S, P); `places`, (B, R), are the
+        images' references.
         """
         own = (keys[..., :, None] == keys[..., None, :]).sum(-1)
         kind, known = _find(table.keys, keys)
         weights = torch.where(known, table.weights[kind], self.unseen)
-        # A sum over different n-grams is one over places, each divided by its n-gram's count.
+        # The sum over distinct n-grams is one over places, each divided by its n-gram's count.
         square = weights**2 * real / own
         wanted = places[:, None, :, None] * len(table.keys) + kind[:, :, None, :]  # (B, S, R, P)
         pair, there = _find(table.pairs, wanted)
@@ -108,11 +105,11 @@ class CiderReward:
         return torch.where(scale > 0, overlap / scale.where(scale > 0, 1.0), 0.0)
 
     def _table(self, words: Tensor, size: int, image: Tensor) -> NgramTable:
-        """Count the n-grams of references, (references, W), of the images (references,)."""
+        """Count the n-grams of references, (references, W), of the images, (references,)."""
         keys, real = ngram_keys(words, size)
         reference = torch.arange(len(words), device=words.device)[:, None].expand_as(keys)[real]
         kinds, kind = torch.unique(keys[real], return_inverse=True)
-        if len(kinds) == 0:  # no caption is so long: a table that holds what nothing asks for
+        if len(kinds) == 0:  # no caption is that long: a table that nothing is found in
             kinds = keys.new_full((1,), _NONE)
         pairs, counts = torch.unique(reference * len(kinds) + kind, return_counts=True)
         reference, kind = pairs // len(kinds), pairs % len(kinds)
@@ -127,38 +124,31 @@ class CiderReward:
 
 
 def _find(table: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where numbers are in an ascending table, and whether they are."""
+    """Return the places of numbers in an ascending table, and whether they are there."""
     place = torch.searchsorted(table, wanted).clamp(max=len(table) - 1)
     return place, table[place] == wanted
 
 
 def _pairs_of_words(words: Tensor) -> Tensor:
-    """Return how many word pairs captions have: the scorer's measure of their length."""
+    """Return the number of word pairs of captions: the scorer's measure of length."""
     return ((words >= 0).sum(-1) - 1).clamp(min=0)
 
 
 def reward_of_texts(
     references: Sequence[Sequence[str]], words: Words, device: torch.device, *, end: bool
 ) -> CiderReward:
-    """Return the reward for images with human captions.
-
-    Args:
-        references: The captions of each image.
-        words: Numbers words; what it does not know yet is added.
-        device: Where to compute.
-        end: Count the captions' end as a word.
-    """
+    """Return the reward for images with human captions; `end` counts the end as a word."""
     return CiderReward(
         [[words.numbers(text, end=end) for text in captions] for captions in references], device
     )
 
 
 def ngram_keys(words: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Hash the n-grams that begin at each word.
+    """Hash the n-grams that start at each word.
 
     Args:
         words: Word numbers, int (…, W), padded with `NO_WORD`.
-        size: Words in an n-gram.
+        size: Words per n-gram.
 
     Returns:
         Keys, int64 (…, P), and where there is an n-gram, bool (…, P).
@@ -175,7 +165,7 @@ def ngram_keys(words: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def _mixed(keys: Tensor) -> Tensor:
-    """Return 64-bit numbers mixed well (SplitMix64); products wrap around."""
+    """Return well mixed 64-bit numbers (SplitMix64); products wrap around."""
     keys = keys + _STEP
     for shift, factor in zip((30, 27), _MIX, strict=True):
         keys = (keys ^ _shifted(keys, shift)) * factor
@@ -187,16 +177,8 @@ def _shifted(keys: Tensor, shift: int) -> Tensor:
     return (keys >> shift) & ((1 << (64 - shift)) - 1)
 
 
-def padded(rows: Sequence[Sequence[int]], width: int) -> Tensor:
-    """Return rows of word numbers as one tensor, int32 (rows, width)."""
-    table = np.full((len(rows), width), NO_WORD, dtype=np.int32)
-    for row, words in zip(table, rows, strict=True):
-        row[: len(words)] = words
-    return torch.from_numpy(table)
-
-
 def _places(counts: np.ndarray) -> Tensor:  # type: ignore[type-arg]
-    """Return where each image's references are, int64 (images, most); -1 where there is none."""
+    """Return the places of each image's references, int64 (images, most); -1 fills up."""
     starts = np.cumsum(counts) - counts
     offsets = np.arange(counts.max())
     places = np.where(offsets < counts[:, None], starts[:, None] + offsets, -1)

@@ -1,10 +1,10 @@
-"""Self-critical training: captions are sampled, and those that score above their image's
-other samples become likelier.
+"""Self-critical training: sampled captions that score above the image's other samples become
+more likely, the others less.
 
 Rennie et al., "Self-critical sequence training for image captioning" (CVPR 2017), with the
 mean of an image's other samples as the baseline (Luo, "A better variant of self-critical
 sequence training", 2020). The reward is CIDEr-D with the caption's end as a word, so that
-unfinished captions do not pay.
+unfinished captions score lower.
 
     images ─► front ─┬─► back, no dropout ─► samples ─► rewards ─► advantages
                      └─► back, dropout ────► log-probabilities of samples, cross-entropy
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from capgen.config import TrainConfig
 from capgen.training.data import epoch_order
 from capgen.training.data.packed_captions import Ids, PackedCaptions, pack_captions
-from capgen.training.objectives.base import PassLoss, Share
+from capgen.training.objectives.base import Share, ShareLoss
 from capgen.training.objectives.cross_entropy import (
     CaptionObjective,
     LastHiddenState,
@@ -34,24 +34,23 @@ from capgen.training.objectives.scst.cider_reward import CiderReward, reward_of_
 from capgen.training.objectives.scst.sampler import Sampler, Samples
 from capgen.training.objectives.scst.token_words import TokenReader, Words
 
-# Where a model does not say how long its captions may be.
+# For models that do not limit the length of their captions.
 _MAX_TOKENS = 32
 
 
 class SelfCritical:
     """Advantage-weighted log-probabilities of samples, and a share of cross-entropy.
 
-    The first part is divided by as many tokens as the same number of human captions would
-    have: by counts that are known before anything is sampled, and the same however a step is
-    cut into passes and processes.
+    The first part is divided by the number of tokens that as many human captions would have,
+    which is known before sampling and independent of how a step is cut.
 
     Args:
         objective: The captioner's forward pass.
         sampler: Draws captions.
         reader: Reads their words.
         reward: Scores them.
-        mean_tokens: Tokens of a human caption on average, its end included.
-        config: Samples an image, share of cross-entropy, seed.
+        mean_tokens: Mean tokens per human caption, the end included.
+        config: Samples per image, share of cross-entropy, seed.
     """
 
     names: tuple[str, ...] = ("reward", "sample_length", "cross_entropy")
@@ -74,8 +73,7 @@ class SelfCritical:
         self.cross_entropy_share = config.cross_entropy_share
         self.seed = config.seed
 
-    def __call__(self, share: Share) -> PassLoss:
-        """Return a pass's loss."""
+    def __call__(self, share: Share) -> ShareLoss:
         states, samples = self._states_and_samples(share)
         words = self.reader.read(samples.ids, samples.ended)
         rewards = self.reward(share.images, words).to(states.device)
@@ -96,7 +94,7 @@ class SelfCritical:
         loss = policy + self.cross_entropy_share * entropy
         measured = torch.stack([rewards.sum().float(), samples.lengths.sum().float()]) / count
         numbers = torch.cat([measured * (not share.idle), entropy.detach()[None]])
-        return PassLoss(loss, numbers)
+        return ShareLoss(loss, numbers)
 
     def _states_and_samples(self, share: Share) -> tuple[Tensor, Samples]:
         """Encode the images, with gradients, and sample captions without dropout."""
@@ -104,21 +102,21 @@ class SelfCritical:
         uniform = self._uniform(share).to(share.inputs.device)
         same = objective.cached or not isinstance(objective.front, LastHiddenState)
         if same:
-            # Our own backbone computes the same in training: once is enough.
+            # Our own backbone computes the same in training and evaluation: once is enough.
             features = share.inputs if objective.cached else objective.front(share.inputs)
             with torch.no_grad(), evaluating(objective.back):
-                calm = objective.back(features.detach())
+                clean = objective.back(features.detach())
         else:
             with torch.no_grad(), evaluating(objective.model.encoder):
-                calm = objective.encode(share.inputs)
-        samples = self.sampler.draw(calm, uniform)
-        # Autocast's copies of weights from a pass without gradients would cut gradients off.
+                clean = objective.encode(share.inputs)
+        samples = self.sampler.draw(clean, uniform)
+        # Autocast caches casts of weights; those made without gradients would cut them off.
         torch.clear_autocast_cache()
         states = objective.back(features) if same else objective.encode(share.inputs)
         return states, samples
 
     def _uniform(self, share: Share) -> Tensor:
-        """Return the numbers that decide samples, (B, S, T): a matter of image and step alone."""
+        """Return the numbers that decide the samples, (B, S, T), by image and step alone."""
         shape = (self.samples, self.sampler.max_tokens)
         drawn = [
             np.random.default_rng(
@@ -135,14 +133,7 @@ def self_critical(
     rows: Sequence[Sequence[Ids]],
     config: TrainConfig,
 ) -> SelfCritical:
-    """Put self-critical training together.
-
-    Args:
-        learner: The captioner, on its device.
-        references: The human captions of each training image.
-        rows: The same as ids.
-        config: The run's settings.
-    """
+    """Return self-critical training, given each training image's human captions and their ids."""
     captioning, codec = learner.captioning, learner.codec
     generation = captioning.model.generation_config
     longest = (generation.max_length or _MAX_TOKENS) - 1  # it counts the start
@@ -170,7 +161,7 @@ def self_critical(
 
 
 def advantages(rewards: Tensor) -> Tensor:
-    """Return by how much each reward, (B, S), is above the mean of its image's others."""
+    """Return how far each reward, (B, S), is above the mean of the image's other samples."""
     count = rewards.shape[1]
     return (rewards - rewards.mean(1, keepdim=True)) * count / (count - 1)
 
@@ -189,7 +180,7 @@ def pack_samples(samples: Samples, start: int) -> PackedCaptions:
 
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Turn dropout off, and back to what it was whatever happens."""
+    """Turn dropout off while the block runs."""
     before = {part: part.training for part in module.modules()}
     module.eval()
     try:

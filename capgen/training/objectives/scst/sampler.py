@@ -1,9 +1,9 @@
 """Sampling from a captioner's GPT-2 in batches: no dropout, no gradients, a key/value cache.
 
 Transformers' `generate` would copy an image's cross-attention keys and values for each of its
-samples. Here the samples of an image are queries side by side, finished captions leave the
-batch, and a token is the inverse of the distribution function at a number that the caller
-has drawn: so captions do not depend on how images are put into batches.
+samples. Here the samples of an image are queries side by side, and finished captions leave the
+batch. A token is the inverse of the distribution function at a number that the caller has drawn,
+so captions do not depend on how images are batched.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import GPT2LMHeadModel, VisionEncoderDecoderModel
 
-# Finished captions leave the batch when it would shrink to this share or less.
+# Finished captions leave the batch when it shrinks to this share or less.
 _SHRINK = 0.8
-# Keeps a number below 1 below 1 when it is scaled in float32.
+# Keeps a number below 1 when it is scaled in float32.
 _BELOW_ONE = 1 - 1e-6
 
 
@@ -28,7 +28,7 @@ class Samples(NamedTuple):
     Attributes:
         ids: Tokens without the start, the end included, int64 (B, S, T); padded with the end.
         lengths: Tokens of each, the end included, int64 (B, S).
-        ended: Whether each came to its end, bool (B, S); others were cut.
+        ended: Whether each reached its end, bool (B, S); the others were cut.
     """
 
     ids: Tensor
@@ -44,8 +44,8 @@ class Sampler:
         start: Id that captions start with.
         end: Id that they end with.
         barred: Ids that are never drawn.
-        max_tokens: Most tokens drawn for a caption, the end included.
-        temperature: Divides the scores.
+        max_tokens: Most tokens per caption, the end included.
+        temperature: Divides the logits.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Sampler:
         self.temperature = temperature
 
     def scores(self, logits: Tensor) -> Tensor:
-        """Return the scores that are drawn from, (N, V), for a model's logits, (N, V)."""
+        """Return the scores to draw from, (N, V), for a model's logits, (N, V)."""
         barred = self.barred.to(logits.device)
         return (logits / self.temperature).index_fill(-1, barred, float("-inf"))
 
@@ -76,7 +76,7 @@ class Sampler:
 
         Args:
             states: The encoder's last states, (B, P, E).
-            uniform: Numbers in [0, 1), float32 (B, S, max_tokens): what decides each token.
+            uniform: Numbers in [0, 1) that decide each token, float32 (B, S, max_tokens).
         """
         if hasattr(self.model, "enc_to_dec_proj"):
             states = self.model.enc_to_dec_proj(states)
@@ -100,7 +100,7 @@ class Sampler:
         return self._samples(ids, (images, samples, longest))
 
     def _samples(self, ids: Tensor, shape: tuple[int, int, int]) -> Samples:
-        """Cut off what finished captions went on to say while they were in the batch."""
+        """Cut off what was drawn after the end of a caption."""
         ended = ids == self.end
         first = ended.int().argmax(1)
         some = ended.any(1)
@@ -111,19 +111,19 @@ class Sampler:
 
 
 def _inverse(scores: Tensor, numbers: Tensor) -> Tensor:
-    """Return the tokens, (N,), where the distribution functions reach `numbers`, (N,)."""
+    """Return the tokens, (N,), at which the distribution functions reach `numbers`, (N,)."""
     reached = torch.softmax(scores, -1).cumsum(-1)
     wanted = numbers[:, None] * reached[:, -1:]
     return torch.searchsorted(reached, wanted, right=True)[:, 0]
 
 
 class _Decoder:
-    """GPT-2 with cross-attention, a token at a time for the samples of all images.
+    """GPT-2 with cross-attention, one token at a time for the samples of all images.
 
     Args:
-        decoder: The model; its dropout is not applied, whatever its mode.
+        decoder: The model; its dropout is never applied.
         states: What it attends to, (B, P, D).
-        samples: Samples an image.
+        samples: Samples per image.
     """
 
     def __init__(self, decoder: GPT2LMHeadModel, states: Tensor, samples: int) -> None:
@@ -138,7 +138,7 @@ class _Decoder:
         self.past: list[tuple[Tensor, Tensor] | None] = [None] * len(self.blocks)
 
     def keep(self, going: Tensor) -> None:
-        """Go on with some of the captions only."""
+        """Keep only the captions `going`."""
         self.past = [pair and (pair[0][going], pair[1][going]) for pair in self.past]
 
     def step(self, tokens: Tensor, place: int, rows: Tensor) -> Tensor:
@@ -161,21 +161,21 @@ class _Decoder:
         if past is not None:
             key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
         self.past[number] = key, value
-        found = F.scaled_dot_product_attention(query, key, value, scale=attention.scaling)
-        return _project(attention, found.flatten(1))
+        attended = F.scaled_dot_product_attention(query, key, value, scale=attention.scaling)
+        return _project(attention, attended.flatten(1))
 
     def _attend_image(self, number: int, attention: Any, hidden: Tensor, rows: Tensor) -> Tensor:
         keys, values = self.cross[number]
-        asked = attention.q_attn(hidden)  # (N, D)
-        query = asked.new_zeros(keys.shape[0] * self.samples, asked.shape[1])
-        query[rows] = asked
+        states = attention.q_attn(hidden)  # (N, D)
+        query = states.new_zeros(keys.shape[0] * self.samples, states.shape[1])
+        query[rows] = states
         query = _heads(query.view(keys.shape[0], self.samples, -1), attention.num_heads)
-        found = F.scaled_dot_product_attention(query, keys, values, scale=attention.scaling)
-        return _project(attention, found.transpose(1, 2).flatten(2).flatten(0, 1)[rows])
+        attended = F.scaled_dot_product_attention(query, keys, values, scale=attention.scaling)
+        return _project(attention, attended.transpose(1, 2).flatten(2).flatten(0, 1)[rows])
 
 
-def _project(attention: Any, found: Tensor) -> Tensor:
-    projected: Tensor = attention.c_proj(found)
+def _project(attention: Any, attended: Tensor) -> Tensor:
+    projected: Tensor = attention.c_proj(attended)
     return projected
 
 

@@ -1,14 +1,15 @@
 """From sampled tokens to words as the metrics see them.
 
-The metrics read text: tokens are decoded and the text is tokenized again (PTB). Where a
-tokenizer has whole words that the metrics' one reads without looking at their neighbours,
-that is a table look-up on the device. Other captions take the way over text: those with such
-a token in them (a number, say), and all of a subword tokenizer.
+The metrics read text: tokens are decoded and the text is tokenized again (PTB). If a token is a
+whole word that PTB reads the same whatever its neighbours are, this is a table look-up on the
+device. All other captions are decoded: those with another token in them (a number, say), and
+those of subword tokenizers.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ END_WORD = 0
 
 
 class Words:
-    """Numbers for words, given out as words are met; 0 is the end of a caption."""
+    """Numbers for words, assigned as words are met; 0 is the end of a caption."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -31,15 +32,10 @@ class Words:
         return len(self._numbers) + 1
 
     def numbers(self, text: str, *, end: bool) -> list[int]:
-        """Return the numbers of the words of a text as the metrics see it.
-
-        Args:
-            text: A caption.
-            end: Add the end of the caption.
-        """
+        """Return the numbers of a text's words as the metrics see them; `end` adds the end."""
         known = self._numbers
-        found = [known.setdefault(word, len(known) + 1) for word in tokenize(text).split()]
-        return [*found, END_WORD] if end else found
+        numbers = [known.setdefault(word, len(known) + 1) for word in tokenize(text).split()]
+        return [*numbers, END_WORD] if end else numbers
 
 
 class TokenReader:
@@ -51,7 +47,7 @@ class TokenReader:
         device: Where the token ids are.
 
     Attributes:
-        spelled: Tokens that are to be read as text, bool (V,).
+        spelled: Tokens that must be read as text, bool (V,).
         table: The words of the other tokens, int64 (V, K), padded with `NO_WORD`.
     """
 
@@ -69,43 +65,45 @@ class TokenReader:
                 elif text and reads_alone(text):
                     rows[token] = words.numbers(text, end=False)
                     self.spelled[token] = False
-        table = np.full((size, max(1, *map(len, rows))), NO_WORD, dtype=np.int64)
-        for place, row in zip(table, rows, strict=True):
-            place[: len(row)] = row
-        self.table = torch.from_numpy(table).to(device)
+        self.table = padded(rows, max(1, *map(len, rows))).to(device)
         self.spelled = self.spelled.to(device)
 
     def read(self, ids: Tensor, ended: Tensor | None = None) -> Tensor:
         """Return word numbers, int64 (…, W), padded with `NO_WORD`.
 
         Args:
-            ids: Token ids without the start, (…, T); special tokens are no words.
-            ended: Captions whose end counts as a word, bool (…); None is none of them.
+            ids: Token ids without the start, (…, T); special tokens are not words.
+            ended: Captions whose end counts as a word, bool (…); None means none.
         """
         flat = ids.flatten(0, -2)
         as_text = self.spelled[flat].any(-1)
-        found = _compact(self.table[flat].flatten(1))
+        numbers = _compact(self.table[flat].flatten(1))
         if bool(as_text.any()):
-            found = self._spell_out(flat, as_text, found)
-        # A place more, for the end.
-        found = torch.cat([found, torch.full_like(found[:, :1], NO_WORD)], 1)
+            numbers = self._spell_out(flat, as_text, numbers)
+        # One more place, for the end.
+        numbers = torch.cat([numbers, torch.full_like(numbers[:, :1], NO_WORD)], 1)
         if ended is not None:
-            lengths = (found >= 0).sum(1, keepdim=True)
+            lengths = (numbers >= 0).sum(1, keepdim=True)
             last = torch.where(ended.flatten()[:, None], END_WORD, NO_WORD)
-            found = found.scatter(1, lengths, last)
-        return found.view(*ids.shape[:-1], -1)
+            numbers = numbers.scatter(1, lengths, last)
+        return numbers.view(*ids.shape[:-1], -1)
 
-    def _spell_out(self, ids: Tensor, as_text: Tensor, found: Tensor) -> Tensor:
-        """Return the words with those of some captions read off their text."""
+    def _spell_out(self, ids: Tensor, as_text: Tensor, numbers: Tensor) -> Tensor:
+        """Return the words, with those of some captions read from their text."""
         texts = self.tokenizer.batch_decode(ids[as_text].tolist(), skip_special_tokens=True)
         rows = [self.words.numbers(text.strip(), end=False) for text in texts]
-        width = max(found.shape[1], *map(len, rows))
-        table = np.full((len(rows), width), NO_WORD, dtype=np.int64)
-        for place, row in zip(table, rows, strict=True):
-            place[: len(row)] = row
-        wider = torch.nn.functional.pad(found, (0, width - found.shape[1]), value=NO_WORD)
-        wider[as_text] = torch.from_numpy(table).to(wider.device)
+        width = max(numbers.shape[1], *map(len, rows))
+        wider = torch.nn.functional.pad(numbers, (0, width - numbers.shape[1]), value=NO_WORD)
+        wider[as_text] = padded(rows, width).to(wider.device)
         return wider
+
+
+def padded(rows: Sequence[Sequence[int]], width: int) -> Tensor:
+    """Return rows of word numbers as one tensor, int64 (rows, width)."""
+    table = np.full((len(rows), width), NO_WORD, dtype=np.int64)
+    for place, row in zip(table, rows, strict=True):
+        place[: len(row)] = row
+    return torch.from_numpy(table)
 
 
 def _compact(words: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Recipes: settings files that come with capgen, by the name of the file."""
+"""Recipes: settings files that come with capgen, known by the file's name."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def recipes() -> list[str]:
 def find_settings(name: str | Path) -> Path:
     """Return a settings file, by path or by the name of a recipe.
 
-    A recipe's name means the recipe wherever one is: `./mini` is a file called so.
+    A recipe's name always means the recipe; write `./mini` for a file of the same name.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is no such recipe.
     """
     if str(name) in recipes():
         return _FOLDER / f"{name}.toml"
     path = Path(name).expanduser()
     if path.is_file() or path.suffix or len(path.parts) != 1:
-        return path  # reading it says what is wrong with it
+        return path  # if it is missing, reading it says so
     raise UsageError(
-        f"No settings file and no recipe '{name}'", hint=did_you_mean(str(name), recipes())
+        f"There is no settings file or recipe '{name}'", hint=did_you_mean(str(name), recipes())
     )

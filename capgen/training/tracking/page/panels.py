@@ -1,4 +1,4 @@
-"""Which curves a run has: loss, scores of val with the saved models marked, rates, speed."""
+"""The curves of a run: loss, scores on val with the saved models marked, rates, speed."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ from capgen.pages.panel import Line, Panel, Points
 from capgen.records import CheckpointSaved, EpochEvent, Event
 from capgen.training.run.event_log import Axis
 
-# A chart is some 300 pixels wide: more points than that only make the page larger.
-_MOST_POINTS = 300
-# Scores whose curves look like that of BLEU-4; they are in the table.
-_TABLE_ONLY = ("BLEU-1", "BLEU-2", "BLEU-3")
-# What every run measures in training; other numbers are its objective's.
+# Charts are about 300 pixels wide: more points only make the page larger.
+_MAX_POINTS = 300
+# Numbers of val without a curve of their own; those of BLEU look like that of BLEU-4.
+_TABLE_ONLY = ("loss", "seconds", "BLEU-1", "BLEU-2", "BLEU-3")
+# What every run measures; other numbers come from the objective.
 _NOT_OF_OBJECTIVE = tuple(
     f"train/{name}" for name in ("loss", "images_per_second", "memory_gib", "epoch_")
 )
 
 
 class Curves:
-    """The numbers of a run as curves.
-
-    Args:
-        events: The run's events.
-    """
+    """The numbers in a run's events, as curves."""
 
     def __init__(self, events: Iterable[Event]) -> None:
         self._values: dict[str, list[tuple[float, float]]] = {}
@@ -31,19 +27,16 @@ class Curves:
         axis = Axis()
         for event in events:
             point = axis.take(event)
-            if point is not None and not isinstance(event, CheckpointSaved):
+            if point is not None:
                 for name, value in point.values.items():
                     self._values.setdefault(name, []).append((point.step, value))
-            if isinstance(event, CheckpointSaved):
+            elif isinstance(event, CheckpointSaved):
                 self._saved.setdefault(event.name, []).append(axis.step)
 
     def panels(self) -> list[Panel]:
-        """Return the charts that have anything to show."""
-        scores = [
-            name.removeprefix("val/")
-            for name in self._values
-            if name.startswith("val/") and name not in ("val/loss", "val/seconds")
-        ]
+        """Return the charts that are not empty."""
+        scores = [name.removeprefix("val/") for name in self._values if name.startswith("val/")]
+        rates = [name for name in self._values if name.startswith("learning_rate/")]
         panels = [
             self._panel(
                 "Loss per token", {"training": "train/loss", "val": "val/loss"}, saved="best-loss"
@@ -58,14 +51,7 @@ class Curves:
                 for name in self._values
                 if name.startswith("train/") and not name.startswith(_NOT_OF_OBJECTIVE)
             ),
-            self._panel(
-                "Learning rate",
-                {
-                    name.removeprefix("learning_rate/"): name
-                    for name in self._values
-                    if name.startswith("learning_rate/")
-                },
-            ),
+            self._panel("Learning rate", {name.partition("/")[2]: name for name in rates}),
             self._panel("Images per second", {"training": "train/images_per_second"}),
         ]
         return [panel for panel in panels if panel.lines]
@@ -84,20 +70,20 @@ class Curves:
 
 
 def _thinned(points: Sequence[tuple[float, float]]) -> Points:
-    """Return the points, neighbours averaged where there are too many."""
-    each = -(-len(points) // _MOST_POINTS)
-    groups = [points[first : first + each] for first in range(0, len(points), each or 1)]
+    """Return the points; if there are too many, averages of neighbours."""
+    size = max(1, -(-len(points) // _MAX_POINTS))
+    groups = [points[first : first + size] for first in range(0, len(points), size)]
     return tuple((group[-1][0], sum(value for _, value in group) / len(group)) for group in groups)
 
 
 def epochs(events: Iterable[Event]) -> list[tuple[int, EpochEvent, list[str]]]:
-    """Return each epoch's number over all stages, its event, and the models saved after it."""
+    """Return each epoch: its number over all stages, its event, and the models saved after it."""
     axis = Axis()
-    found: list[tuple[int, EpochEvent, list[str]]] = []
+    history: list[tuple[int, EpochEvent, list[str]]] = []
     for event in events:
         axis.take(event)
         if isinstance(event, EpochEvent):
-            found.append((axis.epoch, event, []))
-        elif isinstance(event, CheckpointSaved) and found and event.name != "last":
-            found[-1][2].append(event.name)
-    return found
+            history.append((axis.epoch, event, []))
+        elif isinstance(event, CheckpointSaved) and history and event.name != "last":
+            history[-1][2].append(event.name)
+    return history

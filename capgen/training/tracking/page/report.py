@@ -1,4 +1,4 @@
-"""What the page of a run shows, in which order."""
+"""The content of a run's page."""
 
 from __future__ import annotations
 
@@ -36,19 +36,14 @@ def run_page(
 ) -> str:
     """Return the page of a run as HTML.
 
-    Args:
-        name: The run's name.
-        events: What happened so far.
-        settings: The run's settings.
-        environment: What it depends on besides.
-        stopped: Nobody works on it any more.
-        images: Makes the cards of the images.
+    `environment` is what the run depends on in addition to its settings; `stopped` means that
+    it is not at work any more.
     """
     notices = [event.message for event in events if isinstance(event, Notice)]
     return render(
         "run.html",
         title=f"Training run {name}",
-        state=_where_it_is(name, events, stopped=stopped),
+        state=_state(name, events, stopped=stopped),
         facts=list(_facts(events)),
         notices=notices[-_NOTICES:],
         curves=[line_chart(panel) for panel in Curves(events).panels()],
@@ -70,22 +65,22 @@ def _facts(events: Sequence[Event]) -> Iterator[Table]:
             "captions": f"{started.captions:,}",
             "device": f"{started.device}, {started.precision}",
         }
-        yield Table(caption="What is trained", rows=list(facts.items()))
+        yield Table(caption="The model and its data", rows=list(facts.items()))
     stages = [event for event in events if isinstance(event, StageFinished)]
     if stages:
-        over = [
+        rows = [
             (f"{stage.number} {stage.stage}", f"{stage.epochs}", f"{stage.steps:,}",
              f"{stage.seconds:,.0f}",
              "" if stage.best_eval is None else f"{stage.eval_metric} {stage.best_eval:.4f}")
             for stage in stages
         ]  # fmt: skip
         heads = ("Stage", "Epochs", "Steps", "Seconds", "Best on val")
-        yield Table(caption="Stages that are over", heads=heads, rows=over, numbers=1)
+        yield Table(caption="Finished stages", heads=heads, rows=rows, numbers=1)
     yield from _tests(events)
 
 
 def _tests(events: Sequence[Event]) -> Iterator[Table]:
-    """Yield the scores of test splits, each with the stage that it is of."""
+    """Yield the scores on test splits, with their stages."""
     stage = ""
     for event in events:
         if isinstance(event, StageStarted):
@@ -97,29 +92,29 @@ def _tests(events: Sequence[Event]) -> Iterator[Table]:
             yield Table(caption=caption, heads=("Metric", "Score"), rows=rows, numbers=1)
 
 
-def _where_it_is(name: str, events: Sequence[Event], *, stopped: bool) -> str:
+def _state(name: str, events: Sequence[Event], *, stopped: bool) -> str:
     finished = events[-1]
     if isinstance(finished, RunFinished):
         minutes, seconds = divmod(round(finished.seconds), 60)
-        told = f"Over after {finished.epochs} epochs, {finished.steps:,} steps"
-        told += f" and {minutes}:{seconds:02d} minutes."
+        text = f"Finished after {finished.epochs} epochs, {finished.steps:,} steps"
+        text += f" and {minutes}:{seconds:02d} minutes."
         if finished.best_eval is not None:
-            told += f" Best model: {finished.eval_metric} {finished.best_eval:.4f} on val."
-        return told
-    begun = _last(events, RunStarted, RunResumed)
+            text += f" Best model: {finished.eval_metric} {finished.best_eval:.4f} on val."
+        return text
+    started = _last(events, RunStarted, RunResumed)
     step = Axis.along(events).step
-    staged = _last(events, StageStarted) is not None  # known of the present stage only
-    of = "" if begun is None or staged else f" of {begun.steps:,}"
+    staged = _last(events, StageStarted) is not None  # then the total is that of one stage
+    of = "" if started is None or staged else f" of {started.steps:,}"
     if stopped:
-        return f"Stopped at step {step:,}{of}. Go on with: capgen train --resume {name}"
-    return f"At work when this was written: step {step:,}{of}."
+        return f"Stopped at step {step:,}{of}. Continue with: capgen train --resume {name}"
+    return f"Training when this was written: step {step:,}{of}."
 
 
 def _epochs(events: Sequence[Event]) -> Table | None:
-    found = epochs(events)
-    if not found:
+    history = epochs(events)
+    if not history:
         return None
-    metrics = list(dict.fromkeys(name for _, event, _ in found for name in event.metrics))
+    metrics = list(dict.fromkeys(name for _, event, _ in history for name in event.metrics))
     rows = [
         (
             number,
@@ -130,14 +125,14 @@ def _epochs(events: Sequence[Event]) -> Table | None:
             *(f"{event.metrics[name]:.4f}" if name in event.metrics else "" for name in metrics),
             f"{event.seconds + event.eval_seconds:,.0f}",
         )
-        for number, event, saved in found
+        for number, event, saved in history
     ]
     heads = ("Epoch", "Saved as", "Step", "Training loss", "Val loss", *metrics, "Seconds")
-    return Table(caption="Losses per token, and scores of val", heads=heads, rows=rows, numbers=2)
+    return Table(caption="Losses per token, and scores on val", heads=heads, rows=rows, numbers=2)
 
 
 def _rows(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return a record, and those within it, as rows."""
+    """Return a record, and the records in it, as rows."""
     rows = []
     for name, value in record.items():
         label = f"{prefix}{name.replace('_', ' ')}"
@@ -147,8 +142,8 @@ def _rows(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
             for number, item in enumerate(value, start=1):
                 rows += _rows(item, f"{label} {number}: ")
         elif value is not None:
-            plain = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            rows.append((label, plain))
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            rows.append((label, text))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The followed images with their captions over the epochs."""
+"""The followed images, with their captions over the epochs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from capgen.pages.images import InlineImage
 from capgen.records import Event, SampleEvent
 from capgen.training.run.event_log import Axis
 
-# Captions of an image that are seen at once; the others can be unfolded.
+# Captions per image that are shown at once; the others can be unfolded.
 _SHOWN = 5
 _SCORES = ("CIDEr-D", "METEOR")
 
 
-class _Said(NamedTuple):
+class _Entry(NamedTuple):
     """A caption, and the epochs that had it with its scores in the last of them."""
 
     when: str
@@ -24,29 +24,28 @@ class _Said(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A followed image, the captions that are seen at once, and all of them."""
+    """A followed image, the captions shown at once, and all of them."""
 
     sample: SampleEvent
     image: InlineImage
-    shown: list[_Said]
-    history: list[_Said]
+    shown: list[_Entry]
+    history: list[_Entry]
 
 
 class Images:
-    """Makes the cards of images, and remembers the images, which do not change."""
+    """Makes the cards of images; remembers the images, which do not change."""
 
     def __init__(self) -> None:
         self._images: dict[str, InlineImage] = {}
 
     def cards(self, events: Iterable[Event]) -> list[Card]:
-        """Return the followed images."""
         by_image: dict[str, list[tuple[int, SampleEvent]]] = {}
         axis = Axis()
         for event in events:
             axis.take(event)
             if isinstance(event, SampleEvent) and event.followed:
                 by_image.setdefault(event.image, []).append((axis.epoch, event))
-        return [self._card(said) for said in by_image.values()]
+        return [self._card(samples) for samples in by_image.values()]
 
     def _card(self, samples: Sequence[tuple[int, SampleEvent]]) -> Card:
         last = samples[-1][1]
@@ -56,20 +55,20 @@ class Images:
         return Card(last, self._images[last.path], _spread(history), history)
 
 
-def _grouped(samples: Sequence[tuple[int, SampleEvent]]) -> list[_Said]:
-    """Return the captions in order; the same one in epochs on end is one."""
-    found = []
+def _grouped(samples: Sequence[tuple[int, SampleEvent]]) -> list[_Entry]:
+    """Return the captions in order; equal captions of consecutive epochs are one."""
+    entries = []
     for caption, group in groupby(samples, key=lambda item: item[1].caption):
         same = list(group)
         first, last, metrics = same[0][0], same[-1][0], same[-1][1].metrics
         when = f"Epochs {first} to {last}" if last > first else f"Epoch {first}"
         scores = "".join(f", {name} {metrics[name]:.3f}" for name in _SCORES if name in metrics)
-        found.append(_Said(f"{when}{scores}", caption))
-    return found
+        entries.append(_Entry(f"{when}{scores}", caption))
+    return entries
 
 
-def _spread(history: list[_Said]) -> list[_Said]:
-    """Return at most `_SHOWN` captions, evenly spread, the first and the last among them."""
+def _spread(history: list[_Entry]) -> list[_Entry]:
+    """Return at most `_SHOWN` captions, evenly spread, including the first and the last."""
     if len(history) <= _SHOWN:
         return history
     return [history[round(n * (len(history) - 1) / (_SHOWN - 1))] for n in range(_SHOWN)]

@@ -1,4 +1,4 @@
-"""When the page of a run is written: after each epoch, and at the end."""
+"""Writes the page of a run after each epoch and at the end."""
 
 from __future__ import annotations
 
@@ -8,14 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.paths import write_text
-from capgen.records import (
-    EpochEvent,
-    Event,
-    PreparationEvent,
-    RunResumed,
-    RunStarted,
-    StepEvent,
-)
+from capgen.records import EpochEvent, Event, PreparationEvent, RunResumed, RunStarted, StepEvent
 from capgen.training.run.event_log import ENVIRONMENT_FILE, read_events
 from capgen.training.tracking.page.report import run_page
 from capgen.training.tracking.page.samples import Images
@@ -38,14 +31,13 @@ class PageTracker:
         self._run, self._settings = run, settings
 
     def event(self, event: Event) -> None:
-        """Take in an event; the first step after an epoch finds all of that epoch known."""
+        """Take in an event; the first step of an epoch writes the page of the one before."""
         if isinstance(event, PreparationEvent):
             return
         if self._due and isinstance(event, StepEvent):
             self._write(stopped=False)
-        recorded = []
-        if isinstance(event, RunStarted | RunResumed):
-            recorded = read_events(self._run)  # where a run goes on, with all that was before
+        # The record of a resumed run has the earlier events, too.
+        recorded = isinstance(event, RunStarted | RunResumed) and read_events(self._run)
         if recorded:
             self._events = recorded
         else:
@@ -53,7 +45,7 @@ class PageTracker:
         self._due = self._due or isinstance(event, EpochEvent)
 
     def finish(self) -> None:
-        """Write the last state of things."""
+        """Write the final page."""
         if self._events:
             self._write(stopped=True)
 

@@ -1,8 +1,7 @@
 """The process that talks to Weights & Biases: `python -m capgen.training.tracking.wandb.process`.
 
-Reads messages (see `tracker`) until stdin ends, which is also what happens when the
-training process dies; then sends the models, and leaves. Everything it writes is under the
-run's folder. Never imports torch.
+Reads messages (see `tracker`) until stdin ends, as it also does when the training process dies;
+then sends the models and exits. Writes only into the run's folder. Never imports torch.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from capgen.paths import write_text
 from capgen.training.tracking.sample_image import sample_image
 from capgen.training.tracking.wandb.tracker import FOLDER, STATE_FILE
 
-# After the last message the rest must be sent within this time, in seconds.
+# Seconds to send the rest after the last message.
 _LONGEST_END = 1800.0
 _LONGEST_START = 60.0
 _CHECKPOINTS = ("best-eval", "best-loss", "last")
@@ -36,12 +35,7 @@ _NOT_WORD = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 class WandbRun:
-    """One run, recorded from messages.
-
-    Args:
-        folder: The training run's folder.
-        answer: Called with what the training process should know.
-    """
+    """One run, recorded from messages; `answer` gets messages for the training process."""
 
     def __init__(self, folder: Path, answer: Callable[..., None]) -> None:
         self._folder = folder
@@ -53,7 +47,7 @@ class WandbRun:
         self._state: dict[str, Any] = {"id": "", "points": 0, "step": 0, "epoch": 0, "tables": 0}
 
     def take(self, message: dict[str, Any]) -> None:
-        """Do what a message says."""
+        """Handle a message."""
         work: dict[str, Callable[..., None]] = {
             "start": self._begin,
             "config": self._config,
@@ -65,7 +59,7 @@ class WandbRun:
         work[message.pop("kind")](**message)
 
     def finish(self) -> None:
-        """Send the models, then the rest."""
+        """Send the models, then wait for everything to be sent."""
         if self._run is None:
             return
         if self._start["checkpoints"] != "none":
@@ -73,13 +67,10 @@ class WandbRun:
                 self._send_checkpoint(name)
         self._run.finish()
         if self._run.offline:
-            self._answer(tell=f"W&B: recorded offline; send with: wandb sync {self._run_folder}")
+            folder = self._run.settings.sync_dir
+            self._answer(tell=f"W&B: recorded offline. Send with: wandb sync {folder}")
         else:
-            shutil.rmtree(self._folder / FOLDER / "models", ignore_errors=True)  # it has them
-
-    @property
-    def _run_folder(self) -> Path:
-        return Path(self._run.settings.sync_dir)
+            shutil.rmtree(self._folder / FOLDER / "models", ignore_errors=True)  # W&B has them
 
     def _begin(self, **start: Any) -> None:
         self._start = start
@@ -91,7 +82,7 @@ class WandbRun:
             self._run = self._init()
         except wandb.errors.Error as error:
             reason = str(error).splitlines()[0].rstrip(".")
-            wandb.teardown()  # its service holds the failed run's id
+            wandb.teardown()  # the service holds the failed run's id
             self._run = self._init(mode="offline")
             self._answer(tell=f"W&B: {reason}. Recording offline.")
         if not self._run.offline:
@@ -110,8 +101,8 @@ class WandbRun:
             disable_git=True,
             disable_code=True,
             disable_job_creation=True,
-            # Names of host and user, command line, installed packages, load of the machine:
-            # the run's own records say what is needed of those.
+            # No names of host and user, command line, packages or load: the run's own records
+            # say what matters.
             x_disable_meta=True,
             x_disable_machine_info=True,
             x_disable_stats=True,
@@ -131,7 +122,7 @@ class WandbRun:
         self._run.config.update(config, allow_val_change=True)
 
     def _log(self, *, step: int, epoch: int, values: Mapping[str, float]) -> None:
-        """Log numbers, but for those that a run which went on after a kill repeats."""
+        """Log numbers, except those that a run that was resumed after a kill repeats."""
         is_epoch = any(name.startswith(("val/", "train/epoch")) for name in values)
         known = self._state["epoch"] if is_epoch else self._state["step"]
         if (epoch if is_epoch else step) <= known and "run/seconds" not in values:
@@ -147,15 +138,14 @@ class WandbRun:
         if epoch <= self._state["tables"]:
             return
         metrics = list(rows[0]["metrics"])
-        heads = ["epoch", "photo", "image", "caption", "references", "followed", *metrics]
-        table = wandb.Table(columns=heads)
+        columns = ["epoch", "photo", "image", "caption", "references", "followed", *metrics]
+        table = wandb.Table(columns=columns)
         for row in rows:
             scores = [row["metrics"].get(name) for name in metrics]
             text = "\n".join(row["references"])
-            image = _image(Path(row["path"]), row["caption"])
-            table.add_data(
-                epoch, image, row["image"], row["caption"], text, row["followed"], *scores
-            )
+            caption, image = row["caption"], sample_image(Path(row["path"]))
+            shown = image and wandb.Image(image, caption=caption, file_type="jpg")
+            table.add_data(epoch, shown, row["image"], caption, text, row["followed"], *scores)
         self._state["tables"] = epoch
         self._point({"step": step, "epoch": epoch, "samples": table})
 
@@ -164,7 +154,7 @@ class WandbRun:
             self._send_checkpoint(name)
 
     def _send_checkpoint(self, name: str) -> None:
-        """Send a model folder as it is now; its own record says what it is."""
+        """Send a model folder as it is now, described by its own record."""
         source = self._folder / name
         if not (source / PROVENANCE_FILE).is_file():
             return
@@ -189,13 +179,13 @@ class WandbRun:
         label = _NOT_WORD.sub("-", str(self._start["name"]))
         artifact = wandb.Artifact(f"{label}-{name}"[:128], type="model", metadata=metadata)
         for file in filter(Path.is_file, sorted(copy.rglob("*"))):
-            # Nobody changes these files: they need not be copied to be sent later.
+            # These files never change: they need not be copied to be sent later.
             place = file.relative_to(copy).as_posix()
             artifact.add_file(str(file), name=place, policy="immutable", skip_cache=True)
         self._run.log_artifact(artifact, aliases=[f"epoch-{epoch}"])
 
     def _point(self, values: Mapping[str, Any]) -> None:
-        """Log at the next place of W&B's own axis, which never goes back."""
+        """Log at the next step of W&B's own axis, which never goes back."""
         self._run.log(dict(values), step=self._state["points"])
         self._state["points"] += 1
         self._keep_state()
@@ -205,24 +195,16 @@ class WandbRun:
 
 
 def _criterion(name: str, training: Mapping[str, Any]) -> str:
-    """Return what made a checkpoint the one of its name."""
+    """Return what a checkpoint is the best by."""
     if name == "best-eval" and training.get("eval", True):
         return str(training.get("eval_strategy", ""))
     return "newest" if name == "last" else "loss"
 
 
-def _image(path: Path, caption: str) -> Any:
-    """Return a small copy of an image, or None if it cannot be read."""
-    image = sample_image(path)
-    if image is None:
-        return None
-    return wandb.Image(image, caption=caption, file_type="jpg")
-
-
 def _linked(source: Path, place: Path) -> Path:
-    """Return a copy of a model folder that a newer model does not change: hard links.
+    """Return a copy of a model folder, made of hard links, that later models do not change.
 
-    Training replaces the folder as a whole now and then; if it did meanwhile, links anew.
+    Training may replace the whole folder meanwhile; then this links again.
     """
     while True:
         mark = (source / PROVENANCE_FILE).stat().st_ino
@@ -241,13 +223,13 @@ def _link(source: str, target: str) -> None:
 
 
 def main() -> int:
-    """Work through the messages on stdin; return the exit code."""
-    # Whatever wandb prints or asks must not meet the messages.
+    """Handle the messages on stdin; return the exit code."""
+    # What wandb prints or asks must not mix with the messages.
     messages = os.fdopen(os.dup(0), encoding="utf-8")
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
 
     def answer(**content: str) -> None:
-        with suppress(OSError):  # the training process is gone: nobody to tell
+        with suppress(OSError):  # the training process is gone
             print(json.dumps(content), file=answers, flush=True)
 
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -261,7 +243,7 @@ def main() -> int:
         timer.daemon = True
         timer.start()
         run.finish()
-    # Whatever it is, the training process is told, and goes on without us.
+    # On any failure the training process is told and continues without us.
     except Exception as error:
         answer(failed=f"{type(error).__name__}: {error}".splitlines()[0])
         with suppress(OSError):  # the log may be on a full disk
@@ -271,10 +253,10 @@ def main() -> int:
 
 
 def _leave(code: int) -> int:
-    """Leave at once: what wandb does at exit may wait for a service that is gone."""
+    """Exit at once: wandb's exit handlers may wait for a service that is gone."""
     if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        os.killpg(0, signal.SIGTERM)  # the service, which would linger
+        os.killpg(0, signal.SIGTERM)  # the service would linger
     os._exit(code)
 
 

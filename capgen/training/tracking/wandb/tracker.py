@@ -1,8 +1,8 @@
-"""Weights & Biases, seen from the training process, which never waits for it.
+"""Weights & Biases from the training process, which never waits for it.
 
-What happens is sent to a process of its own (`process`): only that one imports wandb,
-and nothing that goes wrong there (no network, a full disk, a service that died or hangs) can
-stop training, print over its screen or take its Ctrl-C.
+Events are sent to a process of its own (`process`), which alone imports wandb. Nothing that goes
+wrong there (no network, a full disk, a service that died or hangs) can stop training, print over
+its screen or take its Ctrl-C.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from capgen.training.tracking.wandb.worker import Worker
 FOLDER = "wandb"  # in the run's folder
 STATE_FILE = "run.json"  # in that one
 _MODULE = "capgen.training.tracking.wandb.process"
-# How long the end of a run waits for what is still to be sent, in seconds: when it is over,
-# and when it was interrupted. Afterwards the process goes on sending alone.
+# Seconds to wait for the process at the end of a run, finished or interrupted; afterwards it
+# continues to send on its own.
 _PATIENCE = 120.0
 _IMPATIENCE = 10.0
 
@@ -39,8 +39,8 @@ class WandbTracker:
 
     Args:
         config: The run's settings.
-        tell: Called with what the user should know.
-        patience: Seconds to wait at the end of a run that is over.
+        tell: Called with messages for the user.
+        patience: Seconds to wait at the end of a finished run.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class WandbTracker:
         self._over = False
 
     def start(self, run: Path, settings: Mapping[str, Any]) -> None:
-        """Start the process; a run that it recorded before goes on."""
+        """Start the process; a run that it recorded before is continued."""
         if os.environ.get("WANDB_MODE") == "disabled":
-            self._tell("W&B: off, since WANDB_MODE is 'disabled'")
+            self._tell("W&B: off, because WANDB_MODE is 'disabled'")
             return
         self._run = run.absolute()
         self._worker = start_process(self._run, self._tell)
@@ -71,16 +71,16 @@ class WandbTracker:
         )
 
     def event(self, event: Event) -> None:
-        """Pass on what an event says."""
+        """Pass on an event."""
         if self._worker is None:
             return
         if isinstance(event, SampleEvent):
-            self._samples.append(event)  # all of an epoch make one table
+            self._samples.append(event)  # those of an epoch make one table
             return
         self._send_samples(self._worker)
         point = self._axis.take(event)
         if isinstance(event, RunStarted | RunResumed):
-            # Where a run goes on, much happened before this process began.
+            # A resumed run has events from before this process.
             self._axis = Axis.along(read_events(self._run))
         if isinstance(event, RunStarted):
             self._worker.send("config", config={"run": event.to_dict()})
@@ -92,13 +92,13 @@ class WandbTracker:
         self._over = self._over or isinstance(event, RunFinished)
 
     def finish(self) -> None:
-        """Let the process send the rest; wait for it only so long."""
+        """Let the process send the rest, and wait for it for a limited time."""
         if self._worker is None:
             return
         self._send_samples(self._worker)
         worker, self._worker = self._worker, None
         if not worker.close(self._patience if self._over else _IMPATIENCE):
-            self._tell(f"W&B: still sending; process {worker.pid} goes on with it")
+            self._tell(f"W&B: still sending; process {worker.pid} continues in the background")
 
     def _send_samples(self, worker: Worker) -> None:
         samples, self._samples = self._samples, []
@@ -108,12 +108,7 @@ class WandbTracker:
 
 
 def start_process(run: Path, tell: Callable[[str], None]) -> Worker:
-    """Start the process that records a run in Weights & Biases.
-
-    Args:
-        run: The run's folder; everything that wandb writes goes to `wandb` in it.
-        tell: Called with what the user should know.
-    """
+    """Start the process that records a run; wandb writes into `wandb` in the run's folder."""
     folder = run / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     return Worker(

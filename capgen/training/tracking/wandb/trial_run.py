@@ -1,4 +1,4 @@
-"""Does recording in Weights & Biases work here? Sends a small run, as a training run would."""
+"""Checks that recording in Weights & Biases works: sends a small run, as training would."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from capgen.training.tracking.wandb.tracker import FOLDER, STATE_FILE, start_pro
 from capgen.training.tracking.wandb.worker import WorkerLostError
 
 PROJECT = "capgen-doctor"
-_LOGIN = "Run `wandb login` or set WANDB_API_KEY; where offline is meant, set WANDB_MODE=offline."
-_NETWORK = "Look at the network and WANDB_BASE_URL, or set WANDB_MODE=offline and sync later."
-_DAMAGED = "Look at the space on the disk and reinstall wandb (pip install -U wandb)."
+_LOGIN = "Run `wandb login` or set WANDB_API_KEY. To record offline, set WANDB_MODE=offline."
+_NETWORK = "Check the network and WANDB_BASE_URL, or set WANDB_MODE=offline and sync later."
+_DAMAGED = "Check the free disk space and reinstall wandb (pip install -U wandb)."
 _MODE = "Unset WANDB_MODE, or set it to online or offline."
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRun:
-    """What became of a small run.
+    """The result of a small run.
 
     Attributes:
-        mode: `online`, `offline` or `disabled`: how runs are recorded.
-        checks: What was looked at, in order.
+        mode: How runs are recorded: `online`, `offline` or `disabled`.
+        checks: The checks, in order.
     """
 
     mode: str
@@ -46,30 +46,26 @@ class TrialRun:
 
 
 def send_trial_run(*, seconds: float = 120.0) -> TrialRun:
-    """Send a small run; what arrived online is deleted.
-
-    Args:
-        seconds: Longest time to wait for the run to be sent.
-    """
+    """Send a small run within `seconds`; delete it if it arrived online."""
     package = Check("package", True, f"wandb {importlib.metadata.version('wandb')}")
     wanted = os.environ.get("WANDB_MODE", "online")
     if wanted == "disabled":
         off = Check("mode", False, "WANDB_MODE is 'disabled': runs are not recorded", _MODE)
         return TrialRun(mode=wanted, checks=(package, off))
     with tempfile.TemporaryDirectory(prefix="capgen-doctor-", ignore_cleanup_errors=True) as place:
-        told: list[str] = []
-        failure, cure = _send(Path(place), told, seconds)
-        mode = "online" if any("://" in line.split()[-1] for line in told) else "offline"
-        run = Check("run", not failure, failure or f"sent ({mode})", cure)
-        checks = [package, _online(wanted, told), run]
+        messages: list[str] = []
+        failure, hint = _send(Path(place), messages, seconds)
+        mode = "online" if any("://" in line.split()[-1] for line in messages) else "offline"
+        run = Check("run", not failure, failure or f"sent ({mode})", hint)
+        checks = [package, _online(wanted, messages), run]
         if run.ok:
             checks.append(_arrived(Path(place), mode))
         return TrialRun(mode=mode, checks=tuple(checks))
 
 
-def _send(folder: Path, told: list[str], seconds: float) -> tuple[str, str]:
-    """Send three numbers; return what went wrong, if anything, and its cure."""
-    worker = start_process(folder, told.append)
+def _send(folder: Path, messages: list[str], seconds: float) -> tuple[str, str]:
+    """Send three numbers; return the failure, if any, and its hint."""
+    worker = start_process(folder, messages.append)
     try:
         worker.send("start", project=PROJECT, name="doctor", config={}, checkpoints="none")
         for step in (1, 2, 3):
@@ -82,20 +78,20 @@ def _send(folder: Path, told: list[str], seconds: float) -> tuple[str, str]:
     return f"not sent within {seconds:.0f} seconds", _NETWORK
 
 
-def _online(wanted: str, told: list[str]) -> Check:
-    """Return what stands in the way of recording online, if that is wanted."""
+def _online(wanted: str, messages: list[str]) -> Check:
+    """Check whether runs are recorded online, if that is wanted."""
     if wanted != "online":
         return Check("online", True, f"not needed: WANDB_MODE is '{wanted}'")
-    reason = next((line for line in told if "Recording offline" in line), "")
+    reason = next((line for line in messages if "Recording offline" in line), "")
     if not reason:
         return Check("online", True, "logged in")
     detail = reason.removeprefix("W&B: ").removesuffix(" Recording offline.")
-    cure = _LOGIN if "API key" in detail or "login" in detail else _NETWORK
-    return Check("online", False, f"{detail} Runs are recorded offline.", cure)
+    hint = _LOGIN if "API key" in detail or "login" in detail else _NETWORK
+    return Check("online", False, f"{detail} Runs are recorded offline.", hint)
 
 
 def _arrived(folder: Path, mode: str) -> Check:
-    """Return whether the run is where it should be; online it is deleted then."""
+    """Check that the run is where it should be; delete it online."""
     if mode == "offline":
         files = (folder / FOLDER).glob("offline-run-*/*.wandb")
         if any(file.stat().st_size for file in files):

@@ -1,8 +1,8 @@
-"""A process that is told things and never waited for. Knows nothing of what it does.
+"""A background process that is sent messages and never waited for.
 
-Messages go to its stdin as lines of JSON, through a queue and a thread, so that whoever sends
-one never waits: not for a network, not for a process that hangs. It has a session of its own:
-Ctrl-C at the terminal does not reach it, and it may outlive its parent to finish its work.
+Messages go to its stdin as lines of JSON, through a queue and a thread, so that the sender never
+waits for a network or a process that hangs. It runs in its own session: Ctrl-C at the terminal
+does not reach it, and it may outlive its parent to finish its work.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-# More than any run has in the minutes that a server takes to answer.
+# More messages than any run sends in the minutes that a server takes to answer.
 _WAITING = 20_000
-# Windows' counterpart of a session of its own.
+# A session of its own on Windows.
 _NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
 
 class WorkerLostError(Exception):
-    """The process is gone, or takes no more messages; says why in plain words."""
+    """The process is gone or takes no more messages; the message says why."""
 
 
 class Worker:
@@ -40,8 +40,8 @@ class Worker:
         module: The module, run as `python -m`.
         folder: Its working folder.
         log: File that its stderr is added to.
-        environment: Variables that it gets besides ours.
-        tell: Called, from a thread, with what it has to tell.
+        environment: Variables that it gets in addition to ours.
+        tell: Called, from a thread, with its messages for the user.
     """
 
     def __init__(
@@ -87,14 +87,14 @@ class Worker:
         return self._process.pid
 
     def send(self, kind: str, **content: Any) -> None:
-        """Pass a message on; never waits.
+        """Send a message without waiting.
 
         Args:
-            kind: What the process shall do.
-            content: What it needs for that, in JSON's types.
+            kind: What the process should do.
+            content: What it needs for that, as JSON types.
 
         Raises:
-            WorkerLostError: The process is gone or does not take messages any more.
+            WorkerLostError: The process is gone or takes no more messages.
         """
         self._check()
         try:
@@ -103,13 +103,9 @@ class Worker:
             raise WorkerLostError("it takes no more messages") from None
 
     def close(self, seconds: float) -> bool:
-        """Let it finish its work.
+        """Let the process finish its work; return whether it did within `seconds`.
 
-        Args:
-            seconds: Longest time to wait.
-
-        Returns:
-            Whether it finished in time; otherwise it goes on alone.
+        Otherwise it continues on its own.
 
         Raises:
             WorkerLostError: It failed.
@@ -128,9 +124,9 @@ class Worker:
         return True
 
     def kill(self) -> None:
-        """End it, and what it started, at once."""
+        """Kill the process and those that it started."""
         if hasattr(os, "killpg"):
-            with suppress(ProcessLookupError):  # it ended by itself
+            with suppress(ProcessLookupError):  # it has already exited
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()
@@ -155,7 +151,7 @@ class Worker:
                 stream.flush()
             stream.close()
         except OSError:
-            return  # it is gone; `send` says so
+            return  # the process is gone; `send` says so
         except BaseException as error:
             self._bug = error
 
@@ -172,7 +168,7 @@ class Worker:
         except ValueError:
             return  # cut off in the middle
         if not isinstance(answer, dict):
-            return  # not ours: a library printed it
+            return  # printed by a library
         if "failed" in answer:
             self._failed = str(answer["failed"])
         if "tell" in answer:

@@ -89,6 +89,21 @@ def test_a_list_on_stdin(tmp_path: Path, ending: str) -> None:
     found = sources("-", stdin=(ending.join([*paths, "", "https://a.b/c.jpg"])).encode())
     assert [source.name for source in found] == [*paths, "https://a.b/c.jpg"]
     assert isinstance(found[-1], UrlSource)
+
+
+def test_credentials_of_an_address_are_not_in_its_name(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("image\nhttps://me:secret@a.b/c.jpg\n")
+    for found in (
+        sources("https://me:secret@a.b/c.jpg"),
+        sources("-", stdin=b"https://me:secret@a.b/c.jpg"),
+        sources(manifest=tmp_path / "m.csv"),
+    ):
+        (source,) = found
+        assert source.name == source.label == "https://a.b/c.jpg"
+        assert isinstance(source, UrlSource) and source.address == "https://me:secret@a.b/c.jpg"
+
+
+def test_an_empty_list_on_stdin_is_not_counted() -> None:
     assert Inputs(["-"], stdin=io.BytesIO()).total is None
 
 
@@ -154,7 +169,7 @@ def test_jsonl_manifest(tmp_path: Path) -> None:
         ("x.csv", "a,b\n1,2\n", "no column of images"),
         ("x.csv", "", "no column"),
         ("x.jsonl", "", "no column"),
-        ("x.xml", "", "manifest is"),
+        ("x.xml", "", "manifest must be"),
         ("gone.csv", None, "Cannot read"),
     ],
 )
@@ -223,3 +238,20 @@ def test_lists_from_windows(tmp_path: Path) -> None:
     odd.write_bytes(b"")
     (source,) = sources(manifest=tmp_path / "list.csv")
     assert source.name == str(odd)
+
+
+def test_patterns_ignore_case_as_folders_do(tmp_path: Path) -> None:
+    for name in ("A.JPG", "b.jpg", "c.png"):
+        plain(tmp_path, name, 1)
+    assert names(sources(tmp_path, include=("*.jpg",))) == ["A.JPG", "b.jpg"]
+    assert names(sources(tmp_path, include=("*.JPG",))) == ["A.JPG", "b.jpg"]
+    assert names(sources(tmp_path, exclude=("a*",))) == ["b.jpg", "c.png"]
+
+
+def test_what_named_folders_hold_besides_is_counted_together(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        plain(tmp_path / folder, "a.jpg", 1)
+        (tmp_path / folder / "b.jxl").touch()
+    inputs = Inputs([str(tmp_path / "one"), str(tmp_path / "two"), str(tmp_path / "one" / "a.jpg")])
+    assert inputs.passed_over() == {".jxl files": 2}
+    assert Inputs([str(tmp_path / "nowhere"), "", "-"], stdin=io.BytesIO()).passed_over() == {}

@@ -88,7 +88,7 @@ def test_half_precision_that_overflowed() -> None:
 
 def test_another_models_fit_is_refused() -> None:
     caption = [hypothesis([5, 2], [-0.1, -0.1], 1.0)]
-    with pytest.raises(ModelError, match="4 features of an image, the model gives 6"):
+    with pytest.raises(ModelError, match="4 features per image, but the model gives 6"):
         make_fit().confidence(caption, np.zeros(6))
 
 

@@ -10,9 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capgen.captioning.decoding.decode import decode
-from capgen.captioning.decoding.hypotheses import Hypothesis, TokenIds, hypothesis, log_softmax
-from capgen.captioning.decoding.noun_table import FINE, NounTable
+from capgen.captioning.decoding.beam_search import decode
+from capgen.captioning.decoding.hypotheses import (
+    NOUN_PENALTY,
+    Hypothesis,
+    NounTable,
+    TokenIds,
+    hypothesis,
+    log_softmax,
+)
 from capgen.config import DecodeSettings
 from tests.fakes import Script, ScriptedModel, random_script
 
@@ -56,29 +62,29 @@ def loves_cats(image: int, said: tuple[int, ...]) -> np.ndarray:
 
 class TestTable:
     @given(st.lists(st.integers(0, 5), min_size=1, max_size=8), st.data())
-    def test_fines_are_for_nouns_that_are_said(
+    def test_penalties_are_for_nouns_that_are_said(
         self, history: list[int], data: st.DataObject
     ) -> None:
         tokens = data.draw(st.lists(st.integers(0, 5), min_size=1, max_size=5))
-        some = TABLE.fines(np.array([history]), np.array([tokens]))
-        every = TABLE.fines(np.array([history]))
+        some = TABLE.penalties(np.array([history]), np.array([tokens]))
+        every = TABLE.penalties(np.array([history]))
         assert some.dtype == every.dtype == np.float32
-        assert every.tolist() == [[FINE * (n in history and n >= CAT) for n in range(6)]]
+        assert every.tolist() == [[NOUN_PENALTY * (n in history and n >= CAT) for n in range(6)]]
         assert some.tolist() == [[every[0, token] for token in tokens]]
-        assert (every > 0).sum() <= TABLE.most(np.array([history]))
+        assert (every > 0).sum() <= TABLE.max_penalised(np.array([history]))
 
     def test_tokens_of_one_noun_are_one(self) -> None:
         table = NounTable(np.array([0, 1, 1, 2]))
         assert table.count == 2
-        assert table.fines(np.array([1, 0])).tolist() == [0, FINE, FINE, 0]
-        assert table.most(np.array([[1, 0], [3, 0]])) == 2
-        assert table.said_again(np.array([2, 0, 0, 1, 3, 1])).tolist() == [0, 0, 0, 1, 0, 1]
+        assert table.penalties(np.array([1, 0])).tolist() == [0, NOUN_PENALTY, NOUN_PENALTY, 0]
+        assert table.max_penalised(np.array([[1, 0], [3, 0]])) == 2
+        assert table.repeated(np.array([2, 0, 0, 1, 3, 1])).tolist() == [0, 0, 0, 1, 0, 1]
 
     def test_without_nouns_nothing_costs(self) -> None:
         table = NounTable(np.zeros(4, np.int64))
-        assert not table.fines(np.array([[1, 1], [2, 3]])).any()
-        assert table.most(np.array([[1, 1]])) == 0
-        assert not table.said_again(np.array([1, 1])).any()
+        assert not table.penalties(np.array([[1, 1], [2, 3]])).any()
+        assert table.max_penalised(np.array([[1, 1]])) == 0
+        assert not table.repeated(np.array([1, 1])).any()
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -96,7 +102,7 @@ def test_it_may_be_said_again_where_that_is_asked_for_or_nouns_are_not_known(way
     for chosen, tokens in ((asked, TOKENS), (WAYS[way], replace(TOKENS, nouns=None))):
         ((found, *_),) = run(loves_cats, chosen, tokens=tokens)
         assert found.ids[:3] == expected
-        assert found.fine == 0
+        assert found.penalty == 0
 
 
 @pytest.mark.parametrize("way", ["greedy", "beams", "all beams"])
@@ -125,9 +131,9 @@ def test_where_every_way_on_repeats_there_is_a_caption(way: str) -> None:
         best = found[0]
         assert best.ids == (CAT, CAT, CAT, CAT, END)
         assert np.isfinite(best.score)
-        assert best.score > -FINE / 2  # what it costs is not in the score
-        assert best.fine == pytest.approx(3 * FINE / 5)
-        assert best.rank == pytest.approx(best.score - best.fine)
+        assert best.score > -NOUN_PENALTY / 2  # what it costs is not in the score
+        assert best.penalty == pytest.approx(3 * NOUN_PENALTY / 5)
+        assert best.rank == pytest.approx(best.score - best.penalty)
 
 
 def test_a_hypothesis_that_repeats_is_ranked_behind_those_that_do_not() -> None:
@@ -187,4 +193,4 @@ def test_a_table_of_another_width() -> None:
     assert TABLE.of_width(6) is TABLE
     assert TABLE.of_width(9).numbers.tolist() == [0, 0, 0, 1, 2, 3, 0, 0, 0]
     narrow = TABLE.of_width(4)
-    assert narrow.fines(np.array([[CAT, ON]])).tolist() == [[0, 0, 0, FINE]]
+    assert narrow.penalties(np.array([[CAT, ON]])).tolist() == [[0, 0, 0, NOUN_PENALTY]]

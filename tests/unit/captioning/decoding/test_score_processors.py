@@ -20,6 +20,7 @@ from transformers import (
 )
 
 from capgen.captioning.decoding import score_processors
+from capgen.captioning.decoding.beam_search import needs_all_scores
 from capgen.config import DecodeSettings
 
 VOCABULARY = 7
@@ -119,4 +120,4 @@ def test_top_k_then_top_p_on_what_is_left() -> None:
     ],
 )
 def test_when_the_whole_vocabulary_is_needed(changed: dict, needed: bool) -> None:
-    assert score_processors.needed(DecodeSettings(**changed)) is needed
+    assert needs_all_scores(DecodeSettings(**changed)) is needed

@@ -52,7 +52,7 @@ def test_a_kept_description_is_told_and_the_caption_printed(tmp_path: Path, capt
     code, again, _ = caption("a.jpg", "--write-metadata", "--on-description", "append")
     assert (code, again) == (0, "")
     assert read_captions((tmp_path / "a.jpg").read_bytes()) == [f"{OMA}, {out.strip()}"] * 3
-    assert "1 change" in caption("--undo", "capgen-undo.jsonl")[2]
+    assert "1 changes undone" in caption("--undo", "capgen-undo.jsonl")[2]
     assert (tmp_path / "a.jpg").read_bytes() == before
 
 
@@ -89,7 +89,7 @@ def test_xmp_sidecars_keep_develop_settings_whatever_the_policy(tmp_path: Path, 
         assert list(xmp.read_texts(data)) == ["x-default"]
     # By default a sidecar that has a description is left, and its image passed over.
     assert "0 captions" in caption("a.jpg", "--sidecar", ".xmp")[2]
-    assert "1 change" in caption("--undo", "capgen-undo.jsonl")[2]
+    assert "1 changes undone" in caption("--undo", "capgen-undo.jsonl")[2]
     assert (tmp_path / "a.xmp").read_bytes() == settings
 
 
@@ -101,7 +101,7 @@ def test_text_sidecars_take_a_separator_and_are_undone(tmp_path: Path, caption) 
     assert caption(*options)[0] == 0
     text = (tmp_path / "b.txt").read_text().strip()
     assert (tmp_path / "a.txt").read_bytes() == f"tag1, tag2, {text}\r\n".encode()
-    assert "2 changes taken back" in caption("--undo", "capgen-undo.jsonl")[2]
+    assert "2 changes undone" in caption("--undo", "capgen-undo.jsonl")[2]
     assert (tmp_path / "a.txt").read_bytes() == b"tag1, tag2\r\n"
     assert not (tmp_path / "b.txt").exists()
     assert caption(*options, "--separator", r"\n")[0] == 0

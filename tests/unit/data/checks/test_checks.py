@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
+from capgen.data.cache.folders import clear as clear_caches
 from capgen.data.checks import Diagnosis, diagnose, write_fixed
 from capgen.data.checks.captions import check_caption, clean_caption
 from capgen.data.checks.images import perceptual_hash
 from capgen.data.dataset import load_dataset
+from capgen.data.formats.reading import ReadOptions
 from capgen.data.problems import PROBLEMS
 from capgen.errors import DataError
+from tests import minis
 from tests.broken_images import png_without_palette, tiff
 from tests.minis import MiniImage, draw, make_images, write_flickr8k
 
@@ -212,6 +215,23 @@ def test_fix_writes_a_set_that_is_sound(tmp_path: Path):
     assert "a dog & a cat" in texts
 
 
+def test_fix_of_shards_outlives_the_cache(tmp_path: Path):
+    root = minis.write_webdataset(tmp_path / "set", make_images())
+    fixed = write_fixed(examine(root))
+    before = load_dataset(root).digest
+    clear_caches()
+    assert load_dataset(root).digest == before
+    copied = sorted((root / "capgen-dataset.images").iterdir())
+    assert len(copied) == fixed.images == 10
+    write_fixed(examine(root))  # the manifest now: nothing is left to copy
+    assert sorted((root / "capgen-dataset.images").iterdir()) == copied
+    options = ReadOptions(format="webdataset")
+    *_, diagnosis = diagnose(root, options=options)
+    assert isinstance(diagnosis, Diagnosis)
+    with pytest.raises(DataError, match=r"Cannot copy images to .*capgen-dataset\.images"):
+        write_fixed(diagnosis)
+
+
 def test_fix_in_place_of_a_folder_and_of_a_manifest(tmp_path: Path):
     root = write_flickr8k(tmp_path / "set", make_images())
     next((root / "Flicker8k_Dataset").iterdir()).write_bytes(b"")
@@ -224,7 +244,7 @@ def test_fix_in_place_of_a_folder_and_of_a_manifest(tmp_path: Path):
     assert (root / "capgen-dataset.original.jsonl").is_file()
     for image in (root / "Flicker8k_Dataset").iterdir():
         image.write_bytes(b"")
-    with pytest.raises(DataError, match=r"Nothing of .* would be left"):
+    with pytest.raises(DataError, match=r"Nothing would be left of"):
         write_fixed(examine(root))
 
 

@@ -119,7 +119,7 @@ def test_mirror_with_zips_packed_otherwise(server: Served, tmp_path: Path):
 def test_second_mirror_after_the_first_fails(server: Served):
     events = run(mirrors=[f"{server.address}/nothing-here", server.address])
     assert isinstance(events[-1], Finished)
-    assert "404 Not Found; trying the next place" in notices(events)
+    assert "404 Not Found; trying the next source" in notices(events)
 
 
 def test_mirror_with_checksums(server: Served, release: dict[str, bytes], monkeypatch):

@@ -21,7 +21,7 @@ def test_mirrors_asked_for_come_before_those_of_the_environment(
         assert chosen_mirrors([]) == ()
     assert caplog.messages == [
         "mirrors: http://c (asked for)",
-        "mirrors: http://a http://b (of CAPGEN_MIRROR)",
+        "mirrors: http://a http://b (from CAPGEN_MIRROR)",
         "mirrors: none",
     ]
 

@@ -199,7 +199,7 @@ def test_captions_with_line_breaks_in_csv(tmp_path: Path):
 
 def test_columns_that_are_not_clear_or_not_there(tmp_path: Path):
     root = minis.write_table(tmp_path / "set", make_images(), columns=ODD)
-    with pytest.raises(DataError, match=r"which column is the image\? There are: my image"):
+    with pytest.raises(DataError, match=r"which column is the image\? The columns are: my image"):
         load_dataset(root)
     with pytest.raises(UsageError, match="no column 'my imag'") as caught:
         load_dataset(root, options=replace(ODD_OPTIONS, image_column="my imag"))
@@ -214,7 +214,7 @@ def test_columns_that_are_not_clear_or_not_there(tmp_path: Path):
         ("t.jsonl", '{"image": "a.jpg", "text": 7}\n', r"t\.jsonl:1: .* no text in 'text'"),
         ("t.csv", 'image,caption\na.jpg,"x\n', r"t\.csv:2: unexpected end of data"),
         ("t.csv", "image,caption,split\na.jpg,x,trian\n", r"t\.csv:2: unknown split 'trian'"),
-        ("captions_x.json", '{"images": [', r"looks like no known layout"),
+        ("captions_x.json", '{"images": [', r"is not in a known layout"),
         (
             "captions_x.json",
             '{"images": [{"id": 1}], "annotations": [{"image_id": 1, "caption": "x"}]}',

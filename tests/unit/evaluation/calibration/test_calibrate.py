@@ -1,4 +1,4 @@
-"""Fitting a confidence on observations that are made up, with a known truth."""
+"""Fit a confidence on synthetic observations with known probabilities."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ GOOD, BAD = WELL["dog.jpg"], "seven purple elephants"
 WIDTH = 40
 
 
-def image(random: np.random.Generator, strange: bool = False) -> tuple[Observation, float]:
-    """An observation of an image whose caption is good the likelier the model finds it."""
+def image(random: np.random.Generator, unknown: bool = False) -> tuple[Observation, float]:
+    """An observation of an image: the more probable its caption, the more often it is good."""
     level = float(random.uniform(-2.0, 0.0))
     chance = 1 / (1 + np.exp(-(3 + 3 * level)))
     text = GOOD if random.random() < chance else BAD
     parts = level + random.normal(0, 0.02, 6).clip(-0.05, 0.05) - 0.05
     summary = random.normal(0, 1, WIDTH) * np.linspace(2, 0.1, WIDTH)
-    if strange:
+    if unknown:
         summary = summary[::-1] * 4
     return Observation(text, evidence([hypothesis(range(6), parts, 1.0)]), summary), chance
 
 
 def observations(
-    count: int, seed: int, strange: bool = False
+    count: int, seed: int, unknown: bool = False
 ) -> tuple[list[Observation], np.ndarray]:
     random = np.random.default_rng(seed)
-    made = [image(random, strange) for _ in range(count)]
-    return [one for one, _ in made], np.array([chance for _, chance in made])
+    drawn = [image(random, unknown) for _ in range(count)]
+    return [item for item, _ in drawn], np.array([chance for _, chance in drawn])
 
 
 def judged(count: int) -> EvaluationSet:
@@ -62,23 +62,23 @@ def judged(count: int) -> EvaluationSet:
 
 
 def fitted(
-    seen: list[Observation], strange: list[Observation], config: CalibrateConfig | None = None
+    seen: list[Observation], unknown: list[Observation], config: CalibrateConfig | None = None
 ) -> tuple[Fit, dict[str, float]]:
     """The fit on observations whose captions are wholly right or wholly wrong."""
     scores = np.array([float(one.text == GOOD) for one in seen])
-    return fit_confidence(seen, scores, strange, config or CalibrateConfig())
+    return fit_confidence(seen, scores, unknown, config or CalibrateConfig())
 
 
 def test_the_fit_finds_the_chances() -> None:
     seen, _ = observations(800, 0)
-    strange, _ = observations(150, 1, strange=True)
-    fit, quality = fitted(seen, strange)
+    unknown, _ = observations(150, 1, unknown=True)
+    fit, quality = fitted(seen, unknown)
     fresh, chances = observations(600, 2)
     sure = np.array([confidence(fit, one) for one in fresh])
     assert np.abs(sure - chances).mean() < 0.06
     labels = np.array([float(one.text == GOOD) for one in fresh])
     assert calibration_error(sure, labels) < 0.07
-    others = np.array([confidence(fit, one) for one in observations(100, 3, strange=True)[0]])
+    others = np.array([confidence(fit, one) for one in observations(100, 3, unknown=True)[0]])
     assert np.median(others) < 0.1 < np.median(sure)
     assert quality["auroc_photos"] > 0.95
     assert quality["good"] == pytest.approx(np.mean([one.text == GOOD for one in seen]))
@@ -89,10 +89,10 @@ def test_images_that_overflow_half_precision_are_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen, _ = observations(200, 0)
-    strange, _ = observations(30, 1, strange=True)
+    unknown, _ = observations(30, 1, unknown=True)
     broken = np.full(WIDTH, np.nan)
-    seen[7], strange[3] = (one._replace(summary=broken) for one in (seen[7], strange[3]))
-    monkeypatch.setattr(module, "observe", lambda *_, **__: iter([*seen, *strange]))
+    seen[7], unknown[3] = (one._replace(summary=broken) for one in (seen[7], unknown[3]))
+    monkeypatch.setattr(module, "observe", lambda *_, **__: iter([*seen, *unknown]))
     captioner: Any = SimpleNamespace(
         settings=lambda options: (DecodeSettings(), ()),
         runtime=SimpleNamespace(name="torch", dtype="float16"),
@@ -125,7 +125,7 @@ def test_the_fit_can_be_repeated() -> None:
 
 
 def test_how_far_a_score_is_from_the_threshold_counts() -> None:
-    """Scores that follow a feature give its direction away sooner than yes and no would."""
+    """Soft labels find the direction of a feature with less data than hard labels."""
     random = np.random.default_rng(0)
     table = random.normal(0, 1, (100, 30))
     scores = 0.5 + table[:, 0] + random.normal(0, 0.3, 100)

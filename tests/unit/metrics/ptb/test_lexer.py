@@ -1,4 +1,4 @@
-"""The scanner, beside Python's `re`."""
+"""The scanner against Python's `re`."""
 
 from __future__ import annotations
 

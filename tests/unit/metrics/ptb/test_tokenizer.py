@@ -1,4 +1,4 @@
-"""PTB tokens, beside what the official program gave."""
+"""PTB tokens against recorded output of the official program."""
 
 from __future__ import annotations
 

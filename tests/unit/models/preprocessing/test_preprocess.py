@@ -159,7 +159,10 @@ def test_without_rescaling_or_normalising_pixels_stay() -> None:
         ({"image_processor_type": "CLIPImageProcessor", "size": None}, {"shortest_edge": 224}),
         ({"image_processor": {"image_processor_type": "ViTImageProcessor"}}, {"size": (224, 224)}),
         ({**VIT_OLD, "size": [96, 64]}, {"size": (96, 64)}),
-        ({**VIT_OLD, "do_resize": False}, {"size": None, "do_resize": False, "input_size": None}),
+        (
+            {**VIT_OLD, "do_resize": False},
+            {"size": None, "shortest_edge": None, "input_size": None},
+        ),
         ({**VIT_OLD, "do_normalize": False}, {"mean": None, "std": None}),
         ({**VIT_OLD, "do_rescale": False}, {"rescale_factor": None}),
         ({**VIT_OLD, "image_mean": 0.25, "image_std": [0.5]}, {"mean": (0.25,) * 3, "std": HALF}),
@@ -241,23 +244,6 @@ def test_files(tmp_path: Path) -> None:
         path.write_bytes(broken.encode("utf-8", "surrogateescape"))
         with pytest.raises(ModelError, match=r"preprocessor_config\.json"):
             Preprocessor.from_file(path)
-
-
-def test_batch_equals_singles() -> None:
-    ours = Preprocessor.from_dict(CLIP_OLD)
-    images = [noise_image(*shape, seed) for seed, shape in enumerate(SHAPES)]
-    batch = ours.preprocess_batch(images)
-    assert batch.shape == (len(SHAPES), 3, 224, 224)
-    for row, image in zip(batch, images, strict=True):
-        np.testing.assert_array_equal(row, ours.preprocess(image))
-    assert ours.preprocess_batch([]).shape == (0, 3, 224, 224)
-
-
-def test_batch_of_free_shapes_is_refused() -> None:
-    ours = Preprocessor(shortest_edge=10)
-    assert ours.preprocess_batch([noise_image(20, 30), noise_image(40, 60)]).shape == (2, 3, 10, 15)
-    with pytest.raises(ModelError, match="2 sizes"):
-        ours.preprocess_batch([noise_image(20, 30), noise_image(30, 20)])
 
 
 @pytest.mark.parametrize("shape", [(40, 20000), (20000, 40), (1, 60000), (60000, 1)], ids=str)

@@ -52,7 +52,7 @@ def test_pixels_are_those_of_inference(examples, preprocessor):
     images = _finish(decoded_images(examples, preprocessor, split="train", workers=2))
     assert images.pixels.dtype == np.uint8
     inputs = ImageInputs(images.pixels, preprocessor, train_config("mini"), CPU, rows=images.rows)
-    expected = preprocessor.preprocess_batch([Image.open(item.image) for item in examples])
+    expected = np.stack([preprocessor.preprocess(Image.open(item.image)) for item in examples])
     given = inputs.batch(torch.tensor([3, 0]))
     assert np.allclose(given.numpy(), expected[[3, 0]], atol=1e-5)
 
@@ -71,7 +71,7 @@ def test_features_by_onnxruntime_and_torch_agree(examples):
     front = FrozenFront(backbone, EXACT, CPU)
     array = _finish(feature_array(examples, front, split="train", digest="d", workers=1))
     assert array.dtype == np.float16
-    pixels = EXACT.preprocess_batch([Image.open(item.image) for item in examples])
+    pixels = np.stack([EXACT.preprocess(Image.open(item.image)) for item in examples])
     with torch.inference_mode():
         expected = backbone(torch.from_numpy(pixels))
     given = FeatureInputs(array, CPU).batch(torch.arange(5))

@@ -11,14 +11,21 @@ import pytest
 from capgen.cli.train.command import train_command
 from capgen.config import EvalStrategy, TrainConfig, train_config, variables
 from capgen.errors import UsageError
-from capgen.training.plan.settings import resolve_settings, to_toml
+from capgen.training.plan.settings import to_toml
+from capgen.training.plan.stages import resolve_plan
 from capgen.training.validation.best_model import STRATEGIES
+
+
+def _resolve(flags, **places):
+    """Return the one stage of a run without stages."""
+    (stage,) = resolve_plan(flags, **places).stages
+    return stage
 
 
 def test_flag_then_environment_then_bare_name_then_file_then_preset(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text("batch_size = 5\nnum_epochs = 5\nseed = 5\nclip_norm = 5.0\n")
-    resolved = resolve_settings(
+    resolved = _resolve(
         {"batch_size": 1},
         file=file,
         environment={
@@ -44,31 +51,31 @@ def test_flag_then_environment_then_bare_name_then_file_then_preset(tmp_path):
 
 def test_what_is_meant_for_captioning_does_not_change_what_is_learned():
     shared = {"CAPGEN_BATCH_SIZE": "8", "CAPGEN_SEED": "7", "CAPGEN_DEVICE": "cuda:1"}
-    found = resolve_settings({}, environment=shared)
+    found = _resolve({}, environment=shared)
     assert (found.config.batch_size, found.sources["batch_size"]) == (32, "preset clip-gpt2")
     assert (found.config.seed, found.sources["seed"]) == (7, "CAPGEN_SEED")
     assert found.config.device == "cuda:1"
     own = {"CAPGEN_TRAIN_BATCH_SIZE": "4", "CAPGEN_TRAIN_SEED": "5", "BATCH_SIZE": "3", **shared}
-    found = resolve_settings({}, environment=own)
+    found = _resolve({}, environment=own)
     assert (found.config.batch_size, found.sources["batch_size"]) == (4, "CAPGEN_TRAIN_BATCH_SIZE")
     assert (found.config.seed, found.sources["seed"]) == (5, "CAPGEN_TRAIN_SEED")
-    assert resolve_settings({}, environment={"BATCH_SIZE": "3"}).config.batch_size == 3
+    assert _resolve({}, environment={"BATCH_SIZE": "3"}).config.batch_size == 3
 
 
 def test_a_variable_of_a_settings_own_name_is_that_setting():
-    found = resolve_settings({}, environment={"CAPGEN_TRAIN_ENCODER": "none"})
+    found = _resolve({}, environment={"CAPGEN_TRAIN_ENCODER": "none"})
     assert found.config.train_encoder == "none"
     assert found.sources["encoder"] == "preset clip-gpt2"
 
 
 def test_the_preset_may_come_from_anywhere_and_gives_the_defaults(tmp_path):
-    assert resolve_settings({}).config == train_config("clip-gpt2", dataset="flickr8k")
-    assert resolve_settings({}).sources["dataset"] == "default"
+    assert _resolve({}).config == train_config("clip-gpt2", dataset="flickr8k")
+    assert _resolve({}).sources["dataset"] == "default"
     environment = {"CAPGEN_PRESET": "mini"}
-    resolved = resolve_settings({}, environment=environment)
+    resolved = _resolve({}, environment=environment)
     assert resolved.config == train_config("mini", dataset="flickr8k")
     assert resolved.sources["preset"] == "CAPGEN_PRESET"
-    assert resolve_settings({"preset": "clip-gpt2"}, environment=environment).config.decoder
+    assert _resolve({"preset": "clip-gpt2"}, environment=environment).config.decoder
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(TrainConfig), ids=lambda field: field.name)
@@ -86,14 +93,14 @@ def test_every_setting_has_a_flag_and_a_variable(field):
     low = {"crop_aspect": "1.5", "max_tokens": "8", "image_size": "64", "decoder_width": "64"}
     for variable in variables(field.name, "train"):
         environment = {variable: low.get(field.name, text)}
-        assert resolve_settings(flags, environment=environment).sources[field.name] == variable
+        assert _resolve(flags, environment=environment).sources[field.name] == variable
 
 
 def test_a_runs_own_settings_make_the_same_run(tmp_path):
     config = train_config("mini", data_dir=tmp_path, output_dir=tmp_path / "run", flip=False)
     file = tmp_path / "config.toml"
     file.write_text(to_toml(config), encoding="utf-8")
-    assert resolve_settings({}, file=file).config == config
+    assert _resolve({}, file=file).config == config
 
 
 @pytest.mark.parametrize(
@@ -110,21 +117,21 @@ def test_bad_values_are_named_with_their_place(tmp_path, environment, text, name
     file = tmp_path / "run.toml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=named):
-        resolve_settings({}, file=file, environment=environment)
+        _resolve({}, file=file, environment=environment)
 
 
 def test_a_quoted_value_in_a_file_is_of_its_settings_type(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text("flip = 'no'\nseed = '3'\nencoder = 'lite0'\n", encoding="utf-8")
-    config = resolve_settings({}, file=file).config
+    config = _resolve({}, file=file).config
     assert (config.flip, config.seed, config.encoder) == (False, 3, "lite0")
     file.write_text("flip = 'perhaps'\n", encoding="utf-8")
     with pytest.raises(UsageError, match=r"run\.toml: --flip"):
-        resolve_settings({}, file=file)
+        _resolve({}, file=file)
 
 
 def test_empty_variables_are_not_set():
-    assert resolve_settings({}, environment={"DEVICE": "", "CAPGEN_SEED": ""}).config.seed == 0
+    assert _resolve({}, environment={"DEVICE": "", "CAPGEN_SEED": ""}).config.seed == 0
 
 
 def test_every_strategy_has_its_rule():
@@ -140,6 +147,6 @@ def test_a_bad_part_of_the_encoder_is_refused(text):
 def test_no_shell_has_seen_the_paths_of_files_and_variables(tmp_path):
     file = tmp_path / "run.toml"
     file.write_bytes(b'\xef\xbb\xbfdata_dir = ["~/a", "b"]\r\n')
-    config = resolve_settings({}, file=file, environment={"CAPGEN_OUTPUT_DIR": "~/run"}).config
+    config = _resolve({}, file=file, environment={"CAPGEN_OUTPUT_DIR": "~/run"}).config
     assert config.data_dir == (Path.home() / "a", Path("b"))
     assert config.output_dir == Path.home() / "run"

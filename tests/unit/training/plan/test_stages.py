@@ -95,10 +95,10 @@ def test_a_plan_is_read_back_the_same(two, tmp_path):
         ('[[stage]]\nname = "a"\ninit = "mini"', "sets init"),
         ("[[stage]]\nnum_epochs = 3", "needs a name"),
         ('[[stage]]\nname = "../a"', "needs a name"),
-        ('[[stage]]\nname = "a"\nstart_from = "last"', "for later stages"),
+        ('[[stage]]\nname = "a"\nstart_from = "last"', "first stage cannot have start_from"),
         ('[[stage]]\nname = "a"\n[[stage]]\nname = "b"\nstart_from = "best"', "must be one of"),
         ('[[stage]]\nname = "a"\nnum_epoks = 3', r"1 \(a\): Unknown setting 'num_epoks'"),
-        ('[stage]\nname = "a"', r"each under a line \[\[stage\]\]"),
+        ('[stage]\nname = "a"', r"each stage must be a table"),
         ("stage = []", "has no stages"),
     ],
 )

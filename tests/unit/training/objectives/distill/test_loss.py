@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from capgen.training.data.packed_captions import CaptionCodec, pack_captions
-from capgen.training.objectives.base import CrossEntropy, Share
-from capgen.training.objectives.cross_entropy import CaptionObjective
+from capgen.training.objectives.base import Share
+from capgen.training.objectives.cross_entropy import CaptionObjective, CrossEntropy
 from capgen.training.objectives.distill.loss import (
     Distilled,
     SequenceTeaching,
@@ -120,7 +120,7 @@ def test_the_teachers_captions_are_means_a_image_however_a_step_is_cut(student):
     objective = CaptionObjective(student.model, cached=False)
     codec = CaptionCodec.of(student, 24)
     rows = [codec.encode([text]) for text in ("a red dog", SENTENCES[1], SENTENCES[7])]
-    teaching = SequenceTeaching(objective, rows, codec, pad=0)
+    teaching = SequenceTeaching(objective, rows, codec)
     states = torch.randn(3, 4, 64)
 
     def part(numbers):
@@ -156,7 +156,7 @@ def test_an_idle_process_adds_nothing_and_has_gradients(student, share):
         step=0,
         idle=True,
     )
-    found = Distilled(objective, SequenceTeaching(objective, rows, codec, 0), 0.5)(idle)
+    found = Distilled(objective, SequenceTeaching(objective, rows, codec), 0.5)(idle)
     assert found.loss.item() == 0
     found.loss.backward()
     grads = [p.grad for p in student.model.parameters() if p.grad is not None]

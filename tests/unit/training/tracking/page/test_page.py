@@ -53,7 +53,7 @@ def plain(page):
 def test_the_page_says_what_happened(page):
     words = plain(page)
     assert "Training run told" in words
-    assert "Over after 3 epochs, 30 steps and 1:15 minutes" in words
+    assert "Finished after 3 epochs, 30 steps and 1:15 minutes" in words
     assert "METEOR 0.3000 on val" in words
     assert "best-eval on 10 images of the test split" in words
     assert "memory ran out" in words
@@ -116,7 +116,7 @@ def test_it_is_written_after_each_epoch_and_when_interrupted(tmp_path, images):
         tracker.event(event)
         if isinstance(event, StepEvent) and event.step == 11:
             first = (tmp_path / "run.html").read_text()
-    assert "At work when this was written: step 10 of 20." in plain(first)
+    assert "Training when this was written: step 10 of 20." in plain(first)
     assert "a cat" in first
     tracker.finish()
     last = (tmp_path / "run.html").read_text()
@@ -148,7 +148,7 @@ def test_a_run_without_captions_or_images_has_a_page_too(tmp_path):
     tracker.event(started()[0])
     tracker.finish()
     words = plain((tmp_path / "run.html").read_text())
-    assert "Nothing was measured yet" in words
+    assert "Nothing has been measured yet" in words
     tracker.event(epoch_of(1, images=[tmp_path / "gone.jpg"], captions=[""], score=0.0)[-1])
     tracker.finish()
     words = plain((tmp_path / "run.html").read_text())

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from capgen.captioning.diversity import choose
-from capgen.captioning.word_overlap import meaning, overlap
+from capgen.captioning.diversity import choose, meaning, overlap
 
 
 @pytest.mark.parametrize(
@@ -39,9 +38,9 @@ def test_the_choice_trades_score_for_difference() -> None:
     said = ["a dog runs", "the dog runs", "a dog jumps", "a man sits"]
     meanings = [meaning(text) for text in said]
     scores = [-0.5, -0.5, -0.6, -1.2]
-    assert choose(meanings, scores, 2, fine=0.1) == [0, 2]
-    assert choose(meanings, scores, 2, fine=2.0) == [0, 3]
+    assert choose(meanings, scores, 2, penalty=0.1) == [0, 2]
+    assert choose(meanings, scores, 2, penalty=2.0) == [0, 3]
     # What says the same again comes last, however likely.
-    assert choose(meanings, scores, 4, fine=0.1) == [0, 2, 3, 1]
+    assert choose(meanings, scores, 4, penalty=0.1) == [0, 2, 3, 1]
     assert choose(meanings, scores, 9) == choose(meanings, scores, 4)
     assert choose([], [], 3) == []

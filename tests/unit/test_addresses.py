@@ -1,0 +1,22 @@
+"""Addresses, and the credentials in them."""
+
+from __future__ import annotations
+
+import pytest
+
+from capgen.addresses import without_credentials
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://user:secret@a.b/c.jpg", "https://a.b/c.jpg"),
+        ("http://token@a.b:80/c@d.jpg?x=@", "http://a.b:80/c@d.jpg?x=@"),
+        ("https://u:p@ss@a.b/", "https://a.b/"),
+        ("https://a.b/c@d.jpg", "https://a.b/c@d.jpg"),
+        ("https://a.b?mail=x@y", "https://a.b?mail=x@y"),
+        ("me@home.jpg", "me@home.jpg"),
+    ],
+)
+def test_credentials_are_cut_out(address: str, shown: str) -> None:
+    assert without_credentials(address) == shown
