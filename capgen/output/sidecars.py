@@ -74,6 +74,10 @@ class Sidecars:
         """Return the sidecar of an image."""
         return image.with_suffix(self.suffix) if self._xmp is None else self._xmp.path(image)
 
+    @property
+    def holds_xmp(self) -> bool:
+        return self._xmp is not None
+
     def leaves(self, image: Path) -> bool:
         """Whether the image has a sidecar that must stay as it is."""
         path = self.path(image)

@@ -122,10 +122,12 @@ class WriteOutcome:
     Attributes:
         problem: Why it was not written, or an empty string.
         kept: Whether it was not written because what is there stays.
+        refused: Whether the problem is the image itself: its format, or damaged metadata.
     """
 
     problem: str = ""
     kept: bool = False
+    refused: bool = False
 
     @property
     def written(self) -> bool:

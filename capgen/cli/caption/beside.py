@@ -23,6 +23,9 @@ class BesideWriters:
         undo: Where both record changes, or None if neither is asked for.
         metadata: Writes into images, or None.
         sidecars: Writes beside them, or None.
+
+    Attributes:
+        beside_instead: How many images could not hold their captions, which are in XMP sidecars.
     """
 
     def __init__(
@@ -31,6 +34,7 @@ class BesideWriters:
         self.undo = undo
         self.metadata = metadata
         self.sidecars = sidecars
+        self.beside_instead = 0
 
     def write(self, event: ImageDone) -> tuple[ImageDone, dict[str, str], bool]:
         """Write the caption of one image.
@@ -45,10 +49,18 @@ class BesideWriters:
         if not isinstance(event.record, Caption):
             return event, {}, False
         outcomes = dict(self._outcomes(event, event.record))
+        if self._is_beside_instead(outcomes):
+            self.beside_instead += 1
+            del outcomes["metadata"]
         problems = {code: outcome.problem for code, outcome in outcomes.items() if outcome.problem}
         for code, problem in problems.items():
             event = replace(event, record=_with_problem(event.record, code, problem))
         return event, problems, any(outcome.written for outcome in outcomes.values())
+
+    def _is_beside_instead(self, outcomes: dict[str, WriteOutcome]) -> bool:
+        if self.metadata is None or self.sidecars is None or not self.sidecars.holds_xmp:
+            return False
+        return outcomes["metadata"].refused and not outcomes["sidecar"].problem
 
     def _outcomes(self, event: ImageDone, record: Caption) -> Iterator[tuple[str, WriteOutcome]]:
         file, label = event.source.file, event.source.label

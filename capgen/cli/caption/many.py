@@ -118,7 +118,7 @@ def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int)
     if journal is not None and not complete:
         console.note(f"keeping {journal.path}: the same command will skip what is done")
     if beside.metadata is not None:
-        _summarise_metadata(console, beside.metadata)
+        _summarise_metadata(console, beside.metadata, beside.beside_instead)
     fail_on = job.run.fail_on
     return exit_code(finished, fail_on) or int(bool(tally.unwritten) and fail_on != "none")
 
@@ -225,9 +225,10 @@ def _sources(job: BatchJob) -> Iterable[Source]:
     return (source for source in sources if source.file is None or not sidecars.leaves(source.file))
 
 
-def _summarise_metadata(console: Console, metadata: MetadataWriter) -> None:
+def _summarise_metadata(console: Console, metadata: MetadataWriter, beside: int) -> None:
     verb = "would be written" if metadata.dry_run else "written"
-    console.note(f"captions {verb} into {metadata.changed} images")
+    only = f"; {beside} only into XMP sidecars" if beside else ""
+    console.note(f"captions {verb} into {metadata.changed} images{only}")
     if metadata.kept:
         many = "1 image keeps" if metadata.kept == 1 else f"{metadata.kept} images keep"
         console.note(

@@ -67,7 +67,8 @@ class MetadataWriter:
         except Unwritable as error:
             return WriteOutcome(
                 f"no caption written into {image}: {error}; "
-                "--sidecar .xmp writes it beside the image"
+                "--sidecar .xmp writes it beside the image",
+                refused=True,
             )
         except StorageError as error:
             return WriteOutcome(error.message)
