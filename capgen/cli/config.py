@@ -121,8 +121,9 @@ def unset_command(context: typer.Context, key: Key, command: For = None) -> None
     """Return to capgen's own default."""
     path = config_file()
     section, name = _section_and_name(key, command)
-    check_key(section, name, known_settings(context.find_root().command), where=WHERE)
+    # What is in the file can be removed from it, even if it is not a setting.
     if not change_file(path, section, name, None):
+        check_key(section, name, known_settings(context.find_root().command), where=WHERE)
         raise UsageError(f"{key} is not set in {path}")
     Console().note(f"{key} is no longer set in {path}")
 

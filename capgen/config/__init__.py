@@ -6,7 +6,7 @@ ranges and help from the fields' metadata.
 
 from __future__ import annotations
 
-from capgen.config.commands import COMMANDS, OWN, variables
+from capgen.config.commands import COMMANDS, OWN
 from capgen.config.decoding import (
     BEAMS_LIMIT,
     DIVERSE_BEAMS,
@@ -14,6 +14,7 @@ from capgen.config.decoding import (
     DecodeSettings,
     resolve_decoding,
 )
+from capgen.config.environment import variables
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.fields import (
     BOOLEANS,

@@ -249,12 +249,21 @@ class Preview:
 @with_options()
 def preview(target: Target, page: Preview, data_dir: Store = None) -> None:
     """Write a web page of random images with their captions, and print its path."""
+    from capgen.data import installed
     from capgen.data.dataset import load_dataset, locate
+    from capgen.data.import_set import left_out
     from capgen.data.preview import write_preview
 
     if page.output is not None:
         check_output(page.output, WEB_PAGE, option="-o", inputs=InputFiles([target]))
-    dataset = load_dataset(locate(target, data_dir))
+    root = locate(target, data_dir)
+    # A page may be shown to others: a table or a link of unknown origin could name any file.
+    known = root.name in installed.installed(data_dir) and root == installed.find(
+        root.name, data_dir
+    )
+    dataset = load_dataset(root, take_in=None if known else "all")
+    for notice in left_out(dataset):
+        Console().note(notice.message)
     path = page.output or Path(f"{dataset.name}-preview.html")
     write_preview(dataset, path, samples=page.samples, seed=page.seed, split=page.split)
     Console().data(str(path))

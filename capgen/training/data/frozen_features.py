@@ -16,7 +16,7 @@ from torch import nn
 from capgen.models.efficientnet import Backbone
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Example, PreparationEvent
-from capgen.training.data.array_cache import CacheFile
+from capgen.training.data.feature_cache import CacheFile
 from capgen.training.data.images import image_blocks, input_size, normalizer, shape_key
 
 _BATCH = 16

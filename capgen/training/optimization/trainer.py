@@ -26,6 +26,7 @@ from capgen.training.objectives.learner import Learner
 from capgen.training.optimization import memory
 from capgen.training.optimization.learning_rate import schedule_factor, set_rates
 from capgen.training.optimization.loss_meter import Meter
+from capgen.training.optimization.micro_batches import MicroBatch, micro_batches
 from capgen.training.optimization.optimizer import build_optimizer
 from capgen.training.optimization.processes import Alone, Processes
 from capgen.training.optimization.weight_average import WeightAverage
@@ -167,12 +168,12 @@ class Trainer:
         if self.device.type == "cpu" and self.step % _STEPS_PER_TRIM == 0:
             memory.trim_memory()
 
-    def _micro_batches(self, numbers: Tensor) -> list[epoch_order.MicroBatch]:
+    def _micro_batches(self, numbers: Tensor) -> list[MicroBatch]:
         """Return this process's micro-batches of a step over the images `numbers`."""
         chosen = epoch_order.choose_captions(
             self.rows, numbers, self.config.captions_per_image, self.config.seed, self.step
         )
-        return epoch_order.micro_batches(
+        return micro_batches(
             chosen,
             numbers,
             self.images_per_pass,
@@ -181,7 +182,7 @@ class Trainer:
             processes=self.processes.count,
         )
 
-    def _count_tokens(self, batches: Sequence[epoch_order.MicroBatch]) -> int:
+    def _count_tokens(self, batches: Sequence[MicroBatch]) -> int:
         """Return the tokens learned in the step, over all processes."""
         count = sum(batch.captions.tokens for batch in batches)
         if self.processes.count > 1:
@@ -191,7 +192,7 @@ class Trainer:
         return count
 
     def _backward(
-        self, batches: Sequence[epoch_order.MicroBatch], tokens: int, images: int
+        self, batches: Sequence[MicroBatch], tokens: int, images: int
     ) -> tuple[Tensor, Tensor]:
         """Compute the gradients of a step; return its loss and the objective's other numbers."""
         variation = torch.Generator(self.device).manual_seed(self._seed(epoch_order.AUGMENTATION))

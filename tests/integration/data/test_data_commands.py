@@ -111,3 +111,23 @@ def test_cache(capsys: pytest.CaptureFixture[str], flickr: Path):
     code, out, _ = run(capsys, "cache", "--clear")
     assert code == 0 and out.startswith("Freed ")
     assert json.loads(run(capsys, "cache", "--json")[1]) == []
+
+
+def test_a_preview_shows_nothing_from_outside_a_folder_that_was_not_imported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    root, page = tmp_path / "set", tmp_path / "page.html"
+    root.mkdir()
+    draw(1).save(tmp_path / "private.jpg")
+    draw(2).save(root / "own.jpg")
+    (root / "link.jpg").symlink_to(tmp_path / "private.jpg")
+    rows = f"own.jpg,mine\nlink.jpg,a link\n{tmp_path / 'private.jpg'},by name\n"
+    (root / "captions.csv").write_text("image,caption\n" + rows)
+    code, _, err = run(capsys, "preview", root, "-o", page)
+    assert code == 0
+    assert page.read_text().count("<img") == 1
+    assert "outside the data folder" in err
+    # One who imports with --link has said that the images may be anywhere.
+    assert run(capsys, "import", root, "--name", "all", "--link")[0] == 0
+    assert run(capsys, "preview", "all", "-o", page)[0] == 0
+    assert page.read_text().count("<img") == 3

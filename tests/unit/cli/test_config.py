@@ -366,3 +366,16 @@ def test_a_mistake_in_a_subcommands_section_stops_no_other(file, image, capsys):
     capsys.readouterr()
     assert main(["models", "compare", "mini", "mini"]) == 2
     assert "must be between 1 and 64" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [("beans = 9\nbeams = 4\n", "beans"), ("beams = 4\n[captoin]\nbeams = 2\n", "captoin.beams")],
+)
+def test_a_mistyped_key_can_be_removed(file, content, key, capsys):
+    file.write_text(content)
+    assert main(["config", "unset", key]) == 0
+    assert tomllib.loads(file.read_text())["beams"] == 4
+    assert key.rpartition(".")[2] not in tomllib.loads(file.read_text()).get("captoin", {})
+    assert main(["config", "unset", "beans"]) == 2
+    assert "no setting" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from capgen.data.cache.folders import CACHES, FEATURES, SHARDS, TEACHER_CAPTIONS
 from capgen.data.cache.images import cached_images
 from capgen.data.dataset import load_dataset
 from capgen.paths import cache_dir
-from capgen.training.data.array_cache import CacheFile
+from capgen.training.data.feature_cache import CacheFile
 from tests.minis import draw, squash
 
 PACKAGE = Path(capgen.__file__).parent

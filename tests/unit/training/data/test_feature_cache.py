@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from capgen.errors import DataError
-from capgen.training.data.array_cache import CacheFile
+from capgen.training.data.feature_cache import CacheFile
 
 
 @pytest.fixture(autouse=True)
