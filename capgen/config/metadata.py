@@ -18,7 +18,7 @@ class MetadataOptions:
         UsageError: A value is not one of the possible ones.
     """
 
-    PANEL: ClassVar[str] = "Output"
+    PANEL: ClassVar[str] = "Sidecars and metadata"
 
     on_description: str = setting(
         "keep",

@@ -24,7 +24,13 @@ from capgen.cli.options import (
     without,
 )
 from capgen.cli.user_defaults import unused_notes
-from capgen.config import BatchOptions, DecodeOptions, ImageLimits, ModelOptions
+from capgen.config import (
+    BatchOptions,
+    DecodeOptions,
+    ImageLimits,
+    MetadataOptions,
+    ModelOptions,
+)
 from capgen.errors import UsageError
 from capgen.output.base import format_of
 from capgen.output.sidecars import Sidecars
@@ -59,7 +65,10 @@ EXAMPLES = examples(
 
 @with_options(
     section="caption",
-    panels=(MODEL_PANEL, DECODING_PANEL, Look.PANEL, OUTPUT_PANEL, INPUT_PANEL, BatchOptions.PANEL),
+    panels=(
+        *(MODEL_PANEL, DECODING_PANEL, Look.PANEL, OUTPUT_PANEL, MetadataOptions.PANEL),
+        *(INPUT_PANEL, BatchOptions.PANEL),
+    ),
 )
 def caption_command(
     context: typer.Context,
