@@ -1,4 +1,4 @@
-"""What a file has besides its content: owner, group, permissions, attributes, times."""
+"""Owner, group, permissions, extended attributes and times of files."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def copy_attributes(source: Path, target: Path, *, times: bool = False) -> None:
     """Give a file the owner, group, permissions and extended attributes of another.
 
     Args:
-        source: The file that has them. Access control lists count as attributes.
-        target: The file to give them to.
+        source: The file to copy from. Access control lists are among its attributes.
+        target: The file to copy to.
         times: Copy the times of the last access and change, too.
 
     Raises:
         StorageError: Owner, group or the user's own attributes cannot be kept.
-        OSError: Something else went wrong.
+        OSError: Anything else failed.
     """
     status = source.stat()
     _copy_owner(source, status, target)
@@ -38,17 +38,17 @@ def _copy_owner(source: Path, status: os.stat_result, target: Path) -> None:
     except PermissionError as error:
         raise StorageError(
             f"Cannot write {source}: it would not keep its owner and group",
-            hint="Run capgen as the user whose file it is.",
+            hint="Run capgen as the user who owns the file.",
         ) from error
 
 
 def _copy_extended(source: Path, target: Path) -> None:
-    """Copy extended attributes where Python can (Linux); those of the system if it lets us."""
+    """Copy extended attributes (on Linux); those of the system only as far as allowed."""
     if not hasattr(os, "listxattr"):
         return
     try:
         names = os.listxattr(source)
-    except OSError:  # a drive without them
+    except OSError:  # a drive without extended attributes
         return
     for name in names:
         try:

@@ -1,7 +1,6 @@
-"""Temporary files beside the files that they become, and the removal of those left behind.
+"""Temporary files, and removing those that killed processes left.
 
-A process holds each of its temporary files locked, so that another can tell one that is being
-written from one that a killed process left.
+Each temporary file is locked while it is written, so other processes do not take it for a leftover.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _NAME = re.compile(r"\..*\.[0-9a-f]{12}\.capgen\.tmp", re.DOTALL)
-# Of the name of the file itself: all of it might be too long with what is added.
+# A temporary name has only part of the file's name, which may be as long as names can be.
 _LETTERS_OF_NAME = 40
 
 
@@ -26,18 +25,18 @@ def temporary_file(path: Path, mode: int = 0o666) -> Iterator[Path]:
     If the block raises, the temporary file is removed.
 
     Args:
-        path: The file that it is to become.
-        mode: Mode bits, of which the process's mask takes some away.
+        path: The final file.
+        mode: Permissions, restricted by the process's umask.
 
     Raises:
-        OSError: It cannot be made, or not renamed.
+        OSError: It cannot be created or renamed.
     """
     while True:
         temporary = path.with_name(
             f".{path.name[:_LETTERS_OF_NAME]}.{secrets.token_hex(6)}.capgen.tmp"
         )
         number = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
-        # Another process may have taken it for a leftover before it was locked.
+        # Before it was locked, another process may have removed it as a leftover.
         if _lock(number, wait=True) and _leads_to(temporary, number):
             break
         os.close(number)
@@ -56,14 +55,11 @@ def temporary_file(path: Path, mode: int = 0o666) -> Iterator[Path]:
 def remove_leftovers(folder: Path) -> int:
     """Remove the temporary files in a folder that killed processes left.
 
-    Only files that `temporary_file` made are removed, and only where no process has them: on a
-    drive without locks, where that cannot be told, all stay.
-
-    Args:
-        folder: Its subfolders are not looked into. It need not exist.
+    Only files of `temporary_file` are removed, and only if no process has them open. On drives
+    without locks, where that is unknown, none is removed. Subfolders are left alone.
 
     Returns:
-        How many were removed.
+        The number of removed files.
     """
     removed = 0
     try:
@@ -81,16 +77,16 @@ def remove_leftovers(folder: Path) -> int:
 
 
 def _remove(path: Path) -> bool:
-    """Remove a temporary file that no process has; return whether it is gone."""
+    """Remove a temporary file if no process has it open; return whether it was removed."""
     flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
     try:
         number = os.open(path, flags)
-    except OSError:  # it is gone, or somebody else's
+    except OSError:  # already gone, or another user's
         return False
     try:
         if not _lock(number, wait=False) or not _leads_to(path, number):
             return False
-        if sys.platform == "win32":  # where open files cannot be removed, and that is the lock
+        if sys.platform == "win32":  # where open files cannot be removed
             os.close(number)
             number = -1
         path.unlink()
@@ -103,7 +99,7 @@ def _remove(path: Path) -> bool:
 
 
 def _leads_to(path: Path, number: int) -> bool:
-    """Whether a path still is the file that is open under a number."""
+    """Whether a path is the open file with this descriptor."""
     try:
         return os.path.samestat(path.lstat(), os.fstat(number))
     except OSError:
@@ -113,19 +109,16 @@ def _leads_to(path: Path, number: int) -> bool:
 if sys.platform == "win32":
 
     def _lock(number: int, *, wait: bool) -> bool:
-        """Windows removes no file that a process has open: nothing else need be locked."""
+        """Return True: Windows does not remove open files, so no lock is needed."""
         return True
 
 else:
     import fcntl
 
     def _lock(number: int, *, wait: bool) -> bool:
-        """Lock an open file until it is closed.
+        """Lock a file until its descriptor is closed; return whether that was possible.
 
-        On a drive without locks a new file is as good as locked, and no other ever is.
-
-        Returns:
-            Whether the lock is ours.
+        On drives without locks, new files (`wait`) count as locked and old ones as not.
         """
         try:
             fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

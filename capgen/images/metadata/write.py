@@ -53,7 +53,7 @@ class MetadataWriter:
             StorageError: The undo file cannot be written, or no space is left.
         """
         try:
-            data = _read(image)
+            data, version = _read(image)
             module = _module(data, image)
             old = module.pieces(data)
             blocks = module.blocks(old)
@@ -64,6 +64,8 @@ class MetadataWriter:
                 return WriteOutcome(kept=kept)
             new = module.with_blocks(old, blocks, wanted)
             self._check(module, wanted, data, new)
+            if _version(image) != version:
+                raise StorageError(f"Cannot write {image}: another program has just changed it")
         except Unwritable as error:
             return WriteOutcome(
                 f"no caption written into {image}: {error}; "
@@ -98,8 +100,8 @@ def read_captions(data: bytes) -> list[str | None]:
     return read_descriptions(module.blocks(module.pieces(data)))
 
 
-def _read(image: Path) -> bytes:
-    """Return the bytes of an image that can be replaced, or raise StorageError."""
+def _read(image: Path) -> tuple[bytes, tuple[int, ...]]:
+    """Return the bytes and version of an image that can be replaced, or raise StorageError."""
     with storage_errors(image):
         if not image.is_file():
             raise StorageError(
@@ -107,7 +109,15 @@ def _read(image: Path) -> bytes:
             )
         if not os.access(os.path.dirname(os.path.realpath(image)), os.W_OK):  # noqa: PTH120
             raise StorageError(f"Not allowed to write {image}")
-        return image.read_bytes()
+        version = _version(image)
+        return image.read_bytes(), version
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """Return what is different once something else has written a file."""
+    with storage_errors(path):
+        status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _module(data: bytes, path: Path | None = None) -> ModuleType:

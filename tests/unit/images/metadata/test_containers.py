@@ -168,6 +168,20 @@ def test_the_new_file_is_decoded_and_compared_before_it_replaces_the_old(
     assert not (tmp_path / "undo.jsonl").exists()
 
 
+def test_an_image_that_another_program_changes_meanwhile_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = tmp_path / "a.jpg", encoded("JPEG", draw(9))
+
+    def edit(*given: object) -> None:
+        path.write_bytes(other)
+
+    monkeypatch.setattr("capgen.images.metadata.write.check_same_image", edit)
+    assert "another program" in write(path, encoded("JPEG"))
+    assert path.read_bytes() == other
+    assert not (tmp_path / "undo.jsonl").exists()
+
+
 def test_an_image_beyond_the_limits_is_not_decoded(tmp_path: Path) -> None:
     problem = write(tmp_path / "a.jpg", encoded("JPEG"), limits=ImageLimits(max_pixels=10))
     assert "cannot be decoded" in problem
