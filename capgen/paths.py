@@ -8,8 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
-import shutil
 import stat
 import sys
 import unicodedata
@@ -19,7 +17,9 @@ from pathlib import Path
 from typing import IO
 
 from capgen.errors import DiskFullError, StorageError, UsageError
+from capgen.file_attributes import copy_attributes
 from capgen.overwriting import NO_IMAGE, check_output
+from capgen.temporary_files import remove_leftovers, temporary_file
 
 APP_NAME = "capgen"
 HOME_VARIABLE = "CAPGEN_HOME"
@@ -137,8 +137,10 @@ def folded(name: str) -> str:
 
 
 @contextmanager
-def writing(path: Path, *, over_image: bool = False) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it to `path` if the block succeeds.
+def writing(
+    path: Path, *, over_image: bool = False, mode: int = 0o666, sweep: bool = True
+) -> Iterator[Path]:
+    """Give an empty temporary file beside `path`; rename it to `path` if the block succeeds.
 
     Creates the parent folder. If the block raises, the temporary file is removed and an existing
     `path` is unchanged.
@@ -146,6 +148,9 @@ def writing(path: Path, *, over_image: bool = False) -> Iterator[Path]:
     Args:
         path: The file.
         over_image: Allow to replace an image.
+        mode: Permissions of the new file, restricted by the process's umask.
+        sweep: First remove the temporary files in the folder that killed processes left. Not
+            for one of many files in a folder.
 
     Raises:
         ProtectedFileError: It would replace an image.
@@ -156,12 +161,10 @@ def writing(path: Path, *, over_image: bool = False) -> Iterator[Path]:
         if not over_image:
             check_output(path, NO_IMAGE)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.tmp")
-        try:
+        if sweep:
+            remove_leftovers(path.parent)
+        with temporary_file(path, mode) as temporary:
             yield temporary
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def create(path: Path, mode: int) -> IO[bytes]:
@@ -186,29 +189,33 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def replace_file(path: Path, data: bytes, *, over_image: bool = False) -> None:
-    """Replace the content of a user's file in one step, and keep its permissions and links.
+def replace_file(
+    path: Path, data: bytes, *, over_image: bool = False, keep_times: bool = False
+) -> None:
+    """Replace the content of a user's file in one step.
 
-    The new content is on the disk before the old one is gone.
+    Owner, group, permissions, extended attributes and links to it are kept. The new content is
+    on the disk before the old one is gone.
 
     Args:
         path: The file, which exists.
         data: Its new content.
         over_image: Allow to replace an image.
+        keep_times: Keep the times of the last access and change, too.
 
     Raises:
         ProtectedFileError: It would replace an image.
-        StorageError: It cannot be written.
+        StorageError: It cannot be written, or not with the same owner.
     """
     with storage_errors(path):
         target = Path(os.path.realpath(path, strict=True))
-    with writing(target, over_image=over_image) as temporary:
-        temporary.touch(mode=0o600)  # no wider permissions than the old file's
+    # Until it has the old file's permissions, nobody else may read it.
+    with writing(target, over_image=over_image, mode=0o600, sweep=False) as temporary:
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        shutil.copymode(target, temporary)
+        copy_attributes(target, temporary, times=keep_times)
 
 
 def check_place(path: Path) -> None:

@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "capgen"
 LEAVES = (
     *("errors", "config", "records", "file_types", "overwriting", "paths", "lazy_names"),
     *("addresses", "digests", "ending_signals", "json_files", "locks"),
+    *("temporary_files", "file_attributes", "undo"),
 )
 
 # What each part may import of capgen, besides itself. Parts are folders of the package or
@@ -31,13 +32,16 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "locks": LEAVES,
     "ending_signals": LEAVES,
     "addresses": LEAVES,
+    "temporary_files": LEAVES,
+    "file_attributes": LEAVES,
+    "undo": LEAVES,
     "hub_client": LEAVES,
     "images": LEAVES,
     "metrics": LEAVES,
     "tables": LEAVES,
     "models": (*LEAVES, "hub_client"),
     "data": (*LEAVES, "images", "pages", "tables"),
-    "output": (*LEAVES, "pages"),
+    "output": (*LEAVES, "images", "pages"),
     "pages": (*LEAVES, "images"),
     "captioning": (*LEAVES, "images", "tables", "models", "metrics.synonyms"),
     "explain": (*LEAVES, "images", "output", "captioning", "pages"),

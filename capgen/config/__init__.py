@@ -25,6 +25,7 @@ from capgen.config.fields import (
     setting,
 )
 from capgen.config.inputs import BatchOptions, CsvOptions, DownloadLimits, ImageLimits, InputOptions
+from capgen.config.metadata import MetadataOptions
 from capgen.config.models import ModelOptions
 from capgen.config.presets import OBJECTIVE_DEFAULTS, TRAIN_PRESETS, objective_defaults
 from capgen.config.training import TrainConfig, train_config
@@ -49,6 +50,7 @@ __all__ = [
     "EvalStrategy",
     "ImageLimits",
     "InputOptions",
+    "MetadataOptions",
     "ModelOptions",
     "TrainConfig",
     "check_ranges",

@@ -1,31 +1,24 @@
-"""Sidecars: a text file beside each image, as training tools and galleries read them."""
+"""Sidecars: a small file beside each image, text for training tools or XMP for image editors."""
 
 from __future__ import annotations
 
-import codecs
 import os
-import re
 import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from capgen.config import MetadataOptions
 from capgen.errors import DiskFullError, ProtectedFileError, StorageError, UsageError
 from capgen.file_types import kind_of_suffix
+from capgen.images.metadata import Unwritable
+from capgen.output.sidecar_text import UnreadableTextError, text_sidecar
+from capgen.output.sidecar_xmp import XmpPlaces, has_texts, xmp_sidecar
 from capgen.overwriting import TEXT_OR_DATA, InputFiles, check_output, real_place
 from capgen.paths import folded, replace_file, storage_errors, works_everywhere, writing
-from capgen.records import Caption
+from capgen.records import Caption, WriteOutcome
+from capgen.undo import UndoFile
 
 ON_EXISTING = ("skip", "overwrite", "append", "prepend")
-
-# Byte order marks and their encodings; UTF-32 first, whose marks begin like those of UTF-16.
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-_LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 class _LeftAloneError(Exception):
@@ -36,20 +29,30 @@ class Sidecars:
     """Writes captions beside their images.
 
     Args:
-        suffix: Suffix of the sidecars instead of the images': `.txt`, `.caption`.
+        suffix: Suffix of the sidecars instead of the images': `.txt`, `.caption`. `.xmp` makes
+            them XMP, into which captions are merged.
         on_existing: What to do with an existing sidecar: `skip` keeps it, `overwrite` replaces
-            it, `append` and `prepend` add the caption as a line, in the file's encoding. A
-            line that is there already is not added again, so a repeated run changes nothing.
+            it, `append` and `prepend` add the caption, in the file's encoding. A caption that
+            is there already is not added again, so a repeated run changes nothing. In XMP only
+            the caption is skipped, replaced or added to; everything else stays.
         inputs: Files that no sidecar may replace. Images and other files of a known kind
             are never replaced.
+        options: The separator, and the fields of XMP that get the caption.
+        undo: Where to record changes.
 
     Raises:
         UsageError: The suffix or the policy is invalid, or the suffix belongs to another kind
-            of file than text.
+            of file than text or XMP.
     """
 
     def __init__(
-        self, suffix: str, on_existing: str = "skip", *, inputs: InputFiles | None = None
+        self,
+        suffix: str,
+        on_existing: str = "skip",
+        *,
+        inputs: InputFiles | None = None,
+        options: MetadataOptions | None = None,
+        undo: UndoFile | None = None,
     ) -> None:
         if on_existing not in ON_EXISTING:
             raise UsageError(
@@ -58,19 +61,34 @@ class Sidecars:
         self.suffix = suffix if suffix.startswith(".") else f".{suffix}"
         self.on_existing = on_existing
         self.inputs = inputs
-        _check_suffix(self.suffix)
+        self.options = options or MetadataOptions()
+        self.undo = undo
+        self._xmp = XmpPlaces() if self.suffix.lower() == ".xmp" else None
+        if self._xmp is None:
+            _check_suffix(self.suffix)
         # Sidecar → its image, and folded name → the first sidecar that has it.
         self._owners: dict[str, str] = {}
         self._folded: dict[str, str] = {}
 
     def path(self, image: Path) -> Path:
         """Return the sidecar of an image."""
-        return image.with_suffix(self.suffix)
+        return image.with_suffix(self.suffix) if self._xmp is None else self._xmp.path(image)
+
+    @property
+    def holds_xmp(self) -> bool:
+        return self._xmp is not None
 
     def leaves(self, image: Path) -> bool:
         """Whether the image has a sidecar that must stay as it is."""
         path = self.path(image)
-        return self.on_existing == "skip" and path != image and _is_regular(path)
+        if self.on_existing != "skip" or path == image or not _is_regular(path):
+            return False
+        if self._xmp is None:
+            return True
+        try:
+            return has_texts(path.read_bytes(), self.options)
+        except (OSError, Unwritable):  # writing will find what is wrong
+            return False
 
     def check(self, images: Iterable[Path], outputs: Sequence[Path] = ()) -> None:
         """Raise ProtectedFileError if a sidecar would replace a file that must not be lost.
@@ -96,46 +114,70 @@ class Sidecars:
                 except StorageError:
                     continue  # only this sidecar fails, when it is written
 
-    def write(self, image: Path, record: Caption) -> str:
-        """Write a caption and its alternatives, one per line.
+    def write(self, image: Path, record: Caption) -> WriteOutcome:
+        """Write a caption and, into text, its alternatives.
 
-        Returns:
-            Why nothing was written and nothing changed, or an empty string.
+        A sidecar that cannot be written is unchanged.
 
         Raises:
             DiskFullError: No space is left.
+            StorageError: The undo file cannot be written.
         """
         path = self.path(image)
         try:
             with storage_errors(path):
-                self._write(path, image, record)
+                before = self._before(path, image)
+                if before is not None and self.on_existing == "skip" and self._xmp is None:
+                    return WriteOutcome(kept=True)
+                data, kept = self._content(path, before, record)
+        except (_LeftAloneError, ProtectedFileError, StorageError) as error:
+            return WriteOutcome(str(error))
+        if data == before:
+            return WriteOutcome(kept=kept)
+        if self.undo is not None:
+            self.undo.record(path, None if before is None else [before], [data])
+        try:
+            if before is not None:
+                replace_file(path, data)
+            else:
+                with writing(path, sweep=False) as temporary:
+                    temporary.write_bytes(data)
         except DiskFullError:
             raise
-        except (_LeftAloneError, ProtectedFileError, StorageError) as error:
-            return str(error)
-        return ""
+        except StorageError as error:
+            return WriteOutcome(str(error))
+        return WriteOutcome()
 
-    def _write(self, path: Path, image: Path, record: Caption) -> None:
+    def _before(self, path: Path, image: Path) -> bytes | None:
+        """Return the content of a sidecar, or None; raise if it must not or cannot be written."""
         owner = self._owner(path, image)
         if owner != str(image):
             raise _LeftAloneError(f"{path} is the sidecar of {owner}: not written for {image}")
         if path == image:
             raise _LeftAloneError(f"{path} is the image itself: no sidecar is written")
         exists = _exists(path)
-        if exists and self.on_existing == "skip":
-            return
-        captions = (record, *record.alternatives)
-        added = [" ".join(_LINE_END.split(caption.text)) for caption in captions]
-        if exists:
-            self._check_content(path)
-            before = path.read_bytes()
-            data = self._merged(path, before, added)
-            if data != before:
-                replace_file(path, data)
-            return
-        data = _encoded(path, "".join(f"{line}\n" for line in added), "utf-8")
-        with writing(path) as temporary:
-            temporary.write_bytes(data)
+        if exists and self.on_existing == "skip" and self._xmp is None:
+            return b""
+        if not os.access(os.path.dirname(os.path.realpath(path)), os.W_OK):  # noqa: PTH120
+            raise StorageError(f"Not allowed to write {path}")
+        if not exists:
+            return None
+        self._check_content(path)
+        return path.read_bytes()
+
+    def _content(self, path: Path, before: bytes | None, record: Caption) -> tuple[bytes, bool]:
+        """Return a sidecar's new content, and whether a text was kept instead of the caption."""
+        try:
+            if self._xmp is not None:
+                return xmp_sidecar(record.text, before, self.on_existing, self.options)
+            captions = [caption.text for caption in (record, *record.alternatives)]
+            separator = self.options.separator_text
+            policy = self.on_existing
+            return text_sidecar(captions, before or b"", policy, separator), False
+        except Unwritable as error:
+            raise _LeftAloneError(f"nothing was added to {path}: {error}") from error
+        except UnreadableTextError as error:
+            raise _LeftAloneError(f"{path}: {error}") from error
 
     def _check_content(self, path: Path) -> None:
         check_output(path, TEXT_OR_DATA, option=f"--sidecar {self.suffix}:", inputs=self.inputs)
@@ -152,26 +194,6 @@ class Sidecars:
                 self._folded.setdefault(common, name)
         return self._owners[name]
 
-    def _merged(self, path: Path, before: bytes, added: list[str]) -> bytes:
-        """Return a sidecar's new content, in which old lines keep their bytes."""
-        if self.on_existing == "overwrite" or not before:
-            return _encoded(path, "".join(f"{line}\n" for line in added), "utf-8")
-        mark, encoding = _encoding(path, before)
-        text = before[len(mark) :].decode(encoding)
-        lines = _LINE_END.split(text)
-        if lines[-1] == "":
-            lines.pop()
-        end = "\r\n" if "\r\n" in text else "\n"
-        new = "".join(f"{line}{end}" for line in added)
-        gap = "" if not text or text[-1] in "\r\n" else end
-        append = self.on_existing == "append"
-        if added == (lines[-len(added) :] if append else lines[: len(added)]):
-            return before
-        if append:
-            return before + _encoded(path, gap + new, encoding)
-        first, last = _encoded(path, new, encoding), _encoded(path, gap, encoding)
-        return mark + first + before[len(mark) :] + last
-
 
 def _check_suffix(suffix: str) -> None:
     if len(suffix) < 2 or not works_everywhere(f"x{suffix}"):
@@ -179,11 +201,10 @@ def _check_suffix(suffix: str) -> None:
     kind = kind_of_suffix(Path(f"x{suffix}").suffix)
     if kind is None:
         return
-    hint = "Choose a suffix such as .txt or .caption."
-    if suffix.lower() == ".xmp":
-        hint += " --write-metadata writes captions as XMP into the images themselves."
-    message = f"--sidecar is '{suffix}', the suffix of {kind}; sidecars are plain text"
-    raise UsageError(message, hint=hint)
+    raise UsageError(
+        f"--sidecar is '{suffix}', the suffix of {kind}; sidecars are plain text, or .xmp",
+        hint="Choose a suffix such as .txt, .caption or .xmp.",
+    )
 
 
 def _is_regular(path: Path) -> bool:
@@ -209,27 +230,3 @@ def _exists(path: Path) -> bool:
     if not stat.S_ISREG(mode):
         raise _LeftAloneError(f"Cannot write {path}: it is not a regular file")
     return True
-
-
-def _encoding(path: Path, data: bytes) -> tuple[bytes, str]:
-    """Return the byte order mark of a text, and its encoding if that is certain."""
-    mark, encoding = next((item for item in _MARKS if data.startswith(item[0])), (b"", "utf-8"))
-    # Without a mark, text that is not UTF-8 is what Windows' editors called "ANSI".
-    for name in (encoding,) if mark else (encoding, "cp1252"):
-        try:
-            text = data[len(mark) :].decode(name)
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text:
-            return mark, name
-    raise _LeftAloneError(f"{path} is not text in a known encoding: nothing was added to it")
-
-
-def _encoded(path: Path, text: str, encoding: str) -> bytes:
-    try:
-        return text.encode(encoding)
-    except UnicodeEncodeError as error:
-        letter = error.object[error.start]
-        raise _LeftAloneError(
-            f"{path}: the caption is not written: {encoding} cannot hold its {letter!a}"
-        ) from error

@@ -18,6 +18,7 @@ from capgen.records.captions import (
     Token,
     Unwritten,
     Word,
+    WriteOutcome,
     record_from_dict,
 )
 from capgen.records.training_events import (
@@ -61,6 +62,7 @@ __all__ = [
     "Token",
     "Unwritten",
     "Word",
+    "WriteOutcome",
     "event_from_dict",
     "record_from_dict",
 ]

@@ -115,6 +115,26 @@ class Unwritten:
     message: str
 
 
+@dataclass(frozen=True)
+class WriteOutcome:
+    """What became of a caption that was to be written beside an image or into it.
+
+    Attributes:
+        problem: Why it was not written, or an empty string.
+        kept: Whether it was not written because what is there stays.
+        refused: Whether the problem is the image itself: its format, or damaged metadata.
+    """
+
+    problem: str = ""
+    kept: bool = False
+    refused: bool = False
+
+    @property
+    def written(self) -> bool:
+        """Whether the caption is where it should be."""
+        return not self.problem and not self.kept
+
+
 @dataclass(frozen=True, kw_only=True)
 class Caption:
     """A sentence about one image.

@@ -16,11 +16,11 @@ from capgen.captioning.confidence.calibration_file import Calibration
 from capgen.config.toml_files import read_toml
 from capgen.data import load_dataset
 from capgen.evaluation.predictions import read_predictions
-from capgen.images.metadata.undo import undo
 from capgen.models.provenance import Provenance
 from capgen.records import RunFinished, StageFinished, event_from_dict, record_from_dict
 from capgen.training import RunFolder, read_config, read_events, read_plan
 from capgen.training.run.saved_state import StateStore
+from capgen.undo import undo
 
 OLD = Path(__file__).parent.parent / "data" / "v0.1"
 

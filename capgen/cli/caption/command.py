@@ -24,7 +24,13 @@ from capgen.cli.options import (
     without,
 )
 from capgen.cli.user_defaults import unused_notes
-from capgen.config import BatchOptions, DecodeOptions, ImageLimits, ModelOptions
+from capgen.config import (
+    BatchOptions,
+    DecodeOptions,
+    ImageLimits,
+    MetadataOptions,
+    ModelOptions,
+)
 from capgen.errors import UsageError
 from capgen.output.base import format_of
 from capgen.output.sidecars import Sidecars
@@ -59,7 +65,10 @@ EXAMPLES = examples(
 
 @with_options(
     section="caption",
-    panels=(MODEL_PANEL, DECODING_PANEL, Look.PANEL, OUTPUT_PANEL, INPUT_PANEL, BatchOptions.PANEL),
+    panels=(
+        *(MODEL_PANEL, DECODING_PANEL, Look.PANEL, OUTPUT_PANEL, MetadataOptions.PANEL),
+        *(INPUT_PANEL, BatchOptions.PANEL),
+    ),
 )
 def caption_command(
     context: typer.Context,
@@ -141,7 +150,7 @@ def _sidecars(inputs: Inputs, results: Results, look: Look) -> Sidecars | None:
     check_outputs(outputs, input_files)
     if results.sidecar is None:
         return None
-    sidecars = Sidecars(results.sidecar, results.on_existing, inputs=input_files)
+    sidecars = Sidecars(results.sidecar, results.on_existing, inputs=input_files, options=results)
     sidecars.check(inputs.known_images(), [item.path for item in outputs])
     return sidecars
 
@@ -162,7 +171,7 @@ def _outputs(results: Results, look: Look) -> Iterator[Output]:
 
 
 def _undo(console: Console, path: Path) -> int:
-    from capgen.images.metadata.undo import undo
+    from capgen.undo import undo
 
     failed = done = 0
     for undone in undo(path):

@@ -7,9 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
 
 from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.journal import Journal, journal_path
@@ -17,24 +15,24 @@ from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone,
 from capgen.captioning.batch.sources import Source
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.runtimes.cores import usable_cores
+from capgen.cli.caption.beside import BesideWriters, sweeping
 from capgen.cli.caption.options import Results, Run
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.console import Console, with_scores
 from capgen.config import DecodeOptions, ImageLimits
-from capgen.images.metadata.undo import UndoFile
 from capgen.images.metadata.write import MetadataWriter
 from capgen.output.base import FORMATS
 from capgen.output.escaping import one_line
 from capgen.output.formats import open_format
 from capgen.output.sidecars import Sidecars
-from capgen.records import Caption, CaptionFailure, Record, Unwritten
+from capgen.records import Caption, CaptionFailure, Record
+from capgen.undo import UndoFile
 
 # More lanes take memory and gain little.
 _MOST_LANES = 8
 
-# Writes beside an image or into it; returns what went wrong, or an empty string.
-BesideWriter = Callable[[ImageDone], str]
-RecordWriter = Callable[[ImageDone], None]
+# Also gets whether the caption was written beside the image or into it.
+RecordWriter = Callable[[ImageDone, bool], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +46,7 @@ class BatchJob:
         limits: The largest image to decode.
         results: Where captions go.
         format: Format of the output file or of stdout: a key of `FORMATS`.
-        sidecars: Text files beside the images, or None.
+        sidecars: Files beside the images, or None.
         alone: The only name that was given, or None. Such an image is printed without its path.
     """
 
@@ -82,20 +80,19 @@ def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int)
         journal = _open_journal(captioner, job)
         if journal is not None:
             stack.callback(journal.close)
-        metadata = _open_metadata(job.results)
-        beside = _beside_writers(job, metadata)
-        write_record = _open_records(console, stack, job, metadata)
+        beside = _open_beside(job)
+        write_record = _open_records(console, stack, job, beside)
         screen = stack.enter_context(BatchScreen(console, job.inputs.total))
         running = caption_all(
             captioner,
-            _without_finished(job),
+            _sources(job),
             BatchRun(
                 decoding=job.decoding,
                 options=job.run,
                 limits=job.limits,
                 journal=journal,
                 lanes=lanes if captioner.runtime.name == "onnx" else 1,
-                originals={} if metadata is None else metadata.undo.originals,
+                originals={} if beside.undo is None else beside.undo.originals,
                 thumbnails=job.results.output is not None and FORMATS[job.format].thumbnails,
             ),
         )
@@ -103,13 +100,11 @@ def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int)
             if isinstance(event, BatchFinished):
                 finished = event
                 continue
-            for code, write in beside.items():
-                problem = write(event)
-                if problem:
-                    tally.unwritten[code] += 1
-                    screen.problem(problem)
-                    event = replace(event, record=_with_problem(event.record, code, problem))
-            write_record(event)
+            event, problems, written = beside.write(event)
+            for code, problem in problems.items():
+                tally.unwritten[code] += 1
+                screen.problem(problem)
+            write_record(event, written)
             screen.show(event)
             tally.add(event)
             if tally.unwritten and job.run.fail_fast:
@@ -122,9 +117,8 @@ def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int)
     _summarise(console, job, finished, tally.unwritten)
     if journal is not None and not complete:
         console.note(f"keeping {journal.path}: the same command will skip what is done")
-    if metadata is not None:
-        verb = "would be written" if job.results.dry_run else "written"
-        console.note(f"captions {verb} into {metadata.changed} images")
+    if beside.metadata is not None:
+        _summarise_metadata(console, beside.metadata, beside.beside_instead)
     fail_on = job.run.fail_on
     return exit_code(finished, fail_on) or int(bool(tally.unwritten) and fail_on != "none")
 
@@ -174,57 +168,41 @@ def _open_journal(captioner: Captioner, job: BatchJob) -> Journal | None:
     return journal
 
 
-def _open_metadata(results: Results) -> MetadataWriter | None:
-    if results.changes_written_to is None:
-        return None
-    return MetadataWriter(UndoFile(results.changes_written_to), dry_run=results.dry_run)
-
-
-def _beside_writers(job: BatchJob, metadata: MetadataWriter | None) -> dict[str, BesideWriter]:
-    """Return the writers of sidecars and metadata, by the code of their problems."""
-    writers: dict[str, BesideWriter] = {}
-    if metadata is not None:
-        into = partial(_write_metadata, metadata)
-        writers["metadata"] = partial(_write_beside, into, "its caption is not written into it")
+def _open_beside(job: BatchJob) -> BesideWriters:
+    results = job.results
+    undo = None if results.changes_written_to is None else UndoFile(results.changes_written_to)
+    metadata = None
+    if undo is not None and results.write_metadata:
+        metadata = MetadataWriter(undo, results, limits=job.limits, dry_run=results.dry_run)
     if job.sidecars is not None:
-        writers["sidecar"] = partial(_write_beside, job.sidecars.write, "it has no sidecar")
-    return writers
-
-
-def _write_metadata(metadata: MetadataWriter, file: Path, caption: Caption) -> str:
-    return metadata.write(file, caption.text)
+        job.sidecars.undo = undo
+    return BesideWriters(undo, metadata, job.sidecars)
 
 
 def _open_records(
-    console: Console, stack: ExitStack, job: BatchJob, metadata: MetadataWriter | None
+    console: Console, stack: ExitStack, job: BatchJob, beside: BesideWriters
 ) -> RecordWriter:
+    """Return what writes or prints records; captions that are written nowhere are printed."""
     if job.results.output is not None:
         write = stack.enter_context(open_format(job.results.output, job.format, job.results))
-        return lambda event: write(event.record, event.thumbnail)
+        return lambda event, written: write(event.record, event.thumbnail)
     if job.format == "json":
         return stack.enter_context(_json_array(console))
     if job.format == "jsonl":
-        return lambda event: console.record(event.record)
-    if job.sidecars is not None or metadata is not None:
-        return lambda event: None
-    return lambda event: _print_caption(
-        console, event.record, event.record.path != job.alone, job.results.scores
+        return lambda event, written: console.record(event.record)
+    return lambda event, written: (
+        None
+        if written
+        else _print_caption(
+            console, event.record, event.record.path != job.alone, job.results.scores
+        )
     )
 
 
-def _with_problem(record: Record, code: str, problem: str) -> Record:
-    if not isinstance(record, Caption):
-        return record
-    before = record.unwritten
-    if before is None:
-        return replace(record, unwritten=Unwritten(code=code, message=problem))
-    return replace(record, unwritten=replace(before, message=f"{before.message}; {problem}"))
-
-
 @contextmanager
-def _json_array(console: Console) -> Iterator[Callable[[ImageDone], None]]:
+def _json_array(console: Console) -> Iterator[RecordWriter]:
     records: list[Record] = []
-    yield lambda event: records.append(event.record)
+    yield lambda event, written: records.append(event.record)
     console.json([record.to_dict() for record in records])
 
 
@@ -235,23 +213,28 @@ def _print_caption(console: Console, record: Record, with_path: bool, scores: bo
             console.data(f"{one_line(record.path or '')}\t{line}" if with_path else line)
 
 
-def _write_beside(write: Callable[[Path, Caption], str], missing: str, event: ImageDone) -> str:
-    if not isinstance(event.record, Caption):
-        return ""
-    if event.source.file is None:
-        return f"{event.source.label}: not a file, so {missing}"
-    return write(event.source.file, event.record)
-
-
-def _without_finished(job: BatchJob) -> Iterable[Source]:
+def _sources(job: BatchJob) -> Iterable[Source]:
     """Leave out images whose sidecar would be skipped, if nothing else is written."""
     sidecars, results = job.sidecars, job.results
+    if results.changes_written_to is None:  # nothing is written in the images' folders
+        return job.inputs
+    sources = sweeping(job.inputs)
     elsewhere = results.write_metadata or results.output is not None or job.format != "text"
     if sidecars is None or elsewhere:
-        return job.inputs
-    return (
-        source for source in job.inputs if source.file is None or not sidecars.leaves(source.file)
-    )
+        return sources
+    return (source for source in sources if source.file is None or not sidecars.leaves(source.file))
+
+
+def _summarise_metadata(console: Console, metadata: MetadataWriter, beside: int) -> None:
+    verb = "would be written" if metadata.dry_run else "written"
+    only = f"; {beside} only into XMP sidecars" if beside else ""
+    console.note(f"captions {verb} into {metadata.changed} images{only}")
+    if metadata.kept:
+        many = "1 image keeps" if metadata.kept == 1 else f"{metadata.kept} images keep"
+        console.note(
+            f"{many} a description that a person wrote: "
+            "--on-description append or replace changes that"
+        )
 
 
 def _summarise(

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import typer
 
 from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, After, JsonOption, option
-from capgen.config import BatchOptions, CsvOptions, InputOptions
+from capgen.config import BatchOptions, CsvOptions, InputOptions, MetadataOptions
 from capgen.errors import UsageError
 
 FAIL_ON = ("any", "all", "none")
@@ -99,7 +99,7 @@ class Look:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Results(CsvOptions):
+class Results(CsvOptions, MetadataOptions):
     """Where captions go."""
 
     PANEL: ClassVar[str] = OUTPUT_PANEL
@@ -123,17 +123,17 @@ class Results(CsvOptions):
         None, "Output format, if the suffix does not tell: json, jsonl, csv, text, parquet or html."
     )
     sidecar: str | None = option(
-        None, "Write a text file with this suffix, such as .txt, beside each image."
+        None, "Write a file with this suffix beside each image: .xmp, or .txt or another of text."
     )
     on_existing: str = option(
         "skip", "What to do with a sidecar that exists: skip, overwrite, append or prepend."
     )
     write_metadata: bool = option(
-        False, "Write captions into the images (JPEG, PNG, WebP): EXIF, IPTC, XMP."
+        False, "Write captions into the images (JPEG, PNG, WebP, TIFF): EXIF, IPTC, XMP."
     )
     dry_run: bool = option(False, "With --write-metadata: change no image.")
     undo_file: Path = option(  # noqa: RUF009
-        Path("capgen-undo.jsonl"), "Where --write-metadata records its changes."
+        Path("capgen-undo.jsonl"), "Where --write-metadata and --sidecar record their changes."
     )
     undo: Path | None = option(  # noqa: RUF009
         None, "Undo the changes recorded in this undo file, and do nothing else."
@@ -143,9 +143,10 @@ class Results(CsvOptions):
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.dry_run and not self.write_metadata:
             raise UsageError("--dry-run needs --write-metadata")
 
     @property
     def changes_written_to(self) -> Path | None:
-        return self.undo_file if self.write_metadata else None
+        return self.undo_file if self.write_metadata or self.sidecar is not None else None

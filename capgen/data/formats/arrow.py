@@ -18,7 +18,7 @@ from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.formats.rows import find_columns
 from capgen.data.problems import Problem, Report
 from capgen.errors import DataError, MissingDependencyError
-from capgen.paths import create, folded, works_everywhere, writing
+from capgen.paths import folded, works_everywhere, writing
 from capgen.tables.rows import Row
 
 
@@ -84,8 +84,8 @@ def _extract(cell: Any, folder: Path, row: str, places: dict[str, Path], mode: i
     name = _add(folder, base_name(path) if path else own, row, places)
     target = places[folded(name)] = folder / (name if works_everywhere(name) else own)
     if not target.exists():
-        with writing(target) as temporary, create(temporary, mode) as file:
-            file.write(data)
+        with writing(target, mode=mode & 0o666 | 0o200, sweep=False) as temporary:
+            temporary.write_bytes(data)
     return name
 
 

@@ -1,8 +1,9 @@
 """Captions inside image files: EXIF, IPTC and XMP, changed without touching pixels.
 
-Modules for a file format split a file into pieces and read or write captions in these; modules
-for a kind of metadata do the same with a block of it. All work on bytes and raise `Unwritable`
-for a file or block that is damaged, or that a caption might damage.
+Modules for a file format (`jpeg`, `png`, `webp`, `tiff`) split a file into pieces and find and
+replace the blocks of metadata in these; modules for a kind of metadata (`exif`, `iptc`, `xmp`)
+read and write captions in such a block, and `blocks` in all of them together. All work on bytes
+and raise `Unwritable` for a file or block that is damaged, or that a caption might damage.
 """
 
 from __future__ import annotations

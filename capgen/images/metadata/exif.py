@@ -7,25 +7,31 @@ of the first directory goes to the end, and the header points to it.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 
 from capgen.images.metadata import Unwritable
 
-_DESCRIPTION = 0x010E
-_ASCII = 2
+DESCRIPTION = 0x010E
+ASCII, BYTE = 2, 1
 _ENTRY = 12
+_LARGEST = 0xFFFFFFFF
 
 
 def read_description(block: bytes | None) -> str | None:
-    """Return the ImageDescription of a TIFF block, or None."""
-    if block is None:
+    """Return the ImageDescription of a TIFF block, or None.
+
+    The standard says ASCII; most programs write UTF-8, and older ones Windows-1252.
+    """
+    raw = None if block is None else read_tag(block, DESCRIPTION, (ASCII,))
+    if raw is None:
         return None
-    order, entries, _ = _directory(block)
-    for entry in entries:
-        tag, kind, count, place = struct.unpack(f"{order}HHII", entry)
-        if tag == _DESCRIPTION and kind == _ASCII:
-            raw = entry[8 : 8 + count] if count <= 4 else block[place : place + count]
-            return raw.split(b"\0")[0].decode("utf-8", "replace")
-    return None
+    raw = raw.split(b"\0")[0]
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return raw.decode("latin-1")
 
 
 def with_description(block: bytes | None, text: str) -> bytes:
@@ -33,19 +39,44 @@ def with_description(block: bytes | None, text: str) -> bytes:
 
     `block` is without `Exif\\0\\0`; None makes a new block.
     """
+    return with_tags(block, {DESCRIPTION: (ASCII, text.encode() + b"\0")})
+
+
+def read_tag(block: bytes, tag: int, kinds: tuple[int, ...]) -> bytes | None:
+    """Return the bytes of a tag of the first directory, or None.
+
+    `kinds` are the types that the tag may have, of one byte per value.
+    """
+    order, entries, _ = _directory(block)
+    for entry in entries:
+        found, kind, count, place = struct.unpack(f"{order}HHII", entry)
+        if found == tag and kind in kinds:
+            return entry[8 : 8 + count] if count <= 4 else block[place : place + count]
+    return None
+
+
+def with_tags(block: bytes | None, tags: Mapping[int, tuple[int, bytes]]) -> bytes:
+    """Return a TIFF block with these tags in its first directory, everything else in its place.
+
+    `tags` maps the number of each tag to its type, of one byte per value, and its bytes.
+    """
     order, entries, following = ("<", [], 0) if block is None else _directory(block)
     block = block or struct.pack("<2sHI", b"II", 42, 8)
     block += b"\0" * (len(block) % 2)
-    value = text.encode() + b"\0"
-    value += b"\0" * max(0, 5 - len(value))  # up to four bytes would be stored in the entry
-    entries = [entry for entry in entries if _tag(order, entry) != _DESCRIPTION]
+    entries = [entry for entry in entries if _tag(order, entry) not in tags]
     start = len(block)
-    data_at = start + 2 + _ENTRY * (len(entries) + 1) + 4
-    entries.append(struct.pack(f"{order}HHII", _DESCRIPTION, _ASCII, len(value), data_at))
+    place = start + 2 + _ENTRY * (len(entries) + len(tags)) + 4
+    values = b""
+    for number, (kind, value) in tags.items():
+        value += b"\0" * max(0, 5 - len(value))  # up to four bytes would be stored in the entry
+        if place + len(values) + len(value) > _LARGEST:
+            raise Unwritable("it is too large for one more tag")
+        entries.append(struct.pack(f"{order}HHII", number, kind, len(value), place + len(values)))
+        values += value + b"\0" * (len(value) % 2)
     entries.sort(key=lambda entry: _tag(order, entry))
     directory = struct.pack(f"{order}H", len(entries)) + b"".join(entries)
     directory += struct.pack(f"{order}I", following)
-    return block[:4] + struct.pack(f"{order}I", start) + block[8:] + directory + value
+    return block[:4] + struct.pack(f"{order}I", start) + block[8:] + directory + values
 
 
 def _tag(order: str, entry: bytes) -> int:

@@ -13,7 +13,12 @@ _CHARACTER_SET = (1, 90)
 _VERSION = (2, 0)
 _CAPTION = (2, 120)
 _UTF8 = b"\x1b%G"
+# ISO 8859-1 as ISO 2022 names it.
+_LATIN = (b"\x1b.A", b"\x1b-A", b"\x1b/A")
+# Data sets of record 2 that are numbers or images, not text.
+_BINARY = {0, 125, 200, 201, 202}
 _LONGEST = 2000
+_LONGEST_SET = 0x7FFF
 
 _Resource = tuple[int, bytes, bytes]
 _DataSet = tuple[tuple[int, int], bytes]
@@ -23,24 +28,24 @@ def read_caption(resources: bytes | None) -> str | None:
     """Return the Caption-Abstract in a block of Photoshop resources, or None."""
     for number, _, data in _resources(resources or b""):
         if number == _IPTC_RESOURCE:
-            sets = _data_sets(data)
-            for kind, value in sets:
-                if kind == _CAPTION:
-                    return value.decode(_encoding(sets), "replace")
+            return next((v.decode() for k, v in _in_utf8(_data_sets(data)) if k == _CAPTION), None)
     return None
 
 
 def with_caption(resources: bytes, text: str) -> bytes:
-    """Return a block of Photoshop resources (may be empty) with this Caption-Abstract."""
+    """Return a block of Photoshop resources (may be empty) with this Caption-Abstract.
+
+    All texts become UTF-8, and the data declares that.
+    """
     items = _resources(resources)
     data = next((data for number, _, data in items if number == _IPTC_RESOURCE), None)
-    sets = _data_sets(data) if data else [(_CHARACTER_SET, _UTF8), (_VERSION, b"\0\4")]
-    value = _shortened(text, _encoding(sets))
+    sets = _in_utf8(_data_sets(data)) if data else [(_CHARACTER_SET, _UTF8), (_VERSION, b"\0\4")]
     place = next((n for n, (kind, _) in enumerate(sets) if kind == _CAPTION), None)
+    longest = max(_LONGEST, *(len(value) for kind, value in sets if kind == _CAPTION), 0)
     sets = [item for item in sets if item[0] != _CAPTION]
     if place is None:  # in numerical order
         place = sum(kind <= _CAPTION for kind, _ in sets)
-    sets.insert(place, (_CAPTION, value))
+    sets.insert(place, (_CAPTION, shortened(text, longest).encode()))
     iptc = b"".join(
         struct.pack(">BBBH", 0x1C, *kind, len(content)) + content for kind, content in sets
     )
@@ -52,14 +57,45 @@ def with_caption(resources: bytes, text: str) -> bytes:
     return b"".join(_resource(*item) for item in items)
 
 
-def _encoding(sets: list[_DataSet]) -> str:
-    return "utf-8" if (_CHARACTER_SET, _UTF8) in sets else "latin-1"
+def shortened(text: str, longest: int = _LONGEST) -> str:
+    """Return the part of a text that fits into IPTC, in whole characters."""
+    return text.encode()[:longest].decode(errors="ignore")
 
 
-def _shortened(text: str, encoding: str) -> bytes:
-    """Encode at most 2,000 bytes of whole characters."""
-    value = text.encode(encoding, "replace")[:_LONGEST]
-    return value.decode(encoding, "ignore").encode(encoding)
+def _in_utf8(sets: list[_DataSet]) -> list[_DataSet]:
+    """Return data sets with their texts in UTF-8, and the one that declares it."""
+    named = [value for kind, value in sets if kind == _CHARACTER_SET]
+    if named == [_UTF8]:
+        encoding = "utf-8"
+    elif named and not all(value in _LATIN for value in named):
+        raise Unwritable("its IPTC data is in an unknown character set")
+    else:
+        encoding = "latin-1" if named else _guessed([v for k, v in sets if _is_text(k)])
+    try:
+        sets = [
+            (kind, value.decode(encoding).encode() if _is_text(kind) else value)
+            for kind, value in sets
+            if kind != _CHARACTER_SET
+        ]
+    except UnicodeDecodeError as error:
+        raise Unwritable("its IPTC data is in an unknown character set") from error
+    if any(len(value) > _LONGEST_SET for _, value in sets):
+        raise Unwritable("its IPTC data has no room for another character set")
+    place = sum(kind < _CHARACTER_SET for kind, _ in sets)
+    return [*sets[:place], (_CHARACTER_SET, _UTF8), *sets[place:]]
+
+
+def _is_text(kind: tuple[int, int]) -> bool:
+    return kind[0] == 2 and kind[1] not in _BINARY
+
+
+def _guessed(values: list[bytes]) -> str:
+    """Return the encoding of texts without a declaration; UTF-8 hardly occurs by chance."""
+    try:
+        b"\n".join(values).decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
 
 
 def _resources(block: bytes) -> list[_Resource]:
@@ -75,6 +111,8 @@ def _resources(block: bytes) -> list[_Resource]:
             raise Unwritable("its Photoshop data is damaged")
         items.append((number, block[place + 6 : name_end], block[start : start + size]))
         place = start + size + size % 2
+    if sum(number == _IPTC_RESOURCE for number, _, _ in items) > 1:
+        raise Unwritable("it has IPTC data twice")
     return items
 
 

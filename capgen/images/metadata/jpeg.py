@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 
-from capgen.images.metadata import Unwritable, exif, iptc, put, xmp
+from capgen.images.metadata import Unwritable, mpf, put, xmp
+from capgen.images.metadata.blocks import Blocks
 
 _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
-_APP0, _APP2 = 0xE0, 0xE2
+_APP0 = 0xE0
 _MARKERS = {_EXIF: 0xE1, _XMP: 0xE1, _PHOTOSHOP: 0xED}
 _LARGEST = 65533
 
@@ -31,25 +32,28 @@ def pieces(data: bytes) -> list[bytes]:
         place = end
 
 
-def read(parts: list[bytes]) -> list[str | None]:
-    """Return the captions in EXIF, XMP and IPTC, each None if there is none."""
-    return [
-        exif.read_description(_content(parts, _EXIF)),
-        xmp.read_description(_content(parts, _XMP)),
-        iptc.read_caption(_content(parts, _PHOTOSHOP)),
-    ]
+def blocks(parts: list[bytes]) -> Blocks:
+    """Return the metadata in the pieces of a JPEG."""
+    return Blocks(
+        exif=_content(parts, _EXIF),
+        xmp=_content(parts, _XMP),
+        iptc=_content(parts, _PHOTOSHOP) or b"",
+    )
 
 
-def write(parts: list[bytes], text: str) -> list[bytes]:
-    """Return the pieces with the caption in EXIF, XMP and IPTC."""
-    if any(part[1] == _APP2 and part[4:8] == b"MPF\0" for part in parts[1:-1]):
-        raise Unwritable("it holds several images, whose offsets would change")
-    block = exif.with_description(_content(parts, _EXIF), text)
-    packet = xmp.with_description(_content(parts, _XMP), text)
-    resources = iptc.with_caption(_content(parts, _PHOTOSHOP) or b"", text)
-    parts = _put(parts, _EXIF, block)
-    parts = _put(parts, _XMP, packet)
-    return _put(parts, _PHOTOSHOP, resources)
+def with_blocks(parts: list[bytes], old: Blocks, new: Blocks) -> list[bytes]:
+    """Return the pieces with new metadata instead of old."""
+    changed = parts
+    if new.exif is not None and new.exif != old.exif:
+        changed = _put(changed, _EXIF, new.exif)
+    if new.xmp is not None and new.xmp != old.xmp:
+        packet = new.xmp
+        if 2 + len(_XMP) + len(packet) > _LARGEST:
+            packet = xmp.without_padding(packet)
+        changed = _put(changed, _XMP, packet)
+    if new.iptc and new.iptc != old.iptc:
+        changed = _put(changed, _PHOTOSHOP, new.iptc)
+    return mpf.moved(parts, changed)
 
 
 def _is(part: bytes, name: bytes) -> bool:

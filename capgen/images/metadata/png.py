@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 import zlib
 
-from capgen.images.metadata import Unwritable, exif, put, xmp
+from capgen.images.metadata import Unwritable, put
+from capgen.images.metadata.blocks import Blocks
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 _XMP = b"XML:com.adobe.xmp\0"
@@ -26,18 +27,22 @@ def pieces(data: bytes) -> list[bytes]:
     raise Unwritable("its end is missing")
 
 
-def read(parts: list[bytes]) -> list[str | None]:
-    """Return the captions in EXIF and XMP, each None if there is none."""
-    return [exif.read_description(_exif(parts)), xmp.read_description(_packet(parts))]
+def blocks(parts: list[bytes]) -> Blocks:
+    """Return the metadata in the pieces of a PNG."""
+    for is_same in (_is_exif, _is_xmp):
+        if sum(map(is_same, parts[1:-1])) > 1:
+            raise Unwritable("it has the same metadata twice")
+    return Blocks(exif=_exif(parts), xmp=_packet(parts))
 
 
-def write(parts: list[bytes], text: str) -> list[bytes]:
-    """Return the pieces with the caption in EXIF and XMP."""
-    block = exif.with_description(_exif(parts), text)
-    packet = xmp.with_description(_packet(parts), text)
-    parts = put(parts, _chunk(b"eXIf", block), _is_exif, _image_place(parts))
-    chunk = _chunk(b"iTXt", _XMP + b"\0\0\0\0" + packet)
-    return put(parts, chunk, _is_xmp, _image_place(parts))
+def with_blocks(parts: list[bytes], old: Blocks, new: Blocks) -> list[bytes]:
+    """Return the pieces with new metadata instead of old."""
+    if new.exif is not None and new.exif != old.exif:
+        parts = put(parts, _chunk(b"eXIf", new.exif), _is_exif, _image_place(parts))
+    if new.xmp is not None and new.xmp != old.xmp:
+        chunk = _chunk(b"iTXt", _XMP + b"\0\0\0\0" + new.xmp)
+        parts = put(parts, chunk, _is_xmp, _image_place(parts))
+    return parts
 
 
 def _kind(chunk: bytes) -> bytes:

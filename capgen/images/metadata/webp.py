@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 
-from capgen.images.metadata import Unwritable, exif, put, xmp
+from capgen.images.metadata import Unwritable, put
+from capgen.images.metadata.blocks import Blocks
 
-_EXIF_FLAG, _XMP_FLAG, _ALPHA_FLAG = 0x08, 0x04, 0x10
+_EXIF_FLAG, _XMP_FLAG, _ALPHA_FLAG, _ANIMATION_FLAG = 0x08, 0x04, 0x10, 0x02
 _EXIF_PREFIX = b"Exif\0\0"
 
 
@@ -26,36 +27,43 @@ def pieces(data: bytes) -> list[bytes]:
     return [*parts, data[last:]]
 
 
-def read(parts: list[bytes]) -> list[str | None]:
-    """Return the captions in EXIF and XMP, each None if there is none."""
-    _, block = _exif(parts)
-    return [exif.read_description(block), xmp.read_description(_content(parts, b"XMP "))]
+def blocks(parts: list[bytes]) -> Blocks:
+    """Return the metadata in the pieces of a WebP.
 
-
-def write(parts: list[bytes], text: str) -> list[bytes]:
-    """Return the pieces with the caption in EXIF and XMP.
-
-    Metadata that the header does not name is refused: readers ignore it until the header names
+    Chunks that the header does not name are refused: readers ignore them until the header names
     metadata, and would then rotate the image or find two images.
     """
-    if not _header_names_all(parts):
-        raise Unwritable("its header does not name all of its chunks")
-    prefix, block = _exif(parts)
-    parts = _put(parts, b"EXIF", prefix + exif.with_description(block, text))
-    packet = xmp.with_description(_content(parts, b"XMP "), text)
-    parts = _put(parts, b"XMP ", packet)
+    _check_header(parts)
+    return Blocks(exif=_exif(parts)[1], xmp=_content(parts, b"XMP "))
+
+
+def with_blocks(parts: list[bytes], old: Blocks, new: Blocks) -> list[bytes]:
+    """Return the pieces with new metadata instead of old."""
+    if new.exif is not None and new.exif != old.exif:
+        parts = _put(parts, b"EXIF", _exif(parts)[0] + new.exif)
+    if new.xmp is not None and new.xmp != old.xmp:
+        parts = _put(parts, b"XMP ", new.xmp)
     body = [_extended(parts), *(part for part in parts[1:-1] if part[:4] != b"VP8X")]
     size = 4 + sum(map(len, body))
     return [b"RIFF" + struct.pack("<I", size) + b"WEBP", *body, parts[-1]]
 
 
-def _header_names_all(parts: list[bytes]) -> bool:
+def _check_header(parts: list[bytes]) -> None:
+    """Check that the file has one header, one image, and only metadata that the header names."""
     kinds = [part[:4] for part in parts[1:-1]]
     if kinds[:1] != [b"VP8X"]:
-        return len(kinds) == 1
+        if len(kinds) != 1:
+            raise Unwritable("its header does not name all of its chunks")
+        return
     flags = (_content(parts, b"VP8X") or b"\0")[0]
-    metadata = {b"EXIF": _EXIF_FLAG, b"XMP ": _XMP_FLAG}
-    return all(flags & flag or kind not in kinds for kind, flag in metadata.items())
+    images = sum(kind in (b"VP8 ", b"VP8L") for kind in kinds)
+    if kinds.count(b"VP8X") > 1 or images != (0 if flags & _ANIMATION_FLAG else 1):
+        raise Unwritable("it has several headers or images")
+    for kind, flag in ((b"EXIF", _EXIF_FLAG), (b"XMP ", _XMP_FLAG)):
+        if kind in kinds and not flags & flag:
+            raise Unwritable("its header does not name all of its chunks")
+        if kinds.count(kind) > 1:
+            raise Unwritable("it has the same metadata twice")
 
 
 def _exif(parts: list[bytes]) -> tuple[bytes, bytes | None]:
@@ -87,11 +95,13 @@ def _put(parts: list[bytes], kind: bytes, data: bytes) -> list[bytes]:
 
 def _extended(parts: list[bytes]) -> bytes:
     """Return the VP8X chunk with the flags of EXIF and XMP; simple files get a new one."""
+    kinds = [part[:4] for part in parts[1:-1]]
+    flags = (_EXIF_FLAG if b"EXIF" in kinds else 0) | (_XMP_FLAG if b"XMP " in kinds else 0)
     content = _content(parts, b"VP8X")
     if content is not None:
         if len(content) < 10:
             raise Unwritable("its header is damaged")
-        return _chunk(b"VP8X", bytes([content[0] | _EXIF_FLAG | _XMP_FLAG]) + content[1:])
+        return _chunk(b"VP8X", bytes([content[0] | flags]) + content[1:])
     first = parts[1]
     if first[:4] == b"VP8L" and len(first) >= 13:
         bits = int.from_bytes(first[9:13], "little")
@@ -103,6 +113,6 @@ def _extended(parts: list[bytes]) -> bytes:
         alpha = 0
     else:
         raise Unwritable("its header is damaged")
-    flags = _EXIF_FLAG | _XMP_FLAG | alpha
+    flags |= alpha
     sizes = width.to_bytes(3, "little") + height.to_bytes(3, "little")
     return _chunk(b"VP8X", bytes([flags, 0, 0, 0]) + sizes)

@@ -1,79 +1,132 @@
-"""Writing captions into JPEG, PNG and WebP files as EXIF, IPTC and XMP, not touching pixels."""
+"""Writing captions into image files as EXIF, IPTC and XMP, not touching pixels."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
+from capgen.config import ImageLimits, MetadataOptions
 from capgen.errors import DiskFullError, StorageError
-from capgen.images.metadata import Unwritable, jpeg, png, webp
-from capgen.images.metadata.undo import UndoFile
+from capgen.images.metadata import Unwritable, jpeg, png, tiff, webp
+from capgen.images.metadata.blocks import Blocks, read_descriptions, with_caption
+from capgen.images.metadata.check import check_same_image
 from capgen.paths import replace_file, storage_errors
+from capgen.records import WriteOutcome
+from capgen.undo import UndoFile
+
+_TIFF_MAGIC = (b"II*\0", b"MM\0*")
+_TIFF_SUFFIXES = (".tif", ".tiff")
 
 
 class MetadataWriter:
-    """Writes captions into images; a dry run only counts what it would change."""
+    """Writes captions into images.
 
-    def __init__(self, undo: UndoFile, *, dry_run: bool = False) -> None:
+    Args:
+        undo: Where to record changes.
+        options: Which fields to write, and what to do with descriptions that a person wrote.
+        limits: The largest image to decode; the old and the new file are decoded to compare them.
+        dry_run: Only count what would be changed.
+    """
+
+    def __init__(
+        self,
+        undo: UndoFile,
+        options: MetadataOptions | None = None,
+        *,
+        limits: ImageLimits | None = None,
+        dry_run: bool = False,
+    ) -> None:
         self.undo = undo
+        self.options = options or MetadataOptions()
+        self.limits = limits or ImageLimits()
         self.dry_run = dry_run
         self.changed = 0
+        self.kept = 0
 
-    def write(self, image: Path, text: str) -> str:
-        """Write a caption into an image, unless it has it already.
-
-        Returns:
-            Why nothing was written, or an empty string.
+    def write(self, image: Path, text: str) -> WriteOutcome:
+        """Write a caption into an image, unless it has it already or keeps a person's.
 
         Raises:
             StorageError: The undo file cannot be written, or no space is left.
         """
         try:
-            data = _read(image)
-            module = _module(data)
+            data, version = _read(image)
+            module = _module(data, image)
             old = module.pieces(data)
-            if all(caption == text for caption in module.read(old)):
-                return ""
-            new = module.write(old, text)
+            blocks = module.blocks(old)
+            own = self.undo.captions.get(hashlib.sha256(data).hexdigest())
+            wanted, kept = with_caption(blocks, text, self.options, own)
+            self.kept += kept
+            if wanted is blocks:
+                return WriteOutcome(kept=kept)
+            new = module.with_blocks(old, blocks, wanted)
+            self._check(module, wanted, data, new)
+            if _version(image) != version:
+                raise StorageError(f"Cannot write {image}: another program has just changed it")
         except Unwritable as error:
-            return f"no caption written into {image}: {error}"
+            return WriteOutcome(
+                f"no caption written into {image}: {error}; "
+                "--sidecar .xmp writes it beside the image",
+                refused=True,
+            )
         except StorageError as error:
-            return error.message
+            return WriteOutcome(error.message)
         if not self.dry_run:
-            self.undo.record(image, old, new)
+            self.undo.record(image, old, new, caption=text)
             try:
-                replace_file(image, b"".join(new), over_image=True)
+                replace_file(image, b"".join(new), over_image=True, keep_times=True)
             except DiskFullError:
                 raise
             except StorageError as error:
-                return error.message
+                return WriteOutcome(error.message)
         self.changed += 1
-        return ""
+        return WriteOutcome()
+
+    def _check(self, module: ModuleType, wanted: Blocks, old: bytes, new: Sequence[bytes]) -> None:
+        """Raise Unwritable unless a new file has the metadata it should, and the old pixels."""
+        data = b"".join(new)
+        found: Blocks = module.blocks(module.pieces(data))
+        if read_descriptions(found) != read_descriptions(wanted):
+            raise Unwritable("its metadata is written in an unusual way")
+        check_same_image(old, data, self.limits)
 
 
 def read_captions(data: bytes) -> list[str | None]:
     """Return the captions in an image's EXIF, XMP and (JPEG only) IPTC."""
     module = _module(data)
-    captions: list[str | None] = module.read(module.pieces(data))
-    return captions
+    return read_descriptions(module.blocks(module.pieces(data)))
 
 
-def _read(image: Path) -> bytes:
-    """Return the bytes of an image that can be replaced, or raise Unwritable or StorageError."""
+def _read(image: Path) -> tuple[bytes, tuple[int, ...]]:
+    """Return the bytes and version of an image that can be replaced, or raise StorageError."""
     with storage_errors(image):
         if not image.is_file():
-            raise Unwritable("it is not a regular file, or no longer exists")
+            raise StorageError(
+                f"Cannot write {image}: it is no longer there, or not a regular file"
+            )
         if not os.access(os.path.dirname(os.path.realpath(image)), os.W_OK):  # noqa: PTH120
             raise StorageError(f"Not allowed to write {image}")
-        return image.read_bytes()
+        version = _version(image)
+        return image.read_bytes(), version
 
 
-def _module(data: bytes) -> ModuleType:
+def _version(path: Path) -> tuple[int, ...]:
+    """Return what is different once something else has written a file."""
+    with storage_errors(path):
+        status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _module(data: bytes, path: Path | None = None) -> ModuleType:
     if data.startswith(b"\xff\xd8\xff"):
         return jpeg
     if data.startswith(png.MAGIC):
         return png
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) >= 20:
         return webp
-    raise Unwritable("captions are written into JPEG, PNG and WebP files only")
+    if data[:4] in _TIFF_MAGIC and (path is None or path.suffix.lower() in _TIFF_SUFFIXES):
+        return tiff
+    raise Unwritable("captions are written into JPEG, PNG, WebP and TIFF files only")

@@ -1,111 +1,187 @@
-"""dc:description in XMP packets (ISO 16684-1).
+"""Texts in XMP (ISO 16684-1): dc:description, and the alt text of IPTC.
 
-Only the description is changed in the packet's text, which is then parsed again to verify that.
+Both are "language alternatives": a text for each language, and a default one. Only the default
+text is changed in the packet's bytes, which are then parsed again to verify that.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from capgen.images.metadata import Unwritable
+from capgen.images.metadata.xmp_places import LANGUAGE, RDF, Element, Places, find_places
 
-_DC = "http://purl.org/dc/elements/1.1/"
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-_DESCRIPTION = f"{{{_DC}}}description"
-_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
-_DECLARES = r"""xmlns:([\w.-]+)\s*=\s*["']{}["']"""
-_UNQUOTED, _QUOTED = r"""[^>"']""", r"""\"[^\"]*\"|'[^']*'"""
+DEFAULT = "x-default"
+# Usually kilobytes; megabytes with masks that were painted by hand.
+_LARGEST = 1 << 26
 _NEW = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
     '<x:xmpmeta xmlns:x="adobe:ns:meta/">\n'
-    f' <rdf:RDF xmlns:rdf="{_RDF}">\n'
+    f' <rdf:RDF xmlns:rdf="{RDF}">\n'
     '  <rdf:Description rdf:about=""/>\n'
     " </rdf:RDF>\n"
     "</x:xmpmeta>\n"
     '<?xpacket end="w"?>'
+).encode()
+_PADDING = re.compile(rb"\s+(?=<\?xpacket end=)")
+_DECLARED = re.compile(rb"""^\s*<\?xml[^>]*\bencoding\s*=\s*["'](?!utf-8["'])""", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Property:
+    """A property whose value is a language alternative.
+
+    Attributes:
+        namespace: Its namespace.
+        prefix: The namespace's usual prefix.
+        name: Its name there.
+    """
+
+    namespace: str
+    prefix: str
+    name: str
+
+    @property
+    def tag(self) -> str:
+        """The name as ElementTree writes it."""
+        return f"{{{self.namespace}}}{self.name}"
+
+
+DESCRIPTION = Property("http://purl.org/dc/elements/1.1/", "dc", "description")
+# IPTC Photo Metadata Standard 2021.1.
+ALT_TEXT = Property(
+    "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/", "Iptc4xmpCore", "AltTextAccessibility"
 )
 
 
-def read_description(packet: bytes | None) -> str | None:
-    """Return the default dc:description of a packet, or None."""
-    return None if packet is None else _description(_parse(packet))
+def read_texts(packet: bytes | None, what: Property = DESCRIPTION) -> dict[str, str]:
+    """Return the texts of a property by language, the default one first."""
+    texts = {} if packet is None else _texts(_parse(packet), what)
+    return {language: texts[language] for language in sorted(texts, key=lambda key: key != DEFAULT)}
 
 
-def with_description(packet: bytes | None, text: str) -> bytes:
-    """Return a packet with this dc:description; None makes a new packet."""
-    before = _NEW.encode() if packet is None else packet
+def with_text(packet: bytes | None, text: str, what: Property = DESCRIPTION) -> bytes:
+    """Return a packet in which this is the property's default text; None makes a new packet."""
+    before = packet or _NEW
     tree = _parse(before)
-    source = before.decode("utf-8")
-    element = (
-        f'<dc:description xmlns:dc="{_DC}" xmlns:rdf="{_RDF}"><rdf:Alt>'
-        f'<rdf:li xml:lang="x-default">{escape(_allowed(text))}</rdf:li></rdf:Alt></dc:description>'
-    )
-    changed = _replaced(source, element).encode()
+    text = _allowed(text)
+    start = len(before) - len(before.lstrip(b"\0 \t\r\n"))
+    source = before[start:]
+    places = find_places(source.rstrip(b"\0 \t\r\n"), what.tag)
+    first, last, new = _change(source, places, text, what)
+    changed = before[:start] + source[:first] + new.encode() + source[last:]
     after = _parse(changed)
-    same = _without_description(tree) == _without_description(after)
-    if not same or _description(after) != _allowed(text):
+    if _without(tree, what) != _without(after, what):
+        raise Unwritable("its XMP data is written in an unusual way")
+    wanted = {DEFAULT: text}
+    if _texts(after, what) != _texts(tree, what) | wanted:
         raise Unwritable("its XMP data is written in an unusual way")
     return changed
 
 
-def _replaced(source: str, element: str) -> str:
-    prefixes = "|".join(map(re.escape, re.findall(_DECLARES.format(re.escape(_DC)), source)))
-    if prefixes:
-        existing = re.compile(
-            rf"<({prefixes}):description\b[^>]*?(?:/>|>.*?</\1:description\s*>)", re.DOTALL
-        )
-        if existing.search(source):
-            return existing.sub(lambda _: element, source, count=1)
-        attribute = re.compile(rf"""\s({prefixes}):description\s*=\s*("[^"]*"|'[^']*')""")
-        source = attribute.sub("", source, count=1)
-    rdf = re.search(_DECLARES.format(re.escape(_RDF)), source)
-    if rdf is None:
-        raise Unwritable("its XMP data has no RDF")
-    name = f"{rdf[1]}:Description"
-    opening = re.search(rf"<{re.escape(name)}\b(?:{_UNQUOTED}|{_QUOTED})*>", source)
-    if opening is None:
+def without_padding(packet: bytes) -> bytes:
+    """Return a packet without the padding that its writer left for changes."""
+    return _PADDING.sub(b"\n", packet, count=1)
+
+
+def _change(source: bytes, places: Places, text: str, what: Property) -> tuple[int, int, str]:
+    """Return which bytes to replace, and by what."""
+    found = places.found
+    if found is None:
+        return _insertion(source, places, _whole(text, what))
+    item = next((item for item in places.items if item.language in (DEFAULT, None)), None)
+    if item is not None and item.is_empty:
+        opening = source[item.start : item.end].decode().removesuffix("/>")
+        return item.start, item.end, f"{opening}>{escape(text)}</{item.name(source)}>"
+    if item is not None:
+        return item.content_start, item.content_end, escape(text)
+    if places.items and places.container is not None:
+        return _first_item(source, places.container, text)
+    return found.start, found.end, _whole(text, what)
+
+
+def _whole(text: str, what: Property) -> str:
+    name = f"{what.prefix}:{what.name}"
+    return (
+        f'<{name} xmlns:{what.prefix}="{what.namespace}" xmlns:rdf="{RDF}"><rdf:Alt>'
+        f'<rdf:li xml:lang="{DEFAULT}">{escape(text)}</rdf:li></rdf:Alt></{name}>'
+    )
+
+
+def _first_item(source: bytes, container: Element, text: str) -> tuple[int, int, str]:
+    """Put the default text before the others: some readers take the first."""
+    prefix = container.name(source).rpartition(":")[0]
+    name = f"{prefix}:li" if prefix else "li"
+    item = f'<{name} xml:lang="{DEFAULT}">{escape(text)}</{name}>'
+    return container.content_start, container.content_start, item
+
+
+def _insertion(source: bytes, places: Places, element: str) -> tuple[int, int, str]:
+    """Put an element into the first rdf:Description, replacing an attribute of that name."""
+    described = places.attribute_of or places.description
+    if described is None:
         raise Unwritable("its XMP data describes nothing")
-    tag = opening[0]
-    closed = tag.endswith("/>")
-    tag = f"{tag[:-2].rstrip()}>{element}</{name}>" if closed else tag + element
-    return source[: opening.start()] + tag + source[opening.end() :]
+    opening = source[described.start : described.content_start].decode()
+    if places.attribute_of is not None:
+        opening = _without_attribute(opening, places.attribute_name)
+    if not described.is_empty:
+        return described.start, described.content_start, opening + element
+    opening = opening.removesuffix("/>").rstrip()
+    return described.start, described.end, f"{opening}>{element}</{described.name(source)}>"
+
+
+def _without_attribute(opening: str, name: str) -> str:
+    for prefix in re.findall(r"""\s([^\s=]+):""" + re.escape(name) + r"""\s*=""", opening):
+        attribute = rf"""\s+{re.escape(prefix)}:{re.escape(name)}\s*=\s*(?:"[^"]*"|'[^']*')"""
+        opening = re.sub(attribute, "", opening, count=1)
+    return opening
 
 
 def _parse(packet: bytes) -> ElementTree.Element:
+    if len(packet) > _LARGEST:
+        raise Unwritable("its XMP data is too large")
     if b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
         raise Unwritable("its XMP data declares entities")
     try:
         packet.decode("utf-8")
+        if _DECLARED.search(packet):
+            raise ValueError("another encoding")
         return ElementTree.fromstring(packet.strip(b"\0 \t\r\n"))
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # or an odd encoding
         raise Unwritable("its XMP data is damaged or not UTF-8") from error
 
 
-def _description(tree: ElementTree.Element) -> str | None:
-    for parent in tree.iter(f"{{{_RDF}}}Description"):
-        if _DESCRIPTION in parent.attrib:
-            return parent.attrib[_DESCRIPTION]
-    for element in tree.iter(_DESCRIPTION):
-        items = list(element.iter(f"{{{_RDF}}}li"))
-        items.sort(key=lambda item: item.get(_LANGUAGE) != "x-default")
-        return items[0].text or "" if items else element.text or ""
-    return None
+def _texts(tree: ElementTree.Element, what: Property) -> dict[str, str]:
+    for parent in tree.iter(f"{{{RDF}}}Description"):
+        if what.tag in parent.attrib:
+            return {DEFAULT: parent.attrib[what.tag]}
+    texts: dict[str, str] = {}
+    for found in tree.iter(what.tag):
+        items = list(found.iter(f"{{{RDF}}}li"))
+        if any(len(item) for item in items):
+            raise Unwritable("its XMP data is written in an unusual way")
+        for item in items:
+            texts.setdefault(item.get(LANGUAGE, DEFAULT), item.text or "")
+        if not items and (found.text or "").strip():
+            texts.setdefault(DEFAULT, found.text or "")
+    return texts
 
 
-def _without_description(tree: ElementTree.Element) -> list[tuple[object, ...]]:
-    """Return everything in a tree but descriptions, in order."""
-    result: list[tuple[object, ...]] = []
-    waiting = [(0, tree)]  # no recursion: a packet may be deeper than Python's stack
+def _without(tree: ElementTree.Element, what: Property) -> list[tuple[object, ...]]:
+    """Return everything in a tree but a property, in order."""
+    found: list[tuple[object, ...]] = []
+    waiting = [(0, tree)]  # a packet may be deeper than Python's stack
     while waiting:
         depth, element = waiting.pop()
-        kept = {name: value for name, value in element.attrib.items() if name != _DESCRIPTION}
-        result.append((depth, element.tag, kept, (element.text or "").strip()))
-        waiting += [(depth + 1, c) for c in reversed(element) if c.tag != _DESCRIPTION]
-    return result
+        kept = {name: value for name, value in element.attrib.items() if name != what.tag}
+        found.append((depth, element.tag, kept, (element.text or "").strip()))
+        waiting += [(depth + 1, c) for c in reversed(element) if c.tag != what.tag]
+    return found
 
 
 def _allowed(text: str) -> str:
-    """Return text without characters that XML cannot hold."""
+    """Return text without what XML cannot hold."""
     return "".join(letter for letter in text if letter.isprintable() or letter in "\n\t")

@@ -67,7 +67,7 @@ REFUSED = [
     ("caption p.jpg --sidecar .jpg --on-existing overwrite", "suffix of images"),
     ("caption p.jpg --sidecar png --on-existing append", "suffix of images"),
     ("caption p.jpg --sidecar .JPEG", "suffix of images"),
-    ("caption p.jpg --sidecar .xmp --on-existing prepend", "image editors' settings"),
+    ("caption p.jpg --sidecar .aae --on-existing prepend", "image editors' settings"),
     ("caption shard.tar p.jpg --sidecar .json", "structured files"),
     ("caption in --sidecar .orig --on-existing overwrite", "in/a.orig is a JPEG image"),
     ("caption in/a.orig in/a.jpg --sidecar .orig --on-existing append", "in/a.orig is an input"),

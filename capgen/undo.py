@@ -1,7 +1,8 @@
-"""The undo file: how to restore changed images byte for byte.
+"""The undo file: how to restore changed images and sidecars byte for byte.
 
-One line per change, written before the image is replaced: the hashes before and after, and the
-old file as parts, each either a range of the new file or bytes of its own.
+One line per change, written before the file is replaced: the hashes before and after, and the
+old file as parts, each either a range of the new file or bytes of its own. A file that was
+created has no hash before; undoing removes it.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from capgen.errors import DataError, DiskFullError, StorageError
 from capgen.overwriting import OWN_LINES, check_output
 from capgen.paths import check_place, replace_file, storage_errors
 from capgen.records import SCHEMA_VERSION
+from capgen.temporary_files import remove_leftovers
 
 
 @dataclass(frozen=True)
 class Undone:
-    """The result for one image; `problem` says why it was not restored, or is empty."""
+    """The result for one file; `problem` says why it was not restored, or is empty."""
 
     path: Path
     problem: str = ""
@@ -34,30 +36,50 @@ class UndoFile:
 
     Raises:
         ProtectedFileError: `path` is a file that is not an undo file.
-        StorageError: `path` is a folder, or may not be read.
+        StorageError: `path` is a folder, or may not be read or written.
     """
 
     def __init__(self, path: Path) -> None:
         check_place(path)
         check_output(path, OWN_LINES)
+        if path.parent.is_dir() and not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise StorageError(
+                f"Not allowed to write {path}", hint="--undo-file names another place for it."
+            )
         self.path = path
-        # Hash of each changed image → its hash before any change, as in the journal.
+        # Hash of each changed image → its hash before any change, as in the journal, and the
+        # caption that was written into it.
         self.originals: dict[str, str] = {}
+        self.captions: dict[str, str] = {}
         if path.is_file():
             for entry in _entries(path):
-                before = str(entry["sha256_before"])
-                self.originals[str(entry["sha256_after"])] = self.originals.get(before, before)
+                self._note(entry)
 
-    def record(self, image: Path, old: Sequence[bytes], new: Sequence[bytes]) -> None:
-        """Write down how to make the file of pieces `old` from that of pieces `new`."""
-        before, after = b"".join(old), b"".join(new)
+    def record(
+        self,
+        path: Path,
+        old: Sequence[bytes] | None,
+        new: Sequence[bytes],
+        *,
+        caption: str | None = None,
+    ) -> None:
+        """Write down how to make the file of pieces `old` from that of pieces `new`.
+
+        Args:
+            path: The file that is about to be written.
+            old: Its content, or None if it does not exist.
+            new: Its new content.
+            caption: The caption that is being written into an image.
+        """
         entry = {
             "schema_version": SCHEMA_VERSION,
-            "path": os.path.abspath(image),  # noqa: PTH100 (keeps links)
-            "sha256_before": _hash(before),
-            "sha256_after": _hash(after),
-            "parts": _parts(old, new),
+            "path": os.path.abspath(path),  # noqa: PTH100 (keeps links)
+            "sha256_before": None if old is None else _hash(b"".join(old)),
+            "sha256_after": _hash(b"".join(new)),
+            "parts": _parts(old or (), new),
         }
+        if caption is not None:
+            entry["caption"] = caption
         with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a+b") as file:
@@ -67,33 +89,52 @@ class UndoFile:
                         file.write(b"\n")
                 file.write(json.dumps(entry).encode() + b"\n")
                 file.flush()
-                os.fsync(file.fileno())
-        self.originals[_hash(after)] = self.originals.get(_hash(before), _hash(before))
+                if old is not None:  # otherwise nothing can be lost
+                    os.fsync(file.fileno())
+        self._note(entry)
+
+    def _note(self, entry: dict[str, Any]) -> None:
+        before, after = entry["sha256_before"], str(entry["sha256_after"])
+        if before is not None:
+            self.originals[after] = self.originals.get(str(before), str(before))
+        if "caption" in entry:
+            self.captions[after] = str(entry["caption"])
 
 
 def undo(path: Path) -> Iterator[Undone]:
     """Undo all changes of an undo file, the latest first.
 
-    Images that something else has changed since are left alone.
+    Files that something else has changed since are left alone.
 
     Raises:
         DataError: The file cannot be read.
         DiskFullError: No space is left.
     """
+    swept: set[Path] = set()
     for entry in reversed(list(_entries(path))):
-        yield _undo_one(Path(entry["path"]), entry)
+        file = Path(entry["path"])
+        folder = Path(os.path.realpath(file)).parent
+        if folder not in swept:
+            swept.add(folder)
+            remove_leftovers(folder)
+        yield _undo_one(file, entry)
 
 
 def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
+    created = entry["sha256_before"] is None
     try:
         current = path.read_bytes()
     except OSError as error:
+        if created and isinstance(error, FileNotFoundError):
+            return Undone(path)
         return Undone(path, error.strerror or "cannot be read")
     digest = _hash(current)
     if digest == entry["sha256_before"]:
         return Undone(path)
     if digest != entry["sha256_after"]:
         return Undone(path, "was changed since")
+    if created:
+        return _remove(path)
     before = b"".join(
         base64.b64decode(part) if isinstance(part, str) else current[part[0] : part[0] + part[1]]
         for part in entry["parts"]
@@ -101,9 +142,18 @@ def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
     if _hash(before) != entry["sha256_before"]:
         return Undone(path, "the undo file does not restore the original")
     try:
-        replace_file(path, before, over_image=True)
+        replace_file(path, before, over_image=True, keep_times=True)
     except DiskFullError:
         raise
+    except StorageError as error:
+        return Undone(path, error.message)
+    return Undone(path)
+
+
+def _remove(path: Path) -> Undone:
+    try:
+        with storage_errors(path):
+            path.unlink(missing_ok=True)
     except StorageError as error:
         return Undone(path, error.message)
     return Undone(path)
@@ -130,7 +180,7 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
                     entry = json.loads(line)
                     complete = {"path", "sha256_before", "sha256_after", "parts"} <= set(entry)
                 except (ValueError, TypeError):
-                    continue  # incomplete, so its image was not changed
+                    continue  # incomplete, so its file was not changed
                 if complete:
                     yield entry
     except OSError as error:

@@ -1,0 +1,100 @@
+"""Writes captions into images and beside them for `capgen caption`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from capgen.captioning.batch.pipeline import ImageDone
+from capgen.captioning.batch.sources import Source
+from capgen.images.metadata.write import MetadataWriter
+from capgen.output.sidecars import Sidecars
+from capgen.records import Caption, Record, Unwritten, WriteOutcome
+from capgen.temporary_files import remove_leftovers
+from capgen.undo import UndoFile
+
+
+class BesideWriters:
+    """Writes captions into images, and sidecars.
+
+    Args:
+        undo: Where both record changes, or None if neither is asked for.
+        metadata: Writes into images, or None.
+        sidecars: Writes beside them, or None.
+
+    Attributes:
+        beside_instead: How many images could not hold their captions, which are in XMP sidecars.
+    """
+
+    def __init__(
+        self, undo: UndoFile | None, metadata: MetadataWriter | None, sidecars: Sidecars | None
+    ) -> None:
+        self.undo = undo
+        self.metadata = metadata
+        self.sidecars = sidecars
+        self.beside_instead = 0
+
+    def write(self, event: ImageDone) -> tuple[ImageDone, dict[str, str], bool]:
+        """Write the caption of one image.
+
+        Returns:
+            The event, with problems added to its record; the problems by their code; and
+            whether the caption was written anywhere.
+
+        Raises:
+            StorageError: No space is left, or the undo file cannot be written.
+        """
+        if not isinstance(event.record, Caption):
+            return event, {}, False
+        outcomes = dict(self._outcomes(event, event.record))
+        if self._is_beside_instead(outcomes):
+            self.beside_instead += 1
+            del outcomes["metadata"]
+        problems = {code: outcome.problem for code, outcome in outcomes.items() if outcome.problem}
+        for code, problem in problems.items():
+            event = replace(event, record=_with_problem(event.record, code, problem))
+        return event, problems, any(outcome.written for outcome in outcomes.values())
+
+    def _is_beside_instead(self, outcomes: dict[str, WriteOutcome]) -> bool:
+        if self.metadata is None or self.sidecars is None or not self.sidecars.holds_xmp:
+            return False
+        return outcomes["metadata"].refused and not outcomes["sidecar"].problem
+
+    def _outcomes(self, event: ImageDone, record: Caption) -> Iterator[tuple[str, WriteOutcome]]:
+        file, label = event.source.file, event.source.label
+        if self.metadata is not None:
+            no_file = f"{label}: not a file, so its caption is not written into it"
+            yield (
+                "metadata",
+                WriteOutcome(no_file) if file is None else self.metadata.write(file, record.text),
+            )
+        if self.sidecars is not None:
+            no_file = f"{label}: not a file, so it has no sidecar"
+            yield (
+                "sidecar",
+                WriteOutcome(no_file) if file is None else self.sidecars.write(file, record),
+            )
+
+
+def sweeping(sources: Iterable[Source]) -> Iterator[Source]:
+    """Yield the sources, and remove temporary files that killed runs left in their folders."""
+    swept: set[Path] = set()
+    for source in sources:
+        if source.file is not None:
+            # An image that is a link is written where the link leads.
+            for folder in {source.file.parent, Path(os.path.realpath(source.file)).parent}:
+                if folder not in swept:
+                    swept.add(folder)
+                    remove_leftovers(folder)
+        yield source
+
+
+def _with_problem(record: Record, code: str, problem: str) -> Record:
+    if not isinstance(record, Caption):
+        return record
+    before = record.unwritten
+    if before is None:
+        return replace(record, unwritten=Unwritten(code=code, message=problem))
+    return replace(record, unwritten=replace(before, message=f"{before.message}; {problem}"))

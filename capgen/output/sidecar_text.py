@@ -1,0 +1,87 @@
+"""The content of text sidecars: captions, alone or added to text that keeps its bytes."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Sequence
+
+_LINE_END = re.compile(r"\r\n|\n|\r")
+# Byte order marks and their encodings; UTF-32 first, whose marks begin like those of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+class UnreadableTextError(Exception):
+    """A sidecar's text cannot be added to; the message ends a sentence that names the file."""
+
+
+def text_sidecar(
+    captions: Sequence[str], before: bytes = b"", policy: str = "overwrite", separator: str = ", "
+) -> bytes:
+    """Return the bytes of a sidecar.
+
+    Args:
+        captions: The captions of one image: one per line in a new file, otherwise with the
+            separator between them, too.
+        before: The old content, which keeps its encoding, byte order mark and line ends.
+        policy: `overwrite`, `append` or `prepend`. Captions that are already at that end are
+            not added again.
+        separator: Goes between the old text and the captions. Its line breaks become the file's.
+
+    Raises:
+        UnreadableTextError: The old encoding is unknown, or cannot hold the caption.
+    """
+    added = [" ".join(_LINE_END.split(caption)) for caption in captions]
+    lines = "".join(f"{line}\n" for line in added)
+    if policy == "overwrite" or not before:
+        return encoded(lines, "utf-8")
+    mark, encoding = _encoding(before)
+    text = before[len(mark) :].decode(encoding)
+    body = text.rstrip("\r\n")
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    between = separator.replace("\n", line_end)
+    new = between.join(added)
+    if not body:
+        return mark + encoded(new + (text or line_end), encoding)
+    tail = text[len(body) :] or (line_end if "\n" in separator else "")
+    if policy == "append":
+        if body == new or body.endswith(between + new):
+            return before
+        kept = before[: len(mark) + len(encoded(body, encoding))]
+        return kept + encoded(between + new + tail, encoding)
+    if body == new or body.startswith(new + between):
+        return before
+    missing = tail if not text[len(body) :] else ""
+    return (
+        mark + encoded(new + between, encoding) + before[len(mark) :] + encoded(missing, encoding)
+    )
+
+
+def encoded(text: str, encoding: str) -> bytes:
+    try:
+        return text.encode(encoding)
+    except UnicodeEncodeError as error:
+        letter = error.object[error.start]
+        raise UnreadableTextError(
+            f"the caption is not written: {encoding} cannot hold its {letter!a}"
+        ) from error
+
+
+def _encoding(data: bytes) -> tuple[bytes, str]:
+    """Return the byte order mark of a text, and its encoding if that is certain."""
+    mark, encoding = next((item for item in _MARKS if data.startswith(item[0])), (b"", "utf-8"))
+    # Without a mark, text that is not UTF-8 is what Windows' editors called "ANSI".
+    for name in (encoding,) if mark else (encoding, "cp1252"):
+        try:
+            text = data[len(mark) :].decode(name)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return mark, name
+    raise UnreadableTextError("it is not text in a known encoding: nothing was added to it")

@@ -1,0 +1,97 @@
+"""XMP sidecars: their names and content.
+
+Adobe's programs keep the settings of `a.jpg` in `a.xmp`, darktable and digiKam in `a.jpg.xmp`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+from capgen.config import MetadataOptions
+from capgen.file_types import has_image_suffix, is_foreign_image
+from capgen.images.metadata.blocks import is_filler, with_property
+from capgen.images.metadata.xmp import ALT_TEXT, DESCRIPTION, Property, read_texts
+from capgen.paths import folded
+
+# `--on-existing` is about files; here it is about the text in one.
+_POLICIES = {"skip": "keep", "overwrite": "replace", "append": "append", "prepend": "prepend"}
+_PROPERTIES: dict[str, tuple[Property, ...]] = {
+    "description": (DESCRIPTION,),
+    "alt-text": (ALT_TEXT,),
+    "both": (DESCRIPTION, ALT_TEXT),
+}
+
+
+class XmpPlaces:
+    """Finds the XMP sidecars of images."""
+
+    def __init__(self) -> None:
+        # Folder → the names without suffix that several images in it share.
+        self._shared: dict[Path, set[str]] = {}
+
+    def path(self, image: Path) -> Path:
+        """Return the sidecar of an image: an existing one of either name, or else `a.xmp`.
+
+        If there is an `a.cr2` or `a.png` beside `a.jpg`, `a.xmp` may belong to that, so the
+        sidecar is `a.jpg.xmp`.
+        """
+        full = image.with_name(f"{image.name}.xmp")
+        if _is_there(full) or folded(image.stem) in self._shared_names(image.parent):
+            return full
+        return image.with_suffix(".xmp")
+
+    def _shared_names(self, folder: Path) -> set[str]:
+        if folder not in self._shared:
+            counts: Counter[str] = Counter()
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if has_image_suffix(entry.name) or is_foreign_image(Path(entry.name)):
+                            counts[folded(Path(entry.name).stem)] += 1
+            except (OSError, ValueError):  # writing will find what is wrong
+                pass
+            self._shared[folder] = {name for name, count in counts.items() if count > 1}
+        return self._shared[folder]
+
+
+def xmp_sidecar(
+    caption: str, before: bytes | None, policy: str, options: MetadataOptions
+) -> tuple[bytes, bool]:
+    """Return the bytes of a sidecar, and whether an existing text was kept instead of the caption.
+
+    Args:
+        caption: The caption.
+        before: The old content, or None.
+        policy: One of `ON_EXISTING`, applied to the caption; settings and other texts stay.
+        options: Which fields get the caption, and the separator.
+
+    Raises:
+        Unwritable: The old content is damaged, or not XMP.
+    """
+    options = MetadataOptions(
+        on_description=_POLICIES[policy],
+        metadata_field=options.metadata_field,
+        separator=options.separator,
+    )
+    packet, kept = before or None, False
+    for what in _PROPERTIES[options.metadata_field]:
+        packet, kept_here = with_property(packet, caption, options, None, what)
+        kept = kept or kept_here
+    return packet or b"", kept
+
+
+def has_texts(packet: bytes, options: MetadataOptions) -> bool:
+    """Whether the fields that would get the caption have a text."""
+    return all(
+        any(not is_filler(text) for text in read_texts(packet, what).values())
+        for what in _PROPERTIES[options.metadata_field]
+    )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False

@@ -1,0 +1,139 @@
+"""`capgen caption` with --write-metadata and --sidecar: nothing lost, nothing silent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from capgen.cli.main import main
+from capgen.images.metadata import jpeg, xmp
+from capgen.images.metadata.write import read_captions
+from tests.images_with_metadata import described, encoded, phone_jpeg
+from tests.minis import draw
+
+pytestmark = pytest.mark.usefixtures("handlers_put_back")
+OMA = "Oma am Bahnhof"
+
+
+@pytest.fixture
+def caption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in a folder of its own; return exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(["caption", *arguments])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+def person(path: Path) -> bytes:
+    tags = Image.Exif()
+    tags[0x010E] = OMA
+    path.write_bytes(encoded("JPEG", exif=tags))
+    return path.read_bytes()
+
+
+def test_a_kept_description_is_told_and_the_caption_printed(tmp_path: Path, caption) -> None:
+    before = person(tmp_path / "a.jpg")
+    code, out, err = caption("a.jpg", "--write-metadata", "--on-existing", "overwrite")
+    assert code == 0 and len(out.split()) > 2
+    assert "into 0 images" in err
+    assert "1 image keeps a description that a person wrote" in err and "--on-description" in err
+    assert (tmp_path / "a.jpg").read_bytes() == before
+    # Asked for, it goes there; then nothing is printed.
+    code, again, _ = caption("a.jpg", "--write-metadata", "--on-description", "append")
+    assert (code, again) == (0, "")
+    assert read_captions((tmp_path / "a.jpg").read_bytes()) == [f"{OMA}, {out.strip()}"] * 3
+    assert "1 changes undone" in caption("--undo", "capgen-undo.jsonl")[2]
+    assert (tmp_path / "a.jpg").read_bytes() == before
+
+
+def test_a_caption_that_no_image_takes_is_printed_and_a_sidecar_offered(
+    tmp_path: Path, caption
+) -> None:
+    (tmp_path / "a.avif").write_bytes(encoded("AVIF"))
+    (tmp_path / "b.jpg").write_bytes(phone_jpeg())
+    code, out, err = caption("a.avif", "b.jpg", "--write-metadata")
+    assert code == 1
+    assert "--sidecar .xmp" in err and "a.avif" in err
+    (line,) = out.splitlines()
+    name, text = line.split("\t")
+    assert name == "a.avif" and text
+    assert len(set(read_captions((tmp_path / "b.jpg").read_bytes()))) == 1
+    # With an XMP sidecar nothing is amiss, and it is told where the caption is.
+    code, out, err = caption("a.avif", "--write-metadata", "--sidecar", ".xmp")
+    assert (code, out) == (0, "") and "into 0 images; 1 only into XMP sidecars" in err
+    assert "error" not in err
+    assert xmp.read_texts((tmp_path / "a.xmp").read_bytes()) == {"x-default": text}
+    # With records it is in them.
+    code, out, _ = caption("a.avif", "--write-metadata", "--json")
+    (record,) = json.loads(out)
+    assert record["caption"] == text and record["error"]["code"] == "metadata"
+
+
+def test_xmp_sidecars_keep_develop_settings_whatever_the_policy(tmp_path: Path, caption) -> None:
+    draw(1).save(tmp_path / "a.jpg")
+    settings = described("", ' xmlns:crs="urn:crs" crs:Exposure2012="+1.20"')
+    (tmp_path / "a.xmp").write_bytes(settings)
+    for policy in ("append", "overwrite"):
+        assert caption("a.jpg", "--sidecar", ".xmp", "--on-existing", policy)[0] == 0
+        data = (tmp_path / "a.xmp").read_bytes()
+        assert b'crs:Exposure2012="+1.20"' in data
+        assert list(xmp.read_texts(data)) == ["x-default"]
+    # By default a sidecar that has a description is left, and its image passed over.
+    assert "0 captions" in caption("a.jpg", "--sidecar", ".xmp")[2]
+    assert "1 changes undone" in caption("--undo", "capgen-undo.jsonl")[2]
+    assert (tmp_path / "a.xmp").read_bytes() == settings
+
+
+def test_text_sidecars_take_a_separator_and_are_undone(tmp_path: Path, caption) -> None:
+    draw(1).save(tmp_path / "a.jpg")
+    draw(1).save(tmp_path / "b.jpg")
+    (tmp_path / "a.txt").write_bytes(b"tag1, tag2\r\n")
+    options = ("a.jpg", "b.jpg", "--sidecar", ".txt", "--on-existing", "append")
+    assert caption(*options)[0] == 0
+    text = (tmp_path / "b.txt").read_text().strip()
+    assert (tmp_path / "a.txt").read_bytes() == f"tag1, tag2, {text}\r\n".encode()
+    assert "2 changes undone" in caption("--undo", "capgen-undo.jsonl")[2]
+    assert (tmp_path / "a.txt").read_bytes() == b"tag1, tag2\r\n"
+    assert not (tmp_path / "b.txt").exists()
+    assert caption(*options, "--separator", r"\n")[0] == 0
+    assert (tmp_path / "a.txt").read_bytes() == f"tag1, tag2\r\n{text}\r\n".encode()
+
+
+def test_the_alt_text_field(tmp_path: Path, caption) -> None:
+    person(tmp_path / "a.jpg")
+    code, out, _ = caption("a.jpg", "--write-metadata", "--metadata-field", "alt-text")
+    assert (code, out) == (0, "")
+    blocks = jpeg.blocks(jpeg.pieces((tmp_path / "a.jpg").read_bytes()))
+    assert list(xmp.read_texts(blocks.xmp, xmp.ALT_TEXT)) == ["x-default"]
+    assert xmp.read_texts(blocks.xmp) == {}
+
+
+@pytest.mark.parametrize(
+    "options", [("--on-description", "skip"), ("--metadata-field", "title")], ids=str
+)
+def test_wrong_values(caption, options: tuple[str, str]) -> None:
+    code, _, err = caption("a.jpg", "--write-metadata", *options)
+    assert code == 2 and "must be one of" in err
+
+
+def test_the_next_run_removes_what_a_killed_one_left(tmp_path: Path, caption) -> None:
+    draw(1).save(tmp_path / "a.jpg")
+    (tmp_path / "a.txt").write_text("mine\n")
+    left = tmp_path / ".a.jpg.0123456789ab.capgen.tmp"
+    for options in (("--sidecar", ".txt"), ("--write-metadata",), ("-o", "x.csv")):
+        left.write_bytes(b"half")
+        assert caption("a.jpg", *options)[0] == 0
+        assert not left.exists(), options
+    left.write_bytes(b"half")
+    assert caption("a.jpg")[0] == 0  # only looks
+    assert left.exists()
