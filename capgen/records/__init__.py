@@ -11,8 +11,6 @@ from capgen.records.captions import (
     SCHEMA_VERSION,
     Caption,
     CaptionFailure,
-    Check,
-    Example,
     Record,
     Retry,
     Token,
@@ -21,6 +19,8 @@ from capgen.records.captions import (
     WriteOutcome,
     record_from_dict,
 )
+from capgen.records.checks import Check
+from capgen.records.examples import Example
 from capgen.records.training_events import (
     CheckpointSaved,
     EpochEvent,

@@ -6,7 +6,6 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -14,40 +13,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Check:
-    """The result of one check of a model, a tracker or the installation.
-
-    Attributes:
-        name: What was checked.
-        ok: Whether it is right; None if there is nothing to judge.
-        detail: The finding.
-        cure: What to do if it is not right.
-    """
-
-    name: str
-    ok: bool | None
-    detail: str
-    cure: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Example:
-    """One image of a data set with its human captions.
-
-    Attributes:
-        image_id: Name of the image within its data set (for Flickr8k the file name).
-        image: Path of the image.
-        references: Human captions, as written in the source.
-        split: `train`, `val`, `test` or `none`.
-    """
-
-    image_id: str
-    image: Path
-    references: tuple[str, ...]
-    split: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,23 @@
+"""An image of a data set with its captions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """One image of a data set with its human captions.
+
+    Attributes:
+        image_id: Name of the image within its data set (for Flickr8k the file name).
+        image: Path of the image.
+        references: Human captions, as written in the source.
+        split: `train`, `val`, `test` or `none`.
+    """
+
+    image_id: str
+    image: Path
+    references: tuple[str, ...]
+    split: str
