@@ -16,6 +16,8 @@ from pathlib import Path
 _NAME = re.compile(r"\..*\.[0-9a-f]{12}\.capgen\.tmp", re.DOTALL)
 # A temporary name has only part of the file's name, which may be as long as names can be.
 _LETTERS_OF_NAME = 40
+# Windows neither renames nor removes open files.
+OPEN_FILES_STAY = sys.platform == "win32"
 
 
 @contextmanager
@@ -42,7 +44,7 @@ def temporary_file(path: Path, mode: int = 0o666) -> Iterator[Path]:
         os.close(number)
     try:
         yield temporary
-        if sys.platform == "win32":  # where open files cannot be renamed
+        if OPEN_FILES_STAY:
             os.close(number)
             number = -1
         temporary.replace(path)
@@ -86,7 +88,7 @@ def _remove(path: Path) -> bool:
     try:
         if not _lock(number, wait=False) or not _leads_to(path, number):
             return False
-        if sys.platform == "win32":  # where open files cannot be removed
+        if OPEN_FILES_STAY:
             os.close(number)
             number = -1
         path.unlink()

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from capgen import temporary_files
+
 # Modules that Python has on POSIX only.
 MODULES = (
     "fcntl",
@@ -95,9 +97,12 @@ def open_files_stay() -> Iterator[None]:
     for name in names:
         setattr(os, name, _refusing(before[name]))
     shutil._use_fd_functions = False  # type: ignore[attr-defined]  # full paths, as on Windows
+    own = temporary_files.OPEN_FILES_STAY
+    temporary_files.OPEN_FILES_STAY = True
     try:
         yield
     finally:
+        temporary_files.OPEN_FILES_STAY = own
         shutil._use_fd_functions = with_descriptors  # type: ignore[attr-defined]
         for name in names:
             setattr(os, name, before[name])

@@ -1,4 +1,4 @@
-"""Captions, failures and examples, with their JSON form."""
+"""Captions and failures, with their JSON form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `capgen doctor` finds out."""
+"""The result of a check."""
 
 from __future__ import annotations
 

@@ -19,7 +19,9 @@ PACKAGE = Path(__file__).parent.parent.parent / "capgen"
 GUARDED = {
     ("captioning/runtimes/cores.py", "os.sched_getaffinity"),
     ("ending_signals.py", "signal.SIGHUP"),
+    ("file_attributes.py", "os.chown"),
     ("locks.py", "fcntl"),
+    ("temporary_files.py", "fcntl"),
     ("training/optimization/memory.py", "resource"),
     ("training/tracking/wandb/process.py", "os.getpgrp"),
     ("training/tracking/wandb/process.py", "os.killpg"),
