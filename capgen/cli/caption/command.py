@@ -82,9 +82,9 @@ def caption_command(
 ) -> None:
     """Describe images.
 
-    For one image, prints its caption; for several, a line each with path, tab and caption.
+    Prints the caption of one image, or one line per image with its path, a tab and the caption.
 
-    Decoding options that are not given have the model's own defaults.
+    Decoding options that you leave out have the model's own defaults.
     """
     console = Console(quiet=results.quiet)
     for note in unused_notes(context, "caption"):

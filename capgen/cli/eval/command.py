@@ -98,7 +98,7 @@ def eval_command(
 ) -> None:
     """Score a model, or captions from a file, against human captions.
 
-    Prints a table of scores with 95 % confidence intervals. Decoding options that are not given
+    Prints a table of scores with 95 % confidence intervals. Decoding options that you leave out
     have the model's own defaults.
     """
     if judged.predictions is not None and on_command_line(context, "model"):

@@ -24,7 +24,8 @@ def test_captions_longer_than_max_tokens_are_counted():
     # Start and six words are seven tokens, whose last predicts the end.
     assert messages([WORDS], max_tokens=7) == []
     assert messages([WORDS, "a dog"], max_tokens=6) == [
-        "1 of 2 training captions are longer than 6 tokens and lose their end (--max-tokens)"
+        "1 of 2 training captions are longer than 6 tokens and are cut; "
+        "--max-tokens or the model's positions limit them"
     ]
 
 
