@@ -58,7 +58,7 @@ def cli_page() -> str:
 
 def _introduction(root: Any) -> Iterator[str]:
     yield "`capgen COMMAND --help` shows the same. Options marked \\* can also be set in the"
-    yield "environment, and those of `caption`, `eval` and `train` in your settings file: see"
+    yield "environment and in your settings file: see"
     yield "[configuration](configuration.md)."
     yield ""
     yield " · ".join(f"[{name}](#capgen-{name})" for name in root.commands)

@@ -44,8 +44,8 @@ def doctor_command(
     """Check the installation and what it works with.
 
     Checks versions, devices, disk and caches, your settings, the installed files, the bundled
-    model, the Hub and Weights & Biases. For each fault it says how to fix it, and exits with code 1.
-    A missing GPU or network is reported, but is not a fault. No token is ever shown.
+    model, the Hub and Weights & Biases. Says how to fix each fault, and exits with code 1 if there
+    is one. A missing GPU or network is reported, but is not a fault. No token is ever shown.
     """
     if context.invoked_subcommand is not None:
         return

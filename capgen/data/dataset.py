@@ -199,7 +199,7 @@ def _load(
         reading,
         (entry.image_id for entry in usable),
         splits,
-        recorded=header.split_source,
+        recorded=header.split_source if format_name == "capgen" else "",
     )
     return Dataset(
         name=header.name,

@@ -42,7 +42,7 @@ def assign_splits(
         image_ids: The images that are there, from which splits are drawn.
         options: How to draw.
         recorded: How a data set that is installed came to its splits, as its header says.
-            Those of an official source can be completed; otherwise all has been decided.
+            They stay: a run or a calibration may depend on them.
 
     Raises:
         UsageError: A share was given for a split that the source has, or that it has too
@@ -53,7 +53,7 @@ def assign_splits(
     own = set(given.values()) - {"none"} if reading.has_splits else set()
     undecided = frozenset(DRAWN if not own else set(DRAWN) - own if "train" in own else ())
     _check_undecided(options, undecided, own)
-    final = bool(own) and recorded not in ("", OFFICIAL)
+    final = bool(own) and recorded != ""
     shares = {
         split: options.share(split, drawn=not final and not (split == "test" and "val" in own))
         for split in DRAWN

@@ -24,7 +24,8 @@ def coverage_notices(codec: CaptionCodec, examples: Sequence[Example]) -> Iterat
     if cut:
         yield Notice(
             message=f"{cut:,} of {len(rows):,} training captions are longer than "
-            f"{codec.max_tokens} tokens and are cut; --max-tokens or the model's positions limit them"
+            f"{codec.max_tokens} tokens and are cut; --max-tokens or the model's positions limit "
+            "them"
         )
     words = sum(map(len, rows))
     unknown = 0 if codec.unknown is None else sum(row.count(codec.unknown) for row in rows)

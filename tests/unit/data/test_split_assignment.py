@@ -130,13 +130,16 @@ def test_c10_what_was_decided_on_import_stays(tmp_path: Path) -> None:
     assert later.split_source == f"{told.split_source}; from train seeded (0; val 0.2)"
 
 
-def test_a_set_that_an_earlier_version_installed_with_train_only_is_completed(
+def test_a_set_that_an_earlier_version_installed_with_train_only_stays_as_it_is(
     tmp_path: Path,
 ) -> None:
+    """Runs that used it beside others can only be resumed with the same digest."""
     dataset = load_dataset(make(tmp_path, train=10), splits=SplitOptions(val_fraction=0.0))
     examples = [example for example in dataset.examples if example.split == "train"]
     manifest.write(tmp_path / manifest.FILE_NAME, manifest.Header(name="old"), examples)
-    assert load_dataset(tmp_path).counts == {"train": 7, "val": 1, "test": 1}
+    assert load_dataset(tmp_path).counts == {"train": 9}
+    asked = load_dataset(tmp_path, splits=SplitOptions(val_fraction=0.3))
+    assert asked.counts == {"train": 6, "val": 3}
 
 
 def test_the_doctor_draws_the_same_splits_and_records_how(tmp_path: Path) -> None:
