@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_CREDENTIALS = re.compile(r"^(\w+://)[^/?#\\]*@")
+_AUTHORITY = re.compile(r"(\w+:[/\\]+)([^/?#\\]*)")
 
 
 def is_url(name: str) -> bool:
@@ -17,4 +17,14 @@ def without_credentials(address: str) -> str:
 
     Records, messages and logs name images by it.
     """
-    return _CREDENTIALS.sub(r"\1", address)
+    found = _AUTHORITY.match(address)
+    if found is None:
+        return address
+    scheme, authority = found.groups()
+    if "@" in authority:
+        return scheme + address[len(scheme) + authority.rindex("@") + 1 :]
+    # A password that should have been quoted ends the authority: `user:pass/word@host`.
+    port = authority.rpartition("]")[2].partition(":")[2]
+    if port and not port.isdigit() and "@" in address:
+        return scheme + address.rpartition("@")[2]
+    return address

@@ -151,6 +151,7 @@ _RIFF = {
     b"AVI ": Sniffed(None, "a video", False),
     b"WAVE": Sniffed(None, "a sound recording", False),
 }
+_CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
 # Netpbm's header is text: the letter, then numbers or a comment (PAM: words).
 _NETPBM = re.compile(rb"P[1-6]\s+[#\d]|P[Ff]\s+\d|P7\s")
 # The root of a drawing, after what XML allows before it. No backtracking (`*+`, `(?>`).
@@ -158,6 +159,14 @@ _SVG = re.compile(
     r"(?>\s+|<\?.*?\?>|<!--.*?-->|<!doctype\s+svg[^\[>]*(?:\[.*?\]\s*)?>)*+<(?:\w+:)?svg\b",
     re.DOTALL | re.IGNORECASE,
 )
+
+
+def is_text(data: bytes) -> bool:
+    """Whether `data`, the first bytes of a file, is text in some encoding: HTML too, not SVG."""
+    sniffed = sniff(data)
+    return sniffed in (_TEXT, _WEB_PAGE) or (
+        not sniffed.known and _CONTROL.search(data[:HEAD_BYTES]) is None
+    )
 
 
 def sniff(data: bytes) -> Sniffed:

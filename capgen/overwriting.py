@@ -8,20 +8,28 @@ Inputs are recognised by device and inode, so links and other spellings are the 
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from capgen.errors import ProtectedFileError, StorageError
-from capgen.file_types import HEAD_BYTES, sniff
+from capgen.file_types import HEAD_BYTES, is_text, kind_of_suffix, sniff
 
 # capgen marks the images that it draws, to recognise them: in the PNG text `Software`, or in a
 # JPEG's comment.
 IMAGE_MARK = "capgen"
 _PNG_MARK = b"tEXtSoftware\0" + IMAGE_MARK.encode()
 _JPEG_MARK = b"\xff\xfe" + (2 + len(IMAGE_MARK)).to_bytes(2, "big") + IMAGE_MARK.encode()
-_OWN_LINE = b'{"schema_version"'
+# How the lines of capgen's own files begin, and what tells these files apart.
+_OWN_LINE = b'{"schema_version": '
+_RECORD_LINE = re.compile(rb'\{"schema_version": \d+, "path": (?:"|null)')
+_UNDO_KEY = b'"sha256_before": '
+_MANIFEST_KEY = b'"kind": "capgen-dataset"'
+_PARQUET = b"PAR1"
+# Kinds of file, by suffix, that may look like text (RTF, PostScript, XML).
+_TEXTS = (None, "structured files")
 
 
 @dataclass(frozen=True)
@@ -47,18 +55,53 @@ def _is_own_json(head: bytes) -> bool:
     return head.lstrip()[:1] in (b"[", b"{") and b'"schema_version"' in head
 
 
-def _is_own_lines(head: bytes) -> bool:
-    # A power cut may leave zeros, or half a line.
-    first = head.lstrip(b"\0\n").split(b"\n")[0]
-    return first.startswith(_OWN_LINE) or _OWN_LINE.startswith(first)
+def _first_line(head: bytes) -> bytes | None:
+    """Return the first line of a file, or None for what a power cut left of capgen's own.
+
+    That is nothing but zeros, or nothing but the beginning of a line. Zeros may also precede lines.
+    """
+    whole = len(head) < HEAD_BYTES
+    rest = head.strip(b"\0").lstrip(b"\0\n")
+    if whole and (not rest or (b"\n" not in rest and _begins_own_line(rest))):
+        return None
+    return rest.partition(b"\n")[0]
+
+
+def _begins_own_line(start: bytes) -> bool:
+    return start.startswith(_OWN_LINE) or (len(start) > 2 and _OWN_LINE.startswith(start))
+
+
+def _is_undo_file(head: bytes) -> bool:
+    first = _first_line(head)
+    return first is None or (first.startswith(_OWN_LINE) and _UNDO_KEY in first)
+
+
+def _is_journal(head: bytes) -> bool:
+    first = _first_line(head)
+    return first is None or (_RECORD_LINE.match(first) is not None and _UNDO_KEY not in first)
+
+
+def _is_manifest(head: bytes) -> bool:
+    first = _first_line(head)
+    return first is None or (first.startswith(_OWN_LINE) and _MANIFEST_KEY in first)
+
+
+def _is_text_or_data(head: bytes) -> bool:
+    """Whether a file is text or Parquet, but not the only way back to somebody's images."""
+    if head.startswith(_PARQUET):
+        return True
+    return is_text(head) and not (head.startswith(_OWN_LINE) and _UNDO_KEY in head)
 
 
 NO_IMAGE = Content("files that are not images", lambda head: not sniff(head).image)
-TEXT_OR_DATA = Content("text and data", lambda head: not sniff(head).known)
+TEXT_OR_DATA = Content("text and data", _is_text_or_data)
+SIDECAR = Content("text", lambda head: not sniff(head).known)
 WEB_PAGE = Content("web pages", lambda head: sniff(head).description == "a web page")
 OWN_IMAGE = Content("images that capgen drew", _is_own_image)
 OWN_JSON = Content("JSON that capgen wrote", _is_own_json)
-OWN_LINES = Content("JSON Lines that capgen wrote", _is_own_lines)
+OWN_UNDO = Content("undo files", _is_undo_file)
+OWN_JOURNAL = Content("journals that capgen wrote", _is_journal)
+OWN_MANIFEST = Content("manifests that capgen wrote", _is_manifest)
 
 
 class InputFiles:
@@ -145,9 +188,11 @@ def check_output(
             f"{named} is an input{also}: nothing is written to it", hint="Choose another name."
         )
     head = head_of(path)
-    if head and not replaces.holds(head):
+    foreign = replaces is TEXT_OR_DATA and kind_of_suffix(path.suffix) not in _TEXTS
+    if head and (foreign or not replaces.holds(head)):
+        what = "an undo file" if _UNDO_KEY in head else sniff(head).description
         raise ProtectedFileError(
-            f"{named} is {sniff(head).description}: nothing is written to it",
+            f"{named} is {what}: nothing is written to it",
             hint=f"Choose another name, or remove the file. Only {replaces.name} may be replaced.",
         )
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.errors import DataError, DiskFullError, StorageError
-from capgen.overwriting import OWN_LINES, check_output
+from capgen.overwriting import OWN_UNDO, check_output
 from capgen.paths import check_place, replace_file, storage_errors
 from capgen.records import SCHEMA_VERSION
 from capgen.temporary_files import remove_leftovers
@@ -41,7 +41,7 @@ class UndoFile:
 
     def __init__(self, path: Path) -> None:
         check_place(path)
-        check_output(path, OWN_LINES)
+        check_output(path, OWN_UNDO)
         if path.parent.is_dir() and not os.access(path if path.exists() else path.parent, os.W_OK):
             raise StorageError(
                 f"Not allowed to write {path}", hint="--undo-file names another place for it."

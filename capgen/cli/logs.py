@@ -65,7 +65,9 @@ def check_log_file(file: Path, arguments: Iterable[str]) -> None:
     """
     names = [name for word in arguments if (name := _possible_name(word))]
     place = real_place(file)
-    check_output(file, TEXT_OR_DATA, option="--log-file", inputs=InputFiles(names))
+    # Number 0 is stdin, from which lists of images come.
+    inputs = InputFiles([*names, 0])
+    check_output(file, TEXT_OR_DATA, option="--log-file", inputs=inputs)
     head = head_of(file)
     inside = any(place.startswith(os.path.join(real_place(Path(name)), "")) for name in names)  # noqa: PTH118
     foreign = bool(head) and not _LOG_LINE.match(head)

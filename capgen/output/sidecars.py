@@ -13,7 +13,7 @@ from capgen.file_types import kind_of_suffix
 from capgen.images.metadata import Unwritable
 from capgen.output.sidecar_text import UnreadableTextError, text_sidecar
 from capgen.output.sidecar_xmp import XmpPlaces, has_texts, xmp_sidecar
-from capgen.overwriting import TEXT_OR_DATA, InputFiles, check_output, real_place
+from capgen.overwriting import SIDECAR, InputFiles, check_output, real_place
 from capgen.paths import folded, replace_file, storage_errors, works_everywhere, writing
 from capgen.records import Caption, WriteOutcome
 from capgen.undo import UndoFile
@@ -180,7 +180,7 @@ class Sidecars:
             raise _LeftAloneError(f"{path}: {error}") from error
 
     def _check_content(self, path: Path) -> None:
-        check_output(path, TEXT_OR_DATA, option=f"--sidecar {self.suffix}:", inputs=self.inputs)
+        check_output(path, SIDECAR, option=f"--sidecar {self.suffix}:", inputs=self.inputs)
 
     def _owner(self, path: Path, image: Path) -> str:
         """Return the image of a sidecar: `a.txt` may be the `A.txt` that was written before."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import random
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -103,10 +104,9 @@ def export_model(
             hint="Give a folder with at least a hundred typical images: --photos FOLDER",
         )
     target = _target(source, output, "int8" if int8 else "onnx")
-    temporary = target.with_name(f".{target.name}.new")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.new")
     same = used = 0
     with storage_errors(target):
-        shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
             if int8:

@@ -16,6 +16,11 @@ from capgen.addresses import without_credentials
         ("https://a.b/c@d.jpg", "https://a.b/c@d.jpg"),
         ("https://a.b?mail=x@y", "https://a.b?mail=x@y"),
         ("me@home.jpg", "me@home.jpg"),
+        ("https://u:pass/word@a.b/c.jpg", "https://a.b/c.jpg"),
+        ("https://u:pass#word@a.b/c.jpg", "https://a.b/c.jpg"),
+        ("https:\\\\u:p@a.b/c.jpg", "https:\\\\a.b/c.jpg"),
+        ("https://a.b:8080/c@d.jpg", "https://a.b:8080/c@d.jpg"),
+        ("https://[::1]:8080/c@d.jpg", "https://[::1]:8080/c@d.jpg"),
     ],
 )
 def test_credentials_are_cut_out(address: str, shown: str) -> None:

@@ -11,8 +11,8 @@ from capgen.errors import ProtectedFileError, StorageError, UsageError
 from capgen.overwriting import (
     NO_IMAGE,
     OWN_IMAGE,
+    OWN_JOURNAL,
     OWN_JSON,
-    OWN_LINES,
     TEXT_OR_DATA,
     WEB_PAGE,
     Content,
@@ -47,12 +47,12 @@ LINE = b'{"schema_version": 1, "path": "a.jpg"}\n'
         (OWN_JSON, b'[\n{"schema_version": 1,', True),
         (OWN_JSON, b'{"images": [], "annotations": []}', False),
         (OWN_JSON, b'the word "schema_version"', False),
-        (OWN_LINES, LINE, True),
-        (OWN_LINES, b'{"sche', True),  # cut off by a crash
-        (OWN_LINES, b"\0\0\0\n" + LINE, True),  # a crash, too
-        (OWN_LINES, b'{"image": "a.jpg"}\n', False),
-        (OWN_LINES, b"path\na.jpg\n", False),
-        (OWN_LINES, JPEG, False),
+        (OWN_JOURNAL, LINE, True),
+        (OWN_JOURNAL, b'{"sche', True),  # cut off by a crash
+        (OWN_JOURNAL, b"\0\0\0\n" + LINE, True),  # a crash, too
+        (OWN_JOURNAL, b'{"image": "a.jpg"}\n', False),
+        (OWN_JOURNAL, b"path\na.jpg\n", False),
+        (OWN_JOURNAL, JPEG, False),
         (OWN_IMAGE, JPEG, False),
     ],
 )
@@ -110,9 +110,9 @@ def test_inputs_are_looked_up_only_if_need_be(tmp_path: Path) -> None:
 def test_two_outputs_are_not_one_file(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     first = Output("-o", tmp_path / "x.jsonl", TEXT_OR_DATA)
-    check_outputs([first, Output("--undo-file", tmp_path / "y.jsonl", OWN_LINES)], InputFiles())
+    check_outputs([first, Output("--undo-file", tmp_path / "y.jsonl", OWN_JOURNAL)], InputFiles())
     with pytest.raises(ProtectedFileError, match="-o and --undo-file both write"):
-        again = Output("--undo-file", tmp_path / "link" / "x.jsonl", OWN_LINES)
+        again = Output("--undo-file", tmp_path / "link" / "x.jsonl", OWN_JOURNAL)
         check_outputs([first, again], InputFiles())
 
 

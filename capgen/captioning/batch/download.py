@@ -61,7 +61,9 @@ def fetch(
             address = urljoin(address, content)
         except (OSError, http.client.HTTPException, ValueError) as error:
             late = isinstance(error, TimeoutError) or time.monotonic() >= deadline
-            reason = "took too long" if late else printable(str(error))
+            # What urllib says of an invalid address quotes it, credentials included.
+            invalid = "not a valid address" if isinstance(error, ValueError) else str(error)
+            reason = "took too long" if late else printable(invalid)
             text = f"{url}: cannot be downloaded ({reason or type(error).__name__})"
             raise ImageError(text, code="download") from error
     raise ImageError(f"{url}: more than {limits.redirects} redirects", code="download")

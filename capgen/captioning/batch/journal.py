@@ -21,7 +21,7 @@ from typing import Any
 
 from capgen.errors import StorageError
 from capgen.locks import Lock
-from capgen.overwriting import OWN_LINES, check_output
+from capgen.overwriting import OWN_JOURNAL, check_output
 from capgen.paths import storage_errors
 from capgen.records import Caption, Record, record_from_dict
 
@@ -66,7 +66,7 @@ class Journal:
         self._places: dict[bytes, int] = {}
         self._lock = threading.Lock()
         self._synced = time.monotonic()
-        check_output(path, OWN_LINES)
+        check_output(path, OWN_JOURNAL)
         self._one_run = Lock(path)
         if not self._one_run.take():
             raise StorageError(

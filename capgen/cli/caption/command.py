@@ -36,7 +36,8 @@ from capgen.output.base import format_of
 from capgen.output.sidecars import Sidecars
 from capgen.overwriting import (
     OWN_IMAGE,
-    OWN_LINES,
+    OWN_JOURNAL,
+    OWN_UNDO,
     TEXT_OR_DATA,
     WEB_PAGE,
     InputFiles,
@@ -160,14 +161,14 @@ def _outputs(results: Results, look: Look) -> Iterator[Output]:
 
     if results.output is not None:
         yield Output("-o", results.output, TEXT_OR_DATA)
-        yield Output("the journal of -o,", journal_path(results.output), OWN_LINES)
+        yield Output("the journal of -o,", journal_path(results.output), OWN_JOURNAL)
     if look.explain is not None:
         page = look.explain.suffix.lower().startswith(".htm")
         yield Output("--explain", look.explain, WEB_PAGE if page else OWN_IMAGE)
     if look.save_input is not None:
         yield Output("--save-input", look.save_input, OWN_IMAGE)
     if results.changes_written_to is not None:
-        yield Output("--undo-file", results.changes_written_to, OWN_LINES)
+        yield Output("--undo-file", results.changes_written_to, OWN_UNDO)
 
 
 def _undo(console: Console, path: Path) -> int:

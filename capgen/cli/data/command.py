@@ -13,7 +13,7 @@ from capgen.cli.help import examples
 from capgen.cli.options import Json, Yes, option, with_options
 from capgen.config import check_ranges
 from capgen.data.splits import SplitOptions
-from capgen.overwriting import OWN_LINES, WEB_PAGE, InputFiles, check_output
+from capgen.overwriting import OWN_MANIFEST, WEB_PAGE, InputFiles, check_output
 
 if TYPE_CHECKING:
     from capgen.data.formats.reading import ReadOptions
@@ -218,7 +218,7 @@ def doctor(
     from capgen.data.dataset import locate
 
     if examination.output is not None:
-        check_output(examination.output, OWN_LINES, option="-o")
+        check_output(examination.output, OWN_MANIFEST, option="-o")
     diagnosis = view.follow_diagnosis(
         diagnose(locate(target, data_dir), options=source.read_options())
     )

@@ -19,7 +19,7 @@ from capgen.data.formats.reading import Entry
 from capgen.data.image_copies import copy_images
 from capgen.data.problems import PROBLEMS
 from capgen.errors import DataError
-from capgen.overwriting import OWN_LINES, check_output
+from capgen.overwriting import OWN_MANIFEST, check_output
 from capgen.paths import storage_errors
 from capgen.records import Example
 
@@ -66,7 +66,7 @@ def write_fixed(diagnosis: Diagnosis, path: Path | None = None) -> Fixed:
     default = root / manifest.FILE_NAME if root.is_dir() else root.with_suffix(".clean.jsonl")
     path = path or default
     if path != manifest.manifest_file(root):  # which is kept
-        check_output(path, OWN_LINES)
+        check_output(path, OWN_MANIFEST)
     examples, dropped_captions, cleaned = _clean_examples(diagnosis)
     if not examples:
         raise DataError(f"Nothing would be left of {root}: no manifest was written")
