@@ -7,6 +7,9 @@ they do not know.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from capgen.lazy_names import lazy_names
 from capgen.records.captions import (
     SCHEMA_VERSION,
     Caption,
@@ -21,22 +24,46 @@ from capgen.records.captions import (
 )
 from capgen.records.checks import Check
 from capgen.records.examples import Example
-from capgen.records.training_events import (
-    CheckpointSaved,
-    EpochEvent,
-    Event,
-    Notice,
-    PreparationEvent,
-    RunFinished,
-    RunResumed,
-    RunStarted,
-    SampleEvent,
-    StageFinished,
-    StageStarted,
-    StepEvent,
-    TestEvent,
-    event_from_dict,
-)
+
+if TYPE_CHECKING:
+    from capgen.records.training_events import (
+        CheckpointSaved,
+        EpochEvent,
+        Event,
+        Notice,
+        PreparationEvent,
+        RunFinished,
+        RunResumed,
+        RunStarted,
+        SampleEvent,
+        StageFinished,
+        StageStarted,
+        StepEvent,
+        TestEvent,
+        event_from_dict,
+    )
+else:  # sixteen classes that only training needs
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "capgen.records.training_events": (
+                "CheckpointSaved",
+                "EpochEvent",
+                "Event",
+                "Notice",
+                "PreparationEvent",
+                "RunFinished",
+                "RunResumed",
+                "RunStarted",
+                "SampleEvent",
+                "StageFinished",
+                "StageStarted",
+                "StepEvent",
+                "TestEvent",
+                "event_from_dict",
+            ),
+        },
+    )
 
 __all__ = [
     "SCHEMA_VERSION",

@@ -33,7 +33,6 @@ from capgen.config import (
 )
 from capgen.errors import UsageError
 from capgen.output.base import format_of
-from capgen.output.sidecars import Sidecars
 from capgen.overwriting import (
     OWN_IMAGE,
     OWN_JOURNAL,
@@ -48,6 +47,7 @@ from capgen.paths import check_place
 
 if TYPE_CHECKING:
     from capgen.captioning.batch.inputs import Inputs
+    from capgen.output.sidecars import Sidecars
 
 # Formats that are printed; the others need a file.
 PRINTED = ("text", "json", "jsonl")
@@ -151,6 +151,8 @@ def _sidecars(inputs: Inputs, results: Results, look: Look) -> Sidecars | None:
     check_outputs(outputs, input_files)
     if results.sidecar is None:
         return None
+    from capgen.output.sidecars import Sidecars
+
     sidecars = Sidecars(results.sidecar, results.on_existing, inputs=input_files, options=results)
     sidecars.check(inputs.known_images(), [item.path for item in outputs])
     return sidecars

@@ -13,7 +13,6 @@ from capgen.cli.console import Console, is_terminal
 from capgen.cli.help import examples
 from capgen.cli.options import OUTPUT_PANEL, given_of, with_options
 from capgen.cli.train.dry_run import print_plan
-from capgen.cli.train.progress import TrainingScreen
 from capgen.cli.train.upload import upload_run, wanted_upload
 from capgen.cli.user_defaults import unused_notes
 from capgen.config import TrainConfig
@@ -29,10 +28,10 @@ from capgen.config.training_groups import (
 )
 from capgen.errors import UsageError
 from capgen.paths import config_file
-from capgen.records import Event
 from capgen.training.plan.recipes import recipes
 
 if TYPE_CHECKING:
+    from capgen.records import Event
     from capgen.training.plan.stages import Plan
 
 EXAMPLES = examples(
@@ -178,6 +177,8 @@ def _tell_stopping() -> None:
 
 
 def render(events: Iterable[Event]) -> Event | None:
+    from capgen.cli.train.progress import TrainingScreen
+
     final = None
     with TrainingScreen() as screen:
         for event in events:

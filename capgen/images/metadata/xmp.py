@@ -6,10 +6,10 @@ text is changed in the packet's bytes, which are then parsed again to verify tha
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import dataclass
 from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
 from capgen.images.metadata import Unwritable
 from capgen.images.metadata.xmp_places import LANGUAGE, RDF, Element, Places, find_places
@@ -95,9 +95,9 @@ def _change(source: bytes, places: Places, text: str, what: Property) -> tuple[i
     item = next((item for item in places.items if item.language in (DEFAULT, None)), None)
     if item is not None and item.is_empty:
         opening = source[item.start : item.end].decode().removesuffix("/>")
-        return item.start, item.end, f"{opening}>{escape(text)}</{item.name(source)}>"
+        return item.start, item.end, f"{opening}>{_escaped(text)}</{item.name(source)}>"
     if item is not None:
-        return item.content_start, item.content_end, escape(text)
+        return item.content_start, item.content_end, _escaped(text)
     if places.items and places.container is not None:
         return _first_item(source, places.container, text)
     return found.start, found.end, _whole(text, what)
@@ -107,7 +107,7 @@ def _whole(text: str, what: Property) -> str:
     name = f"{what.prefix}:{what.name}"
     return (
         f'<{name} xmlns:{what.prefix}="{what.namespace}" xmlns:rdf="{RDF}"><rdf:Alt>'
-        f'<rdf:li xml:lang="{DEFAULT}">{escape(text)}</rdf:li></rdf:Alt></{name}>'
+        f'<rdf:li xml:lang="{DEFAULT}">{_escaped(text)}</rdf:li></rdf:Alt></{name}>'
     )
 
 
@@ -115,7 +115,7 @@ def _first_item(source: bytes, container: Element, text: str) -> tuple[int, int,
     """Put the default text before the others: some readers take the first."""
     prefix = container.name(source).rpartition(":")[0]
     name = f"{prefix}:li" if prefix else "li"
-    item = f'<{name} xml:lang="{DEFAULT}">{escape(text)}</{name}>'
+    item = f'<{name} xml:lang="{DEFAULT}">{_escaped(text)}</{name}>'
     return container.content_start, container.content_start, item
 
 
@@ -185,3 +185,7 @@ def _without(tree: ElementTree.Element, what: Property) -> list[tuple[object, ..
 def _allowed(text: str) -> str:
     """Return text without what XML cannot hold."""
     return "".join(letter for letter in text if letter.isprintable() or letter in "\n\t")
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text, quote=False)
