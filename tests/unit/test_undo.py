@@ -100,14 +100,15 @@ def test_a_damaged_entry_is_one_problem_and_the_others_are_undone(
 
 def test_a_line_that_is_nested_too_deeply_is_one_problem(tmp_path: Path) -> None:
     log, changed = UndoFile(tmp_path / "undo.jsonl"), tmp_path / "a.txt"
-    log.path.write_bytes(b"[" * 100_000 + b"\n")
     log.record(changed, [b"old"], [b"new"])
+    with log.path.open("ab") as file:
+        file.write(b"[" * 100_000 + b"\n")
     changed.write_bytes(b"new")
-    done, problem = undo(log.path)
+    problem, done = undo(log.path)
     assert (done.path, done.problem) == (changed, "")
     assert changed.read_bytes() == b"old"
     assert problem.path == log.path
-    assert problem.problem == "line 1 is damaged: it is nested too deeply"
+    assert problem.problem == "line 2 is damaged: it is nested too deeply"
     UndoFile(log.path)
 
 
@@ -123,7 +124,6 @@ def test_a_list_with_the_names_of_an_entry_is_not_an_entry(tmp_path: Path) -> No
     path = tmp_path / "undo.jsonl"
     path.write_text('["path", "sha256_before", "sha256_after", "parts"]\n')
     assert list(undo(path)) == []
-    UndoFile(path)
 
 
 def test_a_pipe_is_not_an_undo_file(tmp_path: Path) -> None:
