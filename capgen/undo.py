@@ -22,6 +22,8 @@ from capgen.paths import check_place, replace_file, storage_errors
 from capgen.records import SCHEMA_VERSION
 from capgen.temporary_files import remove_leftovers
 
+_KEYS = {"path", "sha256_before", "sha256_after", "parts"}
+
 
 @dataclass(frozen=True)
 class Undone:
@@ -36,12 +38,17 @@ class UndoFile:
 
     Raises:
         ProtectedFileError: `path` is a file that is not an undo file.
-        StorageError: `path` is a folder, or may not be read or written.
+        StorageError: `path` is a folder or a pipe, or may not be read or written.
     """
 
     def __init__(self, path: Path) -> None:
         check_place(path)
         check_output(path, OWN_UNDO)
+        if path.is_fifo() or path.is_socket():  # nothing could be read from it again
+            raise StorageError(
+                f"Cannot write {path}: it is not a regular file",
+                hint="--undo-file names another place for it.",
+            )
         if path.parent.is_dir() and not os.access(path if path.exists() else path.parent, os.W_OK):
             raise StorageError(
                 f"Not allowed to write {path}", hint="--undo-file names another place for it."
@@ -52,8 +59,9 @@ class UndoFile:
         self.originals: dict[str, str] = {}
         self.captions: dict[str, str] = {}
         if path.is_file():
-            for entry in _entries(path):
-                self._note(entry)
+            for _, entry in _entries(path):
+                if entry is not None:
+                    self._note(entry)
 
     def record(
         self,
@@ -104,14 +112,19 @@ class UndoFile:
 def undo(path: Path) -> Iterator[Undone]:
     """Undo all changes of an undo file, the latest first.
 
-    Files that something else has changed since are left alone.
+    Files that something else has changed since are left alone. A damaged entry is a problem of the
+    undo file, and does not keep the others from being undone.
 
     Raises:
         DataError: The file cannot be read.
         DiskFullError: No space is left.
     """
     swept: set[Path] = set()
-    for entry in reversed(list(_entries(path))):
+    for number, entry in reversed(list(_entries(path))):
+        if entry is None or not _is_path(entry["path"]):
+            what = "it is nested too deeply" if entry is None else "its path cannot be a file's"
+            yield Undone(path, f"line {number} is damaged: {what}")
+            continue
         file = Path(entry["path"])
         folder = Path(os.path.realpath(file)).parent
         if folder not in swept:
@@ -135,11 +148,8 @@ def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
         return Undone(path, "was changed since")
     if created:
         return _remove(path)
-    before = b"".join(
-        base64.b64decode(part) if isinstance(part, str) else current[part[0] : part[0] + part[1]]
-        for part in entry["parts"]
-    )
-    if _hash(before) != entry["sha256_before"]:
+    before = _joined(entry["parts"], current)
+    if before is None or _hash(before) != entry["sha256_before"]:
         return Undone(path, "the undo file does not restore the original")
     try:
         replace_file(path, before, over_image=True, keep_times=True)
@@ -172,17 +182,44 @@ def _parts(old: Sequence[bytes], new: Sequence[bytes]) -> list[Any]:
     ]
 
 
-def _entries(path: Path) -> Iterator[dict[str, Any]]:
+def _joined(parts: Any, current: bytes) -> bytes | None:
+    """Return the old file, made of parts and the new file; None if the parts are damaged."""
+    try:
+        return b"".join(
+            base64.b64decode(part)
+            if isinstance(part, str)
+            else current[part[0] : part[0] + part[1]]
+            for part in parts
+        )
+    except (TypeError, ValueError, LookupError):
+        return None
+
+
+def _is_path(path: Any) -> bool:
+    """Whether a value of an entry can be the path of a file."""
+    if not isinstance(path, str) or "\0" in path:
+        return False
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _entries(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Yield each entry with the number of its line; None for one that cannot be parsed."""
     try:
         with path.open("rb") as file:
-            for line in file:
+            for number, line in enumerate(file, start=1):
                 try:
                     entry = json.loads(line)
-                    complete = {"path", "sha256_before", "sha256_after", "parts"} <= set(entry)
-                except (ValueError, TypeError):
+                except ValueError:
                     continue  # incomplete, so its file was not changed
-                if complete:
-                    yield entry
+                except RecursionError:
+                    yield number, None
+                    continue
+                if isinstance(entry, dict) and set(entry) >= _KEYS:
+                    yield number, entry
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}") from error
 

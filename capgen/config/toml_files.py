@@ -17,6 +17,11 @@ def read_toml(path: Path, *, required: bool = True) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError as error:
+        raise UsageError(
+            f"Cannot read the settings in {path}: its values are nested too deeply",
+            hint="Correct the file.",
+        ) from error
     except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError) and not required:
             return {}

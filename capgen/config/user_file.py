@@ -23,11 +23,14 @@ def change_file(path: Path, section: str, name: str, value: Any) -> bool:
         Whether the file changed: False if the key to remove was not there.
 
     Raises:
-        UsageError: The file cannot be read, is not TOML, or `section` is not a table in it.
+        UsageError: The file cannot be read, is not TOML, `section` is not a table in it, or the
+            value is not valid text.
         StorageError: It cannot be written.
     """
     import tomlkit
 
+    if isinstance(value, str):
+        _check_text(name, value)
     read_toml(path, required=False)  # refuses what is not TOML
     text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
     document: Any = tomlkit.parse(text)
@@ -51,3 +54,14 @@ def change_file(path: Path, section: str, name: str, value: Any) -> bool:
         return True
     write_text(path, tomlkit.dumps(document))
     return True
+
+
+def _check_text(name: str, value: str) -> None:
+    """Refuse text that TOML cannot hold: what the shell passed on was not UTF-8."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{name} cannot be {value!r}: it is not valid UTF-8",
+            hint="Use a value, or the name of a file, that is valid text.",
+        ) from error

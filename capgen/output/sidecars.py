@@ -104,8 +104,9 @@ class Sidecars:
         for image in images:
             path = self.path(image)
             if os.path.normcase(path.name) in names and real_place(path) in taken:
+                name = _one_line(str(path))
                 raise ProtectedFileError(
-                    f"--sidecar {self.suffix}: {path} is both a sidecar and another output",
+                    f"--sidecar {self.suffix}: {name} is both a sidecar and another output",
                     hint="Choose another suffix, or another name for the output.",
                 )
             if self.on_existing != "skip" and _is_regular(path):
@@ -131,7 +132,7 @@ class Sidecars:
                     return WriteOutcome(kept=True)
                 data, kept = self._content(path, before, record)
         except (_LeftAloneError, ProtectedFileError, StorageError) as error:
-            return WriteOutcome(str(error))
+            return WriteOutcome(_one_line(str(error)))
         if data == before:
             return WriteOutcome(kept=kept)
         if self.undo is not None:
@@ -142,10 +143,10 @@ class Sidecars:
             else:
                 with writing(path, sweep=False) as temporary:
                     temporary.write_bytes(data)
-        except DiskFullError:
-            raise
+        except DiskFullError as error:
+            raise DiskFullError(_one_line(error.message), hint=error.hint) from error
         except StorageError as error:
-            return WriteOutcome(str(error))
+            return WriteOutcome(_one_line(error.message))
         return WriteOutcome()
 
     def _before(self, path: Path, image: Path) -> bytes | None:
@@ -180,7 +181,11 @@ class Sidecars:
             raise _LeftAloneError(f"{path}: {error}") from error
 
     def _check_content(self, path: Path) -> None:
-        check_output(path, SIDECAR, option=f"--sidecar {self.suffix}:", inputs=self.inputs)
+        option = f"--sidecar {self.suffix}:"
+        try:
+            check_output(path, SIDECAR, option=option, inputs=self.inputs)
+        except ProtectedFileError as error:
+            raise ProtectedFileError(_one_line(error.message), hint=error.hint) from error
 
     def _owner(self, path: Path, image: Path) -> str:
         """Return the image of a sidecar: `a.txt` may be the `A.txt` that was written before."""
@@ -205,6 +210,13 @@ def _check_suffix(suffix: str) -> None:
         f"--sidecar is '{suffix}', the suffix of {kind}; sidecars are plain text, or .xmp",
         hint="Choose a suffix such as .txt, .caption or .xmp.",
     )
+
+
+def _one_line(message: str) -> str:
+    """Return a message with the control characters of the names in it escaped."""
+    from capgen.images.decoders import printable  # imports Pillow
+
+    return printable(message)
 
 
 def _is_regular(path: Path) -> bool:

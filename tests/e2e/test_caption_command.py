@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -298,6 +299,37 @@ def test_an_interruption_leaves_nothing_half_written(
     assert err == b""
     assert output.read_text() == "old"
     assert names(tmp_path) == ["camera.jpg", "captions.json"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["Ctrl-C", "SIGTERM", "SIGHUP"],
+)
+def test_a_pipe_that_nobody_writes_into_does_not_keep_a_run_alive(
+    sent: int, code: int, images: list[Path], tmp_path: Path
+) -> None:
+    pipe = tmp_path / "camera.jpg"
+    os.mkfifo(pipe)
+    process = start("caption", images[0], pipe, "--batch-size", "1")
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline()  # a thread has the pipe next
+        process.send_signal(sent)
+        assert process.wait(timeout=20) == code
+        assert process.communicate() == (b"", b"")
+    finally:
+        process.kill()
+
+
+def test_a_pipe_is_read_to_its_end(images: list[Path], tmp_path: Path) -> None:
+    pipe = tmp_path / "camera.jpg"
+    os.mkfifo(pipe)
+    process = start("caption", pipe, "--format", "jsonl")
+    pipe.write_bytes(images[0].read_bytes())
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert json.loads(out)["sha256"] == hashlib.sha256(images[0].read_bytes()).hexdigest()
 
 
 def test_a_reader_that_has_enough_ends_quietly(images: list[Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -55,4 +56,78 @@ def test_a_place_that_may_not_be_written_is_told_at_once(
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(StorageError, match="Not allowed") as caught:
         UndoFile(tmp_path / "undo.jsonl")
+    assert "--undo-file" in caught.value.hint
+
+
+DAMAGED = {
+    "a number": {"path": 5},
+    "null": {"path": None},
+    "a NUL": {"path": "a\0b"},
+    "a lone surrogate": {"path": "\ud800"},
+    "parts: a number": {"parts": 5},
+    "parts: half a range": {"parts": [[1]]},
+    "parts: a range of words": {"parts": [["a", "b"]]},
+    "parts: not base64": {"parts": ["a"]},
+    "parts: not ASCII": {"parts": ["é"]},
+    "parts: a table": {"parts": [{"a": 1}]},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_entry_is_one_problem_and_the_others_are_undone(
+    tmp_path: Path, damage: dict[str, object]
+) -> None:
+    log, bad = UndoFile(tmp_path / "undo.jsonl"), tmp_path / "bad.txt"
+    log.record(tmp_path / "first.txt", [b"first"], [b"new"])
+    log.record(bad, [b"second"], [b"new"])
+    first, second = log.path.read_text().splitlines()
+    log.path.write_text(f"{first}\n{json.dumps(json.loads(second) | damage)}\n")
+    log.record(tmp_path / "last.txt", [b"third"], [b"new"])
+    for name in ("first.txt", "bad.txt", "last.txt"):
+        (tmp_path / name).write_bytes(b"new")
+    last, problem, begin = undo(log.path)
+    assert (last.problem, begin.problem) == ("", "")
+    assert (tmp_path / "first.txt").read_bytes() == b"first"
+    assert (tmp_path / "last.txt").read_bytes() == b"third"
+    assert bad.read_bytes() == b"new"
+    if "path" in damage:
+        expected = (log.path, "line 2 is damaged: its path cannot be a file's")
+    else:
+        expected = (bad, "the undo file does not restore the original")
+    assert (problem.path, problem.problem) == expected
+    UndoFile(log.path)  # further changes can be recorded
+
+
+def test_a_line_that_is_nested_too_deeply_is_one_problem(tmp_path: Path) -> None:
+    log, changed = UndoFile(tmp_path / "undo.jsonl"), tmp_path / "a.txt"
+    log.record(changed, [b"old"], [b"new"])
+    with log.path.open("ab") as file:
+        file.write(b"[" * 100_000 + b"\n")
+    changed.write_bytes(b"new")
+    problem, done = undo(log.path)
+    assert (done.path, done.problem) == (changed, "")
+    assert changed.read_bytes() == b"old"
+    assert problem.path == log.path
+    assert problem.problem == "line 2 is damaged: it is nested too deeply"
+    UndoFile(log.path)
+
+
+def test_a_name_that_is_not_text_is_undone(tmp_path: Path) -> None:
+    log, changed = UndoFile(tmp_path / "undo.jsonl"), tmp_path / os.fsdecode(b"a\xff.txt")
+    changed.write_bytes(b"new")
+    log.record(changed, [b"old"], [b"new"])
+    assert [undone.problem for undone in undo(log.path)] == [""]
+    assert changed.read_bytes() == b"old"
+
+
+def test_a_list_with_the_names_of_an_entry_is_not_an_entry(tmp_path: Path) -> None:
+    path = tmp_path / "undo.jsonl"
+    path.write_text('["path", "sha256_before", "sha256_after", "parts"]\n')
+    assert list(undo(path)) == []
+
+
+def test_a_pipe_is_not_an_undo_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StorageError, match="pipe: it is not a regular file") as caught:
+        UndoFile(tmp_path / "pipe")
     assert "--undo-file" in caught.value.hint

@@ -15,10 +15,10 @@ import socket
 import ssl
 import threading
 import time
-from concurrent.futures import Future, wait
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from capgen.addresses import without_credentials
+from capgen.captioning.batch.abandoning import unless_stopped
 from capgen.config import DownloadLimits
 from capgen.errors import ImageError
 from capgen.images.decoders import printable
@@ -26,7 +26,6 @@ from capgen.images.decoders import printable
 DEFAULT_LIMITS = DownloadLimits()
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BLOCK = 1 << 16
-_POLL_SECONDS = 0.1  # how often to check whether to stop
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _HEADERS = {"User-Agent": "capgen", "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
 
@@ -76,19 +75,12 @@ def fetch_unless(
 
     Resolving a name and connecting cannot be interrupted: Ctrl-C would wait for a slow server.
     """
-    content: Future[bytes] = Future()
-
-    def work() -> None:
-        try:
-            content.set_result(fetch(url, max_bytes=max_bytes, allow_private=allow_private))
-        except BaseException as error:
-            content.set_exception(error)  # even a bug: the caller must not wait forever
-
-    threading.Thread(target=work, name="capgen-fetch", daemon=True).start()
-    while not stop.is_set():
-        if wait((content,), timeout=_POLL_SECONDS).done:
-            return content.result()
-    raise ImageError(f"{url}: the download was cancelled", code="download")
+    return unless_stopped(
+        stop,
+        lambda: fetch(url, max_bytes=max_bytes, allow_private=allow_private),
+        cancelled=ImageError(f"{url}: the download was cancelled", code="download"),
+        thread="capgen-fetch",
+    )
 
 
 def _get(address: str, url: str, deadline: float, allow_private: bool, largest: int) -> bytes | str:

@@ -6,6 +6,7 @@ A source takes little memory until it is read; many threads read.
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from threading import Event
@@ -73,7 +74,17 @@ class FileSource(_Named):
         return Path(self.name if self.path is None else self.path)
 
     def read(self, limits: ImageLimits, stop: Event) -> bytes:
-        return read_file(self.name if self.path is None else self.path, self.label, limits)
+        path = self.name if self.path is None else self.path
+        if not _may_block(path):
+            return read_file(path, self.label, limits)
+        from capgen.captioning.batch.abandoning import unless_stopped
+
+        return unless_stopped(
+            stop,
+            lambda: read_file(path, self.label, limits),
+            cancelled=ImageError(f"{self.label}: the reading was cancelled", code="unreadable"),
+            thread="capgen-pipe",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +131,14 @@ class FailedSource(_Named):
 
     def read(self, limits: ImageLimits, stop: Event) -> bytes:
         raise self.error
+
+
+def _may_block(path: str) -> bool:
+    """Whether reading a file may never end: a pipe waits until somebody writes into it."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 (nothing in a name is special)
+    except (OSError, ValueError):
+        return False  # `read_file` says why
 
 
 def named_source(name: str, *, base: Path | None = None, allow_private: bool = False) -> Source:

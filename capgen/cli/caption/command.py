@@ -174,13 +174,14 @@ def _outputs(results: Results, look: Look) -> Iterator[Output]:
 
 
 def _undo(console: Console, path: Path) -> int:
+    from capgen.images.decoders import printable
     from capgen.undo import undo
 
     failed = done = 0
     for undone in undo(path):
         if undone.problem:
             failed += 1
-            console.error(f"{undone.path}: {undone.problem}")
+            console.error(f"{printable(undone.path)}: {printable(undone.problem)}")
         else:
             done += 1
     console.note(f"{done} changes undone" + (f"; {failed} could not be" if failed else ""))

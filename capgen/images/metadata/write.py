@@ -10,6 +10,7 @@ from types import ModuleType
 
 from capgen.config import ImageLimits, MetadataOptions
 from capgen.errors import DiskFullError, StorageError
+from capgen.images.decoders import printable
 from capgen.images.metadata import Unwritable, jpeg, png, tiff, webp
 from capgen.images.metadata.blocks import Blocks, read_descriptions, with_caption
 from capgen.images.metadata.check import check_same_image
@@ -68,20 +69,20 @@ class MetadataWriter:
                 raise StorageError(f"Cannot write {image}: another program has just changed it")
         except Unwritable as error:
             return WriteOutcome(
-                f"no caption written into {image}: {error}; "
+                f"no caption written into {printable(image)}: {error}; "
                 "--sidecar .xmp writes it beside the image",
                 refused=True,
             )
         except StorageError as error:
-            return WriteOutcome(error.message)
+            return WriteOutcome(printable(error.message))
         if not self.dry_run:
             self.undo.record(image, old, new, caption=text)
             try:
                 replace_file(image, b"".join(new), over_image=True, keep_times=True)
-            except DiskFullError:
-                raise
+            except DiskFullError as error:
+                raise DiskFullError(printable(error.message), hint=error.hint) from error
             except StorageError as error:
-                return WriteOutcome(error.message)
+                return WriteOutcome(printable(error.message))
         self.changed += 1
         return WriteOutcome()
 

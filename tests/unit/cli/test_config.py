@@ -379,3 +379,34 @@ def test_a_mistyped_key_can_be_removed(file, content, key, capsys):
     assert key.rpartition(".")[2] not in tomllib.loads(file.read_text()).get("captoin", {})
     assert main(["config", "unset", "beans"]) == 2
     assert "no setting" in capsys.readouterr().err
+
+
+def test_values_nested_too_deeply_name_the_file(file, image, capsys):
+    file.write_text("x = " + "[" * 50_000)
+    for arguments in (
+        ["caption", image],
+        ["config", "show"],
+        ["config", "set", "beams", "5"],
+        ["config", "unset", "beams"],
+    ):
+        assert main(arguments) == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"error: Cannot read the settings in {file}: its values are nested")
+    assert file.read_text() == "x = " + "[" * 50_000
+
+
+@pytest.mark.parametrize("depth", [20, 100, 150, 200, 250, 300, 400, 600])
+def test_a_file_at_the_limit_of_nesting_is_changed_or_refused(file, depth, capsys):
+    """What tomllib can still read may be too deep for tomlkit."""
+    text = f"[other]\nx = {'[' * depth}{']' * depth}\n"
+    file.write_text(text)
+    assert main(["config", "set", "caption.beams", "5"]) in (0, 2)
+    assert "Traceback" not in capsys.readouterr().err
+    assert file.read_text().startswith(text)
+
+
+def test_a_value_that_is_not_text_is_refused(file, capsys):
+    file.write_text(COMMENTED)
+    assert main(["config", "set", "model", "\udc80x"]) == 2
+    assert "model cannot be '\\udc80x': it is not valid UTF-8" in capsys.readouterr().err
+    assert file.read_text() == COMMENTED

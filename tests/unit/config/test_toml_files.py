@@ -19,7 +19,11 @@ def test_a_missing_file_is_empty_only_where_it_may_be_missing(tmp_path: Path) ->
         read_toml(tmp_path / "a.toml")
 
 
-@pytest.mark.parametrize("content", [b"beams = ", b"a = '\xff'"])
+@pytest.mark.parametrize(
+    "content",
+    [b"beams = ", b"a = '\xff'", b"a = " + b"[" * 50_000, b"a = " + b"{b = " * 50_000],
+    ids=["half", "not UTF-8", "lists", "tables"],
+)
 def test_what_is_not_toml_names_the_file(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.toml").write_bytes(content)
     with pytest.raises(UsageError, match=r"Cannot read the settings in .*a\.toml"):

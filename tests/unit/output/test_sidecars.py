@@ -320,3 +320,37 @@ def test_an_output_is_no_sidecar(tmp_path: Path) -> None:
     with pytest.raises(ProtectedFileError, match=r"a\.txt is both a sidecar and another output"):
         sidecars.check([tmp_path / "a.jpg"], [tmp_path / "link" / "a.txt"])
     sidecars.check([tmp_path / "a.jpg"], [tmp_path / "b.txt"])
+
+
+UGLY = "x\x1b[31mRED\n\ry"
+SHOWN = r"x\x1b[31mRED\n\ry"
+
+
+def test_control_characters_of_names_are_escaped_in_problems(tmp_path: Path) -> None:
+    folder = tmp_path / UGLY
+    folder.mkdir()
+    (folder / "folder.txt").mkdir()
+    (folder / "dead.txt").symlink_to("nowhere")
+    (folder / "photo.txt").write_bytes(JPEG)
+    (folder / "half.txt").write_bytes(b"\xff\xfea")
+    (folder / "a.xmp").write_bytes(b"no XMP")
+    for name in ("folder", "dead", "photo", "half"):
+        problem = Sidecars("txt", "append").write(folder / f"{name}.jpg", DOG).problem
+        assert problem.isprintable() and f"{SHOWN}/{name}.txt" in problem
+    sidecars = Sidecars("txt", "append")
+    assert sidecars.write(folder / "b.jpg", DOG).written
+    for image in (folder / "b.png", folder / "b.txt"):
+        problem = sidecars.write(image, DOG).problem
+        assert problem.isprintable() and SHOWN in problem
+    problem = Sidecars("xmp", "append").write(folder / "a.jpg", DOG).problem
+    assert problem.isprintable() and f"{SHOWN}/a.xmp" in problem
+
+
+def test_control_characters_of_names_are_escaped_in_refusals(tmp_path: Path) -> None:
+    folder = tmp_path / UGLY
+    folder.mkdir()
+    (folder / "a.txt").write_bytes(JPEG)
+    for outputs in ([], [folder / "a.txt"]):
+        with pytest.raises(ProtectedFileError) as caught:
+            Sidecars("txt", "overwrite").check([folder / "a.jpg"], outputs)
+        assert caught.value.message.isprintable() and f"{SHOWN}/a.txt" in caught.value.message

@@ -451,3 +451,13 @@ def test_an_undo_file_is_not_made_of_another_file(tmp_path: Path, content: bytes
     assert (tmp_path / "x").read_bytes() == content
     with pytest.raises(StorageError, match="folder"):
         UndoFile(tmp_path)
+
+
+def test_control_characters_of_names_are_escaped_in_problems(tmp_path: Path) -> None:
+    folder = tmp_path / "x\x1b[31mRED\n\ry"
+    folder.mkdir()
+    (folder / "a.gif").write_bytes(encoded("GIF"))
+    writer = MetadataWriter(UndoFile(tmp_path / "undo.jsonl"))
+    for name in ("a.gif", "missing.jpg"):
+        problem = writer.write(folder / name, TEXT).problem
+        assert problem.isprintable() and rf"x\x1b[31mRED\n\ry/{name}" in problem
