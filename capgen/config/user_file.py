@@ -27,11 +27,21 @@ def change_file(path: Path, section: str, name: str, value: Any) -> bool:
             value is not valid text.
         StorageError: It cannot be written.
     """
-    import tomlkit
-
     if isinstance(value, str):
         _check_text(name, value)
     read_toml(path, required=False)  # refuses what is not TOML
+    try:
+        return _change(path, section, name, value)
+    except (RecursionError, ValueError) as error:  # tomllib reads more levels than tomlkit
+        raise UsageError(
+            f"Cannot change the settings in {path}: its values are nested too deeply",
+            hint="Correct the file.",
+        ) from error
+
+
+def _change(path: Path, section: str, name: str, value: Any) -> bool:
+    import tomlkit
+
     text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
     document: Any = tomlkit.parse(text)
     table, parts = document, section.split(".") if section else []
