@@ -28,12 +28,16 @@ def change_file(path: Path, section: str, name: str, value: Any) -> bool:
         StorageError: It cannot be written.
     """
     import tomlkit
+    from tomlkit.exceptions import ParseError
 
     if isinstance(value, str):
         _check_text(name, value)
     read_toml(path, required=False)  # refuses what is not TOML
     text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
-    document: Any = tomlkit.parse(text)
+    try:
+        document: Any = tomlkit.parse(text)
+    except (ParseError, RecursionError) as error:  # it follows nested values less far than tomllib
+        raise UsageError(f"Cannot change {path}: {error}", hint="Correct the file.") from error
     table, parts = document, section.split(".") if section else []
     for number, part in enumerate(parts, start=1):
         if part not in table:
