@@ -395,13 +395,14 @@ def test_values_nested_too_deeply_name_the_file(file, image, capsys):
     assert file.read_text() == "x = " + "[" * 50_000
 
 
-@pytest.mark.parametrize("depth", [20, 100, 150, 200, 250, 300, 400, 600])
+@pytest.mark.parametrize("depth", [20, 300, 600])
 def test_a_file_at_the_limit_of_nesting_is_changed_or_refused(file, depth, capsys):
     """What tomllib can still read may be too deep for tomlkit."""
     text = f"[other]\nx = {'[' * depth}{']' * depth}\n"
     file.write_text(text)
-    assert main(["config", "set", "caption.beams", "5"]) in (0, 2)
-    assert "Traceback" not in capsys.readouterr().err
+    code = main(["config", "set", "caption.beams", "5"])
+    assert code == 0 if depth == 20 else code == 2
+    assert capsys.readouterr().err.startswith("note: " if code == 0 else "error: Cannot ")
     assert file.read_text().startswith(text)
 
 
