@@ -235,6 +235,7 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     code = f"""
 import os, sys
 from pathlib import Path
+import capgen.images.decoders  # messages need it, and nobody may not read our packages
 from capgen.output.sidecars import Sidecars
 from capgen.records import Caption
 record = Caption(text="a dog", score=-1.0, log_probability=-1.0)
