@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         TestEvent,
         event_from_dict,
     )
-else:  # sixteen classes that only training needs
+else:  # classes that only training needs
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
