@@ -11,14 +11,14 @@ from PIL import Image
 
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.decoding.hypotheses import Hypothesis
-from capgen.captioning.runtimes.base import Generated
+from capgen.captioning.runtimes.base import Generated, ModelInput, PixelRuntime, stacked
 from capgen.config import DecodeSettings
 from capgen.models.folder import ModelFolder
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.paths import bundled_model_dir
 
 
-class ColourRuntime:
+class ColourRuntime(PixelRuntime):
     """Says the mean red of an image as a token, and counts what it was shown."""
 
     name = "colours"
@@ -36,7 +36,8 @@ class ColourRuntime:
     def seen(self) -> int:
         return sum(self.batches)
 
-    def generate(self, pixels: np.ndarray, settings: DecodeSettings) -> Generated:
+    def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
+        pixels = stacked(inputs)
         with self._lock:
             self.batches.append(len(pixels))
             self.settings.append(settings)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from capgen.captioning.runtimes.base import Runtime
+from capgen.captioning.runtimes.base import ModelInput, Runtime
 from capgen.errors import ModelError
 from capgen.records import Caption, Word
 
@@ -41,25 +41,25 @@ class CaptionAttention:
     image: Image.Image
 
 
-def with_attention(runtime: Runtime, pixels: Floats, caption: Caption, name: str) -> Caption:
-    """Return a caption of pixels (3, H, W), and its alternatives, with their `attention`.
+def with_attention(runtime: Runtime, image: ModelInput, caption: Caption, name: str) -> Caption:
+    """Return a caption of one image, and its alternatives, with their `attention`.
 
     Raises:
         ModelError: The model has no cross-attention, or its image features are not a grid.
     """
     captions = [
-        replace(each, attention=word_maps(runtime, pixels, each, name))
+        replace(each, attention=word_maps(runtime, image, each, name))
         for each in (caption, *caption.alternatives)
     ]
     return replace(captions[0], alternatives=tuple(captions[1:]))
 
 
-def word_maps(runtime: Runtime, pixels: Floats, caption: Caption, name: str) -> Floats:
+def word_maps(runtime: Runtime, image: ModelInput, caption: Caption, name: str) -> Floats:
     """Return the attention maps (words, rows, columns) of a caption; see `with_attention`."""
     ids = [token.id for token in caption.tokens]
     # An empty caption is replayed by its start token alone, which shows the grid.
-    replayed = runtime.replay(pixels, ids or [0])
-    return maps_of(caption.words, replayed.attention, pixels.shape[1:], name)
+    replayed = runtime.replay(image, ids or [0])
+    return maps_of(caption.words, replayed.attention, image.pixels.shape[1:], name)
 
 
 def maps_of(words: Sequence[Word], attention: Floats, size: tuple[int, ...], name: str) -> Floats:
@@ -76,9 +76,11 @@ def maps_of(words: Sequence[Word], attention: Floats, size: tuple[int, ...], nam
     return grids / np.maximum(total, np.finfo(np.float32).tiny)
 
 
-def seen_part(preprocessor: Preprocessor, image: Image.Image) -> Image.Image:
+def seen_part(preprocessor: Preprocessor | None, image: Image.Image) -> Image.Image:
     """Return the part of an image that the model sees: all of it unless the model crops."""
-    return image if preprocessor.crop is None else Image.fromarray(preprocessor.reshape(image))
+    if preprocessor is None or preprocessor.crop is None:
+        return image
+    return Image.fromarray(preprocessor.reshape(image))
 
 
 def _grid(cells: int, size: tuple[int, ...], name: str) -> tuple[int, int]:

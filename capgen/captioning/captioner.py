@@ -8,15 +8,14 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
-
 from capgen.captioning.confidence.calibration_file import Calibration, calibration_of
 from capgen.captioning.confidence.model import Fit
 from capgen.captioning.prepare import Prepared, batches_ahead, failure_of, for_prepared
-from capgen.captioning.retry import caption_pixels
+from capgen.captioning.prompts import Prompt, resolve_prompt
+from capgen.captioning.retry import caption_inputs
 from capgen.captioning.runtimes.select import check_runtime, load_runtime
 from capgen.captioning.to_record import caption_or_raise, with_confidence
-from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, resolve_decoding
+from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, ModelOptions, resolve_decoding
 from capgen.errors import ImageError, ModelError, UsageError
 from capgen.images.decoders import printable
 from capgen.images.load import DEFAULT_LIMITS, ImageSource, load_image
@@ -40,55 +39,60 @@ class Captioner:
         folder: ModelFolder,
         runtime: Runtime,
         load: Callable[[], Runtime] | None = None,
+        prompt: Prompt | None = None,
     ) -> None:
         self.folder = folder
         self.runtime = runtime
         self._load = load
+        self._asked = prompt or Prompt()
+        self._prompt = runtime.prompt_for(self._asked)
 
     @classmethod
     def from_pretrained(
         cls,
         model: str | os.PathLike[str] | None = None,
         *,
-        revision: str | None = None,
-        runtime: str = "auto",
-        device: str = "auto",
-        dtype: str = "auto",
         threads: int | None = None,
-        trust_remote_code: bool = False,
+        **options: Any,
     ) -> Captioner:
         """Load a captioner.
 
         Args:
             model: None or `mini` for the bundled model, a model folder, `RUN/best-eval` of a
                 training run, or a Hub id, as in `USER/NAME` or `USER/NAME@REVISION`.
-            revision: Branch, tag or commit of a Hub repository.
-            runtime: `onnx`, `torch`, or `auto`: ONNX Runtime if the model has graphs for it
-                and you ask for no other device or type.
-            device: `auto` (with torch, the fastest one), `cpu`, `cuda`, `cuda:N` or `mps`.
-            dtype: `auto`, `fp32`, `bf16` or `fp16`.
             threads: Threads of ONNX Runtime; None uses every core.
-            trust_remote_code: Run the model's own code if capgen does not know its kind.
+            **options: Fields of `capgen.config.ModelOptions`: `device="cuda"`, `dtype="bf16"`,
+                `runtime="torch"`, `prompt="alt"`, …
 
         Raises:
             ModelError: The model cannot be found or is not a captioner.
             NetworkError: The model is not on this machine, and the Hub cannot be reached.
-            UsageError: An argument is not one of the values above, or there is no such device.
+            UsageError: An option is unknown or has no such value, or there is no such device.
         """
-        check_runtime(runtime, device, dtype)
         name = None if model is None else os.fspath(model)
-        folder = resolve_model(name, revision=revision, trust_remote_code=trust_remote_code)
-        load = partial(
-            load_runtime, folder, runtime, device, dtype,
-            threads=threads, trust_remote_code=trust_remote_code,
-        )  # fmt: skip
-        return cls(folder, load(), load)
+        try:
+            asked = ModelOptions(model=name, **options)
+        except TypeError as error:
+            raise UsageError(f"Unknown model option: {error}") from error
+        return cls.from_options(asked, threads=threads)
+
+    @classmethod
+    def from_options(cls, options: ModelOptions, *, threads: int | None = None) -> Captioner:
+        """Load the captioner that options name; see `from_pretrained`."""
+        check_runtime(options.runtime, options.device, options.dtype)
+        folder = resolve_model(
+            options.model,
+            revision=options.revision,
+            trust_remote_code=options.trust_remote_code,
+        )
+        load = partial(load_runtime, folder, options, threads=threads)
+        return cls(folder, load(), load, resolve_prompt(options))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle how the model is loaded, since sessions of its runtime cannot be pickled."""
         if self._load is None:
             raise TypeError("Only a Captioner made by Captioner.from_pretrained can be pickled")
-        return _loaded, (type(self), self.folder, self._load)
+        return _loaded, (type(self), self.folder, self._load, self._asked)
 
     @property
     def name(self) -> str:
@@ -217,8 +221,8 @@ class Captioner:
         return batches_ahead(prepare, images, self.batch_of(batch_size))
 
     def batch_of(self, size: int) -> int:
-        """Return the batch size to use: `size`, or 1 if the model keeps each image's shape."""
-        return 1 if self.runtime.preprocessor.input_size is None else size
+        """Return the batch size to use: `size`, or less if the model cannot take as many."""
+        return self.runtime.batch_of(size)
 
     def prepare(
         self,
@@ -244,18 +248,17 @@ class Captioner:
         """
         if path is None and isinstance(image, str | os.PathLike):
             path = os.fspath(image)
-        preprocessor = self.runtime.preprocessor
         try:
             loaded = load_image(
                 image,
                 limits=limits,
                 name=None if path is None else printable(path) or "''",
-                size_hint=preprocessor.input_size and preprocessor.input_size[::-1],
+                size_hint=self.runtime.size_hint,
             )
-            pixels = preprocessor.preprocess(loaded.image)
+            made = self.runtime.prepare(loaded.image, self._prompt)
             small = make_thumbnail(loaded.image) if thumbnail else None
             kept = loaded.image if keep_image else None
-            return Prepared(path, loaded.width, loaded.height, pixels, sha256, small, kept)
+            return Prepared(path, loaded.width, loaded.height, made, sha256, small, kept)
         except (ImageError, MemoryError) as error:
             return failure_of(error, path)
 
@@ -281,8 +284,8 @@ class Captioner:
         """
         if not batch:
             return []
-        pixels = np.stack([item.pixels for item in batch])
-        captions, generated = caption_pixels(self.runtime, pixels, settings)
+        inputs = [item.input for item in batch]
+        captions, generated = caption_inputs(self.runtime, inputs, settings)
         shared: dict[str, Any] = {
             "model": self.name,
             "revision": self.folder.revision if revision is None else revision,
@@ -296,8 +299,10 @@ class Captioner:
         if return_attention:
             from capgen.captioning.attention import with_attention
 
-            pairs = zip(pixels, captions, strict=True)
-            captions = [with_attention(self.runtime, *pair, self.name) for pair in pairs]
+            captions = [
+                with_attention(self.runtime, item.input, caption, self.name)
+                for item, caption in zip(batch, captions, strict=True)
+            ]
         fit, _ = self._fit(settings)
         if fit is None:
             return list[Record](captions)
@@ -308,10 +313,15 @@ class Captioner:
         """Return the settings in the form that records hold."""
         runtime = self.runtime
         known = {**settings.to_dict(), "runtime": runtime.name, "dtype": runtime.dtype}
+        # Only what was asked for: journals from before there were prompts stay valid.
+        asked = {"prompt": self._prompt, "system": self._asked.system}
+        known |= {name: text for name, text in asked.items() if text}
         calibration = self._calibration[0] if settings.confidence else None
         # A record made before the model was calibrated again is not one made after.
         return known if calibration is None else {**known, "calibration": calibration.digest}
 
 
-def _loaded(kind: type[Captioner], folder: ModelFolder, load: Callable[[], Runtime]) -> Captioner:
-    return kind(folder, load(), load)
+def _loaded(
+    kind: type[Captioner], folder: ModelFolder, load: Callable[[], Runtime], prompt: Prompt
+) -> Captioner:
+    return kind(folder, load(), load, prompt)

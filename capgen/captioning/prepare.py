@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from capgen.captioning.runtimes.base import ModelInput
 from capgen.errors import ImageError
 from capgen.images.decoders import out_of_memory, printable
 from capgen.records import CaptionFailure
@@ -27,7 +28,7 @@ class Prepared:
         path: Its name in records, or None.
         width: Width of the original in pixels, as displayed.
         height: Height of the original in pixels, as displayed.
-        pixels: (3, H, W) float32, the model's input.
+        input: The model's input.
         sha256: SHA-256 of its file, or None.
         thumbnail: A small WebP copy, if it was asked for.
         image: The decoded image, upright, if it was asked for.
@@ -36,10 +37,15 @@ class Prepared:
     path: str | None
     width: int
     height: int
-    pixels: NDArray[np.float32]
+    input: ModelInput
     sha256: str | None = None
     thumbnail: bytes | None = None
     image: Image.Image | None = None
+
+    @property
+    def pixels(self) -> NDArray[np.float32]:
+        """The (3, H, W) float32 pixels of an encoder's input."""
+        return self.input.pixels
 
     def record_fields(self) -> dict[str, Any]:
         """Return the fields of the image's record."""

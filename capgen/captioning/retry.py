@@ -12,17 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from capgen.captioning.decoding.hypotheses import Hypothesis, token_texts
-from capgen.captioning.runtimes.base import Generated, Runtime
+from capgen.captioning.runtimes.base import Generated, ModelInput, Runtime
 from capgen.config import DecodeSettings
 from capgen.records import Caption, Retry, Token
 
 logger = logging.getLogger(__name__)
-
-Pixels = NDArray[np.float32]
 
 EMPTY, REPEATING = "empty", "repeating"
 # Minimum length of the retry of an empty caption, in tokens, start and end included.
@@ -43,21 +38,21 @@ class _ImageCaptions:
     retry: Retry | None = None
 
 
-def caption_pixels(
-    runtime: Runtime, pixels: Pixels, settings: DecodeSettings
+def caption_inputs(
+    runtime: Runtime, inputs: Sequence[ModelInput], settings: DecodeSettings
 ) -> tuple[list[Caption], Generated]:
-    """Caption pixels (B, 3, H, W) with `settings.num_captions` captions each.
+    """Caption prepared images with `settings.num_captions` captions each.
 
     Returns:
         The best caption of each image with the others as alternatives, and what the model
         generated first, before any retry.
     """
-    generated = runtime.generate(pixels, settings)
+    generated = runtime.generate(inputs, settings)
     # Diverse captions are chosen from all that a search finds.
     count = settings.beams if settings.diverse else settings.num_captions
     images = [_ImageCaptions(_captions(runtime, each[:count])) for each in generated.hypotheses]
     if settings.retry:
-        _retry_faulty(runtime, pixels, images, settings, count)
+        _retry_faulty(runtime, inputs, images, settings, count)
     if settings.diverse:
         for image in images:
             image.captions = _diverse(image.captions, settings.num_captions)
@@ -107,12 +102,12 @@ def _captions(runtime: Runtime, hypotheses: Sequence[Hypothesis]) -> list[Captio
 
 def _retry_faulty(
     runtime: Runtime,
-    pixels: Pixels,
+    inputs: Sequence[ModelInput],
     images: list[_ImageCaptions],
     settings: DecodeSettings,
     count: int,
 ) -> None:
-    """Replace the faulty captions of `images` (pixels (B, 3, H, W)), `count` new ones at a time."""
+    """Replace the faulty captions of `images` (from `inputs`), `count` new ones at a time."""
     sizes = [len(image.captions) for image in images]
     rejected = [[each for each in image.captions if fault(each.text)] for image in images]
     for image in images:
@@ -126,7 +121,7 @@ def _retry_faulty(
             if not rows:
                 break
             logger.debug("%d captions are %s: retrying with %s", len(rows), reason, changes)
-            again = runtime.generate(pixels[rows], replace(settings, **changes))
+            again = runtime.generate([inputs[row] for row in rows], replace(settings, **changes))
             for row, hypotheses in zip(rows, again.hypotheses, strict=True):
                 _add(images[row], _captions(runtime, hypotheses[:count]), sizes[row])
                 images[row].retry = Retry(

@@ -102,7 +102,7 @@ def calibrate_command(
     for note in unused_notes(context, "calibrate"):
         console.note(note)
     data = evaluation_sets(images.dataset, images.data_dir, split=config.split, limit=config.limit)
-    captioner = Captioner.from_pretrained(**vars(replace(runs_on, model=model)))
+    captioner = Captioner.from_options(replace(runs_on, model=model))
     events = calibrate(captioner, data, options=decoding, config=config, negatives=images.negatives)
     total = sum(len(part.examples) for part in data) + config.drawn
     calibrated = _follow(console, events, total)

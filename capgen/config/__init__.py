@@ -28,6 +28,7 @@ from capgen.config.inputs import BatchOptions, CsvOptions, DownloadLimits, Image
 from capgen.config.metadata import MetadataOptions
 from capgen.config.models import ModelOptions
 from capgen.config.presets import OBJECTIVE_DEFAULTS, TRAIN_PRESETS, objective_defaults
+from capgen.config.prompts import NAMED_PROMPTS, PromptOptions
 from capgen.config.training import TrainConfig, train_config
 from capgen.config.training_groups import OBJECTIVES, EvalStrategy
 
@@ -36,6 +37,7 @@ __all__ = [
     "BOOLEANS",
     "COMMANDS",
     "DIVERSE_BEAMS",
+    "NAMED_PROMPTS",
     "OBJECTIVES",
     "OBJECTIVE_DEFAULTS",
     "OWN",
@@ -52,6 +54,7 @@ __all__ = [
     "InputOptions",
     "MetadataOptions",
     "ModelOptions",
+    "PromptOptions",
     "TrainConfig",
     "check_ranges",
     "described",

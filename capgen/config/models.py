@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from capgen.config.fields import setting
+from capgen.config.prompts import PromptOptions
 from capgen.errors import UsageError
 
 DEVICE_NAMES = "auto, cpu, cuda, cuda:N or mps"
@@ -24,8 +25,8 @@ def check_device(name: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions:
-    """The model that a command captions with, and where it runs.
+class ModelOptions(PromptOptions):
+    """The model that a command captions with, where it runs, and what it is asked.
 
     Raises:
         UsageError: No device has such a name.

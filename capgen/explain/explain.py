@@ -49,6 +49,6 @@ def explain(
     prepared, upright = prepare_to_explain(captioner, image, limits)
     return CaptionAttention(
         words=tuple(word.text for word in caption.words),
-        maps=word_maps(captioner.runtime, prepared.pixels, caption, captioner.name),
+        maps=word_maps(captioner.runtime, prepared.input, caption, captioner.name),
         image=seen_part(captioner.runtime.preprocessor, upright),
     )

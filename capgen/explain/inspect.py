@@ -146,19 +146,20 @@ def inspect_image(
     if not explains(captioner):
         notes.append(f"No runners-up: {runtime.obstacle()}")
     elif steps:
-        log_probs = runtime.replay(prepared.pixels, [step.id for step in steps]).log_probs
+        log_probs = runtime.replay(prepared.input, [step.id for step in steps]).log_probs
         steps = [
             _with_alternatives(step, row, lambda token: runtime.decode([token]).strip())
             for step, row in zip(steps, log_probs, strict=True)
         ]
-    channels = zip(("red", "green", "blue"), prepared.pixels, strict=True)
-    arrays = {f"input, {name}": plane for name, plane in channels}
-    arrays |= runtime.features(prepared.pixels)
-    preprocessor = runtime.preprocessor
+    preprocessor, arrays = runtime.preprocessor, {}
+    if preprocessor is not None:
+        channels = zip(("red", "green", "blue"), prepared.pixels, strict=True)
+        arrays = {f"input, {name}": plane for name, plane in channels}
+        arrays |= runtime.features(prepared.input)
     return Inspection(
         caption=caption,
-        seen=Image.fromarray(preprocessor.reshape(upright)),
-        preprocessing=preprocessor.to_dict(),
+        seen=upright if preprocessor is None else Image.fromarray(preprocessor.reshape(upright)),
+        preprocessing={} if preprocessor is None else preprocessor.to_dict(),
         statistics=tuple(_statistics(name, array) for name, array in arrays.items()),
         steps=tuple(steps),
         others={name: captioned(way) for name, way in WAYS.items()},

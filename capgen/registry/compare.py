@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from capgen.captioning.captioner import Captioner
@@ -129,7 +129,7 @@ def comparison_events(
         data: The images, with references.
         options: How the models decode; options left at None use each model's defaults.
         config: Metrics, bootstrap and batch size.
-        runs_on: Runtime, device and dtype of all models; its other fields are ignored.
+        runs_on: Where all models run and what they are asked; its model and revision are ignored.
         speed: How to measure the speed; None does not measure it.
 
     Yields:
@@ -139,12 +139,8 @@ def comparison_events(
     chosen = models_to_compare(names)
     entries = tuple(find_model(name) for name in chosen)
     # Load all models first, so that a broken one is reported before an hour of captioning.
-    captioners = {
-        name: Captioner.from_pretrained(
-            name, runtime=place.runtime, device=place.device, dtype=place.dtype
-        )
-        for name in chosen
-    }
+    place = replace(place, revision=None)
+    captioners = {name: Captioner.from_options(replace(place, model=name)) for name in chosen}
     evaluations: list[Evaluation] = []
     for name, captioner in captioners.items():
         yield ModelStarted(name, len(data.examples))

@@ -33,7 +33,7 @@ from capgen.records import CaptionFailure, Record
 
 logger = logging.getLogger(__name__)
 
-# A batch is closed early when its pixels (float32) take this much memory.
+# A batch is closed early when its inputs take this much memory.
 _BATCH_BYTES = 128 << 20
 
 
@@ -268,7 +268,7 @@ def _grouped(reads: Iterable[_Read], size: int) -> Iterator[list[_Read]]:
         batch.append(read)
         if isinstance(read, _Waiting):
             prepared += 1
-            held += read.prepared.pixels.nbytes
+            held += read.prepared.input.nbytes
         if prepared == size or held >= _BATCH_BYTES or len(batch) >= 4 * size:
             yield batch
             batch, prepared, held = [], 0, 0

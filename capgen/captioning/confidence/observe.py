@@ -45,8 +45,7 @@ def observe(
     """Caption images, and keep the evidence of search and encoder for each caption."""
 
     def observed(batch: Sequence[Prepared]) -> Iterator[Observation]:
-        pixels = np.stack([item.pixels for item in batch])
-        generated = captioner.runtime.generate(pixels, settings)
+        generated = captioner.runtime.generate([item.input for item in batch], settings)
         for hypotheses, summary in zip(generated.hypotheses, generated.summarise(), strict=True):
             text = captioner.runtime.decode(hypotheses[0].ids).strip()
             yield Observation(text, evidence(hypotheses), summary)

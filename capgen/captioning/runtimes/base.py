@@ -8,10 +8,41 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable
+from capgen.captioning.prompts import Prompt
 from capgen.config import DecodeSettings
+from capgen.errors import UsageError
 from capgen.models.preprocessing.preprocess import Preprocessor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelInput:
+    """What a runtime makes a caption from; its own `prepare` makes one.
+
+    Attributes:
+        content: (3, H, W) float32 pixels for encoders, an upright RGB image for models that
+            prepare images themselves, an encoded image for servers.
+        prompt: What to tell the model about this image: the beginning of the caption for
+            captioners, a message for models that follow prompts. May be empty.
+    """
+
+    content: NDArray[np.float32] | Image.Image | bytes
+    prompt: str = ""
+
+    @property
+    def pixels(self) -> NDArray[np.float32]:
+        """The (3, H, W) float32 pixels of an encoder's input."""
+        assert isinstance(self.content, np.ndarray)
+        return self.content
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the content takes."""
+        if isinstance(self.content, Image.Image):
+            return self.content.width * self.content.height * len(self.content.getbands())
+        return len(self.content) if isinstance(self.content, bytes) else self.content.nbytes
 
 
 @dataclass(frozen=True)
@@ -53,7 +84,6 @@ class Runtime(Protocol):
         name: `onnx` or `torch`.
         device: Where it computes, such as `cpu` or `cuda`.
         dtype: Type it computes in, such as `float32`.
-        preprocessor: How images become its input.
         nouns: Which tokens begin which noun, so that a caption uses each noun once; None where
             that is unknown, as for languages other than English.
     """
@@ -61,13 +91,42 @@ class Runtime(Protocol):
     name: str
     device: str
     dtype: str
-    preprocessor: Preprocessor
+
+    @property
+    def preprocessor(self) -> Preprocessor | None:
+        """How images become pixels; None if the model prepares them itself."""
+        ...
 
     @property
     def nouns(self) -> NounTable | None: ...
 
-    def generate(self, pixels: NDArray[np.float32], settings: DecodeSettings) -> Generated:
-        """Caption pixels (B, 3, H, W) float32."""
+    @property
+    def size_hint(self) -> tuple[int, int] | None:
+        """(width, height) that decoding an image needs at least; None for all of it."""
+        ...
+
+    def batch_of(self, size: int) -> int:
+        """Return how many inputs of any images `generate` takes at once: at most `size`."""
+        ...
+
+    def prompt_for(self, asked: Prompt) -> str:
+        """Return what this model is asked, in the words that it understands; may be empty.
+
+        Raises:
+            UsageError: The model cannot be asked that.
+        """
+        ...
+
+    def prepare(self, image: Image.Image, prompt: str) -> ModelInput:
+        """Make an upright RGB image and its prompt the model's input. Thread-safe.
+
+        Raises:
+            ImageError: The image's shape is too extreme.
+        """
+        ...
+
+    def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
+        """Caption prepared images."""
         ...
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -78,18 +137,57 @@ class Runtime(Protocol):
         """Return why captions cannot be replayed, or an empty string."""
         ...
 
-    def features(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Return what the decoder sees of one image's pixels (3, H, W), by name.
+    def features(self, image: ModelInput) -> dict[str, NDArray[np.float32]]:
+        """Return what the decoder sees of one image, by name.
 
         Raises:
             ModelError: The model has its own code, and its encoder is not known.
         """
         ...
 
-    def replay(self, pixels: NDArray[np.float32], ids: Sequence[int]) -> Replay:
-        """Feed the tokens (at least one) of a caption of one image's pixels (3, H, W).
+    def replay(self, image: ModelInput, ids: Sequence[int]) -> Replay:
+        """Feed the tokens (at least one) of a caption of one image.
 
         Raises:
             ModelError: The model has no cross-attention.
         """
         ...
+
+
+class PixelRuntime:
+    """What runtimes share whose inputs are pixels that a `Preprocessor` makes."""
+
+    preprocessor: Preprocessor
+
+    def prompt_for(self, asked: Prompt) -> str:
+        """Return the words that captions begin with.
+
+        Raises:
+            UsageError: There is a message, which these models do not read.
+        """
+        if asked.name or asked.system:
+            what = f"--prompt {asked.name}" if asked.name else "--system"
+            raise UsageError(
+                f"{what} is a message, and this model does not read messages",
+                hint='Give the words that captions begin with: --prompt "a photo of".',
+            )
+        return asked.text
+
+    @property
+    def size_hint(self) -> tuple[int, int] | None:
+        """(width, height) that decoding an image needs at least; None for all of it."""
+        size = self.preprocessor.input_size
+        return None if size is None else size[::-1]
+
+    def batch_of(self, size: int) -> int:
+        """Return `size`, or 1 if pixels keep each image's shape."""
+        return 1 if self.preprocessor.input_size is None else size
+
+    def prepare(self, image: Image.Image, prompt: str) -> ModelInput:
+        """Make an upright RGB image (3, H, W) float32."""
+        return ModelInput(self.preprocessor.preprocess(image), prompt)
+
+
+def stacked(inputs: Sequence[ModelInput]) -> NDArray[np.float32]:
+    """Return the pixels of inputs as one array (B, 3, H, W)."""
+    return np.stack([each.pixels for each in inputs])

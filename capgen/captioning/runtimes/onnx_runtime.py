@@ -17,7 +17,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 from capgen.captioning.decoding.beam_search import decode
 from capgen.captioning.decoding.hypotheses import NounTable, TokenIds, log_softmax
 from capgen.captioning.decoding.noun_lexicon import noun_table
-from capgen.captioning.runtimes.base import Generated, Replay
+from capgen.captioning.runtimes.base import Generated, ModelInput, PixelRuntime, Replay, stacked
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
@@ -36,7 +36,7 @@ Ints = NDArray[np.int64]
 Listener = Callable[[dict[str, Any]], None]
 
 
-class OnnxRuntime:
+class OnnxRuntime(PixelRuntime):
     """Runs a model folder's ONNX graphs on the CPU.
 
     Args:
@@ -101,27 +101,27 @@ class OnnxRuntime:
         shape = (self.layers, self.heads, self.head_width)
         return OnnxDecoder(self._decoder, cross, *shape, listen=listen)
 
-    def generate(self, pixels: Floats, settings: DecodeSettings) -> Generated:
-        """Caption pixels (B, 3, H, W)."""
-        cross = self.encode(pixels)
+    def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
+        """Caption prepared images, all of one shape."""
+        cross = self.encode(stacked(inputs))
         tokens = self.tokens
         if not settings.repeat_nouns:
             tokens = replace(tokens, nouns=self.nouns)
-        hypotheses = decode(self.start(cross), len(pixels), settings, tokens)
+        hypotheses = decode(self.start(cross), len(inputs), settings, tokens)
         values = cross["cross_value_0"]  # (B, heads, cells, width)
-        return Generated(hypotheses, lambda: values.mean(axis=2).reshape(len(pixels), -1))
+        return Generated(hypotheses, lambda: values.mean(axis=2).reshape(len(inputs), -1))
 
     def obstacle(self) -> str:
         """Return an empty string: every model with ONNX graphs has cross-attention."""
         return ""
 
-    def features(self, pixels: Floats) -> dict[str, Floats]:
-        """Return each decoder layer's cross keys and values of one image (3, H, W)."""
-        return {name: value[0] for name, value in self.encode(pixels[None]).items()}
+    def features(self, image: ModelInput) -> dict[str, Floats]:
+        """Return each decoder layer's cross keys and values of one image."""
+        return {name: value[0] for name, value in self.encode(image.pixels[None]).items()}
 
-    def replay(self, pixels: Floats, ids: Sequence[int]) -> Replay:
-        """Feed the tokens (at least one) of a caption of one image's pixels (3, H, W)."""
-        decoder = self.start(self.encode(pixels[None]))
+    def replay(self, image: ModelInput, ids: Sequence[int]) -> Replay:
+        """Feed the tokens (at least one) of a caption of one image."""
+        decoder = self.start(self.encode(image.pixels[None]))
         logits, attention = [], []
         for token in (self.tokens.start, *ids[:-1]):
             row, layers = decoder.logits_and_attention(np.array([[token]]), np.zeros(1, np.int64))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from capgen.config import ModelOptions
 from capgen.errors import ModelError, UsageError
 from capgen.models.folder import ModelFolder
 from capgen.models.kinds import check_captioner
@@ -41,18 +42,14 @@ def check_runtime(runtime: str, device: str, dtype: str) -> None:
 
 
 def load_runtime(
-    folder: ModelFolder,
-    runtime: str,
-    device: str,
-    dtype: str,
-    *,
-    threads: int | None,
-    trust_remote_code: bool,
+    folder: ModelFolder, options: ModelOptions, *, threads: int | None = None
 ) -> Runtime:
-    """Load a model into the given runtime, or into the one that `auto` means for it.
+    """Load a model into the runtime that options name, or into the one that `auto` means for it.
 
-    The arguments are those of `capgen.Captioner.from_pretrained`, checked by `check_runtime`.
+    `threads` are those of ONNX Runtime; None uses every core.
     """
+    runtime, device, dtype = options.runtime, options.device, options.dtype
+    trust_remote_code = options.trust_remote_code
     check_captioner(folder.name, folder.config, trust_remote_code=trust_remote_code)
     obstacle = _onnx_obstacle(folder)
     if runtime == "onnx" and obstacle:

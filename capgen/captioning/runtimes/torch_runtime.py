@@ -14,7 +14,7 @@ from transformers import GenerationConfig, LogitsProcessorList
 
 from capgen.captioning.decoding.hypotheses import NOUN_PENALTY, Hypothesis, NounTable, hypothesis
 from capgen.captioning.decoding.noun_lexicon import noun_table
-from capgen.captioning.runtimes.base import Generated, Replay
+from capgen.captioning.runtimes.base import Generated, ModelInput, PixelRuntime, Replay, stacked
 from capgen.captioning.runtimes.torch_processors import NounsOnce, Temperature
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
@@ -25,7 +25,7 @@ from capgen.models.loading import load_tokenizer, quiet_transformers
 from capgen.models.torch_devices import choose_device, weights_dtype
 
 
-class TorchRuntime:
+class TorchRuntime(PixelRuntime):
     """Runs a captioner with torch.
 
     Args:
@@ -64,14 +64,14 @@ class TorchRuntime:
         """The nouns of the vocabulary, or None: see `Runtime`."""
         return noun_table(self._tokenizer.get_vocab())
 
-    def generate(self, pixels: NDArray[np.float32], settings: DecodeSettings) -> Generated:
-        """Caption pixels (B, 3, H, W)."""
-        inputs = torch.from_numpy(pixels).to(self.device, self._model.dtype)
+    def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
+        """Caption prepared images, all of one shape."""
+        pixels = torch.from_numpy(stacked(inputs)).to(self.device, self._model.dtype)
         # One image at a time, each from the same seed: a batch must not change samples.
-        parts = [image[None] for image in inputs] if settings.sample else [inputs]
+        parts = [image[None] for image in pixels] if settings.sample else [pixels]
         with self._kept_encoder_outputs() as outputs:
             hypotheses = [image for part in parts for image in self._generate(part, settings)]
-        return Generated(hypotheses, lambda: self._summaries(outputs, len(pixels)))
+        return Generated(hypotheses, lambda: self._summaries(outputs, len(inputs)))
 
     @contextlib.contextmanager
     def _kept_encoder_outputs(self) -> Iterator[list[Any]]:
@@ -177,14 +177,14 @@ class TorchRuntime:
             return "a 'git' model has no cross-attention: it reads the image like words"
         return f"capgen does not know the cross-attention of a '{kind}' model"
 
-    def features(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Return the encoder's features of one image (3, H, W): (cells, width)."""
+    def features(self, image: ModelInput) -> dict[str, NDArray[np.float32]]:
+        """Return the encoder's features of one image: (cells, width)."""
         with torch.inference_mode():
-            states = self._encoder_states(pixels)
+            states = self._encoder_states(image.pixels)
         return {"features": states[0].float().cpu().numpy()}
 
-    def replay(self, pixels: NDArray[np.float32], ids: Sequence[int]) -> Replay:
-        """Feed the tokens (at least one) of a caption of one image's pixels (3, H, W)."""
+    def replay(self, image: ModelInput, ids: Sequence[int]) -> Replay:
+        """Feed the tokens (at least one) of a caption of one image."""
         if obstacle := self.obstacle():
             raise ModelError(f"{self.folder.name}: {obstacle}")
         config = self._model.generation_config
@@ -196,7 +196,7 @@ class TorchRuntime:
             start = next(token for token in starts if token is not None)
         inputs = torch.tensor([[start, *ids[:-1]]], device=self.device)
         with torch.inference_mode(), _eager_attention(decoder):
-            states = self._encoder_states(pixels)
+            states = self._encoder_states(image.pixels)
             projection = getattr(self._model, "enc_to_dec_proj", None)
             output = decoder(
                 input_ids=inputs,

@@ -30,6 +30,7 @@ from capgen.config import (
     ImageLimits,
     MetadataOptions,
     ModelOptions,
+    PromptOptions,
 )
 from capgen.errors import UsageError
 from capgen.output.base import format_of
@@ -67,8 +68,8 @@ EXAMPLES = examples(
 @with_options(
     section="caption",
     panels=(
-        *(MODEL_PANEL, DECODING_PANEL, Look.PANEL, OUTPUT_PANEL, MetadataOptions.PANEL),
-        *(INPUT_PANEL, BatchOptions.PANEL),
+        *(MODEL_PANEL, PromptOptions.PANEL, DECODING_PANEL, Look.PANEL),
+        *(OUTPUT_PANEL, MetadataOptions.PANEL, INPUT_PANEL, BatchOptions.PANEL),
     ),
 )
 def caption_command(
@@ -108,7 +109,7 @@ def caption_command(
     sidecars = _sidecars(inputs, results, look)
     _note_passed_over(console, inputs)
     decoding = replace(decoding, confidence=results.scores)
-    load = partial(Captioner.from_pretrained, **vars(model))
+    load = partial(Captioner.from_options, model)
     writes = (results.output, results.sidecar, results.changes_written_to) != (None, None, None)
     way = choose_way(look, inputs.alone, writes=writes, format=chosen)
     if way.kind == "look":

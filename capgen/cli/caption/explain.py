@@ -44,7 +44,7 @@ def explain_image(
     settings, notes = captioner.settings(options)
     (record,) = captioner.caption_prepared([prepared], settings, notes)
     caption = with_attention(
-        captioner.runtime, prepared.pixels, caption_or_raise(record), captioner.name
+        captioner.runtime, prepared.input, caption_or_raise(record), captioner.name
     )
     seen = seen_part(captioner.runtime.preprocessor, upright)
     WRITERS[path.suffix.lower()](path, caption, seen)

@@ -153,7 +153,7 @@ def _systems(
     from capgen.evaluation.systems import ModelSystem, PredictionsSystem, is_predictions
 
     def load(options: ModelOptions) -> System:
-        captioner = Captioner.from_pretrained(**vars(options))
+        captioner = Captioner.from_options(options)
         return ModelSystem(captioner, decoding, batch_size=batch_size)
 
     def read(file: Path) -> System:

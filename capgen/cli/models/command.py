@@ -197,7 +197,7 @@ def test(
     for note in unused_notes(context, "models.test"):
         console.note(note)
     start = time.perf_counter()
-    captioner = Captioner.from_pretrained(**vars(replace(runs_on, model=model)))
+    captioner = Captioner.from_options(replace(runs_on, model=model))
     loaded = time.perf_counter() - start
     if view.show_test(console, captioner, images, loaded, as_json=as_json):
         raise typer.Exit(1)

@@ -12,6 +12,7 @@ import pytest
 
 from capgen import Captioner
 from capgen.captioning.confidence.calibration_file import Calibration
+from capgen.captioning.runtimes.base import ModelInput
 from capgen.cli.main import main
 from capgen.config import DecodeOptions, DecodeSettings
 from capgen.errors import ImageError, UsageError
@@ -177,9 +178,10 @@ def test_other_captioners_have_summaries(kind: str, tmp_path: Path) -> None:
     folder = getattr(tiny_captioners, kind)(tmp_path / kind)
     runtime = Captioner.from_pretrained(folder, device="cpu").runtime
     pixels = np.random.default_rng(0).normal(size=(3, 3, 32, 32)).astype(np.float32)
-    found = runtime.generate(pixels, DecodeSettings(beams=2, max_length=8))
+    inputs = [ModelInput(one) for one in pixels]
+    found = runtime.generate(inputs, DecodeSettings(beams=2, max_length=8))
     summaries = found.summarise()
     assert len(found.hypotheses) == len(summaries) == 3
-    alone = runtime.generate(pixels[1:2], DecodeSettings(max_length=8)).summarise()
+    alone = runtime.generate(inputs[1:2], DecodeSettings(max_length=8)).summarise()
     assert summaries[1] == pytest.approx(alone[0], abs=1e-4)
     assert not np.allclose(summaries[0], summaries[1])

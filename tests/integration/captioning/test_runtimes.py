@@ -18,6 +18,7 @@ from transformers import SwinConfig, SwinModel
 
 from capgen import Captioner
 from capgen.captioning.prepare import Prepared
+from capgen.captioning.runtimes.base import ModelInput
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
 from capgen.models.checkpoint import save_captioning
@@ -106,7 +107,7 @@ def test_a_runtime_returns_all_that_a_search_finished(
 ) -> None:
     runtime = request.getfixturevalue(name).runtime
     pixels = np.random.default_rng(0).normal(size=(2, 3, *runtime.preprocessor.input_size))
-    found = runtime.generate(pixels.astype(np.float32), settings)
+    found = runtime.generate([ModelInput(one) for one in pixels.astype(np.float32)], settings)
     assert [len(image) for image in found.hypotheses] == [count, count]
     for image in found.hypotheses:
         ranks = [one.rank for one in image]
@@ -126,7 +127,7 @@ def test_a_model_whose_encoder_is_not_known_captions_all_the_same(
     assert bundled_torch.caption(images[0]) == known
     prepared = bundled_torch.prepare(images[0])
     assert isinstance(prepared, Prepared)
-    found = bundled_torch.runtime.generate(prepared.pixels[None], DecodeSettings())
+    found = bundled_torch.runtime.generate([prepared.input], DecodeSettings())
     with pytest.raises(ModelError, match="not known"):
         found.summarise()
 

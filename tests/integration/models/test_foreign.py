@@ -16,6 +16,7 @@ import transformers
 from transformers import AutoTokenizer, VisionEncoderDecoderModel
 
 from capgen import Captioner
+from capgen.captioning.runtimes.base import ModelInput
 from capgen.errors import CapgenError, ModelError, StorageError, UnsafeModelError
 from capgen.models import checkpoint
 from capgen.models.checkpoint import load_captioning, save_captioning
@@ -93,7 +94,7 @@ def test_a_captioner_without_cross_attention_says_so(saved: dict[str, Path]) -> 
         captioner.caption(IMAGE, return_attention=True)
     pixels = captioner.runtime.preprocessor.preprocess(IMAGE)
     with pytest.raises(ModelError, match="no cross-attention"):
-        captioner.runtime.replay(pixels, [1])
+        captioner.runtime.replay(ModelInput(pixels), [1])
 
 
 def test_what_is_not_known_of_a_model_with_its_own_code_is_said(folder: Path) -> None:
@@ -106,7 +107,7 @@ def test_what_is_not_known_of_a_model_with_its_own_code_is_said(folder: Path) ->
     pixels = captioner.runtime.preprocessor.preprocess(IMAGE)
     assert "does not know the cross-attention of a 'mine' model" in runtime.obstacle()
     with pytest.raises(ModelError, match="does not know the image encoder of a 'mine' model"):
-        runtime.features(pixels)
+        runtime.features(ModelInput(pixels))
 
 
 @pytest.mark.parametrize("kind", ["BLIP", GIT])

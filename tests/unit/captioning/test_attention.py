@@ -11,6 +11,7 @@ import torch
 
 from capgen.captioning.attention import _grid
 from capgen.captioning.captioner import Captioner
+from capgen.captioning.runtimes.base import ModelInput
 from capgen.errors import ModelError
 from capgen.explain.explain import explain, explains
 from capgen.records import Caption, Token
@@ -75,7 +76,7 @@ def test_a_replay_gives_the_probabilities_of_decoding(bundled: Captioner) -> Non
         caption = bundled.caption(image, retry=False, **options)
         pixels = bundled.runtime.preprocessor.preprocess(image)
         ids = [token.id for token in caption.tokens]
-        replayed = bundled.runtime.replay(pixels, ids)
+        replayed = bundled.runtime.replay(ModelInput(pixels), ids)
         said = [token.log_probability for token in caption.tokens]
         np.testing.assert_allclose(replayed.log_probs[np.arange(len(ids)), ids], said, atol=1e-4)
         assert replayed.log_probs.shape[0] == replayed.attention.shape[0] == len(ids)

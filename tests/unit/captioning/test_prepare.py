@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from capgen.captioning.prepare import Prepared, for_prepared
+from capgen.captioning.runtimes.base import ModelInput
 from capgen.config import ImageLimits
 from capgen.errors import ImageError
 from capgen.explain.explain import prepare_to_explain
@@ -68,9 +68,9 @@ def test_an_explanation_raises_the_error_of_a_failure(tmp_path: Path) -> None:
 
 
 def test_failures_keep_their_places_in_a_batch() -> None:
-    pixels = np.zeros((3, 1, 1), np.float32)
     failure = CaptionFailure(path="b", code="missing", message="b: no such file")
-    batch = [Prepared("a", 1, 1, pixels), failure, Prepared("c", 1, 1, pixels)]
+    given = ModelInput(np.zeros((3, 1, 1), np.float32))
+    batch = [Prepared("a", 1, 1, given), failure, Prepared("c", 1, 1, given)]
 
     def names(prepared: Sequence[Prepared]) -> list[str | None]:
         return [item.path for item in prepared]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from capgen.captioning.decoding.hypotheses import Hypothesis
-from capgen.captioning.retry import caption_pixels, fault
-from capgen.captioning.runtimes.base import Generated
+from capgen.captioning.retry import caption_inputs, fault
+from capgen.captioning.runtimes.base import Generated, ModelInput, PixelRuntime, stacked
 from capgen.config import DecodeSettings
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Retry
@@ -38,7 +38,7 @@ def test_faults(text: str, expected: str) -> None:
     assert fault(text) == expected
 
 
-class Scripted:
+class Scripted(PixelRuntime):
     """A runtime whose captions are looked up: by the image, and by how often it was asked."""
 
     name, device, dtype = "scripted", "cpu", "float32"
@@ -50,8 +50,8 @@ class Scripted:
         self.asked: list[tuple[list[int], DecodeSettings]] = []
         self.known: list[str] = []
 
-    def generate(self, pixels: np.ndarray, settings: DecodeSettings) -> Generated:
-        rows = pixels[:, 0, 0, 0].astype(int).tolist()
+    def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
+        rows = stacked(inputs)[:, 0, 0, 0].astype(int).tolist()
         self.asked.append((rows, settings))
         found = []
         for row in rows:
@@ -71,9 +71,8 @@ class Scripted:
 
 def run(runtime: Any, **settings: Any) -> tuple[list[list[str]], list[Retry | None]]:
     pixels = np.arange(len(runtime.images), dtype=np.float32)[:, None, None, None]
-    found, _ = caption_pixels(
-        runtime, np.broadcast_to(pixels, (len(pixels), 3, 1, 1)), DecodeSettings(**settings)
-    )
+    inputs = [ModelInput(one) for one in np.broadcast_to(pixels, (len(pixels), 3, 1, 1))]
+    found, _ = caption_inputs(runtime, inputs, DecodeSettings(**settings))
     return (
         [[each.text for each in (best, *best.alternatives)] for best in found],
         [best.retry for best in found],

@@ -10,7 +10,7 @@ import numpy as np
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.decoding.hypotheses import NounTable, hypothesis
 from capgen.captioning.prepare import Prepared
-from capgen.captioning.runtimes.base import Generated
+from capgen.captioning.runtimes.base import Generated, ModelInput, PixelRuntime
 from capgen.config import DecodeOptions
 from capgen.models.folder import ModelFolder
 from capgen.paths import bundled_model_dir
@@ -19,7 +19,7 @@ from capgen.records import Caption, CaptionFailure
 WORDS = {5: "a", 6: "dog", 7: "in the snow", 2: ""}
 
 
-class Stuck:
+class Stuck(PixelRuntime):
     """A runtime whose first search repeats itself about every second image."""
 
     name, device, dtype = "stuck", "cpu", "float32"
@@ -29,14 +29,14 @@ class Stuck:
         self.width = width
         self.searches = 0
 
-    def generate(self, pixels: Any, settings: Any) -> Generated:
+    def generate(self, inputs: Any, settings: Any) -> Generated:
         self.searches += 1
         if self.searches == 1:
             said = ([5, 6, 7, 2], [5, 7, 7, 2])
-            found = [[hypothesis(said[row % 2], [-0.5] * 4, 1.0)] for row in range(len(pixels))]
+            found = [[hypothesis(said[row % 2], [-0.5] * 4, 1.0)] for row in range(len(inputs))]
         else:
-            found = [[hypothesis([5, 6, 2], [-0.1] * 3, 1.0)] for _ in pixels]
-        return Generated(found, lambda: np.zeros((len(pixels), self.width), np.float32))
+            found = [[hypothesis([5, 6, 2], [-0.1] * 3, 1.0)] for _ in inputs]
+        return Generated(found, lambda: np.zeros((len(inputs), self.width), np.float32))
 
     def decode(self, ids: Sequence[int]) -> str:
         return "".join(f" {WORDS[token]}" for token in ids)
@@ -48,7 +48,7 @@ def captions(**options: Any) -> list[Any]:
     captioner = Captioner(folder, runtime)
     settings, notes = captioner.settings(DecodeOptions(**options))
     pixels = np.zeros((3, 2, 2), np.float32)
-    batch = [Prepared(f"{name}.jpg", 2, 2, pixels) for name in "ab"]
+    batch = [Prepared(f"{name}.jpg", 2, 2, ModelInput(pixels)) for name in "ab"]
     return captioner.caption_prepared(batch, settings, notes)
 
 
