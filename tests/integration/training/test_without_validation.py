@@ -1,4 +1,4 @@
-"""C10: training where there is no val, or none is wanted."""
+"""Training where there is no val, or none is wanted."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def few_images(folder: Path, count: int) -> Path:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_c10_one_or_two_images_are_learned_by_heart(tmp_path: Path, mini: Path, count: int) -> None:
+def test_one_or_two_images_are_learned_by_heart(tmp_path: Path, mini: Path, count: int) -> None:
     data = few_images(tmp_path / "few", count)
     events = list(train(run_config(tmp_path, data, mini, **HEART)))
     notices = [event.message for event in of_kind(Notice, events)]

@@ -1,4 +1,4 @@
-"""C10: a source with train only, and shares that are never ignored."""
+"""A source with train only, and shares that are never ignored."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def make(root: Path, **counts: int) -> Path:
         ({"captions": 2}, {"train": 2}, SEEDED),
     ],
 )
-def test_c10_what_a_source_lacks_is_drawn_from_train(
+def test_what_a_source_lacks_is_drawn_from_train(
     tmp_path: Path, there: dict[str, int], counts: dict[str, int], source: str
 ) -> None:
     dataset = load_dataset(make(tmp_path, **there))
     assert (dataset.counts, dataset.split_source) == (counts, source)
 
 
-def test_c10_the_draw_is_that_of_the_seed(tmp_path: Path) -> None:
+def test_the_draw_is_that_of_the_seed(tmp_path: Path) -> None:
     root = make(tmp_path, train=10)
 
     def val(seed: int) -> list[str]:
@@ -77,7 +77,7 @@ def test_c10_the_draw_is_that_of_the_seed(tmp_path: Path) -> None:
         ({"captions": 3}, {"val_fraction": 0.0, "test_fraction": 0.0}, {"train": 3}),
     ],
 )
-def test_c10_shares_that_were_given_are_taken(
+def test_shares_that_were_given_are_taken(
     tmp_path: Path, there: dict[str, int], options: dict[str, float], counts: dict[str, int]
 ) -> None:
     assert load_dataset(make(tmp_path, **there), splits=SplitOptions(**options)).counts == counts
@@ -94,7 +94,7 @@ def test_c10_shares_that_were_given_are_taken(
         ({"train": 2}, {"val_fraction": 0.3, "test_fraction": 0.3}, r"training images \(2\)"),
     ],
 )
-def test_c10_a_share_that_cannot_be_used_is_refused(
+def test_a_share_that_cannot_be_used_is_refused(
     tmp_path: Path, there: dict[str, int], options: dict[str, float], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
@@ -117,7 +117,7 @@ def installed(root: Path, store: Path, **options: float) -> Dataset:
     return load_dataset(last.folder)
 
 
-def test_c10_what_was_decided_on_import_stays(tmp_path: Path) -> None:
+def test_what_was_decided_on_import_stays(tmp_path: Path) -> None:
     root = make(tmp_path / "set", train=10)
     told = installed(root, tmp_path / "a", val_fraction=0.0, test_fraction=0.0)
     assert told.counts == {"train": 10}

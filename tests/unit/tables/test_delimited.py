@@ -1,4 +1,4 @@
-"""C10: quotes without a partner, captions with commas, and cells of any length."""
+"""Quotes without a partner, captions with commas, and cells of any length."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STRAY = (
 )
 
 
-def test_c10_an_unbalanced_quote_does_not_swallow_the_rows_after_it() -> None:
+def test_an_unbalanced_quote_does_not_swallow_the_rows_after_it() -> None:
     rows = rows_of("t.csv", STRAY)
     assert [(row.line, row.fault) for row in rows] == [
         (2, "a quote is opened but not closed"),
@@ -52,13 +52,13 @@ def test_c10_an_unbalanced_quote_does_not_swallow_the_rows_after_it() -> None:
         'image,caption\n17,"a dog\n18,"a cat"\n19,a cow\n',
     ],
 )
-def test_c10_wherever_the_image_is_named(text: str) -> None:
+def test_wherever_the_image_is_named(text: str) -> None:
     rows = rows_of("t.csv", text)
     assert [bool(row.fault) for row in rows] == [True, False, False]
     assert [row.cells["caption"] for row in rows[1:]] == ["a cat", "a cow"]
 
 
-def test_c10_a_data_set_names_the_line_and_the_doctor_finds_the_others(tmp_path: Path) -> None:
+def test_a_data_set_names_the_line_and_the_doctor_finds_the_others(tmp_path: Path) -> None:
     images(tmp_path, "a.png", "b.png", "c.png", "d.png")
     (tmp_path / "t.csv").write_text(STRAY)
     with pytest.raises(DataError, match=r"t\.csv:2: a quote is opened but not closed"):
@@ -69,7 +69,7 @@ def test_c10_a_data_set_names_the_line_and_the_doctor_finds_the_others(tmp_path:
     assert diagnosis.counts["malformed_line"] == 1
 
 
-def test_c10_captioning_takes_the_row_and_those_after_it(tmp_path: Path) -> None:
+def test_captioning_takes_the_row_and_those_after_it(tmp_path: Path) -> None:
     images(tmp_path, "a.png", "b.png", "c.png", "d.png")
     (tmp_path / "t.csv").write_text(STRAY)
     names = [Path(source.name).name for source in Inputs([], manifest=tmp_path / "t.csv")]
@@ -84,7 +84,7 @@ def test_a_quote_still_joins_the_lines_of_one_caption() -> None:
 
 
 @pytest.mark.parametrize(("name", "mark"), [("t.tsv", "\t"), ("t.csv", "\t"), ("t.csv", "|")])
-def test_c10_tabs_and_bars_are_read_without_quoting_where_quoting_fails(
+def test_tabs_and_bars_are_read_without_quoting_where_quoting_fails(
     name: str, mark: str
 ) -> None:
     text = "\n".join(
@@ -111,7 +111,7 @@ def test_c10_tabs_and_bars_are_read_without_quoting_where_quoting_fails(
 
 @pytest.mark.parametrize("mark", ["|", "\t", ";", " | "])
 @pytest.mark.parametrize("name", ["captions.txt", "t.csv", "metadata.csv", "pairs.txt"])
-def test_c10_tables_without_a_header_whose_captions_hold_commas(
+def test_tables_without_a_header_whose_captions_hold_commas(
     tmp_path: Path, name: str, mark: str
 ) -> None:
     images(tmp_path, "a.png", "b.png")

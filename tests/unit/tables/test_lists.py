@@ -1,4 +1,4 @@
-"""C10: lists of captions in one cell, as JSON and pandas write them."""
+"""Lists of captions in one cell, as JSON and pandas write them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.colours import plain
         ("[]", []),
     ],
 )
-def test_c10_lists_are_several_captions(cell: str, texts: list[str]) -> None:
+def test_lists_are_several_captions(cell: str, texts: list[str]) -> None:
     assert texts_in(cell) == texts
 
 
@@ -51,7 +51,7 @@ def test_every_list_that_python_shows_is_read(texts: list[str]) -> None:
     assert texts_in(json.dumps(texts)) == texts
 
 
-def test_c10_a_table_of_pandas_has_every_caption(tmp_path: Path) -> None:
+def test_a_table_of_pandas_has_every_caption(tmp_path: Path) -> None:
     with (tmp_path / "captions.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["image", "captions"])

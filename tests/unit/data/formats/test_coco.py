@@ -1,4 +1,4 @@
-"""C10: COCO captions whose ids are odd, and captions that the source has rejected."""
+"""COCO captions whose ids are odd, and captions that the source has rejected."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def captions_of(root: Path) -> dict[str, tuple[str, ...]]:
 
 @pytest.mark.parametrize("first", [0, "0", 0.0, " 0"])
 @pytest.mark.parametrize("second", [0, "0", 0.0])
-def test_c10_numbers_and_text_are_the_same_id(tmp_path: Path, first: Any, second: Any) -> None:
+def test_numbers_and_text_are_the_same_id(tmp_path: Path, first: Any, second: Any) -> None:
     root = write(tmp_path, [first, "x"], [{"id": 1, "image_id": second, "caption": "a dog"}])
     assert captions_of(root) == {"0.png": ("a dog",)}
 
 
-def test_c10_an_id_of_two_images_is_refused(tmp_path: Path) -> None:
+def test_an_id_of_two_images_is_refused(tmp_path: Path) -> None:
     annotations = [{"id": n, "image_id": n % 2, "caption": f"caption {n}"} for n in range(3)]
     root = write(tmp_path, [0, 1, "1"], annotations)
     with pytest.raises(DataError, match=r"the id 1 is that of both 1\.png and 2\.png"):
@@ -61,7 +61,7 @@ def test_an_id_that_is_neither_number_nor_text_is_named(tmp_path: Path, odd: Any
         load_dataset(root)
 
 
-def test_c10_rejected_captions_are_left_out_and_said(tmp_path: Path) -> None:
+def test_rejected_captions_are_left_out_and_said(tmp_path: Path) -> None:
     annotations = [
         {"id": 1, "image_id": 0, "caption": "Quality issues are too severe.", "is_rejected": True},
         {"id": 2, "image_id": 0, "caption": "a can of soup", "is_rejected": False},
