@@ -84,9 +84,7 @@ def test_a_quote_still_joins_the_lines_of_one_caption() -> None:
 
 
 @pytest.mark.parametrize(("name", "mark"), [("t.tsv", "\t"), ("t.csv", "\t"), ("t.csv", "|")])
-def test_tabs_and_bars_are_read_without_quoting_where_quoting_fails(
-    name: str, mark: str
-) -> None:
+def test_tabs_and_bars_are_read_without_quoting_where_quoting_fails(name: str, mark: str) -> None:
     text = "\n".join(
         f"{image}{mark}{caption}"
         for image, caption in (
