@@ -10,7 +10,7 @@ from capgen.hub_client.pulled import PulledModel
 from capgen.models.folder import ModelFolder
 from capgen.models.hub_files import Limits
 from capgen.models.kinds import check_captioner
-from capgen.models.resolve import fetch
+from capgen.models.resolve import fetch, hub_name
 from capgen.models.safetensors_index import read_index
 
 
@@ -26,7 +26,7 @@ def pull_model(
     From then on its bare name means this commit, online and offline.
 
     Args:
-        name: `USER/NAME`, or `USER/NAME@REVISION`.
+        name: `USER/NAME` or the short name of a known model, with an optional `@REVISION`.
         revision: Branch, tag or commit.
         trust_remote_code: Also download its Python files.
         limits: The largest sizes to accept.
@@ -38,7 +38,7 @@ def pull_model(
         NetworkError: The Hub cannot be reached.
         UsageError: Two revisions were given, or the token has invalid characters.
     """
-    identifier, _, tag = name.partition("@")
+    identifier, _, tag = hub_name(name).partition("@")
     if tag and revision:
         raise UsageError(f"{name} and --revision {revision} give two revisions; give only one")
     asked = revision or tag or None

@@ -61,7 +61,13 @@ def test_a_checkpoint_of_no_run_is_not_sought_on_the_hub(no_hub: None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("mni", "Did you mean 'mini'?"), ("zzz", "Known: mini, my-words")]
+    ("name", "hint"),
+    [
+        ("mni", "Did you mean 'mini'?"),
+        ("blip-bsae", "Did you mean 'blip-base'?"),
+        ("my-wrds", "Did you mean 'my-words'?"),
+        ("zzz", "Known: mini, my-words, and those of `capgen models list --known`"),
+    ],
 )
 def test_a_bare_name_that_the_hub_does_not_know_either(
     name: str, hint: str, monkeypatch: pytest.MonkeyPatch
