@@ -112,8 +112,11 @@ def hub_name(name: str) -> str:
 
 def is_local(name: str) -> bool:
     """Return whether a name is that of the bundled model, a folder, a run or a kept model."""
-    places = (_expanded(name), runs_dir() / name, models_dir() / name)
-    return name == BUNDLED or (bool(name) and any(map(is_folder, places)))
+    return name == BUNDLED or (bool(name) and any(map(is_folder, _places(name))))
+
+
+def _places(name: str) -> tuple[Path, ...]:
+    return (_expanded(name), runs_dir() / name, models_dir() / name)
 
 
 def _meant(name: str) -> str:
@@ -129,7 +132,7 @@ def _local(name: str | None) -> ModelFolder | None:
     if name is None or name == BUNDLED:
         logger.debug("model %r is the bundled one", name)
         return ModelFolder(bundled_model_dir(), BUNDLED)
-    for place in (_expanded(name), runs_dir() / name, models_dir() / name):
+    for place in _places(name):
         if name and is_folder(place):
             _check_not_a_run(place, name)
             logger.debug("model %r is the folder %s", name, place)
