@@ -161,8 +161,9 @@ def _ways(machine: Machine, parameters: int, graphs: str) -> Iterator[Way]:
         yield way(_CPU, "CPU, ONNX Runtime", graphs, "", machine.memory)
     if graphs == "int8":
         return
-    for number, item in enumerate(machine.accelerators):
-        options = "" if number == 0 and not graphs else f"--device {item.device}"
+    for item in machine.accelerators:
+        itself = not graphs and ":" not in item.device  # `auto` is the first GPU
+        options = "" if itself else f"--device {item.device}"
         yield way(item.device, item.title, AUTO_ELSEWHERE, options, item.free)
     device = f"--device {_CPU}" if machine.accelerators else ""
     if not graphs:
