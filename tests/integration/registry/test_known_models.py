@@ -35,6 +35,11 @@ def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolve, "fetch", asked)
 
 
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_accelerators", lambda memory: ())
+
+
 def download(cache: Path, identifier: str, **changes: object) -> Path:
     """Put a model into the Hub's cache, and record it as pulled."""
     repository = cache / f"models--{identifier.replace('/', '--')}"
