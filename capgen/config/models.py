@@ -36,7 +36,8 @@ class ModelOptions(PromptOptions):
 
     model: str | None = setting(
         None,
-        "'mini' (bundled), a model folder, RUN/best-eval, a kept model, or a Hub id. "
+        "'mini' (bundled), a model folder, RUN/best-eval, a kept model, a short name "
+        "(`capgen models list --known`), or a Hub id. "
         "Default: CAPGEN_MODEL, or `capgen models default`, or mini.",
         flags="-m",
     )

@@ -9,8 +9,8 @@ from capgen.errors import ModelError, UsageError
 from capgen.hub_client.pulled import PulledModel
 from capgen.models.folder import ModelFolder
 from capgen.models.hub_files import Limits
-from capgen.models.kinds import check_captioner
-from capgen.models.resolve import fetch
+from capgen.models.kinds import CAPTIONER_KINDS, check_captioner, other_kind
+from capgen.models.resolve import fetch, hub_name
 from capgen.models.safetensors_index import read_index
 
 
@@ -26,7 +26,7 @@ def pull_model(
     From then on its bare name means this commit, online and offline.
 
     Args:
-        name: `USER/NAME`, or `USER/NAME@REVISION`.
+        name: `USER/NAME` or the short name of a known model, with an optional `@REVISION`.
         revision: Branch, tag or commit.
         trust_remote_code: Also download its Python files.
         limits: The largest sizes to accept.
@@ -38,7 +38,7 @@ def pull_model(
         NetworkError: The Hub cannot be reached.
         UsageError: Two revisions were given, or the token has invalid characters.
     """
-    identifier, _, tag = name.partition("@")
+    identifier, _, tag = hub_name(name).partition("@")
     if tag and revision:
         raise UsageError(f"{name} and --revision {revision} give two revisions; give only one")
     asked = revision or tag or None
@@ -72,11 +72,21 @@ def check_whole(folder: ModelFolder) -> None:
     for file in sorted(folder.path.glob("model*.safetensors")):
         read_index(file)
     try:
-        _ = folder.preprocessor
-        tokenizers = ("tokenizer.json", "vocab.json", "vocab.txt")
-        if not any((folder.path / name).is_file() for name in tokenizers):
-            raise ModelError(f"{folder.name} has no tokenizer ({tokenizers[0]})")
+        _check_parts(folder)
     except ModelError:
         # If it is another kind of model, which lacks the part by design, say that instead.
         check_captioner(folder.name, folder.config, trust_remote_code=True)
         raise
+
+
+def _check_parts(folder: ModelFolder) -> None:
+    """Check that a model has a tokenizer, and images can be prepared for it."""
+    tokenizers = ("tokenizer.json", "vocab.json", "vocab.txt")
+    if not any((folder.path / name).is_file() for name in tokenizers):
+        raise ModelError(f"{folder.name} has no tokenizer ({tokenizers[0]})")
+    config = folder.config
+    ours = config.get("model_type") in CAPTIONER_KINDS
+    unknown = other_kind(folder.name, config) is not None and "auto_map" not in config
+    if ours or unknown:
+        _ = folder.preprocessor
+    # Other captioners have a processor of their own, whose settings capgen need not understand.

@@ -14,6 +14,7 @@ from capgen.models.folder import CARD_FILE, DECODER_GRAPH, ENCODER_GRAPH, NOTICE
 # All that capgen ever downloads, by name: nothing in folders but the graphs.
 MODEL_FILES = (
     *("*.json", "*.txt", "model*.safetensors", ENCODER_GRAPH, DECODER_GRAPH),
+    "*.jinja",  # chat templates
     *(CARD_FILE, *NOTICE_FILES),  # the terms of use
 )
 CODE_FILES = ("*.py",)

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from capgen.errors import (
@@ -31,6 +32,7 @@ from capgen.models.folder import (
 )
 from capgen.models.hub_files import CODE_FILES, MODEL_FILES, Limits, wanted_files
 from capgen.models.kinds import SAFETENSORS_HINT, weights_format, without_config
+from capgen.models.known import KNOWN_MODELS, known_model
 from capgen.paths import bundled_model_dir, is_folder, models_dir, runs_dir, storage_errors
 
 logger = logging.getLogger(__name__)
@@ -48,8 +50,8 @@ def resolve_model(
 
     Args:
         name: `mini` or None for the bundled model, a folder, `RUN/CHECKPOINT` of a training
-            run, the name of an exported model, or a Hub id `USER/NAME` with an optional
-            `@REVISION`.
+            run, the name of an exported model, or a Hub id `USER/NAME` or the short name of a
+            known model, with an optional `@REVISION`. What is on this machine comes first.
         revision: Branch, tag or commit of a Hub repository; by default the commit that was
             pulled last, or else the main branch.
         trust_remote_code: Also download Python files of a Hub repository.
@@ -66,7 +68,7 @@ def resolve_model(
         return local
     assert name is not None
     _check_checkpoint(name)
-    identifier, _, tag = name.partition("@")
+    identifier, _, tag = hub_name(name).partition("@")
     looks_local = name.startswith((".", "/", "~", "\\")) or not _REPOSITORY.fullmatch(identifier)
     if looks_local or identifier.split("/")[0] in (".", ".."):
         raise ModelNotFoundError(
@@ -90,15 +92,47 @@ def resolve_model(
         # Captioners on the Hub are called USER/NAME: the user meant one on this machine.
         raise type(error)(
             f"No model '{identifier}' on this machine. {error.message}",
-            hint=did_you_mean(identifier, _local_names()),
+            hint=_meant(identifier),
         ) from error
+
+
+def hub_name(name: str) -> str:
+    """Return a name with the Hub id in place of the short name of a known model.
+
+    Every other name is returned as it is. Whether something on this machine has the name is for
+    the caller to know.
+    """
+    short, at, tag = name.partition("@")
+    known = known_model(short)
+    if known is None or not known.identifier or short == known.identifier:
+        return name
+    logger.info("model %r is short for %s of the Hub", short, known.identifier)
+    return f"{known.identifier}{at}{tag}"
+
+
+def is_local(name: str) -> bool:
+    """Return whether a name is that of the bundled model, a folder, a run or a kept model."""
+    return name == BUNDLED or (bool(name) and any(map(is_folder, _places(name))))
+
+
+def _places(name: str) -> tuple[Path, ...]:
+    return (_expanded(name), runs_dir() / name, models_dir() / name)
+
+
+def _meant(name: str) -> str:
+    """Return a hint for an unknown name: the closest one, or all that are on this machine."""
+    local = _local_names()
+    short = [model.name for model in KNOWN_MODELS]
+    if get_close_matches(name, {*local, *short}, n=1):
+        return did_you_mean(name, {*local, *short})
+    return f"{did_you_mean(name, local)}, and those of `capgen models list --known`"
 
 
 def _local(name: str | None) -> ModelFolder | None:
     if name is None or name == BUNDLED:
         logger.debug("model %r is the bundled one", name)
         return ModelFolder(bundled_model_dir(), BUNDLED)
-    for place in (_expanded(name), runs_dir() / name, models_dir() / name):
+    for place in _places(name):
         if name and is_folder(place):
             _check_not_a_run(place, name)
             logger.debug("model %r is the folder %s", name, place)

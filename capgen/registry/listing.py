@@ -16,8 +16,9 @@ from capgen.models.folder import (
     ModelFolder,
 )
 from capgen.models.kinds import CAPTIONER_KINDS
+from capgen.models.known import KnownModel, known_model
 from capgen.models.resolve import BUNDLED as BUNDLED_NAME
-from capgen.models.resolve import resolve_model
+from capgen.models.resolve import hub_name, is_local, resolve_model
 from capgen.paths import bundled_model_dir, is_folder, models_dir, runs_dir
 from capgen.registry.default import default_model
 from capgen.registry.entries import BUNDLED, FOLDER, HUB, RUN, STORED, ModelEntry, describe
@@ -31,7 +32,7 @@ def list_models() -> list[ModelEntry]:
     Raises:
         UsageError: The user's settings file, which names the default, cannot be read.
     """
-    chosen = default_model().name
+    chosen = full_name(default_model().name)
     folders = [
         (ModelFolder(bundled_model_dir(), BUNDLED_NAME), BUNDLED),
         *((folder, RUN) for folder in _of_runs()),
@@ -53,7 +54,28 @@ def find_model(name: str, *, revision: str | None = None) -> ModelEntry:
         NetworkError: The model must be downloaded, and the Hub cannot be reached.
     """
     folder = resolve_model(name, revision=revision)
-    return describe(folder, kind_of(folder), default=name == default_model().name)
+    chosen = full_name(default_model().name)
+    return describe(folder, kind_of(folder), default=full_name(name) == chosen)
+
+
+def full_name(name: str) -> str:
+    """Return the Hub id for the short name of a known model, and any other name as it is."""
+    return name if is_local(name) else hub_name(name)
+
+
+def known_elsewhere(name: str) -> KnownModel | None:
+    """Return the known model of that name if it is not on this machine. Asks no network."""
+    identifier = hub_name(name).partition("@")[0]
+    known = None if is_local(name) else known_model(identifier)
+    return None if known is None or is_downloaded(known) else known
+
+
+def is_downloaded(known: KnownModel) -> bool:
+    """Return whether a known model is on this machine, with all its weights."""
+    if not known.identifier:
+        return True
+    cached = Path(_hub_cache(), f"models--{known.identifier.replace('/', '--')}")
+    return any(_is_whole(ModelFolder(path, "")) for path in _folders(cached / "snapshots"))
 
 
 def lasting_name(name: str) -> str:
@@ -62,7 +84,7 @@ def lasting_name(name: str) -> str:
     roots = {RUN: runs_dir(), STORED: models_dir()}
     if entry.kind in roots and entry.path == roots[entry.kind] / name:
         return name
-    return name if entry.kind in (BUNDLED, HUB) else str(entry.path.resolve())
+    return full_name(name) if entry.kind in (BUNDLED, HUB) else str(entry.path.resolve())
 
 
 def kind_of(folder: ModelFolder) -> str:
@@ -112,9 +134,7 @@ def _stored() -> Iterator[ModelFolder]:
 
 def _of_hub() -> Iterator[ModelFolder]:
     """Yield the captioners in the Hub's cache."""
-    from huggingface_hub import constants
-
-    for repository in _folders(Path(constants.HF_HUB_CACHE)):
+    for repository in _folders(_hub_cache()):
         if not repository.name.startswith("models--"):
             continue
         identifier = repository.name.removeprefix("models--").replace("--", "/")
@@ -126,6 +146,21 @@ def _of_hub() -> Iterator[ModelFolder]:
             if snapshot.name != current:
                 folder = dataclasses.replace(folder, name=f"{identifier}@{snapshot.name}")
             yield folder
+
+
+def _hub_cache() -> Path:
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
+
+
+def _is_whole(folder: ModelFolder) -> bool:
+    try:
+        _ = folder.config
+        folder.check_weights()
+    except CapgenError:
+        return False
+    return True
 
 
 def _pinned(identifier: str) -> str | None:

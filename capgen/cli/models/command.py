@@ -28,22 +28,37 @@ def _models(context: typer.Context) -> None:
 Name = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="'mini', RUN/best-eval, a kept model, a folder, or a Hub id."
+        metavar="MODEL",
+        help="'mini', RUN/best-eval, a kept model, a folder, a short name (`models list --known`), "
+        "or a Hub id.",
     ),
 ]
 
 
-@models_app.command("list", epilog=examples("capgen models list"))
-def list_command(as_json: Json = False) -> None:
+@models_app.command("list", epilog=examples("capgen models list", "capgen models list --known"))
+def list_command(
+    known: Annotated[
+        bool,
+        typer.Option(
+            "--known",
+            help="List captioners worth using instead, with sizes and licences from their cards.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """List the models on this machine: bundled, trained, exported, and from the Hub.
 
     A star marks the default model.
     """
+    from capgen.cli.models import known as known_view
     from capgen.cli.models import view
     from capgen.registry.listing import list_models
 
-    entries = list_models()
     console = Console()
+    if known:
+        known_view.show_known(console, as_json=as_json)
+        return
+    entries = list_models()
     if as_json:
         console.json([entry.to_dict() for entry in entries])
         return
@@ -51,17 +66,29 @@ def list_command(as_json: Json = False) -> None:
 
 
 @models_app.command(
-    epilog=examples("capgen models show mini", "capgen models show RUN/best-eval --json")
+    epilog=examples(
+        "capgen models show mini",
+        "capgen models show blip-base",
+        "capgen models show RUN/best-eval --json",
+    )
 )
 def show(model: Name, revision: RevisionOption = None, as_json: Json = False) -> None:
-    """Show details of a model: parts, data, training, scores, files."""
+    """Show details of a model: parts, data, training, scores, files, and whether it runs here.
+
+    A known model (`models list --known`) need not be downloaded for that.
+    """
+    from capgen.cli.models import known as known_view
     from capgen.cli.models import view
     from capgen.models.folder import ModelFolder
-    from capgen.registry.listing import find_model
+    from capgen.registry.listing import find_model, known_elsewhere
 
+    console = Console()
+    elsewhere = known_elsewhere(model)
+    if elsewhere is not None:
+        known_view.show_elsewhere(console, elsewhere, as_json=as_json)
+        return
     entry = find_model(model, revision=revision)
     folder = ModelFolder(entry.path, entry.name, entry.revision)
-    console = Console()
     if as_json:
         console.json(view.full_record(entry, folder))
         return

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from capgen.cli.console import Console
+from capgen.cli.models.known import requirement_facts
 from capgen.cli.tables import add_row, plain_table
 from capgen.errors import CapgenError
 from capgen.images.decoders import printable
@@ -15,6 +16,8 @@ from capgen.models.folder import ModelFolder
 from capgen.models.lineage import lineage_of
 from capgen.models.provenance import Provenance
 from capgen.registry.entries import ModelEntry
+from capgen.registry.machine import this_machine
+from capgen.registry.requirements import of_entry
 
 if TYPE_CHECKING:
     from capgen.captioning.captioner import Captioner
@@ -57,15 +60,20 @@ def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
 
 
 def full_record(entry: ModelEntry, folder: ModelFolder) -> dict[str, Any]:
+    runs_here = of_entry(entry, folder, this_machine())
+    record = {**entry.to_dict(), "provenance": _provenance(folder)}
+    return {**record, "runs_here": runs_here.to_dict()}
+
+
+def _provenance(folder: ModelFolder) -> dict[str, Any]:
     try:
-        provenance: dict[str, Any] = dict(vars(folder.provenance))
+        return dict(vars(folder.provenance))
     except CapgenError:
-        provenance = {}
-    return {**entry.to_dict(), "provenance": provenance}
+        return {}
 
 
 def show_entry(console: Console, entry: ModelEntry, folder: ModelFolder) -> None:
-    record = full_record(entry, folder)
+    runs_here = of_entry(entry, folder, this_machine())
     table = plain_table("", "")
     facts = {
         "name": entry.name,
@@ -81,8 +89,9 @@ def show_entry(console: Console, entry: ModelEntry, folder: ModelFolder) -> None
         "runs in ONNX Runtime": "yes" if entry.onnx else "no",
         "made": entry.created,
         "problem": entry.problem,
+        **requirement_facts(runs_here, told=entry.problem),
     }
-    provenance = record["provenance"]
+    provenance = _provenance(folder)
     lineage = lineage_of(Provenance.from_dict(provenance))
     facts["started from"] = ", which started from ".join(str(e.get("name")) for e in lineage)
     facts |= _facts("data", provenance.get("data", {}))

@@ -350,3 +350,47 @@ def test_no_network_and_no_repository(hub: Hub, monkeypatch: pytest.MonkeyPatch)
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(CapgenError):
         pull_model(name)
+
+
+def test_a_short_name_is_pulled_and_used(
+    hub: Hub, clip: ModelFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And from then on it is found without asking the Hub."""
+    full = "nlpconnect/vit-gpt2-image-captioning"
+    hub.repositories = {full: {"main": clip.path}}
+    assert main(["hub", "pull", "vit-gpt2"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith(f"{full}@") and f"'{full}' now means" in shown.err
+    hub.requests.clear()
+    captioner = Captioner.from_pretrained("vit-gpt2")
+    assert captioner.name == full and captioner.caption(draw_image(0)).text
+    assert main(["models", "show", "vit-gpt2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == full
+    assert not hub.requests
+
+
+def test_chat_templates_come_along(served: Path) -> None:
+    (served / "chat_template.jinja").write_text("{{ messages }}")
+    assert "chat_template.jinja" in pull_model("bad/model").files
+
+
+@pytest.fixture
+def with_code(served: Path) -> Path:
+    """The served folder as a model of a kind of its own, without an image processor's settings."""
+    config = {"model_type": "moon", "auto_map": {"AutoModel": "moon.Moon"}}
+    (served / "config.json").write_text(json.dumps(config))
+    (served / "moon.py").write_text("")
+    for name in ("preprocessor_config.json", "processor_config.json"):
+        (served / name).unlink(missing_ok=True)
+    return served
+
+
+def test_a_model_with_its_own_code_prepares_images_itself(with_code: Path) -> None:
+    assert "moon.py" in pull_model("bad/model", trust_remote_code=True).files
+
+
+def test_a_model_with_its_own_code_needs_a_tokenizer(with_code: Path) -> None:
+    for name in ("tokenizer.json", "vocab.json", "vocab.txt"):
+        (with_code / name).unlink(missing_ok=True)
+    with pytest.raises(ModelError, match="no tokenizer"):
+        pull_model("bad/model", trust_remote_code=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from capgen.errors import CapgenError, ModelNotFoundError, NetworkError
 from capgen.models import resolve
+from capgen.models.folder import ModelFolder
 from capgen.models.resolve import resolve_model
 from capgen.paths import bundled_model_dir, models_dir, runs_dir
 
@@ -61,7 +63,13 @@ def test_a_checkpoint_of_no_run_is_not_sought_on_the_hub(no_hub: None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("mni", "Did you mean 'mini'?"), ("zzz", "Known: mini, my-words")]
+    ("name", "hint"),
+    [
+        ("mni", "Did you mean 'mini'?"),
+        ("blip-bsae", "Did you mean 'blip-base'?"),
+        ("my-wrds", "Did you mean 'my-words'?"),
+        ("zzz", "Known: mini, my-words, and those of `capgen models list --known`"),
+    ],
 )
 def test_a_bare_name_that_the_hub_does_not_know_either(
     name: str, hint: str, monkeypatch: pytest.MonkeyPatch
@@ -111,3 +119,61 @@ def test_a_hub_that_cannot_be_reached_is_said_soon(name: str) -> None:
     assert time.monotonic() - begin < 10
     assert name.partition("@")[0] in caught.value.message
     assert caught.value.hint
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None]]:
+    """What the Hub is asked for: identifiers and revisions."""
+    wanted: list[tuple[str, str | None]] = []
+
+    def fetch(identifier: str, revision: str | None = None, **_: object) -> ModelFolder:
+        wanted.append((identifier, revision))
+        return ModelFolder(Path("cached"), identifier, revision=revision or "main")
+
+    monkeypatch.setattr(resolve, "fetch", fetch)
+    return wanted
+
+
+BLIP = "Salesforce/blip-image-captioning-base"
+
+
+def test_a_short_name_stands_for_a_model_of_the_hub(
+    asked: list[tuple[str, str | None]], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "capgen"):
+        assert resolve_model("blip-base").name == BLIP
+    assert f"'blip-base' is short for {BLIP}" in caplog.text
+    resolve_model("blip-base@v1")
+    resolve_model("blip-base", revision="v2")
+    resolve_model(BLIP)
+    assert asked == [(BLIP, None), (BLIP, "v1"), (BLIP, "v2"), (BLIP, None)]
+
+
+@pytest.mark.parametrize("place", [models_dir, runs_dir, Path])
+def test_what_is_on_this_machine_comes_before_a_short_name(
+    place: Callable[[], Path], tmp_path: Path, no_hub: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = place() / "blip-base"
+    folder.mkdir(parents=True)
+    found = resolve_model("blip-base")
+    assert (found.path, found.name, found.revision) == (folder, "blip-base", "")
+    assert resolve.is_local("blip-base") and not resolve.is_local("blip-large")
+
+
+def test_a_short_name_is_no_run_with_checkpoints(asked: list[tuple[str, str | None]]) -> None:
+    with pytest.raises(ModelNotFoundError, match="no run 'blip-base'"):
+        resolve_model("blip-base/last")
+    assert not asked
+
+
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("git-base", "microsoft/git-base-coco"),
+        ("git-base@refs/pr/1", "microsoft/git-base-coco@refs/pr/1"),
+        *((name, name) for name in ("mini", "", "@x", "me/git-base", BLIP, f"{BLIP}@v1", "git")),
+    ],
+)
+def test_only_short_names_are_written_out(name: str, full: str) -> None:
+    assert resolve.hub_name(name) == full
