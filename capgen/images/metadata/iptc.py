@@ -28,8 +28,17 @@ def read_caption(resources: bytes | None) -> str | None:
     """Return the Caption-Abstract in a block of Photoshop resources, or None."""
     for number, _, data in _resources(resources or b""):
         if number == _IPTC_RESOURCE:
-            return next((v.decode() for k, v in _in_utf8(_data_sets(data)) if k == _CAPTION), None)
+            return caption_in(data)
     return None
+
+
+def caption_in(data: bytes | None) -> str | None:
+    """Return the Caption-Abstract in IPTC data, or None."""
+    sets = _in_utf8(_data_sets(data or b""))
+    captions = [value.decode() for kind, value in sets if kind == _CAPTION]
+    if len(captions) > 1:
+        raise Unwritable("it has several IPTC captions")
+    return captions[0] if captions else None
 
 
 def with_caption(resources: bytes, text: str) -> bytes:
