@@ -27,10 +27,17 @@ _KEYS = {"path", "sha256_before", "sha256_after", "parts"}
 
 @dataclass(frozen=True)
 class Undone:
-    """The result for one file; `problem` says why it was not restored, or is empty."""
+    """The result for one file.
+
+    Attributes:
+        path: The file.
+        problem: Why it was not restored, or an empty string.
+        changed: Whether it was restored now; otherwise it was already as it should be.
+    """
 
     path: Path
     problem: str = ""
+    changed: bool = False
 
 
 class UndoFile:
@@ -157,7 +164,7 @@ def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
         raise
     except StorageError as error:
         return Undone(path, error.message)
-    return Undone(path)
+    return Undone(path, changed=True)
 
 
 def _remove(path: Path) -> Undone:
@@ -166,7 +173,7 @@ def _remove(path: Path) -> Undone:
             path.unlink(missing_ok=True)
     except StorageError as error:
         return Undone(path, error.message)
-    return Undone(path)
+    return Undone(path, changed=True)
 
 
 def _parts(old: Sequence[bytes], new: Sequence[bytes]) -> list[Any]:
