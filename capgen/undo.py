@@ -22,6 +22,7 @@ from capgen.paths import check_place, replace_file, storage_errors
 from capgen.records import SCHEMA_VERSION
 from capgen.temporary_files import remove_leftovers
 
+_CHANGED = "was changed since"
 _KEYS = {"path", "sha256_before", "sha256_after", "parts"}
 
 
@@ -127,6 +128,7 @@ def undo(path: Path) -> Iterator[Undone]:
         DiskFullError: No space is left.
     """
     swept: set[Path] = set()
+    later: list[tuple[Path, dict[str, Any]]] = []
     for number, entry in reversed(list(_entries(path))):
         if entry is None or not _is_path(entry["path"]):
             what = "it is nested too deeply" if entry is None else "its path cannot be a file's"
@@ -137,6 +139,12 @@ def undo(path: Path) -> Iterator[Undone]:
         if folder not in swept:
             swept.add(folder)
             remove_leftovers(folder)
+        undone = _undo_one(file, entry)
+        if undone.problem == _CHANGED:  # perhaps by a run at the same time, whose entry follows
+            later.append((file, entry))
+        else:
+            yield undone
+    for file, entry in later:
         yield _undo_one(file, entry)
 
 
@@ -152,7 +160,7 @@ def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
     if digest == entry["sha256_before"]:
         return Undone(path)
     if digest != entry["sha256_after"]:
-        return Undone(path, "was changed since")
+        return Undone(path, _CHANGED)
     if created:
         return _remove(path)
     before = _joined(entry["parts"], current)
