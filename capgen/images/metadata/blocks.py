@@ -107,6 +107,8 @@ def _with_description(
     persons = _written_by_persons((*languages, *found, *blocks.others), caption, own)
     if persons and options.on_description == "keep":
         return blocks, True
+    if persons and options.on_description != "replace":
+        exif.check_legible(blocks.exif)  # it is copied, as UTF-8
     # Fields without a description get the person's from another field, so that all agree.
     other = next(iter(persons), None)
     in_exif, in_xmp, in_iptc = (

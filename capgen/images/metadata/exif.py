@@ -10,6 +10,7 @@ import struct
 from collections.abc import Mapping
 
 from capgen.images.metadata import Unwritable
+from capgen.images.metadata.western import may_be_western
 
 DESCRIPTION = 0x010E
 ASCII, BYTE = 2, 1
@@ -34,6 +35,16 @@ def read_description(block: bytes | None) -> str | None:
         except UnicodeDecodeError:
             continue
     return raw.decode("latin-1")
+
+
+def check_legible(block: bytes | None) -> None:
+    """Raise Unwritable if nobody knows the encoding of the ImageDescription."""
+    raw = (None if block is None else read_tag(block, DESCRIPTION)) or b""
+    try:
+        raw.split(b"\0")[0].decode("utf-8")
+    except UnicodeDecodeError as error:
+        if not may_be_western(raw):
+            raise Unwritable("its description is in an unknown character set") from error
 
 
 def with_description(block: bytes | None, text: str) -> bytes:

@@ -6,6 +6,7 @@ import hashlib
 import struct
 
 from capgen.images.metadata import Unwritable
+from capgen.images.metadata.western import may_be_western
 
 _IPTC_RESOURCE = 0x0404
 _DIGEST_RESOURCE = 0x0425
@@ -102,7 +103,9 @@ def _guessed(values: list[bytes]) -> str:
     """Return the encoding of texts without a declaration; UTF-8 hardly occurs by chance."""
     try:
         b"\n".join(values).decode("utf-8")
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        if not all(map(may_be_western, values)):
+            raise Unwritable("its IPTC data is in an unknown character set") from error
         return "cp1252"
     return "utf-8"
 

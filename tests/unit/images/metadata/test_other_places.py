@@ -160,3 +160,33 @@ def test_the_description_of_an_ingredient_is_not_the_images(ingredient: str) -> 
         assert read_texts(after) == {"x-default": DOG}
         assert pantry.encode() in after
     assert read_texts(described(pantry)) == {}
+
+
+OLD = {
+    "Russian": "Бабушкин сад".encode("cp1251"),
+    "Chinese": "奶奶的花园".encode("gbk"),
+    "Japanese": "おばあさんの庭".encode("shift_jis"),
+}
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_words_in_an_old_encoding_are_not_garbled(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.jpg"
+    data = jpeg_with(exif_of_type(2, OLD[name] + b"\0"))
+    writer, problem = write(path, data)
+    assert (problem, writer.kept) == ("", 1)
+    for policy in ("append", "prepend"):
+        assert "unknown character set" in write(path, data, policy)[1]
+        assert path.read_bytes() == data
+    assert not write(path, data, "replace")[1]
+    keyword = b"\x1c\x02\x19" + struct.pack(">H", len(OLD[name])) + OLD[name]
+    data = jpeg_with(segment(0xED, b"Photoshop 3.0\0" + photoshop(keyword)))
+    for policy in ("keep", "replace"):
+        assert "unknown character set" in write(path, data, policy)[1]
+        assert path.read_bytes() == data
+
+
+def test_western_words_in_an_old_encoding_are_read(tmp_path: Path) -> None:
+    data = jpeg_with(exif_of_type(2, "Müllers Café, 5 €".encode("cp1252") + b"\0"))
+    assert not write(tmp_path / "a.jpg", data, "append")[1]
+    assert set(read_captions((tmp_path / "a.jpg").read_bytes())) == {f"Müllers Café, 5 €, {DOG}"}
