@@ -190,3 +190,9 @@ def test_western_words_in_an_old_encoding_are_read(tmp_path: Path) -> None:
     data = jpeg_with(exif_of_type(2, "Müllers Café, 5 €".encode("cp1252") + b"\0"))
     assert not write(tmp_path / "a.jpg", data, "append")[1]
     assert set(read_captions((tmp_path / "a.jpg").read_bytes())) == {f"Müllers Café, 5 €, {DOG}"}
+
+
+def test_a_bigtiff_is_called_so(tmp_path: Path) -> None:
+    data = encoded("TIFF", big_tiff=True)
+    assert "BigTIFF" in write(tmp_path / "a.tif", data)[1]
+    assert (tmp_path / "a.tif").read_bytes() == data
