@@ -109,25 +109,29 @@ class InputFiles:
 
     Args:
         files: Paths, or numbers of open files. They are looked up once, when there is a file to
-            compare them with. Missing files, pipes and devices are left out.
+            compare them with. Missing files, pipes and devices are left out, and so are files
+            that were replaced since: a new file may have the old one's number on the disk.
     """
 
     def __init__(self, files: Iterable[str | Path | int] = ()) -> None:
         self._files = files
-        self._names: dict[tuple[int, int], str] | None = None
+        self._known: dict[tuple[int, int], list[str | Path | int]] | None = None
 
     def find(self, path: Path) -> str | None:
         """Return the name of the input that a path points to, or None."""
         key = _identity(path)
         if key is None:
             return None
-        if self._names is None:
-            self._names = {
-                known: "stdin" if isinstance(file, int) else str(file)
-                for file in self._files
-                if (known := _identity(file)) is not None
-            }
-        return self._names.get(key)
+        if self._known is None:
+            self._known = {}
+            for file in self._files:
+                known = _identity(file)
+                if known is not None:
+                    self._known.setdefault(known, []).append(file)
+        for file in self._known.get(key, ()):
+            if _identity(file) == key:
+                return "stdin" if isinstance(file, int) else str(file)
+        return None
 
 
 @dataclass(frozen=True)

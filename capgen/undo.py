@@ -22,15 +22,23 @@ from capgen.paths import check_place, replace_file, storage_errors
 from capgen.records import SCHEMA_VERSION
 from capgen.temporary_files import remove_leftovers
 
+_CHANGED = "was changed since"
 _KEYS = {"path", "sha256_before", "sha256_after", "parts"}
 
 
 @dataclass(frozen=True)
 class Undone:
-    """The result for one file; `problem` says why it was not restored, or is empty."""
+    """The result for one file.
+
+    Attributes:
+        path: The file.
+        problem: Why it was not restored, or an empty string.
+        changed: Whether it was restored now; otherwise it was already as it should be.
+    """
 
     path: Path
     problem: str = ""
+    changed: bool = False
 
 
 class UndoFile:
@@ -120,6 +128,7 @@ def undo(path: Path) -> Iterator[Undone]:
         DiskFullError: No space is left.
     """
     swept: set[Path] = set()
+    later: list[tuple[Path, dict[str, Any]]] = []
     for number, entry in reversed(list(_entries(path))):
         if entry is None or not _is_path(entry["path"]):
             what = "it is nested too deeply" if entry is None else "its path cannot be a file's"
@@ -130,6 +139,12 @@ def undo(path: Path) -> Iterator[Undone]:
         if folder not in swept:
             swept.add(folder)
             remove_leftovers(folder)
+        undone = _undo_one(file, entry)
+        if undone.problem == _CHANGED:  # perhaps by a run at the same time, whose entry follows
+            later.append((file, entry))
+        else:
+            yield undone
+    for file, entry in later:
         yield _undo_one(file, entry)
 
 
@@ -145,7 +160,7 @@ def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
     if digest == entry["sha256_before"]:
         return Undone(path)
     if digest != entry["sha256_after"]:
-        return Undone(path, "was changed since")
+        return Undone(path, _CHANGED)
     if created:
         return _remove(path)
     before = _joined(entry["parts"], current)
@@ -157,7 +172,7 @@ def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
         raise
     except StorageError as error:
         return Undone(path, error.message)
-    return Undone(path)
+    return Undone(path, changed=True)
 
 
 def _remove(path: Path) -> Undone:
@@ -166,7 +181,7 @@ def _remove(path: Path) -> Undone:
             path.unlink(missing_ok=True)
     except StorageError as error:
         return Undone(path, error.message)
-    return Undone(path)
+    return Undone(path, changed=True)
 
 
 def _parts(old: Sequence[bytes], new: Sequence[bytes]) -> list[Any]:

@@ -60,6 +60,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "image_duplicate_across": ProblemKind("same bytes in two splits", fix="unassign"),
     "image_near_duplicate_across": ProblemKind("near-duplicates in two splits", fix="unassign"),
     # Captions
+    "captions_unread": ProblemKind("captions in a file that is not read"),
     "caption_outside": ProblemKind("captions outside the data folder", fix="drop_caption"),
     "caption_rejected": ProblemKind("caption that its source has rejected", fix="drop_caption"),
     "caption_empty": ProblemKind("empty caption", fix="drop_caption"),

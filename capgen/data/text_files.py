@@ -1,12 +1,13 @@
 """Text files of data sets: lines and JSON, with encoding faults reported.
 
-Lines end at a newline only: captions may hold U+2028 or a form feed, at which
-`str.splitlines` would cut.
+Lines end as on Unix, Windows or an old Mac, and nowhere else: captions may hold U+2028 or a form
+feed, at which `str.splitlines` would cut.
 """
 
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from capgen.data.problems import Problem, Report
 from capgen.errors import DataError
 from capgen.json_files import parse_json
 
+_LINE_END = re.compile(r"\r\n?|\n")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -40,8 +42,7 @@ def read_text(path: Path, report: Report) -> str:
 
 def read_lines(path: Path, report: Report) -> Iterator[tuple[int, str]]:
     """Yield `(line number from 1, text without its line ending)` for the lines with text."""
-    for number, line in enumerate(read_text(path, report).split("\n"), start=1):
-        line = line.removesuffix("\r")
+    for number, line in enumerate(_LINE_END.split(read_text(path, report)), start=1):
         if line.strip():
             yield number, line
 

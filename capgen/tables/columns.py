@@ -65,13 +65,12 @@ def _unlikely(cell: object) -> int:
 
 
 def caption_columns(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the caption column, or all of a numbered series (`caption_1`, `caption_2`, …)."""
-    known_names = _known(names, CAPTION_NAMES)[:1]
-    numbered = (
-        [name for name in names if re.fullmatch(rf"{known}[ _-]?\d+", name, re.IGNORECASE)]
+    """Return the caption column and its numbered series (`caption`, `caption_2`, …)."""
+    series = (
+        [name for name in names if re.fullmatch(rf"{known}([ _-]?\d+)?", name, re.IGNORECASE)]
         for known in CAPTION_NAMES
     )
-    return tuple(known_names or next(filter(None, numbered), ()))
+    return tuple(next(filter(None, series), ()))
 
 
 def split_column(names: Sequence[str]) -> str | None:

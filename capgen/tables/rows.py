@@ -96,19 +96,38 @@ def _csv_rows(
     """Return the names of the columns and the rows."""
     lines = iter(lines)
     head = next(lines, "")
-    rows = read_cells(chain([head], lines), delimiter or find_delimiter(head), strict=strict)
+    delimiter = delimiter or find_delimiter(head)
+    rows = read_cells(chain([head], lines), delimiter, strict=strict)
     faults = []
     for line, cells in rows:
         if isinstance(cells, str):
             faults.append(Row(line=line, fault=cells))
             continue
         if has_image_suffix(cells[0].strip()):
-            names = list(_WITHOUT_HEADER[: len(cells)])
-            rows = chain([(line, cells)], rows)
+            names = list(_WITHOUT_HEADER[: len(_with_commas(cells, delimiter))])
+            rows = ((n, _with_commas(row, delimiter)) for n, row in chain([(line, cells)], rows))
         else:
             names = [cell.strip() for cell in cells]
         return names, chain(faults, (_row(line, cells, names, strict) for line, cells in rows))
     return [], iter(faults)
+
+
+def _with_commas(cells: list[str] | str, delimiter: str) -> list[str] | str:
+    """Return the cells of a table without a header, commas in captions put back.
+
+    A blank follows a comma of a caption, and none the commas between cells.
+    """
+    if isinstance(cells, str) or len(cells) < 3 or delimiter not in ",;":
+        return cells
+    if cells[1].startswith(" "):  # here one follows every comma
+        return cells
+    whole = cells[:2]
+    for cell in cells[2:]:
+        if cell.startswith(" "):
+            whole[-1] += delimiter + cell
+        else:
+            whole.append(cell)
+    return whole
 
 
 def _row(line: int, cells: list[str] | str, names: list[str], strict: bool) -> Row:

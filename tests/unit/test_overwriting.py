@@ -99,6 +99,20 @@ def test_inputs_by_whatever_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         check_output(Path("other"), TEXT_OR_DATA, inputs=InputFiles([stdin.fileno()]))
 
 
+def test_an_input_that_was_replaced_gives_its_place_on_the_disk_away(tmp_path: Path) -> None:
+    photo, sidecar = tmp_path / "a.jpg", tmp_path / "a.xmp"
+    photo.write_text("old")
+    inputs = InputFiles([photo])
+    assert inputs.find(photo) == str(photo)
+    photo.rename(sidecar)  # as if a new file had got the old one's number
+    photo.write_text("new")
+    assert inputs.find(sidecar) is None
+    # Under its other names it is an input still.
+    inputs = InputFiles([sidecar, photo])
+    (tmp_path / "link").hardlink_to(photo)
+    assert inputs.find(tmp_path / "link") == str(photo)
+
+
 def test_inputs_are_looked_up_only_if_need_be(tmp_path: Path) -> None:
     def files():
         raise AssertionError("nothing is there that could be an input")

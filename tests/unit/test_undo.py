@@ -32,6 +32,18 @@ def test_a_file_that_was_made_and_changed_since_stays(tmp_path: Path, content: b
     assert made.read_bytes() == content
 
 
+def test_two_runs_that_changed_a_file_at_the_same_time(tmp_path: Path) -> None:
+    log, photo = UndoFile(tmp_path / "undo.jsonl"), tmp_path / "a.jpg"
+    log.record(photo, [b"old"], [b"a dog"])
+    log.record(photo, [b"old"], [b"a cat"])
+    for last in (b"a dog", b"a cat"):
+        photo.write_bytes(last)
+        assert [undone.problem for undone in undo(log.path)] == ["", ""]
+        assert photo.read_bytes() == b"old"
+    photo.write_bytes(b"mine")
+    assert [undone.problem for undone in undo(log.path)] == ["was changed since"] * 2
+
+
 def test_it_knows_what_capgen_wrote(tmp_path: Path) -> None:
     log = UndoFile(tmp_path / "undo.jsonl")
     log.record(tmp_path / "a.jpg", [b"one"], [b"two"], caption="a dog")

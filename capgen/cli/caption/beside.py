@@ -9,6 +9,7 @@ from pathlib import Path
 
 from capgen.captioning.batch.pipeline import ImageDone
 from capgen.captioning.batch.sources import Source
+from capgen.cli.console import Console
 from capgen.images.metadata.write import MetadataWriter
 from capgen.output.sidecars import Sidecars
 from capgen.records import Caption, Record, Unwritten, WriteOutcome
@@ -26,6 +27,8 @@ class BesideWriters:
 
     Attributes:
         beside_instead: How many images could not hold their captions, which are in XMP sidecars.
+        kept: How many captions were not written because a sidecar keeps another text.
+        skipped: How many images were not captioned because of that.
     """
 
     def __init__(
@@ -34,7 +37,7 @@ class BesideWriters:
         self.undo = undo
         self.metadata = metadata
         self.sidecars = sidecars
-        self.beside_instead = 0
+        self.beside_instead = self.kept = self.skipped = 0
 
     def write(self, event: ImageDone) -> tuple[ImageDone, dict[str, str], bool]:
         """Write the caption of one image.
@@ -49,6 +52,7 @@ class BesideWriters:
         if not isinstance(event.record, Caption):
             return event, {}, False
         outcomes = dict(self._outcomes(event, event.record))
+        self.kept += "sidecar" in outcomes and outcomes["sidecar"].kept
         if self._is_beside_instead(outcomes):
             self.beside_instead += 1
             del outcomes["metadata"]
@@ -56,6 +60,32 @@ class BesideWriters:
         for code, problem in problems.items():
             event = replace(event, record=_with_problem(event.record, code, problem))
         return event, problems, any(outcome.written for outcome in outcomes.values())
+
+    def without_sidecars(self, sources: Iterable[Source]) -> Iterator[Source]:
+        """Yield the sources without a sidecar that must stay, and count the others."""
+        for source in sources:
+            if (
+                source.file is None
+                or self.sidecars is None
+                or not self.sidecars.leaves(source.file)
+            ):
+                yield source
+            else:
+                self.skipped += 1
+
+    def summarise(self, console: Console) -> None:
+        """Say how many images were changed, and what stays as it was."""
+        if self.metadata is not None:
+            verb = "would be written" if self.metadata.dry_run else "written"
+            only = f"; {self.beside_instead} only into XMP sidecars" if self.beside_instead else ""
+            console.note(f"captions {verb} into {self.metadata.changed} images{only}")
+            if self.metadata.kept:
+                many = _keep(self.metadata.kept, "image")
+                option = "--on-description append or replace"
+                console.note(f"{many} a description that a person wrote: {option} changes that")
+        if self.kept + self.skipped:
+            many = _keep(self.kept + self.skipped, "sidecar")
+            console.note(f"{many} what is there: --on-existing append or overwrite changes that")
 
     def _is_beside_instead(self, outcomes: dict[str, WriteOutcome]) -> bool:
         if self.metadata is None or self.sidecars is None or not self.sidecars.holds_xmp:
@@ -76,6 +106,10 @@ class BesideWriters:
                 "sidecar",
                 WriteOutcome(no_file) if file is None else self.sidecars.write(file, record),
             )
+
+
+def _keep(count: int, what: str) -> str:
+    return f"1 {what} keeps" if count == 1 else f"{count} {what}s keep"
 
 
 def sweeping(sources: Iterable[Source]) -> Iterator[Source]:

@@ -184,8 +184,11 @@ def _undo(console: Console, path: Path) -> int:
             failed += 1
             console.error(f"{printable(undone.path)}: {printable(undone.problem)}")
         else:
-            done += 1
-    console.note(f"{done} changes undone" + (f"; {failed} could not be" if failed else ""))
+            done += undone.changed
+    console.note(
+        f"{done} change{'' if done == 1 else 's'} undone"
+        + (f"; {failed} could not be" if failed else "")
+    )
     return int(failed > 0)
 
 

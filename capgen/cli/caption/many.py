@@ -85,7 +85,7 @@ def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int)
         screen = stack.enter_context(BatchScreen(console, job.inputs.total))
         running = caption_all(
             captioner,
-            _sources(job),
+            _sources(job, beside),
             BatchRun(
                 decoding=job.decoding,
                 options=job.run,
@@ -114,11 +114,10 @@ def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int)
     complete = FORMATS[job.format].holds_records and not finished.stopped
     if journal is not None and complete:
         journal.close(remove=True)
-    _summarise(console, job, finished, tally.unwritten)
+    _summarise(console, job, finished, tally.unwritten, beside.kept)
     if journal is not None and not complete:
         console.note(f"keeping {journal.path}: the same command will skip what is done")
-    if beside.metadata is not None:
-        _summarise_metadata(console, beside.metadata, beside.beside_instead)
+    beside.summarise(console)
     fail_on = job.run.fail_on
     return exit_code(finished, fail_on) or int(bool(tally.unwritten) and fail_on != "none")
 
@@ -213,7 +212,7 @@ def _print_caption(console: Console, record: Record, with_path: bool, scores: bo
             console.data(f"{one_line(record.path or '')}\t{line}" if with_path else line)
 
 
-def _sources(job: BatchJob) -> Iterable[Source]:
+def _sources(job: BatchJob, beside: BesideWriters) -> Iterable[Source]:
     """Leave out images whose sidecar would be skipped, if nothing else is written."""
     sidecars, results = job.sidecars, job.results
     if results.changes_written_to is None:  # nothing is written in the images' folders
@@ -222,27 +221,19 @@ def _sources(job: BatchJob) -> Iterable[Source]:
     elsewhere = results.write_metadata or results.output is not None or job.format != "text"
     if sidecars is None or elsewhere:
         return sources
-    return (source for source in sources if source.file is None or not sidecars.leaves(source.file))
-
-
-def _summarise_metadata(console: Console, metadata: MetadataWriter, beside: int) -> None:
-    verb = "would be written" if metadata.dry_run else "written"
-    only = f"; {beside} only into XMP sidecars" if beside else ""
-    console.note(f"captions {verb} into {metadata.changed} images{only}")
-    if metadata.kept:
-        many = "1 image keeps" if metadata.kept == 1 else f"{metadata.kept} images keep"
-        console.note(
-            f"{many} a description that a person wrote: "
-            "--on-description append or replace changes that"
-        )
+    return beside.without_sidecars(sources)
 
 
 def _summarise(
-    console: Console, job: BatchJob, finished: BatchFinished, unwritten: Mapping[str, int]
+    console: Console,
+    job: BatchJob,
+    finished: BatchFinished,
+    unwritten: Mapping[str, int],
+    kept: int,
 ) -> None:
     failed = sum(finished.failures.values())
     if job.results.output is not None or job.sidecars is not None:
         place = "sidecars" if job.results.output is None else str(job.results.output)
-        console.note(summary(finished, place, unwritten))
+        console.note(summary(finished, place, unwritten, kept))
     elif failed > 1 or unwritten:
         console.note(summary(finished, unwritten=unwritten))

@@ -60,16 +60,21 @@ class BatchScreen:
 
 
 def summary(
-    finished: BatchFinished, written: str = "", unwritten: Mapping[str, int] | None = None
+    finished: BatchFinished,
+    written: str = "",
+    unwritten: Mapping[str, int] | None = None,
+    kept: int = 0,
 ) -> str:
     """Return the outcome of a run in one line.
 
     `written` is the output file, or "sidecars"; `unwritten` counts captions that could not be
-    written, by kind of place.
+    written, by kind of place; `kept` those for which a sidecar kept another text.
     """
     unwritten = unwritten or {}
     failed = sum(finished.failures.values())
-    count = finished.captions - (unwritten.get("sidecar", 0) if written == "sidecars" else 0)
+    count = finished.captions
+    if written == "sidecars":
+        count -= unwritten.get("sidecar", 0) + kept
     text = f"{count} caption{'' if count == 1 else 's'}"
     if written:
         text += f" written to {written}"

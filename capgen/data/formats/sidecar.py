@@ -5,6 +5,7 @@ Top-level folders called train, val and test are splits.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -21,8 +22,13 @@ _SUFFIXES = (".txt", ".caption")
 
 def sidecar_of(image: Path) -> Path | None:
     """Return the caption file of an image: `a.txt`, `a.caption`, `a.jpg.txt`, …"""
+    return next(_sidecars(image), None)
+
+
+def _sidecars(image: Path) -> Iterator[Path]:
+    """Yield the caption files of an image, of which only the first one counts."""
     places = ((image.with_suffix(s), image.with_name(image.name + s)) for s in _SUFFIXES)
-    return next(filter(Path.is_file, chain.from_iterable(places)), None)
+    return filter(Path.is_file, chain.from_iterable(places))
 
 
 def recognise(root: Path) -> bool:
@@ -40,11 +46,15 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
     collector = Collector(report)
     named: set[Path] = set()
     for image in images.paths:
-        sidecar = sidecar_of(image)
-        if sidecar is None:
+        found = list(_sidecars(image))
+        if not found:
             continue
+        sidecar, *others = found
         named.add(sidecar)
         image_id = images.image_id(image)
+        for other in others:
+            message = f"is left out: {image.name} has its captions in {sidecar.name}"
+            report(Problem(code="captions_unread", message=message, file=other))
         lines = list(read_lines(sidecar, report)) or [(1, "")]
         for number, text in lines:
             collector.caption(image_id, image, text, sidecar, number)
@@ -53,9 +63,9 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
         if split:
             collector.split(image_id, split, sidecar)
     for file in filter(is_foreign_image, walk_files(images.root)):
-        sidecar = sidecar_of(file)
+        unread = sidecar_of(file)
         # A camera's raw file has a JPEG beside it, which has the captions.
-        if sidecar is not None and sidecar not in named:
-            message = f"has captions in {sidecar.name}, but capgen does not read {file.suffix}"
+        if unread is not None and unread not in named:
+            message = f"has captions in {unread.name}, but capgen does not read {file.suffix}"
             report(Problem(code="image_not_taken", message=message, file=file))
     return collector.reading(images=images.paths)

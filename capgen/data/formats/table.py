@@ -49,7 +49,12 @@ def read_imagefolder(root: Path, options: ReadOptions, report: Report) -> Readin
 
 def read_table(root: Path, options: ReadOptions, report: Report) -> Reading:
     """Read a table, or one table per split."""
-    return _read(root, tables(root), options, report)
+    files = tables(root)
+    for path in sorted(root.iterdir()) if files and root.is_dir() else ():
+        if is_table(path) and path.is_file() and path not in files:
+            message = f"is left out: its name is not that of a split, as in {files[0].name}"
+            report(Problem(code="captions_unread", message=message, file=path))
+    return _read(root, files, options, report)
 
 
 def _read(root: Path, files: list[Path], options: ReadOptions, report: Report) -> Reading:

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+# C2PA: signed hashes of the file, and so a caption would make its origin doubtful.
+CREDENTIALS = "it has Content Credentials, which would not match the changed file"
+
 
 class Unwritable(Exception):  # noqa: N818 (a finding, not a fault)
     """The file cannot take a caption without a risk to its content; the message says why."""

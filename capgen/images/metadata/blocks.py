@@ -19,11 +19,13 @@ class Blocks:
         xmp: The XMP packet, or None if there is none.
         iptc: Photoshop resources, which contain IPTC and may be empty, or None if the format
             has no place for them.
+        others: Descriptions that the file has elsewhere. They are not changed.
     """
 
     exif: bytes | None
     xmp: bytes | None
     iptc: bytes | None = None
+    others: tuple[str, ...] = ()
 
 
 # What cameras and programs write instead of a description, in lower case.
@@ -102,9 +104,11 @@ def _with_description(
     if found == [caption, caption, iptc.shortened(caption)][: len(found)]:
         return blocks, False
     languages = xmp.read_texts(blocks.xmp).values()
-    persons = _written_by_persons((*languages, *found), caption, own)
+    persons = _written_by_persons((*languages, *found, *blocks.others), caption, own)
     if persons and options.on_description == "keep":
         return blocks, True
+    if persons and options.on_description != "replace":
+        exif.check_legible(blocks.exif)  # it is copied, as UTF-8
     # Fields without a description get the person's from another field, so that all agree.
     other = next(iter(persons), None)
     in_exif, in_xmp, in_iptc = (

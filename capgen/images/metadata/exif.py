@@ -10,9 +10,12 @@ import struct
 from collections.abc import Mapping
 
 from capgen.images.metadata import Unwritable
+from capgen.images.metadata.western import may_be_western
 
 DESCRIPTION = 0x010E
 ASCII, BYTE = 2, 1
+# Bytes per value of the types that texts are stored as; 129 is UTF-8 (Exif 3.0).
+_SIZES = {BYTE: 1, ASCII: 1, 4: 4, 6: 1, 7: 1, 129: 1}
 _ENTRY = 12
 _LARGEST = 0xFFFFFFFF
 
@@ -22,7 +25,7 @@ def read_description(block: bytes | None) -> str | None:
 
     The standard says ASCII; most programs write UTF-8, and older ones Windows-1252.
     """
-    raw = None if block is None else read_tag(block, DESCRIPTION, (ASCII,))
+    raw = None if block is None else read_tag(block, DESCRIPTION)
     if raw is None:
         return None
     raw = raw.split(b"\0")[0]
@@ -34,6 +37,16 @@ def read_description(block: bytes | None) -> str | None:
     return raw.decode("latin-1")
 
 
+def check_legible(block: bytes | None) -> None:
+    """Raise Unwritable if nobody knows the encoding of the ImageDescription."""
+    raw = (None if block is None else read_tag(block, DESCRIPTION)) or b""
+    try:
+        raw.split(b"\0")[0].decode("utf-8")
+    except UnicodeDecodeError as error:
+        if not may_be_western(raw):
+            raise Unwritable("its description is in an unknown character set") from error
+
+
 def with_description(block: bytes | None, text: str) -> bytes:
     """Return a TIFF block with this ImageDescription (UTF-8), everything else in its place.
 
@@ -42,16 +55,20 @@ def with_description(block: bytes | None, text: str) -> bytes:
     return with_tags(block, {DESCRIPTION: (ASCII, text.encode() + b"\0")})
 
 
-def read_tag(block: bytes, tag: int, kinds: tuple[int, ...]) -> bytes | None:
+def read_tag(block: bytes, tag: int) -> bytes | None:
     """Return the bytes of a tag of the first directory, or None.
 
-    `kinds` are the types that the tag may have, of one byte per value.
+    Raises:
+        Unwritable: The block is damaged, or the tag is of a type for other things than text.
     """
     order, entries, _ = _directory(block)
     for entry in entries:
         found, kind, count, place = struct.unpack(f"{order}HHII", entry)
-        if found == tag and kind in kinds:
-            return entry[8 : 8 + count] if count <= 4 else block[place : place + count]
+        if found == tag:
+            if kind not in _SIZES:
+                raise Unwritable("its EXIF data is written in an unusual way")
+            size = count * _SIZES[kind]
+            return entry[8 : 8 + size] if size <= 4 else block[place : place + size]
     return None
 
 

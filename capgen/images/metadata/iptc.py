@@ -6,6 +6,7 @@ import hashlib
 import struct
 
 from capgen.images.metadata import Unwritable
+from capgen.images.metadata.western import may_be_western
 
 _IPTC_RESOURCE = 0x0404
 _DIGEST_RESOURCE = 0x0425
@@ -28,8 +29,17 @@ def read_caption(resources: bytes | None) -> str | None:
     """Return the Caption-Abstract in a block of Photoshop resources, or None."""
     for number, _, data in _resources(resources or b""):
         if number == _IPTC_RESOURCE:
-            return next((v.decode() for k, v in _in_utf8(_data_sets(data)) if k == _CAPTION), None)
+            return caption_in(data)
     return None
+
+
+def caption_in(data: bytes | None) -> str | None:
+    """Return the Caption-Abstract in IPTC data, or None."""
+    sets = _in_utf8(_data_sets(data or b""))
+    captions = [value.decode() for kind, value in sets if kind == _CAPTION]
+    if len(captions) > 1:
+        raise Unwritable("it has several IPTC captions")
+    return captions[0] if captions else None
 
 
 def with_caption(resources: bytes, text: str) -> bytes:
@@ -93,7 +103,9 @@ def _guessed(values: list[bytes]) -> str:
     """Return the encoding of texts without a declaration; UTF-8 hardly occurs by chance."""
     try:
         b"\n".join(values).decode("utf-8")
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        if not all(map(may_be_western, values)):
+            raise Unwritable("its IPTC data is in an unknown character set") from error
         return "cp1252"
     return "utf-8"
 

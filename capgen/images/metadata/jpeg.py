@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import struct
 
-from capgen.images.metadata import Unwritable, mpf, put, xmp
+from capgen.images.metadata import CREDENTIALS, Unwritable, mpf, put, xmp
 from capgen.images.metadata.blocks import Blocks
 
 _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
-_APP0 = 0xE0
+# The part of a packet that one segment cannot hold (XMP part 3, 1.1.3.1).
+_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
+_DIGEST, _PLACE = 32, 40
+_APP0, _APP11 = 0xE0, 0xEB
 _MARKERS = {_EXIF: 0xE1, _XMP: 0xE1, _PHOTOSHOP: 0xED}
 _LARGEST = 65533
 
@@ -34,6 +37,10 @@ def pieces(data: bytes) -> list[bytes]:
 
 def blocks(parts: list[bytes]) -> Blocks:
     """Return the metadata in the pieces of a JPEG."""
+    if any(part[1] == _APP11 and b"jumb" in part and b"c2pa" in part for part in parts[1:-1]):
+        raise Unwritable(CREDENTIALS)
+    if any(xmp.read_texts(_extended(parts), what) for what in (xmp.DESCRIPTION, xmp.ALT_TEXT)):
+        raise Unwritable("its description is spread over several segments")
     return Blocks(
         exif=_content(parts, _EXIF),
         xmp=_content(parts, _XMP),
@@ -65,6 +72,18 @@ def _content(parts: list[bytes], name: bytes) -> bytes | None:
     if len(contents) > 1:
         raise Unwritable("its metadata is spread over several segments")
     return contents[0] if contents else None
+
+
+def _extended(parts: list[bytes]) -> bytes | None:
+    """Return the extended XMP packet that the main one names, if it has one."""
+    start = 4 + len(_EXTENSION)
+    content = _content(parts, _XMP) or b""
+    found = [
+        part[start:] for part in parts[1:-1] if part[1] == 0xE1 and part.startswith(_EXTENSION, 4)
+    ]
+    named = [piece for piece in found if piece[:_DIGEST] in content]
+    named.sort(key=lambda piece: piece[_DIGEST + 4 : _PLACE])
+    return b"".join(piece[_PLACE:] for piece in named) or None
 
 
 def _put(parts: list[bytes], name: bytes, content: bytes) -> list[bytes]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import struct
 import zlib
 
-from capgen.images.metadata import Unwritable, put
+from capgen.images.metadata import CREDENTIALS, Unwritable, put
 from capgen.images.metadata.blocks import Blocks
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 _XMP = b"XML:com.adobe.xmp\0"
 _LARGEST_PACKET = 1 << 22
+_CREDENTIALS = b"caBX"
+_DESCRIPTION = b"Description\0"  # a keyword of the PNG specification
 
 
 def pieces(data: bytes) -> list[bytes]:
@@ -32,7 +34,10 @@ def blocks(parts: list[bytes]) -> Blocks:
     for is_same in (_is_exif, _is_xmp):
         if sum(map(is_same, parts[1:-1])) > 1:
             raise Unwritable("it has the same metadata twice")
-    return Blocks(exif=_exif(parts), xmp=_packet(parts))
+    if any(_kind(part) == _CREDENTIALS for part in parts[1:-1]):
+        raise Unwritable(CREDENTIALS)
+    others = tuple(text for part in parts[1:-1] for text in _description(part))
+    return Blocks(exif=_exif(parts), xmp=_packet(parts), others=others)
 
 
 def with_blocks(parts: list[bytes], old: Blocks, new: Blocks) -> list[bytes]:
@@ -63,21 +68,41 @@ def _exif(parts: list[bytes]) -> bytes | None:
 
 def _packet(parts: list[bytes]) -> bytes | None:
     content = next((part[8:-4] for part in parts[1:-1] if _is_xmp(part)), None)
-    if content is None:
-        return None
-    if len(content) < len(_XMP) + 2:
-        raise Unwritable("its XMP data is damaged")
-    compressed, _, rest = content[len(_XMP)], content[len(_XMP) + 1], content[len(_XMP) + 2 :]
+    return None if content is None else _international(content[len(_XMP) :])
+
+
+def _description(part: bytes) -> list[str]:
+    """Return the description that a text chunk holds, if any."""
+    content = part[8:-4]
+    if not content.startswith(_DESCRIPTION):
+        return []
+    content = content[len(_DESCRIPTION) :]
+    if _kind(part) == b"iTXt":
+        return [_international(content).decode(errors="replace")]
+    if _kind(part) == b"zTXt":
+        content = _unpacked(content[1:])
+    return [content.decode("latin-1")] if _kind(part) in (b"tEXt", b"zTXt") else []
+
+
+def _international(content: bytes) -> bytes:
+    """Return the text of an iTXt chunk, given what follows its keyword."""
+    if len(content) < 2:
+        raise Unwritable("its texts are damaged")
+    parts = content[2:].split(b"\0", 2)  # language, translated keyword, text
+    if len(parts) < 3:
+        raise Unwritable("its texts are damaged")
+    return _unpacked(parts[2]) if content[0] else parts[2]
+
+
+def _unpacked(data: bytes) -> bytes:
+    unpack = zlib.decompressobj()
     try:
-        _language, _keyword, packet = rest.split(b"\0", 2)
-        if compressed:
-            unpack = zlib.decompressobj()
-            packet = unpack.decompress(packet, _LARGEST_PACKET)
-            if not unpack.eof:
-                raise Unwritable("its XMP data is damaged or too large")
-    except (ValueError, zlib.error) as error:
-        raise Unwritable("its XMP data is damaged") from error
-    return packet
+        text = unpack.decompress(data, _LARGEST_PACKET)
+    except zlib.error as error:
+        raise Unwritable("its texts are damaged") from error
+    if not unpack.eof:
+        raise Unwritable("its texts are damaged or too large")
+    return text
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from capgen.images.metadata import Unwritable, exif
+from capgen.images.metadata import CREDENTIALS, Unwritable, exif, iptc
 from capgen.images.metadata.blocks import Blocks
 
 _XMP = 700
-_UNDEFINED = 7
-_DNG_VERSION = 50706
+_IPTC, _PHOTOSHOP = 33723, 34377
+_DNG_VERSION, _C2PA = 50706, 52545
 # Microscopes' programs store in the description how to read the file.
 _STRUCTURES = ("ImageJ=", "<?xml", "<OME", '{"shape"', "SCANIMAGE", "Aperio ", "MetaMorph")
 
 
 def pieces(data: bytes) -> list[bytes]:
     """Split a TIFF into its first bytes, the offset of its first directory, and the rest."""
-    if exif.read_tag(data, _DNG_VERSION, (exif.BYTE,)) is not None or data[8:10] == b"CR":
+    if exif.read_tag(data, _DNG_VERSION) is not None or data[8:10] == b"CR":
         raise Unwritable("it is a camera raw file")
     return [data[:4], data[4:8], data[8:]]
 
@@ -24,7 +24,14 @@ def blocks(parts: list[bytes]) -> Blocks:
     data = b"".join(parts)
     if (exif.read_description(data) or "").lstrip().startswith(_STRUCTURES):
         raise Unwritable("its description says how to read the file")
-    return Blocks(exif=data, xmp=exif.read_tag(data, _XMP, (exif.BYTE, _UNDEFINED)))
+    if exif.read_tag(data, _C2PA) is not None:
+        raise Unwritable(CREDENTIALS)
+    captions = (
+        iptc.caption_in(exif.read_tag(data, _IPTC)),
+        iptc.read_caption(exif.read_tag(data, _PHOTOSHOP)),
+    )
+    others = tuple(caption for caption in captions if caption is not None)
+    return Blocks(exif=data, xmp=exif.read_tag(data, _XMP), others=others)
 
 
 def with_blocks(parts: list[bytes], old: Blocks, new: Blocks) -> list[bytes]:

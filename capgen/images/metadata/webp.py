@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from capgen.images.metadata import Unwritable, put
+from capgen.images.metadata import CREDENTIALS, Unwritable, put
 from capgen.images.metadata.blocks import Blocks
 
 _EXIF_FLAG, _XMP_FLAG, _ALPHA_FLAG, _ANIMATION_FLAG = 0x08, 0x04, 0x10, 0x02
@@ -34,6 +34,8 @@ def blocks(parts: list[bytes]) -> Blocks:
     metadata, and would then rotate the image or find two images.
     """
     _check_header(parts)
+    if any(part[:4] == b"C2PA" for part in parts[1:-1]):
+        raise Unwritable(CREDENTIALS)
     return Blocks(exif=_exif(parts)[1], xmp=_content(parts, b"XMP "))
 
 

@@ -19,6 +19,7 @@ from capgen.records import WriteOutcome
 from capgen.undo import UndoFile
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
+_BIG_TIFF_MAGIC = (b"II+\0", b"MM\0+")
 _TIFF_SUFFIXES = (".tif", ".tiff")
 
 
@@ -130,4 +131,6 @@ def _module(data: bytes, path: Path | None = None) -> ModuleType:
         return webp
     if data[:4] in _TIFF_MAGIC and (path is None or path.suffix.lower() in _TIFF_SUFFIXES):
         return tiff
+    if data[:4] in _BIG_TIFF_MAGIC:
+        raise Unwritable("it is a BigTIFF file")
     raise Unwritable("captions are written into JPEG, PNG, WebP and TIFF files only")

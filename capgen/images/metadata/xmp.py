@@ -155,11 +155,12 @@ def _parse(packet: bytes) -> ElementTree.Element:
 
 
 def _texts(tree: ElementTree.Element, what: Property) -> dict[str, str]:
-    for parent in tree.iter(f"{{{RDF}}}Description"):
-        if what.tag in parent.attrib:
-            return {DEFAULT: parent.attrib[what.tag]}
+    nodes = _about_the_image(tree)
+    for node in nodes:
+        if what.tag in node.attrib:
+            return {DEFAULT: node.attrib[what.tag]}
     texts: dict[str, str] = {}
-    for found in tree.iter(what.tag):
+    for found in (child for node in nodes for child in node if child.tag == what.tag):
         items = list(found.iter(f"{{{RDF}}}li"))
         if any(len(item) for item in items):
             raise Unwritable("its XMP data is written in an unusual way")
@@ -170,15 +171,25 @@ def _texts(tree: ElementTree.Element, what: Property) -> dict[str, str]:
     return texts
 
 
+def _about_the_image(tree: ElementTree.Element) -> list[ElementTree.Element]:
+    """Return the elements with the image's own properties.
+
+    Deeper in the packet, a composition keeps those of its ingredients (xmpMM:Pantry).
+    """
+    return [node for rdf in tree.iter(f"{{{RDF}}}RDF") for node in rdf]
+
+
 def _without(tree: ElementTree.Element, what: Property) -> list[tuple[object, ...]]:
-    """Return everything in a tree but a property, in order."""
+    """Return everything in a tree but a property of the image, in order."""
+    nodes = set(_about_the_image(tree))
     found: list[tuple[object, ...]] = []
     waiting = [(0, tree)]  # a packet may be deeper than Python's stack
     while waiting:
         depth, element = waiting.pop()
-        kept = {name: value for name, value in element.attrib.items() if name != what.tag}
+        left_out = what.tag if element in nodes else None
+        kept = {name: value for name, value in element.attrib.items() if name != left_out}
         found.append((depth, element.tag, kept, (element.text or "").strip()))
-        waiting += [(depth + 1, c) for c in reversed(element) if c.tag != what.tag]
+        waiting += [(depth + 1, c) for c in reversed(element) if c.tag != left_out]
     return found
 
 

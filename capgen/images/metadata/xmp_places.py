@@ -51,7 +51,7 @@ class Places:
         description: The first `rdf:Description` in the RDF.
         attribute_of: The one that has the property as an attribute.
         attribute_name: The attribute's name without prefix.
-        found: The property's element.
+        found: The property's element; not one deeper in the RDF, about another image.
         container: Its `rdf:Alt`, or another container.
         items: The container's items.
     """
@@ -106,7 +106,7 @@ class _Finder:
             places.description = places.description or element
             if places.attribute_of is None and self._tag in map(_tag, attributes):
                 places.attribute_of = element
-        elif tag == self._tag and places.found is None:
+        elif tag == self._tag and places.found is None and parents[-2:-1] == [f"{{{RDF}}}RDF"]:
             places.found = element
         elif places.found is not None and places.found.end == 0:
             if parents[-1] == self._tag and tag in _CONTAINERS and places.container is None:

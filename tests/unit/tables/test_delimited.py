@@ -107,7 +107,7 @@ def test_tabs_and_bars_are_read_without_quoting_where_quoting_fails(name: str, m
         ]
 
 
-@pytest.mark.parametrize("mark", ["|", "\t", ";", " | "])
+@pytest.mark.parametrize("mark", ["|", "\t", ";", " | ", ","])
 @pytest.mark.parametrize("name", ["captions.txt", "t.csv", "metadata.csv", "pairs.txt"])
 def test_tables_without_a_header_whose_captions_hold_commas(
     tmp_path: Path, name: str, mark: str
@@ -118,6 +118,16 @@ def test_tables_without_a_header_whose_captions_hold_commas(
     dataset = load_dataset(tmp_path / name if name == "pairs.txt" else tmp_path)
     captions = [example.references for example in dataset.examples]
     assert captions == [("a dog, a cat, and a bird",)] * 2
+
+
+def test_c10_commas_of_captions_are_told_from_those_between_cells() -> None:
+    text = "a.png,a dog\nb.png,a dog, a cat\nc.png,red,blue\nd.png, x, y\ne.png,a, b,val\n"
+    rows = rows_of("t.csv", text)
+    captions = [row.cells.get("caption") for row in rows]
+    assert captions == ["a dog", "a dog, a cat", None, None, None]
+    assert [row.fault for row in rows[2:]] == ["3 columns instead of 2"] * 3
+    (row,) = rows_of("t.csv", "a.png,a dog, a cat,val\n")
+    assert row.cells == {"image": "a.png", "caption": "a dog, a cat", "split": "val"}
 
 
 def test_a_header_with_the_name_of_no_image_still_tells_the_delimiter() -> None:

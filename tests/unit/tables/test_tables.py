@@ -130,3 +130,10 @@ def test_the_column_of_images(cells: dict[str, object], column: str | None) -> N
 def test_known_names_are_said_once() -> None:
     assert len(set(IMAGE_NAMES)) == len(IMAGE_NAMES)
     assert caption_columns(["caption_1", "x", "Caption 2"]) == ("caption_1", "Caption 2")
+
+
+def test_the_captions_of_a_series_are_never_left_out() -> None:
+    series = ("caption", "caption_2", "caption_3")
+    assert caption_columns(["image", *series, "text"]) == series
+    assert caption_columns(["title", "caption_1", "caption_2"]) == ("caption_1", "caption_2")
+    assert caption_columns(["comment_number", "comment"]) == ("comment",)

@@ -52,7 +52,7 @@ def test_a_kept_description_is_told_and_the_caption_printed(tmp_path: Path, capt
     code, again, _ = caption("a.jpg", "--write-metadata", "--on-description", "append")
     assert (code, again) == (0, "")
     assert read_captions((tmp_path / "a.jpg").read_bytes()) == [f"{OMA}, {out.strip()}"] * 3
-    assert "1 changes undone" in caption("--undo", "capgen-undo.jsonl")[2]
+    assert "1 change undone" in caption("--undo", "capgen-undo.jsonl")[2]
     assert (tmp_path / "a.jpg").read_bytes() == before
 
 
@@ -90,7 +90,7 @@ def test_xmp_sidecars_keep_develop_settings_whatever_the_policy(tmp_path: Path, 
         assert list(xmp.read_texts(data)) == ["x-default"]
     # By default a sidecar that has a description is left, and its image passed over.
     assert "0 captions" in caption("a.jpg", "--sidecar", ".xmp")[2]
-    assert "1 changes undone" in caption("--undo", "capgen-undo.jsonl")[2]
+    assert "1 change undone" in caption("--undo", "capgen-undo.jsonl")[2]
     assert (tmp_path / "a.xmp").read_bytes() == settings
 
 
@@ -137,3 +137,29 @@ def test_the_next_run_removes_what_a_killed_one_left(tmp_path: Path, caption) ->
     left.write_bytes(b"half")
     assert caption("a.jpg")[0] == 0  # only looks
     assert left.exists()
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".xmp"])
+def test_sidecars_that_stay_are_told(tmp_path: Path, caption, suffix: str) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.jpg").write_bytes(encoded("JPEG"))
+    texts = {f"{name}{suffix}": described("<dc:description>x</dc:description>") for name in "ab"}
+    for name, text in texts.items():
+        (tmp_path / name).write_bytes(text)
+    _, _, err = caption("a.jpg", "b.jpg", "c.jpg", "--sidecar", suffix)
+    assert "1 caption written to sidecars" in err
+    assert "2 sidecars keep what is there: --on-existing" in err
+    _, _, err = caption("a.jpg", "c.jpg", "--sidecar", suffix, "--on-existing", "append")
+    assert "keep" not in err
+    # The same where images are captioned nevertheless.
+    assert "2 changes undone" in caption("--undo", "capgen-undo.jsonl")[2]
+    _, _, err = caption("a.jpg", "b.jpg", "c.jpg", "--sidecar", suffix, "--json")
+    assert "1 caption written to sidecars" in err and "2 sidecars keep what is there" in err
+    assert {name: (tmp_path / name).read_bytes() for name in texts} == texts
+
+
+def test_what_was_undone_before_is_not_counted_again(tmp_path: Path, caption) -> None:
+    (tmp_path / "a.jpg").write_bytes(encoded("JPEG"))
+    caption("a.jpg", "--write-metadata")
+    assert "1 change undone" in caption("--undo", "capgen-undo.jsonl")[2]
+    assert "0 changes undone" in caption("--undo", "capgen-undo.jsonl")[2]

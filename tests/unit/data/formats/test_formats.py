@@ -322,6 +322,31 @@ def test_images_that_capgen_does_not_read_are_told(tmp_path: Path, home: Path):
         assert problem.code == "image_not_taken" and "b.jxl" in problem.message
 
 
+def told_about(folder: Path) -> list[tuple[str, str]]:
+    problems = load_dataset(folder).problems
+    return [(p.code, p.file.name) for p in problems if p.code == "captions_unread"]
+
+
+def test_c10_captions_in_files_that_are_not_read_are_told(tmp_path: Path) -> None:
+    save_images(tmp_path / "pairs", make_images(2))
+    first, second = sorted((tmp_path / "pairs").iterdir())
+    for name in (f"{first.stem}.txt", f"{first.stem}.caption", f"{second.stem}.caption"):
+        (tmp_path / "pairs" / name).write_text("a dog\n")
+    assert told_about(tmp_path / "pairs") == [("captions_unread", f"{first.stem}.caption")]
+    save_images(tmp_path / "tables", make_images(2))
+    for name in ("train.csv", "captions.csv"):
+        (tmp_path / "tables" / name).write_text(f"image,caption\n{first.name},a dog\n")
+    assert told_about(tmp_path / "tables") == [("captions_unread", "captions.csv")]
+
+
+def test_c10_captions_end_at_an_old_macs_line_ends_too(tmp_path: Path) -> None:
+    save_images(tmp_path, make_images(1))
+    (image,) = tmp_path.iterdir()
+    image.with_suffix(".txt").write_bytes("a dog\ra cat\r\na\u2028blue\x0bbird\n".encode())
+    (example,) = load_dataset(tmp_path).examples
+    assert example.references == ("a dog", "a cat", "a\u2028blue\x0bbird")
+
+
 def test_compressed_shards(tmp_path: Path, home: Path):
     root = minis.write_webdataset(tmp_path / "set", make_images())
     for path in sorted(root.iterdir()):
