@@ -74,6 +74,15 @@ def test_doctor(flickr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert code == 0
 
 
+def test_captions_of_images_that_doctor_leaves_out_are_told(
+    flickr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    next((flickr / "Flicker8k_Dataset").iterdir()).unlink()
+    code, out, err = run(capsys, "doctor", flickr, "--fix", "-o", tmp_path / "clean.jsonl")
+    assert code == 0 and "missing image, with its captions" in out
+    assert "9 images, 45 captions (left out: 1 images with their captions, and 0 other" in err
+
+
 def test_markup_in_names_and_captions_is_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     root = tmp_path / "[red]"
     root.mkdir()
