@@ -34,8 +34,9 @@ class Fixed:
         path: The manifest.
         images: Images it has.
         captions: Captions it has.
-        dropped_pictures: Images left out.
-        dropped_captions: Captions left out, not counting those of dropped images.
+        dropped_pictures: Images left out, including those without captions.
+        dropped_captions: Captions left out, including lines that cannot be read; not counting
+            those of dropped images.
         cleaned_captions: Captions changed.
     """
 
@@ -81,12 +82,13 @@ def write_fixed(diagnosis: Diagnosis, path: Path | None = None) -> Fixed:
         with storage_errors(original):
             shutil.copyfile(path, original)
     manifest.write(path, header, _kept(examples, path))
+    entries = diagnosis.reading.entries
     return Fixed(
         path=path,
         images=len(examples),
         captions=sum(len(example.references) for example in examples),
-        dropped_pictures=len(diagnosis.reading.entries) - len(examples),
-        dropped_captions=dropped_captions,
+        dropped_pictures=len(entries) - len(examples) + len(diagnosis.reading.strays),
+        dropped_captions=dropped_captions + _never_read(diagnosis),
         cleaned_captions=cleaned,
     )
 
@@ -129,6 +131,14 @@ def _clean_examples(diagnosis: Diagnosis) -> tuple[list[Example], int, int]:
             Example(image_id=entry.image_id, image=entry.image, references=kept, split=split)
         )
     return examples, dropped_captions, cleaned
+
+
+def _never_read(diagnosis: Diagnosis) -> int:
+    """Return how many captions are left out because no reader could take them."""
+    return sum(
+        PROBLEMS[problem.code].fix == "drop_caption" and problem.caption is None
+        for problem in diagnosis.problems
+    )
 
 
 def _captions(entry: Entry, dropped: set[int]) -> tuple[tuple[str, ...], int]:

@@ -83,6 +83,18 @@ def test_captions_of_images_that_doctor_leaves_out_are_told(
     assert "9 images, 45 captions (left out: 1 images with their captions, and 0 other" in err
 
 
+def test_lines_that_doctor_cannot_read_are_told_as_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        draw(1).save(tmp_path / name)
+    (tmp_path / "captions.csv").write_text('image,caption\na.jpg,a dog runs\nb.jpg,"a cat sits\n')
+    code, _, err = run(capsys, "doctor", tmp_path, "--fix", "-o", tmp_path / "clean.jsonl")
+    assert code == 0
+    # b.jpg, whose line is broken, and c.jpg, which has none.
+    assert "left out: 2 images with their captions, and 1 other captions" in err
+
+
 def test_markup_in_names_and_captions_is_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     root = tmp_path / "[red]"
     root.mkdir()
