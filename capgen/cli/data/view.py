@@ -189,9 +189,8 @@ def show_diagnosis(diagnosis: Diagnosis, show: int) -> None:
 def show_fixed(fixed: Fixed) -> None:
     Console().note(
         f"Wrote {fixed.path}: {fixed.images:,} images, {fixed.captions:,} captions"
-        f" (left out: {fixed.dropped_pictures:,} images with their captions, and"
-        f" {fixed.dropped_captions:,} other captions; cleaned: {fixed.cleaned_captions:,}"
-        " captions). Use it with --data-dir."
+        f" ({fixed.dropped_pictures:,} images and {fixed.dropped_captions:,} captions left out,"
+        f" {fixed.cleaned_captions:,} captions cleaned). Use it with --data-dir."
     )
 
 

@@ -80,7 +80,7 @@ def test_captions_of_images_that_doctor_leaves_out_are_told(
     next((flickr / "Flicker8k_Dataset").iterdir()).unlink()
     code, out, err = run(capsys, "doctor", flickr, "--fix", "-o", tmp_path / "clean.jsonl")
     assert code == 0 and "missing image, with its captions" in out
-    assert "9 images, 45 captions (left out: 1 images with their captions, and 0 other" in err
+    assert "9 images, 45 captions (1 images and 5 captions left out" in err
 
 
 def test_lines_that_doctor_cannot_read_are_told_as_left_out(
@@ -92,7 +92,7 @@ def test_lines_that_doctor_cannot_read_are_told_as_left_out(
     code, _, err = run(capsys, "doctor", tmp_path, "--fix", "-o", tmp_path / "clean.jsonl")
     assert code == 0
     # b.jpg, whose line is broken, and c.jpg, which has none.
-    assert "left out: 2 images with their captions, and 1 other captions" in err
+    assert "1 images, 1 captions (2 images and 1 captions left out" in err
 
 
 def test_markup_in_names_and_captions_is_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
