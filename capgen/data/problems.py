@@ -41,7 +41,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "split_empty": ProblemKind("no image in a split"),
     "member_refused": ProblemKind("archive member that is not extracted"),
     # Images
-    "image_missing": ProblemKind("captions without an image", fix="drop_image"),
+    "image_missing": ProblemKind("missing image, with its captions", fix="drop_image"),
     "image_outside": ProblemKind("image outside the data folder", fix="drop_image"),
     "image_name_case": ProblemKind("image's name differs in letter case", fix="drop_image"),
     "image_not_taken": ProblemKind("image in a format that capgen does not read"),

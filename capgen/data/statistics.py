@@ -31,6 +31,17 @@ _STOP_WORDS = {
     "Polish": "i w na z się jest do przez nie kobieta mężczyzna dwa pies po za",
     "Turkish": "bir ve bu da de için ile kadın adam üzerinde iki köpek olan",
 }
+_TAGS = {
+    "English": "en",
+    "German": "de",
+    "French": "fr",
+    "Spanish": "es",
+    "Italian": "it",
+    "Portuguese": "pt",
+    "Dutch": "nl",
+    "Polish": "pl",
+    "Turkish": "tr",
+}
 _VOCABULARY = {name: frozenset(words.split()) for name, words in _STOP_WORDS.items()}
 _SCRIPTS = {
     "CJK": "Chinese",
@@ -116,6 +127,14 @@ def language(caption: str) -> str:
     # One short word is too little for a language that few captions are in.
     needed = 1 if best == "English" else 2
     return best if hits[best] > hits[runner_up] and hits[best] >= needed else "unknown"
+
+
+def common_language(captions: Iterable[str]) -> str:
+    """Return the language of most captions as in BCP 47; empty if it is not one of `_TAGS`."""
+    counts = Counter(map(language, captions))
+    counts.pop("unknown", None)
+    most = max(counts, key=lambda name: counts[name], default="")
+    return _TAGS.get(most, "") if 2 * counts[most] > counts.total() else ""
 
 
 def _script(caption: str) -> str:

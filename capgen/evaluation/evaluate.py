@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, EvalConfig
 from capgen.data.dataset import Dataset, load_dataset
+from capgen.data.statistics import common_language
 from capgen.errors import MetricError
 from capgen.evaluation.evaluation_set import EvaluationSet, from_dataset
 from capgen.evaluation.events import (
@@ -132,7 +134,7 @@ def scored(
         metrics=config.metric_names,
         document_frequencies=document_frequencies,
         training_captions=data.known,
-        language=data.language,
+        language=data.language or common_language(chain.from_iterable(references.values())),
     )
     intervals = confidence_intervals(report, seed=config.report_seed, samples=config.resamples)
     return report, intervals

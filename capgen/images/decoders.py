@@ -91,7 +91,9 @@ def pillow_allowing(size: tuple[int, int]) -> Iterator[None]:
 
 
 @contextmanager
-def reporting(name: str, file_format: str, data: bytes) -> Iterator[None]:
+def reporting(
+    name: str, file_format: str, data: bytes, *, truncated_hint: str = ""
+) -> Iterator[None]:
     """Turn any exception of a decoder into ImageError, and log its traceback.
 
     Decoders raise anything for broken data: TypeError, OverflowError, AssertionError… So only
@@ -109,7 +111,7 @@ def reporting(name: str, file_format: str, data: bytes) -> Iterator[None]:
             raise ImageError(f"{name}: {error.strerror}", code="unreadable") from error
         if (data and is_cut_short(file_format, data)) or "truncated" in str(error).lower():
             text = f"{name}: the {file_format} file is truncated: its end is missing"
-            raise ImageError(text, code="truncated") from error
+            raise ImageError(text, code="truncated", hint=truncated_hint) from error
         reason = printable(" ".join(str(error).split())) or type(error).__name__
         raise ImageError(
             f"{name}: broken {file_format} data ({reason})", code="unreadable"

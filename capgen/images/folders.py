@@ -6,10 +6,19 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from capgen.errors import ImageError
-from capgen.file_types import IMAGES, RAW_FILES, VIDEOS, has_image_suffix, kind_of_suffix
+from capgen.file_types import (
+    HEAD_BYTES,
+    IMAGES,
+    RAW_FILES,
+    VIDEOS,
+    has_image_suffix,
+    kind_of_suffix,
+    sniff,
+)
 from capgen.images.decoders import printable
 
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
@@ -23,6 +32,8 @@ _SKIPPED_FOLDERS = frozenset(
 # Lightroom's previews lie in folders with this suffix.
 _PHOTO_LIBRARY, _ORIGINALS = ".photoslibrary", ("originals", "masters")
 _PREVIEWS = ".lrdata"
+# Folders of training data have as many of these as images; they are not opened to look for images.
+_CAPTION_SUFFIXES = (".txt", ".caption")
 
 
 def is_shard(path: Path) -> bool:
@@ -77,7 +88,8 @@ def passed_over(directory: Path, *, recursive: bool) -> Counter[str]:
     """Count what `find_images` leaves out of a folder although it may hold images.
 
     Returns:
-        Kind (`subfolders`, `.svg files`, `camera raw files`, `videos or sounds`) → number.
+        Kind (`subfolders`, `.svg files`, `camera raw files`, `videos or sounds`, `images whose
+        names have no image suffix`) → number.
     """
     counts: Counter[str] = Counter()
     for path in walk_files(directory, recursive=recursive):
@@ -88,12 +100,25 @@ def passed_over(directory: Path, *, recursive: bool) -> Counter[str]:
             counts[f"{path.suffix.lower()} files"] += 1
         elif kind in (RAW_FILES, VIDEOS):
             counts[kind] += 1
+        elif kind is None and _is_image(path):
+            counts["images whose names have no image suffix"] += 1
     if not recursive:
         with os.scandir(directory) as entries:
             counts["subfolders"] = sum(
                 entry.is_dir(follow_symlinks=False) and _is_seen(entry.name) for entry in entries
             )
     return +counts
+
+
+def _is_image(path: Path) -> bool:
+    """Whether a file is an image by its first bytes, whatever its name."""
+    if path.suffix.lower() in _CAPTION_SUFFIXES:
+        return False
+    with suppress(OSError):
+        if path.is_file():  # opening a pipe would wait
+            with path.open("rb") as file:
+                return sniff(file.read(HEAD_BYTES)).image
+    return False
 
 
 def is_seen_member(name: str) -> bool:

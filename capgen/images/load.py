@@ -134,13 +134,16 @@ def _decode(
 ) -> LoadedImage:
     image = open_image(data, name, limits)
     file_format = str(image.format)
-    if limits.accept_truncated and file_format == "JPEG" and is_cut_short("JPEG", data):
+    hint = ""
+    if file_format == "JPEG" and not limits.accept_truncated:
+        hint = "Use --accept-truncated to caption what there is of it."
+    elif file_format == "JPEG" and is_cut_short("JPEG", data):
         # libjpeg fills what is missing with grey once it meets the end marker.
         image = open_image(data + _JPEG_END, name, limits)
     full = image.size
     drafted = _draft_size(image, size_hint)
     with pillow_allowing(full):
-        with reporting(name, file_format, data):
+        with reporting(name, file_format, data, truncated_hint=hint):
             if drafted is not None:
                 image.draft(None, drafted)
             size = image.size

@@ -243,6 +243,9 @@ def _notes(
     empty = sum(not line for line in corpus.prediction_tokens)
     if empty:
         notes.append(f"{empty} of {len(corpus)} predictions have no words.")
+    mute = sum(not tokens for tokens in corpus.reference_tokens)
+    if mute:
+        notes.append(f"{mute} of {len(corpus.reference_tokens)} references have no words.")
     return tuple(notes)
 
 
@@ -262,7 +265,7 @@ def _language_notes(corpus: Corpus, metrics: Collection[str], language: str) -> 
             "references' letters: do not use it here."
         )
     foreign = language and language.split("-")[0].lower() != "en"
-    if {"meteor", "meteor_1_5"} & set(metrics) and (foreign or 1 - plain > 0.5):
+    if {"meteor", "meteor_1_5"} & set(metrics) and (foreign or 1 - plain > _DROPPED_LETTERS):
         yield "METEOR's stems and synonyms are English: here it matches little but equal words."
 
 

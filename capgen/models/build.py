@@ -17,6 +17,7 @@ from typing import Any
 import tokenizers
 import torch
 from transformers import (
+    MODEL_MAPPING,
     AutoModel,
     ChineseCLIPVisionModel,
     CLIPVisionModel,
@@ -296,6 +297,8 @@ def _load_encoder(folder: ModelFolder) -> PreTrainedModel:
             hint="Save its weights as a ViT: ViTModel.from_pretrained(IT).save_pretrained(FOLDER).",
         )
     kind = _VISION_TOWERS.get(config.model_type, AutoModel)
+    if kind is AutoModel and type(config) not in MODEL_MAPPING:
+        raise ModelError(f"{folder.name} ({config.model_type}) is not a vision encoder")
     folder.check_weights()
     model: Any = load_weights(folder, kind, dtype=torch.float32)
     if getattr(model, "main_input_name", "") != "pixel_values" or not hasattr(

@@ -134,7 +134,8 @@ def _connect(
     for address in [] if allow_private else addresses:
         if not is_public(address):
             raise ImageError(
-                f"{url}: {host} is the private or special address {address}",
+                f"{url}: {host} is a private or special address"
+                + (f" ({address})" if address != host else ""),
                 code="refused_address",
                 hint="If you trust the list, use --allow-private-addresses.",
             )

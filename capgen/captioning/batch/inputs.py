@@ -166,10 +166,11 @@ def _pattern(name: str, options: InputOptions, limits: ImageLimits) -> Iterable[
 
 
 def _folder(folder: Path, options: InputOptions) -> list[Source]:
-    hint = "" if options.recursive else "Use --recursive to include subfolders."
     try:
         images = find_images(folder, options.recursive)
         if not images:
+            deeper = passed_over(folder, recursive=options.recursive)["subfolders"]
+            hint = "Use --recursive to include subfolders." if deeper else ""
             message = f"{printable(folder)}: no images in this folder"
             raise ImageError(message, code="empty", hint=hint)
     except ImageError as error:

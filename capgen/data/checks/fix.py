@@ -34,8 +34,9 @@ class Fixed:
         path: The manifest.
         images: Images it has.
         captions: Captions it has.
-        dropped_pictures: Images left out.
-        dropped_captions: Captions left out, not counting those of dropped images.
+        dropped_pictures: Images left out, including those without captions.
+        dropped_captions: Captions left out, including those of dropped images and lines that
+            cannot be read.
         cleaned_captions: Captions changed.
     """
 
@@ -67,7 +68,7 @@ def write_fixed(diagnosis: Diagnosis, path: Path | None = None) -> Fixed:
     path = path or default
     if path != manifest.manifest_file(root):  # which is kept
         check_output(path, OWN_MANIFEST)
-    examples, dropped_captions, cleaned = _clean_examples(diagnosis)
+    examples, cleaned = _clean_examples(diagnosis)
     if not examples:
         raise DataError(f"Nothing would be left of {root}: no manifest was written")
     if diagnosis.format == "capgen":
@@ -81,12 +82,15 @@ def write_fixed(diagnosis: Diagnosis, path: Path | None = None) -> Fixed:
         with storage_errors(original):
             shutil.copyfile(path, original)
     manifest.write(path, header, _kept(examples, path))
+    entries = diagnosis.reading.entries
+    captions = sum(len(example.references) for example in examples)
+    read = sum(len(entry.captions) for entry in entries)
     return Fixed(
         path=path,
         images=len(examples),
-        captions=sum(len(example.references) for example in examples),
-        dropped_pictures=len(diagnosis.reading.entries) - len(examples),
-        dropped_captions=dropped_captions,
+        captions=captions,
+        dropped_pictures=len(entries) - len(examples) + len(diagnosis.reading.strays),
+        dropped_captions=read - captions + _never_read(diagnosis),
         cleaned_captions=cleaned,
     )
 
@@ -101,8 +105,8 @@ def _kept(examples: list[Example], path: Path) -> list[Example]:
     return list(copy_images(examples, folder, cached_only=True))
 
 
-def _clean_examples(diagnosis: Diagnosis) -> tuple[list[Example], int, int]:
-    """Return the examples that are left, and how many captions were dropped and changed."""
+def _clean_examples(diagnosis: Diagnosis) -> tuple[list[Example], int]:
+    """Return the examples that are left, and how many captions were changed."""
     actions: dict[str, set[str]] = defaultdict(set)
     dropped: dict[str, set[int]] = defaultdict(set)
     for problem in diagnosis.problems:
@@ -113,12 +117,11 @@ def _clean_examples(diagnosis: Diagnosis) -> tuple[list[Example], int, int]:
         if fix == "drop_caption" and problem.caption is not None:
             dropped[problem.image_id].add(problem.caption)
     examples: list[Example] = []
-    dropped_captions = cleaned = 0
+    cleaned = 0
     for entry in diagnosis.reading.entries:
         if "drop_image" in actions[entry.image_id]:
             continue
         kept, changed = _captions(entry, dropped[entry.image_id])
-        dropped_captions += len(entry.captions) - len(kept)
         cleaned += changed
         if not kept:
             continue
@@ -128,7 +131,15 @@ def _clean_examples(diagnosis: Diagnosis) -> tuple[list[Example], int, int]:
         examples.append(
             Example(image_id=entry.image_id, image=entry.image, references=kept, split=split)
         )
-    return examples, dropped_captions, cleaned
+    return examples, cleaned
+
+
+def _never_read(diagnosis: Diagnosis) -> int:
+    """Return how many captions are left out because no reader could take them."""
+    return sum(
+        PROBLEMS[problem.code].fix == "drop_caption" and problem.caption is None
+        for problem in diagnosis.problems
+    )
 
 
 def _captions(entry: Entry, dropped: set[int]) -> tuple[tuple[str, ...], int]:

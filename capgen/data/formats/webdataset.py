@@ -1,9 +1,9 @@
 """WebDataset shards: tar files in which the files of a sample share a name up to the first dot.
 
 A sample has an image and its captions as `.txt`, `.caption` (one per line) or `.json` (under
-`caption`, `captions`, `text` or `texts`). Shards or folders named after a split belong to it.
-Images and captions are extracted into the cache folder once, with a list of the members that
-were skipped.
+`caption`, `captions`, `text` or `texts`, or the key that the caller names). Shards or folders
+named after a split belong to it. Images and captions are extracted into the cache folder once,
+with a list of the members that were skipped.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import logging
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
         image_id = images.image_id(image)
         shard = found[int(image.relative_to(folder).parts[0])]
         stem = image.parent / image.name.split(".", 1)[0]  # up to the first dot, not the last
-        texts = _captions(stem, shard, report)
+        texts = _captions(stem, shard, options.caption_column, report)
         for text in texts:
             collector.caption(image_id, image, text, shard)
         split = _split_of(shard)
@@ -116,27 +117,28 @@ def _extract(path: Path, into: Path) -> list[tuple[str, str]]:
     return skipped + [(f"its member {m.name!r} {m.fault}", "member_refused") for m in refused]
 
 
-def _captions(stem: Path, shard: Path, report: Report) -> list[str]:
-    for suffix in _CAPTIONS:
+def _captions(stem: Path, shard: Path, key: str | None, report: Report) -> list[str]:
+    keys = (key,) if key else _KEYS
+    for suffix in (".json",) if key else _CAPTIONS:
         path = stem.with_name(stem.name + suffix)
         if not path.is_file():
             continue
         if suffix != ".json":
             return [text for _, text in read_lines(path, report)]
-        texts = _texts(path)
+        texts = _texts(path, keys)
         if texts is not None:
             return texts
-        message = f"{path.name} has no text under {', '.join(_KEYS)}"
+        message = f"{path.name} has no text under {', '.join(keys)}"
         report(Problem(code="malformed_line", message=message, file=shard))
     return []
 
 
-def _texts(path: Path) -> list[str] | None:
+def _texts(path: Path, keys: Iterable[str]) -> list[str] | None:
     try:
         record: Any = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
         return None
-    for key in _KEYS:
+    for key in keys:
         value = record.get(key) if isinstance(record, dict) else None
         if isinstance(value, str):
             return [value]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from capgen.models.vocabulary import has_words
 from capgen.records import Example, Notice
 from capgen.training.data.packed_captions import CaptionCodec
 
@@ -31,7 +32,12 @@ def coverage_notices(codec: CaptionCodec, examples: Sequence[Example]) -> Iterat
     unknown = 0 if codec.unknown is None else sum(row.count(codec.unknown) for row in rows)
     if unknown:
         share = unknown / words
-        warning = ": captions will miss many words; lower --min-count, or add data"
+        advice = (
+            "lower --min-count, or add data"
+            if has_words(codec.tokenizer)
+            else "choose a --decoder whose tokenizer knows them"
+        )
+        warning = f": captions will miss many words; {advice}"
         yield Notice(
             message=f"{share:.1%} of the words in the training captions are not in the vocabulary"
             + (warning if share > _MANY_UNKNOWN else "")

@@ -74,6 +74,27 @@ def test_doctor(flickr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert code == 0
 
 
+def test_captions_of_images_that_doctor_leaves_out_are_told(
+    flickr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    next((flickr / "Flicker8k_Dataset").iterdir()).unlink()
+    code, out, err = run(capsys, "doctor", flickr, "--fix", "-o", tmp_path / "clean.jsonl")
+    assert code == 0 and "missing image, with its captions" in out
+    assert "9 images, 45 captions (1 images and 5 captions left out" in err
+
+
+def test_lines_that_doctor_cannot_read_are_told_as_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        draw(1).save(tmp_path / name)
+    (tmp_path / "captions.csv").write_text('image,caption\na.jpg,a dog runs\nb.jpg,"a cat sits\n')
+    code, _, err = run(capsys, "doctor", tmp_path, "--fix", "-o", tmp_path / "clean.jsonl")
+    assert code == 0
+    # b.jpg, whose line is broken, and c.jpg, which has none.
+    assert "1 images, 1 captions (2 images and 1 captions left out" in err
+
+
 def test_markup_in_names_and_captions_is_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     root = tmp_path / "[red]"
     root.mkdir()

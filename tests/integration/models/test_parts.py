@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer, SiglipConfig, SiglipModel, ViTMAEConfig, ViTMAEModel
+from transformers import (
+    AutoTokenizer,
+    BlipVisionConfig,
+    BlipVisionModel,
+    SiglipConfig,
+    SiglipModel,
+    ViTMAEConfig,
+    ViTMAEModel,
+)
 
 from capgen.errors import CapgenError, ModelError, UnsafeModelError
 from capgen.models.build import build_clip_gpt2
@@ -169,3 +177,10 @@ def test_an_encoder_that_hides_parts_of_images_is_refused(parts, tmp_path):
     ViTMAEModel(ViTMAEConfig(**VISION)).save_pretrained(tmp_path / "mae")
     with pytest.raises(ModelError, match="hides three quarters of every image"):
         build_clip_gpt2(str(tmp_path / "mae"), str(parts[1]))
+
+
+def test_an_encoder_that_transformers_cannot_join_is_named_and_not_listed(parts, tmp_path):
+    BlipVisionModel(BlipVisionConfig(**VISION)).save_pretrained(tmp_path / "blip")
+    with pytest.raises(ModelError, match=r"blip_vision_model\) is not a vision encoder") as caught:
+        build_clip_gpt2(str(tmp_path / "blip"), str(parts[1]))
+    assert len(caught.value.message) < 200

@@ -75,7 +75,7 @@ def test_what_was_left_out_is_told(tmp_path: Path):
     events = list(import_dataset(source, "mine"))
     notices = [event.message for event in events if isinstance(event, Notice)]
     assert len(notices) == 1
-    assert notices[0].startswith("captions without an image (5): ")
+    assert notices[0].startswith("missing image, with its captions (5): ")
     assert notices[0].endswith("and 2 more")
 
 
@@ -314,7 +314,7 @@ def test_files_that_are_not_images_are_not_taken_in(link: bool, tmp_path: Path, 
     assert [e.image_id for e in load_dataset("mine").examples] == ["a.jpg"]
     assert "key.jpg is text, not an image" in told
     assert "empty image file (1)" in told
-    assert "captions without an image (2)" in told
+    assert "missing image, with its captions (2)" in told
     counts = "file that is not an image (2)" if link else "image outside the data folder (1)"
     assert counts in told
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import PngImagePlugin
 
 from capgen.data.dataset import load_dataset
-from capgen.data.statistics import describe, language, words
+from capgen.data.statistics import common_language, describe, language, words
 from tests.minis import draw, make_images, write_flickr8k
 
 
@@ -71,3 +71,18 @@ def test_whatever_a_decoder_raises_is_an_unreadable_image(
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "_open", broken)
     numbers = describe(load_dataset(root))
     assert (numbers.unreadable, numbers.formats) == (1, {"JPEG": 4})
+
+
+@pytest.mark.parametrize(
+    ("captions", "expected"),
+    [
+        (["Een man met een hond op het strand", "hond"], "nl"),
+        (["A dog runs on the beach .", "dogs", "两只狗"], ""),
+        (["A dog runs on the beach .", "a man"], "en"),
+        (["两只狗在雪地里玩耍"], ""),
+        (["dogs"], ""),
+        ([], ""),
+    ],
+)
+def test_the_language_of_most_captions(captions: list[str], expected: str):
+    assert common_language(captions) == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from capgen.evaluation.events import (
 )
 from capgen.evaluation.result import Evaluation
 from capgen.metrics.score import score_captions
+from capgen.records import Example
 from tests.unit.evaluation.sets import GOOD, POOR, REFERENCES, Scripted, make_set
 
 QUICK = EvalConfig(resamples=200)
@@ -170,3 +172,20 @@ def test_other_images_cannot_be_compared() -> None:
 def test_public_names() -> None:
     assert capgen.evaluate is evaluate
     assert capgen.compare is compare
+
+
+def test_the_language_of_references_that_do_not_name_it_is_looked_for() -> None:
+    """A file of references names none; METEOR cannot read Dutch."""
+    told = "METEOR's stems and synonyms are English"
+    dutch = tuple(
+        Example(
+            image_id=name,
+            image=Path(name),
+            references=("Een man met een hond op het strand",),
+            split="test",
+        )
+        for name in GOOD
+    )
+    assert told in " ".join(evaluated(GOOD, pool=dutch).scores.notes)
+    assert told not in " ".join(evaluated(GOOD).scores.notes)
+    assert told not in " ".join(evaluated(GOOD, pool=dutch, language="en").scores.notes)

@@ -124,3 +124,12 @@ def test_faults(tmp_path: Path) -> None:
         assert caught.value.code == code
         assert str(path) in caught.value.message
     assert find_images(tmp_path) == [tmp_path / "a.jpg"]
+
+
+def test_images_that_their_names_do_not_show_are_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "empty", "a.txt")
+    for name in ("photo", "photo.jpg!d", "photo.jpg_large", "caption.txt"):
+        (tmp_path / name).write_bytes(b"\xff\xd8\xff\xe0")
+    (tmp_path / "notes").write_text("a dog")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    assert passed_over(tmp_path, recursive=False) == {"images whose names have no image suffix": 3}

@@ -229,3 +229,12 @@ def test_a_truncated_jpeg_without_its_header_is_refused_all_the_same() -> None:
     Image.new("RGB", (64, 64)).save(data, "JPEG")
     with pytest.raises(ImageError):
         load_image(data.getvalue()[:100], limits=ImageLimits(accept_truncated=True))
+
+
+def test_the_error_of_a_truncated_jpeg_names_the_option_that_takes_it() -> None:
+    data = BytesIO()
+    Image.new("RGB", (64, 64)).save(data, "JPEG")
+    assert "--accept-truncated" in fault(data.getvalue()[:-20]).hint
+    data = BytesIO()
+    Image.effect_noise((64, 64), 60).save(data, "PNG")
+    assert fault(data.getvalue()[:500]).hint == ""

@@ -49,6 +49,17 @@ def test_rouge_score_cuts_german_words() -> None:
     assert "letters a to z" not in notes("Ein Mädchen läuft", metrics=("bleu", "meteor"))
 
 
+def test_meteor_does_not_know_a_language_with_many_other_letters() -> None:
+    assert "METEOR's stems" in notes("Ein Mädchen läuft über die Straße")
+    assert "METEOR's stems" in notes("Một con chó chạy trên cỏ")
+
+
 def test_meteor_is_english() -> None:
     assert "METEOR's stems" in notes("Ein Hund rennt", language="de")
     assert "METEOR's stems" not in notes("Ein Hund rennt", language="de", metrics=("cider_d",))
+
+
+def test_references_without_words_are_counted() -> None:
+    found = score_captions({"1": "a dog"}, {"1": ["a dog", ". ,"]}).notes
+    assert "1 of 2 references have no words." in found
+    assert "references have no words" not in notes("a dog")

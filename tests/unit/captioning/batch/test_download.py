@@ -181,6 +181,9 @@ def test_private_addresses_are_refused(server: str) -> None:
         error = fault(url, allow_private=False)
         assert error.code == "refused_address", url
         assert "--allow-private-addresses" in error.hint
+    assert error.message == "http://0/: 0 is a private or special address (0.0.0.0)"
+    error = fault("http://127.0.0.1/", allow_private=False)
+    assert error.message == "http://127.0.0.1/: 127.0.0.1 is a private or special address"
 
 
 def test_redirects_and_every_address_of_a_name_are_judged(

@@ -255,3 +255,12 @@ def test_what_named_folders_hold_besides_is_counted_together(tmp_path: Path) -> 
     inputs = Inputs([str(tmp_path / "one"), str(tmp_path / "two"), str(tmp_path / "one" / "a.jpg")])
     assert inputs.passed_over() == {".jxl files": 2}
     assert Inputs([str(tmp_path / "nowhere"), "", "-"], stdin=io.BytesIO()).passed_over() == {}
+
+
+def test_an_empty_folder_advises_subfolders_only_where_there_are_some(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.nef").touch()
+    (outer,), (inner,) = sources(tmp_path), sources(tmp_path / "raw")
+    assert isinstance(outer, FailedSource) and isinstance(inner, FailedSource)
+    assert outer.error.hint == "Use --recursive to include subfolders."
+    assert "no images" in inner.error.message and inner.error.hint == ""

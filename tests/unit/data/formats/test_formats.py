@@ -455,3 +455,37 @@ def test_saved_images_are_written_into_the_cache_only(
         assert works_everywhere(image.name)
     assert len({folded(example.image.name) for example in examples}) == 4
     assert found["row 0"].image_id == "evil.jpg" and found["row 1"].image_id == "a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("layout", "option"),
+    [
+        ("sidecars", "caption_column"),
+        ("coco", "image_column"),
+        ("flickr8k", "split_column"),
+        ("webdataset", "image_column"),
+        ("webdataset", "images"),
+    ],
+)
+def test_an_option_that_a_layout_cannot_heed_is_refused_and_not_ignored(
+    layout: str, option: str, tmp_path: Path
+):
+    root = LAYOUTS[layout][1](tmp_path / "set", make_images())
+    options = ReadOptions(**{option: tmp_path if option == "images" else "x"})
+    with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} does not apply"):
+        load_dataset(root, options=options)
+
+
+def test_the_key_of_the_captions_in_the_json_of_a_shard_can_be_named(tmp_path: Path, home: Path):
+    save_images(tmp_path, make_images(1))
+    (image,) = (path for path in tmp_path.rglob("*") if path.suffix in IMAGE_SUFFIXES)
+    (tmp_path / "a.json").write_text(json.dumps({"caption": "no", "prompt": "a dog"}))
+    (tmp_path / "a.txt").write_text("no")
+    with tarfile.open(tmp_path / "0.tar", "w") as shard:
+        shard.add(image, f"a{image.suffix}")
+        shard.add(tmp_path / "a.json", "a.json")
+        shard.add(tmp_path / "a.txt", "a.txt")
+    dataset = load_dataset(tmp_path / "0.tar", options=ReadOptions(caption_column="prompt"))
+    assert [example.references for example in dataset.examples] == [("a dog",)]
+    with pytest.raises(DataError, match=r"a\.json has no text under absent"):
+        load_dataset(tmp_path / "0.tar", options=ReadOptions(caption_column="absent"))

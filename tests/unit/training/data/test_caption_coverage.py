@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import tokenizers
+from transformers import PreTrainedTokenizerFast
+
 from capgen.records import Example
 from capgen.training.data.caption_coverage import coverage_notices
 from capgen.training.data.packed_captions import CaptionCodec
@@ -38,3 +43,17 @@ def test_many_unknown_words_are_warned_about():
     (message,) = messages([WORDS, "one cat sat"])
     assert message.startswith("33.3% of the words")
     assert "--min-count" in message
+
+
+def test_the_vocabulary_of_a_pretrained_decoder_is_not_a_matter_of_counts():
+    pieces = tokenizers.models.WordPiece({"[UNK]": 0, "一": 1}, unk_token="[UNK]")
+    chinese = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizers.Tokenizer(pieces), unk_token="[UNK]"
+    )
+    codec = dataclasses.replace(
+        CaptionCodec.of(tiny_mini([WORDS]), 64), tokenizer=chinese, unknown=0
+    )
+    example = Example(image_id="1", image="1.jpg", references=("Hund",), split="train")
+    (notice,) = coverage_notices(codec, [example])
+    assert notice.message.startswith("100.0% of the words")
+    assert "--decoder" in notice.message and "--min-count" not in notice.message
