@@ -204,7 +204,7 @@ class SampleEvent(Event):
         caption: The generated caption.
         references: Its human captions.
         metrics: Scores of this caption alone.
-        path: The image's file.
+        path: The image's file; empty if pages must not show it (see `Example.outside`).
         followed: Whether it is captioned after every validation, to show progress.
     """
 

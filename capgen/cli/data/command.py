@@ -258,9 +258,7 @@ def preview(target: Target, page: Preview, data_dir: Store = None) -> None:
         check_output(page.output, WEB_PAGE, option="-o", inputs=InputFiles([target]))
     root = locate(target, data_dir)
     # A page may be shown to others: a table or a link of unknown origin could name any file.
-    known = root.name in installed.installed(data_dir) and root == installed.find(
-        root.name, data_dir
-    )
+    known = installed.holds(root, data_dir)
     dataset = load_dataset(root, take_in=None if known else "all")
     for notice in left_out(dataset):
         Console().note(notice.message)

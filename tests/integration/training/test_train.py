@@ -20,6 +20,7 @@ from capgen.records import (
     Notice,
     RunFinished,
     RunStarted,
+    SampleEvent,
     StepEvent,
     TestEvent,
     event_from_dict,
@@ -27,7 +28,7 @@ from capgen.records import (
 from capgen.training.objectives.cross_entropy import CaptionObjective
 from capgen.training.run.folder import read_config
 from capgen.training.run.train import train
-from tests.minis import first_images, write_flickr8k
+from tests.minis import draw, first_images, write_flickr8k
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2
 from tests.training_runs import (
     NO_NOISE,
@@ -256,3 +257,24 @@ def test_a_learning_rate_that_makes_the_loss_explode_is_told(tmp_path, data, min
 
     assert told(1e-3) == []
     assert "the learning rate is probably too high" in told(5.0)[0]
+
+
+def test_issue_17_a4_a_run_shows_nothing_from_outside_a_set_that_was_not_imported(tmp_path, mini):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    rows = ["image,caption,split"]
+    for image in eight_images(val=2):
+        own = image.split != "val"
+        place = (folder if own else tmp_path) / image.name
+        draw(image.seed).save(place)
+        named = image.name if own else str(place)
+        rows += [f"{named},{caption},{image.split}" for caption in image.captions]
+    (folder / "captions.csv").write_text("\n".join(rows))
+    config = run_config(tmp_path, folder, mini, num_epochs=1, tensorboard=True)
+    samples = of_kind(SampleEvent, train(config))
+    assert samples and not any(sample.path for sample in samples)
+    page = (tmp_path / "run" / "run.html").read_text()
+    assert "outside the data folder" in page
+    assert "<img" not in page
+    logs = [log.read_bytes() for log in (tmp_path / "run").rglob("events.out.tfevents*")]
+    assert logs and not any(b"photos/" in log for log in logs)
