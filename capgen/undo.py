@@ -27,10 +27,17 @@ _KEYS = {"path", "sha256_before", "sha256_after", "parts"}
 
 @dataclass(frozen=True)
 class Undone:
-    """The result for one file; `problem` says why it was not restored, or is empty."""
+    """The result for one change.
+
+    Attributes:
+        path: The file.
+        problem: Why it was not restored, or an empty string.
+        before: Whether it had been undone before.
+    """
 
     path: Path
     problem: str = ""
+    before: bool = False
 
 
 class UndoFile:
@@ -139,11 +146,11 @@ def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
         current = path.read_bytes()
     except OSError as error:
         if created and isinstance(error, FileNotFoundError):
-            return Undone(path)
+            return Undone(path, before=True)
         return Undone(path, error.strerror or "cannot be read")
     digest = _hash(current)
     if digest == entry["sha256_before"]:
-        return Undone(path)
+        return Undone(path, before=True)
     if digest != entry["sha256_after"]:
         return Undone(path, "was changed since")
     if created:

@@ -14,7 +14,7 @@ from capgen.config.decoding import (
     DecodeSettings,
     resolve_decoding,
 )
-from capgen.config.environment import variables
+from capgen.config.environment import setting_variables, variables
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.fields import (
     BOOLEANS,
@@ -60,6 +60,7 @@ __all__ = [
     "parse_setting",
     "resolve_decoding",
     "setting",
+    "setting_variables",
     "train_config",
     "variables",
 ]

@@ -177,14 +177,20 @@ def _undo(console: Console, path: Path) -> int:
     from capgen.images.decoders import printable
     from capgen.undo import undo
 
-    failed = done = 0
+    failed = done = before = 0
     for undone in undo(path):
         if undone.problem:
             failed += 1
             console.error(f"{printable(undone.path)}: {printable(undone.problem)}")
+        elif undone.before:
+            before += 1
         else:
             done += 1
-    console.note(f"{done} changes undone" + (f"; {failed} could not be" if failed else ""))
+    if not done and not failed:
+        why = f": all {before} changes were undone before" if before else ""
+        console.note(f"nothing to undo{why}")
+    else:
+        console.note(f"{done} changes undone" + (f"; {failed} could not be" if failed else ""))
     return int(failed > 0)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
@@ -18,6 +16,7 @@ from capgen.captioning.runtimes.cores import usable_cores
 from capgen.cli.caption.beside import BesideWriters, sweeping
 from capgen.cli.caption.options import Results, Run
 from capgen.cli.caption.progress import BatchScreen, summary
+from capgen.cli.caption.tally import Tally, interrupted
 from capgen.cli.console import Console, with_scores
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.images.metadata.write import MetadataWriter
@@ -25,7 +24,7 @@ from capgen.output.base import FORMATS
 from capgen.output.escaping import one_line
 from capgen.output.formats import open_format
 from capgen.output.sidecars import Sidecars
-from capgen.records import Caption, CaptionFailure, Record
+from capgen.records import Caption, Record
 from capgen.undo import UndoFile
 
 # More lanes take memory and gain little.
@@ -73,9 +72,21 @@ def lanes_and_threads(total: int | None, batch_size: int) -> tuple[int, int]:
 
 
 def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int) -> int:
-    """Caption images, write what was asked for, and return the exit code."""
+    """Caption images, write what was asked for, and return the exit code.
+
+    If the run is interrupted, tells what was done and how to go on.
+    """
+    tally = Tally()
+    try:
+        return _run(console, captioner, job, lanes, tally)
+    except (KeyboardInterrupt, SystemExit):
+        if tally.done:
+            console.note(interrupted(tally, job.results, job.inputs.total, resume=job.run.resume))
+        raise
+
+
+def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tally: Tally) -> int:
     finished = None
-    tally = _Tally()
     with ExitStack() as stack:
         journal = _open_journal(captioner, job)
         if journal is not None:
@@ -85,7 +96,7 @@ def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int)
         screen = stack.enter_context(BatchScreen(console, job.inputs.total))
         running = caption_all(
             captioner,
-            _sources(job),
+            _sources(job, tally),
             BatchRun(
                 decoding=job.decoding,
                 options=job.run,
@@ -114,38 +125,13 @@ def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int)
     complete = FORMATS[job.format].holds_records and not finished.stopped
     if journal is not None and complete:
         journal.close(remove=True)
-    _summarise(console, job, finished, tally.unwritten)
+    _summarise(console, job, finished, tally)
     if journal is not None and not complete:
         console.note(f"keeping {journal.path}: the same command will skip what is done")
     if beside.metadata is not None:
         _summarise_metadata(console, beside.metadata, beside.beside_instead)
     fail_on = job.run.fail_on
     return exit_code(finished, fail_on) or int(bool(tally.unwritten) and fail_on != "none")
-
-
-class _Tally:
-    def __init__(self) -> None:
-        self.unwritten: Counter[str] = Counter()
-        self._failures: Counter[str] = Counter()
-        self._captions = self._reused = 0
-        self._started = time.monotonic()
-
-    def add(self, event: ImageDone) -> None:
-        self._reused += event.reused
-        if isinstance(event.record, CaptionFailure):
-            self._failures[event.record.code] += 1
-        else:
-            self._captions += 1
-
-    def stopped(self) -> BatchFinished:
-        """Return the end of a run that stopped because a caption could not be written."""
-        return BatchFinished(
-            captions=self._captions,
-            failures=dict(self._failures.most_common()),
-            reused=self._reused,
-            seconds=time.monotonic() - self._started,
-            stopped=True,
-        )
 
 
 def exit_code(finished: BatchFinished, fail_on: str) -> int:
@@ -213,7 +199,7 @@ def _print_caption(console: Console, record: Record, with_path: bool, scores: bo
             console.data(f"{one_line(record.path or '')}\t{line}" if with_path else line)
 
 
-def _sources(job: BatchJob) -> Iterable[Source]:
+def _sources(job: BatchJob, tally: Tally) -> Iterable[Source]:
     """Leave out images whose sidecar would be skipped, if nothing else is written."""
     sidecars, results = job.sidecars, job.results
     if results.changes_written_to is None:  # nothing is written in the images' folders
@@ -222,7 +208,17 @@ def _sources(job: BatchJob) -> Iterable[Source]:
     elsewhere = results.write_metadata or results.output is not None or job.format != "text"
     if sidecars is None or elsewhere:
         return sources
-    return (source for source in sources if source.file is None or not sidecars.leaves(source.file))
+    return _without_sidecars(sources, sidecars, tally)
+
+
+def _without_sidecars(
+    sources: Iterable[Source], sidecars: Sidecars, tally: Tally
+) -> Iterator[Source]:
+    for source in sources:
+        if source.file is not None and sidecars.leaves(source.file):
+            tally.skipped += 1
+        else:
+            yield source
 
 
 def _summarise_metadata(console: Console, metadata: MetadataWriter, beside: int) -> None:
@@ -237,12 +233,10 @@ def _summarise_metadata(console: Console, metadata: MetadataWriter, beside: int)
         )
 
 
-def _summarise(
-    console: Console, job: BatchJob, finished: BatchFinished, unwritten: Mapping[str, int]
-) -> None:
+def _summarise(console: Console, job: BatchJob, finished: BatchFinished, tally: Tally) -> None:
     failed = sum(finished.failures.values())
     if job.results.output is not None or job.sidecars is not None:
         place = "sidecars" if job.results.output is None else str(job.results.output)
-        console.note(summary(finished, place, unwritten))
-    elif failed > 1 or unwritten:
-        console.note(summary(finished, unwritten=unwritten))
+        console.note(summary(finished, place, tally.unwritten, skipped=tally.skipped))
+    elif failed > 1 or tally.unwritten:
+        console.note(summary(finished, unwritten=tally.unwritten))

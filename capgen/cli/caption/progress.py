@@ -60,12 +60,16 @@ class BatchScreen:
 
 
 def summary(
-    finished: BatchFinished, written: str = "", unwritten: Mapping[str, int] | None = None
+    finished: BatchFinished,
+    written: str = "",
+    unwritten: Mapping[str, int] | None = None,
+    *,
+    skipped: int = 0,
 ) -> str:
     """Return the outcome of a run in one line.
 
     `written` is the output file, or "sidecars"; `unwritten` counts captions that could not be
-    written, by kind of place.
+    written, by kind of place; `skipped` is how many images have sidecars, which stay.
     """
     unwritten = unwritten or {}
     failed = sum(finished.failures.values())
@@ -81,6 +85,9 @@ def summary(
         text += f"; {failed} failed: {kinds}"
     if unwritten:
         text += "; not written: " + ", ".join(f"{n} {code}" for code, n in unwritten.items())
+    if skipped:
+        have = "1 image has a sidecar" if skipped == 1 else f"{skipped:,} images have sidecars"
+        text += f"; skipped: {have} already (--on-existing says what to do with them)"
     if finished.stopped:
         text += "; stopped at the first failure"
     if finished.seconds > 1:

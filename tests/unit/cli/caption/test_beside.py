@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+import capgen.cli.caption.many as many
 from capgen.cli.main import main
 from capgen.images.metadata import jpeg, xmp
 from capgen.images.metadata.write import read_captions
@@ -137,3 +139,63 @@ def test_the_next_run_removes_what_a_killed_one_left(tmp_path: Path, caption) ->
     left.write_bytes(b"half")
     assert caption("a.jpg")[0] == 0  # only looks
     assert left.exists()
+
+
+def test_images_that_have_sidecars_are_counted(tmp_path: Path, caption) -> None:
+    for name in ("a", "b", "c"):
+        draw(1).save(tmp_path / f"{name}.jpg")
+    assert caption("a.jpg", "b.jpg", "--sidecar", ".txt")[0] == 0
+    code, _, err = caption("a.jpg", "b.jpg", "c.jpg", "--sidecar", ".txt")
+    assert code == 0
+    assert "1 caption written to sidecars; skipped: 2 images have sidecars already" in err
+    assert "--on-existing" in err
+
+
+def test_undoing_twice_says_that_there_is_nothing_to_undo(tmp_path: Path, caption) -> None:
+    draw(1).save(tmp_path / "a.jpg")
+    before = (tmp_path / "a.jpg").read_bytes()
+    assert caption("a.jpg", "--sidecar", ".txt", "--write-metadata")[0] == 0
+    assert "2 changes undone" in caption("--undo", "capgen-undo.jsonl")[2]
+    code, _, err = caption("--undo", "capgen-undo.jsonl")
+    assert code == 0
+    assert "nothing to undo: all 2 changes were undone before" in err
+    assert (tmp_path / "a.jpg").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "goes_on"),
+    [
+        (("-o", "out.jsonl"), "what is done is kept: run the same command again to go on"),
+        (("-o", "out.csv", "--no-resume"), "without --no-resume the same command goes on"),
+        (("--sidecar", ".txt"), "what is done is kept: run the same command again to go on"),
+        (("--write-metadata", "--dry-run"), "images\n"),
+        ((), "images\n"),
+    ],
+)
+def test_an_interrupted_batch_says_what_was_done_and_how_to_go_on(
+    options, goes_on, tmp_path: Path, caption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{number}.png" for number in range(4)]
+    for number, name in enumerate(names):
+        draw(number).save(tmp_path / name)
+    caption_all = many.caption_all
+
+    def until_ctrl_c(*arguments):
+        for number, event in enumerate(caption_all(*arguments)):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield event
+
+    command = (*names, *options, "--batch-size", "1")
+    with monkeypatch.context() as patch:
+        patch.setattr(many, "caption_all", until_ctrl_c)
+        code, _, err = caption(*command)
+    assert code == 130
+    (line,) = [line for line in err.splitlines(keepends=True) if line.startswith("note: stopped")]
+    assert "stopped after 2 of 4 images" in line and goes_on in line
+    if "--dry-run" not in options and options and "--no-resume" not in options:
+        code, _, err = caption(*command)
+        assert code == 0
+        # Records are kept before they are shown, so there may be one more.
+        kept = "[23] of them from an earlier run" if "-o" in options else "2 images have sidecars"
+        assert re.search(kept, err)
