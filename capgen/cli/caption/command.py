@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from capgen.addresses import is_url, without_credentials
 from capgen.cli.caption.one import caption_one, choose_way, look_into
 from capgen.cli.caption.options import Look, Named, Results, Run
 from capgen.cli.console import Console
@@ -128,12 +129,17 @@ def caption_command(
             results=results,
             format=chosen,
             sidecars=sidecars,
-            alone=named.images[0] if named.images and len(named.images) == 1 else None,
+            alone=_shown(named.images[0]) if named.images and len(named.images) == 1 else None,
         )
         lanes, threads = lanes_and_threads(inputs.total, run.batch_size)
         code = run_batch(console, load(threads=threads), job, lanes)
     if code:
         raise typer.Exit(code)
+
+
+def _shown(name: str) -> str:
+    """Return the name of an image as records have it."""
+    return without_credentials(name) if is_url(name) else name
 
 
 def _note_passed_over(console: Console, inputs: Inputs) -> None:

@@ -13,7 +13,7 @@ from capgen.cli.help import examples
 from capgen.cli.options import Json, Yes, option, with_options
 from capgen.config import check_ranges
 from capgen.data.splits import SplitOptions
-from capgen.overwriting import OWN_MANIFEST, WEB_PAGE, InputFiles, check_output
+from capgen.overwriting import OWN_MANIFEST, OWN_PREVIEW, WEB_PAGE, InputFiles, check_output
 
 if TYPE_CHECKING:
     from capgen.data.formats.reading import ReadOptions
@@ -263,6 +263,8 @@ def preview(target: Target, page: Preview, data_dir: Store = None) -> None:
     for notice in left_out(dataset):
         Console().note(notice.message)
     path = page.output or Path(f"{dataset.name}-preview.html")
+    if page.output is None:  # nobody named the file
+        check_output(path, OWN_PREVIEW)
     write_preview(dataset, path, samples=page.samples, seed=page.seed, split=page.split)
     Console().data(str(path))
 

@@ -16,6 +16,7 @@ from capgen.images.metadata import jpeg, xmp
 from capgen.images.metadata.write import read_captions
 from tests.images_with_metadata import described, encoded, phone_jpeg
 from tests.minis import draw
+from tests.server import Served, serving
 
 pytestmark = pytest.mark.usefixtures("handlers_put_back")
 OMA = "Oma am Bahnhof"
@@ -199,3 +200,28 @@ def test_an_interrupted_batch_says_what_was_done_and_how_to_go_on(
         # Records are kept before they are shown, so there may be one more.
         kept = "[23] of them from an earlier run" if "-o" in options else "2 images have sidecars"
         assert re.search(kept, err)
+
+
+def test_secrets_in_addresses_stay_out_of_everything_and_a_run_still_resumes(
+    tmp_path: Path, caption
+) -> None:
+    with serving(Served()) as served:
+        names = [f"{number}.jpg?w=9&X-Amz-Signature=s3cret{number}" for number in range(2)]
+        names.append("gone.jpg?sig=s3cret")
+        served.files |= {name: encoded("JPEG", draw(i)) for i, name in enumerate(names[:2])}
+        addresses = [f"{served.address}/{name}" for name in names]
+        options = ("--allow-private-addresses", "--log-level", "debug", "--log-file", "log.txt")
+        command = (*addresses, *options, "-o", "out.jsonl")
+        code, out, err = caption(*command)
+        assert code == 1 and "404" in err
+        again, _, told = caption(*command)
+        assert again == 1 and "2 records from an earlier run" in told
+        shown = out + err + told
+        # One address alone is printed without its path.
+        one = caption(addresses[0], *options)
+        assert one[0] == 0 and "\t" not in one[1] and "http" not in one[1]
+    records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert records[0]["path"] == f"{served.address}/0.jpg?w=9&X-Amz-Signature=***"
+    for file in tmp_path.iterdir():
+        assert b"s3cret" not in file.read_bytes(), file.name
+    assert "s3cret" not in shown + "".join(one[1:])
