@@ -27,7 +27,12 @@ from capgen.config.fields import (
 from capgen.config.inputs import BatchOptions, CsvOptions, DownloadLimits, ImageLimits, InputOptions
 from capgen.config.metadata import MetadataOptions
 from capgen.config.models import ModelOptions
-from capgen.config.presets import OBJECTIVE_DEFAULTS, TRAIN_PRESETS, objective_defaults
+from capgen.config.presets import (
+    OBJECTIVE_DEFAULTS,
+    TRAIN_PRESETS,
+    objective_defaults,
+    preset_settings,
+)
 from capgen.config.training import TrainConfig, train_config
 from capgen.config.training_groups import OBJECTIVES, EvalStrategy
 
@@ -58,6 +63,7 @@ __all__ = [
     "flag_name",
     "objective_defaults",
     "parse_setting",
+    "preset_settings",
     "resolve_decoding",
     "setting",
     "setting_variables",
