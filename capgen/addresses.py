@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import re
 
+# Names of query fields that give access, as in presigned addresses: `X-Amz-Signature`, `sig`,
+# `access_token`, `apiKey`.
+SECRET_FIELD = (
+    r"(?<=[?&;])[\w.-]*(?:token|key|secret|password|passwd|pwd|sig|signature|credential|jwt)="
+)
+_SECRET = re.compile(f"({SECRET_FIELD})[^&;#]+", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(\w+:[/\\]+)([^/?#\\]*)")
 
 
@@ -13,10 +19,14 @@ def is_url(name: str) -> bool:
 
 
 def without_credentials(address: str) -> str:
-    """Return an address without the user and password that it may hold.
+    """Return an address without its user and password, and with *** for secrets in its query.
 
     Records, messages and logs name images by it.
     """
+    return _SECRET.sub(r"\1***", _without_user(address))
+
+
+def _without_user(address: str) -> str:
     found = _AUTHORITY.match(address)
     if found is None:
         return address

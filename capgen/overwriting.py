@@ -28,6 +28,7 @@ _RECORD_LINE = re.compile(rb'\{"schema_version": \d+, "path": (?:"|null)')
 _UNDO_KEY = b'"sha256_before": '
 _MANIFEST_KEY = b'"kind": "capgen-dataset"'
 _PARQUET = b"PAR1"
+_PREVIEW_MARK = b'<meta name="generator" content="capgen data preview">'
 # Kinds of file, by suffix, that may look like text (RTF, PostScript, XML).
 _TEXTS = (None, "structured files")
 
@@ -97,6 +98,7 @@ NO_IMAGE = Content("files that are not images", lambda head: not sniff(head).ima
 TEXT_OR_DATA = Content("text and data", _is_text_or_data)
 SIDECAR = Content("text", lambda head: not sniff(head).known)
 WEB_PAGE = Content("web pages", lambda head: sniff(head).description == "a web page")
+OWN_PREVIEW = Content("previews that capgen wrote", lambda head: _PREVIEW_MARK in head)
 OWN_IMAGE = Content("images that capgen drew", _is_own_image)
 OWN_JSON = Content("JSON that capgen wrote", _is_own_json)
 OWN_UNDO = Content("undo files", _is_undo_file)

@@ -28,17 +28,17 @@ _KEYS = {"path", "sha256_before", "sha256_after", "parts"}
 
 @dataclass(frozen=True)
 class Undone:
-    """The result for one file.
+    """The result for one change.
 
     Attributes:
         path: The file.
         problem: Why it was not restored, or an empty string.
-        changed: Whether it was restored now; otherwise it was already as it should be.
+        before: Whether it had been undone before.
     """
 
     path: Path
     problem: str = ""
-    changed: bool = False
+    before: bool = False
 
 
 class UndoFile:
@@ -154,11 +154,11 @@ def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
         current = path.read_bytes()
     except OSError as error:
         if created and isinstance(error, FileNotFoundError):
-            return Undone(path)
+            return Undone(path, before=True)
         return Undone(path, error.strerror or "cannot be read")
     digest = _hash(current)
     if digest == entry["sha256_before"]:
-        return Undone(path)
+        return Undone(path, before=True)
     if digest != entry["sha256_after"]:
         return Undone(path, _CHANGED)
     if created:
@@ -172,7 +172,7 @@ def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
         raise
     except StorageError as error:
         return Undone(path, error.message)
-    return Undone(path, changed=True)
+    return Undone(path)
 
 
 def _remove(path: Path) -> Undone:
@@ -181,7 +181,7 @@ def _remove(path: Path) -> Undone:
             path.unlink(missing_ok=True)
     except StorageError as error:
         return Undone(path, error.message)
-    return Undone(path, changed=True)
+    return Undone(path)
 
 
 def _parts(old: Sequence[bytes], new: Sequence[bytes]) -> list[Any]:

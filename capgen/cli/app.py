@@ -21,6 +21,7 @@ from capgen.cli.logs import LEVELS, start_logging
 from capgen.cli.models.command import models_app
 from capgen.cli.train import command as train
 from capgen.cli.user_defaults import use_user_defaults
+from capgen.cli.variables import misspelt_variables
 from capgen.errors import UsageError
 
 # They must work while the user's settings file is broken.
@@ -81,5 +82,7 @@ def _root(
         raise UsageError(f"--log-level is {log_level!r}; it must be one of {', '.join(LEVELS)}")
     if log_level is not None or log_file is not None:
         start_logging(log_level or "info", log_file, Console().note)
+    for warning in misspelt_variables():
+        Console().note(warning)
     if context.invoked_subcommand not in NO_USER_SETTINGS:
         use_user_defaults(context)

@@ -1,4 +1,8 @@
-"""The layout of help: flags as they are typed, and paragraphs that fit the terminal."""
+"""The classes of all commands.
+
+Their help has flags as they are typed and paragraphs that fit the terminal, and an error about
+a value that the environment sets names the variable.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,9 @@ from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from capgen.cli.variables import variable_of, with_variable, wrong_value
+from capgen.errors import UsageError
 
 
 def tidy_help(app: typer.Typer) -> None:
@@ -34,6 +41,21 @@ def examples(*commands: str) -> str:
 class _Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         return _plain(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            variable = variable_of(error.param, ctx) if error.param else ""
+            if not variable:
+                raise
+            raise wrong_value(variable, error.message) from error
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            raise with_variable(error, self.params, ctx) from error
 
 
 class _Group(TyperGroup):

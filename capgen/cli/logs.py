@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from capgen.addresses import SECRET_FIELD
 from capgen.errors import ProtectedFileError
 from capgen.file_types import kind_of_suffix
 from capgen.overwriting import TEXT_OR_DATA, InputFiles, check_output, head_of, real_place
@@ -24,7 +25,7 @@ SECRETS = ("HF_TOKEN", "HUGGINGFACE_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API
 TOKEN = re.compile(
     r"\bhf_[A-Za-z0-9]{8,}|(?<=Bearer )\S+"
     # Names and passwords in an address, and its signature.
-    r"|(?<=://)[^/\s@]+(?=@)|(?<=[?&])[\w-]*(?:token|key|secret|password|sig|signature)=[^&\s]+",
+    rf"|(?<=://)[^/\s@]+(?=@)|{SECRET_FIELD}[^&\s]+",
     re.IGNORECASE,
 )
 
@@ -76,6 +77,13 @@ def check_log_file(file: Path, arguments: Iterable[str]) -> None:
             f"--log-file {file} is not a log: nothing is appended to it",
             hint="Choose another name.",
         )
+    from capgen.captioning.batch.journal import journal_path  # few commands have a log
+
+    for name in names:
+        if Path(name).name and real_place(journal_path(Path(name))) == place:
+            raise ProtectedFileError(
+                f"--log-file {file} is the journal of {name}", hint="Choose another name."
+            )
     if any(real_place(Path(name)) == place for name in names):
         raise ProtectedFileError(
             f"--log-file {file} is also used by the command", hint="Choose another name."

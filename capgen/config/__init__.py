@@ -14,7 +14,7 @@ from capgen.config.decoding import (
     DecodeSettings,
     resolve_decoding,
 )
-from capgen.config.environment import variables
+from capgen.config.environment import setting_variables, variables
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.fields import (
     BOOLEANS,
@@ -27,7 +27,12 @@ from capgen.config.fields import (
 from capgen.config.inputs import BatchOptions, CsvOptions, DownloadLimits, ImageLimits, InputOptions
 from capgen.config.metadata import MetadataOptions
 from capgen.config.models import ModelOptions
-from capgen.config.presets import OBJECTIVE_DEFAULTS, TRAIN_PRESETS, objective_defaults
+from capgen.config.presets import (
+    OBJECTIVE_DEFAULTS,
+    TRAIN_PRESETS,
+    objective_defaults,
+    preset_settings,
+)
 from capgen.config.prompts import NAMED_PROMPTS, PromptOptions
 from capgen.config.training import TrainConfig, train_config
 from capgen.config.training_groups import OBJECTIVES, EvalStrategy
@@ -61,8 +66,10 @@ __all__ = [
     "flag_name",
     "objective_defaults",
     "parse_setting",
+    "preset_settings",
     "resolve_decoding",
     "setting",
+    "setting_variables",
     "train_config",
     "variables",
 ]

@@ -28,3 +28,15 @@ def variables(name: str, command: str = "") -> list[str]:
     own = f"CAPGEN_{command.upper().replace('.', '_')}_{name.upper()}"
     names = [own] if command and own not in _SHARED else []
     return names if name in OWN.get(command, ()) else [*names, shared]
+
+
+def setting_variables() -> set[str]:
+    """Return the environment variables of all settings."""
+    return {
+        variable
+        for command, classes in COMMANDS.items()
+        for kind in classes
+        for field in dataclasses.fields(kind)
+        if field.metadata.get("remembered")
+        for variable in variables(field.name, command)
+    }

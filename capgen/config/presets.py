@@ -19,6 +19,8 @@ TRAIN_PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
+# What names the parts of a new model: a run with `init` has a model.
+NEW_PARTS = ("encoder", "decoder")
 
 # Objective → preset ("" for all) → settings that differ from the preset's.
 OBJECTIVE_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
@@ -43,6 +45,12 @@ OBJECTIVE_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         },
     }
 }
+
+
+def preset_settings(preset: str, *, init: bool) -> dict[str, Any]:
+    """Return a preset's settings, without the parts of a new model if there is one (`init`)."""
+    settings = TRAIN_PRESETS.get(preset, {})
+    return {name: value for name, value in settings.items() if not (init and name in NEW_PARTS)}
 
 
 def objective_defaults(objective: str, preset: str) -> dict[str, Any]:

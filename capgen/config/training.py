@@ -10,7 +10,7 @@ from typing import Any
 
 from capgen.config.fields import check_ranges
 from capgen.config.models import check_device
-from capgen.config.presets import TRAIN_PRESETS, objective_defaults
+from capgen.config.presets import TRAIN_PRESETS, objective_defaults, preset_settings
 from capgen.config.training_groups import (
     Augmentation,
     DataAndRun,
@@ -117,5 +117,6 @@ def train_config(preset: str | None = None, **settings: Any) -> TrainConfig:
     """
     name = preset if preset is not None else TrainConfig.preset
     objective = settings.get("objective", TrainConfig.objective)
-    known = {**TRAIN_PRESETS.get(name, {}), **objective_defaults(objective, name)}
+    own = preset_settings(name, init=settings.get("init") is not None)
+    known = {**own, **objective_defaults(objective, name)}
     return TrainConfig(**{**known, "preset": name, **settings})

@@ -6,6 +6,7 @@ A table or a symbolic link may name any file on the machine.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,8 @@ class Confinement:
         own = {folder.resolve() for folder in folders}
         self._folders = own | {blobs for folder in own if (blobs := _hub_blobs(folder))}
         self._images_anywhere = images_anywhere
-        self._holds_captions = functools.cache(self._holds)
+        self._holds_captions = functools.cache(self.holds)
+        self._real = functools.cache(Path.resolve)
 
     def allowed(self, entry: Entry, report: Report) -> Entry | None:
         """Return the part of an entry that may be copied, or None, and report the rest.
@@ -37,7 +39,7 @@ class Confinement:
         A missing image is not reported.
         """
         if entry.has_image:
-            if not self._images_anywhere and not self._holds(entry.image):
+            if not self._images_anywhere and not self.holds(entry.image):
                 message = f"{entry.image} is outside the data folder"
                 report(entry.problem("image_outside", message))
                 return None
@@ -57,8 +59,13 @@ class Confinement:
             lines=tuple(entry.lines[index] for index in kept),
         )
 
-    def _holds(self, path: Path) -> bool:
-        target = path.resolve()
+    def holds(self, path: Path) -> bool:
+        """Whether a file lies in one of the folders once links are followed."""
+        link = os.path.islink(path) or path.name == ".."  # noqa: PTH114 (raises for odd names)
+        try:
+            target = path.resolve() if link else self._real(path.parent) / path.name
+        except (OSError, ValueError):
+            return False
         return any(target.is_relative_to(folder) for folder in self._folders)
 
 

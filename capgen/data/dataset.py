@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -157,7 +158,8 @@ def open_dataset(
             "No data set was named",
             hint="Give --dataset NAME (see `capgen data list`) or --data-dir PATH.",
         )
-    return _load(root, options or ReadOptions(), splits or SplitOptions())
+    store = None if name is None else data_dir
+    return _load(root, options or ReadOptions(), splits or SplitOptions(), store=store)
 
 
 def locate(path_or_name: str | Path, data_dir: Path | None = None) -> Path:
@@ -178,11 +180,20 @@ def locate(path_or_name: str | Path, data_dir: Path | None = None) -> Path:
 
 
 def _load(
-    root: Path, options: ReadOptions, splits: SplitOptions, take_in: TakeIn | None = None
+    root: Path,
+    options: ReadOptions,
+    splits: SplitOptions,
+    take_in: TakeIn | None = None,
+    *,
+    store: Path | None = None,
 ) -> Dataset:
     problems: list[Problem] = []
     format_name, reading = read_any(root, options, stopping(problems))
-    copied = reading if take_in is None else _own(reading, root, options, take_in, problems)
+    # A file may itself be a link; its images are beside the link.
+    beside = root.parent if root.is_file() else None
+    named = tuple(filter(None, (root, beside, options.images, reading.home)))
+    copied = reading if take_in is None else _own(reading, named, take_in, problems)
+    confinement = None if installed.holds(root, store) else Confinement(named)
     usable = usable_entries(copied, problems, root)
     name = root.resolve().name
     spec = DATASETS.get(name)
@@ -205,7 +216,9 @@ def _load(
         name=header.name,
         root=root,
         format=format_name,
-        examples=[_example(entry, assignment.splits[entry.image_id]) for entry in usable],
+        examples=[
+            _example(entry, assignment.splits[entry.image_id], confinement) for entry in usable
+        ],
         split_source=assignment.source,
         licence=header.licence,
         terms=header.terms,
@@ -216,20 +229,19 @@ def _load(
 
 
 def _own(
-    reading: Reading, root: Path, options: ReadOptions, take_in: TakeIn, problems: list[Problem]
+    reading: Reading, named: Iterable[Path], take_in: TakeIn, problems: list[Problem]
 ) -> Reading:
     """Return a reading without what must not be copied."""
-    # A file may itself be a link; its images are beside the link.
-    named = (root, root.parent if root.is_file() else None, options.images, reading.home)
-    confinement = Confinement(filter(None, named), images_anywhere=take_in == "captions")
+    confinement = Confinement(named, images_anywhere=take_in == "captions")
     entries = [confinement.allowed(entry, problems.append) for entry in reading.entries]
     return replace(reading, entries=tuple(filter(None, entries)))
 
 
-def _example(entry: Entry, split: str) -> Example:
+def _example(entry: Entry, split: str, confinement: Confinement | None) -> Example:
     return Example(
         image_id=entry.image_id,
         image=entry.image,
         references=tuple(text.strip() for text in entry.captions if text.strip()),
         split=split,
+        outside=confinement is not None and not confinement.holds(entry.image),
     )

@@ -28,6 +28,12 @@ def _is_installed(place: Path) -> bool:
     return paths.is_name(place.name) and manifest.manifest_file(place) is not None
 
 
+def holds(root: Path, store: Path | None = None) -> bool:
+    """Whether a folder is an installed data set."""
+    place = (store or paths.datasets_dir()) / root.name
+    return place.is_dir() and _is_installed(place) and root.is_dir() and root.samefile(place)
+
+
 def find(name: str, store: Path | None = None) -> Path:
     """Return the folder of an installed data set, or raise DataError."""
     place = (store or paths.datasets_dir()) / name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -13,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from capgen.data.cache.file_hashes import hash_files
+from capgen.data.confinement import Confinement
 from capgen.data.dataset import Dataset, open_dataset
 from capgen.data.formats.image_index import ImageIndex, base_name
 from capgen.data.import_set import left_out
@@ -169,19 +171,27 @@ def read_references(path: Path, folder: Path | None = None) -> EvaluationSet:
         )
     if not captions:
         raise DataError(f"{path} has no captions")
+    confinement = Confinement([path.parent if folder is None else folder])
     index = ImageIndex(folder) if folder is not None and folder.is_dir() else None
     find = Path if index is None else index.find
+    images = {image_id: find(files.get(image_id, image_id)) for image_id in captions}
     pool = tuple(
         Example(
             image_id=image_id,
-            image=find(files.get(image_id, image_id)),
+            image=images[image_id],
             references=tuple(captions[image_id]),
             split="none",
+            outside=_is_outside(images[image_id], confinement),
         )
         for image_id in sorted(captions)
     )
     origin = {"file": path.name, "sha256": hash_files([path])[0].hex()}
     return EvaluationSet(name=path.name, split="", pool=pool, origin=origin)
+
+
+def _is_outside(image: Path, confinement: Confinement) -> bool:
+    # Only reports need images to be there. Path.is_file raises for names that are too long.
+    return os.path.isfile(image) and not confinement.holds(image)  # noqa: PTH113
 
 
 def _captions(content: Any, path: Path) -> tuple[dict[str, list[str]], dict[str, str]]:

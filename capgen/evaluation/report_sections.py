@@ -41,7 +41,7 @@ def heat_maps_by(attend: Attend | None) -> Callable[[Example, Caption | None], H
     """Return a function that gives the heat maps of a caption, or why there are none."""
 
     def find(example: Example, caption: Caption | None) -> HeatMaps | str:
-        if attend is None or caption is None:
+        if attend is None or caption is None or example.outside:
             return ""
         try:
             attention = attend(example, caption)

@@ -12,9 +12,11 @@ from PIL import Image
 from capgen.errors import ImageError
 from capgen.images.load import load_image
 from capgen.images.thumbnails import shrunk
+from capgen.records import Example
 
 # Longest side in pixels: about 20 kB per image.
 _SIDE = 360
+NOT_SHOWN = "it lies outside the data folder (`capgen data import --link` takes it in)"
 
 
 class InlineImage(NamedTuple):
@@ -38,6 +40,11 @@ class InlineImage(NamedTuple):
             return cls.of(load_image(path, size_hint=(_SIDE, _SIDE)).image)
         except ImageError as error:
             return cls(fault=error.message)
+
+    @classmethod
+    def of_example(cls, example: Example) -> Self:
+        """Return the image of an example, which others may be shown."""
+        return cls(fault=NOT_SHOWN) if example.outside else cls.read(example.image)
 
 
 def data_uri(image: Image.Image, kind: str) -> str:

@@ -68,5 +68,5 @@ def _environment() -> Environment:
         extensions=["jinja2.ext.do"],
     )
     environment.filters |= {"px": "{:.1f}".format, "visible": printable}
-    environment.globals["read_image"] = InlineImage.read
+    environment.globals["read_image"] = InlineImage.of_example
     return environment

@@ -15,9 +15,12 @@ class Example:
         image: Path of the image.
         references: Human captions, as written in the source.
         split: `train`, `val`, `test` or `none`.
+        outside: Whether the image lies outside the folder of a data set that is not installed.
+            Any table or link can name such a file, so no page or tracker may show it.
     """
 
     image_id: str
     image: Path
     references: tuple[str, ...]
     split: str
+    outside: bool = False

@@ -48,6 +48,8 @@ class RunStarted(Event):
         sets: In a run on several data sets, or a weighted one: name → `weight`, images per epoch
             (`drawn`) and in each split, and the `share` of its val in means.
         init: The captioner it starts from, or an empty string for a new one.
+        encoder: Architecture and size of the encoder, as in `EfficientNet-lite2`.
+        decoder: Architecture and size of the decoder, as in `GPT-2 3×256`.
     """
 
     event: ClassVar[str] = "run_started"
@@ -63,6 +65,20 @@ class RunStarted(Event):
     steps: int
     sets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     init: str = ""
+    encoder: str = ""
+    decoder: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCreated(Event):
+    """A new run has its folder; nothing is prepared yet.
+
+    Attributes:
+        run: The run's folder.
+    """
+
+    event: ClassVar[str] = "run_created"
+    run: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +220,7 @@ class SampleEvent(Event):
         caption: The generated caption.
         references: Its human captions.
         metrics: Scores of this caption alone.
-        path: The image's file.
+        path: The image's file; empty if pages must not show it (see `Example.outside`).
         followed: Whether it is captioned after every validation, to show progress.
     """
 
@@ -321,6 +337,7 @@ class StageFinished(Event):
 
 
 _EVENTS: tuple[type[Event], ...] = (
+    RunCreated,
     RunStarted,
     PreparationEvent,
     StepEvent,

@@ -15,22 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from capgen.errors import CapgenError
-from capgen.models.folder import ModelFolder
+from capgen.models.folder import CHECKPOINTS, CONFIG_FILE, RUN_SETTINGS_FILE, ModelFolder
 from capgen.models.kinds import other_kind
+from capgen.models.part_names import part_name
 from capgen.models.provenance import Provenance
 from capgen.models.recorded_scores import RecordedEvaluation, recorded_evaluations
 from capgen.models.safetensors_index import StoredTensor, read_index
 
+# How the problem of a run that has not saved a model yet begins.
+NO_EPOCH = "no epoch yet"
 BUNDLED, RUN, STORED, HUB, FOLDER = "bundled", "run", "stored", "hub", "folder"
 # Splits whose scores may be shown; the first one with scores is.
 _SPLITS = ("test", "val")
-_ARCHITECTURES = {
-    "capgen_efficientnet_lite": "EfficientNet",
-    "clip_vision_model": "CLIP ViT",
-    "gpt2": "GPT-2",
-    "vit": "ViT",
-}
-_PARTS = {"encoder": ("encoder", "vision_config"), "decoder": ("decoder", "text_config")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +53,8 @@ class ModelEntry:
             split, as in `20 of 1,000`; empty if unknown.
         created: UTC time of saving, ISO 8601.
         default: Whether it is the default model.
-        problem: Why it cannot be used; empty if no fault was found.
+        problem: Why it cannot be used; empty if no fault was found. It begins with `no epoch yet`
+            for a run that has not saved a model.
     """
 
     name: str
@@ -93,6 +90,8 @@ def describe(folder: ModelFolder, kind: str, *, default: bool = False) -> ModelE
         other = other_kind(folder.name, config)
         if other is not None:
             problems.append(f"not a captioner that capgen supports, but {other.what}")
+    if kind == RUN and _is_young(folder.path):
+        problems.insert(0, NO_EPOCH)
     provenance = Provenance()
     with _noting(problems):
         provenance = folder.provenance
@@ -111,8 +110,8 @@ def describe(folder: ModelFolder, kind: str, *, default: bool = False) -> ModelE
         size=_size(folder.path),
         parameters=sum(math.prod(tensor.shape) for tensor in tensors) if tensors else None,
         precision=types.most_common(1)[0][0] if types else "",
-        encoder=_part(config, "encoder"),
-        decoder=_part(config, "decoder"),
+        encoder=part_name(config, "encoder"),
+        decoder=part_name(config, "decoder"),
         onnx=folder.has_onnx,
         data=_text(provenance.data.get("name")),
         measured_on=shown.dataset if shown else "",
@@ -123,6 +122,13 @@ def describe(folder: ModelFolder, kind: str, *, default: bool = False) -> ModelE
         default=default,
         problem="; ".join(problems),
     )
+
+
+def _is_young(folder: Path) -> bool:
+    """Whether a folder is that of a run without a model."""
+    saved = (CONFIG_FILE, *(f"{name}/{CONFIG_FILE}" for name in CHECKPOINTS))
+    made = any((folder / name).exists() for name in saved)
+    return (folder / RUN_SETTINGS_FILE).is_file() and not made
 
 
 @contextmanager
@@ -152,21 +158,6 @@ def _shown(provenance: Provenance) -> RecordedEvaluation | None:
     """Return the recorded evaluation whose scores are shown for the model."""
     recorded = recorded_evaluations(provenance)
     return next((item for split in _SPLITS for item in recorded if item.split == split), None)
-
-
-def _part(config: Mapping[str, Any], name: str) -> str:
-    """Describe the encoder or the decoder, as in `GPT-2 3×256`."""
-    parts = [config[key] for key in _PARTS[name] if isinstance(config.get(key), dict)]
-    part: Mapping[str, Any] = parts[0] if parts else {}
-    kind, variant = _text(part.get("model_type")), _text(part.get("variant"))
-    title = _ARCHITECTURES.get(kind, kind)
-    if variant:
-        return f"{title}-{variant}"
-    layers = part.get("n_layer", part.get("num_hidden_layers"))
-    width = part.get("n_embd", part.get("hidden_size"))
-    if isinstance(layers, int) and isinstance(width, int):
-        return f"{title} {layers}×{width}"
-    return title
 
 
 def _text(value: Any) -> str:

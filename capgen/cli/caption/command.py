@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from capgen.addresses import is_url, without_credentials
 from capgen.cli.caption.one import caption_one, choose_way, look_into
 from capgen.cli.caption.options import Look, Named, Results, Run
 from capgen.cli.console import Console
@@ -129,12 +130,17 @@ def caption_command(
             results=results,
             format=chosen,
             sidecars=sidecars,
-            alone=named.images[0] if named.images and len(named.images) == 1 else None,
+            alone=_shown(named.images[0]) if named.images and len(named.images) == 1 else None,
         )
         lanes, threads = lanes_and_threads(inputs.total, run.batch_size)
         code = run_batch(console, load(threads=threads), job, lanes)
     if code:
         raise typer.Exit(code)
+
+
+def _shown(name: str) -> str:
+    """Return the name of an image as records have it."""
+    return without_credentials(name) if is_url(name) else name
 
 
 def _note_passed_over(console: Console, inputs: Inputs) -> None:
@@ -178,17 +184,23 @@ def _undo(console: Console, path: Path) -> int:
     from capgen.images.decoders import printable
     from capgen.undo import undo
 
-    failed = done = 0
+    failed = done = before = 0
     for undone in undo(path):
         if undone.problem:
             failed += 1
             console.error(f"{printable(undone.path)}: {printable(undone.problem)}")
+        elif undone.before:
+            before += 1
         else:
-            done += undone.changed
-    console.note(
-        f"{done} change{'' if done == 1 else 's'} undone"
-        + (f"; {failed} could not be" if failed else "")
-    )
+            done += 1
+    if not done and not failed:
+        why = f": all {before} changes were undone before" if before else ""
+        console.note(f"nothing to undo{why}")
+    else:
+        console.note(
+            f"{done} change{'' if done == 1 else 's'} undone"
+            + (f"; {failed} could not be" if failed else "")
+        )
     return int(failed > 0)
 
 

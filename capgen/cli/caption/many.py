@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from capgen.captioning.runtimes.cores import usable_cores
 from capgen.cli.caption.beside import BesideWriters, sweeping
 from capgen.cli.caption.options import Results, Run
 from capgen.cli.caption.progress import BatchScreen, summary
+from capgen.cli.caption.tally import Tally, interrupted
 from capgen.cli.console import Console, with_scores
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.images.metadata.write import MetadataWriter
@@ -25,7 +24,7 @@ from capgen.output.base import FORMATS
 from capgen.output.escaping import one_line
 from capgen.output.formats import open_format
 from capgen.output.sidecars import Sidecars
-from capgen.records import Caption, CaptionFailure, Record
+from capgen.records import Caption, Record
 from capgen.undo import UndoFile
 
 # More lanes take memory and gain little.
@@ -73,9 +72,21 @@ def lanes_and_threads(total: int | None, batch_size: int) -> tuple[int, int]:
 
 
 def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int) -> int:
-    """Caption images, write what was asked for, and return the exit code."""
+    """Caption images, write what was asked for, and return the exit code.
+
+    If the run is interrupted, tells what was done and how to go on.
+    """
+    tally = Tally()
+    try:
+        return _run(console, captioner, job, lanes, tally)
+    except (KeyboardInterrupt, SystemExit):
+        if tally.done:
+            console.note(interrupted(tally, job.results, job.inputs.total, resume=job.run.resume))
+        raise
+
+
+def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tally: Tally) -> int:
     finished = None
-    tally = _Tally()
     with ExitStack() as stack:
         journal = _open_journal(captioner, job)
         if journal is not None:
@@ -120,31 +131,6 @@ def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int)
     beside.summarise(console)
     fail_on = job.run.fail_on
     return exit_code(finished, fail_on) or int(bool(tally.unwritten) and fail_on != "none")
-
-
-class _Tally:
-    def __init__(self) -> None:
-        self.unwritten: Counter[str] = Counter()
-        self._failures: Counter[str] = Counter()
-        self._captions = self._reused = 0
-        self._started = time.monotonic()
-
-    def add(self, event: ImageDone) -> None:
-        self._reused += event.reused
-        if isinstance(event.record, CaptionFailure):
-            self._failures[event.record.code] += 1
-        else:
-            self._captions += 1
-
-    def stopped(self) -> BatchFinished:
-        """Return the end of a run that stopped because a caption could not be written."""
-        return BatchFinished(
-            captions=self._captions,
-            failures=dict(self._failures.most_common()),
-            reused=self._reused,
-            seconds=time.monotonic() - self._started,
-            stopped=True,
-        )
 
 
 def exit_code(finished: BatchFinished, fail_on: str) -> int:

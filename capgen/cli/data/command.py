@@ -13,7 +13,7 @@ from capgen.cli.help import examples
 from capgen.cli.options import Json, Yes, option, with_options
 from capgen.config import check_ranges
 from capgen.data.splits import SplitOptions
-from capgen.overwriting import OWN_MANIFEST, WEB_PAGE, InputFiles, check_output
+from capgen.overwriting import OWN_MANIFEST, OWN_PREVIEW, WEB_PAGE, InputFiles, check_output
 
 if TYPE_CHECKING:
     from capgen.data.formats.reading import ReadOptions
@@ -258,13 +258,13 @@ def preview(target: Target, page: Preview, data_dir: Store = None) -> None:
         check_output(page.output, WEB_PAGE, option="-o", inputs=InputFiles([target]))
     root = locate(target, data_dir)
     # A page may be shown to others: a table or a link of unknown origin could name any file.
-    known = root.name in installed.installed(data_dir) and root == installed.find(
-        root.name, data_dir
-    )
+    known = installed.holds(root, data_dir)
     dataset = load_dataset(root, take_in=None if known else "all")
     for notice in left_out(dataset):
         Console().note(notice.message)
     path = page.output or Path(f"{dataset.name}-preview.html")
+    if page.output is None:  # nobody named the file
+        check_output(path, OWN_PREVIEW)
     write_preview(dataset, path, samples=page.samples, seed=page.seed, split=page.split)
     Console().data(str(path))
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+
 from capgen.cli.console import Console
 from capgen.cli.models.known import requirement_facts
 from capgen.cli.tables import add_row, plain_table
@@ -15,7 +17,7 @@ from capgen.images.decoders import printable
 from capgen.models.folder import ModelFolder
 from capgen.models.lineage import lineage_of
 from capgen.models.provenance import Provenance
-from capgen.registry.entries import ModelEntry
+from capgen.registry.entries import NO_EPOCH, ModelEntry
 from capgen.registry.machine import this_machine
 from capgen.registry.requirements import of_entry
 
@@ -27,36 +29,63 @@ if TYPE_CHECKING:
 # The scores that the list shows; on a narrow terminal, only the first.
 _METRICS = ("CIDEr-D", "METEOR", "BLEU-4")
 _WIDE = 110
-_LONGEST_WORD = 20
+# Columns whose cells may wrap, with their least widths; and those left out, in this order, where
+# the others do not fit beside the models' whole names.
+_FOLDED = {"Encoder, decoder": 12, "Data": 8}
+_DROPPED = ("Size", "Images", "Of")
 
 
 def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
-    wide = shutil.get_terminal_size().columns >= _WIDE
-    metrics = _METRICS if wide else _METRICS[:1]
-    headers = ("", "Model", "Size", "Encoder, decoder", "Data", *metrics, "Of", "Images")
-    table = plain_table(*headers, *(("Made",) if wide else ()))
-    for column in table.columns:
-        column.no_wrap = str(column.header) not in ("Model", "Encoder, decoder", "Data")
-    if not wide:  # wide enough for its longest word; names and data wrap
-        longest = max((len(entry.encoder) for entry in entries), default=0) + 1
-        table.columns[3].width = max(len("decoder"), min(_LONGEST_WORD, longest))
-    for entry in entries:
-        add_row(
-            table,
-            "*" if entry.default else "",
-            entry.name,
-            _megabytes(entry.size),
-            "broken" if entry.problem else f"{entry.encoder}, {entry.decoder}",
-            entry.data,
-            *(_score(entry, metric) for metric in metrics),
-            entry.split,
-            entry.images,
-            *((entry.created[:10],) if wide else ()),
-        )
+    width = shutil.get_terminal_size().columns
+    columns = _columns(entries, wide=width >= _WIDE)
+    for name in _DROPPED:
+        if _least_width(columns) > width:
+            del columns[name]
+    table = plain_table(*columns)
+    for column, (name, cells) in zip(table.columns, columns.items(), strict=True):
+        column.no_wrap = name not in _FOLDED
+        if name == "Model" and _least_width(columns) <= width:
+            column.min_width = max(map(cell_len, cells), default=0)  # a name is typed again
+    for row in zip(*columns.values(), strict=True):
+        add_row(table, *row)
     console.show(table)
     for entry in entries:
-        if entry.problem:
+        if entry.problem.startswith(NO_EPOCH):
+            name = printable(entry.name)
+            console.note(f"{name} has no epoch yet; capgen train --resume {name} goes on with it")
+        elif entry.problem:
             console.note(f"{printable(entry.name)} is broken: {printable(entry.problem)}")
+
+
+def _columns(entries: Sequence[ModelEntry], *, wide: bool) -> dict[str, list[str]]:
+    """Return the cells of the list by column."""
+    metrics = _METRICS if wide else _METRICS[:1]
+    columns = {
+        "": ["*" if entry.default else "" for entry in entries],
+        "Model": [printable(entry.name) for entry in entries],
+        "Size": [_megabytes(entry.size) for entry in entries],
+        "Encoder, decoder": [_parts(entry) for entry in entries],
+        "Data": [entry.data for entry in entries],
+        **{metric: [_score(entry, metric) for entry in entries] for metric in metrics},
+        "Of": [entry.split for entry in entries],
+        "Images": [entry.images for entry in entries],
+    }
+    return columns | ({"Made": [entry.created[:10] for entry in entries]} if wide else {})
+
+
+def _least_width(columns: Mapping[str, Sequence[str]]) -> int:
+    """Return the least width of a table in which only the columns of `_FOLDED` wrap."""
+    widths = [
+        _FOLDED[name] if name in _FOLDED else max(map(cell_len, (name, *cells)))
+        for name, cells in columns.items()
+    ]
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _parts(entry: ModelEntry) -> str:
+    if entry.problem:
+        return NO_EPOCH if entry.problem.startswith(NO_EPOCH) else "broken"
+    return f"{entry.encoder}, {entry.decoder}"
 
 
 def full_record(entry: ModelEntry, folder: ModelFolder) -> dict[str, Any]:

@@ -181,9 +181,13 @@ def render(events: Iterable[Event]) -> Event | None:
 
     final = None
     with TrainingScreen() as screen:
-        for event in events:
-            screen.show(event)
-            final = event
+        try:
+            for event in events:
+                screen.show(event)
+                final = event
+        except (KeyboardInterrupt, SystemExit):
+            screen.interrupted()
+            raise
     return final
 
 

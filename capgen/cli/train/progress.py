@@ -14,6 +14,7 @@ from capgen.records import (
     Event,
     Notice,
     PreparationEvent,
+    RunCreated,
     RunFinished,
     RunResumed,
     RunStarted,
@@ -40,6 +41,8 @@ class TrainingScreen:
         self._live = LiveBar(self._line, seconds=_SECONDS_BETWEEN_LINES, at_once=True)
         self._label_prefix = ""
         self._steps = self._epochs = 0
+        self._run = ""
+        self._preparing: PreparationEvent | None = None
 
     def __enter__(self) -> Self:
         self._live.__enter__()
@@ -52,6 +55,10 @@ class TrainingScreen:
         if isinstance(event, PreparationEvent):
             label = f"{_STAGES.get(event.stage, event.stage)} ({event.split})"
             self._live.update(label, event.done, event.total)
+            self._preparing = event
+        elif isinstance(event, RunCreated):
+            self._run = event.run
+            self._line(f"run: {event.run}")
         elif isinstance(event, RunStarted):
             self._started(event)
         elif isinstance(event, RunResumed):
@@ -96,6 +103,16 @@ class TrainingScreen:
             if event.best_eval != 0:  # None without validation
                 name = run_name(Path(event.run))
                 self._line(f"Try it: capgen caption photo.jpg --model {name}/best-eval")
+
+    def interrupted(self) -> None:
+        """Tell what was prepared, if nothing is trained yet, and how to go on."""
+        event = self._preparing
+        if event is None or self._steps or not self._run:
+            return
+        kept = "; what is decoded is kept" if event.stage == "photos" else ""
+        what = f"{_STAGES.get(event.stage, event.stage)} ({event.split})"
+        self._line(f"stopped before training, {what}: {event.done} of {event.total} done{kept}")
+        self._line(f"Go on: capgen train --resume {run_name(Path(self._run))}")
 
     def _started(self, event: RunStarted) -> None:
         self._steps, self._epochs = event.steps, event.epochs

@@ -14,8 +14,10 @@ import logging
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,23 +171,61 @@ def _write(pack: _Pack, files: Sequence[Path], workers: int | None) -> Iterator[
         return known[digest] if digest in known else decode(file, pack.shape)
 
     items = list(zip(pack.hashes, files, strict=True))
-    with (
-        paths.writing(pack.data) as temporary,
-        temporary.open("wb") as out,
-        ThreadPoolExecutor(workers or os.cpu_count()) as pool,
-    ):
-        for start in range(0, len(items), _BATCH):
-            for pixels in pool.map(row, items[start : start + _BATCH]):
-                out.write(np.ascontiguousarray(pixels).data)
-            done = min(start + _BATCH, len(items))
-            yield Progress(
-                task="decode",
-                item=f"{pack.shape.height}×{pack.shape.width}",
-                done=done,
-                total=len(items),
-                unit="images",
-            )
+    done = 0
+    with paths.writing(pack.data) as temporary:
+        try:
+            with (
+                temporary.open("wb") as out,
+                ThreadPoolExecutor(workers or os.cpu_count()) as pool,
+            ):
+                for start in range(0, len(items), _BATCH):
+                    for pixels in pool.map(row, items[start : start + _BATCH]):
+                        out.write(np.ascontiguousarray(pixels).data)
+                    done = min(start + _BATCH, len(items))
+                    yield Progress(
+                        task="decode",
+                        item=f"{pack.shape.height}×{pack.shape.width}",
+                        done=done,
+                        total=len(items),
+                        unit="images",
+                    )
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            _keep(replace(pack, hashes=pack.hashes[:done]), temporary)
+            raise
     paths.write_text(pack.index, json.dumps({"kind": pack.kind, "hashes": pack.hashes}))
+    _remove_parts(pack)
+
+
+def _keep(part: _Pack, temporary: Path) -> None:
+    """Keep the first rows of an interrupted pack as one of their own, for the next run."""
+    if not part.hashes or part.complete():
+        return
+    with suppress(OSError, StorageError):  # the cache is only there to save time
+        os.truncate(temporary, part.bytes)
+        with paths.writing(part.data, sweep=False) as copy:
+            temporary.replace(copy)
+        index = {"kind": part.kind, "hashes": part.hashes, "part": True}
+        paths.write_text(part.index, json.dumps(index))
+
+
+def _remove_parts(pack: _Pack) -> None:
+    """Remove what interrupted runs kept, once it is all in a complete pack."""
+    for index, content in _indexes(pack):
+        if content.get("part") and set(content["hashes"]) < set(pack.hashes):
+            with suppress(OSError):  # in use, on Windows
+                index.with_suffix(".u8").unlink(missing_ok=True)
+                index.unlink(missing_ok=True)
+
+
+def _indexes(pack: _Pack) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the indexes of the packs of the same kind."""
+    for index in pack.folder.glob(f"{pack.kind}-*.json"):
+        try:
+            content = json.loads(index.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue  # being removed
+        if isinstance(content, dict) and "hashes" in content:
+            yield index, content
 
 
 def decode(file: Path, shape: Shape) -> NDArray[np.uint8]:
@@ -201,11 +241,8 @@ def _known_rows(pack: _Pack) -> dict[str, NDArray[np.uint8]]:
     """Return the rows of other packs of the same kind that this one needs."""
     known: dict[str, NDArray[np.uint8]] = {}
     wanted = set(pack.hashes)
-    for index in pack.folder.glob(f"{pack.kind}-*.json"):
-        try:
-            hashes = json.loads(index.read_text(encoding="utf-8"))["hashes"]
-        except (OSError, ValueError, KeyError):
-            continue  # being removed, or not a pack's
+    for _, content in _indexes(pack):
+        hashes = content["hashes"]
         other = _Pack(folder=pack.folder, shape=pack.shape, hashes=hashes)
         if other.complete() and wanted.intersection(hashes):
             pixels = other.pixels()

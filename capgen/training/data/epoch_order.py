@@ -62,6 +62,15 @@ class Mix:
         every = torch.cat(numbers)
         return every[torch.randperm(len(every), generator=generator)]
 
+    def used(self, seed: int, epochs: int) -> Tensor:
+        """Return which images come in any epoch from 1 to `epochs`, bool (all images,)."""
+        seen = torch.zeros(sum(images for images, _ in self.parts), dtype=torch.bool)
+        if all(drawn >= images for (images, _), drawn in zip(self.parts, self.drawn, strict=True)):
+            return seen.logical_not()
+        for epoch in range(1, epochs + 1):
+            seen[self.order(seed, epoch)] = True
+        return seen
+
 
 def choose_captions(
     rows: Sequence[Sequence[Ids]], numbers: Tensor, limit: int, seed: int, step: int

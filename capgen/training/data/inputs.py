@@ -79,16 +79,23 @@ class FeatureInputs:
     Args:
         features: float16 (N, …); kept on a GPU where it fits.
         device: Where batches go.
+        rows: Row of `features` for each image, int64 (N,); None is one per image, in order.
     """
 
-    def __init__(self, features: NDArray[Any], device: torch.device) -> None:
+    def __init__(
+        self,
+        features: NDArray[Any],
+        device: torch.device,
+        rows: NDArray[np.int64] | None = None,
+    ) -> None:
         self.rows = _Rows(features, device)
+        self.places = torch.from_numpy(np.arange(len(features)) if rows is None else rows)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.places)
 
     def batch(self, numbers: Tensor, generator: Generator | None = None) -> Tensor:
-        return self.rows.take(numbers).float()
+        return self.rows.take(self.places[numbers]).float()
 
 
 class JoinedInputs:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from capgen.config import (
-    TRAIN_PRESETS,
     TrainConfig,
     flag_name,
     objective_defaults,
     parse_setting,
+    preset_settings,
     train_config,
     variables,
 )
@@ -68,7 +68,7 @@ def resolve_layers(*layers: Layer) -> tuple[TrainConfig, dict[str, str]]:
     for field in dataclasses.fields(TrainConfig):
         if field.name in objective_defaults(config.objective, preset):
             sources.setdefault(field.name, f"objective {config.objective}")
-        in_preset = field.name in TRAIN_PRESETS[preset]
+        in_preset = field.name in preset_settings(preset, init=config.init is not None)
         sources.setdefault(field.name, f"preset {preset}" if in_preset else "default")
     for name, source in sources.items():
         logger.debug("%s = %r (%s)", name, getattr(config, name, None), source)

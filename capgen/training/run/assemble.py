@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from capgen.records import Example, Notice, PreparationEvent
 from capgen.training.data.frozen_features import feature_array
@@ -35,18 +37,36 @@ def _inputs(
     data: RunData, split: str, name: str, examples: Sequence[Example]
 ) -> Generator[PreparationEvent | Notice, None, Inputs]:
     learner, workers = data.learner, data.config.workers
+    numbers = data.needed(split, name)
+    used = [examples[number] for number in numbers.tolist()]
     if learner.objective.cached:
         digest = data.dataset.member(name).key(split)
+        if len(used) < len(examples):
+            digest += f" {hashlib.sha256(numbers.tobytes()).hexdigest()}"
         features = yield from feature_array(
-            examples, learner.frozen_front, digest=digest, split=split, workers=workers
+            used, learner.frozen_front, digest=digest, split=split, workers=workers
         )
-        return FeatureInputs(features, learner.device)
+        rows = _placed(np.arange(len(used)), numbers, len(examples), len(features))
+        return FeatureInputs(features, learner.device, rows=rows)
     label = f"{split} of {name}" if data.dataset.several else split
     preprocessor = learner.captioning.preprocessor
-    images = yield from decoded_images(examples, preprocessor, split=label, workers=workers)
+    images = yield from decoded_images(used, preprocessor, split=label, workers=workers)
     # Mapped again, copy on write: torch wants arrays that look writable.
     pixels = np.memmap(images.path, dtype=np.uint8, mode="c", shape=images.pixels.shape)
-    return ImageInputs(pixels, preprocessor, data.config, learner.device, rows=images.rows)
+    rows = _placed(images.rows, numbers, len(examples), len(pixels))
+    return ImageInputs(pixels, preprocessor, data.config, learner.device, rows=rows)
+
+
+def _placed(
+    rows: NDArray[np.int64], numbers: NDArray[np.int64], count: int, nowhere: int
+) -> NDArray[np.int64]:
+    """Return the row of each of `count` images: `rows` for `numbers`, `nowhere` for others.
+
+    `nowhere` is no row, so that asking for an image that is not there fails.
+    """
+    placed = np.full(count, nowhere, dtype=np.int64)
+    placed[numbers] = rows
+    return placed
 
 
 def build_trainer(

@@ -36,10 +36,10 @@ class RunFolder:
         self.path = path
 
     @classmethod
-    def create(cls, config: TrainConfig) -> RunFolder:
-        """Make the folder and write the settings into it."""
+    def create(cls, config: TrainConfig, note: str = "") -> RunFolder:
+        """Make the folder and write the settings into it, with a note for people."""
         path = cls.check_free(config)
-        write_text(path / CONFIG_FILE, to_toml(config))
+        write_text(path / CONFIG_FILE, to_toml(config) + (f"# {note}\n" if note else ""))
         return cls(path)
 
     @staticmethod

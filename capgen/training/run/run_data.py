@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from capgen.config import TrainConfig
 from capgen.data.import_set import left_out
@@ -58,6 +60,25 @@ class RunData:
                 for name, examples in self.parts["train"].items()
             )
         )
+
+    def needed(self, split: str, name: str) -> NDArray[np.int64]:
+        """Return the numbers of a data set's images of a split that the run uses, in order.
+
+        Those are all, except of a training set with a weight below 1: its other images never come.
+        """
+        every = np.arange(len(self.parts[split][name]))
+        if split != "train":
+            return every
+        first = 0
+        for other, examples in self.parts["train"].items():
+            if other == name:
+                break
+            first += len(examples)
+        return every[self._used[first : first + len(every)]]
+
+    @cached_property
+    def _used(self) -> NDArray[np.bool_]:
+        return self.mix.used(self.config.seed, self.config.num_epochs).numpy()
 
 
 def open_run_data(config: TrainConfig, processes: Processes) -> RunData:

@@ -13,6 +13,7 @@ import torch
 from capgen.errors import DataError, TrainingError, TrainingStopped
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
+from capgen.models.part_names import part_name
 from capgen.paths import run_name
 from capgen.records import EpochEvent, Event, Notice, RunFinished, RunResumed, RunStarted, TestEvent
 from capgen.training.model.make_captioner import frozen_digest
@@ -112,6 +113,7 @@ class Session:
                 self.folder.forget_after(0)
             self.folder.write_record(ENVIRONMENT_FILE, self.checkpoints.environment())
         parameters = list(self.captioning.model.parameters())
+        model = self.captioning.model.config.to_dict()
         return RunStarted(
             run=str(self.folder.path),
             preset=self.config.preset,
@@ -125,6 +127,8 @@ class Session:
             steps=trainer.steps,
             sets=set_figures(self.data),
             init=self.config.init or "",
+            encoder=part_name(model, "encoder"),
+            decoder=part_name(model, "decoder"),
         )
 
     def _load(self, trainer: Trainer, state: RunState) -> RunResumed:

@@ -14,11 +14,12 @@ from transformers.utils.logging import disable_progress_bar
 
 from capgen.config import TrainConfig, flag_name
 from capgen.errors import UsageError
-from capgen.records import Event
+from capgen.models.part_names import part_name
+from capgen.records import Event, RunCreated
 from capgen.training.optimization.processes import join_processes
 from capgen.training.run.folder import CONFIG_FILE, RunFolder, read_config
 from capgen.training.run.listeners import Listeners, run_to_end
-from capgen.training.run.run_data import open_run_data
+from capgen.training.run.run_data import RunData, open_run_data
 from capgen.training.run.session import Session
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.tracking import TRACKING_SETTINGS, check_trackers
@@ -38,8 +39,9 @@ def train(
         stop: Stops the run, with its state saved, once its signal is set.
 
     Yields:
-        The run's events, which are also recorded in `events.jsonl` in its folder. The last one is
-        `RunFinished`. In a run of several processes only the first one yields events.
+        `RunCreated`, then the run's events, which are also recorded in `events.jsonl` in its
+        folder. The last one is `RunFinished`. In a run of several processes only the first
+        one yields events.
 
     Raises:
         UsageError: Settings contradict each other, or the run's folder is taken.
@@ -51,6 +53,8 @@ def train(
         StorageError: A file cannot be written.
     """
     session = new_session(config, stop)
+    if session.main:
+        yield RunCreated(run=str(session.folder.path))
     listeners = Listeners(session.folder, config, config.to_dict(), tracker)
     yield from run_to_end(session, listeners)
 
@@ -93,9 +97,18 @@ def new_session(config: TrainConfig, stop: StopRequest | None = None) -> Session
     RunFolder.check_free(config)
     disable_progress_bar()  # transformers' own, for every file it reads or writes
     data = open_run_data(config, processes)
-    path = str(RunFolder.create(config).path) if processes.rank == 0 else ""
+    path = str(RunFolder.create(config, _origin(data)).path) if processes.rank == 0 else ""
     folder = RunFolder(Path(processes.gather(path)[0]))
     return Session(data, folder, stop or StopRequest(), resumed=False)
+
+
+def _origin(data: RunData) -> str:
+    """Return what the preset does not tell about a run that starts from a captioner."""
+    if data.config.init is None:
+        return ""
+    model = data.learner.captioning.model.config.to_dict()
+    parts = f"{part_name(model, 'encoder')} and {part_name(model, 'decoder')}"
+    return f"The model comes from init: {parts}. The preset only gives settings of training."
 
 
 def saved_session(folder: RunFolder, stop: StopRequest | None = None, **machine: Any) -> Session:

@@ -14,7 +14,15 @@ from typing import Any
 from capgen.config.toml_files import read_toml
 from capgen.errors import CapgenError, TrainingStopped, UsageError
 from capgen.paths import run_name, write_text
-from capgen.records import CheckpointSaved, Event, RunFinished, RunResumed, RunStarted, TestEvent
+from capgen.records import (
+    CheckpointSaved,
+    Event,
+    RunCreated,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    TestEvent,
+)
 from capgen.training.optimization.processes import Processes, join_processes
 from capgen.training.plan.settings import to_toml
 from capgen.training.plan.stages import STAGES_FOLDER, Plan, Stage, read_plan
@@ -64,7 +72,10 @@ def _train_stages(plan: Plan, tracker: Tracker | None, stop: StopRequest | None)
     if processes.rank == 0:
         folder.write_plan()
     try:
-        yield from _Stages(folder, processes, tracker, stop, {}).run(0, started=False)
+        stages = _Stages(folder, processes, tracker, stop, {})
+        if processes.rank == 0:
+            yield RunCreated(run=str(folder.path))
+        yield from stages.run(0, started=False)
     except CapgenError:
         if processes.rank == 0 and not folder.events_size:
             folder.discard_plan()

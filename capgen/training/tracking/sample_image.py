@@ -13,9 +13,11 @@ from capgen.images.thumbnails import shrunk
 _SIDE = 320  # longest side in pixels
 
 
-def sample_image(path: Path) -> Image.Image | None:
-    """Return a small copy of an image, or None if it cannot be read."""
+def sample_image(path: str) -> Image.Image | None:
+    """Return a small copy of an image, or None if it must not be shown or cannot be read."""
+    if not path:
+        return None
     try:
-        return shrunk(load_image(path, size_hint=(_SIDE, _SIDE)).image, _SIDE)
+        return shrunk(load_image(Path(path), size_hint=(_SIDE, _SIDE)).image, _SIDE)
     except ImageError:
         return None

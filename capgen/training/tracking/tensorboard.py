@@ -104,7 +104,7 @@ class TensorboardTracker:
                 self._write_image(sample)
 
     def _write_image(self, sample: SampleEvent) -> None:
-        image = sample_image(Path(sample.path))
+        image = sample_image(sample.path)
         if image is None:
             return
         data = io.BytesIO()

@@ -32,7 +32,7 @@ def samples(
                 caption=scores.captions[example.image_id],
                 references=example.references,
                 metrics=scores.per_image[example.image_id],
-                path=str(example.image),
+                path="" if example.outside else str(example.image),
                 followed=is_followed,
             )
 

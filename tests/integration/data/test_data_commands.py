@@ -152,3 +152,25 @@ def test_a_preview_shows_nothing_from_outside_a_folder_that_was_not_imported(
     assert run(capsys, "import", root, "--name", "all", "--link")[0] == 0
     assert run(capsys, "preview", "all", "-o", page)[0] == 0
     assert page.read_text().count("<img") == 3
+
+
+def test_a_preview_without_a_name_replaces_only_a_preview(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    root, page = tmp_path / "set", tmp_path / "set-preview.html"
+    root.mkdir()
+    draw(2).save(root / "own.jpg")
+    (root / "captions.csv").write_text("image,caption\nown.jpg,mine\n")
+    monkeypatch.chdir(tmp_path)
+    page.write_text("<!doctype html>\n<html><body>my holidays</body></html>\n")
+    code, out, err = run(capsys, "preview", root)
+    assert (code, out) == (2, "")
+    assert "set-preview.html is a web page: nothing is written to it" in err
+    assert "my holidays" in page.read_text()
+    page.unlink()
+    for _ in range(2):  # its own is replaced
+        assert run(capsys, "preview", root)[:2] == (0, "set-preview.html\n")
+    # A file that was named may be any web page.
+    page.write_text("<!doctype html>\n<html><body>my holidays</body></html>\n")
+    assert run(capsys, "preview", root, "-o", page)[0] == 0
+    assert "my holidays" not in page.read_text()

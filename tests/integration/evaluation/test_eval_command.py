@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from capgen.cli.main import main
-from tests.minis import MiniImage, coco_json, make_images, save_images, write_flickr8k
+from tests.minis import MiniImage, coco_json, draw, make_images, save_images, write_flickr8k
 
 IMAGES = make_images(20)
 TEST = [image for image in IMAGES if image.split == "test"]
@@ -205,3 +205,56 @@ def test_it_leaves_torch_alone(flickr: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=120)
     assert done.returncode == 0, done.stderr.decode()
+
+
+def outside_set(root: Path) -> Path:
+    """Make a data set that was not imported: one image of its own, three from elsewhere."""
+    folder = root / "set"
+    folder.mkdir()
+    draw(1).save(root / "private.jpg")
+    draw(2).save(folder / "own.jpg")
+    draw(3).save(root / "other.jpg")
+    (folder / "link.jpg").symlink_to(root / "private.jpg")
+    rows = [("own.jpg", "mine"), ("link.jpg", "a link"), (root / "other.jpg", "by name")]
+    lines = "".join(f"{image},{caption},test\n" for image, caption in rows)
+    (folder / "captions.csv").write_text("image,caption,split\n" + lines)
+    return folder
+
+
+def test_issue_17_a4_a_report_shows_nothing_from_outside_a_set_that_was_not_imported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, page = outside_set(tmp_path), tmp_path / "report.html"
+    arguments = ("--html", page, "--examples", "3")
+    # A model with heat maps, which are pictures of the image, too.
+    code, _, _ = run(capsys, "--data-dir", folder, *arguments)
+    assert code == 0
+    # Each image is among the best, the worst and the random ones.
+    assert page.read_text().count("outside the data folder") == 6
+    assert page.read_text().count('<ol class="words"') == 3
+    # All are scored, and one who imports with --link has said that they may be anywhere.
+    assert main(["data", "import", str(folder), "--name", "all", "--link"]) == 0
+    assert run(capsys, "--dataset", "all", *arguments)[0] == 0
+    assert "outside the data folder" not in page.read_text()
+    assert page.read_text().count('<ol class="words"') == 9
+
+
+def test_issue_17_a4_a_file_of_references_does_not_put_any_image_into_a_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, page = tmp_path / "set", tmp_path / "report.html"
+    folder.mkdir()
+    draw(1).save(tmp_path / "private.jpg")
+    draw(2).save(folder / "own.jpg")
+    captions = {str(tmp_path / "private.jpg"): ["a dog"], "own.jpg": ["a cat"]}
+    references, said = folder / "references.json", tmp_path / "said.json"
+    references.write_text(json.dumps(captions))
+    said.write_text(json.dumps(dict.fromkeys(captions, "a dog")))
+    for place in (("--data-dir", folder), ()):
+        code, _, _ = run(
+            capsys,
+            *("--references", references, "--predictions", said, *place),
+            *("--html", page, "--examples", "2"),
+        )
+        assert code == 0
+        assert page.read_text().count("outside the data folder") == 3

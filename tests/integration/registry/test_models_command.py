@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from capgen.cli.main import main
-from capgen.paths import bundled_model_dir, config_file, models_dir
+from capgen.paths import bundled_model_dir, config_file, models_dir, runs_dir
 
 Captured = pytest.CaptureFixture[str]
 
@@ -40,12 +40,32 @@ def test_the_list_fits_80_columns(
     kept: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    kept.rename(kept.with_name("somebody-s-rather-long-name"))
+    for name in ("somebody-s-rather-long-name", "clip-gpt2-20261126-201200-best-eval"):
+        kept = kept.rename(kept.with_name(name))
+        assert main(["models", "list"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert all(len(line) <= 80 for line in lines)
+        # Names are whole: they are typed again.
+        assert any(f" {name} " in line for line in lines)
+        (mini,) = (line.split() for line in lines if " mini " in line)
+        assert any(cell.startswith("EfficientNet") for cell in mini) and "test" in mini
+    heads = " ".join(lines[:2])
+    assert "Images" not in heads and "CIDEr-D" in heads
+
+
+def test_a_run_without_an_epoch_is_not_called_broken(capsys: Captured) -> None:
+    run = runs_dir() / "young"
+    run.mkdir(parents=True)
+    (run / "config.toml").write_text('preset = "mini"\n')
     assert main(["models", "list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert all(len(line) <= 80 for line in lines)
-    (mini,) = (line.split() for line in lines if " mini " in line)
-    assert mini[4] == "EfficientNet-lite2," and mini[-2:] == ["test", "1,000"]
+    out, err = capsys.readouterr()
+    assert "no epoch yet" in out and "broken" not in out + err
+    assert "young has no epoch yet; capgen train --resume young goes on with it" in err
+    # A run that has a broken model is broken.
+    (run / "last").mkdir()
+    (run / "last" / "config.json").write_text("{")
+    assert main(["models", "list"]) == 0
+    assert "young/last is broken" in capsys.readouterr().err
 
 
 def test_the_default_is_what_caption_uses(

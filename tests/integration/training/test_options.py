@@ -19,7 +19,7 @@ from capgen.cli.main import main
 from capgen.errors import MissingDependencyError, TrainingError, UsageError
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
-from capgen.records import EpochEvent, Notice, SampleEvent, StepEvent, TestEvent
+from capgen.records import EpochEvent, Notice, RunCreated, SampleEvent, StepEvent, TestEvent
 from capgen.training.model.make_captioner import make_captioner
 from capgen.training.objectives.cross_entropy import CaptionObjective, CrossEntropy
 from capgen.training.plan.estimate import estimate
@@ -311,7 +311,8 @@ class Recorder:
 def test_trackers_are_told_and_never_stop_training(tmp_path, data, parts):
     good, bad = Recorder(), Recorder(limit=3)
     events = list(train(clip_config(tmp_path, data), tracker=good))
-    assert good.seen == [("start", tmp_path / "run", "clip-gpt2"), *events, "finish"]
+    assert events[0] == RunCreated(run=str(tmp_path / "run"))  # for the caller alone
+    assert good.seen == [("start", tmp_path / "run", "clip-gpt2"), *events[1:], "finish"]
     other = list(train(clip_config(tmp_path, data, output_dir=tmp_path / "b"), tracker=bad))
     assert len(bad.seen) == 4
     (notice,) = of_kind(Notice, other)

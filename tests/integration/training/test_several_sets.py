@@ -6,7 +6,9 @@ import dataclasses
 import json
 
 import pytest
+import torch
 
+import capgen.data.cache.images as cache
 from capgen.cli.main import main
 from capgen.config import TrainConfig, parse_setting
 from capgen.errors import TrainingStopped
@@ -14,12 +16,15 @@ from capgen.models.folder import ModelFolder
 from capgen.models.recorded_scores import recorded_evaluations
 from capgen.records import (
     EpochEvent,
+    PreparationEvent,
+    RunCreated,
     RunStarted,
     SampleEvent,
     StepEvent,
     TestEvent,
     event_from_dict,
 )
+from capgen.training.data.epoch_order import Mix
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.plan.settings import to_toml
 from capgen.training.plan.stages import resolve_plan
@@ -83,7 +88,9 @@ def test_each_set_is_measured_and_the_mean_decides(config):
     assert test.loss == test.sets["data"]["loss"]
     assert any("New words in the vocabulary (2): zebra, one" in str(event) for event in events)
     lines = (config.output_dir / "events.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [event_from_dict(json.loads(line)) for line in lines] == events
+    # The first event only tells the caller where the run is kept.
+    assert events[0] == RunCreated(run=str(config.output_dir))
+    assert [event_from_dict(json.loads(line)) for line in lines] == events[1:]
 
 
 def test_one_weighted_set_says_how_much_is_drawn_and_a_short_run_reports_each_step(
@@ -184,3 +191,61 @@ def test_the_command_line(config, data, other, mini, capsys):
     shown = capsys.readouterr().err
     assert "zebras: 4 images, 2 per epoch (weight 0.5); 20% of the mean on val" in shown
     assert "New words in the vocabulary (2): zebra, one" in shown
+
+
+@pytest.mark.parametrize("train_encoder", ["all", "none"])
+def test_only_the_images_that_a_small_weight_draws_are_prepared(
+    train_encoder, tmp_path, data, other, mini, monkeypatch
+):
+    def run(name):
+        config = run_config(
+            tmp_path,
+            (f"{data}=0.25", other),
+            mini,
+            num_epochs=1,
+            train_encoder=train_encoder,
+            output_dir=tmp_path / name,
+        )
+        events = list(train(config))
+        prepared = of_kind(PreparationEvent, events)
+        totals = [event.total for event in prepared if event.split.startswith("train")]
+        return max(totals[:1]), [event.loss for event in of_kind(StepEvent, events)]
+
+    few, losses = run("few")
+    assert few == 2  # of eight
+    # The training is that with all images at hand.
+    monkeypatch.setattr(Mix, "used", lambda mix, seed, epochs: torch.ones(12, dtype=torch.bool))
+    every, expected = run("all")
+    assert every == 8
+    assert losses == expected
+
+
+def test_an_interrupted_preparation_is_told_kept_and_goes_on(
+    tmp_path, data, mini, monkeypatch, capsys
+):
+    decode, calls = cache.decode, []
+
+    def until_ctrl_c(file, shape):
+        calls.append(file)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return decode(file, shape)
+
+    run = tmp_path / "run"
+    arguments = ["train", "--preset", "mini", "--init", str(mini), "--data-dir", str(data)]
+    arguments += ["--num-epochs", "1", "--device", "cpu", "--output-dir", str(run)]
+    monkeypatch.setattr(cache, "_BATCH", 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "decode", until_ctrl_c)
+        assert main([*arguments, "--workers", "1"]) == 130
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"run: {run}"
+    told = "stopped before training, decoding images (train): 4 of 8 done; what is decoded is kept"
+    assert told in lines
+    assert f"Go on: capgen train --resume {run}" in lines
+    monkeypatch.setattr(cache, "decode", lambda *given: calls.append(given[0]) or decode(*given))
+    calls.clear()
+    assert main(["train", "--resume", str(run)]) == 0
+    assert len([file for file in calls if int(file.stem) < 8]) == 4
+    # Once training has begun, its own messages say how to go on.
+    assert "stopped before training" not in capsys.readouterr().err

@@ -13,7 +13,7 @@ import torch
 from capgen.cli.main import main
 from capgen.errors import DataError, TrainingStopped, UsageError
 from capgen.models.resolve import resolve_model
-from capgen.records import Notice, RunFinished, StageFinished, StageStarted, StepEvent
+from capgen.records import Notice, RunCreated, RunFinished, StageFinished, StageStarted, StepEvent
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.plan.stages import resolve_plan
 from capgen.training.run import train
@@ -93,7 +93,8 @@ def test_each_stage_starts_from_the_best_before_and_the_last_one_is_the_result(t
     assert isinstance(final, RunFinished)
     assert (final.run, final.epochs, final.steps) == (str(run), 3, 9)
     lines = (run / "events.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["event"] for line in lines] == [event.event for event in happened]
+    assert happened[0] == RunCreated(run=str(run))  # for the caller alone
+    assert [json.loads(line)["event"] for line in lines] == [event.event for event in happened[1:]]
     for name in ("best-eval", "best-loss", "last"):
         assert weights(run)[name] == weights(run / "stages" / "2-second")[name]
     provenance = resolve_model(str(run / "best-eval")).provenance

@@ -18,8 +18,10 @@ from capgen.records import (
     CheckpointSaved,
     EpochEvent,
     Notice,
+    RunCreated,
     RunFinished,
     RunStarted,
+    SampleEvent,
     StepEvent,
     TestEvent,
     event_from_dict,
@@ -27,7 +29,7 @@ from capgen.records import (
 from capgen.training.objectives.cross_entropy import CaptionObjective
 from capgen.training.run.folder import read_config
 from capgen.training.run.train import train
-from tests.minis import first_images, write_flickr8k
+from tests.minis import draw, first_images, write_flickr8k
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2
 from tests.training_runs import (
     NO_NOISE,
@@ -99,7 +101,9 @@ def test_the_run_folder_is_complete(tmp_path, data, mini):
     run = tmp_path / "run"
     assert read_config(run / "config.toml") == config
     lines = (run / "events.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [event_from_dict(json.loads(line)) for line in lines] == events
+    # The first event only tells the caller where the run is kept.
+    assert events[0] == RunCreated(run=str(run))
+    assert [event_from_dict(json.loads(line)) for line in lines] == events[1:]
     assert isinstance(events[-1], RunFinished)
     epochs = [event for event in events if isinstance(event, EpochEvent)]
     assert [event.step for event in epochs] == [2, 4]
@@ -256,3 +260,48 @@ def test_a_learning_rate_that_makes_the_loss_explode_is_told(tmp_path, data, min
 
     assert told(1e-3) == []
     assert "the learning rate is probably too high" in told(5.0)[0]
+
+
+def test_issue_17_a4_a_run_shows_nothing_from_outside_a_set_that_was_not_imported(tmp_path, mini):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    rows = ["image,caption,split"]
+    for image in eight_images(val=2):
+        own = image.split != "val"
+        place = (folder if own else tmp_path) / image.name
+        draw(image.seed).save(place)
+        named = image.name if own else str(place)
+        rows += [f"{named},{caption},{image.split}" for caption in image.captions]
+    (folder / "captions.csv").write_text("\n".join(rows))
+    config = run_config(tmp_path, folder, mini, num_epochs=1, tensorboard=True)
+    samples = of_kind(SampleEvent, train(config))
+    assert samples and not any(sample.path for sample in samples)
+    page = (tmp_path / "run" / "run.html").read_text()
+    assert "outside the data folder" in page
+    assert "<img" not in page
+    logs = [log.read_bytes() for log in (tmp_path / "run").rglob("events.out.tfevents*")]
+    assert logs and not any(b"photos/" in log for log in logs)
+
+
+def test_a_run_from_a_captioner_names_its_true_encoder_and_decoder(tmp_path, data, mini):
+    config = train_config(
+        "clip-gpt2",
+        init=str(mini),
+        data_dir=data,
+        output_dir=tmp_path / "run",
+        num_epochs=1,
+        **NO_NOISE,
+    )
+    (started,) = of_kind(RunStarted, train(config))
+    assert started.encoder.startswith("EfficientNet-lite")
+    assert started.decoder.startswith("GPT-2 ")
+    settings = (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
+    page = (tmp_path / "run" / "run.html").read_text(encoding="utf-8")
+    for text in (settings, page):
+        assert "openai/clip" not in text and '"gpt2"' not in text
+        assert started.encoder in text and started.decoder in text
+    assert "started from" in page
+    # It is still a run that can be read again, and the preset's other settings hold.
+    assert read_config(tmp_path / "run" / "config.toml") == config
+    assert config.batch_size == train_config("clip-gpt2").batch_size
+    assert train_config("clip-gpt2").encoder == "openai/clip-vit-base-patch32"

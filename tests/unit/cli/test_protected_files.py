@@ -95,6 +95,8 @@ REFUSED = [
     ("caption --manifest=images.csv --log-file images.csv", "images.csv is an input"),
     ("caption p.jpg -o new.jsonl --log-file new.jsonl", "is also used by the command"),
     ("caption p.jpg -onew.jsonl --log-file new.jsonl", "is also used by the command"),
+    ("caption p.jpg -o new.csv --log-file new.csv.journal", "is the journal of new.csv"),
+    ("caption p.jpg --output=new.csv --log-file=./new.csv.journal", "is the journal of new.csv"),
     ("data info in --log-file in/captions.csv", "is not a log"),
     ("config path --log-file references.json", "is not a log"),
     # --- reports and what else commands write

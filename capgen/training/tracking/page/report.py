@@ -59,13 +59,16 @@ def _facts(events: Sequence[Event]) -> Iterator[Table]:
     if started is not None:
         images = ", ".join(f"{count:,} {split}" for split, count in started.images.items())
         facts = {
-            "preset": started.preset,
+            # A preset makes new models; of an existing one it only gives settings.
+            **({"started from": started.init} if started.init else {"preset": started.preset}),
+            "encoder": started.encoder,
+            "decoder": started.decoder,
             "parameters": f"{started.parameters:,}, {started.trained:,} of them trained",
             "images": images,
             "captions": f"{started.captions:,}",
             "device": f"{started.device}, {started.precision}",
         }
-        yield Table(caption="The model and its data", rows=list(facts.items()))
+        yield Table(caption="The model and its data", rows=[row for row in facts.items() if row[1]])
     stages = [event for event in events if isinstance(event, StageFinished)]
     if stages:
         rows = [

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from capgen.pages.images import InlineImage
+from capgen.pages.images import NOT_SHOWN, InlineImage
 from capgen.records import Event, SampleEvent
 from capgen.training.run.event_log import Axis
 
@@ -49,10 +49,12 @@ class Images:
 
     def _card(self, samples: Sequence[tuple[int, SampleEvent]]) -> Card:
         last = samples[-1][1]
-        if last.path not in self._images:
-            self._images[last.path] = InlineImage.read(Path(last.path))
+        path = last.path
+        if path not in self._images:
+            known = InlineImage.read(Path(path)) if path else InlineImage(fault=NOT_SHOWN)
+            self._images[path] = known
         history = _grouped(samples)
-        return Card(last, self._images[last.path], _spread(history), history)
+        return Card(last, self._images[path], _spread(history), history)
 
 
 def _grouped(samples: Sequence[tuple[int, SampleEvent]]) -> list[_Entry]:

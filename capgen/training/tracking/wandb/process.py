@@ -143,7 +143,7 @@ class WandbRun:
         for row in rows:
             scores = [row["metrics"].get(name) for name in metrics]
             text = "\n".join(row["references"])
-            caption, image = row["caption"], sample_image(Path(row["path"]))
+            caption, image = row["caption"], sample_image(row["path"])
             shown = image and wandb.Image(image, caption=caption, file_type="jpg")
             table.add_data(epoch, shown, row["image"], caption, text, row["followed"], *scores)
         self._state["tables"] = epoch

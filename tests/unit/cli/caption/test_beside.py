@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+import capgen.cli.caption.many as many
 from capgen.cli.main import main
 from capgen.images.metadata import jpeg, xmp
 from capgen.images.metadata.write import read_captions
 from tests.images_with_metadata import described, encoded, phone_jpeg
 from tests.minis import draw
+from tests.server import Served, serving
 
 pytestmark = pytest.mark.usefixtures("handlers_put_back")
 OMA = "Oma am Bahnhof"
@@ -162,4 +165,89 @@ def test_what_was_undone_before_is_not_counted_again(tmp_path: Path, caption) ->
     (tmp_path / "a.jpg").write_bytes(encoded("JPEG"))
     caption("a.jpg", "--write-metadata")
     assert "1 change undone" in caption("--undo", "capgen-undo.jsonl")[2]
-    assert "0 changes undone" in caption("--undo", "capgen-undo.jsonl")[2]
+    assert "nothing to undo" in caption("--undo", "capgen-undo.jsonl")[2]
+
+
+def test_images_that_have_sidecars_are_counted(tmp_path: Path, caption) -> None:
+    for name in ("a", "b", "c"):
+        draw(1).save(tmp_path / f"{name}.jpg")
+    assert caption("a.jpg", "b.jpg", "--sidecar", ".txt")[0] == 0
+    code, _, err = caption("a.jpg", "b.jpg", "c.jpg", "--sidecar", ".txt")
+    assert code == 0
+    assert "1 caption written to sidecars" in err
+    assert "2 sidecars keep what is there: --on-existing" in err
+
+
+def test_undoing_twice_says_that_there_is_nothing_to_undo(tmp_path: Path, caption) -> None:
+    draw(1).save(tmp_path / "a.jpg")
+    before = (tmp_path / "a.jpg").read_bytes()
+    assert caption("a.jpg", "--sidecar", ".txt", "--write-metadata")[0] == 0
+    assert "2 changes undone" in caption("--undo", "capgen-undo.jsonl")[2]
+    code, _, err = caption("--undo", "capgen-undo.jsonl")
+    assert code == 0
+    assert "nothing to undo: all 2 changes were undone before" in err
+    assert (tmp_path / "a.jpg").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "goes_on"),
+    [
+        (("-o", "out.jsonl"), "what is done is kept: run the same command again to go on"),
+        (("-o", "out.csv", "--no-resume"), "without --no-resume the same command goes on"),
+        (("--sidecar", ".txt"), "what is done is kept: run the same command again to go on"),
+        (("--write-metadata", "--dry-run"), "images\n"),
+        ((), "images\n"),
+    ],
+)
+def test_an_interrupted_batch_says_what_was_done_and_how_to_go_on(
+    options, goes_on, tmp_path: Path, caption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{number}.png" for number in range(4)]
+    for number, name in enumerate(names):
+        draw(number).save(tmp_path / name)
+    caption_all = many.caption_all
+
+    def until_ctrl_c(*arguments):
+        for number, event in enumerate(caption_all(*arguments)):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield event
+
+    command = (*names, *options, "--batch-size", "1")
+    with monkeypatch.context() as patch:
+        patch.setattr(many, "caption_all", until_ctrl_c)
+        code, _, err = caption(*command)
+    assert code == 130
+    (line,) = [line for line in err.splitlines(keepends=True) if line.startswith("note: stopped")]
+    assert "stopped after 2 of 4 images" in line and goes_on in line
+    if "--dry-run" not in options and options and "--no-resume" not in options:
+        code, _, err = caption(*command)
+        assert code == 0
+        # Records are kept before they are shown, so there may be one more.
+        kept = "[23] of them from an earlier run" if "-o" in options else "2 sidecars keep"
+        assert re.search(kept, err)
+
+
+def test_secrets_in_addresses_stay_out_of_everything_and_a_run_still_resumes(
+    tmp_path: Path, caption
+) -> None:
+    with serving(Served()) as served:
+        names = [f"{number}.jpg?w=9&X-Amz-Signature=s3cret{number}" for number in range(2)]
+        names.append("gone.jpg?sig=s3cret")
+        served.files |= {name: encoded("JPEG", draw(i)) for i, name in enumerate(names[:2])}
+        addresses = [f"{served.address}/{name}" for name in names]
+        options = ("--allow-private-addresses", "--log-level", "debug", "--log-file", "log.txt")
+        command = (*addresses, *options, "-o", "out.jsonl")
+        code, out, err = caption(*command)
+        assert code == 1 and "404" in err
+        again, _, told = caption(*command)
+        assert again == 1 and "2 records from an earlier run" in told
+        shown = out + err + told
+        # One address alone is printed without its path.
+        one = caption(addresses[0], *options)
+        assert one[0] == 0 and "\t" not in one[1] and "http" not in one[1]
+    records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert records[0]["path"] == f"{served.address}/0.jpg?w=9&X-Amz-Signature=***"
+    for file in tmp_path.iterdir():
+        assert b"s3cret" not in file.read_bytes(), file.name
+    assert "s3cret" not in shown + "".join(one[1:])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import capgen.data.cache.images as cache
 from capgen.data.cache.folders import IMAGES, clear, usage
 from capgen.data.cache.images import (
     CachedImages,
@@ -124,10 +125,35 @@ def test_a_truncated_pack_is_made_again(files: list[Path]):
     assert np.array_equal(again.take(range(10)), expected)
 
 
-def test_interrupted_decoding_leaves_nothing(files: list[Path]):
-    events = cached_images(files * 1, squash(32))
+def test_interrupted_decoding_keeps_whole_images_and_nothing_half_done(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cache, "_BATCH", 4)
+    calls: list[Any] = []
+    events = cached_images(files, counting(calls))
     next(events)
     events.close()
+    (kept,) = IMAGES.path.glob("*.u8")
+    assert kept.stat().st_size == 4 * 32 * 32 * 3
+    calls.clear()
+    images, _ = drain(cached_images(files, counting(calls)))
+    assert len(calls) == 6
+    fresh, _ = drain(cached_images(files, squash(32)))
+    assert np.array_equal(images.take(range(10)), fresh.take(range(10)))
+    # What was kept is in the complete pack, and takes no room any more.
+    assert sorted(IMAGES.path.glob("*.u8")) == sorted({images.path, fresh.path})
+
+
+def test_decoding_interrupted_before_the_first_images_leaves_nothing(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch
+):
+    def ctrl_c(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "decode", ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            drain(cached_images(files, squash(32)))
     assert [path.name for path in IMAGES.path.iterdir() if path.suffix] == []
     assert len(drain(cached_images(files, squash(32)))[0]) == 10
 

@@ -51,7 +51,9 @@ def test_flag_then_environment_then_stage_then_file_then_preset(two):
     assert first.sources["num_epochs"] == f"{two}: [[stage]] 1 (first)"
     assert second.sources["num_epochs"] == str(two)
     assert second.sources["eval_limit"] == "--eval-limit"
-    assert second.sources["encoder"] == "preset mini"
+    assert second.sources["encoder"] == "default"  # that of `init`, not the preset's
+    second = resolve_plan({"preset": "clip-gpt2"}, file=two).stages[1]
+    assert second.sources["dropout"] == "preset clip-gpt2"
 
 
 def test_a_stage_starts_from_a_checkpoint_of_the_one_before(two):
