@@ -99,6 +99,13 @@ class Captioner:
         """The name the model was loaded by."""
         return self.folder.name
 
+    @property
+    def asked(self) -> dict[str, str]:
+        """What the model is asked, as records have it: `prompt`, `system` and `start_with`."""
+        start = self._asked.start_with
+        asked = {"prompt": self._prompt, "system": self._asked.system, "start_with": start}
+        return {name: text for name, text in asked.items() if text}
+
     def settings(self, options: DecodeOptions) -> tuple[DecodeSettings, tuple[str, ...]]:
         """Resolve decoding options for this model: settings, and notes on what was changed.
 
@@ -113,6 +120,8 @@ class Captioner:
             positions=self.folder.positions,
             knows_nouns=self.runtime.nouns is not None,
         )
+        start = self._asked.start_with
+        notes += self.runtime.check_prompt(self._prompt, start, settings.max_length)
         fit, reason = self._fit(settings)
         if fit is not None or not settings.confidence:
             return settings, notes
@@ -129,8 +138,10 @@ class Captioner:
         calibration, reason = self._calibration if settings.confidence else (None, "")
         if calibration is None:
             return None, reason
-        reason = f"{self.name} is not calibrated for these decoding settings"
-        return calibration.fit_for(settings), reason
+        fit = calibration.fit_for(settings, self.asked)
+        if fit is None and self.asked and calibration.fit_for(settings) is not None:
+            return None, f"{self.name} is calibrated without this prompt"
+        return fit, f"{self.name} is not calibrated for these decoding settings"
 
     @overload
     def caption(
@@ -256,6 +267,8 @@ class Captioner:
                 size_hint=self.runtime.size_hint,
             )
             made = self.runtime.prepare(loaded.image, self._prompt)
+            if self._asked.start_with:
+                made = replace(made, start=self._asked.start_with)
             small = make_thumbnail(loaded.image) if thumbnail else None
             kept = loaded.image if keep_image else None
             return Prepared(path, loaded.width, loaded.height, made, sha256, small, kept)
@@ -314,8 +327,7 @@ class Captioner:
         runtime = self.runtime
         known = {**settings.to_dict(), "runtime": runtime.name, "dtype": runtime.dtype}
         # Only what was asked for: journals from before there were prompts stay valid.
-        asked = {"prompt": self._prompt, "system": self._asked.system}
-        known |= {name: text for name, text in asked.items() if text}
+        known |= self.asked
         calibration = self._calibration[0] if settings.confidence else None
         # A record made before the model was calibrated again is not one made after.
         return known if calibration is None else {**known, "calibration": calibration.digest}

@@ -17,16 +17,33 @@ class Prompt:
         text: The user's own words, or the words that the name stands for. Empty if nothing was
             asked for: the model's default.
         system: The system message, or "".
+        start_with: The words that the caption or answer begins with, or "".
     """
 
     name: str = ""
     text: str = ""
     system: str = ""
+    start_with: str = ""
+
+    @property
+    def given(self) -> bool:
+        """Whether anything was asked for."""
+        return bool(self.text or self.system or self.start_with)
 
 
 def resolve_prompt(options: PromptOptions) -> Prompt:
     """Return the prompt that options ask for."""
     asked, system = options.prompt or "", options.system or ""
+    start = one_spaced(options.start_with or "")
     if asked in NAMED_PROMPTS:
-        return Prompt(asked, NAMED_PROMPTS[asked], system)
-    return Prompt("", asked, system)
+        return Prompt(asked, NAMED_PROMPTS[asked], system, start)
+    return Prompt("", asked, system, start)
+
+
+def one_spaced(text: str) -> str:
+    """Return a text with one space wherever it has white space, and none at its ends.
+
+    A space at the end would keep a model from beginning the next word: its tokens for words begin
+    with their space.
+    """
+    return " ".join(text.split())

@@ -30,3 +30,7 @@ class PromptOptions:
         "follow no prompts begin the caption with these words.",
     )
     system: str | None = setting(None, "System message, for models with a chat template.")
+    start_with: str | None = setting(
+        None,
+        "Words that the caption begins with; for models with a chat template, their answer.",
+    )
