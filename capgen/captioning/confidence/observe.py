@@ -45,7 +45,18 @@ def observe(
 ) -> Iterator[Observation | CaptionFailure]:
     """Caption images, and keep the evidence of search and encoder for each caption."""
 
-    def observed(batch: Sequence[Prepared]) -> Iterator[Observation]:
+    def observed(batch: Sequence[Prepared]) -> Iterator[Observation | CaptionFailure]:
+        checked = captioner.prompting.check_each(batch, settings)
+        usable = [
+            item
+            for item, said in zip(batch, checked, strict=True)
+            if not isinstance(said, CaptionFailure)
+        ]
+        made = iter(observed_all(usable) if usable else ())
+        for said in checked:
+            yield said if isinstance(said, CaptionFailure) else next(made)
+
+    def observed_all(batch: Sequence[Prepared]) -> Iterator[Observation]:
         generated = captioner.runtime.generate([item.input for item in batch], settings)
         found = zip(batch, generated.hypotheses, generated.summarise(), strict=True)
         for item, hypotheses, summary in found:

@@ -111,7 +111,7 @@ def calibrate(
         fit,
         settings=fitted_settings(settings),
         provenance=provenance,
-        asked=captioner.asked,
+        asked=captioner.prompting.asked,
     )
     yield Calibrated(fit=fit, quality=quality)
 
