@@ -34,17 +34,16 @@ def check_template(text: str, what: str) -> None:
     except UnicodeEncodeError as error:
         raise UsageError(f"{what} is not valid UTF-8: {text!r}") from error
     for found in _PART.finditer(text):
-        if found[0] in "{}":
+        if found[0] in ("{", "}"):
             raise UsageError(
                 f"{what} has a single '{found[0]}'",
                 hint="Write {{ and }} for braces; {file}, for one, is a placeholder.",
             )
         name = found[1]
         if name is not None and name not in PLACEHOLDERS:
-            hint = did_you_mean(name, PLACEHOLDERS)
             raise UsageError(
                 f"{what} has the placeholder {{{name}}}, which is unknown",
-                hint=f"{hint} {{{{ and }}}} are braces.".strip(),
+                hint=f"{did_you_mean(name, PLACEHOLDERS)} (Write {{{{ and }}}} for braces.)",
             )
 
 

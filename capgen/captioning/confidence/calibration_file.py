@@ -55,8 +55,8 @@ class Calibration:
         self, settings: DecodeSettings, asked: Mapping[str, str] | None = None
     ) -> Fit | None:
         """Return the fit for these settings and this prompt (see `Fit.asked`), or None."""
-        fits = [fit for fit in self.fits if dict(fit.asked) == dict(asked or {})]
-        return next((fit for fit in fits if same_decoding(settings, fit.settings)), None)
+        fits = (fit for fit in self.fits if _is_for(fit, settings, asked or {}))
+        return next(fits, None)
 
     @cached_property
     def digest(self) -> str:
@@ -67,8 +67,7 @@ class Calibration:
     def with_fit(self, fit: Fit) -> Calibration:
         """Return the calibration with a fit added, replacing one for the same decoding."""
         settings = DecodeSettings(**fit.settings)
-        old = self.fit_for(settings, fit.asked)
-        others = [other for other in self.fits if other is not old]
+        others = [old for old in self.fits if not _is_for(old, settings, fit.asked)]
         return Calibration(self.weights, (*others, fit))
 
     def write(self, path: Path) -> None:
@@ -101,6 +100,10 @@ class Calibration:
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise ModelError(f"{path} is not a capgen calibration: {reason}", hint=_HINT) from error
+
+
+def _is_for(fit: Fit, settings: DecodeSettings, asked: Mapping[str, str]) -> bool:
+    return dict(fit.asked) == dict(asked) and same_decoding(settings, fit.settings)
 
 
 def calibration_of(folder: ModelFolder) -> tuple[Calibration | None, str]:

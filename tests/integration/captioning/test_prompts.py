@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,19 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from PIL import Image
 
 from capgen import Captioner
+from capgen.captioning.batch.journal import Journal
+from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone, caption_all
+from capgen.captioning.batch.sources import FileSource
+from capgen.cli.main import main
 from capgen.config import DecodeOptions
 from capgen.errors import UsageError
 from capgen.models.checkpoint import save_captioning
 from capgen.models.onnx.export import export_onnx
 from capgen.models.provenance import Provenance
-from capgen.records import Caption
+from capgen.records import Caption, CaptionFailure, Record
 from tests import tiny_captioners
 from tests.fakes import draw_image
 from tests.integration.captioning.test_runtimes import SETTINGS, assert_same
@@ -284,3 +290,122 @@ def test_nouns_of_the_start_are_used_up(images: list[Path]) -> None:
         captioner = Captioner.from_pretrained(prompt="a dog and a", runtime=runtime, device="cpu")
         for caption in captioner.caption(images[:6], beams=3):
             assert caption.text.split().count("dog") == 1
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    """Two folders with images: one twice under other names, two with metadata."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2024:05:31 10:11:12"
+    exif[0x010E] = "two dogs"
+    paths = [tmp_path / name for name in ("dogs/man.png", "dogs/woman.png", "cats/man.png")]
+    for path in (*paths, tmp_path / "cats" / "told.jpg", tmp_path / "cats" / "long.jpg"):
+        path.parent.mkdir(exist_ok=True)
+        IMAGES[0].save(path)
+    IMAGES[1].save(tmp_path / "cats" / "told.jpg", exif=exif)
+    exif[0x010E] = "dog " * 40
+    IMAGES[1].save(tmp_path / "cats" / "long.jpg", exif=exif)
+    return [*paths, tmp_path / "cats" / "told.jpg", tmp_path / "cats" / "long.jpg"]
+
+
+class TestPlaceholders:
+    """Prompts that are filled in for each image."""
+
+    def test_names_and_metadata(self, photos: list[Path]) -> None:
+        for runtime in ("onnx", "torch"):
+            captioner = Captioner.from_pretrained(
+                prompt="a {file} and {caption} in {{", runtime=runtime, device="cpu"
+            )
+            *records, told, failed = captioner.stream(photos)
+            asked = ["a man and in {", "a woman and in {", "a man and in {"]
+            assert [one.prompt for one in records if isinstance(one, Caption)] == asked
+            assert isinstance(told, Caption) and told.prompt == "a told and two dogs in {"
+            assert told.text.startswith("a told and two dogs in { ")
+            assert told.settings["prompt"] == "a {file} and {caption} in {{"
+            assert Caption.from_dict(told.to_dict()).prompt == told.prompt
+            assert isinstance(failed, CaptionFailure) and failed.code == "prompt"
+            assert failed.message.startswith(f"{photos[-1]}: Captions cannot begin with 'a long")
+            assert failed.settings == told.settings
+
+    def test_bytes_and_images_in_memory(self, photos: list[Path]) -> None:
+        captioner = Captioner.from_pretrained(start_with="{date} {file} {caption}")
+        captions = captioner.caption([photos[3].read_bytes(), IMAGES[0]])
+        assert captions[0].text.startswith("2024-05-31 two dogs ")
+        plain = Captioner.from_pretrained().caption(IMAGES[0])
+        assert captions[1].text == plain.text and captions[1].prompt is None
+        assert captioner.caption(photos[3]).text.startswith("2024-05-31 told two dogs ")
+
+    def test_words_that_are_not_known_are_noted_where_they_are(self, photos: list[Path]) -> None:
+        captioner = Captioner.from_pretrained(prompt="{caption} {folder}")
+        cats, told = captioner.caption([photos[2], photos[3]])
+        assert not cats.notes and not told.notes
+        unknown = photos[0].parent.parent / "qwxyz" / "a.png"
+        unknown.parent.mkdir()
+        IMAGES[0].save(unknown)
+        cats, other = captioner.caption([photos[2], unknown])
+        assert not cats.notes
+        assert other.notes == ("not in the model's vocabulary, so it cannot heed them: 'qwxyz'",)
+
+    def test_without_a_prompt_records_are_as_before(self, photos: list[Path]) -> None:
+        caption = Captioner.from_pretrained().caption(photos[0])
+        assert caption.prompt is None and "prompt" not in caption.to_dict()
+        assert not {"prompt", "start_with", "system"} & set(caption.settings)
+
+    @pytest.mark.parametrize(
+        ("prompt", "known"), [("a {file}", 2), ("a {folder}", 2), ("a {date} man", 3), ("a", 3)]
+    )
+    def test_a_record_is_not_reused_for_another_name(
+        self, prompt: str, known: int, photos: list[Path], tmp_path: Path
+    ) -> None:
+        """The images are the same bytes; two have the same name, two the same folder."""
+        captioner = Captioner.from_pretrained(prompt=prompt)
+
+        def run(paths: list[Path]) -> tuple[list[Record], int]:
+            settings, _ = captioner.settings(DecodeOptions())
+            journal = Journal(
+                tmp_path / "journal",
+                captioner.name,
+                captioner.folder.fingerprint,
+                captioner.record_settings(settings),
+                name_key=captioner.prompting.name_key,
+            )
+            sources = [FileSource(str(path)) for path in paths]
+            *done, finished = caption_all(captioner, sources, BatchRun(journal=journal))
+            journal.close()
+            assert isinstance(finished, BatchFinished)
+            records = [event.record for event in done if isinstance(event, ImageDone)]
+            return records, finished.reused
+
+        _, reused = run(photos[:1])
+        assert reused == 0
+        records, reused = run(photos[:3])
+        assert reused == known
+        again, reused = run(photos[:3])
+        assert reused == 3 and again == records
+        fresh = captioner.caption(list(photos[:3]))
+        assert [one.text for one in fresh] == [
+            one.text for one in records if isinstance(one, Caption)
+        ]
+
+
+def test_what_a_command_is_asked(photos: list[Path], home: Path, capsys: Any) -> None:
+    """The whole way: a prompt with a name, in a file of records, and a resumed run."""
+    assert main(["config", "set", "prompts.who", "a {file} with"]) == 0
+    output = photos[0].parent.parent / "out.jsonl"
+    command = ["caption", *map(str, photos[:3]), "--prompt", "who", "-o", str(output)]
+    assert main(command) == 0
+    records = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [record["prompt"] for record in records] == ["a man with", "a woman with", "a man with"]
+    assert all(record["caption"].startswith(record["prompt"] + " ") for record in records)
+    assert all(record["settings"]["prompt"] == "a {file} with" for record in records)
+    photos[1].rename(photos[1].with_name("boy.png"))
+    command[2] = str(photos[1].with_name("boy.png"))
+    capsys.readouterr()
+    assert main(command) == 0
+    again = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [again[0], again[2]] == [records[0], records[2]]
+    assert again[1]["caption"].startswith("a boy with ")
+    assert main(["caption", str(photos[0]), "--prompt", "a {fiel}"]) == 2
+    assert "Did you mean 'file'?" in capsys.readouterr().err
+    assert main(["caption", str(photos[0]), "--prompt", "tags"]) == 2
+    assert "--prompt tags is a message" in capsys.readouterr().err
