@@ -90,8 +90,10 @@ def fault(text: str, generated: str | None = None) -> str:
     return REPEATING if _repeats(judged) else ""
 
 
-def _fault_of(caption: Caption) -> str:
-    return fault(caption.text, "".join(token.text for token in caption.tokens))
+def _fault_of(caption: Caption, given: int) -> str:
+    """Return what is wrong with a caption that begins with so many given tokens."""
+    generated = "".join(token.text for token in caption.tokens) if given else None
+    return fault(caption.text, generated)
 
 
 def _repeats(text: str) -> bool:
@@ -132,13 +134,17 @@ def _retry_faulty(
 ) -> None:
     """Replace the faulty captions of `images` (from `inputs`), `count` new ones at a time."""
     sizes = [len(image.captions) for image in images]
-    rejected = [[each for each in image.captions if _fault_of(each)] for image in images]
+    rejected = [
+        [each for each in image.captions if _fault_of(each, image.given)] for image in images
+    ]
     for image in images:
-        image.captions = [each for each in image.captions if not _fault_of(each)]
+        image.captions = [each for each in image.captions if not _fault_of(each, image.given)]
     wanted = settings.num_captions
     # A search may also find fewer than asked for, which is not a fault.
     lacking = [n for n, image in enumerate(images) if rejected[n] and len(image.captions) < wanted]
-    kinds = {row: (_fault_of(rejected[row][0]), images[row].given) for row in lacking}
+    kinds = {
+        row: (_fault_of(rejected[row][0], images[row].given), images[row].given) for row in lacking
+    }
     for reason, given in sorted(set(kinds.values())):
         rows = [row for row in lacking if kinds[row] == (reason, given)]
         for changes in _retry_settings(settings, reason, given):
@@ -183,7 +189,7 @@ def _add(image: _ImageCaptions, others: Sequence[Caption], limit: int) -> None:
     """Add new captions without a fault."""
     for new in others:
         texts = {known.text for known in image.captions}
-        if len(texts) < limit and new.text not in texts and not _fault_of(new):
+        if len(texts) < limit and new.text not in texts and not _fault_of(new, image.given):
             image.captions.append(new)
 
 
