@@ -58,7 +58,7 @@ class ImageError(CapgenError):
     Args:
         message: One line naming the image.
         code: Stable name of the fault: `missing`, `permission`, `empty`, `not_an_image`,
-            `truncated`, `too_large`, `unsupported`, `unreadable` or `low_confidence`.
+            `truncated`, `too_large`, `unsupported`, `unreadable`, `prompt` or `low_confidence`.
     """
 
     def __init__(self, message: str, *, code: str, hint: str = "") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, overload
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 from capgen.captioning.confidence.calibration_file import Calibration, calibration_of
 from capgen.captioning.confidence.model import Fit
 from capgen.captioning.prepare import Prepared, batches_ahead, failure_of, for_prepared
+from capgen.captioning.prompting import Prompting
 from capgen.captioning.prompts import Prompt, resolve_prompt
 from capgen.captioning.retry import caption_inputs
 from capgen.captioning.runtimes.select import check_runtime, load_runtime
@@ -18,7 +19,7 @@ from capgen.captioning.to_record import caption_or_raise, with_confidence
 from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, ModelOptions, resolve_decoding
 from capgen.errors import ImageError, ModelError, UsageError
 from capgen.images.decoders import printable
-from capgen.images.load import DEFAULT_LIMITS, ImageSource, load_image
+from capgen.images.load import DEFAULT_LIMITS, ImageSource, load_image, read_file
 from capgen.images.thumbnails import thumbnail as make_thumbnail
 from capgen.models.folder import ModelFolder
 from capgen.models.resolve import resolve_model
@@ -45,7 +46,7 @@ class Captioner:
         self.runtime = runtime
         self._load = load
         self._asked = prompt or Prompt()
-        self._prompt = runtime.prompt_for(self._asked)
+        self.prompting = Prompting(runtime, self._asked)
 
     @classmethod
     def from_pretrained(
@@ -113,6 +114,7 @@ class Captioner:
             positions=self.folder.positions,
             knows_nouns=self.runtime.nouns is not None,
         )
+        notes += self.prompting.check(settings)
         fit, reason = self._fit(settings)
         if fit is not None or not settings.confidence:
             return settings, notes
@@ -129,8 +131,10 @@ class Captioner:
         calibration, reason = self._calibration if settings.confidence else (None, "")
         if calibration is None:
             return None, reason
-        reason = f"{self.name} is not calibrated for these decoding settings"
-        return calibration.fit_for(settings), reason
+        fit = calibration.fit_for(settings, self.prompting.asked)
+        if fit is None and self.prompting.asked and calibration.fit_for(settings) is not None:
+            return None, f"{self.name} is calibrated without this prompt"
+        return fit, f"{self.name} is not calibrated for these decoding settings"
 
     @overload
     def caption(
@@ -249,16 +253,19 @@ class Captioner:
         if path is None and isinstance(image, str | os.PathLike):
             path = os.fspath(image)
         try:
-            loaded = load_image(
-                image,
-                limits=limits,
-                name=None if path is None else printable(path) or "''",
-                size_hint=self.runtime.size_hint,
-            )
-            made = self.runtime.prepare(loaded.image, self._prompt)
+            name = None if path is None else printable(path) or "''"
+            if self.prompting.placeholders and isinstance(image, str | os.PathLike):
+                image = read_file(os.fspath(image), name or "''", limits)
+            prompt, start = self.prompting.of_image(path, image)
+            size_hint = self.runtime.size_hint
+            loaded = load_image(image, limits=limits, name=name, size_hint=size_hint)
+            made = self.runtime.prepare(loaded.image, prompt)
+            if start:
+                made = replace(made, start=start)
             small = make_thumbnail(loaded.image) if thumbnail else None
             kept = loaded.image if keep_image else None
-            return Prepared(path, loaded.width, loaded.height, made, sha256, small, kept)
+            size = (loaded.width, loaded.height)
+            return Prepared(path, *size, made, sha256, small, kept, prompt or None)
         except (ImageError, MemoryError) as error:
             return failure_of(error, path)
 
@@ -282,19 +289,39 @@ class Captioner:
             revision: The model's revision in records; by default its commit.
             return_attention: Fill `Caption.attention` (see `caption`).
         """
-        if not batch:
-            return []
-        inputs = [item.input for item in batch]
-        captions, generated = caption_inputs(self.runtime, inputs, settings)
         shared: dict[str, Any] = {
             "model": self.name,
             "revision": self.folder.revision if revision is None else revision,
             "settings": self.record_settings(settings),
-            "notes": notes,
         }
+        checked = self.prompting.check_each(batch, settings)
+        usable = [
+            (item, (*notes, *said))
+            for item, said in zip(batch, checked, strict=True)
+            if not isinstance(said, CaptionFailure)
+        ]
+        made = iter(self._captioned(usable, settings, shared, return_attention))
+        return [
+            replace(said, **shared) if isinstance(said, CaptionFailure) else next(made)
+            for said in checked
+        ]
+
+    def _captioned(
+        self,
+        noted: Sequence[tuple[Prepared, tuple[str, ...]]],
+        settings: DecodeSettings,
+        shared: Mapping[str, Any],
+        return_attention: bool,
+    ) -> list[Record]:
+        """Caption prepared images with notes on each; `shared` are fields of all their records."""
+        if not noted:
+            return []
+        batch = [item for item, _ in noted]
+        inputs = [item.input for item in batch]
+        captions, generated = caption_inputs(self.runtime, inputs, settings)
         captions = [
-            replace(caption, **item.record_fields(), **shared)
-            for item, caption in zip(batch, captions, strict=True)
+            replace(caption, **item.record_fields(), **shared, notes=notes)
+            for (item, notes), caption in zip(noted, captions, strict=True)
         ]
         if return_attention:
             from capgen.captioning.attention import with_attention
@@ -314,8 +341,7 @@ class Captioner:
         runtime = self.runtime
         known = {**settings.to_dict(), "runtime": runtime.name, "dtype": runtime.dtype}
         # Only what was asked for: journals from before there were prompts stay valid.
-        asked = {"prompt": self._prompt, "system": self._asked.system}
-        known |= {name: text for name, text in asked.items() if text}
+        known |= self.prompting.asked
         calibration = self._calibration[0] if settings.confidence else None
         # A record made before the model was calibrated again is not one made after.
         return known if calibration is None else {**known, "calibration": calibration.digest}

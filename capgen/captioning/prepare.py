@@ -32,6 +32,7 @@ class Prepared:
         sha256: SHA-256 of its file, or None.
         thumbnail: A small WebP copy, if it was asked for.
         image: The decoded image, upright, if it was asked for.
+        prompt: What the model is asked about it, or None if nothing was asked for.
     """
 
     path: str | None
@@ -41,6 +42,7 @@ class Prepared:
     sha256: str | None = None
     thumbnail: bytes | None = None
     image: Image.Image | None = None
+    prompt: str | None = None
 
     @property
     def pixels(self) -> NDArray[np.float32]:
@@ -49,7 +51,7 @@ class Prepared:
 
     def record_fields(self) -> dict[str, Any]:
         """Return the fields of the image's record."""
-        names = ("path", "width", "height", "sha256")
+        names = ("path", "width", "height", "sha256", "prompt")
         return {name: getattr(self, name) for name in names}
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from capgen.config.named_prompts import is_prompt_name, own_prompts
 from capgen.config.prompts import NAMED_PROMPTS, PromptOptions
+from capgen.paths import config_file
 
 
 @dataclass(frozen=True)
@@ -12,21 +14,47 @@ class Prompt:
     """What a captioner is asked about every image.
 
     Attributes:
-        name: A key of `NAMED_PROMPTS`, or "" for the user's own words. Each runtime knows what
-            its model understands by a name.
+        name: A key of `NAMED_PROMPTS`, or "" for the user's own words, which they may have given
+            a name in their settings. Each runtime knows what its model understands by a name.
         text: The user's own words, or the words that the name stands for. Empty if nothing was
             asked for: the model's default.
         system: The system message, or "".
+        start_with: The words that the caption or answer begins with, or "".
     """
 
     name: str = ""
     text: str = ""
     system: str = ""
+    start_with: str = ""
+
+    @property
+    def given(self) -> bool:
+        """Whether anything was asked for."""
+        return bool(self.text or self.system or self.start_with)
 
 
 def resolve_prompt(options: PromptOptions) -> Prompt:
-    """Return the prompt that options ask for."""
+    """Return the prompt that options ask for.
+
+    The user's own prompts, in their settings file, come before capgen's.
+
+    Raises:
+        UsageError: That file is needed and cannot be used.
+    """
     asked, system = options.prompt or "", options.system or ""
-    if asked in NAMED_PROMPTS:
-        return Prompt(asked, NAMED_PROMPTS[asked], system)
-    return Prompt("", asked, system)
+    start = one_spaced(options.start_with or "")
+    if not is_prompt_name(asked):
+        return Prompt("", asked, system, start)
+    own = own_prompts(config_file())
+    if asked in NAMED_PROMPTS and asked not in own:
+        return Prompt(asked, NAMED_PROMPTS[asked], system, start)
+    return Prompt("", own.get(asked, asked), system, start)
+
+
+def one_spaced(text: str) -> str:
+    """Return a text with one space wherever it has white space, and none at its ends.
+
+    A space at the end would keep a model from beginning the next word: its tokens for words begin
+    with their space.
+    """
+    return " ".join(text.split())

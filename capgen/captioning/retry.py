@@ -32,9 +32,13 @@ _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
 @dataclass
 class _ImageCaptions:
-    """The captions of one image, best first, and what was retried for it, or None."""
+    """The captions of one image, best first, and what was retried for it, or None.
+
+    `given` is the number of tokens that they begin with and that were not generated.
+    """
 
     captions: list[Caption]
+    given: int
     retry: Retry | None = None
 
 
@@ -50,7 +54,10 @@ def caption_inputs(
     generated = runtime.generate(inputs, settings)
     # Diverse captions are chosen from all that a search finds.
     count = settings.beams if settings.diverse else settings.num_captions
-    images = [_ImageCaptions(_captions(runtime, each[:count])) for each in generated.hypotheses]
+    images = [
+        _ImageCaptions(_captions(runtime, each.start, found[:count]), len(found[0].prefix))
+        for each, found in zip(inputs, generated.hypotheses, strict=True)
+    ]
     if settings.retry:
         _retry_faulty(runtime, inputs, images, settings, count)
     if settings.diverse:
@@ -64,30 +71,48 @@ def caption_inputs(
     return captions, generated
 
 
-def fault(text: str) -> str:
+def fault(text: str, generated: str | None = None) -> str:
     """Return what is wrong with a caption: `empty`, `repeating`, or "" if nothing is.
 
-    A caption repeats itself if a run of words follows itself at once ("in the snow in the
-    snow"), or if it has one word of four letters or more four times.
+    A caption is empty if no words of it were generated. It repeats itself if a run of words
+    follows itself at once ("in the snow in the snow"), or if it has one word of four letters or
+    more four times. What the words that it had to begin with repeat among themselves is no fault.
+
+    Args:
+        text: The caption.
+        generated: What the model generated of it; by default all of it.
     """
-    words = _WORD.findall(text.lower())
-    if not words:
+    generated = text if generated is None else generated
+    if not _WORD.search(generated):
         return EMPTY
+    given = text.removesuffix(generated.strip())
+    judged = generated if _repeats(given) else text
+    return REPEATING if _repeats(judged) else ""
+
+
+def _fault_of(caption: Caption, given: int) -> str:
+    """Return what is wrong with a caption that begins with so many given tokens."""
+    generated = "".join(token.text for token in caption.tokens) if given else None
+    return fault(caption.text, generated)
+
+
+def _repeats(text: str) -> bool:
+    words = _WORD.findall(text.lower())
     if any(
         words[start : start + size] == words[start + size : start + 2 * size]
         for size in range(1, len(words) // 2 + 1)
         for start in range(len(words) - 2 * size + 1)
         if size > 1 or words[start].isalpha()
     ):
-        return REPEATING
+        return True
     often = Counter(word for word in words if len(word) > 3)
-    return REPEATING if often and max(often.values()) >= _OFTEN else ""
+    return bool(often) and max(often.values()) >= _OFTEN
 
 
-def _captions(runtime: Runtime, hypotheses: Sequence[Hypothesis]) -> list[Caption]:
+def _captions(runtime: Runtime, start: str, hypotheses: Sequence[Hypothesis]) -> list[Caption]:
     captions = []
     for each in hypotheses:
-        text, parts = token_texts(runtime.decode, each.ids)
+        text, parts = token_texts(runtime.decode, each.ids, each.prefix, start)
         tokens = tuple(
             Token(id=token, text=part, log_probability=value)
             for token, part, value in zip(each.ids, parts, each.log_probabilities, strict=True)
@@ -109,21 +134,27 @@ def _retry_faulty(
 ) -> None:
     """Replace the faulty captions of `images` (from `inputs`), `count` new ones at a time."""
     sizes = [len(image.captions) for image in images]
-    rejected = [[each for each in image.captions if fault(each.text)] for image in images]
+    rejected = [
+        [each for each in image.captions if _fault_of(each, image.given)] for image in images
+    ]
     for image in images:
-        image.captions = [each for each in image.captions if not fault(each.text)]
+        image.captions = [each for each in image.captions if not _fault_of(each, image.given)]
     wanted = settings.num_captions
     # A search may also find fewer than asked for, which is not a fault.
     lacking = [n for n, image in enumerate(images) if rejected[n] and len(image.captions) < wanted]
-    for reason in (EMPTY, REPEATING):
-        rows = [row for row in lacking if fault(rejected[row][0].text) == reason]
-        for changes in _retry_settings(settings, reason):
+    kinds = {
+        row: (_fault_of(rejected[row][0], images[row].given), images[row].given) for row in lacking
+    }
+    for reason, given in sorted(set(kinds.values())):
+        rows = [row for row in lacking if kinds[row] == (reason, given)]
+        for changes in _retry_settings(settings, reason, given):
             if not rows:
                 break
             logger.debug("%d captions are %s: retrying with %s", len(rows), reason, changes)
             again = runtime.generate([inputs[row] for row in rows], replace(settings, **changes))
             for row, hypotheses in zip(rows, again.hypotheses, strict=True):
-                _add(images[row], _captions(runtime, hypotheses[:count]), sizes[row])
+                new = _captions(runtime, inputs[row].start, hypotheses[:count])
+                _add(images[row], new, sizes[row])
                 images[row].retry = Retry(
                     reason=reason,
                     rejected=tuple(each.text for each in rejected[row]),
@@ -135,12 +166,15 @@ def _retry_faulty(
             images[row].captions += rejected[row][: wanted - len(images[row].captions)]
 
 
-def _retry_settings(settings: DecodeSettings, reason: str) -> Iterator[dict[str, Any]]:
-    """Yield the changed settings of the first and the second retry, the milder ones first."""
+def _retry_settings(settings: DecodeSettings, reason: str, given: int) -> Iterator[dict[str, Any]]:
+    """Yield the changed settings of the first and the second retry, the milder ones first.
+
+    `given` tokens of the captions are not generated.
+    """
     for number, (size, penalty) in enumerate(_RETRIES[reason]):
         changes: dict[str, Any] = {}
         if reason == EMPTY:
-            shortest = min(_SHORTEST, settings.max_length)
+            shortest = min(_SHORTEST + given, settings.max_length)
             changes["min_length"] = max(settings.min_length, shortest)
         if size:
             changes["no_repeat_ngram_size"] = min(settings.no_repeat_ngram_size or size, size)
@@ -155,7 +189,7 @@ def _add(image: _ImageCaptions, others: Sequence[Caption], limit: int) -> None:
     """Add new captions without a fault."""
     for new in others:
         texts = {known.text for known in image.captions}
-        if len(texts) < limit and new.text not in texts and not fault(new.text):
+        if len(texts) < limit and new.text not in texts and not _fault_of(new, image.given):
             image.captions.append(new)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +21,8 @@ from capgen.cli.user_defaults import (
     usable,
 )
 from capgen.config import COMMANDS, variables
+from capgen.config.named_prompts import SECTION as PROMPTS
+from capgen.config.named_prompts import check_named_prompt, named_prompts, own_prompts
 from capgen.config.toml_files import read_toml
 from capgen.config.user_file import change_file
 from capgen.errors import UsageError
@@ -34,13 +37,18 @@ config_app = typer.Typer(
     epilog=examples(
         "capgen config set model first/best-eval",
         "capgen config set caption.beams 5",
+        "capgen config set prompts.postcard 'a postcard from {place}'",
         "capgen config show",
     ),
 )
 
 Key = Annotated[
     str,
-    typer.Argument(metavar="KEY", help="A setting, or COMMAND.SETTING to set it for one command."),
+    typer.Argument(
+        metavar="KEY",
+        help="A setting, COMMAND.SETTING to set it for one command, or prompts.NAME for what "
+        "--prompt NAME stands for.",
+    ),
 ]
 For = Annotated[
     str | None,
@@ -96,8 +104,12 @@ def set_command(
 ) -> None:
     """Set a default for one command, or for all commands that have the setting."""
     path = config_file()
-    known = known_settings(context.find_root().command)
     section, name = _section_and_name(key, command)
+    if section == PROMPTS:
+        change_file(path, section, name, check_named_prompt(name, value, where=WHERE))
+        Console().note(f"--prompt {name} now stands for: {value} (in {path})")
+        return
+    known = known_settings(context.find_root().command)
     commands = check_key(section, name, known, where=WHERE)
     refused: dict[str, str] = {}
     if section:
@@ -123,6 +135,8 @@ def unset_command(context: typer.Context, key: Key, command: For = None) -> None
     section, name = _section_and_name(key, command)
     # What is in the file can be removed from it, even if it is not a setting.
     if not change_file(path, section, name, None):
+        if section == PROMPTS:
+            raise UsageError(f"{key} is not set in {path}")
         check_key(section, name, known_settings(context.find_root().command), where=WHERE)
         raise UsageError(f"{key} is not set in {path}")
     Console().note(f"{key} is no longer set in {path}")
@@ -133,7 +147,8 @@ def _section_and_name(key: str, command: str | None) -> tuple[str, str]:
     asked = (command or "").replace(" ", ".")
     if section and asked and section != asked:
         raise UsageError(f"{key} and --for {command} name different commands")
-    return section or asked, name.replace("-", "_")
+    section = section or asked
+    return section, name if section == PROMPTS else name.replace("-", "_")
 
 
 def _rows(context: typer.Context, everything: bool) -> list[dict[str, Any]]:
@@ -157,4 +172,19 @@ def _rows(context: typer.Context, everything: bool) -> list[dict[str, Any]]:
                 plain = value is None or isinstance(value, bool | int | float)
                 shown = value if plain else str(value)
                 rows.append({"command": command, "setting": name, "value": shown, "source": source})
-    return rows
+    return rows + _prompt_rows(path, everything)
+
+
+def _prompt_rows(path: Path, everything: bool) -> list[dict[str, Any]]:
+    """Return the prompts that have a name, in rows like those of settings."""
+    own = own_prompts(path)
+    shown = named_prompts(path) if everything else own
+    return [
+        {
+            "command": PROMPTS,
+            "setting": name,
+            "value": text,
+            "source": str(path) if name in own else "default",
+        }
+        for name, text in shown.items()
+    ]

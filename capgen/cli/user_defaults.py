@@ -3,6 +3,8 @@
     model = "first/best-eval"      # every command that has the setting
     [caption]
     beams = 5                      # this command only
+    [prompts]
+    short = "a photo of"           # not a setting: what --prompt short stands for
 
 An option wins over the environment, the environment over this file, and this file over capgen's
 own default. A value that one command cannot use never stops another command.
@@ -20,6 +22,7 @@ from typing import Any
 import typer
 
 from capgen.config import COMMANDS, OWN, parse_setting, variables
+from capgen.config.named_prompts import SECTION as PROMPTS
 from capgen.config.toml_files import read_toml
 from capgen.errors import UsageError, did_you_mean
 from capgen.paths import config_file
@@ -89,6 +92,7 @@ def file_settings(
     """Return what a file sets for a command; the command's own section wins."""
     defaults = UserDefaults()
     sections = file_sections(content)
+    sections.pop(PROMPTS, None)
     for section in sections:
         check_section(section, known, where=where)
     for name, value in sections.get(command, {}).items():

@@ -52,4 +52,5 @@ class ModelOptions(PromptOptions):
     dtype: str = setting("auto", "Number format: auto, fp32, bf16 or fp16.")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_device(self.device)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from capgen.config.fields import setting
+from capgen.config.fields import flag_name, setting
+from capgen.config.templates import PLACEHOLDERS, check_template
 
 # What the names of prompts stand for, in models that are asked in plain words.
 NAMED_PROMPTS = {
@@ -16,17 +17,33 @@ NAMED_PROMPTS = {
     "tags": "List what is in this image as short lowercase tags, separated by commas. "
     "Write nothing else.",
 }
+_LISTED = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromptOptions:
-    """What a caller asks of a model in words; None means the model's own default."""
+    """What a caller asks of a model in words; None means the model's own default.
+
+    Raises:
+        UsageError: A placeholder is unknown.
+    """
 
     PANEL: ClassVar[str] = "Prompt"
 
     prompt: str | None = setting(
         None,
-        f"What to ask of the model: {', '.join(NAMED_PROMPTS)}, or your own words. Models that "
-        "follow no prompts begin the caption with these words.",
+        f"What to ask of the model: {', '.join(NAMED_PROMPTS)}, a prompt of your settings, or "
+        "your own words. Models that follow no prompts begin the caption with these words. "
+        f"Filled in for each image: {_LISTED}.",
     )
     system: str | None = setting(None, "System message, for models with a chat template.")
+    start_with: str | None = setting(
+        None,
+        "Words that the caption begins with; for models with a chat template, their answer.",
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("prompt", "start_with"):
+            text = getattr(self, name)
+            if text is not None:
+                check_template(text, flag_name(name))

@@ -125,6 +125,8 @@ class Caption:
             for or the model is not calibrated for these settings.
         unwritten: What could not be written beside the image or into it, or None; `error` in
             the JSON form.
+        prompt: What the model was asked about this image, or None if nothing was asked for. Only
+            then in the JSON form, too.
     """
 
     path: str | None = None
@@ -144,6 +146,7 @@ class Caption:
     attention: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
     confidence: float | None = None
     unwritten: Unwritten | None = None
+    prompt: str | None = None
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -165,6 +168,7 @@ class Caption:
             "retry": None if self.retry is None else _retry_to_dict(self.retry),
             "confidence": self.confidence,
             "error": None if unwritten is None else {**dataclasses.asdict(unwritten), "hint": ""},
+            **({} if self.prompt is None else {"prompt": self.prompt}),
         }
 
     @classmethod
@@ -182,6 +186,7 @@ class Caption:
             notes=tuple(record.get("notes", ())),
             retry=_retry(record.get("retry")),
             unwritten=_unwritten(record.get("error")),
+            prompt=record.get("prompt"),
         )
 
 

@@ -3,7 +3,7 @@
 Each line is a record as JSON. Lines are appended whole and never changed: a killed process loses
 at most the line it was writing, which the next run cuts off. The key of a record is the hash of
 the image's bytes, the model's revision and the decoding settings, so a renamed image is found
-and a changed one is not.
+and a changed one is not. Where a prompt names the file, so does the key.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class Journal:
         revision: The model's revision.
         settings: Decoding settings, as records have them.
         fresh: Discard what the file holds.
+        name_key: Returns what captions depend on in the name of an image.
 
     Raises:
         ProtectedFileError: The file is not a journal.
@@ -59,8 +60,10 @@ class Journal:
         settings: Mapping[str, Any],
         *,
         fresh: bool = False,
+        name_key: Callable[[str | None], str] = lambda path: "",
     ) -> None:
         self.path = path
+        self._name_key = name_key
         self._work = _work(model, revision, settings)
         # 16 bytes of each record's key → where the record begins. A million take 0.2 GB.
         self._places: dict[bytes, int] = {}
@@ -84,10 +87,13 @@ class Journal:
     def __len__(self) -> int:
         return len(self._places)
 
-    def find(self, sha256: str) -> Record | None:
-        """Return the record of the image with these bytes, or None. Thread-safe."""
+    def find(self, sha256: str, path: str | None = None) -> Record | None:
+        """Return the record of the image with these bytes, or None. Thread-safe.
+
+        `path` is its name, which only counts if its caption depends on that.
+        """
         with self._lock:
-            place = self._places.get(_key(sha256, self._work))
+            place = self._places.get(self._key(sha256, path))
             if place is None:
                 return None
             self._reader.seek(place)
@@ -101,7 +107,7 @@ class Journal:
                 continue
             line = json.dumps(record.to_dict()).encode() + b"\n"
             lines.append(line)
-            keys.append((_key(record.sha256, self._work), end))
+            keys.append((self._key(record.sha256, record.path), end))
             end += len(line)
         if not lines:
             return
@@ -128,7 +134,7 @@ class Journal:
                 record = _parse(line.strip().rstrip(b","))
                 if record is None or record.sha256 is None or self._other_work(record):
                     continue
-                if _key(record.sha256, self._work) not in self._places:
+                if self._key(record.sha256, record.path) not in self._places:
                     self.add([_as_captioned(record)])
         with storage_errors(self.path):
             os.fsync(self._file.fileno())
@@ -151,10 +157,14 @@ class Journal:
                 break
             record = _parse(line)
             if record is not None and record.sha256 is not None and not self._other_work(record):
-                self._places[_key(record.sha256, self._work)] = end
+                self._places[self._key(record.sha256, record.path)] = end
             end += len(line)
         self._file.truncate(end)
         return end
+
+    def _key(self, sha256: str, path: str | None) -> bytes:
+        named = self._name_key(path).encode()
+        return hashlib.sha256(sha256.encode() + self._work + named).digest()[:16]
 
     def _other_work(self, record: Record) -> bool:
         return _work(record.model, record.revision, record.settings) != self._work
@@ -176,7 +186,3 @@ def _work(model: str, revision: str, settings: Mapping[str, Any]) -> bytes:
     """Return a digest of everything but the image that a caption depends on."""
     text = json.dumps([model, revision, dict(settings)], sort_keys=True)
     return hashlib.sha256(text.encode()).digest()
-
-
-def _key(sha256: str, work: bytes) -> bytes:
-    return hashlib.sha256(sha256.encode() + work).digest()[:16]

@@ -217,7 +217,7 @@ class _Pipeline:
         return ImageDone(source=source, record=replace(failure, sha256=sha256, **self.made_by))
 
     def _known(self, source: Source, digest: str) -> Record | None:
-        record = None if self.run.journal is None else self.run.journal.find(digest)
+        record = None if self.run.journal is None else self.run.journal.find(digest, source.name)
         if record is None:
             return None
         if isinstance(record, CaptionFailure) and (

@@ -40,6 +40,7 @@ _MAX_DIRECTIONS = 256
 _MAX_WIDTH = 16384
 _LARGEST = 1e9
 _SMALLEST = 1e-9
+_LONGEST_PROMPT = 1 << 16
 _HINT = "Calibrate again with `capgen calibrate`, or remove the file."
 
 
@@ -50,9 +51,12 @@ class Calibration:
     weights: str
     fits: tuple[Fit, ...]
 
-    def fit_for(self, settings: DecodeSettings) -> Fit | None:
-        """Return the fit for these settings, or None."""
-        return next((fit for fit in self.fits if same_decoding(settings, fit.settings)), None)
+    def fit_for(
+        self, settings: DecodeSettings, asked: Mapping[str, str] | None = None
+    ) -> Fit | None:
+        """Return the fit for these settings and this prompt (see `Fit.asked`), or None."""
+        fits = (fit for fit in self.fits if _is_for(fit, settings, asked or {}))
+        return next(fits, None)
 
     @cached_property
     def digest(self) -> str:
@@ -63,7 +67,7 @@ class Calibration:
     def with_fit(self, fit: Fit) -> Calibration:
         """Return the calibration with a fit added, replacing one for the same decoding."""
         settings = DecodeSettings(**fit.settings)
-        others = [old for old in self.fits if not same_decoding(settings, old.settings)]
+        others = [old for old in self.fits if not _is_for(old, settings, fit.asked)]
         return Calibration(self.weights, (*others, fit))
 
     def write(self, path: Path) -> None:
@@ -98,6 +102,10 @@ class Calibration:
             raise ModelError(f"{path} is not a capgen calibration: {reason}", hint=_HINT) from error
 
 
+def _is_for(fit: Fit, settings: DecodeSettings, asked: Mapping[str, str]) -> bool:
+    return dict(fit.asked) == dict(asked) and same_decoding(settings, fit.settings)
+
+
 def calibration_of(folder: ModelFolder) -> tuple[Calibration | None, str]:
     """Return a model's calibration, or None and the reason; raise ModelError if it is damaged."""
     path = folder.path / CALIBRATION_FILE
@@ -130,6 +138,8 @@ def _fit_to_dict(fit: Fit) -> dict[str, Any]:
             "basis": [" ".join(map(str, _rounded(row))) for row in fit.subspace.basis],
         },
         "provenance": dict(fit.provenance),
+        # Only if there is a prompt: files without one stay as they were.
+        **({"asked": dict(fit.asked)} if fit.asked else {}),
     }
 
 
@@ -151,6 +161,7 @@ def _rounded(values: Reals) -> list[float]:
 
 
 def _fit_from_dict(record: Mapping[str, Any]) -> Fit:
+    asked: Mapping[str, Any] = record.get("asked", {})
     return Fit(
         settings=_settings(record["settings"]),
         subspace=_subspace(record["subspace"]),
@@ -160,6 +171,7 @@ def _fit_from_dict(record: Mapping[str, Any]) -> Fit:
         intercept=_number(record["intercept"]),
         definition=_definition(record["definition"]),
         provenance=dict(record.get("provenance", {})),
+        asked={_text(name): _text(text, _LONGEST_PROMPT) for name, text in asked.items()},
     )
 
 

@@ -154,6 +154,7 @@ class Fit:
         intercept: Intercept of that correction.
         definition: What "good" means: `metric`, `threshold`.
         provenance: Data, counts and quality of the fit.
+        asked: What the model was asked, as records have it; empty without a prompt.
     """
 
     settings: Mapping[str, Any]
@@ -164,6 +165,7 @@ class Fit:
     intercept: float = 0.0
     definition: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    asked: Mapping[str, str] = field(default_factory=dict)
 
     def confidence(self, hypotheses: Sequence[Hypothesis], summary: NDArray[Any]) -> float:
         """Return the probability that the first hypothesis is a good caption.

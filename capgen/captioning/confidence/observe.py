@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from capgen.captioning.captioner import DEFAULT_BATCH_SIZE, Captioner
 from capgen.captioning.confidence.model import evidence
+from capgen.captioning.decoding.hypotheses import token_texts
 from capgen.captioning.prepare import Prepared, for_prepared
 from capgen.config import DecodeSettings
 from capgen.images.load import ImageSource
@@ -44,10 +45,23 @@ def observe(
 ) -> Iterator[Observation | CaptionFailure]:
     """Caption images, and keep the evidence of search and encoder for each caption."""
 
-    def observed(batch: Sequence[Prepared]) -> Iterator[Observation]:
+    def observed(batch: Sequence[Prepared]) -> Iterator[Observation | CaptionFailure]:
+        checked = captioner.prompting.check_each(batch, settings)
+        usable = [
+            item
+            for item, said in zip(batch, checked, strict=True)
+            if not isinstance(said, CaptionFailure)
+        ]
+        made = iter(observed_all(usable) if usable else ())
+        for said in checked:
+            yield said if isinstance(said, CaptionFailure) else next(made)
+
+    def observed_all(batch: Sequence[Prepared]) -> Iterator[Observation]:
         generated = captioner.runtime.generate([item.input for item in batch], settings)
-        for hypotheses, summary in zip(generated.hypotheses, generated.summarise(), strict=True):
-            text = captioner.runtime.decode(hypotheses[0].ids).strip()
+        found = zip(batch, generated.hypotheses, generated.summarise(), strict=True)
+        for item, hypotheses, summary in found:
+            best, start = hypotheses[0], item.input.start
+            text, _ = token_texts(captioner.runtime.decode, best.ids, best.prefix, start)
             yield Observation(text, evidence(hypotheses), summary)
 
     for batch in captioner.prepared_batches(images, batch_size):

@@ -24,7 +24,7 @@ from capgen.captioning.decoding.hypotheses import (
     hypothesis,
     log_softmax,
 )
-from capgen.captioning.decoding.sampling import Sampling
+from capgen.captioning.decoding.sampling import Sampling, feed_prefix, started
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
 
@@ -82,13 +82,15 @@ class _BeamSearch:
         self.finished: list[list[Hypothesis]] = [[] for _ in range(images)]
         self.alive = np.arange(images)
         # One row per image at the start: its beams part at the first token.
-        self.sequences = np.full((images, 1, settings.max_length), tokens.start, np.int64)
+        self.sequences = started(images, 1, settings.max_length, tokens)
+        self.begin = len(tokens.fed)
         self.log_probs = np.zeros((images, 1, settings.max_length), np.float32)
         self.scores = np.zeros((images, 1), np.float32)
         self.parents = np.arange(images)
 
     def run(self) -> list[list[Hypothesis]]:
-        for length in range(1, self.settings.max_length):
+        feed_prefix(self.model, self.sequences, self.begin)
+        for length in range(self.begin, self.settings.max_length):
             self._step(length)
             going = np.array([not self._done(row, length) for row in range(len(self.alive))])
             if not going.any():
@@ -117,7 +119,7 @@ class _BeamSearch:
             ended[:] = True
         for row, place in zip(*np.nonzero(ended[:, : self.settings.beams]), strict=True):
             if np.isfinite(total[row, place]):
-                generated = slice(1, length + 1)
+                generated = slice(self.begin, length + 1)
                 self._finish(
                     row, sequences[row, place, generated], log_probs[row, place, generated]
                 )
@@ -130,7 +132,8 @@ class _BeamSearch:
     def _finish(self, row: int, ids: Ints, log_probs: Floats) -> None:
         """Keep a finished hypothesis if it is among the best of its image."""
         finished = self.finished[self.alive[row]]
-        finished.append(hypothesis(ids, log_probs, self.settings.length_penalty, self.nouns))
+        penalty = self.settings.length_penalty
+        finished.append(hypothesis(ids, log_probs, penalty, self.nouns, self.tokens.prefix))
         finished.sort(key=lambda item: -item.rank)
         del finished[self.settings.beams :]
 
@@ -176,7 +179,8 @@ class _BeamSearch:
         penalty = self.settings.length_penalty
         if self.settings.early_stopping == "never" and penalty > 0:
             length = self.settings.max_length - 1
-        return float(self.scores[row, 0]) / length**penalty <= finished[-1].rank
+        generated = length + 1 - self.begin
+        return float(self.scores[row, 0]) / generated**penalty <= finished[-1].rank
 
     def _keep(self, rows: Ints) -> None:
         self.model.keep(rows)

@@ -85,12 +85,19 @@ class TokenIds:
         end: Any of these finishes a caption.
         suppress: Never generated.
         nouns: Which of them begin a noun; None where that is not known.
+        prefix: Fed after the start: the words that captions begin with.
     """
 
     start: int
     end: tuple[int, ...]
     suppress: tuple[int, ...] = ()
     nouns: NounTable | None = None
+    prefix: tuple[int, ...] = ()
+
+    @property
+    def fed(self) -> tuple[int, ...]:
+        """What every sequence begins with, before anything is generated."""
+        return (self.start, *self.prefix)
 
 
 @dataclass(frozen=True)
@@ -98,16 +105,19 @@ class Hypothesis:
     """One generated caption as token ids.
 
     Attributes:
-        ids: Generated token ids, without the start token, with the end token if reached.
+        ids: Generated token ids, without the start token and the prefix, with the end token if
+            reached.
         log_probabilities: Log-probability of each of them.
         score: Sum of `log_probabilities` divided by length ** length_penalty.
         penalty: What repeated nouns take off the score where hypotheses are ranked.
+        prefix: Token ids between the start token and `ids` that were given, not generated.
     """
 
     ids: tuple[int, ...]
     log_probabilities: tuple[float, ...]
     score: float
     penalty: float = 0.0
+    prefix: tuple[int, ...] = ()
 
     @property
     def log_probability(self) -> float:
@@ -144,14 +154,15 @@ def hypothesis(
     log_probs: Sequence[float] | Floats,
     length_penalty: float,
     nouns: NounTable | None = None,
+    prefix: tuple[int, ...] = (),
 ) -> Hypothesis:
     """Return a hypothesis of these tokens, scored and penalised for the nouns it repeats."""
     parts = tuple(map(float, log_probs))
     divisor = max(len(parts), 1) ** length_penalty
-    repeats = 0 if nouns is None else nouns.repeated(np.asarray(ids, np.int64)).sum()
-    return Hypothesis(
-        tuple(map(int, ids)), parts, sum(parts) / divisor, NOUN_PENALTY * float(repeats) / divisor
-    )
+    whole = np.array([*prefix, *ids], np.int64)
+    repeats = 0 if nouns is None else nouns.repeated(whole)[len(prefix) :].sum()
+    penalty = NOUN_PENALTY * float(repeats) / divisor
+    return Hypothesis(tuple(map(int, ids)), parts, sum(parts) / divisor, penalty, prefix)
 
 
 def log_softmax(scores: Floats) -> Floats:
@@ -161,12 +172,20 @@ def log_softmax(scores: Floats) -> Floats:
 
 
 def token_texts(
-    decode: Callable[[Sequence[int]], str], ids: Sequence[int]
+    decode: Callable[[Sequence[int]], str],
+    ids: Sequence[int],
+    prefix: Sequence[int] = (),
+    words: str = "",
 ) -> tuple[str, list[str]]:
-    """Return the text of token ids, and what each token adds to it."""
-    known, parts = "", []
+    """Return the text of token ids, and what each token adds to it.
+
+    With the `prefix` that they continue, the text begins with `words`, which are what the prefix
+    was made from: a tokenizer may have changed their case, or lack some of them.
+    """
+    begun = known = decode(prefix) if prefix else ""
+    parts: list[str] = []
     for count in range(1, len(ids) + 1):
-        text = decode(ids[:count])
+        text = decode([*prefix, *ids[:count]])
         # A token that is only part of a character adds nothing: the last part adds all of it.
         if text.endswith(_UNFINISHED) and count < len(ids):
             parts.append("")
@@ -174,6 +193,8 @@ def token_texts(
         # A tokenizer may also rewrite what came before ("it ' s" becomes "it's").
         parts.append(text[_common_length(known, text) :])
         known = text
+    if prefix and known.startswith(begun):
+        known = words + known[len(begun) :]
     return known.strip(), parts
 
 

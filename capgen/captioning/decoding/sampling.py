@@ -31,13 +31,15 @@ class Sampling:
         self.rows = rows
         self.alive = np.arange(images)
         self.generators = [np.random.default_rng(settings.seed) for _ in range(images)]
-        self.sequences = np.full((images, rows, settings.max_length), tokens.start, np.int64)
+        self.sequences = started(images, rows, settings.max_length, tokens)
+        self.begin = len(tokens.fed)
         self.log_probs = np.zeros((images, rows, settings.max_length), np.float32)
         self.lengths = np.zeros((images, rows), np.int64)  # 0 while unfinished
 
     def run(self) -> list[list[Hypothesis]]:
+        feed_prefix(self.model, self.sequences, self.begin)
         parents = np.repeat(np.arange(len(self.alive)), self.rows)
-        for length in range(1, self.settings.max_length):
+        for length in range(self.begin, self.settings.max_length):
             self._step(length, parents)
             open_images = (self.lengths[self.alive] == 0).any(axis=1)
             if not open_images.any():
@@ -78,14 +80,31 @@ class Sampling:
         rows = zip(self.sequences[image], self.log_probs[image], self.lengths[image], strict=True)
         hypotheses = [
             hypothesis(
-                ids[1 : length + 1],
-                log_probs[1 : length + 1],
+                ids[self.begin : length + 1],
+                log_probs[self.begin : length + 1],
                 self.settings.length_penalty,
                 self.nouns,
+                self.tokens.prefix,
             )
             for ids, log_probs, length in rows
         ]
         return sorted(hypotheses, key=lambda item: -item.rank)
+
+
+def started(images: int, rows: int, length: int, tokens: TokenIds) -> Ints:
+    """Return sequences (B, K, length) that begin with the start token and the prefix."""
+    sequences = np.full((images, rows, length), tokens.start, np.int64)
+    sequences[:, :, : len(tokens.fed)] = tokens.fed
+    return sequences
+
+
+def feed_prefix(model: StepModel, sequences: Ints, begin: int) -> None:
+    """Feed what sequences (B, K, T) begin with, once for all rows of an image.
+
+    The token before place `begin` is left to the step that generates the first one.
+    """
+    for place in range(begin - 1):
+        model.logits(sequences[:, :1, place], np.arange(len(sequences)))
 
 
 def draw(probabilities: Floats, uniforms: NDArray[np.float64]) -> Ints:

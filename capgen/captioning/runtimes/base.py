@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable
-from capgen.captioning.prompts import Prompt
+from capgen.captioning.prompts import Prompt, one_spaced
 from capgen.config import DecodeSettings
 from capgen.errors import UsageError
 from capgen.models.preprocessing.preprocess import Preprocessor
@@ -24,12 +24,13 @@ class ModelInput:
     Attributes:
         content: (3, H, W) float32 pixels for encoders, an upright RGB image for models that
             prepare images themselves, an encoded image for servers.
-        prompt: What to tell the model about this image: the beginning of the caption for
-            captioners, a message for models that follow prompts. May be empty.
+        prompt: What to tell a model that follows prompts about this image. May be empty.
+        start: The words that the caption begins with. May be empty.
     """
 
     content: NDArray[np.float32] | Image.Image | bytes
     prompt: str = ""
+    start: str = ""
 
     @property
     def pixels(self) -> NDArray[np.float32]:
@@ -117,8 +118,18 @@ class Runtime(Protocol):
         """
         ...
 
+    def check_prompt(self, prompt: str, start: str, max_length: int) -> tuple[str, ...]:
+        """Check the prompt and the start of captions of `max_length` tokens; return notes.
+
+        Raises:
+            UsageError: The model cannot begin a caption so, or no room is left for one.
+        """
+        ...
+
     def prepare(self, image: Image.Image, prompt: str) -> ModelInput:
         """Make an upright RGB image and its prompt the model's input. Thread-safe.
+
+        The caller adds the start, where the prompt is not itself the start.
 
         Raises:
             ImageError: The image's shape is too extreme.
@@ -146,7 +157,7 @@ class Runtime(Protocol):
         ...
 
     def replay(self, image: ModelInput, ids: Sequence[int]) -> Replay:
-        """Feed the tokens (at least one) of a caption of one image.
+        """Feed the generated tokens (at least one) of a caption of one image, behind its start.
 
         Raises:
             ModelError: The model has no cross-attention.
@@ -154,10 +165,19 @@ class Runtime(Protocol):
         ...
 
 
+# Characters of a prompt that a message shows.
+_SHOWN = 60
+
+
 class PixelRuntime:
     """What runtimes share whose inputs are pixels that a `Preprocessor` makes."""
 
     preprocessor: Preprocessor
+    unknown_token: int | None = None
+
+    def token_ids(self, text: str) -> tuple[int, ...]:
+        """Return a text as the decoder reads it; names of special tokens in it are text."""
+        raise NotImplementedError
 
     def prompt_for(self, asked: Prompt) -> str:
         """Return the words that captions begin with.
@@ -171,7 +191,41 @@ class PixelRuntime:
                 f"{what} is a message, and this model does not read messages",
                 hint='Give the words that captions begin with: --prompt "a photo of".',
             )
-        return asked.text
+        if asked.text and asked.start_with:
+            raise UsageError(
+                "--prompt and --start-with are the same for this model: the words that captions "
+                "begin with",
+                hint="Leave out one of them.",
+            )
+        return one_spaced(asked.text)
+
+    def check_prompt(self, prompt: str, start: str, max_length: int) -> tuple[str, ...]:
+        """Check the words that captions begin with; return a note if the model lacks some.
+
+        Raises:
+            UsageError: They are nothing in the model's tokens, or leave no room for another.
+        """
+        start = start or prompt
+        if not start:
+            return ()
+        shown = start if len(start) <= _SHOWN else start[:_SHOWN] + "…"
+        ids = self.token_ids(start)
+        if not ids:
+            raise UsageError(
+                f"Captions cannot begin with '{shown}': this model has no tokens for it",
+                hint="Begin with words.",
+            )
+        if len(ids) + 2 > max_length:  # the start token comes first, and one more is generated
+            raise UsageError(
+                f"Captions cannot begin with '{shown}': that is {len(ids)} tokens, and a caption "
+                f"has at most {max_length}, start and end included",
+                hint="Begin with fewer words, or raise --max-length if the model allows more.",
+            )
+        unknown = [word for word in start.split() if self.unknown_token in self.token_ids(word)]
+        if not unknown:
+            return ()
+        words = ", ".join(f"'{word}'" for word in unknown)
+        return (f"not in the model's vocabulary, so it cannot heed them: {words}",)
 
     @property
     def size_hint(self) -> tuple[int, int] | None:
@@ -185,7 +239,15 @@ class PixelRuntime:
 
     def prepare(self, image: Image.Image, prompt: str) -> ModelInput:
         """Make an upright RGB image (3, H, W) float32."""
-        return ModelInput(self.preprocessor.preprocess(image), prompt)
+        return ModelInput(self.preprocessor.preprocess(image), prompt, start=prompt)
+
+
+def by_start(inputs: Sequence[ModelInput]) -> dict[str, list[int]]:
+    """Return the places of inputs that begin with the same words, by those words."""
+    places: dict[str, list[int]] = {}
+    for place, each in enumerate(inputs):
+        places.setdefault(each.start, []).append(place)
+    return places
 
 
 def stacked(inputs: Sequence[ModelInput]) -> NDArray[np.float32]:

@@ -15,9 +15,16 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from capgen.captioning.decoding.beam_search import decode
-from capgen.captioning.decoding.hypotheses import NounTable, TokenIds, log_softmax
+from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable, TokenIds, log_softmax
 from capgen.captioning.decoding.noun_lexicon import noun_table
-from capgen.captioning.runtimes.base import Generated, ModelInput, PixelRuntime, Replay, stacked
+from capgen.captioning.runtimes.base import (
+    Generated,
+    ModelInput,
+    PixelRuntime,
+    Replay,
+    by_start,
+    stacked,
+)
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
@@ -57,6 +64,7 @@ class OnnxRuntime(PixelRuntime):
         self.tokens = token_ids(folder)
         self.layers, self.heads, self.head_width = _decoder_shape(folder)
         self._tokenizer = _load_tokenizer(folder)
+        self._tokenizer.encode_special_tokens = True  # their names in a prompt are text
         self._encoder, self._decoder = _load_sessions(folder, threads or usable_cores())
         self._check_fit()
         metadata = self._decoder.get_modelmeta().custom_metadata_map
@@ -107,7 +115,13 @@ class OnnxRuntime(PixelRuntime):
         tokens = self.tokens
         if not settings.repeat_nouns:
             tokens = replace(tokens, nouns=self.nouns)
-        hypotheses = decode(self.start(cross), len(inputs), settings, tokens)
+        hypotheses: list[list[Hypothesis]] = [[] for _ in inputs]
+        for words, places in by_start(inputs).items():
+            begun = replace(tokens, prefix=self.token_ids(words))
+            some = {name: value[places] for name, value in cross.items()}
+            found = decode(self.start(some), len(places), settings, begun)
+            for place, each in zip(places, found, strict=True):
+                hypotheses[place] = each
         values = cross["cross_value_0"]  # (B, heads, cells, width)
         return Generated(hypotheses, lambda: values.mean(axis=2).reshape(len(inputs), -1))
 
@@ -120,10 +134,13 @@ class OnnxRuntime(PixelRuntime):
         return {name: value[0] for name, value in self.encode(image.pixels[None]).items()}
 
     def replay(self, image: ModelInput, ids: Sequence[int]) -> Replay:
-        """Feed the tokens (at least one) of a caption of one image."""
+        """Feed the generated tokens (at least one) of a caption of one image."""
         decoder = self.start(self.encode(image.pixels[None]))
+        begun = replace(self.tokens, prefix=self.token_ids(image.start)).fed
+        for token in begun[:-1]:
+            decoder.logits(np.array([[token]]), np.zeros(1, np.int64))
         logits, attention = [], []
-        for token in (self.tokens.start, *ids[:-1]):
+        for token in (begun[-1], *ids[:-1]):
             row, layers = decoder.logits_and_attention(np.array([[token]]), np.zeros(1, np.int64))
             logits.append(row[0])
             attention.append([layer[0, :, 0] for layer in layers])  # of (1, heads, 1, cells)
@@ -132,6 +149,16 @@ class OnnxRuntime(PixelRuntime):
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, special tokens left out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    @cached_property
+    def unknown_token(self) -> int | None:  # type: ignore[override]
+        """The token of words that are not in the vocabulary, or None."""
+        name = getattr(self._tokenizer.model, "unk_token", None)
+        return None if name is None else self._tokenizer.token_to_id(name)
+
+    def token_ids(self, text: str) -> tuple[int, ...]:
+        """Return a text as the decoder reads it; names of special tokens in it are text."""
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 class OnnxDecoder:

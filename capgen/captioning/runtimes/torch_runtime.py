@@ -14,13 +14,20 @@ from transformers import GenerationConfig, LogitsProcessorList
 
 from capgen.captioning.decoding.hypotheses import NOUN_PENALTY, Hypothesis, NounTable, hypothesis
 from capgen.captioning.decoding.noun_lexicon import noun_table
-from capgen.captioning.runtimes.base import Generated, ModelInput, PixelRuntime, Replay, stacked
+from capgen.captioning.runtimes.base import (
+    Generated,
+    ModelInput,
+    PixelRuntime,
+    Replay,
+    by_start,
+    stacked,
+)
 from capgen.captioning.runtimes.torch_processors import NounsOnce, Temperature
 from capgen.config import DecodeSettings
-from capgen.errors import ModelError
+from capgen.errors import ModelError, UsageError
 from capgen.models.folder import ModelFolder
 from capgen.models.foreign import end_tokens, image_encoder, load_captioner
-from capgen.models.kinds import ENCODER_DECODER
+from capgen.models.kinds import CAPTIONER_KINDS, ENCODER_DECODER
 from capgen.models.loading import load_tokenizer, quiet_transformers
 from capgen.models.torch_devices import choose_device, weights_dtype
 
@@ -67,11 +74,20 @@ class TorchRuntime(PixelRuntime):
     def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
         """Caption prepared images, all of one shape."""
         pixels = torch.from_numpy(stacked(inputs)).to(self.device, self._model.dtype)
-        # One image at a time, each from the same seed: a batch must not change samples.
-        parts = [image[None] for image in pixels] if settings.sample else [pixels]
+        hypotheses: list[list[Hypothesis]] = [[] for _ in inputs]
+        parts = [
+            (self.token_ids(words), part)
+            for words, places in by_start(inputs).items()
+            # One image at a time, each from the same seed: a batch must not change samples.
+            for part in ([[place] for place in places] if settings.sample else [places])
+        ]
         with self._kept_encoder_outputs() as outputs:
-            hypotheses = [image for part in parts for image in self._generate(part, settings)]
-        return Generated(hypotheses, lambda: self._summaries(outputs, len(inputs)))
+            for prefix, places in parts:
+                found = self._generate(pixels[places], prefix, settings)
+                for place, each in zip(places, found, strict=True):
+                    hypotheses[place] = each
+        order = np.argsort([place for _, places in parts for place in places])
+        return Generated(hypotheses, lambda: self._summaries(outputs, len(inputs))[order])
 
     @contextlib.contextmanager
     def _kept_encoder_outputs(self) -> Iterator[list[Any]]:
@@ -99,7 +115,9 @@ class TorchRuntime(PixelRuntime):
         # Some kinds of model encode an image once per beam.
         return pooled[:: len(pooled) // images].float().cpu().numpy()
 
-    def _generate(self, inputs: torch.Tensor, settings: DecodeSettings) -> list[list[Hypothesis]]:
+    def _generate(
+        self, pixels: torch.Tensor, prefix: tuple[int, ...], settings: DecodeSettings
+    ) -> list[list[Hypothesis]]:
         config = self._generation_config(settings)
         nouns = None if settings.repeat_nouns else self.nouns
         greedy = settings.beams == 1 and not settings.sample
@@ -111,7 +129,10 @@ class TorchRuntime(PixelRuntime):
         with torch.inference_mode(), quiet_transformers(), _seeded(settings, self.device):
             try:
                 output = self._model.generate(
-                    pixel_values=inputs, generation_config=config, logits_processor=processors
+                    pixel_values=pixels,
+                    generation_config=config,
+                    logits_processor=processors,
+                    **self._begun(prefix, len(pixels)),
                 )
             except ValueError as error:
                 if not str(error).startswith("Input image size"):
@@ -129,7 +150,7 @@ class TorchRuntime(PixelRuntime):
         generated = output.sequences[:, output.sequences.shape[1] - scores.shape[1] :]
         count = settings.num_captions if settings.sample else settings.beams
         flat = [
-            self._hypothesis(ids, parts, settings, nouns)
+            self._hypothesis(ids, parts, settings, nouns, prefix)
             for ids, parts in zip(generated.tolist(), scores.float().tolist(), strict=True)
         ]
         grouped = [flat[start : start + count] for start in range(0, len(flat), count)]
@@ -137,15 +158,31 @@ class TorchRuntime(PixelRuntime):
             return grouped  # beams come best first
         return [sorted(image, key=lambda item: -item.rank) for image in grouped]
 
+    def _begun(self, prefix: tuple[int, ...], images: int) -> dict[str, torch.Tensor]:
+        """Return what `generate` continues for a number of images; nothing without a prefix."""
+        if not prefix:
+            return {}
+        ids = torch.tensor([[self._start, *prefix]] * images, device=self.device)
+        kind = self.folder.config.get("model_type")
+        if kind == ENCODER_DECODER:
+            return {"decoder_input_ids": ids}
+        # BLIP's own `generate` expects the end token of its tokenizer, and takes it off.
+        return {"input_ids": ids if kind == "git" else torch.nn.functional.pad(ids, (0, 1))}
+
     def _hypothesis(
-        self, ids: list[int], parts: list[float], settings: DecodeSettings, nouns: NounTable | None
+        self,
+        ids: list[int],
+        parts: list[float],
+        settings: DecodeSettings,
+        nouns: NounTable | None,
+        prefix: tuple[int, ...],
     ) -> Hypothesis:
         """Cut the padding after the end token, and undo the penalties of repeated nouns."""
         length = next((n + 1 for n, token in enumerate(ids) if token in self._ends), len(ids))
         kept, values = np.array(ids[:length]), np.array(parts[:length])
         if nouns is not None and not settings.sample:
-            values = values + NOUN_PENALTY * nouns.repeated(kept)
-        return hypothesis(kept, values, settings.length_penalty, nouns)
+            values = values + NOUN_PENALTY * nouns.repeated(np.array([*prefix, *kept]))[-length:]
+        return hypothesis(kept, values, settings.length_penalty, nouns, prefix)
 
     def _generation_config(self, settings: DecodeSettings) -> GenerationConfig:
         config = GenerationConfig.from_dict(self._model.generation_config.to_dict())
@@ -187,14 +224,10 @@ class TorchRuntime(PixelRuntime):
         """Feed the tokens (at least one) of a caption of one image."""
         if obstacle := self.obstacle():
             raise ModelError(f"{self.folder.name}: {obstacle}")
-        config = self._model.generation_config
-        if self.folder.config.get("model_type") == "blip":
-            decoder, start = self._model.text_decoder, self._model.config.text_config.bos_token_id
-        else:
-            starts = (config.decoder_start_token_id, config.bos_token_id)
-            decoder = self._model.decoder
-            start = next(token for token in starts if token is not None)
-        inputs = torch.tensor([[start, *ids[:-1]]], device=self.device)
+        blip = self.folder.config.get("model_type") == "blip"
+        decoder = self._model.text_decoder if blip else self._model.decoder
+        prefix = self.token_ids(image.start)
+        inputs = torch.tensor([[self._start, *prefix, *ids[:-1]]], device=self.device)
         with torch.inference_mode(), _eager_attention(decoder):
             states = self._encoder_states(image.pixels)
             projection = getattr(self._model, "enc_to_dec_proj", None)
@@ -204,9 +237,19 @@ class TorchRuntime(PixelRuntime):
                 output_attentions=True,
                 return_dict=True,
             )
-            log_probs = torch.log_softmax(output.logits[0].float(), dim=-1)
-            attention = torch.stack(output.cross_attentions)[:, 0].float()  # (L, H, T, cells)
+            log_probs = torch.log_softmax(output.logits[0, len(prefix) :].float(), dim=-1)
+            attention = torch.stack(output.cross_attentions)[:, 0].float()  # (L, H, P + T, cells)
+            attention = attention[:, :, len(prefix) :]
         return Replay(log_probs.cpu().numpy(), attention.permute(2, 0, 1, 3).cpu().numpy())
+
+    @property
+    def _start(self) -> int:
+        """The token that captions start with."""
+        if self.folder.config.get("model_type") == "blip":
+            return int(self._model.config.text_config.bos_token_id)
+        config = self._model.generation_config
+        starts = (config.decoder_start_token_id, config.bos_token_id)
+        return int(next(token for token in starts if token is not None))
 
     def _encoder_states(self, pixels: NDArray[np.float32]) -> torch.Tensor:
         """Map one image's pixels (3, H, W) to features (1, cells, width)."""
@@ -217,6 +260,26 @@ class TorchRuntime(PixelRuntime):
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, special tokens left out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    @property
+    def unknown_token(self) -> int | None:  # type: ignore[override]
+        """The token of words that are not in the vocabulary, or None."""
+        number: int | None = self._tokenizer.unk_token_id
+        return number
+
+    def token_ids(self, text: str) -> tuple[int, ...]:
+        """Return a text as the decoder reads it; names of special tokens in it are text."""
+        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        return tuple(encoded["input_ids"])
+
+    def check_prompt(self, prompt: str, start: str, max_length: int) -> tuple[str, ...]:
+        """Check the words that captions begin with; see `PixelRuntime`."""
+        kind = self.folder.config.get("model_type")
+        if (prompt or start) and kind not in CAPTIONER_KINDS:
+            raise UsageError(
+                f"{self.folder.name}: capgen does not know how captions of a '{kind}' model begin"
+            )
+        return super().check_prompt(prompt, start, max_length)
 
 
 def _projected(model: Any, states: torch.Tensor) -> torch.Tensor:

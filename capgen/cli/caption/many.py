@@ -147,7 +147,14 @@ def _open_journal(captioner: Captioner, job: BatchJob) -> Journal | None:
     settings, _ = captioner.settings(job.decoding)
     recorded = captioner.record_settings(settings)
     fingerprint = captioner.folder.fingerprint
-    journal = Journal(journal_path(output), captioner.name, fingerprint, recorded, fresh=not resume)
+    journal = Journal(
+        journal_path(output),
+        captioner.name,
+        fingerprint,
+        recorded,
+        fresh=not resume,
+        name_key=captioner.prompting.name_key,
+    )
     if resume and FORMATS[job.format].holds_records:
         journal.absorb(output)
     return journal

@@ -107,7 +107,12 @@ def calibrate(
         "capgen": capgen.__version__,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    fit = dataclasses.replace(fit, settings=fitted_settings(settings), provenance=provenance)
+    fit = dataclasses.replace(
+        fit,
+        settings=fitted_settings(settings),
+        provenance=provenance,
+        asked=captioner.prompting.asked,
+    )
     yield Calibrated(fit=fit, quality=quality)
 
 

@@ -13,6 +13,8 @@ from capgen.images.metadata import Unwritable
 from capgen.images.metadata.western import may_be_western
 
 DESCRIPTION = 0x010E
+# The directory of the camera's data, and a tag in it.
+_EXIF_DIRECTORY, _DATE = 0x8769, 0x9003
 ASCII, BYTE = 2, 1
 # Bytes per value of the types that texts are stored as; 129 is UTF-8 (Exif 3.0).
 _SIZES = {BYTE: 1, ASCII: 1, 4: 4, 6: 1, 7: 1, 129: 1}
@@ -47,6 +49,19 @@ def check_legible(block: bytes | None) -> None:
             raise Unwritable("its description is in an unknown character set") from error
 
 
+def read_date(block: bytes | None) -> str | None:
+    """Return the DateTimeOriginal of a TIFF block, as in `2024:05:31 12:00:00`, or None."""
+    if block is None:
+        return None
+    order, entries, _ = _directory(block)
+    for entry in entries:
+        if _tag(order, entry) == _EXIF_DIRECTORY:
+            (place,) = struct.unpack(f"{order}I", entry[8:])
+            raw = _value(block, _directory_at(block, order, place)[0], order, _DATE)
+            return None if raw is None else raw.split(b"\0")[0].decode("latin-1")
+    return None
+
+
 def with_description(block: bytes | None, text: str) -> bytes:
     """Return a TIFF block with this ImageDescription (UTF-8), everything else in its place.
 
@@ -62,6 +77,10 @@ def read_tag(block: bytes, tag: int) -> bytes | None:
         Unwritable: The block is damaged, or the tag is of a type for other things than text.
     """
     order, entries, _ = _directory(block)
+    return _value(block, entries, order, tag)
+
+
+def _value(block: bytes, entries: list[bytes], order: str, tag: int) -> bytes | None:
     for entry in entries:
         found, kind, count, place = struct.unpack(f"{order}HHII", entry)
         if found == tag:
@@ -105,12 +124,19 @@ def _directory(block: bytes) -> tuple[str, list[bytes], int]:
     try:
         order = {b"II*\0": "<", b"MM\0*": ">"}[block[:4]]
         (place,) = struct.unpack_from(f"{order}I", block, 4)
+    except (KeyError, struct.error) as error:
+        raise Unwritable("its EXIF data is damaged") from error
+    return order, *_directory_at(block, order, place)
+
+
+def _directory_at(block: bytes, order: str, place: int) -> tuple[list[bytes], int]:
+    """Return the entries of the directory at an offset, and the next one's offset."""
+    try:
         (count,) = struct.unpack_from(f"{order}H", block, place)
         end = place + 2 + _ENTRY * count
         (following,) = struct.unpack_from(f"{order}I", block, end)
-    except (KeyError, struct.error) as error:
+    except struct.error as error:
         raise Unwritable("its EXIF data is damaged") from error
     if place < 8:
         raise Unwritable("its EXIF data is damaged")
-    entries = [block[at : at + _ENTRY] for at in range(place + 2, end, _ENTRY)]
-    return order, entries, following
+    return [block[at : at + _ENTRY] for at in range(place + 2, end, _ENTRY)], following

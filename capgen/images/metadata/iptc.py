@@ -42,6 +42,14 @@ def caption_in(data: bytes | None) -> str | None:
     return captions[0] if captions else None
 
 
+def read_values(resources: bytes | None, number: int) -> list[str]:
+    """Return the texts of a data set of record 2 in a block of Photoshop resources, in order."""
+    for resource, _, data in _resources(resources or b""):
+        if resource == _IPTC_RESOURCE:
+            return [v.decode() for k, v in _in_utf8(_data_sets(data)) if k == (2, number)]
+    return []
+
+
 def with_caption(resources: bytes, text: str) -> bytes:
     """Return a block of Photoshop resources (may be empty) with this Caption-Abstract.
 

@@ -11,16 +11,13 @@ from types import ModuleType
 from capgen.config import ImageLimits, MetadataOptions
 from capgen.errors import DiskFullError, StorageError
 from capgen.images.decoders import printable
-from capgen.images.metadata import Unwritable, jpeg, png, tiff, webp
+from capgen.images.metadata import Unwritable
 from capgen.images.metadata.blocks import Blocks, read_descriptions, with_caption
 from capgen.images.metadata.check import check_same_image
+from capgen.images.metadata.file_formats import module_for
 from capgen.paths import replace_file, storage_errors
 from capgen.records import WriteOutcome
 from capgen.undo import UndoFile
-
-_TIFF_MAGIC = (b"II*\0", b"MM\0*")
-_BIG_TIFF_MAGIC = (b"II+\0", b"MM\0+")
-_TIFF_SUFFIXES = (".tif", ".tiff")
 
 
 class MetadataWriter:
@@ -56,7 +53,7 @@ class MetadataWriter:
         """
         try:
             data, version = _read(image)
-            module = _module(data, image)
+            module = module_for(data, image)
             old = module.pieces(data)
             blocks = module.blocks(old)
             own = self.undo.captions.get(hashlib.sha256(data).hexdigest())
@@ -98,7 +95,7 @@ class MetadataWriter:
 
 def read_captions(data: bytes) -> list[str | None]:
     """Return the captions in an image's EXIF, XMP and (JPEG only) IPTC."""
-    module = _module(data)
+    module = module_for(data)
     return read_descriptions(module.blocks(module.pieces(data)))
 
 
@@ -120,17 +117,3 @@ def _version(path: Path) -> tuple[int, ...]:
     with storage_errors(path):
         status = path.stat()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _module(data: bytes, path: Path | None = None) -> ModuleType:
-    if data.startswith(b"\xff\xd8\xff"):
-        return jpeg
-    if data.startswith(png.MAGIC):
-        return png
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) >= 20:
-        return webp
-    if data[:4] in _TIFF_MAGIC and (path is None or path.suffix.lower() in _TIFF_SUFFIXES):
-        return tiff
-    if data[:4] in _BIG_TIFF_MAGIC:
-        raise Unwritable("it is a BigTIFF file")
-    raise Unwritable("captions are written into JPEG, PNG, WebP and TIFF files only")

@@ -63,6 +63,21 @@ def read_texts(packet: bytes | None, what: Property = DESCRIPTION) -> dict[str, 
     return {language: texts[language] for language in sorted(texts, key=lambda key: key != DEFAULT)}
 
 
+def read_values(packet: bytes | None, tag: str) -> list[str]:
+    """Return the values of a simple property or of a list, by its tag (`{namespace}name`)."""
+    if packet is None:
+        return []
+    tree = _parse(packet)
+    for parent in tree.iter(f"{{{RDF}}}Description"):
+        if tag in parent.attrib:
+            return [parent.attrib[tag]]
+    found = next(tree.iter(tag), None)
+    if found is None:
+        return []
+    items = list(found.iter(f"{{{RDF}}}li"))
+    return [item.text or "" for item in items or [found]]
+
+
 def with_text(packet: bytes | None, text: str, what: Property = DESCRIPTION) -> bytes:
     """Return a packet in which this is the property's default text; None makes a new packet."""
     before = packet or _NEW

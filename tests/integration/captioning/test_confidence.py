@@ -167,6 +167,15 @@ def test_calibrate_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     captioner = Captioner.from_pretrained(model)
     assert captioner.caption(IMAGE, confidence=True).confidence is None
     assert captioner.caption(IMAGE, confidence=True, beams=1).confidence is not None
+    assert main([*command, *more, "--prompt", "a photo of"]) == 0
+    capsys.readouterr()
+    assert [dict(one.asked) for one in Calibration.read(model / CALIBRATION_FILE).fits] == [
+        {},
+        {"prompt": "a photo of"},
+    ]
+    begun = [Captioner.from_pretrained(model, prompt=each) for each in ("a photo of", "a dog", "")]
+    sure = [one.caption(IMAGE, confidence=True, beams=1).confidence for one in begun]
+    assert sure[0] is not None and sure[1] is None and sure[2] not in (None, sure[0])
     assert main([*command, "--drawn", "0", "--limit", "4"]) == 1
     assert "needs at least 50 images, and has 4" in capsys.readouterr().err
     assert main([*command[:2], "--data-dir", f"{data}=2"]) == 2

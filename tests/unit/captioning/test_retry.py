@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -164,3 +165,55 @@ def test_different_captions_are_chosen_from_a_wider_search() -> None:
     assert "the dog runs" not in texts[0] and "a dog is running" not in texts[0]
     # Of three captions alone only one would differ: the search was looked at whole.
     assert [settings.beams for _, settings in runtime.asked] == [6]
+
+
+@pytest.mark.parametrize(
+    ("text", "generated", "expected"),
+    [
+        ("a photo of", "", "empty"),
+        ("a photo of .", " .", "empty"),
+        ("a photo of a dog", " a dog", ""),
+        ("a dog dog runs", " dog runs", "repeating"),
+        ("the the dog", " dog", ""),  # the user's own words
+        ("the the dog dog", " dog dog", "repeating"),
+    ],
+)
+def test_faults_of_what_was_generated(text: str, generated: str, expected: str) -> None:
+    assert fault(text, generated) == expected
+
+
+class Prompted(Scripted):
+    """Its captions continue what they begin with, by as many tokens as words."""
+
+    def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
+        found = super().generate(inputs, settings)
+        hypotheses = [
+            [replace(one, prefix=(-1,) * len(each.start.split())) for one in image]
+            for each, image in zip(inputs, found.hypotheses, strict=True)
+        ]
+        return Generated(hypotheses, found.summarise)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        given = sum(one < 0 for one in ids)
+        said = "".join(" " + self.known[one] for one in ids if one >= 0 and self.known[one])
+        return " ".join(["w"] * given) + said
+
+
+def test_nothing_behind_the_words_given_is_tried_again_beyond_them() -> None:
+    """An empty caption's retry asks for as many tokens as without a prompt, behind it."""
+    runtime = Prompted([[""], ["dogs"]], [[""], ["cats"]], [["fine"]])
+    starts = ("a photo of", "", "a photo of")
+    pixels = np.arange(3, dtype=np.float32)[:, None, None, None]
+    inputs = [
+        ModelInput(one, start=start)
+        for one, start in zip(np.broadcast_to(pixels, (3, 3, 1, 1)), starts, strict=True)
+    ]
+    found, _ = caption_inputs(runtime, inputs, DecodeSettings())
+    assert [one.text for one in found] == ["a photo of dogs", "cats", "a photo of fine"]
+    retries = [None if one.retry is None else one.retry for one in found]
+    assert [None if one is None else dict(one.settings) for one in retries] == [
+        {"min_length": 9},
+        {"min_length": 6},
+        None,
+    ]
+    assert retries[0] is not None and retries[0].rejected == ("a photo of",)

@@ -411,3 +411,54 @@ def test_a_value_that_is_not_text_is_refused(file, capsys):
     assert main(["config", "set", "model", "\udc80x"]) == 2
     assert "model cannot be '\\udc80x': it is not valid UTF-8" in capsys.readouterr().err
     assert file.read_text() == COMMENTED
+
+
+class TestPrompts:
+    """Prompts that the user gives a name."""
+
+    def rows(self, capsys, *more) -> dict[str, dict[str, str]]:
+        assert main(["config", "show", "--json", *more]) == 0
+        rows = json.loads(capsys.readouterr().out)
+        return {row["setting"]: row for row in rows if row["command"] == "prompts"}
+
+    def test_set_shown_and_unset(self, file, capsys):
+        file.write_text(COMMENTED)
+        assert main(["config", "set", "prompts.post-card", "a postcard from {place}"]) == 0
+        assert "--prompt post-card now stands for: a postcard" in capsys.readouterr().err
+        assert main(["config", "set", "alt", "a photo of", "--for", "prompts"]) == 0
+        capsys.readouterr()
+        text = file.read_text()
+        assert "# slower, better" in text
+        expected = {"post-card": "a postcard from {place}", "alt": "a photo of"}
+        assert tomllib.loads(text)["prompts"] == expected
+        shown = self.rows(capsys)
+        assert {name: row["value"] for name, row in shown.items()} == expected
+        assert {row["source"] for row in shown.values()} == {str(file)}
+        everything = self.rows(capsys, "--all")
+        assert everything["tags"]["source"] == "default"
+        assert everything["alt"]["value"] == "a photo of"
+        assert main(["config", "unset", "prompts.post-card"]) == 0
+        assert main(["config", "unset", "prompts.post-card"]) == 2
+        assert "prompts.post-card is not set" in capsys.readouterr().err
+        assert list(self.rows(capsys)) == ["alt"]
+
+    @pytest.mark.parametrize(
+        ("key", "value", "message"),
+        [
+            ("prompts.a", "in {plce}", "the prompt a has the placeholder {plce}"),
+            ("prompts.a", " ", "it must be text"),
+            ("prompts.a b", "x", "'a b' cannot be the name of a prompt"),
+            ("prompt.a", "x", "no settings for 'prompt'"),
+        ],
+    )
+    def test_what_is_refused(self, file, capsys, key, value, message):
+        assert main(["config", "set", key, value]) == 2
+        assert message in capsys.readouterr().err
+        assert not file.exists()
+
+    def test_a_wrong_prompt_stops_only_who_asks_for_it(self, file, image, capsys):
+        file.write_text("[prompts]\nalt = 5\n[caption]\nbeams = 1\n")
+        assert main(["caption", image]) == 0
+        assert main(["caption", image, "--prompt", "a photo of"]) == 0
+        assert main(["caption", image, "--prompt", "alt"]) == 2
+        assert "the prompt alt is 5" in capsys.readouterr().err

@@ -161,3 +161,31 @@ def test_the_bundled_model_is_calibrated(tmp_path: Path) -> None:
     copied = shutil.copy(folder.path / CALIBRATION_FILE, tmp_path / CALIBRATION_FILE)
     Calibration.read(copied).write(tmp_path / "again.json")
     assert (tmp_path / "again.json").read_text() == Path(copied).read_text()
+
+
+def test_a_fit_for_each_prompt(tmp_path: Path) -> None:
+    asked = {"prompt": "a photo of"}
+    plain = Calibration("sha256:1", (make_fit(),))
+    both = plain.with_fit(make_fit(asked=asked, intercept=2.0))
+    assert plain.fit_for(BEAMS, asked) is None
+    both.write(tmp_path / CALIBRATION_FILE)
+    read = Calibration.read(tmp_path / CALIBRATION_FILE)
+    assert len(read.fits) == 2
+    found, other = read.fit_for(BEAMS, asked), read.fit_for(BEAMS)
+    assert found is not None and (found.intercept, dict(found.asked)) == (2.0, asked)
+    assert other is not None and (other.intercept, dict(other.asked)) == (0.0, {})
+    assert read.fit_for(BEAMS, {"prompt": "another"}) is None
+    newer = read.with_fit(make_fit(asked=asked, intercept=3.0))
+    assert len(newer.fits) == 2
+    # Files of models without a prompt stay as they were.
+    assert all("asked" not in fit for fit in plain.to_dict()["fits"])
+
+
+@pytest.mark.parametrize("asked", [5, {"prompt": 5}, ["prompt"], {"prompt": "x" * 70000}])
+def test_a_prompt_that_is_no_text_is_refused(asked: object, tmp_path: Path) -> None:
+    content = Calibration("sha256:1", (make_fit(),)).to_dict()
+    content["fits"][0]["asked"] = asked
+    path = tmp_path / CALIBRATION_FILE
+    path.write_text(json.dumps(content))
+    with pytest.raises(ModelError, match="is not a capgen calibration"):
+        Calibration.read(path)

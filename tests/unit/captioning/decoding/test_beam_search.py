@@ -289,3 +289,51 @@ def test_scores_that_are_not_numbers_are_an_error(chosen: dict[str, Any]) -> Non
 
     with pytest.raises(ModelError, match="not numbers"):
         run(damaged, DecodeSettings(max_length=8, **chosen))
+
+
+@pytest.mark.parametrize(
+    "chosen", [*VARIETY, replace(VARIETY[1], early_stopping="never")], ids=range(len(VARIETY) + 1)
+)
+def test_a_prefix_is_a_beginning_that_costs_nothing(chosen: DecodeSettings) -> None:
+    """As if the model had started there, with as many tokens fewer."""
+    script = random_script(6, spread=1.5)
+    prefix = (4, 2, 5)
+    chosen = replace(chosen, no_repeat_ngram_size=0, repetition_penalty=1.0)
+    longer = replace(chosen, max_length=chosen.max_length + 3, min_length=chosen.min_length + 3)
+    begun = run(script, longer, images=4, tokens=replace(TOKENS, prefix=prefix))
+    plain = run(lambda image, said: script(image, (START, *prefix, *said[1:])), chosen, images=4)
+    for found, expected in zip(begun, plain, strict=True):
+        assert [(one.ids, one.log_probabilities) for one in found] == [
+            (one.ids, one.log_probabilities) for one in expected
+        ]
+        assert [one.score for one in found] == [one.score for one in expected]
+        assert all(one.prefix == prefix for one in found)
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_penalties_see_the_prefix(beams: int) -> None:
+    """Without it, the model would say 3 first."""
+    said_again = lambda image, said: np.array([0, 1, 2, 3], np.float32)  # noqa: E731
+    tokens = replace(TOKENS, prefix=(3,))
+    ways = (
+        DecodeSettings(beams=beams, max_length=4, no_repeat_ngram_size=1),
+        DecodeSettings(beams=beams, max_length=4, repetition_penalty=9.0),
+    )
+    for chosen in ways:
+        (found,) = run(said_again, chosen, tokens=tokens)
+        assert found[0].ids[0] == 2
+        (found,) = run(said_again, chosen)
+        assert found[0].ids[0] == 3
+
+
+def test_the_prefix_is_fed_once_for_all_beams() -> None:
+    fed = []
+
+    class Counting(ScriptedModel):
+        def logits(self, ids, parents):
+            fed.append(ids.shape)
+            return super().logits(ids, parents)
+
+    chosen = DecodeSettings(beams=4, max_length=9)
+    decode(Counting(random_script(6), 3), 3, chosen, replace(TOKENS, prefix=(2, 3)))
+    assert fed[:4] == [(3, 1), (3, 1), (3, 1), (3, 4)]

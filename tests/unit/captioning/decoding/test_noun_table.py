@@ -194,3 +194,18 @@ def test_a_table_of_another_width() -> None:
     assert TABLE.of_width(9).numbers.tolist() == [0, 0, 0, 1, 2, 3, 0, 0, 0]
     narrow = TABLE.of_width(4)
     assert narrow.penalties(np.array([[CAT, ON]])).tolist() == [[0, 0, 0, NOUN_PENALTY]]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nouns_of_the_prefix_are_said(way: str) -> None:
+    tokens = replace(TOKENS, prefix=(CAT, ON))
+    for found in run(loves_cats, WAYS[way], 2, tokens):
+        assert CAT not in found[0].ids
+        assert found[0].penalty == 0.0
+
+
+def test_what_the_prefix_repeats_costs_nothing() -> None:
+    given_twice = hypothesis((ON, BED, END), (-1.0, -1.0, -1.0), 1.0, TABLE, (CAT, CAT))
+    assert given_twice.penalty == 0.0
+    again = hypothesis((ON, CAT, END), (-1.0, -1.0, -1.0), 1.0, TABLE, (CAT,))
+    assert again.penalty == pytest.approx(NOUN_PENALTY / 3)
