@@ -14,6 +14,11 @@ from capgen.config.decoding import (
     DecodeSettings,
     resolve_decoding,
 )
+from capgen.config.endpoint import (
+    KEY_VARIABLE,
+    EndpointOptions,
+    resolve_served,
+)
 from capgen.config.environment import variables
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.fields import (
@@ -37,6 +42,7 @@ __all__ = [
     "BOOLEANS",
     "COMMANDS",
     "DIVERSE_BEAMS",
+    "KEY_VARIABLE",
     "NAMED_PROMPTS",
     "OBJECTIVES",
     "OBJECTIVE_DEFAULTS",
@@ -48,6 +54,7 @@ __all__ = [
     "DecodeOptions",
     "DecodeSettings",
     "DownloadLimits",
+    "EndpointOptions",
     "EvalConfig",
     "EvalStrategy",
     "ImageLimits",
@@ -62,6 +69,7 @@ __all__ = [
     "objective_defaults",
     "parse_setting",
     "resolve_decoding",
+    "resolve_served",
     "setting",
     "train_config",
     "variables",

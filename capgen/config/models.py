@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
+from capgen.config.endpoint import EndpointOptions
 from capgen.config.fields import setting
 from capgen.config.prompts import PromptOptions
 from capgen.errors import UsageError
@@ -25,11 +26,11 @@ def check_device(name: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions(PromptOptions):
+class ModelOptions(PromptOptions, EndpointOptions):
     """The model that a command captions with, where it runs, and what it is asked.
 
     Raises:
-        UsageError: No device has such a name.
+        UsageError: No device has such a name, or a value is out of its range.
     """
 
     PANEL: ClassVar[str] = "Model"
@@ -51,4 +52,5 @@ class ModelOptions(PromptOptions):
     dtype: str = setting("auto", "Number format: auto, fp32, bf16 or fp16.")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_device(self.device)

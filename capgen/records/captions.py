@@ -20,12 +20,12 @@ class Token:
     """One generated token.
 
     Attributes:
-        id: Index into the model's vocabulary.
+        id: Index into the model's vocabulary; None if a server does not tell.
         text: What the token adds to the caption (empty for the end token).
         log_probability: Natural logarithm of the probability that decoding gave it.
     """
 
-    id: int
+    id: int | None
     text: str
     log_probability: float
 
@@ -80,6 +80,24 @@ class Unwritten:
     message: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What captioning an image took, as a model server counts it.
+
+    Attributes:
+        prompt_tokens: Tokens of image and prompt.
+        completion_tokens: Generated tokens, thinking included.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+
+    @property
+    def total(self) -> int:
+        """All tokens."""
+        return self.prompt_tokens + self.completion_tokens
+
+
 @dataclass(frozen=True)
 class WriteOutcome:
     """What became of a caption that was to be written beside an image or into it.
@@ -107,15 +125,18 @@ class Caption:
     Attributes:
         path: The image as the caller named it, or None for images in memory.
         text: The caption.
-        log_probability: Sum of the tokens' log-probabilities, end token included.
+        log_probability: Sum of the tokens' log-probabilities, end token included; None if a
+            server does not tell.
         score: `log_probability / len(tokens) ** length_penalty`: what beam search ranks by.
+            None without log-probabilities.
         tokens: The generated tokens, end token included when it was generated.
         alternatives: Further captions, best first, when more than one was asked for.
         width: Width of the image in pixels, as displayed (after EXIF orientation).
         height: Height of the image in pixels, as displayed.
         sha256: Hash of the file's bytes in hex, or None if it was not computed.
         model: Name or folder of the model.
-        revision: Commit of the model's repository, or `sha256:…` of its files; may be empty.
+        revision: Commit of the model's repository, or `sha256:…` of its files, or the address
+            of its server; may be empty.
         settings: The decoding settings that were used.
         notes: What was changed, such as a clamped length, in plain words.
         retry: How it was captioned again, or None.
@@ -125,12 +146,13 @@ class Caption:
             for or the model is not calibrated for these settings.
         unwritten: What could not be written beside the image or into it, or None; `error` in
             the JSON form.
+        usage: What it took of a model server, or None.
     """
 
     path: str | None = None
     text: str
-    log_probability: float
-    score: float
+    log_probability: float | None
+    score: float | None
     tokens: tuple[Token, ...] = ()
     alternatives: tuple[Caption, ...] = ()
     width: int | None = None
@@ -144,6 +166,7 @@ class Caption:
     attention: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
     confidence: float | None = None
     unwritten: Unwritten | None = None
+    usage: Usage | None = None
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -165,6 +188,7 @@ class Caption:
             "retry": None if self.retry is None else _retry_to_dict(self.retry),
             "confidence": self.confidence,
             "error": None if unwritten is None else {**dataclasses.asdict(unwritten), "hint": ""},
+            "usage": None if self.usage is None else dataclasses.asdict(self.usage),
         }
 
     @classmethod
@@ -182,6 +206,7 @@ class Caption:
             notes=tuple(record.get("notes", ())),
             retry=_retry(record.get("retry")),
             unwritten=_unwritten(record.get("error")),
+            usage=_usage(record.get("usage")),
         )
 
 
@@ -210,6 +235,11 @@ class CaptionFailure:
     revision: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     confidence: float | None = None
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it was a server's fault that may pass, so that a later run tries again."""
+        return self.code == "unavailable"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""
@@ -298,6 +328,11 @@ def _retry(item: Mapping[str, Any] | None) -> Retry | None:
 
 def _unwritten(error: Mapping[str, Any] | None) -> Unwritten | None:
     return None if error is None else Unwritten(code=error["code"], message=error["message"])
+
+
+def _usage(item: Mapping[str, Any] | None) -> Usage | None:
+    names = ("prompt_tokens", "completion_tokens")
+    return None if item is None else Usage(**{name: int(item[name]) for name in names})
 
 
 def _words(tokens: tuple[Token, ...]) -> tuple[Word, ...]:

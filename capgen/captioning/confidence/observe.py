@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from capgen.captioning.captioner import DEFAULT_BATCH_SIZE, Captioner
 from capgen.captioning.confidence.model import evidence
 from capgen.captioning.prepare import Prepared, for_prepared
+from capgen.captioning.to_record import uncaptioned
 from capgen.config import DecodeSettings
+from capgen.errors import ModelError
 from capgen.images.load import ImageSource
 from capgen.records import CaptionFailure
 
@@ -42,13 +44,24 @@ def observe(
     *,
     batch_size: int = DEFAULT_BATCH_SIZE,
 ) -> Iterator[Observation | CaptionFailure]:
-    """Caption images, and keep the evidence of search and encoder for each caption."""
+    """Caption images, and keep the evidence of search and encoder for each caption.
 
-    def observed(batch: Sequence[Prepared]) -> Iterator[Observation]:
+    Raises:
+        ModelError: The model is on a server that gives no log-probabilities.
+    """
+
+    def observed(batch: Sequence[Prepared]) -> Iterator[Observation | CaptionFailure]:
         generated = captioner.runtime.generate([item.input for item in batch], settings)
-        for hypotheses, summary in zip(generated.hypotheses, generated.summarise(), strict=True):
-            text = captioner.runtime.decode(hypotheses[0].ids).strip()
-            yield Observation(text, evidence(hypotheses), summary)
+        answers = zip(batch, generated.hypotheses, generated.summarise(), strict=True)
+        for place, (item, hypotheses, summary) in enumerate(answers):
+            if place in generated.failures:
+                yield uncaptioned(generated.failures[place], item.path, sha256=item.sha256)
+                continue
+            best = hypotheses[0]
+            if not best.log_probabilities:
+                raise ModelError(f"{captioner.name}: its server gives no log-probabilities")
+            text = best.served if best.served is not None else captioner.runtime.decode(best.ids)
+            yield Observation(text.strip(), evidence(hypotheses), summary)
 
     for batch in captioner.prepared_batches(images, batch_size):
         yield from for_prepared(observed, batch)

@@ -102,12 +102,17 @@ class Hypothesis:
         log_probabilities: Log-probability of each of them.
         score: Sum of `log_probabilities` divided by length ** length_penalty.
         penalty: What repeated nouns take off the score where hypotheses are ranked.
+        served: The text, if a server gave it instead of `ids`, which may then be empty.
+        parts: What each token adds to that text. Empty, as are the log-probabilities, if the
+            server does not tell.
     """
 
     ids: tuple[int, ...]
     log_probabilities: tuple[float, ...]
     score: float
     penalty: float = 0.0
+    served: str | None = None
+    parts: tuple[str, ...] = ()
 
     @property
     def log_probability(self) -> float:
@@ -152,6 +157,15 @@ def hypothesis(
     return Hypothesis(
         tuple(map(int, ids)), parts, sum(parts) / divisor, NOUN_PENALTY * float(repeats) / divisor
     )
+
+
+def text_and_parts(
+    decode: Callable[[Sequence[int]], str], found: Hypothesis
+) -> tuple[str, Sequence[str]]:
+    """Return the text of a hypothesis, and what each of its tokens adds to it."""
+    if found.served is not None:
+        return found.served, found.parts
+    return token_texts(decode, found.ids)
 
 
 def log_softmax(scores: Floats) -> Floats:

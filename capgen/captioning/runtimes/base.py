@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from capgen.captioning.prompts import Prompt
 from capgen.config import DecodeSettings
 from capgen.errors import UsageError
 from capgen.models.preprocessing.preprocess import Preprocessor
+from capgen.records import Usage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,29 +62,52 @@ class Replay:
 
 
 @dataclass(frozen=True)
+class NoCaption:
+    """Why a server gave no caption of an image.
+
+    Attributes:
+        code: Stable name of the fault (see `capgen.errors.ImageError`).
+        message: What happened, without the image's name.
+        hint: What to do about it, or an empty string.
+    """
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
 class Generated:
     """What a model generated for a batch of images.
 
     Attributes:
         hypotheses: For each image, best first: all finished beams of a beam search, else
-            `num_captions` samples, or the one greedy caption.
+            `num_captions` samples, or the one greedy caption. None at all where a server failed.
         summarise: Returns a summary (B, D) float32 of each image: the mean of the first decoder
             layer's cross-attention values over the image's cells (without cross-attention, of
             the encoder's states), the same in both runtimes. Raises ModelError if the model's
             encoder is not known.
+        failures: Place of an image → why it has no hypotheses.
+        usage: Place of an image → what it took of a server.
+        notes: Place of an image → what was not as asked for, in plain words.
     """
 
     hypotheses: list[list[Hypothesis]]
     summarise: Callable[[], NDArray[np.float32]]
+    failures: Mapping[int, NoCaption] = field(default_factory=dict)
+    usage: Mapping[int, Usage] = field(default_factory=dict)
+    notes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Runtime(Protocol):
     """Captions prepared images with one model.
 
     Attributes:
-        name: `onnx` or `torch`.
+        name: `onnx`, `torch` or `endpoint`.
         device: Where it computes, such as `cpu` or `cuda`.
         dtype: Type it computes in, such as `float32`.
+        in_flight: Requests to a server at the same time; 0 for what computes here.
+        recorded: Further settings that captions depend on, for records.
         nouns: Which tokens begin which noun, so that a caption uses each noun once; None where
             that is unknown, as for languages other than English.
     """
@@ -91,6 +115,12 @@ class Runtime(Protocol):
     name: str
     device: str
     dtype: str
+
+    @property
+    def in_flight(self) -> int: ...
+
+    @property
+    def recorded(self) -> Mapping[str, Any]: ...
 
     @property
     def preprocessor(self) -> Preprocessor | None:
@@ -158,6 +188,8 @@ class PixelRuntime:
     """What runtimes share whose inputs are pixels that a `Preprocessor` makes."""
 
     preprocessor: Preprocessor
+    in_flight: ClassVar[int] = 0
+    recorded: ClassVar[Mapping[str, Any]] = {}
 
     def prompt_for(self, asked: Prompt) -> str:
         """Return the words that captions begin with.

@@ -161,7 +161,7 @@ def _open_journal(captioner: Captioner, job: BatchJob) -> Journal | None:
         return None
     settings, _ = captioner.settings(job.decoding)
     recorded = captioner.record_settings(settings)
-    fingerprint = captioner.folder.fingerprint
+    fingerprint = captioner.model.fingerprint
     journal = Journal(journal_path(output), captioner.name, fingerprint, recorded, fresh=not resume)
     if resume and FORMATS[job.format].holds_records:
         journal.absorb(output)
