@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
-from capgen.addresses import is_url
 from capgen.captioning.confidence.calibration_file import Calibration, calibration_of
 from capgen.captioning.confidence.model import Fit
 from capgen.captioning.prepare import Prepared, batches_ahead, failure_of, for_prepared
@@ -127,7 +126,7 @@ class Captioner:
     @classmethod
     def from_options(cls, options: ModelOptions, *, threads: int | None = None) -> Captioner:
         """Load the captioner that options name; see `from_pretrained` and `from_endpoint`."""
-        if options.endpoint is not None or is_url(options.model or ""):
+        if options.served:
             return _at_endpoint(cls, options)
         check_runtime(options.runtime, options.device, options.dtype)
         folder = resolve_model(

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
+from capgen.addresses import is_url
 from capgen.config.endpoint import EndpointOptions
 from capgen.config.fields import setting
 from capgen.config.prompts import PromptOptions
@@ -54,3 +55,8 @@ class ModelOptions(PromptOptions, EndpointOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_device(self.device)
+
+    @property
+    def served(self) -> bool:
+        """Whether the model is on a server; an address may also stand in place of its name."""
+        return self.endpoint is not None or is_url(self.model or "")

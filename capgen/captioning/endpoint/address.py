@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import socket
+import urllib.request
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -58,9 +60,15 @@ class Address:
     def public(self) -> str:
         """Return a public IP address of the host, or "" if it is here or in a private network.
 
+        Where a proxy makes the connections, the host need not have an address here.
+
         Raises:
             NetworkError: The host has no address.
         """
+        if self.secure and urllib.request.getproxies().get("https"):
+            with contextlib.suppress(NetworkError):
+                return next(filter(is_public, self.resolve()), "")
+            return self.host
         return next((address for address in self.resolve() if is_public(address)), "")
 
     def check_key(self, peer: str) -> None:

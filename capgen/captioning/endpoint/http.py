@@ -231,6 +231,7 @@ def _body(answer: http.client.HTTPResponse) -> bytes:
         blocks.append(block)
     if answer.length:  # the server announced more than it sent
         raise http.client.IncompleteRead(b"", answer.length)
+    answer.close()  # read1 leaves it open, and the connection could not be used again
     return b"".join(blocks)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from capgen.addresses import is_url
-from capgen.captioning.endpoint.address import read_address
+from capgen.captioning.endpoint.address import Address, read_address
 from capgen.captioning.endpoint.client import Client
 from capgen.captioning.runtimes.endpoint_runtime import EndpointRuntime
 from capgen.config import ModelOptions
@@ -39,17 +38,24 @@ class ServedModel:
         return self.revision
 
 
-def served_by(options: ModelOptions) -> tuple[str, str | None] | None:
-    """Return a server's address and its name of the model, or None for a model that runs here.
+def served_by(options: ModelOptions) -> tuple[str, str | None]:
+    """Return the address of the server that options name, and its name of the model.
 
-    An address in place of the model's name, as in `http://127.0.0.1:8080/v1#NAME`, is a server's.
+    An address may stand in place of the model's name, as in `http://127.0.0.1:8080/v1#NAME`.
     """
     if options.endpoint is not None:
         return options.endpoint, options.model
-    if options.model is None or not is_url(options.model):
-        return None
-    address, _, name = options.model.partition("#")
+    address, _, name = (options.model or "").partition("#")
     return address, name or None
+
+
+def address_of(options: ModelOptions) -> Address:
+    """Return the address of the server that options name.
+
+    Raises:
+        UsageError: It is not valid.
+    """
+    return read_address(served_by(options)[0])
 
 
 def connect(options: ModelOptions, *, ask: bool = True) -> tuple[ServedModel, EndpointRuntime]:
@@ -65,23 +71,19 @@ def connect(options: ModelOptions, *, ask: bool = True) -> tuple[ServedModel, En
         NetworkError: The server cannot be reached.
         EndpointError: It refuses, or does not tell its models.
     """
-    served = served_by(options)
-    assert served is not None
     for name, neutral in _NOT_SERVED.items():
         if getattr(options, name) != neutral:
             flag = name.replace("_", "-")
             raise UsageError(f"--{flag} is about models that run here, not on a server")
-    client = Client(read_address(served[0]), options)
-    name = served[1] or (_only_model(client) if ask else "")
+    client = Client(address_of(options), options)
+    name = served_by(options)[1] or (_only_model(client) if ask else "")
     runtime = EndpointRuntime(client, name, options, system=options.system or "")
     return ServedModel(name, client.address.shown), runtime
 
 
 def runtime_of(options: ModelOptions, name: str) -> EndpointRuntime:
     """Return another runtime that asks a model of that name; nothing is sent yet."""
-    served = served_by(options)
-    assert served is not None
-    return connect(replace(options, endpoint=served[0], model=name))[1]
+    return connect(replace(options, endpoint=served_by(options)[0], model=name))[1]
 
 
 def _only_model(client: Client) -> str:

@@ -18,7 +18,7 @@ from PIL import Image
 from capgen.captioning.decoding.hypotheses import Hypothesis
 from capgen.captioning.endpoint.answers import CUT, FILTERED, Choice
 from capgen.captioning.endpoint.client import REFUSED, Client, ImageRefusedError
-from capgen.captioning.endpoint.requests import messages
+from capgen.captioning.endpoint.requests import encoded, messages
 from capgen.captioning.prompts import Prompt
 from capgen.captioning.runtimes.base import Generated, ModelInput, NoCaption, Replay
 from capgen.config import NAMED_PROMPTS, DecodeSettings, EndpointOptions
@@ -115,8 +115,7 @@ class EndpointRuntime:
 
     def _ask(self, image: ModelInput, settings: DecodeSettings, stop: threading.Event) -> _Served:
         """Ask until there are as many captions as were asked for: some servers give one at most."""
-        dialect = self.client.dialect
-        payload = partial(dialect.payload, self.model, messages(image, self._system), settings)
+        payload = self._payloads(image, settings)
         choices: list[Choice] = []
         usage: Usage | None = None
         while len(choices) < settings.num_captions:
@@ -129,13 +128,24 @@ class EndpointRuntime:
         if not good:
             raise ImageRefusedError(_why_none(choices[0], settings))
         cut = any(choice.ended == CUT for choice in good)
-        notes = dialect.notes(settings)
+        notes = self.client.dialect.notes(settings)
         if cut:
             notes += (f"cut off at max_length {settings.max_length}",)
         hypotheses = [_hypothesis(choice, settings.length_penalty) for choice in good]
         if all(each.log_probabilities for each in hypotheses):
             hypotheses.sort(key=lambda each: -each.score)
         return _Served(hypotheses, usage, notes)
+
+    def request(self, image: ModelInput, settings: DecodeSettings) -> bytes:
+        """Return the first request for captions of an image."""
+        return encoded(self._payloads(image, settings)(0))
+
+    def _payloads(
+        self, image: ModelInput, settings: DecodeSettings
+    ) -> Callable[[int], dict[str, Any]]:
+        """Return what makes requests for the captions of an image from a number on."""
+        asked = messages(image, self._system)
+        return partial(self.client.dialect.payload, self.model, asked, settings)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Raise ModelError: the server has the vocabulary."""
