@@ -8,7 +8,12 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
-from capgen.captioning.confidence.calibration_file import Calibration, calibration_of
+from capgen.captioning.confidence.calibration_file import (
+    Calibration,
+    CalibrationPlace,
+    place_in_folder,
+    place_of_served,
+)
 from capgen.captioning.confidence.model import Fit
 from capgen.captioning.prepare import Prepared, batches_ahead, failure_of, for_prepared
 from capgen.captioning.prompts import Prompt, resolve_prompt
@@ -183,9 +188,17 @@ class Captioner:
             knows_nouns=self.runtime.nouns is not None,
         )
 
+    @property
+    def calibration_place(self) -> CalibrationPlace:
+        """Where the fits of the confidence are."""
+        if isinstance(self.model, ModelFolder):
+            return place_in_folder(self.model)
+        asked = {**self.runtime.recorded, **self._asked_for}
+        return place_of_served(self.name, self.model.revision, asked)
+
     @cached_property
     def _calibration(self) -> tuple[Calibration | None, str]:
-        return calibration_of(self.folder)
+        return self.calibration_place.read()
 
     def _fit(self, settings: DecodeSettings) -> tuple[Fit | None, str]:
         """Return the fit that gives captions their confidence, or None and why there is none."""
@@ -380,14 +393,18 @@ class Captioner:
             for record, hypotheses, summary in searches
         ]
 
+    @property
+    def _asked_for(self) -> dict[str, str]:
+        asked = {"prompt": self._prompt, "system": self._asked.system}
+        return {name: text for name, text in asked.items() if text}
+
     def record_settings(self, settings: DecodeSettings) -> dict[str, Any]:
         """Return the settings in the form that records hold."""
         runtime = self.runtime
         known = {**settings.to_dict(), "runtime": runtime.name, "dtype": runtime.dtype}
         known |= runtime.recorded
         # Only what was asked for: journals from before there were prompts stay valid.
-        asked = {"prompt": self._prompt, "system": self._asked.system}
-        known |= {name: text for name, text in asked.items() if text}
+        known |= self._asked_for
         calibration = self._calibration[0] if settings.confidence else None
         # A record made before the model was calibrated again is not one made after.
         return known if calibration is None else {**known, "calibration": calibration.digest}

@@ -28,6 +28,7 @@ from capgen.cli.user_defaults import unused_notes
 from capgen.config import (
     BatchOptions,
     DecodeOptions,
+    EndpointOptions,
     ImageLimits,
     MetadataOptions,
     ModelOptions,
@@ -69,7 +70,7 @@ EXAMPLES = examples(
 @with_options(
     section="caption",
     panels=(
-        *(MODEL_PANEL, PromptOptions.PANEL, DECODING_PANEL, Look.PANEL),
+        *(MODEL_PANEL, PromptOptions.PANEL, EndpointOptions.PANEL, DECODING_PANEL, Look.PANEL),
         *(OUTPUT_PANEL, MetadataOptions.PANEL, INPUT_PANEL, BatchOptions.PANEL),
     ),
 )
