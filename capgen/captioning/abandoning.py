@@ -29,6 +29,8 @@ def unless_stopped(
     Raises:
         Exception: What `work` raised, or `cancelled`.
     """
+    if stop.is_set():
+        raise cancelled
     content: Future[_Result] = Future()
 
     def run() -> None:
