@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from threading import Event
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from capgen.captioning.confidence.calibration_file import (
@@ -295,6 +296,13 @@ class Captioner:
         """Prepare images in batches, the next one in a thread while the caller has this one."""
         prepare = partial(self.prepare, limits=limits)
         return batches_ahead(prepare, images, self.batch_of(batch_size))
+
+    def until(self, stop: Event) -> Captioner:
+        """Return this captioner, sending no request to a server once `stop` is set."""
+        runtime = self.runtime.until(stop)
+        if runtime is self.runtime:
+            return self
+        return type(self)(self.model, runtime, self._load, self._asked)
 
     def batch_of(self, size: int) -> int:
         """Return the batch size to use: `size`, or less if the model cannot take as many."""

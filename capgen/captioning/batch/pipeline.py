@@ -160,7 +160,8 @@ class _Pipeline:
     """Reads, prepares and captions the images of one run."""
 
     def __init__(self, captioner: Captioner, run: BatchRun) -> None:
-        self.captioner = captioner
+        self.stop = Event()
+        self.captioner = captioner.until(self.stop)
         self.run = run
         self.settings, self.notes = captioner.settings(run.decoding)
         self.revision = captioner.model.fingerprint
@@ -171,7 +172,6 @@ class _Pipeline:
             "settings": captioner.record_settings(self.settings),
         }
         self.requests = captioner.runtime.in_flight
-        self.stop = Event()
 
     def batches(self, sources: Iterable[Source]) -> Generator[list[ImageDone], None, None]:
         """Yield finished batches in order; the model works on at most `lanes` at once."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
+from queue import SimpleQueue
 from typing import Self
 
 import numpy as np
@@ -18,7 +18,7 @@ from capgen.errors import NetworkError
 
 
 class CountingRuntime(EndpointRuntime):
-    """Counts `images` and the `bytes` of their requests; captions none of them."""
+    """Counts images and the bytes of their requests (`total`); captions none of them."""
 
     code = UNAVAILABLE
 
@@ -27,9 +27,13 @@ class CountingRuntime(EndpointRuntime):
     ) -> None:
         super().__init__(client, model, options, system=system)
         self.where = _where(client.address)
-        self.images = 0
-        self.bytes = 0
-        self._lock = threading.Lock()
+        # In one place, for this runtime and for those that `until` makes of it.
+        self._counted: SimpleQueue[int] = SimpleQueue()
+
+    def total(self) -> tuple[int, int]:
+        """Return the numbers of images and of bytes since the last call."""
+        sizes = [self._counted.get() for _ in range(self._counted.qsize())]
+        return len(sizes), sum(sizes)
 
     @classmethod
     def at(cls, options: ModelOptions) -> tuple[Self, ServedModel]:
@@ -39,10 +43,8 @@ class CountingRuntime(EndpointRuntime):
 
     def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
         """Count prepared images; none gets a caption."""
-        sizes = [len(self.request(image, settings)) for image in inputs]
-        with self._lock:
-            self.images += len(sizes)
-            self.bytes += sum(sizes)
+        for image in inputs:
+            self._counted.put(len(self.request(image, settings)))
         return Generated(
             hypotheses=[[] for _ in inputs],
             summarise=lambda: np.zeros((len(inputs), 1), np.float32),

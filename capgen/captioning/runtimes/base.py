@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from threading import Event
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,6 +136,10 @@ class Runtime(Protocol):
         """(width, height) that decoding an image needs at least; None for all of it."""
         ...
 
+    def until(self, stop: Event) -> Self:
+        """Return this runtime, sending no request to a server once `stop` is set."""
+        ...
+
     def batch_of(self, size: int) -> int:
         """Return how many inputs of any images `generate` takes at once: at most `size`."""
         ...
@@ -210,6 +215,10 @@ class PixelRuntime:
         """(width, height) that decoding an image needs at least; None for all of it."""
         size = self.preprocessor.input_size
         return None if size is None else size[::-1]
+
+    def until(self, stop: Event) -> Self:
+        """Return this runtime: it computes here."""
+        return self
 
     def batch_of(self, size: int) -> int:
         """Return `size`, or 1 if pixels keep each image's shape."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,7 @@ class EndpointRuntime:
         self.in_flight = options.concurrency
         self._side = options.send_size
         self._system = system
+        self._stop: threading.Event | None = None
 
     @property
     def recorded(self) -> Mapping[str, Any]:
@@ -66,6 +68,12 @@ class EndpointRuntime:
     def size_hint(self) -> tuple[int, int] | None:
         """(width, height) that decoding an image needs at least."""
         return self._side, self._side
+
+    def until(self, stop: threading.Event) -> Self:
+        """Return a runtime that asks the same server, until `stop` is set."""
+        other = copy.copy(self)
+        other._stop = stop
+        return other
 
     def batch_of(self, size: int) -> int:
         """Return `size`: each image is a request of its own."""
@@ -91,7 +99,7 @@ class EndpointRuntime:
             NetworkError: The server cannot be reached.
             EndpointError: It refuses.
         """
-        stop = threading.Event()
+        stop = self._stop or threading.Event()
 
         def ask(image: ModelInput) -> _Served | NoCaption:
             try:
@@ -102,7 +110,8 @@ class EndpointRuntime:
         try:
             answers = _side_by_side(ask, inputs, self.in_flight)
         finally:
-            stop.set()  # what is abandoned must not try again
+            if self._stop is None:
+                stop.set()  # what is abandoned must not try again
         served = {place: item for place, item in enumerate(answers) if isinstance(item, _Served)}
         return Generated(
             hypotheses=[served[n].hypotheses if n in served else [] for n in range(len(inputs))],

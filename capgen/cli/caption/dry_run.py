@@ -31,20 +31,21 @@ def count_images(console: Console, model: ModelOptions, job: BatchJob) -> int:
     finally:
         if journal is not None:
             journal.close()
+    images, sent = runtime.total()
     counts = {
         "endpoint": served.revision,
         "address": runtime.where,
-        "images": runtime.images,
-        "bytes": runtime.bytes,
+        "images": images,
+        "bytes": sent,
         "done": done,
         "unreadable": unreadable,
     }
     if job.format in ("json", "jsonl") and output is None:
         console.json(counts)
         return int(unreadable > 0)
-    images = "1 image" if runtime.images == 1 else f"{runtime.images:,} images"
+    number = "1 image" if images == 1 else f"{images:,} images"
     place = f"{printable(served.revision)} ({runtime.where})"
-    console.data(f"{images} would be sent to {place}: {runtime.bytes:,} bytes")
+    console.data(f"{number} would be sent to {place}: {sent:,} bytes")
     if done:
         console.note(f"{done:,} are done already")
     if unreadable:

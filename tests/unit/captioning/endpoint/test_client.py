@@ -270,7 +270,9 @@ def test_a_refused_parameter_is_left_out_from_then_on(server: ChatServer) -> Non
     assert ask(client) == "a dog"
     assert ask(client) == "a dog"
     assert len(server.requests) == 4
-    assert client.dialect.notes(resolve_served(DecodeOptions())) == ("the server chooses the temperature itself",)
+    assert client.dialect.notes(resolve_served(DecodeOptions())) == (
+        "the server chooses the temperature itself",
+    )
 
 
 def test_the_key_is_in_no_message_and_no_log(
