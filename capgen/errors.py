@@ -12,6 +12,7 @@ CapgenError                  exit code 1, unless another is given
 ├── TrainingError            training cannot start or continue
 │   └── TrainingStopped      training was asked to stop (exit code 130 or 143)
 ├── NetworkError             a server cannot be reached, or refuses
+│   └── EndpointError        a model server refuses: the address, the key or the model
 ├── StorageError             a file cannot be written, for lack of permission for example
 │   └── DiskFullError        no space is left, for this file or any other
 └── MissingDependencyError   an optional package is needed
@@ -58,7 +59,8 @@ class ImageError(CapgenError):
     Args:
         message: One line naming the image.
         code: Stable name of the fault: `missing`, `permission`, `empty`, `not_an_image`,
-            `truncated`, `too_large`, `unsupported`, `unreadable`, `prompt` or `low_confidence`.
+            `truncated`, `too_large`, `unsupported`, `unreadable`, `prompt` or `low_confidence`;
+            of a model server, `endpoint`, or `unavailable` for a fault that may pass.
     """
 
     def __init__(self, message: str, *, code: str, hint: str = "") -> None:
@@ -105,6 +107,10 @@ class TrainingStopped(TrainingError):  # noqa: N818 - nothing went wrong
 
 class NetworkError(CapgenError):
     """A server cannot be reached, or refuses."""
+
+
+class EndpointError(NetworkError):
+    """A model server refuses: its address, the key or the model is wrong, or it keeps failing."""
 
 
 class StorageError(CapgenError):

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "capgen"
 LEAVES = (
     *("errors", "config", "records", "file_types", "overwriting", "paths", "lazy_names"),
     *("addresses", "digests", "ending_signals", "json_files", "locks"),
-    *("temporary_files", "file_attributes", "undo"),
+    *("temporary_files", "file_attributes", "undo", "retry_after"),
 )
 
 # What each part may import of capgen, besides itself. Parts are folders of the package or
@@ -32,6 +32,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "locks": LEAVES,
     "ending_signals": LEAVES,
     "addresses": LEAVES,
+    "retry_after": LEAVES,
     "temporary_files": LEAVES,
     "file_attributes": LEAVES,
     "undo": LEAVES,

@@ -56,7 +56,7 @@ def with_attention(runtime: Runtime, image: ModelInput, caption: Caption, name: 
 
 def word_maps(runtime: Runtime, image: ModelInput, caption: Caption, name: str) -> Floats:
     """Return the attention maps (words, rows, columns) of a caption; see `with_attention`."""
-    ids = [token.id for token in caption.tokens]
+    ids = [token.id for token in caption.tokens if token.id is not None]
     # An empty caption is replayed by its start token alone, which shows the grid.
     replayed = runtime.replay(image, ids or [0])
     return maps_of(caption.words, replayed.attention, image.pixels.shape[1:], name)

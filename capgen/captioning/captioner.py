@@ -6,17 +6,31 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, overload
+from threading import Event
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
-from capgen.captioning.confidence.calibration_file import Calibration, calibration_of
+from capgen.captioning.confidence.calibration_file import (
+    Calibration,
+    CalibrationPlace,
+    place_in_folder,
+    place_of_served,
+)
 from capgen.captioning.confidence.model import Fit
 from capgen.captioning.prepare import Prepared, batches_ahead, failure_of, for_prepared
 from capgen.captioning.prompting import Prompting
 from capgen.captioning.prompts import Prompt, resolve_prompt
 from capgen.captioning.retry import caption_inputs
+from capgen.captioning.runtimes.base import NoCaption
 from capgen.captioning.runtimes.select import check_runtime, load_runtime
-from capgen.captioning.to_record import caption_or_raise, with_confidence
-from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, ModelOptions, resolve_decoding
+from capgen.captioning.to_record import caption_or_raise, uncaptioned, with_confidence
+from capgen.config import (
+    DecodeOptions,
+    DecodeSettings,
+    ImageLimits,
+    ModelOptions,
+    resolve_decoding,
+    resolve_served,
+)
 from capgen.errors import ImageError, ModelError, UsageError
 from capgen.images.decoders import printable
 from capgen.images.load import DEFAULT_LIMITS, ImageSource, load_image, read_file
@@ -32,17 +46,36 @@ DEFAULT_BATCH_SIZE = 16
 _Several = list[Any] | tuple[Any, ...]
 
 
+class CaptionModel(Protocol):
+    """What identifies the model that captions: a folder of it, or one on a server.
+
+    Attributes:
+        name: The name it was loaded by.
+        revision: Commit of its repository, or the address of its server; may be empty.
+        fingerprint: Changes when its files do.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def revision(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+
 class Captioner:
-    """A loaded model that captions images; `from_pretrained` makes one."""
+    """A loaded model that captions images; `from_pretrained` or `from_endpoint` makes one."""
 
     def __init__(
         self,
-        folder: ModelFolder,
+        model: CaptionModel,
         runtime: Runtime,
         load: Callable[[], Runtime] | None = None,
         prompt: Prompt | None = None,
     ) -> None:
-        self.folder = folder
+        self.model = model
         self.runtime = runtime
         self._load = load
         self._asked = prompt or Prompt()
@@ -78,8 +111,30 @@ class Captioner:
         return cls.from_options(asked, threads=threads)
 
     @classmethod
+    def from_endpoint(cls, url: str, model: str | None = None, **options: Any) -> Captioner:
+        """Caption with a model on a server that speaks the OpenAI chat protocol.
+
+        Images are sent to that server, made small and without metadata. A key is taken from the
+        environment (`CAPGEN_ENDPOINT_KEY`) alone.
+
+        Args:
+            url: The address, as in `http://127.0.0.1:8080/v1`.
+            model: The server's name of the model; may be left out if it has only one.
+            **options: Further fields of `capgen.config.ModelOptions`: `prompt="alt"`,
+                `concurrency=32`, `send_size=768`, …
+
+        Raises:
+            NetworkError: The server cannot be reached.
+            EndpointError: It refuses.
+            UsageError: An option is unknown or has no such value, or the server has several models.
+        """
+        return cls.from_pretrained(model, endpoint=url, **options)
+
+    @classmethod
     def from_options(cls, options: ModelOptions, *, threads: int | None = None) -> Captioner:
-        """Load the captioner that options name; see `from_pretrained`."""
+        """Load the captioner that options name; see `from_pretrained` and `from_endpoint`."""
+        if options.served:
+            return _at_endpoint(cls, options)
         check_runtime(options.runtime, options.device, options.dtype)
         folder = resolve_model(
             options.model,
@@ -93,12 +148,21 @@ class Captioner:
         """Pickle how the model is loaded, since sessions of its runtime cannot be pickled."""
         if self._load is None:
             raise TypeError("Only a Captioner made by Captioner.from_pretrained can be pickled")
-        return _loaded, (type(self), self.folder, self._load, self._asked)
+        return _loaded, (type(self), self.model, self._load, self._asked)
 
     @property
     def name(self) -> str:
         """The name the model was loaded by."""
-        return self.folder.name
+        return self.model.name
+
+    @property
+    def folder(self) -> ModelFolder:
+        """The model's folder; raises ModelError if it is on a server."""
+        if not isinstance(self.model, ModelFolder):
+            raise ModelError(
+                f"{self.name} is on a server ({self.model.revision}): it has no folder"
+            )
+        return self.model
 
     def settings(self, options: DecodeOptions) -> tuple[DecodeSettings, tuple[str, ...]]:
         """Resolve decoding options for this model: settings, and notes on what was changed.
@@ -108,12 +172,7 @@ class Captioner:
                 model that is not calibrated for these settings.
             ModelError: The model's own settings or its calibration are damaged.
         """
-        settings, notes = resolve_decoding(
-            options,
-            self.folder.generation,
-            positions=self.folder.positions,
-            knows_nouns=self.runtime.nouns is not None,
-        )
+        settings, notes = self._resolved(options)
         notes += self.prompting.check(settings)
         fit, reason = self._fit(settings)
         if fit is not None or not settings.confidence:
@@ -122,9 +181,27 @@ class Captioner:
             raise UsageError(f"--min-confidence: {reason}", hint="See capgen calibrate --help")
         return settings, (*notes, f"no confidence: {reason}")
 
+    def _resolved(self, options: DecodeOptions) -> tuple[DecodeSettings, tuple[str, ...]]:
+        if not isinstance(self.model, ModelFolder):
+            return resolve_served(options), ()
+        return resolve_decoding(
+            options,
+            self.model.generation,
+            positions=self.model.positions,
+            knows_nouns=self.runtime.nouns is not None,
+        )
+
+    @property
+    def calibration_place(self) -> CalibrationPlace:
+        """Where the fits of the confidence are."""
+        if isinstance(self.model, ModelFolder):
+            return place_in_folder(self.model)
+        asked = {**self.runtime.recorded, **self.prompting.asked}
+        return place_of_served(self.name, self.model.revision, asked)
+
     @cached_property
     def _calibration(self) -> tuple[Calibration | None, str]:
-        return calibration_of(self.folder)
+        return self.calibration_place.read()
 
     def _fit(self, settings: DecodeSettings) -> tuple[Fit | None, str]:
         """Return the fit that gives captions their confidence, or None and why there is none."""
@@ -224,6 +301,13 @@ class Captioner:
         prepare = partial(self.prepare, limits=limits)
         return batches_ahead(prepare, images, self.batch_of(batch_size))
 
+    def until(self, stop: Event) -> Captioner:
+        """Return this captioner, sending no request to a server once `stop` is set."""
+        runtime = self.runtime.until(stop)
+        if runtime is self.runtime:
+            return self
+        return type(self)(self.model, runtime, self._load, self._asked)
+
     def batch_of(self, size: int) -> int:
         """Return the batch size to use: `size`, or less if the model cannot take as many."""
         return self.runtime.batch_of(size)
@@ -291,7 +375,7 @@ class Captioner:
         """
         shared: dict[str, Any] = {
             "model": self.name,
-            "revision": self.folder.revision if revision is None else revision,
+            "revision": self.model.revision if revision is None else revision,
             "settings": self.record_settings(settings),
         }
         checked = self.prompting.check_each(batch, settings)
@@ -319,27 +403,37 @@ class Captioner:
         batch = [item for item, _ in noted]
         inputs = [item.input for item in batch]
         captions, generated = caption_inputs(self.runtime, inputs, settings)
-        captions = [
-            replace(caption, **item.record_fields(), **shared, notes=notes)
-            for (item, notes), caption in zip(noted, captions, strict=True)
+        records: list[Record] = [
+            uncaptioned(caption, item.path, sha256=item.sha256, **shared)
+            if isinstance(caption, NoCaption)
+            else replace(caption, **item.record_fields(), **shared, notes=(*said, *caption.notes))
+            for (item, said), caption in zip(noted, captions, strict=True)
         ]
         if return_attention:
             from capgen.captioning.attention import with_attention
 
-            captions = [
-                with_attention(self.runtime, item.input, caption, self.name)
-                for item, caption in zip(batch, captions, strict=True)
+            records = [
+                with_attention(self.runtime, item.input, record, self.name)
+                if isinstance(record, Caption)
+                else record
+                for item, record in zip(batch, records, strict=True)
             ]
         fit, _ = self._fit(settings)
         if fit is None:
-            return list[Record](captions)
-        searches = zip(captions, generated.hypotheses, generated.summarise(), strict=True)
-        return [with_confidence(*search, fit, settings.min_confidence) for search in searches]
+            return records
+        searches = zip(records, generated.hypotheses, generated.summarise(), strict=True)
+        return [
+            with_confidence(record, hypotheses, summary, fit, settings.min_confidence)
+            if isinstance(record, Caption)
+            else record
+            for record, hypotheses, summary in searches
+        ]
 
     def record_settings(self, settings: DecodeSettings) -> dict[str, Any]:
         """Return the settings in the form that records hold."""
         runtime = self.runtime
         known = {**settings.to_dict(), "runtime": runtime.name, "dtype": runtime.dtype}
+        known |= runtime.recorded
         # Only what was asked for: journals from before there were prompts stay valid.
         known |= self.prompting.asked
         calibration = self._calibration[0] if settings.confidence else None
@@ -348,6 +442,13 @@ class Captioner:
 
 
 def _loaded(
-    kind: type[Captioner], folder: ModelFolder, load: Callable[[], Runtime], prompt: Prompt
+    kind: type[Captioner], model: CaptionModel, load: Callable[[], Runtime], prompt: Prompt
 ) -> Captioner:
-    return kind(folder, load(), load, prompt)
+    return kind(model, load(), load, prompt)
+
+
+def _at_endpoint(kind: type[Captioner], options: ModelOptions) -> Captioner:
+    from capgen.captioning.endpoint.served_model import connect, runtime_of
+
+    model, runtime = connect(options)
+    return kind(model, runtime, partial(runtime_of, options, model.name), resolve_prompt(options))

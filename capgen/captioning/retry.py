@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from capgen.captioning.decoding.hypotheses import Hypothesis, token_texts
-from capgen.captioning.runtimes.base import Generated, ModelInput, Runtime
+from capgen.captioning.decoding.hypotheses import Hypothesis, text_and_parts
+from capgen.captioning.runtimes.base import Generated, ModelInput, NoCaption, Runtime
 from capgen.config import DecodeSettings
 from capgen.records import Caption, Retry, Token
 
@@ -44,12 +44,12 @@ class _ImageCaptions:
 
 def caption_inputs(
     runtime: Runtime, inputs: Sequence[ModelInput], settings: DecodeSettings
-) -> tuple[list[Caption], Generated]:
+) -> tuple[list[Caption | NoCaption], Generated]:
     """Caption prepared images with `settings.num_captions` captions each.
 
     Returns:
-        The best caption of each image with the others as alternatives, and what the model
-        generated first, before any retry.
+        The best caption of each image with the others as alternatives, or why there is none; and
+        what the model generated first, before any retry.
     """
     generated = runtime.generate(inputs, settings)
     # Diverse captions are chosen from all that a search finds.
@@ -63,12 +63,7 @@ def caption_inputs(
     if settings.diverse:
         for image in images:
             image.captions = _diverse(image.captions, settings.num_captions)
-    captions = [
-        replace(best, alternatives=tuple(others), retry=image.retry)
-        for image in images
-        for best, *others in [image.captions]
-    ]
-    return captions, generated
+    return [_best(image, place, generated) for place, image in enumerate(images)], generated
 
 
 def fault(text: str, generated: str | None = None) -> str:
@@ -109,17 +104,36 @@ def _repeats(text: str) -> bool:
     return bool(often) and max(often.values()) >= _OFTEN
 
 
+def _best(image: _ImageCaptions, place: int, generated: Generated) -> Caption | NoCaption:
+    """Return an image's first caption with all that is known about it, or why there is none."""
+    if place in generated.failures:
+        return generated.failures[place]
+    best, *others = image.captions
+    return replace(
+        best,
+        alternatives=tuple(others),
+        retry=image.retry,
+        usage=generated.usage.get(place),
+        notes=generated.notes.get(place, ()),
+    )
+
+
 def _captions(runtime: Runtime, start: str, hypotheses: Sequence[Hypothesis]) -> list[Caption]:
     captions = []
     for each in hypotheses:
-        text, parts = token_texts(runtime.decode, each.ids, each.prefix, start)
+        text, parts = text_and_parts(runtime.decode, each, start)
+        known = bool(each.log_probabilities)
+        ids: Sequence[int | None] = each.ids or [None] * len(parts)
         tokens = tuple(
             Token(id=token, text=part, log_probability=value)
-            for token, part, value in zip(each.ids, parts, each.log_probabilities, strict=True)
+            for token, part, value in zip(ids, parts, each.log_probabilities, strict=True)
         )
         captions.append(
             Caption(
-                text=text, log_probability=each.log_probability, score=each.score, tokens=tokens
+                text=text,
+                log_probability=each.log_probability if known else None,
+                score=each.score if known else None,
+                tokens=tokens,
             )
         )
     return captions
@@ -197,6 +211,6 @@ def _diverse(captions: list[Caption], count: int) -> list[Caption]:
     from capgen.captioning.diversity import choose, meaning
 
     meanings = [meaning(each.text) for each in captions]
-    scores = [each.log_probability / max(len(each.tokens), 1) for each in captions]
+    scores = [(each.log_probability or 0.0) / max(len(each.tokens), 1) for each in captions]
     chosen = choose(meanings, scores, count)
     return [captions[place] for place in sorted(chosen, key=lambda place: -scores[place])]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from capgen.captioning.confidence.model import Fit
 from capgen.captioning.decoding.hypotheses import Hypothesis
+from capgen.captioning.runtimes.base import NoCaption
 from capgen.errors import ImageError
 from capgen.images.decoders import printable
 from capgen.records import Caption, CaptionFailure, Record
@@ -24,9 +26,10 @@ def with_confidence(
     """Return a caption with its confidence, or a failure if that is below `minimum`.
 
     The hypotheses and the summary (D,) are of the first search; a caption that replaced its first
-    one in a retry has no confidence.
+    one in a retry has no confidence, nor has one without log-probabilities.
     """
-    first = tuple(token.id for token in caption.tokens) == hypotheses[0].ids
+    values = tuple(token.log_probability for token in caption.tokens)
+    first = bool(values) and values == hypotheses[0].log_probabilities
     confidence = fit.confidence(hypotheses, summary) if first else None
     if minimum is None or (confidence is not None and confidence >= minimum):
         return replace(caption, confidence=confidence)
@@ -41,6 +44,24 @@ def with_confidence(
         revision=caption.revision,
         settings=caption.settings,
         confidence=confidence,
+    )
+
+
+def uncaptioned(
+    why: NoCaption, path: str | None, *, sha256: str | None, **made_by: Any
+) -> CaptionFailure:
+    """Return the record of an image that a server gave no caption of.
+
+    Args:
+        why: What happened.
+        path: The image's name, or None.
+        sha256: SHA-256 of its file, or None.
+        **made_by: The model, its revision and the settings.
+    """
+    name = "the image" if path is None else printable(path)
+    message = f"{name}: {why.message}"
+    return CaptionFailure(
+        path=path, code=why.code, message=message, hint=why.hint, sha256=sha256, **made_by
     )
 
 

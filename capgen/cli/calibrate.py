@@ -21,8 +21,16 @@ from capgen.cli.options import (
     with_options,
     without,
 )
+from capgen.cli.sending import confirm_sending
 from capgen.cli.user_defaults import unused_notes
-from capgen.config import CalibrateConfig, DecodeOptions, ModelOptions, variables
+from capgen.config import (
+    CalibrateConfig,
+    DecodeOptions,
+    EndpointOptions,
+    ModelOptions,
+    PromptOptions,
+    variables,
+)
 from capgen.overwriting import OWN_JSON, InputFiles, check_output
 
 if TYPE_CHECKING:
@@ -56,7 +64,10 @@ class FitImages:
 
 @with_options(
     section="calibrate",
-    panels=(INPUT_PANEL, CalibrateConfig.PANEL, MODEL_PANEL, DECODING_PANEL, OUTPUT_PANEL),
+    panels=(
+        *(INPUT_PANEL, CalibrateConfig.PANEL, MODEL_PANEL, PromptOptions.PANEL),
+        *(EndpointOptions.PANEL, DECODING_PANEL, OUTPUT_PANEL),
+    ),
 )
 def calibrate_command(
     context: typer.Context,
@@ -102,7 +113,9 @@ def calibrate_command(
     for note in unused_notes(context, "calibrate"):
         console.note(note)
     data = evaluation_sets(images.dataset, images.data_dir, split=config.split, limit=config.limit)
-    captioner = Captioner.from_options(replace(runs_on, model=model))
+    options = replace(runs_on, model=model)
+    confirm_sending(options)
+    captioner = Captioner.from_options(options)
     events = calibrate(captioner, data, options=decoding, config=config, negatives=images.negatives)
     total = sum(len(part.examples) for part in data) + config.drawn
     calibrated = _follow(console, events, total)

@@ -211,9 +211,9 @@ def confirm_deletion(place: Path) -> None:
 
 
 def with_scores(caption: Caption) -> str:
-    """Return a caption, its confidence (- for none) and its score, separated by tabs."""
-    confidence = "-" if caption.confidence is None else f"{caption.confidence:.3f}"
-    return f"{caption.text}\t{confidence}\t{caption.score:.3f}"
+    """Return a caption, its confidence and its score (- for none), separated by tabs."""
+    numbers = (caption.confidence, caption.score)
+    return "\t".join((caption.text, *("-" if n is None else f"{n:.3f}" for n in numbers)))
 
 
 def _drawn(renderable: Any, stream: TextIO | None, *, wrap: bool) -> str:

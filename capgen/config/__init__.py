@@ -14,6 +14,11 @@ from capgen.config.decoding import (
     DecodeSettings,
     resolve_decoding,
 )
+from capgen.config.endpoint import (
+    KEY_VARIABLE,
+    EndpointOptions,
+    resolve_served,
+)
 from capgen.config.environment import setting_variables, variables
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.fields import (
@@ -42,6 +47,7 @@ __all__ = [
     "BOOLEANS",
     "COMMANDS",
     "DIVERSE_BEAMS",
+    "KEY_VARIABLE",
     "NAMED_PROMPTS",
     "OBJECTIVES",
     "OBJECTIVE_DEFAULTS",
@@ -53,6 +59,7 @@ __all__ = [
     "DecodeOptions",
     "DecodeSettings",
     "DownloadLimits",
+    "EndpointOptions",
     "EvalConfig",
     "EvalStrategy",
     "ImageLimits",
@@ -68,6 +75,7 @@ __all__ = [
     "parse_setting",
     "preset_settings",
     "resolve_decoding",
+    "resolve_served",
     "setting",
     "setting_variables",
     "train_config",

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
+from capgen.addresses import is_url
+from capgen.config.endpoint import EndpointOptions
 from capgen.config.fields import setting
 from capgen.config.prompts import PromptOptions
 from capgen.errors import UsageError
@@ -25,11 +27,11 @@ def check_device(name: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions(PromptOptions):
+class ModelOptions(PromptOptions, EndpointOptions):
     """The model that a command captions with, where it runs, and what it is asked.
 
     Raises:
-        UsageError: No device has such a name.
+        UsageError: No device has such a name, or a value is out of its range.
     """
 
     PANEL: ClassVar[str] = "Model"
@@ -54,3 +56,8 @@ class ModelOptions(PromptOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_device(self.device)
+
+    @property
+    def served(self) -> bool:
+        """Whether the model is on a server; an address may also stand in place of its name."""
+        return self.endpoint is not None or is_url(self.model or "")

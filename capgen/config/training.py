@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from capgen.addresses import is_url, without_credentials
 from capgen.config.fields import check_ranges
 from capgen.config.models import check_device
 from capgen.config.presets import TRAIN_PRESETS, objective_defaults, preset_settings
@@ -45,6 +46,12 @@ class TrainConfig(
         if self.preset not in TRAIN_PRESETS:
             raise UsageError(
                 f"Unknown preset '{self.preset}'", hint=did_you_mean(self.preset, TRAIN_PRESETS)
+            )
+        for name in filter(is_url, self.teachers if self.distill == "token" else ()):
+            raise UsageError(
+                f"--teacher {without_credentials(name)} is on a server, which does not give its "
+                "distribution",
+                hint="Use --distill sequence, which learns from its captions.",
             )
         if self.objective != "cross-entropy" and self.teachers:
             raise UsageError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from capgen.captioning.attention import CaptionAttention
-from capgen.captioning.captioner import DEFAULT_BATCH_SIZE, Captioner
+from capgen.captioning.captioner import DEFAULT_BATCH_SIZE, Captioner, CaptionModel
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.data.cache.file_hashes import hash_files
 from capgen.errors import UsageError
@@ -16,6 +16,7 @@ from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.evaluation.predictions import SUFFIXES, Predictions, read_predictions
 from capgen.explain.explain import explain, explains
 from capgen.images.load import DEFAULT_LIMITS
+from capgen.models.folder import ModelFolder
 from capgen.records import Caption, CaptionFailure, Example
 
 Outcome = str | Caption | CaptionFailure
@@ -81,8 +82,8 @@ class ModelSystem:
             "kind": "model",
             "name": self.name,
             "model": self.name,
-            "revision": self.captioner.folder.revision,
-            "weights": _weights(self.captioner.folder.path),
+            "revision": self.captioner.model.revision,
+            "weights": _weights(self.captioner.model),
             "runtime": runtime.name,
             "device": str(runtime.device),
             "settings": self._settings.to_dict(),
@@ -141,8 +142,10 @@ def is_predictions(source: str | os.PathLike[str]) -> bool:
     return Path(source).suffix.lower() in SUFFIXES
 
 
-def _weights(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each weights file, by file name."""
-    files: Sequence[Path] = sorted(folder.glob("*.safetensors"))
+def _weights(model: CaptionModel) -> dict[str, str]:
+    """Return the SHA-256 of each weights file, by file name; none of a model on a server."""
+    if not isinstance(model, ModelFolder):
+        return {}
+    files: Sequence[Path] = sorted(model.path.glob("*.safetensors"))
     digests = hash_files(files)
     return {file.name: digest.hex() for file, digest in zip(files, digests, strict=True)}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from capgen.captioning.attention import CaptionAttention, seen_part, word_maps
 from capgen.captioning.to_record import error_of
 from capgen.config import ImageLimits
+from capgen.errors import ModelError
 from capgen.images.load import DEFAULT_LIMITS, ImageSource
 from capgen.records import Caption, CaptionFailure
 
@@ -25,7 +26,14 @@ def explains(captioner: Captioner) -> bool:
 def prepare_to_explain(
     captioner: Captioner, image: ImageSource, limits: ImageLimits = DEFAULT_LIMITS
 ) -> tuple[Prepared, Image.Image]:
-    """Return an image as the model's input, and as it was decoded."""
+    """Return an image as the model's input, and as it was decoded.
+
+    Raises:
+        ImageError: The image cannot be read.
+        ModelError: The model is on a server, where nothing can be seen of it.
+    """
+    if captioner.runtime.in_flight:
+        raise ModelError(f"Cannot look into {captioner.name}: {captioner.runtime.obstacle()}")
     prepared = captioner.prepare(image, limits=limits, keep_image=True)
     if isinstance(prepared, CaptionFailure):
         raise error_of(prepared)
@@ -44,7 +52,8 @@ def explain(
 
     Raises:
         ImageError: The image cannot be read.
-        ModelError: The model has no cross-attention, or its image features are not a grid.
+        ModelError: The model has no cross-attention, or its image features are not a grid; or it
+            is on a server.
     """
     prepared, upright = prepare_to_explain(captioner, image, limits)
     return CaptionAttention(

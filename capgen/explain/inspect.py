@@ -129,7 +129,7 @@ def inspect_image(
 
     Raises:
         ImageError: The image cannot be read.
-        ModelError: The model has its own code, and its encoder is not known.
+        ModelError: The model has its own code, and its encoder is not known; or it is on a server.
         UsageError: The options do not suit the model.
     """
     prepared, upright = prepare_to_explain(captioner, image, limits)
@@ -141,7 +141,9 @@ def inspect_image(
     caption = captioned(options or DecodeOptions())
     runtime, notes = captioner.runtime, []
     steps = [
-        Step(id=each.id, text=each.text, probability=each.probability) for each in caption.tokens
+        Step(id=each.id, text=each.text, probability=each.probability)
+        for each in caption.tokens
+        if each.id is not None
     ]
     if not explains(captioner):
         notes.append(f"No runners-up: {runtime.obstacle()}")

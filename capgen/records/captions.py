@@ -20,12 +20,12 @@ class Token:
     """One generated token.
 
     Attributes:
-        id: Index into the model's vocabulary.
+        id: Index into the model's vocabulary; None if a server does not tell.
         text: What the token adds to the caption (empty for the end token).
         log_probability: Natural logarithm of the probability that decoding gave it.
     """
 
-    id: int
+    id: int | None
     text: str
     log_probability: float
 
@@ -80,6 +80,24 @@ class Unwritten:
     message: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What captioning an image took, as a model server counts it.
+
+    Attributes:
+        prompt_tokens: Tokens of image and prompt.
+        completion_tokens: Generated tokens, thinking included.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+
+    @property
+    def total(self) -> int:
+        """All tokens."""
+        return self.prompt_tokens + self.completion_tokens
+
+
 @dataclass(frozen=True)
 class WriteOutcome:
     """What became of a caption that was to be written beside an image or into it.
@@ -107,15 +125,18 @@ class Caption:
     Attributes:
         path: The image as the caller named it, or None for images in memory.
         text: The caption.
-        log_probability: Sum of the tokens' log-probabilities, end token included.
+        log_probability: Sum of the tokens' log-probabilities, end token included; None if a
+            server does not tell.
         score: `log_probability / len(tokens) ** length_penalty`: what beam search ranks by.
+            None without log-probabilities.
         tokens: The generated tokens, end token included when it was generated.
         alternatives: Further captions, best first, when more than one was asked for.
         width: Width of the image in pixels, as displayed (after EXIF orientation).
         height: Height of the image in pixels, as displayed.
         sha256: Hash of the file's bytes in hex, or None if it was not computed.
         model: Name or folder of the model.
-        revision: Commit of the model's repository, or `sha256:…` of its files; may be empty.
+        revision: Commit of the model's repository, or `sha256:…` of its files, or the address
+            of its server; may be empty.
         settings: The decoding settings that were used.
         notes: What was changed, such as a clamped length, in plain words.
         retry: How it was captioned again, or None.
@@ -127,12 +148,13 @@ class Caption:
             the JSON form.
         prompt: What the model was asked about this image, or None if nothing was asked for. Only
             then in the JSON form, too.
+        usage: What it took of a model server, or None.
     """
 
     path: str | None = None
     text: str
-    log_probability: float
-    score: float
+    log_probability: float | None
+    score: float | None
     tokens: tuple[Token, ...] = ()
     alternatives: tuple[Caption, ...] = ()
     width: int | None = None
@@ -147,6 +169,7 @@ class Caption:
     confidence: float | None = None
     unwritten: Unwritten | None = None
     prompt: str | None = None
+    usage: Usage | None = None
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -169,6 +192,7 @@ class Caption:
             "confidence": self.confidence,
             "error": None if unwritten is None else {**dataclasses.asdict(unwritten), "hint": ""},
             **({} if self.prompt is None else {"prompt": self.prompt}),
+            "usage": None if self.usage is None else dataclasses.asdict(self.usage),
         }
 
     @classmethod
@@ -187,6 +211,7 @@ class Caption:
             retry=_retry(record.get("retry")),
             unwritten=_unwritten(record.get("error")),
             prompt=record.get("prompt"),
+            usage=_usage(record.get("usage")),
         )
 
 
@@ -215,6 +240,11 @@ class CaptionFailure:
     revision: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     confidence: float | None = None
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it was a server's fault that may pass, so that a later run tries again."""
+        return self.code == "unavailable"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""
@@ -303,6 +333,11 @@ def _retry(item: Mapping[str, Any] | None) -> Retry | None:
 
 def _unwritten(error: Mapping[str, Any] | None) -> Unwritten | None:
     return None if error is None else Unwritten(code=error["code"], message=error["message"])
+
+
+def _usage(item: Mapping[str, Any] | None) -> Usage | None:
+    names = ("prompt_tokens", "completion_tokens")
+    return None if item is None else Usage(**{name: int(item[name]) for name in names})
 
 
 def _words(tokens: tuple[Token, ...]) -> tuple[Word, ...]:

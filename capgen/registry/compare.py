@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from capgen.addresses import is_url
 from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, EvalConfig, ModelOptions
 from capgen.errors import UsageError
@@ -16,7 +17,7 @@ from capgen.evaluation.events import EvaluationEvent, EvaluationFinished
 from capgen.evaluation.result import Evaluation
 from capgen.evaluation.systems import ModelSystem
 from capgen.records import SCHEMA_VERSION
-from capgen.registry.entries import ModelEntry
+from capgen.registry.entries import ModelEntry, served_entry
 from capgen.registry.listing import find_model, run_checkpoints
 from capgen.registry.speed import Speed, SpeedOptions, measure
 
@@ -113,6 +114,13 @@ def models_to_compare(names: Sequence[str]) -> list[str]:
     return models
 
 
+def _runs_on(place: ModelOptions, name: str) -> ModelOptions:
+    options = replace(place, model=name, revision=None, endpoint=None)
+    if not options.served:
+        return options
+    return replace(options, runtime="auto", device="auto", dtype="auto")
+
+
 def comparison_events(
     names: Sequence[str],
     data: EvaluationSet,
@@ -137,10 +145,9 @@ def comparison_events(
     """
     config, place = config or EvalConfig(), runs_on or ModelOptions()
     chosen = models_to_compare(names)
-    entries = tuple(find_model(name) for name in chosen)
+    entries = tuple(served_entry(name) if is_url(name) else find_model(name) for name in chosen)
     # Load all models first, so that a broken one is reported before an hour of captioning.
-    place = replace(place, revision=None)
-    captioners = {name: Captioner.from_options(replace(place, model=name)) for name in chosen}
+    captioners = {name: Captioner.from_options(_runs_on(place, name)) for name in chosen}
     evaluations: list[Evaluation] = []
     for name, captioner in captioners.items():
         yield ModelStarted(name, len(data.examples))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from capgen.addresses import without_credentials
 from capgen.errors import CapgenError
 from capgen.models.folder import CHECKPOINTS, CONFIG_FILE, RUN_SETTINGS_FILE, ModelFolder
 from capgen.models.kinds import other_kind
@@ -36,8 +37,8 @@ class ModelEntry:
     Attributes:
         name: Its name for `--model`.
         kind: `bundled`, `run` (a checkpoint of a training run), `stored` (exported under a
-            name), `hub` (in the Hub's cache) or `folder`.
-        path: Its folder.
+            name), `hub` (in the Hub's cache), `folder`, or `server` (an address).
+        path: Its folder; None on a server.
         revision: Commit on the Hub, or an empty string.
         size: Bytes of all its files.
         parameters: Number of parameters; None if the weights cannot be read.
@@ -59,7 +60,7 @@ class ModelEntry:
 
     name: str
     kind: str
-    path: Path
+    path: Path | None
     revision: str = ""
     size: int = 0
     parameters: int | None = None
@@ -78,7 +79,12 @@ class ModelEntry:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry as built-in types."""
-        return {**dataclasses.asdict(self), "path": str(self.path)}
+        return {**dataclasses.asdict(self), "path": None if self.path is None else str(self.path)}
+
+
+def served_entry(address: str) -> ModelEntry:
+    """Return what is known about a model on a server: where it is."""
+    return ModelEntry(name=without_credentials(address), kind="server", path=None)
 
 
 def describe(folder: ModelFolder, kind: str, *, default: bool = False) -> ModelEntry:

@@ -81,6 +81,7 @@ def is_downloaded(known: KnownModel) -> bool:
 def lasting_name(name: str) -> str:
     """Return a name of a model that is valid in every working directory."""
     entry = find_model(name)
+    assert entry.path is not None
     roots = {RUN: runs_dir(), STORED: models_dir()}
     if entry.kind in roots and entry.path == roots[entry.kind] / name:
         return name

@@ -137,5 +137,5 @@ def _works(folder: ModelFolder) -> Iterator[Check]:
     runtime = captioner.runtime
     yield Check("loads", True, f"{runtime.name}, {runtime.device}, {runtime.dtype}")
     caption = captioner.caption(probe_image())
-    ok = bool(caption.text.strip()) and math.isfinite(caption.log_probability)
+    ok = bool(caption.text.strip()) and math.isfinite(caption.log_probability or 0.0)
     yield Check("captions", ok, f"'{caption.text}'" if ok else "the caption of an image is empty")

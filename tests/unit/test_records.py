@@ -16,12 +16,12 @@ OLD_FILE = Path(__file__).parent.parent / "data" / "captions_v1.json"
 DOCUMENTED = {
     *("schema_version", "path", "caption", "score", "log_probability", "tokens", "alternatives"),
     *("width", "height", "sha256", "model", "revision", "settings", "notes", "retry", "error"),
-    "confidence",
+    *("confidence", "usage"),
 }
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 tokens = st.builds(
-    Token, id=st.integers(0, 99999), text=st.text(max_size=5), log_probability=numbers
+    Token, id=st.none() | st.integers(0, 99999), text=st.text(max_size=5), log_probability=numbers
 )
 captions = st.builds(
     Caption,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
-import ipaddress
 import socket
 import ssl
 import threading
@@ -18,7 +17,8 @@ import time
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from capgen.addresses import without_credentials
-from capgen.captioning.batch.abandoning import unless_stopped
+from capgen.captioning.abandoning import unless_stopped
+from capgen.captioning.public_addresses import is_public
 from capgen.config import DownloadLimits
 from capgen.errors import ImageError
 from capgen.images.decoders import printable
@@ -26,7 +26,6 @@ from capgen.images.decoders import printable
 DEFAULT_LIMITS = DownloadLimits()
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BLOCK = 1 << 16
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _HEADERS = {"User-Agent": "capgen", "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
 
 
@@ -184,17 +183,3 @@ def _left(deadline: float) -> float:
     if left <= 0:
         raise TimeoutError("took too long")
     return left
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is public; one that embeds an IPv4 address counts as that address."""
-    place = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(place, ipaddress.IPv6Address):
-        inner = place.ipv4_mapped or place.sixtofour
-        if place in _NAT64:
-            inner = ipaddress.IPv4Address(int(place) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-        if place.teredo is not None or place.is_site_local:
-            return False
-    return place.is_global and not place.is_multicast and not place.is_reserved

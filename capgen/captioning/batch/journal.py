@@ -23,7 +23,7 @@ from capgen.errors import StorageError
 from capgen.locks import Lock
 from capgen.overwriting import OWN_JOURNAL, check_output
 from capgen.paths import storage_errors
-from capgen.records import Caption, Record, record_from_dict
+from capgen.records import Caption, CaptionFailure, Record, record_from_dict
 
 logger = logging.getLogger(__name__)
 
@@ -100,19 +100,24 @@ class Journal:
             return record_from_dict(json.loads(self._reader.readline()))
 
     def add(self, records: Iterable[Record]) -> None:
-        """Append records. Those without a content hash could not be found again: skip them."""
-        lines, keys, end = [], [], self._end
-        for record in records:
-            if record.sha256 is None:
-                continue
-            line = json.dumps(record.to_dict()).encode() + b"\n"
-            lines.append(line)
-            keys.append((self._key(record.sha256, record.path), end))
-            end += len(line)
-        if not lines:
-            return
+        """Append records. Thread-safe.
+
+        Those without a content hash could not be found again, and of faults that may pass none is
+        kept: such images are tried again.
+        """
+        lines = [
+            (self._key(record.sha256, record.path), json.dumps(record.to_dict()).encode() + b"\n")
+            for record in records
+            if record.sha256 is not None and not _may_pass(record)
+        ]
         with self._lock, storage_errors(self.path):
-            unwritten = memoryview(b"".join(lines))
+            if not lines or self._file.closed:  # a lane that finishes after the run was stopped
+                return
+            keys, end = [], self._end
+            for key, line in lines:
+                keys.append((key, end))
+                end += len(line)
+            unwritten = memoryview(b"".join(line for _, line in lines))
             while unwritten:
                 unwritten = unwritten[self._file.write(unwritten) :]
             now = time.monotonic()
@@ -141,9 +146,10 @@ class Journal:
 
     def close(self, *, remove: bool = False) -> None:
         """Close the file; delete it if it is empty or `remove` is set."""
-        empty = self._end == 0
-        self._reader.close()
-        self._file.close()
+        with self._lock:
+            empty = self._end == 0
+            self._reader.close()
+            self._file.close()
         self._one_run.release()
         if remove or empty:
             with storage_errors(self.path):
@@ -175,6 +181,10 @@ def _parse(line: bytes) -> Record | None:
         return record_from_dict(json.loads(line))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _may_pass(record: Record) -> bool:
+    return isinstance(record, CaptionFailure) and record.may_pass
 
 
 def _as_captioned(record: Record) -> Record:

@@ -15,12 +15,14 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from threading import Event
 from typing import Any
 
+from capgen.captioning.abandoning import unless_stopped
 from capgen.captioning.batch.journal import Journal
 from capgen.captioning.batch.sources import Source
 from capgen.captioning.captioner import Captioner
@@ -35,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 # A batch is closed early when its inputs take this much memory.
 _BATCH_BYTES = 128 << 20
+# Requests to a server that may be done before the oldest of them is, per request in flight.
+_AHEAD = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +87,8 @@ class BatchRun:
         limits: The largest image to decode.
         journal: What is already done; new records are appended before their event comes.
         lanes: Batches that the model works on at the same time. More than one is faster if the
-            captioner has fewer threads than there are cores.
+            captioner has fewer threads than there are cores. A server gets as many images as its
+            runtime has requests in flight, one a batch, whatever this says.
         thumbnails: Make a small copy of every image.
         originals: Hashes of files that had a caption written into them → the hash that each
             had before, which is its hash in records and the journal.
@@ -117,8 +122,6 @@ def caption_all(
     batches = _Pipeline(captioner, run).batches(sources)
     try:
         for batch in batches:
-            if run.journal is not None:
-                run.journal.add(done.record for done in batch if not done.reused)
             for done in batch:
                 reused += done.reused
                 if isinstance(done.record, CaptionFailure):
@@ -157,22 +160,25 @@ class _Pipeline:
     """Reads, prepares and captions the images of one run."""
 
     def __init__(self, captioner: Captioner, run: BatchRun) -> None:
-        self.captioner = captioner
+        self.stop = Event()
+        self.captioner = captioner.until(self.stop)
         self.run = run
         self.settings, self.notes = captioner.settings(run.decoding)
-        self.revision = captioner.folder.fingerprint
+        self.revision = captioner.model.fingerprint
         # A failure records the run as a caption does.
         self.made_by: dict[str, Any] = {
             "model": captioner.name,
             "revision": self.revision,
             "settings": captioner.record_settings(self.settings),
         }
-        self.stop = Event()
+        self.requests = captioner.runtime.in_flight
 
     def batches(self, sources: Iterable[Source]) -> Generator[list[ImageDone], None, None]:
         """Yield finished batches in order; the model works on at most `lanes` at once."""
-        lanes = max(1, self.run.lanes)
-        size = self.captioner.batch_of(self.run.options.batch_size)
+        lanes = self.requests or max(1, self.run.lanes)
+        # Behind a slow answer the others go on: each request takes its own time.
+        waiting = _AHEAD * lanes if self.requests else lanes
+        size = 1 if self.requests else self.captioner.batch_of(self.run.options.batch_size)
         workers = self.run.options.workers or usable_cores()
         logger.debug("batches of %d, %d reading threads, %d lanes", size, workers, lanes)
         readers = ThreadPoolExecutor(workers, "capgen-read")
@@ -182,7 +188,7 @@ class _Pipeline:
             reads = _ahead(readers, self._read, sources, size + workers)
             for batch in _grouped(reads, size):
                 working.append(models.submit(self._caption, batch))
-                if len(working) > lanes:
+                if len(working) > waiting:
                     yield working.popleft().result()
             while working:
                 yield working.popleft().result()
@@ -228,14 +234,9 @@ class _Pipeline:
         return replace(record, path=source.name)
 
     def _caption(self, batch: list[_Read]) -> list[ImageDone]:
-        """Caption the prepared images of a batch, in a lane."""
-        waiting = [read.prepared for read in batch if isinstance(read, _Waiting)]
-        records = iter(
-            self.captioner.caption_prepared(
-                waiting, self.settings, self.notes, revision=self.revision
-            )
-        )
-        return [
+        """Caption the prepared images of a batch, in a lane, and add them to the journal."""
+        records = iter(self._made([read.prepared for read in batch if isinstance(read, _Waiting)]))
+        done = [
             read
             if isinstance(read, ImageDone)
             else ImageDone(
@@ -243,6 +244,23 @@ class _Pipeline:
             )
             for read in batch
         ]
+        if self.run.journal is not None:
+            # At once: what is done must not wait for slower lanes, and be lost with the process.
+            self.run.journal.add(item.record for item in done if not item.reused)
+        return done
+
+    def _made(self, batch: list[Prepared]) -> list[Record]:
+        caption = partial(
+            self.captioner.caption_prepared,
+            *(batch, self.settings, self.notes),
+            revision=self.revision,
+        )
+        if not self.requests or not batch:
+            return caption()
+        # A request may take minutes: it must not keep the process from ending.
+        return unless_stopped(
+            self.stop, caption, cancelled=CancelledError(), thread="capgen-request"
+        )
 
 
 def _ahead(

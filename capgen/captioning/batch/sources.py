@@ -77,7 +77,7 @@ class FileSource(_Named):
         path = self.name if self.path is None else self.path
         if not _may_block(path):
             return read_file(path, self.label, limits)
-        from capgen.captioning.batch.abandoning import unless_stopped
+        from capgen.captioning.abandoning import unless_stopped
 
         return unless_stopped(
             stop,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,7 @@ from capgen.config import DecodeSettings
 from capgen.digests import files_digest
 from capgen.errors import ModelError
 from capgen.models.folder import CALIBRATION_FILE, ModelFolder
-from capgen.paths import write_text
+from capgen.paths import data_dir, write_text
 from capgen.records import SCHEMA_VERSION
 
 FORMAT = "capgen calibration"
@@ -106,15 +106,47 @@ def _is_for(fit: Fit, settings: DecodeSettings, asked: Mapping[str, str]) -> boo
     return dict(fit.asked) == dict(asked) and same_decoding(settings, fit.settings)
 
 
+@dataclass(frozen=True)
+class CalibrationPlace:
+    """Where a model's calibration is.
+
+    Attributes:
+        name: The model.
+        path: The file.
+        digest: Returns the hash of what it must have been made for.
+    """
+
+    name: str
+    path: Path
+    digest: Callable[[], str]
+
+    def read(self) -> tuple[Calibration | None, str]:
+        """Return the calibration, or None and the reason; raise ModelError if it is damaged."""
+        if not self.path.is_file():
+            return None, f"{self.name} is not calibrated"
+        calibration = Calibration.read(self.path)
+        if calibration.weights != self.digest():
+            return None, f"{self.path} was made for other weights than those of {self.name}"
+        return calibration, ""
+
+
+def place_in_folder(folder: ModelFolder) -> CalibrationPlace:
+    """Return the place of a model folder's calibration."""
+    path = folder.path / CALIBRATION_FILE
+    return CalibrationPlace(folder.name, path, lambda: weights_digest(folder))
+
+
+def place_of_served(name: str, address: str, asked: Mapping[str, Any]) -> CalibrationPlace:
+    """Return the place of the calibration of a model on a server, asked in a certain way."""
+    text = json.dumps([name, address, dict(asked)], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    path = data_dir() / "endpoints" / f"{digest[:16]}.json"
+    return CalibrationPlace(name, path, lambda: f"sha256:{digest}")
+
+
 def calibration_of(folder: ModelFolder) -> tuple[Calibration | None, str]:
     """Return a model's calibration, or None and the reason; raise ModelError if it is damaged."""
-    path = folder.path / CALIBRATION_FILE
-    if not path.is_file():
-        return None, f"{folder.name} is not calibrated"
-    calibration = Calibration.read(path)
-    if calibration.weights != weights_digest(folder):
-        return None, f"{path} was made for other weights than those of {folder.name}"
-    return calibration, ""
+    return place_in_folder(folder).read()
 
 
 def weights_digest(folder: ModelFolder) -> str:

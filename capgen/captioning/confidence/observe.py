@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from capgen.captioning.captioner import DEFAULT_BATCH_SIZE, Captioner
 from capgen.captioning.confidence.model import evidence
-from capgen.captioning.decoding.hypotheses import token_texts
+from capgen.captioning.decoding.hypotheses import text_and_parts
 from capgen.captioning.prepare import Prepared, for_prepared
+from capgen.captioning.to_record import uncaptioned
 from capgen.config import DecodeSettings
+from capgen.errors import ModelError
 from capgen.images.load import ImageSource
 from capgen.records import CaptionFailure
 
@@ -43,7 +45,11 @@ def observe(
     *,
     batch_size: int = DEFAULT_BATCH_SIZE,
 ) -> Iterator[Observation | CaptionFailure]:
-    """Caption images, and keep the evidence of search and encoder for each caption."""
+    """Caption images, and keep the evidence of search and encoder for each caption.
+
+    Raises:
+        ModelError: The model is on a server that gives no log-probabilities.
+    """
 
     def observed(batch: Sequence[Prepared]) -> Iterator[Observation | CaptionFailure]:
         checked = captioner.prompting.check_each(batch, settings)
@@ -56,13 +62,18 @@ def observe(
         for said in checked:
             yield said if isinstance(said, CaptionFailure) else next(made)
 
-    def observed_all(batch: Sequence[Prepared]) -> Iterator[Observation]:
+    def observed_all(batch: Sequence[Prepared]) -> Iterator[Observation | CaptionFailure]:
         generated = captioner.runtime.generate([item.input for item in batch], settings)
         found = zip(batch, generated.hypotheses, generated.summarise(), strict=True)
-        for item, hypotheses, summary in found:
-            best, start = hypotheses[0], item.input.start
-            text, _ = token_texts(captioner.runtime.decode, best.ids, best.prefix, start)
-            yield Observation(text, evidence(hypotheses), summary)
+        for place, (item, hypotheses, summary) in enumerate(found):
+            if place in generated.failures:
+                yield uncaptioned(generated.failures[place], item.path, sha256=item.sha256)
+                continue
+            best = hypotheses[0]
+            if not best.log_probabilities:
+                raise ModelError(f"{captioner.name}: its server gives no log-probabilities")
+            text, _ = text_and_parts(captioner.runtime.decode, best, item.input.start)
+            yield Observation(text.strip(), evidence(hypotheses), summary)
 
     for batch in captioner.prepared_batches(images, batch_size):
         yield from for_prepared(observed, batch)

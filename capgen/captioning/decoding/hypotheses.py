@@ -111,6 +111,9 @@ class Hypothesis:
         score: Sum of `log_probabilities` divided by length ** length_penalty.
         penalty: What repeated nouns take off the score where hypotheses are ranked.
         prefix: Token ids between the start token and `ids` that were given, not generated.
+        served: The text, if a server gave it instead of `ids`, which may then be empty.
+        parts: What each token adds to that text. Empty, as are the log-probabilities, if the
+            server does not tell.
     """
 
     ids: tuple[int, ...]
@@ -118,6 +121,8 @@ class Hypothesis:
     score: float
     penalty: float = 0.0
     prefix: tuple[int, ...] = ()
+    served: str | None = None
+    parts: tuple[str, ...] = ()
 
     @property
     def log_probability(self) -> float:
@@ -163,6 +168,18 @@ def hypothesis(
     repeats = 0 if nouns is None else nouns.repeated(whole)[len(prefix) :].sum()
     penalty = NOUN_PENALTY * float(repeats) / divisor
     return Hypothesis(tuple(map(int, ids)), parts, sum(parts) / divisor, penalty, prefix)
+
+
+def text_and_parts(
+    decode: Callable[[Sequence[int]], str], found: Hypothesis, start: str = ""
+) -> tuple[str, Sequence[str]]:
+    """Return the text of a hypothesis, and what each of its tokens adds to it.
+
+    `start` are the words that it had to begin with.
+    """
+    if found.served is not None:
+        return found.served, found.parts
+    return token_texts(decode, found.ids, found.prefix, start)
 
 
 def log_softmax(scores: Floats) -> Floats:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from capgen.captioning.prompts import Prompt, one_spaced
 from capgen.config import DecodeSettings
 from capgen.errors import UsageError
 from capgen.models.preprocessing.preprocess import Preprocessor
+from capgen.records import Usage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,29 +64,52 @@ class Replay:
 
 
 @dataclass(frozen=True)
+class NoCaption:
+    """Why a server gave no caption of an image.
+
+    Attributes:
+        code: Stable name of the fault (see `capgen.errors.ImageError`).
+        message: What happened, without the image's name.
+        hint: What to do about it, or an empty string.
+    """
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
 class Generated:
     """What a model generated for a batch of images.
 
     Attributes:
         hypotheses: For each image, best first: all finished beams of a beam search, else
-            `num_captions` samples, or the one greedy caption.
+            `num_captions` samples, or the one greedy caption. None at all where a server failed.
         summarise: Returns a summary (B, D) float32 of each image: the mean of the first decoder
             layer's cross-attention values over the image's cells (without cross-attention, of
             the encoder's states), the same in both runtimes. Raises ModelError if the model's
             encoder is not known.
+        failures: Place of an image → why it has no hypotheses.
+        usage: Place of an image → what it took of a server.
+        notes: Place of an image → what was not as asked for, in plain words.
     """
 
     hypotheses: list[list[Hypothesis]]
     summarise: Callable[[], NDArray[np.float32]]
+    failures: Mapping[int, NoCaption] = field(default_factory=dict)
+    usage: Mapping[int, Usage] = field(default_factory=dict)
+    notes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Runtime(Protocol):
     """Captions prepared images with one model.
 
     Attributes:
-        name: `onnx` or `torch`.
+        name: `onnx`, `torch` or `endpoint`.
         device: Where it computes, such as `cpu` or `cuda`.
         dtype: Type it computes in, such as `float32`.
+        in_flight: Requests to a server at the same time; 0 for what computes here.
+        recorded: Further settings that captions depend on, for records.
         nouns: Which tokens begin which noun, so that a caption uses each noun once; None where
             that is unknown, as for languages other than English.
     """
@@ -92,6 +117,12 @@ class Runtime(Protocol):
     name: str
     device: str
     dtype: str
+
+    @property
+    def in_flight(self) -> int: ...
+
+    @property
+    def recorded(self) -> Mapping[str, Any]: ...
 
     @property
     def preprocessor(self) -> Preprocessor | None:
@@ -104,6 +135,10 @@ class Runtime(Protocol):
     @property
     def size_hint(self) -> tuple[int, int] | None:
         """(width, height) that decoding an image needs at least; None for all of it."""
+        ...
+
+    def until(self, stop: Event) -> Self:
+        """Return this runtime, sending no request to a server once `stop` is set."""
         ...
 
     def batch_of(self, size: int) -> int:
@@ -174,6 +209,8 @@ class PixelRuntime:
 
     preprocessor: Preprocessor
     unknown_token: int | None = None
+    in_flight: ClassVar[int] = 0
+    recorded: ClassVar[Mapping[str, Any]] = {}
 
     def token_ids(self, text: str) -> tuple[int, ...]:
         """Return a text as the decoder reads it; names of special tokens in it are text."""
@@ -232,6 +269,10 @@ class PixelRuntime:
         """(width, height) that decoding an image needs at least; None for all of it."""
         size = self.preprocessor.input_size
         return None if size is None else size[::-1]
+
+    def until(self, stop: Event) -> Self:
+        """Return this runtime: it computes here."""
+        return self
 
     def batch_of(self, size: int) -> int:
         """Return `size`, or 1 if pixels keep each image's shape."""

@@ -24,10 +24,12 @@ from capgen.cli.options import (
     with_options,
     without,
 )
+from capgen.cli.sending import confirm_sending
 from capgen.cli.user_defaults import unused_notes
 from capgen.config import (
     BatchOptions,
     DecodeOptions,
+    EndpointOptions,
     ImageLimits,
     MetadataOptions,
     ModelOptions,
@@ -69,7 +71,7 @@ EXAMPLES = examples(
 @with_options(
     section="caption",
     panels=(
-        *(MODEL_PANEL, PromptOptions.PANEL, DECODING_PANEL, Look.PANEL),
+        *(MODEL_PANEL, PromptOptions.PANEL, EndpointOptions.PANEL, DECODING_PANEL, Look.PANEL),
         *(OUTPUT_PANEL, MetadataOptions.PANEL, INPUT_PANEL, BatchOptions.PANEL),
     ),
 )
@@ -96,6 +98,8 @@ def caption_command(
         raise typer.Exit(_undo(console, results.undo))
     if not named.images and named.manifest is None:
         raise UsageError("No images were named", hint="Try: capgen caption photo.jpg")
+    if results.dry_run and not (results.write_metadata or model.served):
+        raise UsageError("--dry-run needs --write-metadata or --endpoint")
     if results.output is not None:
         check_place(results.output)
         chosen = format_of(results.output, results.format)
@@ -113,13 +117,10 @@ def caption_command(
     load = partial(Captioner.from_options, model)
     writes = (results.output, results.sidecar, results.changes_written_to) != (None, None, None)
     way = choose_way(look, inputs.alone, writes=writes, format=chosen)
-    if way.kind == "look":
-        look_into(console, load, way.image, decoding, limits, look, as_json=results.as_json)
-        code = 0
-    elif way.kind == "one":
-        failed = caption_one(console, load(), way.image, decoding, limits)
-        code = int(failed and run.fail_on != "none")
-    else:
+    counts = results.dry_run and model.served
+    if not counts:
+        confirm_sending(model)
+    if way.kind == "many" or counts:
         from capgen.cli.caption.many import BatchJob, lanes_and_threads, run_batch
 
         job = BatchJob(
@@ -132,8 +133,19 @@ def caption_command(
             sidecars=sidecars,
             alone=_shown(named.images[0]) if named.images and len(named.images) == 1 else None,
         )
-        lanes, threads = lanes_and_threads(inputs.total, run.batch_size)
-        code = run_batch(console, load(threads=threads), job, lanes)
+        if counts:
+            from capgen.cli.caption.dry_run import count_images
+
+            code = count_images(console, model, job)
+        else:
+            lanes, threads = lanes_and_threads(inputs.total, run.batch_size)
+            code = run_batch(console, load(threads=threads), job, lanes)
+    elif way.kind == "look":
+        look_into(console, load, way.image, decoding, limits, look, as_json=results.as_json)
+        code = 0
+    else:
+        failed = caption_one(console, load(), way.image, decoding, limits)
+        code = int(failed and run.fail_on != "none")
     if code:
         raise typer.Exit(code)
 

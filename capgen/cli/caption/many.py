@@ -88,7 +88,7 @@ def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int)
 def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tally: Tally) -> int:
     finished = None
     with ExitStack() as stack:
-        journal = _open_journal(captioner, job)
+        journal = open_journal(captioner, job)
         if journal is not None:
             stack.callback(journal.close)
         beside = _open_beside(job)
@@ -96,7 +96,7 @@ def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tall
         screen = stack.enter_context(BatchScreen(console, job.inputs.total))
         running = caption_all(
             captioner,
-            _sources(job, beside),
+            sources_of(job, beside),
             BatchRun(
                 decoding=job.decoding,
                 options=job.run,
@@ -140,13 +140,14 @@ def exit_code(finished: BatchFinished, fail_on: str) -> int:
     return int(fail_on == "any" or not finished.captions or finished.stopped)
 
 
-def _open_journal(captioner: Captioner, job: BatchJob) -> Journal | None:
+def open_journal(captioner: Captioner, job: BatchJob) -> Journal | None:
+    """Open the journal of the output file, if there is one, and take over its records."""
     output, resume = job.results.output, job.run.resume
     if output is None:
         return None
     settings, _ = captioner.settings(job.decoding)
     recorded = captioner.record_settings(settings)
-    fingerprint = captioner.folder.fingerprint
+    fingerprint = captioner.model.fingerprint
     journal = Journal(
         journal_path(output),
         captioner.name,
@@ -205,8 +206,8 @@ def _print_caption(console: Console, record: Record, with_path: bool, scores: bo
             console.data(f"{one_line(record.path or '')}\t{line}" if with_path else line)
 
 
-def _sources(job: BatchJob, beside: BesideWriters) -> Iterable[Source]:
-    """Leave out images whose sidecar would be skipped, if nothing else is written."""
+def sources_of(job: BatchJob, beside: BesideWriters) -> Iterable[Source]:
+    """Return the images, without those whose sidecar would be skipped if that is all."""
     sidecars, results = job.sidecars, job.results
     if results.changes_written_to is None:  # nothing is written in the images' folders
         return job.inputs

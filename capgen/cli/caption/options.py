@@ -131,7 +131,11 @@ class Results(CsvOptions, MetadataOptions):
     write_metadata: bool = option(
         False, "Write captions into the images (JPEG, PNG, WebP, TIFF): EXIF, IPTC, XMP."
     )
-    dry_run: bool = option(False, "With --write-metadata: change no image.")
+    dry_run: bool = option(
+        False,
+        "With --write-metadata: change no image. With --endpoint: say what would be sent, and "
+        "send nothing.",
+    )
     undo_file: Path = option(  # noqa: RUF009
         Path("capgen-undo.jsonl"), "Where --write-metadata and --sidecar record their changes."
     )
@@ -141,11 +145,6 @@ class Results(CsvOptions, MetadataOptions):
     quiet: bool = option(
         False, "Hide progress, notes and messages about single images.", flags="--quiet -q"
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.dry_run and not self.write_metadata:
-            raise UsageError("--dry-run needs --write-metadata")
 
     @property
     def changes_written_to(self) -> Path | None:

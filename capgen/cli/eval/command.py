@@ -22,8 +22,16 @@ from capgen.cli.options import (
     without,
 )
 from capgen.cli.reports import ReportFiles
+from capgen.cli.sending import confirm_sending
 from capgen.cli.user_defaults import on_command_line, unused_notes
-from capgen.config import DecodeOptions, EvalConfig, ModelOptions, check_ranges
+from capgen.config import (
+    DecodeOptions,
+    EndpointOptions,
+    EvalConfig,
+    ModelOptions,
+    PromptOptions,
+    check_ranges,
+)
 from capgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +83,11 @@ class EvalOutput(ReportFiles):
 
 
 @with_options(
-    section="eval", panels=(INPUT_PANEL, SCORING_PANEL, MODEL_PANEL, DECODING_PANEL, OUTPUT_PANEL)
+    section="eval",
+    panels=(
+        *(INPUT_PANEL, SCORING_PANEL, MODEL_PANEL, PromptOptions.PANEL, EndpointOptions.PANEL),
+        *(DECODING_PANEL, OUTPUT_PANEL),
+    ),
 )
 def eval_command(
     context: typer.Context,
@@ -123,6 +135,8 @@ def eval_command(
         references=judged.references,
         limit=config.limit,
     )
+    models = [] if judged.compare is None else [judged.compare]
+    confirm_sending(ModelOptions(yes=model.yes) if judged.predictions else model, models)
     systems = _systems(judged, model, decoding, config.batch_size)
     console = Console()
     for note in (*unused_notes(context, "eval"), *data.notes):
@@ -164,5 +178,5 @@ def _systems(
         if is_predictions(judged.compare):
             systems.append(read(Path(judged.compare)))
         else:
-            systems.append(load(replace(model, model=judged.compare, revision=None)))
+            systems.append(load(replace(model, model=judged.compare, revision=None, endpoint=None)))
     return systems

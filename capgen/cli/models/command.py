@@ -12,6 +12,7 @@ from capgen.cli.console import Console, confirm_deletion
 from capgen.cli.help import examples
 from capgen.cli.models import compare
 from capgen.cli.options import Json, RevisionOption, Yes, option, with_options, without
+from capgen.cli.sending import confirm_sending
 from capgen.cli.user_defaults import unused_notes, use_user_defaults
 from capgen.config import ModelOptions
 from capgen.errors import UsageError
@@ -88,6 +89,7 @@ def show(model: Name, revision: RevisionOption = None, as_json: Json = False) ->
         known_view.show_elsewhere(console, elsewhere, as_json=as_json)
         return
     entry = find_model(model, revision=revision)
+    assert entry.path is not None
     folder = ModelFolder(entry.path, entry.name, entry.revision)
     if as_json:
         console.json(view.full_record(entry, folder))
@@ -223,8 +225,10 @@ def test(
     console = Console()
     for note in unused_notes(context, "models.test"):
         console.note(note)
+    options = replace(runs_on, model=model)
+    confirm_sending(options)
     start = time.perf_counter()
-    captioner = Captioner.from_options(replace(runs_on, model=model))
+    captioner = Captioner.from_options(options)
     loaded = time.perf_counter() - start
     if view.show_test(console, captioner, images, loaded, as_json=as_json):
         raise typer.Exit(1)

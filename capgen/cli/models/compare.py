@@ -22,6 +22,7 @@ from capgen.cli.options import (
     without,
 )
 from capgen.cli.reports import ReportFiles
+from capgen.cli.sending import confirm_sending
 from capgen.cli.user_defaults import unused_notes
 from capgen.config import DecodeOptions, EvalConfig, ModelOptions, check_ranges
 
@@ -42,7 +43,8 @@ class Compared:
         typer.Argument(
             metavar="MODEL",
             help="Two or more models; each is compared with the first. "
-            "A training run stands for its best-eval and best-loss.",
+            "A training run stands for its best-eval and best-loss, and an address, as in "
+            "http://127.0.0.1:8080/v1#NAME, for a model on a server.",
         ),
     ]
     dataset: str | None = option(None, "Name of an installed data set.")
@@ -83,7 +85,7 @@ def compare_command(
     context: typer.Context,
     config: Annotated[EvalConfig, without("examples")],
     decoding: Annotated[DecodeOptions, only("beams", "max_length", "length_penalty")],
-    runs_on: Annotated[ModelOptions, only("runtime", "device", "dtype")],
+    runs_on: Annotated[ModelOptions, only("runtime", "device", "dtype", "prompt", "system", "yes")],
     compared: Compared,
     files: ComparisonFiles,
 ) -> None:
@@ -108,6 +110,7 @@ def compare_command(
     console = Console()
     for note in (*unused_notes(context, "models.compare"), *data.notes):
         console.note(note)
+    confirm_sending(runs_on, compared.models)
     events = comparison_events(
         compared.models,
         data,

@@ -229,6 +229,7 @@ def show_test(
         start = time.perf_counter()
         (record,) = captioner.stream([image])
         seconds = time.perf_counter() - start
+        score = None if isinstance(record, CaptionFailure) else record.score
         if isinstance(record, CaptionFailure):
             failed += 1
             console.error(record.message, record.hint)
@@ -236,7 +237,7 @@ def show_test(
         records.append({**record.to_dict(), "seconds": round(seconds, 4)})
         if not as_json:
             console.data(record.text if len(images) == 1 else f"{printable(image)}\t{record.text}")
-            console.note(f"{seconds:.2f} s, score {record.score:.3f}")
+            console.note(f"{seconds:.2f} s" + ("" if score is None else f", score {score:.3f}"))
     if as_json:
         console.json(records)
     return failed

@@ -12,10 +12,11 @@ import typer
 from capgen.cli.console import Console, is_terminal
 from capgen.cli.help import examples
 from capgen.cli.options import OUTPUT_PANEL, given_of, with_options
+from capgen.cli.sending import confirm_sending
 from capgen.cli.train.dry_run import print_plan
 from capgen.cli.train.upload import upload_run, wanted_upload
 from capgen.cli.user_defaults import unused_notes
-from capgen.config import TrainConfig
+from capgen.config import ModelOptions, TrainConfig
 from capgen.config.training_groups import (
     Augmentation,
     DataAndRun,
@@ -154,6 +155,9 @@ def train_command(
 
 
 def _start(plan: Plan) -> Event | None:
+    teachers = {name for stage in plan.stages for name in stage.config.teachers}
+    confirm_sending(ModelOptions(), teachers)
+
     from capgen.training.run.stop_request import stop_signals
     from capgen.training.run.train_stages import train_stages
 

@@ -12,14 +12,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from capgen import __version__
 from capgen.addresses import without_credentials
 from capgen.errors import NetworkError, UsageError
+from capgen.retry_after import retry_after
 
 _RETRIED = frozenset((408, 421, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524))
 
@@ -133,25 +132,13 @@ def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
     # urllib's reason has several lines for redirects that it does not follow.
     answer = f"the server answered {error.code} {' '.join(str(error.reason).split())}".strip()
     if error.code in _RETRIED:
-        return TransientError(answer, wait=_retry_after(error.headers.get("Retry-After", "")))
+        return TransientError(answer, wait=retry_after(error.headers.get("Retry-After", "")))
     hint = ""
     if error.code in (401, 403):
         hint = "The source may need a login; for the Hugging Face Hub run `hf auth login`."
     if error.code in (404, 410):
         hint = "The file may have moved: try another source with --mirror."
     return RefusedError(f"{without_credentials(url)}: {answer}", status=error.code, hint=hint)
-
-
-def _retry_after(value: str) -> float | None:
-    if value.isdigit():
-        return float(value)
-    try:
-        when = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())
 
 
 def _reason(error: object) -> str:

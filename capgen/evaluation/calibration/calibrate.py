@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import capgen
 from capgen.captioning.captioner import Captioner
-from capgen.captioning.confidence.calibration_file import Calibration, weights_digest
+from capgen.captioning.confidence.calibration_file import Calibration
 from capgen.captioning.confidence.model import Fit, fitted_settings
 from capgen.captioning.confidence.observe import Observation, observe
 from capgen.config import CalibrateConfig, DecodeOptions
@@ -28,7 +28,7 @@ from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.images.folders import find_images
 from capgen.images.load import ImageSource
 from capgen.metrics.score import score_captions
-from capgen.models.folder import CALIBRATION_FILE
+from capgen.paths import storage_errors
 from capgen.records import CaptionFailure
 
 _MIN_IMAGES = 50
@@ -138,12 +138,16 @@ def _scores(
 def store(captioner: Captioner, fit: Fit, path: Path | None = None) -> Path:
     """Add a fit to the model's `calibration.json`, or to `path`, and return the file.
 
+    Models on servers have theirs in capgen's data folder.
+
     Fits for other decoding settings are kept; fits for other weights are dropped.
     """
-    path = path or captioner.folder.path / CALIBRATION_FILE
-    digest = weights_digest(captioner.folder)
+    place = captioner.calibration_place
+    path, digest = path or place.path, place.digest()
     calibration = Calibration(digest, ())
     if path.is_file() and (existing := Calibration.read(path)).weights == digest:
         calibration = existing
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     calibration.with_fit(fit).write(path)
     return path

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from capgen.addresses import is_url
 from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, TrainConfig
 from capgen.data.cache.folders import TEACHER_CAPTIONS
@@ -38,7 +39,9 @@ def teachers_captions(
     """Return each image's captions, one from each teacher."""
     by_teacher = []
     for name in config.teachers:
-        captioner = Captioner.from_pretrained(name, device=device.type)
+        # A server computes where it is.
+        place = "auto" if is_url(name) else device.type
+        captioner = Captioner.from_pretrained(name, device=place)
         by_teacher.append((yield from _captions(captioner, examples, digest)))
     return [list(captions) for captions in zip(*by_teacher, strict=True)]
 
@@ -50,7 +53,10 @@ def _captions(
     if captioner.settings(options)[0].sample:
         options = DecodeOptions(beams=_BEAMS)
     settings, _ = captioner.settings(options)
-    source = [digest, captioner.folder.fingerprint, json.dumps(settings.to_dict(), sort_keys=True)]
+    used = settings.to_dict()
+    if captioner.runtime.in_flight:  # the address says less than the digest of a folder
+        used = {**captioner.record_settings(settings), "model": captioner.name}
+    source = [digest, captioner.model.fingerprint, json.dumps(used, sort_keys=True)]
     captions: list[str] = []
     for start in range(0, len(examples), _BLOCK):
         block = examples[start : start + _BLOCK]

@@ -9,6 +9,7 @@ import tokenizers
 import torch
 from transformers import GPT2Config
 
+from capgen.addresses import is_url, without_credentials
 from capgen.config import TrainConfig
 from capgen.errors import UsageError
 from capgen.models.build import Captioning
@@ -33,7 +34,10 @@ _COMPARED = 200
 
 def teachers_digest(config: TrainConfig) -> str:
     """Return what identifies a run's teachers; empty if it has none."""
-    return "".join(f" {resolve_model(name).fingerprint}" for name in config.teachers)
+    return "".join(
+        f" {without_credentials(name) if is_url(name) else resolve_model(name).fingerprint}"
+        for name in config.teachers
+    )
 
 
 def taught_vocabulary(config: TrainConfig) -> tokenizers.Tokenizer | None:

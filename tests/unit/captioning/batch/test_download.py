@@ -13,7 +13,8 @@ from urllib.parse import quote, unquote
 import pytest
 
 from capgen.captioning.batch import download
-from capgen.captioning.batch.download import fetch, fetch_unless, is_public
+from capgen.captioning.batch.download import fetch, fetch_unless
+from capgen.captioning.public_addresses import is_public
 from capgen.config import DownloadLimits
 from capgen.errors import ImageError
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from typing import TypeVar
 
-from capgen.errors import ImageError
-
+_Result = TypeVar("_Result")
 _POLL_SECONDS = 0.1  # how often to check whether to stop
 
 
 def unless_stopped(
-    stop: threading.Event, work: Callable[[], bytes], *, cancelled: ImageError, thread: str
-) -> bytes:
+    stop: threading.Event, work: Callable[[], _Result], *, cancelled: Exception, thread: str
+) -> _Result:
     """Return what `work` returns, or raise what it raises.
 
     Args:
@@ -27,9 +27,11 @@ def unless_stopped(
         thread: The name of the thread.
 
     Raises:
-        ImageError: It failed, or was cancelled.
+        Exception: What `work` raised, or `cancelled`.
     """
-    content: Future[bytes] = Future()
+    if stop.is_set():
+        raise cancelled
+    content: Future[_Result] = Future()
 
     def run() -> None:
         try:

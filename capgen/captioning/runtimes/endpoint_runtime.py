@@ -1,0 +1,260 @@
+"""The runtime whose model is on a server that speaks the OpenAI chat protocol."""
+
+from __future__ import annotations
+
+import copy
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import partial
+from io import BytesIO
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from capgen.captioning.decoding.hypotheses import Hypothesis
+from capgen.captioning.endpoint.answers import CUT, FILTERED, Choice
+from capgen.captioning.endpoint.client import REFUSED, Client, ImageRefusedError
+from capgen.captioning.endpoint.requests import encoded, messages
+from capgen.captioning.prompts import Prompt
+from capgen.captioning.runtimes.base import Generated, ModelInput, NoCaption, Replay
+from capgen.config import NAMED_PROMPTS, DecodeSettings, EndpointOptions
+from capgen.errors import ModelError, UsageError
+from capgen.images.thumbnails import shrunk
+from capgen.records import Usage
+
+_OBSTACLE = "its server gives neither attention nor features"
+# Drawings and screenshots: JPEG blurs their lines, and PNG makes them smaller.
+_FEW_COLOURS = 256
+_JPEG_QUALITY = 90
+
+
+class EndpointRuntime:
+    """Asks a model server for captions.
+
+    Args:
+        client: Asks the server.
+        model: The server's name of the model.
+        options: How many requests are in flight, and how large the images are.
+        system: The system message, or "".
+    """
+
+    name = "endpoint"
+    device = "server"
+    dtype = "unknown"
+    preprocessor = None
+    nouns = None
+
+    def __init__(
+        self, client: Client, model: str, options: EndpointOptions, *, system: str = ""
+    ) -> None:
+        self.client = client
+        self.model = model
+        self.in_flight = options.concurrency
+        self._side = options.send_size
+        self._system = system
+        self._stop: threading.Event | None = None
+
+    @property
+    def recorded(self) -> Mapping[str, Any]:
+        """How large the images are that the server sees."""
+        return {"send_size": self._side}
+
+    @property
+    def size_hint(self) -> tuple[int, int] | None:
+        """(width, height) that decoding an image needs at least."""
+        return self._side, self._side
+
+    def until(self, stop: threading.Event) -> Self:
+        """Return a runtime that asks the same server, until `stop` is set."""
+        other = copy.copy(self)
+        other._stop = stop
+        return other
+
+    def batch_of(self, size: int) -> int:
+        """Return `size`: each image is a request of its own."""
+        return size
+
+    def prompt_for(self, asked: Prompt) -> str:
+        """Return the words that the model is asked with; by default, for one sentence.
+
+        Raises:
+            UsageError: The answer was to begin with certain words.
+        """
+        if asked.start_with:
+            raise UsageError(
+                "--start-with and --endpoint cannot be used together: the protocol has no way to "
+                "begin an answer",
+                hint="Ask for such a beginning in --prompt.",
+            )
+        return asked.text or NAMED_PROMPTS["caption"]
+
+    def check_prompt(self, prompt: str, start: str, max_length: int) -> tuple[str, ...]:
+        """Return no note: only the server knows how long a prompt is for its model."""
+        return ()
+
+    def prepare(self, image: Image.Image, prompt: str) -> ModelInput:
+        """Make an upright RGB image small, and encode it without metadata. Thread-safe."""
+        small, buffer = shrunk(image, self._side), BytesIO()
+        if small.getcolors(_FEW_COLOURS) is not None:
+            small.save(buffer, "PNG")
+        else:
+            small.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+        return ModelInput(buffer.getvalue(), prompt)
+
+    def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
+        """Ask for captions of prepared images, with `in_flight` requests at a time.
+
+        Raises:
+            NetworkError: The server cannot be reached.
+            EndpointError: It refuses.
+        """
+        stop = self._stop or threading.Event()
+
+        def ask(image: ModelInput) -> _Served | NoCaption:
+            try:
+                return self._ask(image, settings, stop)
+            except ImageRefusedError as error:
+                return error.why
+
+        try:
+            answers = _side_by_side(ask, inputs, self.in_flight)
+        finally:
+            if self._stop is None:
+                stop.set()  # what is abandoned must not try again
+        served = {place: item for place, item in enumerate(answers) if isinstance(item, _Served)}
+        return Generated(
+            hypotheses=[served[n].hypotheses if n in served else [] for n in range(len(inputs))],
+            # A calibration then rests on log-probabilities alone.
+            summarise=lambda: np.zeros((len(inputs), 1), np.float32),
+            failures={n: item for n, item in enumerate(answers) if isinstance(item, NoCaption)},
+            usage={n: item.usage for n, item in served.items() if item.usage is not None},
+            notes={n: item.notes for n, item in served.items() if item.notes},
+        )
+
+    def _ask(self, image: ModelInput, settings: DecodeSettings, stop: threading.Event) -> _Served:
+        """Ask until there are as many captions as were asked for: some servers give one at most."""
+        payload = self._payloads(image, settings)
+        choices: list[Choice] = []
+        usage: Usage | None = None
+        while len(choices) < settings.num_captions:
+            answer = self.client.complete(partial(payload, len(choices)), stop)
+            if answer.usage is not None:
+                usage = _sum(usage, answer.usage)
+            choices += answer.choices
+        choices = choices[: settings.num_captions]
+        good = [choice for choice in choices if choice.text and choice.ended != FILTERED]
+        if not good:
+            raise ImageRefusedError(_why_none(choices[0], settings))
+        cut = any(choice.ended == CUT for choice in good)
+        notes = self.client.dialect.notes(settings)
+        if cut:
+            notes += (f"cut off at max_length {settings.max_length}",)
+        hypotheses = [_hypothesis(choice, settings.length_penalty) for choice in good]
+        if all(each.log_probabilities for each in hypotheses):
+            hypotheses.sort(key=lambda each: -each.score)
+        return _Served(hypotheses, usage, notes)
+
+    def request(self, image: ModelInput, settings: DecodeSettings) -> bytes:
+        """Return the first request for captions of an image."""
+        return encoded(self._payloads(image, settings)(0))
+
+    def _payloads(
+        self, image: ModelInput, settings: DecodeSettings
+    ) -> Callable[[int], dict[str, Any]]:
+        """Return what makes requests for the captions of an image from a number on."""
+        asked = messages(image, self._system)
+        return partial(self.client.dialect.payload, self.model, asked, settings)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Raise ModelError: the server has the vocabulary."""
+        raise ModelError(f"{self.model}: its server does not give its vocabulary")
+
+    def obstacle(self) -> str:
+        """Return why captions cannot be replayed."""
+        return _OBSTACLE
+
+    def features(self, image: ModelInput) -> dict[str, NDArray[np.float32]]:
+        """Raise ModelError: the server does not give them."""
+        raise ModelError(f"{self.model}: {_OBSTACLE}")
+
+    def replay(self, image: ModelInput, ids: Sequence[int]) -> Replay:
+        """Raise ModelError: the server cannot."""
+        raise ModelError(f"{self.model}: {_OBSTACLE}")
+
+
+@dataclass(frozen=True)
+class _Served:
+    """The captions of one image."""
+
+    hypotheses: list[Hypothesis]
+    usage: Usage | None
+    notes: tuple[str, ...]
+
+
+def _sum(first: Usage | None, second: Usage) -> Usage:
+    if first is None:
+        return second
+    return replace(
+        first,
+        prompt_tokens=first.prompt_tokens + second.prompt_tokens,
+        completion_tokens=first.completion_tokens + second.completion_tokens,
+    )
+
+
+def _hypothesis(choice: Choice, length_penalty: float) -> Hypothesis:
+    ids = tuple(token.id for token in choice.tokens if token.id is not None)
+    values = tuple(token.log_probability for token in choice.tokens)
+    return Hypothesis(
+        ids if len(ids) == len(values) else (),
+        values,
+        sum(values) / max(len(values), 1) ** length_penalty,
+        served=choice.text,
+        parts=tuple(token.text for token in choice.tokens),
+    )
+
+
+def _why_none(choice: Choice, settings: DecodeSettings) -> NoCaption:
+    if choice.refusal:
+        return NoCaption(REFUSED, f"the model refuses it ({choice.refusal})")
+    if choice.ended == FILTERED:
+        return NoCaption(REFUSED, "the server's filter withholds the caption")
+    if choice.ended == CUT:
+        message = f"the model had not begun to answer after {settings.max_length} tokens"
+        return NoCaption(REFUSED, message, "Allow it more with --max-length.")
+    return NoCaption(REFUSED, "the server's answer is empty")
+
+
+def _side_by_side(
+    function: Callable[[ModelInput], _Served | NoCaption], inputs: Sequence[ModelInput], most: int
+) -> list[_Served | NoCaption]:
+    """Return `function` of each input, `most` at a time.
+
+    The threads are daemons: a request that takes minutes does not keep the process from ending.
+    """
+    if len(inputs) == 1 and threading.current_thread().daemon:  # one of them already
+        return [function(inputs[0])]
+    results: list[Future[_Served | NoCaption]] = [Future() for _ in inputs]
+    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for place in range(len(inputs)):
+        waiting.put(place)
+
+    def work() -> None:
+        while True:
+            try:
+                place = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                results[place].set_result(function(inputs[place]))
+            except BaseException as error:
+                results[place].set_exception(error)  # even a bug: the caller must not wait forever
+                return
+
+    for _ in range(min(most, len(inputs))):
+        threading.Thread(target=work, name="capgen-request", daemon=True).start()
+    return [result.result() for result in results]

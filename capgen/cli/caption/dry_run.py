@@ -1,0 +1,55 @@
+"""`capgen caption --endpoint … --dry-run`: what would be sent where. Sends nothing."""
+
+from __future__ import annotations
+
+from capgen.captioning.batch.journal import journal_path
+from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, caption_all
+from capgen.captioning.captioner import Captioner
+from capgen.captioning.endpoint.counting import CountingRuntime
+from capgen.captioning.prompts import resolve_prompt
+from capgen.cli.caption.beside import BesideWriters
+from capgen.cli.caption.many import BatchJob, open_journal, sources_of
+from capgen.cli.console import Console
+from capgen.config import ModelOptions
+from capgen.images.decoders import printable
+
+
+def count_images(console: Console, model: ModelOptions, job: BatchJob) -> int:
+    """Say how many images and bytes would be sent where; return 1 if images cannot be read."""
+    runtime, served = CountingRuntime.at(model)
+    captioner = Captioner(served, runtime, prompt=resolve_prompt(model))
+    output = job.results.output
+    # A journal is only read: none is begun where there is nothing to go on with.
+    earlier = output is not None and (output.exists() or journal_path(output).exists())
+    journal = open_journal(captioner, job) if earlier and job.run.resume else None
+    run = BatchRun(decoding=job.decoding, options=job.run, limits=job.limits, journal=journal)
+    beside = BesideWriters(None, None, job.sidecars)
+    done = unreadable = 0
+    try:
+        for event in caption_all(captioner, sources_of(job, beside), run):
+            if isinstance(event, BatchFinished):
+                failed = sum(n for code, n in event.failures.items() if code != runtime.code)
+                done, unreadable = event.reused, failed
+    finally:
+        if journal is not None:
+            journal.close()
+    images, sent = runtime.total()
+    counts = {
+        "endpoint": served.revision,
+        "address": runtime.where,
+        "images": images,
+        "bytes": sent,
+        "done": done,
+        "unreadable": unreadable,
+    }
+    if job.format in ("json", "jsonl") and output is None:
+        console.json(counts)
+        return int(unreadable > 0)
+    number = "1 image" if images == 1 else f"{images:,} images"
+    place = f"{printable(served.revision)} ({runtime.where})"
+    console.data(f"{number} would be sent to {place}: {sent:,} bytes")
+    if done:
+        console.note(f"{done:,} are done already")
+    if unreadable:
+        console.note(f"{unreadable:,} cannot be read")
+    return int(unreadable > 0)
