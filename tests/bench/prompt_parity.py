@@ -41,8 +41,9 @@ def compare(name: str, prompt: str, ours: list[Record], theirs: list[Record]) ->
         if isinstance(one, Caption) and isinstance(other, Caption)
     ]
     print(
-        f"{name}: {len(pairs) - len(different)} of {len(pairs)} the same, {begun} begin with "
-        f"{prompt!r}, largest difference of scores {max(scores):.1e}"
+        f"{name}: {len(pairs) - len(different)} of {len(pairs)} the same, "
+        + (f"{begun} begin with {prompt!r}, " if prompt else "")
+        + f"largest difference of scores {max(scores):.1e}"
     )
     for one, other in different:
         print(f"  {one.path}: {texts(one)} / {texts(other)}")

@@ -11,6 +11,8 @@ from capgen.cli.console import Console, LiveBar, duration
 from capgen.records import CaptionFailure
 
 _SECONDS_BETWEEN_LINES = 15.0
+# A prompt that is filled in for each image may give each of them a note of its own.
+_MOST_NOTES = 20
 
 
 class BatchScreen:
@@ -41,12 +43,18 @@ class BatchScreen:
             self.problem(record.message, record.hint)
         else:
             for note in record.notes:
-                if note not in self._noted:
-                    self._noted.add(note)
-                    self._console.note(note)
+                self._note(note)
         rate = self._done / max(1e-9, time.monotonic() - self._started)
         note = f"{rate:.1f} images/s" + (f", {self._failed} failed" if self._failed else "")
         self._live.update("captioning", self._done, self._total, note, line=self._line(rate, note))
+
+    def _note(self, note: str) -> None:
+        """Show a note once; of notes that differ from image to image, only the first."""
+        if note in self._noted or len(self._noted) > _MOST_NOTES:
+            return
+        self._noted.add(note)
+        more = len(self._noted) > _MOST_NOTES
+        self._console.note("further notes are in the records" if more else note)
 
     def problem(self, message: str, hint: str = "") -> None:
         if not self._console.quiet:

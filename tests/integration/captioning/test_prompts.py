@@ -409,3 +409,12 @@ def test_what_a_command_is_asked(photos: list[Path], home: Path, capsys: Any) ->
     assert "Did you mean 'file'?" in capsys.readouterr().err
     assert main(["caption", str(photos[0]), "--prompt", "tags"]) == 2
     assert "--prompt tags is a message" in capsys.readouterr().err
+
+
+def test_notes_on_each_image_do_not_flood_the_screen(tmp_path: Path, capsys: Any) -> None:
+    for number in range(30):
+        IMAGES[0].save(tmp_path / f"qwxyz{number}.png")
+    assert main(["caption", str(tmp_path), "--prompt", "a {file} in", "--beams", "1"]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note:")]
+    assert len(lines) == 21
+    assert lines[-1] == "note: further notes are in the records"
