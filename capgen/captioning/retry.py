@@ -55,7 +55,9 @@ def caption_inputs(
     # Diverse captions are chosen from all that a search finds.
     count = settings.beams if settings.diverse else settings.num_captions
     images = [
-        _ImageCaptions(_captions(runtime, each.start, found[:count]), len(found[0].prefix))
+        _ImageCaptions(
+            _captions(runtime, each.start, found[:count]), len(found[0].prefix) if found else 0
+        )
         for each, found in zip(inputs, generated.hypotheses, strict=True)
     ]
     if settings.retry:

@@ -54,7 +54,8 @@ class ModelOptions(PromptOptions, EndpointOptions):
     dtype: str = setting("auto", "Number format: auto, fp32, bf16 or fp16.")
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        PromptOptions.__post_init__(self)
+        EndpointOptions.__post_init__(self)
         check_device(self.device)
 
     @property

@@ -175,7 +175,9 @@ class _Pipeline:
 
     def batches(self, sources: Iterable[Source]) -> Generator[list[ImageDone], None, None]:
         """Yield finished batches in order; the model works on at most `lanes` at once."""
-        lanes = self.requests or max(1, self.run.lanes)
+        # More are ready than the server gets at a time, so that it never waits for the next one.
+        ready = self.requests + self.requests // 4 + 1
+        lanes = ready if self.requests else max(1, self.run.lanes)
         # Behind a slow answer the others go on: each request takes its own time.
         waiting = _AHEAD * lanes if self.requests else lanes
         size = 1 if self.requests else self.captioner.batch_of(self.run.options.batch_size)

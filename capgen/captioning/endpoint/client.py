@@ -9,7 +9,8 @@ import logging
 import random
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -44,6 +45,7 @@ _MODERATED = re.compile(r"moderat|flagged|content.?(policy|filter|management)|sa
 _NO_CREDIT = re.compile(r"insufficient_quota|billing|credit", re.I)
 # After so many images in a row that failed for passing reasons, the server is not coming back.
 _IN_A_ROW = 8
+_POLL_SECONDS = 0.1  # how often to check whether to stop
 _AGAIN = "Run the same command again: it goes on where it stopped."
 
 
@@ -64,6 +66,7 @@ class Client:
         self._options = options
         self._connections = Connections(address, options.timeout)
         self._pace = Pace(options.requests_per_minute, options.tokens_per_minute)
+        self._slots = threading.Semaphore(options.concurrency)
         self._in_a_row = max(_IN_A_ROW, 2 * options.concurrency)
         self._lock = threading.Lock()
         self._met = False  # whether there ever was a connection
@@ -132,10 +135,11 @@ class Client:
         raise self._refusal(response)
 
     def _post(self, content: bytes, stop: threading.Event) -> Response:
-        ticket = self._pace.wait(stop)
-        if ticket is None:
-            raise EndpointError("cancelled")
-        response = self._connections.exchange("POST", "/chat/completions", content)
+        with self._slot(stop):
+            ticket = self._pace.wait(stop)
+            if ticket is None:
+                raise EndpointError("cancelled")
+            response = self._connections.exchange("POST", "/chat/completions", content)
         if response.status == 200:
             answer = read_answer(response.json())
             if answer is None:
@@ -143,6 +147,17 @@ class Client:
             if answer.usage is not None:
                 self._pace.answered(ticket, answer.usage.total)
         return response
+
+    @contextmanager
+    def _slot(self, stop: threading.Event) -> Iterator[None]:
+        """Wait until fewer requests are in flight than may be."""
+        while not self._slots.acquire(timeout=_POLL_SECONDS):
+            if stop.is_set():
+                raise EndpointError("cancelled")
+        try:
+            yield
+        finally:
+            self._slots.release()
 
     def _garbage(self, response: Response) -> Exception:
         """Return what a 200 without an answer means: some servers report errors that way."""

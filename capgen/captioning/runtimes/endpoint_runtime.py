@@ -122,7 +122,7 @@ class EndpointRuntime:
                 return error.why
 
         try:
-            answers = _side_by_side(ask, inputs, self.in_flight)
+            answers = _side_by_side(ask, inputs, self.in_flight + 1)
         finally:
             if self._stop is None:
                 stop.set()  # what is abandoned must not try again

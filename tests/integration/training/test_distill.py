@@ -21,6 +21,7 @@ from capgen.training.data import frozen_features
 from capgen.training.objectives.cross_entropy import LastHiddenState
 from capgen.training.objectives.distill import loss, teacher_captions
 from capgen.training.run.train import resume, train
+from tests.chat_server import chatting
 from tests.integration.training.test_resume import NOISE, assert_same, weights
 from tests.tiny_models import save_tiny_mini, tiny_mini
 from tests.training_runs import SENTENCES, clip_config, run_config
@@ -171,3 +172,15 @@ def test_a_teacher_has_no_dropout(tmp_path, data, mini, teacher, monkeypatch):
     for one, other in zip(said[:half], said[half:], strict=True):
         assert torch.equal(one, other)
         torch.testing.assert_close(one.sum(-1), torch.ones(len(one)))
+
+
+def test_a_teacher_on_a_server_is_asked_once_per_image(tmp_path, data, mini):
+    with chatting() as server:
+        settings = {"distill": "sequence", "output_dir": tmp_path / "first"}
+        config = student_config(tmp_path, data, mini, f"{server.url}#tiny", **settings)
+        assert any(isinstance(event, StepEvent) for event in train(config))
+        asked = len(server.requests)
+        assert asked == sum(server.answered.values()) > 0
+        again = dataclasses.replace(config, output_dir=tmp_path / "second")
+        assert any(isinstance(event, StepEvent) for event in train(again))
+        assert len(server.requests) == asked
