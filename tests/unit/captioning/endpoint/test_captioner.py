@@ -396,11 +396,20 @@ class TestMany:
         # What was in flight is abandoned; nothing more is sent.
         for thread in threading.enumerate():
             if thread.name == "capgen-request":
-                thread.join(60)
+                joined(thread)
         server.refuses = lambda content: None
         _, finished = run(captioner, tmp_path, journal)
         assert (finished.captions, finished.reused) == (30, 10)
         assert set(server.answered.values()) == {1}
+
+
+def joined(thread: threading.Thread) -> None:
+    """Wait for the end of a thread, which another one may be about to start."""
+    while True:
+        try:
+            return thread.join(60)
+        except RuntimeError:  # not started yet
+            continue
 
 
 def run(
