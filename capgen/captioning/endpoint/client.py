@@ -98,7 +98,7 @@ class Client:
         if not isinstance(items, list):
             return None
         names = [item.get("id") for item in items if isinstance(item, dict)]
-        return [name for name in names if isinstance(name, str)]
+        return [name for name in names if isinstance(name, str) and name.isprintable()]
 
     def complete(self, make: Callable[[], dict[str, Any]], stop: threading.Event) -> Answer:
         """Send a request and return the answer.

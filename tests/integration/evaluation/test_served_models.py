@@ -61,7 +61,10 @@ def test_the_command_evaluates_and_compares(
     command += ["--resamples", "100", "--json", "-", "--metrics", "bleu", "--split", "train"]
     assert main([*command, "--compare", "mini"]) == 0
     compared = json.loads(capsys.readouterr().out)
-    assert [each["system"]["name"] for each in (compared["first"], compared["second"])] == ["tiny", "mini"]
+    assert [each["system"]["name"] for each in (compared["first"], compared["second"])] == [
+        "tiny",
+        "mini",
+    ]
 
 
 def test_models_compare_takes_addresses(server: ChatServer, tmp_path: Path) -> None:
