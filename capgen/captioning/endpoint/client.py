@@ -89,6 +89,8 @@ class Client:
             )
         except _PassingError as fault:
             raise NetworkError(f"{self.address.shown} failed ({fault.message})") from fault
+        except AnswerTooLargeError:
+            return None
         if response.status in (401, 403):
             raise self._refusal(response)
         if response.status != 200:
