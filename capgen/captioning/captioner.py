@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from threading import Event
-from typing import TYPE_CHECKING, Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, overload
 
+from capgen.captioning.caption_model import CaptionModel
 from capgen.captioning.confidence.calibration_file import (
     Calibration,
     CalibrationPlace,
@@ -44,25 +45,6 @@ if TYPE_CHECKING:
 
 DEFAULT_BATCH_SIZE = 16
 _Several = list[Any] | tuple[Any, ...]
-
-
-class CaptionModel(Protocol):
-    """What identifies the model that captions: a folder of it, or one on a server.
-
-    Attributes:
-        name: The name it was loaded by.
-        revision: Commit of its repository, or the address of its server; may be empty.
-        fingerprint: Changes when its files do.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def revision(self) -> str: ...
-
-    @property
-    def fingerprint(self) -> str: ...
 
 
 class Captioner:

@@ -32,7 +32,8 @@ def confirm_sending(options: ModelOptions, models: Iterable[str | None] = ()) ->
 
     from capgen.captioning.endpoint.served_model import address_of
 
-    for address in {address_of(each) for each in served}:
+    addresses = {address.shown: address for address in map(address_of, served)}
+    for address in addresses.values():
         place = address.public()
         if not place:
             continue

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.addresses import is_url, without_credentials
+from capgen.config.endpoint import KEY_VARIABLE
 from capgen.config.fields import check_ranges
 from capgen.config.models import check_device
 from capgen.config.presets import TRAIN_PRESETS, objective_defaults, preset_settings
@@ -47,6 +48,12 @@ class TrainConfig(
             raise UsageError(
                 f"Unknown preset '{self.preset}'", hint=did_you_mean(self.preset, TRAIN_PRESETS)
             )
+        for name in self.teachers:
+            if is_url(name) and without_credentials(name) != name:  # runs record their settings
+                raise UsageError(
+                    f"--teacher {without_credentials(name)} was given with a password",
+                    hint=f"Put the key into {KEY_VARIABLE}.",
+                )
         for name in filter(is_url, self.teachers if self.distill == "token" else ()):
             raise UsageError(
                 f"--teacher {without_credentials(name)} is on a server, which does not give its "

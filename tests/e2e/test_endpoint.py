@@ -272,3 +272,14 @@ def test_what_a_server_cannot_do_is_said(
     assert out == ""
     assert hint in err
     assert not server.requests
+
+
+def test_a_caption_of_several_lines_is_one_line_of_many(server: ChatServer, tmp_path: Path) -> None:
+    captions = make(tmp_path / "in", 2)
+    server.prefix = "one\ntwo \x1b[31m"
+    _, out, _ = capgen("caption", tmp_path / "in", "--endpoint", server.url)
+    assert [line.split("\t")[1] for line in out.splitlines()] == [
+        rf"one\ntwo [31m{caption}" for caption in captions
+    ]
+    _, out, _ = capgen("caption", tmp_path / "in" / "000.png", "--endpoint", server.url)
+    assert out == f"one\ntwo [31m{captions[0]}\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +65,18 @@ def read_answer(content: Any) -> Answer | None:
     return Answer(found, _usage(content.get("usage"))) if found else None
 
 
+def plain(text: str) -> str:
+    """Return a server's text without what is not text: codes for terminals, half characters."""
+    if text.isascii() and text.isprintable():
+        return text
+    kinds = ((character, unicodedata.category(character)) for character in text)
+    return "".join(
+        "\ufffd" if kind == "Cs" else character
+        for character, kind in kinds
+        if kind != "Cc" or character in "\n\t"
+    )
+
+
 def error_text(content: Any) -> tuple[str, str]:
     """Return the code and the message of an error in a JSON value; both may be empty."""
     error = content.get("error", content) if isinstance(content, Mapping) else content
@@ -91,7 +104,7 @@ def _choice(choice: Any) -> Choice | None:
         content = "".join(part for part in parts if isinstance(part, str))
     if content is not None and not isinstance(content, str):
         return None
-    raw = content or ""
+    raw = plain(content or "")
     begin = answer_begins(raw)
     text = raw[begin:].strip()
     ended = choice.get("finish_reason")
@@ -124,7 +137,13 @@ def _tokens(logprobs: Any, text: str) -> tuple[ServedToken, ...]:
         if place >= begin:
             kept.append(token)
         place += len(token.text)
-    return tuple(kept) if "".join(token.text for token in kept).strip() == text else ()
+    same = _comparable("".join(token.text for token in kept)) == _comparable(text)
+    return tuple(kept) if same else ()
+
+
+def _comparable(text: str) -> str:
+    """Return a text without parts of characters, which servers write in different ways."""
+    return text.replace("\ufffd", "").strip()
 
 
 def _token(item: Any, decoder: codecs.IncrementalDecoder) -> ServedToken | None:
@@ -142,6 +161,7 @@ def _token(item: Any, decoder: codecs.IncrementalDecoder) -> ServedToken | None:
             text = decoder.decode(bytes(data))
         except (ValueError, TypeError):
             return None
+    text = plain(text)
     probability = min(max(float(value), _LEAST), 0.0)
     return ServedToken(text, probability, number if known else None)
 

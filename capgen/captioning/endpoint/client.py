@@ -89,6 +89,8 @@ class Client:
             )
         except _PassingError as fault:
             raise NetworkError(f"{self.address.shown} failed ({fault.message})") from fault
+        except AnswerTooLargeError:
+            return None
         if response.status in (401, 403):
             raise self._refusal(response)
         if response.status != 200:
@@ -98,7 +100,7 @@ class Client:
         if not isinstance(items, list):
             return None
         names = [item.get("id") for item in items if isinstance(item, dict)]
-        return [name for name in names if isinstance(name, str)]
+        return [name for name in names if isinstance(name, str) and name.isprintable()]
 
     def complete(self, make: Callable[[], dict[str, Any]], stop: threading.Event) -> Answer:
         """Send a request and return the answer.

@@ -62,7 +62,9 @@ class Dialect:
             made[_SEED] = settings.seed + sample
         if several > 1:
             made[_SEVERAL] = several
-        return {name: value for name, value in made.items() if name not in self._left_out}
+        kept = {_TEMPERATURE} if settings.sample else set()  # what was asked for is not dropped
+        left_out = self._left_out - kept
+        return {name: value for name, value in made.items() if name not in left_out}
 
 
 def messages(image: ModelInput, system: str) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.journal import Journal, journal_path
@@ -202,6 +202,8 @@ def _json_array(console: Console) -> Iterator[RecordWriter]:
 def _print_caption(console: Console, record: Record, with_path: bool, scores: bool) -> None:
     if isinstance(record, Caption):
         for caption in (record, *record.alternatives):
+            if with_path:  # a line for each caption, whatever is in it
+                caption = replace(caption, text=one_line(caption.text))
             line = with_scores(caption) if scores else caption.text
             console.data(f"{one_line(record.path or '')}\t{line}" if with_path else line)
 

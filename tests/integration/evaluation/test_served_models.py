@@ -11,7 +11,7 @@ from PIL import Image
 
 from capgen import Captioner, DecodeOptions, evaluate
 from capgen.cli.main import main
-from capgen.config import CalibrateConfig, EvalConfig
+from capgen.config import CalibrateConfig, EvalConfig, TrainConfig
 from capgen.errors import ModelError, UsageError
 from capgen.evaluation.calibration.calibrate import Calibrated, calibrate, store
 from capgen.evaluation.evaluation_set import EvaluationSet
@@ -155,8 +155,12 @@ def test_captions_without_log_probabilities_have_no_confidence(
     assert caption.confidence is None
 
 
-def test_teachers_of_distributions_cannot_be_served() -> None:
-    from capgen.config import TrainConfig
+def test_a_teachers_password_is_refused_as_runs_record_it() -> None:
+    with pytest.raises(UsageError, match="password") as caught:
+        TrainConfig(teacher="http://me:secret@127.0.0.1:1/v1#big", distill="sequence")
+    assert "secret" not in str(caught.value)
 
+
+def test_teachers_of_distributions_cannot_be_served() -> None:
     with pytest.raises(UsageError, match="on a server"):
         TrainConfig(teacher="http://127.0.0.1:1/v1#big", distill="token")

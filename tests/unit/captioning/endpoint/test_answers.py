@@ -104,3 +104,20 @@ def test_a_strange_usage_is_not_recorded(usage: Any) -> None:
 )
 def test_error_messages(content: Any, expected: tuple[str, str]) -> None:
     assert error_text(content) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a \x1b[31mred\x07 dog", "a [31mred dog"),
+        ("two\nlines\tand a tab", "two\nlines\tand a tab"),
+        ("half \ud83d", "half \ufffd"),
+        ("naïve 🐈 猫", "naïve 🐈 猫"),
+        ("\x9b31mred", "31mred"),
+    ],
+)
+def test_codes_for_terminals_and_half_characters_are_no_text(text: str, shown: str) -> None:
+    read = read_answer(answer(text))
+    assert read is not None
+    assert read.choices[0].text == shown
+    shown.encode()

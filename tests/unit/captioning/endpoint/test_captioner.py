@@ -24,6 +24,7 @@ from capgen.explain.explain import explain, explains
 from capgen.records import Caption, CaptionFailure, Usage, record_from_dict
 from tests.chat_server import (
     ChatServer,
+    Handler,
     answer,
     caption_of,
     chatting,
@@ -382,6 +383,26 @@ class TestMany:
         assert b"hunter2" not in journal.read_bytes()
         _, finished = run(Captioner.from_endpoint(server.url), tmp_path, journal)
         assert finished.reused == 3
+
+    def test_what_is_done_is_kept_while_an_older_image_waits(
+        self, server: ChatServer, tmp_path: Path
+    ) -> None:
+        folder_of(tmp_path, 9)
+        journal, free = tmp_path / "j.journal", threading.Event()
+
+        def first(handler: Handler) -> None:
+            assert free.wait(60)
+            handler.send_json(answer("late"))
+
+        server.script = [first]
+        captioner = Captioner.from_endpoint(server.url, concurrency=2)
+        thread = threading.Thread(target=run, args=(captioner, tmp_path, journal), daemon=True)
+        thread.start()
+        while not journal.exists() or journal.read_bytes().count(b"\n") < 8:
+            assert thread.is_alive()
+        free.set()
+        thread.join(60)
+        assert journal.read_bytes().count(b"\n") == 9
 
     def test_a_server_that_goes_away_ends_the_run_and_what_is_done_is_kept(
         self, server: ChatServer, tmp_path: Path

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 
@@ -301,3 +307,56 @@ def test_requests_per_minute_are_kept(server: ChatServer, monkeypatch: pytest.Mo
     for _ in range(5):
         ask(client)
     assert time.monotonic() - start >= 1.2
+
+
+def test_a_certificate_that_is_not_valid_ends_the_run(tmp_path: Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("there is no openssl")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = [
+        openssl,
+        *["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"],
+    ]
+    subprocess.run(
+        [*made, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                context.wrap_socket(listening.accept()[0], server_side=True)
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        client = Client(read_address(f"https://127.0.0.1:{port}/v1"), EndpointOptions())
+        with pytest.raises(NetworkError, match="certificate is not valid"):
+            ask(client)
+
+
+def test_https_goes_through_the_environments_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        port = proxy.getsockname()[1]
+        monkeypatch.setenv("https_proxy", f"http://me:pass@127.0.0.1:{port}")
+        monkeypatch.setenv("no_proxy", "")
+        monkeypatch.setenv(KEY_VARIABLE, KEY)
+
+        def refuse() -> None:
+            connection, _ = proxy.accept()
+            with connection:
+                asked.append(connection.recv(1 << 16))
+                connection.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+
+        thread = threading.Thread(target=refuse, daemon=True)
+        thread.start()
+        client = Client(read_address("https://api.example/v1"), EndpointOptions())
+        with pytest.raises(NetworkError, match="Cannot reach"):
+            ask(client)
+        thread.join(30)
+    assert asked[0].startswith(b"CONNECT api.example:443")
+    assert b"Proxy-Authorization: Basic bWU6cGFzcw==" in asked[0]
+    assert KEY.encode() not in asked[0]
