@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, overload
 
 from capgen.captioning.confidence.calibration_file import Calibration, calibration_of
 from capgen.captioning.confidence.model import Fit
+from capgen.captioning.edit_captions import edit_captions
 from capgen.captioning.prepare import Prepared, batches_ahead, failure_of, for_prepared
 from capgen.captioning.prompts import Prompt, resolve_prompt
 from capgen.captioning.retry import caption_inputs
 from capgen.captioning.runtimes.select import check_runtime, load_runtime
 from capgen.captioning.to_record import caption_or_raise, with_confidence
+from capgen.captioning.word_notes import with_word_notes
 from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, ModelOptions, resolve_decoding
 from capgen.errors import ImageError, ModelError, UsageError
 from capgen.images.decoders import printable
@@ -293,7 +295,7 @@ class Captioner:
             "notes": notes,
         }
         captions = [
-            replace(caption, **item.record_fields(), **shared)
+            with_word_notes(replace(caption, **item.record_fields(), **shared), settings)
             for item, caption in zip(batch, captions, strict=True)
         ]
         if return_attention:
@@ -303,6 +305,7 @@ class Captioner:
                 with_attention(self.runtime, item.input, caption, self.name)
                 for item, caption in zip(batch, captions, strict=True)
             ]
+        captions = [edit_captions(caption, settings) for caption in captions]
         fit, _ = self._fit(settings)
         if fit is None:
             return list[Record](captions)

@@ -14,6 +14,7 @@ from capgen.config.decoding import (
     DecodeSettings,
     resolve_decoding,
 )
+from capgen.config.edits import EditOptions
 from capgen.config.environment import variables
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.fields import (
@@ -31,6 +32,7 @@ from capgen.config.presets import OBJECTIVE_DEFAULTS, TRAIN_PRESETS, objective_d
 from capgen.config.prompts import NAMED_PROMPTS, PromptOptions
 from capgen.config.training import TrainConfig, train_config
 from capgen.config.training_groups import OBJECTIVES, EvalStrategy
+from capgen.config.words import WordOptions
 
 __all__ = [
     "BEAMS_LIMIT",
@@ -48,6 +50,7 @@ __all__ = [
     "DecodeOptions",
     "DecodeSettings",
     "DownloadLimits",
+    "EditOptions",
     "EvalConfig",
     "EvalStrategy",
     "ImageLimits",
@@ -56,6 +59,7 @@ __all__ = [
     "ModelOptions",
     "PromptOptions",
     "TrainConfig",
+    "WordOptions",
     "check_ranges",
     "described",
     "flag_name",

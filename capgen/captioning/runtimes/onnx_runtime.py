@@ -17,6 +17,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 from capgen.captioning.decoding.beam_search import decode
 from capgen.captioning.decoding.hypotheses import NounTable, TokenIds, log_softmax
 from capgen.captioning.decoding.noun_lexicon import noun_table
+from capgen.captioning.decoding.token_bytes import token_bytes
+from capgen.captioning.decoding.word_constraints import WordRules
 from capgen.captioning.runtimes.base import Generated, ModelInput, PixelRuntime, Replay, stacked
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.config import DecodeSettings
@@ -85,6 +87,16 @@ class OnnxRuntime(PixelRuntime):
         table = noun_table(self._tokenizer.get_vocab())
         return None if table is None else table.of_width(_vocabulary_size(self._decoder))
 
+    @cached_property
+    def _words(self) -> WordRules:
+        tokens, width = self.tokens, _vocabulary_size(self._decoder)
+        return WordRules(
+            lambda: token_bytes(self._tokenizer),
+            width,
+            tokens.end,
+            (*tokens.suppress, tokens.start),
+        )
+
     def encode(self, pixels: Floats) -> dict[str, Floats]:
         """Map pixels (B, 3, H, W) to each decoder layer's cross keys and values, by name.
 
@@ -104,7 +116,7 @@ class OnnxRuntime(PixelRuntime):
     def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
         """Caption prepared images, all of one shape."""
         cross = self.encode(stacked(inputs))
-        tokens = self.tokens
+        tokens = replace(self.tokens, words=self._words.constraints(settings))
         if not settings.repeat_nouns:
             tokens = replace(tokens, nouns=self.nouns)
         hypotheses = decode(self.start(cross), len(inputs), settings, tokens)

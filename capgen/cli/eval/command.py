@@ -23,7 +23,7 @@ from capgen.cli.options import (
 )
 from capgen.cli.reports import ReportFiles
 from capgen.cli.user_defaults import on_command_line, unused_notes
-from capgen.config import DecodeOptions, EvalConfig, ModelOptions, check_ranges
+from capgen.config import DecodeOptions, EvalConfig, ModelOptions, WordOptions, check_ranges
 from capgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +75,15 @@ class EvalOutput(ReportFiles):
 
 
 @with_options(
-    section="eval", panels=(INPUT_PANEL, SCORING_PANEL, MODEL_PANEL, DECODING_PANEL, OUTPUT_PANEL)
+    section="eval",
+    panels=(
+        INPUT_PANEL,
+        SCORING_PANEL,
+        MODEL_PANEL,
+        DECODING_PANEL,
+        WordOptions.PANEL,
+        OUTPUT_PANEL,
+    ),
 )
 def eval_command(
     context: typer.Context,
@@ -83,7 +91,11 @@ def eval_command(
     judged: Judged,
     model: Annotated[ModelOptions, without("trust_remote_code")],
     decoding: Annotated[
-        DecodeOptions, without("num_captions", "diverse", "retry", "confidence", "min_confidence")
+        DecodeOptions,
+        without(
+            *("num_captions", "diverse", "retry", "confidence", "min_confidence"),
+            *("prefix", "suffix", "replace", "trim_openings"),
+        ),
     ],
     output: EvalOutput,
     config: EvalConfig,
