@@ -84,7 +84,7 @@ class Sampling:
         places = words.places(history[going])
         parts = scores[going]
         if words.includes:
-            parts = words.instead_of_ending(log_softmax(parts), places)
+            parts = words.instead_of_ending(parts, places)
         scores = scores.copy()
         scores[going] = words.bar(parts, places, self.settings.max_length - 1 - length)
         return scores

@@ -36,12 +36,16 @@ Ints = NDArray[np.int64]
 _BEAMS_EACH, _MOST_BEAMS = 3, 24
 
 
+def asks_for_words(settings: DecodeSettings) -> bool:
+    """Whether settings name words to avoid or to include."""
+    return settings.avoid_words is not None or settings.include_words is not None
+
+
 class WordRules:
     """Makes the constraints of settings for one vocabulary; keeps the last ones made.
 
     Args:
         texts: Loads what tokens add to a text.
-        width: Number of scores of the model.
         end: End tokens.
         unusable: Tokens that are never generated.
     """
@@ -49,32 +53,35 @@ class WordRules:
     def __init__(
         self,
         texts: Callable[[], TokenBytes],
-        width: int,
         end: Sequence[int],
         unusable: Sequence[int] = (),
     ) -> None:
         self._texts = texts
-        self._width = width
         self._end = tuple(end)
         self._unusable = tuple(unusable)
-        self._last: tuple[tuple[str | None, str | None], WordAutomaton] | None = None
+        self._last: tuple[tuple[str | None, str | None, int], WordAutomaton] | None = None
 
-    def constraints(self, settings: DecodeSettings) -> WordConstraints | None:
-        """Return the constraints that settings ask for, or None. Thread-safe."""
-        asked = (settings.avoid_words, settings.include_words)
-        if asked == (None, None):
+    def constraints(self, settings: DecodeSettings, width: int) -> WordConstraints | None:
+        """Return the constraints that settings ask for, or None. Thread-safe.
+
+        Args:
+            settings: The words and the longest caption.
+            width: Number of scores of the model, which may be more than there are tokens.
+        """
+        if not asks_for_words(settings):
             return None
+        asked = (settings.avoid_words, settings.include_words, width)
         last = self._last
         if last is None or last[0] != asked:
-            last = self._last = asked, self._automaton(settings)
+            last = self._last = asked, self._automaton(settings, width)
         return WordConstraints(last[1], self._end, settings.max_length)
 
-    def _automaton(self, settings: DecodeSettings) -> WordAutomaton:
+    def _automaton(self, settings: DecodeSettings, width: int) -> WordAutomaton:
         included = included_words(settings.include_words)
         reader = readers_of(avoided_words(settings.avoid_words), included)
         texts = self._texts()
         unusable = {*self._end, *self._unusable, *texts.special}
-        return word_automaton(reader, texts.table, self._width, len(included), unusable)
+        return word_automaton(reader, texts.table, width, len(included), unusable)
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ class WordConstraints:
     Attributes:
         automaton: The words, over the tokens of the model.
         end: End tokens.
-        max_length: Most tokens of a caption, the start token included.
+        max_length: Most tokens of a caption, a start token included.
     """
 
     automaton: WordAutomaton
@@ -118,19 +125,23 @@ class WordConstraints:
         return min(_MOST_BEAMS, _BEAMS_EACH * (needed + 1))
 
     def places(self, history: Ints, begin: int = 1) -> Places:
-        """Read tokens (..., T) from their start tokens on.
+        """Read tokens (..., T).
 
         Args:
-            history: The tokens.
-            begin: How many of them are what captions begin with: those in it count as said, and
-                what could never follow them is not asked for. A start token says nothing.
+            history: The tokens of captions so far.
+            begin: How many of them are what captions begin with: their start token, which says
+                nothing, and words that were given. What they say counts as said. Words that
+                could never follow them in the tokens left are not asked for.
         """
         states = np.zeros(history.shape[:-1], np.int64)
         said = np.zeros_like(states)
+        left = self.max_length - begin
+        if not begin:
+            said = self._without_hopeless(states, said, left - 1)
         for place in range(history.shape[-1]):
             states, said = self.automaton.follow(states, said, history[..., place])
             if place == begin - 1:
-                said = self._without_hopeless(states, said, self.max_length - begin)
+                said = self._without_hopeless(states, said, left)
         return Places(states, said)
 
     def _without_hopeless(self, states: Ints, said: Ints, left: int) -> Ints:
@@ -200,7 +211,7 @@ class WordConstraints:
         """Give the probability of a caption that ends too early to tokens that go on as asked.
 
         Args:
-            scores: (N, V) log-probabilities before `bar`.
+            scores: (N, V) logits or log-probabilities before `bar`.
             places: Where the rows are (N).
         """
         scores = scores.copy()

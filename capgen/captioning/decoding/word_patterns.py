@@ -161,10 +161,7 @@ class PhraseReader:
         if isinstance(symbol, int):
             return self._read_byte(state, symbol)
         if symbol == REST:
-            if not state.pending:
-                return state, 0
-            symbol = UNKNOWN
-            return self._read(State(state.places, state.last), symbol)
+            return self._read_rest(state)
         found = 0
         if state.pending:
             state, found = self._read(State(state.places, state.last), UNKNOWN)
@@ -193,19 +190,21 @@ class PhraseReader:
         pending = state.pending + bytes([byte])
         if pending in self._beginnings:
             return State(state.places, state.last, pending), 0
-        plain = State(state.places, state.last)
         if pending in self._encoded:
-            return self._read(plain, self._encoded[pending])
-        found = 0
-        if state.pending:
-            # What was pending is a character that no phrase has; the byte is the rest of it,
-            # or begins another one.
-            plain, found = self._read(plain, UNKNOWN)
-            if byte < 0xC0:
-                return plain, found
-            following, more = self._read_byte(plain, byte)
-            return following, found | more
-        return (plain, 0) if byte < 0xC0 else self._read(plain, UNKNOWN)
+            return self._read(State(state.places, state.last), self._encoded[pending])
+        if byte < 0xC0:
+            return self._read_rest(state)
+        if not state.pending:
+            return self._read(state, UNKNOWN)
+        plain, found = self._read(State(state.places, state.last), UNKNOWN)
+        following, more = self._read_byte(plain, byte)
+        return following, found | more
+
+    def _read_rest(self, state: State) -> tuple[State, int]:
+        """Read a second byte or a later one of a character that no phrase has."""
+        if state.last == UNKNOWN and not state.pending:
+            return state, 0  # its first byte has been read as all of it
+        return self._read(State(state.places, state.last), UNKNOWN)
 
     def _read(self, state: State, symbol: str) -> tuple[State, int]:
         """Read one whole character."""

@@ -89,12 +89,9 @@ class OnnxRuntime(PixelRuntime):
 
     @cached_property
     def _words(self) -> WordRules:
-        tokens, width = self.tokens, _vocabulary_size(self._decoder)
+        tokens = self.tokens
         return WordRules(
-            lambda: token_bytes(self._tokenizer),
-            width,
-            tokens.end,
-            (*tokens.suppress, tokens.start),
+            lambda: token_bytes(self._tokenizer), tokens.end, (*tokens.suppress, tokens.start)
         )
 
     def encode(self, pixels: Floats) -> dict[str, Floats]:
@@ -116,7 +113,8 @@ class OnnxRuntime(PixelRuntime):
     def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
         """Caption prepared images, all of one shape."""
         cross = self.encode(stacked(inputs))
-        tokens = replace(self.tokens, words=self._words.constraints(settings))
+        words = self._words.constraints(settings, _vocabulary_size(self._decoder))
+        tokens = replace(self.tokens, words=words)
         if not settings.repeat_nouns:
             tokens = replace(tokens, nouns=self.nouns)
         hypotheses = decode(self.start(cross), len(inputs), settings, tokens)

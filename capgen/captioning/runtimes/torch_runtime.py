@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -12,10 +14,21 @@ import torch
 from numpy.typing import NDArray
 from transformers import GenerationConfig, LogitsProcessorList
 
-from capgen.captioning.decoding.hypotheses import NOUN_PENALTY, Hypothesis, NounTable, hypothesis
+from capgen.captioning.decoding.beam_search import decode
+from capgen.captioning.decoding.hypotheses import (
+    NOUN_PENALTY,
+    Hypothesis,
+    NounTable,
+    TokenIds,
+    hypothesis,
+)
 from capgen.captioning.decoding.noun_lexicon import noun_table
+from capgen.captioning.decoding.word_constraints import WordRules
 from capgen.captioning.runtimes.base import Generated, ModelInput, PixelRuntime, Replay, stacked
+from capgen.captioning.runtimes.generation_settings import torch_only
 from capgen.captioning.runtimes.torch_processors import NounsOnce, Temperature
+from capgen.captioning.runtimes.torch_steps import TorchSteps
+from capgen.captioning.runtimes.torch_words import word_processors, word_rules
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
 from capgen.models.folder import ModelFolder
@@ -69,8 +82,9 @@ class TorchRuntime(PixelRuntime):
         pixels = torch.from_numpy(stacked(inputs)).to(self.device, self._model.dtype)
         # One image at a time, each from the same seed: a batch must not change samples.
         parts = [image[None] for image in pixels] if settings.sample else [pixels]
+        find = self._search if self._searches(settings) else self._generate
         with self._kept_encoder_outputs() as outputs:
-            hypotheses = [image for part in parts for image in self._generate(part, settings)]
+            hypotheses = [image for part in parts for image in find(part, settings)]
         return Generated(hypotheses, lambda: self._summaries(outputs, len(inputs)))
 
     @contextlib.contextmanager
@@ -99,13 +113,53 @@ class TorchRuntime(PixelRuntime):
         # Some kinds of model encode an image once per beam.
         return pooled[:: len(pooled) // images].float().cpu().numpy()
 
+    @cached_property
+    def _words(self) -> WordRules:
+        barred = self._model.generation_config.suppress_tokens or ()
+        return word_rules(self._tokenizer, self._ends, barred)
+
+    def _searches(self, settings: DecodeSettings) -> bool:
+        """Whether to find captions by our own search, which finds better places for words."""
+        if settings.include_words is None or settings.sample:
+            return False
+        kind = self.folder.config.get("model_type")
+        return kind in (ENCODER_DECODER, "blip") and not torch_only(self.folder.generation)
+
+    def _search(self, inputs: torch.Tensor, settings: DecodeSettings) -> list[list[Hypothesis]]:
+        """Caption images (B, 3, H, W) as the ONNX runtime does."""
+        with torch.inference_mode():
+            states = image_encoder(self.folder, self._model)(pixel_values=inputs)[0]
+        width = self._model.config.get_text_config(decoder=True).vocab_size
+        tokens = TokenIds(
+            self._start,
+            self._ends,
+            tuple(self._model.generation_config.suppress_tokens or ()),
+            nouns=None if self.nouns is None else self.nouns.of_width(width),
+            words=self._words.constraints(settings, width),
+        )
+        return decode(TorchSteps(self._model, states), len(inputs), settings, tokens)
+
+    @property
+    def _start(self) -> int:
+        """The token that captions begin with."""
+        if self.folder.config.get("model_type") == "blip":
+            return int(self._model.config.text_config.bos_token_id)
+        config = self._model.generation_config
+        starts = (config.decoder_start_token_id, config.bos_token_id)
+        return int(next(token for token in starts if token is not None))
+
     def _generate(self, inputs: torch.Tensor, settings: DecodeSettings) -> list[list[Hypothesis]]:
+        wanted = settings.beams
+        if settings.include_words is not None and not settings.sample:
+            words = self._words.constraints(settings, len(self._tokenizer))
+            settings = replace(settings, beams=words.beams(wanted) if words else wanted)
         config = self._generation_config(settings)
         nouns = None if settings.repeat_nouns else self.nouns
         greedy = settings.beams == 1 and not settings.sample
         processors = LogitsProcessorList()
         if settings.temperature != 1.0 and not settings.sample:
             processors.append(Temperature(settings.temperature))
+        processors += word_processors(self._words, settings, counted=True)
         if nouns is not None:
             processors.append(NounsOnce(nouns, normalise=greedy))
         with torch.inference_mode(), quiet_transformers(), _seeded(settings, self.device):
@@ -133,8 +187,8 @@ class TorchRuntime(PixelRuntime):
             for ids, parts in zip(generated.tolist(), scores.float().tolist(), strict=True)
         ]
         grouped = [flat[start : start + count] for start in range(0, len(flat), count)]
-        if not settings.sample:
-            return grouped  # beams come best first
+        if not settings.sample:  # beams come best first
+            return [_finished(image, wanted) for image in grouped]
         return [sorted(image, key=lambda item: -item.rank) for image in grouped]
 
     def _hypothesis(
@@ -187,14 +241,9 @@ class TorchRuntime(PixelRuntime):
         """Feed the tokens (at least one) of a caption of one image."""
         if obstacle := self.obstacle():
             raise ModelError(f"{self.folder.name}: {obstacle}")
-        config = self._model.generation_config
-        if self.folder.config.get("model_type") == "blip":
-            decoder, start = self._model.text_decoder, self._model.config.text_config.bos_token_id
-        else:
-            starts = (config.decoder_start_token_id, config.bos_token_id)
-            decoder = self._model.decoder
-            start = next(token for token in starts if token is not None)
-        inputs = torch.tensor([[start, *ids[:-1]]], device=self.device)
+        is_blip = self.folder.config.get("model_type") == "blip"
+        decoder = self._model.text_decoder if is_blip else self._model.decoder
+        inputs = torch.tensor([[self._start, *ids[:-1]]], device=self.device)
         with torch.inference_mode(), _eager_attention(decoder):
             states = self._encoder_states(image.pixels)
             projection = getattr(self._model, "enc_to_dec_proj", None)
@@ -217,6 +266,11 @@ class TorchRuntime(PixelRuntime):
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, special tokens left out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+
+def _finished(hypotheses: list[Hypothesis], count: int) -> list[Hypothesis]:
+    """Return the best hypotheses, without those that words left no way to go on."""
+    return [each for each in hypotheses if each.log_probability > -math.inf][:count]
 
 
 def _projected(model: Any, states: torch.Tensor) -> torch.Tensor:

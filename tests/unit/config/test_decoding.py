@@ -14,9 +14,7 @@ from capgen.errors import ModelError, UsageError
 
 SWITCHES = [field for field in dataclasses.fields(DecodeOptions) if field.type == "bool"]
 TEXTS = [field for field in dataclasses.fields(DecodeOptions) if "str" in str(field.type)]
-RANGED = [
-    field for field in dataclasses.fields(DecodeOptions) if field not in (*SWITCHES, *TEXTS)
-]
+RANGED = [field for field in dataclasses.fields(DecodeOptions) if field not in (*SWITCHES, *TEXTS)]
 WHOLE = [field.name for field in RANGED if "int" in str(field.type)]
 
 
