@@ -91,7 +91,8 @@ class DecodeOptions(WordOptions, EditOptions):
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        super().__post_init__()
+        WordOptions.__post_init__(self)
+        EditOptions.__post_init__(self)
         for name in ("num_captions", "beams", "temperature", "top_k", "top_p"):
             if self.diverse is not None and getattr(self, name) is not None:
                 raise UsageError(

@@ -37,10 +37,9 @@ class EditOptions:
     suffix: str | None = setting(None, "Put this text after each caption, spaces as they are.")
 
     def __post_init__(self) -> None:
-        if isinstance(self.replace, str):
-            raise UsageError(
-                f"--replace is {self.replace!r}; in Python it is a tuple of such texts"
-            )
+        several = isinstance(self.replace, tuple | list)
+        if not several or not all(isinstance(text, str) for text in self.replace):
+            raise UsageError(f"--replace is {self.replace!r}; it must be texts, as in ('old=new',)")
         for name in ("prefix", "suffix"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):

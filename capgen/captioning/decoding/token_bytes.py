@@ -37,7 +37,9 @@ class TokenBytes:
             if number in self.special:
                 continue
             raw = self.added.get(number)
-            found[number] = _bytes(token, mark) if raw is None else raw.encode()
+            # Between words there are spaces, around added ones too.
+            space = " " if mark in ("", _WORD_PIECE) else ""
+            found[number] = _bytes(token, mark) if raw is None else f"{space}{raw}".encode()
         return found
 
 
