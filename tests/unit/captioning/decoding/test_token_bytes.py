@@ -102,11 +102,10 @@ def test_bytes_join_to_what_the_tokenizer_decodes(kind, wrapped: bool) -> None:
     rng = random.Random(0)
     for _ in range(300):
         ids = [rng.randrange(size) for _ in range(rng.randrange(1, 7))]
-        if tokenizer.decode(ids[:1]).startswith("##"):
-            continue  # a text does not begin within a word; this would show the mark
         ours = b"".join(texts.table.get(token, b"") for token in ids).decode(errors="replace")
         theirs = tokenizer.decode(ids, skip_special_tokens=True)
-        if "\ufffd" not in ours + theirs:
+        # A text does not begin within a word: there the mark would be shown.
+        if "\ufffd" not in ours + theirs and not theirs.startswith("##"):
             assert ours.split() == theirs.split()
             assert ours.strip() == theirs.strip()
 
