@@ -26,7 +26,7 @@ from capgen.captioning.decoding.hypotheses import (
     log_softmax,
 )
 from capgen.captioning.decoding.sampling import Sampling
-from capgen.captioning.decoding.word_constraints import Places
+from capgen.captioning.decoding.word_constraints import Places, stuck
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
 
@@ -175,16 +175,14 @@ class _BeamSearch:
         if self.nouns is not None:
             totals -= self.nouns.penalties(history.reshape(-1, length))
         places = self.words.places(history.reshape(-1, length))
-        totals = self.words.bar(totals, places, self.settings.max_length - 1 - length)
-        totals = totals.reshape(images, beams, -1)
+        totals = self._barred(totals, places, length).reshape(images, beams, -1)
         width = totals.shape[-1]
         # Where there are too few candidates, the first one stands in, without a score.
         order = np.zeros((images, 2 * self.beams), np.int64)
         taken = np.zeros(order.shape, bool)
         for row in range(images):
             part = slice(row * beams, (row + 1) * beams)
-            of_image = Places(places.states[part], places.said[part])
-            going, ended = self.words.choose(totals[row], of_image, self.beams)
+            going, ended = self.words.choose(totals[row], places[part], self.beams)
             for first, chosen in ((0, going), (self.beams, ended)):
                 order[row, first : first + len(chosen)] = chosen
                 taken[row, first : first + len(chosen)] = True
@@ -196,6 +194,18 @@ class _BeamSearch:
             total=np.where(taken, totals.reshape(images, -1)[rows, order], np.float32(-np.inf)),
             may_finish=taken,
         )
+
+    def _barred(self, totals: Floats, places: Places, length: int) -> Floats:
+        """Bar what leads to no caption as asked, unless an image has no other caption."""
+        assert self.words is not None
+        left = self.settings.max_length - 1 - length
+        barred = self.words.bar(totals, places, left)
+        beams = len(totals) // len(self.alive)
+        for row, lost in enumerate(np.asarray(stuck(barred).reshape(-1, beams).all(axis=1))):
+            if lost and not self.finished[self.alive[row]]:
+                part = slice(row * beams, (row + 1) * beams)
+                barred[part] = self.words.give_up(totals[part], places[part], left)
+        return barred
 
     def _finish(self, row: int, ids: Ints, log_probs: Floats) -> None:
         """Keep a finished hypothesis if it is among the best of its image."""

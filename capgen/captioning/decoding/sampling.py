@@ -15,6 +15,7 @@ from capgen.captioning.decoding.hypotheses import (
     hypothesis,
     log_softmax,
 )
+from capgen.captioning.decoding.word_constraints import stuck
 from capgen.config import DecodeSettings
 
 
@@ -86,7 +87,11 @@ class Sampling:
         if words.includes:
             parts = words.instead_of_ending(parts, places)
         scores = scores.copy()
-        scores[going] = words.bar(parts, places, self.settings.max_length - 1 - length)
+        left = self.settings.max_length - 1 - length
+        barred = words.bar(parts, places, left)
+        lost = stuck(barred)
+        barred[lost] = words.give_up(parts[lost], places[lost], left)
+        scores[going] = barred
         return scores
 
     def _hypotheses(self, image: int) -> list[Hypothesis]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,9 @@ class Places:
 
     states: Ints
     said: Ints
+
+    def __getitem__(self, rows: Any) -> Places:
+        return Places(self.states[rows], self.said[rows])
 
 
 @dataclass(frozen=True)
@@ -165,25 +169,24 @@ class WordConstraints:
     def bar(self, scores: Floats, places: Places, left: int) -> Floats:
         """Return scores (N, V) with -inf for tokens that lead to no caption as asked.
 
-        Where that leaves a row no token, because other settings bar those that are needed, the
-        included words are given up, and if need be the avoided ones.
-
         Args:
             scores: Scores after all other bars.
             places: Where the rows are (N).
             left: How many tokens may follow the one that is chosen now.
         """
-        said = places.said
-        barred = np.where(self._fine(places.states, said, left), scores, np.float32(-np.inf))
-        stuck = ~np.isfinite(barred).any(axis=1)
-        if stuck.any():
-            everything = np.full_like(said[stuck], self.automaton.everything)
-            fine = self._fine(places.states[stuck], everything, left)
-            again = np.where(fine, scores[stuck], np.float32(-np.inf))
-            lost = ~np.isfinite(again).any(axis=1)
-            again[lost] = scores[stuck][lost]
-            barred[stuck] = again
-        return barred
+        return np.where(self._fine(places.states, places.said, left), scores, np.float32(-np.inf))
+
+    def give_up(self, scores: Floats, places: Places, left: int) -> Floats:
+        """Return scores (N, V) as `bar`, for rows that it leaves no token.
+
+        That is so where other settings bar all tokens that are needed. Then the included words
+        are given up, and if need be the avoided ones.
+        """
+        everything = np.full_like(places.said, self.automaton.everything)
+        kept = self.bar(scores, Places(places.states, everything), left)
+        lost = stuck(kept)
+        kept[lost] = scores[lost]
+        return kept
 
     def _fine(self, states: Ints, said: Ints, left: int) -> NDArray[np.bool_]:
         """Return (N, V): whether a caption as asked can still follow."""
@@ -263,6 +266,11 @@ class WordConstraints:
         rows, tokens = candidates // width, candidates % width
         after = self.automaton.follow(places.states[rows], places.said[rows], tokens)
         return self._needed[after]
+
+
+def stuck(scores: Floats) -> NDArray[np.bool_]:
+    """Return which rows (N, V) have no token left."""
+    return np.asarray(~np.isfinite(scores).any(axis=-1))
 
 
 def _shared_out(needed: Ints, beams: int) -> Ints:

@@ -23,7 +23,7 @@ from capgen.captioning.decoding.hypotheses import (
     hypothesis,
 )
 from capgen.captioning.decoding.noun_lexicon import noun_table
-from capgen.captioning.decoding.word_constraints import WordRules
+from capgen.captioning.decoding.word_constraints import WordRules, asks_for_words
 from capgen.captioning.runtimes.base import Generated, ModelInput, PixelRuntime, Replay, stacked
 from capgen.captioning.runtimes.generation_settings import torch_only
 from capgen.captioning.runtimes.torch_processors import NounsOnce, Temperature
@@ -188,7 +188,16 @@ class TorchRuntime(PixelRuntime):
         ]
         grouped = [flat[start : start + count] for start in range(0, len(flat), count)]
         if not settings.sample:  # beams come best first
-            return [_finished(image, wanted) for image in grouped]
+            found = [_finished(image, wanted) for image in grouped]
+            if not all(found) and asks_for_words(settings):
+                # Other settings bar what the words need: the included ones are given up first.
+                avoided = None if settings.include_words is None else settings.avoid_words
+                less = replace(settings, include_words=None, avoid_words=avoided, beams=wanted)
+                return [
+                    image or self._generate(inputs[row : row + 1], less)[0]
+                    for row, image in enumerate(found)
+                ]
+            return found
         return [sorted(image, key=lambda item: -item.rank) for image in grouped]
 
     def _hypothesis(

@@ -16,7 +16,7 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from capgen.captioning.decoding.token_bytes import token_bytes
-from capgen.captioning.decoding.word_constraints import WordRules, asks_for_words
+from capgen.captioning.decoding.word_constraints import WordRules, asks_for_words, stuck
 from capgen.config import DecodeSettings
 
 
@@ -56,9 +56,13 @@ class Words(LogitsProcessor):
         if words.includes:
             parts = words.instead_of_ending(parts, places)
         length = history.shape[1] + (0 if self._counted else 1)
-        parts = words.bar(parts, places, words.max_length - 1 - length)
+        left = words.max_length - 1 - length
+        barred = words.bar(parts, places, left)
+        if self._settings.beams == 1 or self._settings.sample:
+            lost = stuck(barred)
+            barred[lost] = words.give_up(parts[lost], places[lost], left)
         result = scores.clone()
-        result[kept] = torch.from_numpy(parts).to(scores.device, scores.dtype)
+        result[kept] = torch.from_numpy(barred).to(scores.device, scores.dtype)
         return result
 
 
@@ -78,13 +82,14 @@ def word_processors(
 ) -> LogitsProcessorList:
     """Return what `generate(logits_processor=…)` takes, for one call: empty without words.
 
-    Put it after processors that bar tokens or change scores. Beams that could not be completed
-    come out of a beam search with scores of -inf.
+    Put it after processors that bar tokens or change scores. Where these leave a caption no way
+    to the words that it lacks, the words are given up; in a beam search the beam is, and comes
+    out with a score of -inf.
 
     Args:
         rules: Of the model (see `word_rules`).
-        settings: The words; and `max_length`, the most tokens of a caption with its start
-            token, or without one the most new tokens plus one.
+        settings: The words; whether there are beams; and `max_length`, the most tokens of a
+            caption with its start token, or without one the most new tokens plus one.
         counted: Whether what `generate` begins with is part of the caption (see `Words`).
     """
     if not asks_for_words(settings):

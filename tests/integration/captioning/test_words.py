@@ -137,6 +137,27 @@ def test_models_of_others(
         assert np.isfinite(caption.score)
 
 
+@pytest.mark.parametrize("kind", ["blip", "git"])
+@pytest.mark.parametrize("beams", [1, 3])
+def test_where_another_setting_bars_a_word_there_is_still_a_caption(
+    kind: str, beams: int, others: dict[str, Captioner]
+) -> None:
+    caption = others[kind].caption(
+        [draw_image(0), draw_image(1)],
+        beams=beams,
+        no_repeat_ngram_size=1,
+        include_words="cat cat",
+        avoid_words="a,dog",
+        max_length=12,
+        retry=False,
+    )
+    for each in caption:
+        assert each.notes == ("could not include 'cat cat'",)
+        assert not has(each.text, "a")
+        assert not has(each.text, "dog")
+        assert np.isfinite(each.score)
+
+
 def test_a_word_is_found_in_any_spelling(others: dict[str, Captioner]) -> None:
     """Byte by byte, in upper or lower case; and other words that have it in them are allowed."""
     allowed = set()
