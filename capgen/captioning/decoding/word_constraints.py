@@ -32,8 +32,8 @@ from capgen.config.words import avoided_words, included_words
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-# Beams for each number of tokens that hypotheses still need, and most of them altogether.
-# Measured in docs/benchmarks.md.
+# Beams for each number of tokens that hypotheses still need, as many as the bundled model has
+# for free captions; and most of them altogether.
 _BEAMS_EACH, _MOST_BEAMS = 3, 24
 
 
