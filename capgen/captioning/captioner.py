@@ -17,6 +17,7 @@ from capgen.captioning.confidence.calibration_file import (
     place_of_served,
 )
 from capgen.captioning.confidence.model import Fit
+from capgen.captioning.edit_captions import edit_captions
 from capgen.captioning.prepare import Prepared, batches_ahead, failure_of, for_prepared
 from capgen.captioning.prompting import Prompting
 from capgen.captioning.prompts import Prompt, resolve_prompt
@@ -24,6 +25,7 @@ from capgen.captioning.retry import caption_inputs
 from capgen.captioning.runtimes.base import NoCaption
 from capgen.captioning.runtimes.select import check_runtime, load_runtime
 from capgen.captioning.to_record import caption_or_raise, uncaptioned, with_confidence
+from capgen.captioning.word_notes import with_word_notes
 from capgen.config import (
     DecodeOptions,
     DecodeSettings,
@@ -388,7 +390,10 @@ class Captioner:
         records: list[Record] = [
             uncaptioned(caption, item.path, sha256=item.sha256, **shared)
             if isinstance(caption, NoCaption)
-            else replace(caption, **item.record_fields(), **shared, notes=(*said, *caption.notes))
+            else with_word_notes(
+                replace(caption, **item.record_fields(), **shared, notes=(*said, *caption.notes)),
+                settings,
+            )
             for (item, said), caption in zip(noted, captions, strict=True)
         ]
         if return_attention:
@@ -400,6 +405,10 @@ class Captioner:
                 else record
                 for item, record in zip(batch, records, strict=True)
             ]
+        records = [
+            edit_captions(record, settings) if isinstance(record, Caption) else record
+            for record in records
+        ]
         fit, _ = self._fit(settings)
         if fit is None:
             return records

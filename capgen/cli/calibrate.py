@@ -85,7 +85,13 @@ def calibrate_command(
     images: FitImages,
     runs_on: Annotated[ModelOptions, without("model", "trust_remote_code")],
     config: CalibrateConfig,
-    decoding: Annotated[DecodeOptions, without("diverse", "retry", "confidence", "min_confidence")],
+    decoding: Annotated[
+        DecodeOptions,
+        without(
+            *("diverse", "retry", "confidence", "min_confidence", "avoid_words", "include_words"),
+            *("prefix", "suffix", "replace", "trim_openings"),
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option(

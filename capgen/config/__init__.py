@@ -14,6 +14,7 @@ from capgen.config.decoding import (
     DecodeSettings,
     resolve_decoding,
 )
+from capgen.config.edits import EditOptions
 from capgen.config.endpoint import (
     KEY_VARIABLE,
     EndpointOptions,
@@ -41,6 +42,7 @@ from capgen.config.presets import (
 from capgen.config.prompts import NAMED_PROMPTS, PromptOptions
 from capgen.config.training import TrainConfig, train_config
 from capgen.config.training_groups import OBJECTIVES, EvalStrategy
+from capgen.config.words import WordOptions
 
 __all__ = [
     "BEAMS_LIMIT",
@@ -59,6 +61,7 @@ __all__ = [
     "DecodeOptions",
     "DecodeSettings",
     "DownloadLimits",
+    "EditOptions",
     "EndpointOptions",
     "EvalConfig",
     "EvalStrategy",
@@ -68,6 +71,7 @@ __all__ = [
     "ModelOptions",
     "PromptOptions",
     "TrainConfig",
+    "WordOptions",
     "check_ranges",
     "described",
     "flag_name",

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from capgen.config.edits import EditOptions, edits_of
 from capgen.config.fields import _is_number, check_ranges, flag_name, setting
+from capgen.config.words import WordOptions, without_spare_spaces
 from capgen.errors import ModelError, UsageError
 
 logger = logging.getLogger(__name__)
@@ -20,7 +22,7 @@ DIVERSE_BEAMS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecodeOptions:
+class DecodeOptions(WordOptions, EditOptions):
     """What a caller asks of decoding; None means the model's own default.
 
     Raises:
@@ -89,6 +91,8 @@ class DecodeOptions:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        WordOptions.__post_init__(self)
+        EditOptions.__post_init__(self)
         for name in ("num_captions", "beams", "temperature", "top_k", "top_p"):
             if self.diverse is not None and getattr(self, name) is not None:
                 raise UsageError(
@@ -134,6 +138,9 @@ class DecodeSettings:
         repeat_nouns: Whether a noun may be repeated. Older records and fits lack this field;
             they were made with True.
         diverse: Choose `num_captions` captions that differ from a wider search.
+        avoid_words: As `included_words` and `avoided_words` read it; None for no words. Fields
+            from here on are left out of records where they have their default, so that records
+            and journals without them stay what they are.
     """
 
     beams: int = 1
@@ -154,11 +161,22 @@ class DecodeSettings:
     retry: bool = True
     confidence: bool = False
     min_confidence: float | None = None
+    avoid_words: str | None = None
+    include_words: str | None = None
+    prefix: str | None = None
+    suffix: str | None = None
+    replace: tuple[str, ...] = ()
+    trim_openings: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as built-in types, for records."""
-        return dataclasses.asdict(self)
+        known = dataclasses.asdict(self)
+        known["replace"] = list(self.replace)
+        return {name: value for name, value in known.items() if name not in _NEWER or value}
 
+
+# Settings that records have only where they are not the default, which is empty.
+_NEWER = ("avoid_words", "include_words", "prefix", "suffix", "replace", "trim_openings")
 
 # The least that decoding can work with, by key of generation_config. A model's author may go
 # beyond the ranges of the options.
@@ -259,8 +277,11 @@ def resolve_decoding(
         retry=options.retry,
         confidence=options.confidence or options.min_confidence is not None,
         min_confidence=options.min_confidence,
+        avoid_words=without_spare_spaces(options.avoid_words),
+        include_words=without_spare_spaces(options.include_words),
+        **edits_of(options),
     )
-    asked = [name for name, value in vars(options).items() if value not in (None, False)]
+    asked = [name for name, value in vars(options).items() if value not in (None, False, ())]
     logger.debug(
         "decoding with %s; asked for: %s; in generation_config.json: %s; the rest by default",
         *(vars(settings), asked, sorted(generation)),

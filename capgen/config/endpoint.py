@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from capgen.config.decoding import DecodeOptions, DecodeSettings
+from capgen.config.edits import edits_of
 from capgen.config.fields import check_ranges, flag_name, setting
 from capgen.errors import UsageError
 
@@ -16,7 +17,7 @@ SERVED_MAX_LENGTH = 512
 # Options of decoding that the protocol does not have.
 _NOT_SERVED = (
     *("top_k", "min_length", "length_penalty", "repetition_penalty", "no_repeat_ngram_size"),
-    "diverse",
+    *("diverse", "avoid_words", "include_words"),
 )
 
 
@@ -88,4 +89,5 @@ def resolve_served(options: DecodeOptions) -> DecodeSettings:
         retry=False,
         confidence=options.confidence or options.min_confidence is not None,
         min_confidence=options.min_confidence,
+        **edits_of(options),
     )

@@ -125,6 +125,9 @@ class Caption:
     Attributes:
         path: The image as the caller named it, or None for images in memory.
         text: The caption.
+        raw: What the model said, if the text was changed afterwards, such as by a prefix; else
+            None. The tokens are those of this text. `raw_caption` in the JSON form, which lacks
+            it if it is None.
         log_probability: Sum of the tokens' log-probabilities, end token included; None if a
             server does not tell.
         score: `log_probability / len(tokens) ** length_penalty`: what beam search ranks by.
@@ -153,6 +156,7 @@ class Caption:
 
     path: str | None = None
     text: str
+    raw: str | None = None
     log_probability: float | None
     score: float | None
     tokens: tuple[Token, ...] = ()
@@ -201,6 +205,7 @@ class Caption:
         return cls(
             **_read_origin(record),
             text=record["caption"],
+            raw=record.get("raw_caption"),
             log_probability=record["log_probability"],
             score=record["score"],
             tokens=tuple(_token(item) for item in record.get("tokens", ())),
@@ -283,8 +288,10 @@ def record_from_dict(record: Mapping[str, Any]) -> Record:
 
 
 def _generated(caption: Caption) -> dict[str, Any]:
+    raw = {} if caption.raw is None else {"raw_caption": caption.raw}
     return {
         "caption": caption.text,
+        **raw,
         "score": caption.score,
         "log_probability": caption.log_probability,
         "tokens": [dataclasses.asdict(token) for token in caption.tokens],

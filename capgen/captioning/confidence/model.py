@@ -215,7 +215,10 @@ def fitted_settings(settings: DecodeSettings) -> dict[str, Any]:
 
 
 # These do not change the best caption. `num_captions` does when sampling: the best is chosen.
-_IRRELEVANT = ("seed", "retry", "confidence", "min_confidence")
+_IRRELEVANT = (
+    *("seed", "retry", "confidence", "min_confidence"),
+    *("prefix", "suffix", "replace", "trim_openings"),  # what happens to captions afterwards
+)
 
 
 def same_decoding(settings: DecodeSettings, fitted: Mapping[str, Any]) -> bool:
@@ -223,7 +226,7 @@ def same_decoding(settings: DecodeSettings, fitted: Mapping[str, Any]) -> bool:
 
     Settings that the fit does not know, because they are newer, had their default.
     """
-    asked, plain = settings.to_dict(), DecodeSettings().to_dict()
+    asked, plain = vars(settings), vars(DecodeSettings())
     irrelevant = _IRRELEVANT if settings.sample else (*_IRRELEVANT, "num_captions")
     return all(
         fitted.get(name, plain[name]) == value

@@ -10,9 +10,10 @@ the same rules.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from capgen.captioning.decoding import score_processors
 from capgen.captioning.decoding.hypotheses import (
@@ -25,6 +26,7 @@ from capgen.captioning.decoding.hypotheses import (
     log_softmax,
 )
 from capgen.captioning.decoding.sampling import Sampling, feed_prefix, started
+from capgen.captioning.decoding.word_constraints import Places, stuck
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
 
@@ -43,7 +45,9 @@ def decode(
     """
     if settings.repeat_nouns:
         tokens = replace(tokens, nouns=None)
-    if settings.sample or settings.beams == 1:
+    # Included words need a search, if a small one.
+    searches = settings.beams > 1 or (tokens.words is not None and tokens.words.includes)
+    if settings.sample or not searches:
         rows = settings.num_captions if settings.sample else 1
         batch = Sampling(model, images, rows, settings, tokens).run()
     else:
@@ -68,6 +72,25 @@ def needs_all_scores(settings: DecodeSettings) -> bool:
     )
 
 
+@dataclass(frozen=True)
+class _Picked:
+    """Candidates of a step, all (B, W), the best first.
+
+    Attributes:
+        beam: The beam that each continues.
+        token: Its token.
+        value: The token's log-probability.
+        total: What candidates are ranked by.
+        may_finish: Whether it counts as a caption if it has ended.
+    """
+
+    beam: Ints
+    token: Ints
+    value: Floats
+    total: Floats
+    may_finish: NDArray[np.bool_]
+
+
 class _BeamSearch:
     """Beam search over all images of the batch at once."""
 
@@ -78,6 +101,9 @@ class _BeamSearch:
         self.settings = settings
         self.tokens = tokens
         self.nouns = tokens.nouns
+        self.words = tokens.words
+        # Running hypotheses per image; words to include may need more than were asked for.
+        self.beams = settings.beams if self.words is None else self.words.beams(settings.beams)
         # For each image its best finished hypotheses, best first, at most one per beam.
         self.finished: list[list[Hypothesis]] = [[] for _ in range(images)]
         self.alive = np.arange(images)
@@ -100,34 +126,88 @@ class _BeamSearch:
         return self.finished
 
     def _step(self, length: int) -> None:
+        pick = self._pick if self.words is None else self._pick_with_words
+        picked = pick(length)
+        rows = np.arange(len(self.alive))[:, None]
+        sequences = self.sequences[rows, picked.beam]
+        sequences[:, :, length] = picked.token
+        log_probs = self.log_probs[rows, picked.beam]
+        log_probs[:, :, length] = picked.value
+        ended = np.isin(picked.token, self.tokens.end)
+        if length == self.settings.max_length - 1:
+            ended[:] = True
+        for row, place in zip(*np.nonzero(ended & picked.may_finish), strict=True):
+            if np.isfinite(picked.total[row, place]):
+                generated = slice(self.begin, length + 1)
+                self._finish(
+                    row, sequences[row, place, generated], log_probs[row, place, generated]
+                )
+        # Unfinished candidates first, each group in order of score.
+        running = np.argsort(ended, axis=1, kind="stable")[:, : self.beams]
+        beams = self.sequences.shape[1]
+        self.scores = np.where(ended, np.float32(-np.inf), picked.total)[rows, running]
+        self.sequences, self.log_probs = sequences[rows, running], log_probs[rows, running]
+        self.parents = (rows * beams + picked.beam[rows, running]).ravel()
+
+    def _pick(self, length: int) -> _Picked:
+        """Pick the best candidates; the first K of them may finish."""
         values, ids = self._candidates(length)  # (B, K, C)
-        images, beams, width = values.shape
+        images, _, width = values.shape
         totals = self.scores[:, :, None] + values
         if self.nouns is not None:
             totals -= self.nouns.penalties(self.sequences[:, :, :length], ids)
         totals = totals.reshape(images, -1)
         order = np.argsort(-totals, axis=1, kind="stable")[:, : self._width()]  # (B, W)
         rows = np.arange(images)[:, None]
-        beam, token = order // width, ids.reshape(images, -1)[rows, order]
-        total = totals[rows, order]
-        sequences = self.sequences[rows, beam]
-        sequences[:, :, length] = token
-        log_probs = self.log_probs[rows, beam]
-        log_probs[:, :, length] = values.reshape(images, -1)[rows, order]
-        ended = np.isin(token, self.tokens.end)
-        if length == self.settings.max_length - 1:
-            ended[:] = True
-        for row, place in zip(*np.nonzero(ended[:, : self.settings.beams]), strict=True):
-            if np.isfinite(total[row, place]):
-                generated = slice(self.begin, length + 1)
-                self._finish(
-                    row, sequences[row, place, generated], log_probs[row, place, generated]
-                )
-        # Unfinished candidates first, each group in order of score.
-        running = np.argsort(ended, axis=1, kind="stable")[:, : self.settings.beams]
-        self.scores = np.where(ended, np.float32(-np.inf), total)[rows, running]
-        self.sequences, self.log_probs = sequences[rows, running], log_probs[rows, running]
-        self.parents = (rows * beams + beam[rows, running]).ravel()
+        return _Picked(
+            beam=order // width,
+            token=ids.reshape(images, -1)[rows, order],
+            value=values.reshape(images, -1)[rows, order],
+            total=totals[rows, order],
+            may_finish=np.arange(order.shape[1]) < self.settings.beams,
+        )
+
+    def _pick_with_words(self, length: int) -> _Picked:
+        """Pick the best candidates for each number of tokens that captions still need."""
+        assert self.words is not None
+        history = self.sequences[:, :, :length]
+        images, beams, _ = history.shape
+        values = self._scores(history)  # (B·K, V)
+        totals = self.scores.reshape(-1, 1) + values
+        if self.nouns is not None:
+            totals -= self.nouns.penalties(history.reshape(-1, length))
+        places = self.words.places(history.reshape(-1, length), self.begin)
+        totals = self._barred(totals, places, length).reshape(images, beams, -1)
+        width = totals.shape[-1]
+        # Where there are too few candidates, the first one stands in, without a score.
+        order = np.zeros((images, 2 * self.beams), np.int64)
+        taken = np.zeros(order.shape, bool)
+        for row in range(images):
+            part = slice(row * beams, (row + 1) * beams)
+            going, ended = self.words.choose(totals[row], places[part], self.beams)
+            for first, chosen in ((0, going), (self.beams, ended)):
+                order[row, first : first + len(chosen)] = chosen
+                taken[row, first : first + len(chosen)] = True
+        rows = np.arange(images)[:, None]
+        return _Picked(
+            beam=order // width,
+            token=order % width,
+            value=values.reshape(images, -1)[rows, order],
+            total=np.where(taken, totals.reshape(images, -1)[rows, order], np.float32(-np.inf)),
+            may_finish=taken,
+        )
+
+    def _barred(self, totals: Floats, places: Places, length: int) -> Floats:
+        """Bar what leads to no caption as asked, unless an image has no other caption."""
+        assert self.words is not None
+        left = self.settings.max_length - 1 - length
+        barred = self.words.bar(totals, places, left)
+        beams = len(totals) // len(self.alive)
+        for row, lost in enumerate(np.asarray(stuck(barred).reshape(-1, beams).all(axis=1))):
+            if lost and not self.finished[self.alive[row]]:
+                part = slice(row * beams, (row + 1) * beams)
+                barred[part] = self.words.give_up(totals[part], places[part], left)
+        return barred
 
     def _finish(self, row: int, ids: Ints, log_probs: Floats) -> None:
         """Keep a finished hypothesis if it is among the best of its image."""
@@ -159,6 +239,12 @@ class _BeamSearch:
 
     def _processed(self, history: Ints, count: int) -> tuple[Floats, Ints]:
         """As `StepModel.top`, after the penalties and bars of the settings."""
+        scores = self._scores(history)
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        return np.take_along_axis(scores, best, axis=1), best
+
+    def _scores(self, history: Ints) -> Floats:
+        """Log-probabilities (B·K, V) after the penalties and bars of the settings."""
         scores = log_softmax(self.model.logits(history[:, :, -1], self.parents))
         flat = history.reshape(-1, history.shape[-1])
         scores = score_processors.apply(
@@ -166,8 +252,7 @@ class _BeamSearch:
         )
         if self.settings.temperature != 1.0:
             scores = log_softmax(scores / np.float32(self.settings.temperature))
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-        return np.take_along_axis(scores, best, axis=1), best
+        return scores
 
     def _done(self, row: int, length: int) -> bool:
         """Whether no running beam of the image can still displace a finished one."""

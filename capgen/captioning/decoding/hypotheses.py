@@ -10,6 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from capgen.captioning.decoding.word_constraints import WordConstraints
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 # Nats that repeating a noun costs: more than any caption is ahead of another. A penalty rather
@@ -86,12 +88,14 @@ class TokenIds:
         suppress: Never generated.
         nouns: Which of them begin a noun; None where that is not known.
         prefix: Fed after the start: the words that captions begin with.
+        words: The words that captions must have or must not have, or None.
     """
 
     start: int
     end: tuple[int, ...]
     suppress: tuple[int, ...] = ()
     nouns: NounTable | None = None
+    words: WordConstraints | None = None
     prefix: tuple[int, ...] = ()
 
     @property

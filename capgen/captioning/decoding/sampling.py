@@ -15,6 +15,7 @@ from capgen.captioning.decoding.hypotheses import (
     hypothesis,
     log_softmax,
 )
+from capgen.captioning.decoding.word_constraints import stuck
 from capgen.config import DecodeSettings
 
 
@@ -58,6 +59,7 @@ class Sampling:
         scores = score_processors.apply(
             logits, flat, self.settings, self.tokens.end, self.tokens.suppress
         )
+        scores = self._with_words(scores, flat, length)
         penalties = np.float32(0) if self.nouns is None else self.nouns.penalties(flat)
         if self.settings.sample:
             log_probs = log_softmax(score_processors.warp(scores - penalties, self.settings))
@@ -75,6 +77,24 @@ class Sampling:
             ended[:] = True
         lengths = self.lengths[self.alive]
         self.lengths[self.alive] = np.where((lengths == 0) & ended, length, lengths)
+
+    def _with_words(self, scores: Floats, history: Ints, length: int) -> Floats:
+        """Bar tokens that lead to no caption with the words that were asked for."""
+        words = self.tokens.words
+        going = np.flatnonzero(self.lengths[self.alive].ravel() == 0)
+        if words is None or not len(going):
+            return scores
+        places = words.places(history[going], self.begin)
+        parts = scores[going]
+        if words.includes:
+            parts = words.instead_of_ending(parts, places)
+        scores = scores.copy()
+        left = self.settings.max_length - 1 - length
+        barred = words.bar(parts, places, left)
+        lost = stuck(barred)
+        barred[lost] = words.give_up(parts[lost], places[lost], left)
+        scores[going] = barred
+        return scores
 
     def _hypotheses(self, image: int) -> list[Hypothesis]:
         rows = zip(self.sequences[image], self.log_probs[image], self.lengths[image], strict=True)

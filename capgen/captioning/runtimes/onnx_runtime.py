@@ -17,6 +17,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 from capgen.captioning.decoding.beam_search import decode
 from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable, TokenIds, log_softmax
 from capgen.captioning.decoding.noun_lexicon import noun_table
+from capgen.captioning.decoding.token_bytes import token_bytes
+from capgen.captioning.decoding.word_constraints import WordRules
 from capgen.captioning.runtimes.base import (
     Generated,
     ModelInput,
@@ -93,6 +95,13 @@ class OnnxRuntime(PixelRuntime):
         table = noun_table(self._tokenizer.get_vocab())
         return None if table is None else table.of_width(_vocabulary_size(self._decoder))
 
+    @cached_property
+    def _words(self) -> WordRules:
+        tokens = self.tokens
+        return WordRules(
+            lambda: token_bytes(self._tokenizer), tokens.end, (*tokens.suppress, tokens.start)
+        )
+
     def encode(self, pixels: Floats) -> dict[str, Floats]:
         """Map pixels (B, 3, H, W) to each decoder layer's cross keys and values, by name.
 
@@ -112,12 +121,13 @@ class OnnxRuntime(PixelRuntime):
     def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
         """Caption prepared images, all of one shape."""
         cross = self.encode(stacked(inputs))
-        tokens = self.tokens
+        words = self._words.constraints(settings, _vocabulary_size(self._decoder))
+        tokens = replace(self.tokens, words=words)
         if not settings.repeat_nouns:
             tokens = replace(tokens, nouns=self.nouns)
         hypotheses: list[list[Hypothesis]] = [[] for _ in inputs]
-        for words, places in by_start(inputs).items():
-            begun = replace(tokens, prefix=self.token_ids(words))
+        for begin, places in by_start(inputs).items():
+            begun = replace(tokens, prefix=self.token_ids(begin))
             some = {name: value[places] for name, value in cross.items()}
             found = decode(self.start(some), len(places), settings, begun)
             for place, each in zip(places, found, strict=True):

@@ -6,8 +6,9 @@ Each is imported only when it is chosen.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from capgen.captioning.runtimes.generation_settings import torch_only
 from capgen.config import ModelOptions
 from capgen.errors import ModelError, UsageError
 from capgen.models.folder import ModelFolder
@@ -18,19 +19,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 RUNTIMES = ("auto", "onnx", "torch")
-# Settings of generation_config.json that change captions and only transformers implements.
-TORCH_ONLY_GENERATION = (
-    "bad_words_ids",
-    "begin_suppress_tokens",
-    "diversity_penalty",
-    "encoder_repetition_penalty",
-    "exponential_decay_length_penalty",
-    "forced_bos_token_id",
-    "forced_eos_token_id",
-    "sequence_bias",
-    "typical_p",
-    "min_p",
-)
 
 
 def check_runtime(runtime: str, device: str, dtype: str) -> None:
@@ -80,8 +68,5 @@ def _onnx_obstacle(folder: ModelFolder) -> str:
     """Return why a model cannot run in ONNX Runtime, or an empty string."""
     if not folder.has_onnx:
         return "has no ONNX graphs"
-    neutral: tuple[Any, ...] = (None, 0.0, 1.0, [], {})
-    for name in TORCH_ONLY_GENERATION:
-        if folder.generation.get(name) not in neutral:
-            return f"sets {name}, which only the torch runtime supports"
-    return ""
+    name = torch_only(folder.generation)
+    return f"sets {name}, which only the torch runtime supports" if name else ""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -12,8 +14,16 @@ import torch
 from numpy.typing import NDArray
 from transformers import GenerationConfig, LogitsProcessorList
 
-from capgen.captioning.decoding.hypotheses import NOUN_PENALTY, Hypothesis, NounTable, hypothesis
+from capgen.captioning.decoding.beam_search import decode
+from capgen.captioning.decoding.hypotheses import (
+    NOUN_PENALTY,
+    Hypothesis,
+    NounTable,
+    TokenIds,
+    hypothesis,
+)
 from capgen.captioning.decoding.noun_lexicon import noun_table
+from capgen.captioning.decoding.word_constraints import WordRules, asks_for_words
 from capgen.captioning.runtimes.base import (
     Generated,
     ModelInput,
@@ -22,7 +32,10 @@ from capgen.captioning.runtimes.base import (
     by_start,
     stacked,
 )
+from capgen.captioning.runtimes.generation_settings import torch_only
 from capgen.captioning.runtimes.torch_processors import NounsOnce, Temperature
+from capgen.captioning.runtimes.torch_steps import TorchSteps
+from capgen.captioning.runtimes.torch_words import word_processors, word_rules
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError, UsageError
 from capgen.models.folder import ModelFolder
@@ -81,9 +94,10 @@ class TorchRuntime(PixelRuntime):
             # One image at a time, each from the same seed: a batch must not change samples.
             for part in ([[place] for place in places] if settings.sample else [places])
         ]
+        find = self._search if self._searches(settings) else self._generate
         with self._kept_encoder_outputs() as outputs:
             for prefix, places in parts:
-                found = self._generate(pixels[places], prefix, settings)
+                found = find(pixels[places], prefix, settings)
                 for place, each in zip(places, found, strict=True):
                     hypotheses[place] = each
         order = np.argsort([place for _, places in parts for place in places])
@@ -115,15 +129,49 @@ class TorchRuntime(PixelRuntime):
         # Some kinds of model encode an image once per beam.
         return pooled[:: len(pooled) // images].float().cpu().numpy()
 
+    @cached_property
+    def _words(self) -> WordRules:
+        barred = self._model.generation_config.suppress_tokens or ()
+        return word_rules(self._tokenizer, self._ends, barred)
+
+    def _searches(self, settings: DecodeSettings) -> bool:
+        """Whether to find captions by our own search, which finds better places for words."""
+        if settings.include_words is None or settings.sample:
+            return False
+        kind = self.folder.config.get("model_type")
+        return kind in (ENCODER_DECODER, "blip") and not torch_only(self.folder.generation)
+
+    def _search(
+        self, pixels: torch.Tensor, prefix: tuple[int, ...], settings: DecodeSettings
+    ) -> list[list[Hypothesis]]:
+        """Caption images (B, 3, H, W) as the ONNX runtime does."""
+        with torch.inference_mode():
+            states = image_encoder(self.folder, self._model)(pixel_values=pixels)[0]
+        width = self._model.config.get_text_config(decoder=True).vocab_size
+        tokens = TokenIds(
+            self._start,
+            self._ends,
+            tuple(self._model.generation_config.suppress_tokens or ()),
+            nouns=None if self.nouns is None else self.nouns.of_width(width),
+            words=self._words.constraints(settings, width),
+            prefix=prefix,
+        )
+        return decode(TorchSteps(self._model, states), len(pixels), settings, tokens)
+
     def _generate(
         self, pixels: torch.Tensor, prefix: tuple[int, ...], settings: DecodeSettings
     ) -> list[list[Hypothesis]]:
+        wanted = settings.beams
+        if settings.include_words is not None and not settings.sample:
+            words = self._words.constraints(settings, len(self._tokenizer))
+            settings = replace(settings, beams=words.beams(wanted) if words else wanted)
         config = self._generation_config(settings)
         nouns = None if settings.repeat_nouns else self.nouns
         greedy = settings.beams == 1 and not settings.sample
         processors = LogitsProcessorList()
         if settings.temperature != 1.0 and not settings.sample:
             processors.append(Temperature(settings.temperature))
+        processors += word_processors(self._words, settings, counted=True)
         if nouns is not None:
             processors.append(NounsOnce(nouns, normalise=greedy))
         with torch.inference_mode(), quiet_transformers(), _seeded(settings, self.device):
@@ -154,8 +202,17 @@ class TorchRuntime(PixelRuntime):
             for ids, parts in zip(generated.tolist(), scores.float().tolist(), strict=True)
         ]
         grouped = [flat[start : start + count] for start in range(0, len(flat), count)]
-        if not settings.sample:
-            return grouped  # beams come best first
+        if not settings.sample:  # beams come best first
+            found = [_finished(image, wanted) for image in grouped]
+            if not all(found) and asks_for_words(settings):
+                # Other settings bar what the words need: the included ones are given up first.
+                avoided = None if settings.include_words is None else settings.avoid_words
+                less = replace(settings, include_words=None, avoid_words=avoided, beams=wanted)
+                return [
+                    image or self._generate(pixels[row : row + 1], prefix, less)[0]
+                    for row, image in enumerate(found)
+                ]
+            return found
         return [sorted(image, key=lambda item: -item.rank) for image in grouped]
 
     def _begun(self, prefix: tuple[int, ...], images: int) -> dict[str, torch.Tensor]:
@@ -280,6 +337,11 @@ class TorchRuntime(PixelRuntime):
                 f"{self.folder.name}: capgen does not know how captions of a '{kind}' model begin"
             )
         return super().check_prompt(prompt, start, max_length)
+
+
+def _finished(hypotheses: list[Hypothesis], count: int) -> list[Hypothesis]:
+    """Return the best hypotheses, without those that words left no way to go on."""
+    return [each for each in hypotheses if each.log_probability > -math.inf][:count]
 
 
 def _projected(model: Any, states: torch.Tensor) -> torch.Tensor:

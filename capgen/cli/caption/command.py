@@ -34,6 +34,7 @@ from capgen.config import (
     MetadataOptions,
     ModelOptions,
     PromptOptions,
+    WordOptions,
 )
 from capgen.errors import UsageError
 from capgen.output.base import format_of
@@ -62,6 +63,7 @@ EXAMPLES = examples(
     "capgen caption photo.jpg --diverse 5",
     "capgen caption photo.jpg --explain looked.html",
     "capgen caption photo.jpg --temperature 0.8 --top-p 0.9 --seed 1",
+    "capgen caption photo.jpg --include-words 'dog,grass|lawn' --avoid-words photo",
     "capgen caption holiday/ -r -o captions.jsonl",
     "find . -name '*.png' -print0 | capgen caption - -0 --sidecar .txt",
     "capgen caption *.jpg --model USER/NAME --device cuda",
@@ -71,8 +73,9 @@ EXAMPLES = examples(
 @with_options(
     section="caption",
     panels=(
-        *(MODEL_PANEL, PromptOptions.PANEL, EndpointOptions.PANEL, DECODING_PANEL, Look.PANEL),
-        *(OUTPUT_PANEL, MetadataOptions.PANEL, INPUT_PANEL, BatchOptions.PANEL),
+        *(MODEL_PANEL, PromptOptions.PANEL, EndpointOptions.PANEL, DECODING_PANEL),
+        *(WordOptions.PANEL, Look.PANEL, OUTPUT_PANEL, MetadataOptions.PANEL),
+        *(INPUT_PANEL, BatchOptions.PANEL),
     ),
 )
 def caption_command(

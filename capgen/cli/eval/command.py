@@ -30,6 +30,7 @@ from capgen.config import (
     EvalConfig,
     ModelOptions,
     PromptOptions,
+    WordOptions,
     check_ranges,
 )
 from capgen.errors import UsageError
@@ -86,7 +87,7 @@ class EvalOutput(ReportFiles):
     section="eval",
     panels=(
         *(INPUT_PANEL, SCORING_PANEL, MODEL_PANEL, PromptOptions.PANEL, EndpointOptions.PANEL),
-        *(DECODING_PANEL, OUTPUT_PANEL),
+        *(DECODING_PANEL, WordOptions.PANEL, OUTPUT_PANEL),
     ),
 )
 def eval_command(
@@ -95,7 +96,11 @@ def eval_command(
     judged: Judged,
     model: Annotated[ModelOptions, without("trust_remote_code")],
     decoding: Annotated[
-        DecodeOptions, without("num_captions", "diverse", "retry", "confidence", "min_confidence")
+        DecodeOptions,
+        without(
+            *("num_captions", "diverse", "retry", "confidence", "min_confidence"),
+            *("prefix", "suffix", "replace", "trim_openings"),
+        ),
     ],
     output: EvalOutput,
     config: EvalConfig,

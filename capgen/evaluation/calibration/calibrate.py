@@ -21,7 +21,7 @@ from capgen.captioning.confidence.calibration_file import Calibration
 from capgen.captioning.confidence.model import Fit, fitted_settings
 from capgen.captioning.confidence.observe import Observation, observe
 from capgen.config import CalibrateConfig, DecodeOptions
-from capgen.errors import DataError
+from capgen.errors import DataError, UsageError
 from capgen.evaluation.calibration.confidence_fit import METRIC_NAMES, fit_confidence
 from capgen.evaluation.calibration.negatives import draw_negatives
 from capgen.evaluation.evaluation_set import EvaluationSet
@@ -74,6 +74,8 @@ def calibrate(
     """
     config = config or CalibrateConfig()
     settings, _ = captioner.settings(options or DecodeOptions())
+    if settings.avoid_words or settings.include_words:
+        raise UsageError("A confidence cannot be fitted to captions with words that were asked for")
     given = [] if negatives is None else find_images(negatives, recursive=True)
     if negatives is not None and not given:
         raise DataError(f"{negatives} contains no images")

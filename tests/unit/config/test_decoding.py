@@ -13,7 +13,8 @@ from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, flag_name,
 from capgen.errors import ModelError, UsageError
 
 SWITCHES = [field for field in dataclasses.fields(DecodeOptions) if field.type == "bool"]
-RANGED = [field for field in dataclasses.fields(DecodeOptions) if field not in SWITCHES]
+TEXTS = [field for field in dataclasses.fields(DecodeOptions) if "str" in str(field.type)]
+RANGED = [field for field in dataclasses.fields(DecodeOptions) if field not in (*SWITCHES, *TEXTS)]
 WHOLE = [field.name for field in RANGED if "int" in str(field.type)]
 
 
@@ -24,7 +25,7 @@ def resolved(
 
 
 def test_every_option_declares_a_range_and_help() -> None:
-    assert all(field.metadata["help"] for field in (*RANGED, *SWITCHES))
+    assert all(field.metadata["help"] for field in (*RANGED, *SWITCHES, *TEXTS))
     for field in RANGED:
         assert field.metadata["low"] < field.metadata["high"]
 

@@ -1,0 +1,88 @@
+"""What happens to the text of captions after decoding: openings, replacements, prefix, suffix."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from capgen.config import DecodeSettings
+from capgen.config.edits import replacement_of
+from capgen.records import Caption
+
+# A replacement that takes longer, or makes a caption longer, is left out: some patterns would
+# take years on some texts. Ordinary ones take microseconds.
+_SECONDS = 1.0
+_MOST_CHARACTERS = 100_000
+
+_IMAGE = r"(?:image|picture|photo|photograph|pic|snapshot|scene)"
+_SHOWS = (
+    r"(?:shows?|depicts?|features?|displays?|contains?|captures?|presents?|portrays?|illustrates?"
+    r"|showcases?|is (?:of|about|showing|depicting)|appears to (?:show|depict|be))"
+)
+_SEEN = r"(?:(?:we|you|one|i)(?: can)? see|there (?:is|are|appears to be|seems to be))"
+# What an opening leaves is a caption of its own. "A painting of" says something: it stays.
+_OPENINGS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"(?:this|the|that) {_IMAGE} {_SHOWS}:? ",
+        rf"(?:(?:this|here|it) is |here's |it's )?(?:an?|the) {_IMAGE} (?:of|showing|depicting) ",
+        rf"{_IMAGE} (?:of|showing|depicting) ",
+        rf"in (?:this|the) {_IMAGE},? (?:{_SEEN} )?",
+    )
+)
+# "A photo of this image shows" and the like come one after the other.
+_MOST_OPENINGS = 3
+
+
+def edit_captions(caption: Caption, settings: DecodeSettings) -> Caption:
+    """Return a caption, its alternatives too, with the changes that settings ask for.
+
+    `raw` keeps the text of those that are changed. Replacements that could not be made are named
+    in the notes.
+    """
+    asked = (settings.trim_openings, settings.replace, settings.prefix, settings.suffix)
+    if not any(asked):
+        return caption
+    notes: list[str] = []
+    edited = _edited(caption, settings, notes)
+    others = tuple(_edited(other, settings, notes) for other in caption.alternatives)
+    return replace(edited, alternatives=others, notes=(*caption.notes, *dict.fromkeys(notes)))
+
+
+def trim_openings(text: str) -> str:
+    """Return an English caption without an opening that only says that it is of an image.
+
+    What follows is capitalised if the opening was.
+    """
+    trimmed = text
+    for _ in range(_MOST_OPENINGS):
+        match = next((m for m in (each.match(trimmed) for each in _OPENINGS) if m), None)
+        if match is None or not trimmed[match.end() :].strip():
+            break
+        trimmed = trimmed[match.end() :].lstrip()
+    if text[:1].isupper():
+        trimmed = trimmed[:1].upper() + trimmed[1:]
+    return trimmed
+
+
+def _edited(caption: Caption, settings: DecodeSettings, notes: list[str]) -> Caption:
+    text = trim_openings(caption.text) if settings.trim_openings else caption.text
+    for each in settings.replace:
+        text = _replaced(text, each, notes)
+    text = f"{settings.prefix or ''}{text}{settings.suffix or ''}"
+    return caption if text == caption.text else replace(caption, text=text, raw=caption.text)
+
+
+def _replaced(text: str, asked: str, notes: list[str]) -> str:
+    import regex
+
+    old, new = replacement_of(asked)
+    try:
+        changed = regex.sub(old, new, text, timeout=_SECONDS)
+    except TimeoutError:
+        notes.append(f"--replace {asked!r} took too long on a caption and was left out")
+        return text
+    if len(changed) > _MOST_CHARACTERS:
+        notes.append(f"--replace {asked!r} made a caption too long and was left out")
+        return text
+    return changed
