@@ -72,6 +72,6 @@ def _facts_of(entry: ModelEntry, speed: Speed | None) -> tuple[str, ...]:
         f"{entry.encoder} and {entry.decoder}",
         "" if entry.parameters is None else f"{entry.parameters / 1e6:,.1f} M",
         entry.precision,
-        f"{entry.size / 1e6:,.1f} MB",
+        f"{entry.size / 1e6:,.1f} MB" if entry.size else "",
         *measured,
     )

@@ -258,7 +258,8 @@ def _score(entry: ModelEntry, metric: str) -> str:
 
 
 def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+    """Return a size in megabytes; "" where there are no files, as on a server."""
+    return f"{size / 1e6:,.1f} MB" if size else ""
 
 
 def _millions(count: int | None) -> str:
