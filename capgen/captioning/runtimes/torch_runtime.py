@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import GenerationConfig, LogitsProcessorList
 
-from capgen.captioning.decoding.hypotheses import NOUN_PENALTY, Hypothesis, NounTable, hypothesis
+from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable
 from capgen.captioning.decoding.noun_lexicon import noun_table
 from capgen.captioning.runtimes.base import Generated, ModelInput, PixelRuntime, Replay, stacked
-from capgen.captioning.runtimes.torch_processors import NounsOnce, Temperature
+from capgen.captioning.runtimes.torch_generation import (
+    generation_config,
+    hypotheses_of,
+    score_processors,
+    seeded,
+)
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
 from capgen.models.folder import ModelFolder
@@ -100,73 +104,21 @@ class TorchRuntime(PixelRuntime):
         return pooled[:: len(pooled) // images].float().cpu().numpy()
 
     def _generate(self, inputs: torch.Tensor, settings: DecodeSettings) -> list[list[Hypothesis]]:
-        config = self._generation_config(settings)
+        lengths = {"max_length": settings.max_length, "min_length": settings.min_length}
+        config = generation_config(self._model.generation_config, settings, **lengths)
         nouns = None if settings.repeat_nouns else self.nouns
-        greedy = settings.beams == 1 and not settings.sample
-        processors = LogitsProcessorList()
-        if settings.temperature != 1.0 and not settings.sample:
-            processors.append(Temperature(settings.temperature))
-        if nouns is not None:
-            processors.append(NounsOnce(nouns, normalise=greedy))
-        with torch.inference_mode(), quiet_transformers(), _seeded(settings, self.device):
+        with torch.inference_mode(), quiet_transformers(), seeded(settings, self.device):
             try:
                 output = self._model.generate(
-                    pixel_values=inputs, generation_config=config, logits_processor=processors
+                    pixel_values=inputs,
+                    generation_config=config,
+                    logits_processor=score_processors(settings, nouns),
                 )
             except ValueError as error:
                 if not str(error).startswith("Input image size"):
                     raise
                 raise ModelError(f"{self.folder.name}: {error}") from error
-            beam_indices = getattr(output, "beam_indices", None)
-            scores = self._model.compute_transition_scores(
-                output.sequences,
-                output.scores,
-                beam_indices,
-                normalize_logits=beam_indices is None and not (greedy and nouns is not None),
-            )
-        if nouns is not None:
-            nouns = nouns.of_width(output.scores[0].shape[-1])
-        generated = output.sequences[:, output.sequences.shape[1] - scores.shape[1] :]
-        count = settings.num_captions if settings.sample else settings.beams
-        flat = [
-            self._hypothesis(ids, parts, settings, nouns)
-            for ids, parts in zip(generated.tolist(), scores.float().tolist(), strict=True)
-        ]
-        grouped = [flat[start : start + count] for start in range(0, len(flat), count)]
-        if not settings.sample:
-            return grouped  # beams come best first
-        return [sorted(image, key=lambda item: -item.rank) for image in grouped]
-
-    def _hypothesis(
-        self, ids: list[int], parts: list[float], settings: DecodeSettings, nouns: NounTable | None
-    ) -> Hypothesis:
-        """Cut the padding after the end token, and undo the penalties of repeated nouns."""
-        length = next((n + 1 for n, token in enumerate(ids) if token in self._ends), len(ids))
-        kept, values = np.array(ids[:length]), np.array(parts[:length])
-        if nouns is not None and not settings.sample:
-            values = values + NOUN_PENALTY * nouns.repeated(kept)
-        return hypothesis(kept, values, settings.length_penalty, nouns)
-
-    def _generation_config(self, settings: DecodeSettings) -> GenerationConfig:
-        config = GenerationConfig.from_dict(self._model.generation_config.to_dict())
-        config.update(
-            max_length=settings.max_length,
-            max_new_tokens=None,
-            min_length=settings.min_length,
-            num_beams=settings.beams,
-            length_penalty=settings.length_penalty,
-            repetition_penalty=settings.repetition_penalty,
-            no_repeat_ngram_size=settings.no_repeat_ngram_size,
-            early_stopping=settings.early_stopping,
-            num_return_sequences=settings.num_captions if settings.sample else settings.beams,
-            do_sample=settings.sample,
-            temperature=settings.temperature if settings.sample else None,
-            top_k=settings.top_k if settings.sample else None,
-            top_p=settings.top_p if settings.sample else None,
-            return_dict_in_generate=True,
-            output_scores=True,
-        )
-        return config
+            return hypotheses_of(self._model, output, settings, self._ends, nouns)
 
     def obstacle(self) -> str:
         """Return why captions cannot be replayed, or an empty string."""
@@ -238,15 +190,3 @@ def _eager_attention(decoder: Any) -> Iterator[None]:
         yield
     finally:
         decoder.set_attn_implementation(before)
-
-
-@contextlib.contextmanager
-def _seeded(settings: DecodeSettings, device: str) -> Iterator[None]:
-    """Sample from the seed without touching the caller's random state."""
-    if not settings.sample or settings.seed is None:
-        yield
-        return
-    devices = [device] if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(settings.seed)
-        yield
