@@ -16,6 +16,7 @@ from capgen.captioning.retry import caption_inputs
 from capgen.captioning.runtimes.select import check_runtime, load_runtime
 from capgen.captioning.to_record import caption_or_raise, with_confidence
 from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, ModelOptions, resolve_decoding
+from capgen.config.prompts import ANSWER_TOKENS
 from capgen.errors import ImageError, ModelError, UsageError
 from capgen.images.decoders import printable
 from capgen.images.load import DEFAULT_LIMITS, ImageSource, load_image
@@ -112,6 +113,7 @@ class Captioner:
             self.folder.generation,
             positions=self.folder.positions,
             knows_nouns=self.runtime.nouns is not None,
+            answer_tokens=self._answer_tokens,
         )
         fit, reason = self._fit(settings)
         if fit is not None or not settings.confidence:
@@ -119,6 +121,14 @@ class Captioner:
         if settings.min_confidence is not None:
             raise UsageError(f"--min-confidence: {reason}", hint="See capgen calibrate --help")
         return settings, (*notes, f"no confidence: {reason}")
+
+    @property
+    def _answer_tokens(self) -> int | None:
+        """How long an answer to the prompt may be by default; None if the model answers none."""
+        if not self.runtime.answers:
+            return None
+        asked = self._asked
+        return ANSWER_TOKENS[asked.name if asked.name or asked.text else "caption"]
 
     @cached_property
     def _calibration(self) -> tuple[Calibration | None, str]:

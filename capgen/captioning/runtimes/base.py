@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,14 @@ class ModelInput:
     """What a runtime makes a caption from; its own `prepare` makes one.
 
     Attributes:
-        content: (3, H, W) float32 pixels for encoders, an upright RGB image for models that
-            prepare images themselves, an encoded image for servers.
+        content: (3, H, W) float32 pixels for encoders; for models with a processor, what that
+            makes of the image and the prompt, arrays or tensors by name, or an upright RGB
+            image to be prepared later; an encoded image for servers.
         prompt: What to tell the model about this image: the beginning of the caption for
             captioners, a message for models that follow prompts. May be empty.
     """
 
-    content: NDArray[np.float32] | Image.Image | bytes
+    content: NDArray[np.float32] | Mapping[str, Any] | Image.Image | bytes
     prompt: str = ""
 
     @property
@@ -42,6 +43,8 @@ class ModelInput:
         """How much memory the content takes."""
         if isinstance(self.content, Image.Image):
             return self.content.width * self.content.height * len(self.content.getbands())
+        if isinstance(self.content, Mapping):
+            return sum(each.nbytes for each in self.content.values())
         return len(self.content) if isinstance(self.content, bytes) else self.content.nbytes
 
 
@@ -84,6 +87,8 @@ class Runtime(Protocol):
         name: `onnx` or `torch`.
         device: Where it computes, such as `cpu` or `cuda`.
         dtype: Type it computes in, such as `float32`.
+        answers: Whether it answers prompts: lengths are those of the answer alone, and search
+            settings that are meant for conversations are not its defaults for captions.
         nouns: Which tokens begin which noun, so that a caption uses each noun once; None where
             that is unknown, as for languages other than English.
     """
@@ -91,6 +96,7 @@ class Runtime(Protocol):
     name: str
     device: str
     dtype: str
+    answers: bool
 
     @property
     def preprocessor(self) -> Preprocessor | None:
@@ -157,6 +163,7 @@ class Runtime(Protocol):
 class PixelRuntime:
     """What runtimes share whose inputs are pixels that a `Preprocessor` makes."""
 
+    answers = False
     preprocessor: Preprocessor
 
     def prompt_for(self, asked: Prompt) -> str:
