@@ -8,12 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from capgen.digests import files_digest
 from capgen.errors import MissingDependencyError, ModelError, UnsafeModelError
 from capgen.json_files import read_json
-from capgen.models.folder import ModelFolder
+from capgen.models.folder import CONFIG_FILE, ModelFolder
 from capgen.models.kinds import ADAPTER_FILE
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -40,6 +38,11 @@ class AdaptedFolder(ModelFolder):
         files = [self.adapter / ADAPTER_FILE, self.adapter / ADAPTER_WEIGHTS]
         own = self.revision or f"sha256:{files_digest(files, ModelError)[:16]}"
         return own if self.base is None else f"{own}+{self.base.fingerprint}"
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter without its base model."""
+    return (folder / ADAPTER_FILE).is_file() and not (folder / CONFIG_FILE).is_file()
 
 
 def base_name(adapter: Path, name: str) -> str:
@@ -75,6 +78,7 @@ def with_adapter(folder: ModelFolder, model: Any) -> Any:
     if find_spec("peft") is None:
         raise MissingDependencyError("peft", extra="lora", purpose=f"The adapter {folder.name}")
     from peft import PeftModel
+    from safetensors import SafetensorError
 
     try:
         adapted: Any = PeftModel.from_pretrained(model, str(folder.adapter))

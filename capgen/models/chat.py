@@ -49,13 +49,9 @@ class ChatWriter:
         self._system = system
         self._tokenizer = getattr(processor, "tokenizer", processor)
         own = getattr(processor, "chat_template", None)
-        shared = getattr(self._tokenizer, "chat_template", None)
-        self._templated = processor if own else self._tokenizer if shared else None
-
-    @property
-    def has_template(self) -> bool:
-        """Whether there is a chat template."""
-        return self._templated is not None
+        template = own or getattr(self._tokenizer, "chat_template", None)
+        # There may be several, by name.
+        self._template = template.get("default") if isinstance(template, dict) else template
 
     def write(self, words: str) -> ChatText:
         """Return a prompt as the model reads it.
@@ -64,7 +60,7 @@ class ChatWriter:
             UsageError: There is a system message, and the model has no place for one.
             ModelError: It is unknown where the image goes.
         """
-        if self._templated is None:
+        if not self._template:
             if self._system:
                 raise UsageError(
                     "--system needs a model with a chat template, and this one has none",
@@ -101,10 +97,13 @@ class ChatWriter:
         asked = {"role": "user", "content": content}
         said = system if system is not None else [{"type": "text", "text": self._system}]
         messages = [{"role": "system", "content": said}, asked] if self._system else [asked]
-        assert self._templated is not None
         return str(
-            self._templated.apply_chat_template(
-                messages, add_generation_prompt=True, tokenize=False, enable_thinking=False
+            self._tokenizer.apply_chat_template(
+                messages,
+                chat_template=self._template,
+                add_generation_prompt=True,
+                tokenize=False,
+                enable_thinking=False,  # of models that think only if they are asked to
             )
         )
 

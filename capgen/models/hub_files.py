@@ -14,6 +14,10 @@ from capgen.models.folder import CARD_FILE, DECODER_GRAPH, ENCODER_GRAPH, NOTICE
 # All that capgen ever downloads, by name: nothing in folders but the graphs.
 MODEL_FILES = (
     *("*.json", "*.txt", "model*.safetensors", ENCODER_GRAPH, DECODER_GRAPH),
+    "adapter_model.safetensors",
+    # The second tokenizer of InstructBLIP.
+    *(f"qformer_tokenizer/{name}" for name in ("tokenizer.json", "tokenizer_config.json")),
+    *(f"qformer_tokenizer/{name}" for name in ("special_tokens_map.json", "vocab.txt")),
     *(CARD_FILE, *NOTICE_FILES),  # the terms of use
 )
 CODE_FILES = ("*.py",)

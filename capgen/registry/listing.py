@@ -15,7 +15,7 @@ from capgen.models.folder import (
     RUN_SETTINGS_FILE,
     ModelFolder,
 )
-from capgen.models.kinds import CAPTIONER_KINDS
+from capgen.models.kinds import CAPTIONER_KINDS, PROMPTED_KINDS
 from capgen.models.resolve import BUNDLED as BUNDLED_NAME
 from capgen.models.resolve import resolve_model
 from capgen.paths import bundled_model_dir, is_folder, models_dir, runs_dir
@@ -139,7 +139,7 @@ def _pinned(identifier: str) -> str | None:
 
 def _is_captioner(folder: ModelFolder) -> bool:
     try:
-        return folder.config.get("model_type") in CAPTIONER_KINDS
+        return folder.config.get("model_type") in (*CAPTIONER_KINDS, *PROMPTED_KINDS)
     except CapgenError:
         return False
 

@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -24,12 +24,11 @@ from capgen.captioning.runtimes.torch_generation import (
     score_processors,
     seeded,
 )
-from capgen.captioning.runtimes.torch_prompted_batches import Prepared, groups, joined
+from capgen.captioning.runtimes.torch_prompted_batches import PADDED_KINDS, Prepared, groups, joined
 from capgen.config import DecodeSettings, ModelOptions
 from capgen.errors import ImageError, ModelError
 from capgen.models.chat import ChatText, ChatWriter
 from capgen.models.folder import ModelFolder
-from capgen.models.kinds import PROMPTED_KINDS
 from capgen.models.loading import quiet_transformers
 from capgen.models.processors import load_processor, share_tokenizers
 from capgen.models.prompted import load_prompted, needs_own_code, placement, prompted_dtype
@@ -55,6 +54,8 @@ class PromptedRuntime:
     nouns = None
     preprocessor = None
     size_hint = None
+    in_flight = 0
+    recorded: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, folder: ModelFolder, options: ModelOptions) -> None:
         self.folder = folder
@@ -143,7 +144,7 @@ class PromptedRuntime:
             # One image at a time, each from the same seed: a batch must not change samples.
             places = [[place] for place in range(len(contents))]
         else:
-            places = groups(contents, pad=self._kind in PROMPTED_KINDS)
+            places = groups(contents, pad=self._kind in PADDED_KINDS)
         found: dict[int, list[Hypothesis]] = {}
         for group in places:
             chosen = [contents[place] for place in group]

@@ -7,7 +7,13 @@ from typing import Any
 
 import torch
 
+from capgen.models.kinds import PROMPTED_KINDS
+
 Prepared = Mapping[str, Any]
+
+# Kinds that read a padded prompt, and an image of fewer tiles than its neighbour, as they read
+# them alone: tested. Kosmos-2 counts padding among the positions of what it generates.
+PADDED_KINDS = tuple(kind for kind in PROMPTED_KINDS if kind != "kosmos-2")
 
 # One number per token of the prompt: padded where prompts or images have different lengths.
 _PER_TOKEN = (
