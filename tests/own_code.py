@@ -1,4 +1,4 @@
-"""A tiny model with its own code, as Moondream has it: capgen and transformers know no such kind."""
+"""A tiny model with its own code, as Moondream has it, of a kind that transformers does not know."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
 from capgen import Captioner
-from capgen.captioning.batch.pipeline import ImageDone, caption_all
-from capgen.captioning.batch.sources import Source
+from capgen.captioning.batch.pipeline import BatchRun, ImageDone, caption_all
+from capgen.captioning.batch.sources import named_source
 from capgen.captioning.prompts import Prompt
 from capgen.captioning.runtimes.torch_prompted import PromptedRuntime
 from capgen.config import DecodeOptions, DecodeSettings
@@ -105,8 +105,7 @@ def said_by_transformers(
     inputs.pop("labels", None)
     model = AutoModelForImageTextToText.from_pretrained(folder).eval()
     with torch.inference_mode():
-        ids = model.generate(**inputs, max_new_tokens=12, do_sample=False)[0].tolist()
-    return ids
+        return model.generate(**inputs, max_new_tokens=12, do_sample=False)[0].tolist()
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND)
@@ -259,12 +258,12 @@ def test_prompts_reach_the_model(saved: Saved, captioners: Any) -> None:
     asked = runtime.prompt_for(Prompt("", "Say what it is"))
     ids = runtime.prepare(IMAGES[0], asked).content["input_ids"][0].tolist()
     text = runtime._tokenizer.decode(ids)
-    assert text.startswith("<|user|>") and text.endswith("Say what it is\n<|assistant|>")
+    assert text.startswith("<|user|>") and text.endswith("Say what it is<|assistant|>")
     captioner = Captioner.from_pretrained(saved("SmolVLM"), system="Be brief", prompt="alt")
     runtime = captioner.runtime
     prompt = runtime.prompt_for(captioner._asked)
     text = runtime._tokenizer.decode(runtime.prepare(IMAGES[0], prompt).content["input_ids"][0])
-    assert text.startswith("<|system|>Be brief\n<|user|>") and NAMED_PROMPTS["alt"] in text
+    assert text.startswith("<|system|>Be brief<|user|>") and NAMED_PROMPTS["alt"] in text
     caption = captioner.caption(IMAGES[0], max_length=3)
     assert caption.settings["prompt"] == NAMED_PROMPTS["alt"]
     assert caption.settings["system"] == "Be brief"
@@ -315,7 +314,7 @@ def test_templates_for_text_alone_and_none(llava: Path) -> None:
     assert runtime._text(asked).text == f"USER: <image>\n{asked} ASSISTANT:"
     edit(llava, "tokenizer_config.json", chat_template=tiny_prompted.TEMPLATE)
     runtime = Captioner.from_pretrained(llava).runtime
-    assert runtime._text(asked).text == f"<|user|><image>{asked}\n<|assistant|>"
+    assert runtime._text(asked).text == f"<|user|><image>{asked}<|assistant|>"
 
 
 def test_a_start_token_of_the_template_is_not_doubled(llava: Path) -> None:
@@ -395,7 +394,7 @@ def test_code_of_the_model_runs_only_if_it_may(saved: Saved, tmp_path: Path) -> 
         alone = captioner.caption(image, beams=1, max_length=6, retry=False)
         assert [t.id for t in alone.tokens] == [t.id for t in one.tokens]
     (folder / "processor_config.json").unlink()
-    with pytest.raises(ModelError, match="no usable processor|does not know"):
+    with pytest.raises(ModelError, match="no usable processor"):
         Captioner.from_pretrained(folder, trust_remote_code=True).caption(IMAGES[0])
 
 
@@ -456,11 +455,8 @@ def test_the_pipeline_captions_in_order(tmp_path: Path, captioners: Any) -> None
         image.save(paths[-1])
     captioner = captioners("Qwen2-VL")
     options = DecodeOptions(max_length=5, retry=False)
-    sources = [Source(str(path), path) for path in paths]
-    from capgen.captioning.batch.pipeline import BatchRun
-
+    sources = [named_source(str(path)) for path in paths]
     events = list(caption_all(captioner, sources, BatchRun(decoding=options)))
     texts = [done.record.text for done in events if isinstance(done, ImageDone)]
-    assert (
-        texts == [captioner.caption(image, max_length=5, retry=False).text for image in IMAGES] * 3
-    )
+    alone = [captioner.caption(image, max_length=5, retry=False).text for image in IMAGES]
+    assert texts == alone * 3
