@@ -1,4 +1,4 @@
-"""A tiny model with its own code, as Moondream has it, of a kind that transformers does not know."""
+"""A tiny model with its own code, as Moondream has it, of a kind unknown to transformers."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,17 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 _BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
+MODULES = {
+    "BlipImageProcessor": "blip",
+    "CLIPImageProcessor": "clip",
+    "Gemma3ImageProcessor": "gemma3",
+    "GotOcr2ImageProcessor": "got_ocr2",
+    "Idefics3ImageProcessor": "idefics3",
+    "LlavaOnevisionImageProcessor": "llava_onevision",
+    "Qwen2VLImageProcessor": "qwen2_vl",
+    "SiglipImageProcessor": "siglip",
+    "SmolVLMImageProcessor": "smolvlm",
+}
 WIDTH = 32
 VISION = {
     "hidden_size": WIDTH,
@@ -102,8 +114,17 @@ def _save(folder: Path, model: Any, parts: dict[str, Any], **settings: Any) -> P
 
 
 def _pil(name: str, **settings: Any) -> Any:
-    """Transformers' image processor that Pillow computes."""
-    return getattr(tf, f"{name}Pil")(**settings)
+    """Transformers' image processor that Pillow computes.
+
+    transformers 5.17 exports some of them only if torchvision is installed.
+    """
+    return pil_class(name)(**settings)
+
+
+def pil_class(name: str) -> Any:
+    module = MODULES[name]
+    found = import_module(f"transformers.models.{module}.image_processing_pil_{module}")
+    return getattr(found, f"{name}Pil")
 
 
 def _square(edge: int = 32) -> dict[str, int]:

@@ -10,14 +10,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import wraps
+from importlib import import_module
 from typing import Any
 
-from transformers import AutoConfig, AutoImageProcessor, AutoProcessor, AutoTokenizer
+from transformers import AutoConfig, AutoProcessor, AutoTokenizer
+
+# transformers 5.17 itself exports a stand-in that asks for torchvision.
+from transformers.models.auto.configuration_auto import model_type_to_module_name
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.models.auto.processing_auto import (
     PROCESSOR_MAPPING_NAMES,
     processor_class_from_name,
 )
 from transformers.processing_utils import ProcessorMixin
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from capgen.errors import ModelError
 from capgen.models.folder import PROCESSOR_FILE, ModelFolder
@@ -41,11 +47,7 @@ def load_processor(folder: ModelFolder, *, own_code: bool = False) -> Any:
     """
     with reported(f"{folder.name} has no usable processor"):
         try:
-            if own_code:
-                return AutoProcessor.from_pretrained(
-                    folder.path, local_files_only=True, trust_remote_code=True
-                )
-            return _assembled(folder)
+            return _own(folder) if own_code else _assembled(folder)
         except ImportError as error:
             package = next((name for name in _PACKAGES if name in str(error)), None)
             if package is None:
@@ -56,6 +58,18 @@ def load_processor(folder: ModelFolder, *, own_code: bool = False) -> Any:
                 if package == "num2words"
                 else f"pip install {package}",
             ) from error
+
+
+def _own(folder: ModelFolder) -> Any:
+    """Load a processor with its own code."""
+    made = AutoProcessor.from_pretrained(folder.path, local_files_only=True, trust_remote_code=True)
+    if isinstance(made, PreTrainedTokenizerBase):  # what there is in place of a processor
+        raise ModelError(
+            f"{folder.name} has no processor: only its own code knows how to prepare an image",
+            hint="capgen runs models with a processor for AutoProcessor. Or run this one in a "
+            "server, and use --endpoint.",
+        )
+    return made
 
 
 def _assembled(folder: ModelFolder) -> Any:
@@ -89,7 +103,7 @@ def _part(folder: ModelFolder, name: str) -> Any:
     if name == _VIDEOS:
         return NoVideos()
     if name == "image_processor":
-        return AutoImageProcessor.from_pretrained(folder.path, backend="pil", local_files_only=True)
+        return _image_processor(folder)
     if name == "tokenizer":
         return AutoTokenizer.from_pretrained(folder.path, local_files_only=True)
     if name.endswith("tokenizer"):
@@ -102,6 +116,21 @@ def _part(folder: ModelFolder, name: str) -> Any:
         f"{folder.name}: its processor has a part that capgen does not load ({name})",
         hint="Models that hear are not supported.",
     )
+
+
+def _image_processor(folder: ModelFolder) -> Any:
+    """Load the image processor that Pillow computes."""
+    try:
+        return AutoImageProcessor.from_pretrained(folder.path, backend="pil", local_files_only=True)
+    except (ValueError, ImportError) as error:
+        # transformers 5.17 does not find those of Idefics 3 and SmolVLM without torchvision.
+        module = model_type_to_module_name(str(folder.config.get("model_type")))
+        try:
+            found = import_module(f"transformers.models.{module}.image_processing_pil_{module}")
+        except ImportError:
+            raise error from None
+        kinds = [kind for name, kind in vars(found).items() if name.endswith("ImageProcessorPil")]
+        return kinds[0].from_pretrained(folder.path, local_files_only=True)
 
 
 class NoVideos(dict[str, Any]):

@@ -14,7 +14,8 @@ import pytest
 import torch
 import transformers
 from PIL import Image
-from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+from transformers import AutoModelForImageTextToText, AutoTokenizer
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from capgen import Captioner
 from capgen.captioning.batch.pipeline import BatchRun, ImageDone, caption_all
@@ -31,6 +32,8 @@ from tests.own_code import moondream_like
 
 SIZES = [(60, 40), (40, 90), (64, 64), (200, 50), (30, 30), (90, 61)]
 IMAGES = [draw_image(seed, size) for seed, size in enumerate(SIZES)]
+# transformers 5.17 needs torchvision for some image processors that Pillow computes.
+OLD = tuple(map(int, transformers.__version__.split(".")[:2])) < (5, 23)
 GREEDY = DecodeSettings(max_length=12, retry=False)
 Saved = Callable[[str], Path]
 
@@ -76,15 +79,17 @@ def own_processor(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The processor as transformers makes it, and not capgen."""
     name = json.loads((folder / "processor_config.json").read_text())["processor_class"]
     kind = getattr(transformers, name)
-    if "video_processor" not in kind.get_attributes():
+    attributes = kind.get_attributes()
+    if "video_processor" not in attributes and not (OLD and "Idefics" in name):
         return kind.from_pretrained(folder)
     # Without torchvision there is no part for videos: it is left out.
     monkeypatch.setattr(kind, "check_argument_for_proper_class", lambda *given: None)
     settings, _ = kind.get_processor_dict(folder)
-    parts = {"image_processor": AutoImageProcessor, "tokenizer": AutoTokenizer}
+    parts: dict[str, Any] = {"image_processor": AutoImageProcessor, "tokenizer": AutoTokenizer}
+    if OLD and name.startswith(("Idefics", "SmolVLM")):
+        parts["image_processor"] = tiny_prompted.pil_class(name.replace("Proc", "ImageProc"))
     loaded = [
-        parts[name].from_pretrained(folder) if name in parts else NoVideos()
-        for name in kind.get_attributes()
+        parts[part].from_pretrained(folder) if part in parts else NoVideos() for part in attributes
     ]
     return kind.from_args_and_dict(loaded, settings)
 
@@ -375,6 +380,10 @@ def test_summaries_for_the_confidence(kind: str, captioners: Any) -> None:
     """They are those of the image, not of the prompt or the batch."""
     captioner = captioners(kind)
     inputs = [captioner.prepare(image).input for image in IMAGES]
+    if OLD and kind == "Kosmos-2":
+        with pytest.raises(ModelError, match="does not know the image features"):
+            captioner.runtime.generate(inputs, GREEDY).summarise()
+        return
     summaries = captioner.runtime.generate(inputs, GREEDY).summarise()
     alone = captioner.runtime.generate(inputs[1:2], GREEDY).summarise()
     assert summaries.shape == (6, tiny_prompted.WIDTH) and summaries.dtype.name == "float32"
@@ -394,8 +403,8 @@ def test_code_of_the_model_runs_only_if_it_may(saved: Saved, tmp_path: Path) -> 
         alone = captioner.caption(image, beams=1, max_length=6, retry=False)
         assert [t.id for t in alone.tokens] == [t.id for t in one.tokens]
     (folder / "processor_config.json").unlink()
-    with pytest.raises(ModelError, match="no usable processor"):
-        Captioner.from_pretrained(folder, trust_remote_code=True).caption(IMAGES[0])
+    with pytest.raises(ModelError, match="no processor: only its own code"):
+        Captioner.from_pretrained(folder, trust_remote_code=True)
 
 
 def test_known_kinds_never_run_code(llava: Path) -> None:
