@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -131,9 +132,9 @@ def _quantization(quantize: str, dtype: torch.dtype) -> Any:
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
         )
     if find_spec("torchao") is not None:
-        from torchao.quantization import Int4WeightOnlyConfig, Int8WeightOnlyConfig
         from transformers import TorchAoConfig
 
-        kinds = {"int8": Int8WeightOnlyConfig, "int4": Int4WeightOnlyConfig}
-        return TorchAoConfig(kinds[quantize]())
+        # Not a dependency of any extra: bitsandbytes runs on more machines.
+        torchao = import_module("torchao.quantization")
+        return TorchAoConfig(getattr(torchao, f"{quantize.title()}WeightOnlyConfig")())
     raise MissingDependencyError("bitsandbytes", extra="quantize", purpose="--quantize")
