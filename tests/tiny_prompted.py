@@ -93,13 +93,13 @@ def text_config(vocabulary: int, **changed: Any) -> dict[str, Any]:
 
 
 def _save(folder: Path, model: Any, parts: dict[str, Any], **settings: Any) -> Path:
-    """Save a model, and the parts of its processor by name (see `PROCESSORS`)."""
+    """Save a model, and the parts and settings of its processor by name."""
     # Wide enough that every image and prompt has a caption of its own.
     torch.manual_seed(1)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.ndim > 1:
-                weight.normal_(0, 0.3)
+                weight.normal_(0, 0.3 if model.num_parameters() < 10**7 else 0.05)
             elif "norm" not in name.lower():
                 weight.normal_(0, 0.05)
     model.save_pretrained(folder)
@@ -131,22 +131,45 @@ def _square(edge: int = 32) -> dict[str, int]:
     return {"height": edge, "width": edge}
 
 
-def llava(folder: Path, template: str | None = TEMPLATE) -> Path:
-    words = tokenizer("<image>", template=template)
-    words.image_token = "<image>"
-    vision = {"model_type": "clip_vision_model", **VISION}
+def llava(folder: Path) -> Path:
+    return _llava(folder, VISION, {})
+
+
+def medium_llava(folder: Path) -> Path:
+    """Some 100 million parameters, for timing."""
+    vision = {
+        "hidden_size": 384,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 6,
+        "image_size": 224,
+        "patch_size": 16,
+    }
+    text = {
+        "hidden_size": 768,
+        "intermediate_size": 2048,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "num_key_value_heads": 12,
+    }
+    return _llava(folder, vision, text)
+
+
+def _llava(folder: Path, vision: dict[str, Any], text: dict[str, Any]) -> Path:
+    words = tokenizer("<image>", template=TEMPLATE)
     config = tf.LlavaConfig(
-        vision_config=vision,
-        text_config={"model_type": "llama", **text_config(len(words))},
+        vision_config={"model_type": "clip_vision_model", **vision},
+        text_config={"model_type": "llama", **text_config(len(words), **text)},
         image_token_index=words.convert_tokens_to_ids("<image>"),
     )
-    images = _pil("CLIPImageProcessor", size={"shortest_edge": 32}, crop_size=_square())
+    edge = vision["image_size"]
+    images = _pil("CLIPImageProcessor", size={"shortest_edge": edge}, crop_size=_square(edge))
     return _save(
         folder,
         tf.LlavaForConditionalGeneration(config),
         {"image_processor": images, "tokenizer": words},
         processor="LlavaProcessor",
-        patch_size=8,
+        patch_size=vision["patch_size"],
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
     )
