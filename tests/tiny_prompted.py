@@ -131,8 +131,9 @@ def _square(edge: int = 32) -> dict[str, int]:
     return {"height": edge, "width": edge}
 
 
-def llava(folder: Path) -> Path:
-    return _llava(folder, VISION, {})
+def llava(folder: Path, width: int = WIDTH) -> Path:
+    wide = {"hidden_size": width, "intermediate_size": 2 * width}
+    return _llava(folder, {**VISION, **wide}, wide)
 
 
 def medium_llava(folder: Path) -> Path:

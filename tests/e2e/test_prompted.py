@@ -81,11 +81,14 @@ def test_evaluation_comparison_and_listing(model: Path, tmp_path: Path, capsys) 
     write_flickr8k(tmp_path / "data", make_images(20, seed=3))
     where = ("--data-dir", str(tmp_path / "data"), "--split", "val", "--resamples", "100")
     asked = ("--prompt", "alt", "--max-length", "6")
-    assert main(["eval", str(model), *where, *asked, "--json"]) == 0
-    evaluated = json.loads(capsys.readouterr().out)
+    record = tmp_path / "evaluated.json"
+    assert main(["eval", "--model", str(model), *where, *asked, "--json", str(record)]) == 0
+    evaluated = json.loads(record.read_text())
     assert evaluated["system"]["settings"]["prompt"].startswith("Write alternative text")
-    assert main(["models", "compare", str(model), "mini", *where, "--json"]) == 0
-    compared = json.loads(capsys.readouterr().out)
+    record = tmp_path / "compared.json"
+    both = ["models", "compare", str(model), "mini", *where, "--no-speed"]
+    assert main([*both, "--json", str(record)]) == 0
+    compared = json.loads(record.read_text())
     assert [item["problem"] for item in compared["models"]] == ["", ""]
     assert main(["models", "show", str(model), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)

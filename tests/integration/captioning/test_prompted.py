@@ -20,13 +20,22 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from capgen import Captioner
 from capgen.captioning.batch.pipeline import BatchRun, ImageDone, caption_all
 from capgen.captioning.batch.sources import named_source
+from capgen.captioning.confidence.observe import Observation, observe
 from capgen.captioning.prompts import Prompt
 from capgen.captioning.runtimes.torch_prompted import PromptedRuntime
 from capgen.config import DecodeOptions, DecodeSettings
 from capgen.config.prompts import NAMED_PROMPTS
-from capgen.errors import ImageError, ModelError, UnsafeModelError, UsageError
+from capgen.errors import (
+    ImageError,
+    MissingDependencyError,
+    ModelError,
+    UnsafeModelError,
+    UsageError,
+)
+from capgen.evaluation.calibration.calibrate import store
 from capgen.models.processors import NoVideos
 from tests import tiny_prompted
+from tests.confidences import make_fit
 from tests.fakes import draw_image
 from tests.own_code import moondream_like
 
@@ -44,6 +53,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
     place, made = tmp_path_factory.mktemp("prompted"), {}
 
     def folder(kind: str) -> Path:
+        if kind == "SmolVLM":
+            pytest.importorskip("num2words")
         if kind not in made:
             make = tiny_prompted.KINDS.get(kind, moondream_like)
             made[kind] = make(place / str(len(made)))
@@ -259,12 +270,12 @@ def test_thoughts_are_left_out(said: str, kept: str, captioners: Any) -> None:
 
 
 def test_prompts_reach_the_model(saved: Saved, captioners: Any) -> None:
-    runtime: Any = captioners("SmolVLM").runtime
+    runtime: Any = captioners("Idefics3").runtime
     asked = runtime.prompt_for(Prompt("", "Say what it is"))
     ids = runtime.prepare(IMAGES[0], asked).content["input_ids"][0].tolist()
     text = runtime._tokenizer.decode(ids)
     assert text.startswith("<|user|>") and text.endswith("Say what it is<|assistant|>")
-    captioner = Captioner.from_pretrained(saved("SmolVLM"), system="Be brief", prompt="alt")
+    captioner = Captioner.from_pretrained(saved("Idefics3"), system="Be brief", prompt="alt")
     runtime = captioner.runtime
     prompt = runtime.prompt_for(captioner._asked)
     text = runtime._tokenizer.decode(runtime.prepare(IMAGES[0], prompt).content["input_ids"][0])
@@ -359,7 +370,7 @@ def test_images_are_prepared_in_threads(kind: str, captioners: Any) -> None:
 
 
 def test_images_of_any_shape(saved: Saved, captioners: Any) -> None:
-    for kind in ("LLaVA", "Qwen2-VL", "SmolVLM"):
+    for kind in ("LLaVA", "Qwen2-VL", "Idefics3"):
         captioner = captioners(kind)
         for size in ((1, 1), (3, 3), (1, 40), (40, 3), (800, 9)):
             assert captioner.caption(Image.new("RGB", size, "red"), max_length=2).tokens
@@ -454,6 +465,46 @@ def test_where_and_how_it_runs(saved: Saved, monkeypatch: pytest.MonkeyPatch) ->
         Captioner.from_pretrained(folder, device="cpu", device_map="auto")
     with pytest.raises(UsageError, match="--quantize is for models that follow prompts"):
         Captioner.from_pretrained(None, quantize="int8")
+
+
+@pytest.mark.parametrize("quantize", ["int8", "int4"])
+def test_quantised_weights(quantize: str, tmp_path: Path) -> None:
+    """They are smaller, and the model says something like what it says without."""
+    pytest.importorskip("bitsandbytes")
+    folder = tiny_prompted.llava(tmp_path / "llava", width=64)
+    plain = Captioner.from_pretrained(folder)
+    small = Captioner.from_pretrained(folder, quantize=quantize, device="cpu")
+    runtimes: list[Any] = [plain.runtime, small.runtime]
+    sizes = [runtime._model.get_memory_footprint() for runtime in runtimes]
+    assert sizes[1] < 0.5 * sizes[0]
+    captions = small.caption(IMAGES, max_length=6, retry=False)
+    assert captions[0].settings["dtype"] == f"{quantize} float32"
+    if quantize == "int8":
+        expected = plain.caption(IMAGES, max_length=6, retry=False)
+        first = [[caption.tokens[0].id for caption in each] for each in (captions, expected)]
+        assert first[0] == first[1]
+
+
+def test_quantising_needs_a_package(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("capgen.models.prompted.find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match="--quantize needs the package bitsandbytes"):
+        Captioner.from_pretrained(saved("LLaVA"), quantize="int4")
+
+
+def test_confidence(saved: Saved, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(saved("LLaVA"), tmp_path / "llava"))
+    captioner = Captioner.from_pretrained(folder)
+    options = {"beams": 3, "max_length": 8}
+    settings, _ = captioner.settings(DecodeOptions(**options))
+    found = list(observe(captioner, IMAGES, settings))
+    assert all(isinstance(each, Observation) and each.finite for each in found)
+    fit = make_fit(tiny_prompted.WIDTH, settings=settings.to_dict())
+    store(captioner, fit)
+    captioner = Captioner.from_pretrained(folder)
+    captions = captioner.caption(IMAGES, confidence=True, retry=False, **options)
+    assert all(0 <= caption.confidence <= 1 for caption in captions)
+    with pytest.raises(ImageError, match="not confident enough"):
+        captioner.caption(IMAGES[0], min_confidence=1.0, retry=False, **options)
 
 
 def test_the_pipeline_captions_in_order(tmp_path: Path, captioners: Any) -> None:
