@@ -219,7 +219,10 @@ FOR_AN_EXTRA = (
     "training/tracking/tensorboard.py",
 )
 # Extras of which modules may import packages; `dev` is for work on capgen itself.
-OPTIONAL = ("mini", "export", "heic", "lora", "parquet", "coco", "tensorboard", "datasets")
+OPTIONAL = (
+    *("mini", "export", "heic", "lora", "parquet", "coco", "tensorboard", "datasets"),
+    *("vlm", "quantize"),
+)
 
 
 def modules_of(requirements: list[str]) -> set[str]:

@@ -34,6 +34,7 @@ from capgen.config import (
     resolve_decoding,
     resolve_served,
 )
+from capgen.config.prompts import ANSWER_TOKENS
 from capgen.errors import ImageError, ModelError, UsageError
 from capgen.images.decoders import printable
 from capgen.images.load import DEFAULT_LIMITS, ImageSource, load_image, read_file
@@ -173,6 +174,7 @@ class Captioner:
             self.model.generation,
             positions=self.model.positions,
             knows_nouns=self.runtime.nouns is not None,
+            answer_tokens=self._answer_tokens,
         )
 
     @property
@@ -182,6 +184,14 @@ class Captioner:
             return place_in_folder(self.model)
         asked = {**self.runtime.recorded, **self.prompting.asked}
         return place_of_served(self.name, self.model.revision, asked)
+
+    @property
+    def _answer_tokens(self) -> int | None:
+        """How long an answer to the prompt may be by default; None if the model answers none."""
+        if not self.runtime.answers:
+            return None
+        asked = self._asked
+        return ANSWER_TOKENS[asked.name if asked.name or asked.text else "caption"]
 
     @cached_property
     def _calibration(self) -> tuple[Calibration | None, str]:
@@ -327,9 +337,7 @@ class Captioner:
             prompt, start = self.prompting.of_image(path, image)
             size_hint = self.runtime.size_hint
             loaded = load_image(image, limits=limits, name=name, size_hint=size_hint)
-            made = self.runtime.prepare(loaded.image, prompt)
-            if start:
-                made = replace(made, start=start)
+            made = self.runtime.prepare(loaded.image, prompt, start)
             small = make_thumbnail(loaded.image) if thumbnail else None
             kept = loaded.image if keep_image else None
             size = (loaded.width, loaded.height)

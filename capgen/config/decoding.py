@@ -52,10 +52,14 @@ class DecodeOptions(WordOptions, EditOptions):
         high=1.0,
     )
     max_length: int | None = setting(
-        None, "Maximum caption length in tokens, including start and end.", low=2, high=1024
+        None,
+        "Maximum caption length in tokens, including start and end; of models that follow "
+        "prompts, the most new tokens.",
+        low=2,
+        high=4096,
     )
     min_length: int | None = setting(
-        None, "Minimum caption length in tokens, including start and end.", low=0, high=1024
+        None, "Minimum caption length in tokens, counted likewise.", low=0, high=4096
     )
     length_penalty: float | None = setting(
         None,
@@ -207,6 +211,7 @@ def resolve_decoding(
     *,
     positions: int | None,
     knows_nouns: bool = True,
+    answer_tokens: int | None = None,
 ) -> tuple[DecodeSettings, tuple[str, ...]]:
     """Complete `options` from a model's `generation_config.json`.
 
@@ -215,6 +220,9 @@ def resolve_decoding(
         generation: The model's generation_config as a mapping.
         positions: The decoder's maximum length, start and end included.
         knows_nouns: Whether it is known which of its tokens are nouns.
+        answer_tokens: For models that answer prompts: the most tokens of an answer where neither
+            the caller nor the model says. Lengths are then those of the answer alone, and such a
+            model samples only if the caller asks for it: its own settings are for conversations.
 
     Returns:
         The settings, and a note for each value that had to change.
@@ -231,6 +239,12 @@ def resolve_decoding(
         given = generation.get(key)
         return default if given is None else _of_model(key, given)
 
+    if answer_tokens is not None:
+        talk = ("do_sample", "temperature", "top_k", "top_p", "max_length", "min_length")
+        said = {key: value for key, value in generation.items() if value is not None}
+        generation = {key: value for key, value in said.items() if key not in talk}
+        generation = {"max_new_tokens": answer_tokens, **generation}
+        positions = None
     default_samples = bool(generation.get("do_sample")) and options.beams is None
     sample = options.samples or default_samples
     num_captions = int(options.diverse or options.num_captions or 1)
@@ -244,7 +258,8 @@ def resolve_decoding(
     notes = []
     max_length = int(pick("max_length", "max_length", 32))
     if options.max_length is None and generation.get("max_new_tokens"):
-        max_length = int(_of_model("max_new_tokens", generation["max_new_tokens"])) + 1
+        max_length = int(_of_model("max_new_tokens", generation["max_new_tokens"]))
+        max_length += answer_tokens is None  # its start token
     if positions is not None and max_length > positions:
         if options.max_length is not None:
             notes.append(f"max_length {max_length} clamped to the model's {positions} positions")

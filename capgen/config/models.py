@@ -8,11 +8,13 @@ from typing import ClassVar
 
 from capgen.addresses import is_url
 from capgen.config.endpoint import EndpointOptions
-from capgen.config.fields import setting
+from capgen.config.fields import flag_name, setting
 from capgen.config.prompts import PromptOptions
 from capgen.errors import UsageError
 
 DEVICE_NAMES = "auto, cpu, cuda, cuda:N or mps"
+DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
+QUANTIZATIONS = ("int8", "int4")
 _DEVICE = re.compile(r"auto|cpu|cuda|cuda:[0-9]{1,4}|mps")
 
 
@@ -31,7 +33,7 @@ class ModelOptions(PromptOptions, EndpointOptions):
     """The model that a command captions with, where it runs, and what it is asked.
 
     Raises:
-        UsageError: No device has such a name, or a value is out of its range.
+        UsageError: A value is not one of those that there are, or two contradict each other.
     """
 
     PANEL: ClassVar[str] = "Model"
@@ -53,10 +55,32 @@ class ModelOptions(PromptOptions, EndpointOptions):
     device: str = setting("auto", f"Device: {DEVICE_NAMES}.")
     dtype: str = setting("auto", "Number format: auto, fp32, bf16 or fp16.")
 
+    device_map: str | None = setting(
+        None,
+        "Spread a model that follows prompts over several devices: "
+        f"{', '.join(DEVICE_MAPS)} (see accelerate).",
+    )
+    quantize: str | None = setting(
+        None,
+        "Hold the weights of a model that follows prompts in 8 or 4 bits: int8 or int4 (extra "
+        "'quantize').",
+    )
+
     def __post_init__(self) -> None:
         PromptOptions.__post_init__(self)
         EndpointOptions.__post_init__(self)
         check_device(self.device)
+        choices = (("device_map", DEVICE_MAPS), ("quantize", QUANTIZATIONS))
+        for name, known in choices:
+            value = getattr(self, name)
+            if value is not None and value not in known:
+                raise UsageError(
+                    f"{flag_name(name)} is {value!r}; it must be one of {', '.join(known)}"
+                )
+        if self.device_map is not None and self.device != "auto":
+            raise UsageError(
+                f"--device {self.device} and --device-map {self.device_map} cannot be used together"
+            )
 
     @property
     def served(self) -> bool:

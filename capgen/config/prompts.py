@@ -19,6 +19,9 @@ NAMED_PROMPTS = {
 }
 _LISTED = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
 
+# Most tokens of an answer, by the name of its prompt; "" is for the user's own words.
+ANSWER_TOKENS = {"caption": 64, "alt": 64, "detailed": 320, "tags": 128, "": 256}
+
 
 @dataclass(frozen=True, kw_only=True)
 class PromptOptions:

@@ -87,9 +87,14 @@ class ModelSystem:
             "weights": _weights(self.captioner.model),
             "runtime": runtime.name,
             "device": str(runtime.device),
-            "settings": self._settings.to_dict(),
+            "settings": {**self._settings.to_dict(), **self._asked()},
             "notes": list(self._notes),
         }
+
+    def _asked(self) -> dict[str, Any]:
+        """Return what the model was asked, if anything."""
+        recorded = self.captioner.record_settings(self._settings)
+        return {name: recorded[name] for name in ("prompt", "system") if name in recorded}
 
     def attention(self, example: Example, caption: Caption) -> CaptionAttention | None:
         """Return the cross-attention for each word; None if the model has none."""

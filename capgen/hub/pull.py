@@ -7,9 +7,10 @@ import datetime
 from capgen.digests import file_digest
 from capgen.errors import ModelError, UsageError
 from capgen.hub_client.pulled import PulledModel
+from capgen.models.adapters import ADAPTER_WEIGHTS, base_name, is_adapter
 from capgen.models.folder import ModelFolder
 from capgen.models.hub_files import Limits
-from capgen.models.kinds import CAPTIONER_KINDS, check_captioner, other_kind
+from capgen.models.kinds import check_captioner, follows_prompts
 from capgen.models.resolve import fetch, hub_name
 from capgen.models.safetensors_index import read_index
 
@@ -67,6 +68,10 @@ def pull_model(
 
 def check_whole(folder: ModelFolder) -> None:
     """Check that a model is complete and its weights are safe, without loading it."""
+    if is_adapter(folder.path):
+        base_name(folder.path, folder.name)
+        read_index(folder.path / ADAPTER_WEIGHTS)
+        return
     _ = folder.config
     folder.check_weights()
     for file in sorted(folder.path.glob("model*.safetensors")):
@@ -84,9 +89,6 @@ def _check_parts(folder: ModelFolder) -> None:
     tokenizers = ("tokenizer.json", "vocab.json", "vocab.txt")
     if not any((folder.path / name).is_file() for name in tokenizers):
         raise ModelError(f"{folder.name} has no tokenizer ({tokenizers[0]})")
-    config = folder.config
-    ours = config.get("model_type") in CAPTIONER_KINDS
-    unknown = other_kind(folder.name, config) is not None and "auto_map" not in config
-    if ours or unknown:
+    if not follows_prompts(folder.config):
         _ = folder.preprocessor
     # Other captioners have a processor of their own, whose settings capgen need not understand.

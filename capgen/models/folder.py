@@ -19,7 +19,12 @@ from typing import Any
 from capgen.digests import file_digest, files_digest
 from capgen.errors import ModelError, UnsafeModelError
 from capgen.json_files import read_json
-from capgen.models.kinds import SAFETENSORS_HINT, weights_format, without_config
+from capgen.models.kinds import (
+    SAFETENSORS_HINT,
+    follows_prompts,
+    weights_format,
+    without_config,
+)
 from capgen.models.preprocessing.preprocess import FILE_NAME as PREPROCESSOR_FILE
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.models.provenance import PROVENANCE_FILE, Provenance
@@ -121,7 +126,11 @@ class ModelFolder:
         """Identifies the model: its commit, or `sha256:…` of its files."""
         if self.revision:
             return self.revision
-        texts = (CONFIG_FILE, GENERATION_FILE, PREPROCESSOR_FILE, PROCESSOR_FILE, TOKENIZER_FILE)
+        texts = [CONFIG_FILE, GENERATION_FILE, PREPROCESSOR_FILE, PROCESSOR_FILE, TOKENIZER_FILE]
+        if follows_prompts(self.config):
+            # Their chat templates, and their own code.
+            texts += ["tokenizer_config.json", "chat_template.json", "chat_template.jinja"]
+            texts += sorted(path.name for path in self.path.glob("*.py"))
         files = (*(self.path / name for name in texts), *self.weight_files())
         return f"sha256:{files_digest(filter(Path.is_file, files), ModelError)[:16]}"
 

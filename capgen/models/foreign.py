@@ -17,6 +17,7 @@ from transformers import (
 # Importing it registers our own encoder with transformers' Auto classes.
 import capgen.models.efficientnet  # noqa: F401
 from capgen.errors import ModelError
+from capgen.models.adapters import with_adapter
 from capgen.models.folder import ModelFolder
 from capgen.models.kinds import ENCODER_DECODER, check_captioner, own_code_error
 from capgen.models.loading import load_weights, quiet_transformers
@@ -41,6 +42,7 @@ def load_captioner(folder: ModelFolder, *, dtype: torch.dtype, trust_remote_code
     with quiet_transformers():
         kind, code = _model_class(folder, trust_remote_code)
         model: Any = load_weights(folder, kind, dtype=dtype, trust_remote_code=code)
+        model = with_adapter(folder, model)
     return model.eval()
 
 

@@ -15,6 +15,10 @@ from capgen.models.folder import CARD_FILE, DECODER_GRAPH, ENCODER_GRAPH, NOTICE
 MODEL_FILES = (
     *("*.json", "*.txt", "model*.safetensors", ENCODER_GRAPH, DECODER_GRAPH),
     "*.jinja",  # chat templates
+    "adapter_model.safetensors",
+    # The second tokenizer of InstructBLIP.
+    *(f"qformer_tokenizer/{name}" for name in ("tokenizer.json", "tokenizer_config.json")),
+    *(f"qformer_tokenizer/{name}" for name in ("special_tokens_map.json", "vocab.txt")),
     *(CARD_FILE, *NOTICE_FILES),  # the terms of use
 )
 CODE_FILES = ("*.py",)

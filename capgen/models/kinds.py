@@ -14,6 +14,12 @@ from capgen.errors import ModelError, UnsafeModelError
 ENCODER_DECODER = "vision-encoder-decoder"
 # Kinds of models (`model_type`) that caption an image without a prompt.
 CAPTIONER_KINDS = (ENCODER_DECODER, "blip", "git")
+# Kinds that answer prompts about images, and are tested: all that transformers loads as
+# `AutoModelForImageTextToText` run, these also in batches of different images and prompts.
+PROMPTED_KINDS = (
+    *("blip-2", "florence2", "gemma3", "idefics3", "instructblip", "internvl", "kosmos-2"),
+    *("llava", "llava_onevision", "paligemma", "qwen2_5_vl", "qwen2_vl", "smolvlm"),
+)
 ADAPTER_FILE = "adapter_config.json"
 SAFETENSORS_HINT = "Use a folder written by `save_pretrained` of transformers, with safetensors."
 _OPEN_CLIP_FILE = "open_clip_config.json"
@@ -29,7 +35,14 @@ _OTHER_ARCHITECTURES = {
     "GitModel": "has no head that generates text",
     "GitVisionModel": "sees images and writes no text",
 }
-_KNOWN_HINT = "capgen captions with these kinds: " + ", ".join(CAPTIONER_KINDS)
+_KNOWN_HINT = (
+    f"capgen captions with these kinds: {', '.join((*CAPTIONER_KINDS, *PROMPTED_KINDS))}, and "
+    "with others that transformers loads as AutoModelForImageTextToText"
+)
+# Ends of the names of architectures that write.
+_WRITING = ("ForConditionalGeneration", "ForCausalLM", "ForVision2Seq", "ForImageTextToText")
+# What an `auto_map` names, of models with their own code that answer prompts.
+PROMPTED_CLASSES = ("AutoModelForImageTextToText", "AutoModelForVision2Seq", "AutoModelForCausalLM")
 # Formats of weights, by file suffix.
 _FORMATS = {
     ".gguf": "GGUF, the format of llama.cpp",
@@ -61,15 +74,26 @@ def check_captioner(
         UnsafeModelError: The model needs its own code, which is not allowed to run.
     """
     other = other_kind(name, config)
-    if other is None:
-        return
-    if "auto_map" in config and config.get("model_type") not in CAPTIONER_KINDS:
+    known = config.get("model_type") in (*CAPTIONER_KINDS, *PROMPTED_KINDS)
+    if "auto_map" in config and not known:
         if trust_remote_code:
             return
         raise own_code_error(name)
+    if other is None:
+        return
     raise ModelError(
         f"{name} is not a captioner that capgen knows, but {other.what}", hint=other.hint
     )
+
+
+def follows_prompts(config: Mapping[str, Any]) -> bool:
+    """Whether a captioner answers prompts, and prepares images with its own processor."""
+    kind, mapped = config.get("model_type"), config.get("auto_map")
+    if kind in CAPTIONER_KINDS:
+        return False
+    if kind not in PROMPTED_KINDS and isinstance(mapped, Mapping):
+        return "AutoProcessor" in mapped or any(name in mapped for name in PROMPTED_CLASSES)
+    return other_kind("", config) is None
 
 
 def own_code_error(name: str) -> UnsafeModelError:
@@ -84,6 +108,8 @@ def other_kind(name: str, config: Mapping[str, Any]) -> Described | None:
     """Describe a model that does not caption; None for one that does. See `check_captioner`."""
     kind = config.get("model_type")
     architectures = _architectures(config)
+    if kind in PROMPTED_KINDS:
+        return None
     if kind in CAPTIONER_KINDS:
         if not architectures or not set(architectures) <= _OTHER_ARCHITECTURES.keys():
             return None
@@ -98,10 +124,10 @@ def other_kind(name: str, config: Mapping[str, Any]) -> Described | None:
         title = "a model whose config.json does not name its kind (model_type)"
     reads = any(isinstance(config.get(key), Mapping) for key in ("text_config", "text_cfg"))
     sees = any(isinstance(config.get(key), Mapping) for key in ("vision_config", "vision_cfg"))
-    writes = any("For" in architecture for architecture in architectures)
+    writes = any(architecture.endswith(_WRITING) for architecture in architectures)
     encoder_hint = f"Train a captioner on it: capgen train --preset clip-gpt2 --encoder {name}"
     if sees and writes:
-        return Described(f"{title}: it answers prompts about images", _KNOWN_HINT)
+        return None
     if sees and reads:
         return Described(f"{title}: it compares images with texts and writes none", encoder_hint)
     if sees or ("vocab_size" not in config and config.keys() & {"image_size", "num_channels"}):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -33,6 +33,7 @@ def load_weights(
     trust_remote_code: bool = False,
     config: Any = None,
     new: tuple[str, ...] = (),
+    placement: Mapping[str, Any] | None = None,
 ) -> object:
     """Load `model_class` from a folder, refusing weights that do not fit the configuration.
 
@@ -43,6 +44,7 @@ def load_weights(
         trust_remote_code: Run the model's own code.
         config: Configuration in place of the folder's.
         new: Parts of the names of weights that may be missing: they are initialised at random.
+        placement: Arguments of transformers on where the weights go and in what form.
 
     Raises:
         ModelError: Tensors are missing or of the wrong shape, or the file is damaged.
@@ -56,6 +58,7 @@ def load_weights(
             output_loading_info=True,
             **({"trust_remote_code": True} if trust_remote_code else {}),
             **({} if config is None else {"config": config}),
+            **(placement or {}),
         )
     except _LOADING_ERRORS as error:
         lines = " ".join(str(error).split("\n")[:2]).strip()
@@ -73,13 +76,13 @@ def load_weights(
 def load_config(folder: ModelFolder) -> Any:
     """Load the configuration of a folder; raise ModelError if that is impossible."""
     _ = folder.config  # raises if the folder has none
-    with _reported(f"{folder.name} has no usable configuration"):
+    with reported(f"{folder.name} has no usable configuration"):
         return AutoConfig.from_pretrained(folder.path, local_files_only=True)
 
 
 def load_tokenizer(folder: ModelFolder) -> object:
     """Load the tokenizer of a folder; raise ModelError if it is missing or damaged."""
-    with _reported(f"{folder.name} has no usable tokenizer"):
+    with reported(f"{folder.name} has no usable tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(folder.path, local_files_only=True)
     # Without tokenizer files, transformers returns one with special tokens at most.
     if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
@@ -88,7 +91,7 @@ def load_tokenizer(folder: ModelFolder) -> object:
 
 
 @contextlib.contextmanager
-def _reported(message: str) -> Iterator[None]:
+def reported(message: str) -> Iterator[None]:
     """Turn loading errors of transformers into a ModelError."""
     try:
         yield

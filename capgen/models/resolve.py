@@ -22,6 +22,7 @@ from capgen.hub_client.progress import download_bar
 from capgen.hub_client.pulled import read_pulled
 from capgen.hub_client.repository import RemoteFile, check_content, list_repository
 from capgen.hub_client.session import find_token, hub_errors, offline, patient
+from capgen.models.adapters import ADAPTER_WEIGHTS, AdaptedFolder, base_name, is_adapter
 from capgen.models.folder import (
     CHECKPOINTS,
     CONFIG_FILE,
@@ -65,7 +66,7 @@ def resolve_model(
     if local is not None:
         if revision is not None:
             raise UsageError(f"--revision is for Hub models; {local.name} is on this machine")
-        return local
+        return _on_its_base(local, trust_remote_code)
     assert name is not None
     _check_checkpoint(name)
     identifier, _, tag = hub_name(name).partition("@")
@@ -81,11 +82,12 @@ def resolve_model(
         cached = record.cached_in()
         if cached is not None and (record.code or not trust_remote_code):
             logger.debug("model %r was pulled: commit %s in %s", name, record.commit, cached)
-            return ModelFolder(cached, identifier, revision=record.commit)
+            pulled = ModelFolder(cached, identifier, revision=record.commit)
+            return _on_its_base(pulled, trust_remote_code)
         revision = record.commit
     logger.debug("model %r is %s of the Hub, revision %s", name, identifier, revision or "main")
     try:
-        return fetch(identifier, revision, trust_remote_code=trust_remote_code)
+        fetched = fetch(identifier, revision, trust_remote_code=trust_remote_code)
     except (ModelNotFoundError, NetworkError) as error:
         if "/" in identifier:
             raise
@@ -94,6 +96,31 @@ def resolve_model(
             f"No model '{identifier}' on this machine. {error.message}",
             hint=_meant(identifier),
         ) from error
+    return _on_its_base(fetched, trust_remote_code)
+
+
+def _on_its_base(folder: ModelFolder, trust_remote_code: bool) -> ModelFolder:
+    """Return a folder, or the folder of an adapter together with that of its base model.
+
+    Raises:
+        ModelNotFoundError, NetworkError: The base model cannot be found.
+        ModelError: The base model is an adapter itself.
+    """
+    if not is_adapter(folder.path):
+        return folder
+    name = base_name(folder.path, folder.name)
+    try:
+        base = resolve_model(name, trust_remote_code=trust_remote_code)
+    except (ModelNotFoundError, NetworkError) as error:
+        raise type(error)(
+            f"{folder.name} is an adapter of {name}. {error.message}", hint=error.hint
+        ) from error
+    if isinstance(base, AdaptedFolder):
+        raise ModelError(f"{folder.name} is an adapter of {name}, which is an adapter, too")
+    logger.debug("%s is an adapter of %s in %s", folder.name, name, base.path)
+    return AdaptedFolder(
+        base.path, folder.name, revision=folder.revision, adapter=folder.path, base=base
+    )
 
 
 def hub_name(name: str) -> str:
@@ -300,6 +327,8 @@ class _Fetching:
 
 
 def _has_safetensors(folder: ModelFolder) -> bool:
+    if is_adapter(folder.path):
+        return (folder.path / ADAPTER_WEIGHTS).is_file()
     return any((folder.path / name).is_file() for name in (WEIGHTS_FILE, WEIGHTS_INDEX_FILE))
 
 

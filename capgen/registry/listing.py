@@ -15,7 +15,7 @@ from capgen.models.folder import (
     RUN_SETTINGS_FILE,
     ModelFolder,
 )
-from capgen.models.kinds import CAPTIONER_KINDS
+from capgen.models.kinds import CAPTIONER_KINDS, PROMPTED_KINDS
 from capgen.models.known import KnownModel, known_model
 from capgen.models.resolve import BUNDLED as BUNDLED_NAME
 from capgen.models.resolve import hub_name, is_local, resolve_model
@@ -175,7 +175,7 @@ def _pinned(identifier: str) -> str | None:
 
 def _is_captioner(folder: ModelFolder) -> bool:
     try:
-        return folder.config.get("model_type") in CAPTIONER_KINDS
+        return folder.config.get("model_type") in (*CAPTIONER_KINDS, *PROMPTED_KINDS)
     except CapgenError:
         return False
 

@@ -24,13 +24,14 @@ class ModelInput:
     """What a runtime makes a caption from; its own `prepare` makes one.
 
     Attributes:
-        content: (3, H, W) float32 pixels for encoders, an upright RGB image for models that
-            prepare images themselves, an encoded image for servers.
+        content: (3, H, W) float32 pixels for encoders; for models with a processor, what that
+            makes of the image and the prompt, arrays or tensors by name, or an upright RGB
+            image to be prepared later; an encoded image for servers.
         prompt: What to tell a model that follows prompts about this image. May be empty.
         start: The words that the caption begins with. May be empty.
     """
 
-    content: NDArray[np.float32] | Image.Image | bytes
+    content: NDArray[np.float32] | Mapping[str, Any] | Image.Image | bytes
     prompt: str = ""
     start: str = ""
 
@@ -45,6 +46,8 @@ class ModelInput:
         """How much memory the content takes."""
         if isinstance(self.content, Image.Image):
             return self.content.width * self.content.height * len(self.content.getbands())
+        if isinstance(self.content, Mapping):
+            return sum(each.nbytes for each in self.content.values())
         return len(self.content) if isinstance(self.content, bytes) else self.content.nbytes
 
 
@@ -110,6 +113,8 @@ class Runtime(Protocol):
         dtype: Type it computes in, such as `float32`.
         in_flight: Requests to a server at the same time; 0 for what computes here.
         recorded: Further settings that captions depend on, for records.
+        answers: Whether it answers prompts: lengths are those of the answer alone, and search
+            settings that are meant for conversations are not its defaults for captions.
         nouns: Which tokens begin which noun, so that a caption uses each noun once; None where
             that is unknown, as for languages other than English.
     """
@@ -117,6 +122,7 @@ class Runtime(Protocol):
     name: str
     device: str
     dtype: str
+    answers: bool
 
     @property
     def in_flight(self) -> int: ...
@@ -161,10 +167,13 @@ class Runtime(Protocol):
         """
         ...
 
-    def prepare(self, image: Image.Image, prompt: str) -> ModelInput:
-        """Make an upright RGB image and its prompt the model's input. Thread-safe.
+    def prepare(self, image: Image.Image, prompt: str, start: str = "") -> ModelInput:
+        """Make an upright RGB image and what is asked about it the model's input. Thread-safe.
 
-        The caller adds the start, where the prompt is not itself the start.
+        Args:
+            image: The image.
+            prompt: The prompt, or "".
+            start: The words that the caption begins with, or "".
 
         Raises:
             ImageError: The image's shape is too extreme.
@@ -207,6 +216,7 @@ _SHOWN = 60
 class PixelRuntime:
     """What runtimes share whose inputs are pixels that a `Preprocessor` makes."""
 
+    answers = False
     preprocessor: Preprocessor
     unknown_token: int | None = None
     in_flight: ClassVar[int] = 0
@@ -278,9 +288,9 @@ class PixelRuntime:
         """Return `size`, or 1 if pixels keep each image's shape."""
         return 1 if self.preprocessor.input_size is None else size
 
-    def prepare(self, image: Image.Image, prompt: str) -> ModelInput:
-        """Make an upright RGB image (3, H, W) float32."""
-        return ModelInput(self.preprocessor.preprocess(image), prompt, start=prompt)
+    def prepare(self, image: Image.Image, prompt: str, start: str = "") -> ModelInput:
+        """Make an upright RGB image pixels (3, H, W) float32; a prompt is the caption's start."""
+        return ModelInput(self.preprocessor.preprocess(image), prompt, start or prompt)
 
 
 def by_start(inputs: Sequence[ModelInput]) -> dict[str, list[int]]:

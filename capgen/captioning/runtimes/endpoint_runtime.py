@@ -44,6 +44,7 @@ class EndpointRuntime:
     """
 
     name = "endpoint"
+    answers = True
     device = "server"
     dtype = "unknown"
     preprocessor = None
@@ -97,7 +98,7 @@ class EndpointRuntime:
         """Return no note: only the server knows how long a prompt is for its model."""
         return ()
 
-    def prepare(self, image: Image.Image, prompt: str) -> ModelInput:
+    def prepare(self, image: Image.Image, prompt: str, start: str = "") -> ModelInput:
         """Make an upright RGB image small, and encode it without metadata. Thread-safe."""
         small, buffer = shrunk(image, self._side), BytesIO()
         if small.getcolors(_FEW_COLOURS) is not None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from capgen.captioning.runtimes.generation_settings import torch_only
 from capgen.config import ModelOptions
+from capgen.config.fields import flag_name
 from capgen.errors import ModelError, UsageError
 from capgen.models.folder import ModelFolder
-from capgen.models.kinds import check_captioner
+from capgen.models.kinds import check_captioner, follows_prompts
 
 if TYPE_CHECKING:
     from capgen.captioning.runtimes.base import Runtime
@@ -39,6 +40,13 @@ def load_runtime(
     runtime, device, dtype = options.runtime, options.device, options.dtype
     trust_remote_code = options.trust_remote_code
     check_captioner(folder.name, folder.config, trust_remote_code=trust_remote_code)
+    if follows_prompts(folder.config):
+        return _prompted(folder, options)
+    for name in ("device_map", "quantize"):
+        if getattr(options, name) is not None:
+            raise UsageError(
+                f"{flag_name(name)} is for models that follow prompts, and {folder.name} does not"
+            )
     obstacle = _onnx_obstacle(folder)
     if runtime == "onnx" and obstacle:
         raise ModelError(
@@ -57,6 +65,18 @@ def load_runtime(
     )
     logger.info("%s in %s runs in torch (%s)", folder.name, folder.path, why)
     return TorchRuntime(folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+
+
+def _prompted(folder: ModelFolder, options: ModelOptions) -> Runtime:
+    if options.runtime == "onnx":
+        raise ModelError(
+            f"{folder.name} follows prompts, and ONNX Runtime runs no such model",
+            hint="Use --runtime torch, or omit --runtime.",
+        )
+    from capgen.captioning.runtimes.torch_prompted import PromptedRuntime
+
+    logger.info("%s in %s follows prompts, and runs in torch", folder.name, folder.path)
+    return PromptedRuntime(folder, options)
 
 
 def _is_plain(device: str, dtype: str) -> bool:

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import GenerationConfig, LogitsProcessorList
 
 from capgen.captioning.decoding.beam_search import decode
-from capgen.captioning.decoding.hypotheses import (
-    NOUN_PENALTY,
-    Hypothesis,
-    NounTable,
-    TokenIds,
-    hypothesis,
-)
+from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable, TokenIds
 from capgen.captioning.decoding.noun_lexicon import noun_table
-from capgen.captioning.decoding.word_constraints import WordRules, asks_for_words
+from capgen.captioning.decoding.word_constraints import WordRules
 from capgen.captioning.runtimes.base import (
     Generated,
     ModelInput,
@@ -33,9 +24,16 @@ from capgen.captioning.runtimes.base import (
     stacked,
 )
 from capgen.captioning.runtimes.generation_settings import torch_only
-from capgen.captioning.runtimes.torch_processors import NounsOnce, Temperature
+from capgen.captioning.runtimes.torch_generation import (
+    finished_or_again,
+    generation_config,
+    hypotheses_of,
+    score_processors,
+    seeded,
+    with_enough_beams,
+)
 from capgen.captioning.runtimes.torch_steps import TorchSteps
-from capgen.captioning.runtimes.torch_words import word_processors, word_rules
+from capgen.captioning.runtimes.torch_words import word_rules
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError, UsageError
 from capgen.models.folder import ModelFolder
@@ -161,59 +159,28 @@ class TorchRuntime(PixelRuntime):
     def _generate(
         self, pixels: torch.Tensor, prefix: tuple[int, ...], settings: DecodeSettings
     ) -> list[list[Hypothesis]]:
-        wanted = settings.beams
-        if settings.include_words is not None and not settings.sample:
-            words = self._words.constraints(settings, len(self._tokenizer))
-            settings = replace(settings, beams=words.beams(wanted) if words else wanted)
-        config = self._generation_config(settings)
+        wider = with_enough_beams(settings, self._words, len(self._tokenizer))
+        lengths = {"max_length": settings.max_length, "min_length": settings.min_length}
+        config = generation_config(self._model.generation_config, wider, **lengths)
         nouns = None if settings.repeat_nouns else self.nouns
-        greedy = settings.beams == 1 and not settings.sample
-        processors = LogitsProcessorList()
-        if settings.temperature != 1.0 and not settings.sample:
-            processors.append(Temperature(settings.temperature))
-        processors += word_processors(self._words, settings, counted=True)
-        if nouns is not None:
-            processors.append(NounsOnce(nouns, normalise=greedy))
-        with torch.inference_mode(), quiet_transformers(), _seeded(settings, self.device):
+        with torch.inference_mode(), quiet_transformers(), seeded(settings, self.device):
             try:
                 output = self._model.generate(
                     pixel_values=pixels,
                     generation_config=config,
-                    logits_processor=processors,
+                    logits_processor=score_processors(wider, nouns, self._words, counted=True),
                     **self._begun(prefix, len(pixels)),
                 )
             except ValueError as error:
                 if not str(error).startswith("Input image size"):
                     raise
                 raise ModelError(f"{self.folder.name}: {error}") from error
-            beam_indices = getattr(output, "beam_indices", None)
-            scores = self._model.compute_transition_scores(
-                output.sequences,
-                output.scores,
-                beam_indices,
-                normalize_logits=beam_indices is None and not (greedy and nouns is not None),
-            )
-        if nouns is not None:
-            nouns = nouns.of_width(output.scores[0].shape[-1])
-        generated = output.sequences[:, output.sequences.shape[1] - scores.shape[1] :]
-        count = settings.num_captions if settings.sample else settings.beams
-        flat = [
-            self._hypothesis(ids, parts, settings, nouns, prefix)
-            for ids, parts in zip(generated.tolist(), scores.float().tolist(), strict=True)
-        ]
-        grouped = [flat[start : start + count] for start in range(0, len(flat), count)]
-        if not settings.sample:  # beams come best first
-            found = [_finished(image, wanted) for image in grouped]
-            if not all(found) and asks_for_words(settings):
-                # Other settings bar what the words need: the included ones are given up first.
-                avoided = None if settings.include_words is None else settings.avoid_words
-                less = replace(settings, include_words=None, avoid_words=avoided, beams=wanted)
-                return [
-                    image or self._generate(pixels[row : row + 1], prefix, less)[0]
-                    for row, image in enumerate(found)
-                ]
-            return found
-        return [sorted(image, key=lambda item: -item.rank) for image in grouped]
+            found = hypotheses_of(self._model, output, wider, self._ends, nouns, prefix)
+        return finished_or_again(
+            found,
+            settings,
+            lambda row, less: self._generate(pixels[row : row + 1], prefix, less)[0],
+        )
 
     def _begun(self, prefix: tuple[int, ...], images: int) -> dict[str, torch.Tensor]:
         """Return what `generate` continues for a number of images; nothing without a prefix."""
@@ -225,42 +192,6 @@ class TorchRuntime(PixelRuntime):
             return {"decoder_input_ids": ids}
         # BLIP's own `generate` expects the end token of its tokenizer, and takes it off.
         return {"input_ids": ids if kind == "git" else torch.nn.functional.pad(ids, (0, 1))}
-
-    def _hypothesis(
-        self,
-        ids: list[int],
-        parts: list[float],
-        settings: DecodeSettings,
-        nouns: NounTable | None,
-        prefix: tuple[int, ...],
-    ) -> Hypothesis:
-        """Cut the padding after the end token, and undo the penalties of repeated nouns."""
-        length = next((n + 1 for n, token in enumerate(ids) if token in self._ends), len(ids))
-        kept, values = np.array(ids[:length]), np.array(parts[:length])
-        if nouns is not None and not settings.sample:
-            values = values + NOUN_PENALTY * nouns.repeated(np.array([*prefix, *kept]))[-length:]
-        return hypothesis(kept, values, settings.length_penalty, nouns, prefix)
-
-    def _generation_config(self, settings: DecodeSettings) -> GenerationConfig:
-        config = GenerationConfig.from_dict(self._model.generation_config.to_dict())
-        config.update(
-            max_length=settings.max_length,
-            max_new_tokens=None,
-            min_length=settings.min_length,
-            num_beams=settings.beams,
-            length_penalty=settings.length_penalty,
-            repetition_penalty=settings.repetition_penalty,
-            no_repeat_ngram_size=settings.no_repeat_ngram_size,
-            early_stopping=settings.early_stopping,
-            num_return_sequences=settings.num_captions if settings.sample else settings.beams,
-            do_sample=settings.sample,
-            temperature=settings.temperature if settings.sample else None,
-            top_k=settings.top_k if settings.sample else None,
-            top_p=settings.top_p if settings.sample else None,
-            return_dict_in_generate=True,
-            output_scores=True,
-        )
-        return config
 
     def obstacle(self) -> str:
         """Return why captions cannot be replayed, or an empty string."""
@@ -339,11 +270,6 @@ class TorchRuntime(PixelRuntime):
         return super().check_prompt(prompt, start, max_length)
 
 
-def _finished(hypotheses: list[Hypothesis], count: int) -> list[Hypothesis]:
-    """Return the best hypotheses, without those that words left no way to go on."""
-    return [each for each in hypotheses if each.log_probability > -math.inf][:count]
-
-
 def _projected(model: Any, states: torch.Tensor) -> torch.Tensor:
     """Map states to the first layer's cross-attention values, where the decoder is a GPT-2."""
     if hasattr(model, "enc_to_dec_proj"):
@@ -363,15 +289,3 @@ def _eager_attention(decoder: Any) -> Iterator[None]:
         yield
     finally:
         decoder.set_attn_implementation(before)
-
-
-@contextlib.contextmanager
-def _seeded(settings: DecodeSettings, device: str) -> Iterator[None]:
-    """Sample from the seed without touching the caller's random state."""
-    if not settings.sample or settings.seed is None:
-        yield
-        return
-    devices = [device] if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(settings.seed)
-        yield

@@ -221,7 +221,7 @@ ADAPTER = '{"peft_type": "LORA", "base_model_name_or_path": "some/blip"}'
     ("files", "said"),
     [
         (
-            {"adapter_config.json": ADAPTER, "adapter_model.safetensors": "x"},
+            {"adapter_config.json": ADAPTER, "adapter_model.bin": "x"},
             "bad/model is a LoRA adapter of some/blip, without that model",
         ),
         ({"model-q4.gguf": "GGUF", "README.md": "# Q4"}, "bad/model is a model in GGUF"),

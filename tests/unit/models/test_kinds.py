@@ -12,7 +12,7 @@ from capgen import Captioner
 from capgen.cli.main import main
 from capgen.errors import ModelError, UnsafeModelError
 from capgen.models.folder import ModelFolder
-from capgen.models.kinds import check_captioner, other_kind, without_config
+from capgen.models.kinds import check_captioner, follows_prompts, other_kind, without_config
 
 VISION = {"vision_config": {}, "text_config": {}}
 CONFIGS: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -37,10 +37,10 @@ CONFIGS: dict[str, tuple[dict[str, Any], str, str]] = {
         "sees images and writes no text",
         "--encoder",
     ),
-    "LLaVA": (
-        {"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"], **VISION},
-        "answers prompts about images",
-        "vision-encoder-decoder, blip, git",
+    "SigLIP for classes": (
+        {"model_type": "siglip", "architectures": ["SiglipForImageClassification"], **VISION},
+        "compares images with texts",
+        "--encoder",
     ),
     "GPT-2": (
         {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "vocab_size": 9},
@@ -52,7 +52,7 @@ CONFIGS: dict[str, tuple[dict[str, Any], str, str]] = {
         "reads text only",
         "vision-encoder-decoder, blip, git",
     ),
-    "something else": ({"model_type": "instructblip"}, "an 'instructblip' model", "blip, git"),
+    "something else": ({"model_type": "udop"}, "a 'udop' model", "blip, git, blip-2, florence2"),
     "nothing": ({}, "does not name its kind", "blip, git"),
     "other types": (
         {"model_type": 3, "architectures": [None, 5]},
@@ -85,12 +85,34 @@ def test_kinds_that_do_not_caption(name: str, tmp_path: Path) -> None:
         {"model_type": "blip", "architectures": ["MyBlip"]},
         {"model_type": "git", "architectures": ["GitModel", "GitForCausalLM"]},
         {"model_type": "git"},
+        {"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"], **VISION},
+        {"model_type": "kosmos-2"},
+        {"model_type": "newest_vl", "architectures": ["NewestForConditionalGeneration"], **VISION},
+        # transformers knows this kind: its own code is not needed.
+        {"model_type": "florence2", "auto_map": {"AutoModelForCausalLM": "m.M"}},
     ],
     ids=str,
 )
 def test_captioners(config: dict[str, Any]) -> None:
     check_captioner("some/model", config)
     assert other_kind("some/model", config) is None
+
+
+@pytest.mark.parametrize(
+    ("config", "follows"),
+    [
+        ({"model_type": "blip"}, False),
+        ({"model_type": "vision-encoder-decoder", "auto_map": {"AutoModel": "m.M"}}, False),
+        ({"model_type": "smolvlm"}, True),
+        ({"model_type": "newest_vl", "architectures": ["NewestForCausalLM"], **VISION}, True),
+        ({"model_type": "clip", "architectures": ["CLIPModel"], **VISION}, False),
+        ({"model_type": "moondream1", "auto_map": {"AutoModelForCausalLM": "m.M"}}, True),
+        ({"model_type": "mine", "auto_map": {"AutoModel": "m.M"}}, False),
+    ],
+    ids=str,
+)
+def test_which_follow_prompts(config: dict[str, Any], follows: bool) -> None:
+    assert follows_prompts(config) is follows
 
 
 def test_code_of_its_own_is_asked_for() -> None:
@@ -101,14 +123,6 @@ def test_code_of_its_own_is_asked_for() -> None:
 
 
 FOLDERS: dict[str, tuple[dict[str, str], str]] = {
-    "LoRA": (
-        {
-            "adapter_config.json": '{"peft_type": "LORA", "base_model_name_or_path": "some/blip"}',
-            "adapter_model.safetensors": "",
-            "tokenizer.json": "{}",
-        },
-        "is a LoRA adapter of some/blip, without that model",
-    ),
     "CoCa": (
         {"open_clip_config.json": '{"model_cfg": {"multimodal_cfg": {}}}', "x.safetensors": ""},
         "is a CoCa model of OpenCLIP",

@@ -1,0 +1,288 @@
+"""The torch runtime of models that answer prompts about images, each with its own processor."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from capgen.captioning.decoding.hypotheses import Hypothesis
+from capgen.captioning.decoding.word_constraints import WordRules
+from capgen.captioning.prompts import Prompt
+from capgen.captioning.runtimes.base import Generated, ModelInput, Replay
+from capgen.captioning.runtimes.prompt_words import words_for
+from capgen.captioning.runtimes.torch_generation import (
+    finished_or_again,
+    generation_config,
+    hypotheses_of,
+    score_processors,
+    seeded,
+    with_enough_beams,
+)
+from capgen.captioning.runtimes.torch_prompted_batches import PADDED_KINDS, Prepared, groups, joined
+from capgen.captioning.runtimes.torch_words import word_rules
+from capgen.captioning.thinking import answer_begins
+from capgen.config import DecodeSettings, ModelOptions
+from capgen.errors import ImageError, ModelError, UsageError
+from capgen.models.chat import CLOSED_PROMPTS, ChatWriter
+from capgen.models.folder import ModelFolder
+from capgen.models.loading import quiet_transformers
+from capgen.models.processors import load_processor, share_tokenizers
+from capgen.models.prompted import load_prompted, needs_own_code, placement, prompted_dtype
+from capgen.models.torch_devices import choose_device
+
+# Processors enlarge or refuse narrower images, and take few rows for colour channels.
+_LEAST_SIDE = 8
+_LARGEST_RATIO = 100
+
+
+class PromptedRuntime:
+    """Runs a model that answers prompts about images, with torch.
+
+    Args:
+        folder: Model folder with a processor.
+        options: Where it runs, in what form, and the system message.
+    """
+
+    name = "torch"
+    answers = True
+    nouns = None
+    preprocessor = None
+    size_hint = None
+    in_flight = 0
+    recorded: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, folder: ModelFolder, options: ModelOptions) -> None:
+        self.folder = folder
+        self._kind = str(folder.config.get("model_type"))
+        self._own_code = needs_own_code(folder)
+        device = choose_device(options.device)
+        dtype = prompted_dtype(options.dtype, folder, device)
+        place = placement(device, options.device_map, options.quantize, dtype)
+        model = load_prompted(
+            folder, dtype=dtype, trust_remote_code=options.trust_remote_code, placement=place
+        )
+        self._model = model if place else model.to(device)
+        self.device, self.dtype = str(self._model.device), str(dtype).removeprefix("torch.")
+        if options.quantize is not None:
+            self.dtype = f"{options.quantize} {self.dtype}"
+        with quiet_transformers():
+            self._processor = load_processor(folder, own_code=self._own_code)
+        share_tokenizers(self._processor)
+        self._tokenizer = getattr(self._processor, "tokenizer", self._processor)
+        self._writer = ChatWriter(self._processor, self._kind, options.system or "")
+        self._text = lru_cache(maxsize=256)(self._writer.write)
+        self._lock = threading.Lock()
+        self._config = self._completed_config()
+        self._ends = self._config.eos_token_id
+
+    def _completed_config(self) -> Any:
+        """Return the model's generation config, with all tokens that end an answer."""
+        config = self._model.generation_config
+        text = self._model.config.get_text_config(decoder=True)
+        found: set[int] = set()
+        for owner in (config, self._tokenizer, *([] if config.eos_token_id else [text])):
+            ends = getattr(owner, "eos_token_id", None)
+            found |= set(ends if isinstance(ends, list) else [] if ends is None else [ends])
+        if not found:
+            raise ModelError(f"{self.folder.name} does not name its end token")
+        config.eos_token_id = sorted(found)
+        pads = (config.pad_token_id, getattr(self._tokenizer, "pad_token_id", None), min(found))
+        config.pad_token_id = next(token for token in pads if token is not None)
+        return config
+
+    def batch_of(self, size: int) -> int:
+        """Return `size`: inputs that cannot be in one batch are grouped in `generate`."""
+        return size
+
+    def prompt_for(self, asked: Prompt) -> str:
+        """Return what the model is asked, in the words that its kind understands.
+
+        Raises:
+            UsageError: It does not understand the name, or has no place for a system message.
+        """
+        words = words_for(self._kind, asked)
+        self._text(words)
+        if asked.start_with and not self._can_begin:
+            raise UsageError(
+                f"--start-with: capgen cannot begin the answer of a '{self._kind}' model",
+                hint="Ask for such a beginning in --prompt.",
+            )
+        return words
+
+    @property
+    def _can_begin(self) -> bool:
+        """Whether an answer simply continues the prompt."""
+        return not self._model.config.is_encoder_decoder and self._kind not in CLOSED_PROMPTS
+
+    def check_prompt(self, prompt: str, start: str, max_length: int) -> tuple[str, ...]:
+        """Return no note: `max_length` is that of the answer alone."""
+        return ()
+
+    def until(self, stop: threading.Event) -> Self:
+        """Return this runtime: it computes here."""
+        return self
+
+    def prepare(self, image: Image.Image, prompt: str, start: str = "") -> ModelInput:
+        """Let the model's processor prepare an upright RGB image and its prompt. Thread-safe.
+
+        Raises:
+            ImageError: The image's shape is too extreme.
+        """
+        _check_shape(image)
+        image = _enlarged(image)
+        if self._own_code:  # which may not be thread-safe
+            return ModelInput(image, prompt, start)
+        return ModelInput(self._processed(image, prompt, start), prompt, start)
+
+    def _processed(self, image: Image.Image, prompt: str, start: str) -> Prepared:
+        asked = self._text(prompt)
+        options: dict[str, Any] = {"add_special_tokens": False} if asked.complete else {}
+        if asked.text or start:
+            options["text"] = [asked.followed_by(start)]
+        made = self._processor(images=[image], return_tensors="pt", **options)
+        # Labels are for training.
+        return {name: value for name, value in made.items() if name != "labels"}
+
+    def _content(self, each: ModelInput) -> Prepared:
+        if isinstance(each.content, Image.Image):
+            with self._lock:
+                return self._processed(each.content, each.prompt, each.start)
+        assert isinstance(each.content, Mapping)
+        return each.content
+
+    def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
+        """Caption prepared images."""
+        contents = [self._content(each) for each in inputs]
+        starts = [self._start_ids(each.start) for each in inputs]
+        if settings.sample:
+            # One image at a time, each from the same seed: a batch must not change samples.
+            places = [[place] for place in range(len(contents))]
+        else:
+            places = groups(contents, pad=self._kind in PADDED_KINDS)
+        found: dict[int, list[Hypothesis]] = {}
+        for group in places:
+            chosen = [contents[place] for place in group]
+            begun = [starts[place] for place in group]
+            found |= zip(group, self._generate(chosen, begun, settings), strict=True)
+        hypotheses = [found[place] for place in range(len(contents))]
+        return Generated(hypotheses, lambda: np.stack([self._summary(each) for each in contents]))
+
+    @cached_property
+    def _words(self) -> WordRules:
+        return word_rules(self._tokenizer, self._ends, self._config.suppress_tokens or ())
+
+    def _start_ids(self, start: str) -> tuple[int, ...]:
+        """Return the tokens of the words that an answer begins with, to show them."""
+        if not start:
+            return ()
+        return tuple(self._tokenizer(start, add_special_tokens=False)["input_ids"])
+
+    def _generate(
+        self,
+        contents: Sequence[Prepared],
+        starts: Sequence[tuple[int, ...]],
+        settings: DecodeSettings,
+    ) -> list[list[Hypothesis]]:
+        base = self._config
+        left = not self._model.config.is_encoder_decoder
+        batch = self._placed(joined(contents, pad_token=base.pad_token_id, left=left))
+        lengths = {"max_new_tokens": settings.max_length, "min_new_tokens": settings.min_length}
+        width = self._model.config.get_text_config(decoder=True).vocab_size
+        wider = with_enough_beams(settings, self._words, width)
+        config = generation_config(base, wider, **lengths)
+        # Words count lengths with a start token, which an answer lacks.
+        counted = replace(wider, max_length=settings.max_length + 1)
+        with torch.inference_mode(), quiet_transformers(), seeded(settings, self.device):
+            output = self._model.generate(
+                **batch,
+                generation_config=config,
+                logits_processor=score_processors(counted, None, self._words, counted=False),
+            )
+            found = hypotheses_of(self._model, output, wider, self._ends)
+        found = [
+            [replace(each, prefix=start) for each in image]
+            for image, start in zip(found, starts, strict=True)
+        ]
+        return finished_or_again(
+            found,
+            settings,
+            lambda row, less: self._generate([contents[row]], [starts[row]], less)[0],
+        )
+
+    def _placed(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a batch on the model's device, its numbers in the model's type."""
+        placed = {}
+        for name, value in batch.items():
+            if isinstance(value, torch.Tensor):
+                number = value.is_floating_point()
+                value = value.to(self.device, self._model.dtype if number else None)
+            placed[name] = value
+        return placed
+
+    def _summary(self, content: Prepared) -> NDArray[np.float32]:
+        """Return the mean (D,) of the image features that the language model reads."""
+        encode = getattr(self._model, "get_image_features", None)
+        if encode is None:
+            raise ModelError(
+                f"{self.folder.name}: capgen does not know the image features of a "
+                f"'{self._kind}' model, so it cannot tell how confident it is"
+            )
+        known = inspect.signature(encode).parameters
+        inputs = {name: value for name, value in content.items() if name in known}
+        with torch.inference_mode():
+            features = encode(**self._placed(inputs))
+            if hasattr(features, "last_hidden_state"):
+                pooled = getattr(features, "pooler_output", None)
+                features = features.last_hidden_state if pooled is None else pooled
+            parts = features if isinstance(features, list | tuple) else [features]
+            flat = torch.cat([part.reshape(-1, part.shape[-1]) for part in parts])
+            return flat.float().mean(dim=0).cpu().numpy()
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the answer that token ids spell, without special tokens and thoughts."""
+        text = str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+        return text[answer_begins(text) :]
+
+    def obstacle(self) -> str:
+        """Return why captions cannot be replayed: there is no cross-attention to an image."""
+        return (
+            f"capgen cannot show where a '{self._kind}' model looks: it reads the image as a part "
+            "of the prompt"
+        )
+
+    def features(self, image: ModelInput) -> dict[str, NDArray[np.float32]]:
+        """Return the mean of the image features."""
+        return {"features": self._summary(self._content(image))[None]}
+
+    def replay(self, image: ModelInput, ids: Sequence[int]) -> Replay:
+        """Raise ModelError: see `obstacle`."""
+        raise ModelError(f"{self.folder.name}: {self.obstacle()}")
+
+
+def _check_shape(image: Image.Image) -> None:
+    """Raise ImageError for a shape that processors would enlarge beyond memory, or refuse."""
+    short, long = sorted(image.size)
+    if long > _LARGEST_RATIO * short:
+        raise ImageError(
+            f"an image of {image.width}×{image.height} pixels is too narrow for this model",
+            code="too_large",
+            hint="Crop the image to a less extreme shape.",
+        )
+
+
+def _enlarged(image: Image.Image) -> Image.Image:
+    """Return a tiny image enlarged, so that no processor takes its rows for channels."""
+    short = min(image.size)
+    if short >= _LEAST_SIDE:
+        return image
+    factor = -(-_LEAST_SIDE // short)
+    return image.resize((image.width * factor, image.height * factor))
