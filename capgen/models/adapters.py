@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -81,8 +82,11 @@ def with_adapter(folder: ModelFolder, model: Any) -> Any:
     from safetensors import SafetensorError
 
     try:
-        adapted: Any = PeftModel.from_pretrained(model, str(folder.adapter))
-        return adapted.merge_and_unload()
+        with warnings.catch_warnings():
+            # Between peft and transformers, and no news to the user.
+            warnings.simplefilter("ignore", FutureWarning)
+            adapted: Any = PeftModel.from_pretrained(model, str(folder.adapter))
+            return adapted.merge_and_unload()
     except (ValueError, KeyError, RuntimeError, OSError, TypeError, SafetensorError) as error:
         first = str(error).strip().split("\n")[0]
         raise ModelError(f"The adapter {folder.name} does not fit its base: {first}") from error

@@ -57,14 +57,20 @@ def load_prompted(
     own_code = needs_own_code(folder)
     if own_code and not trust_remote_code:
         raise own_code_error(folder.name)
+    kind = _own_class(folder) if own_code else _known_class(folder)
     with quiet_transformers():
-        model: Any = load_weights(
-            folder,
-            _own_class(folder) if own_code else _known_class(folder),
-            dtype=dtype,
-            trust_remote_code=own_code,
-            placement=placement,
-        )
+        try:
+            model: Any = load_weights(
+                folder, kind, dtype=dtype, trust_remote_code=own_code, placement=placement
+            )
+        except ModelError as error:
+            if own_code or "auto_map" not in folder.config:
+                raise
+            raise ModelError(
+                error.message,
+                hint="It may be saved for code of its own. Look for the same model saved for "
+                "transformers, such as florence-community/Florence-2-base.",
+            ) from error
         model = with_adapter(folder, model)
     if not hasattr(model, "generate"):
         raise ModelError(

@@ -90,6 +90,7 @@ def test_evaluation_comparison_and_listing(model: Path, tmp_path: Path, capsys) 
     assert main([*both, "--json", str(record)]) == 0
     compared = json.loads(record.read_text())
     assert [item["problem"] for item in compared["models"]] == ["", ""]
+    capsys.readouterr()
     assert main(["models", "show", str(model), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["problem"] == "" and shown["parameters"] > 10_000

@@ -14,6 +14,7 @@ import pytest
 import torch
 import transformers
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
@@ -33,6 +34,7 @@ from capgen.errors import (
     UsageError,
 )
 from capgen.evaluation.calibration.calibrate import store
+from capgen.models.folder import WEIGHTS_FILE
 from capgen.models.processors import NoVideos
 from tests import tiny_prompted
 from tests.confidences import make_fit
@@ -425,6 +427,11 @@ def test_known_kinds_never_run_code(llava: Path) -> None:
     for trusted in (False, True):
         captioner = Captioner.from_pretrained(llava, trust_remote_code=trusted)
         assert captioner.caption(IMAGES[0], max_length=2).tokens
+    weights = {f"old.{name}": each for name, each in load_file(llava / WEIGHTS_FILE).items()}
+    save_file(weights, llava / WEIGHTS_FILE, metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"lacks .* weights") as caught:
+        Captioner.from_pretrained(llava)
+    assert "florence-community" in caught.value.hint
 
 
 def test_kinds_that_transformers_does_not_know(llava: Path) -> None:
