@@ -505,7 +505,8 @@ def test_confidence(saved: Saved, tmp_path: Path) -> None:
     settings, _ = captioner.settings(DecodeOptions(**options))
     found = list(observe(captioner, IMAGES, settings))
     assert all(isinstance(each, Observation) and each.finite for each in found)
-    fit = make_fit(tiny_prompted.WIDTH, settings=settings.to_dict())
+    asked = captioner.prompting.asked
+    fit = make_fit(tiny_prompted.WIDTH, settings=settings.to_dict(), asked=asked)
     store(captioner, fit)
     captioner = Captioner.from_pretrained(folder)
     captions = captioner.caption(IMAGES, confidence=True, retry=False, **options)
