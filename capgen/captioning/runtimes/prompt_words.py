@@ -14,7 +14,7 @@ from capgen.errors import UsageError
 # Asked if nothing is.
 DEFAULT = "caption"
 # Kind of model → what it is asked, by the name of the prompt. Florence-2, PaliGemma and Kosmos-2:
-# their model cards. InstructBLIP: the instructions of its paper (Dai et al., 2023, appendix).
+# their model cards. InstructBLIP: in the manner of its paper's instructions (Dai et al., 2023).
 # BLIP-2 captions if it is asked nothing, and answers what follows "Question:".
 TASKS: Mapping[str, Mapping[str, str]] = {
     "florence2": {
