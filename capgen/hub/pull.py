@@ -10,7 +10,7 @@ from capgen.hub_client.pulled import PulledModel
 from capgen.models.adapters import ADAPTER_WEIGHTS, base_name, is_adapter
 from capgen.models.folder import ModelFolder
 from capgen.models.hub_files import Limits
-from capgen.models.kinds import check_captioner, follows_prompts
+from capgen.models.kinds import CAPTIONER_KINDS, check_captioner, follows_prompts
 from capgen.models.resolve import fetch, hub_name
 from capgen.models.safetensors_index import read_index
 
@@ -89,6 +89,8 @@ def _check_parts(folder: ModelFolder) -> None:
     tokenizers = ("tokenizer.json", "vocab.json", "vocab.txt")
     if not any((folder.path / name).is_file() for name in tokenizers):
         raise ModelError(f"{folder.name} has no tokenizer ({tokenizers[0]})")
-    if not follows_prompts(folder.config):
+    config = folder.config
+    ours = config.get("model_type") in CAPTIONER_KINDS
+    if ours or not (follows_prompts(config) or "auto_map" in config):
         _ = folder.preprocessor
     # Other captioners have a processor of their own, whose settings capgen need not understand.

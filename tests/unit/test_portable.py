@@ -21,6 +21,7 @@ GUARDED = {
     ("ending_signals.py", "signal.SIGHUP"),
     ("file_attributes.py", "os.chown"),
     ("locks.py", "fcntl"),
+    ("registry/machine.py", "os.sysconf"),
     ("temporary_files.py", "fcntl"),
     ("training/optimization/memory.py", "resource"),
     ("training/tracking/wandb/process.py", "os.getpgrp"),

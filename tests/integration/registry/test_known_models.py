@@ -100,6 +100,7 @@ def test_a_known_model_is_shown_without_a_download(
 
 def test_a_machine_that_is_too_small(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "available_memory", lambda: 10**9)
+    monkeypatch.setattr(machine, "_free", lambda place: 10**12)
     assert main(["models", "show", "joycaption"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "runs here no: it needs 19.2 GB of memory" in shown and "options" not in shown

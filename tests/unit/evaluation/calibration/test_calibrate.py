@@ -96,6 +96,7 @@ def test_images_that_overflow_half_precision_are_left_out(
     captioner: Any = SimpleNamespace(
         settings=lambda options: (DecodeSettings(), ()),
         runtime=SimpleNamespace(name="torch", dtype="float16"),
+        prompting=SimpleNamespace(asked={}),
     )
     *events, last = calibrate(
         captioner, [judged(120), judged(80)], config=CalibrateConfig(drawn=30)
