@@ -36,13 +36,14 @@ class PromptOptions:
     prompt: str | None = setting(
         None,
         f"What to ask of the model: {', '.join(NAMED_PROMPTS)}, a prompt of your settings, or "
-        "your own words. Models that follow no prompts begin the caption with these words. "
+        "your own words. Captioners that follow no instructions (the bundled one, BLIP, GIT) take "
+        "your own words only, and begin the caption with them. "
         f"Filled in for each image: {_LISTED}.",
     )
     system: str | None = setting(None, "System message, for models with a chat template.")
     start_with: str | None = setting(
         None,
-        "Words that the caption begins with; for models with a chat template, their answer.",
+        "Words that the caption, or the answer to a prompt, begins with.",
     )
 
     def __post_init__(self) -> None:

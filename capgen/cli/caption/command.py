@@ -63,6 +63,7 @@ EXAMPLES = examples(
     "capgen caption photo.jpg --diverse 5",
     "capgen caption photo.jpg --explain looked.html",
     "capgen caption photo.jpg --temperature 0.8 --top-p 0.9 --seed 1",
+    "capgen caption photo.jpg --model blip-base --prompt 'a photo of'",
     "capgen caption photo.jpg --include-words 'dog,grass|lawn' --avoid-words photo",
     "capgen caption holiday/ -r -o captions.jsonl",
     "find . -name '*.png' -print0 | capgen caption - -0 --sidecar .txt",
@@ -74,8 +75,8 @@ EXAMPLES = examples(
     section="caption",
     panels=(
         *(MODEL_PANEL, PromptOptions.PANEL, EndpointOptions.PANEL, DECODING_PANEL),
-        *(WordOptions.PANEL, Look.PANEL, OUTPUT_PANEL, MetadataOptions.PANEL),
-        *(INPUT_PANEL, BatchOptions.PANEL),
+        *(WordOptions.PANEL, INPUT_PANEL, OUTPUT_PANEL, MetadataOptions.PANEL),
+        *(BatchOptions.PANEL, Look.PANEL),
     ),
 )
 def caption_command(

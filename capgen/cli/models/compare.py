@@ -25,6 +25,8 @@ from capgen.cli.reports import ReportFiles
 from capgen.cli.sending import confirm_sending
 from capgen.cli.user_defaults import unused_notes
 from capgen.config import DecodeOptions, EvalConfig, ModelOptions, check_ranges
+from capgen.config.endpoint import EndpointOptions
+from capgen.config.prompts import PromptOptions
 
 EXAMPLES = examples(
     "capgen models compare mini RUN/best-eval --dataset flickr8k",
@@ -79,7 +81,10 @@ class ComparisonFiles(ReportFiles):
 
 @with_options(
     section="models.compare",
-    panels=(INPUT_PANEL, SCORING_PANEL, DECODING_PANEL, MODEL_PANEL, OUTPUT_PANEL),
+    panels=(
+        *(INPUT_PANEL, SCORING_PANEL, DECODING_PANEL, MODEL_PANEL, PromptOptions.PANEL),
+        *(EndpointOptions.PANEL, OUTPUT_PANEL),
+    ),
 )
 def compare_command(
     context: typer.Context,

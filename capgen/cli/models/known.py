@@ -50,7 +50,7 @@ def _figures(model: KnownModel) -> tuple[str, ...]:
 
 
 def _about(model: KnownModel) -> tuple[str, ...]:
-    prompted = "takes a prompt" if model.takes_prompt else ""
+    prompted = "follows prompts" if model.takes_prompt else ""
     traits = [
         model.model_type,
         prompted,
@@ -81,7 +81,7 @@ def show_elsewhere(console: Console, model: KnownModel, *, as_json: bool) -> Non
         "licence": model.licence or _UNKNOWN,
         "languages": ", ".join(model.languages) or _UNKNOWN,
         "good for": model.purpose,
-        "takes a prompt": "yes" if model.takes_prompt else "no",
+        "follows prompts": "yes" if model.takes_prompt else "no",
         "gated": "yes" if model.gated else "no",
         **requirement_facts(runs_here),
     }
