@@ -205,7 +205,9 @@ class PromptedRuntime:
             output = self._model.generate(
                 **batch,
                 generation_config=config,
-                logits_processor=score_processors(counted, None, self._words, counted=False),
+                logits_processor=score_processors(
+                    counted, None, self._words, counted=False, starts=starts
+                ),
             )
             found = hypotheses_of(self._model, output, wider, self._ends)
         found = [
