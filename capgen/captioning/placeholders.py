@@ -6,6 +6,7 @@ What metadata says is text about one image, whoever wrote it: it becomes one sho
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -18,6 +19,8 @@ from capgen.images.metadata import facts
 OF_NAME = ("file", "folder")
 # Characters of a value.
 LONGEST = 500
+# What the marks of chat templates begin with, as in <|im_start|>, <image>, [INST] and ◁think▷.
+_MARK_BEGINS = re.compile("[<\uff1c\\[\uff3b◁]")
 
 
 def placeholder_values(
@@ -41,6 +44,15 @@ def placeholder_values(
         }
     lines = {name: _one_line(text) for name, text in values.items() if name in wanted}
     return {name: text for name, text in lines.items() if text}
+
+
+def without_marks(text: str) -> str:
+    """Return a value in which no tokenizer finds a mark: of an image, a message, the end.
+
+    A space parts each mark. Otherwise a photo's description could end the user's message and begin
+    another.
+    """
+    return _MARK_BEGINS.sub(r"\g<0> ", text)
 
 
 def name_key(path: str | None, wanted: Collection[str]) -> str:

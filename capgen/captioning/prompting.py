@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from capgen.captioning.placeholders import name_key, placeholder_values
+from capgen.captioning.placeholders import name_key, placeholder_values, without_marks
 from capgen.captioning.prepare import Prepared
 from capgen.captioning.prompts import Prompt
 from capgen.captioning.runtimes.base import Runtime
@@ -45,6 +45,8 @@ class Prompting:
         data = image if isinstance(image, bytes) else None
         wanted = self.placeholders
         values = placeholder_values(path, data, wanted) if wanted else {}
+        if self._runtime.answers:
+            values = {name: without_marks(text) for name, text in values.items()}
         return fill(self._prompt, values), fill(self._start, values)
 
     def name_key(self, path: str | None) -> str:

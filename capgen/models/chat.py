@@ -5,7 +5,9 @@ The text holds the model's own mark where the image goes.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from jinja2.exceptions import TemplateError
@@ -23,6 +25,9 @@ _WITHOUT_MARK = ("blip-2", "florence2", "instructblip", "kosmos-2")
 
 # Their processors put a line break behind the prompt, after which the answer begins.
 CLOSED_PROMPTS = ("paligemma",)
+
+_SOME_WORDS = "Describe this image."
+_PRINTED = re.compile(r"""['"]type['"]: ?['"]image['"]""")
 
 
 @dataclass(frozen=True)
@@ -96,12 +101,17 @@ class ChatWriter:
         return form.replace("{image}", self._mark()).replace("{words}", words)
 
     def _chat(self, words: str) -> str:
-        part = {"type": "text", "text": words}
-        text = self._filled([{"type": "image"}, part])
-        # Templates for text alone print the list, or leave the image out.
-        if "'type'" not in text and words in text and text != self._filled([part]):
-            return text
+        if self._takes_parts:
+            return self._filled([{"type": "image"}, {"type": "text", "text": words}])
         return self._filled(f"{self._mark()}\n{words}", self._system)
+
+    @cached_property
+    def _takes_parts(self) -> bool:
+        """Whether messages may have an image: templates for text alone print the list of parts,
+        or leave the image out. Any words show it: those of prompts may look like a list."""
+        part = {"type": "text", "text": _SOME_WORDS}
+        text = self._filled([{"type": "image"}, part])
+        return not _PRINTED.search(text) and _SOME_WORDS in text and text != self._filled([part])
 
     def _filled(self, content: Any, system: Any = None) -> str:
         asked = {"role": "user", "content": content}

@@ -60,7 +60,12 @@ def with_enough_beams(settings: DecodeSettings, words: WordRules, width: int) ->
 
 
 def score_processors(
-    settings: DecodeSettings, nouns: NounTable | None, words: WordRules, *, counted: bool
+    settings: DecodeSettings,
+    nouns: NounTable | None,
+    words: WordRules,
+    *,
+    counted: bool,
+    starts: Sequence[tuple[int, ...]] = ((),),
 ) -> LogitsProcessorList:
     """Return what changes the scores of each step beside transformers' own processors.
 
@@ -69,11 +74,12 @@ def score_processors(
         nouns: The nouns that a caption has once; None allows repeating them.
         words: The words of the model.
         counted: Whether what `generate` begins with is part of the caption.
+        starts: For each image the last tokens of its prompt, if these are part of the caption.
     """
     processors = LogitsProcessorList()
     if settings.temperature != 1.0 and not settings.sample:
         processors.append(Temperature(settings.temperature))
-    processors += word_processors(words, settings, counted=counted)
+    processors += word_processors(words, settings, counted=counted, starts=starts)
     if nouns is not None:
         processors.append(NounsOnce(nouns, normalise=is_greedy(settings)))
     return processors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -31,6 +32,7 @@ from capgen.captioning.runtimes.torch_prompted_batches import PADDED_KINDS, Prep
 from capgen.captioning.runtimes.torch_words import word_rules
 from capgen.captioning.thinking import answer_begins
 from capgen.config import DecodeSettings, ModelOptions
+from capgen.config.templates import placeholders
 from capgen.errors import ImageError, ModelError, UsageError
 from capgen.models.chat import CLOSED_PROMPTS, ChatWriter
 from capgen.models.folder import ModelFolder
@@ -42,6 +44,14 @@ from capgen.models.torch_devices import choose_device
 # Processors enlarge or refuse narrower images, and take few rows for colour channels.
 _LEAST_SIDE = 8
 _LARGEST_RATIO = 100
+# A prompt is tried with this image before any other.
+_SAMPLE = Image.new("RGB", (32, 32))
+_ABOUT_PROMPTS = re.compile(r"\b(?:prompts?|tokens?|text)\b", re.IGNORECASE)
+_ONLY_WORDS = "The names of special tokens, as <image>, mean something else to the model."
+
+
+class _PromptRefusedError(Exception):
+    """The model's processor takes no such prompt."""
 
 
 class PromptedRuntime:
@@ -107,7 +117,8 @@ class PromptedRuntime:
         """Return what the model is asked, in the words that its kind understands.
 
         Raises:
-            UsageError: It does not understand the name, or has no place for a system message.
+            UsageError: It does not understand the name or the words, or has no place for a system
+                message.
         """
         words = words_for(self._kind, asked)
         self._text(words)
@@ -116,6 +127,11 @@ class PromptedRuntime:
                 f"--start-with: capgen cannot begin the answer of a '{self._kind}' model",
                 hint="Ask for such a beginning in --prompt.",
             )
+        if asked.given and not placeholders(words + asked.start_with):
+            try:
+                self._processed(_SAMPLE, words, asked.start_with)
+            except _PromptRefusedError as error:
+                raise UsageError(str(error), hint=_ONLY_WORDS) from error
         return words
 
     @property
@@ -135,20 +151,30 @@ class PromptedRuntime:
         """Let the model's processor prepare an upright RGB image and its prompt. Thread-safe.
 
         Raises:
-            ImageError: The image's shape is too extreme.
+            ImageError: The image's shape is too extreme, or its own prompt has a mark that means
+                something else to the model.
         """
         _check_shape(image)
         image = _enlarged(image)
         if self._own_code:  # which may not be thread-safe
             return ModelInput(image, prompt, start)
-        return ModelInput(self._processed(image, prompt, start), prompt, start)
+        try:
+            return ModelInput(self._processed(image, prompt, start), prompt, start)
+        except _PromptRefusedError as error:
+            raise ImageError(str(error), code="prompt", hint=_ONLY_WORDS) from error
 
     def _processed(self, image: Image.Image, prompt: str, start: str) -> Prepared:
         asked = self._text(prompt)
         options: dict[str, Any] = {"add_special_tokens": False} if asked.complete else {}
         if asked.text or start:
             options["text"] = [asked.followed_by(start)]
-        made = self._processor(images=[image], return_tensors="pt", **options)
+        try:
+            made = self._processor(images=[image], return_tensors="pt", **options)
+        except ValueError as error:
+            # Is it the image or what is asked about it? Processors tell in words only.
+            if not _ABOUT_PROMPTS.search(str(error)):
+                raise
+            raise _PromptRefusedError(f"the model cannot be asked that: {error}") from error
         # Labels are for training.
         return {name: value for name, value in made.items() if name != "labels"}
 
@@ -205,7 +231,9 @@ class PromptedRuntime:
             output = self._model.generate(
                 **batch,
                 generation_config=config,
-                logits_processor=score_processors(counted, None, self._words, counted=False),
+                logits_processor=score_processors(
+                    counted, None, self._words, counted=False, starts=starts
+                ),
             )
             found = hypotheses_of(self._model, output, wider, self._ends)
         found = [

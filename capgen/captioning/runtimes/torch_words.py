@@ -9,6 +9,7 @@ else is allowed (see `capgen.captioning.decoding.word_constraints`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,14 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from capgen.captioning.decoding.token_bytes import token_bytes
-from capgen.captioning.decoding.word_constraints import WordRules, asks_for_words, stuck
+from capgen.captioning.decoding.word_constraints import (
+    Ints,
+    Places,
+    WordConstraints,
+    WordRules,
+    asks_for_words,
+    stuck,
+)
 from capgen.config import DecodeSettings
 
 
@@ -29,12 +37,22 @@ class Words(LogitsProcessor):
         counted: Whether what `generate` is given to begin with, its `input_ids`, is the
             beginning of the caption; otherwise it is a prompt, and what it says does not count.
             The longest caption then has `max_length - 1` tokens after the prompt.
+        starts: For each image the tokens at the end of its prompt that are the beginning of the
+            caption, so that what they say does count; none by default.
     """
 
-    def __init__(self, rules: WordRules, settings: DecodeSettings, *, counted: bool) -> None:
+    def __init__(
+        self,
+        rules: WordRules,
+        settings: DecodeSettings,
+        *,
+        counted: bool,
+        starts: Sequence[tuple[int, ...]] = ((),),
+    ) -> None:
         self._rules = rules
         self._settings = settings
         self._counted = counted
+        self._starts = starts
         self._given: int | None = None
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -50,7 +68,12 @@ class Words(LogitsProcessor):
         rows = np.flatnonzero(~np.isin(history[:, begin:], words.end).any(axis=1))
         if not len(rows):
             return scores
-        places = words.places(history[rows], begin)
+        if self._counted:
+            places = words.places(history[rows], begin)
+        else:
+            places = self._behind_starts(
+                words, history[rows], rows * len(self._starts) // len(history)
+            )
         kept = torch.from_numpy(rows).to(scores.device)
         parts = scores[kept].float().cpu().numpy()
         if words.includes:
@@ -65,6 +88,19 @@ class Words(LogitsProcessor):
         result[kept] = torch.from_numpy(barred).to(scores.device, scores.dtype)
         return result
 
+    def _behind_starts(self, words: WordConstraints, history: Ints, images: Ints) -> Places:
+        """Read what rows (N, T) have generated, each behind the start of its image (N)."""
+        states = np.zeros(len(history), np.int64)
+        said = np.zeros_like(states)
+        for image in np.unique(images):
+            rows, start = images == image, self._starts[image]
+            begun = np.tile(np.array(start, np.int64), (int(rows.sum()), 1))
+            # There is no start token, and the tokens of the start are not among those to come.
+            longer = replace(words, max_length=words.max_length + max(0, len(start) - 1))
+            read = longer.places(np.concatenate([begun, history[rows]], axis=1), len(start))
+            states[rows], said[rows] = read.states, read.said
+        return Places(states, said)
+
 
 def word_rules(tokenizer: Any, end: Sequence[int], unusable: Sequence[int] = ()) -> WordRules:
     """Return what makes constraints for a tokenizer of transformers; keep it while the model is.
@@ -78,7 +114,11 @@ def word_rules(tokenizer: Any, end: Sequence[int], unusable: Sequence[int] = ())
 
 
 def word_processors(
-    rules: WordRules, settings: DecodeSettings, *, counted: bool
+    rules: WordRules,
+    settings: DecodeSettings,
+    *,
+    counted: bool,
+    starts: Sequence[tuple[int, ...]] = ((),),
 ) -> LogitsProcessorList:
     """Return what `generate(logits_processor=…)` takes, for one call: empty without words.
 
@@ -94,4 +134,4 @@ def word_processors(
     """
     if not asks_for_words(settings):
         return LogitsProcessorList()
-    return LogitsProcessorList([Words(rules, settings, counted=counted)])
+    return LogitsProcessorList([Words(rules, settings, counted=counted, starts=starts)])
