@@ -15,15 +15,9 @@ from capgen.captioning.decoding.beam_search import decode
 from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable, TokenIds
 from capgen.captioning.decoding.noun_lexicon import noun_table
 from capgen.captioning.decoding.word_constraints import WordRules
-from capgen.captioning.runtimes.base import (
-    Generated,
-    ModelInput,
-    PixelRuntime,
-    Replay,
-    by_start,
-    stacked,
-)
+from capgen.captioning.runtimes.base import Generated, ModelInput, Replay
 from capgen.captioning.runtimes.generation_settings import torch_only
+from capgen.captioning.runtimes.pixel_runtime import PixelRuntime, by_start, stacked
 from capgen.captioning.runtimes.torch_generation import (
     finished_or_again,
     generation_config,

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
+from capgen.captioning.decoding.score_processors import stuck
 from capgen.captioning.decoding.token_bytes import token_bytes
-from capgen.captioning.decoding.word_constraints import WordRules, asks_for_words, stuck
+from capgen.captioning.decoding.word_constraints import WordRules
 from capgen.config import DecodeSettings
 
 
@@ -92,6 +93,6 @@ def word_processors(
             caption with its start token, or without one the most new tokens plus one.
         counted: Whether what `generate` begins with is part of the caption (see `Words`).
     """
-    if not asks_for_words(settings):
+    if not settings.asks_for_words:
         return LogitsProcessorList()
     return LogitsProcessorList([Words(rules, settings, counted=counted)])
