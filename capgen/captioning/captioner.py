@@ -9,11 +9,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, overload
 
 from capgen.captioning.caption_model import CaptionModel
-from capgen.captioning.confidence.calibration_file import (
-    CalibrationPlace,
-    place_in_folder,
-    place_of_served,
-)
+from capgen.captioning.confidence.calibration_file import CalibrationPlace
 from capgen.captioning.confidence.fits import Fits
 from capgen.captioning.load_model import load_model
 from capgen.captioning.make_records import RecordMaker
@@ -21,15 +17,9 @@ from capgen.captioning.prepare import Prepared, batches_ahead, for_prepared
 from capgen.captioning.prepare_image import prepare_image
 from capgen.captioning.prompting import Prompting
 from capgen.captioning.prompts import Prompt, resolve_prompt
+from capgen.captioning.resolve_settings import resolve_settings
 from capgen.captioning.to_record import caption_or_raise
-from capgen.config import (
-    DecodeOptions,
-    DecodeSettings,
-    ImageLimits,
-    ModelOptions,
-    resolve_decoding,
-    resolve_served,
-)
+from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, ModelOptions
 from capgen.errors import ModelError, UsageError
 from capgen.images.load import DEFAULT_LIMITS, ImageSource
 from capgen.models.folder import ModelFolder
@@ -56,6 +46,7 @@ class Captioner:
         self.runtime = runtime
         self._load = load
         self.prompting = Prompting(runtime, prompt or Prompt())
+        self._fits = Fits(model, self.prompting)
 
     @classmethod
     def from_pretrained(
@@ -139,37 +130,12 @@ class Captioner:
                 model that is not calibrated for these settings.
             ModelError: The model's own settings or its calibration are damaged.
         """
-        settings, notes = self._resolved(options)
-        notes += self.prompting.check(settings)
-        fit, reason = self._fits.fit(settings)
-        if fit is not None or not settings.confidence:
-            return settings, notes
-        if settings.min_confidence is not None:
-            raise UsageError(f"--min-confidence: {reason}", hint="See capgen calibrate --help")
-        return settings, (*notes, f"no confidence: {reason}")
-
-    def _resolved(self, options: DecodeOptions) -> tuple[DecodeSettings, tuple[str, ...]]:
-        if not isinstance(self.model, ModelFolder):
-            return resolve_served(options), ()
-        return resolve_decoding(
-            options,
-            self.model.generation,
-            positions=self.model.positions,
-            knows_nouns=self.runtime.nouns is not None,
-            answer_tokens=self.prompting.answer_tokens,
-        )
+        return resolve_settings(options, self.model, self.prompting, self._fits)
 
     @property
     def calibration_place(self) -> CalibrationPlace:
         """Where the fits of the confidence are."""
-        if isinstance(self.model, ModelFolder):
-            return place_in_folder(self.model)
-        asked = {**self.runtime.recorded, **self.prompting.asked}
-        return place_of_served(self.name, self.model.revision, asked)
-
-    @cached_property
-    def _fits(self) -> Fits:
-        return Fits(self.calibration_place, self.prompting.asked)
+        return self._fits.place
 
     @cached_property
     def _records(self) -> RecordMaker:
