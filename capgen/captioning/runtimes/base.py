@@ -89,8 +89,9 @@ class Generated:
             `num_captions` samples, or the one greedy caption. None at all where a server failed.
         summarise: Returns a summary (B, D) float32 of each image: the mean of the first decoder
             layer's cross-attention values over the image's cells (without cross-attention, of
-            the encoder's states), the same in both runtimes. Raises ModelError if the model's
-            encoder is not known.
+            the encoder's states), the same in ONNX Runtime and torch. For models that follow
+            prompts it is the mean of their image features, for servers zeros. Raises ModelError
+            if the model's encoder is not known.
         failures: Place of an image → why it has no hypotheses.
         usage: Place of an image → what it took of a server.
         notes: Place of an image → what was not as asked for, in plain words.
