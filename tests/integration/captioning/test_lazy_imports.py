@@ -31,8 +31,7 @@ def loaded(image: Path, **options: object) -> list[str]:
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    plain(9).save(tmp_path / "a.png")
-    return tmp_path / "a.png"
+    return plain(tmp_path, "a.png", 9)
 
 
 def test_a_plain_caption_loads_nothing_else(image: Path) -> None:
