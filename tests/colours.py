@@ -11,7 +11,8 @@ from PIL import Image
 
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.decoding.hypotheses import Hypothesis
-from capgen.captioning.runtimes.base import Generated, ModelInput, PixelRuntime, stacked
+from capgen.captioning.runtimes.base import Generated, ModelInput
+from capgen.captioning.runtimes.pixel_runtime import PixelRuntime, stacked
 from capgen.config import DecodeSettings
 from capgen.models.folder import ModelFolder
 from capgen.models.preprocessing.preprocess import Preprocessor

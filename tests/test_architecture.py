@@ -192,15 +192,16 @@ def test_leaves_import_leaves_only() -> None:
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_heavy_libraries_are_imported_at_the_top_of_their_own_layers_only(module: Path) -> None:
     light = module.as_posix() in (*LIGHT, *LIGHT_TOO)
-    heavy_name = module.name.startswith("torch_") or module.name.endswith("_runtime.py")
+    heavy_name = module.name.startswith(("torch_", "onnx_")) or module.name.endswith("_runtime.py")
     if not light and (part_of(module) in HEAVY_AT_TOP or heavy_name):
         return
     heavy = {name.split(".")[0] for name in imported(at_top(module))} & set(HEAVY)
     assert not heavy, f"{module} imports {', '.join(heavy)} at the top"
 
 
-def test_the_cpu_runtime_imports_no_torch() -> None:
-    found = imported(at_top(Path("captioning/runtimes/onnx_runtime.py")))
+@pytest.mark.parametrize("name", ["onnx_runtime", "onnx_loading", "onnx_decoder"])
+def test_the_cpu_runtime_imports_no_torch(name: str) -> None:
+    found = imported(at_top(Path(f"captioning/runtimes/{name}.py")))
     assert not {name.split(".")[0] for name in found} & {"torch", "transformers", "onnx"}
 
 

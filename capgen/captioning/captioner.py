@@ -3,44 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from threading import Event
 from typing import TYPE_CHECKING, Any, overload
 
 from capgen.captioning.caption_model import CaptionModel
-from capgen.captioning.confidence.calibration_file import (
-    Calibration,
-    CalibrationPlace,
-    place_in_folder,
-    place_of_served,
-)
-from capgen.captioning.confidence.model import Fit
-from capgen.captioning.edit_captions import edit_captions
-from capgen.captioning.prepare import Prepared, batches_ahead, failure_of, for_prepared
+from capgen.captioning.confidence.calibration_file import CalibrationPlace
+from capgen.captioning.confidence.fits import Fits
+from capgen.captioning.load_model import load_model
+from capgen.captioning.make_records import RecordMaker
+from capgen.captioning.prepare import Prepared, batches_ahead, for_prepared
+from capgen.captioning.prepare_image import prepare_image
 from capgen.captioning.prompting import Prompting
 from capgen.captioning.prompts import Prompt, resolve_prompt
-from capgen.captioning.retry import caption_inputs
-from capgen.captioning.runtimes.base import NoCaption
-from capgen.captioning.runtimes.select import check_runtime, load_runtime
-from capgen.captioning.to_record import caption_or_raise, uncaptioned, with_confidence
-from capgen.captioning.word_notes import with_word_notes
-from capgen.config import (
-    DecodeOptions,
-    DecodeSettings,
-    ImageLimits,
-    ModelOptions,
-    resolve_decoding,
-    resolve_served,
-)
-from capgen.config.prompts import ANSWER_TOKENS
-from capgen.errors import ImageError, ModelError, UsageError
-from capgen.images.decoders import printable
-from capgen.images.load import DEFAULT_LIMITS, ImageSource, load_image, read_file
-from capgen.images.thumbnails import thumbnail as make_thumbnail
+from capgen.captioning.resolve_settings import resolve_settings
+from capgen.captioning.to_record import caption_or_raise
+from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, ModelOptions
+from capgen.errors import ModelError, UsageError
+from capgen.images.load import DEFAULT_LIMITS, ImageSource
 from capgen.models.folder import ModelFolder
-from capgen.models.resolve import resolve_model
 from capgen.records import Caption, CaptionFailure, Record
 
 if TYPE_CHECKING:
@@ -63,8 +45,8 @@ class Captioner:
         self.model = model
         self.runtime = runtime
         self._load = load
-        self._asked = prompt or Prompt()
-        self.prompting = Prompting(runtime, self._asked)
+        self.prompting = Prompting(runtime, prompt or Prompt())
+        self._fits = Fits(model, self.prompting)
 
     @classmethod
     def from_pretrained(
@@ -118,22 +100,13 @@ class Captioner:
     @classmethod
     def from_options(cls, options: ModelOptions, *, threads: int | None = None) -> Captioner:
         """Load the captioner that options name; see `from_pretrained` and `from_endpoint`."""
-        if options.served:
-            return _at_endpoint(cls, options)
-        check_runtime(options.runtime, options.device, options.dtype)
-        folder = resolve_model(
-            options.model,
-            revision=options.revision,
-            trust_remote_code=options.trust_remote_code,
-        )
-        load = partial(load_runtime, folder, options, threads=threads)
-        return cls(folder, load(), load, resolve_prompt(options))
+        return cls(*load_model(options, threads=threads), resolve_prompt(options))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle how the model is loaded, since sessions of its runtime cannot be pickled."""
         if self._load is None:
             raise TypeError("Only a Captioner made by Captioner.from_pretrained can be pickled")
-        return _loaded, (type(self), self.model, self._load, self._asked)
+        return _loaded, (type(self), self.model, self._load, self.prompting.prompt)
 
     @property
     def name(self) -> str:
@@ -157,55 +130,16 @@ class Captioner:
                 model that is not calibrated for these settings.
             ModelError: The model's own settings or its calibration are damaged.
         """
-        settings, notes = self._resolved(options)
-        notes += self.prompting.check(settings)
-        fit, reason = self._fit(settings)
-        if fit is not None or not settings.confidence:
-            return settings, notes
-        if settings.min_confidence is not None:
-            raise UsageError(f"--min-confidence: {reason}", hint="See capgen calibrate --help")
-        return settings, (*notes, f"no confidence: {reason}")
-
-    def _resolved(self, options: DecodeOptions) -> tuple[DecodeSettings, tuple[str, ...]]:
-        if not isinstance(self.model, ModelFolder):
-            return resolve_served(options), ()
-        return resolve_decoding(
-            options,
-            self.model.generation,
-            positions=self.model.positions,
-            knows_nouns=self.runtime.nouns is not None,
-            answer_tokens=self._answer_tokens,
-        )
+        return resolve_settings(options, self.model, self.prompting, self._fits)
 
     @property
     def calibration_place(self) -> CalibrationPlace:
         """Where the fits of the confidence are."""
-        if isinstance(self.model, ModelFolder):
-            return place_in_folder(self.model)
-        asked = {**self.runtime.recorded, **self.prompting.asked}
-        return place_of_served(self.name, self.model.revision, asked)
-
-    @property
-    def _answer_tokens(self) -> int | None:
-        """How long an answer to the prompt may be by default; None if the model answers none."""
-        if not self.runtime.answers:
-            return None
-        asked = self._asked
-        return ANSWER_TOKENS[asked.name if asked.name or asked.text else "caption"]
+        return self._fits.place
 
     @cached_property
-    def _calibration(self) -> tuple[Calibration | None, str]:
-        return self.calibration_place.read()
-
-    def _fit(self, settings: DecodeSettings) -> tuple[Fit | None, str]:
-        """Return the fit that gives captions their confidence, or None and why there is none."""
-        calibration, reason = self._calibration if settings.confidence else (None, "")
-        if calibration is None:
-            return None, reason
-        fit = calibration.fit_for(settings, self.prompting.asked)
-        if fit is None and self.prompting.asked and calibration.fit_for(settings) is not None:
-            return None, f"{self.name} is calibrated without this prompt"
-        return fit, f"{self.name} is not calibrated for these decoding settings"
+    def _records(self) -> RecordMaker:
+        return RecordMaker(self.model, self.runtime, self.prompting, self._fits)
 
     @overload
     def caption(
@@ -300,7 +234,7 @@ class Captioner:
         runtime = self.runtime.until(stop)
         if runtime is self.runtime:
             return self
-        return type(self)(self.model, runtime, self._load, self._asked)
+        return type(self)(self.model, runtime, self._load, self.prompting.prompt)
 
     def batch_of(self, size: int) -> int:
         """Return the batch size to use: `size`, or less if the model cannot take as many."""
@@ -328,22 +262,16 @@ class Captioner:
             thumbnail: Also make a small copy.
             keep_image: Also keep the decoded image.
         """
-        if path is None and isinstance(image, str | os.PathLike):
-            path = os.fspath(image)
-        try:
-            name = None if path is None else printable(path) or "''"
-            if self.prompting.placeholders and isinstance(image, str | os.PathLike):
-                image = read_file(os.fspath(image), name or "''", limits)
-            prompt, start = self.prompting.of_image(path, image)
-            size_hint = self.runtime.size_hint
-            loaded = load_image(image, limits=limits, name=name, size_hint=size_hint)
-            made = self.runtime.prepare(loaded.image, prompt, start)
-            small = make_thumbnail(loaded.image) if thumbnail else None
-            kept = loaded.image if keep_image else None
-            size = (loaded.width, loaded.height)
-            return Prepared(path, *size, made, sha256, small, kept, prompt or None)
-        except (ImageError, MemoryError) as error:
-            return failure_of(error, path)
+        return prepare_image(
+            self.runtime,
+            self.prompting,
+            image,
+            path=path,
+            sha256=sha256,
+            limits=limits,
+            thumbnail=thumbnail,
+            keep_image=keep_image,
+        )
 
     def caption_prepared(
         self,
@@ -365,89 +293,16 @@ class Captioner:
             revision: The model's revision in records; by default its commit.
             return_attention: Fill `Caption.attention` (see `caption`).
         """
-        shared: dict[str, Any] = {
-            "model": self.name,
-            "revision": self.model.revision if revision is None else revision,
-            "settings": self.record_settings(settings),
-        }
-        checked = self.prompting.check_each(batch, settings)
-        usable = [
-            (item, (*notes, *said))
-            for item, said in zip(batch, checked, strict=True)
-            if not isinstance(said, CaptionFailure)
-        ]
-        made = iter(self._captioned(usable, settings, shared, return_attention))
-        return [
-            replace(said, **shared) if isinstance(said, CaptionFailure) else next(made)
-            for said in checked
-        ]
-
-    def _captioned(
-        self,
-        noted: Sequence[tuple[Prepared, tuple[str, ...]]],
-        settings: DecodeSettings,
-        shared: Mapping[str, Any],
-        return_attention: bool,
-    ) -> list[Record]:
-        """Caption prepared images with notes on each; `shared` are fields of all their records."""
-        if not noted:
-            return []
-        batch = [item for item, _ in noted]
-        inputs = [item.input for item in batch]
-        captions, generated = caption_inputs(self.runtime, inputs, settings)
-        records: list[Record] = [
-            uncaptioned(caption, item.path, sha256=item.sha256, **shared)
-            if isinstance(caption, NoCaption)
-            else with_word_notes(
-                replace(caption, **item.record_fields(), **shared, notes=(*said, *caption.notes)),
-                settings,
-            )
-            for (item, said), caption in zip(noted, captions, strict=True)
-        ]
-        if return_attention:
-            from capgen.captioning.attention import with_attention
-
-            records = [
-                with_attention(self.runtime, item.input, record, self.name)
-                if isinstance(record, Caption)
-                else record
-                for item, record in zip(batch, records, strict=True)
-            ]
-        records = [
-            edit_captions(record, settings) if isinstance(record, Caption) else record
-            for record in records
-        ]
-        fit, _ = self._fit(settings)
-        if fit is None:
-            return records
-        searches = zip(records, generated.hypotheses, generated.summarise(), strict=True)
-        return [
-            with_confidence(record, hypotheses, summary, fit, settings.min_confidence)
-            if isinstance(record, Caption)
-            else record
-            for record, hypotheses, summary in searches
-        ]
+        return self._records.records(
+            batch, settings, notes, revision=revision, return_attention=return_attention
+        )
 
     def record_settings(self, settings: DecodeSettings) -> dict[str, Any]:
         """Return the settings in the form that records hold."""
-        runtime = self.runtime
-        known = {**settings.to_dict(), "runtime": runtime.name, "dtype": runtime.dtype}
-        known |= runtime.recorded
-        # Only what was asked for: journals from before there were prompts stay valid.
-        known |= self.prompting.asked
-        calibration = self._calibration[0] if settings.confidence else None
-        # A record made before the model was calibrated again is not one made after.
-        return known if calibration is None else {**known, "calibration": calibration.digest}
+        return self._records.settings(settings)
 
 
 def _loaded(
     kind: type[Captioner], model: CaptionModel, load: Callable[[], Runtime], prompt: Prompt
 ) -> Captioner:
     return kind(model, load(), load, prompt)
-
-
-def _at_endpoint(kind: type[Captioner], options: ModelOptions) -> Captioner:
-    from capgen.captioning.endpoint.served_model import connect, runtime_of
-
-    model, runtime = connect(options)
-    return kind(model, runtime, partial(runtime_of, options, model.name), resolve_prompt(options))

@@ -40,8 +40,7 @@ def edit_captions(caption: Caption, settings: DecodeSettings) -> Caption:
     `raw` keeps the text of those that are changed. Replacements that could not be made are named
     in the notes.
     """
-    asked = (settings.trim_openings, settings.replace, settings.prefix, settings.suffix)
-    if not any(asked):
+    if not settings.asks_for_edits:
         return caption
     notes: list[str] = []
     edited = _edited(caption, settings, notes)

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from capgen.captioning.decoding.hypotheses import Hypothesis, text_and_parts
+from capgen.captioning.decoding.hypotheses import Hypothesis
+from capgen.captioning.decoding.token_texts import text_and_parts
 from capgen.captioning.runtimes.base import Generated, ModelInput, NoCaption, Runtime
 from capgen.config import DecodeSettings
 from capgen.records import Caption, Retry, Token

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,29 +39,21 @@ def with_confidence(
         code="low_confidence",
         message=f"{name}: not confident enough in its caption ({level}, minimum {minimum:g})",
         sha256=caption.sha256,
-        model=caption.model,
-        revision=caption.revision,
-        settings=caption.settings,
         confidence=confidence,
     )
 
 
-def uncaptioned(
-    why: NoCaption, path: str | None, *, sha256: str | None, **made_by: Any
-) -> CaptionFailure:
+def uncaptioned(why: NoCaption, path: str | None, *, sha256: str | None) -> CaptionFailure:
     """Return the record of an image that a server gave no caption of.
 
     Args:
         why: What happened.
         path: The image's name, or None.
         sha256: SHA-256 of its file, or None.
-        **made_by: The model, its revision and the settings.
     """
     name = "the image" if path is None else printable(path)
     message = f"{name}: {why.message}"
-    return CaptionFailure(
-        path=path, code=why.code, message=message, hint=why.hint, sha256=sha256, **made_by
-    )
+    return CaptionFailure(path=path, code=why.code, message=message, hint=why.hint, sha256=sha256)
 
 
 def caption_or_raise(record: Record) -> Caption:

@@ -12,10 +12,10 @@ from capgen.records import Caption
 
 def with_word_notes(caption: Caption, settings: DecodeSettings) -> Caption:
     """Return a caption with a note for each word that is not as asked in it or an alternative."""
+    if not settings.asks_for_words:
+        return caption
     avoided = avoided_words(settings.avoid_words)
     included = included_words(settings.include_words)
-    if not (avoided or included):
-        return caption
     notes = []
     texts = [caption.text, *(other.text for other in caption.alternatives)]
     reader = readers_of((), included)

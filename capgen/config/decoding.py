@@ -172,6 +172,16 @@ class DecodeSettings:
     replace: tuple[str, ...] = ()
     trim_openings: bool = False
 
+    @property
+    def asks_for_words(self) -> bool:
+        """Whether there are words to avoid or to include."""
+        return self.avoid_words is not None or self.include_words is not None
+
+    @property
+    def asks_for_edits(self) -> bool:
+        """Whether the text of captions is changed after decoding."""
+        return any((self.trim_openings, self.replace, self.prefix, self.suffix))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as built-in types, for records."""
         known = dataclasses.asdict(self)

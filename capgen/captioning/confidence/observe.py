@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from capgen.captioning.captioner import DEFAULT_BATCH_SIZE, Captioner
 from capgen.captioning.confidence.model import evidence
-from capgen.captioning.decoding.hypotheses import text_and_parts
+from capgen.captioning.decoding.token_texts import text_and_parts
 from capgen.captioning.prepare import Prepared, for_prepared
+from capgen.captioning.prompting import Noted
 from capgen.captioning.to_record import uncaptioned
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
@@ -51,18 +52,11 @@ def observe(
         ModelError: The model is on a server that gives no log-probabilities.
     """
 
-    def observed(batch: Sequence[Prepared]) -> Iterator[Observation | CaptionFailure]:
-        checked = captioner.prompting.check_each(batch, settings)
-        usable = [
-            item
-            for item, said in zip(batch, checked, strict=True)
-            if not isinstance(said, CaptionFailure)
-        ]
-        made = iter(observed_all(usable) if usable else ())
-        for said in checked:
-            yield said if isinstance(said, CaptionFailure) else next(made)
+    def observed(batch: Sequence[Prepared]) -> list[Observation | CaptionFailure]:
+        return captioner.prompting.for_usable(observed_usable, batch, settings)
 
-    def observed_all(batch: Sequence[Prepared]) -> Iterator[Observation | CaptionFailure]:
+    def observed_usable(noted: Sequence[Noted]) -> Iterator[Observation | CaptionFailure]:
+        batch = [item for item, _ in noted]
         generated = captioner.runtime.generate([item.input for item in batch], settings)
         found = zip(batch, generated.hypotheses, generated.summarise(), strict=True)
         for place, (item, hypotheses, summary) in enumerate(found):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +27,11 @@ from capgen.captioning.decoding.hypotheses import (
     log_softmax,
 )
 from capgen.captioning.decoding.sampling import Sampling, feed_prefix, started
-from capgen.captioning.decoding.word_constraints import Places, stuck
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
+
+if TYPE_CHECKING:
+    from capgen.captioning.decoding.word_constraints import Places
 
 
 def decode(
@@ -203,7 +206,9 @@ class _BeamSearch:
         left = self.settings.max_length - 1 - length
         barred = self.words.bar(totals, places, left)
         beams = len(totals) // len(self.alive)
-        for row, lost in enumerate(np.asarray(stuck(barred).reshape(-1, beams).all(axis=1))):
+        for row, lost in enumerate(
+            np.asarray(score_processors.stuck(barred).reshape(-1, beams).all(axis=1))
+        ):
             if lost and not self.finished[self.alive[row]]:
                 part = slice(row * beams, (row + 1) * beams)
                 barred[part] = self.words.give_up(totals[part], places[part], left)

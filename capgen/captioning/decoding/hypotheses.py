@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.captioning.decoding.word_constraints import WordConstraints
+if TYPE_CHECKING:
+    from capgen.captioning.decoding.word_constraints import WordConstraints
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 # Nats that repeating a noun costs: more than any caption is ahead of another. A penalty rather
 # than a ban: where every continuation repeats a noun, one of them is taken.
 NOUN_PENALTY = 50.0
-# What tokenizers return for bytes that are not a whole character yet.
-_UNFINISHED = "\ufffd"
 
 
 class NounTable:
@@ -174,52 +172,7 @@ def hypothesis(
     return Hypothesis(tuple(map(int, ids)), parts, sum(parts) / divisor, penalty, prefix)
 
 
-def text_and_parts(
-    decode: Callable[[Sequence[int]], str], found: Hypothesis, start: str = ""
-) -> tuple[str, Sequence[str]]:
-    """Return the text of a hypothesis, and what each of its tokens adds to it.
-
-    `start` are the words that it had to begin with.
-    """
-    if found.served is not None:
-        return found.served, found.parts
-    return token_texts(decode, found.ids, found.prefix, start)
-
-
 def log_softmax(scores: Floats) -> Floats:
     """Log-softmax over the last axis; -inf stays -inf."""
     shifted = scores - scores.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-
-
-def token_texts(
-    decode: Callable[[Sequence[int]], str],
-    ids: Sequence[int],
-    prefix: Sequence[int] = (),
-    words: str = "",
-) -> tuple[str, list[str]]:
-    """Return the text of token ids, and what each token adds to it.
-
-    With the `prefix` that they continue, the text begins with `words`, which are what the prefix
-    was made from: a tokenizer may have changed their case, or lack some of them.
-    """
-    begun = known = decode(prefix) if prefix else ""
-    parts: list[str] = []
-    for count in range(1, len(ids) + 1):
-        text = decode([*prefix, *ids[:count]])
-        # A token that is only part of a character adds nothing: the last part adds all of it.
-        if text.endswith(_UNFINISHED) and count < len(ids):
-            parts.append("")
-            continue
-        # A tokenizer may also rewrite what came before ("it ' s" becomes "it's").
-        parts.append(text[_common_length(known, text) :])
-        known = text
-    if prefix and known.startswith(begun):
-        known = words + known[len(begun) :]
-    return known.strip(), parts
-
-
-def _common_length(first: str, second: str) -> int:
-    """Return the length of two texts' common beginning."""
-    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
-    return sum(1 for _ in same)

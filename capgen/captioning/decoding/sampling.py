@@ -15,7 +15,6 @@ from capgen.captioning.decoding.hypotheses import (
     hypothesis,
     log_softmax,
 )
-from capgen.captioning.decoding.word_constraints import stuck
 from capgen.config import DecodeSettings
 
 
@@ -91,7 +90,7 @@ class Sampling:
         scores = scores.copy()
         left = self.settings.max_length - 1 - length
         barred = words.bar(parts, places, left)
-        lost = stuck(barred)
+        lost = score_processors.stuck(barred)
         barred[lost] = words.give_up(parts[lost], places[lost], left)
         scores[going] = barred
         return scores

@@ -80,3 +80,8 @@ def _nucleus(scores: Floats, top_p: float) -> Floats:
     result = scores.copy()
     np.put_along_axis(result, order, np.where(barred, np.float32(-np.inf), ranked), axis=1)
     return result
+
+
+def stuck(scores: Floats) -> NDArray[np.bool_]:
+    """Return which rows (N, V) have no token left."""
+    return np.asarray(~np.isfinite(scores).any(axis=-1))

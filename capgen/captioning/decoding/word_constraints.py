@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capgen.captioning.decoding.score_processors import stuck
 from capgen.captioning.decoding.token_bytes import TokenBytes
 from capgen.captioning.decoding.word_automaton import NEVER, WordAutomaton, word_automaton
 from capgen.captioning.decoding.word_patterns import readers_of
@@ -35,11 +36,6 @@ Ints = NDArray[np.int64]
 # Beams for each number of tokens that hypotheses still need, as many as the bundled model has
 # for free captions; and most of them altogether.
 _BEAMS_EACH, _MOST_BEAMS = 3, 24
-
-
-def asks_for_words(settings: DecodeSettings) -> bool:
-    """Whether settings name words to avoid or to include."""
-    return settings.avoid_words is not None or settings.include_words is not None
 
 
 class WordRules:
@@ -69,7 +65,7 @@ class WordRules:
             settings: The words and the longest caption.
             width: Number of scores of the model, which may be more than there are tokens.
         """
-        if not asks_for_words(settings):
+        if not settings.asks_for_words:
             return None
         asked = (settings.avoid_words, settings.include_words, width)
         last = self._last
@@ -266,11 +262,6 @@ class WordConstraints:
         rows, tokens = candidates // width, candidates % width
         after = self.automaton.follow(places.states[rows], places.said[rows], tokens)
         return self._needed[after]
-
-
-def stuck(scores: Floats) -> NDArray[np.bool_]:
-    """Return which rows (N, V) have no token left."""
-    return np.asarray(~np.isfinite(scores).any(axis=-1))
 
 
 def _shared_out(needed: Ints, beams: int) -> Ints:

@@ -10,9 +10,9 @@ import numpy as np
 
 from capgen.captioning.endpoint.address import Address
 from capgen.captioning.endpoint.client import UNAVAILABLE, Client
+from capgen.captioning.endpoint.endpoint_runtime import EndpointRuntime
 from capgen.captioning.endpoint.served_model import ServedModel, connect
 from capgen.captioning.runtimes.base import Generated, ModelInput, NoCaption
-from capgen.captioning.runtimes.endpoint_runtime import EndpointRuntime
 from capgen.config import DecodeSettings, EndpointOptions, ModelOptions
 from capgen.errors import NetworkError
 

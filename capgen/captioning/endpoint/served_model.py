@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from capgen.captioning.endpoint.address import Address, read_address
 from capgen.captioning.endpoint.client import Client
-from capgen.captioning.runtimes.endpoint_runtime import EndpointRuntime
+from capgen.captioning.endpoint.endpoint_runtime import EndpointRuntime
 from capgen.config import ModelOptions
 from capgen.errors import EndpointError, UsageError
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable
-from capgen.captioning.prompts import Prompt, one_spaced
+from capgen.captioning.prompts import Prompt
 from capgen.config import DecodeSettings
-from capgen.errors import UsageError
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Usage
 
@@ -90,8 +89,9 @@ class Generated:
             `num_captions` samples, or the one greedy caption. None at all where a server failed.
         summarise: Returns a summary (B, D) float32 of each image: the mean of the first decoder
             layer's cross-attention values over the image's cells (without cross-attention, of
-            the encoder's states), the same in both runtimes. Raises ModelError if the model's
-            encoder is not known.
+            the encoder's states), the same in ONNX Runtime and torch. For models that follow
+            prompts it is the mean of their image features, for servers zeros. Raises ModelError
+            if the model's encoder is not known.
         failures: Place of an image → why it has no hypotheses.
         usage: Place of an image → what it took of a server.
         notes: Place of an image → what was not as asked for, in plain words.
@@ -207,100 +207,3 @@ class Runtime(Protocol):
             ModelError: The model has no cross-attention.
         """
         ...
-
-
-# Characters of a prompt that a message shows.
-_SHOWN = 60
-
-
-class PixelRuntime:
-    """What runtimes share whose inputs are pixels that a `Preprocessor` makes."""
-
-    answers = False
-    preprocessor: Preprocessor
-    unknown_token: int | None = None
-    in_flight: ClassVar[int] = 0
-    recorded: ClassVar[Mapping[str, Any]] = {}
-
-    def token_ids(self, text: str) -> tuple[int, ...]:
-        """Return a text as the decoder reads it; names of special tokens in it are text."""
-        raise NotImplementedError
-
-    def prompt_for(self, asked: Prompt) -> str:
-        """Return the words that captions begin with.
-
-        Raises:
-            UsageError: There is a message, which these models do not read.
-        """
-        if asked.name or asked.system:
-            what = f"--prompt {asked.name}" if asked.name else "--system"
-            raise UsageError(
-                f"{what} is a message, and this model does not read messages",
-                hint='Give the words that captions begin with: --prompt "a photo of".',
-            )
-        if asked.text and asked.start_with:
-            raise UsageError(
-                "--prompt and --start-with are the same for this model: the words that captions "
-                "begin with",
-                hint="Leave out one of them.",
-            )
-        return one_spaced(asked.text)
-
-    def check_prompt(self, prompt: str, start: str, max_length: int) -> tuple[str, ...]:
-        """Check the words that captions begin with; return a note if the model lacks some.
-
-        Raises:
-            UsageError: They are nothing in the model's tokens, or leave no room for another.
-        """
-        start = start or prompt
-        if not start:
-            return ()
-        shown = start if len(start) <= _SHOWN else start[:_SHOWN] + "…"
-        ids = self.token_ids(start)
-        if not ids:
-            raise UsageError(
-                f"Captions cannot begin with '{shown}': this model has no tokens for it",
-                hint="Begin with words.",
-            )
-        if len(ids) + 2 > max_length:  # the start token comes first, and one more is generated
-            raise UsageError(
-                f"Captions cannot begin with '{shown}': that is {len(ids)} tokens, and a caption "
-                f"has at most {max_length}, start and end included",
-                hint="Begin with fewer words, or raise --max-length if the model allows more.",
-            )
-        unknown = [word for word in start.split() if self.unknown_token in self.token_ids(word)]
-        if not unknown:
-            return ()
-        words = ", ".join(f"'{word}'" for word in unknown)
-        return (f"not in the model's vocabulary, so it cannot heed them: {words}",)
-
-    @property
-    def size_hint(self) -> tuple[int, int] | None:
-        """(width, height) that decoding an image needs at least; None for all of it."""
-        size = self.preprocessor.input_size
-        return None if size is None else size[::-1]
-
-    def until(self, stop: Event) -> Self:
-        """Return this runtime: it computes here."""
-        return self
-
-    def batch_of(self, size: int) -> int:
-        """Return `size`, or 1 if pixels keep each image's shape."""
-        return 1 if self.preprocessor.input_size is None else size
-
-    def prepare(self, image: Image.Image, prompt: str, start: str = "") -> ModelInput:
-        """Make an upright RGB image pixels (3, H, W) float32; a prompt is the caption's start."""
-        return ModelInput(self.preprocessor.preprocess(image), prompt, start or prompt)
-
-
-def by_start(inputs: Sequence[ModelInput]) -> dict[str, list[int]]:
-    """Return the places of inputs that begin with the same words, by those words."""
-    places: dict[str, list[int]] = {}
-    for place, each in enumerate(inputs):
-        places.setdefault(each.start, []).append(place)
-    return places
-
-
-def stacked(inputs: Sequence[ModelInput]) -> NDArray[np.float32]:
-    """Return the pixels of inputs as one array (B, 3, H, W)."""
-    return np.stack([each.pixels for each in inputs])

@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
-import mmap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
-import tokenizers
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from capgen.captioning.decoding.beam_search import decode
-from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable, TokenIds, log_softmax
+from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable, log_softmax
 from capgen.captioning.decoding.noun_lexicon import noun_table
-from capgen.captioning.decoding.token_bytes import token_bytes
-from capgen.captioning.decoding.word_constraints import WordRules
-from capgen.captioning.runtimes.base import (
-    Generated,
-    ModelInput,
-    PixelRuntime,
-    Replay,
-    by_start,
-    stacked,
-)
+from capgen.captioning.runtimes.base import Generated, ModelInput, Replay
 from capgen.captioning.runtimes.cores import usable_cores
+from capgen.captioning.runtimes.onnx_decoder import Listener, OnnxDecoder, vocabulary_size
+from capgen.captioning.runtimes.onnx_loading import (
+    decoder_shape,
+    load_sessions,
+    load_tokenizer,
+    special_tokens,
+)
+from capgen.captioning.runtimes.pixel_runtime import PixelRuntime, by_start, stacked
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
-from capgen.models.folder import (
-    CONFIG_FILE,
-    DECODER_GRAPH,
-    ENCODER_GRAPH,
-    TOKENIZER_FILE,
-    WEIGHTS_FILE,
-    ModelFolder,
-)
-from capgen.models.safetensors_index import PRECISION, WEIGHTS_DIGEST, header_digest
+from capgen.models.folder import ModelFolder
+from capgen.models.safetensors_index import PRECISION
+
+if TYPE_CHECKING:
+    from capgen.captioning.decoding.word_constraints import WordRules
 
 Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
-Listener = Callable[[dict[str, Any]], None]
 
 
 class OnnxRuntime(PixelRuntime):
@@ -63,11 +52,11 @@ class OnnxRuntime(PixelRuntime):
     def __init__(self, folder: ModelFolder, *, threads: int | None = None) -> None:
         self.folder = folder
         self.preprocessor = folder.preprocessor
-        self.tokens = token_ids(folder)
-        self.layers, self.heads, self.head_width = _decoder_shape(folder)
-        self._tokenizer = _load_tokenizer(folder)
+        self.tokens = special_tokens(folder)
+        self.layers, self.heads, self.head_width = decoder_shape(folder)
+        self._tokenizer = load_tokenizer(folder)
         self._tokenizer.encode_special_tokens = True  # their names in a prompt are text
-        self._encoder, self._decoder = _load_sessions(folder, threads or usable_cores())
+        self._encoder, self._decoder = load_sessions(folder, threads or usable_cores())
         self._check_fit()
         metadata = self._decoder.get_modelmeta().custom_metadata_map
         self.dtype = metadata.get(PRECISION, self.dtype)
@@ -93,10 +82,13 @@ class OnnxRuntime(PixelRuntime):
     def nouns(self) -> NounTable | None:
         """The nouns of the vocabulary, or None: see `Runtime`."""
         table = noun_table(self._tokenizer.get_vocab())
-        return None if table is None else table.of_width(_vocabulary_size(self._decoder))
+        return None if table is None else table.of_width(vocabulary_size(self._decoder))
 
     @cached_property
     def _words(self) -> WordRules:
+        from capgen.captioning.decoding.token_bytes import token_bytes
+        from capgen.captioning.decoding.word_constraints import WordRules
+
         tokens = self.tokens
         return WordRules(
             lambda: token_bytes(self._tokenizer), tokens.end, (*tokens.suppress, tokens.start)
@@ -121,8 +113,10 @@ class OnnxRuntime(PixelRuntime):
     def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
         """Caption prepared images, all of one shape."""
         cross = self.encode(stacked(inputs))
-        words = self._words.constraints(settings, _vocabulary_size(self._decoder))
-        tokens = replace(self.tokens, words=words)
+        tokens = self.tokens
+        if settings.asks_for_words:
+            words = self._words.constraints(settings, vocabulary_size(self._decoder))
+            tokens = replace(tokens, words=words)
         if not settings.repeat_nouns:
             tokens = replace(tokens, nouns=self.nouns)
         hypotheses: list[list[Hypothesis]] = [[] for _ in inputs]
@@ -169,148 +163,3 @@ class OnnxRuntime(PixelRuntime):
     def token_ids(self, text: str) -> tuple[int, ...]:
         """Return a text as the decoder reads it; names of special tokens in it are text."""
         return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
-
-
-class OnnxDecoder:
-    """The `StepModel` of `capgen.captioning.decoding.hypotheses` over the decoder graph."""
-
-    def __init__(
-        self,
-        session: onnxruntime.InferenceSession,
-        cross: dict[str, Floats],
-        layers: int,
-        heads: int,
-        width: int,
-        *,
-        listen: Listener | None = None,
-    ) -> None:
-        self._session = session
-        self._listen = listen
-        self._cross = cross
-        images = len(next(iter(cross.values())))
-        empty = np.zeros((images, heads, 0, width), np.float32)
-        parts = [f"{part}_{layer}" for layer in range(layers) for part in ("key", "value")]
-        self._past = {f"past_{part}": empty for part in parts}
-        self._present = [f"present_{part}" for part in parts]
-        self._attentions = [f"cross_attention_{layer}" for layer in range(layers)]
-        self._vocabulary = _vocabulary_size(session)
-        self._length = 0
-
-    def logits(self, ids: Ints, parents: Ints) -> Floats:
-        """Feed ids (B, K), row n continuing row parents[n] → logits (B·K, V)."""
-        return self._step(ids, parents, ["logits"], 1)[0]
-
-    def top(self, ids: Ints, parents: Ints, count: int) -> tuple[Floats, Ints]:
-        """As `logits`, but return the best log-probabilities and ids, both (B·K, count)."""
-        count = min(count, self._vocabulary)
-        values, best = self._step(ids, parents, ["top_log_probs", "top_ids"], count)
-        return values, best
-
-    def logits_and_attention(self, ids: Ints, parents: Ints) -> tuple[Floats, list[Floats]]:
-        """As `logits`, with each layer's cross-attention (B, heads, K, cells)."""
-        logits, *attentions = self._step(ids, parents, ["logits", *self._attentions], 1)
-        return logits, attentions
-
-    def keep(self, images: Ints) -> None:
-        """Forget all images but these."""
-        self._cross = {name: value[images] for name, value in self._cross.items()}
-
-    def _step(self, ids: Ints, parents: Ints, outputs: list[str], count: int) -> list[NDArray[Any]]:
-        feeds = {
-            "input_ids": np.ascontiguousarray(ids),
-            "position": np.array([self._length]),
-            "beam_index": np.ascontiguousarray(parents),
-            "candidates": np.array([count]),
-            **self._cross,
-            **self._past,
-        }
-        if self._listen is not None:
-            self._listen(feeds)
-        results = self._session.run([*outputs, *self._present], feeds)
-        self._past = dict(zip(self._past, results[len(outputs) :], strict=True))
-        self._length += 1
-        return results[: len(outputs)]
-
-
-def _vocabulary_size(decoder: onnxruntime.InferenceSession) -> int:
-    shapes = {output.name: output.shape for output in decoder.get_outputs()}
-    return int(shapes["logits"][-1])
-
-
-def token_ids(folder: ModelFolder) -> TokenIds:
-    """Read the special token ids from a folder's generation settings."""
-    generation = folder.generation
-    start = generation.get("decoder_start_token_id", generation.get("bos_token_id"))
-    end = generation.get("eos_token_id")
-    if start is None or end is None:
-        raise ModelError(f"{folder.name} does not name its start and end tokens")
-    ends = end if isinstance(end, list) else [end]
-    suppress = generation.get("suppress_tokens") or []
-    return TokenIds(int(start), tuple(map(int, ends)), tuple(map(int, suppress)))
-
-
-def _decoder_shape(folder: ModelFolder) -> tuple[int, int, int]:
-    """Return the layers, the heads and the width of a head of a folder's GPT-2."""
-    decoder: Any = folder.config.get("decoder")
-    try:
-        layers, heads, width = (int(decoder[key]) for key in ("n_layer", "n_head", "n_embd"))
-        return layers, heads, width // heads
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise ModelError(
-            f"{folder.path / CONFIG_FILE} does not describe a GPT-2 decoder"
-        ) from error
-
-
-def _load_tokenizer(folder: ModelFolder) -> tokenizers.Tokenizer:
-    file = folder.path / TOKENIZER_FILE
-    if not file.is_file():
-        raise ModelError(f"{folder.path} has no {TOKENIZER_FILE}")
-    try:
-        return tokenizers.Tokenizer.from_file(str(file))
-    except Exception as error:  # the library raises nothing more specific
-        raise ModelError(f"{file} is not a tokenizer: {error}") from error
-
-
-def _load_sessions(
-    folder: ModelFolder, threads: int
-) -> tuple[onnxruntime.InferenceSession, onnxruntime.InferenceSession]:
-    """Load both graphs; their weights stay in the safetensors file, which is mapped."""
-    weights = folder.path / WEIGHTS_FILE
-    if not weights.is_file():
-        raise ModelError(f"{folder.path} has no weights ({WEIGHTS_FILE})")
-    digest = header_digest(weights)  # also reports a damaged file by name
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads
-    with weights.open("rb") as stream:
-        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    options.add_external_initializers_from_files_in_memory([WEIGHTS_FILE], [mapped], [len(mapped)])
-    try:
-        encoder, decoder = (
-            onnxruntime.InferenceSession(
-                (folder.path / graph).read_bytes(), options, providers=["CPUExecutionProvider"]
-            )
-            for graph in (ENCODER_GRAPH, DECODER_GRAPH)
-        )
-    except (OSError, RuntimeError, *_SESSION_ERRORS) as error:
-        first_line = str(error).strip().split("\n")[0]
-        raise ModelError(
-            f"{folder.name}: ONNX Runtime cannot load its graphs: {first_line}"
-        ) from error
-    for session in (encoder, decoder):
-        made_for = session.get_modelmeta().custom_metadata_map.get(WEIGHTS_DIGEST, digest)
-        if made_for != digest:
-            raise ModelError(
-                f"{folder.name}: its ONNX graphs were made for other weights",
-                hint="Remove its onnx folder, export it again, or use --runtime torch.",
-            )
-    return encoder, decoder
-
-
-_SESSION_ERRORS = (
-    onnxruntime_errors.Fail,
-    onnxruntime_errors.InvalidArgument,
-    onnxruntime_errors.InvalidGraph,
-    onnxruntime_errors.InvalidProtobuf,
-    onnxruntime_errors.NoSuchFile,
-)

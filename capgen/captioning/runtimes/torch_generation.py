@@ -13,7 +13,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessorList
 
 from capgen.captioning.decoding.hypotheses import NOUN_PENALTY, Hypothesis, NounTable, hypothesis
-from capgen.captioning.decoding.word_constraints import WordRules, asks_for_words
+from capgen.captioning.decoding.word_constraints import WordRules
 from capgen.captioning.runtimes.torch_processors import NounsOnce, Temperature
 from capgen.captioning.runtimes.torch_words import word_processors
 from capgen.config import DecodeSettings
@@ -158,7 +158,7 @@ def finished_or_again(
         [each for each in image if each.log_probability > -math.inf][: settings.beams]
         for image in found
     ]
-    if all(kept) or not asks_for_words(settings):
+    if all(kept) or not settings.asks_for_words:
         return kept
     # Other settings bar what the words need: the included ones are given up first.
     avoided = None if settings.include_words is None else settings.avoid_words

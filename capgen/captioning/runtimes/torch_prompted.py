@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from capgen.captioning.decoding.hypotheses import Hypothesis
 from capgen.captioning.decoding.word_constraints import WordRules
 from capgen.captioning.prompts import Prompt
 from capgen.captioning.runtimes.base import Generated, ModelInput, Replay
+from capgen.captioning.runtimes.image_shapes import with_enough_sides
 from capgen.captioning.runtimes.prompt_words import words_for
 from capgen.captioning.runtimes.torch_generation import (
     finished_or_again,
@@ -29,6 +29,7 @@ from capgen.captioning.runtimes.torch_generation import (
     with_enough_beams,
 )
 from capgen.captioning.runtimes.torch_prompted_batches import PADDED_KINDS, Prepared, groups, joined
+from capgen.captioning.runtimes.torch_prompted_model import completed_config, image_summary
 from capgen.captioning.runtimes.torch_words import word_rules
 from capgen.captioning.thinking import answer_begins
 from capgen.config import DecodeSettings, ModelOptions
@@ -41,9 +42,6 @@ from capgen.models.processors import load_processor, share_tokenizers
 from capgen.models.prompted import load_prompted, needs_own_code, placement, prompted_dtype
 from capgen.models.torch_devices import choose_device
 
-# Processors enlarge or refuse narrower images, and take few rows for colour channels.
-_LEAST_SIDE = 8
-_LARGEST_RATIO = 100
 # A prompt is tried with this image before any other.
 _SAMPLE = Image.new("RGB", (32, 32))
 _ABOUT_PROMPTS = re.compile(r"\b(?:prompts?|tokens?|text)\b", re.IGNORECASE)
@@ -91,23 +89,8 @@ class PromptedRuntime:
         self._writer = ChatWriter(self._processor, self._kind, options.system or "")
         self._text = lru_cache(maxsize=256)(self._writer.write)
         self._lock = threading.Lock()
-        self._config = self._completed_config()
+        self._config = completed_config(folder.name, self._model, self._tokenizer)
         self._ends = self._config.eos_token_id
-
-    def _completed_config(self) -> Any:
-        """Return the model's generation config, with all tokens that end an answer."""
-        config = self._model.generation_config
-        text = self._model.config.get_text_config(decoder=True)
-        found: set[int] = set()
-        for owner in (config, self._tokenizer, *([] if config.eos_token_id else [text])):
-            ends = getattr(owner, "eos_token_id", None)
-            found |= set(ends if isinstance(ends, list) else [] if ends is None else [ends])
-        if not found:
-            raise ModelError(f"{self.folder.name} does not name its end token")
-        config.eos_token_id = sorted(found)
-        pads = (config.pad_token_id, getattr(self._tokenizer, "pad_token_id", None), min(found))
-        config.pad_token_id = next(token for token in pads if token is not None)
-        return config
 
     def batch_of(self, size: int) -> int:
         """Return `size`: inputs that cannot be in one batch are grouped in `generate`."""
@@ -154,8 +137,7 @@ class PromptedRuntime:
             ImageError: The image's shape is too extreme, or its own prompt has a mark that means
                 something else to the model.
         """
-        _check_shape(image)
-        image = _enlarged(image)
+        image = with_enough_sides(image)
         if self._own_code:  # which may not be thread-safe
             return ModelInput(image, prompt, start)
         try:
@@ -258,22 +240,7 @@ class PromptedRuntime:
 
     def _summary(self, content: Prepared) -> NDArray[np.float32]:
         """Return the mean (D,) of the image features that the language model reads."""
-        encode = getattr(self._model, "get_image_features", None)
-        if encode is None:
-            raise ModelError(
-                f"{self.folder.name}: capgen does not know the image features of a "
-                f"'{self._kind}' model, so it cannot tell how confident it is"
-            )
-        known = inspect.signature(encode).parameters
-        inputs = {name: value for name, value in content.items() if name in known}
-        with torch.inference_mode():
-            features = encode(**self._placed(inputs))
-            if hasattr(features, "last_hidden_state"):
-                pooled = getattr(features, "pooler_output", None)
-                features = features.last_hidden_state if pooled is None else pooled
-            parts = features if isinstance(features, list | tuple) else [features]
-            flat = torch.cat([part.reshape(-1, part.shape[-1]) for part in parts])
-            return flat.float().mean(dim=0).cpu().numpy()
+        return image_summary(self.folder, self._model, self._placed(content))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the answer that token ids spell, without special tokens and thoughts."""
@@ -294,23 +261,3 @@ class PromptedRuntime:
     def replay(self, image: ModelInput, ids: Sequence[int]) -> Replay:
         """Raise ModelError: see `obstacle`."""
         raise ModelError(f"{self.folder.name}: {self.obstacle()}")
-
-
-def _check_shape(image: Image.Image) -> None:
-    """Raise ImageError for a shape that processors would enlarge beyond memory, or refuse."""
-    short, long = sorted(image.size)
-    if long > _LARGEST_RATIO * short:
-        raise ImageError(
-            f"an image of {image.width}×{image.height} pixels is too narrow for this model",
-            code="too_large",
-            hint="Crop the image to a less extreme shape.",
-        )
-
-
-def _enlarged(image: Image.Image) -> Image.Image:
-    """Return a tiny image enlarged, so that no processor takes its rows for channels."""
-    short = min(image.size)
-    if short >= _LEAST_SIDE:
-        return image
-    factor = -(-_LEAST_SIDE // short)
-    return image.resize((image.width * factor, image.height * factor))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,15 +14,14 @@ from capgen.captioning.decoding.beam_search import decode
 from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable, TokenIds
 from capgen.captioning.decoding.noun_lexicon import noun_table
 from capgen.captioning.decoding.word_constraints import WordRules
-from capgen.captioning.runtimes.base import (
-    Generated,
-    ModelInput,
-    PixelRuntime,
-    Replay,
-    by_start,
-    stacked,
-)
+from capgen.captioning.runtimes.base import Generated, ModelInput, Replay
 from capgen.captioning.runtimes.generation_settings import torch_only
+from capgen.captioning.runtimes.pixel_runtime import PixelRuntime, by_start, stacked
+from capgen.captioning.runtimes.torch_encoder import (
+    encoder_states,
+    kept_encoder_outputs,
+    summaries,
+)
 from capgen.captioning.runtimes.torch_generation import (
     finished_or_again,
     generation_config,
@@ -32,12 +30,13 @@ from capgen.captioning.runtimes.torch_generation import (
     seeded,
     with_enough_beams,
 )
+from capgen.captioning.runtimes.torch_replay import replayed
 from capgen.captioning.runtimes.torch_steps import TorchSteps
 from capgen.captioning.runtimes.torch_words import word_rules
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError, UsageError
 from capgen.models.folder import ModelFolder
-from capgen.models.foreign import end_tokens, image_encoder, load_captioner
+from capgen.models.foreign import end_tokens, load_captioner
 from capgen.models.kinds import CAPTIONER_KINDS, ENCODER_DECODER
 from capgen.models.loading import load_tokenizer, quiet_transformers
 from capgen.models.torch_devices import choose_device, weights_dtype
@@ -84,7 +83,7 @@ class TorchRuntime(PixelRuntime):
 
     def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
         """Caption prepared images, all of one shape."""
-        pixels = torch.from_numpy(stacked(inputs)).to(self.device, self._model.dtype)
+        pixels = self._pixels(inputs)
         hypotheses: list[list[Hypothesis]] = [[] for _ in inputs]
         parts = [
             (self.token_ids(words), part)
@@ -93,39 +92,16 @@ class TorchRuntime(PixelRuntime):
             for part in ([[place] for place in places] if settings.sample else [places])
         ]
         find = self._search if self._searches(settings) else self._generate
-        with self._kept_encoder_outputs() as outputs:
+        with kept_encoder_outputs(self.folder, self._model) as outputs:
             for prefix, places in parts:
                 found = find(pixels[places], prefix, settings)
                 for place, each in zip(places, found, strict=True):
                     hypotheses[place] = each
         order = np.argsort([place for _, places in parts for place in places])
-        return Generated(hypotheses, lambda: self._summaries(outputs, len(inputs))[order])
-
-    @contextlib.contextmanager
-    def _kept_encoder_outputs(self) -> Iterator[list[Any]]:
-        """Collect the encoder's outputs; nothing if the encoder is not known."""
-        outputs: list[Any] = []
-        try:
-            encoder = image_encoder(self.folder, self._model)
-        except ModelError:
-            yield outputs
-            return
-        hook = encoder.register_forward_hook(lambda *call: outputs.append(call[-1]))
-        try:
-            yield outputs
-        finally:
-            hook.remove()
-
-    def _summaries(self, outputs: Sequence[Any], images: int) -> NDArray[np.float32]:
-        """Return the (B, D) summaries that `Generated` describes, from the encoder's outputs."""
-        image_encoder(self.folder, self._model)  # raises if the encoder is not known
-        states = [
-            each[0] if isinstance(each, tuple) else each.last_hidden_state for each in outputs
-        ]
-        with torch.inference_mode():
-            pooled = torch.cat([_projected(self._model, each).mean(1) for each in states])
-        # Some kinds of model encode an image once per beam.
-        return pooled[:: len(pooled) // images].float().cpu().numpy()
+        return Generated(
+            hypotheses,
+            lambda: summaries(self.folder, self._model, outputs, len(inputs))[order],
+        )
 
     @cached_property
     def _words(self) -> WordRules:
@@ -144,7 +120,7 @@ class TorchRuntime(PixelRuntime):
     ) -> list[list[Hypothesis]]:
         """Caption images (B, 3, H, W) as the ONNX runtime does."""
         with torch.inference_mode():
-            states = image_encoder(self.folder, self._model)(pixel_values=pixels)[0]
+            states = encoder_states(self.folder, self._model, pixels)
         width = self._model.config.get_text_config(decoder=True).vocab_size
         tokens = TokenIds(
             self._start,
@@ -205,30 +181,17 @@ class TorchRuntime(PixelRuntime):
     def features(self, image: ModelInput) -> dict[str, NDArray[np.float32]]:
         """Return the encoder's features of one image: (cells, width)."""
         with torch.inference_mode():
-            states = self._encoder_states(image.pixels)
+            states = encoder_states(self.folder, self._model, self._pixels([image]))
         return {"features": states[0].float().cpu().numpy()}
 
     def replay(self, image: ModelInput, ids: Sequence[int]) -> Replay:
         """Feed the tokens (at least one) of a caption of one image."""
         if obstacle := self.obstacle():
             raise ModelError(f"{self.folder.name}: {obstacle}")
-        blip = self.folder.config.get("model_type") == "blip"
-        decoder = self._model.text_decoder if blip else self._model.decoder
         prefix = self.token_ids(image.start)
-        inputs = torch.tensor([[self._start, *prefix, *ids[:-1]]], device=self.device)
-        with torch.inference_mode(), _eager_attention(decoder):
-            states = self._encoder_states(image.pixels)
-            projection = getattr(self._model, "enc_to_dec_proj", None)
-            output = decoder(
-                input_ids=inputs,
-                encoder_hidden_states=states if projection is None else projection(states),
-                output_attentions=True,
-                return_dict=True,
-            )
-            log_probs = torch.log_softmax(output.logits[0, len(prefix) :].float(), dim=-1)
-            attention = torch.stack(output.cross_attentions)[:, 0].float()  # (L, H, P + T, cells)
-            attention = attention[:, :, len(prefix) :]
-        return Replay(log_probs.cpu().numpy(), attention.permute(2, 0, 1, 3).cpu().numpy())
+        with torch.inference_mode():
+            states = encoder_states(self.folder, self._model, self._pixels([image]))
+            return replayed(self._model, states, [self._start, *prefix, *ids[:-1]], len(prefix))
 
     @property
     def _start(self) -> int:
@@ -239,11 +202,9 @@ class TorchRuntime(PixelRuntime):
         starts = (config.decoder_start_token_id, config.bos_token_id)
         return int(next(token for token in starts if token is not None))
 
-    def _encoder_states(self, pixels: NDArray[np.float32]) -> torch.Tensor:
-        """Map one image's pixels (3, H, W) to features (1, cells, width)."""
-        inputs = torch.from_numpy(pixels[None]).to(self.device, self._model.dtype)
-        encoder = image_encoder(self.folder, self._model)
-        return encoder(pixel_values=inputs).last_hidden_state
+    def _pixels(self, inputs: Sequence[ModelInput]) -> torch.Tensor:
+        """Return the pixels of inputs (B, 3, H, W) where and as the model computes."""
+        return torch.from_numpy(stacked(inputs)).to(self.device, self._model.dtype)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, special tokens left out."""
@@ -268,24 +229,3 @@ class TorchRuntime(PixelRuntime):
                 f"{self.folder.name}: capgen does not know how captions of a '{kind}' model begin"
             )
         return super().check_prompt(prompt, start, max_length)
-
-
-def _projected(model: Any, states: torch.Tensor) -> torch.Tensor:
-    """Map states to the first layer's cross-attention values, where the decoder is a GPT-2."""
-    if hasattr(model, "enc_to_dec_proj"):
-        states = model.enc_to_dec_proj(states)
-    blocks = getattr(getattr(getattr(model, "decoder", None), "transformer", None), "h", None)
-    if not blocks or not hasattr(blocks[0], "crossattention"):
-        return states
-    return blocks[0].crossattention.c_attn(states).chunk(2, dim=-1)[1]
-
-
-@contextlib.contextmanager
-def _eager_attention(decoder: Any) -> Iterator[None]:
-    """Switch a decoder to the implementation that returns attention weights; others are faster."""
-    before = decoder.config._attn_implementation
-    decoder.set_attn_implementation("eager")
-    try:
-        yield
-    finally:
-        decoder.set_attn_implementation(before)

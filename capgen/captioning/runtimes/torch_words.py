@@ -16,14 +16,13 @@ import numpy as np
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
+from capgen.captioning.decoding.score_processors import stuck
 from capgen.captioning.decoding.token_bytes import token_bytes
 from capgen.captioning.decoding.word_constraints import (
     Ints,
     Places,
     WordConstraints,
     WordRules,
-    asks_for_words,
-    stuck,
 )
 from capgen.config import DecodeSettings
 
@@ -132,6 +131,6 @@ def word_processors(
             caption with its start token, or without one the most new tokens plus one.
         counted: Whether what `generate` begins with is part of the caption (see `Words`).
     """
-    if not asks_for_words(settings):
+    if not settings.asks_for_words:
         return LogitsProcessorList()
     return LogitsProcessorList([Words(rules, settings, counted=counted, starts=starts)])

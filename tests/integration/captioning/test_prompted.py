@@ -283,7 +283,7 @@ def test_prompts_reach_the_model(saved: Saved, captioners: Any) -> None:
     assert text.startswith("<|user|>") and text.endswith("Say what it is<|assistant|>")
     captioner = Captioner.from_pretrained(saved("Idefics3"), system="Be brief", prompt="alt")
     runtime = captioner.runtime
-    prompt = runtime.prompt_for(captioner._asked)
+    prompt = runtime.prompt_for(captioner.prompting.prompt)
     text = runtime._tokenizer.decode(runtime.prepare(IMAGES[0], prompt).content["input_ids"][0])
     assert text.startswith("<|system|>Be brief<|user|>") and NAMED_PROMPTS["alt"] in text
     caption = captioner.caption(IMAGES[0], max_length=3)

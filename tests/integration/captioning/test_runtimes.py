@@ -123,7 +123,7 @@ def test_a_model_whose_encoder_is_not_known_captions_all_the_same(
     def unknown(folder: ModelFolder, model: Any) -> Any:
         raise ModelError("not known")
 
-    monkeypatch.setattr("capgen.captioning.runtimes.torch_runtime.image_encoder", unknown)
+    monkeypatch.setattr("capgen.captioning.runtimes.torch_encoder.image_encoder", unknown)
     assert bundled_torch.caption(images[0]) == known
     prepared = bundled_torch.prepare(images[0])
     assert isinstance(prepared, Prepared)

@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from capgen.captioning.runtimes.onnx_runtime import OnnxDecoder
+from capgen.captioning.runtimes.onnx_decoder import OnnxDecoder
 from capgen.errors import ModelError
 from capgen.models.onnx.decoder_graph import build_decoder
 from capgen.models.onnx.export import _placeholder, link_weights

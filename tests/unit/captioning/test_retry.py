@@ -12,7 +12,8 @@ import pytest
 
 from capgen.captioning.decoding.hypotheses import Hypothesis
 from capgen.captioning.retry import caption_inputs, fault
-from capgen.captioning.runtimes.base import Generated, ModelInput, PixelRuntime, stacked
+from capgen.captioning.runtimes.base import Generated, ModelInput
+from capgen.captioning.runtimes.pixel_runtime import PixelRuntime, stacked
 from capgen.config import DecodeSettings
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Retry

@@ -10,7 +10,8 @@ import numpy as np
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.decoding.hypotheses import NounTable, hypothesis
 from capgen.captioning.prepare import Prepared
-from capgen.captioning.runtimes.base import Generated, ModelInput, PixelRuntime
+from capgen.captioning.runtimes.base import Generated, ModelInput
+from capgen.captioning.runtimes.pixel_runtime import PixelRuntime
 from capgen.config import DecodeOptions
 from capgen.models.folder import ModelFolder
 from capgen.paths import bundled_model_dir

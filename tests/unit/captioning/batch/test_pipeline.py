@@ -14,7 +14,7 @@ from typing import Any
 import filelock
 import pytest
 
-from capgen.captioning import captioner as captioner_module
+from capgen.captioning import prepare_image as prepare_module
 from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.journal import Journal, journal_path
 from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone, caption_all
@@ -146,7 +146,7 @@ def test_whatever_a_decoder_raises_is_a_record_and_stays_one(tmp_path: Path) -> 
     assert (finished.reused, runtime.seen) == (4, 0)
 
 
-@pytest.mark.parametrize("owner", [captioner_module, Preprocessor], ids=["load", "preprocess"])
+@pytest.mark.parametrize("owner", [prepare_module, Preprocessor], ids=["load", "preprocess"])
 def test_too_little_memory_is_a_record(
     owner: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, decoders
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 
-from capgen.captioning.decoding.hypotheses import token_texts
+from capgen.captioning.decoding.token_texts import token_texts
 
 ALPHABET = sorted(ByteLevel.alphabet())
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from typing import Any, Self
@@ -16,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from capgen.captioning.decoding.hypotheses import Hypothesis
-from capgen.captioning.endpoint.answers import CUT, FILTERED, Choice
-from capgen.captioning.endpoint.client import REFUSED, Client, ImageRefusedError
+from capgen.captioning.endpoint.answers import Choice
+from capgen.captioning.endpoint.client import Client, ImageRefusedError
 from capgen.captioning.endpoint.requests import encoded, messages
+from capgen.captioning.endpoint.served_captions import Served, served_image, total_usage
+from capgen.captioning.endpoint.side_by_side import side_by_side
 from capgen.captioning.prompts import Prompt
 from capgen.captioning.runtimes.base import Generated, ModelInput, NoCaption, Replay
 from capgen.config import NAMED_PROMPTS, DecodeSettings, EndpointOptions
@@ -116,18 +114,18 @@ class EndpointRuntime:
         """
         stop = self._stop or threading.Event()
 
-        def ask(image: ModelInput) -> _Served | NoCaption:
+        def ask(image: ModelInput) -> Served | NoCaption:
             try:
                 return self._ask(image, settings, stop)
             except ImageRefusedError as error:
                 return error.why
 
         try:
-            answers = _side_by_side(ask, inputs, self.in_flight + 1)
+            answers = side_by_side(ask, inputs, self.in_flight + 1)
         finally:
             if self._stop is None:
                 stop.set()  # what is abandoned must not try again
-        served = {place: item for place, item in enumerate(answers) if isinstance(item, _Served)}
+        served = {place: item for place, item in enumerate(answers) if isinstance(item, Served)}
         return Generated(
             hypotheses=[served[n].hypotheses if n in served else [] for n in range(len(inputs))],
             # A calibration then rests on log-probabilities alone.
@@ -137,7 +135,7 @@ class EndpointRuntime:
             notes={n: item.notes for n, item in served.items() if item.notes},
         )
 
-    def _ask(self, image: ModelInput, settings: DecodeSettings, stop: threading.Event) -> _Served:
+    def _ask(self, image: ModelInput, settings: DecodeSettings, stop: threading.Event) -> Served:
         """Ask until there are as many captions as were asked for: some servers give one at most."""
         payload = self._payloads(image, settings)
         choices: list[Choice] = []
@@ -145,20 +143,10 @@ class EndpointRuntime:
         while len(choices) < settings.num_captions:
             answer = self.client.complete(partial(payload, len(choices)), stop)
             if answer.usage is not None:
-                usage = _sum(usage, answer.usage)
+                usage = total_usage(usage, answer.usage)
             choices += answer.choices
-        choices = choices[: settings.num_captions]
-        good = [choice for choice in choices if choice.text and choice.ended != FILTERED]
-        if not good:
-            raise ImageRefusedError(_why_none(choices[0], settings))
-        cut = any(choice.ended == CUT for choice in good)
         notes = self.client.dialect.notes(settings)
-        if cut:
-            notes += (f"cut off at max_length {settings.max_length}",)
-        hypotheses = [_hypothesis(choice, settings.length_penalty) for choice in good]
-        if all(each.log_probabilities for each in hypotheses):
-            hypotheses.sort(key=lambda each: -each.score)
-        return _Served(hypotheses, usage, notes)
+        return served_image(choices[: settings.num_captions], usage, notes, settings)
 
     def request(self, image: ModelInput, settings: DecodeSettings) -> bytes:
         """Return the first request for captions of an image."""
@@ -186,76 +174,3 @@ class EndpointRuntime:
     def replay(self, image: ModelInput, ids: Sequence[int]) -> Replay:
         """Raise ModelError: the server cannot."""
         raise ModelError(f"{self.model}: {_OBSTACLE}")
-
-
-@dataclass(frozen=True)
-class _Served:
-    """The captions of one image."""
-
-    hypotheses: list[Hypothesis]
-    usage: Usage | None
-    notes: tuple[str, ...]
-
-
-def _sum(first: Usage | None, second: Usage) -> Usage:
-    if first is None:
-        return second
-    return replace(
-        first,
-        prompt_tokens=first.prompt_tokens + second.prompt_tokens,
-        completion_tokens=first.completion_tokens + second.completion_tokens,
-    )
-
-
-def _hypothesis(choice: Choice, length_penalty: float) -> Hypothesis:
-    ids = tuple(token.id for token in choice.tokens if token.id is not None)
-    values = tuple(token.log_probability for token in choice.tokens)
-    return Hypothesis(
-        ids if len(ids) == len(values) else (),
-        values,
-        sum(values) / max(len(values), 1) ** length_penalty,
-        served=choice.text,
-        parts=tuple(token.text for token in choice.tokens),
-    )
-
-
-def _why_none(choice: Choice, settings: DecodeSettings) -> NoCaption:
-    if choice.refusal:
-        return NoCaption(REFUSED, f"the model refuses it ({choice.refusal})")
-    if choice.ended == FILTERED:
-        return NoCaption(REFUSED, "the server's filter withholds the caption")
-    if choice.ended == CUT:
-        message = f"the model had not begun to answer after {settings.max_length} tokens"
-        return NoCaption(REFUSED, message, "Allow it more with --max-length.")
-    return NoCaption(REFUSED, "the server's answer is empty")
-
-
-def _side_by_side(
-    function: Callable[[ModelInput], _Served | NoCaption], inputs: Sequence[ModelInput], most: int
-) -> list[_Served | NoCaption]:
-    """Return `function` of each input, `most` at a time.
-
-    The threads are daemons: a request that takes minutes does not keep the process from ending.
-    """
-    if len(inputs) == 1 and threading.current_thread().daemon:  # one of them already
-        return [function(inputs[0])]
-    results: list[Future[_Served | NoCaption]] = [Future() for _ in inputs]
-    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for place in range(len(inputs)):
-        waiting.put(place)
-
-    def work() -> None:
-        while True:
-            try:
-                place = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                results[place].set_result(function(inputs[place]))
-            except BaseException as error:
-                results[place].set_exception(error)  # even a bug: the caller must not wait forever
-                return
-
-    for _ in range(min(most, len(inputs))):
-        threading.Thread(target=work, name="capgen-request", daemon=True).start()
-    return [result.result() for result in results]
