@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ import pytest
 from capgen.cli.main import main
 from capgen.config import TRAIN_PRESETS
 from capgen.registry import speed
+from tests.chat_server import chatting
 from tests.hub_stand_in import point_at
 from tests.hub_stand_in import serving as serving_hub
 from tests.minis import write_flickr8k
@@ -51,6 +53,8 @@ SMALL = {
 }
 # Python has no environment to read settings from: there the preset is small.
 SMALL_PRESET = {"image_size": 64, "decoder_layers": 1, "decoder_width": 64, "min_count": 1}
+# Where the pages say that llama.cpp, vLLM and Ollama are.
+SERVERS = re.compile(r"http://127\.0\.0\.1:(8080|8000|11434)/v1")
 # Images that a calibration needs.
 CALIBRATED = 50
 
@@ -71,10 +75,12 @@ class ReadersPlace:
     Attributes:
         root: Holds `work`, where commands are typed, and `home`, the CAPGEN_HOME.
         supplies: What it was made from.
+        server: Address of a model server, in the place of those that the pages name.
     """
 
     root: Path
     supplies: Supplies
+    server: str
 
     @property
     def work(self) -> Path:
@@ -87,6 +93,7 @@ class ReadersPlace:
     def run(self, command: Command) -> Said:
         """Run a command in this process, or in a shell if it needs one."""
         self._prepare(command.words)
+        command = replace(command, text=self.here(command.text))
         if set("|*") & set(command.text) or "--install-completion" in command.words:
             # `:` so that the shell stays: completion is installed for who called.
             done = subprocess.run(
@@ -101,6 +108,10 @@ class ReadersPlace:
         if file:
             (self.work / file).write_text(out.getvalue(), encoding="utf-8")
         return Said(code, out.getvalue(), err.getvalue())
+
+    def here(self, text: str) -> str:
+        """Return what a page shows with the model server of this place."""
+        return SERVERS.sub(self.server, text)
 
     def _prepare(self, words: list[str]) -> None:
         """See to it that a command finds what it speaks of, and not what it is to make.
@@ -132,7 +143,11 @@ def reading(
     """Be in a fresh place while the block lasts; without a login a token waits on stdin."""
     shutil.copytree(supplies.root / "work", root / "work", symlinks=True)
     shutil.copytree(supplies.root / "home", root / "home", symlinks=True)
-    with serving_hub() as hub, serving_files(_mirror(root / "work")) as mirror:
+    with (
+        serving_hub() as hub,
+        serving_files(_mirror(root / "work")) as mirror,
+        chatting() as server,
+    ):
         hub.users = dict(USERS)
         parts = supplies.root / "parts"
         hub.repositories = {
@@ -162,7 +177,7 @@ def reading(
             monkeypatch.setitem(TRAIN_PRESETS["mini"], name, value)
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"hf_tokenOfMe\n")))
         monkeypatch.chdir(root / "work")
-        yield ReadersPlace(root, supplies)
+        yield ReadersPlace(root, supplies, server.url)
 
 
 def _mirror(work: Path) -> Served:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from capgen.addresses import SECRET_FIELD
+from capgen.config import KEY_VARIABLE
 from capgen.errors import ProtectedFileError
 from capgen.file_types import kind_of_suffix
 from capgen.overwriting import TEXT_OR_DATA, InputFiles, check_output, head_of, real_place
@@ -20,7 +21,10 @@ LEVELS = ("debug", "info", "warning", "error")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # The beginning of a log line.
 _LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ ")
-SECRETS = ("HF_TOKEN", "HUGGINGFACE_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY")
+SECRETS = (
+    *("HF_TOKEN", "HUGGINGFACE_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY"),
+    KEY_VARIABLE,
+)
 # The Hub's tokens, and the tokens in requests.
 TOKEN = re.compile(
     r"\bhf_[A-Za-z0-9]{8,}|(?<=Bearer )\S+"

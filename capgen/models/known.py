@@ -31,7 +31,6 @@ class KnownModel:
         gated: Whether its terms must be accepted on the Hub first.
         takes_prompt: Whether it follows an instruction. The others may be given the beginning of
             the caption.
-        own_code: Whether it runs Python code of its repository (`--trust-remote-code`).
     """
 
     name: str
@@ -44,7 +43,6 @@ class KnownModel:
     purpose: str
     gated: bool = False
     takes_prompt: bool = False
-    own_code: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as built-in types."""
@@ -218,16 +216,6 @@ KNOWN_MODELS = (
         languages=("en",),
         purpose="Follows instructions; text in pictures. Not for commercial use.",
         takes_prompt=True,
-    ),
-    KnownModel(
-        name="moondream2",
-        identifier="vikhyatk/moondream2",
-        model_type="moondream1",
-        parameters=2 * _BILLION,
-        licence="apache-2.0",
-        purpose="Short or long captions, made for small machines.",
-        takes_prompt=True,
-        own_code=True,
     ),
     KnownModel(
         name="paligemma2-3b",

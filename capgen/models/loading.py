@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Mapping
+from logging import ERROR, getLogger
 from typing import Any
 
 import torch
@@ -16,6 +18,7 @@ import capgen.models.efficientnet  # noqa: F401 (registers the encoder with tran
 from capgen.errors import ModelError
 from capgen.models.folder import ModelFolder
 
+_BITSANDBYTES = getLogger("bitsandbytes")
 # transformers builds these into every ViT, no captioner uses them, and many are saved without.
 UNUSED_WEIGHTS = ("encoder.pooler.", "pooler.")
 _LOADING_ERRORS = (
@@ -101,13 +104,16 @@ def reported(message: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' progress bars and advice off the terminal."""
+    """Keep progress bars and advice of transformers and bitsandbytes off the terminal."""
     logging = transformers.utils.logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    _BITSANDBYTES.setLevel(ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="bitsandbytes")
+            yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from capgen.addresses import is_url
-from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, EvalConfig, ModelOptions
 from capgen.errors import UsageError
 from capgen.evaluation.compare import Comparison, compare
@@ -121,6 +120,13 @@ def _runs_on(place: ModelOptions, name: str) -> ModelOptions:
     return replace(options, runtime="auto", device="auto", dtype="auto")
 
 
+def _load(options: ModelOptions) -> Captioner:
+    try:
+        return Captioner.from_options(options)
+    except UsageError as error:  # an option that one of the models cannot have
+        raise UsageError(f"{options.model}: {error.message}", hint=error.hint) from error
+
+
 def comparison_events(
     names: Sequence[str],
     data: EvaluationSet,
@@ -147,7 +153,7 @@ def comparison_events(
     chosen = models_to_compare(names)
     entries = tuple(served_entry(name) if is_url(name) else find_model(name) for name in chosen)
     # Load all models first, so that a broken one is reported before an hour of captioning.
-    captioners = {name: Captioner.from_options(_runs_on(place, name)) for name in chosen}
+    captioners = {name: _load(_runs_on(place, name)) for name in chosen}
     evaluations: list[Evaluation] = []
     for name, captioner in captioners.items():
         yield ModelStarted(name, len(data.examples))

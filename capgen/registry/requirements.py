@@ -139,9 +139,7 @@ def requirements(
     )
     way = found.chosen
     possible = False if found.problem else (None if way is None else way.fits)
-    own_code = "--trust-remote-code" if known is not None and known.own_code else ""
-    options = " ".join(filter(None, (way.options if way else "", own_code)))
-    return dataclasses.replace(found, possible=possible, options=options)
+    return dataclasses.replace(found, possible=possible, options=way.options if way else "")
 
 
 def gigabytes(size: int) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from capgen.models.known import KNOWN_MODELS
 from tests.pages import PAGES, ROOT, Block, Command, blocks, commands, help_examples
 from tests.readers_place import ReadersPlace, reading
 from tests.readers_supplies import Supplies, make_supplies, said
@@ -35,7 +36,13 @@ NOT_RUN = {
     "python -m tests.bench.": "measures for a long time, on the real images",
     "docker run": "needs docker",
     "capgen caption *.jpg --model USER/NAME --device cuda": "needs a GPU, which the tests hide",
+    "pip install 'capgen[": "installs; .ci/run does",
+    "llama-server": "is a program of its own; e2e/test_real_servers.py runs llama.cpp's server",
+    "capgen caption photo.jpg --model my-lora/": "needs gigabytes; see models/test_adapters.py",
+    "capgen calibrate qwen3-vl-2b": "needs gigabytes; see captioning/test_prompted.py",
 }
+# Commands with a model of gigabytes: e2e/test_prompted.py runs such commands with tiny ones.
+LARGE = {model.name for model in KNOWN_MODELS if model.identifier} | {"models/SmolVLM-Instruct"}
 # What other tests run as it stands.
 RUN_IN = {
     "capgen models export mini --int8 --photos my-photos/": "integration/registry/test_export.py",
@@ -87,6 +94,8 @@ OWNERS = shown_commands()
 
 def unlisted(command: str) -> bool:
     """Whether a command is to run here."""
+    if not command.startswith("capgen models show") and LARGE & set(command.split()):
+        return False
     return command not in RUN_IN and not any(command.startswith(known) for known in NOT_RUN)
 
 
@@ -121,7 +130,8 @@ def test_what_a_page_shows_runs(
             if isinstance(thing, Command):
                 check(place, thing)
             else:
-                code = compile("\n" * (thing.line - 1) + thing.text, thing.page, "exec")
+                text = "\n" * (thing.line - 1) + place.here(thing.text)
+                code = compile(text, thing.page, "exec")
                 with said():
                     exec(code, {"__name__": "__main__"})
 

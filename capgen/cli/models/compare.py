@@ -90,7 +90,10 @@ def compare_command(
     context: typer.Context,
     config: Annotated[EvalConfig, without("examples")],
     decoding: Annotated[DecodeOptions, only("beams", "max_length", "length_penalty")],
-    runs_on: Annotated[ModelOptions, only("runtime", "device", "dtype", "prompt", "system", "yes")],
+    runs_on: Annotated[
+        ModelOptions,
+        only("runtime", "device", "dtype", "device_map", "quantize", "prompt", "system", "yes"),
+    ],
     compared: Compared,
     files: ComparisonFiles,
 ) -> None:

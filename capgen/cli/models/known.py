@@ -55,7 +55,6 @@ def _about(model: KnownModel) -> tuple[str, ...]:
         model.model_type,
         prompted,
         "gated" if model.gated else "",
-        "needs --trust-remote-code" if model.own_code else "",
         "downloaded" if model.identifier and is_downloaded(model) else "",
     ]
     home = model.identifier or "in the package"

@@ -224,7 +224,7 @@ def test_an_interrupted_batch_says_what_was_done_and_how_to_go_on(
         code, _, err = caption(*command)
         assert code == 0
         # Records are kept before they are shown, so there may be one more.
-        kept = "[23] of them from an earlier run" if "-o" in options else "2 sidecars keep"
+        kept = "[234] of them from an earlier run" if "-o" in options else "2 sidecars keep"
         assert re.search(kept, err)
 
 
