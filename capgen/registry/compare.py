@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from capgen.addresses import is_url
+from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, EvalConfig, ModelOptions
 from capgen.errors import UsageError
 from capgen.evaluation.compare import Comparison, compare
