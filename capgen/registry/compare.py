@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from capgen.addresses import is_url
+from capgen.addresses import is_url, without_credentials
 from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, EvalConfig, ModelOptions
 from capgen.errors import UsageError
@@ -108,10 +108,16 @@ def models_to_compare(names: Sequence[str]) -> list[str]:
             "A comparison needs at least two models",
             hint="Name two or more, or a training run to compare its best-eval with its best-loss.",
         )
-    twice = {name for name in models if models.count(name) > 1}
+    shown = [_shown(name) for name in models]
+    twice = {name for name in shown if shown.count(name) > 1}
     if twice:
         raise UsageError(f"'{min(twice)}' is named twice")
     return models
+
+
+def _shown(name: str) -> str:
+    """Return the name of a model in results: addresses may hold a password."""
+    return without_credentials(name) if is_url(name) else name
 
 
 def _runs_on(place: ModelOptions, name: str) -> ModelOptions:
@@ -147,7 +153,7 @@ def comparison_events(
     chosen = models_to_compare(names)
     entries = tuple(served_entry(name) if is_url(name) else find_model(name) for name in chosen)
     # Load all models first, so that a broken one is reported before an hour of captioning.
-    captioners = {name: Captioner.from_options(_runs_on(place, name)) for name in chosen}
+    captioners = {_shown(name): Captioner.from_options(_runs_on(place, name)) for name in chosen}
     evaluations: list[Evaluation] = []
     for name, captioner in captioners.items():
         yield ModelStarted(name, len(data.examples))
