@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from capgen.config import flag_name, setting_variables
+from capgen.config import KEY_VARIABLE, flag_name, setting_variables
 from capgen.config.caches import LIMIT_VARIABLE
 from capgen.errors import UsageError
 from capgen.paths import HOME_VARIABLE
@@ -26,7 +26,8 @@ def misspelt_variables() -> Iterator[str]:
     # Here, because few users set variables.
     from capgen.data.download.mirrors import MIRROR_VARIABLE
 
-    known = {*setting_variables(), HOME_VARIABLE, LIMIT_VARIABLE, MIRROR_VARIABLE}
+    own = {HOME_VARIABLE, LIMIT_VARIABLE, MIRROR_VARIABLE, KEY_VARIABLE}
+    known = own | setting_variables()
     for name in sorted(set(unknown) - known):
         for close in difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE):
             yield f"{name} in the environment is not a setting; did you mean {close}?"

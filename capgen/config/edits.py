@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,6 +12,8 @@ from capgen.errors import UsageError
 
 # The first = without a backslash before it parts what is replaced from its replacement.
 _REPLACEMENT = re.compile(r"((?:[^\\=]|\\.)+)=(.*)", re.DOTALL)
+_COUNTS = re.compile(r"\{([0-9]{1,12})[0-9]*(?:,[0-9]*)?\}")
+_LONGEST_PATTERN, _MOST_REPEATS = 10_000, 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +76,25 @@ def replacement_of(text: str) -> tuple[str, str]:
     return parts[1].replace("\\=", "="), parts[2]
 
 
+def _repeats(pattern: str) -> int:
+    """Return how large repetitions may make a pattern: the product of their least counts."""
+    return math.prod(max(1, int(count)) for count in _COUNTS.findall(pattern))
+
+
 def _check_replacement(text: str) -> None:
     import regex
 
     old, new = replacement_of(text)
+    if len(old) > _LONGEST_PATTERN or _repeats(old) > _MOST_REPEATS:
+        # Patterns are compiled with all their repetitions, and nothing limits the memory.
+        raise UsageError(
+            f"--replace {text[:60]!r}: the regular expression is too large",
+            hint=f"It may have {_LONGEST_PATTERN:,} characters, and counts such as {{3}} that "
+            f"multiply to at most {_MOST_REPEATS:,}.",
+        )
     try:
         # With an alternative that always matches, so that the replacement is read too.
         regex.sub(old + "|", new, "", timeout=1)
         regex.compile(old)
-    except (regex.error, IndexError, TimeoutError) as error:
+    except (regex.error, IndexError, TimeoutError, RecursionError) as error:
         raise UsageError(f"--replace {text!r}: {error}") from error

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from capgen.addresses import is_url, without_credentials
 from capgen.errors import (
     ModelError,
     ModelNotFoundError,
@@ -68,6 +69,11 @@ def resolve_model(
             raise UsageError(f"--revision is for Hub models; {local.name} is on this machine")
         return _on_its_base(local, trust_remote_code)
     assert name is not None
+    if is_url(name):
+        raise ModelNotFoundError(
+            f"{without_credentials(name)} is a model on a server: there is no folder of it here",
+            hint="Servers caption, and say nothing else of their models: see capgen models test.",
+        )
     _check_checkpoint(name)
     identifier, _, tag = hub_name(name).partition("@")
     looks_local = name.startswith((".", "/", "~", "\\")) or not _REPOSITORY.fullmatch(identifier)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from capgen.addresses import is_url
+from capgen.addresses import is_url, without_credentials
 from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, EvalConfig, ModelOptions
 from capgen.errors import UsageError
@@ -108,10 +108,16 @@ def models_to_compare(names: Sequence[str]) -> list[str]:
             "A comparison needs at least two models",
             hint="Name two or more, or a training run to compare its best-eval with its best-loss.",
         )
-    twice = {name for name in models if models.count(name) > 1}
+    shown = [_shown(name) for name in models]
+    twice = {name for name in shown if shown.count(name) > 1}
     if twice:
         raise UsageError(f"'{min(twice)}' is named twice")
     return models
+
+
+def _shown(name: str) -> str:
+    """Return the name of a model in results: addresses may hold a password."""
+    return without_credentials(name) if is_url(name) else name
 
 
 def _runs_on(place: ModelOptions, name: str) -> ModelOptions:
@@ -125,7 +131,9 @@ def _load(options: ModelOptions) -> Captioner:
     try:
         return Captioner.from_options(options)
     except UsageError as error:  # an option that one of the models cannot have
-        raise UsageError(f"{options.model}: {error.message}", hint=error.hint) from error
+        raise UsageError(
+            f"{_shown(options.model or '')}: {error.message}", hint=error.hint
+        ) from error
 
 
 def comparison_events(
@@ -154,7 +162,7 @@ def comparison_events(
     chosen = models_to_compare(names)
     entries = tuple(served_entry(name) if is_url(name) else find_model(name) for name in chosen)
     # Load all models first, so that a broken one is reported before an hour of captioning.
-    captioners = {name: _load(_runs_on(place, name)) for name in chosen}
+    captioners = {_shown(name): _load(_runs_on(place, name)) for name in chosen}
     evaluations: list[Evaluation] = []
     for name, captioner in captioners.items():
         yield ModelStarted(name, len(data.examples))

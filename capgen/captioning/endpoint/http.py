@@ -112,7 +112,8 @@ class Connections:
         except ValueError:
             origin = None
         if origin != here.origin:
-            place = f"{parts.scheme}://{parts.hostname}" if origin else "an invalid address"
+            netloc = parts.netloc.rpartition("@")[2]
+            place = f"{parts.scheme}://{netloc}" if origin else "an invalid address"
             raise EndpointError(
                 f"{here.shown} redirects to {place}: nothing is sent there",
                 hint="If you trust it, give that address with --endpoint.",

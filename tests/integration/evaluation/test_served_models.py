@@ -16,7 +16,7 @@ from capgen.errors import ModelError, UsageError
 from capgen.evaluation.calibration.calibrate import Calibrated, calibrate, store
 from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.records import Example
-from capgen.registry.compare import ComparisonFinished, comparison_events
+from capgen.registry.compare import ComparisonFinished, comparison_events, models_to_compare
 from tests.chat_server import ChatServer, Handler, answer, chatting, says, sends
 from tests.unit.evaluation.sets import make_set
 
@@ -79,6 +79,26 @@ def test_models_compare_takes_addresses(server: ChatServer, tmp_path: Path) -> N
     written = json.dumps(comparison.to_dict())
     assert "secret" not in written
     assert json.loads(written)["models"][1]["path"] is None
+    with pytest.raises(UsageError, match="named twice") as caught:
+        models_to_compare([address, address])
+    assert "secret" not in str(caught.value)
+
+
+def test_the_speed_of_an_address_with_a_password(
+    server: ChatServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (40, 30), (1, 2, 3)).save(tmp_path / "1.png")
+    (tmp_path / "test.csv").write_text("file_name,caption\n1.png,a picture of 1 2 3\n")
+    address = f"{server.url.replace('//', '//me:secret@')}#tiny"
+    page, figures = tmp_path / "page.html", tmp_path / "figures.json"
+    command = ["models", "compare", "mini", address, "--data-dir", str(tmp_path / "test.csv")]
+    command += ["--resamples", "100", "--metrics", "bleu"]
+    assert main([*command, "--html", str(page), "--json", str(figures)]) == 0
+    served = json.loads(figures.read_text())["models"][1]
+    assert served["speed"]["photos_per_second"] > 0
+    written = capsys.readouterr()
+    for text in (page.read_text(), figures.read_text(), written.out, written.err):
+        assert "secret" not in text
 
 
 def _doubtful(server: ChatServer, count: int, folder: Path) -> EvaluationSet:

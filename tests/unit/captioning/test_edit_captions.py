@@ -124,6 +124,26 @@ def test_what_is_no_replacement_is_refused(wrong: str) -> None:
         DecodeOptions(replace=(wrong,))
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(" * 5000 + "a" + ")" * 5000,
+        "(" * 900 + "a" + ")" * 900,
+        "a" * 10_001,
+        "a{999999}",
+        "(?:(?:a{1000}){1000}){1000,}",
+    ],
+)
+def test_patterns_that_fill_the_memory_are_refused(pattern: str) -> None:
+    """Or the stack; before they are compiled."""
+    with pytest.raises(UsageError, match="--replace"):
+        DecodeOptions(replace=(f"{pattern}=x",))
+
+
+def test_ordinary_counts_are_fine() -> None:
+    DecodeOptions(replace=(r"^.{0,400}a.{0,400}b.{3,400}$=x", r"(\w+)( \1){2,}=\1"))
+
+
 @pytest.mark.parametrize("wrong", [{"replace": "a=b"}, {"replace": (1,)}, {"prefix": 3}])
 def test_other_types_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=f"^--{next(iter(wrong))} is"):

@@ -37,6 +37,7 @@ def test_misspelt_variables_get_one_line_each(monkeypatch, capsys):
     monkeypatch.setenv("CAPGEN_BEEMS", "3")
     monkeypatch.setenv("CAPGEN_HOEM", "/nowhere")
     monkeypatch.setenv("CAPGEN_UNRELATED", "1")
+    monkeypatch.setenv("CAPGEN_ENDPOINT_KEY", "sk-1")
     monkeypatch.setenv("CAPGEN_SEED", "1")
     assert main(["config", "path"]) == 0
     out, error = capsys.readouterr()

@@ -177,3 +177,11 @@ def test_a_short_name_is_no_run_with_checkpoints(asked: list[tuple[str, str | No
 )
 def test_only_short_names_are_written_out(name: str, full: str) -> None:
     assert resolve.hub_name(name) == full
+
+
+def test_an_address_is_not_a_folder() -> None:
+    with pytest.raises(
+        ModelNotFoundError, match=r"^http://there/v1#tiny is a model on a server"
+    ) as e:
+        resolve_model("http://me:secret@there/v1#tiny")
+    assert "models test" in e.value.hint and "secret" not in str(e.value)

@@ -254,6 +254,7 @@ def test_nothing_is_sent_to_another_host(
         with pytest.raises(EndpointError, match="redirects to") as caught:
             ask(client_of(server))
         assert not other.headers
+        assert f"redirects to {other.address}: nothing" in str(caught.value)
     assert KEY not in str(caught.value) + caught.value.hint
 
 
