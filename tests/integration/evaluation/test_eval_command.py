@@ -221,7 +221,7 @@ def outside_set(root: Path) -> Path:
     return folder
 
 
-def test_issue_17_a4_a_report_shows_nothing_from_outside_a_set_that_was_not_imported(
+def test_a_report_shows_nothing_from_outside_a_set_that_was_not_imported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, page = outside_set(tmp_path), tmp_path / "report.html"
@@ -239,7 +239,7 @@ def test_issue_17_a4_a_report_shows_nothing_from_outside_a_set_that_was_not_impo
     assert page.read_text().count('<ol class="words"') == 9
 
 
-def test_issue_17_a4_a_file_of_references_does_not_put_any_image_into_a_report(
+def test_a_file_of_references_does_not_put_any_image_into_a_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, page = tmp_path / "set", tmp_path / "report.html"

@@ -262,7 +262,7 @@ def test_a_learning_rate_that_makes_the_loss_explode_is_told(tmp_path, data, min
     assert "the learning rate is probably too high" in told(5.0)[0]
 
 
-def test_issue_17_a4_a_run_shows_nothing_from_outside_a_set_that_was_not_imported(tmp_path, mini):
+def test_a_run_shows_nothing_from_outside_a_set_that_was_not_imported(tmp_path, mini):
     folder = tmp_path / "set"
     folder.mkdir()
     rows = ["image,caption,split"]

@@ -201,7 +201,7 @@ def test_save_images_are_all_different(tmp_path: Path):
     assert len(contents) == 10
 
 
-def test_b5_a_line_of_a_manifest_with_a_long_number_is_named(tmp_path: Path):
+def test_a_line_of_a_manifest_with_a_long_number_is_named(tmp_path: Path):
     header = '{"schema_version": 1, "kind": "capgen-dataset", "name": "x"}'
     entry = '{"image_id": "a", "image": "a.png", "references": ["x"], "split": "train", "n": %s}'
     (tmp_path / "capgen-dataset.jsonl").write_text(f"{header}\n{entry % ('9' * 5000)}\n")

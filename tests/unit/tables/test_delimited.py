@@ -120,7 +120,7 @@ def test_tables_without_a_header_whose_captions_hold_commas(
     assert captions == [("a dog, a cat, and a bird",)] * 2
 
 
-def test_c10_commas_of_captions_are_told_from_those_between_cells() -> None:
+def test_commas_of_captions_are_told_from_those_between_cells() -> None:
     text = "a.png,a dog\nb.png,a dog, a cat\nc.png,red,blue\nd.png, x, y\ne.png,a, b,val\n"
     rows = rows_of("t.csv", text)
     captions = [row.cells.get("caption") for row in rows]
@@ -135,7 +135,7 @@ def test_a_header_with_the_name_of_no_image_still_tells_the_delimiter() -> None:
     assert row.cells == {"image": "a.jpg", "caption, long": "x, y, z", "c": "1"}
 
 
-def test_b5_a_long_cell_and_a_long_number_are_one_bad_row() -> None:
+def test_a_long_cell_and_a_long_number_are_one_bad_row() -> None:
     long = "x" * 200_000
     rows = rows_of("t.csv", f"image,caption\na.png,x\nb.png,{long}\nc.png,x\n")
     assert [bool(row.fault) for row in rows] == [False, True, False]
@@ -149,7 +149,7 @@ def test_b5_a_long_cell_and_a_long_number_are_one_bad_row() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
-def test_b5_a_name_that_is_too_long_is_one_missing_image(tmp_path: Path, suffix: str) -> None:
+def test_a_name_that_is_too_long_is_one_missing_image(tmp_path: Path, suffix: str) -> None:
     images(tmp_path, "a.png", "b.png")
     names = ["a.png", "x" * 100_000 + ".png", "y" * 100_000 + "/z.png", "b.png"]
     if suffix == "jsonl":

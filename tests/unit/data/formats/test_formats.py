@@ -327,7 +327,7 @@ def told_about(folder: Path) -> list[tuple[str, str]]:
     return [(p.code, p.file.name) for p in problems if p.code == "captions_unread"]
 
 
-def test_c10_captions_in_files_that_are_not_read_are_told(tmp_path: Path) -> None:
+def test_captions_in_files_that_are_not_read_are_told(tmp_path: Path) -> None:
     save_images(tmp_path / "pairs", make_images(2))
     first, second = sorted((tmp_path / "pairs").iterdir())
     for name in (f"{first.stem}.txt", f"{first.stem}.caption", f"{second.stem}.caption"):
@@ -339,7 +339,7 @@ def test_c10_captions_in_files_that_are_not_read_are_told(tmp_path: Path) -> Non
     assert told_about(tmp_path / "tables") == [("captions_unread", "captions.csv")]
 
 
-def test_c10_captions_end_at_an_old_macs_line_ends_too(tmp_path: Path) -> None:
+def test_captions_end_at_an_old_macs_line_ends_too(tmp_path: Path) -> None:
     save_images(tmp_path, make_images(1))
     (image,) = tmp_path.iterdir()
     image.with_suffix(".txt").write_bytes("a dog\ra cat\r\na\u2028blue\x0bbird\n".encode())
