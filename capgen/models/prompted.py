@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -9,16 +10,23 @@ from typing import Any
 
 import torch
 import transformers
+from accelerate import init_empty_weights
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from capgen.errors import MissingDependencyError, ModelError
 from capgen.models.adapters import with_adapter
 from capgen.models.folder import ModelFolder
+from capgen.models.foreign_errors import model_errors
 from capgen.models.kinds import PROMPTED_KINDS, check_captioner, own_code_error
-from capgen.models.loading import load_weights, quiet_transformers
+from capgen.models.loading import load_config, load_weights, quiet_transformers
+from capgen.models.safetensors_index import read_index
 from capgen.models.torch_devices import DTYPES, weights_dtype
 
+# In files up to this size it is checked that they hold about as much as the model has.
+_SMALL_FILES = 1 << 28
+# Most parameters that one stored number holds, in the densest ways to quantise.
+_PACKED = 16
 _OWN_CLASSES = {
     "AutoModelForImageTextToText": AutoModelForImageTextToText,
     "AutoModelForVision2Seq": AutoModelForImageTextToText,
@@ -58,6 +66,8 @@ def load_prompted(
     if own_code and not trust_remote_code:
         raise own_code_error(folder.name)
     kind = _own_class(folder) if own_code else _known_class(folder)
+    if not own_code:
+        _check_size(folder, kind)
     with quiet_transformers():
         try:
             model: Any = load_weights(
@@ -89,6 +99,26 @@ def _known_class(folder: ModelFolder) -> type:
             hint="capgen is tested with these: " + ", ".join(PROMPTED_KINDS),
         )
     return AutoModelForImageTextToText
+
+
+def _check_size(folder: ModelFolder, kind: Any) -> None:
+    """Check that a small file is not meant for a large model: the rest would be filled at random.
+
+    A configuration without sizes has those of a model of billions of parameters.
+    """
+    files = folder.weight_files()
+    if sum(file.stat().st_size for file in files) > _SMALL_FILES:
+        return
+    stored = sum(math.prod(item.shape) for file in files for item in read_index(file).values())
+    with model_errors(folder.name, "its config.json describes no model"), init_empty_weights():
+        config = load_config(folder)
+        needed = sum(weight.numel() for weight in kind.from_config(config).parameters())
+    if stored * _PACKED < needed:
+        raise ModelError(
+            f"{folder.name} has {stored:,} parameters, and its config.json describes a model "
+            f"with {needed:,}",
+            hint="Its weights or its config.json are of another model, or incomplete.",
+        )
 
 
 def _own_class(folder: ModelFolder) -> type:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -37,11 +38,18 @@ from capgen.config.templates import placeholders
 from capgen.errors import ImageError, ModelError, UsageError
 from capgen.models.chat import CLOSED_PROMPTS, ChatWriter
 from capgen.models.folder import ModelFolder
+from capgen.models.foreign_errors import first_line, model_errors
 from capgen.models.loading import quiet_transformers
 from capgen.models.processors import load_processor, share_tokenizers
 from capgen.models.prompted import load_prompted, needs_own_code, placement, prompted_dtype
 from capgen.models.torch_devices import choose_device
 
+logger = logging.getLogger(__name__)
+# What a processor raises for an image that it did not expect.
+_IMAGE_ERRORS = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError),
+    *(RuntimeError, TypeError, ValueError),
+)
 # A prompt is tried with this image before any other.
 _SAMPLE = Image.new("RGB", (32, 32))
 _ABOUT_PROMPTS = re.compile(r"\b(?:prompts?|tokens?|text)\b", re.IGNORECASE)
@@ -82,7 +90,7 @@ class PromptedRuntime:
         self.device, self.dtype = str(self._model.device), str(dtype).removeprefix("torch.")
         if options.quantize is not None:
             self.dtype = f"{options.quantize} {self.dtype}"
-        with quiet_transformers():
+        with quiet_transformers(), model_errors(folder.name, "its processor cannot be loaded"):
             self._processor = load_processor(folder, own_code=self._own_code)
         share_tokenizers(self._processor)
         self._tokenizer = getattr(self._processor, "tokenizer", self._processor)
@@ -110,12 +118,20 @@ class PromptedRuntime:
                 f"--start-with: capgen cannot begin the answer of a '{self._kind}' model",
                 hint="Ask for such a beginning in --prompt.",
             )
-        if asked.given and not placeholders(words + asked.start_with):
-            try:
-                self._processed(_SAMPLE, words, asked.start_with)
-            except _PromptRefusedError as error:
-                raise UsageError(str(error), hint=_ONLY_WORDS) from error
+        if not placeholders(words + asked.start_with):
+            with model_errors(self.folder.name, "its processor cannot prepare an image"):
+                self._try(words, asked)
         return words
+
+    def _try(self, words: str, asked: Prompt) -> None:
+        """Let the processor prepare an image, before there are others."""
+        try:
+            self._processed(_SAMPLE, words, asked.start_with)
+        except _PromptRefusedError as error:
+            if not asked.given:
+                what = "its processor cannot prepare an image"
+                raise ModelError(f"{self.folder.name}: {what} ({error})") from error
+            raise UsageError(str(error), hint=_ONLY_WORDS) from error
 
     @property
     def _can_begin(self) -> bool:
@@ -144,6 +160,11 @@ class PromptedRuntime:
             return ModelInput(self._processed(image, prompt, start), prompt, start)
         except _PromptRefusedError as error:
             raise ImageError(str(error), code="prompt", hint=_ONLY_WORDS) from error
+        except _IMAGE_ERRORS as error:
+            # It took another image (see `_try`): this one is the matter.
+            logger.debug("the processor of %s", self.folder.name, exc_info=True)
+            message = f"the model's processor cannot prepare it ({first_line(error)})"
+            raise ImageError(message, code="unreadable") from error
 
     def _processed(self, image: Image.Image, prompt: str, start: str) -> Prepared:
         asked = self._text(prompt)
@@ -209,7 +230,12 @@ class PromptedRuntime:
         config = generation_config(base, wider, **lengths)
         # Words count lengths with a start token, which an answer lacks.
         counted = replace(wider, max_length=settings.max_length + 1)
-        with torch.inference_mode(), quiet_transformers(), seeded(settings, self.device):
+        with (
+            torch.inference_mode(),
+            quiet_transformers(),
+            seeded(settings, self.device),
+            model_errors(self.folder.name, "it cannot caption"),
+        ):
             output = self._model.generate(
                 **batch,
                 generation_config=config,

@@ -37,6 +37,7 @@ from capgen.config import DecodeSettings
 from capgen.errors import ModelError, UsageError
 from capgen.models.folder import ModelFolder
 from capgen.models.foreign import end_tokens, load_captioner
+from capgen.models.foreign_errors import model_errors
 from capgen.models.kinds import CAPTIONER_KINDS, ENCODER_DECODER
 from capgen.models.loading import load_tokenizer, quiet_transformers
 from capgen.models.torch_devices import choose_device, weights_dtype
@@ -139,7 +140,12 @@ class TorchRuntime(PixelRuntime):
         lengths = {"max_length": settings.max_length, "min_length": settings.min_length}
         config = generation_config(self._model.generation_config, wider, **lengths)
         nouns = None if settings.repeat_nouns else self.nouns
-        with torch.inference_mode(), quiet_transformers(), seeded(settings, self.device):
+        with (
+            torch.inference_mode(),
+            quiet_transformers(),
+            seeded(settings, self.device),
+            model_errors(self.folder.name, "it cannot caption"),
+        ):
             try:
                 output = self._model.generate(
                     pixel_values=pixels,

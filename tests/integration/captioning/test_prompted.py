@@ -515,7 +515,7 @@ def test_damaged_folders(llava: Path, tmp_path: Path) -> None:
         Captioner.from_pretrained(llava)
     shutil.copy(whole / "tokenizer.json", llava)
     (llava / "model.safetensors").write_bytes(b"\0" * 100)
-    with pytest.raises(ModelError, match="Cannot load"):
+    with pytest.raises(ModelError, match="Cannot load|not a safetensors file"):
         Captioner.from_pretrained(llava)
 
 
@@ -665,3 +665,54 @@ def test_avoided_phrases_may_begin_in_the_start(saved: Saved) -> None:
         caption = captioner.caption(IMAGES[0], **asked, **options)
         assert re.match(rf"One big.*\b{word}\b", caption.text, re.I | re.S), caption.text
         assert not re.search(rf"\bbig\s+{word}\b", caption.text, re.I) and caption.notes == ()
+
+
+@pytest.fixture
+def damaged(saved: Saved, tmp_path: Path) -> Path:
+    """A LLaVA to damage."""
+    return Path(shutil.copytree(saved("LLaVA"), tmp_path / "llava"))
+
+
+def test_a_config_without_sizes_is_not_taken_for_a_model_of_billions(damaged: Path) -> None:
+    kind = {"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"]}
+    (damaged / "config.json").write_text(json.dumps(kind))
+    with pytest.raises(ModelError, match=r"config\.json describes a model with 7,\d{3},"):
+        Captioner.from_pretrained(damaged)
+
+
+def test_a_processor_that_does_not_work_is_the_models_fault(damaged: Path) -> None:
+    file = damaged / "processor_config.json"
+    settings = json.loads(file.read_text())
+    del settings["patch_size"]
+    file.write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match="its processor cannot prepare an image"):
+        Captioner.from_pretrained(damaged)
+
+
+def test_parts_that_do_not_fit_together_are_the_models_fault(damaged: Path) -> None:
+    file = damaged / "processor_config.json"
+    settings = json.loads(file.read_text())
+    settings["image_processor"]["crop_size"] = {"height": 96, "width": 96}
+    settings["image_processor"]["size"] = {"shortest_edge": 96}
+    file.write_text(json.dumps(settings))
+    captioner = Captioner.from_pretrained(damaged)
+    with pytest.raises(ModelError, match="it cannot caption"):
+        captioner.caption(IMAGES[0])
+
+
+def test_an_image_that_a_processor_cannot_take_is_one_failure(
+    saved: Saved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captioner = Captioner.from_pretrained(saved("LLaVA"))
+    processor = captioner.runtime._processor  # type: ignore[attr-defined]
+
+    def picky(images: list[Image.Image], **options: Any) -> Any:
+        if images[0].size == IMAGES[1].size:
+            raise TypeError("unexpected shape")
+        return processor(images=images, **options)
+
+    picky.tokenizer = processor.tokenizer  # type: ignore[attr-defined]
+    monkeypatch.setattr(captioner.runtime, "_processor", picky)
+    records = list(captioner.stream(IMAGES[:3], DecodeOptions(max_length=4)))
+    assert [isinstance(record, CaptionFailure) for record in records] == [False, True, False]
+    assert "processor cannot prepare it (TypeError: unexpected shape)" in str(records[1])
