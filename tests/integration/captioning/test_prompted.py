@@ -515,7 +515,7 @@ def test_damaged_folders(llava: Path, tmp_path: Path) -> None:
         Captioner.from_pretrained(llava)
     shutil.copy(whole / "tokenizer.json", llava)
     (llava / "model.safetensors").write_bytes(b"\0" * 100)
-    with pytest.raises(ModelError, match="Cannot load|not a safetensors file"):
+    with pytest.raises(ModelError, match=r"Cannot load|not a safetensors file"):
         Captioner.from_pretrained(llava)
 
 
