@@ -36,7 +36,7 @@ from capgen.captioning.thinking import answer_begins
 from capgen.config import DecodeSettings, ModelOptions
 from capgen.config.templates import placeholders
 from capgen.errors import ImageError, ModelError, UsageError
-from capgen.models.chat import CLOSED_PROMPTS, ChatWriter
+from capgen.models.chat import CLOSED_PROMPTS, ChatText, ChatWriter
 from capgen.models.folder import ModelFolder
 from capgen.models.foreign_errors import first_line, model_errors
 from capgen.models.loading import quiet_transformers
@@ -45,10 +45,10 @@ from capgen.models.prompted import load_prompted, needs_own_code, placement, pro
 from capgen.models.torch_devices import choose_device
 
 logger = logging.getLogger(__name__)
-# What a processor raises for an image that it did not expect.
-_IMAGE_ERRORS = (
+# What processors raise for an image or a prompt that they did not expect.
+_PROCESSOR_ERRORS = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError),
-    *(RuntimeError, TypeError, ValueError),
+    *(RuntimeError, StopIteration, TypeError, ValueError),
 )
 # A prompt is tried with this image before any other.
 _SAMPLE = Image.new("RGB", (32, 32))
@@ -119,19 +119,24 @@ class PromptedRuntime:
                 hint="Ask for such a beginning in --prompt.",
             )
         if not placeholders(words + asked.start_with):
-            with model_errors(self.folder.name, "its processor cannot prepare an image"):
-                self._try(words, asked)
+            self._try(words, asked)
         return words
 
     def _try(self, words: str, asked: Prompt) -> None:
         """Let the processor prepare an image, before there are others."""
         try:
-            self._processed(_SAMPLE, words, asked.start_with)
-        except _PromptRefusedError as error:
+            self._processed(_SAMPLE, self._text(words), asked.start_with)
+        except (_PromptRefusedError, *_PROCESSOR_ERRORS) as error:
+            # Is it the prompt or the model? That takes at least its own default.
+            default = ChatWriter(self._processor, self._kind).write(words_for(self._kind, Prompt()))
+            with model_errors(self.folder.name, "its processor cannot prepare an image"):
+                self._processed(_SAMPLE, default, "")
             if not asked.given:
-                what = "its processor cannot prepare an image"
-                raise ModelError(f"{self.folder.name}: {what} ({error})") from error
-            raise UsageError(str(error), hint=_ONLY_WORDS) from error
+                raise
+            if isinstance(error, _PromptRefusedError):
+                raise UsageError(str(error), hint=_ONLY_WORDS) from error
+            message = f"the model cannot be asked that ({first_line(error)})"
+            raise UsageError(message, hint=_ONLY_WORDS) from error
 
     @property
     def _can_begin(self) -> bool:
@@ -157,17 +162,16 @@ class PromptedRuntime:
         if self._own_code:  # which may not be thread-safe
             return ModelInput(image, prompt, start)
         try:
-            return ModelInput(self._processed(image, prompt, start), prompt, start)
+            return ModelInput(self._processed(image, self._text(prompt), start), prompt, start)
         except _PromptRefusedError as error:
             raise ImageError(str(error), code="prompt", hint=_ONLY_WORDS) from error
-        except _IMAGE_ERRORS as error:
+        except _PROCESSOR_ERRORS as error:
             # It took another image (see `_try`): this one is the matter.
             logger.debug("the processor of %s", self.folder.name, exc_info=True)
             message = f"the model's processor cannot prepare it ({first_line(error)})"
             raise ImageError(message, code="unreadable") from error
 
-    def _processed(self, image: Image.Image, prompt: str, start: str) -> Prepared:
-        asked = self._text(prompt)
+    def _processed(self, image: Image.Image, asked: ChatText, start: str) -> Prepared:
         options: dict[str, Any] = {"add_special_tokens": False} if asked.complete else {}
         if asked.text or start:
             options["text"] = [asked.followed_by(start)]
@@ -184,7 +188,7 @@ class PromptedRuntime:
     def _content(self, each: ModelInput) -> Prepared:
         if isinstance(each.content, Image.Image):
             with self._lock:
-                return self._processed(each.content, each.prompt, each.start)
+                return self._processed(each.content, self._text(each.prompt), each.start)
         assert isinstance(each.content, Mapping)
         return each.content
 
