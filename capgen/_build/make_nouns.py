@@ -35,8 +35,13 @@ _TOPS_THINGS = frozenset({"animal", "food", "object", "person", "plant", "substa
 _MIN_SHARE = 0.2
 _MIN_LETTERS = 3
 _WORD = re.compile(r"[a-z]+(-[a-z]+)*")
-# Categories of COCO that the tagged texts seldom mean by these words.
-_ALSO = ("bear", "book", "frisbee", "kite", "racket", "sign", "sink", "tie")
+# Categories of COCO that the tagged texts seldom mean by these words, and sports: "holding a
+# tennis racket on a tennis court".
+_ALSO = (
+    *("bear", "book", "frisbee", "kite", "racket", "sign", "sink", "tie"),
+    *("baseball", "basketball", "football", "golf", "hockey", "rugby", "soccer", "softball"),
+    *("tennis", "volleyball"),
+)
 # "Side by side", "hand in hand", "face to face", "arm in arm".
 _NOT = ("arm", "face", "hand", "side")
 

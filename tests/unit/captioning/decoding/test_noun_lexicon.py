@@ -47,6 +47,11 @@ def test_things_and_living_beings_are_nouns(word: str) -> None:
     assert word in nouns(word)
 
 
+@pytest.mark.parametrize("word", ["tennis", "baseball", "soccer", "volleyball"])
+def test_sports_are_nouns(word: str) -> None:
+    assert word in nouns(word)  # not "holding a tennis racket on a tennis court"
+
+
 @pytest.mark.parametrize(
     "word",
     [
@@ -55,7 +60,6 @@ def test_things_and_living_beings_are_nouns(word: str) -> None:
         *("playing", "standing", "running", "jumps", "sitting", "holding", "watches", "stands"),
         *("front", "top", "left", "right", "next", "background", "one", "two", "another", "a"),
         *("side", "hand", "face", "arm"),  # "side by side", "hand in hand"
-        *("tennis", "baseball"),  # "a tennis ball on a tennis court"
         *("'s", "-", "3", "é", ""),
     ],
 )
@@ -76,7 +80,7 @@ def test_the_nouns_of_the_bundled_model() -> None:
     assert table is not None
     found = {word for word, number in vocabulary.items() if table.numbers[number]}
     assert {"cat", "bathroom", "kitchen", "plate", "people", "woman"} <= found
-    assert not found & {"black", "white", "a", "<unk>", "is", "wearing", "top", "tennis"}
+    assert not found & {"black", "white", "a", "<unk>", "is", "wearing", "top"}
     assert 0.3 < len(found) / len(vocabulary) < 0.6
 
 
