@@ -9,6 +9,7 @@ CapgenError                  exit code 1, unless another is given
 │   └── UnsafeModelError
 ├── DataError                captions or images of a data set are missing or malformed
 ├── MetricError              predictions and references cannot be scored
+├── DeviceMemoryError        a device has too little memory for a model or a batch
 ├── TrainingError            training cannot start or continue
 │   └── TrainingStopped      training was asked to stop (exit code 130 or 143)
 ├── NetworkError             a server cannot be reached, or refuses
@@ -86,6 +87,10 @@ class DataError(CapgenError):
 
 class MetricError(CapgenError):
     """Predictions and references cannot be scored."""
+
+
+class DeviceMemoryError(CapgenError):
+    """A device, such as a GPU, has too little memory for a model or a batch."""
 
 
 class TrainingError(CapgenError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,7 +16,10 @@ from capgen.captioning.retry import caption_inputs
 from capgen.captioning.runtimes.base import NoCaption, Runtime
 from capgen.captioning.to_record import uncaptioned, with_confidence
 from capgen.config import DecodeSettings
+from capgen.errors import DeviceMemoryError
 from capgen.records import Caption, Record
+
+logger = logging.getLogger(__name__)
 
 
 class RecordMaker:
@@ -35,6 +39,7 @@ class RecordMaker:
         self._runtime = runtime
         self._prompting = prompting
         self._fits = fits
+        self._most: int | None = None  # images at once; None is any number
 
     def settings(self, settings: DecodeSettings) -> dict[str, Any]:
         """Return the settings in the form that records hold."""
@@ -57,13 +62,17 @@ class RecordMaker:
         revision: str | None,
         return_attention: bool,
     ) -> list[Record]:
-        """Caption prepared images; see `Captioner.caption_prepared`."""
+        """Caption prepared images; see `Captioner.caption_prepared`.
+
+        Raises:
+            DeviceMemoryError: The device has too little memory for one image.
+        """
         shared: dict[str, Any] = {
             "model": self._model.name,
             "revision": self._model.revision if revision is None else revision,
             "settings": self.settings(settings),
         }
-        make = partial(self._captioned, settings=settings, return_attention=return_attention)
+        make = partial(self._that_fit, settings=settings, return_attention=return_attention)
         made = self._prompting.for_usable(make, batch, settings)
         return [
             replace(record, **shared, notes=(*notes, *record.notes))
@@ -71,6 +80,24 @@ class RecordMaker:
             else replace(record, **shared)
             for record in made
         ]
+
+    def _that_fit(
+        self, noted: Sequence[Noted], settings: DecodeSettings, return_attention: bool
+    ) -> list[Record]:
+        """Caption prepared images, fewer at once from when the device runs out of memory."""
+        records: list[Record] = []
+        while len(records) < len(noted):
+            part = noted[len(records) :][: self._most]
+            try:
+                records += self._captioned(part, settings, return_attention)
+                continue
+            except DeviceMemoryError as error:
+                if len(part) == 1:
+                    raise
+                logger.info("%s: fewer from now on", error.message)
+            # The exception, and with it the tensors of the failed batch, is gone by here.
+            self._most = min(len(part) // 2, self._most or len(part))
+        return records
 
     def _captioned(
         self, noted: Sequence[Noted], settings: DecodeSettings, return_attention: bool

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 
 from capgen.errors import CapgenError, ModelError
+from capgen.models.device_memory import is_out_of_memory
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +17,8 @@ def model_errors(name: str, what: str) -> Iterator[None]:
     """Turn whatever a model raises into ModelError, and log its traceback.
 
     A model's files decide what its code does: settings that are missing or do not fit its weights
-    raise TypeError, AssertionError, RuntimeError and more, deep inside other libraries.
+    raise TypeError, AssertionError, RuntimeError and more, deep inside other libraries. Running out
+    of memory says nothing about the files: it is left to the caller.
 
     Args:
         name: The model, for the message.
@@ -27,6 +29,8 @@ def model_errors(name: str, what: str) -> Iterator[None]:
     except (CapgenError, MemoryError):
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         logger.debug("%s: %s", name, what, exc_info=True)
         raise ModelError(
             f"{name}: {what} ({first_line(error)})",

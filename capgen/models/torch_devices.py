@@ -57,7 +57,8 @@ def weights_dtype(name: str, device: torch.device) -> torch.dtype:
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype:
     """Return the type that training's autocast computes in; float32 means no autocast."""
     if precision == "auto":
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        # Older GPUs emulate it, far slower than they compute in float32.
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if fast else torch.float32
     if precision == "fp16" and device.type == "cpu":
         raise TrainingError("--precision fp16 is for GPUs", hint="Use bf16 or fp32 on a CPU.")

@@ -21,6 +21,7 @@ from capgen.captioning.prompts import Prompt
 from capgen.captioning.runtimes.base import Generated, ModelInput, Replay
 from capgen.captioning.runtimes.image_shapes import with_enough_sides
 from capgen.captioning.runtimes.prompt_words import words_for
+from capgen.captioning.runtimes.torch_device_memory import TOO_LARGE, captioning_memory
 from capgen.captioning.runtimes.torch_generation import (
     finished_or_again,
     generation_config,
@@ -37,6 +38,7 @@ from capgen.config import DecodeSettings, ModelOptions
 from capgen.config.templates import placeholders
 from capgen.errors import ImageError, ModelError, UsageError
 from capgen.models.chat import CLOSED_PROMPTS, ChatText, ChatWriter
+from capgen.models.device_memory import device_memory_errors
 from capgen.models.folder import ModelFolder
 from capgen.models.foreign_errors import first_line, model_errors
 from capgen.models.loading import quiet_transformers
@@ -86,7 +88,10 @@ class PromptedRuntime:
         model = load_prompted(
             folder, dtype=dtype, trust_remote_code=options.trust_remote_code, placement=place
         )
-        self._model = model if place else model.to(device)
+        with device_memory_errors(
+            f"{folder.name} does not fit into the memory of {device}", hint=TOO_LARGE
+        ):
+            self._model = model if place else model.to(device)
         self.device, self.dtype = str(self._model.device), str(dtype).removeprefix("torch.")
         if options.quantize is not None:
             self.dtype = f"{options.quantize} {self.dtype}"
@@ -194,6 +199,10 @@ class PromptedRuntime:
 
     def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
         """Caption prepared images."""
+        with captioning_memory(self.folder.name, self.device, len(inputs)):
+            return self._generated(inputs, settings)
+
+    def _generated(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
         contents = [self._content(each) for each in inputs]
         starts = [self._start_ids(each.start) for each in inputs]
         if settings.sample:

@@ -17,6 +17,7 @@ from capgen.captioning.decoding.word_constraints import WordRules
 from capgen.captioning.runtimes.base import Generated, ModelInput, Replay
 from capgen.captioning.runtimes.generation_settings import torch_only
 from capgen.captioning.runtimes.pixel_runtime import PixelRuntime, by_start, stacked
+from capgen.captioning.runtimes.torch_device_memory import TOO_LARGE, captioning_memory
 from capgen.captioning.runtimes.torch_encoder import (
     encoder_states,
     kept_encoder_outputs,
@@ -35,6 +36,7 @@ from capgen.captioning.runtimes.torch_steps import TorchSteps
 from capgen.captioning.runtimes.torch_words import word_rules
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError, UsageError
+from capgen.models.device_memory import device_memory_errors
 from capgen.models.folder import ModelFolder
 from capgen.models.foreign import end_tokens, load_captioner
 from capgen.models.foreign_errors import model_errors
@@ -73,7 +75,10 @@ class TorchRuntime(PixelRuntime):
         )
         with quiet_transformers():
             self._tokenizer: Any = load_tokenizer(folder)
-        self._model = model.to(self.device)
+        with device_memory_errors(
+            f"{folder.name} does not fit into the memory of {self.device}", hint=TOO_LARGE
+        ):
+            self._model = model.to(self.device)
         self.dtype = str(self._model.dtype).removeprefix("torch.")
         self._ends = end_tokens(folder, model)
 
@@ -84,6 +89,10 @@ class TorchRuntime(PixelRuntime):
 
     def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
         """Caption prepared images, all of one shape."""
+        with captioning_memory(self.folder.name, self.device, len(inputs)):
+            return self._generated(inputs, settings)
+
+    def _generated(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
         pixels = self._pixels(inputs)
         hypotheses: list[list[Hypothesis]] = [[] for _ in inputs]
         parts = [

@@ -1,27 +1,10 @@
-"""The memory of the device: running out of it, releasing it, measuring it."""
+"""The memory that training takes: trimming it, measuring it."""
 
 from __future__ import annotations
 
 import sys
 
 import torch
-
-# How MPS and the CPU allocator put it.
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that the device has no memory left."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and any(words in text for words in _NO_MEMORY)
-
-
-def release_memory(device: torch.device) -> None:
-    """Release cached memory, so that smaller pieces can be allocated."""
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
 
 
 def trim_memory() -> None:

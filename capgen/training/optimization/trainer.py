@@ -15,6 +15,12 @@ from torch.nn.utils import clip_grad_norm_
 
 from capgen.config import TrainConfig
 from capgen.errors import TrainingError, UsageError
+from capgen.models.device_memory import (
+    device_memory_errors,
+    is_out_of_memory,
+    release_memory,
+)
+from capgen.models.foreign_errors import first_line
 from capgen.models.torch_devices import autocast, autocast_dtype
 from capgen.records import Event, Notice, StepEvent
 from capgen.training.data import epoch_order
@@ -105,7 +111,9 @@ class Trainer:
             After every step, its report or None.
 
         Raises:
-            TrainingError: The loss is not finite, or memory ran out.
+            TrainingError: The loss is not finite, memory ran out, or the encoder could not be
+                compiled.
+            DeviceMemoryError: Memory ran out for the optimizer.
         """
         self.model.train()
         if self.objective.cached:
@@ -137,7 +145,9 @@ class Trainer:
                 self._step(numbers)
                 return notice
             except RuntimeError as error:
-                if not memory.is_out_of_memory(error):
+                if self.config.compile and _is_of_compiler(error):
+                    raise _not_compiled(error) from error
+                if not is_out_of_memory(error):
                     raise
                 before = min(self.images_per_pass, len(numbers))
                 # Several processes would not run out at the same moment.
@@ -149,7 +159,7 @@ class Trainer:
                     ) from error
             # The exception, and with it the failed pass's tensors, is gone by here.
             self.optimizer.zero_grad(set_to_none=True)
-            memory.release_memory(self.device)
+            release_memory(self.device)
             self.images_per_pass = before // 2
             passes = math.ceil(self.config.images_a_step / self.images_per_pass)
             notice = Notice(
@@ -217,11 +227,16 @@ class Trainer:
 
     def _update(self) -> None:
         """Take the step: change the weights and their average."""
-        if self.config.clip_norm:
-            self.scaler.unscale_(self.optimizer)
-            clip_grad_norm_(self.parameters, self.config.clip_norm)
-        set_rates(self.optimizer, self.schedule(self.step))
-        self.scaler.step(self.optimizer)
+        # Smaller passes would not help: the moments are as large as the weights.
+        with device_memory_errors(
+            "The device ran out of memory for the optimizer",
+            hint="Train less: --train-encoder last-2 or none, or --lora-rank 8.",
+        ):
+            if self.config.clip_norm:
+                self.scaler.unscale_(self.optimizer)
+                clip_grad_norm_(self.parameters, self.config.clip_norm)
+            set_rates(self.optimizer, self.schedule(self.step))
+            self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update()
@@ -255,6 +270,19 @@ class Trainer:
             numbers=numbers,
             learning_rates=rates,
         )
+
+
+def _is_of_compiler(error: RuntimeError) -> bool:
+    from torch._dynamo.exc import TorchDynamoException  # takes a second to import
+
+    return isinstance(error, TorchDynamoException) and not is_out_of_memory(error)
+
+
+def _not_compiled(error: RuntimeError) -> TrainingError:
+    return TrainingError(
+        f"torch.compile cannot compile the encoder here ({first_line(error)})",
+        hint="Leave out --compile: it only saves time.",
+    )
 
 
 def _diverged(what: str, step: int) -> TrainingError:

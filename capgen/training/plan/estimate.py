@@ -1,4 +1,4 @@
-"""What a run needs: parameters by part, memory and time, measured on two small batches."""
+"""What a run needs: parameters by part, memory and time, measured on two batches."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from transformers.utils.logging import disable_progress_bar
 from capgen.config import TrainConfig
 from capgen.data.mixture import open_mixture
 from capgen.models.build import Captioning
+from capgen.models.device_memory import device_memory_errors, is_out_of_memory
 from capgen.models.torch_devices import autocast, autocast_dtype, choose_device
 from capgen.records import Example
 from capgen.training.data.epoch_order import Mix
@@ -28,7 +29,10 @@ from capgen.training.objectives.learner import Learner
 from capgen.training.objectives.scst.loss import self_critical
 from capgen.training.optimization.optimizer import part_of, peak_rates
 
-_IMAGES = 4  # in the larger of the two batches
+# Images in the larger of the two batches, and most of them on a GPU, where the time of a small
+# batch is that of starting its kernels.
+_IMAGES, _IMAGES_ON_GPU = 4, 64
+_ROUNDS_ON_GPU = 3
 _WEIGHT_BYTES = 4  # float32
 # Gradient, AdamW's two moments and the average of the weights, each float32.
 _TRAINED_BYTES = 16
@@ -62,7 +66,7 @@ class Estimate:
         device: Where it computes.
         model_bytes: Weights, gradients, moments and average.
         activation_bytes: What a forward pass keeps for the backward pass.
-        seconds: Time of all steps, from the time of one small batch.
+        seconds: Time of all steps, from the time of one batch.
     """
 
     parts: tuple[Part, ...]
@@ -79,7 +83,7 @@ class Estimate:
 
 
 def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estimate:
-    """Build the model and measure two small batches of made-up images; writes nothing.
+    """Build the model and measure two batches of made-up images; writes nothing.
 
     Args:
         config: The run's settings.
@@ -88,6 +92,7 @@ def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estima
 
     Raises:
         CapgenError: As `capgen.training.train` before the first step.
+        DeviceMemoryError: The model and two images do not fit into the device's memory.
     """
     device = choose_device(config.device)
     disable_progress_bar()  # transformers' own, as in training
@@ -102,14 +107,13 @@ def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estima
         buildable = replace(config, init=first.init, objective=TrainConfig.objective)
     captioning = make_captioner(buildable, captions)
     parts = _parts(captioning, config)
-    measure = _batch_measurer(captioning, config, device)
-    kept, _ = measure(examples[: _IMAGES // 2])  # also warms up
-    kept_more, seconds = measure(examples[:_IMAGES])
-    measured = min(len(examples), _IMAGES)
-    extra = measured - min(len(examples), _IMAGES // 2)
-    per_image = (kept_more - kept) / extra if extra else kept_more / measured
-    # What does not grow with the batch, such as casts of the weights.
-    fixed = max(0.0, kept_more - per_image * measured)
+    rounds = 1 if device.type == "cpu" else _ROUNDS_ON_GPU
+    with device_memory_errors(
+        "The device has too little memory for the model and two images",
+        hint="Try --gradient-checkpointing, --precision bf16 or another --device.",
+    ):
+        measure = _batch_measurer(captioning, config, device)
+        batch = _measured(measure, examples, images_to_measure(config, device), rounds)
     trained = sum(part.trained for part in parts)
     everything = sum(part.parameters for part in parts)
     return Estimate(
@@ -118,8 +122,53 @@ def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estima
         steps=config.num_epochs * math.ceil(mix.images / config.images_a_step),
         device=device.type,
         model_bytes=_WEIGHT_BYTES * everything + _TRAINED_BYTES * trained,
-        activation_bytes=int(fixed + per_image * config.batch_size),
-        seconds=seconds / measured * mix.images * config.num_epochs,
+        activation_bytes=int(batch.fixed_bytes + batch.bytes_per_image * config.batch_size),
+        seconds=batch.seconds_per_image * mix.images * config.num_epochs,
+    )
+
+
+class _Batch(NamedTuple):
+    """What a batch takes; fixed is what does not grow with it, such as casts of the weights."""
+
+    fixed_bytes: float
+    bytes_per_image: float
+    seconds_per_image: float
+
+
+def images_to_measure(config: TrainConfig, device: torch.device) -> int:
+    """Return how many images the larger of the two measured batches has."""
+    if device.type == "cpu":
+        return _IMAGES
+    return max(_IMAGES, min(config.batch_size, _IMAGES_ON_GPU))
+
+
+def _measured(
+    measure: Callable[[Sequence[Example]], tuple[int, float]],
+    examples: Sequence[Example],
+    images: int,
+    rounds: int,
+) -> _Batch:
+    """Measure a batch of half of the images, which also warms up, and one of all of them.
+
+    If memory runs out, halve the images.
+    """
+    while True:
+        some = examples[:images]
+        try:
+            kept, _ = measure(some[: images // 2])
+            taken = [measure(some) for _ in range(rounds)]
+            break
+        except RuntimeError as error:
+            if images <= 2 or not is_out_of_memory(error):
+                raise
+        images //= 2
+    kept_more, count = taken[-1][0], len(some)
+    extra = count - min(count, images // 2)
+    per_image = (kept_more - kept) / extra if extra else kept_more / count
+    return _Batch(
+        fixed_bytes=max(0.0, kept_more - per_image * count),
+        bytes_per_image=per_image,
+        seconds_per_image=min(seconds for _, seconds in taken) / count,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from capgen.models.device_memory import device_memory_errors
 from capgen.records import Example, Notice, PreparationEvent
 from capgen.training.data.frozen_features import feature_array
 from capgen.training.data.images import decoded_images
@@ -72,23 +73,31 @@ def _placed(
 def build_trainer(
     data: RunData, inputs: Mapping[str, Inputs], stop: StopRequest, teaching: Teaching | None
 ) -> Trainer:
-    """Return the trainer, with the captioner on its device."""
+    """Return the trainer, with the captioner on its device.
+
+    Raises:
+        DeviceMemoryError: The device has too little memory for the captioner.
+    """
     learner = data.learner
-    learner.captioning.model.to(learner.device)
-    if data.config.compile:
-        learner.objective.compile()
     rows = learner.codec.encode_examples(data.splits["train"])
     images = list(inputs.values())
-    return Trainer(
-        learner,
-        images[0] if len(images) == 1 else JoinedInputs(images),
-        rows,
-        data.config,
-        step_loss=_step_loss(data, rows, teaching),
-        mix=data.mix,
-        processes=data.processes,
-        stop=stop,
-    )
+    with device_memory_errors(
+        "The device has too little memory for the model and the average of its weights",
+        hint="Use a smaller --encoder and --decoder, or another --device.",
+    ):
+        learner.captioning.model.to(learner.device)
+        if data.config.compile:
+            learner.objective.compile()
+        return Trainer(
+            learner,
+            images[0] if len(images) == 1 else JoinedInputs(images),
+            rows,
+            data.config,
+            step_loss=_step_loss(data, rows, teaching),
+            mix=data.mix,
+            processes=data.processes,
+            stop=stop,
+        )
 
 
 def _step_loss(data: RunData, rows: Sequence[Sequence[Ids]], teaching: Teaching | None) -> StepLoss:

@@ -18,12 +18,12 @@ from capgen.config import TrainConfig
 from capgen.errors import TrainingError
 from capgen.metrics.language import LanguageStatistics
 from capgen.metrics.score import score_captions
+from capgen.models.device_memory import is_out_of_memory
 from capgen.models.loading import quiet_transformers
 from capgen.records import Example
 from capgen.training.data.inputs import Inputs
 from capgen.training.data.packed_captions import Ids
 from capgen.training.objectives.learner import Learner
-from capgen.training.optimization.memory import is_out_of_memory
 from capgen.training.optimization.processes import Alone, Processes
 
 # Measures of the captions' language: rewards can narrow it.
@@ -165,7 +165,10 @@ class Validator:
                 if not is_out_of_memory(error):
                     raise
                 if len(numbers) == 1:
-                    raise TrainingError("The device has too little memory to validate") from error
+                    raise TrainingError(
+                        "The device has too little memory to validate",
+                        hint="Add --no-validation, or choose another --device.",
+                    ) from error
                 self.batch_size = len(numbers) // 2
                 continue
             total, tokens, done = total + loss, tokens + count, done + len(numbers)

@@ -14,13 +14,13 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from transformers import SwinConfig, SwinModel
+from transformers import SwinConfig, SwinModel, VisionEncoderDecoderModel
 
 from capgen import Captioner
 from capgen.captioning.prepare import Prepared
 from capgen.captioning.runtimes.base import ModelInput
 from capgen.config import DecodeSettings
-from capgen.errors import ModelError
+from capgen.errors import DeviceMemoryError, ModelError
 from capgen.models.checkpoint import save_captioning
 from capgen.models.folder import ModelFolder
 from capgen.models.onnx.export import export_onnx
@@ -151,6 +151,52 @@ def test_a_batch_of_16_is_16_single_calls(
     some = images if which == "bundled" else images[:5]
     together = captioner.caption(list(some), **options)
     assert_same(together, [captioner.caption(image, **options) for image in some])
+
+
+@pytest.mark.parametrize("room", [3, 1])
+def test_a_device_with_little_memory_captions_fewer_images_at_once(
+    tmp_path: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    save_captioning(
+        tmp_path, tiny_captioners.captioning(tiny_captioners.clip_vision()), Provenance()
+    )
+    captioner = Captioner.from_pretrained(tmp_path, runtime="torch")
+    wanted = captioner.caption(images)
+    tried = []
+    plain = VisionEncoderDecoderModel.generate
+
+    def generate(self: Any, **arguments: Any) -> Any:
+        tried.append(len(arguments["pixel_values"]))
+        if tried[-1] > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return plain(self, **arguments)
+
+    monkeypatch.setattr(VisionEncoderDecoderModel, "generate", generate)
+    assert_same(captioner.caption(images), wanted)
+    tried.clear()
+    assert_same(captioner.caption(images), wanted)
+    assert max(tried) <= room  # remembered
+
+
+def test_a_device_without_memory_for_one_image(
+    tmp_path: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_captioning(
+        tmp_path, tiny_captioners.captioning(tiny_captioners.clip_vision()), Provenance()
+    )
+    captioner = Captioner.from_pretrained(tmp_path, runtime="torch")
+
+    def full(*arguments: Any, **options: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(VisionEncoderDecoderModel, "generate", full)
+    with pytest.raises(DeviceMemoryError, match="with one image") as caught:
+        captioner.caption(images)
+    assert "--device cpu" in caught.value.hint
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    with pytest.raises(DeviceMemoryError, match="does not fit into the memory of cpu") as caught:
+        Captioner.from_pretrained(tmp_path, runtime="torch")
+    assert "--dtype fp16" in caught.value.hint
 
 
 @pytest.mark.parametrize("which", ["bundled", "bundled_torch"])

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from capgen.captioning.captioner import Captioner
 from capgen.cli.main import main
+from capgen.config import train_config
 from capgen.data.cache.folders import CACHES, TEACHER_CAPTIONS, clear
 from capgen.errors import TrainingError, UsageError
 from capgen.models.checkpoint import load_captioning, save_captioning
@@ -94,6 +96,20 @@ def test_captions_are_made_once_for_each_teacher(tmp_path, data, mini, teacher, 
     assert {place.name for place in cache_dir().iterdir()} <= {cache.name for cache in CACHES}
     assert clear() > 0
     assert list(cache_dir().iterdir()) == []
+
+
+def test_a_teacher_captions_on_the_students_device(data, teacher, monkeypatch):
+    asked = []
+
+    def from_pretrained(name, **options):
+        asked.append(options)
+        raise UsageError("enough")
+
+    monkeypatch.setattr(Captioner, "from_pretrained", from_pretrained)
+    config = train_config("mini", teacher=str(teacher), data_dir=data)
+    with pytest.raises(UsageError, match="enough"):
+        next(teacher_captions.teachers_captions(config, [], "", torch.device("cuda:1")))
+    assert asked == [{"device": "cuda:1"}]
 
 
 def test_a_teacher_with_other_words_can_only_teach_sentences(tmp_path, data, parts, teacher):

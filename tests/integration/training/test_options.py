@@ -12,11 +12,12 @@ from collections import Counter
 
 import pytest
 import torch
+from torch._dynamo.exc import TorchDynamoException
 from transformers.models.clip.modeling_clip import CLIPMLP
 from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 
 from capgen.cli.main import main
-from capgen.errors import MissingDependencyError, TrainingError, UsageError
+from capgen.errors import DeviceMemoryError, MissingDependencyError, TrainingError, UsageError
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.records import EpochEvent, Notice, RunCreated, SampleEvent, StepEvent, TestEvent
@@ -160,6 +161,51 @@ def test_too_little_memory_for_one_image_is_an_error(tmp_path, data, parts, monk
     with pytest.raises(TrainingError, match="with 1 images per pass") as caught:
         list(train(clip_config(tmp_path, data)))
     assert "--gradient-checkpointing" in caught.value.hint
+
+
+def test_too_little_memory_for_the_optimizer_is_not_tried_in_smaller_passes(
+    tmp_path, data, parts, monkeypatch
+):
+    plain, passes = CaptionObjective.encode, []
+
+    def encode(self, inputs):
+        passes.append(len(inputs))
+        return plain(self, inputs)
+
+    def step(self, closure=None):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(CaptionObjective, "encode", encode)
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    with pytest.raises(DeviceMemoryError, match="for the optimizer") as caught:
+        list(train(clip_config(tmp_path, data)))
+    assert "--train-encoder" in caught.value.hint
+    assert passes == [4]
+
+
+def test_too_little_memory_for_the_model(tmp_path, data, parts, monkeypatch):
+    def to(self, device):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.nn.Module, "to", to)
+    with pytest.raises(DeviceMemoryError, match="memory for the model") as caught:
+        list(train(clip_config(tmp_path, data)))
+    assert "--device" in caught.value.hint
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_machine_without_a_compiler(tmp_path, data, parts, monkeypatch, compiled):
+    def encode(self, inputs):
+        raise TorchDynamoException("InvalidCxxCompiler: No working C++ compiler found")
+
+    monkeypatch.setattr(CaptionObjective, "compile", lambda self: None)
+    monkeypatch.setattr(CaptionObjective, "encode", encode)
+    # Without --compile it is a bug, and keeps its traceback.
+    with pytest.raises(TrainingError if compiled else TorchDynamoException) as caught:
+        list(train(clip_config(tmp_path, data, compile=compiled)))
+    assert "No working C++ compiler" in str(caught.value)
+    if compiled:
+        assert "--compile" in caught.value.hint
 
 
 @pytest.mark.parametrize(("blocks", "trained"), [("none", 0), ("last-1", 1), ("all", 2)])

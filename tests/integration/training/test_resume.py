@@ -8,14 +8,17 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
+import torch
 
 from capgen.cli.main import main
 from capgen.errors import DataError, StorageError, TrainingError, TrainingStopped, UsageError
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.records import StepEvent
+from capgen.training.optimization import trainer as trainer_module
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.run import session
 from capgen.training.run.folder import RunFolder, to_toml
@@ -76,6 +79,53 @@ def whole(tmp_path, data, parts):
     for _ in train(config):
         pass
     return config.output_dir
+
+
+@pytest.mark.parametrize("objective", ["cross-entropy", "scst"])
+def test_a_run_in_half_precision_goes_on_exactly(tmp_path, data, mini, monkeypatch, objective):
+    """Gradients are scaled; a step whose gradients overflow is left out, and the scale halved."""
+    monkeypatch.setattr(trainer_module, "autocast_dtype", lambda precision, device: torch.float16)
+    monkeypatch.setattr(
+        torch.amp,
+        "GradScaler",
+        partial(torch.amp.GradScaler, init_scale=2.0**20, growth_interval=2),
+    )
+    trainers, stop = [], StopRequest()
+    plain = Trainer._step
+
+    def step(self, numbers):
+        plain(self, numbers)
+        trainers.append(self)
+        if self.step == 4 and len(trainers) > 9:
+            stop.signal = signal.SIGTERM
+
+    monkeypatch.setattr(Trainer, "_step", step)
+    runs = [
+        run_config(
+            tmp_path,
+            data,
+            mini,
+            objective=objective,
+            output_dir=tmp_path / name,
+            num_epochs=3,
+            save_every=0,
+            **{**NOISE, "learning_rate": 1e-4},
+        )
+        for name in ("whole", "stopped")
+    ]
+    for _ in train(runs[0]):
+        pass
+    with pytest.raises(TrainingStopped, match="step 5 of 9"):
+        for _ in train(runs[1], stop=stop):
+            pass
+    for _ in resume(runs[1].output_dir):
+        pass
+    assert_same(runs[0].output_dir, runs[1].output_dir)
+    whole, resumed = trainers[8], trainers[-1]
+    assert whole.scaler.state_dict() == resumed.scaler.state_dict()
+    for trainer in (whole, resumed):
+        (taken,) = {int(state["step"]) for state in trainer.optimizer.state.values()}
+        assert 0 < taken < trainer.step == 9
 
 
 def test_ten_kills_at_random_moments_change_nothing(tmp_path, data, parts):

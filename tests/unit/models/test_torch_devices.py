@@ -7,7 +7,7 @@ import torch
 
 from capgen.config import ModelOptions, TrainConfig
 from capgen.errors import UsageError
-from capgen.models.torch_devices import choose_device, weights_dtype
+from capgen.models.torch_devices import autocast_dtype, choose_device, weights_dtype
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +53,16 @@ def test_half_precision_is_for_accelerators() -> None:
     assert weights_dtype("auto", torch.device("cpu")) == torch.float32
     assert weights_dtype("auto", torch.device("cuda:1")) == torch.float16
     assert weights_dtype("bf16", torch.device("cpu")) == torch.bfloat16
+
+
+@pytest.mark.parametrize(("real", "used"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_training_does_not_compute_in_an_emulated_type(
+    monkeypatch: pytest.MonkeyPatch, real: bool, used: torch.dtype
+) -> None:
+    """torch calls bf16 supported on GPUs before Ampere, too, where it is only emulated."""
+    monkeypatch.setattr(
+        torch.cuda,
+        "is_bf16_supported",
+        lambda including_emulation=True: including_emulation or real,
+    )
+    assert autocast_dtype("auto", torch.device("cuda")) == used

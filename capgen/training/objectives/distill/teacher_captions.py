@@ -40,7 +40,7 @@ def teachers_captions(
     by_teacher = []
     for name in config.teachers:
         # A server computes where it is.
-        place = "auto" if is_url(name) else device.type
+        place = "auto" if is_url(name) else str(device)
         captioner = Captioner.from_pretrained(name, device=place)
         by_teacher.append((yield from _captions(captioner, examples, digest)))
     return [list(captions) for captions in zip(*by_teacher, strict=True)]

@@ -138,6 +138,8 @@ def self_critical(
     generation = captioning.model.generation_config
     longest = (generation.max_length or _MAX_TOKENS) - 1  # it counts the start
     barred = {*(generation.suppress_tokens or ()), codec.start, generation.pad_token_id}
+    # Rows of the embeddings that only make their number round.
+    barred |= set(range(len(captioning.tokenizer), captioning.model.decoder.config.vocab_size))
     if codec.unknown is not None:
         barred.add(codec.unknown)
     sampler = Sampler(

@@ -112,9 +112,20 @@ class Sampler:
 
 def _inverse(scores: Tensor, numbers: Tensor) -> Tensor:
     """Return the tokens, (N,), at which the distribution functions reach `numbers`, (N,)."""
-    reached = torch.softmax(scores, -1).cumsum(-1)
-    wanted = numbers[:, None] * reached[:, -1:]
-    return torch.searchsorted(reached, wanted, right=True)[:, 0]
+    shares = torch.softmax(scores, -1)
+    return _reached(shares, shares.cumsum(-1), numbers)
+
+
+def _reached(shares: Tensor, sums: Tensor, numbers: Tensor) -> Tensor:
+    """Return the tokens, (N,), at which sums of their shares, both (N, V), reach `numbers`, (N,).
+
+    GPUs add in parallel: the rounding of neighbouring sums differs, so that a sum may also step at
+    a barred token. Its loss would be infinite; the likeliest token takes its place.
+    """
+    tokens = torch.searchsorted(sums, numbers[:, None] * sums[:, -1:], right=True)
+    tokens = tokens.clamp(max=shares.shape[1] - 1)
+    possible = shares.gather(1, tokens) > 0
+    return torch.where(possible, tokens, shares.argmax(-1, keepdim=True))[:, 0]
 
 
 class _Decoder:

@@ -17,7 +17,6 @@ from capgen.training.data import frozen_features
 from capgen.training.data.frozen_features import FrozenFront, feature_array
 from capgen.training.data.images import decoded_images, shape_of
 from capgen.training.data.inputs import FeatureInputs, ImageInputs
-from capgen.training.optimization.memory import is_out_of_memory
 from tests.minis import draw
 from tests.tiny_models import tiny_mini
 
@@ -110,10 +109,3 @@ def test_a_model_without_one_size_cannot_be_trained():
 def test_precision():
     assert autocast_dtype("auto", CPU) == torch.float32
     assert autocast_dtype("bf16", CPU) == torch.bfloat16
-
-
-def test_out_of_memory_is_told_from_other_errors():
-    assert is_out_of_memory(torch.OutOfMemoryError())
-    assert is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"))
-    assert not is_out_of_memory(RuntimeError("shapes do not match"))
-    assert not is_out_of_memory(ValueError("out of memory"))

@@ -185,3 +185,17 @@ def test_the_reward_rises():
     run("cross-entropy", 40, 2e-3)
     rewards = [event.numbers["reward"] for event in run("scst", 30, 1e-3)]
     assert sum(rewards[-8:]) > 1.25 * sum(rewards[:8])
+
+
+def test_rows_of_the_embeddings_without_a_token_are_never_sampled():
+    captioning = tiny_mini(SENTENCES)
+    tokens = len(captioning.tokenizer)
+    captioning.model.decoder.resize_token_embeddings(tokens + 40)
+    config = train_config("mini", objective="scst", init="mini")
+    objective = CaptionObjective(captioning.model, cached=False)
+    codec = CaptionCodec.of(captioning, 64)
+    rows = [codec.encode(captions) for captions in REFERENCES]
+    loss = self_critical(Learner(captioning, objective, codec, CPU), REFERENCES, rows, config)
+    states = torch.randn(20, 4, 64, generator=torch.Generator().manual_seed(0))
+    numbers = torch.rand(20, 5, 9, generator=torch.Generator().manual_seed(1))
+    assert int(loss.sampler.draw(states, numbers).ids.max()) < tokens

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from capgen.training.objectives.scst.sampler import Sampler
+from capgen.training.objectives.scst.sampler import Sampler, _reached
 from tests.tiny_captioners import captioning, clip_vision, gpt2, vit
 
 END = 256
@@ -101,3 +101,12 @@ def test_dropout_is_off_in_training_mode():
     model.train()
     assert torch.equal(sampler.draw(states, numbers).ids, calm)
     assert model.training
+
+
+def test_a_sum_that_steps_at_a_barred_token_does_not_draw_it():
+    """Sums of GPUs are rounded differently from place to place."""
+    shares = torch.tensor([[0.25, 0.0, 0.5, 0.25]]).expand(4, -1)
+    step = 2.0**-20
+    sums = torch.tensor([[0.25, 0.25 + step, 0.75, 1.0]]).expand(4, -1)
+    numbers = torch.tensor([0.25 - step, 0.25, 0.25 + step, 0.9])
+    assert _reached(shares, sums, numbers).tolist() == [0, 2, 2, 3]

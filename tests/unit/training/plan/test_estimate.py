@@ -1,0 +1,43 @@
+"""What is measured for an estimate: enough images for the device, and no more than fit."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from capgen.config import train_config
+from capgen.training.plan import estimate
+from capgen.training.plan.estimate import images_to_measure
+
+
+@pytest.mark.parametrize(
+    ("device", "batch", "images"),
+    [("cpu", 64, 4), ("cpu", 1, 4), ("cuda", 64, 64), ("cuda", 16, 16), ("cuda", 512, 64)],
+)
+def test_a_gpu_is_measured_on_a_batch_that_fills_it(device, batch, images):
+    config = train_config("mini", batch_size=batch)
+    assert images_to_measure(config, torch.device(device)) == images
+
+
+def measure(examples):
+    """Take 100 bytes and 10 bytes per image, and a second per image, on a device for 16 images."""
+    if len(examples) > 16:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    return 100 + 10 * len(examples), float(len(examples))
+
+
+@pytest.mark.parametrize(("images", "there"), [(4, 1000), (64, 1000), (4, 3), (64, 5), (4, 1)])
+def test_bytes_and_seconds_per_image(images, there):
+    found = estimate._measured(measure, range(there), images, 2)
+    assert found.seconds_per_image == 1.0
+    assert found.fixed_bytes + 8 * found.bytes_per_image >= 180
+    if there > images // 2:  # two batches tell what does not grow
+        assert found == (100, 10, 1.0)
+
+
+def test_two_images_that_do_not_fit():
+    def nothing(examples):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        estimate._measured(nothing, range(100), 64, 1)
