@@ -15,6 +15,7 @@ from capgen.images.metadata import Unwritable
 from capgen.images.metadata.blocks import Blocks, read_descriptions, with_caption
 from capgen.images.metadata.check import check_same_image
 from capgen.images.metadata.file_formats import module_for
+from capgen.images.metadata.keywords import read_keywords, with_keywords
 from capgen.paths import replace_file, storage_errors
 from capgen.records import WriteOutcome
 from capgen.undo import UndoFile
@@ -45,8 +46,14 @@ class MetadataWriter:
         self.changed = 0
         self.kept = 0
 
-    def write(self, image: Path, text: str) -> WriteOutcome:
+    def write(self, image: Path, text: str, tags: Sequence[str] | None = None) -> WriteOutcome:
         """Write a caption into an image, unless it has it already or keeps a person's.
+
+        Args:
+            image: The image.
+            text: The caption.
+            tags: Tags for its keywords, also where a person's description stays. None leaves the
+                keywords as they are.
 
         Raises:
             StorageError: The undo file cannot be written, or no space is left.
@@ -57,8 +64,13 @@ class MetadataWriter:
             old = module.pieces(data)
             blocks = module.blocks(old)
             own = self.undo.captions.get(hashlib.sha256(data).hexdigest())
-            wanted, kept = with_caption(blocks, text, self.options, own)
+            keywords = self.undo.keywords_of(data)
+            captioned, kept = with_caption(blocks, text, self.options, own)
             self.kept += kept
+            kept = kept and captioned is blocks
+            wanted = captioned
+            if tags is not None:
+                wanted, keywords = with_keywords(captioned, tags, keywords)
             if wanted is blocks:
                 return WriteOutcome(kept=kept)
             new = module.with_blocks(old, blocks, wanted)
@@ -74,7 +86,7 @@ class MetadataWriter:
         except StorageError as error:
             return WriteOutcome(printable(error.message))
         if not self.dry_run:
-            self.undo.record(image, old, new, caption=text)
+            self.undo.record(image, old, new, caption=own if kept else text, keywords=keywords)
             try:
                 replace_file(image, b"".join(new), over_image=True, keep_times=True)
             except DiskFullError as error:
@@ -82,13 +94,14 @@ class MetadataWriter:
             except StorageError as error:
                 return WriteOutcome(printable(error.message))
         self.changed += 1
-        return WriteOutcome()
+        return WriteOutcome(kept=kept)
 
     def _check(self, module: ModuleType, wanted: Blocks, old: bytes, new: Sequence[bytes]) -> None:
         """Raise Unwritable unless a new file has the metadata it should, and the old pixels."""
         data = b"".join(new)
         found: Blocks = module.blocks(module.pieces(data))
-        if read_descriptions(found) != read_descriptions(wanted):
+        same_texts = read_descriptions(found) == read_descriptions(wanted)
+        if not same_texts or read_keywords(found) != read_keywords(wanted):
             raise Unwritable("its metadata is written in an unusual way")
         check_same_image(old, data, self.limits)
 
