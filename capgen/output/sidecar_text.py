@@ -59,7 +59,7 @@ def text_sidecar(
     if not body:
         return mark + encoded(new + (text or line_end), encoding)
     tail = text[len(body) :] or (line_end if "\n" in separator else "")
-    if body.splitlines() == added:  # a new file of a former run
+    if _LINE_END.split(body) == added:  # a new file of a former run
         return before
     if policy == "append":
         if body == new or body.endswith(between + new):
