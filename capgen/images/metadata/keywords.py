@@ -67,7 +67,7 @@ def _merged(field: Sequence[str], wanted: dict[str, str], former: set[str]) -> l
 def _once(texts: Iterable[str]) -> list[str]:
     found: dict[str, str] = {}
     for text in texts:
-        if text.strip():
+        if _key(text):
             found.setdefault(_key(text), text)
     return list(found.values())
 

@@ -66,15 +66,15 @@ class MetadataWriter:
             own = self.undo.captions.get(hashlib.sha256(data).hexdigest())
             keywords = self.undo.keywords_of(data)
             captioned, kept = with_caption(blocks, text, self.options, own)
-            self.kept += kept
-            kept = kept and captioned is blocks
             wanted = captioned
             if tags is not None:
                 wanted, keywords = with_keywords(captioned, tags, keywords)
+            self.kept += kept
+            kept = kept and captioned is blocks
             if wanted is blocks:
                 return WriteOutcome(kept=kept)
             new = module.with_blocks(old, blocks, wanted)
-            self._check(module, wanted, data, new)
+            self._check(module, wanted, data, new, keywords=tags is not None)
             if _version(image) != version:
                 raise StorageError(f"Cannot write {image}: another program has just changed it")
         except Unwritable as error:
@@ -96,12 +96,24 @@ class MetadataWriter:
         self.changed += 1
         return WriteOutcome(kept=kept)
 
-    def _check(self, module: ModuleType, wanted: Blocks, old: bytes, new: Sequence[bytes]) -> None:
-        """Raise Unwritable unless a new file has the metadata it should, and the old pixels."""
+    def _check(
+        self,
+        module: ModuleType,
+        wanted: Blocks,
+        old: bytes,
+        new: Sequence[bytes],
+        *,
+        keywords: bool,
+    ) -> None:
+        """Raise Unwritable unless a new file has the metadata it should, and the old pixels.
+
+        `keywords` tells whether keywords were to be written; if not, any form of them is right.
+        """
         data = b"".join(new)
         found: Blocks = module.blocks(module.pieces(data))
-        same_texts = read_descriptions(found) == read_descriptions(wanted)
-        if not same_texts or read_keywords(found) != read_keywords(wanted):
+        if read_descriptions(found) != read_descriptions(wanted) or (
+            keywords and read_keywords(found) != read_keywords(wanted)
+        ):
             raise Unwritable("its metadata is written in an unusual way")
         check_same_image(old, data, self.limits)
 

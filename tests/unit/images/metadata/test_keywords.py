@@ -204,6 +204,12 @@ def test_texts_of_old_programs_become_utf8() -> None:
 def test_letters_that_xml_cannot_hold_are_left_out() -> None:
     after, _ = with_keywords(Blocks(None, None, b""), ("a\x00 d\x1bog\n\tand bed", "\x00"))
     assert read_keywords(after) == [["a dog and bed"], ["a dog and bed"]]
+    # A keyword that has nothing else stays where it is, and goes nowhere.
+    hers = Blocks(None, described(bag("\u00ad", "Oma")), b"")
+    assert read_keywords(with_keywords(hers, ("dog",))[0]) == [
+        ["\u00ad", "Oma", "dog"],
+        ["Oma", "dog"],
+    ]
 
 
 # --- keywords that capgen wrote
@@ -276,6 +282,15 @@ def test_lists_in_an_unusual_form_are_refused(content: str) -> None:
     before = described(content)
     with pytest.raises(Unwritable, match="unusual way"):
         with_keywords(Blocks(None, before), ("dog", "bed"))
+
+
+def test_they_matter_only_if_tags_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg(described("<dc:subject><rdf:Bag><x>a</x></rdf:Bag></dc:subject>")))
+    writer = MetadataWriter(UndoFile(tmp_path / "undo.jsonl"))
+    assert "unusual way" in writer.write(path, TEXT, TAGS).problem
+    assert writer.write(path, TEXT).written
+    assert b"<x>a</x>" in path.read_bytes()
 
 
 # --- lists in XMP
