@@ -62,10 +62,11 @@ class UndoFile:
                 f"Not allowed to write {path}", hint="--undo-file names another place for it."
             )
         self.path = path
-        # Hash of each changed image → its hash before any change, as in the journal, and the
-        # caption that was written into it.
+        # Hash of each changed file → its hash before any change, as in the journal, the caption
+        # that was written into it, and the keywords that it has and no person wrote.
         self.originals: dict[str, str] = {}
         self.captions: dict[str, str] = {}
+        self.keywords: dict[str, tuple[str, ...]] = {}
         if path.is_file():
             for _, entry in _entries(path):
                 if entry is not None:
@@ -78,6 +79,7 @@ class UndoFile:
         new: Sequence[bytes],
         *,
         caption: str | None = None,
+        keywords: Sequence[str] = (),
     ) -> None:
         """Write down how to make the file of pieces `old` from that of pieces `new`.
 
@@ -86,6 +88,7 @@ class UndoFile:
             old: Its content, or None if it does not exist.
             new: Its new content.
             caption: The caption that is being written into an image.
+            keywords: All keywords that it has from now on and no person wrote.
         """
         entry = {
             "schema_version": SCHEMA_VERSION,
@@ -96,6 +99,8 @@ class UndoFile:
         }
         if caption is not None:
             entry["caption"] = caption
+        if keywords:
+            entry["keywords"] = list(keywords)
         with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a+b") as file:
@@ -109,12 +114,18 @@ class UndoFile:
                     os.fsync(file.fileno())
         self._note(entry)
 
+    def keywords_of(self, content: bytes | None) -> tuple[str, ...]:
+        """Return the keywords in a file that no person wrote, as far as it is known."""
+        return () if content is None else self.keywords.get(_hash(content), ())
+
     def _note(self, entry: dict[str, Any]) -> None:
         before, after = entry["sha256_before"], str(entry["sha256_after"])
         if before is not None:
             self.originals[after] = self.originals.get(str(before), str(before))
         if "caption" in entry:
             self.captions[after] = str(entry["caption"])
+        if isinstance(entry.get("keywords"), list):
+            self.keywords[after] = tuple(map(str, entry["keywords"]))
 
 
 def undo(path: Path) -> Iterator[Undone]:

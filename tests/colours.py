@@ -17,21 +17,32 @@ from capgen.config import DecodeSettings
 from capgen.models.folder import ModelFolder
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.paths import bundled_model_dir
+from capgen.records import Concept
 
 
 class ColourRuntime(PixelRuntime):
-    """Says the mean red of an image as a token, and counts what it was shown."""
+    """Says the mean red of an image as a token, and counts what it was shown.
+
+    With `concepts` it tells these of every image, and "red thing" with the red as its probability.
+    """
 
     name = "colours"
     device = "cpu"
     dtype = "float32"
     nouns = None
 
-    def __init__(self, preprocessor: Preprocessor | None = None) -> None:
+    def __init__(
+        self, preprocessor: Preprocessor | None = None, concepts: tuple[Concept, ...] = ()
+    ) -> None:
         self.preprocessor = preprocessor or Preprocessor(size=(4, 4))
+        self.concepts = concepts
         self.batches: list[int] = []
         self.settings: list[DecodeSettings] = []
         self._lock = threading.Lock()
+
+    @property
+    def gives_concepts(self) -> bool:
+        return bool(self.concepts)
 
     @property
     def seen(self) -> int:
@@ -50,15 +61,22 @@ class ColourRuntime(PixelRuntime):
             ]
             for red in reds
         ]
-        return Generated(found, lambda: reds[:, None].astype(np.float32))
+        concepts = [self._concepts(int(red)) for red in reds] if self.concepts else ()
+        return Generated(found, lambda: reds[:, None].astype(np.float32), concepts=concepts)
+
+    def _concepts(self, red: int) -> tuple[Concept, ...]:
+        every = (*self.concepts, Concept("red thing", red / 255))
+        return tuple(sorted(every, key=lambda concept: -concept.probability))
 
     def decode(self, ids: Sequence[int]) -> str:
         return " ".join(map(str, ids))
 
 
-def colour_captioner(name: str = "colours") -> tuple[Captioner, ColourRuntime]:
+def colour_captioner(
+    name: str = "colours", concepts: tuple[Concept, ...] = ()
+) -> tuple[Captioner, ColourRuntime]:
     """Return a captioner over a new `ColourRuntime`, and that runtime."""
-    runtime = ColourRuntime()
+    runtime = ColourRuntime(concepts=concepts)
     return Captioner(ModelFolder(bundled_model_dir(), name, revision="r1"), runtime), runtime
 
 

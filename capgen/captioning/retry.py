@@ -118,6 +118,7 @@ def _best(image: _ImageCaptions, place: int, generated: Generated) -> Caption | 
         retry=image.retry,
         usage=generated.usage.get(place),
         notes=generated.notes.get(place, ()),
+        concepts=generated.concepts[place] if generated.concepts else (),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
@@ -15,6 +15,7 @@ import typer
 
 from capgen.errors import StorageError, UsageError
 from capgen.output.records import dump, dump_json
+from capgen.output.tags import tags_field
 from capgen.records import Caption, Record
 
 
@@ -210,10 +211,21 @@ def confirm_deletion(place: Path) -> None:
     typer.confirm(f"Delete {place}?", abort=True, err=True)
 
 
-def with_scores(caption: Caption) -> str:
-    """Return a caption, its confidence and its score (- for none), separated by tabs."""
-    numbers = (caption.confidence, caption.score)
-    return "\t".join((caption.text, *("-" if n is None else f"{n:.3f}" for n in numbers)))
+def caption_fields(caption: Caption, scores: bool, tags: Sequence[str] | None = None) -> str:
+    """Return a caption, its confidence and its score, and tags, separated by tabs.
+
+    Args:
+        caption: The caption.
+        scores: Whether to give confidence and score; - for none.
+        tags: Tags of the image, or None to give none.
+    """
+    fields = [caption.text]
+    if scores:
+        numbers = (caption.confidence, caption.score)
+        fields += ["-" if number is None else f"{number:.3f}" for number in numbers]
+    if tags is not None:
+        fields.append(tags_field(tags))
+    return "\t".join(fields)
 
 
 def _drawn(renderable: Any, stream: TextIO | None, *, wrap: bool) -> str:

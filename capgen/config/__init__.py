@@ -40,6 +40,7 @@ from capgen.config.presets import (
     preset_settings,
 )
 from capgen.config.prompts import NAMED_PROMPTS, PromptOptions
+from capgen.config.tags import LEAST_CONCEPT_PROBABILITY, MOST_CONCEPTS, NO_TAGS, TagOptions
 from capgen.config.training import TrainConfig, train_config
 from capgen.config.training_groups import OBJECTIVES, EvalStrategy
 from capgen.config.words import WordOptions
@@ -50,7 +51,10 @@ __all__ = [
     "COMMANDS",
     "DIVERSE_BEAMS",
     "KEY_VARIABLE",
+    "LEAST_CONCEPT_PROBABILITY",
+    "MOST_CONCEPTS",
     "NAMED_PROMPTS",
+    "NO_TAGS",
     "OBJECTIVES",
     "OBJECTIVE_DEFAULTS",
     "OWN",
@@ -70,6 +74,7 @@ __all__ = [
     "MetadataOptions",
     "ModelOptions",
     "PromptOptions",
+    "TagOptions",
     "TrainConfig",
     "WordOptions",
     "check_ranges",

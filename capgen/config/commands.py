@@ -11,6 +11,7 @@ from capgen.config.decoding import DecodeOptions
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.inputs import BatchOptions, CsvOptions, ImageLimits, InputOptions
 from capgen.config.models import ModelOptions
+from capgen.config.tags import TagOptions
 from capgen.config.training import TrainConfig
 
 # Command → its settings classes, no two of which share a name. A subcommand is written as its
@@ -18,6 +19,7 @@ from capgen.config.training import TrainConfig
 COMMANDS: dict[str, tuple[type, ...]] = {
     "caption": (
         *(ModelOptions, DecodeOptions, BatchOptions, ImageLimits, InputOptions, CsvOptions),
+        TagOptions,
     ),
     "eval": (ModelOptions, DecodeOptions, EvalConfig),
     "train": (TrainConfig,),

@@ -5,28 +5,25 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from capgen.config import CsvOptions
+from capgen.config import NO_TAGS, CsvOptions, TagOptions
 from capgen.output.base import DEFAULT_CSV, Write
 from capgen.output.parquet import open_parquet
 from capgen.output.records import open_json, open_jsonl
 from capgen.output.tables import open_csv, open_text
 from capgen.overwriting import TEXT_OR_DATA, check_output
 
-_OPEN = {
-    "json": open_json,
-    "jsonl": open_jsonl,
-    "text": open_text,
-    "parquet": open_parquet,
-}
+_RECORDS = {"json": open_json, "jsonl": open_jsonl}
+_TABLES = {"text": open_text, "parquet": open_parquet}
 
 
 def open_format(
-    path: Path, name: str, csv: CsvOptions = DEFAULT_CSV
+    path: Path, name: str, csv: CsvOptions = DEFAULT_CSV, tags: TagOptions = NO_TAGS
 ) -> AbstractContextManager[Write]:
     """Open a file for records in the format `name` of `FORMATS`.
 
     JSON Lines grow during the run. All other files appear when the block ends without an
-    exception, and an existing file stays until then.
+    exception, and an existing file stays until then. Whole records have concepts whatever `tags`
+    says.
 
     Raises:
         MissingDependencyError: Parquet without pyarrow.
@@ -37,5 +34,7 @@ def open_format(
     if name == "html":
         from capgen.output.gallery import open_gallery  # here: it imports numpy
 
-        return open_gallery(path)
-    return open_csv(path, csv) if name == "csv" else _OPEN[name](path)
+        return open_gallery(path, tags)
+    if name == "csv":
+        return open_csv(path, csv, tags)
+    return _RECORDS[name](path) if name in _RECORDS else _TABLES[name](path, tags)

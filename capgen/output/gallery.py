@@ -6,13 +6,16 @@ Captions can be edited in the browser and exported as JSON Lines.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from capgen.config import NO_TAGS, TagOptions
 from capgen.output.base import Write, writing_text
+from capgen.output.tags import joined_tags, tags_of
 from capgen.pages.page import render
 from capgen.records import SCHEMA_VERSION, Caption, Record
 
@@ -21,7 +24,7 @@ _CARDS = "<!-- cards -->\n"
 
 
 @contextmanager
-def open_gallery(path: Path) -> Iterator[Write]:
+def open_gallery(path: Path, tags: TagOptions = NO_TAGS) -> Iterator[Write]:
     """Write a gallery; cards are written as the records come, to save memory."""
     with writing_text(path) as stream:
         head, tail = render("gallery.html", title="Captions").split(_CARDS)
@@ -31,13 +34,14 @@ def open_gallery(path: Path) -> Iterator[Write]:
         def write(record: Record, thumbnail: bytes | None) -> None:
             nonlocal number
             number += 1
-            stream.write(_card(record, thumbnail, number))
+            stream.write(_card(record, thumbnail, number, tags))
 
         yield write
         stream.write(tail)
 
 
-def _card(record: Record, thumbnail: bytes | None, number: int) -> str:
+def _card(record: Record, thumbnail: bytes | None, number: int, tags: TagOptions) -> str:
+    found = tags_of(record, tags) if isinstance(record, Caption) else None
     return render(
         "gallery_card.html",
         record=record,
@@ -46,6 +50,7 @@ def _card(record: Record, thumbnail: bytes | None, number: int) -> str:
         thumbnail=base64.b64encode(thumbnail).decode("ascii") if thumbnail else "",
         exported=json.dumps(_exported(record)),
         number=number,
+        tags=joined_tags(found or ()),
     )
 
 
@@ -61,6 +66,8 @@ def _exported(record: Record) -> dict[str, Any]:
     if record.confidence is not None:
         content["confidence"] = record.confidence
     if isinstance(record, Caption):
-        return content | {"caption": record.text, "score": record.score}
+        concepts = [dataclasses.asdict(concept) for concept in record.concepts]
+        content |= {"caption": record.text, "score": record.score}
+        return content | ({"concepts": concepts} if concepts else {})
     error = {"code": record.code, "message": record.message}
     return content | {"caption": None, "error": error}

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from capgen.config import NO_TAGS, TagOptions
 from capgen.errors import MissingDependencyError
 from capgen.output.base import Write
-from capgen.output.tables import COLUMNS, row
+from capgen.output.tables import columns, row
 from capgen.paths import writing
 from capgen.records import Record
 
@@ -21,14 +22,14 @@ _TYPES = {
 
 
 @contextmanager
-def open_parquet(path: Path) -> Iterator[Write]:
-    """Write Parquet with the columns of `capgen.output.tables.COLUMNS`; needs pyarrow."""
+def open_parquet(path: Path, tags: TagOptions = NO_TAGS) -> Iterator[Write]:
+    """Write Parquet with the columns of `capgen.output.tables.columns`; needs pyarrow."""
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise MissingDependencyError("pyarrow", extra="parquet", purpose="Parquet") from error
-    schema = pyarrow.schema([(name, _TYPES.get(name, "string")) for name in COLUMNS])
+    schema = pyarrow.schema([(name, _TYPES.get(name, "string")) for name in columns(tags)])
     rows: list[dict[str, Any]] = []
     with writing(path) as temporary, parquet.ParquetWriter(temporary, schema) as table:
 
@@ -37,7 +38,7 @@ def open_parquet(path: Path) -> Iterator[Write]:
             rows.clear()
 
         def write(record: Record, thumbnail: bytes | None) -> None:
-            rows.append({name: _utf8(value) for name, value in row(record).items()})
+            rows.append({name: _utf8(value) for name, value in row(record, tags).items()})
             if len(rows) >= _GROUP_ROWS:
                 flush()
 

@@ -6,6 +6,8 @@ import codecs
 import re
 from collections.abc import Sequence
 
+from capgen.output.tags import joined_tags
+
 _LINE_END = re.compile(r"\r\n|\n|\r")
 # Byte order marks and their encodings; UTF-32 first, whose marks begin like those of UTF-16.
 _MARKS = (
@@ -22,7 +24,11 @@ class UnreadableTextError(Exception):
 
 
 def text_sidecar(
-    captions: Sequence[str], before: bytes = b"", policy: str = "overwrite", separator: str = ", "
+    captions: Sequence[str],
+    before: bytes = b"",
+    policy: str = "overwrite",
+    separator: str = ", ",
+    tags: Sequence[str] = (),
 ) -> bytes:
     """Return the bytes of a sidecar.
 
@@ -33,11 +39,14 @@ def text_sidecar(
         policy: `overwrite`, `append` or `prepend`. Captions that are already at that end are
             not added again.
         separator: Goes between the old text and the captions. Its line breaks become the file's.
+        tags: Follow each caption on its line, with commas: trainers of image generators make the
+            same line of a caption and tags (`FineTuningDataset` of kohya-ss/sd-scripts).
 
     Raises:
         UnreadableTextError: The old encoding is unknown, or cannot hold the caption.
     """
-    added = [" ".join(_LINE_END.split(caption)) for caption in captions]
+    lines_of_text = (joined_tags((caption, *tags)) for caption in captions)
+    added = [" ".join(_LINE_END.split(line)) for line in lines_of_text]
     lines = "".join(f"{line}\n" for line in added)
     if policy == "overwrite" or not before:
         return encoded(lines, "utf-8")
@@ -50,6 +59,8 @@ def text_sidecar(
     if not body:
         return mark + encoded(new + (text or line_end), encoding)
     tail = text[len(body) :] or (line_end if "\n" in separator else "")
+    if _LINE_END.split(body) == added:  # a new file of a former run
+        return before
     if policy == "append":
         if body == new or body.endswith(between + new):
             return before

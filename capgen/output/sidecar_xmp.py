@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from capgen.config import MetadataOptions
 from capgen.file_types import has_image_suffix, is_foreign_image
-from capgen.images.metadata.blocks import is_filler, with_property
+from capgen.images.metadata.blocks import Blocks, is_filler, with_property
+from capgen.images.metadata.keywords import with_keywords
 from capgen.images.metadata.xmp import ALT_TEXT, DESCRIPTION, Property, read_texts
 from capgen.paths import folded
 
@@ -56,16 +59,38 @@ class XmpPlaces:
         return self._shared[folder]
 
 
+@dataclass(frozen=True)
+class SidecarContent:
+    """The content of a sidecar.
+
+    Attributes:
+        data: Its bytes.
+        kept: Whether an existing text was kept instead of the caption.
+        keywords: The keywords of XMP that no person wrote.
+    """
+
+    data: bytes
+    kept: bool = False
+    keywords: tuple[str, ...] = ()
+
+
 def xmp_sidecar(
-    caption: str, before: bytes | None, policy: str, options: MetadataOptions
-) -> tuple[bytes, bool]:
-    """Return the bytes of a sidecar, and whether an existing text was kept instead of the caption.
+    caption: str,
+    before: bytes | None,
+    policy: str,
+    options: MetadataOptions,
+    tags: Sequence[str] | None = None,
+    own: Sequence[str] = (),
+) -> SidecarContent:
+    """Return the content of a sidecar.
 
     Args:
         caption: The caption.
         before: The old content, or None.
         policy: One of `ON_EXISTING`, applied to the caption; settings and other texts stay.
         options: Which fields get the caption, and the separator.
+        tags: Tags for its keywords, whatever the policy; None leaves them as they are.
+        own: Keywords that capgen wrote there before.
 
     Raises:
         Unwritable: The old content is damaged, or not XMP.
@@ -79,7 +104,12 @@ def xmp_sidecar(
     for what in _PROPERTIES[options.metadata_field]:
         packet, kept_here = with_property(packet, caption, options, None, what)
         kept = kept or kept_here
-    return packet or b"", kept
+    kept = kept and packet == before
+    keywords = tuple(own)
+    if tags is not None:
+        blocks, keywords = with_keywords(Blocks(None, packet), tags, own)
+        packet = blocks.xmp
+    return SidecarContent(packet or b"", kept, keywords)
 
 
 def has_texts(packet: bytes, options: MetadataOptions) -> bool:

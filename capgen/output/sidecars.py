@@ -12,7 +12,7 @@ from capgen.errors import DiskFullError, ProtectedFileError, StorageError, Usage
 from capgen.file_types import kind_of_suffix
 from capgen.images.metadata import Unwritable
 from capgen.output.sidecar_text import UnreadableTextError, text_sidecar
-from capgen.output.sidecar_xmp import XmpPlaces, has_texts, xmp_sidecar
+from capgen.output.sidecar_xmp import SidecarContent, XmpPlaces, has_texts, xmp_sidecar
 from capgen.overwriting import SIDECAR, InputFiles, check_output, real_place
 from capgen.paths import folded, replace_file, storage_errors, works_everywhere, writing
 from capgen.records import Caption, WriteOutcome
@@ -115,10 +115,18 @@ class Sidecars:
                 except StorageError:
                     continue  # only this sidecar fails, when it is written
 
-    def write(self, image: Path, record: Caption) -> WriteOutcome:
+    def write(
+        self, image: Path, record: Caption, tags: Sequence[str] | None = None
+    ) -> WriteOutcome:
         """Write a caption and, into text, its alternatives.
 
         A sidecar that cannot be written is unchanged.
+
+        Args:
+            image: The image.
+            record: The caption.
+            tags: Tags: keywords of XMP, also where a description stays; in text they follow each
+                caption. None for no tags.
 
         Raises:
             DiskFullError: No space is left.
@@ -130,13 +138,15 @@ class Sidecars:
                 before = self._before(path, image)
                 if before is not None and self.on_existing == "skip" and self._xmp is None:
                     return WriteOutcome(kept=True)
-                data, kept = self._content(path, before, record)
+                content = self._content(path, before, record, tags)
         except (_LeftAloneError, ProtectedFileError, StorageError) as error:
             return WriteOutcome(_one_line(str(error)))
+        data = content.data
         if data == before:
-            return WriteOutcome(kept=kept)
+            return WriteOutcome(kept=content.kept)
         if self.undo is not None:
-            self.undo.record(path, None if before is None else [before], [data])
+            old = None if before is None else [before]
+            self.undo.record(path, old, [data], keywords=content.keywords)
         try:
             if before is not None:
                 replace_file(path, data)
@@ -147,7 +157,7 @@ class Sidecars:
             raise DiskFullError(_one_line(error.message), hint=error.hint) from error
         except StorageError as error:
             return WriteOutcome(_one_line(error.message))
-        return WriteOutcome()
+        return WriteOutcome(kept=content.kept)
 
     def _before(self, path: Path, image: Path) -> bytes | None:
         """Return the content of a sidecar, or None; raise if it must not or cannot be written."""
@@ -166,15 +176,19 @@ class Sidecars:
         self._check_content(path)
         return path.read_bytes()
 
-    def _content(self, path: Path, before: bytes | None, record: Caption) -> tuple[bytes, bool]:
-        """Return a sidecar's new content, and whether a text was kept instead of the caption."""
+    def _content(
+        self, path: Path, before: bytes | None, record: Caption, tags: Sequence[str] | None
+    ) -> SidecarContent:
+        """Return a sidecar's new content."""
+        policy = self.on_existing
         try:
             if self._xmp is not None:
-                return xmp_sidecar(record.text, before, self.on_existing, self.options)
+                own = () if self.undo is None else self.undo.keywords_of(before)
+                return xmp_sidecar(record.text, before, policy, self.options, tags, own)
             captions = [caption.text for caption in (record, *record.alternatives)]
             separator = self.options.separator_text
-            policy = self.on_existing
-            return text_sidecar(captions, before or b"", policy, separator), False
+            data = text_sidecar(captions, before or b"", policy, separator, tags or ())
+            return SidecarContent(data)
         except Unwritable as error:
             raise _LeftAloneError(f"nothing was added to {path}: {error}") from error
         except UnreadableTextError as error:

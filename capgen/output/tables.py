@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from capgen.config import CsvOptions
+from capgen.config import NO_TAGS, CsvOptions, TagOptions
 from capgen.output.base import DEFAULT_CSV, Write, writing_text
 from capgen.output.escaping import one_line, spreadsheet_text
 from capgen.output.records import dump_json
+from capgen.output.tags import joined_tags, tags_field, tags_of
 from capgen.records import Caption, CaptionFailure, Record
 
 COLUMNS = (
@@ -22,8 +23,13 @@ COLUMNS = (
 _ERRORS = "surrogateescape"  # a file name that is not text keeps its bytes
 
 
-def row(record: Record) -> dict[str, Any]:
-    """Return a record as a row with `COLUMNS`; lists and settings become JSON."""
+def columns(tags: TagOptions) -> tuple[str, ...]:
+    """Return the columns: `COLUMNS`, and `tags` if there are to be tags."""
+    return (*COLUMNS, "tags") if tags.tags else COLUMNS
+
+
+def row(record: Record, tags: TagOptions = NO_TAGS) -> dict[str, Any]:
+    """Return a record as a row with `columns`; lists and settings become JSON, tags a text."""
     if isinstance(record, CaptionFailure):
         own: dict[str, Any] = {"error_code": record.code, "error_message": record.message}
     else:
@@ -47,19 +53,24 @@ def row(record: Record) -> dict[str, Any]:
         "settings": dump_json(dict(record.settings)),
         "confidence": record.confidence,
     }
-    return {**dict.fromkeys(COLUMNS), **shared, **own}
+    found = None if isinstance(record, CaptionFailure) else tags_of(record, tags)
+    if found is not None:
+        own["tags"] = joined_tags(found)
+    return {**dict.fromkeys(columns(tags)), **shared, **own}
 
 
 @contextmanager
-def open_csv(path: Path, options: CsvOptions = DEFAULT_CSV) -> Iterator[Write]:
-    """Write CSV (RFC 4180 with line feeds, UTF-8) with the columns of `COLUMNS`."""
+def open_csv(
+    path: Path, options: CsvOptions = DEFAULT_CSV, tags: TagOptions = NO_TAGS
+) -> Iterator[Write]:
+    """Write CSV (RFC 4180 with line feeds, UTF-8) with the columns of `columns`."""
     encoding = "utf-8-sig" if options.csv_bom else "utf-8"
     with writing_text(path, encoding=encoding, errors=_ERRORS) as stream:
-        table = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        table = csv.DictWriter(stream, columns(tags), lineterminator="\n")
         table.writeheader()
 
         def write(record: Record, thumbnail: bytes | None) -> None:
-            cells = row(record)
+            cells = row(record, tags)
             if not options.csv_formulas:
                 cells = {
                     name: spreadsheet_text(cell) if isinstance(cell, str) else cell
@@ -71,13 +82,16 @@ def open_csv(path: Path, options: CsvOptions = DEFAULT_CSV) -> Iterator[Write]:
 
 
 @contextmanager
-def open_text(path: Path) -> Iterator[Write]:
-    """Write one line per caption: path, tab, caption. Failures are left out."""
+def open_text(path: Path, tags: TagOptions = NO_TAGS) -> Iterator[Write]:
+    """Write one line per caption: path, caption and any tags, with tabs. Failures are left out."""
     with writing_text(path, errors=_ERRORS) as stream:
 
         def write(record: Record, thumbnail: bytes | None) -> None:
             if isinstance(record, Caption):
+                found = tags_of(record, tags)
+                last = () if found is None else (tags_field(found),)
                 for caption in (record, *record.alternatives):
-                    stream.write(f"{one_line(record.path or '')}\t{one_line(caption.text)}\n")
+                    fields = (one_line(record.path or ""), one_line(caption.text), *last)
+                    stream.write("\t".join(fields) + "\n")
 
         yield write

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -47,6 +47,20 @@ class Word:
 
     text: str
     places: tuple[int, ...]
+    probability: float
+
+
+@dataclass(frozen=True)
+class Concept:
+    """A noun that a caption of an image may say, such as "dog" or "teddy bear".
+
+    Attributes:
+        name: The noun.
+        probability: Probability that a person's caption of the image says it, as the model's
+            concept head judges. Concepts do not exclude each other.
+    """
+
+    name: str
     probability: float
 
 
@@ -152,6 +166,8 @@ class Caption:
         prompt: What the model was asked about this image, or None if nothing was asked for. Only
             then in the JSON form, too.
         usage: What it took of a model server, or None.
+        concepts: What the image shows, likeliest first, whether or not the caption says it; empty
+            if the model has no concept head. The JSON form lacks it if it is empty.
     """
 
     path: str | None = None
@@ -174,6 +190,7 @@ class Caption:
     unwritten: Unwritten | None = None
     prompt: str | None = None
     usage: Usage | None = None
+    concepts: tuple[Concept, ...] = ()
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -197,6 +214,8 @@ class Caption:
             "error": None if unwritten is None else {**dataclasses.asdict(unwritten), "hint": ""},
             **({} if self.prompt is None else {"prompt": self.prompt}),
             "usage": None if self.usage is None else dataclasses.asdict(self.usage),
+            # Only where there are any: the records of other models are as they were.
+            **({} if not self.concepts else {"concepts": _concepts_to_list(self.concepts)}),
         }
 
     @classmethod
@@ -217,6 +236,7 @@ class Caption:
             unwritten=_unwritten(record.get("error")),
             prompt=record.get("prompt"),
             usage=_usage(record.get("usage")),
+            concepts=_concepts(record.get("concepts") or ()),
         )
 
 
@@ -345,6 +365,14 @@ def _unwritten(error: Mapping[str, Any] | None) -> Unwritten | None:
 def _usage(item: Mapping[str, Any] | None) -> Usage | None:
     names = ("prompt_tokens", "completion_tokens")
     return None if item is None else Usage(**{name: int(item[name]) for name in names})
+
+
+def _concepts_to_list(concepts: tuple[Concept, ...]) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(concept) for concept in concepts]
+
+
+def _concepts(items: Sequence[Mapping[str, Any]]) -> tuple[Concept, ...]:
+    return tuple(Concept(item["name"], item["probability"]) for item in items)
 
 
 def _words(tokens: tuple[Token, ...]) -> tuple[Word, ...]:

@@ -10,10 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from capgen.records import Caption, Concept
 from tests.broken_images import jpeg_with_scans, png_without_palette, tiff
 from tests.minis import draw
 
@@ -167,6 +169,13 @@ def test_records_follow_the_schema(tmp_path: Path) -> None:
     assert len(records) == 3
     for record in records:
         assert problems(record, schema, schema) == []
+    captions = [Caption.from_dict(record) for record in records if record["caption"] is not None]
+    assert len(captions) == 2
+    for caption in captions:
+        seen = replace(caption, concepts=(Concept("dog", 0.9), Concept("bed", 1.0))).to_dict()
+        assert problems(seen, schema, schema) == []
+        seen["concepts"][1]["probability"] = 1.1
+        assert problems(seen, schema, schema) != []
     broken = {**records[0], "schema_version": "1", "width": -1, "caption": 3}
     assert len(problems(broken, schema, schema)) >= 1
 

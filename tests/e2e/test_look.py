@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from capgen.captioning.runtimes.onnx_runtime import OnnxRuntime
 from capgen.cli.main import main
+from capgen.records import Concept
 from tests.browser import browse, needs_browser
 from tests.fakes import draw_image
 
@@ -40,6 +43,26 @@ def test_explain_with_json_prints_the_record(
     assert main(["caption", str(image), "--explain", str(page), "--json"]) == 0
     (record,) = json.loads(capsys.readouterr().out)
     assert f"looked: {record['caption']}" in page.read_text(encoding="utf-8")
+
+
+def test_both_show_what_the_model_sees(
+    image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate = OnnxRuntime.generate
+    seen = (Concept("teddy bear", 0.9), Concept("bed", 0.4))
+    monkeypatch.setattr(OnnxRuntime, "gives_concepts", True)
+    monkeypatch.setattr(
+        OnnxRuntime,
+        "generate",
+        lambda runtime, inputs, settings: replace(
+            generate(runtime, inputs, settings), concepts=[seen] * len(inputs)
+        ),
+    )
+    assert main(["caption", str(image), "--debug"]) == 0
+    assert "teddy bear 90.0%, bed 40.0%" in capsys.readouterr().out
+    arguments = ["caption", str(image), "--explain", str(tmp_path / "out.png"), "--tags"]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.endswith("\tteddy bear\n")
 
 
 def test_debug_shows_tokens_runners_up_and_other_decodings(

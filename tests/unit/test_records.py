@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capgen.records import SCHEMA_VERSION, Caption, CaptionFailure, Retry, Token
+from capgen.records import SCHEMA_VERSION, Caption, CaptionFailure, Concept, Retry, Token
 
 OLD_FILE = Path(__file__).parent.parent / "data" / "captions_v1.json"
 DOCUMENTED = {
@@ -46,6 +46,7 @@ captions = st.builds(
         settings=st.dictionaries(st.text(max_size=5), numbers, max_size=2),
         resolved=st.booleans(),
     ),
+    concepts=st.lists(st.builds(Concept, st.text(max_size=5), st.floats(0, 1))).map(tuple),
 )
 alternative = Caption(text="b", log_probability=-2.0, score=-1.0, tokens=())
 
@@ -70,6 +71,17 @@ def test_the_json_form_has_exactly_the_documented_keys() -> None:
     shared = {"schema_version", "path", "caption", "sha256", "model", "revision", "settings"}
     assert set(failure) == {*shared, "confidence", "error"}
     assert set(failure["error"]) == {"code", "message", "hint"}
+
+
+def test_concepts_are_in_the_json_form_only_if_there_are_any() -> None:
+    concepts = (Concept("teddy bear", 0.9), Concept("bed", 0.25))
+    record = replace(alternative, concepts=concepts).to_dict()
+    assert record["concepts"] == [
+        {"name": "teddy bear", "probability": 0.9},
+        {"name": "bed", "probability": 0.25},
+    ]
+    assert list(record)[:-1] == list(alternative.to_dict())
+    assert Caption.from_dict(alternative.to_dict()).concepts == ()
 
 
 def test_a_file_of_schema_version_1_is_read() -> None:

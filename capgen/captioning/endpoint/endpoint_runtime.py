@@ -47,6 +47,7 @@ class EndpointRuntime:
     dtype = "unknown"
     preprocessor = None
     nouns = None
+    gives_concepts = False
 
     def __init__(
         self, client: Client, model: str, options: EndpointOptions, *, system: str = ""

@@ -15,7 +15,7 @@ from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable
 from capgen.captioning.prompts import Prompt
 from capgen.config import DecodeSettings
 from capgen.models.preprocessing.preprocess import Preprocessor
-from capgen.records import Usage
+from capgen.records import Concept, Usage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +95,8 @@ class Generated:
         failures: Place of an image → why it has no hypotheses.
         usage: Place of an image → what it took of a server.
         notes: Place of an image → what was not as asked for, in plain words.
+        concepts: For each image, the concepts that records have, likeliest first. Empty if the
+            model has no concept head.
     """
 
     hypotheses: list[list[Hypothesis]]
@@ -102,6 +104,7 @@ class Generated:
     failures: Mapping[int, NoCaption] = field(default_factory=dict)
     usage: Mapping[int, Usage] = field(default_factory=dict)
     notes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    concepts: Sequence[tuple[Concept, ...]] = ()
 
 
 class Runtime(Protocol):
@@ -117,6 +120,7 @@ class Runtime(Protocol):
             settings that are meant for conversations are not its defaults for captions.
         nouns: Which tokens begin which noun, so that a caption uses each noun once; None where
             that is unknown, as for languages other than English.
+        gives_concepts: Whether the model has a concept head, so that `generate` tells concepts.
     """
 
     name: str
@@ -137,6 +141,9 @@ class Runtime(Protocol):
 
     @property
     def nouns(self) -> NounTable | None: ...
+
+    @property
+    def gives_concepts(self) -> bool: ...
 
     @property
     def size_hint(self) -> tuple[int, int] | None:

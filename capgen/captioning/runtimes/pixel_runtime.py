@@ -81,6 +81,11 @@ class PixelRuntime:
         return (f"not in the model's vocabulary, so it cannot heed them: {words}",)
 
     @property
+    def gives_concepts(self) -> bool:
+        """Whether the model has a concept head."""
+        return False
+
+    @property
     def size_hint(self) -> tuple[int, int] | None:
         """(width, height) that decoding an image needs at least; None for all of it."""
         size = self.preprocessor.input_size

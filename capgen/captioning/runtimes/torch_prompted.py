@@ -73,6 +73,7 @@ class PromptedRuntime:
     name = "torch"
     answers = True
     nouns = None
+    gives_concepts = False
     preprocessor = None
     size_hint = None
     in_flight = 0

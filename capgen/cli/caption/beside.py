@@ -10,8 +10,10 @@ from pathlib import Path
 from capgen.captioning.batch.pipeline import ImageDone
 from capgen.captioning.batch.sources import Source
 from capgen.cli.console import Console
+from capgen.config import NO_TAGS, TagOptions
 from capgen.images.metadata.write import MetadataWriter
 from capgen.output.sidecars import Sidecars
+from capgen.output.tags import tags_of
 from capgen.records import Caption, Record, Unwritten, WriteOutcome
 from capgen.temporary_files import remove_leftovers
 from capgen.undo import UndoFile
@@ -24,6 +26,7 @@ class BesideWriters:
         undo: Where both record changes, or None if neither is asked for.
         metadata: Writes into images, or None.
         sidecars: Writes beside them, or None.
+        tags: Which tags are written, too.
 
     Attributes:
         beside_instead: How many images could not hold their captions, which are in XMP sidecars.
@@ -32,11 +35,16 @@ class BesideWriters:
     """
 
     def __init__(
-        self, undo: UndoFile | None, metadata: MetadataWriter | None, sidecars: Sidecars | None
+        self,
+        undo: UndoFile | None,
+        metadata: MetadataWriter | None,
+        sidecars: Sidecars | None,
+        tags: TagOptions = NO_TAGS,
     ) -> None:
         self.undo = undo
         self.metadata = metadata
         self.sidecars = sidecars
+        self.tags = tags
         self.beside_instead = self.kept = self.skipped = 0
 
     def write(self, event: ImageDone) -> tuple[ImageDone, dict[str, str], bool]:
@@ -78,7 +86,8 @@ class BesideWriters:
         if self.metadata is not None:
             verb = "would be written" if self.metadata.dry_run else "written"
             only = f"; {self.beside_instead} only into XMP sidecars" if self.beside_instead else ""
-            console.note(f"captions {verb} into {self.metadata.changed} images{only}")
+            what = "captions and tags" if self.tags.tags else "captions"
+            console.note(f"{what} {verb} into {self.metadata.changed} images{only}")
             if self.metadata.kept:
                 many = _keep(self.metadata.kept, "image")
                 option = "--on-description append or replace"
@@ -94,18 +103,19 @@ class BesideWriters:
 
     def _outcomes(self, event: ImageDone, record: Caption) -> Iterator[tuple[str, WriteOutcome]]:
         file, label = event.source.file, event.source.label
+        tags = tags_of(record, self.tags)
         if self.metadata is not None:
             no_file = f"{label}: not a file, so its caption is not written into it"
-            yield (
-                "metadata",
-                WriteOutcome(no_file) if file is None else self.metadata.write(file, record.text),
-            )
+            outcome = WriteOutcome(no_file)
+            if file is not None:
+                outcome = self.metadata.write(file, record.text, tags)
+            yield "metadata", outcome
         if self.sidecars is not None:
             no_file = f"{label}: not a file, so it has no sidecar"
-            yield (
-                "sidecar",
-                WriteOutcome(no_file) if file is None else self.sidecars.write(file, record),
-            )
+            outcome = WriteOutcome(no_file)
+            if file is not None:
+                outcome = self.sidecars.write(file, record, tags)
+            yield "sidecar", outcome
 
 
 def _keep(count: int, what: str) -> str:

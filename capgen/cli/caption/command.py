@@ -66,6 +66,7 @@ EXAMPLES = examples(
     "capgen caption photo.jpg --model blip-base --prompt 'a photo of'",
     "capgen caption photo.jpg --include-words 'dog,grass|lawn' --avoid-words photo",
     "capgen caption holiday/ -r -o captions.jsonl",
+    "capgen caption holiday/ -r --write-metadata --tags",
     "find . -name '*.png' -print0 | capgen caption - -0 --sidecar .txt",
     "capgen caption *.jpg --model USER/NAME --device cuda",
 )
@@ -111,14 +112,15 @@ def caption_command(
         chosen = _stdout_format(results.format, results.as_json)
 
     from capgen.captioning.batch.inputs import Inputs
-    from capgen.captioning.captioner import Captioner
+    from capgen.cli.caption.loading import check_tags, load_captioner
 
     stdin = sys.stdin.buffer if sys.stdin is not None else None
     inputs = Inputs(named.images or [], named, manifest=named.manifest, stdin=stdin, limits=limits)
     sidecars = _sidecars(inputs, results, look)
     _note_passed_over(console, inputs)
     decoding = replace(decoding, confidence=results.scores)
-    load = partial(Captioner.from_options, model)
+    check_tags(model, results)
+    load = partial(load_captioner, model, results)
     writes = (results.output, results.sidecar, results.changes_written_to) != (None, None, None)
     way = choose_way(look, inputs.alone, writes=writes, format=chosen)
     counts = results.dry_run and model.served
@@ -145,10 +147,10 @@ def caption_command(
             lanes, threads = lanes_and_threads(inputs.total, run.batch_size)
             code = run_batch(console, load(threads=threads), job, lanes)
     elif way.kind == "look":
-        look_into(console, load, way.image, decoding, limits, look, as_json=results.as_json)
+        look_into(console, load, way.image, decoding, limits, look, results)
         code = 0
     else:
-        failed = caption_one(console, load(), way.image, decoding, limits)
+        failed = caption_one(console, load(), way.image, decoding, limits, results)
         code = int(failed and run.fail_on != "none")
     if code:
         raise typer.Exit(code)

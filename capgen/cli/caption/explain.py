@@ -78,6 +78,9 @@ def _view(inspection: Inspection) -> Group:
     add_row(facts, "image", f"{caption.path}: {size}")
     add_row(facts, "caption", caption.text)
     add_row(facts, "score", f"{caption.score:.4f}")
+    if caption.concepts:
+        found = (f"{one.name} {_percent(one.probability)}" for one in caption.concepts)
+        add_row(facts, "concepts", ", ".join(found))
     for note in (*caption.notes, *inspection.notes):
         add_row(facts, "note", note)
     if caption.retry is not None:

@@ -17,13 +17,14 @@ from capgen.cli.caption.beside import BesideWriters, sweeping
 from capgen.cli.caption.options import Results, Run
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.caption.tally import Tally, interrupted
-from capgen.cli.console import Console, with_scores
+from capgen.cli.console import Console, caption_fields
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.images.metadata.write import MetadataWriter
 from capgen.output.base import FORMATS
 from capgen.output.escaping import one_line
 from capgen.output.formats import open_format
 from capgen.output.sidecars import Sidecars
+from capgen.output.tags import tags_of
 from capgen.records import Caption, Record
 from capgen.undo import UndoFile
 
@@ -169,7 +170,7 @@ def _open_beside(job: BatchJob) -> BesideWriters:
         metadata = MetadataWriter(undo, results, limits=job.limits, dry_run=results.dry_run)
     if job.sidecars is not None:
         job.sidecars.undo = undo
-    return BesideWriters(undo, metadata, job.sidecars)
+    return BesideWriters(undo, metadata, job.sidecars, results)
 
 
 def _open_records(
@@ -177,7 +178,8 @@ def _open_records(
 ) -> RecordWriter:
     """Return what writes or prints records; captions that are written nowhere are printed."""
     if job.results.output is not None:
-        write = stack.enter_context(open_format(job.results.output, job.format, job.results))
+        opened = open_format(job.results.output, job.format, job.results, job.results)
+        write = stack.enter_context(opened)
         return lambda event, written: write(event.record, event.thumbnail)
     if job.format == "json":
         return stack.enter_context(_json_array(console))
@@ -186,9 +188,7 @@ def _open_records(
     return lambda event, written: (
         None
         if written
-        else _print_caption(
-            console, event.record, event.record.path != job.alone, job.results.scores
-        )
+        else _print_caption(console, event.record, event.record.path != job.alone, job.results)
     )
 
 
@@ -199,12 +199,13 @@ def _json_array(console: Console) -> Iterator[RecordWriter]:
     console.json([record.to_dict() for record in records])
 
 
-def _print_caption(console: Console, record: Record, with_path: bool, scores: bool) -> None:
+def _print_caption(console: Console, record: Record, with_path: bool, results: Results) -> None:
     if isinstance(record, Caption):
+        tags = tags_of(record, results)
         for caption in (record, *record.alternatives):
             if with_path:  # a line for each caption, whatever is in it
                 caption = replace(caption, text=one_line(caption.text))
-            line = with_scores(caption) if scores else caption.text
+            line = caption_fields(caption, results.scores, tags)
             console.data(f"{one_line(record.path or '')}\t{line}" if with_path else line)
 
 
@@ -215,7 +216,8 @@ def sources_of(job: BatchJob, beside: BesideWriters) -> Iterable[Source]:
         return job.inputs
     sources = sweeping(job.inputs)
     elsewhere = results.write_metadata or results.output is not None or job.format != "text"
-    if sidecars is None or elsewhere:
+    # Tags are added to an XMP sidecar whose description stays.
+    if sidecars is None or elsewhere or (results.tags and sidecars.holds_xmp):
         return sources
     return beside.without_sidecars(sources)
 

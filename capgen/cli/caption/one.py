@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from capgen.cli.caption.options import Look
-from capgen.cli.console import Console, with_scores
-from capgen.config import DecodeOptions, ImageLimits
+from capgen.cli.caption.options import Look, Results
+from capgen.cli.console import Console, caption_fields
+from capgen.config import DecodeOptions, ImageLimits, TagOptions
 from capgen.errors import UsageError
+from capgen.output.tags import tags_of
 from capgen.paths import is_folder
 from capgen.records import CaptionFailure, Record
 
@@ -52,11 +53,16 @@ def choose_way(look: Look, alone: str | None, *, writes: bool, format: str) -> W
 
 
 def caption_one(
-    console: Console, captioner: Captioner, image: str, options: DecodeOptions, limits: ImageLimits
+    console: Console,
+    captioner: Captioner,
+    image: str,
+    options: DecodeOptions,
+    limits: ImageLimits,
+    tags: TagOptions,
 ) -> bool:
     """Caption one image, print its captions, and return whether it failed."""
     (record,) = captioner.stream([image], options, limits=limits)
-    return _print(console, record, options.confidence)
+    return _print(console, record, options.confidence, tags)
 
 
 def look_into(
@@ -66,8 +72,7 @@ def look_into(
     options: DecodeOptions,
     limits: ImageLimits,
     look: Look,
-    *,
-    as_json: bool,
+    results: Results,
 ) -> None:
     from capgen.cli.caption.explain import check_explanation, debug_image, explain_image
 
@@ -77,18 +82,23 @@ def look_into(
     if look.explain is not None:
         caption = explain_image(captioner, image, options, limits, look.explain)
         console.note(f"where the model looked: {look.explain}")
-        if not look.debug and as_json:
+        if not look.debug and results.as_json:
             console.json([caption.to_dict()])
         elif not look.debug:
-            _print(console, caption, options.confidence)
+            _print(console, caption, options.confidence, results)
     if look.debug:
-        save_input = look.save_input
         debug_image(
-            console, captioner, image, options, limits, save_input=save_input, as_json=as_json
+            console,
+            captioner,
+            image,
+            options,
+            limits,
+            save_input=look.save_input,
+            as_json=results.as_json,
         )
 
 
-def _print(console: Console, record: Record, scores: bool) -> bool:
+def _print(console: Console, record: Record, scores: bool, tags: TagOptions) -> bool:
     if isinstance(record, CaptionFailure):
         missing = record.code == "missing" and not record.hint
         console.error(record.message, _closest_name(record.path or "") if missing else record.hint)
@@ -98,7 +108,7 @@ def _print(console: Console, record: Record, scores: bool) -> bool:
     if record.retry is not None and not record.retry.resolved:
         console.note(f"the caption is still {record.retry.reason} after trying again")
     for caption in (record, *record.alternatives):
-        console.data(with_scores(caption) if scores else caption.text)
+        console.data(caption_fields(caption, scores, tags_of(record, tags)))
     return False
 
 

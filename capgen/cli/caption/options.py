@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import typer
 
 from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, After, JsonOption, option
-from capgen.config import BatchOptions, CsvOptions, InputOptions, MetadataOptions
+from capgen.config import BatchOptions, CsvOptions, InputOptions, MetadataOptions, TagOptions
 from capgen.errors import UsageError
 
 FAIL_ON = ("any", "all", "none")
@@ -99,7 +99,7 @@ class Look:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Results(CsvOptions, MetadataOptions):
+class Results(CsvOptions, MetadataOptions, TagOptions):
     """Where captions go."""
 
     PANEL: ClassVar[str] = OUTPUT_PANEL

@@ -20,12 +20,16 @@ class Blocks:
         iptc: Photoshop resources, which contain IPTC and may be empty, or None if the format
             has no place for them.
         others: Descriptions that the file has elsewhere. They are not changed.
+        other_keywords: Keywords that the file has elsewhere. They are not changed.
+        extended: The part of the XMP packet that JPEG's main segment cannot hold, or None.
     """
 
     exif: bytes | None
     xmp: bytes | None
     iptc: bytes | None = None
     others: tuple[str, ...] = ()
+    other_keywords: tuple[str, ...] = ()
+    extended: bytes | None = None
 
 
 # What cameras and programs write instead of a description, in lower case.

@@ -13,6 +13,7 @@ from capgen.images.metadata import Unwritable
 from capgen.images.metadata.western import may_be_western
 
 DESCRIPTION = 0x010E
+_WINDOWS_KEYWORDS = 0x9C9E
 # The directory of the camera's data, and a tag in it.
 _EXIF_DIRECTORY, _DATE = 0x8769, 0x9003
 ASCII, BYTE = 2, 1
@@ -47,6 +48,12 @@ def check_legible(block: bytes | None) -> None:
     except UnicodeDecodeError as error:
         if not may_be_western(raw):
             raise Unwritable("its description is in an unknown character set") from error
+
+
+def read_windows_keywords(block: bytes | None) -> list[str]:
+    """Return the keywords that Windows wrote into a TIFF block (XPKeywords)."""
+    raw = (None if block is None else read_tag(block, _WINDOWS_KEYWORDS)) or b""
+    return [text for text in raw.decode("utf-16-le", "replace").strip("\0").split(";") if text]
 
 
 def read_date(block: bytes | None) -> str | None:

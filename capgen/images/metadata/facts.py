@@ -23,7 +23,7 @@ _EXIF = "{http://ns.adobe.com/exif/1.0/}"
 _PHOTOSHOP = "{http://ns.adobe.com/photoshop/1.0/}"
 _XMP = "{http://ns.adobe.com/xap/1.0/}"
 # Data sets of IPTC's record 2.
-_KEYWORDS, _CITY, _STATE, _COUNTRY = 25, 90, 95, 101
+_CITY, _STATE, _COUNTRY = 90, 95, 101
 _PLACES = {"City": _CITY, "State": _STATE, "Country": _COUNTRY}
 _DATES = (f"{_EXIF}DateTimeOriginal", f"{_PHOTOSHOP}DateCreated", f"{_XMP}CreateDate")
 _DAY = re.compile(r"\s*(\d{4})[:-](\d{2})[:-](\d{2})(?!\d)")
@@ -77,7 +77,8 @@ def keywords(blocks: Blocks) -> tuple[str, ...]:
     """Return the keywords in XMP and IPTC, each once."""
     found = [
         *_values(xmp.read_values, blocks.xmp, f"{_DC}subject"),
-        *_values(iptc.read_values, blocks.iptc, _KEYWORDS),
+        *_values(iptc.read_values, blocks.iptc, iptc.KEYWORDS),
+        *blocks.other_keywords,
     ]
     return tuple(dict.fromkeys(text.strip() for text in found if text.strip()))
 

@@ -1,9 +1,10 @@
-"""Caption-Abstract in IPTC data (IIM 4.2) within Photoshop resources."""
+"""Caption-Abstract and Keywords in IPTC data (IIM 4.2) within Photoshop resources."""
 
 from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Sequence
 
 from capgen.images.metadata import Unwritable
 from capgen.images.metadata.western import may_be_western
@@ -13,12 +14,13 @@ _DIGEST_RESOURCE = 0x0425
 _CHARACTER_SET = (1, 90)
 _VERSION = (2, 0)
 _CAPTION = (2, 120)
+KEYWORDS = 25  # a data set of record 2
 _UTF8 = b"\x1b%G"
 # ISO 8859-1 as ISO 2022 names it.
 _LATIN = (b"\x1b.A", b"\x1b-A", b"\x1b/A")
 # Data sets of record 2 that are numbers or images, not text.
 _BINARY = {0, 125, 200, 201, 202}
-_LONGEST = 2000
+_LONGEST, LONGEST_KEYWORD = 2000, 64
 _LONGEST_SET = 0x7FFF
 
 _Resource = tuple[int, bytes, bytes]
@@ -46,8 +48,14 @@ def read_values(resources: bytes | None, number: int) -> list[str]:
     """Return the texts of a data set of record 2 in a block of Photoshop resources, in order."""
     for resource, _, data in _resources(resources or b""):
         if resource == _IPTC_RESOURCE:
-            return [v.decode() for k, v in _in_utf8(_data_sets(data)) if k == (2, number)]
+            return values_in(data, number)
     return []
+
+
+def values_in(data: bytes | None, number: int) -> list[str]:
+    """Return the texts of a data set of record 2 in IPTC data, in order."""
+    sets = _in_utf8(_data_sets(data or b""))
+    return [value.decode() for kind, value in sets if kind == (2, number)]
 
 
 def with_caption(resources: bytes, text: str) -> bytes:
@@ -55,15 +63,32 @@ def with_caption(resources: bytes, text: str) -> bytes:
 
     All texts become UTF-8, and the data declares that.
     """
+    old = (value.encode() for value in read_values(resources, _CAPTION[1]))
+    longest = max(_LONGEST, *map(len, old), 0)
+    return _with_values(resources, _CAPTION, [shortened(text, longest)])
+
+
+def with_keywords(resources: bytes, keywords: Sequence[str]) -> bytes:
+    """Return a block of Photoshop resources (may be empty) with exactly these Keywords.
+
+    Those that are not there yet are cut to the length that IIM allows. Texts become UTF-8, as in
+    `with_caption`.
+    """
+    old = read_values(resources, KEYWORDS)
+    values = [text if text in old else shortened(text, LONGEST_KEYWORD) for text in keywords]
+    return _with_values(resources, (2, KEYWORDS), values)
+
+
+def _with_values(resources: bytes, wanted: tuple[int, int], values: Sequence[str]) -> bytes:
+    """Return a block of Photoshop resources with these values of a kind of data set."""
     items = _resources(resources)
     data = next((data for number, _, data in items if number == _IPTC_RESOURCE), None)
     sets = _in_utf8(_data_sets(data)) if data else [(_CHARACTER_SET, _UTF8), (_VERSION, b"\0\4")]
-    place = next((n for n, (kind, _) in enumerate(sets) if kind == _CAPTION), None)
-    longest = max(_LONGEST, *(len(value) for kind, value in sets if kind == _CAPTION), 0)
-    sets = [item for item in sets if item[0] != _CAPTION]
+    place = next((n for n, (kind, _) in enumerate(sets) if kind == wanted), None)
+    sets = [item for item in sets if item[0] != wanted]
     if place is None:  # in numerical order
-        place = sum(kind <= _CAPTION for kind, _ in sets)
-    sets.insert(place, (_CAPTION, shortened(text, longest).encode()))
+        place = sum(kind <= wanted for kind, _ in sets)
+    sets[place:place] = [(wanted, value.encode()) for value in values]
     iptc = b"".join(
         struct.pack(">BBBH", 0x1C, *kind, len(content)) + content for kind, content in sets
     )

@@ -39,12 +39,14 @@ def blocks(parts: list[bytes]) -> Blocks:
     """Return the metadata in the pieces of a JPEG."""
     if any(part[1] == _APP11 and b"jumb" in part and b"c2pa" in part for part in parts[1:-1]):
         raise Unwritable(CREDENTIALS)
-    if any(xmp.read_texts(_extended(parts), what) for what in (xmp.DESCRIPTION, xmp.ALT_TEXT)):
+    extended = _extended(parts)
+    if any(xmp.read_texts(extended, what) for what in (xmp.DESCRIPTION, xmp.ALT_TEXT)):
         raise Unwritable("its description is spread over several segments")
     return Blocks(
         exif=_content(parts, _EXIF),
         xmp=_content(parts, _XMP),
         iptc=_content(parts, _PHOTOSHOP) or b"",
+        extended=extended,
     )
 
 

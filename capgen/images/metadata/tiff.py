@@ -26,12 +26,17 @@ def blocks(parts: list[bytes]) -> Blocks:
         raise Unwritable("its description says how to read the file")
     if exif.read_tag(data, _C2PA) is not None:
         raise Unwritable(CREDENTIALS)
-    captions = (
-        iptc.caption_in(exif.read_tag(data, _IPTC)),
-        iptc.read_caption(exif.read_tag(data, _PHOTOSHOP)),
+    records, resources = exif.read_tag(data, _IPTC), exif.read_tag(data, _PHOTOSHOP)
+    captions = (iptc.caption_in(records), iptc.read_caption(resources))
+    return Blocks(
+        exif=data,
+        xmp=exif.read_tag(data, _XMP),
+        others=tuple(caption for caption in captions if caption is not None),
+        other_keywords=(
+            *iptc.values_in(records, iptc.KEYWORDS),
+            *iptc.read_values(resources, iptc.KEYWORDS),
+        ),
     )
-    others = tuple(caption for caption in captions if caption is not None)
-    return Blocks(exif=data, xmp=exif.read_tag(data, _XMP), others=others)
 
 
 def with_blocks(parts: list[bytes], old: Blocks, new: Blocks) -> list[bytes]:

@@ -15,6 +15,7 @@ from capgen.images.metadata import Unwritable
 from capgen.images.metadata.blocks import Blocks, read_descriptions, with_caption
 from capgen.images.metadata.check import check_same_image
 from capgen.images.metadata.file_formats import module_for
+from capgen.images.metadata.keywords import read_keywords, with_keywords
 from capgen.paths import replace_file, storage_errors
 from capgen.records import WriteOutcome
 from capgen.undo import UndoFile
@@ -45,8 +46,14 @@ class MetadataWriter:
         self.changed = 0
         self.kept = 0
 
-    def write(self, image: Path, text: str) -> WriteOutcome:
+    def write(self, image: Path, text: str, tags: Sequence[str] | None = None) -> WriteOutcome:
         """Write a caption into an image, unless it has it already or keeps a person's.
+
+        Args:
+            image: The image.
+            text: The caption.
+            tags: Tags for its keywords, also where a person's description stays. None leaves the
+                keywords as they are.
 
         Raises:
             StorageError: The undo file cannot be written, or no space is left.
@@ -57,12 +64,17 @@ class MetadataWriter:
             old = module.pieces(data)
             blocks = module.blocks(old)
             own = self.undo.captions.get(hashlib.sha256(data).hexdigest())
-            wanted, kept = with_caption(blocks, text, self.options, own)
+            keywords = self.undo.keywords_of(data)
+            captioned, kept = with_caption(blocks, text, self.options, own)
+            wanted = captioned
+            if tags is not None:
+                wanted, keywords = with_keywords(captioned, tags, keywords)
             self.kept += kept
+            kept = kept and captioned is blocks
             if wanted is blocks:
                 return WriteOutcome(kept=kept)
             new = module.with_blocks(old, blocks, wanted)
-            self._check(module, wanted, data, new)
+            self._check(module, wanted, data, new, keywords=tags is not None)
             if _version(image) != version:
                 raise StorageError(f"Cannot write {image}: another program has just changed it")
         except Unwritable as error:
@@ -74,7 +86,7 @@ class MetadataWriter:
         except StorageError as error:
             return WriteOutcome(printable(error.message))
         if not self.dry_run:
-            self.undo.record(image, old, new, caption=text)
+            self.undo.record(image, old, new, caption=own if kept else text, keywords=keywords)
             try:
                 replace_file(image, b"".join(new), over_image=True, keep_times=True)
             except DiskFullError as error:
@@ -82,13 +94,26 @@ class MetadataWriter:
             except StorageError as error:
                 return WriteOutcome(printable(error.message))
         self.changed += 1
-        return WriteOutcome()
+        return WriteOutcome(kept=kept)
 
-    def _check(self, module: ModuleType, wanted: Blocks, old: bytes, new: Sequence[bytes]) -> None:
-        """Raise Unwritable unless a new file has the metadata it should, and the old pixels."""
+    def _check(
+        self,
+        module: ModuleType,
+        wanted: Blocks,
+        old: bytes,
+        new: Sequence[bytes],
+        *,
+        keywords: bool,
+    ) -> None:
+        """Raise Unwritable unless a new file has the metadata it should, and the old pixels.
+
+        `keywords` tells whether keywords were to be written; if not, any form of them is right.
+        """
         data = b"".join(new)
         found: Blocks = module.blocks(module.pieces(data))
-        if read_descriptions(found) != read_descriptions(wanted):
+        if read_descriptions(found) != read_descriptions(wanted) or (
+            keywords and read_keywords(found) != read_keywords(wanted)
+        ):
             raise Unwritable("its metadata is written in an unusual way")
         check_same_image(old, data, self.limits)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
@@ -29,10 +30,13 @@ _NEW = (
 _PADDING = re.compile(rb"\s+(?=<\?xpacket end=)")
 _DECLARED = re.compile(rb"""^\s*<\?xml[^>]*\bencoding\s*=\s*["'](?!utf-8["'])""", re.IGNORECASE)
 
+# Which bytes to replace (first, and behind the last), and by what.
+Edit = tuple[int, int, str]
+
 
 @dataclass(frozen=True)
 class Property:
-    """A property whose value is a language alternative.
+    """A property of an image: a language alternative, or a list (see `xmp_lists`).
 
     Attributes:
         namespace: Its namespace.
@@ -59,7 +63,7 @@ ALT_TEXT = Property(
 
 def read_texts(packet: bytes | None, what: Property = DESCRIPTION) -> dict[str, str]:
     """Return the texts of a property by language, the default one first."""
-    texts = {} if packet is None else _texts(_parse(packet), what)
+    texts = {} if packet is None else _texts(parse(packet), what)
     return {language: texts[language] for language in sorted(texts, key=lambda key: key != DEFAULT)}
 
 
@@ -67,7 +71,7 @@ def read_values(packet: bytes | None, tag: str) -> list[str]:
     """Return the values of a simple property or of a list, by its tag (`{namespace}name`)."""
     if packet is None:
         return []
-    tree = _parse(packet)
+    tree = parse(packet)
     for parent in tree.iter(f"{{{RDF}}}Description"):
         if tag in parent.attrib:
             return [parent.attrib[tag]]
@@ -80,19 +84,38 @@ def read_values(packet: bytes | None, tag: str) -> list[str]:
 
 def with_text(packet: bytes | None, text: str, what: Property = DESCRIPTION) -> bytes:
     """Return a packet in which this is the property's default text; None makes a new packet."""
+    text = allowed(text)
+    before = read_texts(packet or None, what)
+    changed = edited(packet, what, lambda source, places: [_change(source, places, text, what)])
+    if read_texts(changed, what) != before | {DEFAULT: text}:
+        raise Unwritable("its XMP data is written in an unusual way")
+    return changed
+
+
+def edited(
+    packet: bytes | None, what: Property, edits: Callable[[bytes, Places], Sequence[Edit]]
+) -> bytes:
+    """Return a packet with edits of one property of the image; None makes a new packet.
+
+    Args:
+        packet: The packet.
+        what: The property.
+        edits: Returns the edits in order, given the packet's bytes and where the property is.
+
+    Raises:
+        Unwritable: The packet is damaged, or anything else in it would change.
+    """
     before = packet or _NEW
-    tree = _parse(before)
-    text = _allowed(text)
+    tree = parse(before)
     start = len(before) - len(before.lstrip(b"\0 \t\r\n"))
     source = before[start:]
     places = find_places(source.rstrip(b"\0 \t\r\n"), what.tag)
-    first, last, new = _change(source, places, text, what)
-    changed = before[:start] + source[:first] + new.encode() + source[last:]
-    after = _parse(changed)
-    if _without(tree, what) != _without(after, what):
-        raise Unwritable("its XMP data is written in an unusual way")
-    wanted = {DEFAULT: text}
-    if _texts(after, what) != _texts(tree, what) | wanted:
+    pieces, end = [before[:start]], 0
+    for first, last, new in edits(source, places):
+        pieces += [source[end:first], new.encode()]
+        end = last
+    changed = b"".join([*pieces, source[end:]])
+    if _everything_but(tree, what) != _everything_but(parse(changed), what):
         raise Unwritable("its XMP data is written in an unusual way")
     return changed
 
@@ -102,17 +125,17 @@ def without_padding(packet: bytes) -> bytes:
     return _PADDING.sub(b"\n", packet, count=1)
 
 
-def _change(source: bytes, places: Places, text: str, what: Property) -> tuple[int, int, str]:
-    """Return which bytes to replace, and by what."""
+def _change(source: bytes, places: Places, text: str, what: Property) -> Edit:
+    """Return the edit that makes this the default text."""
     found = places.found
     if found is None:
-        return _insertion(source, places, _whole(text, what))
+        return insertion(source, places, _whole(text, what))
     item = next((item for item in places.items if item.language in (DEFAULT, None)), None)
     if item is not None and item.is_empty:
         opening = source[item.start : item.end].decode().removesuffix("/>")
-        return item.start, item.end, f"{opening}>{_escaped(text)}</{item.name(source)}>"
+        return item.start, item.end, f"{opening}>{escaped(text)}</{item.name(source)}>"
     if item is not None:
-        return item.content_start, item.content_end, _escaped(text)
+        return item.content_start, item.content_end, escaped(text)
     if places.items and places.container is not None:
         return _first_item(source, places.container, text)
     return found.start, found.end, _whole(text, what)
@@ -122,19 +145,19 @@ def _whole(text: str, what: Property) -> str:
     name = f"{what.prefix}:{what.name}"
     return (
         f'<{name} xmlns:{what.prefix}="{what.namespace}" xmlns:rdf="{RDF}"><rdf:Alt>'
-        f'<rdf:li xml:lang="{DEFAULT}">{_escaped(text)}</rdf:li></rdf:Alt></{name}>'
+        f'<rdf:li xml:lang="{DEFAULT}">{escaped(text)}</rdf:li></rdf:Alt></{name}>'
     )
 
 
-def _first_item(source: bytes, container: Element, text: str) -> tuple[int, int, str]:
+def _first_item(source: bytes, container: Element, text: str) -> Edit:
     """Put the default text before the others: some readers take the first."""
     prefix = container.name(source).rpartition(":")[0]
     name = f"{prefix}:li" if prefix else "li"
-    item = f'<{name} xml:lang="{DEFAULT}">{_escaped(text)}</{name}>'
+    item = f'<{name} xml:lang="{DEFAULT}">{escaped(text)}</{name}>'
     return container.content_start, container.content_start, item
 
 
-def _insertion(source: bytes, places: Places, element: str) -> tuple[int, int, str]:
+def insertion(source: bytes, places: Places, element: str) -> Edit:
     """Put an element into the first rdf:Description, replacing an attribute of that name."""
     described = places.attribute_of or places.description
     if described is None:
@@ -155,7 +178,8 @@ def _without_attribute(opening: str, name: str) -> str:
     return opening
 
 
-def _parse(packet: bytes) -> ElementTree.Element:
+def parse(packet: bytes) -> ElementTree.Element:
+    """Parse a packet; raise Unwritable if it is damaged, not UTF-8, or declares entities."""
     if len(packet) > _LARGEST:
         raise Unwritable("its XMP data is too large")
     if b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
@@ -170,7 +194,7 @@ def _parse(packet: bytes) -> ElementTree.Element:
 
 
 def _texts(tree: ElementTree.Element, what: Property) -> dict[str, str]:
-    nodes = _about_the_image(tree)
+    nodes = about_the_image(tree)
     for node in nodes:
         if what.tag in node.attrib:
             return {DEFAULT: node.attrib[what.tag]}
@@ -186,7 +210,7 @@ def _texts(tree: ElementTree.Element, what: Property) -> dict[str, str]:
     return texts
 
 
-def _about_the_image(tree: ElementTree.Element) -> list[ElementTree.Element]:
+def about_the_image(tree: ElementTree.Element) -> list[ElementTree.Element]:
     """Return the elements with the image's own properties.
 
     Deeper in the packet, a composition keeps those of its ingredients (xmpMM:Pantry).
@@ -194,9 +218,9 @@ def _about_the_image(tree: ElementTree.Element) -> list[ElementTree.Element]:
     return [node for rdf in tree.iter(f"{{{RDF}}}RDF") for node in rdf]
 
 
-def _without(tree: ElementTree.Element, what: Property) -> list[tuple[object, ...]]:
+def _everything_but(tree: ElementTree.Element, what: Property) -> list[tuple[object, ...]]:
     """Return everything in a tree but a property of the image, in order."""
-    nodes = set(_about_the_image(tree))
+    nodes = set(about_the_image(tree))
     found: list[tuple[object, ...]] = []
     waiting = [(0, tree)]  # a packet may be deeper than Python's stack
     while waiting:
@@ -208,10 +232,11 @@ def _without(tree: ElementTree.Element, what: Property) -> list[tuple[object, ..
     return found
 
 
-def _allowed(text: str) -> str:
+def allowed(text: str) -> str:
     """Return text without what XML cannot hold."""
     return "".join(letter for letter in text if letter.isprintable() or letter in "\n\t")
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Return text as XML writes it between tags."""
     return html.escape(text, quote=False)

@@ -11,7 +11,7 @@ from capgen.images.metadata import Unwritable
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 _OPENING = re.compile(rb"""<(?:[^>"']|"[^"]*"|'[^']*')*>""")
-_CONTAINERS = {f"{{{RDF}}}{name}" for name in ("Alt", "Bag", "Seq")}
+CONTAINERS = {f"{{{RDF}}}{name}" for name in ("Alt", "Bag", "Seq")}
 
 
 @dataclass
@@ -109,9 +109,9 @@ class _Finder:
         elif tag == self._tag and places.found is None and parents[-2:-1] == [f"{{{RDF}}}RDF"]:
             places.found = element
         elif places.found is not None and places.found.end == 0:
-            if parents[-1] == self._tag and tag in _CONTAINERS and places.container is None:
+            if parents[-1] == self._tag and tag in CONTAINERS and places.container is None:
                 places.container = element
-            elif parents[-1] in _CONTAINERS and tag == f"{{{RDF}}}li":
+            elif parents[-1] in CONTAINERS and tag == f"{{{RDF}}}li":
                 places.items.append(element)
         self._open.append((tag, element))
 

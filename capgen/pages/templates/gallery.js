@@ -22,7 +22,8 @@ function count() {
 function select() {
   const wanted = filter.value.toLowerCase();
   for (const card of given) {
-    const text = `${records.get(card).path} ${field(card)?.value ?? card.textContent}`;
+    const tags = card.querySelector(".tags")?.textContent ?? "";
+    const text = `${records.get(card).path} ${field(card)?.value ?? card.textContent} ${tags}`;
     const kinds = { all: true, captioned: !isFailed(card), failed: isFailed(card),
       edited: isEdited(card) };
     card.hidden = !(kinds[kind.value] && text.toLowerCase().includes(wanted));

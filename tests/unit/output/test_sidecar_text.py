@@ -51,6 +51,19 @@ def test_several_captions_are_separated_as_they_are_from_the_rest() -> None:
     assert text_sidecar(several, b"", "append") == b"a dog\na cat\n"
 
 
+@pytest.mark.parametrize("policy", ["append", "prepend"])
+@pytest.mark.parametrize("tags", [(), ("dog", "bed")])
+def test_several_captions_are_not_added_again_to_a_file_of_theirs(
+    policy: str, tags: tuple[str, ...]
+) -> None:
+    captions = ["a dog", "two dogs"]
+    before = text_sidecar(captions, policy=policy, tags=tags)
+    assert before.decode().splitlines() == [", ".join((each, *tags)) for each in captions]
+    for data in (before, before.replace(b"\n", b"\r\n")):
+        assert text_sidecar(captions, data, policy, tags=tags) == data
+        assert text_sidecar(["a cat"], data, policy) != data
+
+
 def test_a_separator_that_the_encoding_cannot_hold() -> None:
     with pytest.raises(UnreadableTextError, match="cp1252 cannot hold"):
         text_sidecar(DOG, b"caf\xe9", "append", " 犬 ")

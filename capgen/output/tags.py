@@ -1,0 +1,27 @@
+"""Tags: the names of an image's likeliest concepts, as they are shown and written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from capgen.config import TagOptions
+from capgen.output.escaping import one_line
+from capgen.records import Caption
+
+
+def tags_of(caption: Caption, options: TagOptions) -> tuple[str, ...] | None:
+    """Return the tags of an image, likeliest first; None if there are to be none."""
+    if not options.tags:
+        return None
+    least = options.min_tag_probability
+    return tuple(each.name for each in caption.concepts if each.probability >= least)
+
+
+def joined_tags(tags: Sequence[str]) -> str:
+    """Return tags as one text, with commas between them."""
+    return ", ".join(tags)
+
+
+def tags_field(tags: Sequence[str]) -> str:
+    """Return tags as a field of a line with tabs; - for none."""
+    return one_line(joined_tags(tags)) or "-"
