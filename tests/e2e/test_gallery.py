@@ -7,9 +7,10 @@ import json
 import re
 from pathlib import Path
 
+from capgen.config import TagOptions
 from capgen.images.thumbnails import thumbnail
 from capgen.output.gallery import open_gallery
-from capgen.records import Caption, CaptionFailure
+from capgen.records import Caption, CaptionFailure, Concept
 from tests.browser import browse, needs_browser
 from tests.minis import draw
 
@@ -38,6 +39,35 @@ result.textContent = JSON.stringify({ places, tag: typed.tagName, lines: exporte
   counts: document.getElementById("counts").textContent });
 document.body.append(result);
 """
+
+
+FILTERED = """
+filter.value = "BEAR"; filter.dispatchEvent(new Event("input"));
+const result = document.createElement("pre");
+result.id = "result";
+result.textContent = shown().map((card) => records.get(card).path + " " +
+  card.querySelector(".tags").textContent).join();
+document.body.append(result);
+"""
+
+
+def test_the_filter_finds_tags(tmp_path: Path) -> None:
+    page = tmp_path / "gallery.html"
+    with open_gallery(page, TagOptions(tags=True)) as write:
+        for number, name in enumerate(("<b>bear", "sofa", "bearing")):
+            caption = Caption(
+                path=f"{number}.jpg",
+                text="a dog",
+                score=-1.0,
+                log_probability=-1,
+                concepts=(Concept(name, 0.9 if number < 2 else 0.4),),
+            )
+            write(caption, thumbnail(draw(number)))
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text.replace("</script>", FILTERED + "</script>"), encoding="utf-8")
+    document, errors = browse(page, tmp_path / "profile", "--dump-dom", "--window-size=1000,700")
+    assert "CONSOLE" not in errors
+    assert re.findall(r'<pre id="result">(.*?)</pre>', document) == ["0.jpg &lt;b&gt;bear"]
 
 
 def test_gallery_in_a_browser(tmp_path: Path) -> None:
