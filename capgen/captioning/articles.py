@@ -22,7 +22,7 @@ _PLAIN_CONSONANT = re.compile(
     r"[b-df-gj-np-tv-z][aeiouy]|[bcdfgkpstw][lnrw]|[cst]h|s[ckmpqt]", re.IGNORECASE
 )
 # After them "a" is a letter: "vitamin a is".
-_NO_NOUN = frozenset("and are as at in is of on or".split())
+_NO_NOUN = frozenset({"and", "are", "as", "at", "in", "is", "of", "on", "or"})
 
 
 def with_fitting_articles(parts: Sequence[str]) -> list[str]:
