@@ -12,10 +12,17 @@ from typing import Any
 
 from capgen.digests import file_digest
 from capgen.errors import ModelError
-from capgen.hub.model_code import ENCODER_FILE, MODELING_FILE, code_files, config_with_code
+from capgen.hub.model_code import (
+    CONCEPT_HEAD_FILE,
+    ENCODER_FILE,
+    MODELING_FILE,
+    code_files,
+    config_with_code,
+)
 from capgen.hub_client.repository import git_blob
 from capgen.models.folder import (
     CALIBRATION_FILE,
+    CONCEPTS_FILE,
     CONFIG_FILE,
     DECODER_GRAPH,
     ENCODER_GRAPH,
@@ -39,7 +46,7 @@ _KNOWN = (
     *(GENERATION_FILE, PREPROCESSOR_FILE, PROCESSOR_FILE, TOKENIZER_FILE, WEIGHTS_INDEX_FILE),
     *(TOKENIZER_CONFIG_FILE, "special_tokens_map.json", "added_tokens.json"),
     *("vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja"),
-    *(ENCODER_GRAPH, DECODER_GRAPH, CALIBRATION_FILE),
+    *(ENCODER_GRAPH, DECODER_GRAPH, CALIBRATION_FILE, CONCEPTS_FILE),
 )
 
 
@@ -96,7 +103,7 @@ def is_ours(name: str) -> bool:
     """Return whether a push may have written this file; other files are left alone."""
     if "/" not in name and name.startswith("model") and name.endswith(".safetensors"):
         return True
-    ours = (*_KNOWN, PROVENANCE_FILE, MODELING_FILE, ENCODER_FILE)
+    ours = (*_KNOWN, PROVENANCE_FILE, MODELING_FILE, ENCODER_FILE, CONCEPT_HEAD_FILE)
     return name in ours or name.startswith(f"{EXAMPLES_FOLDER}/")
 
 

@@ -12,9 +12,14 @@ from capgen.models.kinds import ENCODER_DECODER
 
 MODELING_FILE = "modeling_capgen.py"
 ENCODER_FILE = "efficientnet.py"
+CONCEPT_HEAD_FILE = "concept_head.py"
 ENCODER_TYPE = "capgen_efficientnet_lite"
-# Importing the encoder registers it with transformers' Auto classes.
-REGISTERING = "\nfrom .efficientnet import EfficientNetLiteModel  # noqa: E402, F401\n"
+# Importing the encoder registers it with transformers' Auto classes. transformers copies the
+# modules that this one names, and in some versions not those that they name in turn.
+REGISTERING = (
+    "\nfrom .concept_head import ConceptHead  # noqa: E402, F401"
+    "\nfrom .efficientnet import EfficientNetLiteModel  # noqa: E402, F401\n"
+)
 AUTO_MAP = {
     "AutoConfig": "modeling_capgen.CapgenConfig",
     "AutoModel": "modeling_capgen.CapgenModel",
@@ -29,7 +34,12 @@ def code_files(folder: ModelFolder) -> dict[str, bytes]:
     modeling = _source(MODELING_FILE)
     if not has_own_encoder(config):
         return {MODELING_FILE: modeling}
-    return {MODELING_FILE: modeling + REGISTERING.encode(), ENCODER_FILE: _source(ENCODER_FILE)}
+    return {
+        MODELING_FILE: modeling + REGISTERING.encode(),
+        # Beside it, and not in capgen, is the module that it imports.
+        ENCODER_FILE: _source(ENCODER_FILE).replace(b"from capgen.models.", b"from ."),
+        CONCEPT_HEAD_FILE: _source(CONCEPT_HEAD_FILE),
+    }
 
 
 def has_own_encoder(config: dict[str, Any]) -> bool:

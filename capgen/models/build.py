@@ -31,6 +31,7 @@ from transformers import (
 
 from capgen.digests import file_digest
 from capgen.errors import MissingDependencyError, ModelError
+from capgen.models.concept_table import ConceptTable
 from capgen.models.efficientnet import EfficientNetLiteConfig, EfficientNetLiteModel
 from capgen.models.folder import ModelFolder
 from capgen.models.lineage import (
@@ -78,6 +79,7 @@ class Captioning:
         added_words: Words added to the tokenizer for training, in order of id.
         lineage: Where its weights come from (see `capgen.models.lineage`).
         notices: Name → content of the licence texts of its parts.
+        concepts: What the logits of its concept head stand for; None without one.
     """
 
     model: VisionEncoderDecoderModel
@@ -86,6 +88,7 @@ class Captioning:
     added_words: tuple[str, ...] = ()
     lineage: tuple[Entry, ...] = ()
     notices: Mapping[str, bytes] = field(default_factory=dict)
+    concepts: ConceptTable | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,8 @@ from transformers import VisionEncoderDecoderModel
 import capgen
 from capgen.errors import ModelError
 from capgen.models.build import Captioning
-from capgen.models.folder import ModelFolder
+from capgen.models.concept_table import read_concepts
+from capgen.models.folder import CONCEPTS_FILE, ModelFolder
 from capgen.models.kinds import ENCODER_DECODER, check_captioner
 from capgen.models.loading import load_tokenizer, load_weights, quiet_transformers
 from capgen.models.preprocessing.preprocess import FILE_NAME as PREPROCESSOR_FILE
@@ -48,7 +49,7 @@ def load_captioning(folder: ModelFolder, *, dtype: torch.dtype = torch.float32) 
         model: Any = load_weights(folder, VisionEncoderDecoderModel, dtype=dtype)
         tokenizer = load_tokenizer(folder)
     _unmap(model)
-    return Captioning(model, tokenizer, folder.preprocessor)
+    return Captioning(model, tokenizer, folder.preprocessor, concepts=read_concepts(folder))
 
 
 def _unmap(model: torch.nn.Module) -> None:
@@ -98,6 +99,8 @@ def _write_parts(folder: Path, captioning: Captioning, dtype: torch.dtype | None
         captioning.tokenizer.init_kwargs.pop(name, None)
     captioning.tokenizer.save_pretrained(folder)
     captioning.preprocessor.to_file(folder / PREPROCESSOR_FILE)
+    if captioning.concepts is not None:
+        captioning.concepts.write(folder / CONCEPTS_FILE)
     for name, content in captioning.notices.items():
         (folder / name).write_bytes(content)
     for file in folder.iterdir():

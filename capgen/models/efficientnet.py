@@ -1,6 +1,7 @@
 """EfficientNet-Lite vision encoder: a convolutional backbone and a small transformer neck.
 
     pixels (B, 3, S, S) ─► backbone ─► (B, 1280, S/32, S/32) ─► neck ─► tokens (B, S²/1024, hidden)
+                                              └► mean ─► concept head (optional) ─► logits (B, C)
 
 The backbone keeps the parameter names of the published ImageNet weights, so that these load
 unchanged (without their classifier). The neck projects the grid to the decoder's width, adds
@@ -14,6 +15,7 @@ squeeze-and-excitation, ReLU6, stem and head not scaled.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +23,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutput
+
+from capgen.models.concept_head import ConceptHead
 
 HEAD_CHANNELS = 1280
 STEM_CHANNELS = 32
@@ -54,6 +58,9 @@ class EfficientNetLiteConfig(PreTrainedConfig):
         num_attention_heads: Heads of each of them.
         intermediate_size: Width of their MLPs.
         dropout: Dropout inside the neck while training.
+        num_concepts: Concepts of the concept head; 0 for a model without one.
+        num_classes: Classes of its image classifier.
+        concept_rank: Rank of its learned map.
     """
 
     model_type = "capgen_efficientnet_lite"
@@ -67,6 +74,9 @@ class EfficientNetLiteConfig(PreTrainedConfig):
         num_attention_heads: int = 8,
         intermediate_size: int = 1024,
         dropout: float = 0.0,
+        num_concepts: int = 0,
+        num_classes: int = 0,
+        concept_rank: int = 128,
         **kwargs: object,
     ) -> None:
         self.variant = variant
@@ -76,6 +86,9 @@ class EfficientNetLiteConfig(PreTrainedConfig):
         self.num_attention_heads = num_attention_heads
         self.intermediate_size = intermediate_size
         self.dropout = dropout
+        self.num_concepts = num_concepts
+        self.num_classes = num_classes
+        self.concept_rank = concept_rank
         super().__init__(**kwargs)
 
     @property
@@ -256,6 +269,18 @@ class Neck(nn.Module):
         return self.output_norm(x)
 
 
+@dataclass
+class EfficientNetLiteOutput(BaseModelOutput):
+    """What `EfficientNetLiteModel` returns.
+
+    Attributes:
+        concept_logits: (B, C) the logit that a caption says each concept, or None without a
+            concept head.
+    """
+
+    concept_logits: Tensor | None = None
+
+
 class EfficientNetLiteModel(PreTrainedModel):
     """EfficientNet-Lite encoder for `VisionEncoderDecoderModel`."""
 
@@ -267,19 +292,31 @@ class EfficientNetLiteModel(PreTrainedModel):
         super().__init__(config)
         self.backbone = Backbone(*VARIANTS[config.variant])
         self.neck = Neck(config)
+        if config.num_concepts:
+            self.concept_head = ConceptHead(
+                HEAD_CHANNELS, config.num_classes, config.num_concepts, config.concept_rank
+            )
         self.post_init()
 
     def forward(
         self, pixel_values: Tensor, return_dict: bool | None = None, **kwargs: object
-    ) -> BaseModelOutput:
-        """Map pixels (B, 3, S, S) to `last_hidden_state` (B, (S/32)², hidden)."""
-        return BaseModelOutput(last_hidden_state=self.neck(self.backbone(pixel_values)))
+    ) -> EfficientNetLiteOutput:
+        """Map pixels (B, 3, S, S) to `last_hidden_state` (B, (S/32)², hidden).
+
+        With a concept head there are `concept_logits` (B, C), too.
+        """
+        features = self.backbone(pixel_values)
+        output = EfficientNetLiteOutput(last_hidden_state=self.neck(features))
+        if self.config.num_concepts:
+            output.concept_logits = self.concept_head(features.mean((2, 3)))
+        return output
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear):
             init.normal_(module.weight, std=0.02)
-            init.zeros_(module.bias)
+            if module.bias is not None:
+                init.zeros_(module.bias)
         elif isinstance(module, nn.Conv2d):
             init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, nn.LayerNorm):
@@ -287,6 +324,9 @@ class EfficientNetLiteModel(PreTrainedModel):
             init.zeros_(module.bias)
         elif isinstance(module, Neck):
             init.normal_(module.position_embeddings, std=0.02)
+        elif isinstance(module, ConceptHead):
+            init.ones_(module.slope)
+            init.zeros_(module.membership)
         elif isinstance(module, BatchNorm):
             init.ones_(module.weight)
             init.zeros_(module.bias)

@@ -3,6 +3,7 @@
 config.json  generation_config.json  model.safetensors
 tokenizer.json (+ config)  preprocessor_config.json, or processor_config.json as transformers 5
                            saves processors
+concepts.json      what the concept head knows (only models that have one)
 capgen.json        provenance (optional: folders from elsewhere have none)
 onnx/…             graphs for ONNX Runtime (optional)
 README.md          model card; LICENSE* and NOTICE* of what it was made from
@@ -32,6 +33,7 @@ from capgen.models.provenance import PROVENANCE_FILE, Provenance
 CARD_FILE = "README.md"
 CONFIG_FILE = "config.json"
 CALIBRATION_FILE = "calibration.json"
+CONCEPTS_FILE = "concepts.json"
 GENERATION_FILE = "generation_config.json"
 PROCESSOR_FILE = "processor_config.json"
 TOKENIZER_FILE = "tokenizer.json"
@@ -39,6 +41,8 @@ WEIGHTS_FILE = "model.safetensors"
 WEIGHTS_INDEX_FILE = "model.safetensors.index.json"
 ENCODER_GRAPH = "onnx/encoder.onnx"
 DECODER_GRAPH = "onnx/decoder.onnx"
+# The output of the encoder graph of a model with a concept head.
+CONCEPT_LOGITS = "concept_logits"
 INT8 = "int8"
 # Patterns of the names of licence texts and notices.
 NOTICE_FILES = ("LICENSE*", "LICENCE*", "NOTICE*")
@@ -127,6 +131,7 @@ class ModelFolder:
         if self.revision:
             return self.revision
         texts = [CONFIG_FILE, GENERATION_FILE, PREPROCESSOR_FILE, PROCESSOR_FILE, TOKENIZER_FILE]
+        texts += [CONCEPTS_FILE]
         if follows_prompts(self.config):
             # Their chat templates, and their own code.
             texts += ["tokenizer_config.json", "chat_template.json", "chat_template.jinja"]
@@ -139,11 +144,11 @@ class ModelFolder:
         return sorted(self.path.glob("model*.safetensors"))
 
     def file_digests(self) -> dict[str, str]:
-        """Return the SHA-256 of the weight files and the tokenizer, by name.
+        """Return the SHA-256 of the weight files, the tokenizer and the concepts, by name.
 
         Nothing rewrites these; a Hub repository may add to the other files.
         """
-        files = (*self.weight_files(), self.path / TOKENIZER_FILE)
+        files = (*self.weight_files(), self.path / TOKENIZER_FILE, self.path / CONCEPTS_FILE)
         return {file.name: file_digest(file, ModelError) for file in files if file.is_file()}
 
     def check_weights(self) -> None:

@@ -23,16 +23,24 @@ from torch import Tensor, nn
 from transformers import VisionEncoderDecoderModel
 
 from capgen.errors import ModelError
-from capgen.models.folder import DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS_FILE
+from capgen.models.folder import CONCEPT_LOGITS, DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS_FILE
 from capgen.models.onnx.decoder_graph import OPSET, build_decoder, cross_names
 from capgen.models.safetensors_index import WEIGHTS_DIGEST, StoredTensor, header_digest, read_index
 from capgen.paths import writing
 
-ELEMENT_TYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16, "BF16": TensorProto.BFLOAT16}
+ELEMENT_TYPES = {
+    "F32": TensorProto.FLOAT,
+    "F16": TensorProto.FLOAT16,
+    "BF16": TensorProto.BFLOAT16,
+    "U8": TensorProto.UINT8,
+}
 
 
 class EncoderGraph(nn.Module):
-    """Maps pixels (B, 3, S, S) to every decoder layer's cross-attention keys and values."""
+    """Maps pixels (B, 3, S, S) to every decoder layer's cross-attention keys and values.
+
+    With a concept head, its logits (B, C) come last.
+    """
 
     def __init__(self, model: VisionEncoderDecoderModel) -> None:
         super().__init__()
@@ -42,7 +50,8 @@ class EncoderGraph(nn.Module):
             self.enc_to_dec_proj = model.enc_to_dec_proj
 
     def forward(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
-        states = self.encoder(pixel_values=pixel_values).last_hidden_state  # (B, P, E)
+        encoded = self.encoder(pixel_values=pixel_values)
+        states = encoded.last_hidden_state  # (B, P, E)
         if hasattr(self, "enc_to_dec_proj"):
             states = self.enc_to_dec_proj(states)
         outputs: list[Tensor] = []
@@ -53,7 +62,14 @@ class EncoderGraph(nn.Module):
             key = joint.select(2, 0).permute(0, 2, 3, 1)
             value = joint.select(2, 1).permute(0, 2, 1, 3)
             outputs += [key, value]  # (B, H, D, P), (B, H, P, D)
+        if has_concept_head(self.encoder):
+            outputs.append(encoded.concept_logits)
         return tuple(outputs)
+
+
+def has_concept_head(encoder: nn.Module) -> bool:
+    """Whether an encoder gives concept logits beside its states."""
+    return bool(getattr(encoder.config, "num_concepts", 0))
 
 
 def export_onnx(
@@ -79,6 +95,8 @@ def export_onnx(
     modes = [(module, module.training) for module in model.modules()]
     try:
         names = cross_names(len(model.decoder.transformer.h))
+        if has_concept_head(model.encoder):
+            names.append(CONCEPT_LOGITS)
         encoder = trace(EncoderGraph(model).eval(), image_size, names)
     finally:
         for module, training in modes:
@@ -121,7 +139,7 @@ def _fingerprint(tensor: Tensor) -> tuple[torch.dtype, torch.Size, bytes]:
 def link_weights(proto: onnx.ModelProto, index: dict[str, StoredTensor]) -> None:
     """Replace initializers named in `index` by references into the safetensors file.
 
-    A Cast turns weights of other types into float32.
+    A Cast turns weights that are stored in another type into the graph's, float32.
     """
     kept: list[onnx.TensorProto] = []
     casts: list[onnx.NodeProto] = []
@@ -132,9 +150,9 @@ def link_weights(proto: onnx.ModelProto, index: dict[str, StoredTensor]) -> None
             continue
         element = ELEMENT_TYPES[entry.dtype]
         stored = tensor.name
-        if element != TensorProto.FLOAT:
+        if element != tensor.data_type:
             stored = f"{tensor.name}.stored"
-            casts.append(helper.make_node("Cast", [stored], [tensor.name], to=TensorProto.FLOAT))
+            casts.append(helper.make_node("Cast", [stored], [tensor.name], to=tensor.data_type))
         kept.append(external_tensor(stored, element, entry))
     del proto.graph.initializer[:]
     proto.graph.initializer.extend(kept)

@@ -36,9 +36,13 @@ def stock(folder: Path, config: dict[str, object]) -> ModelFolder:
 def test_the_files_are_the_modules(mini: ModelFolder, tmp_path: Path) -> None:
     wrapper = (MODELS / "modeling_capgen.py").read_bytes()
     assert code_files(stock(tmp_path, STOCK)) == {"modeling_capgen.py": wrapper}
+    encoder = (MODELS / "efficientnet.py").read_bytes()
+    module = b"from capgen.models.concept_head import"
+    assert encoder.count(b"from capgen") == encoder.count(module) == 1
     assert code_files(mini) == {
         "modeling_capgen.py": wrapper + REGISTERING.encode(),
-        "efficientnet.py": (MODELS / "efficientnet.py").read_bytes(),
+        "efficientnet.py": encoder.replace(module, b"from .concept_head import"),
+        "concept_head.py": (MODELS / "concept_head.py").read_bytes(),
     }
     assert code_files(stock(tmp_path, {"model_type": "blip"})) == {}
 
