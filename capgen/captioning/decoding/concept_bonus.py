@@ -31,9 +31,17 @@ class ConceptBonus:
         amounts: (B, C) float32, for each image what each concept gets, in nats; below zero for
             those that captions should rather not say.
         tokens: For each concept the tokens that say it; any of them does.
+        ended_by: For each concept the tokens after which it gets nothing any more; by default
+            those that say it.
     """
 
-    def __init__(self, amounts: Floats, tokens: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self,
+        amounts: Floats,
+        tokens: Sequence[Sequence[int]],
+        ended_by: Sequence[Sequence[int]] | None = None,
+    ) -> None:
+        ended_by = tokens if ended_by is None else ended_by
         changed = {
             token for n in np.flatnonzero(amounts.any(axis=0)).tolist() for token in tokens[n]
         }
@@ -48,7 +56,12 @@ class ConceptBonus:
             for token in {*tokens[concept]}
             if token in place
         ]
-        self._said_by = _Groups(pairs)
+        watched = {token for n in concepts for token in ended_by[n]}
+        self._watched: Ints = np.array(sorted(watched), np.int64)
+        ends = {token: number for number, token in enumerate(self._watched.tolist())}
+        self._ended_by = _Groups(
+            [(n, ends[token]) for n, c in enumerate(concepts) for token in {*ended_by[c]}]
+        )
         self._says = _Groups([(token, concept) for concept, token in pairs])
         most = self._says.maximum(self._amounts)
         self.gaining = self.tokens[(most > 0).any(axis=0)]
@@ -68,15 +81,15 @@ class ConceptBonus:
         Returns:
             (N, U) float32, in nats.
         """
-        used = np.zeros((len(history), len(self.tokens) + 1), bool)
-        np.put_along_axis(used, self._places(history), True, axis=1)
-        said = self._said_by.maximum(used)  # (N, K)
-        return self._says.maximum(np.where(said, np.float32(0), self._amounts[images]))
+        used = np.zeros((len(history), len(self._watched) + 1), bool)
+        np.put_along_axis(used, _places(history, self._watched), True, axis=1)
+        ended = self._ended_by.maximum(used)  # (N, K)
+        return self._says.maximum(np.where(ended, np.float32(0), self._amounts[images]))
 
     def of(self, gains: Floats, ids: Ints) -> Floats:
         """Return the part of gains (N, U) that tokens (N, C) have."""
         padded = np.pad(gains, ((0, 0), (0, 1)))
-        return np.take_along_axis(padded, self._places(ids), axis=1)
+        return np.take_along_axis(padded, _places(ids, self.tokens), axis=1)
 
     def added(self, scores: Floats, gains: Floats) -> Floats:
         """Return scores (N, V) with gains (N, U)."""
@@ -87,17 +100,18 @@ class ConceptBonus:
     def earned(self, ids: Ints, begin: int, image: int) -> Floats:
         """Return what each of an image's tokens (T,) from `begin` on has gained its caption."""
         earned = np.zeros(len(ids) - begin, np.float32)
-        for number in np.flatnonzero(self._places(ids[begin:]) < len(self.tokens)):
+        for number in np.flatnonzero(_places(ids[begin:], self.tokens) < len(self.tokens)):
             before = ids[None, : begin + number]
             gains = self.gains(before, np.array([image]))
             earned[number] = self.of(gains, ids[None, [begin + number]])[0, 0]
         return earned
 
-    def _places(self, ids: Ints) -> Ints:
-        """Return the place of each token in `tokens`, or their number for others."""
-        places = np.searchsorted(self.tokens, ids)
-        found = np.append(self.tokens, -1)[places] == ids
-        return np.where(found, places, len(self.tokens))
+
+def _places(ids: Ints, tokens: Ints) -> Ints:
+    """Return the place of each token in `tokens`, which ascend, or their number for others."""
+    places = np.searchsorted(tokens, ids)
+    found = np.append(tokens, -1)[places] == ids
+    return np.where(found, places, len(tokens))
 
 
 class _Groups:
@@ -134,5 +148,5 @@ def concept_bonus(
     """
     if table is None or logits is None or not factor:
         return None
-    bonus = ConceptBonus(table.amounts(logits, factor), table.tokens)
+    bonus = ConceptBonus(table.amounts(logits, factor), table.tokens, table.ended_by)
     return bonus if len(bonus.tokens) else None
