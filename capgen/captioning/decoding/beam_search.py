@@ -156,13 +156,17 @@ class _BeamSearch:
     def _pick(self, length: int) -> _Picked:
         """Pick the best candidates; the first K of them may finish."""
         values, ids = self._candidates(length)  # (B, K, C)
-        images, _, width = values.shape
         totals = self.scores[:, :, None] + values
         if self.nouns is not None:
             totals -= self.nouns.penalties(self.sequences[:, :, :length], ids)
         if self.concepts is not None:
-            gains = self.concepts.of(self._gains(length), ids.reshape(-1, width))
+            gains = self.concepts.of(self._gains(length), ids.reshape(-1, ids.shape[2]))
             totals += gains.reshape(totals.shape)
+        return self._best(totals, values, ids)
+
+    def _best(self, totals: Floats, values: Floats, ids: Ints) -> _Picked:
+        """Pick the best of candidates (B, K, C) by their totals."""
+        images, _, width = totals.shape
         totals = totals.reshape(images, -1)
         order = np.argsort(-totals, axis=1, kind="stable")[:, : self._width()]  # (B, W)
         rows = np.arange(images)[:, None]
@@ -175,7 +179,11 @@ class _BeamSearch:
         )
 
     def _pick_with_words(self, length: int) -> _Picked:
-        """Pick the best candidates for each number of tokens that captions still need."""
+        """Pick the best candidates for each number of tokens that captions still need.
+
+        Captions that need none are picked as others are: avoiding a word that a caption would
+        not have changes nothing.
+        """
         assert self.words is not None
         history = self.sequences[:, :, :length]
         images, beams, _ = history.shape
@@ -186,7 +194,15 @@ class _BeamSearch:
         if self.concepts is not None:
             totals = self.concepts.added(totals, self._gains(length))
         places = self.words.places(history.reshape(-1, length), self.begin)
-        totals = self._barred(totals, places, length).reshape(images, beams, -1)
+        totals = self._barred(totals, places, length)
+        if not self.words.includes:
+            # The W best of all are among the W best of each beam.
+            most = min(self._width(), totals.shape[1])
+            ids = np.sort(np.argpartition(-totals, most - 1, axis=1)[:, :most], axis=1)
+            totals = np.take_along_axis(totals, ids, axis=1).reshape(images, beams, -1)
+            values = np.take_along_axis(values, ids, axis=1).reshape(images, beams, -1)
+            return self._best(totals, values, ids.reshape(images, beams, -1))
+        totals = totals.reshape(images, beams, -1)
         width = totals.shape[-1]
         # Where there are too few candidates, the first one stands in, without a score.
         order = np.zeros((images, 2 * self.beams), np.int64)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from transformers.modeling_outputs import BaseModelOutput
 
 from capgen.errors import ModelError
 from capgen.models.folder import ModelFolder
@@ -47,7 +48,8 @@ class Encoded:
         """The arguments of `generate`."""
         if self.output is None:
             return {"pixel_values": self.pixels}
-        return {"encoder_outputs": self.output}
+        # A new one each time: `generate` changes what it gets.
+        return {"encoder_outputs": BaseModelOutput(self.output.last_hidden_state)}
 
     @property
     def concept_logits(self) -> NDArray[np.float32] | None:
