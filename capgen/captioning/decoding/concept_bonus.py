@@ -40,6 +40,7 @@ class ConceptBonus:
         # Also concepts that get nothing, but share a token with one that does.
         concepts = [n for n, own in enumerate(tokens) if not changed.isdisjoint(own)]
         self.tokens: Ints = np.array(sorted(changed), np.int64)
+        self._ended = np.append(self.tokens, -1)  # so that every place is within it
         self._amounts = amounts[:, concepts]  # (B, K)
         place = {token: number for number, token in enumerate(self.tokens.tolist())}
         pairs = [
@@ -48,6 +49,9 @@ class ConceptBonus:
             for token in {*tokens[concept]}
             if token in place
         ]
+        self._concepts: dict[int, list[int]] = {}
+        for concept, number in pairs:
+            self._concepts.setdefault(int(self.tokens[number]), []).append(concept)
         self._said_by = _Groups(pairs)
         self._says = _Groups([(token, concept) for concept, token in pairs])
         most = self._says.maximum(self._amounts)
@@ -87,16 +91,20 @@ class ConceptBonus:
     def earned(self, ids: Ints, begin: int, image: int) -> Floats:
         """Return what each of an image's tokens (T,) from `begin` on has gained its caption."""
         earned = np.zeros(len(ids) - begin, np.float32)
-        for number in np.flatnonzero(self._places(ids[begin:]) < len(self.tokens)):
-            before = ids[None, : begin + number]
-            gains = self.gains(before, np.array([image]))
-            earned[number] = self.of(gains, ids[None, [begin + number]])[0, 0]
+        amounts, said = self._amounts[image], set[int]()
+        for place, token in enumerate(ids.tolist()):
+            concepts = self._concepts.get(token)
+            if concepts is None:
+                continue
+            if place >= begin:
+                earned[place - begin] = max(0.0 if n in said else amounts[n] for n in concepts)
+            said.update(concepts)
         return earned
 
     def _places(self, ids: Ints) -> Ints:
         """Return the place of each token in `tokens`, or their number for others."""
         places = np.searchsorted(self.tokens, ids)
-        found = np.append(self.tokens, -1)[places] == ids
+        found = self._ended[places] == ids
         return np.where(found, places, len(self.tokens))
 
 
