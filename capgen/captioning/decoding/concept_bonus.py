@@ -48,6 +48,7 @@ class ConceptBonus:
         # Also concepts that get nothing, but share a token with one that does.
         concepts = [n for n, own in enumerate(tokens) if not changed.isdisjoint(own)]
         self.tokens: Ints = np.array(sorted(changed), np.int64)
+        self._ended = np.append(self.tokens, -1)  # so that every place is within it
         self._amounts = amounts[:, concepts]  # (B, K)
         place = {token: number for number, token in enumerate(self.tokens.tolist())}
         pairs = [
@@ -59,9 +60,14 @@ class ConceptBonus:
         watched = {token for n in concepts for token in ended_by[n]}
         self._watched: Ints = np.array(sorted(watched), np.int64)
         ends = {token: number for number, token in enumerate(self._watched.tolist())}
-        self._ended_by = _Groups(
-            [(n, ends[token]) for n, c in enumerate(concepts) for token in {*ended_by[c]}]
-        )
+        ending = [(n, token) for n, c in enumerate(concepts) for token in {*ended_by[c]}]
+        self._ended_by = _Groups([(n, ends[token]) for n, token in ending])
+        self._concepts: dict[int, list[int]] = {}
+        for concept, number in pairs:
+            self._concepts.setdefault(int(self.tokens[number]), []).append(concept)
+        self._ending: dict[int, list[int]] = {}
+        for concept, token in ending:
+            self._ending.setdefault(token, []).append(concept)
         self._says = _Groups([(token, concept) for concept, token in pairs])
         most = self._says.maximum(self._amounts)
         self.gaining = self.tokens[(most > 0).any(axis=0)]
@@ -100,10 +106,12 @@ class ConceptBonus:
     def earned(self, ids: Ints, begin: int, image: int) -> Floats:
         """Return what each of an image's tokens (T,) from `begin` on has gained its caption."""
         earned = np.zeros(len(ids) - begin, np.float32)
-        for number in np.flatnonzero(_places(ids[begin:], self.tokens) < len(self.tokens)):
-            before = ids[None, : begin + number]
-            gains = self.gains(before, np.array([image]))
-            earned[number] = self.of(gains, ids[None, [begin + number]])[0, 0]
+        amounts, ended = self._amounts[image], set[int]()
+        for place, token in enumerate(ids.tolist()):
+            concepts = self._concepts.get(token, ())
+            if concepts and place >= begin:
+                earned[place - begin] = max(0.0 if n in ended else amounts[n] for n in concepts)
+            ended.update(self._ending.get(token, ()))
         return earned
 
 

@@ -90,6 +90,16 @@ def test_both_runtimes_favour_the_same_words(way: str, both: tuple[Captioner, Ca
     assert texts(off) != texts(onnx)
 
 
+@pytest.mark.parametrize("which", [0, 1], ids=["onnx", "torch"])
+def test_avoiding_what_is_not_there_changes_nothing(
+    which: int, both: tuple[Captioner, Captioner]
+) -> None:
+    """Captions that end early compete with those that the bonus is for."""
+    plain = captioned(both[which], WAYS["3 beams"])
+    avoided = captioned(both[which], {**WAYS["3 beams"], "avoid_words": "quokka"})
+    assert texts(avoided) == texts(plain)
+
+
 def test_captions_that_begin_with_given_words(folder: Path) -> None:
     """What they say counts as said."""
     onnx, torch_ = (
