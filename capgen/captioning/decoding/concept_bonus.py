@@ -13,6 +13,8 @@ from capgen.models.concept_table import ConceptTable
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 _Number = TypeVar("_Number", np.float32, np.bool_)
+# Ends lists of tokens, so that every place that a search in them returns is one of theirs.
+_NONE = -1
 
 
 class ConceptBonus:
@@ -48,7 +50,7 @@ class ConceptBonus:
         # Also concepts that get nothing, but share a token with one that does.
         concepts = [n for n, own in enumerate(tokens) if not changed.isdisjoint(own)]
         self.tokens: Ints = np.array(sorted(changed), np.int64)
-        self._ended = np.append(self.tokens, -1)  # so that every place is within it
+        self._padded = np.append(self.tokens, _NONE)
         self._amounts = amounts[:, concepts]  # (B, K)
         place = {token: number for number, token in enumerate(self.tokens.tolist())}
         pairs = [
@@ -58,7 +60,7 @@ class ConceptBonus:
             if token in place
         ]
         watched = {token for n in concepts for token in ended_by[n]}
-        self._watched: Ints = np.array(sorted(watched), np.int64)
+        self._watched: Ints = np.array([*sorted(watched), _NONE], np.int64)
         ends = {token: number for number, token in enumerate(self._watched.tolist())}
         ending = [(n, token) for n, c in enumerate(concepts) for token in {*ended_by[c]}]
         self._ended_by = _Groups([(n, ends[token]) for n, token in ending])
@@ -87,7 +89,7 @@ class ConceptBonus:
         Returns:
             (N, U) float32, in nats.
         """
-        used = np.zeros((len(history), len(self._watched) + 1), bool)
+        used = np.zeros((len(history), len(self._watched)), bool)
         np.put_along_axis(used, _places(history, self._watched), True, axis=1)
         ended = self._ended_by.maximum(used)  # (N, K)
         return self._says.maximum(np.where(ended, np.float32(0), self._amounts[images]))
@@ -95,7 +97,7 @@ class ConceptBonus:
     def of(self, gains: Floats, ids: Ints) -> Floats:
         """Return the part of gains (N, U) that tokens (N, C) have."""
         padded = np.pad(gains, ((0, 0), (0, 1)))
-        return np.take_along_axis(padded, _places(ids, self.tokens), axis=1)
+        return np.take_along_axis(padded, _places(ids, self._padded), axis=1)
 
     def added(self, scores: Floats, gains: Floats) -> Floats:
         """Return scores (N, V) with gains (N, U)."""
@@ -116,10 +118,9 @@ class ConceptBonus:
 
 
 def _places(ids: Ints, tokens: Ints) -> Ints:
-    """Return the place of each token in `tokens`, which ascend, or their number for others."""
-    places = np.searchsorted(tokens, ids)
-    found = np.append(tokens, -1)[places] == ids
-    return np.where(found, places, len(tokens))
+    """Return the place of each id in `tokens`, which ascend up to `_NONE`; its place for others."""
+    places = np.searchsorted(tokens[:-1], ids)
+    return np.where(tokens[places] == ids, places, len(tokens) - 1)
 
 
 class _Groups:
