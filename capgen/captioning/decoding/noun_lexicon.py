@@ -70,6 +70,11 @@ def noun_table(vocabulary: Mapping[str, int]) -> NounTable | None:
     return NounTable(numbers)
 
 
+def is_noun(word: str) -> bool:
+    """Whether a lower-case word is a noun of the lexicon, or a plural of one."""
+    return _lexicon().has(word)
+
+
 def _word_starts(vocabulary: Mapping[str, int]) -> tuple[dict[int, str], bool]:
     """Return the text of tokens that begin a word, by id, and whether others continue one."""
     for mark in _BEGINS:
