@@ -1,7 +1,7 @@
 """The concept head: with what probability a caption of an image says which noun.
 
-    pooled (B, 1280) ─┬► ImageNet classes ─► softmax ─► sum over a concept's classes ─► log ─┐
-                      └► norm ─► low-rank map ──────────────────────────────────────────────┴► logits
+    pooled (B, 1280) ─┬► ImageNet classes ─► softmax ─► sum over each concept ─► log ─┐
+                      └► norm ─► low-rank map ─────────────────────────────────────┴► logits
 
 A concept is a noun that captions say, such as "dog". The ImageNet classifier knows a thousand
 things by name; WordNet's hypernyms tell which of them are dogs. What it does not know, and how
@@ -43,7 +43,11 @@ class ConceptHead(nn.Module):
 
     def forward(self, pooled: Tensor) -> Tensor:
         """Map pooled features (B, width) to the logit of each concept (B, C)."""
-        members = self.classes(pooled).softmax(-1) @ self.membership.to(pooled.dtype)
+        return self.concept_logits(pooled, self.classes(pooled))
+
+    def concept_logits(self, pooled: Tensor, class_logits: Tensor) -> Tensor:
+        """Return the logits of the concepts (B, C), given those of the classes (B, classes)."""
+        members = class_logits.softmax(-1) @ self.membership.to(pooled.dtype)
         learned = self.up(self.down(self.norm(pooled)))
         logits: Tensor = learned + self.slope * torch.log(members + PROBABILITY_FLOOR)
         return logits

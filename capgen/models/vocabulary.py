@@ -60,15 +60,23 @@ def extend_word_tokenizer(
     return new
 
 
+def caption_words(tokenizer: tokenizers.Tokenizer, caption: str) -> list[str]:
+    """Return the words of a caption as a word-level tokenizer sees them, unknown ones too."""
+    return _words(caption, tokenizer.normalizer, tokenizer.pre_tokenizer)
+
+
+def _words(caption: str, normalizer: Any, splitter: Any) -> list[str]:
+    text = normalizer.normalize_str(caption) if normalizer is not None else caption
+    return [text] if splitter is None else [word for word, _ in splitter.pre_tokenize_str(text)]
+
+
 def _frequent_words(
     captions: Iterable[str], normalizer: Any, splitter: Any, min_count: int
 ) -> list[str]:
     """Return the words seen at least `min_count` times, most frequent first."""
     counts: Counter[str] = Counter()
     for caption in captions:
-        text = normalizer.normalize_str(caption) if normalizer is not None else caption
-        words = [(text, ())] if splitter is None else splitter.pre_tokenize_str(text)
-        counts.update(word for word, _ in words)
+        counts.update(_words(caption, normalizer, splitter))
     kept = [word for word, count in counts.items() if count >= min_count]
     return sorted(kept, key=lambda word: (-counts[word], word))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -57,4 +58,4 @@ class NounCounts:
 
 def pairs(words: Sequence[str]) -> list[str]:
     """Return the pairs of neighbouring words."""
-    return [f"{first} {second}" for first, second in zip(words, words[1:], strict=False)]
+    return [f"{first} {second}" for first, second in itertools.pairwise(words)]
