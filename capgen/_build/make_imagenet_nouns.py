@@ -19,8 +19,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from capgen._build.make_wordnet import TARGET, content
+from capgen.models.imagenet_nouns import IMAGENET_NOUNS_FILE, LEVEL_MARK, NOUN_MARK
 from capgen.paths import writing
-from capgen.training.concepts.imagenet_nouns import IMAGENET_NOUNS_FILE, LEVEL_MARK, NOUN_MARK
 
 # How far up: further up there are only words such as "entity".
 MOST_STEPS = 8

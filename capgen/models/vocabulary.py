@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import tokenizers
@@ -54,10 +54,17 @@ def extend_word_tokenizer(
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     new = [word for word in words if word not in vocabulary]
     if new:
-        first = max(vocabulary.values()) + 1
-        vocabulary |= {word: first + index for index, word in enumerate(new)}
-        tokenizer.model = WordLevel(vocabulary, unk_token=model.unk_token)
+        add_to_word_tokenizer(tokenizer, new)
     return new
+
+
+def add_to_word_tokenizer(tokenizer: tokenizers.Tokenizer, words: Sequence[str]) -> int:
+    """Add new words to a word-level tokenizer in place; return the id of the first."""
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    first: int = max(vocabulary.values()) + 1
+    vocabulary |= {word: first + index for index, word in enumerate(words)}
+    tokenizer.model = WordLevel(vocabulary, unk_token=tokenizer.model.unk_token)
+    return first
 
 
 def caption_words(tokenizer: tokenizers.Tokenizer, caption: str) -> list[str]:

@@ -53,6 +53,8 @@ def prepare_concepts(
     """
     if config.concept_weight and not has_concepts(captioning):
         captioning = _with_new_head(captioning, groups, config)
+    elif has_concepts(captioning) and captioning.added_words:
+        captioning = _with_new_tokens(captioning)
     if has_concepts(captioning):
         _freeze(captioning.model.encoder.concept_head, config)
     return captioning
@@ -90,6 +92,17 @@ def concept_labels(captioning: Captioning, groups: Sequence[Sequence[str]]) -> C
         lambda caption: caption_words(tokenizer, caption),
         len(captioning.concepts.names),
     )
+
+
+def _with_new_tokens(captioning: Captioning) -> Captioning:
+    """Let forms of the concepts among the words added to the vocabulary say them, too."""
+    table = captioning.concepts
+    assert table is not None
+    vocabulary = captioning.tokenizer.get_vocab()
+    added = {word: vocabulary[word] for word in captioning.added_words}
+    new = concept_words(captioning).tokens(added)
+    tokens = tuple(old + more for old, more in zip(table.tokens, new, strict=True))
+    return dataclasses.replace(captioning, concepts=dataclasses.replace(table, tokens=tokens))
 
 
 def _with_new_head(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capgen.captioning.decoding.noun_lexicon import is_noun
-from capgen.training.concepts.imagenet_nouns import ImageNetClass, imagenet_nouns
+from capgen.models.imagenet_nouns import ImageNetClass, imagenet_nouns
 from capgen.training.concepts.noun_counts import NounCounts
 
 NOT_CONCEPTS_FILE = "not_concepts.txt"
