@@ -22,6 +22,7 @@ from capgen.training.data.epoch_order import Mix
 from capgen.training.model.make_captioner import make_captioner
 from capgen.training.objectives.distill.teachers import check_teachers
 from capgen.training.objectives.learner import Learner
+from capgen.training.objectives.scst.noun_settings import check_noun_settings
 from capgen.training.optimization.processes import Processes
 
 
@@ -97,6 +98,7 @@ def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
     examples = chain.from_iterable(parts["train"].values())
     captions = [text for example in examples for text in example.references]
     learner = Learner.of(make_captioner(config, captions), config, device)
+    check_noun_settings(config, learner.captioning.tokenizer)
     if config.teachers:
         check_teachers(config, learner, captions)
     return RunData(
