@@ -33,7 +33,7 @@ SHIPPED = (
     ),
     (
         "metrics/wordnet/*",
-        "synonyms, nouns and the names of ImageNet's classes out of WordNet 3.0, in a form of our own",
+        "synonyms, nouns and names of ImageNet's classes out of WordNet 3.0, in a form of our own",
         "WordNet 3.0 licence (LICENSE beside it)",
         "Princeton University; made by `capgen._build.make_wordnet`, `make_nouns` and "
         "`make_imagenet_nouns`",

@@ -142,6 +142,15 @@ class Recipe:
         low=0.0,
         high=10.0,
     )
+    noun_reward: float = setting(
+        0.0,
+        "Weight of the recall of the image's nouns in the reward; 0 is off (scst only).",
+        low=0.0,
+        high=5.0,
+    )
+    nouns_once: bool = setting(
+        False, "Sample captions that use each noun once, as captioning does (scst only)."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

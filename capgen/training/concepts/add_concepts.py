@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from capgen.captioning.decoding.noun_lexicon import noun_table
+from capgen.captioning.decoding.noun_lexicon import noun_of, noun_table
 from capgen.config import TrainConfig, flag_name
 from capgen.errors import UsageError
 from capgen.models.build import Captioning
@@ -22,13 +22,9 @@ from capgen.models.vocabulary import caption_words, has_words
 from capgen.training.concepts.concept_labels import ConceptLabels
 from capgen.training.concepts.concept_list import concept_list
 from capgen.training.concepts.concept_words import ConceptWords
+from capgen.training.concepts.people import PEOPLE
+from capgen.training.concepts.related_concepts import related_concepts, with_synonyms
 
-# A search favours things over the people in almost every caption.
-_PEOPLE_NAMES = """
-adult baby boy boys child children crowd family female friend girl girls group guy guys human kid
-kids ladies lady male man men people person player players team teenager toddler woman women
-"""
-_PEOPLE = frozenset(_PEOPLE_NAMES.split())
 # A new head: weight of its classes' log-probability, what that is for a class that is certainly
 # not there, and the size of its learned part.
 _SLOPE, _ABSENT, _LEARNED = 0.3, -5.0, 0.3
@@ -149,14 +145,16 @@ def _table(
     config: TrainConfig,
 ) -> ConceptTable:
     count = len(names)
-    strength = [0 if name in _PEOPLE else config.concept_strength for name in names]
+    # People are in almost every caption without help.
+    strength = [0 if noun_of(name) in PEOPLE else config.concept_strength for name in names]
     return ConceptTable(
         names=names,
-        tokens=tuple(ConceptWords(names, membership).tokens(vocabulary)),
+        tokens=with_synonyms(names, ConceptWords(names, membership).tokens(vocabulary)),
         strength=np.array(strength, np.float32),
         threshold=config.concept_threshold,
         margin=np.zeros(count, np.float32),
         prior=np.zeros(count, np.float32),
+        related=related_concepts(names, membership),
     )
 
 

@@ -1,9 +1,9 @@
-"""Nouns that no caption has: models say the names of ImageNet's classes like their relatives.
+"""Nouns that no caption has, or few: models say ImageNet's classes by their names.
 
-The classifier is sure of an espresso or a lighthouse, but captions hardly have these words. Such
-a word enters the vocabulary with the embedding of its nearest relative there ("coffee"), scaled
-down, so that the decoder alone hardly says it; a concept of its own raises it where the
-classifier is sure of its classes.
+The classifier is sure of an espresso or a lighthouse, but captions hardly have these words. A
+word that is not in the vocabulary enters it with the embedding of its nearest relative there
+("coffee"), scaled down, so that the decoder alone hardly says it. A concept raises the word where
+the classifier is sure of its classes; that of a rare word no longer follows its few captions.
 """
 
 from __future__ import annotations
@@ -24,14 +24,18 @@ from capgen.models.concept_head import ConceptHead
 from capgen.models.concept_table import ConceptTable
 from capgen.models.imagenet_nouns import imagenet_nouns
 from capgen.models.vocabulary import has_words
+from capgen.training.concepts.related_concepts import related_concepts
 from capgen.training.model.extend_vocabulary import add_words
 
 CLASS_NOUNS_FILE = "class_nouns.txt"
-# Of the relative's embedding; and of the noun's concept. The bias and the slope give a probability
-# of 0.9 to classes that are certainly there, and 1e-5 to those that are not; the strength makes up
-# for the small embedding.
+# Of the relative's embedding.
 _SCALE = 0.5
-_STRENGTH, _BIAS, _SLOPE = 9.0, 2.2, 2.0
+# The bias and the slope give classes that are certainly there a probability of 0.96, and others
+# hardly any; the strength of new nouns makes up for the small embedding.
+_BIAS, _SLOPE = 3.3, 4.0
+_STRENGTH, _RARE_STRENGTH = 18.0, 16.0
+# The largest share of training images whose captions say a rare noun.
+_RARE = 1.1e-3
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,9 @@ class ClassNoun:
 
     Attributes:
         word: The noun.
-        relative: The word that captions have instead.
-        classes: The classes that it names, by their place among the classifier's outputs.
+        relative: The word that captions have instead; empty if they have the noun.
+        classes: The classes that it names, by their place among the classifier's outputs; empty
+            where they are those of the concept.
     """
 
     word: str
@@ -51,31 +56,30 @@ class ClassNoun:
 
 @torch.no_grad()
 def with_class_nouns(captioning: Captioning) -> Captioning:
-    """Return a copy of a captioner that also says the nouns of classes that it lacked.
+    """Return a copy of a captioner that also says the nouns of classes that captions lacked.
 
-    Without a concept head, or if nothing is lacking, it is the captioner itself.
+    Without a concept head it is the captioner itself.
     """
     table = captioning.concepts
     if table is None or not has_words(captioning.tokenizer):
-        return captioning
-    known = captioning.tokenizer.get_vocab()
-    nouns = list(_lacking(known, table.names))
-    if not nouns:
         return captioning
     copied = dataclasses.replace(
         captioning,
         model=copy.deepcopy(captioning.model),
         tokenizer=copy.deepcopy(captioning.tokenizer),
     )
-    words = [noun.word for noun in nouns]
-    embeddings = copied.model.decoder.get_input_embeddings().weight
-    relatives = embeddings[[known[noun.relative] for noun in nouns]].clone()
-    add_words(copied, words, _SCALE * relatives)
-    _add_concepts(copied.model.encoder, nouns)
-    vocabulary = copied.tokenizer.get_vocab()
-    return dataclasses.replace(
-        copied, concepts=_longer(table, words, [vocabulary[word] for word in words])
-    )
+    known = captioning.tokenizer.get_vocab()
+    head = copied.model.encoder.concept_head
+    listed = list(class_nouns())
+    table = _sharpened(head, table, {noun.word for noun in listed})
+    nouns = list(_lacking(listed, known, table.names))
+    if nouns:
+        embeddings = copied.model.decoder.get_input_embeddings().weight
+        relatives = embeddings[[known[noun.relative] for noun in nouns]].clone()
+        add_words(copied, [noun.word for noun in nouns], _SCALE * relatives)
+        _add_concepts(copied.model.encoder, nouns)
+        table = _longer(table, nouns, copied.tokenizer.get_vocab(), head.membership)
+    return dataclasses.replace(copied, concepts=table)
 
 
 def class_nouns() -> Iterator[ClassNoun]:
@@ -83,9 +87,9 @@ def class_nouns() -> Iterator[ClassNoun]:
     places = {one.synset: place for place, one in enumerate(imagenet_nouns())}
     file = resources.files("capgen.training.concepts") / CLASS_NOUNS_FILE
     for line in file.read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            word, relative, *synsets = line.split()
-            yield ClassNoun(word, relative, tuple(places[synset] for synset in synsets))
+        if line and not line.startswith("#"):
+            word, relative, *synsets = [*line.split(), ""]
+            yield ClassNoun(word, relative, tuple(places[one] for one in synsets if one))
 
 
 def nearest_relative(classes: Iterable[int], vocabulary: Collection[str]) -> str | None:
@@ -99,10 +103,26 @@ def nearest_relative(classes: Iterable[int], vocabulary: Collection[str]) -> str
     return None
 
 
-def _lacking(vocabulary: Mapping[str, int], concepts: Collection[str]) -> Iterator[ClassNoun]:
+def _sharpened(head: ConceptHead, table: ConceptTable, listed: Collection[str]) -> ConceptTable:
+    """Let concepts of nouns that few captions have follow their classes alone."""
+    has_classes = head.membership.any(0).tolist()
+    rare = [
+        number
+        for number, name in enumerate(table.names)
+        if name in listed and has_classes[number] and table.prior[number] <= _RARE
+    ]
+    head.up.weight[rare], head.up.bias[rare], head.slope[rare] = 0, _BIAS, _SLOPE
+    strength = table.strength.copy()
+    strength[rare] = np.maximum(strength[rare], _RARE_STRENGTH)
+    return dataclasses.replace(table, strength=strength)
+
+
+def _lacking(
+    nouns: Iterable[ClassNoun], vocabulary: Mapping[str, int], concepts: Collection[str]
+) -> Iterator[ClassNoun]:
     """Yield the nouns that a model lacks, each with a relative that it has."""
-    for noun in class_nouns():
-        if noun.word in vocabulary or noun.word in concepts:
+    for noun in nouns:
+        if noun.word in vocabulary or noun.word in concepts or not noun.classes:
             continue
         known = noun.relative in vocabulary
         relative = noun.relative if known else nearest_relative(noun.classes, vocabulary)
@@ -128,13 +148,17 @@ def _add_concepts(encoder: Any, nouns: Sequence[ClassNoun]) -> None:
     encoder.config.num_concepts += count
 
 
-def _longer(table: ConceptTable, words: Sequence[str], tokens: Sequence[int]) -> ConceptTable:
-    zeros = np.zeros(len(words), np.float32)
+def _longer(
+    table: ConceptTable, nouns: Sequence[ClassNoun], vocabulary: Mapping[str, int], members: Tensor
+) -> ConceptTable:
+    zeros = np.zeros(len(nouns), np.float32)
+    names = (*table.names, *(noun.word for noun in nouns))
     return dataclasses.replace(
         table,
-        names=(*table.names, *words),
-        tokens=(*table.tokens, *((token,) for token in tokens)),
+        names=names,
+        tokens=(*table.tokens, *((vocabulary[noun.word],) for noun in nouns)),
         strength=np.concatenate([table.strength, zeros + np.float32(_STRENGTH)]),
         margin=np.concatenate([table.margin, zeros]),
         prior=np.concatenate([table.prior, zeros]),
+        related=related_concepts(names, members.cpu().numpy()),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -60,18 +60,35 @@ def concept_list(
     never, without_classes = _excluded()
     classes = imagenet_nouns()
     owners: defaultdict[str, set[int]] = defaultdict(set)
+    nearest: dict[str, int] = {}
     for number, one in enumerate(classes):
         for noun, steps in _nouns_of(one, never | without_classes):
-            needed = min_count * (_NEAR if steps <= _NEAR_STEPS else _FAR)
-            usual = counts.usual_form(noun)
-            if all(word in vocabulary for word in usual.split()) and counts.count(noun) >= needed:
-                owners[usual].add(number)
-    names = {*owners, *_frequent_nouns(counts, vocabulary, never, min_count)}
+            owners[noun].add(number)
+            nearest[noun] = min(steps, nearest.get(noun, steps))
+    said = _said(owners, nearest, counts, vocabulary, min_count)
+    names = {*said, *_frequent_nouns(counts, vocabulary, never, min_count)}
     ordered = tuple(sorted(names))
     membership = np.zeros((len(classes), len(ordered)), np.uint8)
     for column, name in enumerate(ordered):
-        membership[sorted(owners.get(name, ())), column] = 1
+        membership[sorted(said.get(name, ())), column] = 1
     return ConceptList(ordered, membership)
+
+
+def _said(
+    owners: Mapping[str, set[int]],
+    nearest: Mapping[str, int],
+    counts: NounCounts,
+    vocabulary: Collection[str],
+    min_count: int,
+) -> dict[str, set[int]]:
+    """Return the nouns of classes that captions say often enough, as they say them."""
+    said: dict[str, set[int]] = {}
+    for noun, classes in owners.items():
+        needed = min_count * (_NEAR if nearest[noun] <= _NEAR_STEPS else _FAR)
+        usual = counts.usual_form(noun)
+        if all(word in vocabulary for word in usual.split()) and counts.count(noun) >= needed:
+            said[usual] = said.get(usual, set()) | classes
+    return said
 
 
 def _nouns_of(one: ImageNetClass, excluded: frozenset[str]) -> Iterable[tuple[str, int]]:

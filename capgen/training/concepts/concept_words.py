@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.captioning.decoding.noun_lexicon import FUNCTION_WORDS, is_noun
+from capgen.captioning.decoding.noun_lexicon import is_noun
+from capgen.metrics.function_words import FUNCTION_WORDS
 from capgen.metrics.synonyms import wordnet
 from capgen.training.concepts.noun_counts import pairs
 

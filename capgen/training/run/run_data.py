@@ -23,6 +23,7 @@ from capgen.training.data.epoch_order import Mix
 from capgen.training.model.make_captioner import make_captioner
 from capgen.training.objectives.distill.teachers import check_teachers
 from capgen.training.objectives.learner import Learner
+from capgen.training.objectives.scst.noun_settings import check_noun_settings
 from capgen.training.optimization.processes import Processes
 
 
@@ -101,6 +102,7 @@ def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
     captioning = prepare_concepts(make_captioner(config, captions), groups, config)
     check_concepts(captioning, config)
     learner = Learner.of(captioning, config, device)
+    check_noun_settings(config, captioning.tokenizer)
     if config.teachers:
         check_teachers(config, learner, captions)
     return RunData(

@@ -50,10 +50,10 @@ def test_a_saved_model_has_its_concepts(tmp_path, data, mini):
 
 def test_the_head_learns_the_nouns_of_captions(tmp_path, data, mini):
     config = run_config(
-        tmp_path, data, mini, num_epochs=20, concept_learning_rate=1e-2, warmup_steps=0, **CONCEPTS
+        tmp_path, data, mini, num_epochs=5, concept_learning_rate=1e-2, warmup_steps=0, **CONCEPTS
     )
     losses = [epoch.train_numbers["concepts"] for epoch in of_kind(EpochEvent, trained(config))]
-    assert losses[-1] < 0.5 * losses[0]
+    assert losses[-1] < 0.7 * losses[0]
 
 
 def test_kept_classes_start_from_the_published_model(tmp_path, data, mini):
@@ -70,7 +70,7 @@ def test_classes_are_kept(tmp_path, data, mini):
     def last(name, weight):
         config = run_config(
             tmp_path, data, None, init=None, encoder="lite0", image_size=64, decoder_width=32,
-            decoder_layers=1, num_epochs=6, warmup_steps=0, learning_rate=3e-3,
+            decoder_layers=1, num_epochs=3, warmup_steps=0, learning_rate=3e-3,
             encoder_learning_rate=1e-3, output_dir=tmp_path / name, keep_classes=weight,
             ema_decay=0.0, **CONCEPTS,
         )  # fmt: skip
@@ -143,7 +143,7 @@ def test_saved_models_say_nouns_of_classes(tmp_path, data, mini):
     place = table.names.index("speedboat" if "speedboat" in table.names else "fox")
     assert table.names[place] == "fox"  # "dog" is in the captions, "boat" is not
     assert table.tokens[place] == (vocabulary["fox"],)
-    assert table.strength[place] == 9.0
+    assert table.strength[place] == 18.0
     head = saved.model.encoder.concept_head
     assert torch.equal(head.membership[:, place].nonzero().flatten(), torch.arange(277, 281))
     embeddings = saved.model.decoder.get_input_embeddings().weight
@@ -158,7 +158,7 @@ def test_saved_models_say_nouns_of_classes(tmp_path, data, mini):
     trained(again)
     further = model_of(tmp_path / "next")
     assert further.concepts.names == table.names
-    assert torch.equal(further.model.encoder.concept_head.up.bias[place], torch.tensor(2.2))
+    assert torch.equal(further.model.encoder.concept_head.up.bias[place], torch.tensor(3.3))
 
 
 @pytest.mark.parametrize("name", ["keep_classes", "class_nouns"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 import pytest
 import torch
 
@@ -9,7 +12,8 @@ from capgen.config import train_config
 from capgen.errors import UsageError
 from capgen.models.imagenet import ImageNetClassifier
 from capgen.training.concepts.add_concepts import check_concepts, prepare_concepts
-from capgen.training.concepts.class_nouns import class_nouns, nearest_relative
+from capgen.training.concepts.class_nouns import class_nouns, nearest_relative, with_class_nouns
+from capgen.training.concepts.related_concepts import related_concepts, with_synonyms
 from tests.tiny_captioners import gpt2
 from tests.tiny_models import tiny_mini
 
@@ -96,8 +100,6 @@ def test_captions_of_another_language_are_refused():
 
 
 def test_other_encoders_are_refused():
-    import dataclasses
-
     captioning = tiny_mini(CAPTIONS)
     captioning.model.encoder = gpt2()  # anything that is not an EfficientNet-Lite
     with pytest.raises(UsageError, match="mini preset"):
@@ -123,7 +125,50 @@ def test_the_list_of_class_nouns_is_of_classes():
     assert len(nouns) > 100
     assert nouns["espresso"].classes == (967,)
     assert nouns["espresso"].relative == "coffee"
-    assert all(noun.classes and noun.word.isalpha() for noun in nouns.values())
+    assert all(noun.classes for noun in nouns.values() if noun.relative)
+
+
+def test_rare_nouns_of_the_list_have_no_relative():
+    rare = [noun for noun in class_nouns() if not noun.relative]
+    assert "tractor" in {noun.word for noun in rare}
+    assert not any(noun.classes for noun in rare)
+
+
+def test_rare_concepts_follow_their_classes_alone():
+    captioning = prepared()
+    table = dataclasses.replace(
+        captioning.concepts,
+        names=("frog", "car", "dog", "kite", "woman"),  # "boat" in the place of a listed noun
+        prior=np.array([0.001, 0.2, 0.0, 0.2, 0.2], np.float32),
+    )
+    before = captioning.model.encoder.concept_head.state_dict()
+    said = with_class_nouns(dataclasses.replace(captioning, concepts=table))
+    head = said.model.encoder.concept_head
+    assert not head.up.weight[0].any()
+    assert head.slope[:3].tolist() == [4.0, pytest.approx(0.3), pytest.approx(0.3)]
+    assert said.concepts.strength[:3].tolist() == [16.0, 2.0, 2.0]
+    assert torch.equal(head.up.weight[1:5], before["up.weight"][1:5])
+    # The captioner itself is as it was.
+    assert captioning.model.encoder.concept_head.slope[0].item() == pytest.approx(0.3)
+    assert len(captioning.concepts.names) == 5
+
+
+def test_related_concepts_and_synonyms():
+    names = ("animal", "beagle", "couch", "dog", "furniture", "sofa", "woman")
+    membership = np.zeros((5, len(names)), np.uint8)
+    membership[:3, 0] = 1
+    membership[:2, 3] = 1
+    membership[0, 1] = 1
+    membership[4, [2, 4, 5]] = 1
+    related = related_concepts(names, membership)
+    assert [{names[number] for number in own} for own in related] == [
+        {"beagle", "dog"}, {"animal", "dog"}, {"sofa"}, {"animal", "beagle"}, set(), {"couch"},
+        set(),
+    ]  # fmt: skip
+    tokens = [(1,), (2,), (3,), (4, 5), (6,), (7, 8), (9,)]
+    same = with_synonyms(names, tokens)
+    assert same[2] == same[5] == (3, 7, 8)
+    assert same[3] == (4, 5)
 
 
 def test_the_nearest_relative_is_the_fewest_steps_up():
