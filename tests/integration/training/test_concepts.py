@@ -13,7 +13,7 @@ from capgen.errors import TrainingStopped, UsageError
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import CONCEPTS_FILE, ModelFolder
 from capgen.models.imagenet import ImageNetClassifier
-from capgen.records import EpochEvent, StepEvent
+from capgen.records import EpochEvent, Notice, StepEvent
 from capgen.training.optimization.processes import Alone
 from capgen.training.run.run_data import open_run_data
 from capgen.training.run.stop_request import StopRequest
@@ -77,6 +77,15 @@ def test_classes_are_kept(tmp_path, data, mini):
         return of_kind(EpochEvent, trained(config))[-1].train_numbers["kept_classes"]
 
     assert last("kept", 10.0) < 0.5 * last("hardly", 1e-9)
+
+
+def test_classes_that_begin_to_differ_are_no_rising_loss(tmp_path, data, mini):
+    config = run_config(
+        tmp_path, data, mini, num_epochs=1, encoder_learning_rate=1e-2, warmup_steps=0, **KEPT
+    )
+    (epoch,) = of_kind(EpochEvent, events := trained(config))
+    assert epoch.train_numbers["kept_classes"] > 3  # alone more than guessing every token
+    assert not [event for event in of_kind(Notice, events) if "training loss" in event.message]
 
 
 @pytest.mark.parametrize("settings", [CONCEPTS, KEPT, {**CONCEPTS, "train_encoder": "none"}])
