@@ -44,7 +44,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "data": (*LEAVES, "images", "pages", "tables"),
     "output": (*LEAVES, "images", "pages"),
     "pages": (*LEAVES, "images"),
-    "captioning": (*LEAVES, "images", "tables", "models", "metrics.synonyms"),
+    "captioning": (
+        *(*LEAVES, "images", "tables", "models"),
+        *("metrics.synonyms", "metrics.function_words"),
+    ),
     "explain": (*LEAVES, "images", "output", "captioning", "pages"),
     "evaluation": (
         *(*LEAVES, "images", "metrics", "models", "data", "pages", "captioning", "explain"),

@@ -33,10 +33,12 @@ SHIPPED = (
     ),
     (
         "metrics/wordnet/*",
-        "synonyms and nouns out of WordNet 3.0, in a form of our own",
+        "synonyms, nouns and names of ImageNet's classes out of WordNet 3.0, in a form of our own",
         "WordNet 3.0 licence (LICENSE beside it)",
-        "Princeton University; made by `capgen._build.make_wordnet` and `make_nouns`",
+        "Princeton University; made by `capgen._build.make_wordnet`, `make_nouns` and "
+        "`make_imagenet_nouns`",
     ),
+    ("training/concepts/*.txt", "lists of nouns", "MIT", "capgen"),
     ("training/plan/recipes/*.toml", "training recipes", "MIT", "capgen"),
     ("pages/templates/*", "templates, style and script of HTML pages", "MIT", "capgen"),
     ("py.typed", "marker: the package has types", "MIT", "capgen"),

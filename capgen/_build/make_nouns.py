@@ -23,7 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from capgen._build.make_wordnet import PARTS, TARGET, content
-from capgen.captioning.decoding.noun_lexicon import FUNCTION_WORDS, NOUNS_FILE, WORDS_MARK
+from capgen.captioning.decoding.noun_lexicon import NOUNS_FILE, WORDS_MARK
+from capgen.metrics.function_words import FUNCTION_WORDS
 from capgen.metrics.synonyms import detached
 from capgen.paths import writing
 

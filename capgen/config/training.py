@@ -10,11 +10,12 @@ from typing import Any
 
 from capgen.addresses import is_url, without_credentials
 from capgen.config.endpoint import KEY_VARIABLE
-from capgen.config.fields import check_ranges
+from capgen.config.fields import check_ranges, flag_name
 from capgen.config.models import check_device
 from capgen.config.presets import TRAIN_PRESETS, objective_defaults, preset_settings
 from capgen.config.training_groups import (
     Augmentation,
+    Concepts,
     DataAndRun,
     Machine,
     Recipe,
@@ -31,7 +32,15 @@ _LAST_BLOCKS = re.compile(r"last-[1-9][0-9]{0,3}")
 # Python puts the fields of the last class first.
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(
-    Machine, Tracking, ValidationSettings, Augmentation, Teachers, Recipe, TrainedModel, DataAndRun
+    Machine,
+    Tracking,
+    ValidationSettings,
+    Augmentation,
+    Concepts,
+    Teachers,
+    Recipe,
+    TrainedModel,
+    DataAndRun,
 ):
     """All settings of a training run; `train_config` fills in a preset.
 
@@ -65,6 +74,7 @@ class TrainConfig(
                 f"--teacher is for --objective cross-entropy, not for {self.objective}",
                 hint="In a file with stages, put teacher into the stage that uses it.",
             )
+        self._check_concepts()
         if self.preset == "mini" and self.decoder is not None:
             raise UsageError("--decoder is for clip-gpt2: mini has its own small decoder")
         if self.decoder_width % 8:
@@ -76,6 +86,24 @@ class TrainConfig(
                 f"--train-encoder is {self.train_encoder!r}; it must be all, none or last-N",
                 hint="--train-encoder last-2 trains the last two blocks.",
             )
+
+    def _check_concepts(self) -> None:
+        for name in ("concept_weight", "keep_classes"):
+            if getattr(self, name) and self.objective != "cross-entropy":
+                raise UsageError(
+                    f"{flag_name(name)} is for --objective cross-entropy, not for {self.objective}",
+                    hint=f"In a file with stages, put {name} into the stage that uses it.",
+                )
+        if self.keep_classes and self.train_encoder == "none":
+            raise UsageError(
+                "--keep-classes is for an encoder that is trained; --train-encoder none keeps them "
+                "anyway"
+            )
+
+    @property
+    def caches_features(self) -> bool:
+        """Whether the encoder's features are computed once, before training."""
+        return self.train_encoder == "none" and self.cache_features
 
     @property
     def encoder_blocks(self) -> int | None:

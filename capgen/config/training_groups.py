@@ -64,6 +64,10 @@ class TrainedModel:
     train_encoder: str = setting(
         "all", "Which part of a pretrained encoder to train: all, none, or last-N for N blocks."
     )
+    cache_features: bool = setting(
+        True,
+        "With --train-encoder none: compute the encoder's features once, without augmentation.",
+    )
     image_size: int = setting(
         288, "Width and height of the images in pixels (mini only).", low=32, high=1024
     )
@@ -138,6 +142,15 @@ class Recipe:
         low=0.0,
         high=10.0,
     )
+    noun_reward: float = setting(
+        0.0,
+        "Weight of the recall of the image's nouns in the reward; 0 is off (scst only).",
+        low=0.0,
+        high=5.0,
+    )
+    nouns_once: bool = setting(
+        False, "Sample captions that use each noun once, as captioning does (scst only)."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +177,41 @@ class Teachers:
     )
     distill_temperature: float = setting(
         1.0, "With --distill token: temperature of teachers and student.", low=0.1, high=20.0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concepts:
+    """What the model learns of the nouns that captions say (mini with cross-entropy only)."""
+
+    PANEL: ClassVar[str] = "Concepts"
+
+    concept_weight: float = setting(
+        0.0,
+        "Weight of learning which nouns the captions of an image say; 0 is off.",
+        low=0.0,
+        high=10.0,
+    )
+    concept_learning_rate: float = setting(
+        1e-3, "Peak learning rate of the concept head.", low=0.0, high=10.0
+    )
+    concept_strength: float = setting(
+        2.0,
+        "In a search, add this much times a noun's probability to its log-probability.",
+        low=0.0,
+        high=100.0,
+    )
+    concept_threshold: float = setting(
+        0.15, "Add it only to nouns at least this likely.", low=0.0, high=1.0
+    )
+    keep_classes: float = setting(
+        0.0,
+        "Weight of keeping the encoder's ImageNet classes while it is trained; 0 is off.",
+        low=0.0,
+        high=100.0,
+    )
+    class_nouns: bool = setting(
+        False, "Let saved models say nouns of ImageNet's classes that no caption has."
     )
 
 

@@ -32,6 +32,7 @@ _LANGUAGE = {
     "duplicates": "share of captions that another image has too",
     "unique": "distinct captions / captions",
     "repeated_pairs": "share of captions that repeat a word pair",
+    "repeated_words": "share of captions that say a content word twice",
     "function_word_ends": "share of captions that break off (last word: a, of, is, …)",
     "novel": "share of captions that are not in the training captions",
 }

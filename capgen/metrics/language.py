@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from capgen.errors import MetricError
+from capgen.metrics.function_words import FUNCTION_WORDS
 from capgen.metrics.ptb.tokenizer import tokenize
 
 # Articles, conjunctions, auxiliaries, possessives, and prepositions that require a noun.
-_WORDS = """
+_NEVER_LAST = """
 a an the and or but which who while as than is are was were be been being am has have had do
 does did can will would my your its our their of to in on at for from with without into onto
 between against towards toward during upon
 """
-_FUNCTION_WORDS = frozenset(_WORDS.split())
+_NEVER_LAST_WORDS = frozenset(_NEVER_LAST.split())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class LanguageStatistics:
         duplicates: Share of captions that have the same words as another caption of the set.
         unique: Distinct captions divided by all captions.
         repeated_pairs: Share of captions that repeat a word pair.
+        repeated_words: Share of captions that say a content word twice.
         function_word_ends: Share of captions that break off: they end with a word that hardly
             ever ends a sentence ("a", "of", "is", …).
         novel: Share of captions that are not among the training captions, or None if those
@@ -49,6 +51,7 @@ class LanguageStatistics:
     duplicates: float
     unique: float = 1.0
     repeated_pairs: float = 0.0
+    repeated_words: float = 0.0
     function_word_ends: float = 0.0
     novel: float | None = None
 
@@ -77,7 +80,7 @@ def language_statistics(
     pairs_of = [list(itertools.pairwise(line)) for line in lines]
     pairs = [pair for line in pairs_of for pair in line]
     counts = Counter(tokens)
-    broken_off = sum(bool(line) and line[-1] in _FUNCTION_WORDS for line in lines)
+    broken_off = sum(bool(line) and line[-1] in _NEVER_LAST_WORDS for line in lines)
     novel = None if training is None else sum(line not in training for line in tokens)
     return LanguageStatistics(
         captions=total,
@@ -86,8 +89,18 @@ def language_statistics(
         distinct_1=len(set(words)) / max(len(words), 1),
         distinct_2=len(set(pairs)) / max(len(pairs), 1),
         unique=len(counts) / total,
-        repeated_pairs=sum(len(set(line)) < len(line) for line in pairs_of) / total,
+        repeated_pairs=sum(map(_repeats, pairs_of)) / total,
+        repeated_words=sum(_repeats(_content_words(line)) for line in lines) / total,
         function_word_ends=broken_off / total,
         duplicates=sum(count for count in counts.values() if count > 1) / total,
         novel=None if novel is None else novel / total,
     )
+
+
+def _repeats(items: Sequence[object]) -> bool:
+    return len(set(items)) < len(items)
+
+
+def _content_words(words: Sequence[str]) -> list[str]:
+    """Return the words that name something; "'s" and "n't" are tokens, too, but do not."""
+    return [word for word in words if word not in FUNCTION_WORDS and "'" not in word]

@@ -68,6 +68,11 @@ class Synonyms:
         """Return what `of` does, from noun synsets only."""
         return self._names(word, ("n",))
 
+    def noun_bases(self, word: str) -> list[str]:
+        """Return the forms that a lower-case word may be the plural of."""
+        bases = self._irregular["n"].get(word)
+        return detached(word, "n") if bases is None else bases
+
     def _names(self, word: str, parts: Iterable[str]) -> frozenset[str]:
         lower, names = word.lower(), {word}
         for part in parts:

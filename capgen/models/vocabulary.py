@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import tokenizers
@@ -54,10 +54,27 @@ def extend_word_tokenizer(
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     new = [word for word in words if word not in vocabulary]
     if new:
-        first = max(vocabulary.values()) + 1
-        vocabulary |= {word: first + index for index, word in enumerate(new)}
-        tokenizer.model = WordLevel(vocabulary, unk_token=model.unk_token)
+        add_to_word_tokenizer(tokenizer, new)
     return new
+
+
+def add_to_word_tokenizer(tokenizer: tokenizers.Tokenizer, words: Sequence[str]) -> int:
+    """Add new words to a word-level tokenizer in place; return the id of the first."""
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    first: int = max(vocabulary.values()) + 1
+    vocabulary |= {word: first + index for index, word in enumerate(words)}
+    tokenizer.model = WordLevel(vocabulary, unk_token=tokenizer.model.unk_token)
+    return first
+
+
+def caption_words(tokenizer: tokenizers.Tokenizer, caption: str) -> list[str]:
+    """Return the words of a caption as a word-level tokenizer sees them, unknown ones too."""
+    return _words(caption, tokenizer.normalizer, tokenizer.pre_tokenizer)
+
+
+def _words(caption: str, normalizer: Any, splitter: Any) -> list[str]:
+    text = normalizer.normalize_str(caption) if normalizer is not None else caption
+    return [text] if splitter is None else [word for word, _ in splitter.pre_tokenize_str(text)]
 
 
 def _frequent_words(
@@ -66,9 +83,7 @@ def _frequent_words(
     """Return the words seen at least `min_count` times, most frequent first."""
     counts: Counter[str] = Counter()
     for caption in captions:
-        text = normalizer.normalize_str(caption) if normalizer is not None else caption
-        words = [(text, ())] if splitter is None else splitter.pre_tokenize_str(text)
-        counts.update(word for word, _ in words)
+        counts.update(_words(caption, normalizer, splitter))
     kept = [word for word, count in counts.items() if count >= min_count]
     return sorted(kept, key=lambda word: (-counts[word], word))
 

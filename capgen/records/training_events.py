@@ -135,8 +135,9 @@ class EpochEvent(Event):
         train_loss: Mean training loss per token (with label smoothing).
         train_numbers: What else the objective measured in training, by name.
         language: Statistics of the captions of val: `distinct_words` and `mean_length` in words;
-            as shares `unique_captions`, `repeated_pairs` (captions with a word pair twice) and
-            `function_word_ends` (captions that break off). Empty if not measured.
+            as shares `unique_captions`, `repeated_pairs` (captions with a word pair twice),
+            `repeated_words` (with a content word twice) and `function_word_ends` (captions that
+            break off). Empty if not measured.
         val_loss: Mean loss per token on val (without), or None if not measured.
         metrics: Scores of the captions of val, by metric; empty if not measured.
         seconds: Duration of the epoch's training.

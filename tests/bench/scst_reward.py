@@ -21,7 +21,7 @@ from capgen.metrics.cider import DocumentFrequencies, cider_d
 from capgen.metrics.corpus import Corpus
 from capgen.models.torch_devices import choose_device, hardware
 from capgen.models.vocabulary import build_word_tokenizer, wrap_word_tokenizer
-from capgen.training.objectives.scst.cider_reward import reward_of_texts
+from capgen.training.objectives.scst.cider_reward import CiderReward
 from capgen.training.objectives.scst.token_words import TokenReader, Words
 
 SAMPLES = 5
@@ -61,7 +61,7 @@ def main() -> None:
 
     known = Words()
     begun = time.perf_counter()
-    reward = reward_of_texts(references, known, device, end=False)
+    reward = CiderReward(known.numbered(references, end=False), device)
     reader = TokenReader(tokenizer, known, device)
     tables = time.perf_counter() - begun
 

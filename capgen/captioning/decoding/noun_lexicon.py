@@ -20,24 +20,13 @@ from importlib import resources
 import numpy as np
 
 from capgen.captioning.decoding.hypotheses import NounTable
-from capgen.metrics.synonyms import detached
+from capgen.metrics.function_words import FUNCTION_WORDS
+from capgen.metrics.synonyms import detached, wordnet
 
 NOUNS_FILE = "nouns.txt.gz"
 # In that file this line ends the nouns; other words that a noun begins with follow it.
 WORDS_MARK = "="
 
-_FUNCTION_WORDS = """
-a an the this that these those some any all each every both no not such another other
-i he she it we you they me him her us them who whom whose which what where when why how
-my his its our your their mine hers ours yours theirs himself herself itself themselves
-one two three four five six seven eight nine ten many few several much more most less
-of in on at to by for from with without into onto upon over under about above below after before
-between against toward towards through during across along around behind beside near next off out
-up down as than and or but nor so if then because while until since though just very too also
-only there here is are was were be been being am has have had having do does did done will would
-can could shall should may might must
-"""
-FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 # Vocabularies are in order of frequency: the language is the one of the first of these words.
 _ENGLISH = ("the", "and", "of", "with", "is")
 _OTHERS = """
@@ -68,6 +57,18 @@ def noun_table(vocabulary: Mapping[str, int]) -> NounTable | None:
         if lexicon.has(text) or (in_pieces and lexicon.begun_by(text, whole)):
             numbers[token] = known.setdefault(text, len(known) + 1)
     return NounTable(numbers)
+
+
+def is_noun(word: str) -> bool:
+    """Whether a lower-case word is a noun of the lexicon, or a plural of one."""
+    return _lexicon().has(word)
+
+
+def noun_of(word: str) -> str | None:
+    """Return the noun that a lower-case word is a form of, as in "dogs" → "dog"; None if none."""
+    if not is_noun(word):
+        return None
+    return next(filter(is_noun, wordnet().noun_bases(word)), word)
 
 
 def _word_starts(vocabulary: Mapping[str, int]) -> tuple[dict[int, str], bool]:

@@ -53,13 +53,22 @@ class NounsOnce(LogitsProcessor):
         self._numbers: torch.Tensor | None = None
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        return scores - NOUN_PENALTY * self.repeated(input_ids, scores)
+
+    def repeated(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return which tokens begin a noun that the row already has, bool (N, V).
+
+        Args:
+            input_ids: The tokens of each row so far, int64 (N, T).
+            scores: Their scores, (N, V), for device and width only.
+        """
         numbers = self._numbers_for(scores)  # may replace the table by a wider one
         used = torch.zeros(
             (len(input_ids), self._table.count + 1), dtype=torch.bool, device=scores.device
         )
         used.scatter_(1, numbers[input_ids], True)
         used[:, 0] = False
-        return scores - NOUN_PENALTY * used[:, numbers]
+        return used[:, numbers]
 
     def _numbers_for(self, scores: torch.Tensor) -> torch.Tensor:
         """Return the table's numbers on the scores' device, as wide as they are."""

@@ -19,6 +19,7 @@ from capgen.cli.user_defaults import unused_notes
 from capgen.config import ModelOptions, TrainConfig
 from capgen.config.training_groups import (
     Augmentation,
+    Concepts,
     DataAndRun,
     Machine,
     Recipe,
@@ -57,6 +58,7 @@ _RUN: Any = {"rich_help_panel": DataAndRun.PANEL, "show_default": False}
         TrainedModel.PANEL,
         Recipe.PANEL,
         Teachers.PANEL,
+        Concepts.PANEL,
         Augmentation.PANEL,
         ValidationSettings.PANEL,
         Tracking.PANEL,

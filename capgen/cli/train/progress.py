@@ -170,6 +170,7 @@ def _language(event: EpochEvent) -> str:
         f"{language['unique_captions']:.0%} unique",
         f"length {language['mean_length']:.1f}",
         f"{language['repeated_pairs']:.0%} repeat a pair",
+        f"{language['repeated_words']:.0%} repeat a word",
         f"{language['function_word_ends']:.0%} break off",
         *(f"{name.replace('_', ' ')} {value:.3f}" for name, value in event.train_numbers.items()),
     ]

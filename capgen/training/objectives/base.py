@@ -25,6 +25,7 @@ class Share(NamedTuple):
         step: Steps taken before this one.
         idle: The process has no image of the step: its loss must be 0, but reach all trained
             weights, so that gradients can be summed.
+        features: The features of the encoder's front for the inputs, if they were computed.
     """
 
     images: Tensor
@@ -34,6 +35,7 @@ class Share(NamedTuple):
     step_images: int
     step: int
     idle: bool = False
+    features: Tensor | None = None
 
 
 class ShareLoss(NamedTuple):

@@ -63,7 +63,19 @@ class CaptionObjective:
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Map pixels (B, 3, H, W), or features, to the encoder's last states, (B, P, E)."""
-        states: Tensor = self.back(inputs if self.cached else self.front(inputs))
+        states: Tensor = self.back(self.features(inputs))
+        return states
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Map pixels (B, 3, H, W) to the features of the front; features stay as they are."""
+        features: Tensor = inputs if self.cached else self.front(inputs)
+        return features
+
+    def states(self, share: Share) -> Tensor:
+        """Return the encoder's last states for a micro-batch, (B, P, E)."""
+        if share.features is None:
+            return self.encode(share.inputs)
+        states: Tensor = self.back(share.features)
         return states
 
     def logits(self, states: Tensor, captions: PackedCaptions) -> Tensor:
@@ -106,7 +118,7 @@ class CrossEntropy:
         self.objective = objective
 
     def __call__(self, share: Share) -> ShareLoss:
-        states = self.objective.encode(share.inputs)
+        states = self.objective.states(share)
         loss = self.objective.loss_sum(states, share.captions) / max(share.tokens, 1)
         return ShareLoss(loss, torch.zeros(0, device=loss.device))
 

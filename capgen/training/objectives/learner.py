@@ -29,7 +29,7 @@ class Learner:
         """Return a captioner as the settings of a run train it."""
         objective = CaptionObjective(
             captioning.model,
-            cached=config.train_encoder == "none",
+            cached=config.caches_features,
             label_smoothing=config.label_smoothing,
         )
         return cls(captioning, objective, CaptionCodec.of(captioning, config.max_tokens), device)

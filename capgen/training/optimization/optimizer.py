@@ -11,6 +11,8 @@ from capgen.config import TrainConfig
 
 # The parts that captioning adds to a pretrained GPT-2.
 _NEW_IN_GPT2 = ("crossattention", "ln_cross_attn", "lora_")
+# The concept head, and its part that is pretrained.
+_CONCEPT_HEAD, _CLASSES = "encoder.concept_head.", "encoder.concept_head.classes."
 # Parameters named like these are embeddings, which do not decay.
 _EMBEDDINGS = ("embed", "position", "token")
 
@@ -47,12 +49,18 @@ def peak_rates(config: TrainConfig) -> dict[str, float]:
     return {
         "encoder": config.encoder_learning_rate,
         "decoder": config.decoder_learning_rate,
+        "concepts": config.concept_learning_rate,
         "new": config.learning_rate,
     }
 
 
 def part_of(name: str, config: TrainConfig) -> str:
-    """Return the part of a parameter: `encoder` or `decoder` if pretrained, otherwise `new`."""
+    """Return the part of a parameter.
+
+    It is `encoder` or `decoder` if pretrained, `concepts` in the concept head, otherwise `new`.
+    """
+    if name.startswith(_CONCEPT_HEAD) and not name.startswith(_CLASSES):
+        return "concepts"
     if name.startswith("encoder."):
         return "new" if name.startswith("encoder.neck.") else "encoder"
     pretrained = config.preset == "clip-gpt2" and name.startswith("decoder.")

@@ -116,7 +116,7 @@ class Trainer:
             DeviceMemoryError: Memory ran out for the optimizer.
         """
         self.model.train()
-        if self.objective.cached:
+        if self.config.train_encoder == "none":
             self.objective.front.eval()
         shuffled = self.mix.order(self.config.seed, number)
         batches = torch.split(shuffled, self.config.images_a_step)

@@ -20,11 +20,13 @@ from capgen.models.build import Captioning
 from capgen.models.device_memory import device_memory_errors, is_out_of_memory
 from capgen.models.torch_devices import autocast, autocast_dtype, choose_device
 from capgen.records import Example
+from capgen.training.concepts.add_concepts import check_concepts, prepare_concepts
 from capgen.training.data.epoch_order import Mix
 from capgen.training.data.images import input_size
 from capgen.training.model.make_captioner import make_captioner
 from capgen.training.objectives.base import Share, StepLoss
 from capgen.training.objectives.cross_entropy import CrossEntropy
+from capgen.training.objectives.encoder_losses import with_encoder_losses
 from capgen.training.objectives.learner import Learner
 from capgen.training.objectives.scst.loss import self_critical
 from capgen.training.optimization.optimizer import part_of, peak_rates
@@ -43,7 +45,7 @@ class Part:
     """Parameters that share a learning rate.
 
     Attributes:
-        name: `encoder` or `decoder` (their pretrained parts), or `new`.
+        name: `encoder` or `decoder` (their pretrained parts), `concepts` or `new`.
         parameters: How many there are.
         trained: How many of them are trained.
         learning_rate: Their peak learning rate.
@@ -101,11 +103,14 @@ def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estima
     examples = list(chain.from_iterable(sets.values()))
     mix = Mix(tuple((len(own), mixture.member(name).weight) for name, own in sets.items()))
     torch.manual_seed(config.seed)
-    captions = [text for example in examples for text in example.references]
+    groups = [example.references for example in examples]
+    captions = [text for group in groups for text in group]
     buildable = config
     if first is not None:  # only the default objective can train a new model
         buildable = replace(config, init=first.init, objective=TrainConfig.objective)
-    captioning = make_captioner(buildable, captions)
+    captioning = prepare_concepts(make_captioner(buildable, captions), groups, config)
+    if first is None:
+        check_concepts(captioning, config)
     parts = _parts(captioning, config)
     rounds = 1 if device.type == "cpu" else _ROUNDS_ON_GPU
     with device_memory_errors(
@@ -228,9 +233,10 @@ def _share(
     if objective.cached:
         with torch.no_grad():
             inputs = objective.front.eval()(inputs)
-    step_loss: StepLoss = CrossEntropy(objective)
+    references = [example.references for example in examples]
+    step_loss = with_encoder_losses(CrossEntropy(objective), learner, references, config)
     if config.objective == "scst":
-        scst = self_critical(learner, [example.references for example in examples], rows, config)
+        scst = self_critical(learner, references, rows, config)
         # The captions of an untrained model never end: make them as long as human ones.
         scst.sampler.max_tokens = min(scst.sampler.max_tokens, math.ceil(scst.mean_tokens))
         step_loss = scst

@@ -17,6 +17,7 @@ from capgen.training.data.packed_captions import Ids
 from capgen.training.objectives.base import StepLoss
 from capgen.training.objectives.cross_entropy import CrossEntropy
 from capgen.training.objectives.distill.loss import Distilled, Teaching
+from capgen.training.objectives.encoder_losses import with_encoder_losses
 from capgen.training.objectives.scst.loss import self_critical
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.run.run_data import RunData, shares
@@ -101,12 +102,14 @@ def build_trainer(
 
 
 def _step_loss(data: RunData, rows: Sequence[Sequence[Ids]], teaching: Teaching | None) -> StepLoss:
-    if data.config.objective == "scst":
-        references = [example.references for example in data.splits["train"]]
-        return self_critical(data.learner, references, rows, data.config)
+    config, learner = data.config, data.learner
+    references = [example.references for example in data.splits["train"]]
+    if config.objective == "scst":
+        return self_critical(learner, references, rows, config)
+    captions: StepLoss = CrossEntropy(learner.objective)
     if teaching is not None:
-        return Distilled(data.learner.objective, teaching, data.config.distill_weight)
-    return CrossEntropy(data.learner.objective)
+        captions = Distilled(learner.objective, teaching, config.distill_weight)
+    return with_encoder_losses(captions, learner, references, config)
 
 
 def build_validator(data: RunData, split: str, inputs: Mapping[str, Inputs]) -> Validator:

@@ -17,6 +17,7 @@ from capgen.models.folder import ModelFolder
 from capgen.models.provenance import Provenance
 from capgen.models.torch_devices import hardware
 from capgen.records import CheckpointSaved
+from capgen.training.concepts.class_nouns import with_class_nouns
 from capgen.training.data.epoch_order import Mix
 from capgen.training.model.lora import merged
 from capgen.training.run.folder import RunFolder
@@ -86,6 +87,8 @@ class Checkpoints:
             metrics={"val": self.figures(validation, "val")} if validation else {},
         )
         whole = merged(self.captioning) if self.config.lora_rank else self.captioning
+        if self.config.class_nouns:
+            whole = with_class_nouns(whole)
         save_captioning(path, whole, provenance)
         return CheckpointSaved(name=name, path=str(path), epoch=epoch, step=step, value=value)
 

@@ -17,11 +17,13 @@ from capgen.data.mixture import Mixture, open_mixture
 from capgen.errors import UsageError
 from capgen.models.torch_devices import choose_device
 from capgen.records import Example, Notice
+from capgen.training.concepts.add_concepts import check_concepts, prepare_concepts
 from capgen.training.data.caption_coverage import coverage_notices
 from capgen.training.data.epoch_order import Mix
 from capgen.training.model.make_captioner import make_captioner
 from capgen.training.objectives.distill.teachers import check_teachers
 from capgen.training.objectives.learner import Learner
+from capgen.training.objectives.scst.noun_settings import check_noun_settings
 from capgen.training.optimization.processes import Processes
 
 
@@ -95,8 +97,12 @@ def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
         parts["test"] = dataset.parts("test", config.eval_limit)
     torch.manual_seed(config.seed)
     examples = chain.from_iterable(parts["train"].values())
-    captions = [text for example in examples for text in example.references]
-    learner = Learner.of(make_captioner(config, captions), config, device)
+    groups = [example.references for example in examples]
+    captions = [text for group in groups for text in group]
+    captioning = prepare_concepts(make_captioner(config, captions), groups, config)
+    check_concepts(captioning, config)
+    learner = Learner.of(captioning, config, device)
+    check_noun_settings(config, captioning.tokenizer)
     if config.teachers:
         check_teachers(config, learner, captions)
     return RunData(

@@ -172,7 +172,7 @@ class Session:
             if trainer.stop_asked:
                 raise self._stopped(f"Stopped at step {trainer.step} of {trainer.steps}")
         trainer.check_finite()
-        yield from self._rising_loss(epoch, trainer.meter.epoch_mean)
+        yield from self._rising_loss(epoch, self._captions_loss(trainer))
         seconds = time.monotonic() - started
         try:
             with trainer.average.applied():
@@ -183,6 +183,16 @@ class Session:
         self.epochs_done = epoch
         self._save_state(trainer)
         self._stop_if_asked(trainer)
+
+    def _captions_loss(self, trainer: Trainer) -> float:
+        """Return the epoch's loss without what the encoder learns beside captions.
+
+        The classes to keep are all there at the start: their loss rises from 0.
+        """
+        numbers, config = trainer.meter.epoch_numbers, self.config
+        concepts = config.concept_weight * numbers.get("concepts", 0.0)
+        kept = config.keep_classes * numbers.get("kept_classes", 0.0)
+        return trainer.meter.epoch_mean - concepts - kept
 
     def _rising_loss(self, epoch: int, loss: float) -> Iterator[Notice]:
         """Warn about a loss that is far above the lowest of this session's epochs.

@@ -29,7 +29,7 @@ from capgen.training.optimization.processes import Alone, Processes
 # Measures of the captions' language: rewards can narrow it.
 LANGUAGE = (
     *("distinct_words", "unique_captions", "mean_length"),
-    *("repeated_pairs", "function_word_ends"),
+    *("repeated_pairs", "repeated_words", "function_word_ends"),
 )
 _METRICS = ("bleu", "rouge_l", "cider_d", "meteor")
 
@@ -246,6 +246,6 @@ def _language(statistics: LanguageStatistics) -> dict[str, float]:
     """Return the measures of `LANGUAGE`: counts and lengths in words, and shares."""
     values = (
         *(statistics.vocabulary, statistics.unique, statistics.mean_length),
-        *(statistics.repeated_pairs, statistics.function_word_ends),
+        *(statistics.repeated_pairs, statistics.repeated_words, statistics.function_word_ends),
     )
     return dict(zip(LANGUAGE, map(float, values), strict=True))

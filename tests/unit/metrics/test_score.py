@@ -110,6 +110,7 @@ def test_language_statistics() -> None:
         "duplicates": 0.5,
         "unique": 0.75,
         "repeated_pairs": 0.0,
+        "repeated_words": 0.0,
         "function_word_ends": 0.0,
         "novel": 0.5,
     }
@@ -117,6 +118,12 @@ def test_language_statistics() -> None:
     narrow = language_statistics(["a dog and a dog and a", "a dog in", "a dog", "look at it"])
     assert narrow.repeated_pairs == 0.25
     assert narrow.function_word_ends == 0.5
+    assert narrow.repeated_words == 0.25
+    # Function words and what PTB splits off may come twice; each form is a word of its own.
+    fine = ["a man 's hat on a woman 's head", "two dogs near two cats", "a dog among dogs"]
+    assert language_statistics(fine).repeated_words == 0
+    twice = ["a kitchen with a kitchen", "a red bus next to a red car", "a cat", "a dog runs"]
+    assert language_statistics(twice).repeated_words == 0.5
     assert language_statistics(["a"]).novel is None
     with pytest.raises(MetricError):
         language_statistics([])

@@ -49,7 +49,7 @@ class Distilled:
         self.weight = weight
 
     def __call__(self, share: Share) -> ShareLoss:
-        states = self.objective.encode(share.inputs)
+        states = self.objective.states(share)
         logits = self.objective.logits(states, share.captions)
         human = cross_entropy_sum(logits, share.captions, self.objective.label_smoothing)
         human = human / max(share.tokens, 1)

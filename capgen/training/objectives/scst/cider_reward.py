@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from capgen.metrics.corpus import LONGEST_NGRAM
-from capgen.training.objectives.scst.token_words import Words, padded
+from capgen.training.objectives.scst.token_words import padded
 
 _SIGMA = 6.0  # as in capgen.metrics.cider
 # Odd constants of SplitMix64 (Steele et al., 2014), as signed numbers.
@@ -132,15 +132,6 @@ def _find(table: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
 def _pairs_of_words(words: Tensor) -> Tensor:
     """Return the number of word pairs of captions: the scorer's measure of length."""
     return ((words >= 0).sum(-1) - 1).clamp(min=0)
-
-
-def reward_of_texts(
-    references: Sequence[Sequence[str]], words: Words, device: torch.device, *, end: bool
-) -> CiderReward:
-    """Return the reward for images with human captions; `end` counts the end as a word."""
-    return CiderReward(
-        [[words.numbers(text, end=end) for text in captions] for captions in references], device
-    )
 
 
 def ngram_keys(words: Tensor, size: int) -> tuple[Tensor, Tensor]:

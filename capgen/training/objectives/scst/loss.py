@@ -4,7 +4,7 @@ more likely, the others less.
 Rennie et al., "Self-critical sequence training for image captioning" (CVPR 2017), with the
 mean of an image's other samples as the baseline (Luo, "A better variant of self-critical
 sequence training", 2020). The reward is CIDEr-D with the caption's end as a word, so that
-unfinished captions score lower.
+unfinished captions score lower; the recall of the image's nouns may be added.
 
     images ─► front ─┬─► back, no dropout ─► samples ─► rewards ─► advantages
                      └─► back, dropout ────► log-probabilities of samples, cross-entropy
@@ -30,7 +30,9 @@ from capgen.training.objectives.cross_entropy import (
     cross_entropy_sum,
 )
 from capgen.training.objectives.learner import Learner
-from capgen.training.objectives.scst.cider_reward import CiderReward, reward_of_texts
+from capgen.training.objectives.scst.cider_reward import CiderReward
+from capgen.training.objectives.scst.noun_recall import NounRecall
+from capgen.training.objectives.scst.noun_settings import nouns_once
 from capgen.training.objectives.scst.sampler import Sampler, Samples
 from capgen.training.objectives.scst.token_words import TokenReader, Words
 
@@ -50,7 +52,8 @@ class SelfCritical:
         reader: Reads their words.
         reward: Scores them.
         mean_tokens: Mean tokens per human caption, the end included.
-        config: Samples per image, share of cross-entropy, seed.
+        config: Samples per image, share of cross-entropy, weight of the nouns' recall, seed.
+        recall: Scores the nouns that they say; None without that reward.
     """
 
     names: tuple[str, ...] = ("reward", "sample_length", "cross_entropy")
@@ -63,20 +66,26 @@ class SelfCritical:
         reward: CiderReward,
         mean_tokens: float,
         config: TrainConfig,
+        recall: NounRecall | None = None,
     ) -> None:
         self.objective = objective
         self.sampler = sampler
         self.reader = reader
         self.reward = reward
+        self.recall = recall
+        self.noun_reward = config.noun_reward
         self.mean_tokens = mean_tokens
         self.samples = config.samples_per_image
         self.cross_entropy_share = config.cross_entropy_share
         self.seed = config.seed
+        if recall is not None:
+            self.names = (*self.names, "noun_recall")
 
     def __call__(self, share: Share) -> ShareLoss:
         states, samples = self._states_and_samples(share)
         words = self.reader.read(samples.ids, samples.ended)
-        rewards = self.reward(share.images, words).to(states.device)
+        rewards, recalls = self._rewards(share.images, words)
+        rewards = rewards.to(states.device)
         weights = advantages(rewards).float() * (not share.idle)
         # References and samples lie in one row, so that the image is attended to once.
         sampled = pack_samples(samples, self.sampler.start).to(states.device)
@@ -86,15 +95,28 @@ class SelfCritical:
         entropy = cross_entropy_sum(logits[:given], share.captions, smoothing)
         entropy = entropy / max(share.tokens, 1)
         surprise = F.cross_entropy(
-            self.sampler.scores(logits[given:]), sampled.targets, reduction="none"
+            self.sampler.scores(logits[given:], self.sampler.histories(samples)),
+            sampled.targets,
+            reduction="none",
         )
         weights = weights.flatten().repeat_interleave(samples.lengths.flatten())
         count = self.samples * share.step_images
         policy = (weights * surprise).sum() / (count * self.mean_tokens)
         loss = policy + self.cross_entropy_share * entropy
         measured = torch.stack([rewards.sum().float(), samples.lengths.sum().float()]) / count
-        numbers = torch.cat([measured * (not share.idle), entropy.detach()[None]])
+        recalled = recalls.to(states.device).sum((1, 2)).float() / count
+        numbers = torch.cat(
+            [measured * (not share.idle), entropy.detach()[None], recalled * (not share.idle)]
+        )
         return ShareLoss(loss, numbers)
+
+    def _rewards(self, images: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the rewards of samples, (B, S), and the recalls in them, (0 or 1, B, S)."""
+        rewards = self.reward(images, words)
+        if self.recall is None:
+            return rewards, rewards.new_zeros((0, *rewards.shape))
+        recalls = self.recall(images, words)
+        return rewards + self.noun_reward * recalls, recalls[None]
 
     def _states_and_samples(self, share: Share) -> tuple[Tensor, Samples]:
         """Encode the images, with gradients, and sample captions without dropout."""
@@ -149,16 +171,20 @@ def self_critical(
         barred=[token for token in barred if token is not None],
         max_tokens=generation.max_new_tokens or longest,
         temperature=config.sample_temperature,
+        once=nouns_once(captioning.tokenizer) if config.nouns_once else None,
     )
     words = Words()
+    reader = TokenReader(captioning.tokenizer, words, learner.device)
+    numbers = words.numbered(references, end=True)
     lengths = [len(ids) - 1 for row in rows for ids in row]
     return SelfCritical(
         learner.objective,
         sampler,
-        TokenReader(captioning.tokenizer, words, learner.device),
-        reward_of_texts(references, words, learner.device, end=True),
+        reader,
+        CiderReward(numbers, learner.device),
         sum(lengths) / len(lengths),
         config,
+        NounRecall(numbers, words, learner.device) if config.noun_reward else None,
     )
 
 

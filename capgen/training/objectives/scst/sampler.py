@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import GPT2LMHeadModel, VisionEncoderDecoderModel
 
+from capgen.captioning.runtimes.torch_processors import NounsOnce
+
 # Finished captions leave the batch when it shrinks to this share or less.
 _SHRINK = 0.8
 # Keeps a number below 1 when it is scaled in float32.
@@ -46,6 +48,7 @@ class Sampler:
         barred: Ids that are never drawn.
         max_tokens: Most tokens per caption, the end included.
         temperature: Divides the logits.
+        once: If given, no caption begins a noun again that it already has, as in decoding.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Sampler:
         barred: Sequence[int],
         max_tokens: int,
         temperature: float = 1.0,
+        once: NounsOnce | None = None,
     ) -> None:
         self.model = model
         self.start = start
@@ -64,11 +68,28 @@ class Sampler:
         self.barred = torch.tensor(sorted(set(barred) - {end}), dtype=torch.int64)
         self.max_tokens = min(max_tokens, model.decoder.config.n_positions)
         self.temperature = temperature
+        self.once = once
 
-    def scores(self, logits: Tensor) -> Tensor:
-        """Return the scores to draw from, (N, V), for a model's logits, (N, V)."""
+    def scores(self, logits: Tensor, history: Tensor) -> Tensor:
+        """Return the scores to draw from, (N, V).
+
+        Args:
+            logits: The model's logits, (N, V).
+            history: The tokens of each caption so far, int64 (N, T); may be filled up with ends.
+        """
         barred = self.barred.to(logits.device)
-        return (logits / self.temperature).index_fill(-1, barred, float("-inf"))
+        scores = (logits / self.temperature).index_fill(-1, barred, float("-inf"))
+        if self.once is None:
+            return scores
+        # A ban, where decoding has a penalty: a caption can always end.
+        return scores.masked_fill(self.once.repeated(history, scores), float("-inf"))
+
+    def histories(self, samples: Samples) -> Tensor:
+        """Return the tokens before each token of samples, int64 (tokens, T), in their order."""
+        ids, longest = samples.ids.flatten(0, 1), samples.ids.shape[-1]
+        places = torch.arange(longest, device=ids.device)
+        before = ids[:, None, :].masked_fill(places >= places[:, None], self.end)
+        return before[places < samples.lengths.flatten()[:, None]]
 
     @torch.no_grad()
     def draw(self, states: Tensor, uniform: Tensor) -> Samples:
@@ -88,7 +109,7 @@ class Sampler:
         rows = torch.arange(count, device=states.device)
         tokens = torch.full((count,), self.start, device=states.device)
         for place in range(longest):
-            scores = self.scores(decoder.step(tokens, place, rows).float())
+            scores = self.scores(decoder.step(tokens, place, rows).float(), ids[rows, :place])
             tokens = _inverse(scores, numbers[rows, place])
             ids[rows, place] = tokens
             going = torch.nonzero(ids[rows, place] != self.end)[:, 0]

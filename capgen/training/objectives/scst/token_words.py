@@ -31,11 +31,19 @@ class Words:
     def __len__(self) -> int:
         return len(self._numbers) + 1
 
+    def texts(self) -> list[str]:
+        """Return the words in the order of their numbers, from 1."""
+        return list(self._numbers)
+
     def numbers(self, text: str, *, end: bool) -> list[int]:
         """Return the numbers of a text's words as the metrics see them; `end` adds the end."""
         known = self._numbers
         numbers = [known.setdefault(word, len(known) + 1) for word in tokenize(text).split()]
         return [*numbers, END_WORD] if end else numbers
+
+    def numbered(self, references: Sequence[Sequence[str]], *, end: bool) -> list[list[list[int]]]:
+        """Return what `numbers` does for each caption of each image."""
+        return [[self.numbers(text, end=end) for text in captions] for captions in references]
 
 
 class TokenReader:

@@ -11,7 +11,7 @@ import torch
 from capgen.metrics.cider import DocumentFrequencies, cider_d
 from capgen.metrics.corpus import Corpus
 from capgen.models.vocabulary import build_word_tokenizer, wrap_word_tokenizer
-from capgen.training.objectives.scst.cider_reward import CiderReward, reward_of_texts
+from capgen.training.objectives.scst.cider_reward import CiderReward
 from capgen.training.objectives.scst.token_words import TokenReader, Words
 from tests.tiny_captioners import byte_tokenizer
 
@@ -49,7 +49,7 @@ def by_the_scorer(references, texts, scored_against=None):
 
 def by_the_reward(tokenizer, references, ids, ended=None):
     words = Words()
-    reward = reward_of_texts(references, words, CPU, end=ended is not None)
+    reward = CiderReward(words.numbered(references, end=ended is not None), CPU)
     found = TokenReader(tokenizer, words, CPU).read(ids, ended)
     return reward(torch.arange(len(ids)), found).numpy()
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from capgen.captioning.decoding.noun_lexicon import noun_table
 from capgen.config import train_config
 from capgen.training.data.inputs import FeatureInputs
 from capgen.training.data.packed_captions import CaptionCodec, pack_captions
@@ -23,12 +24,17 @@ REFERENCES = [[sentence, sentence.replace("the ", "a ")] for sentence in SENTENC
 
 
 @pytest.fixture(scope="module")
-def parts():
+def parts(request):
     """A captioner whose samples are read back, its loss, and a batch of three images."""
     captioning = tiny_mini(SENTENCES)
     captioning.model.generation_config.max_length = 9
     config = train_config(
-        "mini", objective="scst", init="mini", samples_per_image=4, cross_entropy_share=0.25
+        "mini",
+        **getattr(request, "param", {}),
+        objective="scst",
+        init="mini",
+        samples_per_image=4,
+        cross_entropy_share=0.25,
     )
     objective = CaptionObjective(captioning.model, cached=False, label_smoothing=0.1)
     codec = CaptionCodec.of(captioning, 64)
@@ -61,6 +67,12 @@ def test_packing_keeps_lengths_and_ends():
     assert packed.position_ids[1, :5].tolist() == [0, 1, 2, 3, 0]
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [{}, {"noun_reward": 2.0}, {"nouns_once": True}, {"noun_reward": 1.0, "nouns_once": True}],
+    ids=["plain", "noun reward", "nouns once", "both"],
+    indirect=True,
+)
 def test_the_loss_is_that_of_single_samples(parts):
     """Written out: a forward pass a sample and a reference, no packing."""
     captioning, loss, share = parts
@@ -68,7 +80,16 @@ def test_the_loss_is_that_of_single_samples(parts):
     with torch.no_grad():
         found = loss(share)
         states, samples = loss._states_and_samples(share)
-        rewards = loss.reward(share.images, loss.reader.read(samples.ids, samples.ended))
+        words = loss.reader.read(samples.ids, samples.ended)
+        rewards = loss.reward(share.images, words)
+        if loss.recall is not None:
+            recalls = loss.recall(share.images, words)
+            assert recalls.std(1).max() > 0
+            rewards = rewards + loss.noun_reward * recalls
+        barred = noun_table(captioning.tokenizer.get_vocab()).of_width(
+            captioning.model.decoder.config.vocab_size
+        )
+        repeated = 0
         policy = 0.0
         for image in range(3):
             for sample in range(4):
@@ -79,16 +100,24 @@ def test_the_loss_is_that_of_single_samples(parts):
                     decoder_input_ids=torch.tensor([ids[:-1]]),
                 ).logits[0]
                 logits[:, [0, 1, 3]] = float("-inf")  # padding, start and unknown
+                for place in range(length if loss.sampler.once else 0):
+                    said = barred.penalties(np.array(ids[: place + 1])) > 0
+                    logits[place, said] = float("-inf")
+                    repeated += bool(said.any())
                 chosen = torch.log_softmax(logits, -1)[range(length), ids[1:]].sum()
                 others = (rewards[image].sum() - rewards[image, sample]) / 3
                 policy -= float((rewards[image, sample] - others) * chosen)
         entropy = loss.objective.loss_sum(states, share.captions) / share.tokens
+    assert (repeated > 0) == (loss.sampler.once is not None)
     mean_tokens = sum(len(row.split()) + 1 for pair in REFERENCES for row in pair) / 16
     assert loss.mean_tokens == pytest.approx(mean_tokens)
     expected = policy / (12 * mean_tokens) + 0.25 * float(entropy)
     assert abs(policy) > 0.01
     assert float(found.loss) == pytest.approx(expected, abs=1e-5)
     named = dict(zip(loss.names, found.numbers.tolist(), strict=True))
+    assert ("noun_recall" in named) == (loss.recall is not None)
+    if loss.recall is not None:
+        assert named["noun_recall"] == pytest.approx(float(recalls.mean()))
     assert named["reward"] == pytest.approx(float(rewards.mean()), abs=1e-6)
     assert named["sample_length"] == pytest.approx(float(samples.lengths.float().mean()))
     assert named["cross_entropy"] == pytest.approx(float(entropy))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from capgen.training.objectives.scst.sampler import Sampler, _reached
+from capgen.captioning.decoding.hypotheses import NounTable
+from capgen.captioning.runtimes.torch_processors import NounsOnce
+from capgen.training.objectives.scst.sampler import Sampler, Samples, _reached
 from tests.tiny_captioners import captioning, clip_vision, gpt2, vit
 
 END = 256
@@ -47,7 +50,8 @@ def slowly(sampler, states, numbers):
         logits = model.decoder(
             input_ids=torch.tensor([ids]), encoder_hidden_states=states[None]
         ).logits[0, -1]
-        chances = torch.softmax(sampler.scores(logits[None])[0], -1).cumsum(0)
+        scores = sampler.scores(logits[None], torch.tensor([ids[1:]], dtype=torch.int64))
+        chances = torch.softmax(scores[0], -1).cumsum(0)
         ids.append(int((chances <= number * chances[-1]).sum()))
         if ids[-1] == END:
             break
@@ -110,3 +114,47 @@ def test_a_sum_that_steps_at_a_barred_token_does_not_draw_it():
     sums = torch.tensor([[0.25, 0.25 + step, 0.75, 1.0]]).expand(4, -1)
     numbers = torch.tensor([0.25 - step, 0.25, 0.25 + step, 0.9])
     assert _reached(shares, sums, numbers).tolist() == [0, 2, 2, 3]
+
+
+@torch.no_grad()
+def test_no_noun_is_drawn_twice(model):
+    """Each form is a noun of its own; where only nouns are left that were said, it ends."""
+    numbers = np.zeros(257, np.int64)
+    numbers[20:60] = np.arange(40) // 2 + 1  # two tokens per noun
+    once = NounsOnce(NounTable(numbers))
+    barred = [*range(16), *range(60, 256)]
+    free = sampler_of(model, barred=barred)
+    sampler = Sampler(model, start=END, end=END, barred=barred, max_tokens=11, once=once)
+    states, chances = states_of(model), uniform(samples=40)
+
+    def repeats(samples):
+        said = [numbers[row[row < END].numpy()] for row in samples.ids.flatten(0, 1)]
+        return sum(len(set(row[row > 0])) < (row > 0).sum() for row in said)
+
+    drawn = sampler.draw(states, chances)
+    assert repeats(free.draw(states, chances)) > 20
+    assert repeats(drawn) == 0
+    # They are those of the whole model, token by token.
+    expected = slowly(sampler, states[1], chances[1, 5])
+    assert drawn.ids[1, 5, : len(expected)].tolist() == expected
+    # Nouns that are said leave the chances to the others.
+    assert not torch.equal(free.draw(states, chances).ids, drawn.ids)
+    history = torch.tensor([[20, END], [20, 31]])
+    chance = torch.softmax(sampler.scores(torch.zeros(2, 257), history), -1)
+    assert chance[0, 20:24].tolist() == pytest.approx([0, 0, 1 / 43, 1 / 43])
+    assert chance[1, [20, 21, 30, 31, 32, END]].tolist() == pytest.approx(
+        [0, 0, 0, 0, 1 / 41, 1 / 41]
+    )
+
+
+def test_histories_are_the_tokens_before_each_token(model):
+    sampler = sampler_of(model, tokens=3)
+    ids = torch.tensor([[[5, 6, END], [END, END, END]], [[7, END, END], [8, 9, 10]]])
+    lengths = torch.tensor([[3, 1], [2, 3]])
+    found = sampler.histories(Samples(ids, lengths, lengths > 0)).tolist()
+    assert [[token for token in row if token != END] for row in found] == [
+        *([], [5], [5, 6]),
+        [],
+        *([], [7]),
+        *([], [8], [8, 9]),
+    ]

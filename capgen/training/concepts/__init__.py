@@ -1,0 +1,1 @@
+"""Concepts in training: the nouns of captions, and the ImageNet classes that name them."""
