@@ -46,10 +46,16 @@ class ScriptedModel:
         return np.stack([self.script(image, said) for image, said in rows]).astype(np.float32)
 
     def top(
-        self, ids: NDArray[np.int64], parents: NDArray[np.int64], count: int
+        self,
+        ids: NDArray[np.int64],
+        parents: NDArray[np.int64],
+        count: int,
+        also: NDArray[np.int64] | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         scores = log_softmax(self.logits(ids, parents))
         best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        if also is not None:
+            best = np.concatenate([best, np.tile(also, (len(best), 1))], axis=1)
         return np.take_along_axis(scores, best, axis=1), best
 
     def keep(self, images: NDArray[np.int64]) -> None:

@@ -34,5 +34,6 @@ def _resolved(
         model.generation,
         positions=model.positions,
         knows_nouns=prompting.runtime.nouns is not None,
+        knows_concepts=prompting.runtime.gives_concepts,
         answer_tokens=prompting.answer_tokens,
     )

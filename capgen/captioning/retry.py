@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from capgen.captioning.articles import with_fitting_articles
 from capgen.captioning.decoding.hypotheses import Hypothesis
 from capgen.captioning.decoding.token_texts import text_and_parts
 from capgen.captioning.runtimes.base import Generated, ModelInput, NoCaption, Runtime
@@ -57,7 +58,8 @@ def caption_inputs(
     count = settings.beams if settings.diverse else settings.num_captions
     images = [
         _ImageCaptions(
-            _captions(runtime, each.start, found[:count]), len(found[0].prefix) if found else 0
+            _captions(runtime, each.start, found[:count], settings),
+            len(found[0].prefix) if found else 0,
         )
         for each, found in zip(inputs, generated.hypotheses, strict=True)
     ]
@@ -122,10 +124,18 @@ def _best(image: _ImageCaptions, place: int, generated: Generated) -> Caption | 
     )
 
 
-def _captions(runtime: Runtime, start: str, hypotheses: Sequence[Hypothesis]) -> list[Caption]:
+def _captions(
+    runtime: Runtime, start: str, hypotheses: Sequence[Hypothesis], settings: DecodeSettings
+) -> list[Caption]:
     captions = []
+    # Only a search that favours nouns leaves articles that do not fit.
+    fits_articles = runtime.gives_concepts and settings.concept_bonus > 0
     for each in hypotheses:
         text, parts = text_and_parts(runtime.decode, each, start)
+        if fits_articles:
+            given = text.removesuffix("".join(parts).strip())
+            parts = with_fitting_articles(parts)
+            text = given + "".join(parts).strip()
         known = bool(each.log_probabilities)
         ids: Sequence[int | None] = each.ids or [None] * len(parts)
         tokens = tuple(
@@ -171,7 +181,7 @@ def _retry_faulty(
             logger.debug("%d captions are %s: retrying with %s", len(rows), reason, changes)
             again = runtime.generate([inputs[row] for row in rows], replace(settings, **changes))
             for row, hypotheses in zip(rows, again.hypotheses, strict=True):
-                new = _captions(runtime, inputs[row].start, hypotheses[:count])
+                new = _captions(runtime, inputs[row].start, hypotheses[:count], settings)
                 _add(images[row], new, sizes[row])
                 images[row].retry = Retry(
                     reason=reason,

@@ -78,6 +78,13 @@ class DecodeOptions(WordOptions, EditOptions):
         "Allow a caption to repeat a noun (English).",
         flags="--repeat-nouns/--no-repeat-nouns",
     )
+    concept_bonus: float = setting(
+        1.0,
+        "How much to favour words for what the model's concept head sees (models that have one); "
+        "0 is off.",
+        low=0.0,
+        high=10.0,
+    )
     num_captions: int | None = setting(
         None, "Captions per image, best first.", low=1, high=64, flags="-n"
     )
@@ -142,9 +149,11 @@ class DecodeSettings:
         repeat_nouns: Whether a noun may be repeated. Older records and fits lack this field;
             they were made with True.
         diverse: Choose `num_captions` captions that differ from a wider search.
-        avoid_words: As `included_words` and `avoided_words` read it; None for no words. Fields
-            from here on are left out of records where they have their default, so that records
-            and journals without them stay what they are.
+        concept_bonus: Multiplies what the concept head adds; 0.0 where it has no part in the
+            search, as in models without one. Fields from here on are left out of records where
+            they have their default, so that records and journals without them stay what they
+            are.
+        avoid_words: As `included_words` and `avoided_words` read it; None for no words.
     """
 
     beams: int = 1
@@ -165,6 +174,7 @@ class DecodeSettings:
     retry: bool = True
     confidence: bool = False
     min_confidence: float | None = None
+    concept_bonus: float = 0.0
     avoid_words: str | None = None
     include_words: str | None = None
     prefix: str | None = None
@@ -190,7 +200,10 @@ class DecodeSettings:
 
 
 # Settings that records have only where they are not the default, which is empty.
-_NEWER = ("avoid_words", "include_words", "prefix", "suffix", "replace", "trim_openings")
+_NEWER = (
+    *("concept_bonus", "avoid_words", "include_words"),
+    *("prefix", "suffix", "replace", "trim_openings"),
+)
 
 # The least that decoding can work with, by key of generation_config. A model's author may go
 # beyond the ranges of the options.
@@ -221,6 +234,7 @@ def resolve_decoding(
     *,
     positions: int | None,
     knows_nouns: bool = True,
+    knows_concepts: bool = False,
     answer_tokens: int | None = None,
 ) -> tuple[DecodeSettings, tuple[str, ...]]:
     """Complete `options` from a model's `generation_config.json`.
@@ -230,6 +244,7 @@ def resolve_decoding(
         generation: The model's generation_config as a mapping.
         positions: The decoder's maximum length, start and end included.
         knows_nouns: Whether it is known which of its tokens are nouns.
+        knows_concepts: Whether the model has a concept head.
         answer_tokens: For models that answer prompts: the most tokens of an answer where neither
             the caller nor the model says. Lengths are then those of the answer alone, and such a
             model samples only if the caller asks for it: its own settings are for conversations.
@@ -281,6 +296,8 @@ def resolve_decoding(
                 f"--min-length {min_length} is more than the {max_length} tokens allowed"
             )
         min_length = max_length
+    if not knows_concepts and options.concept_bonus not in (0.0, DecodeOptions.concept_bonus):
+        notes.append("concept_bonus has no effect: the model has no concept head")
     settings = DecodeSettings(
         beams=beams,
         sample=sample,
@@ -302,6 +319,7 @@ def resolve_decoding(
         retry=options.retry,
         confidence=options.confidence or options.min_confidence is not None,
         min_confidence=options.min_confidence,
+        concept_bonus=float(options.concept_bonus) if knows_concepts else 0.0,
         avoid_words=without_spare_spaces(options.avoid_words),
         include_words=without_spare_spaces(options.include_words),
         **edits_of(options),

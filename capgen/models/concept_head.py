@@ -1,6 +1,6 @@
 """The concept head: with what probability a caption of an image says which noun.
 
-    pooled (B, 1280) ─┬► ImageNet classes ─► softmax ─► sum over each concept ─► log ─┐
+    pooled (B, 1280) ─┬► classes ─► softmax ─► sum over a concept's classes ─► log ─┐
                       └► norm ─► low-rank map ─────────────────────────────────────┴► logits
 
 A concept is a noun that captions say, such as "dog". The ImageNet classifier knows a thousand

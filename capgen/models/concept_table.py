@@ -43,6 +43,8 @@ class ConceptTable:
         threshold: The probability below which a concept gets nothing.
         margin: (C,) float32, in nats: for words that no caption of the training had.
         prior: (C,) float32, the share of training images whose captions say the concept.
+        related: For each the numbers of more general and more special ones: after "dog" neither
+            "animal" nor "poodle" gets anything. May be empty for all.
     """
 
     names: tuple[str, ...]
@@ -51,6 +53,17 @@ class ConceptTable:
     threshold: float
     margin: Floats
     prior: Floats
+    related: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def ended_by(self) -> tuple[tuple[int, ...], ...]:
+        """For each concept the tokens that say it or a related one."""
+        if not self.related:
+            return self.tokens
+        return tuple(
+            tuple(sorted({*own, *(token for n in others for token in self.tokens[n])}))
+            for own, others in zip(self.tokens, self.related, strict=True)
+        )
 
     def amounts(self, logits: Floats, factor: float) -> Floats:
         """Return what a search adds for each concept that is not yet said.
@@ -85,6 +98,8 @@ class ConceptTable:
             "margin": _decimals(self.margin),
             "prior": _decimals(self.prior),
         }
+        if self.related:
+            content["related"] = self.related
         write_text(path, json.dumps(content, ensure_ascii=False) + "\n")
 
     @classmethod
@@ -116,6 +131,9 @@ class ConceptTable:
                 threshold=_number(record["threshold"]),
                 margin=_numbers(record, "margin", count),
                 prior=_numbers(record, "prior", count),
+                related=_each(record, "related", count, lambda one: _numbers_of(one, count))
+                if "related" in record
+                else (),
             )
         except KeyError as error:
             raise ModelError(f"{path} lacks {error}", hint=_HINT) from error
@@ -176,6 +194,15 @@ def _token_ids(value: Any, vocabulary: int) -> tuple[int, ...]:
     for token in value:
         if type(token) is not int or not 0 <= token < vocabulary:
             raise ValueError(f"the decoder has no token {token!r}")
+    return tuple(value)
+
+
+def _numbers_of(value: Any, count: int) -> tuple[int, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"the related concepts {value!r} are not a list")
+    for number in value:
+        if type(number) is not int or not 0 <= number < count:
+            raise ValueError(f"there is no concept {number!r}")
     return tuple(value)
 
 

@@ -7,6 +7,7 @@ that a foreign file can neither give a confidence outside [0, 1] nor exhaust mem
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -208,7 +209,7 @@ def _fit_from_dict(record: Mapping[str, Any]) -> Fit:
 
 
 def _settings(record: Mapping[str, Any]) -> dict[str, Any]:
-    known = DecodeSettings().to_dict()
+    known = {field.name for field in dataclasses.fields(DecodeSettings)}
     for name, value in record.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"the setting {name} is {value}")

@@ -104,6 +104,7 @@ class _BeamSearch:
         self.settings = settings
         self.tokens = tokens
         self.nouns = tokens.nouns
+        self.concepts = tokens.concepts
         self.words = tokens.words
         # Running hypotheses per image; words to include may need more than were asked for.
         self.beams = settings.beams if self.words is None else self.words.beams(settings.beams)
@@ -155,10 +156,17 @@ class _BeamSearch:
     def _pick(self, length: int) -> _Picked:
         """Pick the best candidates; the first K of them may finish."""
         values, ids = self._candidates(length)  # (B, K, C)
-        images, _, width = values.shape
         totals = self.scores[:, :, None] + values
         if self.nouns is not None:
             totals -= self.nouns.penalties(self.sequences[:, :, :length], ids)
+        if self.concepts is not None:
+            gains = self.concepts.of(self._gains(length), ids.reshape(-1, ids.shape[2]))
+            totals += gains.reshape(totals.shape)
+        return self._best(totals, values, ids)
+
+    def _best(self, totals: Floats, values: Floats, ids: Ints) -> _Picked:
+        """Pick the best of candidates (B, K, C) by their totals."""
+        images, _, width = totals.shape
         totals = totals.reshape(images, -1)
         order = np.argsort(-totals, axis=1, kind="stable")[:, : self._width()]  # (B, W)
         rows = np.arange(images)[:, None]
@@ -171,7 +179,11 @@ class _BeamSearch:
         )
 
     def _pick_with_words(self, length: int) -> _Picked:
-        """Pick the best candidates for each number of tokens that captions still need."""
+        """Pick the best candidates for each number of tokens that captions still need.
+
+        Captions that need none are picked as others are: avoiding a word that a caption would
+        not have changes nothing.
+        """
         assert self.words is not None
         history = self.sequences[:, :, :length]
         images, beams, _ = history.shape
@@ -179,8 +191,18 @@ class _BeamSearch:
         totals = self.scores.reshape(-1, 1) + values
         if self.nouns is not None:
             totals -= self.nouns.penalties(history.reshape(-1, length))
+        if self.concepts is not None:
+            totals = self.concepts.added(totals, self._gains(length))
         places = self.words.places(history.reshape(-1, length), self.begin)
-        totals = self._barred(totals, places, length).reshape(images, beams, -1)
+        totals = self._barred(totals, places, length)
+        if not self.words.includes:
+            # The W best of all are among the W best of each beam.
+            most = min(self._width(), totals.shape[1])
+            ids = np.sort(np.argpartition(-totals, most - 1, axis=1)[:, :most], axis=1)
+            totals = np.take_along_axis(totals, ids, axis=1).reshape(images, beams, -1)
+            values = np.take_along_axis(values, ids, axis=1).reshape(images, beams, -1)
+            return self._best(totals, values, ids.reshape(images, beams, -1))
+        totals = totals.reshape(images, beams, -1)
         width = totals.shape[-1]
         # Where there are too few candidates, the first one stands in, without a score.
         order = np.zeros((images, 2 * self.beams), np.int64)
@@ -198,6 +220,14 @@ class _BeamSearch:
             value=values.reshape(images, -1)[rows, order],
             total=np.where(taken, totals.reshape(images, -1)[rows, order], np.float32(-np.inf)),
             may_finish=taken,
+        )
+
+    def _gains(self, length: int) -> Floats:
+        """What concepts add for each beam: (B·K, U)."""
+        assert self.concepts is not None
+        history = self.sequences[:, :, :length]
+        return self.concepts.gains(
+            history.reshape(-1, length), np.repeat(self.alive, history.shape[1])
         )
 
     def _barred(self, totals: Floats, places: Places, length: int) -> Floats:
@@ -218,7 +248,8 @@ class _BeamSearch:
         """Keep a finished hypothesis if it is among the best of its image."""
         finished = self.finished[self.alive[row]]
         penalty = self.settings.length_penalty
-        finished.append(hypothesis(ids, log_probs, penalty, self.nouns, self.tokens.prefix))
+        bonus = self.tokens.bonus(ids, self.alive[row])
+        finished.append(hypothesis(ids, log_probs, penalty, self.nouns, self.tokens.prefix, bonus))
         finished.sort(key=lambda item: -item.rank)
         del finished[self.settings.beams :]
 
@@ -230,22 +261,33 @@ class _BeamSearch:
         """Best log-probabilities of each beam and their tokens, both (B, K, C)."""
         history = self.sequences[:, :, :length]
         ids = history[:, :, -1]
-        # The W best of all are among the W best of each beam, once barred tokens are left out.
+        # The W best of all are among the W best of each beam, once barred tokens are left out,
+        # and those that concepts raise.
         count = self._width() + len(self.tokens.suppress)
         if self.nouns is not None:
             count += self.nouns.max_penalised(history)
+        also = None
+        if self.concepts is not None:
+            count += self.concepts.losing
+            also = self.concepts.gaining
         if needs_all_scores(self.settings):
-            values, best = self._processed(history, count)
+            values, best = self._processed(history, count, also)
         else:
-            values, best = self.model.top(ids, self.parents, count)
+            values, best = self.model.top(ids, self.parents, count, also)
             values = np.where(np.isin(best, self.tokens.suppress), np.float32(-np.inf), values)
+        if also is not None:
+            values = _once(values, best, len(also))
         shape = (*ids.shape, -1)
         return values.reshape(shape), best.reshape(shape)
 
-    def _processed(self, history: Ints, count: int) -> tuple[Floats, Ints]:
+    def _processed(
+        self, history: Ints, count: int, also: Ints | None = None
+    ) -> tuple[Floats, Ints]:
         """As `StepModel.top`, after the penalties and bars of the settings."""
         scores = self._scores(history)
         best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        if also is not None:
+            best = np.concatenate([best, np.tile(also, (len(best), 1))], axis=1)
         return np.take_along_axis(scores, best, axis=1), best
 
     def _scores(self, history: Ints) -> Floats:
@@ -279,3 +321,12 @@ class _BeamSearch:
         self.scores = self.scores[rows]
         self.sequences = self.sequences[rows]
         self.log_probs = self.log_probs[rows]
+
+
+def _once(values: Floats, ids: Ints, count: int) -> Floats:
+    """Return values (N, C) without those of the last `count` ids that are among the others."""
+    others, last = ids[:, : ids.shape[1] - count], ids[:, ids.shape[1] - count :]
+    again = (others[:, :, None] == last[:, None, :]).any(axis=1)
+    values = values.copy()
+    values[:, others.shape[1] :][again] = -np.inf
+    return values

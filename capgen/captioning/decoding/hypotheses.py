@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from capgen.captioning.decoding.concept_bonus import ConceptBonus
     from capgen.captioning.decoding.word_constraints import WordConstraints
 
 Floats = NDArray[np.float32]
@@ -87,6 +88,7 @@ class TokenIds:
         nouns: Which of them begin a noun; None where that is not known.
         prefix: Fed after the start: the words that captions begin with.
         words: The words that captions must have or must not have, or None.
+        concepts: What the concepts of each image add, or None.
     """
 
     start: int
@@ -95,11 +97,19 @@ class TokenIds:
     nouns: NounTable | None = None
     words: WordConstraints | None = None
     prefix: tuple[int, ...] = ()
+    concepts: ConceptBonus | None = None
 
     @property
     def fed(self) -> tuple[int, ...]:
         """What every sequence begins with, before anything is generated."""
         return (self.start, *self.prefix)
+
+    def bonus(self, ids: Sequence[int] | Ints, image: int) -> float:
+        """Return what concepts add to a hypothesis of these generated tokens of an image."""
+        if self.concepts is None:
+            return 0.0
+        whole = np.array([*self.prefix, *ids], np.int64)
+        return float(self.concepts.earned(whole, len(self.prefix), image).sum())
 
 
 @dataclass(frozen=True)
@@ -111,7 +121,8 @@ class Hypothesis:
             reached.
         log_probabilities: Log-probability of each of them.
         score: Sum of `log_probabilities` divided by length ** length_penalty.
-        penalty: What repeated nouns take off the score where hypotheses are ranked.
+        penalty: What repeated nouns take off the score where hypotheses are ranked, less what
+            concepts add to it.
         prefix: Token ids between the start token and `ids` that were given, not generated.
         served: The text, if a server gave it instead of `ids`, which may then be empty.
         parts: What each token adds to that text. Empty, as are the log-probabilities, if the
@@ -147,8 +158,13 @@ class StepModel(Protocol):
         """Feed ids (B, K), each continuing row `parents` (B·K) of the last step → (B·K, V)."""
         ...
 
-    def top(self, ids: Ints, parents: Ints, count: int) -> tuple[Floats, Ints]:
-        """As `logits`, but return the best log-probabilities and ids, both (B·K, count)."""
+    def top(
+        self, ids: Ints, parents: Ints, count: int, also: Ints | None = None
+    ) -> tuple[Floats, Ints]:
+        """As `logits`, but return the best log-probabilities and ids, both (B·K, count).
+
+        Those of the tokens `also` (A,) come behind them: (B·K, count + A).
+        """
         ...
 
     def keep(self, images: Ints) -> None:
@@ -162,13 +178,23 @@ def hypothesis(
     length_penalty: float,
     nouns: NounTable | None = None,
     prefix: tuple[int, ...] = (),
+    bonus: float = 0.0,
 ) -> Hypothesis:
-    """Return a hypothesis of these tokens, scored and penalised for the nouns it repeats."""
+    """Return a hypothesis of these tokens, scored and penalised for the nouns it repeats.
+
+    Args:
+        ids: Its generated tokens.
+        log_probs: Their log-probabilities.
+        length_penalty: The power of its length that scores are divided by.
+        nouns: Which tokens begin a noun; None allows repeating them.
+        prefix: Tokens that it begins with and that were not generated.
+        bonus: What the concepts that it says add.
+    """
     parts = tuple(map(float, log_probs))
     divisor = max(len(parts), 1) ** length_penalty
     whole = np.array([*prefix, *ids], np.int64)
     repeats = 0 if nouns is None else nouns.repeated(whole)[len(prefix) :].sum()
-    penalty = NOUN_PENALTY * float(repeats) / divisor
+    penalty = (NOUN_PENALTY * float(repeats) - bonus) / divisor
     return Hypothesis(tuple(map(int, ids)), parts, sum(parts) / divisor, penalty, prefix)
 
 

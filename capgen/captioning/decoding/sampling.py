@@ -28,6 +28,7 @@ class Sampling:
         self.settings = settings
         self.tokens = tokens
         self.nouns = tokens.nouns
+        self.concepts = tokens.concepts
         self.rows = rows
         self.alive = np.arange(images)
         self.generators = [np.random.default_rng(settings.seed) for _ in range(images)]
@@ -61,12 +62,10 @@ class Sampling:
         scores = self._with_words(scores, flat, length)
         penalties = np.float32(0) if self.nouns is None else self.nouns.penalties(flat)
         if self.settings.sample:
-            log_probs = log_softmax(score_processors.warp(scores - penalties, self.settings))
-            draws = [self.generators[image].random(self.rows) for image in self.alive]
-            chosen = draw(np.exp(log_probs), np.concatenate(draws))
+            log_probs, chosen = self._drawn(scores - penalties, flat)
         else:
             log_probs = log_softmax(scores)
-            chosen = (log_probs - penalties).argmax(axis=1)
+            chosen = self._with_concepts(log_probs - penalties, flat).argmax(axis=1)
         picked = np.take_along_axis(log_probs, chosen[:, None], axis=1)
         shape = (len(self.alive), self.rows)
         self.sequences[self.alive, :, length] = chosen.reshape(shape)
@@ -76,6 +75,28 @@ class Sampling:
             ended[:] = True
         lengths = self.lengths[self.alive]
         self.lengths[self.alive] = np.where((lengths == 0) & ended, length, lengths)
+
+    def _drawn(self, scores: Floats, history: Ints) -> tuple[Floats, Ints]:
+        """Draw a token for each row; return it behind the log-probabilities without concepts.
+
+        These are among the tokens that could be drawn.
+        """
+        raised = self._with_concepts(scores, history)
+        warped = score_processors.warp(raised, self.settings)
+        log_probs = log_softmax(warped)
+        draws = [self.generators[image].random(self.rows) for image in self.alive]
+        chosen = draw(np.exp(log_probs), np.concatenate(draws))
+        if self.concepts is not None:
+            plain = scores / np.float32(self.settings.temperature)
+            log_probs = log_softmax(np.where(np.isfinite(warped), plain, np.float32(-np.inf)))
+        return log_probs, chosen
+
+    def _with_concepts(self, scores: Floats, history: Ints) -> Floats:
+        """Return scores (N, V) with what concepts add."""
+        if self.concepts is None:
+            return scores
+        images = np.repeat(self.alive, self.rows)
+        return self.concepts.added(scores, self.concepts.gains(history, images))
 
     def _with_words(self, scores: Floats, history: Ints, length: int) -> Floats:
         """Bar tokens that lead to no caption with the words that were asked for."""
@@ -104,6 +125,7 @@ class Sampling:
                 self.settings.length_penalty,
                 self.nouns,
                 self.tokens.prefix,
+                self.tokens.bonus(ids[self.begin : length + 1], image),
             )
             for ids, log_probs, length in rows
         ]

@@ -45,11 +45,20 @@ class OnnxDecoder:
         """Feed ids (B, K), row n continuing row parents[n] → logits (B·K, V)."""
         return self._step(ids, parents, ["logits"], 1)[0]
 
-    def top(self, ids: Ints, parents: Ints, count: int) -> tuple[Floats, Ints]:
-        """As `logits`, but return the best log-probabilities and ids, both (B·K, count)."""
+    def top(
+        self, ids: Ints, parents: Ints, count: int, also: Ints | None = None
+    ) -> tuple[Floats, Ints]:
+        """As `logits`, but return the best log-probabilities and ids; see `StepModel`."""
         count = min(count, self._vocabulary)
-        values, best = self._step(ids, parents, ["top_log_probs", "top_ids"], count)
-        return values, best
+        outputs = ["top_log_probs", "top_ids"]
+        if also is None or not len(also):
+            values, best = self._step(ids, parents, outputs, count)
+            return values, best
+        values, best, logits = self._step(ids, parents, [*outputs, "logits"], count)
+        # Cheaper than a softmax over the vocabulary once more.
+        normaliser = np.take_along_axis(logits, best[:, :1], axis=1) - values[:, :1]
+        values = np.concatenate([values, logits[:, also] - normaliser], axis=1)
+        return values, np.concatenate([best, np.tile(also, (len(best), 1))], axis=1)
 
     def logits_and_attention(self, ids: Ints, parents: Ints) -> tuple[Floats, list[Floats]]:
         """As `logits`, with each layer's cross-attention (B, heads, K, cells)."""

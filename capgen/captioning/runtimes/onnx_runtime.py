@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capgen.captioning.decoding.beam_search import decode
+from capgen.captioning.decoding.concept_bonus import concept_bonus
 from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable, log_softmax
 from capgen.captioning.decoding.noun_lexicon import noun_table
 from capgen.captioning.runtimes.base import Generated, ModelInput, Replay
@@ -25,7 +26,8 @@ from capgen.captioning.runtimes.onnx_loading import (
 from capgen.captioning.runtimes.pixel_runtime import PixelRuntime, by_start, stacked
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
-from capgen.models.folder import ModelFolder
+from capgen.models.concept_table import read_concepts
+from capgen.models.folder import CONCEPT_LOGITS, ModelFolder
 from capgen.models.safetensors_index import PRECISION
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class OnnxRuntime(PixelRuntime):
         self._tokenizer = load_tokenizer(folder)
         self._tokenizer.encode_special_tokens = True  # their names in a prompt are text
         self._encoder, self._decoder = load_sessions(folder, threads or usable_cores())
+        self.concepts = read_concepts(folder)
         self._check_fit()
         metadata = self._decoder.get_modelmeta().custom_metadata_map
         self.dtype = metadata.get(PRECISION, self.dtype)
@@ -77,12 +80,23 @@ class OnnxRuntime(PixelRuntime):
         shape = (len(caches), caches[0][1], caches[0][3])
         if shape != (self.layers, self.heads, self.head_width):
             raise ModelError(f"{self.folder.name}: its ONNX decoder does not fit its config.json")
+        outputs = {output.name for output in self._encoder.get_outputs()}
+        if self.concepts is not None and CONCEPT_LOGITS not in outputs:
+            raise ModelError(
+                f"{self.folder.name}: its ONNX encoder lacks the concept head of its config.json",
+                hint="Remove its onnx folder, export it again, or use --runtime torch.",
+            )
 
     @cached_property
     def nouns(self) -> NounTable | None:
         """The nouns of the vocabulary, or None: see `Runtime`."""
         table = noun_table(self._tokenizer.get_vocab())
         return None if table is None else table.of_width(vocabulary_size(self._decoder))
+
+    @property
+    def gives_concepts(self) -> bool:
+        """Whether the model has a concept head."""
+        return self.concepts is not None
 
     @cached_property
     def _words(self) -> WordRules:
@@ -99,8 +113,14 @@ class OnnxRuntime(PixelRuntime):
 
         Keys are (B, heads, width, cells), values (B, heads, cells, width).
         """
+        return self._encode(pixels)[0]
+
+    def _encode(self, pixels: Floats) -> tuple[dict[str, Floats], Floats | None]:
+        """As `encode`, with the logits of the concept head (B, C), or None without one."""
         names = [output.name for output in self._encoder.get_outputs()]
-        return dict(zip(names, self._encoder.run(names, {"pixel_values": pixels}), strict=True))
+        found = dict(zip(names, self._encoder.run(names, {"pixel_values": pixels}), strict=True))
+        logits = found.pop(CONCEPT_LOGITS, None)
+        return found, logits
 
     def start(self, cross: dict[str, Floats], listen: Listener | None = None) -> OnnxDecoder:
         """Return a decoder at the start of the captions of images that `encode` returned.
@@ -112,7 +132,7 @@ class OnnxRuntime(PixelRuntime):
 
     def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
         """Caption prepared images, all of one shape."""
-        cross = self.encode(stacked(inputs))
+        cross, logits = self._encode(stacked(inputs))
         tokens = self.tokens
         if settings.asks_for_words:
             words = self._words.constraints(settings, vocabulary_size(self._decoder))
@@ -121,13 +141,18 @@ class OnnxRuntime(PixelRuntime):
             tokens = replace(tokens, nouns=self.nouns)
         hypotheses: list[list[Hypothesis]] = [[] for _ in inputs]
         for begin, places in by_start(inputs).items():
-            begun = replace(tokens, prefix=self.token_ids(begin))
+            own = None if logits is None else logits[places]
+            bonus = concept_bonus(self.concepts, own, settings.concept_bonus)
+            begun = replace(tokens, prefix=self.token_ids(begin), concepts=bonus)
             some = {name: value[places] for name, value in cross.items()}
             found = decode(self.start(some), len(places), settings, begun)
             for place, each in zip(places, found, strict=True):
                 hypotheses[place] = each
         values = cross["cross_value_0"]  # (B, heads, cells, width)
-        return Generated(hypotheses, lambda: values.mean(axis=2).reshape(len(inputs), -1))
+        seen = () if self.concepts is None or logits is None else self.concepts.seen(logits)
+        return Generated(
+            hypotheses, lambda: values.mean(axis=2).reshape(len(inputs), -1), concepts=seen
+        )
 
     def obstacle(self) -> str:
         """Return an empty string: every model with ONNX graphs has cross-attention."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from transformers.modeling_outputs import BaseModelOutput
 
 from capgen.errors import ModelError
 from capgen.models.folder import ModelFolder
@@ -23,6 +25,53 @@ def encoder_states(folder: ModelFolder, model: Any, pixels: torch.Tensor) -> tor
     """
     states: torch.Tensor = image_encoder(folder, model)(pixel_values=pixels)[0]
     return states
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A batch of images as a captioner's `generate` takes them.
+
+    Attributes:
+        pixels: (B, 3, H, W).
+        output: What the encoder makes of them, if there is a concept head; else it is left to
+            `generate`.
+    """
+
+    pixels: torch.Tensor
+    output: Any = None
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The arguments of `generate`."""
+        if self.output is None:
+            return {"pixel_values": self.pixels}
+        # A new one each time: `generate` changes what it gets.
+        return {"encoder_outputs": BaseModelOutput(self.output.last_hidden_state)}
+
+    @property
+    def concept_logits(self) -> NDArray[np.float32] | None:
+        """(B, C) logits of the concept head, or None without one."""
+        if self.output is None:
+            return None
+        logits: NDArray[np.float32] = self.output.concept_logits.float().cpu().numpy()
+        return logits
+
+    def row(self, number: int) -> Encoded:
+        """Return one image of the batch."""
+        part = slice(number, number + 1)
+        if self.output is None:
+            return Encoded(self.pixels[part])
+        kept = {name: value[part] for name, value in self.output.items()}
+        return Encoded(self.pixels[part], type(self.output)(**kept))
+
+
+def with_concepts(folder: ModelFolder, model: Any, pixels: torch.Tensor) -> Encoded:
+    """Encode images (B, 3, H, W) with a model that has a concept head."""
+    with torch.inference_mode():
+        return Encoded(pixels, image_encoder(folder, model)(pixel_values=pixels))
 
 
 @contextlib.contextmanager

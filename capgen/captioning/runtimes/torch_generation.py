@@ -10,11 +10,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import GenerationConfig, LogitsProcessorList
 
+from capgen.captioning.decoding.concept_bonus import ConceptBonus
 from capgen.captioning.decoding.hypotheses import NOUN_PENALTY, Hypothesis, NounTable, hypothesis
 from capgen.captioning.decoding.word_constraints import WordRules
-from capgen.captioning.runtimes.torch_processors import NounsOnce, Temperature
+from capgen.captioning.runtimes.torch_processors import (
+    Concepts,
+    LogProbabilities,
+    NounsOnce,
+    Temperature,
+)
 from capgen.captioning.runtimes.torch_words import word_processors
 from capgen.config import DecodeSettings
 
@@ -66,6 +73,7 @@ def score_processors(
     *,
     counted: bool,
     starts: Sequence[tuple[int, ...]] = ((),),
+    concepts: ConceptBonus | None = None,
 ) -> LogitsProcessorList:
     """Return what changes the scores of each step beside transformers' own processors.
 
@@ -75,13 +83,18 @@ def score_processors(
         words: The words of the model.
         counted: Whether what `generate` begins with is part of the caption.
         starts: For each image the last tokens of its prompt, if these are part of the caption.
+        concepts: What the concepts of each image add, or None.
     """
     processors = LogitsProcessorList()
     if settings.temperature != 1.0 and not settings.sample:
         processors.append(Temperature(settings.temperature))
     processors += word_processors(words, settings, counted=counted, starts=starts)
+    if is_greedy(settings) and not (nouns is None and concepts is None):
+        processors.append(LogProbabilities())
     if nouns is not None:
-        processors.append(NounsOnce(nouns, normalise=is_greedy(settings)))
+        processors.append(NounsOnce(nouns))
+    if concepts is not None:
+        processors.append(Concepts(concepts))
     return processors
 
 
@@ -92,6 +105,7 @@ def hypotheses_of(
     ends: Collection[int],
     nouns: NounTable | None = None,
     prefix: tuple[int, ...] = (),
+    concepts: ConceptBonus | None = None,
 ) -> list[list[Hypothesis]]:
     """Return each image's hypotheses, best first, from what `generate` returned.
 
@@ -102,26 +116,51 @@ def hypotheses_of(
         ends: Tokens that finish a caption.
         nouns: The nouns that `score_processors` was given.
         prefix: Tokens that captions began with.
+        concepts: The bonus that `score_processors` was given.
     """
     beam_indices = getattr(output, "beam_indices", None)
+    normalised = is_greedy(settings) and not (nouns is None and concepts is None)
     scores = model.compute_transition_scores(
         output.sequences,
-        output.scores,
+        _without_concepts(output, settings, concepts),
         beam_indices,
-        normalize_logits=beam_indices is None and not (is_greedy(settings) and nouns is not None),
+        normalize_logits=beam_indices is None and not normalised,
     )
     if nouns is not None:
         nouns = nouns.of_width(output.scores[0].shape[-1])
     generated = output.sequences[:, output.sequences.shape[1] - scores.shape[1] :]
     count = settings.num_captions if settings.sample else settings.beams
-    flat = [
-        _hypothesis(ids, parts, settings, ends, nouns, prefix)
-        for ids, parts in zip(generated.tolist(), scores.float().tolist(), strict=True)
-    ]
+    rows = zip(generated.tolist(), scores.float().tolist(), strict=True)
+    flat = []
+    for row, (ids, parts) in enumerate(rows):
+        earned = np.zeros(len(ids), np.float32)
+        if concepts is not None:
+            earned = concepts.earned(np.array([*prefix, *ids]), len(prefix), row // count)
+        flat.append(_hypothesis(ids, parts, settings, ends, nouns, prefix, earned))
     grouped = [flat[start : start + count] for start in range(0, len(flat), count)]
     if not settings.sample:
         return grouped  # beams come best first
     return [sorted(image, key=lambda item: -item.rank) for image in grouped]
+
+
+def _without_concepts(
+    output: Any, settings: DecodeSettings, concepts: ConceptBonus | None
+) -> tuple[torch.Tensor, ...]:
+    """Return the scores of each step; of samples, which are normalised, without the bonus.
+
+    They remain those of the tokens that could be drawn.
+    """
+    scores: tuple[torch.Tensor, ...] = output.scores
+    if concepts is None or not settings.sample:
+        return scores
+    begin = output.sequences.shape[1] - len(scores)
+    processor = Concepts(concepts)
+    plain = []
+    for step, processed in enumerate(scores):
+        history = output.sequences[:, : begin + step]
+        gained = processor(history, torch.zeros_like(processed))
+        plain.append(processed - gained / settings.temperature)
+    return tuple(plain)
 
 
 def _hypothesis(
@@ -131,13 +170,20 @@ def _hypothesis(
     ends: Collection[int],
     nouns: NounTable | None,
     prefix: tuple[int, ...],
+    earned: NDArray[np.float32],
 ) -> Hypothesis:
-    """Cut the padding after the end token, and undo the penalties of repeated nouns."""
+    """Cut the padding after the end token, and undo penalties of repeated nouns and the bonus.
+
+    `earned` is what concepts added for each token.
+    """
     length = next((n + 1 for n, token in enumerate(ids) if token in ends), len(ids))
     kept, values = np.array(ids[:length]), np.array(parts[:length])
     if nouns is not None and not settings.sample:
         values = values + NOUN_PENALTY * nouns.repeated(np.array([*prefix, *kept]))[-length:]
-    return hypothesis(kept, values, settings.length_penalty, nouns, prefix)
+    if not settings.sample:
+        values = values - earned[:length]
+    bonus = float(earned[:length].sum())
+    return hypothesis(kept, values, settings.length_penalty, nouns, prefix, bonus)
 
 
 def finished_or_again(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from transformers import LogitsProcessor
 
+from capgen.captioning.decoding.concept_bonus import ConceptBonus
 from capgen.captioning.decoding.hypotheses import NOUN_PENALTY, NounTable
 
 
@@ -18,16 +20,36 @@ class Temperature(LogitsProcessor):
         return torch.log_softmax(scores / self.temperature, dim=-1)
 
 
-class NounsOnce(LogitsProcessor):
-    """Take `NOUN_PENALTY` off tokens that begin a noun which the row already has.
+class LogProbabilities(LogitsProcessor):
+    """Turn scores into log-probabilities, so that what follows leaves those of other tokens."""
 
-    `normalise` turns scores into log-probabilities first, so that the penalty leaves those of
-    the other tokens as they are.
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        return torch.log_softmax(scores, dim=-1)
+
+
+class Concepts(LogitsProcessor):
+    """Add to tokens what the concepts of their image add, until the row has said them.
+
+    Args:
+        bonus: For the images that `generate` captions; each has the same number of rows.
     """
 
-    def __init__(self, table: NounTable, *, normalise: bool = False) -> None:
+    def __init__(self, bonus: ConceptBonus) -> None:
+        self._bonus = bonus
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        images = np.arange(len(input_ids)) * len(self._bonus) // len(input_ids)
+        gains = self._bonus.gains(input_ids.cpu().numpy(), images)
+        tokens = torch.from_numpy(self._bonus.tokens).to(scores.device)
+        added = torch.from_numpy(gains).to(scores.device, scores.dtype)
+        return scores.index_add(1, tokens, added)
+
+
+class NounsOnce(LogitsProcessor):
+    """Take `NOUN_PENALTY` off tokens that begin a noun which the row already has."""
+
+    def __init__(self, table: NounTable) -> None:
         self._table = table
-        self._normalise = normalise
         self._numbers: torch.Tensor | None = None
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -37,8 +59,6 @@ class NounsOnce(LogitsProcessor):
         )
         used.scatter_(1, numbers[input_ids], True)
         used[:, 0] = False
-        if self._normalise:
-            scores = torch.log_softmax(scores, dim=-1)
         return scores - NOUN_PENALTY * used[:, numbers]
 
     def _numbers_for(self, scores: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from capgen.captioning.decoding.beam_search import decode
+from capgen.captioning.decoding.concept_bonus import concept_bonus
 from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable, TokenIds
 from capgen.captioning.decoding.noun_lexicon import noun_table
 from capgen.captioning.decoding.word_constraints import WordRules
@@ -19,9 +20,11 @@ from capgen.captioning.runtimes.generation_settings import torch_only
 from capgen.captioning.runtimes.pixel_runtime import PixelRuntime, by_start, stacked
 from capgen.captioning.runtimes.torch_device_memory import TOO_LARGE, captioning_memory
 from capgen.captioning.runtimes.torch_encoder import (
+    Encoded,
     encoder_states,
     kept_encoder_outputs,
     summaries,
+    with_concepts,
 )
 from capgen.captioning.runtimes.torch_generation import (
     finished_or_again,
@@ -36,6 +39,7 @@ from capgen.captioning.runtimes.torch_steps import TorchSteps
 from capgen.captioning.runtimes.torch_words import word_rules
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError, UsageError
+from capgen.models.concept_table import read_concepts
 from capgen.models.device_memory import device_memory_errors
 from capgen.models.folder import ModelFolder
 from capgen.models.foreign import end_tokens, load_captioner
@@ -43,6 +47,7 @@ from capgen.models.foreign_errors import model_errors
 from capgen.models.kinds import CAPTIONER_KINDS, ENCODER_DECODER
 from capgen.models.loading import load_tokenizer, quiet_transformers
 from capgen.models.torch_devices import choose_device, weights_dtype
+from capgen.records import Concept
 
 
 class TorchRuntime(PixelRuntime):
@@ -70,6 +75,7 @@ class TorchRuntime(PixelRuntime):
         self.device = str(torch_device)
         folder.check_weights()
         self.preprocessor = folder.preprocessor
+        self.concepts = read_concepts(folder)
         model = load_captioner(
             folder, dtype=weights_dtype(dtype, torch_device), trust_remote_code=trust_remote_code
         )
@@ -87,6 +93,11 @@ class TorchRuntime(PixelRuntime):
         """The nouns of the vocabulary, or None: see `Runtime`."""
         return noun_table(self._tokenizer.get_vocab())
 
+    @property
+    def gives_concepts(self) -> bool:
+        """Whether the model has a concept head."""
+        return self.concepts is not None
+
     def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
         """Caption prepared images, all of one shape."""
         with captioning_memory(self.folder.name, self.device, len(inputs)):
@@ -102,16 +113,32 @@ class TorchRuntime(PixelRuntime):
             for part in ([[place] for place in places] if settings.sample else [places])
         ]
         find = self._search if self._searches(settings) else self._generate
+        concepts: list[tuple[Concept, ...]] = [() for _ in inputs]
         with kept_encoder_outputs(self.folder, self._model) as outputs:
             for prefix, places in parts:
-                found = find(pixels[places], prefix, settings)
-                for place, each in zip(places, found, strict=True):
-                    hypotheses[place] = each
+                images = self._encoded(pixels[places])
+                found = find(images, prefix, settings)
+                for place, each, seen in zip(places, found, self._seen(images), strict=True):
+                    hypotheses[place], concepts[place] = each, seen
         order = np.argsort([place for _, places in parts for place in places])
         return Generated(
             hypotheses,
             lambda: summaries(self.folder, self._model, outputs, len(inputs))[order],
+            concepts=concepts if self.gives_concepts else (),
         )
+
+    def _encoded(self, pixels: torch.Tensor) -> Encoded:
+        """Encode images (B, 3, H, W) if there is a concept head."""
+        if self.concepts is None:
+            return Encoded(pixels)
+        return with_concepts(self.folder, self._model, pixels)
+
+    def _seen(self, images: Encoded) -> list[tuple[Concept, ...]]:
+        """Return the concepts of each image."""
+        logits = images.concept_logits
+        if self.concepts is None or logits is None:
+            return [()] * len(images)
+        return self.concepts.seen(logits)
 
     @cached_property
     def _words(self) -> WordRules:
@@ -126,11 +153,14 @@ class TorchRuntime(PixelRuntime):
         return kind in (ENCODER_DECODER, "blip") and not torch_only(self.folder.generation)
 
     def _search(
-        self, pixels: torch.Tensor, prefix: tuple[int, ...], settings: DecodeSettings
+        self, images: Encoded, prefix: tuple[int, ...], settings: DecodeSettings
     ) -> list[list[Hypothesis]]:
-        """Caption images (B, 3, H, W) as the ONNX runtime does."""
-        with torch.inference_mode():
-            states = encoder_states(self.folder, self._model, pixels)
+        """Caption images as the ONNX runtime does."""
+        if images.output is None:
+            with torch.inference_mode():
+                states = encoder_states(self.folder, self._model, images.pixels)
+        else:
+            states = images.output.last_hidden_state
         width = self._model.config.get_text_config(decoder=True).vocab_size
         tokens = TokenIds(
             self._start,
@@ -139,16 +169,19 @@ class TorchRuntime(PixelRuntime):
             nouns=None if self.nouns is None else self.nouns.of_width(width),
             words=self._words.constraints(settings, width),
             prefix=prefix,
+            concepts=concept_bonus(self.concepts, images.concept_logits, settings.concept_bonus),
         )
-        return decode(TorchSteps(self._model, states), len(pixels), settings, tokens)
+        return decode(TorchSteps(self._model, states), len(images), settings, tokens)
 
     def _generate(
-        self, pixels: torch.Tensor, prefix: tuple[int, ...], settings: DecodeSettings
+        self, images: Encoded, prefix: tuple[int, ...], settings: DecodeSettings
     ) -> list[list[Hypothesis]]:
         wider = with_enough_beams(settings, self._words, len(self._tokenizer))
         lengths = {"max_length": settings.max_length, "min_length": settings.min_length}
         config = generation_config(self._model.generation_config, wider, **lengths)
         nouns = None if settings.repeat_nouns else self.nouns
+        concepts = concept_bonus(self.concepts, images.concept_logits, settings.concept_bonus)
+        processors = score_processors(wider, nouns, self._words, counted=True, concepts=concepts)
         with (
             torch.inference_mode(),
             quiet_transformers(),
@@ -157,20 +190,20 @@ class TorchRuntime(PixelRuntime):
         ):
             try:
                 output = self._model.generate(
-                    pixel_values=pixels,
                     generation_config=config,
-                    logits_processor=score_processors(wider, nouns, self._words, counted=True),
-                    **self._begun(prefix, len(pixels)),
+                    logits_processor=processors,
+                    **images.inputs,
+                    **self._begun(prefix, len(images)),
                 )
             except ValueError as error:
                 if not str(error).startswith("Input image size"):
                     raise
                 raise ModelError(f"{self.folder.name}: {error}") from error
-            found = hypotheses_of(self._model, output, wider, self._ends, nouns, prefix)
+            found = hypotheses_of(self._model, output, wider, self._ends, nouns, prefix, concepts)
         return finished_or_again(
             found,
             settings,
-            lambda row, less: self._generate(pixels[row : row + 1], prefix, less)[0],
+            lambda row, less: self._generate(images.row(row), prefix, less)[0],
         )
 
     def _begun(self, prefix: tuple[int, ...], images: int) -> dict[str, torch.Tensor]:

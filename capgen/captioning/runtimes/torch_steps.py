@@ -44,10 +44,14 @@ class TorchSteps:
         self._cache = output[self._name]
         return output.logits[:, -1].float().cpu().numpy()
 
-    def top(self, ids: Ints, parents: Ints, count: int) -> tuple[Floats, Ints]:
-        """As `logits`, but return the best log-probabilities and ids, both (B·K, count)."""
+    def top(
+        self, ids: Ints, parents: Ints, count: int, also: Ints | None = None
+    ) -> tuple[Floats, Ints]:
+        """As `logits`, but return the best log-probabilities and ids; see `StepModel`."""
         scores = log_softmax(self.logits(ids, parents))
         best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        if also is not None:
+            best = np.concatenate([best, np.tile(also, (len(best), 1))], axis=1)
         return np.take_along_axis(scores, best, axis=1), best
 
     def keep(self, images: Ints) -> None:

@@ -39,17 +39,13 @@ def test_a_saved_model_has_its_concepts(tmp_path, data, mini):
     trained(run_config(tmp_path, data, mini, num_epochs=1, **CONCEPTS))
     saved = model_of(tmp_path / "run")
     table = saved.concepts
-    assert {"dog", "car", "kite", "man"} <= {*table.names}
-    assert not {"grass runs", "over"} & {*table.names}
-    dog, man = table.names.index("dog"), table.names.index("man")
-    vocabulary = saved.tokenizer.get_vocab()
-    assert table.tokens[dog] == (vocabulary["dog"],)
-    assert table.strength[dog] == 2.0 and table.strength[man] == 0.0
-    assert table.threshold == np.float32(0.15) or table.threshold == 0.15
+    assert {"dog", "car", "kite"} <= {*table.names}
+    dog = table.names.index("dog")
+    assert table.tokens[dog] == (saved.tokenizer.get_vocab()["dog"],)
+    assert table.strength[dog] == 2.0
+    assert table.threshold == 0.15
     assert table.prior[dog] == np.float32(0.125)  # one image of eight
-    head = saved.model.encoder.concept_head
-    assert head.membership[:, dog].sum() > 100  # breeds
-    assert head.membership[:, man].sum() == 0
+    assert saved.model.encoder.concept_head.membership[:, dog].sum() > 100  # breeds
 
 
 def test_the_head_learns_the_nouns_of_captions(tmp_path, data, mini):
@@ -58,21 +54,6 @@ def test_the_head_learns_the_nouns_of_captions(tmp_path, data, mini):
     )
     losses = [epoch.train_numbers["concepts"] for epoch in of_kind(EpochEvent, trained(config))]
     assert losses[-1] < 0.5 * losses[0]
-
-
-def test_the_head_begins_with_how_often_captions_say_a_noun(tmp_path, data, mini):
-    data = open_run_data(run_config(tmp_path, data, mini, **CONCEPTS), Alone())
-    captioning = data.learner.captioning
-    names, head = captioning.concepts.names, captioning.model.encoder.concept_head
-    with torch.no_grad():
-        head.up.weight.zero_()
-        uncertain = torch.zeros(1, 1000)
-        uncertain[0, 999] = 50.0  # toilet tissue
-        logits = head.concept_logits(torch.zeros(1, 1280), uncertain)[0]
-    # A noun of classes that are not there, and one without classes.
-    for name in ("dog", "man"):
-        share = torch.sigmoid(logits[names.index(name)]).item()
-        assert 0.02 < share < 0.13, name
 
 
 def test_kept_classes_start_from_the_published_model(tmp_path, data, mini):
