@@ -19,6 +19,7 @@ from capgen.training.objectives.cross_entropy import CrossEntropy
 from capgen.training.objectives.distill.loss import Distilled, Teaching
 from capgen.training.objectives.encoder_losses import with_encoder_losses
 from capgen.training.objectives.scst.loss import self_critical
+from capgen.training.objectives.text_loss import with_text
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.run.run_data import RunData, shares
 from capgen.training.run.stop_request import StopRequest
@@ -109,7 +110,8 @@ def _step_loss(data: RunData, rows: Sequence[Sequence[Ids]], teaching: Teaching 
     captions: StepLoss = CrossEntropy(learner.objective)
     if teaching is not None:
         captions = Distilled(learner.objective, teaching, config.distill_weight)
-    return with_encoder_losses(captions, learner, references, config)
+    captions = with_encoder_losses(captions, learner, references, config)
+    return with_text(captions, learner, data.texts.captions, config)
 
 
 def build_validator(data: RunData, split: str, inputs: Mapping[str, Inputs]) -> Validator:

@@ -62,7 +62,9 @@ class Session:
         self.processes = data.processes
         self.main = self.processes.rank == 0
         self.store = StateStore(folder.path, config.keep_states)
-        self.checkpoints = Checkpoints(folder, self.captioning, self.dataset, config, self.device)
+        self.checkpoints = Checkpoints(
+            folder, self.captioning, self.dataset, config, self.device, texts=data.texts
+        )
         self.selection = Selection(config.eval_strategy)
         self.frozen = frozen_digest(self.captioning.model) + teachers_digest(config)
         self.epochs_done = 0
@@ -133,7 +135,7 @@ class Session:
 
     def _load(self, trainer: Trainer, state: RunState) -> RunResumed:
         numbers = state.numbers
-        if numbers["data"] != self.dataset.digest:
+        if numbers["data"] != self.data.digest:
             raise DataError(
                 "The data set has changed since this run started",
                 hint="Restore it, or start a new run with --init RUN/last.",
@@ -299,7 +301,7 @@ class Session:
             "selection": self.selection.to_dict(),
             "seconds": self._seconds(),
             "events_size": self.folder.events_size,
-            "data": self.dataset.digest,
+            "data": self.data.digest,
             "frozen": self.frozen,
         }
         self.store.save(RunState(state.tensors, numbers), step=trainer.step, epoch=self.epochs_done)
