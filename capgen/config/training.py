@@ -93,7 +93,7 @@ class TrainConfig(
             )
 
     def _check_concepts(self) -> None:
-        for name in ("concept_weight", "keep_classes", "text_data"):
+        for name in ("concept_weight", "keep_classes"):
             if getattr(self, name) and self.objective != "cross-entropy":
                 raise UsageError(
                     f"{flag_name(name)} is for --objective cross-entropy, not for {self.objective}",

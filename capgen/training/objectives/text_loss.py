@@ -2,6 +2,8 @@
 
     loss = the captions' loss + text weight · cross-entropy of the text captions
 
+In self-critical training, the weight is multiplied by the share that cross-entropy has there.
+
 Where an image would be, the decoder sees a single state of zeros. So nothing is added to the
 captioner, and nothing that it learns of text depends on an image. Each image of a step brings its
 own text captions: what a step learns does not depend on how it is cut.
@@ -49,6 +51,8 @@ class WithText:
         self.mean_tokens = sum(len(ids) - 1 for ids in rows) / len(rows)
         self.per_image = config.text_captions_per_image
         self.weight = config.text_weight
+        if config.objective == "scst":
+            self.weight *= config.cross_entropy_share
         self.seed = config.seed
         self.width = objective.model.config.encoder.hidden_size
         self.names = (*(captions.names or ("cross_entropy",)), "text")

@@ -103,6 +103,13 @@ def build_trainer(
 
 
 def _step_loss(data: RunData, rows: Sequence[Sequence[Ids]], teaching: Teaching | None) -> StepLoss:
+    captions = _captions_loss(data, rows, teaching)
+    return with_text(captions, data.learner, data.texts.captions, data.config)
+
+
+def _captions_loss(
+    data: RunData, rows: Sequence[Sequence[Ids]], teaching: Teaching | None
+) -> StepLoss:
     config, learner = data.config, data.learner
     references = [example.references for example in data.splits["train"]]
     if config.objective == "scst":
@@ -110,8 +117,7 @@ def _step_loss(data: RunData, rows: Sequence[Sequence[Ids]], teaching: Teaching 
     captions: StepLoss = CrossEntropy(learner.objective)
     if teaching is not None:
         captions = Distilled(learner.objective, teaching, config.distill_weight)
-    captions = with_encoder_losses(captions, learner, references, config)
-    return with_text(captions, learner, data.texts.captions, config)
+    return with_encoder_losses(captions, learner, references, config)
 
 
 def build_validator(data: RunData, split: str, inputs: Mapping[str, Inputs]) -> Validator:

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from capgen.errors import CapgenError, TrainingStopped, UsageError
+from capgen.errors import CapgenError, TrainingStopped
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.records import EpochEvent, Notice, StepEvent
@@ -116,6 +116,19 @@ def test_captions_of_validation_images_are_not_learned(tmp_path, data, mini, tex
     assert any("Left out 1 captions" in notice.message for notice in of_kind(Notice, events))
 
 
-def test_self_critical_stages_take_no_text(tmp_path, data, mini, text):
-    with pytest.raises(UsageError, match="--text-data is for --objective cross-entropy"):
-        run_config(tmp_path, data, mini, text_data=text, objective="scst")
+def test_self_critical_training_learns_text_with_the_share_of_cross_entropy(
+    tmp_path, data, mini, text
+):
+    common = {"objective": "scst", "num_epochs": 1, "min_count": 99, "text_data": text}
+    first = {}
+    for name, share in (("some", 0.5), ("none", 0.0)):
+        config = run_config(
+            tmp_path, data, mini, output_dir=tmp_path / name, cross_entropy_share=share, **common
+        )
+        step = of_kind(StepEvent, list(train(config)))[0]
+        first[name] = step.loss, step.numbers["text"], step.numbers["cross_entropy"]
+    loss, text_loss, entropy = first["some"]
+    assert text_loss > 0
+    assert loss - first["none"][0] == pytest.approx(
+        0.5 * entropy + 0.5 * config.text_weight * text_loss, rel=1e-3
+    )
