@@ -16,7 +16,7 @@ from typing import Any
 
 from capgen.addresses import without_credentials
 from capgen.errors import CapgenError
-from capgen.models.concept_table import ConceptTable, read_concepts
+from capgen.models.concept_table import ConceptTable, membership_size, read_concepts
 from capgen.models.folder import CHECKPOINTS, CONFIG_FILE, RUN_SETTINGS_FILE, ModelFolder
 from capgen.models.kinds import other_kind
 from capgen.models.part_names import part_name
@@ -111,6 +111,7 @@ def describe(folder: ModelFolder, kind: str, *, default: bool = False) -> ModelE
     with _noting(problems):
         tensors = _tensors(folder)
     shown = _shown(provenance)
+    count = sum(math.prod(tensor.shape) for tensor in tensors)
     types: Counter[str] = Counter()
     for tensor in tensors:
         types[tensor.dtype] += tensor.length
@@ -120,7 +121,7 @@ def describe(folder: ModelFolder, kind: str, *, default: bool = False) -> ModelE
         path=folder.path,
         revision=folder.revision,
         size=_size(folder.path),
-        parameters=sum(math.prod(tensor.shape) for tensor in tensors) if tensors else None,
+        parameters=count - membership_size(config) if tensors else None,
         precision=types.most_common(1)[0][0] if types else "",
         encoder=part_name(config, "encoder"),
         decoder=part_name(config, "decoder"),

@@ -156,7 +156,10 @@ def test_the_bundled_model_is_calibrated(tmp_path: Path) -> None:
     assert calibration is not None, problem
     generation = folder.generation
     settings = DecodeSettings(
-        beams=generation["num_beams"], max_length=generation["max_length"], repeat_nouns=False
+        beams=generation["num_beams"],
+        max_length=generation["max_length"],
+        repeat_nouns=False,
+        concept_bonus=1.0,
     )
     assert calibration.fit_for(settings) is not None
     copied = shutil.copy(folder.path / CALIBRATION_FILE, tmp_path / CALIBRATION_FILE)
