@@ -282,6 +282,18 @@ class ValidationSettings:
         low=0,
         high=100,
     )
+    min_distinct_words: int = setting(
+        0,
+        "End training when the captions of val have fewer distinct words; 0 is off (scst only).",
+        low=0,
+    )
+    max_repetition: float = setting(
+        1.0,
+        "End training when more of the captions of val say a content word twice; "
+        "1 is off (scst only).",
+        low=0.0,
+        high=1.0,
+    )
     eval_every: int = setting(1, "Validate every N epochs.", low=1)
     eval_limit: int | None = setting(
         None, "Validate and test on the first N images of each data set only.", low=1

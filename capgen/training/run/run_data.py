@@ -26,6 +26,7 @@ from capgen.training.objectives.distill.teachers import check_teachers
 from capgen.training.objectives.learner import Learner
 from capgen.training.objectives.scst.noun_settings import check_noun_settings
 from capgen.training.optimization.processes import Processes
+from capgen.training.validation.language_limits import check_limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +102,7 @@ def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
     elif config.patience is not None:
         reason = f"{dataset.name} has no val split" if config.validation else "--no-validation"
         raise UsageError(f"--patience counts validations, and there are none: {reason}")
+    check_limits(config, val=not dataset.lacks("val"))
     if config.test and "test" in dataset.counts:
         parts["test"] = dataset.parts("test", config.eval_limit)
     torch.manual_seed(config.seed)

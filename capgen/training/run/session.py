@@ -29,6 +29,7 @@ from capgen.training.run.run_data import RunData, data_notices, set_figures
 from capgen.training.run.saved_state import RunState, StateStore
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.validation.best_model import LOSS, Selection
+from capgen.training.validation.language_limits import has_limits, passed_limits
 from capgen.training.validation.samples import samples
 from capgen.training.validation.validate import Validation, Validator
 
@@ -75,8 +76,10 @@ class Session:
         """Train, validate, save and test."""
         trainer, validator = yield from self._prepare()
         yield self._begin(trainer)
+        if self.main and trainer.step == 0 and has_limits(self.config):
+            yield self._save_start(trainer)
         self.stop.patient = True
-        while self.epochs_done < self.config.num_epochs:
+        while self.epochs_done < self.config.num_epochs and not self.selection.limit_passed:
             if self.config.patience and self.selection.stale >= self.config.patience:
                 yield Notice(
                     message=f"Stopped early: no better model in {self.selection.stale} validations"
@@ -232,6 +235,8 @@ class Session:
             seconds=seconds,
             eval_seconds=time.monotonic() - started,
         )
+        passed = passed_limits(self.config, epoch, validation)
+        self.selection.limit_passed = bool(passed)
         chosen = self._select(validation)
         if validator is None and last:
             chosen.append((BEST_EVAL, None))
@@ -247,11 +252,18 @@ class Session:
                 )
         if validation is not None:
             yield from samples(self.config, epoch, self.splits["val"], validation)
+        yield from passed
+
+    def _save_start(self, trainer: Trainer) -> Event:
+        """Save the model that the run starts from: the best until one is within the limits."""
+        return self.checkpoints.save(
+            BEST_EVAL, None, None, epoch=0, step=0, seconds=self._seconds()
+        )
 
     def _select(self, validation: Validation | None) -> list[tuple[str, float | None]]:
         """Return the checkpoints to write, each with the figure that made it the best."""
         chosen: list[tuple[str, float | None]] = [(LAST, None)]
-        if validation is None:
+        if validation is None or self.selection.limit_passed:
             return chosen
         lowest = self.selection.take_loss(validation.loss)
         if lowest:
