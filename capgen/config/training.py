@@ -49,7 +49,12 @@ class TrainConfig(
     """
 
     def __post_init__(self) -> None:
-        for name, kind in (("teacher", str), ("data_dir", Path), ("dataset", str)):
+        for name, kind in (
+            ("teacher", str),
+            ("data_dir", Path),
+            ("dataset", str),
+            ("text_data", Path),
+        ):
             object.__setattr__(self, name, _one_or_several(getattr(self, name), kind))
         check_ranges(self)
         check_device(self.device)
@@ -121,6 +126,11 @@ class TrainConfig(
     def teachers(self) -> tuple[str, ...]:
         """The teachers as a tuple."""
         return (self.teacher,) if isinstance(self.teacher, str) else self.teacher or ()
+
+    @property
+    def text_files(self) -> tuple[Path, ...]:
+        """The files of captions without images as a tuple."""
+        return (self.text_data,) if isinstance(self.text_data, Path) else self.text_data or ()
 
     @property
     def augments(self) -> bool:

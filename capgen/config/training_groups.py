@@ -40,6 +40,13 @@ class DataAndRun:
     dataset: str | tuple[str, ...] | None = setting(
         None, "Name of an installed data set, or NAME=WEIGHT; may be repeated."
     )
+    text_data: Path | tuple[Path, ...] | None = setting(  # noqa: RUF009
+        None, "File of captions without images, for the decoder to learn from; may be repeated."
+    )
+    text_weight: float = setting(0.2, "Weight of learning from them.", low=0.0, high=10.0)
+    text_captions_per_image: int = setting(
+        1, "How many of them each image of a step brings.", low=1, high=1000
+    )
     output_dir: Path | None = setting(None, "The run's folder; by default runs/NAME.")  # noqa: RUF009
     name: str | None = setting(None, "The run's name; by default made of preset and time.")
 
@@ -274,6 +281,18 @@ class ValidationSettings:
         "Images whose captions the run page and trackers show after every validation.",
         low=0,
         high=100,
+    )
+    min_distinct_words: int = setting(
+        0,
+        "End training when the captions of val have fewer distinct words; 0 is off (scst only).",
+        low=0,
+    )
+    max_repetition: float = setting(
+        1.0,
+        "End training when more of the captions of val say a content word twice; "
+        "1 is off (scst only).",
+        low=0.0,
+        high=1.0,
     )
     eval_every: int = setting(1, "Validate every N epochs.", low=1)
     eval_limit: int | None = setting(

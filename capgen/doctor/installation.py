@@ -19,7 +19,7 @@ from capgen.records import Check
 from capgen.registry.verify import probe_image, verify_model
 
 # The bundled model's caption of the probe image.
-EXPECTED = "a red and white dog is playing with a red ball"
+EXPECTED = "a red ball sitting on top of a tennis court"
 _REINSTALL = "pip install --force-reinstall --no-deps capgen"
 
 

@@ -148,6 +148,15 @@ def num_concepts(folder: ModelFolder) -> int:
     return count if isinstance(count, int) else 0
 
 
+def membership_size(config: Mapping[str, Any]) -> int:
+    """Return how many stored numbers are no parameters: which class belongs to which concept."""
+    encoder = config.get("encoder")
+    if not isinstance(encoder, Mapping):
+        return 0
+    classes, concepts = encoder.get("num_classes"), encoder.get("num_concepts")
+    return classes * concepts if isinstance(classes, int) and isinstance(concepts, int) else 0
+
+
 def read_concepts(folder: ModelFolder) -> ConceptTable | None:
     """Return a model's table of concepts; None without a concept head.
 

@@ -166,7 +166,7 @@ class CheckpointSaved(Event):
     Attributes:
         name: `best-loss`, `best-eval` or `last`.
         path: The folder.
-        epoch: Its epoch.
+        epoch: Its epoch; 0 for the model that a run started from.
         step: Steps taken so far.
         value: The loss or score that made it the best, or None.
     """
@@ -208,6 +208,26 @@ class Notice(Event):
     """
 
     event: ClassVar[str] = "notice"
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitPassed(Event):
+    """The language of val's captions has passed a limit, which ends self-critical training.
+
+    Attributes:
+        epoch: The epoch, from 1; its model is not among the best ones.
+        setting: `min_distinct_words` or `max_repetition`.
+        value: What was measured.
+        limit: The limit.
+        message: One line.
+    """
+
+    event: ClassVar[str] = "limit_passed"
+    epoch: int
+    setting: str
+    value: float
+    limit: float
     message: str
 
 
@@ -346,6 +366,7 @@ _EVENTS: tuple[type[Event], ...] = (
     CheckpointSaved,
     RunResumed,
     Notice,
+    LimitPassed,
     SampleEvent,
     TestEvent,
     StageStarted,

@@ -16,6 +16,7 @@ from typing import Any
 
 from capgen.addresses import without_credentials
 from capgen.errors import CapgenError
+from capgen.models.concept_table import ConceptTable, membership_size, read_concepts
 from capgen.models.folder import CHECKPOINTS, CONFIG_FILE, RUN_SETTINGS_FILE, ModelFolder
 from capgen.models.kinds import other_kind
 from capgen.models.part_names import part_name
@@ -46,6 +47,7 @@ class ModelEntry:
         encoder: Architecture and size of the encoder.
         decoder: Architecture and size of the decoder.
         onnx: Whether it runs in ONNX Runtime.
+        concepts: Number of concepts that it can see; 0 without a concept head.
         data: Name of the data set that it was trained on.
         measured_on: Data set of `metrics`.
         split: Split of `metrics`.
@@ -68,6 +70,7 @@ class ModelEntry:
     encoder: str = ""
     decoder: str = ""
     onnx: bool = False
+    concepts: int = 0
     data: str = ""
     measured_on: str = ""
     split: str = ""
@@ -101,10 +104,14 @@ def describe(folder: ModelFolder, kind: str, *, default: bool = False) -> ModelE
     provenance = Provenance()
     with _noting(problems):
         provenance = folder.provenance
+    concepts: ConceptTable | None = None
+    with _noting(problems):
+        concepts = read_concepts(folder) if config else None
     tensors: list[StoredTensor] = []
     with _noting(problems):
         tensors = _tensors(folder)
     shown = _shown(provenance)
+    count = sum(math.prod(tensor.shape) for tensor in tensors)
     types: Counter[str] = Counter()
     for tensor in tensors:
         types[tensor.dtype] += tensor.length
@@ -114,10 +121,11 @@ def describe(folder: ModelFolder, kind: str, *, default: bool = False) -> ModelE
         path=folder.path,
         revision=folder.revision,
         size=_size(folder.path),
-        parameters=sum(math.prod(tensor.shape) for tensor in tensors) if tensors else None,
+        parameters=count - membership_size(config) if tensors else None,
         precision=types.most_common(1)[0][0] if types else "",
         encoder=part_name(config, "encoder"),
         decoder=part_name(config, "decoder"),
+        concepts=0 if concepts is None else len(concepts.names),
         onnx=folder.has_onnx,
         data=_text(provenance.data.get("name")),
         measured_on=shown.dataset if shown else "",

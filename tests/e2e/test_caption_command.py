@@ -20,7 +20,7 @@ NOBODY = 65534
 KEYS = {
     *("schema_version", "path", "caption", "score", "log_probability", "tokens", "alternatives"),
     *("width", "height", "sha256", "model", "revision", "settings", "notes", "error"),
-    *("confidence", "retry", "usage"),
+    *("confidence", "retry", "usage", "concepts"),
 }
 
 

@@ -162,7 +162,18 @@ class _BeamSearch:
         if self.concepts is not None:
             gains = self.concepts.of(self._gains(length), ids.reshape(-1, ids.shape[2]))
             totals += gains.reshape(totals.shape)
+            return self._best(*self._narrowed(totals, values, ids))
         return self._best(totals, values, ids)
+
+    def _narrowed(self, totals: Floats, values: Floats, ids: Ints) -> tuple[Floats, Floats, Ints]:
+        """Keep the W best of each beam among candidates (B, K, C): the W best of all are there."""
+        most = min(self._width(), totals.shape[2])
+        kept = np.sort(np.argpartition(-totals, most - 1, axis=2)[:, :, :most], axis=2)
+        return (
+            np.take_along_axis(totals, kept, axis=2),
+            np.take_along_axis(values, kept, axis=2),
+            np.take_along_axis(ids, kept, axis=2),
+        )
 
     def _best(self, totals: Floats, values: Floats, ids: Ints) -> _Picked:
         """Pick the best of candidates (B, K, C) by their totals."""
@@ -195,14 +206,10 @@ class _BeamSearch:
             totals = self.concepts.added(totals, self._gains(length))
         places = self.words.places(history.reshape(-1, length), self.begin)
         totals = self._barred(totals, places, length)
-        if not self.words.includes:
-            # The W best of all are among the W best of each beam.
-            most = min(self._width(), totals.shape[1])
-            ids = np.sort(np.argpartition(-totals, most - 1, axis=1)[:, :most], axis=1)
-            totals = np.take_along_axis(totals, ids, axis=1).reshape(images, beams, -1)
-            values = np.take_along_axis(values, ids, axis=1).reshape(images, beams, -1)
-            return self._best(totals, values, ids.reshape(images, beams, -1))
         totals = totals.reshape(images, beams, -1)
+        if not self.words.includes:
+            ids = np.broadcast_to(np.arange(totals.shape[2]), totals.shape)
+            return self._best(*self._narrowed(totals, values.reshape(totals.shape), ids))
         width = totals.shape[-1]
         # Where there are too few candidates, the first one stands in, without a score.
         order = np.zeros((images, 2 * self.beams), np.int64)

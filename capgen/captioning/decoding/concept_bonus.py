@@ -13,6 +13,8 @@ from capgen.models.concept_table import ConceptTable
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 _Number = TypeVar("_Number", np.float32, np.bool_)
+# Ends lists of tokens, so that every place that a search in them returns is one of theirs.
+_NONE = -1
 
 
 class ConceptBonus:
@@ -48,6 +50,7 @@ class ConceptBonus:
         # Also concepts that get nothing, but share a token with one that does.
         concepts = [n for n, own in enumerate(tokens) if not changed.isdisjoint(own)]
         self.tokens: Ints = np.array(sorted(changed), np.int64)
+        self._padded = np.append(self.tokens, _NONE)
         self._amounts = amounts[:, concepts]  # (B, K)
         place = {token: number for number, token in enumerate(self.tokens.tolist())}
         pairs = [
@@ -57,11 +60,16 @@ class ConceptBonus:
             if token in place
         ]
         watched = {token for n in concepts for token in ended_by[n]}
-        self._watched: Ints = np.array(sorted(watched), np.int64)
+        self._watched: Ints = np.array([*sorted(watched), _NONE], np.int64)
         ends = {token: number for number, token in enumerate(self._watched.tolist())}
-        self._ended_by = _Groups(
-            [(n, ends[token]) for n, c in enumerate(concepts) for token in {*ended_by[c]}]
-        )
+        ending = [(n, token) for n, c in enumerate(concepts) for token in {*ended_by[c]}]
+        self._ended_by = _Groups([(n, ends[token]) for n, token in ending])
+        self._concepts: dict[int, list[int]] = {}
+        for concept, number in pairs:
+            self._concepts.setdefault(int(self.tokens[number]), []).append(concept)
+        self._ending: dict[int, list[int]] = {}
+        for concept, token in ending:
+            self._ending.setdefault(token, []).append(concept)
         self._says = _Groups([(token, concept) for concept, token in pairs])
         most = self._says.maximum(self._amounts)
         self.gaining = self.tokens[(most > 0).any(axis=0)]
@@ -81,7 +89,7 @@ class ConceptBonus:
         Returns:
             (N, U) float32, in nats.
         """
-        used = np.zeros((len(history), len(self._watched) + 1), bool)
+        used = np.zeros((len(history), len(self._watched)), bool)
         np.put_along_axis(used, _places(history, self._watched), True, axis=1)
         ended = self._ended_by.maximum(used)  # (N, K)
         return self._says.maximum(np.where(ended, np.float32(0), self._amounts[images]))
@@ -89,7 +97,7 @@ class ConceptBonus:
     def of(self, gains: Floats, ids: Ints) -> Floats:
         """Return the part of gains (N, U) that tokens (N, C) have."""
         padded = np.pad(gains, ((0, 0), (0, 1)))
-        return np.take_along_axis(padded, _places(ids, self.tokens), axis=1)
+        return np.take_along_axis(padded, _places(ids, self._padded), axis=1)
 
     def added(self, scores: Floats, gains: Floats) -> Floats:
         """Return scores (N, V) with gains (N, U)."""
@@ -100,18 +108,19 @@ class ConceptBonus:
     def earned(self, ids: Ints, begin: int, image: int) -> Floats:
         """Return what each of an image's tokens (T,) from `begin` on has gained its caption."""
         earned = np.zeros(len(ids) - begin, np.float32)
-        for number in np.flatnonzero(_places(ids[begin:], self.tokens) < len(self.tokens)):
-            before = ids[None, : begin + number]
-            gains = self.gains(before, np.array([image]))
-            earned[number] = self.of(gains, ids[None, [begin + number]])[0, 0]
+        amounts, ended = self._amounts[image], set[int]()
+        for place, token in enumerate(ids.tolist()):
+            concepts = self._concepts.get(token, ())
+            if concepts and place >= begin:
+                earned[place - begin] = max(0.0 if n in ended else amounts[n] for n in concepts)
+            ended.update(self._ending.get(token, ()))
         return earned
 
 
 def _places(ids: Ints, tokens: Ints) -> Ints:
-    """Return the place of each token in `tokens`, which ascend, or their number for others."""
-    places = np.searchsorted(tokens, ids)
-    found = np.append(tokens, -1)[places] == ids
-    return np.where(found, places, len(tokens))
+    """Return the place of each id in `tokens`, which ascend up to `_NONE`; its place for others."""
+    places = np.searchsorted(tokens[:-1], ids)
+    return np.where(tokens[places] == ids, places, len(tokens) - 1)
 
 
 class _Groups:

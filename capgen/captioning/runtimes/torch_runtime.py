@@ -131,7 +131,8 @@ class TorchRuntime(PixelRuntime):
         """Encode images (B, 3, H, W) if there is a concept head."""
         if self.concepts is None:
             return Encoded(pixels)
-        return with_concepts(self.folder, self._model, pixels)
+        with model_errors(self.folder.name, "it cannot caption"):
+            return with_concepts(self.folder, self._model, pixels)
 
     def _seen(self, images: Encoded) -> list[tuple[Concept, ...]]:
         """Return the concepts of each image."""

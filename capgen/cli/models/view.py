@@ -115,6 +115,7 @@ def show_entry(console: Console, entry: ModelEntry, folder: ModelFolder) -> None
         "stored as": entry.precision,
         "encoder": entry.encoder,
         "decoder": entry.decoder,
+        "concepts": f"{entry.concepts:,}" if entry.concepts else "",
         "runs in ONNX Runtime": "yes" if entry.onnx else "no",
         "made": entry.created,
         "problem": entry.problem,

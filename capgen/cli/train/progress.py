@@ -12,6 +12,7 @@ from capgen.records import (
     CheckpointSaved,
     EpochEvent,
     Event,
+    LimitPassed,
     Notice,
     PreparationEvent,
     RunCreated,
@@ -82,7 +83,7 @@ class TrainingScreen:
                 self._line(_set_row(name, figures))
         elif isinstance(event, CheckpointSaved) and event.value is not None:
             self._line(f"       {event.name} is now epoch {event.epoch} ({event.value:.4f})")
-        elif isinstance(event, Notice):
+        elif isinstance(event, Notice | LimitPassed):
             self._line(f"note: {event.message}")
         elif isinstance(event, SampleEvent) and not event.followed:
             self._sample(event)

@@ -6,7 +6,7 @@ of neural networks for efficient integer-arithmetic-only inference", CVPR 2018).
 fixed because ONNX Runtime's dynamic ones span a whole batch: an image's caption would depend on
 its neighbours.
 
-The result is a model folder that only ONNX Runtime can run.
+A concept head stays in float. The result is a model folder that only ONNX Runtime can run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from capgen.errors import ModelError
-from capgen.models.folder import DECODER_GRAPH, ENCODER_GRAPH, INT8, WEIGHTS_FILE
+from capgen.models.folder import (
+    CONCEPT_LOGITS,
+    DECODER_GRAPH,
+    ENCODER_GRAPH,
+    INT8,
+    WEIGHTS_FILE,
+)
 from capgen.models.onnx.export import external_tensor
 from capgen.models.safetensors_index import PRECISION, WEIGHTS_DIGEST, header_digest, read_index
 from capgen.paths import writing
@@ -86,6 +92,7 @@ def _quantise(
 ) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory(prefix="capgen-int8-") as scratch, _quiet_quantiser():
         plain = _simplified(float_graph(folder, graph), Path(scratch))
+        kept = concept_nodes(onnx.load(plain))
         quantised = Path(scratch, "quantised.onnx")
         try:
             quantize_static(
@@ -97,12 +104,60 @@ def _quantise(
                 weight_type=QuantType.QInt8,
                 activation_type=QuantType.QUInt8,
                 op_types_to_quantize=list(operations),
+                nodes_to_exclude=sorted(kept),
                 extra_options=_OPTIONS,
             )
         except (ValueError, RuntimeError) as error:
             first_line = str(error).strip().split("\n")[0]
             raise ModelError(f"{folder / graph} cannot be quantised: {first_line}") from error
-        return onnx.load(quantised)
+        proto = onnx.load(quantised)
+        _store_small(proto, kept)
+        return proto
+
+
+def concept_nodes(proto: onnx.ModelProto) -> set[str]:
+    """Return the names of the nodes that only the concept head needs.
+
+    They stay in float: 256 steps are too few for its probabilities, of which the smallest count.
+    """
+    others = [output.name for output in proto.graph.output if output.name != CONCEPT_LOGITS]
+    return _needed(proto, [CONCEPT_LOGITS]) - _needed(proto, others)
+
+
+def _needed(proto: onnx.ModelProto, outputs: Sequence[str]) -> set[str]:
+    """Return the names of the nodes that outputs of a graph depend on."""
+    makers = {name: node for node in proto.graph.node for name in node.output}
+    found: set[str] = set()
+    waiting = list(outputs)
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is not None and node.name not in found:
+            found.add(node.name)
+            waiting += node.input
+    return found
+
+
+def _store_small(proto: onnx.ModelProto, nodes: set[str]) -> None:
+    """Store the weights of nodes in float16, or in uint8, where no number changes by that."""
+    graph = proto.graph
+    names = {name for node in graph.node if node.name in nodes for name in node.input}
+    names -= {name for node in graph.node if node.name not in nodes for name in node.input}
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.name not in names or tensor.data_type != TensorProto.FLOAT:
+            continue
+        values = numpy_helper.to_array(tensor)
+        with np.errstate(all="ignore"):  # of what does not fit
+            forms = (values.astype(np.uint8), values.astype(np.float16))
+        small = next((each for each in forms if (each == values).all()), None)
+        if small is None or values.nbytes < _INLINE_BYTES:
+            continue
+        stored = f"{tensor.name}.stored"
+        casts.append(helper.make_node("Cast", [stored], [tensor.name], to=TensorProto.FLOAT))
+        tensor.CopyFrom(numpy_helper.from_array(small, stored))
+    ordered = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(ordered)
 
 
 def float_graph(folder: Path, graph: str) -> onnx.ModelProto:

@@ -15,7 +15,7 @@ from torch import Tensor
 from capgen.training.data.packed_captions import Ids
 
 # Streams of random numbers: nothing random in training depends on anything else.
-ORDER, CAPTIONS, AUGMENTATION, DROPOUT, SAMPLES, SELF_CRITICAL = range(6)
+ORDER, CAPTIONS, AUGMENTATION, DROPOUT, SAMPLES, SELF_CRITICAL, TEXT = range(7)
 
 
 def random_seed(seed: int, stream: int, *place: int) -> int:

@@ -37,7 +37,7 @@ BARE_NAMES = {
     "WANDB_RUN_NAME": "wandb_run_name",
 }
 DEFAULT_DATASET = "flickr8k"
-_PATHS = ("data_dir", "output_dir")
+_PATHS = ("data_dir", "output_dir", "text_data")
 
 
 # Setting → (source, value).

@@ -42,7 +42,7 @@ STAGES_FOLDER = "stages"
 WHOLE_RUN = (
     *("preset", "init", "encoder", "decoder", "image_size", "min_count"),
     *("decoder_layers", "decoder_width"),
-    *("data_dir", "dataset", "output_dir"),
+    *("data_dir", "dataset", "text_data", "output_dir"),
     *("wandb", "wandb_project", "wandb_run_name", "wandb_checkpoints", "tensorboard"),
 )
 # Name of the single stage of a run without stages; never shown.

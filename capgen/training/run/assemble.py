@@ -19,6 +19,7 @@ from capgen.training.objectives.cross_entropy import CrossEntropy
 from capgen.training.objectives.distill.loss import Distilled, Teaching
 from capgen.training.objectives.encoder_losses import with_encoder_losses
 from capgen.training.objectives.scst.loss import self_critical
+from capgen.training.objectives.text_loss import with_text
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.run.run_data import RunData, shares
 from capgen.training.run.stop_request import StopRequest
@@ -102,6 +103,13 @@ def build_trainer(
 
 
 def _step_loss(data: RunData, rows: Sequence[Sequence[Ids]], teaching: Teaching | None) -> StepLoss:
+    captions = _captions_loss(data, rows, teaching)
+    return with_text(captions, data.learner, data.texts.captions, data.config)
+
+
+def _captions_loss(
+    data: RunData, rows: Sequence[Sequence[Ids]], teaching: Teaching | None
+) -> StepLoss:
     config, learner = data.config, data.learner
     references = [example.references for example in data.splits["train"]]
     if config.objective == "scst":

@@ -19,6 +19,7 @@ from capgen.models.torch_devices import hardware
 from capgen.records import CheckpointSaved
 from capgen.training.concepts.class_nouns import with_class_nouns
 from capgen.training.data.epoch_order import Mix
+from capgen.training.data.text_captions import TextCaptions
 from capgen.training.model.lora import merged
 from capgen.training.run.folder import RunFolder
 from capgen.training.validation.validate import Validation
@@ -37,12 +38,14 @@ class Checkpoints:
         dataset: Mixture,
         config: TrainConfig,
         device: torch.device,
+        *,
+        texts: TextCaptions | None = None,
     ) -> None:
         self.folder = folder
         self.captioning = captioning
         self.config = config
         self.lineage: Sequence[Mapping[str, Any]] = captioning.lineage
-        self.data = mixture_record(dataset)
+        self.data = {**mixture_record(dataset), **(texts or TextCaptions()).record}
         self.hardware = hardware(device)
         idle = () if config.init is None else _OF_NEW_CAPTIONERS
         self.settings = {key: value for key, value in config.to_dict().items() if key not in idle}

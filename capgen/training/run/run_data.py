@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 
@@ -20,11 +20,13 @@ from capgen.records import Example, Notice
 from capgen.training.concepts.add_concepts import check_concepts, prepare_concepts
 from capgen.training.data.caption_coverage import coverage_notices
 from capgen.training.data.epoch_order import Mix
+from capgen.training.data.text_captions import TextCaptions, read_text_captions
 from capgen.training.model.make_captioner import make_captioner
 from capgen.training.objectives.distill.teachers import check_teachers
 from capgen.training.objectives.learner import Learner
 from capgen.training.objectives.scst.noun_settings import check_noun_settings
 from capgen.training.optimization.processes import Processes
+from capgen.training.validation.language_limits import check_limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,7 @@ class RunData:
             `test`.
         learner: The captioner.
         processes: The processes that share the work.
+        texts: Captions without images.
     """
 
     config: TrainConfig
@@ -45,6 +48,12 @@ class RunData:
     parts: Mapping[str, Mapping[str, Sequence[Example]]]
     learner: Learner
     processes: Processes
+    texts: TextCaptions = field(default_factory=TextCaptions)
+
+    @property
+    def digest(self) -> str:
+        """What identifies the data set and the captions without images."""
+        return " ".join(filter(None, (self.dataset.digest, self.texts.digest)))
 
     @cached_property
     def splits(self) -> Mapping[str, Sequence[Example]]:
@@ -93,21 +102,44 @@ def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
     elif config.patience is not None:
         reason = f"{dataset.name} has no val split" if config.validation else "--no-validation"
         raise UsageError(f"--patience counts validations, and there are none: {reason}")
+    check_limits(config, val=not dataset.lacks("val"))
     if config.test and "test" in dataset.counts:
         parts["test"] = dataset.parts("test", config.eval_limit)
     torch.manual_seed(config.seed)
     examples = chain.from_iterable(parts["train"].values())
     groups = [example.references for example in examples]
     captions = [text for group in groups for text in group]
-    captioning = prepare_concepts(make_captioner(config, captions), groups, config)
+    texts = _text_captions(config, dataset)
+    captioning = make_captioner(config, [*captions, *texts.captions])
+    captioning = prepare_concepts(captioning, groups, config)
     check_concepts(captioning, config)
     learner = Learner.of(captioning, config, device)
     check_noun_settings(config, captioning.tokenizer)
     if config.teachers:
         check_teachers(config, learner, captions)
     return RunData(
-        config=config, dataset=dataset, parts=parts, learner=learner, processes=processes
+        config=config,
+        dataset=dataset,
+        parts=parts,
+        learner=learner,
+        processes=processes,
+        texts=texts,
     )
+
+
+def _text_captions(config: TrainConfig, dataset: Mixture) -> TextCaptions:
+    """Read the captions without images, apart from those that images to be measured have."""
+    if not config.text_files:
+        return TextCaptions()
+    measured = (
+        text
+        for split in ("val", "test")
+        if split in dataset.counts
+        for examples in dataset.parts(split).values()
+        for example in examples
+        for text in example.references
+    )
+    return read_text_captions(config.text_files, measured)
 
 
 def shares(data: RunData, split: str) -> dict[str, float]:
@@ -156,6 +188,7 @@ def data_notices(data: RunData) -> Iterator[Notice]:
     if "val" not in data.parts:
         reason = f"{data.dataset.name} has no val split: " if data.config.validation else ""
         yield Notice(message=f"{reason}no validation; best-eval is the model of the last epoch")
+    yield from data.texts.notices
     yield from coverage_notices(data.learner.codec, data.splits["train"])
     words = data.learner.captioning.added_words
     if words:

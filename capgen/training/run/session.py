@@ -29,6 +29,7 @@ from capgen.training.run.run_data import RunData, data_notices, set_figures
 from capgen.training.run.saved_state import RunState, StateStore
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.validation.best_model import LOSS, Selection
+from capgen.training.validation.language_limits import has_limits, passed_limits
 from capgen.training.validation.samples import samples
 from capgen.training.validation.validate import Validation, Validator
 
@@ -62,7 +63,9 @@ class Session:
         self.processes = data.processes
         self.main = self.processes.rank == 0
         self.store = StateStore(folder.path, config.keep_states)
-        self.checkpoints = Checkpoints(folder, self.captioning, self.dataset, config, self.device)
+        self.checkpoints = Checkpoints(
+            folder, self.captioning, self.dataset, config, self.device, texts=data.texts
+        )
         self.selection = Selection(config.eval_strategy)
         self.frozen = frozen_digest(self.captioning.model) + teachers_digest(config)
         self.epochs_done = 0
@@ -73,8 +76,10 @@ class Session:
         """Train, validate, save and test."""
         trainer, validator = yield from self._prepare()
         yield self._begin(trainer)
+        if self.main and trainer.step == 0 and has_limits(self.config):
+            yield self._save_start(trainer)
         self.stop.patient = True
-        while self.epochs_done < self.config.num_epochs:
+        while self.epochs_done < self.config.num_epochs and not self.selection.limit_passed:
             if self.config.patience and self.selection.stale >= self.config.patience:
                 yield Notice(
                     message=f"Stopped early: no better model in {self.selection.stale} validations"
@@ -133,7 +138,7 @@ class Session:
 
     def _load(self, trainer: Trainer, state: RunState) -> RunResumed:
         numbers = state.numbers
-        if numbers["data"] != self.dataset.digest:
+        if numbers["data"] != self.data.digest:
             raise DataError(
                 "The data set has changed since this run started",
                 hint="Restore it, or start a new run with --init RUN/last.",
@@ -230,6 +235,8 @@ class Session:
             seconds=seconds,
             eval_seconds=time.monotonic() - started,
         )
+        passed = passed_limits(self.config, epoch, validation)
+        self.selection.limit_passed = bool(passed)
         chosen = self._select(validation)
         if validator is None and last:
             chosen.append((BEST_EVAL, None))
@@ -245,11 +252,18 @@ class Session:
                 )
         if validation is not None:
             yield from samples(self.config, epoch, self.splits["val"], validation)
+        yield from passed
+
+    def _save_start(self, trainer: Trainer) -> Event:
+        """Save the model that the run starts from: the best until one is within the limits."""
+        return self.checkpoints.save(
+            BEST_EVAL, None, None, epoch=0, step=0, seconds=self._seconds()
+        )
 
     def _select(self, validation: Validation | None) -> list[tuple[str, float | None]]:
         """Return the checkpoints to write, each with the figure that made it the best."""
         chosen: list[tuple[str, float | None]] = [(LAST, None)]
-        if validation is None:
+        if validation is None or self.selection.limit_passed:
             return chosen
         lowest = self.selection.take_loss(validation.loss)
         if lowest:
@@ -299,7 +313,7 @@ class Session:
             "selection": self.selection.to_dict(),
             "seconds": self._seconds(),
             "events_size": self.folder.events_size,
-            "data": self.dataset.digest,
+            "data": self.data.digest,
             "frozen": self.frozen,
         }
         self.store.save(RunState(state.tensors, numbers), step=trainer.step, epoch=self.epochs_done)

@@ -97,6 +97,7 @@ class Selection:
         best_scores: Scores of the model that is `best-eval`, or None.
         highest_meteor: The highest METEOR of any validation.
         scores_stale: Validations since `best_scores`.
+        limit_passed: Whether a validation has passed a limit on language, which ends training.
     """
 
     strategy: str
@@ -105,6 +106,7 @@ class Selection:
     best_scores: dict[str, float] | None = None
     highest_meteor: float = -math.inf
     scores_stale: int = 0
+    limit_passed: bool = False
 
     def take_loss(self, loss: float) -> bool:
         """Take in the loss of a validation; return whether it is the lowest."""

@@ -19,6 +19,7 @@ from capgen.models.folder import CONCEPTS_FILE
 from capgen.records import Caption
 from tests.fakes import draw_image
 from tests.tiny_concepts import CONCEPTS, concept_table, save_tiny_concepts, tiny_concepts
+from tests.tiny_models import save_tiny_mini
 
 WAYS: dict[str, dict[str, Any]] = {
     "greedy": {"beams": 1},
@@ -88,6 +89,16 @@ def test_both_runtimes_favour_the_same_words(way: str, both: tuple[Captioner, Ca
     assert_the_same(onnx, alone)
     off = captioned(both[0], {**WAYS[way], "concept_bonus": 0})
     assert texts(off) != texts(onnx)
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["onnx", "torch"])
+def test_avoiding_what_is_not_there_changes_nothing(
+    which: int, both: tuple[Captioner, Captioner]
+) -> None:
+    """Captions that end early compete with those that the bonus is for."""
+    plain = captioned(both[which], WAYS["3 beams"])
+    avoided = captioned(both[which], {**WAYS["3 beams"], "avoid_words": "quokka"})
+    assert texts(avoided) == texts(plain)
 
 
 def test_captions_that_begin_with_given_words(folder: Path) -> None:
@@ -271,8 +282,9 @@ def test_graphs_without_the_head_are_told(folder: Path, tmp_path: Path) -> None:
         Captioner.from_pretrained(broken, runtime="onnx")
 
 
-def test_a_bonus_that_no_model_can_use_is_told() -> None:
-    captioner = Captioner.from_pretrained()
+def test_a_bonus_that_no_model_can_use_is_told(tmp_path: Path) -> None:
+    save_tiny_mini(tmp_path / "model", ["a dog runs"])  # without a concept head
+    captioner = Captioner.from_pretrained(tmp_path / "model")
     for factor, told in ((2.0, True), (1.0, False), (0.0, False)):
         caption = captioner.caption(IMAGES[0], concept_bonus=factor)
         assert any("concept_bonus has no effect" in note for note in caption.notes) is told

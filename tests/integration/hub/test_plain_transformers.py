@@ -17,6 +17,7 @@ from capgen.models.resolve import resolve_model
 from tests.fakes import draw_image
 from tests.hub_stand_in import Hub
 from tests.integration.hub.pushing import TOKEN
+from tests.tiny_concepts import save_tiny_concepts
 
 OPTIONS = ({}, {"num_beams": 1}, {"num_beams": 4, "temperature": 0.7, "max_length": 9})
 WITHOUT_CAPGEN = """
@@ -30,7 +31,7 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 images, options = json.loads(sys.argv[1]), json.loads(sys.argv[2])
 said = {}
-for name in ("me/mini", "me/clip"):
+for name in ("me/mini", "me/clip", "me/concepts"):
     model = AutoModel.from_pretrained(name, trust_remote_code=True)
     said[name] = [[model.generate_caption(p, **o) for p in images] for o in options]
     said[name + " as a list"] = model.generate_caption([Image.open(p) for p in images])
@@ -52,6 +53,10 @@ print(json.dumps(said))
 def test_the_same_captions_in_both_ways(hub: Hub, clip: ModelFolder, tmp_path: Path) -> None:
     push_model(plan_push(resolve_model("mini"), "me/mini"), TOKEN)
     push_model(plan_push(clip, "me/clip"), TOKEN)
+    concepts = ModelFolder(save_tiny_concepts(tmp_path / "concepts"), "concepts")
+    plan = plan_push(concepts, "me/concepts")
+    assert "concepts.json" in [file.name for file in plan.files]
+    push_model(plan, TOKEN)
     names = [str(tmp_path / f"{number}.png") for number in range(3)]
     for number, name in enumerate(names):
         # No JPEG: capgen decodes those at a smaller scale, which a model of chance weights shows.
@@ -66,17 +71,21 @@ def test_the_same_captions_in_both_ways(hub: Hub, clip: ModelFolder, tmp_path: P
     done = subprocess.run(arguments, capture_output=True, text=True, env=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     said = json.loads(done.stdout.splitlines()[-1])
-    for name, model in (("me/mini", "mini"), ("me/clip", clip.path)):
+    models = {"me/mini": "mini", "me/clip": clip.path, "me/concepts": concepts.path}
+    for name, model in models.items():
         captioner = Captioner.from_pretrained(model)
         for options, found in zip(OPTIONS, said[name], strict=True):
             ours = {"beams" if k == "num_beams" else k: v for k, v in options.items()}
-            # transformers lets nouns be said again, and tries nothing again.
-            captions = captioner.caption(names, **ours, repeat_nouns=True, retry=False)
+            # transformers lets nouns be said again, knows no concepts, and tries nothing again.
+            ours |= {"repeat_nouns": True, "concept_bonus": 0, "retry": False}
+            captions = captioner.caption(names, **ours)
             assert [caption.text for caption in captions] == found
         assert said[f"{name} as a list"] == said[name][0]
         assert said[f"{name} drawn"] > 1
     assert said["plain"] == said["me/clip"][0]
     assert said["me/mini tokenizer"] == "</s>"
+    # Pulled again, it says what it sees.
+    assert Captioner.from_pretrained("me/concepts").runtime.gives_concepts
 
 
 def test_capgen_runs_no_code_of_a_pushed_model(

@@ -38,6 +38,7 @@ SCST = {
 # AdamW divides by the gradient's size: rounding grows with the rate.
 GENTLE = {"learning_rate": 1e-5, "encoder_learning_rate": 1e-5}
 QUICK = {"eval": False, "test": False}
+NOUNS = {"noun_reward": 0.5, "nouns_once": True}
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,29 @@ def test_what_is_measured_is_recorded(tmp_path, data, trained, capsys):
     assert "unique" in capsys.readouterr().err
 
 
+def test_recall_of_nouns_is_recorded_and_rewarded(tmp_path, data, trained):
+    runs = {}
+    for name, settings in (("plain", {}), ("nouns", NOUNS)):
+        config = scst_config(tmp_path, data, trained, output_dir=tmp_path / name, **settings)
+        runs[name] = steps(train(config))
+    assert all("noun_recall" not in event.numbers for event in runs["plain"])
+    assert all(0 <= event.numbers["noun_recall"] <= 1 for event in runs["nouns"])
+    assert any(event.numbers["noun_recall"] > 0 for event in runs["nouns"])
+    assert [event.loss for event in runs["plain"]] != [event.loss for event in runs["nouns"]]
+
+
+@pytest.mark.parametrize("setting", [{"noun_reward": 0.5}, {"nouns_once": True}])
+def test_nouns_are_english(tmp_path, data, trained, setting):
+    german = save_tiny_mini(tmp_path / "german", ["der hund und die katze mit dem ball"])
+    (flag,) = (f"--{name.replace('_', '-')}" for name in setting)
+    with pytest.raises(UsageError, match=rf"not English.*{flag}"):
+        list(train(scst_config(tmp_path, data, german, **setting)))
+    assert not (tmp_path / "run").exists()
+    # Cross-entropy has no reward.
+    learn = run_config(tmp_path, data, german, num_epochs=1, **QUICK, **setting)
+    assert len(steps(train(learn))) == 2
+
+
 @pytest.mark.parametrize("frozen", [False, True])
 def test_passes_and_memory_change_nothing(tmp_path, data, trained, monkeypatch, frozen):
     """One pass, two passes, and one that does not fit: the same losses and rewards."""
@@ -124,9 +148,11 @@ def test_passes_and_memory_change_nothing(tmp_path, data, trained, monkeypatch, 
             assert other.numbers == pytest.approx(one.numbers, abs=1e-3)
 
 
-def test_a_stopped_run_goes_on_exactly(tmp_path, data, trained):
+@pytest.mark.parametrize("nouns", [{}, NOUNS], ids=["plain", "nouns"])
+def test_a_stopped_run_goes_on_exactly(tmp_path, data, trained, nouns):
     """With dropout and crops; stopped within an epoch."""
     noise = {"dropout": 0.2, "crop_area": 0.5, "batch_size": 3, "log_every": 2, "ema_decay": 0.9}
+    noise |= nouns
     weights = {}
     for name in ("whole", "stopped"):
         config = scst_config(tmp_path, data, trained, output_dir=tmp_path / name, **noise)

@@ -24,6 +24,7 @@ class Stuck(PixelRuntime):
     """A runtime whose first search repeats itself about every second image."""
 
     name, device, dtype = "stuck", "cpu", "float32"
+    gives_concepts = True
     nouns = NounTable(np.zeros(len(WORDS), np.int64))
 
     def __init__(self, width: int) -> None:

@@ -225,3 +225,22 @@ def test_a_noun_is_said_once_unless_it_is_asked_for_or_nouns_are_not_known() -> 
         settings, notes = resolve_decoding(options, {}, positions=None, knows_nouns=knows)
         assert settings.repeat_nouns is repeat
         assert not notes
+
+
+def test_only_models_that_see_concepts_favour_them() -> None:
+    def both(options: DecodeOptions) -> list[tuple[DecodeSettings, tuple[str, ...]]]:
+        return [
+            resolve_decoding(options, {}, positions=None, knows_concepts=known)
+            for known in (True, False)
+        ]
+
+    (known, _), (unknown, notes) = both(DecodeOptions())
+    assert (known.concept_bonus, unknown.concept_bonus, notes) == (1.0, 0.0, ())
+    assert known.to_dict()["concept_bonus"] == 1.0
+    assert "concept_bonus" not in unknown.to_dict()
+    (known, notes), (unknown, told) = both(DecodeOptions(concept_bonus=2))
+    assert (known.concept_bonus, notes) == (2.0, ())
+    assert unknown.concept_bonus == 0.0 and "no concept head" in told[0]
+    (known, notes), (unknown, told) = both(DecodeOptions(concept_bonus=0))
+    assert known == unknown == resolved()
+    assert notes == told == ()

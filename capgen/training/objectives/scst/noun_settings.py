@@ -26,6 +26,6 @@ def check_noun_settings(config: TrainConfig, tokenizer: Any) -> None:
     given = [flag for flag, on in flags.items() if on]
     if config.objective == "scst" and given and nouns_once(tokenizer) is None:
         raise UsageError(
-            f"The captioner's vocabulary is not English, so {' and '.join(given)} knows no nouns",
+            f"The captioner's vocabulary is not English: no nouns are known for {given[0]}",
             hint=f"Train without {' and '.join(given)}.",
         )

@@ -30,7 +30,7 @@ class Curves:
             if point is not None:
                 for name, value in point.values.items():
                     self._values.setdefault(name, []).append((point.step, value))
-            elif isinstance(event, CheckpointSaved):
+            elif isinstance(event, CheckpointSaved) and event.epoch:
                 self._saved.setdefault(event.name, []).append(axis.step)
 
     def panels(self) -> list[Panel]:
@@ -84,6 +84,8 @@ def epochs(events: Iterable[Event]) -> list[tuple[int, EpochEvent, list[str]]]:
         axis.take(event)
         if isinstance(event, EpochEvent):
             history.append((axis.epoch, event, []))
-        elif isinstance(event, CheckpointSaved) and history and event.name != "last":
+        elif (
+            isinstance(event, CheckpointSaved) and history and event.name != "last" and event.epoch
+        ):
             history[-1][2].append(event.name)
     return history

@@ -10,6 +10,7 @@ from capgen.pages.line_chart import line_chart
 from capgen.pages.page import Table, render
 from capgen.records import (
     Event,
+    LimitPassed,
     Notice,
     RunFinished,
     RunResumed,
@@ -39,7 +40,7 @@ def run_page(
     `environment` is what the run depends on in addition to its settings; `stopped` means that
     it is not at work any more.
     """
-    notices = [event.message for event in events if isinstance(event, Notice)]
+    notices = [event.message for event in events if isinstance(event, Notice | LimitPassed)]
     return render(
         "run.html",
         title=f"Training run {name}",

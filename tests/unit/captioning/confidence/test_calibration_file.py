@@ -17,6 +17,7 @@ from capgen.captioning.confidence.calibration_file import (
     calibration_of,
     weights_digest,
 )
+from capgen.captioning.confidence.model import fitted_settings
 from capgen.captioning.decoding.hypotheses import hypothesis
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
@@ -155,7 +156,10 @@ def test_the_bundled_model_is_calibrated(tmp_path: Path) -> None:
     assert calibration is not None, problem
     generation = folder.generation
     settings = DecodeSettings(
-        beams=generation["num_beams"], max_length=generation["max_length"], repeat_nouns=False
+        beams=generation["num_beams"],
+        max_length=generation["max_length"],
+        repeat_nouns=False,
+        concept_bonus=1.0,
     )
     assert calibration.fit_for(settings) is not None
     copied = shutil.copy(folder.path / CALIBRATION_FILE, tmp_path / CALIBRATION_FILE)
@@ -189,3 +193,17 @@ def test_a_prompt_that_is_no_text_is_refused(asked: object, tmp_path: Path) -> N
     path.write_text(json.dumps(content))
     with pytest.raises(ModelError, match="is not a capgen calibration"):
         Calibration.read(path)
+
+
+@pytest.mark.parametrize("changes", [{"concept_bonus": 1.0}, {"avoid_words": "cat"}], ids=str)
+def test_settings_that_records_mostly_lack_are_read_again(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
+    """And such a fit is for captions that are made so, not for others."""
+    settings = DecodeSettings(beams=3, **changes)
+    fit = make_fit(settings=fitted_settings(settings))
+    Calibration("sha256:1", (fit,)).write(tmp_path / "calibration.json")
+    again = Calibration.read(tmp_path / "calibration.json")
+    found = again.fit_for(settings)
+    assert found is not None and found.settings == fit.settings
+    assert again.fit_for(DecodeSettings(beams=3)) is None
