@@ -52,7 +52,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "evaluation": (
         *(*LEAVES, "images", "metrics", "models", "data", "pages", "captioning", "explain"),
     ),
-    "training": (*LEAVES, "images", "metrics", "models", "data", "pages", "captioning"),
+    "training": (*LEAVES, "images", "metrics", "tables", "models", "data", "pages", "captioning"),
     "hub": (*LEAVES, "hub_client", "images", "models", "data", "captioning"),
     "registry": (*LEAVES, "hub_client", "models", "pages", "captioning", "evaluation"),
     "doctor": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,10 @@ _LEAST_SHARE, _LARGEST_SHARE = 1e-3, 0.9
 
 
 def prepare_concepts(
-    captioning: Captioning, groups: Sequence[Sequence[str]], config: TrainConfig
+    captioning: Captioning,
+    groups: Sequence[Sequence[str]],
+    config: TrainConfig,
+    texts: Sequence[str] = (),
 ) -> Captioning:
     """Return a captioner with the concept head that the settings ask for, trained or frozen.
 
@@ -42,13 +46,14 @@ def prepare_concepts(
         captioning: The captioner; a new head is added to its encoder.
         groups: The captions of each training image.
         config: The run's settings.
+        texts: Captions without images, whose nouns count too.
 
     Raises:
         UsageError: The captioner cannot have a concept head.
         MissingDependencyError: The package with the ImageNet classifier is not installed.
     """
     if config.concept_weight and not has_concepts(captioning):
-        captioning = _with_new_head(captioning, groups, config)
+        captioning = _with_new_head(captioning, groups, config, texts)
     elif has_concepts(captioning) and captioning.added_words:
         captioning = _with_new_tokens(captioning)
     if has_concepts(captioning):
@@ -102,7 +107,10 @@ def _with_new_tokens(captioning: Captioning) -> Captioning:
 
 
 def _with_new_head(
-    captioning: Captioning, groups: Sequence[Sequence[str]], config: TrainConfig
+    captioning: Captioning,
+    groups: Sequence[Sequence[str]],
+    config: TrainConfig,
+    texts: Sequence[str],
 ) -> Captioning:
     encoder, tokenizer = captioning.model.encoder, captioning.tokenizer
     if not isinstance(encoder, EfficientNetLiteModel) or not has_words(tokenizer):
@@ -111,7 +119,8 @@ def _with_new_head(
     if noun_table(vocabulary) is None:
         raise UsageError("--concept-weight knows English nouns only, and these captions have none")
     split = tokenizer.backend_tokenizer
-    words = [caption_words(split, caption) for captions in groups for caption in captions]
+    captions = chain(chain.from_iterable(groups), texts)
+    words = [caption_words(split, caption) for caption in captions]
     found = concept_list(words, vocabulary, min_count=config.min_count)
     if not found.names:
         raise UsageError(

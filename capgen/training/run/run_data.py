@@ -111,7 +111,7 @@ def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
     captions = [text for group in groups for text in group]
     texts = _text_captions(config, dataset)
     captioning = make_captioner(config, [*captions, *texts.captions])
-    captioning = prepare_concepts(captioning, groups, config)
+    captioning = prepare_concepts(captioning, groups, config, texts.captions)
     check_concepts(captioning, config)
     learner = Learner.of(captioning, config, device)
     check_noun_settings(config, captioning.tokenizer)

@@ -208,9 +208,9 @@ def test_other_languages_are_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("runtime", ["onnx", "torch"])
 def test_no_cat_sits_on_top_of_a_cat(runtime: str, capsys: pytest.CaptureFixture[str]) -> None:
     cat = str(Path(__file__).parents[3] / "docs" / "images" / "cat.jpg")
-    for options, times in (([], 1), (["--repeat-nouns"], 2), (["--no-repeat-nouns"], 1)):
+    for options in ([], ["--no-repeat-nouns"]):
         assert main(["caption", cat, "--runtime", runtime, *options]) == 0
-        assert capsys.readouterr().out.split().count("cat") == times
+        assert capsys.readouterr().out.split().count("cat") == 1
 
 
 def test_records_made_before_are_made_again(tmp_path: Path, images: list[Path]) -> None:

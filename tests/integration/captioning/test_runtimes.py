@@ -29,6 +29,7 @@ from capgen.records import Caption
 from tests import tiny_captioners
 from tests.colours import colour_captioner
 from tests.fakes import draw_image
+from tests.tiny_models import save_tiny_mini
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -116,18 +117,20 @@ def test_a_runtime_returns_all_that_a_search_finished(
 
 
 def test_a_model_whose_encoder_is_not_known_captions_all_the_same(
-    bundled_torch: Captioner, images: list[Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = bundled_torch.caption(images[0])
+    folder = save_tiny_mini(tmp_path / "model", ["a dog runs"])  # without a concept head
+    captioner = Captioner.from_pretrained(folder, runtime="torch", device="cpu")
+    known = captioner.caption(images[0])
 
     def unknown(folder: ModelFolder, model: Any) -> Any:
         raise ModelError("not known")
 
     monkeypatch.setattr("capgen.captioning.runtimes.torch_encoder.image_encoder", unknown)
-    assert bundled_torch.caption(images[0]) == known
-    prepared = bundled_torch.prepare(images[0])
+    assert captioner.caption(images[0]) == known
+    prepared = captioner.prepare(images[0])
     assert isinstance(prepared, Prepared)
-    found = bundled_torch.runtime.generate([prepared.input], DecodeSettings())
+    found = captioner.runtime.generate([prepared.input], DecodeSettings(max_length=6))
     with pytest.raises(ModelError, match="not known"):
         found.summarise()
 

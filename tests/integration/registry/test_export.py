@@ -57,7 +57,7 @@ def int8(made: Exported) -> Captioner:
 def test_it_is_half_the_size_and_says_much_the_same(
     made: Exported, int8: Captioner, bundled: Captioner, images: list[Path]
 ) -> None:
-    assert made.size < 0.6 * made.source_size
+    assert made.size < 0.65 * made.source_size  # the concept head stays as it is
     assert (int8.runtime.name, int8.runtime.dtype) == ("onnx", "int8")
     assert made.photos == 8
     pairs = list(zip(int8.caption(images[:8]), bundled.caption(images[:8]), strict=True))
@@ -78,7 +78,9 @@ def test_a_caption_does_not_depend_on_its_batch(int8: Captioner, images: list[Pa
 def test_most_weights_are_bytes(made: Exported) -> None:
     index = read_index(made.path / "model.safetensors")
     sizes: dict[str, int] = {}
-    for tensor in index.values():
+    for name, tensor in index.items():
+        if ".concept_head." in name or tensor.dtype == "U8":  # the concept head stays as it is
+            continue
         sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.length
     assert sizes["I8"] > 0.9 * sum(sizes.values())
 
@@ -89,7 +91,7 @@ def test_where_it_comes_from_is_recorded(made: Exported) -> None:
     assert provenance.export["source_fingerprint"] == source.fingerprint
     assert provenance.export["precision"] == "int8"
     assert provenance.metrics == {}  # measured with other weights
-    assert set(provenance.files) == {"model.safetensors", "tokenizer.json"}
+    assert set(provenance.files) == {"concepts.json", "model.safetensors", "tokenizer.json"}
     assert provenance.data == source.provenance.data
     assert (made.path / "LICENSE-EfficientNet").is_file()
     assert not find_model(str(made.path)).problem
@@ -101,7 +103,8 @@ def test_verify_accepts_it_and_finds_a_wrong_bit(made: Exported, tmp_path: Path)
     weights = bytearray((copy / "model.safetensors").read_bytes())
     weights[-5] ^= 64
     (copy / "model.safetensors").write_bytes(weights)
-    assert next(verify_model(str(copy))).ok is False
+    wrong = [check.name for check in verify_model(str(copy)) if check.ok is False]
+    assert wrong == ["hash of model.safetensors"]
 
 
 def test_graphs_of_other_weights_are_refused(made: Exported, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_without_a_recorded_hash_it_says_so(copy: Path) -> None:
     record = json.loads((copy / "capgen.json").read_text())
     (copy / "capgen.json").write_text(json.dumps({**record, "files": {}}))
     checks = verify_model("copy")
-    for name in ("model.safetensors", "tokenizer.json"):
+    for name in ("concepts.json", "model.safetensors", "tokenizer.json"):
         assert next(checks) == Check(f"hash of {name}", None, "none was recorded")
     assert next(checks).ok
 

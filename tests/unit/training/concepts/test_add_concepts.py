@@ -64,6 +64,16 @@ def test_a_new_head_begins_with_the_shares_and_the_published_classes():
     assert retriever[dog] > 0.5
 
 
+def test_nouns_of_captions_without_images_become_concepts():
+    texts = ["a zebra"] * 20
+    torch.manual_seed(0)
+    captioning = tiny_mini([*CAPTIONS, *texts])
+    made = prepare_concepts(captioning, GROUPS, settings(), texts)
+    zebra = made.concepts.names.index("zebra")
+    assert made.concepts.prior[zebra] == 0
+    assert "zebra" not in prepared().concepts.names
+
+
 def test_what_is_trained_of_the_head():
     rest = {"norm.weight", "norm.bias", "down.weight", "up.weight", "up.bias", "slope"}
     classes = {"classes.weight", "classes.bias"}
