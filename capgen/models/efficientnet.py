@@ -47,6 +47,10 @@ STAGES = (
 )
 
 
+# The settings of the concept head.
+CONCEPT_DEFAULTS = {"num_concepts": 0, "num_classes": 0, "concept_rank": 128}
+
+
 class EfficientNetLiteConfig(PreTrainedConfig):
     """Configuration of `EfficientNetLiteModel`.
 
@@ -64,6 +68,9 @@ class EfficientNetLiteConfig(PreTrainedConfig):
     """
 
     model_type = "capgen_efficientnet_lite"
+    num_concepts: int
+    num_classes: int
+    concept_rank: int
 
     def __init__(
         self,
@@ -74,9 +81,6 @@ class EfficientNetLiteConfig(PreTrainedConfig):
         num_attention_heads: int = 8,
         intermediate_size: int = 1024,
         dropout: float = 0.0,
-        num_concepts: int = 0,
-        num_classes: int = 0,
-        concept_rank: int = 128,
         **kwargs: object,
     ) -> None:
         self.variant = variant
@@ -86,9 +90,8 @@ class EfficientNetLiteConfig(PreTrainedConfig):
         self.num_attention_heads = num_attention_heads
         self.intermediate_size = intermediate_size
         self.dropout = dropout
-        self.num_concepts = num_concepts
-        self.num_classes = num_classes
-        self.concept_rank = concept_rank
+        for name, default in CONCEPT_DEFAULTS.items():
+            setattr(self, name, kwargs.pop(name, default))
         super().__init__(**kwargs)
 
     @property

@@ -218,3 +218,44 @@ def test_nothing_behind_the_words_given_is_tried_again_beyond_them() -> None:
         None,
     ]
     assert retries[0] is not None and retries[0].rejected == ("a photo of",)
+
+
+class Words(PixelRuntime):
+    """A runtime whose tokens are words."""
+
+    name, device, dtype = "words", "cpu", "float32"
+    preprocessor = Preprocessor(size=(1, 1))
+
+    def __init__(self, text: str, *, gives_concepts: bool) -> None:
+        self.words = text.split()
+        self._gives_concepts = gives_concepts
+
+    @property
+    def gives_concepts(self) -> bool:
+        return self._gives_concepts
+
+    def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
+        ids = tuple(range(len(self.words)))
+        found = Hypothesis(ids, (-0.5,) * len(ids), -0.5)
+        return Generated([[found]], lambda: np.zeros((1, 1), np.float32))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return " ".join(self.words[token] for token in ids)
+
+
+@pytest.mark.parametrize(
+    ("concepts", "bonus", "expected"),
+    [
+        (True, 1.0, "an elephant and a dog"),
+        (True, 0.0, "a elephant and an dog"),
+        (False, 1.0, "a elephant and an dog"),
+    ],
+)
+def test_articles_fit_only_where_nouns_are_favoured(
+    concepts: bool, bonus: float, expected: str
+) -> None:
+    runtime = Words("a elephant and an dog", gives_concepts=concepts)
+    pixels = ModelInput(np.zeros((3, 1, 1), np.float32))
+    (caption,), _ = caption_inputs(runtime, [pixels], DecodeSettings(concept_bonus=bonus))
+    assert caption.text == expected
+    assert "".join(token.text for token in caption.tokens).strip() == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -49,6 +50,26 @@ def test_of_concepts_that_share_a_word_the_larger_counts() -> None:
     assert gains(bonus) == {CAT: 2, BEAR: 4}
     assert gains(bonus, BEAR) == {CAT: 1}  # "animal" is said with it
     assert gains(bonus, CAT) == {BEAR: 4}
+
+
+def test_a_word_of_a_related_concept_ends_it_too() -> None:
+    """After "cat" neither "animal" nor "bear" is favoured, if they are related."""
+    ended_by = [(DOG, DOGS), (CAT,), (BEAR, CAT), (BEAR, CAT, DOG), (), (GRASS, 9)]
+    bonus = ConceptBonus(amounts([3, 1, 4, 2, 0, 1]), TOKENS, ended_by)
+    assert gains(bonus, CAT) == {DOG: 3, DOGS: 3, GRASS: 1}
+    assert gains(bonus, DOG) == {CAT: 1, BEAR: 4, GRASS: 1}  # not the 2 of "animal"
+    assert 9 not in bonus.tokens  # it ends a concept without saying one
+    assert GRASS not in gains(bonus, 9)
+    earned = bonus.earned(np.array([START, CAT, BEAR, 9, GRASS, DOG]), 1, 0)
+    assert earned.tolist() == [2, 0, 0, 0, 3]  # "cat" also says "animal"
+
+
+def test_a_table_tells_what_ends_each_concept() -> None:
+    none = np.zeros(3, np.float32)
+    table = ConceptTable(("dog", "poodle", "cat"), ((1, 2), (3,), (4,)), none, 0.1, none, none)
+    assert table.ended_by == ((1, 2), (3,), (4,))
+    related = dataclasses.replace(table, related=((1,), (0,), ()))
+    assert related.ended_by == ((1, 2, 3), (1, 2, 3), (4,))
 
 
 def test_a_margin_is_taken_off_until_the_word_is_said() -> None:
