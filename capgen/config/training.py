@@ -80,6 +80,11 @@ class TrainConfig(
                 hint="In a file with stages, put teacher into the stage that uses it.",
             )
         self._check_concepts()
+        if self.encoder_average and self.init is None:
+            raise UsageError(
+                "--encoder-average is for a trained captioner: set --init",
+                hint="In a file with stages, put encoder_average into a later stage.",
+            )
         if self.preset == "mini" and self.decoder is not None:
             raise UsageError("--decoder is for clip-gpt2: mini has its own small decoder")
         if self.decoder_width % 8:

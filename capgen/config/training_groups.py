@@ -75,6 +75,13 @@ class TrainedModel:
         True,
         "With --train-encoder none: compute the encoder's features once, without augmentation.",
     )
+    encoder_average: float = setting(
+        0.0,
+        "With --init: start with this share of the published ImageNet weights in the encoder; "
+        "0 is off (mini only).",
+        low=0.0,
+        high=1.0,
+    )
     image_size: int = setting(
         288, "Width and height of the images in pixels (mini only).", low=32, high=1024
     )

