@@ -143,6 +143,10 @@ def train_command(
         # Before torch is imported, which takes seconds.
         check_there(plan.first.dataset, plan.first.data_dir)
         if dry_run:
+            if plan.first.text_files:
+                from capgen.training.data.text_captions import read_text_captions
+
+                read_text_captions(plan.first.text_files, ())  # its faults are found here, too
             print_plan(plan, as_json=as_json)
             return
         final = _start(plan)

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from capgen.cli.main import main
 from capgen.errors import CapgenError, TrainingStopped
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
@@ -132,3 +133,11 @@ def test_self_critical_training_learns_text_with_the_share_of_cross_entropy(
     assert loss - first["none"][0] == pytest.approx(
         0.5 * entropy + 0.5 * config.text_weight * text_loss, rel=1e-3
     )
+
+
+def test_a_dry_run_finds_text_that_cannot_be_used(tmp_path, data, mini, capsys):
+    command = ["train", "--init", str(mini), "--data-dir", str(data), "--dry-run", "--text-data"]
+    (tmp_path / "empty.txt").write_text("", encoding="utf-8")
+    for name, said in (("none.txt", "Cannot read"), ("empty.txt", "has no captions")):
+        assert main([*command, str(tmp_path / name)]) == 1
+        assert said in capsys.readouterr().err
