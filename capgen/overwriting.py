@@ -27,6 +27,7 @@ _OWN_LINE = b'{"schema_version": '
 _RECORD_LINE = re.compile(rb'\{"schema_version": \d+, "path": (?:"|null)')
 _UNDO_KEY = b'"sha256_before": '
 _MANIFEST_KEY = b'"kind": "capgen-dataset"'
+_REVIEWS_KEY = b'"kind": "capgen-review"'
 _PARQUET = b"PAR1"
 _PREVIEW_MARK = b'<meta name="generator" content="capgen data preview">'
 # Kinds of file, by suffix, that may look like text (RTF, PostScript, XML).
@@ -82,16 +83,22 @@ def _is_journal(head: bytes) -> bool:
     return first is None or (_RECORD_LINE.match(first) is not None and _UNDO_KEY not in first)
 
 
+def _is_reviews(head: bytes) -> bool:
+    first = _first_line(head)
+    return first is None or (first.startswith(_OWN_LINE) and _REVIEWS_KEY in first)
+
+
 def _is_manifest(head: bytes) -> bool:
     first = _first_line(head)
     return first is None or (first.startswith(_OWN_LINE) and _MANIFEST_KEY in first)
 
 
 def _is_text_or_data(head: bytes) -> bool:
-    """Whether a file is text or Parquet, but not the only way back to somebody's images."""
+    """Whether a file is text or Parquet, but not the only copy of somebody's work."""
     if head.startswith(_PARQUET):
         return True
-    return is_text(head) and not (head.startswith(_OWN_LINE) and _UNDO_KEY in head)
+    kept = _UNDO_KEY in head or _REVIEWS_KEY in head
+    return is_text(head) and not (head.startswith(_OWN_LINE) and kept)
 
 
 NO_IMAGE = Content("files that are not images", lambda head: not sniff(head).image)
@@ -103,6 +110,7 @@ OWN_IMAGE = Content("images that capgen drew", _is_own_image)
 OWN_JSON = Content("JSON that capgen wrote", _is_own_json)
 OWN_UNDO = Content("undo files", _is_undo_file)
 OWN_JOURNAL = Content("journals that capgen wrote", _is_journal)
+OWN_REVIEWS = Content("journals of reviews", _is_reviews)
 OWN_MANIFEST = Content("manifests that capgen wrote", _is_manifest)
 
 
@@ -196,11 +204,18 @@ def check_output(
     head = head_of(path)
     foreign = replaces is TEXT_OR_DATA and kind_of_suffix(path.suffix) not in _TEXTS
     if head and (foreign or not replaces.holds(head)):
-        what = "an undo file" if _UNDO_KEY in head else sniff(head).description
+        what = _own_name(head) or sniff(head).description
         raise ProtectedFileError(
             f"{named} is {what}: nothing is written to it",
             hint=f"Choose another name, or remove the file. Only {replaces.name} may be replaced.",
         )
+
+
+def _own_name(head: bytes) -> str:
+    """Return what a file is if it is the only copy of somebody's work, else an empty string."""
+    if _UNDO_KEY in head:
+        return "an undo file"
+    return "a journal of reviews" if _REVIEWS_KEY in head else ""
 
 
 def head_of(path: Path) -> bytes:

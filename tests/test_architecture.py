@@ -40,8 +40,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "images": LEAVES,
     "metrics": LEAVES,
     "tables": LEAVES,
+    "reviews": (*LEAVES, "tables"),
     "models": (*LEAVES, "hub_client"),
-    "data": (*LEAVES, "images", "pages", "tables"),
+    "data": (*LEAVES, "images", "pages", "tables", "reviews"),
     "output": (*LEAVES, "images", "pages"),
     "pages": (*LEAVES, "images"),
     "captioning": (
@@ -51,8 +52,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "explain": (*LEAVES, "images", "output", "captioning", "pages"),
     "evaluation": (
         *(*LEAVES, "images", "metrics", "models", "data", "pages", "captioning", "explain"),
+        "reviews",
     ),
     "training": (*LEAVES, "images", "metrics", "tables", "models", "data", "pages", "captioning"),
+    # The local server that `capgen review` runs, and its page.
+    "review_page": (
+        *(*LEAVES, "images", "pages", "tables", "output", "reviews", "captioning", "explain"),
+    ),
     "hub": (*LEAVES, "hub_client", "images", "models", "data", "captioning"),
     "registry": (*LEAVES, "hub_client", "models", "pages", "captioning", "evaluation"),
     "doctor": (
@@ -60,7 +66,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "cli": (
         *(*LEAVES, "images", "metrics", "models", "data", "output", "captioning", "explain"),
-        *("evaluation", "training", "hub", "registry", "doctor"),
+        *("evaluation", "training", "hub", "registry", "doctor", "reviews", "review_page"),
     ),
     "_build": (*LEAVES, "metrics", "models", "captioning", "hub", "cli"),
     # The package itself names its public classes for type checkers; `__main__` runs the app.

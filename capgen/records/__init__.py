@@ -10,22 +10,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from capgen.lazy_names import lazy_names
-from capgen.records.captions import (
-    SCHEMA_VERSION,
-    Caption,
-    CaptionFailure,
+from capgen.records.caption_parts import (
     Concept,
-    Record,
     Retry,
     Token,
     Unwritten,
     Usage,
     Word,
     WriteOutcome,
+)
+from capgen.records.captions import (
+    SCHEMA_VERSION,
+    Caption,
+    CaptionFailure,
+    Record,
     record_from_dict,
 )
 from capgen.records.checks import Check
 from capgen.records.examples import Example
+from capgen.records.reviews import Review
 
 if TYPE_CHECKING:
     from capgen.records.training_events import (
@@ -86,6 +89,7 @@ __all__ = [
     "PreparationEvent",
     "Record",
     "Retry",
+    "Review",
     "RunCreated",
     "RunFinished",
     "RunResumed",

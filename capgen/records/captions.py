@@ -3,133 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
+
+from capgen.records.caption_parts import (
+    Concept,
+    Retry,
+    Token,
+    Unwritten,
+    Usage,
+    Word,
+    concepts_to_list,
+    read_concepts,
+    read_retry,
+    read_token,
+    read_unwritten,
+    read_usage,
+    retry_to_dict,
+    words_of,
+)
+from capgen.records.reviews import Review
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Token:
-    """One generated token.
-
-    Attributes:
-        id: Index into the model's vocabulary; None if a server does not tell.
-        text: What the token adds to the caption (empty for the end token).
-        log_probability: Natural logarithm of the probability that decoding gave it.
-    """
-
-    id: int | None
-    text: str
-    log_probability: float
-
-    @property
-    def probability(self) -> float:
-        """Probability that decoding gave the token."""
-        return math.exp(self.log_probability)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Word:
-    """One word of a caption.
-
-    Attributes:
-        text: The word, with the punctuation that follows it.
-        places: Positions of its tokens in the caption.
-        probability: Product of its tokens' probabilities.
-    """
-
-    text: str
-    places: tuple[int, ...]
-    probability: float
-
-
-@dataclass(frozen=True)
-class Concept:
-    """A noun that a caption of an image may say, such as "dog" or "teddy bear".
-
-    Attributes:
-        name: The noun.
-        probability: Probability that a person's caption of the image says it, as the model's
-            concept head judges. Concepts do not exclude each other.
-    """
-
-    name: str
-    probability: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Retry:
-    """An image was captioned again, because captions were empty or repeated themselves.
-
-    Attributes:
-        reason: What was wrong with the first of them: `empty` or `repeating`.
-        rejected: The captions that were rejected.
-        settings: Decoding settings that were changed for the last attempt.
-        resolved: Whether other captions replaced them; if not, the first ones were kept.
-    """
-
-    reason: str
-    rejected: tuple[str, ...]
-    settings: Mapping[str, Any]
-    resolved: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unwritten:
-    """An image was captioned, but the caption could not be written everywhere.
-
-    Attributes:
-        code: Stable name of the first such place: `sidecar` or `metadata`.
-        message: What went wrong, for people.
-    """
-
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Usage:
-    """What captioning an image took, as a model server counts it.
-
-    Attributes:
-        prompt_tokens: Tokens of image and prompt.
-        completion_tokens: Generated tokens, thinking included.
-    """
-
-    prompt_tokens: int
-    completion_tokens: int
-
-    @property
-    def total(self) -> int:
-        """All tokens."""
-        return self.prompt_tokens + self.completion_tokens
-
-
-@dataclass(frozen=True)
-class WriteOutcome:
-    """What became of a caption that was to be written beside an image or into it.
-
-    Attributes:
-        problem: Why it was not written, or an empty string.
-        kept: Whether it was not written because what is there stays.
-        refused: Whether the problem is the image itself: its format, or damaged metadata.
-    """
-
-    problem: str = ""
-    kept: bool = False
-    refused: bool = False
-
-    @property
-    def written(self) -> bool:
-        """Whether the caption is where it should be."""
-        return not self.problem and not self.kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +68,8 @@ class Caption:
         usage: What it took of a model server, or None.
         concepts: What the image shows, likeliest first, whether or not the caption says it; empty
             if the model has no concept head. The JSON form lacks it if it is empty.
+        review: What a person decided about it, or None. The text is then what the person accepted
+            or wrote; tokens and scores remain the model's. The JSON form lacks it if it is None.
     """
 
     path: str | None = None
@@ -191,11 +93,12 @@ class Caption:
     prompt: str | None = None
     usage: Usage | None = None
     concepts: tuple[Concept, ...] = ()
+    review: Review | None = None
 
     @property
     def words(self) -> tuple[Word, ...]:
         """The words, joined from tokens: one that begins with a space begins a word."""
-        return _words(self.tokens)
+        return words_of(self.tokens)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""
@@ -209,13 +112,14 @@ class Caption:
             "height": self.height,
             **_origin(self),
             "notes": list(self.notes),
-            "retry": None if self.retry is None else _retry_to_dict(self.retry),
+            "retry": None if self.retry is None else retry_to_dict(self.retry),
             "confidence": self.confidence,
             "error": None if unwritten is None else {**dataclasses.asdict(unwritten), "hint": ""},
             **({} if self.prompt is None else {"prompt": self.prompt}),
             "usage": None if self.usage is None else dataclasses.asdict(self.usage),
             # Only where there are any: the records of other models are as they were.
-            **({} if not self.concepts else {"concepts": _concepts_to_list(self.concepts)}),
+            **({} if not self.concepts else {"concepts": concepts_to_list(self.concepts)}),
+            **({} if self.review is None else {"review": self.review.to_dict()}),
         }
 
     @classmethod
@@ -225,18 +129,20 @@ class Caption:
             **_read_origin(record),
             text=record["caption"],
             raw=record.get("raw_caption"),
-            log_probability=record["log_probability"],
-            score=record["score"],
-            tokens=tuple(_token(item) for item in record.get("tokens", ())),
+            # The lines of a gallery's export have no tokens and no log-probability.
+            log_probability=record.get("log_probability"),
+            score=record.get("score"),
+            tokens=tuple(read_token(item) for item in record.get("tokens", ())),
             alternatives=tuple(cls.from_dict(item) for item in record.get("alternatives", ())),
             width=record.get("width"),
             height=record.get("height"),
             notes=tuple(record.get("notes", ())),
-            retry=_retry(record.get("retry")),
-            unwritten=_unwritten(record.get("error")),
+            retry=read_retry(record.get("retry")),
+            unwritten=read_unwritten(record.get("error")),
             prompt=record.get("prompt"),
-            usage=_usage(record.get("usage")),
-            concepts=_concepts(record.get("concepts") or ()),
+            usage=read_usage(record.get("usage")),
+            concepts=read_concepts(record.get("concepts") or ()),
+            review=_read_review(record),
         )
 
 
@@ -339,55 +245,11 @@ def _read_origin(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _token(item: Mapping[str, Any]) -> Token:
-    return Token(id=item["id"], text=item["text"], log_probability=item["log_probability"])
-
-
-def _retry_to_dict(retry: Retry) -> dict[str, Any]:
-    return {**dataclasses.asdict(retry), "rejected": list(retry.rejected)}
-
-
-def _retry(item: Mapping[str, Any] | None) -> Retry | None:
-    if item is None:
+def _read_review(record: Mapping[str, Any]) -> Review | None:
+    """Return a record's review; the edited lines of a gallery's export have `original` instead."""
+    review, caption = record.get("review"), record["caption"]
+    if review is not None:
+        return Review.from_dict(review, caption)
+    if "original" not in record:
         return None
-    return Retry(
-        reason=item["reason"],
-        rejected=tuple(item["rejected"]),
-        settings=dict(item["settings"]),
-        resolved=item["resolved"],
-    )
-
-
-def _unwritten(error: Mapping[str, Any] | None) -> Unwritten | None:
-    return None if error is None else Unwritten(code=error["code"], message=error["message"])
-
-
-def _usage(item: Mapping[str, Any] | None) -> Usage | None:
-    names = ("prompt_tokens", "completion_tokens")
-    return None if item is None else Usage(**{name: int(item[name]) for name in names})
-
-
-def _concepts_to_list(concepts: tuple[Concept, ...]) -> list[dict[str, Any]]:
-    return [dataclasses.asdict(concept) for concept in concepts]
-
-
-def _concepts(items: Sequence[Mapping[str, Any]]) -> tuple[Concept, ...]:
-    return tuple(Concept(item["name"], item["probability"]) for item in items)
-
-
-def _words(tokens: tuple[Token, ...]) -> tuple[Word, ...]:
-    groups: list[list[int]] = []
-    for place, token in enumerate(tokens):
-        if not token.text:
-            continue  # the end, or the first part of a character that a later token completes
-        if not groups or token.text[:1].isspace():
-            groups.append([])
-        groups[-1].append(place)
-    return tuple(
-        Word(
-            text="".join(tokens[place].text.strip() for place in places),
-            places=tuple(places),
-            probability=math.exp(sum(tokens[place].log_probability for place in places)),
-        )
-        for places in groups
-    )
+    return Review(verdict="edited", proposed=record["original"], caption=caption)

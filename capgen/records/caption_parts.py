@@ -1,0 +1,188 @@
+"""What a caption is made of besides its text, with the JSON forms."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """One generated token.
+
+    Attributes:
+        id: Index into the model's vocabulary; None if a server does not tell.
+        text: What the token adds to the caption (empty for the end token).
+        log_probability: Natural logarithm of the probability that decoding gave it.
+    """
+
+    id: int | None
+    text: str
+    log_probability: float
+
+    @property
+    def probability(self) -> float:
+        """Probability that decoding gave the token."""
+        return math.exp(self.log_probability)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """One word of a caption.
+
+    Attributes:
+        text: The word, with the punctuation that follows it.
+        places: Positions of its tokens in the caption.
+        probability: Product of its tokens' probabilities.
+    """
+
+    text: str
+    places: tuple[int, ...]
+    probability: float
+
+
+@dataclass(frozen=True)
+class Concept:
+    """A noun that a caption of an image may say, such as "dog" or "teddy bear".
+
+    Attributes:
+        name: The noun.
+        probability: Probability that a person's caption of the image says it, as the model's
+            concept head judges. Concepts do not exclude each other.
+    """
+
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """An image was captioned again, because captions were empty or repeated themselves.
+
+    Attributes:
+        reason: What was wrong with the first of them: `empty` or `repeating`.
+        rejected: The captions that were rejected.
+        settings: Decoding settings that were changed for the last attempt.
+        resolved: Whether other captions replaced them; if not, the first ones were kept.
+    """
+
+    reason: str
+    rejected: tuple[str, ...]
+    settings: Mapping[str, Any]
+    resolved: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unwritten:
+    """An image was captioned, but the caption could not be written everywhere.
+
+    Attributes:
+        code: Stable name of the first such place: `sidecar` or `metadata`.
+        message: What went wrong, for people.
+    """
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What captioning an image took, as a model server counts it.
+
+    Attributes:
+        prompt_tokens: Tokens of image and prompt.
+        completion_tokens: Generated tokens, thinking included.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+
+    @property
+    def total(self) -> int:
+        """All tokens."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True)
+class WriteOutcome:
+    """What became of a caption that was to be written beside an image or into it.
+
+    Attributes:
+        problem: Why it was not written, or an empty string.
+        kept: Whether it was not written because what is there stays.
+        refused: Whether the problem is the image itself: its format, or damaged metadata.
+    """
+
+    problem: str = ""
+    kept: bool = False
+    refused: bool = False
+
+    @property
+    def written(self) -> bool:
+        """Whether the caption is where it should be."""
+        return not self.problem and not self.kept
+
+
+def read_token(item: Mapping[str, Any]) -> Token:
+    """Read a token's JSON form."""
+    return Token(id=item["id"], text=item["text"], log_probability=item["log_probability"])
+
+
+def retry_to_dict(retry: Retry) -> dict[str, Any]:
+    """Return the JSON form."""
+    return {**dataclasses.asdict(retry), "rejected": list(retry.rejected)}
+
+
+def read_retry(item: Mapping[str, Any] | None) -> Retry | None:
+    """Read the JSON form."""
+    if item is None:
+        return None
+    return Retry(
+        reason=item["reason"],
+        rejected=tuple(item["rejected"]),
+        settings=dict(item["settings"]),
+        resolved=item["resolved"],
+    )
+
+
+def read_unwritten(error: Mapping[str, Any] | None) -> Unwritten | None:
+    """Read the JSON form."""
+    return None if error is None else Unwritten(code=error["code"], message=error["message"])
+
+
+def read_usage(item: Mapping[str, Any] | None) -> Usage | None:
+    """Read the JSON form."""
+    names = ("prompt_tokens", "completion_tokens")
+    return None if item is None else Usage(**{name: int(item[name]) for name in names})
+
+
+def concepts_to_list(concepts: tuple[Concept, ...]) -> list[dict[str, Any]]:
+    """Return the JSON form."""
+    return [dataclasses.asdict(concept) for concept in concepts]
+
+
+def read_concepts(items: Sequence[Mapping[str, Any]]) -> tuple[Concept, ...]:
+    """Read the JSON form."""
+    return tuple(Concept(item["name"], item["probability"]) for item in items)
+
+
+def words_of(tokens: tuple[Token, ...]) -> tuple[Word, ...]:
+    """Join tokens to words: a token that begins with a space begins one."""
+    groups: list[list[int]] = []
+    for place, token in enumerate(tokens):
+        if not token.text:
+            continue  # the end, or the first part of a character that a later token completes
+        if not groups or token.text[:1].isspace():
+            groups.append([])
+        groups[-1].append(place)
+    return tuple(
+        Word(
+            text="".join(tokens[place].text.strip() for place in places),
+            places=tuple(places),
+            probability=math.exp(sum(tokens[place].log_probability for place in places)),
+        )
+        for places in groups
+    )

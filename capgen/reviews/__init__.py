@@ -1,0 +1,1 @@
+"""What people decided about captions: the journal of decisions, and records with them."""
