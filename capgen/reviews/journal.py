@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from capgen.errors import StorageError
 from capgen.locks import Lock
-from capgen.overwriting import OWN_REVIEWS, check_output
+from capgen.overwriting import JOURNAL_SUFFIX, OWN_REVIEWS, check_output
 from capgen.paths import storage_errors
 from capgen.records import SCHEMA_VERSION, Caption, Record, Review
 
@@ -26,8 +26,8 @@ KIND = "capgen-review"
 
 
 def reviews_path(records: Path) -> Path:
-    """Return the path of the journal that belongs to a file of records."""
-    return records.with_name(records.name + SUFFIX)
+    """Return the path of the journal that belongs to a file of records, finished or not."""
+    return records.with_name(records.name.removesuffix(JOURNAL_SUFFIX) + SUFFIX)
 
 
 class ImageKey(NamedTuple):
