@@ -124,7 +124,7 @@ def accept(judged: Sequence[Judgement], config: AcceptConfig) -> Acceptance:
         config=config,
         level=level,
         accepted=accepted,
-        bound=upper_bound(level, config.sure),
+        bound=upper_bound(level, levels[-1], promise),
         sampled=levels[-1].sampled,
         right=levels[-1].sampled - levels[-1].wrong,
         reviewed=sum(one.review is not None for one in captions),
@@ -137,7 +137,11 @@ def accept(judged: Sequence[Judgement], config: AcceptConfig) -> Acceptance:
 def _population(judged: Sequence[Judgement]) -> list[int]:
     """Return the places of the captions that may be accepted, in random order."""
     order = sample_order([one.record for one in judged])
-    return [place for place in order if judged[place].record.confidence is not None and _has_caption(judged[place])]
+    return [
+        place
+        for place in order
+        if judged[place].record.confidence is not None and _has_caption(judged[place])
+    ]
 
 
 def _sample(judged: Sequence[Judgement], places: Sequence[int], config: AcceptConfig) -> list[int]:
@@ -189,7 +193,7 @@ def _refusal(levels: Sequence[Level], promise: Promise, reviewed: int) -> DataEr
         )
     message = f"{there} reviews cannot show that a share of at most {share} is wrong"
     enough = _enough_reviews(levels, promise)
-    best = min(levels, key=lambda level: (p_value(level, promise.at_most_wrong), level.captions))
+    best = min(levels, key=lambda level: (p_value(level, levels[-1], promise), -level.captions))
     found = (
         f"of the {best.captions} most confident captions {best.sampled} were reviewed, "
         f"and {best.wrong} of those were wrong"
