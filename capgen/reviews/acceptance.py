@@ -18,8 +18,8 @@ from capgen.reviews.guarantee import (
     Promise,
     choose,
     fewest_reviews,
+    first_tested,
     levels_of,
-    p_value,
     upper_bound,
     with_reviews,
 )
@@ -193,13 +193,13 @@ def _refusal(levels: Sequence[Level], promise: Promise, reviewed: int) -> DataEr
         )
     message = f"{there} reviews cannot show that a share of at most {share} is wrong"
     enough = _enough_reviews(levels, promise)
-    best = min(levels, key=lambda level: (p_value(level, levels[-1], promise), -level.captions))
+    tested = first_tested(levels, promise)
     found = (
-        f"of the {best.captions} most confident captions {best.sampled} were reviewed, "
-        f"and {best.wrong} of those were wrong"
+        f"of the {tested.captions} most confident captions {tested.sampled} were reviewed, "
+        f"and {tested.wrong} of those were wrong"
     )
     if enough is None:
-        advice = f"No number of reviews will do if that is typical: {found}."
+        advice = f"More reviews will not do if these are typical: {found}."
     else:
         advice = f"About {enough} reviews may do: {found}."
     return DataError(message, hint=f"{least}. {advice}" if there < fewest else advice)

@@ -282,6 +282,12 @@ def _with_reviews(level: Level, share: float, all_right: bool) -> Level:
     return replace(level, sampled=sampled, wrong=round(wrong), unreviewed=unreviewed)
 
 
+def first_tested(levels: Sequence[Level], promise: Promise) -> Level:
+    """Return the strictest level that is tested."""
+    weights = _weights(levels, promise)
+    return next(level for level, weight in zip(levels, weights, strict=True) if weight)
+
+
 def fewest_reviews(levels: Sequence[Level], promise: Promise) -> int | None:
     """Return the size of the smallest sample that can show something, if none of it is wrong."""
     for reviews in range(1, levels[-1].captions):

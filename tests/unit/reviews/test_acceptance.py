@@ -148,5 +148,5 @@ def test_refused_where_too_much_is_wrong() -> None:
     made = records()
     with pytest.raises(DataError, match="200 reviews cannot show") as caught:
         accept(judged(made, first(made, 200), wrong_below=2), AcceptConfig())
-    assert caught.value.hint.startswith("No number of reviews will do if that is typical: of the ")
+    assert caught.value.hint.startswith("More reviews will not do if these are typical: of the ")
     assert "were reviewed, and" in caught.value.hint
