@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import getpass
-from contextlib import ExitStack
+import shlex
+from contextlib import closing
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +20,7 @@ from capgen.cli.options import (
     only,
     with_options,
 )
+from capgen.cli.sending import confirm_sending
 from capgen.cli.user_defaults import unused_notes
 from capgen.config import (
     EndpointOptions,
@@ -31,7 +34,7 @@ from capgen.errors import UsageError
 from capgen.paths import is_folder
 
 if TYPE_CHECKING:
-    from capgen.review_page.places import ImagePlaces
+    from capgen.review_page.app import Reviewing
     from capgen.review_page.session import ReviewSession
 
 EXAMPLES = examples(
@@ -84,7 +87,10 @@ def review_command(
     the disk, in RECORDS.reviews, before the page shows it as saved; the captions' file itself is
     not changed. Ctrl-C ends the review; the same command goes on with it.
     """
+    from capgen.cli.caption.folder import caption_folder
+    from capgen.review_page.app import Reviewing
     from capgen.review_page.items import read_items
+    from capgen.review_page.model import ReviewModel
     from capgen.review_page.places import ImagePlaces
     from capgen.review_page.session import ReviewSession
     from capgen.reviews.journal import ReviewJournal, reviews_path
@@ -96,17 +102,13 @@ def review_command(
     if folder is None and output is not None:
         raise UsageError("-o is for the captions of a folder", hint="Leave it out.")
     records = captions if folder is None else output or default_output(folder)
-    with ExitStack() as stack:
-        if folder is None:
-            items = read_items(records)
-            journal = ReviewJournal(reviews_path(records))
-            stack.callback(journal.close)
-        else:
-            from capgen.cli.caption.folder import caption_folder
-
-            # Before the work: another review may have this file open.
-            journal = ReviewJournal(reviews_path(records))
-            stack.callback(journal.close)
+    chosen = model if folder is not None or _is_named(context, "model", "endpoint") else None
+    if chosen is not None:
+        confirm_sending(chosen)
+    if folder is None:
+        items = read_items(records)
+    with closing(ReviewJournal(reviews_path(records))) as journal:
+        if folder is not None:
             caption_folder(console, folder, records, model, inputs, limits)
             items = read_items(records)
         places = ImagePlaces([Path.cwd(), records.parent])
@@ -114,15 +116,20 @@ def review_command(
         gone = [number for number, lost in zip(items.by_id, missing, strict=True) if lost]
         session = ReviewSession(items, journal, reviewer(page.by), gone)
         _tell_problems(console, session, gone)
-        _serve(console, session, places, page, limits, records)
+        review = Reviewing(
+            session=session,
+            places=places,
+            limits=limits,
+            model=ReviewModel(chosen, limits),
+            name=records.name,
+        )
+        _serve(console, review, page)
         _tell_result(console, session, records)
 
 
 def default_output(folder: Path) -> Path:
     """Return where the captions of a folder go: a file in the present folder."""
-    name = folder.name or folder.resolve().name
-    if name == "..":
-        name = folder.resolve().name
+    name = folder.name if folder.name not in ("", "..") else folder.resolve().name
     return Path(f"{name}-captions.jsonl" if name else "captions.jsonl")
 
 
@@ -136,15 +143,19 @@ def reviewer(name: str | None) -> str:
         return ""
 
 
-def _serve(
-    console: Console,
-    session: ReviewSession,
-    places: ImagePlaces,
-    page: ReviewOptions,
-    limits: ImageLimits,
-    records: Path,
-) -> None:
-    from capgen.review_page.app import Review, make_app
+def _is_named(context: typer.Context, *options: str) -> bool:
+    """Whether one of these options was given on the command line.
+
+    A model in the user's settings is for captioning; records say themselves which model they are
+    of.
+    """
+    sources = (context.get_parameter_source(name) for name in options)
+    return any(source is not None and source.name == "COMMANDLINE" for source in sources)
+
+
+def _serve(console: Console, review: Reviewing, page: ReviewOptions) -> None:
+    """Run the server until the review is ended."""
+    from capgen.review_page.app import make_app
     from capgen.review_page.security import Access
     from capgen.review_page.serve import HOST, Server, listen
     from capgen.review_page.windows import Windows
@@ -152,46 +163,64 @@ def _serve(
     listening = listen(page.port)
     port = listening.getsockname()[1]
     access, windows = Access(), Windows()
-    review = Review(session=session, places=places, limits=limits, name=records.name)
     server = Server(make_app(review, access, windows, port), windows, listening)
-    server.start()
     address = f"http://{HOST}:{port}/?token="
+    server.start()
     try:
         console.note(f"the review is at {address}{access.token}")
         console.note("every decision is saved at once; Ctrl-C ends the review")
-        if page.open_browser:
-            _open(console, address + access.once())
+        if page.open_browser and not _opened(address + access.once()):
+            console.note("no browser could be opened: open the address yourself")
         server.wait()
     except (KeyboardInterrupt, SystemExit):
-        pass  # it ends as it should
+        pass  # that is how a review ends
     finally:
         server.stop()
 
 
-def _open(console: Console, address: str) -> None:
+def _opened(address: str) -> bool:
     import webbrowser
 
     try:
-        opened = webbrowser.open(address)
+        return webbrowser.open(address)
     except (webbrowser.Error, OSError):
-        opened = False
-    if not opened:
-        console.note("no browser could be opened: open the address yourself")
+        return False
 
 
 def _tell_problems(console: Console, session: ReviewSession, gone: list[int]) -> None:
+    from capgen.images.decoders import printable
+
     broken = session.items.malformed
     if broken:
-        console.note(f"{broken} lines are no records and are left out")
-    if gone:
-        named = [session.item(number).key.path or "(no name)" for number in gone[:_MOST_NAMED]]
-        more = ", …" if len(gone) > _MOST_NAMED else ""
-        console.note(
-            f"{len(gone)} of {len(session.items.by_id)} images are not there: "
-            f"{', '.join(named)}{more}; paths are looked up here and beside the captions' file"
-        )
+        console.note(f"{broken:,} {_plural(broken, 'line is no record', 'lines are no records')}")
+    if not gone:
+        return
+    named = [printable(session.item(number).key.path or "(no name)") for number in gone]
+    names = ", ".join(named[:_MOST_NAMED]) + (", …" if len(named) > _MOST_NAMED else "")
+    console.note(
+        f"{len(gone):,} of {len(session.items.by_id):,} images are missing: {names}. Paths are "
+        "looked up in the present folder, then beside the captions' file"
+    )
 
 
 def _tell_result(console: Console, session: ReviewSession, records: Path) -> None:
     counts = session.counts()
-    console.note(", ".join(f"{count:,} {verdict}" for verdict, count in counts.items()))
+    left = counts.pop("left")
+    done = sum(counts.values())
+    verdicts = ", ".join(f"{count:,} {verdict}" for verdict, count in counts.items())
+    console.note(f"{done:,} of {done + left:,} images reviewed: {verdicts}; {left:,} left")
+    sure = [item.confidence for item in session.left() if item.confidence is not None]
+    if sure:
+        doubtful = sum(confidence < 0.5 for confidence in sure)
+        console.note(
+            f"the confidence of those left is {median(sure):.2f} in the median, "
+            f"and below 0.5 for {doubtful:,}"
+        )
+    if counts["accepted"] or counts["edited"]:
+        console.note(f"next: capgen apply {shlex.quote(str(records))} --write-metadata")
+    if left:
+        console.note("the same command goes on with the review")
+
+
+def _plural(count: int, one: str, several: str) -> str:
+    return one if count == 1 else several

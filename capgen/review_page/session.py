@@ -15,6 +15,7 @@ from capgen.review_page.changes import Change, review_of
 from capgen.review_page.items import Item, Items
 from capgen.review_page.undoing import Done, Steps
 from capgen.reviews.journal import Decision, ReviewJournal
+from capgen.reviews.judgement import Judgement, judgements
 
 # A row of the page's list, as JSON.
 Row = dict[str, Any]
@@ -163,6 +164,11 @@ class ReviewSession:
     def left(self) -> list[Item]:
         """Return the images without a decision."""
         return [item for item in self.items.by_id.values() if self.review(item) is None]
+
+    def judged(self) -> list[Judgement]:
+        """Return what decisions say about the captions that they are about."""
+        decided = [item for item in self.items.by_id.values() if self.review(item) is not None]
+        return judgements([item.record for item in decided], self._journal.reviews)
 
     def _check(self, changes: Sequence[Change]) -> None:
         if len({change.id for change in changes}) < len(changes):

@@ -11,7 +11,6 @@ from capgen.cli.caption.loading import load_captioner
 from capgen.cli.caption.many import BatchJob, lanes_and_threads, run_batch
 from capgen.cli.caption.options import Results, Run
 from capgen.cli.console import Console
-from capgen.cli.sending import confirm_sending
 from capgen.config import DecodeOptions, ImageLimits, InputOptions, ModelOptions
 from capgen.errors import DataError, UsageError
 from capgen.output.base import FORMATS, format_of
@@ -52,7 +51,6 @@ def caption_folder(
         Output("the journal of -o,", journal_path(output), OWN_JOURNAL),
     ]
     check_outputs(outputs, InputFiles(inputs.files()))
-    confirm_sending(model)
     results = Results(output=output, scores=True)
     job = BatchJob(
         inputs=inputs,
