@@ -28,7 +28,7 @@ def listen(port: int) -> socket.socket:
     Raises:
         UsageError: The port is taken, or not allowed.
     """
-    # With the protocol named, asyncio switches off Nagle's algorithm, which delays answers by 40 ms.
+    # Only if the protocol is named, asyncio switches off Nagle's algorithm, which adds 40 ms.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform != "win32":  # where it would share the port with another program
