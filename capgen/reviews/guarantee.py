@@ -309,9 +309,13 @@ def _weights(levels: Sequence[Level], promise: Promise) -> list[float]:
 
 
 def _shortest(below: float | None, value: float) -> float:
-    """Return the number with the fewest decimals above `below` and up to `value`."""
+    """Return the number with the fewest decimals above `below` and up to `value`.
+
+    Without anything below, it is above zero if the value is: captions without a confidence are
+    not meant.
+    """
     if below is None:
-        return value if value < 0 else 0.0
+        below = min(value, 0.0)
     for decimals in range(2, 17):
         scale = 10**decimals
         short = math.floor(value * scale) / scale

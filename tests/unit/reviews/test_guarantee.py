@@ -161,7 +161,8 @@ def test_all_right_and_all_wrong() -> None:
     levels = levels_of(drawn((confidence, np.ones(1000, bool)), 60, random))
     level = choose(levels, PROMISE)
     assert level is not None
-    assert (level.threshold, level.unreviewed, level.wrong) == (0.0, 940, 0)
+    assert (level.unreviewed, level.wrong) == (940, 0)
+    assert 0 < level.threshold <= confidence.min()
     for reviews in (60, 500, 999):
         levels = levels_of(drawn((confidence, np.zeros(1000, bool)), reviews, random))
         assert choose(levels, PROMISE) is None
@@ -252,15 +253,17 @@ def test_levels_are_cumulative_and_made_without_labels() -> None:
         assert len(repr(level.threshold)) <= 7
     blind = levels_of([replace(one, right=one.right and None) for one in candidates])
     assert [one.threshold for one in blind] == [one.threshold for one in levels]
-    assert levels[-1].threshold == 0.0 and levels[-1].captions == 1234
+    assert levels[-1].captions == 1234
 
 
 def test_equal_and_odd_confidences() -> None:
     same = [Candidate(confidence=0.5, reviewed=False)] * 7
-    assert [(one.threshold, one.captions) for one in levels_of(same)] == [(0.0, 7)]
+    assert [(one.threshold, one.captions) for one in levels_of(same)] == [(0.5, 7)]
     close = [Candidate(confidence=value, reviewed=False) for value in (0.5, 0.5 + 1e-12)]
     first, second = levels_of(close)
-    assert 0.5 < first.threshold <= 0.5 + 1e-12 and second.threshold == 0.0
+    assert 0.5 < first.threshold <= 0.5 + 1e-12 and second.threshold == 0.5
+    # Captions without a confidence count as 0 elsewhere, and are not meant.
+    assert levels_of([replace(same[0], confidence=1e-9)])[0].threshold > 0
     below_zero = [Candidate(confidence=-3.5, reviewed=False)]
     assert levels_of(below_zero)[0].threshold == -3.5
 
