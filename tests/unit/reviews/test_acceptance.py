@@ -65,12 +65,12 @@ def test_what_is_accepted() -> None:
 def test_the_sample_is_the_longest_reviewed_beginning_of_the_random_order() -> None:
     made = records()
     order = sample_order(made)
-    # The 151st is not reviewed, and many after it are.
-    reviewed = order[:150] + order[151:200]
-    found = accept(judged(made, reviewed), AcceptConfig())
-    assert (found.sampled, found.reviewed) == (150, 199)
+    # The 171st is not reviewed, and some after it are.
+    reviewed = order[:170] + order[171:200]
+    found = accept(judged(made, reviewed, 0.2), AcceptConfig())
+    assert (found.sampled, found.reviewed) == (170, 199)
     assert not {made[place].path for place in reviewed} & {one.path for one in found.accepted}
-    everything = accept(judged(made, reviewed), AcceptConfig(sample="all"))
+    everything = accept(judged(made, reviewed, 0.2), AcceptConfig(sample="all"))
     assert everything.sampled == 199
     with pytest.raises(DataError, match="No random sample of the captions is reviewed") as caught:
         accept(judged(made, order[1:100]), AcceptConfig())
