@@ -3,7 +3,25 @@
 from __future__ import annotations
 
 from capgen.cli.console import Console
+from capgen.cli.places import OutputOptions
+from capgen.config import ImageLimits
+from capgen.images.metadata.write import MetadataWriter
 from capgen.output.beside import BesideWriters
+from capgen.output.sidecars import Sidecars
+from capgen.undo import UndoFile
+
+
+def open_beside(
+    places: OutputOptions, sidecars: Sidecars | None, limits: ImageLimits, *, dry_run: bool
+) -> BesideWriters:
+    """Return what writes into images and beside them, and records that for undoing."""
+    undo = None if places.changes_written_to is None else UndoFile(places.changes_written_to)
+    metadata = None
+    if undo is not None and places.write_metadata:
+        metadata = MetadataWriter(undo, places, limits=limits, dry_run=dry_run)
+    if sidecars is not None:
+        sidecars.undo = undo
+    return BesideWriters(undo, metadata, sidecars, places)
 
 
 def summarise(console: Console, beside: BesideWriters) -> None:

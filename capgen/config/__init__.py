@@ -6,6 +6,7 @@ ranges and help from the fields' metadata.
 
 from __future__ import annotations
 
+from capgen.config.applying import ApplyOptions
 from capgen.config.commands import COMMANDS, OWN
 from capgen.config.decoding import (
     BEAMS_LIMIT,
@@ -59,6 +60,7 @@ __all__ = [
     "OBJECTIVE_DEFAULTS",
     "OWN",
     "TRAIN_PRESETS",
+    "ApplyOptions",
     "BatchOptions",
     "CalibrateConfig",
     "CsvOptions",

@@ -13,13 +13,12 @@ from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone,
 from capgen.captioning.batch.sources import Source
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.runtimes.cores import usable_cores
-from capgen.cli.beside import summarise
+from capgen.cli.beside import open_beside, summarise
 from capgen.cli.caption.options import Results, Run
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.caption.tally import Tally, interrupted
 from capgen.cli.console import Console, caption_fields
 from capgen.config import DecodeOptions, ImageLimits
-from capgen.images.metadata.write import MetadataWriter
 from capgen.output.base import FORMATS
 from capgen.output.beside import BesideWriters
 from capgen.output.escaping import one_line
@@ -27,7 +26,7 @@ from capgen.output.formats import open_format
 from capgen.output.sidecars import Sidecars
 from capgen.output.tags import tags_of
 from capgen.records import Caption, Record
-from capgen.undo import UndoFile, known_originals
+from capgen.undo import known_originals
 
 # More lanes take memory and gain little.
 _MOST_LANES = 8
@@ -93,7 +92,7 @@ def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tall
         journal = open_journal(captioner, job)
         if journal is not None:
             stack.callback(journal.close)
-        beside = _open_beside(job)
+        beside = open_beside(job.results, job.sidecars, job.limits, dry_run=job.results.dry_run)
         write_record = _open_records(console, stack, job, beside)
         screen = stack.enter_context(BatchScreen(console, job.inputs.total))
         running = caption_all(
@@ -162,17 +161,6 @@ def open_journal(captioner: Captioner, job: BatchJob) -> Journal | None:
     if resume and FORMATS[job.format].holds_records:
         journal.absorb(output)
     return journal
-
-
-def _open_beside(job: BatchJob) -> BesideWriters:
-    results = job.results
-    undo = None if results.changes_written_to is None else UndoFile(results.changes_written_to)
-    metadata = None
-    if undo is not None and results.write_metadata:
-        metadata = MetadataWriter(undo, results, limits=job.limits, dry_run=results.dry_run)
-    if job.sidecars is not None:
-        job.sidecars.undo = undo
-    return BesideWriters(undo, metadata, job.sidecars, results)
 
 
 def _originals(results: Results, beside: BesideWriters) -> Mapping[str, str]:
