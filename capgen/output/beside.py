@@ -68,12 +68,13 @@ class BesideWriters:
         return leaves
 
     def write(self, record: Record, file: Path | None, label: str) -> WrittenBeside:
-        """Write the caption of one image, which messages call `label`.
+        """Write the caption of one image, which messages call `label`, unless it was rejected.
 
         Raises:
             StorageError: No space is left, or the undo file cannot be written.
         """
-        if not isinstance(record, Caption):
+        rejected = isinstance(record, Caption) and record.review and not record.review.kept
+        if not isinstance(record, Caption) or rejected:
             return WrittenBeside(record)
         self._sweep(file)
         outcomes = dict(self._outcomes(record, file, label))

@@ -14,6 +14,7 @@ from capgen.captioning.batch.sources import Source
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.cli.beside import open_beside, summarise
+from capgen.cli.caption.decisions import open_reviews, record_to_write
 from capgen.cli.caption.options import Results, Run
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.caption.tally import Tally, interrupted
@@ -26,6 +27,8 @@ from capgen.output.formats import open_format
 from capgen.output.sidecars import Sidecars
 from capgen.output.tags import tags_of
 from capgen.records import Caption, Record
+from capgen.reviews.journal import reviews_path
+from capgen.reviews.reviewed_records import decided
 from capgen.undo import known_originals
 
 # More lanes take memory and gain little.
@@ -93,6 +96,7 @@ def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tall
         if journal is not None:
             stack.callback(journal.close)
         beside = open_beside(job.results, job.sidecars, job.limits, dry_run=job.results.dry_run)
+        reviews = open_reviews(console, job.results.output, job.format)
         write_record = _open_records(console, stack, job, beside)
         screen = stack.enter_context(BatchScreen(console, job.inputs.total))
         running = caption_all(
@@ -112,11 +116,12 @@ def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tall
             if isinstance(event, BatchFinished):
                 finished = event
                 continue
-            wrote = beside.write(event.record, event.source.file, event.source.label)
+            shown = decided(event.record, reviews)
+            wrote = beside.write(shown, event.source.file, event.source.label)
             for code, problem in wrote.problems.items():
                 tally.unwritten[code] += 1
                 screen.problem(problem)
-            event = replace(event, record=wrote.record)
+            event = replace(event, record=record_to_write(event.record, wrote.record, job.format))
             write_record(event, wrote.written)
             screen.show(event)
             tally.add(event)
@@ -175,7 +180,10 @@ def _open_records(
 ) -> RecordWriter:
     """Return what writes or prints records; captions that are written nowhere are printed."""
     if job.results.output is not None:
-        opened = open_format(job.results.output, job.format, job.results, job.results)
+        reviewed = reviews_path(job.results.output).is_file()
+        opened = open_format(
+            *(job.results.output, job.format, job.results, job.results), reviewed=reviewed
+        )
         write = stack.enter_context(opened)
         return lambda event, written: write(event.record, event.thumbnail)
     if job.format == "json":
