@@ -10,7 +10,7 @@ from capgen.overwriting import JOURNAL_SUFFIX
 from capgen.records import Caption, CaptionFailure, Record, Review
 from capgen.reviews.journal import ImageKey, Reviews, read_reviews, reviews_path
 from capgen.reviews.records_files import FORMS, Fault, records_in
-from capgen.reviews.table_edits import with_edits
+from capgen.reviews.table_edits import is_later, with_edits
 
 
 def read_reviewed(path: Path) -> list[Record]:
@@ -66,16 +66,14 @@ def with_reviews(records: list[Record], reviews: Reviews) -> list[Record]:
 def decided(record: Record, reviews: Reviews) -> Record:
     """Return a record with the decision about it, if there is one.
 
-    A text that a person changed in the file itself after the decision stays.
+    What a person changed in the file itself after the decision stays.
     """
     review = reviews.find(record)
     if review is None:
         return record
     own = record.review if isinstance(record, Caption) else None
-    if own is not None and own.at in ("", review.at) and own.kept:
-        changed = own.caption not in (review.caption, review.proposed)
-        return record if changed else with_review(record, review)
-    return with_review(record, review)
+    later = own is not None and is_later(own, review)
+    return record if later else with_review(record, review)
 
 
 def with_review(record: Record, review: Review) -> Record:

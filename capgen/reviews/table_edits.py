@@ -59,7 +59,7 @@ def keep_edits(path: Path) -> int:
         for record in records
         if isinstance(record, Caption)
         and record.review is not None
-        and not _is_known(record.review, known.find(record))
+        and ((before := known.find(record)) is None or is_later(record.review, before))
     ]
     if decisions:
         journal = ReviewJournal(reviews_path(path))
@@ -70,10 +70,15 @@ def keep_edits(path: Path) -> int:
     return len(decisions)
 
 
-def _is_known(review: Review, known: Review | None) -> bool:
-    if known is None:
-        return False
-    return (review.verdict, review.caption) == (known.verdict, known.caption)
+def is_later(own: Review, known: Review) -> bool:
+    """Whether a decision in a table was made after the one that the journal of decisions has.
+
+    A table that was written with a decision has its time: what differs from it was changed since.
+    """
+    if own.at:
+        same = (own.verdict, own.caption) == (known.verdict, known.caption)
+        return own.at == known.at and not same
+    return own.caption not in (known.caption, known.proposed)
 
 
 def _proposed(journal: Path) -> dict[ImageKey, list[str]]:
