@@ -51,7 +51,9 @@ class ApplyPlaces(OutputOptions):
     dry_run: Annotated[
         bool,
         typer.Option(
-            help="Change nothing, and say what would be done.", rich_help_panel=OUTPUT_PANEL
+            "--dry-run",
+            help="Change nothing, and say what would be done.",
+            rich_help_panel=OUTPUT_PANEL,
         ),
         After("write_metadata"),
     ] = False

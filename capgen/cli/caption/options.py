@@ -111,6 +111,7 @@ class Results(OutputOptions):
     dry_run: Annotated[
         bool,
         typer.Option(
+            "--dry-run",
             help="With --write-metadata: change no image. With --endpoint: say what would be "
             "sent, and send nothing.",
             rich_help_panel=OUTPUT_PANEL,
