@@ -60,6 +60,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # The local server that `capgen review` runs, and its page.
     "review_page": (
         *(*LEAVES, "images", "pages", "tables", "output", "reviews", "captioning", "explain"),
+        *("data.cache.folders", "metrics.people", "models.resolve"),
     ),
     "hub": (*LEAVES, "hub_client", "images", "models", "data", "captioning"),
     "registry": (*LEAVES, "hub_client", "models", "pages", "captioning", "evaluation"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,21 @@ def test_nothing_is_kept_of_what_no_run_wrote(tmp_path: Path, table: Path) -> No
     table.write_text("nonsense\n")
     assert keep_edits(table) == 0
     assert not reviews_path(table).exists()
+
+
+def test_another_run_proposes_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    first = replace(PROPOSED[0], model="mini", settings={"beams": 3})
+    for file, form, record in (
+        (path, "csv", first),
+        # A run with other settings that was interrupted.
+        (journal_path(path), "jsonl", replace(first, text="a hound", settings={"beams": 5})),
+    ):
+        with open_format(file, form) as write:
+            write(record, None)
+    assert reviews(path) == [None]
+    path.write_text("path,caption\ndog.jpg,mine\n")
+    assert reviews(path) == [("edited", "mine", "a hound")]
 
 
 def test_a_verdict_column_is_a_decision(table: Path) -> None:
