@@ -11,6 +11,7 @@ from capgen.overwriting import JOURNAL_SUFFIX
 from capgen.records import Caption, CaptionFailure, Record, Review
 from capgen.reviews.journal import ImageKey, Reviews, read_reviews, reviews_path
 from capgen.reviews.records_files import FORMS, Fault, records_in
+from capgen.reviews.table_edits import is_later, with_edits
 
 
 def read_reviewed(path: Path) -> list[Record]:
@@ -36,7 +37,8 @@ def read_records(path: Path) -> list[Record]:
         path: Records (.json, .jsonl), the journal of an unfinished run (.journal), a gallery
             (.html) or its export, or a table with a column of images and one of captions (.csv,
             .tsv, .parquet). Of a table also the columns `verdict`, `proposed`, `confidence` and
-            `sha256` are read.
+            `sha256` are read. A caption that is not what the journal beside a table has was
+            edited.
 
     Returns:
         The records in their order. What is no record, such as a broken line, is a failure with
@@ -62,7 +64,7 @@ def iterate_records(path: Path) -> Iterator[Record]:
 
 def _records(path: Path) -> Iterator[Record]:
     found, first = False, None
-    for item in records_in(path):
+    for item in with_edits(path, records_in(path)):
         if isinstance(item, Fault):
             first = first or item
             yield _failure(item)
@@ -77,10 +79,20 @@ def _records(path: Path) -> Iterator[Record]:
 
 def with_reviews(records: list[Record], reviews: Reviews) -> list[Record]:
     """Return records with the decisions about them."""
-    return [
-        record if (review := reviews.find(record)) is None else with_review(record, review)
-        for record in records
-    ]
+    return [decided(record, reviews) for record in records]
+
+
+def decided(record: Record, reviews: Reviews) -> Record:
+    """Return a record with the decision about it, if there is one.
+
+    What a person changed in the file itself after the decision stays.
+    """
+    review = reviews.find(record)
+    if review is None:
+        return record
+    own = record.review if isinstance(record, Caption) else None
+    later = own is not None and is_later(own, review)
+    return record if later else with_review(record, review)
 
 
 def with_review(record: Record, review: Review) -> Record:
