@@ -11,7 +11,7 @@ confidence and any number of reviews, since it uses nothing else.
 - Many thresholds are tried. They are fixed without the labels, tested from the strictest to the
   loosest, and the chance of any error among them is bounded by fixed sequence testing:
   Angelopoulos, Bates, Candès, Jordan and Lei, "Learn then Test: Calibrating predictive algorithms
-  to achieve risk control" (2021), with three starts joined by the fallback procedure of Wiens, "A
+  to achieve risk control" (2021), with several starts joined by the fallback procedure of Wiens, "A
   fixed sequence Bonferroni procedure for testing multiple endpoints" (2003). The last start is
   "accept all", which is reached even if confidence says nothing.
 - Such tests need hypotheses about something fixed: here, that more captions at or above the
@@ -26,19 +26,20 @@ classification for deep neural networks" (2017).
 
 from __future__ import annotations
 
+import bisect
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 # Thresholds that are tried, each with about as many captions more than the one before.
 _THRESHOLDS = 50
-# Where the tests start, and the parts of the allowed error that they start with: a level with so
-# many reviews that this many wrong ones would be expected if just too many were wrong (with fewer,
-# one wrong caption would end it), one with a share of the sample, and all captions.
-_EXPECTED_WRONG = 6
+# Where the tests start, and the parts of the allowed error that they start with: where the sample
+# may hold this many wrong captions (the more, the less is left to luck), where there is this share
+# of the captions, and at all of them.
+_WRONG_ONES = (0, 1, 5)
 _SHARE = 0.2
-_PARTS = (0.5, 0.25, 0.25)
+_PARTS = (0.3, 0.3, 0.15, 0.1, 0.15)
 _UNLUCKY = 0.1  # the part of the allowed error for samples that hold too few of the wrong ones
 
 
@@ -125,14 +126,18 @@ def levels_of(candidates: Sequence[Candidate]) -> list[Level]:
 
 def choose(levels: Sequence[Level], promise: Promise) -> Level | None:
     """Return the loosest level that keeps a promise, or None if none can be shown to keep it."""
-    chosen: Level | None = None
+    return max(_kept(levels, promise), key=lambda level: level.captions, default=None)
+
+
+def _kept(levels: Sequence[Level], promise: Promise) -> Iterator[Level]:
+    """Yield the levels that can be shown to keep a promise."""
     handed_on = 0.0
     for level, weight in zip(levels, _weights(levels, promise), strict=True):
         error = weight * promise.error_of_tests + handed_on
         passed = error > 0 and p_value(level, levels[-1], promise) <= error
         handed_on = error if passed else 0.0
-        chosen = level if passed else chosen
-    return chosen
+        if passed:
+            yield level
 
 
 def p_value(level: Level, every: Level, promise: Promise) -> float:
@@ -290,21 +295,46 @@ def first_tested(levels: Sequence[Level], promise: Promise) -> Level:
 
 def fewest_reviews(levels: Sequence[Level], promise: Promise) -> int | None:
     """Return the size of the smallest sample that can show something, if none of it is wrong."""
-    for reviews in range(1, levels[-1].captions):
-        if choose(with_reviews(levels, reviews, all_right=True), promise) is not None:
-            return reviews
-    return None
+    every, reviews, too_few = levels[-1].captions, 1, 0
+    while not _can_show(levels, reviews, promise):
+        too_few = reviews
+        reviews += math.ceil(reviews / 20)
+        if reviews >= every:
+            return None
+    while reviews - too_few > 1:
+        middle = (reviews + too_few) // 2
+        enough = _can_show(levels, middle, promise)
+        reviews, too_few = (middle, too_few) if enough else (reviews, middle)
+    return reviews
+
+
+def _can_show(levels: Sequence[Level], reviews: int, promise: Promise) -> bool:
+    if reviews >= levels[-1].captions:
+        return False
+    return any(True for _ in _kept(with_reviews(levels, reviews, all_right=True), promise))
 
 
 def _weights(levels: Sequence[Level], promise: Promise) -> list[float]:
     """Return each level's part of the allowed error; it must not depend on the labels."""
-    every = levels[-1]
-    expected = [level.captions * every.sampled / every.captions for level in levels]
-    needed = (_EXPECTED_WRONG / promise.at_most_wrong, _SHARE * every.sampled, every.sampled)
+    every, last = levels[-1], len(levels) - 1
+
+    def forgives(level: Level, wrong: int, error: float) -> bool:
+        if not level.unreviewed:
+            return False
+        most = tolerable(level, every, promise)
+        return chance_of_fewer(wrong, every.captions, most + 1, every.sampled) <= error
+
+    starts = []
+    for wrong, part in zip(_WRONG_ONES, _PARTS, strict=False):
+        key = functools.partial(forgives, wrong=wrong, error=part * promise.error_of_tests)
+        # The more captions there are, the more wrong ones are tolerable.
+        starts.append(bisect.bisect_left(levels, True, key=key))
+    enough = _SHARE * every.captions
+    share = next(place for place, level in enumerate(levels) if level.captions >= enough)
+    starts += [max(share, starts[0]), last]
     weights = [0.0] * len(levels)
-    for part, reviews in zip(_PARTS, needed, strict=True):
-        reached = (place for place, number in enumerate(expected) if number >= reviews)
-        weights[next(reached, len(levels) - 1)] += part
+    for part, start in zip(_PARTS, starts, strict=True):
+        weights[min(start, last)] += part
     return weights
 
 
