@@ -158,28 +158,30 @@ def _train(root: Path) -> None:
 
 
 def _review(root: Path) -> None:
-    """Write captions of `my-model` with reviews; most of the images are elsewhere.
+    """Write captions of `my-model` with reviews; half of the images are elsewhere.
 
     What the model is sure of is right; that is how it should be.
     """
     place = root / "reviewed"
-    (place / "album").mkdir(parents=True)
-    for number in range(200):
-        draw_image(number, (64, 48)).save(place / "album" / f"{number:03}.jpg")
+    album = place / "album"
+    album.mkdir(parents=True)
+    for number in range(20):
+        draw_image(number, (64, 48)).save(album / f"{number:03}.jpg")
     captioner = Captioner.from_pretrained(root / "work" / "my-model", device="cpu")
-    images = sorted((place / "album").iterdir())
-    captions = list(captioner.stream(images, DecodeOptions(retry=False)))
-    records = [
-        replace(captions[0], path=f"away/{n}.jpg", sha256=f"{n:064x}", confidence=0.5 + n / 500)
-        for n in range(200)
-    ]
-    for number, (image, one) in enumerate(zip(images, captions, strict=True)):
-        path = image.relative_to(place).as_posix()
-        records.append(replace(one, path=path, confidence=0.1 + number / 600))
+    drawn = sorted(album.iterdir())
+    captions = list(captioner.stream(drawn, DecodeOptions(retry=False)))
+    records = []
+    for number in range(1200):
+        near = number < 600
+        path = f"album/{number:03}.jpg" if near else f"away/{number}.jpg"
+        if near and number >= len(drawn):
+            shutil.copy(drawn[number % len(drawn)], place / path)
+        one = captions[number % len(captions)]
+        records.append(replace(one, path=path, confidence=0.1 + number / 1400))
     decisions = []
-    for order, number in enumerate(sample_order(records)[:330]):
+    for order, number in enumerate(sample_order(records)[:400]):
         record = records[number]
-        wrong = record.confidence < 0.5 and order % 2
+        wrong = number < 600 and order % 2
         caption = "a person wrote this" if wrong else record.text
         verdict = "edited" if wrong else "accepted"
         review = Review(verdict=verdict, proposed=record.text, caption=caption)
