@@ -23,9 +23,9 @@ COMMANDS: dict[str, tuple[type, ...]] = {
         TagOptions,
     ),
     "eval": (ModelOptions, DecodeOptions, EvalConfig),
-    "review": (ModelOptions, ReviewOptions, InputOptions, ImageLimits),
     "train": (TrainConfig,),
     "calibrate": (ModelOptions, DecodeOptions, CalibrateConfig),
+    "review": (ModelOptions, ReviewOptions, InputOptions, ImageLimits),
     "models.compare": (ModelOptions, DecodeOptions, EvalConfig),
     "models.test": (ModelOptions,),
 }
