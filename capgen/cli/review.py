@@ -93,9 +93,9 @@ def review_command(
     from capgen.review_page.app import Reviewing
     from capgen.review_page.items import read_items
     from capgen.review_page.model import ReviewModel
-    from capgen.review_page.places import ImagePlaces
     from capgen.review_page.session import ReviewSession
     from capgen.reviews.journal import ReviewJournal, reviews_path
+    from capgen.reviews.places import ImagePlaces
 
     console = Console()
     for note in unused_notes(context, "review"):

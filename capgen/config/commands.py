@@ -7,6 +7,7 @@ name, except those in `OWN`.
 
 from __future__ import annotations
 
+from capgen.config.accepting import AcceptConfig
 from capgen.config.decoding import DecodeOptions
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.inputs import BatchOptions, CsvOptions, ImageLimits, InputOptions
@@ -26,6 +27,7 @@ COMMANDS: dict[str, tuple[type, ...]] = {
     "train": (TrainConfig,),
     "calibrate": (ModelOptions, DecodeOptions, CalibrateConfig),
     "review": (ModelOptions, ReviewOptions, InputOptions, ImageLimits),
+    "accept": (AcceptConfig,),
     "models.compare": (ModelOptions, DecodeOptions, EvalConfig),
     "models.test": (ModelOptions,),
 }

@@ -16,8 +16,8 @@ from capgen.review_page.answers import RequestError
 from capgen.review_page.decision_routes import item_of
 from capgen.review_page.items import Item
 from capgen.review_page.pictures import LARGEST_SIDE, THUMBNAIL_SIDE, Pictures, State
-from capgen.review_page.places import ImagePlaces
 from capgen.review_page.session import ReviewSession
+from capgen.reviews.places import ImagePlaces
 
 _LEAST_SIDE = 16
 _MOST_THREADS = 4

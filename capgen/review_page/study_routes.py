@@ -18,10 +18,10 @@ from capgen.review_page.decision_routes import item_of
 from capgen.review_page.items import Item
 from capgen.review_page.model import KINDS, ReviewModel
 from capgen.review_page.orders import Likeness, by_gain
-from capgen.review_page.places import ImagePlaces
 from capgen.review_page.replacing import Replacement, preview
 from capgen.review_page.session import ReviewSession
 from capgen.reviews.agreement import agreement
+from capgen.reviews.places import ImagePlaces
 
 
 class StudyRoutes:
