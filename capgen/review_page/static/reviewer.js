@@ -124,6 +124,10 @@ export class Reviewer {
       ? "No caption. Press e to write one."
       : text(row.caption, "span"));
     byId("caption").classList.toggle("soft", row.caption === null);
+    const { scrollHeight, clientHeight } = byId("caption");
+    // What scrolls has to be reachable without a mouse.
+    if (scrollHeight > clientHeight) byId("caption").tabIndex = 0;
+    else byId("caption").removeAttribute("tabindex");
     byId("state").textContent = stateOf(row, this.#hasDraft(row.id));
     byId("state").className = `state ${row.verdict ?? "unreviewed"} ${row.state ?? ""}`;
     byId("place").textContent = `${(this.list.placeOf(row.id) + 1).toLocaleString("en")} of ` +

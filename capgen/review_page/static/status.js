@@ -65,6 +65,7 @@ export class Status {
   #state(said) {
     if (said) this.tell(said);
     const { fault, unsaved, conflicts } = this.#decisions;
+    document.body.dataset.unsaved = unsaved;
     show(byId("fault"), fault !== null);
     if (fault !== null) {
       const kept = unsaved === 0 ? "" : `${plural(unsaved, "decision")} not saved. `;
