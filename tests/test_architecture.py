@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "capgen"
 LEAVES = (
     *("errors", "config", "records", "file_types", "overwriting", "paths", "lazy_names"),
     *("addresses", "digests", "ending_signals", "json_files", "locks"),
-    *("temporary_files", "file_attributes", "undo", "retry_after"),
+    *("temporary_files", "file_attributes", "undo", "retry_after", "text_encoding"),
 )
 
 # What each part may import of capgen, besides itself. Parts are folders of the package or
@@ -33,6 +33,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "ending_signals": LEAVES,
     "addresses": LEAVES,
     "retry_after": LEAVES,
+    "text_encoding": LEAVES,
     "temporary_files": LEAVES,
     "file_attributes": LEAVES,
     "undo": LEAVES,
@@ -43,7 +44,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "reviews": (*LEAVES, "tables"),
     "models": (*LEAVES, "hub_client"),
     "data": (*LEAVES, "images", "pages", "tables", "reviews"),
-    "output": (*LEAVES, "images", "pages"),
+    "output": (*LEAVES, "images", "pages", "tables"),
     "pages": (*LEAVES, "images"),
     "captioning": (
         *(*LEAVES, "images", "tables", "models"),
@@ -58,6 +59,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # The local server that `capgen review` runs, and its page.
     "review_page": (
         *(*LEAVES, "images", "pages", "tables", "output", "reviews", "captioning", "explain"),
+        *("data.cache.folders", "metrics.people", "models.resolve"),
     ),
     "hub": (*LEAVES, "hub_client", "images", "models", "data", "captioning"),
     "registry": (*LEAVES, "hub_client", "models", "pages", "captioning", "evaluation"),

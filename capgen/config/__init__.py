@@ -40,6 +40,7 @@ from capgen.config.presets import (
     preset_settings,
 )
 from capgen.config.prompts import NAMED_PROMPTS, PromptOptions
+from capgen.config.review import ReviewOptions
 from capgen.config.tags import LEAST_CONCEPT_PROBABILITY, MOST_CONCEPTS, NO_TAGS, TagOptions
 from capgen.config.training import TrainConfig, train_config
 from capgen.config.training_groups import OBJECTIVES, EvalStrategy
@@ -74,6 +75,7 @@ __all__ = [
     "MetadataOptions",
     "ModelOptions",
     "PromptOptions",
+    "ReviewOptions",
     "TagOptions",
     "TrainConfig",
     "WordOptions",

@@ -11,6 +11,7 @@ from capgen.config.decoding import DecodeOptions
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.inputs import BatchOptions, CsvOptions, ImageLimits, InputOptions
 from capgen.config.models import ModelOptions
+from capgen.config.review import ReviewOptions
 from capgen.config.tags import TagOptions
 from capgen.config.training import TrainConfig
 
@@ -22,6 +23,7 @@ COMMANDS: dict[str, tuple[type, ...]] = {
         TagOptions,
     ),
     "eval": (ModelOptions, DecodeOptions, EvalConfig),
+    "review": (ModelOptions, ReviewOptions, InputOptions, ImageLimits),
     "train": (TrainConfig,),
     "calibrate": (ModelOptions, DecodeOptions, CalibrateConfig),
     "models.compare": (ModelOptions, DecodeOptions, EvalConfig),

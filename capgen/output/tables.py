@@ -10,10 +10,11 @@ from typing import Any
 
 from capgen.config import NO_TAGS, CsvOptions, TagOptions
 from capgen.output.base import DEFAULT_CSV, Write, writing_text
-from capgen.output.escaping import one_line, spreadsheet_text
+from capgen.output.escaping import one_line
 from capgen.output.records import dump_json
 from capgen.output.tags import joined_tags, tags_field, tags_of
 from capgen.records import Caption, CaptionFailure, Record
+from capgen.tables.spreadsheets import spreadsheet_text
 
 COLUMNS = (
     *("path", "caption", "score", "log_probability", "alternatives", "width", "height"),

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from capgen.errors import DataError
-from capgen.json_files import parse_json
-from capgen.records import Caption, Record, Review, record_from_dict
-from capgen.reviews.journal import Reviews, read_reviews, reviews_path
+from capgen.overwriting import JOURNAL_SUFFIX
+from capgen.records import Caption, CaptionFailure, Record, Review
+from capgen.reviews.journal import ImageKey, Reviews, read_reviews, reviews_path
+from capgen.reviews.records_files import FORMS, Fault, records_in
 
 
 def read_reviewed(path: Path) -> list[Record]:
     """Read records with the decisions of the journal beside them.
 
     Args:
-        path: A .json or .jsonl file of records, or of a gallery's export.
+        path: See `read_records`.
 
     Returns:
         The records in their order. Where a person accepted or wrote a caption, it is the
@@ -29,12 +29,31 @@ def read_reviewed(path: Path) -> list[Record]:
 
 
 def read_records(path: Path) -> list[Record]:
-    """Read a file of records.
+    """Read records in any form that captions of images have in files.
+
+    Args:
+        path: Records (.json, .jsonl), the journal of an unfinished run (.journal), a gallery
+            (.html) or its export, or a table with a column of images and one of captions (.csv,
+            .tsv, .parquet). Of a table also the columns `verdict`, `proposed`, `confidence` and
+            `sha256` are read.
+
+    Returns:
+        The records in their order. What is no record, such as a broken line, is a failure with
+        the code `malformed`, whose path is the place in the file: `captions.jsonl:7`.
 
     Raises:
-        DataError: The file cannot be read, or holds something else.
+        DataError: The file cannot be read, or holds no record.
     """
-    return [_record(item, path, line) for line, item in _items(path)]
+    items = list(records_in(path))
+    faults = [item for item in items if isinstance(item, Fault)]
+    if len(faults) == len(items):
+        if not items:
+            raise DataError(f"{path} has no captions", hint=FORMS)
+        raise DataError(f"{faults[0].place}: {faults[0].reason}", hint=FORMS)
+    records = [_failure(item) if isinstance(item, Fault) else item for item in items]
+    if path.suffix == JOURNAL_SUFFIX:  # where the last record of an image counts
+        return list({ImageKey.of(record): record for record in records}.values())
+    return records
 
 
 def with_reviews(records: list[Record], reviews: Reviews) -> list[Record]:
@@ -68,29 +87,6 @@ def with_review(record: Record, review: Review) -> Record:
     )
 
 
-def _items(path: Path) -> Iterator[tuple[int, object]]:
-    """Yield each item of a JSON list or of JSON Lines, with its line (1 in a list)."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8") from error
-    if path.suffix.lower() == ".json":
-        content = parse_json(text, path)
-        for item in content if isinstance(content, list) else [content]:
-            yield 1, item
-        return
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            yield number, parse_json(line, path, line=number)
-
-
-def _record(item: object, path: Path, line: int) -> Record:
-    try:
-        return record_from_dict(item)  # type: ignore[arg-type]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DataError(
-            f"{path}:{line}: not a record of `capgen caption -o`",
-            hint="Give a .json or .jsonl file that capgen wrote.",
-        ) from error
+def _failure(fault: Fault) -> CaptionFailure:
+    message = f"{fault.place}: {fault.reason}"
+    return CaptionFailure(path=fault.place, code="malformed", message=message)

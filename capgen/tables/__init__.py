@@ -1,6 +1,6 @@
 """Tables that name images and may have captions: their rows, and the meaning of their columns.
 
-The reader of CSV, TSV and JSON Lines for `capgen caption --manifest` and for data sets.
+The reader of CSV, TSV and JSON Lines for `capgen caption --manifest`, data sets and reviews.
 
 - **Names.** `.csv`, `.tsv`, `.jsonl`, `.ndjson` in any letter case, and `captions.txt` (Kaggle's
   Flickr8k). A byte order mark is not part of the first column.

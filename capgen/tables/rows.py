@@ -56,17 +56,22 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES or path.name in _TEXT_TABLES
 
 
-def read_table(path: Path, lines: Iterable[str], *, strict: bool = True) -> Table:
+def read_table(
+    path: Path, lines: Iterable[str], *, strict: bool = True, short_rows: bool = False
+) -> Table:
     """Begin to read a table, in the format of its suffix.
 
     `lines` have their endings, as a file opened with `newline=""` yields them. If `strict`,
-    misplaced quotes and missing cells are faults.
+    misplaced quotes and missing cells are faults, unless `short_rows` allows the last cells to
+    be missing.
     """
     suffix = path.suffix.lower()
     if suffix in _JSON_SUFFIXES:
         names, rows = list[str](), _json_rows(lines)
     else:
-        names, rows = _csv_rows(lines, "\t" if suffix == ".tsv" else None, strict)
+        names, rows = _csv_rows(
+            lines, "\t" if suffix == ".tsv" else None, strict, short_rows=short_rows
+        )
     ahead = []
     for row in islice(rows, _LOOKED_AT):
         ahead.append(row)
@@ -91,7 +96,7 @@ def _json_rows(lines: Iterable[str]) -> Iterator[Row]:
 
 
 def _csv_rows(
-    lines: Iterable[str], delimiter: str | None, strict: bool
+    lines: Iterable[str], delimiter: str | None, strict: bool, *, short_rows: bool
 ) -> tuple[list[str], Iterator[Row]]:
     """Return the names of the columns and the rows."""
     lines = iter(lines)
@@ -108,7 +113,9 @@ def _csv_rows(
             rows = ((n, _with_commas(row, delimiter)) for n, row in chain([(line, cells)], rows))
         else:
             names = [cell.strip() for cell in cells]
-        return names, chain(faults, (_row(line, cells, names, strict) for line, cells in rows))
+        least = 0 if short_rows else len(names)
+        made = (_row(line, cells, names, least if strict else None) for line, cells in rows)
+        return names, chain(faults, made)
     return [], iter(faults)
 
 
@@ -130,9 +137,10 @@ def _with_commas(cells: list[str] | str, delimiter: str) -> list[str] | str:
     return whole
 
 
-def _row(line: int, cells: list[str] | str, names: list[str], strict: bool) -> Row:
+def _row(line: int, cells: list[str] | str, names: list[str], least: int | None) -> Row:
+    """Return a row, which must have `least` cells and no more than there are names, if given."""
     if isinstance(cells, str):
         return Row(line=line, fault=cells)
-    if strict and len(cells) != len(names):
+    if least is not None and not least <= len(cells) <= len(names):
         return Row(line=line, fault=f"{len(cells)} columns instead of {len(names)}")
     return Row(line=line, cells=dict(zip(names, cells, strict=False)))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capgen.records import SCHEMA_VERSION, Caption, CaptionFailure, Concept, Retry, Token
+from capgen.records import SCHEMA_VERSION, Caption, CaptionFailure, Concept, Retry, Review, Token
 
 OLD_FILE = Path(__file__).parent.parent / "data" / "captions_v1.json"
 DOCUMENTED = {
@@ -53,8 +53,10 @@ alternative = Caption(text="b", log_probability=-2.0, score=-1.0, tokens=())
 
 @given(captions, st.integers(0, 2))
 def test_a_caption_survives_json(caption: Caption, others: int) -> None:
-    caption = replace(caption, alternatives=(alternative,) * others)
-    assert Caption.from_dict(json.loads(json.dumps(caption.to_dict()))) == caption
+    review = Review(verdict="edited", proposed="b", caption=caption.text, by="ann", at="now")
+    for decided in (None, review):
+        caption = replace(caption, alternatives=(alternative,) * others, review=decided)
+        assert Caption.from_dict(json.loads(json.dumps(caption.to_dict()))) == caption
 
 
 @given(st.none() | st.text(), st.text(), st.text(), st.text())

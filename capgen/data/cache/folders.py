@@ -36,10 +36,11 @@ class Cache:
 IMAGES = Cache("pictures", "decoded images")
 FEATURES = Cache("features", "encoder features")
 TEACHER_CAPTIONS = Cache("captions", "teachers' captions")
+THUMBNAILS = Cache("thumbnails", "thumbnails of reviews")
 SHARDS = Cache("webdataset", "images from tar shards")
 SAVED_DATASETS = Cache("datasets", "images from saved `datasets` directories")
 FILE_HASHES = Cache("file-hashes.sqlite", "checksums of image files")
-CACHES = (IMAGES, FEATURES, TEACHER_CAPTIONS, SHARDS, SAVED_DATASETS, FILE_HASHES)
+CACHES = (IMAGES, FEATURES, TEACHER_CAPTIONS, THUMBNAILS, SHARDS, SAVED_DATASETS, FILE_HASHES)
 
 
 def is_cached(path: Path) -> bool:

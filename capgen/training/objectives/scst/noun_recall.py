@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from capgen.captioning.decoding.noun_lexicon import noun_of
-from capgen.training.concepts.people import PEOPLE
+from capgen.metrics.people import PEOPLE
 from capgen.training.objectives.scst.token_words import Words, padded
 
 # References differ in what they call people ("man", "guy", "player"), so each such word counts
