@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
 ROOT = Path(__file__).parent.parent
-ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/\?token=\S+")
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?token=\S+")
 
 
 def make_records(folder: Path, texts: Sequence[str], *, pictures: int = 20) -> Path:
@@ -85,17 +85,16 @@ class ReviewServer:
     """
 
     records: Path
-    port: int = 0
     address: str = ""
     said: list[str] = field(default_factory=list)
     _process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Start it, at the same port as before, and wait until it answers."""
+        """Start it, and wait until it answers."""
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "capgen", "review", self.records.name),
-                *("--no-open", "--by", "ann", "--port", str(self.port)),
+                *("--no-open", "--by", "ann"),
             ],
             cwd=self.records.parent,
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
@@ -109,7 +108,7 @@ class ReviewServer:
         for line in self._process.stderr:
             self.said.append(line)
             if found := ADDRESS.search(line):
-                self.address, self.port = found[0], int(found[1])
+                self.address = found[0]
                 return
         raise AssertionError(f"no address: {''.join(self.said)}")
 
@@ -205,13 +204,13 @@ class ReviewPage:
         self.page.expose_function("tell", lambda text: self.said.append(text))
         self.page.add_init_script(_LISTEN)
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on(
-            "console",
-            lambda message: (
-                message.type == "error" and self.faults.append(f"{message.text} {message.location}")
-            ),
-        )
+        self.page.on("console", self._heard)
         return self
+
+    def _heard(self, message: Any) -> None:
+        # Answers such as 404 with nothing to undo are in the console, too.
+        if message.type == "error" and "/api/" not in message.location["url"]:
+            self.faults.append(f"{message.text} {message.location['url']}")
 
     def open(self, address: str) -> None:
         """Show the page, and wait until it takes keys."""

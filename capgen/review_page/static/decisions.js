@@ -32,13 +32,14 @@ export class Decisions extends EventTarget {
     return this.#queue.reduce((sum, entry) => sum + entry.changes.length, 0);
   }
 
-  // Takes over what this window, before it was reloaded, and windows that are gone left.
+  // Takes over what this window, before it was reloaded, and windows that are gone left; begins to
+  // send it.
   async adopt() {
     this.#queue.push(...(await this.#kept.adopt("queue")));
     for (const entry of await this.#kept.adopt("conflicts")) this.conflicts.set(entry.key, entry);
     this.#mark();
     this.#told();
-    return this.#send();
+    this.#send();
   }
 
   // Decides about records: `wanted` has id, verdict, caption and, where it is not the present
@@ -239,7 +240,12 @@ export class Decisions extends EventTarget {
   }
 }
 
+// Whether a row already is what a change asks for. The server saves a caption as one line, and
+// tells by its text whether it is edited.
 function isSame(row, change) {
-  if (row.verdict !== change.verdict) return false;
-  return change.verdict !== "edited" || row.caption === change.caption;
+  const kept = (verdict) => verdict === "accepted" || verdict === "edited";
+  if (!kept(row.verdict) || !kept(change.verdict)) return row.verdict === change.verdict;
+  return oneLine(row.caption) === oneLine(change.caption);
 }
+
+const oneLine = (caption) => caption.replace(/[\s\p{Cc}\p{Cs}]+/gu, " ").trim();

@@ -33,6 +33,7 @@ async function start() {
   });
   connect({ reviewer, decisions, conflicts, replace });
   if (!kept.lasting) status.tell("This browser keeps nothing: what is not saved is lost with it.");
+  await decisions.adopt();
   await reviewer.start();
   events.listen();
   // A window that was closed may have left something.
@@ -41,7 +42,6 @@ async function start() {
     if (decisions.unsaved > 0) event.preventDefault();
   });
   document.body.dataset.ready = "";
-  await decisions.adopt();
 
   async function reload() {
     const content = await ask("/api/items");

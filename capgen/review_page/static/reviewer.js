@@ -40,7 +40,7 @@ export class Reviewer {
     });
     this.tools = new Tools(items, {
       hasDraft: (id) => this.#hasDraft(id),
-      shown: (ids) => this.#listed(ids),
+      shown: (ids, fromStart) => this.#listed(ids, fromStart),
       current: () => this.current,
       back: () => this.focus(),
       tell,
@@ -80,9 +80,12 @@ export class Reviewer {
   async start() {
     const kept = this.#items.idOf(sessionStorage.getItem(CURRENT));
     await this.tools.start();
-    const first = this.ids.find((id) => this.#items.at(id).verdict === null);
-    this.show(this.list.placeOf(kept) >= 0 ? kept : (first ?? this.ids[0]));
+    this.show(this.list.placeOf(kept) >= 0 ? kept : this.#firstLeft());
     this.focus();
+  }
+
+  #firstLeft() {
+    return this.ids.find((id) => this.#items.at(id).verdict === null) ?? this.ids[0];
   }
 
   focus() {
@@ -220,11 +223,12 @@ export class Reviewer {
     if (id !== undefined && id !== this.current) this.show(id);
   }
 
-  #listed(ids) {
+  #listed(ids, fromStart) {
     this.list.setIds(ids);
     // Nobody is thrown out of what they are writing.
     const writing = this.current !== undefined && this.editor.id === this.current;
-    this.show(writing || this.list.placeOf(this.current) >= 0 ? this.current : ids[0]);
+    const stays = writing || (!fromStart && this.list.placeOf(this.current) >= 0);
+    this.show(stays ? this.current : this.#firstLeft());
   }
 
   // The list keeps its rows while they change, so that nothing jumps under the hand.

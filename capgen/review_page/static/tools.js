@@ -13,7 +13,7 @@ export class Tools {
   #former = "file";
   #items;
 
-  // `shown(ids)` is told of each new list; `current()` is the record that is shown.
+  // `shown(ids, fromStart)` is told of each new list; `current()` is the record that is shown.
   constructor(items, { hasDraft, shown, current, tell, back }) {
     this.#items = items;
     Object.assign(this, { hasDraft, shown, current, tell, back });
@@ -41,7 +41,8 @@ export class Tools {
     byId("search").select();
   }
 
-  apply() {
+  // A new order is worked through from its start.
+  apply(fromStart = false) {
     clearTimeout(this.#timer);
     this.#keep();
     const ids = select(this.#items, {
@@ -53,7 +54,7 @@ export class Tools {
       hasDraft: this.hasDraft,
     });
     byId("shown").textContent = `${plural(ids.length, "picture")} shown`;
-    this.shown(ids);
+    this.shown(ids, fromStart);
   }
 
   // Shows the list from the start, in the order that was kept.
@@ -71,7 +72,7 @@ export class Tools {
     const order = byId("order").value;
     if (!RANKED.includes(order)) {
       this.#former = order;
-      return this.apply();
+      return this.apply(true);
     }
     this.tell(`Ordering: ${ORDERS[order]}…`);
     try {
@@ -82,7 +83,7 @@ export class Tools {
       byId("order").value = this.#former;
       this.tell(`Not ordered: ${error.message} ${error.hint ?? ""}`);
     }
-    return this.apply();
+    return this.apply(true);
   }
 
   async #ranks(order) {
