@@ -27,13 +27,16 @@ ROOT = Path(__file__).parent.parent
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?token=\S+")
 
 
-def make_records(folder: Path, texts: Sequence[str], *, pictures: int = 20) -> Path:
+def make_records(
+    folder: Path, texts: Sequence[str], *, pictures: int = 20, size: tuple[int, int] = (160, 120)
+) -> Path:
     """Write images and a file of records about them.
 
     Args:
         folder: Where they go.
         texts: A caption for each image.
         pictures: So many images differ; the rest are the same files under other names.
+        size: Width and height of the images.
 
     Returns:
         captions.jsonl. The confidence of image i is (7 i mod 100) / 100.
@@ -46,7 +49,8 @@ def make_records(folder: Path, texts: Sequence[str], *, pictures: int = 20) -> P
             path = images / f"{number:05d}.jpg"
             if number < pictures:
                 colour = (37 * number % 256, 91 * number % 256, 151 * number % 256)
-                Image.new("RGB", (160, 120), colour).save(path)
+                grain = Image.effect_noise(size, 50).convert("RGB")
+                Image.blend(Image.new("RGB", size, colour), grain, 0.3).save(path)
             else:
                 os.link(images / f"{number % pictures:05d}.jpg", path)
             record = Caption(
@@ -54,8 +58,8 @@ def make_records(folder: Path, texts: Sequence[str], *, pictures: int = 20) -> P
                 text=text,
                 log_probability=-4.0,
                 score=-0.5,
-                width=160,
-                height=120,
+                width=size[0],
+                height=size[1],
                 alternatives=tuple(
                     Caption(text=f"{text} {nth}", log_probability=-5.0, score=-0.6)
                     for nth in ("again", "once more")
