@@ -20,7 +20,10 @@ export async function showAgreement() {
   }
 }
 
-function contents({ bins, reviewed, accepted, edited, rejected }) {
+const points = (share) => `${(100 * share).toFixed(0)} points on average`;
+
+function contents({ bins, reviewed, accepted, edited, rejected, ...others }) {
+  const error = others.expected_calibration_error ?? null;
   const used = bins.filter((bin) => bin.reviewed > 0);
   const summary =
     `${reviewed} reviewed: ${accepted} accepted, ${edited} edited, ${rejected} rejected.`;
@@ -28,11 +31,12 @@ function contents({ bins, reviewed, accepted, edited, rejected }) {
     return [element("p", {}, summary), element("p", {}, "No reviewed caption has a confidence yet.")];
   }
   return [
-    element("p", {}, summary),
+    element("p", {}, summary, error === null ? "" : ` Confidence is off by ${points(error)}.`),
     element(
       "p", { class: "soft" },
-      "Bars: the share of captions accepted as proposed. Marks: the confidence they had. " +
-        "A bar that ends at its mark means that confidence tells how often you accept.",
+      "Bars: the share of captions that were right, accepted or with other punctuation only. " +
+        "Marks: the confidence they had. Where a bar ends at its mark, confidence tells how " +
+        "often a caption is right.",
     ),
     chart(used),
     table(used),
@@ -57,7 +61,7 @@ function chart(bins) {
   const marks = bins.map((bin) => svgElement("circle", {
     class: "saved", r: 4, cx: x((bin.from + bin.to) / 2), cy: y(bin.mean_confidence),
   }));
-  const label = "Share accepted by confidence; the table below has the numbers";
+  const label = "Share of right captions by confidence; the table below has the numbers";
   return svgElement(
     "svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label },
     ...lines, ...bars, ...marks,
@@ -65,7 +69,7 @@ function chart(bins) {
 }
 
 function table(bins) {
-  const heads = ["Confidence", "Reviewed", "Accepted", "Mean confidence"];
+  const heads = ["Confidence", "Reviewed", "Right", "Mean confidence"];
   const rows = bins.map((bin) => element(
     "tr", {},
     element("th", { scope: "row" }, `${percent(bin.from)} to ${percent(bin.to)}`),
@@ -75,7 +79,7 @@ function table(bins) {
   ));
   return element(
     "table", {},
-    element("caption", {}, "Acceptance by confidence"),
+    element("caption", {}, "Right captions by confidence"),
     element("thead", {}, element("tr", {}, ...heads.map((head, place) =>
       element("th", { scope: "col", class: place ? "number" : null }, head)))),
     element("tbody", {}, ...rows),

@@ -10,16 +10,20 @@ export class Items extends EventTarget {
   #keys = new Map();
   #unsaved = new Map();
 
-  // Takes the answer of /api/items. Ids are places in the file, which may have changed since.
+  // Takes the answer of /api/items. Ids are places in the file, which may have changed since:
+  // `loaded` tells whether they still mean the `same`.
   load(content) {
     this.name = content.name;
     this.file = content.file ?? content.name;
     this.random = content.random ?? [];
     this.rows = new Map(content.items.map((row) => [row.id, row]));
-    this.#keys = keysOf(content.items);
+    const keys = keysOf(content.items);
+    const same = keys.size === this.#keys.size &&
+      [...keys].every(([id, key]) => this.#keys.get(id) === key);
+    this.#keys = keys;
     this.#ids = new Map([...this.#keys].map(([id, key]) => [key, id]));
     this.#unsaved.clear();
-    this.dispatchEvent(new Event("loaded"));
+    this.dispatchEvent(new CustomEvent("loaded", { detail: { same } }));
   }
 
   // What names a record for as long as the file has it.

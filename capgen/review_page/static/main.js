@@ -35,9 +35,7 @@ async function start() {
   if (!kept.lasting) status.tell("This browser keeps nothing: what is not saved is lost with it.");
   await decisions.adopt();
   await reviewer.start();
-  events.listen();
-  // A window that was closed may have left something.
-  document.addEventListener("visibilitychange", () => drafts.adopt());
+  events.follow();
   window.addEventListener("beforeunload", (event) => {
     if (decisions.unsaved > 0) event.preventDefault();
   });

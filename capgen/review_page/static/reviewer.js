@@ -46,7 +46,7 @@ export class Reviewer {
       tell,
     });
     items.addEventListener("changed", (event) => this.#refresh(event.detail));
-    items.addEventListener("loaded", () => this.#loaded());
+    items.addEventListener("loaded", (event) => this.#loaded(event.detail.same));
     for (const name of ["saved", "undone"]) {
       decisions.addEventListener(name, (event) => this.#follow(event.detail.rows));
     }
@@ -96,6 +96,7 @@ export class Reviewer {
 
   show(id) {
     if (this.editor.id !== null && this.editor.id !== id) this.editor.close();
+    if (id !== this.current) this.#status.moved();
     this.current = id;
     byId("record").hidden = id === undefined;
     byId("nothing").hidden = id !== undefined;
@@ -202,8 +203,8 @@ export class Reviewer {
     try {
       const [id] = await this.#decisions.undo();
       if (id === undefined) return;
-      this.#status.tell(`Taken back: ${this.#items.at(id).path ?? "a record"}`);
       if (this.list.placeOf(id) >= 0) this.show(id);
+      this.#status.tell(`Taken back: ${this.#items.at(id).path ?? "a record"}`);
     } catch (error) {
       const reasons = {
         404: "There is nothing to take back.",
@@ -248,12 +249,13 @@ export class Reviewer {
     this.focus();
   }
 
-  // Ids may mean other records now.
-  #loaded() {
+  #loaded(same) {
+    if (same) return this.#refresh(this.#items.rows.keys());
+    // Ids mean other records now.
     const kept = this.#items.idOf(sessionStorage.getItem(CURRENT));
     if (this.editor.id !== null && this.editor.id !== kept) this.editor.close();
     this.current = kept;
-    this.tools.start();
+    return this.tools.start();
   }
 
   #follow(rows) {

@@ -6,6 +6,7 @@ export class Status {
   #items;
   #decisions;
   #planned = false;
+  #passing = false;
 
   constructor(items, decisions) {
     this.#items = items;
@@ -18,9 +19,16 @@ export class Status {
     this.#state();
   }
 
-  // Says something once: it is read out, and stays until the next.
+  // Says something once: it is read out, and stays until the next, or until another picture is
+  // shown if it was about this one.
   tell(said) {
+    this.#passing = true;
     byId("said").textContent = said;
+  }
+
+  moved() {
+    if (this.#passing) byId("said").textContent = "";
+    this.#passing = false;
   }
 
   #saved(changes) {
@@ -29,7 +37,10 @@ export class Status {
       ? `${verdict ?? "taken back"} ${name ?? ""}`
       : plural(changes.length, "caption");
     // After the rows are in, so that the number is right.
-    queueMicrotask(() => this.tell(`Saved: ${what}. ${this.#left()}`));
+    queueMicrotask(() => {
+      this.tell(`Saved: ${what}. ${this.#left()}`);
+      this.#passing = false;
+    });
   }
 
   #left() {

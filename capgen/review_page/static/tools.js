@@ -78,12 +78,13 @@ export class Tools {
     try {
       this.#ranked = await this.#ranks(order);
       this.#former = order;
+      this.apply(true);
       this.tell(`Ordered: ${ORDERS[order]}.`);
     } catch (error) {
       byId("order").value = this.#former;
       this.tell(`Not ordered: ${error.message} ${error.hint ?? ""}`);
     }
-    return this.apply(true);
+    return undefined;
   }
 
   async #ranks(order) {
