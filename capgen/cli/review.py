@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import getpass
+import os
 import shlex
+import sys
 from contextlib import closing
 from pathlib import Path
 from statistics import median
@@ -91,9 +93,9 @@ def review_command(
     from capgen.review_page.app import Reviewing
     from capgen.review_page.items import read_items
     from capgen.review_page.model import ReviewModel
-    from capgen.review_page.places import ImagePlaces
     from capgen.review_page.session import ReviewSession
     from capgen.reviews.journal import ReviewJournal, reviews_path
+    from capgen.reviews.places import ImagePlaces
 
     console = Console()
     for note in unused_notes(context, "review"):
@@ -180,8 +182,12 @@ def _serve(console: Console, review: Reviewing, page: ReviewOptions) -> None:
 
 
 def _opened(address: str) -> bool:
+    """Open an address in a browser with windows; one in the terminal would take the terminal."""
     import webbrowser
 
+    displays = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    if sys.platform not in ("win32", "darwin") and not any(map(os.environ.get, displays)):
+        return False
     try:
         return webbrowser.open(address)
     except (webbrowser.Error, OSError):

@@ -19,11 +19,11 @@ from capgen.review_page.model import ReviewModel
 from capgen.review_page.page_routes import PageRoutes
 from capgen.review_page.picture_routes import PictureRoutes
 from capgen.review_page.pictures import Pictures
-from capgen.review_page.places import ImagePlaces
 from capgen.review_page.security import Access, Guard
 from capgen.review_page.session import ReviewSession
 from capgen.review_page.study_routes import StudyRoutes
 from capgen.review_page.windows import Windows
+from capgen.reviews.places import ImagePlaces
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from anyio.to_thread import run_sync
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -46,7 +46,7 @@ class DecisionRoutes:
 
     async def items(self, request: Request) -> Response:
         """All images, as rows."""
-        return await run_sync(self._items)
+        return await run_in_threadpool(self._items)
 
     def _items(self) -> Response:
         return json_answer(
@@ -88,7 +88,7 @@ class DecisionRoutes:
     async def _changed(self, window: str, change: Any, *arguments: Any) -> Response:
         """Make a change and answer with the rows that it changed; tell the other windows."""
         try:
-            ids = await run_sync(change, *arguments)
+            ids = await run_in_threadpool(change, *arguments)
         except ConflictError as error:
             return json_answer({"conflicts": self._session.rows(error.ids)}, 409)
         rows = self._session.rows(ids)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import gc
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from capgen.records import Caption, Record, Review
 from capgen.reviews.journal import ImageKey, proposed
-from capgen.reviews.reviewed_records import read_records
+from capgen.reviews.reviewed_records import iterate_records
 from capgen.reviews.sampling import sample_order
 
 # What is no record, such as a broken line: there is no image to review.
@@ -72,18 +72,19 @@ def read_items(path: Path) -> Items:
         DataError: The file cannot be read, or holds no record.
     """
     with _no_collection():
-        return items_of(read_records(path))
+        return items_of(iterate_records(path))
 
 
-def items_of(records: Sequence[Record]) -> Items:
+def items_of(records: Iterable[Record]) -> Items:
     """Return the images of records."""
-    by_id = {
-        number: _item(number, record)
-        for number, record in enumerate(records)
-        if isinstance(record, Caption) or record.code != _MALFORMED
-    }
-    sample = [number for number in sample_order(records) if number in by_id]
-    return Items(by_id, sample, len(records) - len(by_id))
+    by_id: dict[int, Item] = {}
+    keys: list[ImageKey] = []
+    for number, record in enumerate(records):
+        keys.append(ImageKey.of(record))
+        if isinstance(record, Caption) or record.code != _MALFORMED:
+            by_id[number] = _item(number, record)
+    sample = [number for number in sample_order(keys) if number in by_id]
+    return Items(by_id, sample, len(keys) - len(by_id))
 
 
 def _item(number: int, record: Record) -> Item:

@@ -12,11 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capgen.addresses import is_url
-from capgen.captioning.prompts import Prompt
-from capgen.captioning.to_record import caption_or_raise
 from capgen.config import DecodeOptions, ImageLimits, ModelOptions
 from capgen.errors import ModelNotFoundError
-from capgen.models.resolve import is_here
 from capgen.records import Caption, Record
 
 if TYPE_CHECKING:
@@ -85,12 +82,15 @@ class ReviewModel:
         return buffer.getvalue()
 
     def _caption(self, captioner: Captioner, image: Path, options: DecodeOptions) -> Caption:
+        from capgen.captioning.to_record import caption_or_raise
+
         (record,) = captioner.stream([image], options, limits=self._limits)
         return caption_or_raise(record)
 
     def _captioner(self, record: Record) -> Captioner:
         """Return the captioner for a record, with what that record's model was asked."""
         from capgen.captioning.captioner import Captioner
+        from capgen.captioning.prompts import Prompt
 
         options = self._options or _own_model(record.model)
         if self._loaded is None or self._loaded_for != options:
@@ -109,6 +109,8 @@ def _own_model(name: str) -> ModelOptions:
 
     A file from elsewhere must not make capgen fetch a model, or send an image to a server.
     """
+    from capgen.models.resolve import is_here
+
     if name and (is_url(name) or not is_here(name)):
         raise ModelNotFoundError(
             f"The model {name} is not on this machine",

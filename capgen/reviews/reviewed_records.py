@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,16 +45,34 @@ def read_records(path: Path) -> list[Record]:
     Raises:
         DataError: The file cannot be read, or holds no record.
     """
-    items = list(records_in(path))
-    faults = [item for item in items if isinstance(item, Fault)]
-    if len(faults) == len(items):
-        if not items:
-            raise DataError(f"{path} has no captions", hint=FORMS)
-        raise DataError(f"{faults[0].place}: {faults[0].reason}", hint=FORMS)
-    records = [_failure(item) if isinstance(item, Fault) else item for item in items]
+    return list(iterate_records(path))
+
+
+def iterate_records(path: Path) -> Iterator[Record]:
+    """Yield what `read_records` returns, without holding all of it at once.
+
+    Raises:
+        DataError: The file cannot be read, or holds no record; the latter at its end.
+    """
     if path.suffix == JOURNAL_SUFFIX:  # where the last record of an image counts
-        return list({ImageKey.of(record): record for record in records}.values())
-    return records
+        yield from {ImageKey.of(record): record for record in _records(path)}.values()
+    else:
+        yield from _records(path)
+
+
+def _records(path: Path) -> Iterator[Record]:
+    found, first = False, None
+    for item in records_in(path):
+        if isinstance(item, Fault):
+            first = first or item
+            yield _failure(item)
+        else:
+            found = True
+            yield item
+    if first is not None and not found:
+        raise DataError(f"{first.place}: {first.reason}", hint=FORMS)
+    if not found:
+        raise DataError(f"{path} has no captions", hint=FORMS)
 
 
 def with_reviews(records: list[Record], reviews: Reviews) -> list[Record]:

@@ -400,3 +400,27 @@ def test_names_and_captions_of_any_kind_are_only_text(browser: Any, tmp_path: Pa
         assert page.faults == []
         assert [line["caption"] for line in decisions(records)] == list(ODD)
         context.close()
+
+
+def test_what_the_model_is_asked(window: ReviewPage, server: ReviewServer) -> None:
+    """Other captions, where it looked, and orders that it makes."""
+    window.press("m")
+    window.wait_said("choose one with its digit")
+    made = window.text("#others li:nth-child(2) > button > span:nth-child(2)")
+    assert made not in ("a dog number 0 once more", "")
+    window.press("2")
+    window.wait_said("Saved: edited")
+    assert last(server) == ("00000", "edited", made)
+    window.press("l")
+    window.page.wait_for_function(
+        "() => document.querySelector('#looked-content img')?.naturalWidth > 100"
+    )
+    window.press("Escape", "s")
+    window.wait_said("Ordered: like this picture")
+    assert window.text("#order option:checked") == "like this picture"
+    assert names(window)[0] == "1"  # to which the others were compared
+    window.page.select_option("#order", "gain")
+    window.wait_said("Ordered: most gained")
+    window.press("Escape", "g")
+    window.wait_text("#agreement-content", "1 reviewed: 0 accepted, 1 edited, 0 rejected")
+    assert window.page.locator("#agreement svg rect").count() >= 1

@@ -29,7 +29,9 @@ class Cache:
 
     def entry(self, *sources: str, suffix: str = "") -> Path:
         """Return the path of an entry made from `sources`: everything that decides its content."""
-        digest = hashlib.sha256("\0".join(sources).encode()).hexdigest()
+        # The names of files may be no valid text.
+        key = "\0".join(sources).encode("utf-8", "surrogateescape")
+        digest = hashlib.sha256(key).hexdigest()
         return self.path / f"{digest[:32]}{suffix}"
 
 

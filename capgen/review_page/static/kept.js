@@ -16,9 +16,9 @@ export class Kept {
     this.window = window;
   }
 
-  static async open(file) {
+  static async open(file, window) {
     const database = await openDatabase(`capgen-review ${file}`).catch(() => null);
-    return new Kept(database, await claimWindow());
+    return new Kept(database, window);
   }
 
   // Whether entries survive the window.
@@ -103,7 +103,7 @@ async function aliveWindows() {
 
 // Returns this window's name: the one it had before it was reloaded, unless a copy of the tab
 // has it.
-async function claimWindow() {
+export async function claimWindow() {
   const former = sessionStorage.getItem(ID);
   const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
   // The page before a reload may hold the name for another moment.

@@ -8,7 +8,7 @@ import { byId } from "./dom.js";
 import { Drafts } from "./drafts.js";
 import { Events } from "./events.js";
 import { Items } from "./items.js";
-import { Kept } from "./kept.js";
+import { claimWindow, Kept } from "./kept.js";
 import { fillHelp, listen } from "./keys.js";
 import { Replace } from "./replace.js";
 import { Reviewer } from "./reviewer.js";
@@ -18,12 +18,14 @@ import { Status } from "./status.js";
 const items = new Items();
 
 async function start() {
+  const window = await claimWindow();
+  const events = new Events(window);
+  await events.begin();
   items.load(await ask("/api/items"));
-  const kept = await Kept.open(items.file);
+  const kept = await Kept.open(items.file, window);
   const decisions = new Decisions(items, kept, () => reload());
   const drafts = new Drafts(items, kept);
   const status = new Status(items, decisions);
-  const events = new Events(items, decisions, kept.window);
   const conflicts = new Conflicts(items, decisions);
   await drafts.adopt();
   const reviewer = new Reviewer({ items, decisions, drafts, status });
@@ -35,8 +37,8 @@ async function start() {
   if (!kept.lasting) status.tell("This browser keeps nothing: what is not saved is lost with it.");
   await decisions.adopt();
   await reviewer.start();
-  events.follow();
-  window.addEventListener("beforeunload", (event) => {
+  events.connect(items, decisions);
+  addEventListener("beforeunload", (event) => {
     if (decisions.unsaved > 0) event.preventDefault();
   });
   document.body.dataset.ready = "";
