@@ -19,12 +19,12 @@ from capgen.config import ImageLimits, ModelOptions
 from capgen.review_page.app import Reviewing, make_app
 from capgen.review_page.items import read_items
 from capgen.review_page.model import ReviewModel
-from capgen.review_page.places import ImagePlaces
 from capgen.review_page.security import Access
 from capgen.review_page.serve import Server, listen
 from capgen.review_page.session import ReviewSession
 from capgen.review_page.windows import Windows
 from capgen.reviews.journal import ReviewJournal, reviews_path
+from capgen.reviews.places import ImagePlaces
 
 ROOT = Path(__file__).parents[1]
 

@@ -93,9 +93,9 @@ def review_command(
     from capgen.review_page.app import Reviewing
     from capgen.review_page.items import read_items
     from capgen.review_page.model import ReviewModel
-    from capgen.review_page.places import ImagePlaces
     from capgen.review_page.session import ReviewSession
     from capgen.reviews.journal import ReviewJournal, reviews_path
+    from capgen.reviews.places import ImagePlaces
 
     console = Console()
     for note in unused_notes(context, "review"):
@@ -123,7 +123,7 @@ def review_command(
             places=places,
             limits=limits,
             model=ReviewModel(chosen, limits),
-            name=records.name,
+            records=records,
         )
         _serve(console, review, page)
         _tell_result(console, session, records)
@@ -158,11 +158,12 @@ def _is_named(context: typer.Context, *options: str) -> bool:
 def _serve(console: Console, review: Reviewing, page: ReviewOptions) -> None:
     """Run the server until the review is ended."""
     from capgen.review_page.app import make_app
+    from capgen.review_page.file_key import ports
     from capgen.review_page.security import Access
     from capgen.review_page.serve import HOST, Server, listen
     from capgen.review_page.windows import Windows
 
-    listening = listen(page.port)
+    listening = listen(page.port, ports(review.records))
     port = listening.getsockname()[1]
     access, windows = Access(), Windows()
     server = Server(make_app(review, access, windows, port), windows, listening)

@@ -6,6 +6,7 @@ ranges and help from the fields' metadata.
 
 from __future__ import annotations
 
+from capgen.config.accepting import AcceptConfig
 from capgen.config.applying import ApplyOptions
 from capgen.config.commands import COMMANDS, OWN
 from capgen.config.decoding import (
@@ -61,6 +62,7 @@ __all__ = [
     "OBJECTIVE_DEFAULTS",
     "OWN",
     "TRAIN_PRESETS",
+    "AcceptConfig",
     "ApplyOptions",
     "BatchOptions",
     "CalibrateConfig",

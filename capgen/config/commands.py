@@ -7,6 +7,7 @@ name, except those in `OWN`.
 
 from __future__ import annotations
 
+from capgen.config.accepting import AcceptConfig
 from capgen.config.decoding import DecodeOptions
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.inputs import BatchOptions, CsvOptions, ImageLimits, InputOptions
@@ -24,9 +25,10 @@ COMMANDS: dict[str, tuple[type, ...]] = {
     ),
     "apply": (ImageLimits, CsvOptions, TagOptions),
     "eval": (ModelOptions, DecodeOptions, EvalConfig),
-    "review": (ModelOptions, ReviewOptions, InputOptions, ImageLimits),
     "train": (TrainConfig,),
     "calibrate": (ModelOptions, DecodeOptions, CalibrateConfig),
+    "review": (ModelOptions, ReviewOptions, InputOptions, ImageLimits),
+    "accept": (AcceptConfig,),
     "models.compare": (ModelOptions, DecodeOptions, EvalConfig),
     "models.test": (ModelOptions,),
 }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import capgen.data.installed as installed
 from capgen.data.cache.file_hashes import hash_files
@@ -42,6 +42,8 @@ class Dataset:
         problems: What was left out on reading, and why.
         language: The captions' language as in BCP 47 (`en`, `pt-BR`); empty if unknown.
         undecided: Which of val and test the source does not assign.
+        reviews: Of reviewed captions, how many have which verdict, by whom and of which models;
+            None if they are from elsewhere.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Dataset:
     problems: list[Problem] = field(default_factory=list)
     language: str = ""
     undecided: frozenset[str] = frozenset()
+    reviews: Mapping[str, Any] | None = None
 
     def split(self, name: str) -> list[Example]:
         """Return the examples of a split, by image name.
@@ -225,6 +228,7 @@ def _load(
         problems=problems,
         language=header.language or (known.language if known else ""),
         undecided=assignment.undecided,
+        reviews=header.reviews or reading.reviews,
     )
 
 

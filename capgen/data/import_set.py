@@ -85,6 +85,7 @@ def import_dataset(
             licence=dataset.licence,
             terms=dataset.terms,
             language=language or dataset.language,
+            reviews=None if dataset.reviews is None else dict(dataset.reviews),
         )
         yield from _write(dataset, header, place, link=link)
     yield finished(replace(dataset, name=name, root=place))

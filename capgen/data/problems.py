@@ -63,6 +63,8 @@ PROBLEMS: dict[str, ProblemKind] = {
     "captions_unread": ProblemKind("captions in a file that is not read"),
     "caption_outside": ProblemKind("captions outside the data folder", fix="drop_caption"),
     "caption_rejected": ProblemKind("caption that its source has rejected", fix="drop_caption"),
+    "caption_unreviewed": ProblemKind("caption that nobody has reviewed", fix="drop_caption"),
+    "caption_unedited": ProblemKind("caption that was accepted unchanged", fix="drop_caption"),
     "caption_empty": ProblemKind("empty caption", fix="drop_caption"),
     "caption_duplicate": ProblemKind("same caption twice on one image", fix="drop_caption"),
     "caption_repeated": ProblemKind("same caption on many images"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,11 +19,11 @@ from capgen.review_page.model import ReviewModel
 from capgen.review_page.page_routes import PageRoutes
 from capgen.review_page.picture_routes import PictureRoutes
 from capgen.review_page.pictures import Pictures
-from capgen.review_page.places import ImagePlaces
 from capgen.review_page.security import Access, Guard
 from capgen.review_page.session import ReviewSession
 from capgen.review_page.study_routes import StudyRoutes
 from capgen.review_page.windows import Windows
+from capgen.reviews.places import ImagePlaces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +35,14 @@ class Reviewing:
         places: Finds the images' files.
         limits: The largest image to decode. JPEGs whose end is missing are shown, too.
         model: The model to ask again.
-        name: Name of the records file.
+        records: The file of records.
     """
 
     session: ReviewSession
     places: ImagePlaces
     limits: ImageLimits
     model: ReviewModel
-    name: str
+    records: Path
 
 
 def make_app(review: Reviewing, access: Access, windows: Windows, port: int) -> ASGIApp:
@@ -58,7 +59,7 @@ def make_app(review: Reviewing, access: Access, windows: Windows, port: int) -> 
     app = Starlette(
         routes=[
             *PageRoutes().routes,
-            *DecisionRoutes(session, windows, review.name).routes,
+            *DecisionRoutes(session, windows, review.records).routes,
             *PictureRoutes(session, review.places, Pictures(limits)).routes,
             *StudyRoutes(session, review.places, review.model).routes,
         ],

@@ -83,15 +83,25 @@ def keep_edits(path: Path) -> int:
     return len(decisions)
 
 
-def is_later(own: Review, known: Review) -> bool:
+def is_later(own: Review, known: Review, earlier: Iterable[Review] = ()) -> bool:
     """Whether a decision in a table was made after the one that the journal of decisions has.
 
     A table that was written with a decision has its time: what differs from it was changed since.
+
+    Args:
+        own: The table's decision.
+        known: The journal's decision that counts.
+        earlier: All that the journal has about the image: what is among it was replaced there.
     """
     if own.at:
-        same = (own.verdict, own.caption) == (known.verdict, known.caption)
-        return own.at == known.at and not same
-    return own.caption not in (known.caption, known.proposed)
+        return own.at == known.at and not same_decision(own, known)
+    replaced = any(same_decision(own, each) for each in earlier)
+    return not replaced and own.caption not in (known.caption, known.proposed)
+
+
+def same_decision(first: Review, second: Review) -> bool:
+    """Whether two reviews have the same verdict and text, whoever decided and when."""
+    return (first.verdict, first.caption) == (second.verdict, second.caption)
 
 
 def _proposed(journal: Path) -> dict[_Key, list[str]]:

@@ -54,10 +54,14 @@ class Source:
     image_column: str | None = option(None, "Column with the images' names.")
     caption_column: str | None = option(None, "Column with the captions.")
     split_column: str | None = option(None, "Column with the splits.")
+    only: str | None = option(
+        None, "Of reviewed captions, only those that people wrote.", choices=("edited",)
+    )
 
     def read_options(self) -> ReadOptions:
         from capgen.data.formats.reading import ReadOptions
 
+        check_ranges(self)
         return ReadOptions(**vars(self))
 
 
@@ -129,7 +133,8 @@ def download(
 @data_app.command(
     "import",
     epilog=examples(
-        "capgen data import my-photos/ --name mine --val-fraction 0.2 --test-fraction 0.2"
+        "capgen data import my-photos/ --name mine --val-fraction 0.2 --test-fraction 0.2",
+        "capgen data import captions.jsonl --name corrected",
     ),
 )
 @with_options()

@@ -13,6 +13,7 @@ from capgen.data.formats import (
     flickr,
     karpathy,
     manifest,
+    reviewed,
     sidecar,
     table,
     webdataset,
@@ -46,6 +47,12 @@ _COLUMNS = frozenset({"image_column", "caption_column", "split_column"})
 # In the order in which they are tried: the most distinctive first.
 FORMATS: dict[str, Format] = {
     "capgen": Format("capgen data set", manifest.manifest_file, manifest.read),
+    "reviewed": Format(
+        "records of `capgen caption` that are reviewed",
+        reviewed.is_reviewed,
+        reviewed.read,
+        frozenset({"images", "only"}),
+    ),
     "flickr": Format("official Flickr8k or Flickr30k folder", flickr.token_file, flickr.read),
     "coco": Format("COCO captions JSON", coco.caption_files, coco.read),
     "karpathy": Format("Karpathy JSON", karpathy.karpathy_file, karpathy.read),

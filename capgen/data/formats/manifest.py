@@ -41,6 +41,7 @@ class Header:
         citation: What to cite.
         checksums: Checksum of each downloaded file.
         language: The captions' language as in BCP 47: `en`, `pt-BR`.
+        reviews: Of reviewed captions, how many have which verdict, by whom and of which models.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Header:
     citation: str = ""
     checksums: dict[str, str] | None = None
     language: str = ""
+    reviews: dict[str, Any] | None = None
 
 
 def manifest_file(root: Path) -> Path | None:
@@ -113,6 +115,8 @@ def write(path: Path, header: Header, examples: Iterable[Example]) -> None:
     """Write a manifest atomically; images below its folder are named relative to it."""
     base = path.parent.resolve()
     first = {"schema_version": SCHEMA_VERSION, "kind": _KIND, **asdict(header)}
+    if header.reviews is None:
+        del first["reviews"]  # the headers of other data sets stay as they were
     with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(first, ensure_ascii=False) + "\n")
         for example in examples:

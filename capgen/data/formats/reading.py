@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from capgen.data.problems import Problem, Report
 from capgen.data.splits import SPLITS, split_name
@@ -21,6 +22,7 @@ class ReadOptions:
         image_column: Column of the image's name in tables.
         caption_column: Column of the captions in tables, or their key in WebDataset's JSON.
         split_column: Column of the split in tables.
+        only: Of reviewed captions, only those with this verdict: `edited`.
     """
 
     format: str | None = None
@@ -28,6 +30,7 @@ class ReadOptions:
     image_column: str | None = None
     caption_column: str | None = None
     split_column: str | None = None
+    only: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +80,14 @@ class Reading:
         has_splits: Whether the source assigns splits.
         home: The source's folder, if it is not the one that was named: its parent, or the
             cache folder into which images were extracted.
+        reviews: Of reviewed captions, how many have which verdict, by whom and of which models.
     """
 
     entries: tuple[Entry, ...]
     strays: tuple[Path, ...] = ()
     has_splits: bool = False
     home: Path | None = None
+    reviews: Mapping[str, Any] | None = None
 
 
 @dataclass
@@ -127,7 +132,13 @@ class Collector:
     def _tell(self, code: str, message: str, image_id: str, file: Path, line: int | None) -> None:
         self._report(Problem(code=code, message=message, file=file, line=line, image_id=image_id))
 
-    def reading(self, *, images: Iterable[Path] = (), home: Path | None = None) -> Reading:
+    def reading(
+        self,
+        *,
+        images: Iterable[Path] = (),
+        home: Path | None = None,
+        reviews: Mapping[str, Any] | None = None,
+    ) -> Reading:
         """Return what was gathered; `images` are all of the source, to find the strays."""
         for image_id, (_, file, line) in self._splits.items():
             if image_id not in self._drafts:
@@ -146,4 +157,6 @@ class Collector:
         )
         named = {entry.image for entry in entries}
         strays = tuple(sorted(path for path in images if path not in named))
-        return Reading(entries=entries, strays=strays, has_splits=has_splits, home=home)
+        return Reading(
+            entries=entries, strays=strays, has_splits=has_splits, home=home, reviews=reviews
+        )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from capgen.review_page.places import ImagePlaces
+from capgen.reviews.places import ImagePlaces
 
 
 @pytest.fixture
