@@ -73,10 +73,13 @@ def apply_command(
     from capgen.applying.locate import Locator
     from capgen.cli.apply.run import ApplyJob, run_apply
     from capgen.cli.beside import open_beside
+    from capgen.reviews.records_files import PAGES
     from capgen.reviews.reviewed_records import read_reviewed
     from capgen.undo import known_originals
 
     chosen = choose(read_reviewed(records), which)
+    if records.suffix.lower() in PAGES:
+        console.note("decisions in a gallery are in its export (captions-edited.jsonl), not in it")
     finder = Locator(records.parent, known_originals(places.undo_file))
     inputs = InputFiles(_inputs(records, chosen.records, finder))
     outputs = list(_outputs(output, places))

@@ -294,6 +294,7 @@ def test_one_folder_in_every_format_is_captioned_once(run: Run, name: str) -> No
     assert [record["caption"] for record in json.loads(out)] == [
         *("proposal 0", "Änne, mine", "proposal 3")
     ]
+    assert ("decisions in a gallery are in its export" in err) == name.endswith("html")
     if name != "x.tsv":  # which has no place for it
         assert "3 captions (1 accepted, 1 edited, 1 unreviewed) written" in err
         edited = json.loads(out)[1]["review"]
