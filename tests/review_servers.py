@@ -52,7 +52,7 @@ def running(records: Path, model: ModelOptions | None = None) -> Iterator[Runnin
     limits = ImageLimits()
     asked = ReviewModel(model, limits)
     review = Reviewing(
-        session=session, places=places, limits=limits, model=asked, name=records.name
+        session=session, places=places, limits=limits, model=asked, records=records
     )
     listening = listen(0)
     port = listening.getsockname()[1]
