@@ -95,6 +95,8 @@ def _write_work(work: Path) -> None:
     (work / "my-photos" / "captions.csv").write_text("image,caption\n" + "\n".join(lines) + "\n")
     (work / "captions.jsonl").write_text(json.dumps({"captions": [OFTEN, SELDOM]}) + "\n")
     (work / "images.csv").write_text("path\nphotos/0.jpg\nphotos/1.jpg\n")
+    edited = {"path": "photos/0.jpg", "caption": SELDOM, "original": OFTEN}
+    (work / "captions-edited.jsonl").write_text(json.dumps(edited) + "\n")
     for number in range(2):
         with tarfile.open(work / f"shard-{number:03}.tar", "w") as shard:
             shard.add(work / "photos" / f"{number}.jpg", f"{number}.jpg")

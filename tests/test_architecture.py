@@ -50,6 +50,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *(*LEAVES, "images", "tables", "models"),
         *("metrics.synonyms", "metrics.function_words"),
     ),
+    "applying": (*LEAVES, "images", "output", "reviews"),
     "explain": (*LEAVES, "images", "output", "captioning", "pages"),
     "evaluation": (
         *(*LEAVES, "images", "metrics", "models", "data", "pages", "captioning", "explain"),
@@ -69,6 +70,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "cli": (
         *(*LEAVES, "images", "metrics", "models", "data", "output", "captioning", "explain"),
         *("evaluation", "training", "hub", "registry", "doctor", "reviews", "review_page"),
+        "applying",
     ),
     "_build": (*LEAVES, "metrics", "models", "captioning", "hub", "cli"),
     # The package itself names its public classes for type checkers; `__main__` runs the app.

@@ -7,6 +7,7 @@ ranges and help from the fields' metadata.
 from __future__ import annotations
 
 from capgen.config.accepting import AcceptConfig
+from capgen.config.applying import ApplyOptions
 from capgen.config.commands import COMMANDS, OWN
 from capgen.config.decoding import (
     BEAMS_LIMIT,
@@ -62,6 +63,7 @@ __all__ = [
     "OWN",
     "TRAIN_PRESETS",
     "AcceptConfig",
+    "ApplyOptions",
     "BatchOptions",
     "CalibrateConfig",
     "CsvOptions",

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[type, ...]] = {
         *(ModelOptions, DecodeOptions, BatchOptions, ImageLimits, InputOptions, CsvOptions),
         TagOptions,
     ),
+    "apply": (ImageLimits, CsvOptions, TagOptions),
     "eval": (ModelOptions, DecodeOptions, EvalConfig),
     "train": (TrainConfig,),
     "calibrate": (ModelOptions, DecodeOptions, CalibrateConfig),
