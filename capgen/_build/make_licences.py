@@ -48,6 +48,7 @@ SHIPPED = (
 # The purpose of each direct dependency.
 WHY = {
     "accelerate": "training on several devices",
+    "axe-playwright-python": "tests that look for barriers to accessibility in the review page",
     "bitsandbytes": "weights in 8 or 4 bits, for `--quantize`",
     "datasets": "reading folders that it wrote",
     **dict.fromkeys(
@@ -72,6 +73,7 @@ WHY = {
     "pillow": "reading images",
     "pillow-heif": "reading HEIC",
     "platformdirs": "the system's places for data, caches and settings",
+    "playwright": "tests of the review page in Chromium",
     "pyarrow": "Parquet and Arrow files",
     "pycocoevalcap": "the official COCO scorers",
     "pytest": "tests",

@@ -108,6 +108,21 @@ def test_a_decision_is_said_to_be_saved_once_it_is_in_the_file(
     window.page.unroute("**/api/decide")
 
 
+def test_what_is_edited_while_the_own_decision_is_under_way_is_no_conflict(
+    window: ReviewPage, server: ReviewServer
+) -> None:
+    held: list[Any] = []
+    window.page.route("**/api/decide", lambda route: held.append(route), times=1)
+    window.press("a", "k", "e")
+    window.wait_text("#option-0 .row-state", "saving…")
+    held[0].continue_()
+    window.wait_said("Saved: accepted")
+    window.page.keyboard.insert_text("better words")
+    window.press("Control+Enter")
+    window.wait_said("Saved: edited")
+    assert last(server) == ("00000", "edited", "better words")
+
+
 def test_undo_takes_back_and_shows_the_picture_again(
     window: ReviewPage, server: ReviewServer
 ) -> None:
@@ -292,8 +307,10 @@ def test_two_windows_see_each_other_and_overwrite_nothing(
     window.wait_text("#meanwhile", "rejected")
     window.press("Control+Enter")
     window.wait_text("#conflict-text", "1 decision not saved")
-    window.press("c", "2")
+    window.page.focus("[data-command=conflicts]")
+    window.press("Enter", "2")
     window.page.wait_for_selector("#conflict-banner", state="hidden")
+    window.page.wait_for_function("() => document.activeElement.id === 'list'")
     assert [line["verdict"] for line in decisions(server.records)] == [
         *("accepted", "edited", "rejected")
     ]
@@ -365,6 +382,12 @@ def test_orders_filters_and_search(window: ReviewPage, server: ReviewServer) -> 
     choose("filter", "accepted", ["0"])
     choose("filter", "rejected", ["1"])
     choose("filter", "unreviewed", ["2", "3"])
+    # A decided picture stays in the list until it is made again.
+    window.press("Escape", "Home", "a")
+    window.wait_text("#name", "00003.jpg")
+    assert names(window)[:2] == ["2", "3"]
+    window.press("f")
+    assert names(window)[:2] == ["3", "4"]
     choose("filter", "repeated", [])
     window.wait_text("#shown", "0 pictures")
     assert window.page.is_visible("#nothing")

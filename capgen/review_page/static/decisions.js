@@ -79,7 +79,8 @@ export class Decisions extends EventTarget {
 
   // Notes that the server could not be asked; tries again later.
   fail(error) {
-    this.fault = error;
+    // That it has ended tells more than that it does not answer.
+    if (this.fault === null || error.status > 0 || this.fault.status > 0) this.fault = error;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.retry(), this.#wait);
     this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT);

@@ -50,6 +50,11 @@ export class Editor {
     this.closed();
   }
 
+  // What this window itself decides about the record meanwhile is known.
+  follow(id, before, after) {
+    if (id === this.#id && this.version === before) this.version = after;
+  }
+
   // Says if the caption that is being edited has meanwhile changed.
   noteChange() {
     if (this.#id === null) return;

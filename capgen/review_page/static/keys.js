@@ -16,6 +16,7 @@ export const KEYS = [
   [["u"], "unsure", "next unsure, unreviewed picture"],
   [["z"], "undo", "take the last decision back"],
   [["/"], "search", "search (Enter or Escape returns)"],
+  [["f"], "refresh", "filter and order the list again"],
   [["m"], "beams", "make the next best captions"],
   [["d"], "diverse", "make different captions"],
   ["123456789".split(""), "choose", "choose one of the other captions"],
@@ -52,6 +53,8 @@ function commandOf(event) {
   if (event.target.matches("input")) return undefined;
   const key = keyOf(event);
   const native = event.target.closest("button, a[href], summary");
+  // A long caption that has the focus is scrolled.
+  if (key.length > 1 && key !== "Enter" && event.target.id === "caption") return undefined;
   if (key.length > 1) return native && key === "Enter" ? undefined : COMMANDS.get(key);
   return byId("letters").checked ? COMMANDS.get(key) : undefined;
 }

@@ -64,6 +64,12 @@ function connect({ reviewer, decisions, conflicts, replace }) {
     retry: () => decisions.retry(),
     help: () => byId("help").showModal(),
   };
+  for (const dialog of document.querySelectorAll("dialog")) {
+    // What opened it may be gone.
+    dialog.addEventListener("close", () => {
+      if (document.activeElement === document.body) reviewer.focus();
+    });
+  }
   fillHelp();
   listen((command, key) => commands[command](key));
   for (const button of document.querySelectorAll("button[data-command]")) {

@@ -29,7 +29,7 @@ export class Reviewer {
     this.list = new VirtualList(byId("list"), {
       rowHeight: ROW_HEIGHT,
       fill: (option, id) => fillRow(option, items.at(id), this.#hasDraft(id)),
-      choose: (id) => this.show(id),
+      choose: (id) => this.#chosen(id),
     });
     this.picture = new Picture(byId("stage"));
     this.details = new Details({ choose: (caption) => this.#choose(caption), tell });
@@ -70,6 +70,7 @@ export class Reviewer {
       unsure: () => this.#nextUnsure(),
       undo: () => this.#undo(),
       search: () => this.tools.search(),
+      refresh: () => this.tools.apply(),
       beams: () => this.details.make("beams"),
       diverse: () => this.details.make("diverse"),
       choose: (key) => this.#choose(this.details.caption(Number(key))),
@@ -96,7 +97,10 @@ export class Reviewer {
 
   show(id) {
     if (this.editor.id !== null && this.editor.id !== id) this.editor.close();
-    if (id !== this.current) this.#status.moved();
+    if (id !== this.current) {
+      this.#status.moved();
+      byId("main").scrollTop = 0;
+    }
     this.current = id;
     byId("record").hidden = id === undefined;
     byId("nothing").hidden = id !== undefined;
@@ -108,6 +112,12 @@ export class Reviewer {
     const place = this.list.placeOf(id);
     this.picture.prefetch([place + 1, place + 2, place - 1].map((near) => this.ids[near])
       .filter((near) => near !== undefined && !this.#items.at(near).missing));
+  }
+
+  // On a phone the list is below the picture.
+  #chosen(id) {
+    this.show(id);
+    if (byId("stage").getBoundingClientRect().bottom < 0) byId("stage").scrollIntoView();
   }
 
   // Decides about many at once; what equals the proposal is accepted.
@@ -259,8 +269,10 @@ export class Reviewer {
   }
 
   #follow(rows) {
-    for (const row of rows) {
-      this.#drafts.follow(row.id, this.#items.rows.get(row.id).version, row.version);
+    for (const { id, version } of rows) {
+      const before = this.#items.rows.get(id).version;
+      this.#drafts.follow(id, before, version);
+      this.editor.follow(id, before, version);
     }
   }
 
