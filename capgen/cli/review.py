@@ -123,7 +123,7 @@ def review_command(
             places=places,
             limits=limits,
             model=ReviewModel(chosen, limits),
-            name=records.name,
+            records=records,
         )
         _serve(console, review, page)
         _tell_result(console, session, records)
@@ -158,11 +158,12 @@ def _is_named(context: typer.Context, *options: str) -> bool:
 def _serve(console: Console, review: Reviewing, page: ReviewOptions) -> None:
     """Run the server until the review is ended."""
     from capgen.review_page.app import make_app
+    from capgen.review_page.file_key import ports
     from capgen.review_page.security import Access
     from capgen.review_page.serve import HOST, Server, listen
     from capgen.review_page.windows import Windows
 
-    listening = listen(page.port)
+    listening = listen(page.port, ports(review.records))
     port = listening.getsockname()[1]
     access, windows = Access(), Windows()
     server = Server(make_app(review, access, windows, port), windows, listening)
@@ -171,7 +172,7 @@ def _serve(console: Console, review: Reviewing, page: ReviewOptions) -> None:
     try:
         console.note(f"the review is at {address}{access.token}")
         console.note("every decision is saved at once; Ctrl-C ends the review")
-        if page.open_browser and not _opened(address + access.once()):
+        if page.open and not _opened(address + access.once()):
             console.note("no browser could be opened: open the address yourself")
         server.wait()
     except (KeyboardInterrupt, SystemExit):

@@ -21,8 +21,14 @@ class ReviewOptions:
 
     PANEL: ClassVar[str] = "Page"
 
-    port: int = setting(0, "Port of the page's address; 0 takes a free one", low=0, high=65535)
-    open_browser: bool = setting(True, "Open the page in the browser.", flags="--open/--no-open")
+    port: int = setting(
+        0,
+        "Port of the page's address; 0 takes one that stays the same for the file, so that the "
+        "browser finds drafts again",
+        low=0,
+        high=65535,
+    )
+    open: bool = setting(True, "Open the page in the browser.")
     by: str | None = setting(
         None, "Name to save with each decision. Default: the name that you logged in with."
     )

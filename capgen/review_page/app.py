@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -34,14 +35,14 @@ class Reviewing:
         places: Finds the images' files.
         limits: The largest image to decode. JPEGs whose end is missing are shown, too.
         model: The model to ask again.
-        name: Name of the records file.
+        records: The file of records.
     """
 
     session: ReviewSession
     places: ImagePlaces
     limits: ImageLimits
     model: ReviewModel
-    name: str
+    records: Path
 
 
 def make_app(review: Reviewing, access: Access, windows: Windows, port: int) -> ASGIApp:
@@ -58,7 +59,7 @@ def make_app(review: Reviewing, access: Access, windows: Windows, port: int) -> 
     app = Starlette(
         routes=[
             *PageRoutes().routes,
-            *DecisionRoutes(session, windows, review.name).routes,
+            *DecisionRoutes(session, windows, review.records).routes,
             *PictureRoutes(session, review.places, Pictures(limits)).routes,
             *StudyRoutes(session, review.places, review.model).routes,
         ],

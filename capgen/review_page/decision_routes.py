@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
-from anyio.to_thread import run_sync
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -14,6 +15,7 @@ from capgen.errors import UsageError
 from capgen.records import Caption, Review
 from capgen.review_page.answers import RequestError, json_answer, read_json
 from capgen.review_page.changes import Change
+from capgen.review_page.file_key import file_key
 from capgen.review_page.items import Item
 from capgen.review_page.session import ConflictError, ReviewSession
 from capgen.review_page.windows import Windows
@@ -27,13 +29,13 @@ class DecisionRoutes:
     Args:
         session: The review.
         windows: The open windows.
-        name: Name of the records file, for the page.
+        records: The file of records.
     """
 
-    def __init__(self, session: ReviewSession, windows: Windows, name: str) -> None:
+    def __init__(self, session: ReviewSession, windows: Windows, records: Path) -> None:
         self._session = session
         self._windows = windows
-        self._name = name
+        self._records = records
         self.routes = [
             Route("/api/items", self.items),
             Route("/api/item/{id:int}", self.item),
@@ -44,12 +46,13 @@ class DecisionRoutes:
 
     async def items(self, request: Request) -> Response:
         """All images, as rows."""
-        return await run_sync(self._items)
+        return await run_in_threadpool(self._items)
 
     def _items(self) -> Response:
         return json_answer(
             {
-                "name": self._name,
+                "name": self._records.name,
+                "file": file_key(self._records),
                 "by": self._session.by,
                 "items": self._session.rows(),
                 "random": self._session.items.sample,
@@ -85,7 +88,7 @@ class DecisionRoutes:
     async def _changed(self, window: str, change: Any, *arguments: Any) -> Response:
         """Make a change and answer with the rows that it changed; tell the other windows."""
         try:
-            ids = await run_sync(change, *arguments)
+            ids = await run_in_threadpool(change, *arguments)
         except ConflictError as error:
             return json_answer({"conflicts": self._session.rows(error.ids)}, 409)
         rows = self._session.rows(ids)

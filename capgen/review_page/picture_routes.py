@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
-from anyio import CapacityLimiter
-from anyio.to_thread import run_sync
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -37,7 +37,7 @@ class PictureRoutes:
         self._places = places
         self._pictures = pictures
         # Large images that are decoded side by side would take the memory of all of them.
-        self._threads = CapacityLimiter(min(_MOST_THREADS, usable_cores()))
+        self._threads = asyncio.Semaphore(min(_MOST_THREADS, usable_cores()))
         self.routes = [
             Route("/thumb/{id:int}", self.thumbnail),
             Route("/image/{id:int}", self.image),
@@ -65,7 +65,7 @@ class PictureRoutes:
         self, request: Request, side: int, kind: str, make: Callable[[State], bytes]
     ) -> Response:
         item = item_of(self._session, request)
-        state = await run_sync(self._state, item)
+        state = await run_in_threadpool(self._state, item)
         headers = {"ETag": f"{state.tag(side)}", "Cache-Control": "private, no-cache"}
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
@@ -74,7 +74,7 @@ class PictureRoutes:
             if await request.is_disconnected():
                 return Response(status_code=499)
             try:
-                data = await run_sync(make, state)
+                data = await run_in_threadpool(make, state)
             except ImageError as error:
                 raise RequestError(404, error.message, error.hint) from error
         return Response(data, media_type=kind, headers=headers)

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import sys
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 
 import uvicorn
@@ -19,15 +20,23 @@ HOST = "127.0.0.1"
 _SECONDS_TO_END = 3
 
 
-def listen(port: int) -> socket.socket:
+def listen(port: int, preferred: Iterable[int] = ()) -> socket.socket:
     """Return a socket that listens on the loopback interface.
 
     Args:
-        port: The port; 0 for a free one.
+        port: The port; 0 for a preferred one, or any that is free.
+        preferred: Ports to try in turn.
 
     Raises:
         UsageError: The port is taken, or not allowed.
     """
+    for wanted in () if port else preferred:
+        with suppress(UsageError):
+            return _listen(wanted)
+    return _listen(port)
+
+
+def _listen(port: int) -> socket.socket:
     # Only if the protocol is named, asyncio switches off Nagle's algorithm, which adds 40 ms.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:

@@ -16,6 +16,7 @@ from capgen.review_page.items import Item, Items
 from capgen.review_page.undoing import Done, Steps
 from capgen.reviews.journal import Decision, ReviewJournal
 from capgen.reviews.judgement import Judgement, judgements
+from capgen.reviews.reviewed_records import counting_review
 
 # A row of the page's list, as JSON.
 Row = dict[str, Any]
@@ -66,8 +67,7 @@ class ReviewSession:
 
     def review(self, item: Item) -> Review | None:
         """Return the decision about an image that counts now."""
-        found = self._journal.reviews.about(item.key, item.proposed)
-        return item.review if found is None else found
+        return counting_review(item.review, item.key, item.proposed, self._journal.reviews)
 
     def caption(self, item: Item) -> str | None:
         """Return the caption that an image has now: a person's, or the proposed one."""
@@ -121,11 +121,12 @@ class ReviewSession:
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._lock:
             self._check(changes)
-            step = [self._step(change) for change in changes]
-            decisions = [
-                Decision(self.item(change.id).key, self._asked(change, at)) for change in changes
-            ]
-            self._add(step, decisions)
+            step = [self._step(self.item(change.id)) for change in changes]
+            self._journal.add(
+                [decision for change in changes for decision in self._decisions(change, at)]
+            )
+            for done in step:
+                done.after = self.version(self.item(done.id))
             if step:
                 self._steps.add(window, step)
         return self._changed(change.id for change in changes)
@@ -183,22 +184,30 @@ class ReviewSession:
         if old:
             raise ConflictError(old)
 
-    def _asked(self, change: Change, at: str) -> Review | None:
-        if change.verdict is None:
-            return None
-        item = self.item(change.id)
-        return review_of(change, item.proposed, self.caption(item), self.by, at)
+    def _decisions(self, change: Change, at: str) -> list[Decision]:
+        """Return what a change adds to the journal.
 
-    def _step(self, change: Change) -> Done:
+        That begins with the file's own review if that counted until now: what the journal has had
+        does not count as a later change of the file.
+        """
         item = self.item(change.id)
+        asked = None
+        if change.verdict is not None:
+            asked = review_of(change, item.proposed, self.caption(item), self.by, at)
+        before = [Decision(item.key, item.review)] if self._counts_itself(item) else []
+        return [*before, Decision(item.key, asked)]
+
+    def _step(self, item: Item) -> Done:
         before = self.version(item)
         own = [d for d in self._journal.reviews.history(item.key) if d.key == item.key]
-        return Done(item.id, before, before, own[-1] if own else Decision(item.key, None))
+        back = own[-1] if own else Decision(item.key, None)
+        if self._counts_itself(item):
+            back = Decision(item.key, item.review)
+        return Done(item.id, before, before, back)
 
-    def _add(self, step: list[Done], decisions: list[Decision]) -> None:
-        self._journal.add(decisions)
-        for done in step:
-            done.after = self.version(self.item(done.id))
+    def _counts_itself(self, item: Item) -> bool:
+        """Whether the review that counts is the one in the file."""
+        return item.review is not None and self.review(item) is item.review
 
     def _changed(self, ids: Iterable[int]) -> list[int]:
         """Return these ids and those of copies, in the order of the file."""

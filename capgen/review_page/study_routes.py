@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from anyio.to_thread import run_sync
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -56,22 +56,22 @@ class StudyRoutes:
         def find() -> list[dict[str, Any]]:
             return self._model.alternatives(item.record, self._file(item), kind)
 
-        return json_answer({"captions": await run_sync(find)})
+        return json_answer({"captions": await run_in_threadpool(find)})
 
     async def looked(self, request: Request) -> Response:
         """A drawing of where the model looked."""
         item = item_of(self._session, request)
-        data = await run_sync(lambda: self._model.looked(item.record, self._file(item)))
+        data = await run_in_threadpool(lambda: self._model.looked(item.record, self._file(item)))
         return Response(data, media_type="image/png")
 
     async def like(self, request: Request) -> Response:
         """All ids, most alike first."""
         item = item_of(self._session, request)
-        return json_answer({"ids": await run_sync(lambda: self._likeness.order(item.id))})
+        return json_answer({"ids": await run_in_threadpool(lambda: self._likeness.order(item.id))})
 
     async def gain(self, request: Request) -> Response:
         """All ids, most gained first."""
-        return json_answer({"ids": await run_sync(by_gain, self._session)})
+        return json_answer({"ids": await run_in_threadpool(by_gain, self._session)})
 
     async def replace(self, request: Request) -> Response:
         """What a replacement would change."""
@@ -86,11 +86,11 @@ class StudyRoutes:
             for number in ids
             if isinstance(number, int) and number in known
         ]
-        return json_answer({"changes": await run_sync(preview, replacement, captions)})
+        return json_answer({"changes": await run_in_threadpool(preview, replacement, captions)})
 
     async def agreement(self, request: Request) -> Response:
         """How far confidence and decisions agree."""
-        found = await run_sync(lambda: agreement(self._session.judged()))
+        found = await run_in_threadpool(lambda: agreement(self._session.judged()))
         return json_answer(found.to_dict())
 
     @cached_property

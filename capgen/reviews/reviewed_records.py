@@ -9,9 +9,9 @@ from pathlib import Path
 from capgen.errors import DataError
 from capgen.overwriting import JOURNAL_SUFFIX
 from capgen.records import Caption, CaptionFailure, Record, Review
-from capgen.reviews.journal import ImageKey, Reviews, read_reviews, reviews_path
+from capgen.reviews.journal import ImageKey, Reviews, proposed, read_reviews, reviews_path
 from capgen.reviews.records_files import FORMS, Fault, records_in
-from capgen.reviews.table_edits import is_later, with_edits
+from capgen.reviews.table_edits import is_later, same_decision, with_edits
 
 
 def read_reviewed(path: Path) -> list[Record]:
@@ -83,16 +83,36 @@ def with_reviews(records: list[Record], reviews: Reviews) -> list[Record]:
 
 
 def decided(record: Record, reviews: Reviews) -> Record:
-    """Return a record with the decision about it, if there is one.
-
-    What a person changed in the file itself after the decision stays.
-    """
-    review = reviews.find(record)
-    if review is None:
-        return record
+    """Return a record with the decision about it, if there is one (see `counting_review`)."""
     own = record.review if isinstance(record, Caption) else None
-    later = own is not None and is_later(own, review)
-    return record if later else with_review(record, review)
+    review = counting_review(own, ImageKey.of(record), proposed(record), reviews)
+    if review is not None:
+        return record if review is own else with_review(record, review)
+    if own is None or own.proposed is None or not isinstance(record, Caption):
+        return record
+    return replace(record, text=own.proposed, review=None)
+
+
+def counting_review(
+    own: Review | None, key: ImageKey, caption: str | None, reviews: Reviews
+) -> Review | None:
+    """Return the decision about an image that counts: the file's own or the journal's.
+
+    The file's own counts if it is later: the journal has never had it, and it differs.
+
+    Args:
+        own: The review that the file itself has, or None.
+        key: The image.
+        caption: The caption that was proposed, or None.
+        reviews: The decisions of the journal.
+    """
+    found = reviews.about(key, caption)
+    if own is None:
+        return found
+    known = [each.review for each in reviews.history(key) if each.review is not None]
+    if found is None:  # maybe because somebody took the file's own decision back
+        return None if any(same_decision(own, each) for each in known) else own
+    return own if is_later(own, found, known) else found
 
 
 def with_review(record: Record, review: Review) -> Record:

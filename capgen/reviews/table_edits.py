@@ -6,20 +6,11 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from capgen.errors import DataError, MissingDependencyError
 from capgen.overwriting import JOURNAL_SUFFIX
 from capgen.records import Caption, Record, Review
-from capgen.reviews.journal import (
-    Decision,
-    ImageKey,
-    ReviewJournal,
-    read_reviews,
-    reviews_path,
-)
 from capgen.reviews.records_files import LINES, Fault, records_in
 from capgen.tables.rows import is_table
 
@@ -50,48 +41,25 @@ def with_edits(path: Path, records: Iterable[Record | Fault]) -> Iterator[Record
         yield _with_edit(record, proposed) if isinstance(record, Caption) else record
 
 
-def keep_edits(path: Path) -> int:
-    """Add what a person changed in a table to its decisions, before a run writes it again.
-
-    Returns:
-        How many changes were added.
-
-    Raises:
-        StorageError: The decisions cannot be written.
-    """
-    if not path.is_file() or not path.with_name(path.name + JOURNAL_SUFFIX).is_file():
-        return 0
-    try:
-        records = list(with_edits(path, records_in(path)))
-    except (DataError, MissingDependencyError):
-        return 0
-    known = read_reviews(reviews_path(path))
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    decisions = [
-        Decision(ImageKey.of(record), replace(record.review, at=now))
-        for record in records
-        if isinstance(record, Caption)
-        and record.review is not None
-        and ((before := known.find(record)) is None or is_later(record.review, before))
-    ]
-    if decisions:
-        journal = ReviewJournal(reviews_path(path))
-        try:
-            journal.add(decisions)
-        finally:
-            journal.close()
-    return len(decisions)
-
-
-def is_later(own: Review, known: Review) -> bool:
+def is_later(own: Review, known: Review, earlier: Iterable[Review] = ()) -> bool:
     """Whether a decision in a table was made after the one that the journal of decisions has.
 
     A table that was written with a decision has its time: what differs from it was changed since.
+
+    Args:
+        own: The table's decision.
+        known: The journal's decision that counts.
+        earlier: All that the journal has about the image: what is among it was replaced there.
     """
     if own.at:
-        same = (own.verdict, own.caption) == (known.verdict, known.caption)
-        return own.at == known.at and not same
-    return own.caption not in (known.caption, known.proposed)
+        return own.at == known.at and not same_decision(own, known)
+    replaced = any(same_decision(own, each) for each in earlier)
+    return not replaced and own.caption not in (known.caption, known.proposed)
+
+
+def same_decision(first: Review, second: Review) -> bool:
+    """Whether two reviews have the same verdict and text, whoever decided and when."""
+    return (first.verdict, first.caption) == (second.verdict, second.caption)
 
 
 def _proposed(journal: Path) -> dict[_Key, list[str]]:

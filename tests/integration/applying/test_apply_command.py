@@ -205,6 +205,7 @@ def test_what_a_person_wrote_elsewhere_stays(run: Run) -> None:
     Path("a.txt").write_text("Oma\n")
     _, _, err = run("apply", "captions.jsonl", "--sidecar", ".txt")
     assert Path("a.txt").read_text() == "Oma\n" and "1 sidecar keeps what is there" in err
+    assert "0 captions written; left out: 1 where another text stays" in err
     assert run("apply", "captions.jsonl", "--sidecar", ".txt", "--on-existing", "append")[0] == 0
     assert Path("a.txt").read_text() == "Oma, proposal 0\n"
 
@@ -293,6 +294,7 @@ def test_one_folder_in_every_format_is_captioned_once(run: Run, name: str) -> No
     assert [record["caption"] for record in json.loads(out)] == [
         *("proposal 0", "Änne, mine", "proposal 3")
     ]
+    assert ("decisions in a gallery are in its export" in err) == name.endswith("html")
     if name != "x.tsv":  # which has no place for it
         assert "3 captions (1 accepted, 1 edited, 1 unreviewed) written" in err
         edited = json.loads(out)[1]["review"]

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from capgen.errors import DiskFullError, UsageError
-from capgen.records import CaptionFailure, Record
+from capgen.records import Caption, CaptionFailure, Record
 from capgen.review_page.changes import Change
 from capgen.review_page.items import items_of
 from capgen.review_page.session import ConflictError, ReviewSession
 from capgen.reviews.journal import ReviewJournal, read_reviews
+from capgen.reviews.reviewed_records import with_reviews
 from tests.unit.reviews.made import caption, review
 
 
@@ -210,8 +211,31 @@ def test_reviews_in_the_file_itself_count_until_decided_anew(journal: ReviewJour
     assert (row["verdict"], row["caption"], row["proposed"]) == ("edited", "a cat", "a dog runs")
     session.decide("one", [edit(0, "a cow")])
     assert session.rows()[0]["caption"] == "a cow"
+    assert with_reviews([given], journal.reviews)[0].text == "a cow"  # type: ignore[union-attr]
     session.undo("one")
     assert session.rows()[0]["caption"] == "a cat"
+
+
+def test_a_review_in_the_file_itself_can_be_removed(journal: ReviewJournal) -> None:
+    given = replace(caption(0, text="a cat"), review=review("edited", "a cat"))
+    session = session_of(journal, given)
+    session.decide("one", [Change(0, 0, None)])
+    (row,) = session.rows()
+    assert (row["verdict"], row["caption"]) == (None, "a dog runs")
+    (read,) = with_reviews([given], journal.reviews)
+    assert isinstance(read, Caption) and (read.text, read.review) == ("a dog runs", None)
+    session.undo("one")
+    assert session.rows()[0]["verdict"] == "edited"
+
+
+def test_what_was_changed_in_the_file_after_a_decision_counts(journal: ReviewJournal) -> None:
+    session_of(journal, caption(0)).decide("one", [edit(0, "a cow")])
+    changed = replace(caption(0, text="a horse"), review=review("edited", "a horse"))
+    session = session_of(journal, changed)
+    assert session.rows()[0]["caption"] == "a horse"
+    session.decide("one", [edit(0, "a hen", version=1)])
+    assert session.rows()[0]["caption"] == "a hen"
+    assert with_reviews([changed], journal.reviews)[0].text == "a hen"  # type: ignore[union-attr]
 
 
 def test_the_verdict_can_be_removed(session: ReviewSession) -> None:

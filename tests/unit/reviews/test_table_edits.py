@@ -17,8 +17,8 @@ from capgen.reviews.journal import (
     read_reviews,
     reviews_path,
 )
+from capgen.reviews.keep_edits import keep_edits
 from capgen.reviews.reviewed_records import read_records, read_reviewed
-from capgen.reviews.table_edits import keep_edits
 
 PROPOSED = [
     Caption(path=f"{name}.jpg", text=f"a {name}", score=None, log_probability=None, sha256=name)
@@ -141,3 +141,12 @@ def test_a_decision_after_the_table_was_written_counts(table: Path) -> None:
     change(table, "rejected,", "accepted,")
     assert reviews(table)[1] == ("accepted", "a cat", "a cat")
     assert keep_edits(table) == 1
+
+
+def test_what_was_taken_back_does_not_return(table: Path) -> None:
+    keep_edits(table)
+    journal = ReviewJournal(reviews_path(table))
+    journal.add([Decision(ImageKey.of(PROPOSED[1]), None)])
+    journal.close()
+    assert keep_edits(table) == 0
+    assert reviews(table) == [None, None, None]
