@@ -51,9 +51,7 @@ def running(records: Path, model: ModelOptions | None = None) -> Iterator[Runnin
     session = ReviewSession(items, journal, "ann", gone)
     limits = ImageLimits()
     asked = ReviewModel(model, limits)
-    review = Reviewing(
-        session=session, places=places, limits=limits, model=asked, name=records.name
-    )
+    review = Reviewing(session=session, places=places, limits=limits, model=asked, records=records)
     listening = listen(0)
     port = listening.getsockname()[1]
     access, windows = Access(), Windows()

@@ -17,6 +17,7 @@ from tests.reviewing import (
     decisions,
     make_records,
     reviewing,
+    reviewing_here,
 )
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -37,9 +38,11 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ReviewServer]:
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ReviewServer]:
+    """A server about thirty dogs, in this process if the test does not end it."""
     texts = [f"a dog number {number}" for number in range(30)]
-    with reviewing(make_records(tmp_path, texts)) as running:
+    serve = getattr(request, "param", reviewing_here)
+    with serve(make_records(tmp_path, texts)) as running:
         yield running
 
 
@@ -221,6 +224,7 @@ def test_what_was_written_as_proposed_is_accepted(window: ReviewPage, server: Re
     assert last(server) == ("00000", "accepted", "a dog number 0")
 
 
+@pytest.mark.parametrize("server", [reviewing], indirect=True)
 def test_without_a_server_decisions_wait_in_the_browser(
     window: ReviewPage, server: ReviewServer
 ) -> None:
@@ -243,6 +247,7 @@ def test_without_a_server_decisions_wait_in_the_browser(
     window.faults.clear()  # of the network
 
 
+@pytest.mark.parametrize("server", [reviewing], indirect=True)
 def test_an_open_page_goes_on_with_the_next_server(
     window: ReviewPage, server: ReviewServer
 ) -> None:
