@@ -79,6 +79,12 @@ def decisions(records: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
 
 
+def last(server: ReviewServer) -> tuple[str, str, str]:
+    """Return what was decided last: image, verdict, caption."""
+    line = decisions(server.records)[-1]
+    return Path(line["path"]).stem, line["verdict"], line.get("caption", "")
+
+
 @dataclass
 class ReviewServer:
     """`capgen review` about a file of records.

@@ -13,7 +13,6 @@ from tests.browser import needs_browser
 from tests.reviewing import (
     ReviewPage,
     ReviewServer,
-    chromium,
     make_records,
     reviewing,
     reviewing_here,
@@ -22,12 +21,6 @@ from tests.reviewing import (
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 pytestmark = needs_browser
 MANY = 20_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
