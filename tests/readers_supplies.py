@@ -9,14 +9,17 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from capgen.captioning.captioner import Captioner
 from capgen.cli.main import main
-from capgen.config import train_config
-from capgen.records import EpochEvent
+from capgen.config import DecodeOptions, train_config
+from capgen.records import EpochEvent, Review
+from capgen.reviews.journal import Decision, ImageKey, ReviewJournal, reviews_path
+from capgen.reviews.sampling import sample_order
 from capgen.training.run.train import train
 from tests.fakes import draw_image
 from tests.minis import MiniImage, coco_json, write_coco, write_flickr8k
@@ -48,7 +51,7 @@ class Supplies:
 
     Attributes:
         root: Holds `work`, where commands are typed, `home`, the CAPGEN_HOME, `parts`, what is
-            on the Hub, and `stopped`, a run that can go on.
+            on the Hub, `stopped`, a run that can go on, and `reviewed`, captions with reviews.
     """
 
     root: Path
@@ -71,6 +74,7 @@ def make_supplies(root: Path) -> Supplies:
         save_tiny_clip(parts / "clip")
         save_tiny_gpt2(parts / "gpt2", SENTENCES)
         _train(root)
+        _review(root)
     return Supplies(root)
 
 
@@ -151,6 +155,40 @@ def _train(root: Path) -> None:
         if isinstance(event, EpochEvent):
             break
     running.close()
+
+
+def _review(root: Path) -> None:
+    """Write captions of `my-model` with reviews; most of the images are elsewhere.
+
+    What the model is sure of is right; that is how it should be.
+    """
+    place = root / "reviewed"
+    (place / "album").mkdir(parents=True)
+    for number in range(200):
+        draw_image(number, (64, 48)).save(place / "album" / f"{number:03}.jpg")
+    captioner = Captioner.from_pretrained(root / "work" / "my-model", device="cpu")
+    images = sorted((place / "album").iterdir())
+    captions = list(captioner.stream(images, DecodeOptions(retry=False)))
+    records = [
+        replace(captions[0], path=f"away/{n}.jpg", sha256=f"{n:064x}", confidence=0.5 + n / 500)
+        for n in range(200)
+    ]
+    for number, (image, one) in enumerate(zip(images, captions, strict=True)):
+        path = image.relative_to(place).as_posix()
+        records.append(replace(one, path=path, confidence=0.1 + number / 600))
+    decisions = []
+    for order, number in enumerate(sample_order(records)[:330]):
+        record = records[number]
+        wrong = record.confidence < 0.5 and order % 2
+        caption = "a person wrote this" if wrong else record.text
+        verdict = "edited" if wrong else "accepted"
+        review = Review(verdict=verdict, proposed=record.text, caption=caption)
+        decisions.append(Decision(ImageKey.of(record), review))
+    path = place / "captions.jsonl"
+    path.write_text("".join(json.dumps(record.to_dict()) + "\n" for record in records))
+    journal = ReviewJournal(reviews_path(path))
+    journal.add(decisions)
+    journal.close()
 
 
 @contextmanager

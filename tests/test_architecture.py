@@ -219,6 +219,14 @@ def test_the_cpu_runtime_imports_no_torch(name: str) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
+def test_the_server_of_reviews_is_imported_when_it_is_needed(module: Path) -> None:
+    if part_of(module) == "review_page":
+        return
+    assert not {name.split(".")[0] for name in imported(at_top(module))} & {"starlette", "uvicorn"}
+    assert not any(name.startswith("capgen.review_page") for name in imported(at_top(module)))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
 def test_no_module_imports_everything_of_another(module: Path) -> None:
     assert not any(name.endswith(".*") for name in imported(list(ast.walk(tree_of(module)))))
 

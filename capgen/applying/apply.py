@@ -26,12 +26,14 @@ class Applied:
         record: The record; its error says why it was not written everywhere.
         problems: One line for each thing that went wrong, with its hint.
         repeated: Whether the same image has another record, whose caption was written instead.
+        kept: Whether it is written nowhere, because what is there stays.
         thumbnail: A small WebP of the image, if it was asked for and could be made.
     """
 
     record: Record
     problems: tuple[tuple[str, str], ...] = ()
     repeated: bool = False
+    kept: bool = False
     thumbnail: bytes | None = None
 
 
@@ -95,6 +97,7 @@ def _apply(record: Caption, locator: Locator, places: Places) -> Applied:
 def _write(record: Caption, located: Located, places: Places, small: bytes | None) -> Applied:
     written: Record = record
     problems: list[str] = []
+    kept = False
     assert located.file is not None
     if places.image_folder is not None:
         problem = places.image_folder.add(located.file, record.text)
@@ -105,8 +108,9 @@ def _write(record: Caption, located: Located, places: Places, small: bytes | Non
         wrote = places.beside.write(written, located.file, printable(located.file))
         written = wrote.record
         problems += wrote.problems.values()
+        kept = not (wrote.written or places.image_folder or problems)
     told = tuple((problem, "") for problem in problems)
-    return Applied(record=written, problems=told, thumbnail=small)
+    return Applied(record=written, problems=told, kept=kept, thumbnail=small)
 
 
 def _winners(records: Sequence[Record], locator: Locator) -> dict[int, int]:

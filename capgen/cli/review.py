@@ -172,7 +172,7 @@ def _serve(console: Console, review: Reviewing, page: ReviewOptions) -> None:
     try:
         console.note(f"the review is at {address}{access.token}")
         console.note("every decision is saved at once; Ctrl-C ends the review")
-        if page.open_browser and not _opened(address + access.once()):
+        if page.open and not _opened(address + access.once()):
             console.note("no browser could be opened: open the address yourself")
         server.wait()
     except (KeyboardInterrupt, SystemExit):

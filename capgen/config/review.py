@@ -28,7 +28,7 @@ class ReviewOptions:
         low=0,
         high=65535,
     )
-    open_browser: bool = setting(True, "Open the page in the browser.", flags="--open/--no-open")
+    open: bool = setting(True, "Open the page in the browser.")
     by: str | None = setting(
         None, "Name to save with each decision. Default: the name that you logged in with."
     )

@@ -52,7 +52,8 @@ def is_right(caption: str, review: Review) -> bool | None:
     """
     if review.kept and same_words(caption, review.caption):
         return True
-    return False if review.proposed == caption else None
+    reviewed = review.proposed is not None and same_words(caption, review.proposed)
+    return False if reviewed else None
 
 
 def _judgement(record: Record, review: Review | None) -> Judgement:

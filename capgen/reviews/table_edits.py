@@ -2,68 +2,43 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
-from capgen.errors import DataError, MissingDependencyError
 from capgen.overwriting import JOURNAL_SUFFIX
 from capgen.records import Caption, Record, Review
-from capgen.reviews.journal import (
-    Decision,
-    ImageKey,
-    ReviewJournal,
-    read_reviews,
-    reviews_path,
-)
-from capgen.reviews.records_files import Fault, records_in
+from capgen.reviews.records_files import LINES, Fault, records_in
+from capgen.tables.rows import is_table
+
+
+class _Key(NamedTuple):
+    """What a run captioned: another model, or other settings, propose something else."""
+
+    path: str | None
+    sha256: str | None = None
+    model: str = ""
+    revision: str = ""
+    settings: str = ""
 
 
 def with_edits(path: Path, records: Iterable[Record | Fault]) -> Iterator[Record | Fault]:
     """Yield a table's records, with reviews where a caption is not what a run proposed.
 
     Args:
-        path: The table. Without the journal of a run beside it, nothing is known of edits.
+        path: The table. Without the journal of a run beside it, nothing is known of edits. In
+            other files nobody edits captions.
         records: Its records.
     """
+    if not is_table(path) or path.suffix.lower() in LINES:
+        yield from records
+        return
     proposed = _proposed(path.with_name(path.name + JOURNAL_SUFFIX))
     for record in records:
         yield _with_edit(record, proposed) if isinstance(record, Caption) else record
-
-
-def keep_edits(path: Path) -> int:
-    """Add what a person changed in a table to its decisions, before a run writes it again.
-
-    Returns:
-        How many changes were added.
-
-    Raises:
-        StorageError: The decisions cannot be written.
-    """
-    if not path.is_file() or not path.with_name(path.name + JOURNAL_SUFFIX).is_file():
-        return 0
-    try:
-        records = list(with_edits(path, records_in(path)))
-    except (DataError, MissingDependencyError):
-        return 0
-    known = read_reviews(reviews_path(path))
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    decisions = [
-        Decision(ImageKey.of(record), replace(record.review, at=now))
-        for record in records
-        if isinstance(record, Caption)
-        and record.review is not None
-        and ((before := known.find(record)) is None or is_later(record.review, before))
-    ]
-    if decisions:
-        journal = ReviewJournal(reviews_path(path))
-        try:
-            journal.add(decisions)
-        finally:
-            journal.close()
-    return len(decisions)
 
 
 def is_later(own: Review, known: Review, earlier: Iterable[Review] = ()) -> bool:
@@ -87,18 +62,27 @@ def same_decision(first: Review, second: Review) -> bool:
     return (first.verdict, first.caption) == (second.verdict, second.caption)
 
 
-def _proposed(journal: Path) -> dict[ImageKey, list[str]]:
+def _proposed(journal: Path) -> dict[_Key, list[str]]:
     """Return what runs proposed for each image, the last text last."""
-    found: dict[ImageKey, list[str]] = defaultdict(list)
+    found: dict[_Key, list[str]] = defaultdict(list)
     if journal.is_file():
         for record in records_in(journal):
             if isinstance(record, Caption):
-                found[ImageKey.of(record)].append(record.text)
+                found[_key(record)].append(record.text)
+                found[_Key(record.path)].append(record.text)
     return found
 
 
-def _with_edit(record: Caption, proposed: dict[ImageKey, list[str]]) -> Caption:
-    texts = proposed.get(ImageKey.of(record), [])
+def _key(record: Caption) -> _Key:
+    """Return the key of a record; of a table with fewer columns only the path is known."""
+    if not record.model:
+        return _Key(record.path)
+    settings = json.dumps(dict(record.settings), sort_keys=True)
+    return _Key(record.path, record.sha256, record.model, record.revision, settings)
+
+
+def _with_edit(record: Caption, proposed: dict[_Key, list[str]]) -> Caption:
+    texts = proposed.get(_key(record), [])
     if record.review is not None or not texts or record.text in texts:
         return record
     return replace(record, review=Review(verdict="edited", proposed=texts[-1], caption=record.text))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from capgen.cli.apply.options import IMAGE_FOLDER, ApplyPlaces
 from capgen.cli.console import Console
 from capgen.cli.help import examples
-from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, After, with_options
-from capgen.cli.places import OutputOptions
+from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, with_options
 from capgen.cli.user_defaults import unused_notes
 from capgen.config import ApplyOptions, ImageLimits, MetadataOptions
 from capgen.errors import UsageError
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from capgen.output.sidecars import Sidecars
     from capgen.records import Record
 
-IMAGE_FOLDER = "imagefolder"
-
 EXAMPLES = examples(
     "capgen apply captions.jsonl --write-metadata",
     "capgen apply captions.jsonl --sidecar .xmp --dry-run",
@@ -34,29 +31,6 @@ EXAMPLES = examples(
     "capgen apply captions-edited.jsonl -o gallery.html",
     "capgen apply captions.csv --format imagefolder -o dataset/",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ApplyPlaces(OutputOptions):
-    """Where captions are applied."""
-
-    format: Annotated[
-        str | None,
-        typer.Option(
-            help="Output format, if the suffix does not tell: json, jsonl, csv, text, parquet, "
-            "html, or imagefolder for a folder that the datasets library loads.",
-            rich_help_panel=OUTPUT_PANEL,
-        ),
-    ] = None
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help="Change nothing, and say what would be done.",
-            rich_help_panel=OUTPUT_PANEL,
-        ),
-        After("write_metadata"),
-    ] = False
 
 
 @with_options(

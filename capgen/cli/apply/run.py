@@ -11,7 +11,7 @@ from pathlib import Path
 from capgen.applying.apply import Applied, Places, apply_records
 from capgen.applying.choose import ACCEPTED, EDITED, FAILED, UNREVIEWED, Chosen, kind_of
 from capgen.applying.locate import Locator
-from capgen.cli.apply.command import IMAGE_FOLDER, ApplyPlaces
+from capgen.cli.apply.options import IMAGE_FOLDER, ApplyPlaces
 from capgen.cli.beside import summarise
 from capgen.cli.console import Console
 from capgen.config import ImageLimits
@@ -55,11 +55,13 @@ class _Tally:
     written: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     repeated: int = 0
+    kept: int = 0
 
     def add(self, done: Applied) -> None:
         self.failed += bool(done.problems)
         self.repeated += done.repeated
-        if not (done.problems or done.repeated):
+        self.kept += done.kept
+        if not (done.problems or done.repeated or done.kept):
             self.written[kind_of(done.record)] += 1
 
 
@@ -128,6 +130,8 @@ def _summarise(console: Console, job: ApplyJob, tally: _Tally) -> None:
     left_out = [f"{number:,} {why}" for why, number in sorted(job.chosen.left_out.items())]
     if tally.written[FAILED] and job.output is None:
         left_out.append(f"{tally.written[FAILED]:,} {FAILED}")
+    if tally.kept:
+        left_out.append(f"{tally.kept:,} where another text stays")
     if left_out:
         text += f"; left out: {', '.join(left_out)}"
     if tally.repeated:

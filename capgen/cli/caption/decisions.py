@@ -9,7 +9,7 @@ from capgen.cli.console import Console
 from capgen.output.base import FORMATS
 from capgen.records import Caption, Record
 from capgen.reviews.journal import Reviews, read_reviews, reviews_path
-from capgen.reviews.table_edits import keep_edits
+from capgen.reviews.keep_edits import keep_edits
 
 
 def open_reviews(console: Console, output: Path | None, form: str) -> Reviews:

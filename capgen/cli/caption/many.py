@@ -92,11 +92,11 @@ def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int)
 def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tally: Tally) -> int:
     finished = None
     with ExitStack() as stack:
+        reviews = open_reviews(console, job.results.output, job.format)
         journal = open_journal(captioner, job)
         if journal is not None:
             stack.callback(journal.close)
         beside = open_beside(job.results, job.sidecars, job.limits, dry_run=job.results.dry_run)
-        reviews = open_reviews(console, job.results.output, job.format)
         write_record = _open_records(console, stack, job, beside)
         screen = stack.enter_context(BatchScreen(console, job.inputs.total))
         running = caption_all(

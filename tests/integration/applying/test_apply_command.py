@@ -205,6 +205,7 @@ def test_what_a_person_wrote_elsewhere_stays(run: Run) -> None:
     Path("a.txt").write_text("Oma\n")
     _, _, err = run("apply", "captions.jsonl", "--sidecar", ".txt")
     assert Path("a.txt").read_text() == "Oma\n" and "1 sidecar keeps what is there" in err
+    assert "0 captions written; left out: 1 where another text stays" in err
     assert run("apply", "captions.jsonl", "--sidecar", ".txt", "--on-existing", "append")[0] == 0
     assert Path("a.txt").read_text() == "Oma, proposal 0\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,8 @@ from capgen.reviews.journal import (
     read_reviews,
     reviews_path,
 )
+from capgen.reviews.keep_edits import keep_edits
 from capgen.reviews.reviewed_records import read_records, read_reviewed
-from capgen.reviews.table_edits import keep_edits
 
 PROPOSED = [
     Caption(path=f"{name}.jpg", text=f"a {name}", score=None, log_probability=None, sha256=name)
@@ -94,6 +95,21 @@ def test_nothing_is_kept_of_what_no_run_wrote(tmp_path: Path, table: Path) -> No
     assert not reviews_path(table).exists()
 
 
+def test_another_run_proposes_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    first = replace(PROPOSED[0], model="mini", settings={"beams": 3})
+    for file, form, record in (
+        (path, "csv", first),
+        # A run with other settings that was interrupted.
+        (journal_path(path), "jsonl", replace(first, text="a hound", settings={"beams": 5})),
+    ):
+        with open_format(file, form) as write:
+            write(record, None)
+    assert reviews(path) == [None]
+    path.write_text("path,caption\ndog.jpg,mine\n")
+    assert reviews(path) == [("edited", "mine", "a hound")]
+
+
 def test_a_verdict_column_is_a_decision(table: Path) -> None:
     text = table.read_text(encoding="utf-8").splitlines()
     lines = [
@@ -125,3 +141,12 @@ def test_a_decision_after_the_table_was_written_counts(table: Path) -> None:
     change(table, "rejected,", "accepted,")
     assert reviews(table)[1] == ("accepted", "a cat", "a cat")
     assert keep_edits(table) == 1
+
+
+def test_what_was_taken_back_does_not_return(table: Path) -> None:
+    keep_edits(table)
+    journal = ReviewJournal(reviews_path(table))
+    journal.add([Decision(ImageKey.of(PROPOSED[1]), None)])
+    journal.close()
+    assert keep_edits(table) == 0
+    assert reviews(table) == [None, None, None]
