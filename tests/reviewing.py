@@ -219,6 +219,7 @@ class ReviewPage:
     @classmethod
     def in_context(cls, context: BrowserContext) -> ReviewPage:
         """Make a window."""
+        context.set_default_timeout(60_000)  # machines of CI are busy
         self = cls(context.new_page())
         self.page.expose_function("tell", lambda text: self.said.append(text))
         self.page.add_init_script(_LISTEN)
