@@ -19,6 +19,7 @@ from PIL import Image
 from capgen.records import Caption
 from capgen.reviews.journal import reviews_path
 from tests.browser import BROWSER
+from tests.review_servers import running
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Playwright
@@ -76,6 +77,12 @@ def decisions(records: Path) -> list[dict[str, Any]]:
     if not journal.exists():
         return []
     return [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+
+
+def last(server: ReviewServer) -> tuple[str, str, str]:
+    """Return what was decided last: image, verdict, caption."""
+    line = decisions(server.records)[-1]
+    return Path(line["path"]).stem, line["verdict"], line.get("caption", "")
 
 
 @dataclass
@@ -145,6 +152,14 @@ def reviewing(records: Path) -> Iterator[ReviewServer]:
 
 
 @contextmanager
+def reviewing_here(records: Path) -> Iterator[ReviewServer]:
+    """Run the server of a file of records in this process, which is faster."""
+    with running(records) as server:
+        address = f"http://127.0.0.1:{server.port}/?token={server.access.token}"
+        yield ReviewServer(records, address)
+
+
+@contextmanager
 def chromium() -> Iterator[Browser]:
     """Run Chromium without a window."""
     from playwright.sync_api import sync_playwright
@@ -204,6 +219,7 @@ class ReviewPage:
     @classmethod
     def in_context(cls, context: BrowserContext) -> ReviewPage:
         """Make a window."""
+        context.set_default_timeout(60_000)  # machines of CI are busy
         self = cls(context.new_page())
         self.page.expose_function("tell", lambda text: self.said.append(text))
         self.page.add_init_script(_LISTEN)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ from tests.browser import needs_browser
 from tests.reviewing import (
     ReviewPage,
     ReviewServer,
-    chromium,
     decisions,
+    last,
     make_records,
     reviewing,
 )
@@ -28,37 +27,6 @@ ODD = (
     "line one\nline two 🐕",
     "very long " * 500,
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ReviewServer]:
-    texts = [f"a dog number {number}" for number in range(30)]
-    with reviewing(make_records(tmp_path, texts)) as running:
-        yield running
-
-
-@pytest.fixture
-def window(browser: Any, server: ReviewServer) -> Iterator[ReviewPage]:
-    """The page about thirty dogs; it must not complain."""
-    context = browser.new_context(viewport={"width": 1200, "height": 800})
-    page = ReviewPage.in_context(context)
-    page.open(server.address)
-    yield page
-    faults = page.faults
-    context.close()
-    assert not faults
-
-
-def last(server: ReviewServer) -> tuple[str, str, str]:
-    """Return what was decided last: image, verdict, caption."""
-    line = decisions(server.records)[-1]
-    return Path(line["path"]).stem, line["verdict"], line.get("caption", "")
 
 
 def test_three_hundred_pictures_by_keyboard_only(browser: Any, tmp_path: Path) -> None:
@@ -96,31 +64,6 @@ def test_three_hundred_pictures_by_keyboard_only(browser: Any, tmp_path: Path) -
         assert [Path(line["path"]).stem for line in decisions(records)] == [
             f"{number:05d}" for number in range(300)
         ]
-
-
-def test_a_decision_is_said_to_be_saved_once_it_is_in_the_file(
-    window: ReviewPage, server: ReviewServer
-) -> None:
-    window.page.route("**/api/decide", lambda route: None)  # no answer
-    window.press("a")
-    window.wait_text("#option-0 .row-state", "saving…")
-    assert not window.said
-    window.page.unroute("**/api/decide")
-
-
-def test_what_is_edited_while_the_own_decision_is_under_way_is_no_conflict(
-    window: ReviewPage, server: ReviewServer
-) -> None:
-    held: list[Any] = []
-    window.page.route("**/api/decide", lambda route: held.append(route), times=1)
-    window.press("a", "k", "e")
-    window.wait_text("#option-0 .row-state", "saving…")
-    held[0].continue_()
-    window.wait_said("Saved: accepted")
-    window.page.keyboard.insert_text("better words")
-    window.press("Control+Enter")
-    window.wait_said("Saved: edited")
-    assert last(server) == ("00000", "edited", "better words")
 
 
 def test_undo_takes_back_and_shows_the_picture_again(
@@ -173,39 +116,6 @@ def test_single_letters_can_be_switched_off(window: ReviewPage, server: ReviewSe
     assert len(decisions(server.records)) == 1
 
 
-def test_drafts_survive_leaving_reloading_and_closing(
-    browser: Any, window: ReviewPage, server: ReviewServer
-) -> None:
-    window.press("e")
-    window.page.keyboard.insert_text("half a sen")
-    window.wait_text("#draft-state", "kept")
-    window.press("Escape")
-    assert "draft" in window.text("#state")
-    window.press("j", "j")
-    window.page.reload()
-    window.page.wait_for_selector("body[data-ready]")
-    assert "00002.jpg" in window.text("#name")
-    window.press("Home", "e")
-    assert window.page.input_value("#field") == "half a sen"
-    # Another window takes over what a closed one left.
-    second = ReviewPage.in_context(window.page.context)
-    second.open(server.address)
-    assert "draft" not in second.text("#state")
-    window.page.close()
-    second.page.reload()
-    second.page.wait_for_selector("body[data-ready]")
-    second.press("e")
-    assert second.page.input_value("#field") == "half a sen"
-    second.page.keyboard.insert_text("a whole sentence")
-    second.press("Control+Enter")
-    second.wait_said("Saved: edited")
-    assert last(server) == ("00000", "edited", "a whole sentence")
-    second.press("Home")
-    second.wait_text("#state", "edited")
-    assert "draft" not in second.text("#state")
-    assert not second.faults
-
-
 def test_an_empty_caption_is_not_saved(window: ReviewPage, server: ReviewServer) -> None:
     window.press("e", "Backspace", "Control+Enter")
     window.wait_said("Write a caption")
@@ -219,116 +129,6 @@ def test_what_was_written_as_proposed_is_accepted(window: ReviewPage, server: Re
     window.press("Control+Enter")
     window.wait_said("Saved: accepted")
     assert last(server) == ("00000", "accepted", "a dog number 0")
-
-
-def test_without_a_server_decisions_wait_in_the_browser(
-    window: ReviewPage, server: ReviewServer
-) -> None:
-    server.kill()
-    window.press("a", "e")
-    window.page.keyboard.insert_text("typed without a server")
-    window.press("Control+Enter")
-    window.wait_text("#fault-text", "2 decisions not saved")
-    window.wait_text("#option-1 .row-state", "not saved")
-    assert not window.said
-    with pytest.raises(playwright.Error):
-        window.page.reload()
-    server.start()
-    window.open(server.address)
-    window.wait_all_saved()
-    window.wait_text("#counts", "1 accepted, 1 edited, 0 rejected, 28 left")
-    assert [line["caption"] for line in decisions(server.records)] == [
-        *("a dog number 0", "typed without a server")
-    ]
-    window.faults.clear()  # of the network
-
-
-def test_an_open_page_goes_on_with_the_next_server(
-    window: ReviewPage, server: ReviewServer
-) -> None:
-    """The token of the new server comes with the address that is opened beside the page."""
-    server.kill()
-    window.press("x")
-    window.wait_text("#fault-text", "1 decision not saved")
-    server.start()
-    other = ReviewPage.in_context(window.page.context)
-    other.open(server.address)
-    window.press("t")
-    window.wait_said("Saved: rejected")
-    assert window.page.is_hidden("#fault")
-    other.wait_text("#counts", "1 rejected")
-    window.faults.clear()
-
-
-def test_a_lost_answer_doubles_nothing(window: ReviewPage, server: ReviewServer) -> None:
-    def lose(route: Any) -> None:
-        route.fetch()  # the server has it
-        route.abort()
-
-    window.page.route("**/api/decide", lose, times=1)
-    window.press("a")
-    window.wait_text("#fault-text", "not saved")
-    window.wait_said("Saved: accepted")  # it is tried again by itself
-    assert len(decisions(server.records)) == 1
-    window.press("r")
-    window.wait_said("Saved: rejected")
-    assert [line["verdict"] for line in decisions(server.records)] == ["accepted", "rejected"]
-    window.faults.clear()
-
-
-def test_two_windows_see_each_other_and_overwrite_nothing(
-    window: ReviewPage, server: ReviewServer
-) -> None:
-    other = ReviewPage.in_context(window.page.context)
-    other.open(server.address)
-    other.press("e")
-    other.page.keyboard.insert_text("from the other window")
-    window.press("a")
-    other.wait_text("#meanwhile", "accepted")
-    other.press("Control+Enter")
-    other.wait_text("#conflict-text", "1 decision not saved")
-    assert len(decisions(server.records)) == 1
-    # It is still there after a reload, and in the dialog.
-    other.page.reload()
-    other.page.wait_for_selector("body[data-ready]")
-    other.wait_text("#conflict-text", "1 decision not saved")
-    other.press("c")
-    shown = other.text("#conflict")
-    assert "from the other window" in shown
-    assert "a dog number 0" in shown
-    other.press("1")
-    other.wait_said("Saved: edited")
-    window.wait_text("#option-0 .row-caption", "from the other window")
-    assert other.page.evaluate("document.activeElement.id") == "list"
-    # The other way round, the file's stays.
-    window.press("Home", "e")
-    window.page.keyboard.insert_text("again from the first")
-    other.press("Home", "x")
-    window.wait_text("#meanwhile", "rejected")
-    window.press("Control+Enter")
-    window.wait_text("#conflict-text", "1 decision not saved")
-    window.page.focus("[data-command=conflicts]")
-    window.press("Enter", "2")
-    window.page.wait_for_selector("#conflict-banner", state="hidden")
-    window.page.wait_for_function("() => document.activeElement.id === 'list'")
-    assert [line["verdict"] for line in decisions(server.records)] == [
-        *("accepted", "edited", "rejected")
-    ]
-    assert not other.faults or all("409" in fault for fault in other.faults)
-    window.faults[:] = [fault for fault in window.faults if "409" not in fault]
-
-
-def test_undo_does_not_undo_another_window(window: ReviewPage, server: ReviewServer) -> None:
-    other = ReviewPage.in_context(window.page.context)
-    other.open(server.address)
-    window.press("a")
-    other.wait_text("#option-0 .row-state", "accepted")
-    other.press("Home", "x")
-    window.wait_text("#option-0 .row-state", "rejected")
-    window.press("z")
-    window.wait_said("another window has changed it")
-    assert last(server)[:2] == ("00000", "rejected")
-    window.faults.clear()  # 409
 
 
 def test_find_and_replace_over_many_with_one_left_out(
@@ -347,8 +147,8 @@ def test_find_and_replace_over_many_with_one_left_out(
     window.press("Enter")
     window.wait_said("Saved: 28 captions")
     window.wait_text("#counts", "28 edited, 1 rejected, 1 left")
-    assert window.text("#option-1 .row-caption") == "a wolf number 1"
-    assert window.text("#option-2 .row-caption") == "a dog number 2"
+    window.wait_text("#option-1 .row-caption", "a wolf number 1")
+    window.wait_text("#option-2 .row-caption", "a dog number 2")
     window.press("z")
     window.wait_text("#counts", "0 edited, 1 rejected, 29 left")
 
@@ -447,3 +247,50 @@ def test_what_the_model_is_asked(window: ReviewPage, server: ReviewServer) -> No
     window.press("Escape", "g")
     window.wait_text("#agreement-content", "1 reviewed: 0 accepted, 1 edited, 0 rejected")
     assert window.page.locator("#agreement svg rect").count() >= 1
+
+
+def test_pure_parts_of_the_page(window: ReviewPage, server: ReviewServer) -> None:
+    """What changed in a caption, and the filters that the thirty dogs do not show."""
+    assert window.page.evaluate(
+        """async () => (await import("/static/difference.js")).difference(
+             "a dog and a dog", "a wolf and a wolf pup")"""
+    ) == [
+        *(["same", "a "], ["del", "dog"], ["ins", "wolf"], ["same", " and a "]),
+        *(["del", "dog"], ["ins", "wolf pup"]),
+    ]
+    chosen = window.page.evaluate(
+        """async () => {
+             const { FILTERS, select } = await import("/static/view.js");
+             const row = (id, caption, more) => ({
+               id, caption, path: `${id}.jpg`, verdict: null, confidence: 0.9,
+               person: false, ...more });
+             const rows = [
+               row(0, "A dog "), row(1, "a dog"), row(2, "a man", { person: true }),
+               row(3, null, { confidence: null }), row(10, "a cat", { verdict: "edited" })];
+             const options = {
+               order: "file", contains: "", unsureBelow: 0.5, ranked: [],
+               hasDraft: (id) => id === 1 };
+             const of = (filter, more) => select(rows, { ...options, filter, ...more });
+             return {
+               ...Object.fromEntries(Object.keys(FILTERS).map((name) => [name, of(name)])),
+               ranked: of("all", { order: "gain", ranked: [10, 2] }),
+               name: of("all", { order: "name", contains: "JPG" }),
+               confidence: of("all", { order: "confidence" }),
+             };
+           }"""
+    )
+    assert chosen == {
+        "all": [0, 1, 2, 3, 10],
+        "unreviewed": [0, 1, 2, 3],
+        "unsure": [3],
+        "repeated": [0, 1],
+        "nobody": [0, 1, 3, 10],
+        "accepted": [],
+        "edited": [10],
+        "rejected": [],
+        "drafts": [1],
+        "failed": [3],
+        "ranked": [10, 2, 0, 1, 3],
+        "name": [0, 1, 2, 3, 10],
+        "confidence": [3, 0, 1, 2, 10],
+    }

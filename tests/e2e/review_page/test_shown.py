@@ -10,7 +10,13 @@ import pytest
 
 from tests.bench import review_page as bench
 from tests.browser import needs_browser
-from tests.reviewing import ReviewPage, ReviewServer, chromium, make_records, reviewing
+from tests.reviewing import (
+    ReviewPage,
+    ReviewServer,
+    make_records,
+    reviewing,
+    reviewing_here,
+)
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 pytestmark = needs_browser
@@ -18,16 +24,10 @@ MANY = 20_000
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReviewServer]:
     texts = [f"a dog number {number} on a rather long walk" for number in range(30)]
     texts[1] = "word " * 1000
-    with reviewing(make_records(tmp_path_factory.mktemp("shown"), texts)) as running:
+    with reviewing_here(make_records(tmp_path_factory.mktemp("shown"), texts)) as running:
         yield running
 
 
@@ -81,7 +81,7 @@ def test_axe_finds_nothing_serious(
 
 
 def test_conflicts_are_accessible(browser: Any, tmp_path: Path) -> None:
-    with reviewing(make_records(tmp_path, ["a dog", "a cat"])) as server:
+    with reviewing_here(make_records(tmp_path, ["a dog", "a cat"])) as server:
         context = browser.new_context(bypass_csp=True)
         pages = [ReviewPage.in_context(context) for _ in range(2)]
         for page in pages:
