@@ -38,7 +38,7 @@ def split_inputs(data: RunData, split: str) -> Preparing:
 
 def _inputs(
     data: RunData, split: str, name: str, examples: Sequence[Example]
-) -> Generator[PreparationEvent | Notice, None, Inputs]:
+) -> Generator[PreparationEvent | Notice, None, RowInputs]:
     learner, workers = data.learner, data.config.workers
     numbers = data.needed(split, name)
     used = [examples[number] for number in numbers.tolist()]
