@@ -5,8 +5,7 @@
 
 Each variant takes steps of the real data with the real objective: first ones that are not timed,
 then timed ones, then ones whose work on the GPU is measured by torch's profiler. The GPU waits for
-the share of a timed step in which it has no such work. With `--compile`, a compiled variant follows
-each.
+the share of a timed step in which it has no such work. With `--compile too`, compiled variants follow.
 """
 
 from __future__ import annotations
@@ -55,8 +54,7 @@ def main() -> None:
         ),
         flush=True,
     )
-    compiled = (False, True) if asked.compile else (False,)
-    for compiles in compiled:
+    for compiles in {"no": (False,), "only": (True,), "too": (False, True)}[asked.compile]:
         for precision in asked.precision:
             changed = dataclasses.replace(config, precision=precision, compile=compiles)
             trainer = build_trainer(
@@ -194,7 +192,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, action="append", default=[], help="or PATH=WEIGHT")
     parser.add_argument("--text-data", type=Path, action="append", default=[])
     parser.add_argument("--precision", nargs="+", default=["fp32", "bf16", "fp16"])
-    parser.add_argument("--compile", action="store_true", help="measure compiled variants, too")
+    parser.add_argument("--compile", choices=("no", "only", "too"), default="no")
     parser.add_argument("--train-encoder")
     parser.add_argument("--cache-features", action=argparse.BooleanOptionalAction)
     parser.add_argument("--batch-size", type=int)
