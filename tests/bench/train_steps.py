@@ -5,7 +5,7 @@
 
 Each variant takes steps of the real data with the real objective: first ones that are not timed,
 then timed ones, then ones whose work on the GPU is measured by torch's profiler. The GPU waits for
-the share of a timed step in which it has no such work. With `--compile too`, compiled variants follow.
+the share of a timed step in which it has no such work. `--compile too` adds compiled variants.
 """
 
 from __future__ import annotations

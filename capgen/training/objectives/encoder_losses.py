@@ -20,6 +20,7 @@ from torch import Tensor
 from capgen.config import TrainConfig
 from capgen.models.concept_head import ConceptHead
 from capgen.models.imagenet import ImageNetClassifier
+from capgen.models.torch_devices import autocast_dtype
 from capgen.training.concepts.add_concepts import concept_labels, has_concepts
 from capgen.training.concepts.concept_labels import ConceptLabels
 from capgen.training.data.transfer import to_device
@@ -143,8 +144,9 @@ def with_encoder_losses(
     if config.concept_weight:
         concepts = concept_labels(captioning, groups), config.concept_weight
     if config.keep_classes:
-        model = ImageNetClassifier(encoder.config.variant).eval().requires_grad_(False)
-        classes = model.to(learner.device), config.keep_classes
+        dtype = autocast_dtype(config.precision, learner.device)
+        model = ImageNetClassifier(encoder.config.variant).frozen()
+        classes = model.to(learner.device, dtype), config.keep_classes
     return WithEncoderLosses(
         captions, learner.objective, encoder.concept_head, concepts=concepts, classes=classes
     )

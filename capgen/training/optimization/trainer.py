@@ -81,7 +81,6 @@ class Trainer:
         self.processes = processes or Alone()
         self.stop = stop or StopRequest()
         self.dtype = autocast_dtype(config.precision, device)
-        self.autocast = autocast(device, self.dtype)
         named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
         if not named:
             raise UsageError("Nothing of the model is trained")
@@ -218,7 +217,7 @@ class Trainer:
                 step=self.step,
                 idle=batch.idle,
             )
-            with self.autocast:
+            with autocast(self.device, self.dtype):
                 part = self.step_loss(share)
             torch.autograd.backward(self.scaler.scale(part.loss))
             loss += part.loss.detach()
