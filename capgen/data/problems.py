@@ -59,6 +59,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "image_duplicate": ProblemKind("same bytes twice in one split", fix="drop_image"),
     "image_duplicate_across": ProblemKind("same bytes in two splits", fix="unassign"),
     "image_near_duplicate_across": ProblemKind("near-duplicates in two splits", fix="unassign"),
+    "images_repeated": ProblemKind("images that come several times in an epoch"),
     # Captions
     "captions_unread": ProblemKind("captions in a file that is not read"),
     "caption_outside": ProblemKind("captions outside the data folder", fix="drop_caption"),

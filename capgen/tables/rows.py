@@ -53,7 +53,7 @@ class Table:
 
 def is_table(path: Path) -> bool:
     """Whether a file is a table, by its name."""
-    return path.suffix.lower() in SUFFIXES or path.name in _TEXT_TABLES
+    return path.suffix.lower() in SUFFIXES or path.name.lower() in _TEXT_TABLES
 
 
 def read_table(path: Path, lines: Iterable[str], *, strict: bool = True) -> Table:
@@ -103,13 +103,22 @@ def _csv_rows(
         if isinstance(cells, str):
             faults.append(Row(line=line, fault=cells))
             continue
-        if has_image_suffix(cells[0].strip()):
+        if _address_second(cells):  # as Conceptual Captions have it
+            names = ["caption", "image"]
+            rows = chain([(line, cells)], rows)
+        elif has_image_suffix(cells[0].strip()):
             names = list(_WITHOUT_HEADER[: len(_with_commas(cells, delimiter))])
             rows = ((n, _with_commas(row, delimiter)) for n, row in chain([(line, cells)], rows))
         else:
             names = [cell.strip() for cell in cells]
         return names, chain(faults, (_row(line, cells, names, strict) for line, cells in rows))
     return [], iter(faults)
+
+
+def _address_second(cells: list[str]) -> bool:
+    """Whether a table without a header has captions and the addresses of their images."""
+    second = cells[1].strip().lower() if len(cells) == 2 else ""
+    return second.startswith(("http://", "https://")) and not has_image_suffix(cells[0].strip())
 
 
 def _with_commas(cells: list[str] | str, delimiter: str) -> list[str] | str:
