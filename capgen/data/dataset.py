@@ -244,4 +244,5 @@ def _example(entry: Entry, split: str, confinement: Confinement | None) -> Examp
         references=tuple(text.strip() for text in entry.captions if text.strip()),
         split=split,
         outside=confinement is not None and not confinement.holds(entry.image),
+        repeats=entry.repeats,
     )

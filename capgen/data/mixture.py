@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, count
+from itertools import chain, count, groupby
 from pathlib import Path
 
 import capgen.data.installed as installed
@@ -41,8 +41,13 @@ class Member:
     held_out: frozenset[str] = frozenset()
 
     def split(self, name: str) -> list[Example]:
-        """Return the examples of a split, or raise DataError if there are none."""
+        """Return the examples of a split, or raise DataError if there are none.
+
+        Training images that come equally often follow each other.
+        """
         examples = self.dataset.split(name)
+        if name == "train":
+            examples = sorted(examples, key=lambda example: example.repeats)
         if name == "train" and self.held_out:
             examples = [e for e in examples if e.image_id not in self.held_out]
             if not examples:
@@ -51,11 +56,19 @@ class Member:
                 )
         return examples
 
+    def counted(self, examples: Sequence[Example]) -> tuple[tuple[int, float], ...]:
+        """Return how many training images in a row come how often in an epoch, on average."""
+        groups = groupby(examples, key=lambda example: example.repeats)
+        return tuple((len(list(group)), repeats * self.weight) for repeats, group in groups)
+
     def key(self, split: str) -> str:
         """Return text that identifies the images of a split."""
-        if split != "train" or not self.held_out:
+        if split != "train":
             return self.dataset.digest
-        return f"{self.dataset.digest} without {sorted(self.held_out)}"
+        held_out = f" without {sorted(self.held_out)}" if self.held_out else ""
+        # Which decide the order.
+        repeats = {e.image_id: e.repeats for e in self.dataset.examples if e.repeats != 1}
+        return f"{self.dataset.digest}{held_out}" + (f" repeats {repeats}" if repeats else "")
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,13 @@ def _clean_examples(diagnosis: Diagnosis) -> tuple[list[Example], int]:
         if "unassign" in actions[entry.image_id]:
             split = "none"
         examples.append(
-            Example(image_id=entry.image_id, image=entry.image, references=kept, split=split)
+            Example(
+                image_id=entry.image_id,
+                image=entry.image,
+                references=kept,
+                split=split,
+                repeats=entry.repeats,
+            )
         )
     return examples, cleaned
 

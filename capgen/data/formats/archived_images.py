@@ -40,7 +40,9 @@ def archives_in(folder: Path) -> list[Path]:
     """Return the archives in a folder and the folders in it."""
     if not folder.is_dir():
         return []
-    return [path for path in sorted(chain(folder.glob("*"), folder.glob("*/*"))) if is_archive(path)]
+    return [
+        path for path in sorted(chain(folder.glob("*"), folder.glob("*/*"))) if is_archive(path)
+    ]
 
 
 def is_archive(path: Path) -> bool:

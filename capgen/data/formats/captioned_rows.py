@@ -11,7 +11,7 @@ from capgen.data.formats.conversations import answers, is_conversation
 from capgen.data.formats.embedded_images import EmbeddedImages, holds_image
 from capgen.data.formats.image_index import ImageIndex
 from capgen.data.formats.reading import Collector, ReadOptions
-from capgen.data.formats.rows import find_columns, name_in, prescribe
+from capgen.data.formats.rows import ID_NAMES, find_columns, name_in, prescribe
 from capgen.data.problems import Problem, Report
 from capgen.data.splits import split_name
 from capgen.errors import DataError
@@ -31,6 +31,7 @@ class RowSource:
         rows: Its rows, read lazily.
         unit: What a row's number counts: lines of the file, or `item` and the like.
         split: The split of rows that name none.
+        name: What names of images in cells begin with where they have none.
         prefix: The folder, ending with a slash, that the images' names are relative to.
         image_column: The column that the layout prescribes, if rows have it.
     """
@@ -39,6 +40,7 @@ class RowSource:
     rows: Iterator[Row]
     unit: str = "line"
     split: str | None = None
+    name: str = ""
     prefix: str = ""
     image_column: str = ""
 
@@ -109,6 +111,15 @@ class RowReader:
             self.report(source.problem(row, "malformed_line", message))
             return
         image_id, image = found
+        name = name_in(row.cells.get(columns.image)) or ""
+        several = self.images.several(source.prefix + name) if name else []
+        if several:
+            places = ", ".join(
+                path.relative_to(self.images.root).as_posix() for path in several[:3]
+            )
+            message = f"{image_id} is the name of several images: {places}"
+            self.report(source.problem(row, "image_missing", message))
+            return
         talk = row.cells.get(columns.captions[0])
         if is_conversation(talk) and len(texts) > 1:
             message = "a conversation with several answers is not a caption"
@@ -125,14 +136,18 @@ class RowReader:
         """Return an image's id and place, or None if the row has none."""
         cell = row.cells.get(columns.image)
         if self.embedded is not None and holds_image(cell):
-            return self.embedded.add(cell, f"{source.split or 'row'}-{row.line:08d}")
+            return self.embedded.add(cell, f"{source.name or source.split or 'row'}-{row.line:08d}")
         name = name_in(cell)
-        if name is None or not (isinstance(cell, str) or self.images.known(name)):
+        if name is None or not (isinstance(cell, str) or self._may_be_id(name, columns.image)):
             return None
         if is_address(name):
             self._check_address(name, row, source)
         image = self.images.find(source.prefix + name)
         return self.images.image_id(image), image
+
+    def _may_be_id(self, name: str, column: str) -> bool:
+        """Whether a number may be the name of an image."""
+        return column.lower() in ID_NAMES or self.images.known(name) is not None
 
     def _check_address(self, name: str, row: Row, source: RowSource) -> None:
         if self.images.known(name) is None and not self.images.paths:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from capgen.data.formats.image_index import base_name
-from capgen.paths import folded, works_everywhere, writing
+from capgen.paths import folded, works_everywhere, write_text, writing
+
+_KEPT = ".rows.json"
 
 
 def holds_image(cell: Any) -> bool:
@@ -21,18 +24,39 @@ class EmbeddedImages:
     Args:
         folder: The folder of the images, made when it is needed.
         mode: The mode bits of files that hold the table, which those of the images follow.
+
+    Attributes:
+        columns: The columns that have images.
+        names: Names and files of the images by row.
+        complete: Whether all images were written before, so that rows need not have them.
     """
 
     def __init__(self, folder: Path, mode: int) -> None:
         self.folder = folder
+        self.columns: set[str] = set()
+        self.names: dict[str, tuple[str, str]] = {}
         self._mode = mode & 0o666 | 0o200
-        self._names: set[str] = set()
+        self._taken: set[str] = set()
+        self.complete = (folder / _KEPT).is_file()
+        if self.complete:
+            kept = json.loads((folder / _KEPT).read_bytes())
+            self.columns = set(kept["columns"])
+            self.names = {row: (name, file) for row, (name, file) in kept["rows"].items()}
+
+    def keep(self) -> None:
+        """Note that all images are written."""
+        if self.names and not self.complete:
+            record = {"columns": sorted(self.columns), "rows": self.names}
+            write_text(self.folder / _KEPT, json.dumps(record))
 
     def add(self, cell: Any, row: str) -> tuple[str, Path] | None:
         """Return the name and the place of a row's image, or None if the cell has none.
 
         An image that the cell only names is used where it is.
         """
+        if self.complete:
+            name, file = self.names.get(row, ("", ""))
+            return (name, self.folder / file) if name else None
         data, path = _parts(cell)
         if data is None:
             return (self._own_name(Path(path).name, row), Path(path)) if path else None
@@ -42,13 +66,14 @@ class EmbeddedImages:
         if not target.exists():
             with writing(target, mode=self._mode, sweep=False) as temporary:
                 temporary.write_bytes(data)
+        self.names[row] = name, target.name
         return name, target
 
     def _own_name(self, name: str, row: str) -> str:
         """Return a name that no other image has."""
-        if folded(name) in self._names:
+        if folded(name) in self._taken:
             name = f"{row}-{name}"
-        self._names.add(folded(name))
+        self._taken.add(folded(name))
         return name
 
 

@@ -19,7 +19,8 @@ class ReadOptions:
         format: Name of the format (see `capgen.data.formats.FORMATS`).
         images: Folder of the images, if it is not where the format has it.
         image_column: Column of the image's name in tables.
-        caption_column: Column of the captions in tables, or their key in the JSON of WebDataset and of sidecars.
+        caption_column: Column of the captions in tables, or their key in the JSON of WebDataset
+            and of sidecars.
         split_column: Column of the split in tables.
     """
 

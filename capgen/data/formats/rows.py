@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -130,9 +130,7 @@ def _caption_columns(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(talks) if len(talks) == 1 else ()
 
 
-def _image_column(
-    where: str, rows: Sequence[Mapping[str, Any]], images: ImageIndex
-) -> str | None:
+def _image_column(where: str, rows: Sequence[Mapping[str, Any]], images: ImageIndex) -> str | None:
     names = list(rows[0])
     embedded = [name for name in names if any(holds_image(row.get(name)) for row in rows)]
     if embedded:
