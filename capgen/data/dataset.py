@@ -85,13 +85,14 @@ class Dataset:
     def digest(self) -> str:
         """SHA-256 over names, splits, captions and the images' bytes, as `sha256:HEX`.
 
-        The place and format of the data do not matter. The first call reads every image, later
+        How often images come in an epoch counts, too, if it is more than once. The place and format of the data do not matter. The first call reads every image, later
         ones only images that have changed.
         """
         images = hash_files([example.image for example in self.examples])
         total = hashlib.sha256(b"capgen data set 1\n")
         for example, image in zip(self.examples, images, strict=True):
-            for text in (example.image_id, example.split, *example.references):
+            repeats = () if example.repeats == 1 else (f"{example.repeats} times",)
+            for text in (example.image_id, example.split, *example.references, *repeats):
                 data = text.encode("utf-8", errors="surrogatepass")
                 total.update(b"%d:%s," % (len(data), data))
             total.update(image + b"\n")

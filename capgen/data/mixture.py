@@ -63,12 +63,9 @@ class Member:
 
     def key(self, split: str) -> str:
         """Return text that identifies the images of a split."""
-        if split != "train":
+        if split != "train" or not self.held_out:
             return self.dataset.digest
-        held_out = f" without {sorted(self.held_out)}" if self.held_out else ""
-        # Which decide the order.
-        repeats = {e.image_id: e.repeats for e in self.dataset.examples if e.repeats != 1}
-        return f"{self.dataset.digest}{held_out}" + (f" repeats {repeats}" if repeats else "")
+        return f"{self.dataset.digest} without {sorted(self.held_out)}"
 
 
 @dataclass(frozen=True)

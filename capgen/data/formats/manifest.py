@@ -121,7 +121,7 @@ def write(path: Path, header: Header, examples: Iterable[Example]) -> None:
     with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(first, ensure_ascii=False) + "\n")
         for example in examples:
-            record = {
+            record: dict[str, Any] = {
                 "image_id": example.image_id,
                 "image": _relative(example.image, base),
                 "references": list(example.references),

@@ -17,6 +17,7 @@ from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.formats.repeats import folder_repeats
 from capgen.data.problems import Problem, Report
 from capgen.data.splits import split_name
+from capgen.errors import UsageError
 from capgen.file_types import has_image_suffix, is_foreign_image
 from capgen.images.folders import walk_files
 
@@ -60,6 +61,11 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
     """
     images = ImageIndex(options.images or root)
     files = CaptionFiles(options.caption_column)
+    if files.key and not any(sidecar_of(image, files) for image in images.paths):
+        raise UsageError(
+            "--caption-column does not apply to this layout: no image has a .json file beside it",
+            hint="Leave it out, or choose another layout with --format.",
+        )
     collector = Collector(report)
     named: set[Path] = set()
     for image in images.paths:
