@@ -15,6 +15,7 @@ from pathlib import Path
 import capgen.data.installed as installed
 from capgen.data.cache.file_hashes import hash_files
 from capgen.data.dataset import Dataset, open_dataset
+from capgen.data.download.hub import hub_dataset
 from capgen.data.splits import SPLITS
 from capgen.errors import DataError, UsageError
 from capgen.records import Example
@@ -182,10 +183,12 @@ def check_there(names: str | Sequence[str] | None, data_dirs: Path | Sequence[Pa
     """Check the arguments of `open_mixture`, and that the data sets exist, without reading them."""
     named, places = _listed(names, data_dirs)
     for text in named:
-        installed.find(split_weight(text)[0], places[0] if places else None)
+        name = split_weight(text)[0]
+        if hub_dataset(name) is None:
+            installed.find(name, places[0] if places else None)
     for text in () if named else map(str, places):
         place = Path(split_weight(text)[0])
-        if not place.exists():
+        if hub_dataset(place) is None and not place.exists():
             open_dataset(None, place)  # raises
 
 
