@@ -29,14 +29,15 @@ def answers(cell: Any) -> list[str]:
 def _turn(turn: Any) -> tuple[str, str] | None:
     """Return who speaks and what is said, or None if this is no turn."""
     for who, what in _SPEAKERS:
-        if isinstance(turn, Mapping) and isinstance(turn.get(who), str) and what in turn:
-            return turn[who].lower(), _text(turn[what])
+        if isinstance(turn, Mapping) and isinstance(turn.get(who), str):
+            text = _text(turn.get(what))
+            return None if text is None else (turn[who].lower(), text)
     return None
 
 
-def _text(content: Any) -> str:
-    """Return the text of a turn, which may come in parts: images, and texts."""
+def _text(content: Any) -> str | None:
+    """Return what is said in a turn, which may come in parts, or None."""
     if isinstance(content, list):
         parts = [part.get("text") for part in content if isinstance(part, Mapping)]
         return "\n".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else ""
+    return content if isinstance(content, str) else None

@@ -32,6 +32,8 @@ from capgen.tables.rows import Table, read_table
 
 # Columns of ids name images too, if images with these names (and a suffix) are there.
 ID_NAMES = ("image_id", "img_id", "id", "key", "name", "images")
+# Columns that may hold captions or the numbers of classes.
+_OF_CLASSES = "label"
 _HEAD_BYTES = 1 << 16
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -68,15 +70,18 @@ def names_image(cells: Mapping[str, Any]) -> bool:
 
 
 def names_captions(cells: Mapping[str, Any]) -> bool:
-    """Whether a row has text in a column of captions; a number or a class's id is none."""
-    texts = [cells[column] for column in caption_columns(list(cells))]
-    return any(map(_is_text, texts)) or any(map(is_conversation, cells.values()))
+    """Whether a row has text in a column of captions, and not the number of a class."""
+    columns = caption_columns(list(cells))
+    return any(_is_text(column, cells[column]) for column in columns) or any(
+        map(is_conversation, cells.values())
+    )
 
 
-def _is_text(cell: Any) -> bool:
+def _is_text(column: str, cell: Any) -> bool:
     if isinstance(cell, list):
         return all(isinstance(item, str) for item in cell)
-    return isinstance(cell, str) and (not cell.strip() or any(map(str.isalpha, cell)))
+    is_number = column.lower().startswith(_OF_CLASSES) and str(cell).strip().isdigit()
+    return isinstance(cell, str) and not is_number
 
 
 def find_columns(

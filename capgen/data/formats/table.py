@@ -13,7 +13,13 @@ from capgen.data.formats.archived_images import find_images
 from capgen.data.formats.captioned_rows import RowReader, RowSource
 from capgen.data.formats.picking import one_per_split, tell_left_out
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
-from capgen.data.formats.rows import has_captions, head_of_table, open_table
+from capgen.data.formats.rows import (
+    has_captions,
+    head_of_table,
+    names_captions,
+    names_image,
+    open_table,
+)
 from capgen.data.problems import Report
 from capgen.data.splits import split_in, split_name
 from capgen.errors import DataError
@@ -66,8 +72,15 @@ def read_table(root: Path, options: ReadOptions, report: Report) -> Reading:
     """Read a table, or one table per split."""
     files = tables(root)
     if files and root.is_dir():
-        tell_left_out(tables_in(root), files, lambda path: _why_not(path, files), report)
+        others = [path for path in tables_in(root) if not _about_something_else(path)]
+        tell_left_out(others, files, lambda path: _why_not(path, files), report)
     return _read(root, files, options, report)
+
+
+def _about_something_else(path: Path) -> bool:
+    """Whether a table says something about images that is no caption: their classes, sizes, …"""
+    head = head_of_table(path)
+    return names_image(head) and not names_captions(head)
 
 
 def _why_not(path: Path, files: list[Path]) -> str:
