@@ -116,30 +116,44 @@ def _offline(dataset: HubDataset) -> Path:
 
 
 def _online(dataset: HubDataset) -> Path:
+    token = find_token()
+    for _ in range(2):  # a branch may move meanwhile
+        listing = list_repository(
+            dataset.identifier, dataset.revision, token=token, repository_type=_KIND
+        )
+        files = _wanted(dataset, listing)
+        missing = [file for file in files if not _is_cached(dataset, file, listing.commit)]
+        logger.debug(
+            "%s is at commit %s: %d files, %d of them to download",
+            *(dataset.identifier, listing.commit, len(files), len(missing)),
+        )
+        folder = _download(dataset, files, sum(max(0, file.size) for file in missing), token)
+        if folder.name == listing.commit:
+            check_content(dataset.identifier, folder, missing, fault=DataError)
+            return folder
+    raise NetworkError(f"{dataset.identifier} changed during the download", hint="Try again.")
+
+
+def _download(
+    dataset: HubDataset, files: Collection[RemoteFile], needed: int, token: str | None
+) -> Path:
+    """Download files, of which so many bytes are not in the cache; return their folder there."""
     from huggingface_hub import constants, snapshot_download
 
-    token = find_token()
-    listing = list_repository(
-        dataset.identifier, dataset.revision, token=token, repository_type=_KIND
-    )
-    files = _wanted(dataset, listing)
     cache = Path(constants.HF_HUB_CACHE)
-    missing = [file for file in files if not _is_cached(dataset, file, listing.commit)]
-    check_space(cache, sum(max(0, file.size) for file in missing), "download the data set")
+    check_space(cache, needed, "download the data set")
     suffixes = sorted({PurePosixPath(file.name).suffix for file in files})
     prefix = f"{dataset.folder}/" if dataset.folder else ""
     with storage_errors(cache), download_bar() as bar:
         path = snapshot_download(
             dataset.identifier,
             repo_type=_KIND,
-            revision=listing.commit or dataset.revision,
+            # By its name, so that it is found by that without a network.
+            revision=dataset.revision,
             allow_patterns=[f"{glob.escape(prefix)}*{glob.escape(suffix)}" for suffix in suffixes],
             token=token,
             tqdm_class=bar,
         )
-    if Path(path).name != listing.commit:
-        raise NetworkError(f"{dataset.identifier} changed during the download", hint="Try again.")
-    check_content(dataset.identifier, Path(path), missing, fault=DataError)
     return Path(path)
 
 

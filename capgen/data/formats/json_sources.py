@@ -31,7 +31,8 @@ def json_files(root: Path) -> list[Path]:
     found: list[Path] = []
     for folder in (root, root / _FOLDER):
         files = sorted(folder.iterdir()) if folder.is_dir() else []
-        images = {path.stem for path in files if has_image_suffix(path.name)}
+        named = [path for path in files if has_image_suffix(path.name)]
+        images = {name for path in named for name in (path.stem, path.name)}
         found += [
             path
             for path in files
