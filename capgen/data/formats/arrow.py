@@ -41,7 +41,7 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
         embedded=EmbeddedImages(extracted, _mode(root)),
     )
     for split, rows in _parts(root):
-        reader.read(RowSource(file=root, rows=rows, unit="row", split=split or None))
+        reader.read(RowSource(file=root, rows=rows, unit="row", split=split or None, looked_at=4))
     return collector.reading(images=ImageIndex(extracted).paths, home=extracted)
 
 

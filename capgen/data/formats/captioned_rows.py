@@ -18,9 +18,6 @@ from capgen.errors import DataError
 from capgen.tables.columns import Columns
 from capgen.tables.rows import Row
 
-# How many rows show which column holds the images.
-_LOOKED_AT = 100
-
 
 @dataclass(frozen=True, kw_only=True)
 class RowSource:
@@ -34,6 +31,7 @@ class RowSource:
         name: What names of images in cells begin with where they have none.
         prefix: The folder, ending with a slash, that the images' names are relative to.
         image_column: The column that the layout prescribes, if rows have it.
+        looked_at: How many rows, all in memory, show which column holds the images.
     """
 
     file: Path
@@ -43,6 +41,7 @@ class RowSource:
     name: str = ""
     prefix: str = ""
     image_column: str = ""
+    looked_at: int = 100
 
     def line(self, row: Row) -> int | None:
         """Return a row's line in the file, if it has one."""
@@ -86,14 +85,14 @@ class RowReader:
             DataError: It is not clear which columns hold what, or the images are addresses.
         """
         rows = self._sound(source)
-        ahead = list(islice(rows, _LOOKED_AT))
+        ahead = list(islice(rows, source.looked_at))
         if not ahead:
             return
         options = prescribe(self.options, source.image_column, ahead[0].cells)
         columns = find_columns(
             source.where(ahead[0]), [row.cells for row in ahead], options, self.images
         )
-        for row in chain(ahead, rows):
+        for row in chain(_emptying(ahead), rows):
             self._read_row(row, columns, source)
 
     def _sound(self, source: RowSource) -> Iterator[Row]:
@@ -161,6 +160,13 @@ class RowReader:
     def _split(self, row: Row, columns: Columns) -> str | None:
         cell = row.cells.get(columns.split) if columns.split else None
         return None if cell is None else str(cell)
+
+
+def _emptying(rows: list[Row]) -> Iterator[Row]:
+    """Yield rows and let go of them: they may hold images."""
+    rows.reverse()
+    while rows:
+        yield rows.pop()
 
 
 def is_address(name: str) -> bool:

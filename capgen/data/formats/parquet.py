@@ -32,6 +32,8 @@ DESCRIPTION = (
 
 _SUFFIX = ".parquet"
 _ROWS_AT_ONCE = 16
+# Without a buffer, pyarrow reads all values of a column in a group of rows at once.
+_BUFFER_BYTES = 1 << 20
 
 
 def parquet_files(root: Path) -> list[Path]:
@@ -71,8 +73,16 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
     for path in files:
         split = split_in(path.stem) or split_name(path.parent.name)
         name = f"{split or ''}{path.parent.name}-{path.stem}"
-        rows = _rows(path, embedded)
-        reader.read(RowSource(file=path, rows=rows, unit="row", split=split, name=name))
+        reader.read(
+            RowSource(
+                file=path,
+                rows=_rows(path, embedded),
+                unit="row",
+                split=split,
+                name=name,
+                looked_at=_ROWS_AT_ONCE,
+            )
+        )
     embedded.keep()
     if not embedded.names:
         return collector.reading(images=named.paths, home=home)
@@ -92,7 +102,7 @@ def _rows(path: Path, embedded: EmbeddedImages) -> Iterator[Row]:
         purpose = "Reading Parquet files"
         raise MissingDependencyError("pyarrow", extra="parquet", purpose=purpose) from error
     try:
-        with library.ParquetFile(path, pre_buffer=False) as file:
+        with library.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file:
             left = embedded.columns if embedded.complete else ()
             names = [name for name in file.schema_arrow.names if name not in left]
             number = 0
