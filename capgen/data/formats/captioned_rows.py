@@ -11,7 +11,7 @@ from capgen.data.formats.conversations import answers, is_conversation
 from capgen.data.formats.embedded_images import EmbeddedImages, holds_image
 from capgen.data.formats.image_index import ImageIndex
 from capgen.data.formats.reading import Collector, ReadOptions
-from capgen.data.formats.rows import ID_NAMES, find_columns, name_in, prescribe
+from capgen.data.formats.rows import ID_NAMES, find_columns, name_in, other_captions, prescribe
 from capgen.data.problems import Problem, Report
 from capgen.data.splits import split_name
 from capgen.errors import DataError
@@ -92,8 +92,18 @@ class RowReader:
         columns = find_columns(
             source.where(ahead[0]), [row.cells for row in ahead], options, self.images
         )
+        self._tell_other_captions(ahead[0], columns, source)
         for row in chain(_emptying(ahead), rows):
             self._read_row(row, columns, source)
+
+    def _tell_other_captions(self, row: Row, columns: Columns, source: RowSource) -> None:
+        others = [] if self.options.caption_column else other_captions(row.cells, columns)
+        if others:
+            message = (
+                f"only {columns.captions[0]!r} is read; --caption-column {others[0]} reads "
+                f"{others[0]!r} instead"
+            )
+            self.report(Problem(code="captions_unread", message=message, file=source.file))
 
     def _sound(self, source: RowSource) -> Iterator[Row]:
         for row in source.rows:
@@ -116,7 +126,7 @@ class RowReader:
             places = ", ".join(
                 path.relative_to(self.images.root).as_posix() for path in several[:3]
             )
-            message = f"{image_id} is the name of several images: {places}"
+            message = f"{image_id} is the name of several images ({places}): name its folder, too"
             self.report(source.problem(row, "image_missing", message))
             return
         talk = row.cells.get(columns.captions[0])

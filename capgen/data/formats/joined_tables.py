@@ -17,7 +17,7 @@ from capgen.data.formats.rows import head_of_table, names_captions, open_table
 from capgen.data.formats.table import tables_in
 from capgen.data.problems import Problem, Report
 from capgen.errors import DataError
-from capgen.tables.columns import CAPTION_NAMES, IMAGE_NAMES, caption_columns, known_columns
+from capgen.tables.columns import IMAGE_NAMES, known_columns
 from capgen.tables.rows import Row
 
 DESCRIPTION = (
@@ -54,25 +54,12 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
             f"No two tables in {root} with one column in common, of images and of captions"
         )
     images_table, captions_table, key = found
-    _tell_other_columns(captions_table, options, report)
     images, home = find_images(root, options, report)
     collector = Collector(report)
     captions = _captions(captions_table, key, report)
     reader = RowReader(images=images, options=options, collector=collector, report=report)
     reader.read(RowSource(file=images_table, rows=_joined(images_table, key, captions, report)))
     return collector.reading(images=images.paths, home=home)
-
-
-def _tell_other_columns(path: Path, options: ReadOptions, report: Report) -> None:
-    """Say which columns of captions are not read: reports have findings and an impression."""
-    names = list(head_of_table(path))
-    read = (options.caption_column,) if options.caption_column else caption_columns(names)
-    others = [name for name in known_columns(names, CAPTION_NAMES) if name not in read]
-    if others:
-        message = (
-            f"only {read[0]!r} is read; --caption-column {others[0]} reads {others[0]!r} instead"
-        )
-        report(Problem(code="captions_unread", message=message, file=path))
 
 
 def _captions(path: Path, key: str, report: Report) -> dict[str, Mapping[str, Any]]:

@@ -21,6 +21,7 @@ from capgen.data.problems import Report
 from capgen.data.text_files import read_text
 from capgen.errors import DataError, UsageError, did_you_mean
 from capgen.tables.columns import (
+    CAPTION_NAMES,
     IMAGE_NAMES,
     Columns,
     caption_columns,
@@ -82,6 +83,18 @@ def _is_text(column: str, cell: Any) -> bool:
         return all(isinstance(item, str) for item in cell)
     is_number = column.lower().startswith(_OF_CLASSES) and str(cell).strip().isdigit()
     return isinstance(cell, str) and not is_number
+
+
+def other_captions(cells: Mapping[str, Any], columns: Columns) -> list[str]:
+    """Return the columns of a row that have captions, too, but are not among those read."""
+    return [
+        name
+        for name in known_columns(list(cells), CAPTION_NAMES)
+        if name not in columns.captions
+        and name != columns.image
+        and not name.lower().startswith(_OF_CLASSES)
+        and _is_text(name, cells[name])
+    ]
 
 
 def find_columns(

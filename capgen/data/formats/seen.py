@@ -28,7 +28,8 @@ def what_is_seen(root: Path) -> str:
         for suffix, count in suffixes.most_common()
         if not has_image_suffix(f"x{suffix}")
     ]
-    return ", ".join([f"{images} images" if images else "no images", *others[:_SHOWN]])
+    counted = f"{images} image{'s' * (images > 1)}" if images else "no images"
+    return ", ".join([counted, *others[:_SHOWN]])
 
 
 def choice_of(root: Path) -> str:

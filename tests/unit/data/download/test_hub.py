@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from capgen.data.checks.check import Diagnosis, diagnose
+from capgen.data.checks.fix import write_fixed
 from capgen.data.dataset import load_dataset, locate
 from capgen.data.download.hub import HubDataset, hub_dataset, name_in_cache
 from capgen.data.formats import manifest
 from capgen.data.import_set import import_dataset
 from capgen.data.mixture import open_mixture
-from capgen.errors import DataError, NetworkError
+from capgen.errors import DataError, NetworkError, UsageError
 from tests import minis
 from tests.hub_stand_in import Hub, point_at, serving
 from tests.minis import make_images
@@ -110,6 +111,18 @@ def test_training_and_the_doctor_take_it(hub: Hub, tmp_path: Path, home: Path) -
     assert by_name.members[0].weight == 2
     *_, found = diagnose(locate(NAME))
     assert isinstance(found, Diagnosis) and len(found.reading.entries) == 10
+
+
+def test_a_corrected_copy_is_not_written_into_the_cache(
+    hub: Hub, tmp_path: Path, home: Path
+) -> None:
+    put(hub, minis.write_parquet(tmp_path / "set", make_images()))
+    *_, found = diagnose(locate(NAME))
+    assert isinstance(found, Diagnosis)
+    with pytest.raises(UsageError, match="not changed where it is kept"):
+        write_fixed(found)
+    fixed = load_dataset(write_fixed(found, tmp_path / "clean.jsonl").path)
+    assert len(fixed.examples) == 10
 
 
 def test_a_folder_or_a_revision_of_it(hub: Hub, tmp_path: Path, home: Path) -> None:

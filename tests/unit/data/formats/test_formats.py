@@ -371,6 +371,22 @@ def test_compressed_shards(tmp_path: Path, home: Path):
     assert recognise(sides) == "sidecar"
 
 
+def test_shards_with_upper_case_names(tmp_path: Path, home: Path):
+    """As of a camera's images."""
+    save_images(tmp_path / "loose", make_images(2))
+    first, second = sorted((tmp_path / "loose").iterdir())
+    (tmp_path / "set").mkdir()
+    with tarfile.open(tmp_path / "set" / "train.tar", "w") as shard:
+        for name, image, text in (("A", first, b"a dog"), ("B", second, b"a cat")):
+            shard.add(image, f"{name}.JPG")
+            info = tarfile.TarInfo(f"{name}.TXT")
+            info.size = len(text)
+            shard.addfile(info, io.BytesIO(text))
+    dataset = load_dataset(tmp_path / "set")
+    assert [e.references for e in dataset.examples] == [("a dog",), ("a cat",)]
+    assert [e.image_id for e in dataset.examples] == ["A.JPG", "B.JPG"]
+
+
 def test_hostile_shard(tmp_path: Path, home: Path):
     with tarfile.open(tmp_path / "train-0.tar", "w") as shard:
         info = tarfile.TarInfo("../../evil.jpg")

@@ -132,7 +132,7 @@ def test_a_name_of_several_images_is_told_with_their_places(tmp_path: Path) -> N
     (tmp_path / "t.csv").write_text(CSV + f"{first},a dog\nb/{second},a cat\n")
     (problem, *_) = load_dataset(tmp_path).problems
     assert problem.code == "image_missing"
-    assert f"{first} is the name of several images: a/{first}, b/{first}" in problem.message
+    assert f"{first} is the name of several images (a/{first}, b/{first})" in problem.message
     assert load_dataset(tmp_path).captions == 1
 
 
@@ -190,6 +190,16 @@ def test_a_dialogue_is_no_caption(root: Path) -> None:
     assert "item 2: a conversation with several answers" in problem.message
 
 
+def test_texts_that_are_not_read_are_told(root: Path) -> None:
+    (root / "t.csv").write_text(f"image,label,title,description\n{names(root)[0]},dog,Rex,a dog\n")
+    dataset = load_dataset(root)
+    assert dataset.examples[0].references == ("a dog",)
+    (told,) = (p.message for p in dataset.problems if p.code == "captions_unread")
+    assert told == "only 'description' is read; --caption-column title reads 'title' instead"
+    options = ReadOptions(caption_column="title")
+    assert load_dataset(root, options=options).examples[0].references == ("Rex",)
+
+
 def test_reports_on_x_rays_say_which_part_is_read(root: Path) -> None:
     a, b, c = names(root)
     (root / "projections.csv").write_text(f"uid,filename\n1,{a}\n1,{b}\n2,{c}\n")
@@ -200,8 +210,10 @@ def test_reports_on_x_rays_say_which_part_is_read(root: Path) -> None:
         b: ("heart normal",),
     }
     told = [p.message for p in dataset.problems if p.code == "captions_unread"]
-    assert "only 'findings' is read; --caption-column impression reads" in told[0]
-    assert told[1] == "uid 2 has no captions"
+    assert sorted(told) == [
+        "only 'findings' is read; --caption-column impression reads 'impression' instead",
+        "uid 2 has no captions",
+    ]
     options = ReadOptions(caption_column="impression")
     assert load_dataset(root, options=options).examples[0].references == ("none",)
 

@@ -41,7 +41,7 @@ def test_upper_case_suffixes(tmp_path: Path) -> None:
 
 def test_annotations_of_another_kind_are_no_captions(tmp_path: Path) -> None:
     put(tmp_path / "a.jpg", 1, json.dumps({"shapes": [], "imagePath": "a.jpg"}), ".json")
-    with pytest.raises(DataError, match=r"not in a known layout.*seen: 1 images, 1 \.json"):
+    with pytest.raises(DataError, match=r"not in a known layout.*seen: 1 image, 1 \.json"):
         recognise(tmp_path)
 
 
