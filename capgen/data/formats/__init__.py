@@ -96,17 +96,6 @@ FORMATS: dict[str, Format] = {
         joined_tables.read,
         _ROWS,
     ),
-    "textcaps": Format("TextCaps JSON", textcaps.DESCRIPTION, textcaps.files, textcaps.read, _ROWS),
-    "json_list": Format(
-        "JSON list of images and captions",
-        json_list.DESCRIPTION,
-        json_list.files,
-        json_list.read,
-        _ROWS,
-    ),
-    "json_map": Format(
-        "JSON map of images to captions", json_map.DESCRIPTION, json_map.files, json_map.read, _ROWS
-    ),
     "webdataset": Format(
         "WebDataset tar shards",
         webdataset.DESCRIPTION,
@@ -120,6 +109,17 @@ FORMATS: dict[str, Format] = {
         sidecar.recognise,
         sidecar.read,
         frozenset({"images", "caption_column"}),
+    ),
+    "textcaps": Format("TextCaps JSON", textcaps.DESCRIPTION, textcaps.files, textcaps.read, _ROWS),
+    "json_list": Format(
+        "JSON list of images and captions",
+        json_list.DESCRIPTION,
+        json_list.files,
+        json_list.read,
+        _ROWS,
+    ),
+    "json_map": Format(
+        "JSON map of images to captions", json_map.DESCRIPTION, json_map.files, json_map.read, _ROWS
     ),
     "parquet": Format(
         "Parquet files with images and captions",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from capgen.data.formats import json_list, json_map, textcaps
 from capgen.data.formats.caption_files import CaptionFiles
 from capgen.data.formats.image_index import ImageIndex
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
@@ -54,6 +55,11 @@ def _has_captions(sidecar: Path) -> bool:
     return CaptionFiles().read(sidecar, lambda problem: None) is not None
 
 
+def _other_captions(root: Path) -> list[Path]:
+    """Return the JSON files that have captions of the folder's images, too."""
+    return [*textcaps.files(root), *json_list.files(root), *json_map.files(root)]
+
+
 def read(root: Path, options: ReadOptions, report: Report) -> Reading:
     """Read the layout; images without a caption file count as strays.
 
@@ -90,6 +96,9 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
             collector.split(image_id, split, sidecar)
     for image, repeats in folder_repeats(images, report):
         collector.repeats(images.image_id(image), repeats)
+    for file in _other_captions(root):
+        message = "is left out: images have their captions beside them; name this file to read it"
+        report(Problem(code="captions_unread", message=message, file=file))
     for file in filter(is_foreign_image, walk_files(images.root)):
         unread = sidecar_of(file, files)
         # A camera's raw file has a JPEG beside it, which has the captions.

@@ -61,6 +61,17 @@ def test_a_bad_json_file_is_named(tmp_path: Path, content: str) -> None:
         load_dataset(tmp_path)
 
 
+def test_a_json_file_beside_captioned_images_is_told(tmp_path: Path) -> None:
+    """kohya's scripts gather the captions of images in `meta_cap.json`."""
+    put(tmp_path / "a.jpg", 1, "a dog")
+    (tmp_path / "meta_cap.json").write_text(json.dumps({"a": {"caption": "a cat"}}))
+    dataset = load_dataset(tmp_path)
+    assert dataset.examples[0].references == ("a dog",)
+    (problem,) = dataset.problems
+    assert problem.code == "captions_unread" and problem.file == tmp_path / "meta_cap.json"
+    assert load_dataset(tmp_path / "meta_cap.json").examples[0].references == ("a cat",)
+
+
 def test_the_key_of_the_captions_may_be_named(tmp_path: Path) -> None:
     put(tmp_path / "a.jpg", 1, '{"prompt": "a dog", "caption": "1"}', ".json")
     options = ReadOptions(caption_column="prompt")
