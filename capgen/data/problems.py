@@ -33,6 +33,7 @@ class ProblemKind:
 PROBLEMS: dict[str, ProblemKind] = {
     # Files of captions and splits
     "malformed_line": ProblemKind("line that cannot be read", stops=True, fix="drop_caption"),
+    "row_mended": ProblemKind("row with a known fault that was put right"),
     "wrong_encoding": ProblemKind("text that is not UTF-8", stops=True, fix="clean_caption"),
     "image_id_repeated": ProblemKind("id that several images have", stops=True, fix="drop_caption"),
     "split_unknown_name": ProblemKind("unknown split name", stops=True, fix="unassign"),

@@ -19,6 +19,7 @@ The reader of CSV, TSV and JSON Lines for `capgen caption --manifest` and for da
   table.
 - **Strictness** is the caller's choice. A data set must not guess a caption, so a misplaced
   quote or a missing cell is a fault; captioning needs only one cell.
+- **Mended rows.** Only Flickr30k's own table has faults that are put right, and said.
 - **Encoding** is the caller's choice: a data set reports text that is not UTF-8, and captioning
   keeps the bytes, which may be in a file's name.
 """

@@ -11,6 +11,7 @@ from typing import Any
 
 from capgen.file_types import has_image_suffix
 from capgen.tables.delimited import find_delimiter, read_cells
+from capgen.tables.flickr30k import mend
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
@@ -29,11 +30,13 @@ class Row:
         line: Its first line, counted from 1.
         cells: Its cells by column: text, or in JSON Lines any value.
         fault: Why it cannot be used, or an empty string.
+        mended: What was put right in it, or an empty string.
     """
 
     line: int
     cells: Mapping[str, Any] = field(default_factory=dict)
     fault: str = ""
+    mended: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +145,7 @@ def _with_commas(cells: list[str] | str, delimiter: str) -> list[str] | str:
 def _row(line: int, cells: list[str] | str, names: list[str], strict: bool) -> Row:
     if isinstance(cells, str):
         return Row(line=line, fault=cells)
+    cells, mended = mend(cells, names)
     if strict and len(cells) != len(names):
         return Row(line=line, fault=f"{len(cells)} columns instead of {len(names)}")
-    return Row(line=line, cells=dict(zip(names, cells, strict=False)))
+    return Row(line=line, cells=dict(zip(names, cells, strict=False)), mended=mended)

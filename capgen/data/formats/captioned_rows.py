@@ -110,6 +110,8 @@ class RowReader:
             if row.fault:
                 self.report(source.problem(row, "malformed_line", row.fault))
             else:
+                if row.mended:
+                    self.report(source.problem(row, "row_mended", row.mended))
                 yield row
 
     def _read_row(self, row: Row, columns: Columns, source: RowSource) -> None:

@@ -242,3 +242,32 @@ def test_the_doctor_finds_what_it_found_before(root: Path) -> None:
     assert isinstance(found, Diagnosis)
     assert {"image_missing", "malformed_line"} <= found.counts.keys()
     assert any(code.startswith("image_duplicate") for code in found.counts)
+
+
+def test_flickr30k_of_kaggle_is_read_with_its_known_faults(tmp_path: Path) -> None:
+    """A folder of the same name in it, a row without its second bar, a bar in a comment."""
+    root = tmp_path / "flickr30k_images"
+    save_images(root / "flickr30k_images", make_images(3))
+    a, b, c = (image.name for image in make_images(3))
+    rows = [
+        "image_name| comment_number| comment",
+        f"{a}| 0| A dog runs .",
+        f"{b}| 4   A dog runs across the grass .",
+        f"{c}| 0| " + '" Hello " , says a man | woman .',
+    ]
+    (root / "results.csv").write_text("\n".join(rows) + "\n")
+    dataset = load_dataset(tmp_path)
+    assert [example.references[0] for example in dataset.examples] == [
+        "A dog runs .",
+        "A dog runs across the grass .",
+        '" Hello " , says a man | woman .',
+    ]
+    told = [(p.code, p.line) for p in dataset.problems]
+    assert told == [("row_mended", 3), ("row_mended", 4)]
+    *_, found = diagnose(tmp_path)
+    assert isinstance(found, Diagnosis) and found.counts["row_mended"] == 2
+
+
+def test_other_tables_with_bars_are_not_mended(root: Path) -> None:
+    (root / "t.csv").write_text(f"image|n|caption\n{names(root)[0]}|4  a dog\n")
+    assert "t.csv:2: 2 columns instead of 3" in refusal(root).message

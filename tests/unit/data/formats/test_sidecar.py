@@ -72,6 +72,13 @@ def test_a_json_file_beside_captioned_images_is_told(tmp_path: Path) -> None:
     assert load_dataset(tmp_path / "meta_cap.json").examples[0].references == ("a cat",)
 
 
+def test_the_keys_of_a_json_file_without_captions_are_named(tmp_path: Path) -> None:
+    put(tmp_path / "a.jpg", 1, '{"caption": "a dog"}', ".json")
+    put(tmp_path / "b.jpg", 2, '{"prompt": "a cat", "seed": 3}', ".json")
+    with pytest.raises(DataError, match=r"it has prompt \(--caption-column names one\)"):
+        load_dataset(tmp_path)
+
+
 def test_the_key_of_the_captions_may_be_named(tmp_path: Path) -> None:
     put(tmp_path / "a.jpg", 1, '{"prompt": "a dog", "caption": "1"}', ".json")
     options = ReadOptions(caption_column="prompt")
