@@ -75,6 +75,6 @@ def _lines(path: Path, report: Report) -> Iterator[Row]:
     for number, line in read_lines(path, report):
         name, tab, text = line.partition("\t")
         if tab:
-            yield Row(line=number, cells={"id": name.strip(), "caption": text})
+            yield Row(line=number, cells={"id": name.strip(), "caption": text.strip()})
         else:
             yield Row(line=number, fault=f"expected an id, a tab and a caption, not {line[:60]!r}")
