@@ -43,7 +43,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tables": LEAVES,
     "reviews": (*LEAVES, "tables"),
     "models": (*LEAVES, "hub_client"),
-    "data": (*LEAVES, "images", "pages", "tables", "reviews"),
+    "data": (*LEAVES, "hub_client", "images", "pages", "tables", "reviews"),
     "output": (*LEAVES, "images", "pages", "tables"),
     "pages": (*LEAVES, "images"),
     "captioning": (
@@ -72,7 +72,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("evaluation", "training", "hub", "registry", "doctor", "reviews", "review_page"),
         "applying",
     ),
-    "_build": (*LEAVES, "metrics", "models", "captioning", "hub", "cli"),
+    "_build": (*LEAVES, "metrics", "models", "data", "captioning", "hub", "cli"),
     # The package itself names its public classes for type checkers; `__main__` runs the app.
     "__init__": (*LEAVES, "captioning", "evaluation", "explain"),
     "__main__": ("cli",),

@@ -25,7 +25,7 @@ data_app = typer.Typer(
 )
 
 Target = Annotated[
-    str, typer.Argument(metavar="NAME|PATH", help="An installed data set, or a path.")
+    str, typer.Argument(metavar="NAME|PATH", help="An installed data set, a path, or hf:USER/NAME.")
 ]
 Store = Annotated[
     Path | None,
@@ -140,7 +140,9 @@ def download(
 @with_options()
 def import_command(
     *,
-    path: Annotated[Path, typer.Argument(help="Folder or file in any supported format.")],
+    path: Annotated[
+        Path, typer.Argument(help="Folder or file in any supported format, or hf:USER/NAME.")
+    ],
     name: Annotated[str, typer.Option("--name", "-n", help="Name to install it under.")],
     data_dir: Store = None,
     source: Source,
