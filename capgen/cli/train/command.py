@@ -176,7 +176,7 @@ def _resume(run: str, changes: dict[str, Any]) -> Event | None:
     from capgen.training.run.train_stages import resume_run
 
     with stop_signals(_tell_stopping) as stop:
-        return render(resume_run(run, stop=stop, **changes))
+        return render(resume_run(run, stop=stop, **changes), run)
 
 
 def _tell_stopping() -> None:
@@ -186,11 +186,12 @@ def _tell_stopping() -> None:
         os.write(sys.stderr.fileno(), text.encode())
 
 
-def render(events: Iterable[Event]) -> Event | None:
+def render(events: Iterable[Event], run: str = "") -> Event | None:
+    """Show the events of a run and return the last; `run` names one that goes on."""
     from capgen.cli.train.progress import TrainingScreen
 
     final = None
-    with TrainingScreen() as screen:
+    with TrainingScreen(run) as screen:
         try:
             for event in events:
                 screen.show(event)

@@ -125,6 +125,18 @@ class JoinedInputs:
         return joined
 
 
+def placed_rows(
+    rows: NDArray[np.int64], numbers: NDArray[np.int64], count: int, nowhere: int
+) -> NDArray[np.int64]:
+    """Return the row of each of `count` images: `rows` for `numbers`, `nowhere` for others.
+
+    `nowhere` is no row, so that asking for an image that is not there fails.
+    """
+    placed = np.full(count, nowhere, dtype=np.int64)
+    placed[numbers] = rows
+    return placed
+
+
 class _Rows:
     """Rows of an array, on the GPU if there is one with enough memory."""
 

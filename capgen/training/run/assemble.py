@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from capgen.models.device_memory import device_memory_errors
 from capgen.records import Example, Notice, PreparationEvent
-from capgen.training.data.frozen_features import feature_array
+from capgen.training.data.frozen_features import feature_inputs
 from capgen.training.data.images import decoded_images
-from capgen.training.data.inputs import FeatureInputs, ImageInputs, Inputs, JoinedInputs
+from capgen.training.data.inputs import ImageInputs, Inputs, JoinedInputs, placed_rows
 from capgen.training.data.packed_captions import Ids
 from capgen.training.objectives.base import StepLoss
 from capgen.training.objectives.cross_entropy import CrossEntropy
@@ -44,32 +42,18 @@ def _inputs(
     used = [examples[number] for number in numbers.tolist()]
     if learner.objective.cached:
         digest = data.dataset.member(name).key(split)
-        if len(used) < len(examples):
-            digest += f" {hashlib.sha256(numbers.tobytes()).hexdigest()}"
-        features = yield from feature_array(
-            used, learner.frozen_front, digest=digest, split=split, workers=workers
+        return (
+            yield from feature_inputs(
+                examples, numbers, learner.frozen_front, split, digest, workers
+            )
         )
-        rows = _placed(np.arange(len(used)), numbers, len(examples), len(features))
-        return FeatureInputs(features, learner.device, rows=rows)
     label = f"{split} of {name}" if data.dataset.several else split
     preprocessor = learner.captioning.preprocessor
     images = yield from decoded_images(used, preprocessor, split=label, workers=workers)
     # Mapped again, copy on write: torch wants arrays that look writable.
     pixels = np.memmap(images.path, dtype=np.uint8, mode="c", shape=images.pixels.shape)
-    rows = _placed(images.rows, numbers, len(examples), len(pixels))
+    rows = placed_rows(images.rows, numbers, len(examples), len(pixels))
     return ImageInputs(pixels, preprocessor, data.config, learner.device, rows=rows)
-
-
-def _placed(
-    rows: NDArray[np.int64], numbers: NDArray[np.int64], count: int, nowhere: int
-) -> NDArray[np.int64]:
-    """Return the row of each of `count` images: `rows` for `numbers`, `nowhere` for others.
-
-    `nowhere` is no row, so that asking for an image that is not there fails.
-    """
-    placed = np.full(count, nowhere, dtype=np.int64)
-    placed[numbers] = rows
-    return placed
 
 
 def build_trainer(

@@ -72,6 +72,11 @@ class RunData:
             )
         )
 
+    @property
+    def used(self) -> NDArray[np.int64]:
+        """The numbers of the training images that the run uses, over all data sets, in order."""
+        return np.flatnonzero(self._used)
+
     def needed(self, split: str, name: str) -> NDArray[np.int64]:
         """Return the numbers of a data set's images of a split that the run uses, in order.
 

@@ -100,7 +100,11 @@ class Session:
         if "val" in self.splits:
             val_inputs = yield from split_inputs(self.data, "val")
         teaching = yield from make_teaching(
-            self.config, self.data.learner, self.splits["train"], self.dataset.digest
+            self.config,
+            self.data.learner,
+            self.splits["train"],
+            self.data.used,
+            self.dataset.digest,
         )
         if self.main:
             self.processes.wait()
