@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ from typing import Any, Self, TextIO
 
 import typer
 
+from capgen.cli.time_left import TimeLeft
 from capgen.errors import StorageError, UsageError
 from capgen.output.records import dump, dump_json
 from capgen.output.tags import tags_field
@@ -123,14 +125,15 @@ class LiveBar:
         self._bars: Any = None
         self._task: Any = None
         self._kind = ""
+        self._time_left = TimeLeft()
 
     def __enter__(self) -> Self:
         if self._wanted and is_terminal(sys.stderr):
-            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, TextColumn
 
-            plain = ("{task.description}", "{task.fields[count]}", "{task.fields[note]}")
-            label, count, note = (TextColumn(text, markup=False) for text in plain)
-            columns = (label, BarColumn(), count, TimeRemainingColumn(), note)
+            fields = ("description", "fields[count]", "fields[left]", "fields[note]")
+            label, *rest = (TextColumn(f"{{task.{name}}}", markup=False) for name in fields)
+            columns = (label, BarColumn(), *rest)
             self._bars = progress_bars(*columns, transient=True)
             self._bars.start()
         return self
@@ -139,32 +142,64 @@ class LiveBar:
         if self._bars is not None:
             self._bars.stop()
 
+    def begin(self, label: str, done: int, total: int | None) -> None:
+        """Start a task of which `done` items took no time; writes no line."""
+        self._time_left = TimeLeft()
+        self._kind = _kind_of(label)
+        self._time_left.report(done)
+        if self._bars is not None:
+            self._draw(label, done, total, "", None)
+
+    def pause(self, seconds: float) -> None:
+        """Leave time for other work out of the task's speed."""
+        self._time_left.pause(seconds)
+
     def update(
-        self, label: str, done: int, total: int | None, note: str = "", *, line: str | None = None
+        self,
+        label: str,
+        done: int,
+        total: int | None,
+        note: str = "",
+        *,
+        line: Callable[[float | None], str] | None = None,
+        skipped: int = 0,
+        beside: float = 0.0,
     ) -> None:
         """Show how far the work is.
 
         Args:
-            label: What is being done. A new first word restarts the estimate of the time left.
+            label: What is being done. Other words, whatever the numbers, are a new task.
             done: Items done.
             total: Items in all, or None if that is not known.
             note: Shown behind the bar.
-            line: The line where there is no bar; by default made from the rest.
+            line: Makes the line where there is no bar from the seconds left, None if those are
+                not known; by default it is made from the rest.
+            skipped: Items done that took no time, such as those of an earlier run.
+            beside: Seconds of other work that are left.
         """
-        count = f"{done}/{'?' if total is None else total}"
-        if self._bars is None:
-            now = time.monotonic()
-            if self._write_line is not None and now - self._last_line >= self._seconds:
-                self._last_line = now
-                self._write_line(line or f"{label}: {count} {note}".rstrip())
+        if _kind_of(label) != self._kind:
+            self._time_left = TimeLeft()
+        self._kind = _kind_of(label)
+        self._time_left.report(done, skipped)
+        left = None if total is None else self._time_left.seconds(total - done)
+        left = None if left is None else left + beside
+        if self._bars is not None:
+            self._draw(label, done, total, note, left)
             return
-        shown = {"description": label, "total": total, "count": count, "note": note}
-        kind = label.partition(" ")[0]
-        if self._task is None or kind != self._kind:
-            if self._task is not None:
-                self._bars.remove_task(self._task)
+        now = time.monotonic()
+        if self._write_line is not None and now - self._last_line >= self._seconds:
+            self._last_line = now
+            told = "" if left is None else f", {duration(left)} left"
+            text = f"{label}: {_count(done, total)}{told} {note}".rstrip()
+            self._write_line(text if line is None else line(left))
+
+    def _draw(
+        self, label: str, done: int, total: int | None, note: str, left: float | None
+    ) -> None:
+        shown = {"description": label, "total": total, "count": _count(done, total), "note": note}
+        shown["left"] = "-:--" if left is None else duration(left)
+        if self._task is None:
             self._task = self._bars.add_task(**shown)
-        self._kind = kind
         self._bars.update(self._task, completed=done, **shown)
 
     def print(self, text: str) -> None:
@@ -173,6 +208,14 @@ class LiveBar:
             self._bars.console.print(text, markup=False, soft_wrap=True)
         elif sys.stderr is not None:
             print(text, file=sys.stderr, flush=True)
+
+
+def _kind_of(label: str) -> str:
+    return re.sub(r"[0-9]+", "", label)
+
+
+def _count(done: int, total: int | None) -> str:
+    return f"{done}/{'?' if total is None else total}"
 
 
 def progress_bars(*columns: Any, transient: bool = False) -> Any:

@@ -46,6 +46,7 @@ class TrainingScreen:
         self._live = LiveBar(self._line, seconds=_SECONDS_BETWEEN_LINES, at_once=True)
         self._label_prefix = ""
         self._steps = self._epochs = 0
+        self._evaluated, self._eval_seconds = 0, 0.0  # epochs, and the mean of each
         self._run = run
         self._preparing: PreparationEvent | None = None
 
@@ -69,7 +70,7 @@ class TrainingScreen:
             self._preparing = None
             self._steps, self._epochs = event.steps, event.epochs
             self._line(f"resuming at step {event.step} of {event.steps}: {event.run}")
-            self._headers()
+            self._begin(event.epoch + 1, event.step)
         elif isinstance(event, StepEvent):
             note = (
                 f"loss {event.loss:.3f}  lr {event.learning_rate:.2g}  "
@@ -77,9 +78,13 @@ class TrainingScreen:
             ) + "".join(
                 f"  {name.replace('_', ' ')} {value:.2f}" for name, value in event.numbers.items()
             )
-            label = f"{self._label_prefix}epoch {event.epoch}/{self._epochs}"
-            self._live.update(label, event.step, self._steps, note)
+            label = self._label(event.epoch)
+            beside = self._eval_seconds * (self._epochs - event.epoch + 1)
+            self._live.update(label, event.step, self._steps, note, beside=beside)
         elif isinstance(event, EpochEvent):
+            self._live.pause(event.eval_seconds)
+            self._evaluated += 1
+            self._eval_seconds += (event.eval_seconds - self._eval_seconds) / self._evaluated
             self._line(_row(event))
             if event.language:
                 self._line(f"       {_language(event)}")
@@ -140,7 +145,15 @@ class TrainingScreen:
                 f"       {name}: {figures['train']:.0f} images, {figures['drawn']:.0f} per epoch "
                 f"(weight {figures['weight']:g}){share}"
             )
+        self._begin(1, 0)
+
+    def _begin(self, epoch: int, step: int) -> None:
         self._headers()
+        self._evaluated, self._eval_seconds = 0, 0.0
+        self._live.begin(self._label(epoch), step, self._steps)
+
+    def _label(self, epoch: int) -> str:
+        return f"{self._label_prefix}epoch {epoch}/{self._epochs}"
 
     def _stage(self, event: StageStarted) -> None:
         self._label_prefix = f"stage {event.number}/{event.count} "
