@@ -58,9 +58,9 @@ class Console:
         """Write one record as a line of JSON."""
         self.data(dump(record, ascii_only=not _is_utf8(sys.stdout)))
 
-    def show(self, renderable: Any, *, wrap: bool = True) -> None:
-        """Write a Rich table, panel or text, with lines broken at the terminal's width."""
-        self.data(_drawn(renderable, sys.stdout, wrap=wrap))
+    def show(self, renderable: Any, *, wrap: bool = True, width: int | None = None) -> None:
+        """Write a Rich table, panel or text, with lines of at most `width`, the terminal's."""
+        self.data(_drawn(renderable, sys.stdout, wrap=wrap, width=width))
 
     def note(self, text: str) -> None:
         """Tell the user something that is not output."""
@@ -247,8 +247,8 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def confirm_deletion(place: Path) -> None:
-    """Ask whether to delete a folder; abort unless the answer is yes."""
+def confirm_deletion(place: Path | str) -> None:
+    """Ask whether to delete a folder, or what text names; abort unless the answer is yes."""
     if not is_terminal(sys.stdin):
         raise UsageError(f"Cannot ask whether to delete {place}: no terminal", hint="Add --yes.")
     typer.confirm(f"Delete {place}?", abort=True, err=True)
@@ -271,14 +271,16 @@ def caption_fields(caption: Caption, scores: bool, tags: Sequence[str] | None = 
     return "\t".join(fields)
 
 
-def _drawn(renderable: Any, stream: TextIO | None, *, wrap: bool) -> str:
+def _drawn(renderable: Any, stream: TextIO | None, *, wrap: bool, width: int | None = None) -> str:
     """Return what Rich draws for a stream, without the last newline."""
     from rich.console import Console as RichConsole
 
     page = _Page(getattr(stream, "encoding", None) or "utf-8")
-    screen = RichConsole(file=page, force_terminal=is_terminal(stream), highlight=False)
+    screen = RichConsole(
+        file=page, force_terminal=is_terminal(stream), highlight=False, width=width
+    )
     if screen.legacy_windows:  # an old window, which shows the codes of colours as they are
-        screen = RichConsole(file=page, color_system=None, highlight=False)
+        screen = RichConsole(file=page, color_system=None, highlight=False, width=width)
     screen.print(renderable, soft_wrap=not wrap)
     return page.getvalue().rstrip("\n")
 

@@ -24,7 +24,7 @@ class EvalStrategy(StrEnum):
     CIDER = "cider"
 
 
-OBJECTIVES = ("cross-entropy", "scst")
+OBJECTIVES = ("cross-entropy", "scst", "text")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,8 @@ class Recipe:
 
     objective: str = setting(
         "cross-entropy",
-        "Training objective; scst maximises the CIDEr-D of sampled captions.",
+        "Training objective; scst maximises the CIDEr-D of sampled captions, text learns language "
+        "from the captions of --text-data alone, as a first stage.",
         choices=OBJECTIVES,
     )
     num_epochs: int = setting(20, "Passes over the training images.", low=1, high=10000)

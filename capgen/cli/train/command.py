@@ -126,6 +126,9 @@ def train_command(
     console = Console()
     _accept_token_name()
     upload = None if dry_run else wanted_upload(save_to_hub, private, os.environ)
+    if upload is not None:
+        seen = "private" if upload.private else "public, unless it is private already"
+        console.note(f"the best model will be pushed to {upload.repository} ({seen})")
     if resume is not None:
         if config is not None or dry_run:
             raise UsageError(
@@ -140,13 +143,11 @@ def train_command(
         for note in unused_notes(context, "train"):
             console.note(note)
         plan = resolve_plan(given, file=config, environment=os.environ, user=own)
+        if plan.left_out:
+            console.note(f"without --text-data there is no stage {', '.join(plan.left_out)}")
         # Before torch is imported, which takes seconds.
         check_there(plan.first.dataset, plan.first.data_dir)
         if dry_run:
-            if plan.first.text_files:
-                from capgen.training.data.text_captions import read_text_captions
-
-                read_text_captions(plan.first.text_files, ())  # its faults are found here, too
             print_plan(plan, as_json=as_json)
             return
         final = _start(plan)

@@ -98,6 +98,27 @@ class FeatureInputs:
         return self.rows.take(self.places[numbers]).float()
 
 
+class NoImages:
+    """A state of zeros (B, 1, E) float32 in place of each image, for learning from text alone.
+
+    Args:
+        count: How many there are.
+        width: Width of the encoder's states, E.
+        device: Where batches go.
+    """
+
+    def __init__(self, count: int, width: int, device: torch.device) -> None:
+        self.count = count
+        self.width = width
+        self.device = device
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batch(self, numbers: Tensor, generator: Generator | None = None) -> Tensor:
+        return torch.zeros(len(numbers), 1, self.width, device=self.device)
+
+
 class JoinedInputs:
     """The images of several data sets, numbered one set after the other."""
 

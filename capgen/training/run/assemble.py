@@ -10,14 +10,14 @@ from capgen.models.device_memory import device_memory_errors
 from capgen.records import Example, Notice, PreparationEvent
 from capgen.training.data.frozen_features import feature_inputs
 from capgen.training.data.images import decoded_images
-from capgen.training.data.inputs import ImageInputs, Inputs, JoinedInputs, placed_rows
+from capgen.training.data.inputs import ImageInputs, Inputs, JoinedInputs, NoImages, placed_rows
 from capgen.training.data.packed_captions import Ids
 from capgen.training.objectives.base import StepLoss
 from capgen.training.objectives.cross_entropy import CrossEntropy
 from capgen.training.objectives.distill.loss import Distilled, Teaching
 from capgen.training.objectives.encoder_losses import with_encoder_losses
 from capgen.training.objectives.scst.loss import self_critical
-from capgen.training.objectives.text_loss import with_text
+from capgen.training.objectives.text_loss import TextAlone, with_text
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.run.run_data import RunData, shares
 from capgen.training.run.stop_request import StopRequest
@@ -61,12 +61,19 @@ def build_trainer(
 ) -> Trainer:
     """Return the trainer, with the captioner on its device.
 
+    For a run on text alone, each caption of the text data takes the place of an image.
+
     Raises:
         DeviceMemoryError: The device has too little memory for the captioner.
     """
     learner = data.learner
-    rows = learner.codec.encode_examples(data.splits["train"])
-    images = list(inputs.values())
+    if data.config.sees_images:
+        rows = learner.codec.encode_examples(data.splits["train"])
+        images = list(inputs.values())
+    else:
+        rows = [[ids] for ids in learner.codec.encode(data.texts.captions)]
+        width = learner.captioning.model.config.encoder.hidden_size
+        images = [NoImages(len(rows), width, learner.device)]
     with device_memory_errors(
         "The device has too little memory for the model and the average of its weights",
         hint="Use a smaller --encoder and --decoder, or another --device.",
@@ -80,13 +87,15 @@ def build_trainer(
             rows,
             data.config,
             step_loss=_step_loss(data, rows, teaching),
-            mix=data.mix,
+            mix=data.mix if data.config.sees_images else None,
             processes=data.processes,
             stop=stop,
         )
 
 
 def _step_loss(data: RunData, rows: Sequence[Sequence[Ids]], teaching: Teaching | None) -> StepLoss:
+    if not data.config.sees_images:
+        return TextAlone(data.learner.objective)
     captions = _captions_loss(data, rows, teaching)
     return with_text(captions, data.learner, data.texts.captions, data.config)
 

@@ -20,7 +20,7 @@ from capgen.records import Example, Notice
 from capgen.training.concepts.add_concepts import check_concepts, prepare_concepts
 from capgen.training.data.caption_coverage import coverage_notices
 from capgen.training.data.epoch_order import Mix
-from capgen.training.data.text_captions import TextCaptions, read_text_captions
+from capgen.training.data.text_captions import TextCaptions, text_captions
 from capgen.training.model.make_captioner import make_captioner
 from capgen.training.objectives.distill.teachers import check_teachers
 from capgen.training.objectives.learner import Learner
@@ -102,19 +102,21 @@ def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
     device = processes.device or choose_device(config.device)
     dataset = open_mixture(config.dataset, config.data_dir)
     parts = {"train": dataset.parts("train")}
-    if config.validation and not dataset.lacks("val"):
+    if not config.sees_images:
+        pass  # captions of images would only show that nothing is known of them yet
+    elif config.validation and not dataset.lacks("val"):
         parts["val"] = dataset.parts("val", config.eval_limit)
     elif config.patience is not None:
         reason = f"{dataset.name} has no val split" if config.validation else "--no-validation"
         raise UsageError(f"--patience counts validations, and there are none: {reason}")
     check_limits(config, val=not dataset.lacks("val"))
-    if config.test and "test" in dataset.counts:
+    if config.test and config.sees_images and "test" in dataset.counts:
         parts["test"] = dataset.parts("test", config.eval_limit)
     torch.manual_seed(config.seed)
     examples = chain.from_iterable(parts["train"].values())
     groups = [example.references for example in examples]
     captions = [text for group in groups for text in group]
-    texts = _text_captions(config, dataset)
+    texts = text_captions(config, dataset)
     captioning = make_captioner(config, [*captions, *texts.captions])
     captioning = prepare_concepts(captioning, groups, config, texts.captions)
     check_concepts(captioning, config)
@@ -132,21 +134,6 @@ def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
     )
 
 
-def _text_captions(config: TrainConfig, dataset: Mixture) -> TextCaptions:
-    """Read the captions without images, apart from those that images to be measured have."""
-    if not config.text_files:
-        return TextCaptions()
-    measured = (
-        text
-        for split in ("val", "test")
-        if split in dataset.counts
-        for examples in dataset.parts(split).values()
-        for example in examples
-        for text in example.references
-    )
-    return read_text_captions(config.text_files, measured)
-
-
 def shares(data: RunData, split: str) -> dict[str, float]:
     """Return the share of each data set in the mean of the results on a split.
 
@@ -160,9 +147,11 @@ def shares(data: RunData, split: str) -> dict[str, float]:
 def set_figures(data: RunData) -> dict[str, dict[str, float]]:
     """Return the size and the share of each data set, for events.
 
-    Empty if an epoch is simply each image of one data set.
+    Empty if an epoch is simply each image of one data set, or has no images.
     """
     dataset = data.dataset
+    if not data.config.sees_images:
+        return {}
     if not dataset.several and all(member.weight == 1 for member in dataset.members):
         return {}
     drawn = dict(zip(data.parts["train"], data.mix.drawn, strict=True))
@@ -192,6 +181,7 @@ def data_notices(data: RunData) -> Iterator[Notice]:
             yield Notice(message=f"{member.name} has no val split and is not measured")
     if "val" not in data.parts:
         reason = f"{data.dataset.name} has no val split: " if data.config.validation else ""
+        reason = reason if data.config.sees_images else "Learning from text alone: "
         yield Notice(message=f"{reason}no validation; best-eval is the model of the last epoch")
     yield from data.texts.notices
     yield from coverage_notices(data.learner.codec, data.splits["train"])
