@@ -17,13 +17,11 @@ from capgen.config.training_groups import (
     Augmentation,
     Concepts,
     DataAndRun,
-    Machine,
     Recipe,
     Teachers,
-    Tracking,
     TrainedModel,
-    ValidationSettings,
 )
+from capgen.config.training_run_groups import Machine, Tracking, ValidationSettings
 from capgen.errors import UsageError, did_you_mean
 
 _LAST_BLOCKS = re.compile(r"last-[1-9][0-9]{0,3}")

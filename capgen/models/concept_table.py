@@ -126,12 +126,14 @@ class ConceptTable:
         try:
             return cls(
                 names=_each(record, "names", count, _name),
-                tokens=_each(record, "tokens", count, lambda one: _token_ids(one, vocabulary)),
+                tokens=_each(record, "tokens", count, lambda one: _ids(one, vocabulary, "token")),
                 strength=_numbers(record, "strength", count),
                 threshold=_number(record["threshold"]),
                 margin=_numbers(record, "margin", count),
                 prior=_numbers(record, "prior", count),
-                related=_each(record, "related", count, lambda one: _numbers_of(one, count))
+                related=_each(
+                    record, "related", count, lambda one: _ids(one, count, "related concept")
+                )
                 if "related" in record
                 else (),
             )
@@ -197,21 +199,13 @@ def _name(value: Any) -> str:
     return value
 
 
-def _token_ids(value: Any, vocabulary: int) -> tuple[int, ...]:
+def _ids(value: Any, count: int, what: str) -> tuple[int, ...]:
+    """Return a list of whole numbers below `count`, which are numbers of `what`."""
     if not isinstance(value, list):
-        raise ValueError(f"the tokens {value!r} are not a list")
-    for token in value:
-        if type(token) is not int or not 0 <= token < vocabulary:
-            raise ValueError(f"the decoder has no token {token!r}")
-    return tuple(value)
-
-
-def _numbers_of(value: Any, count: int) -> tuple[int, ...]:
-    if not isinstance(value, list):
-        raise ValueError(f"the related concepts {value!r} are not a list")
+        raise ValueError(f"the {what}s {value!r} are not a list")
     for number in value:
         if type(number) is not int or not 0 <= number < count:
-            raise ValueError(f"there is no concept {number!r}")
+            raise ValueError(f"there is no {what} {number!r}")
     return tuple(value)
 
 

@@ -21,13 +21,11 @@ from capgen.config.training_groups import (
     Augmentation,
     Concepts,
     DataAndRun,
-    Machine,
     Recipe,
     Teachers,
-    Tracking,
     TrainedModel,
-    ValidationSettings,
 )
+from capgen.config.training_run_groups import Machine, Tracking, ValidationSettings
 from capgen.errors import UsageError
 from capgen.paths import config_file
 from capgen.training.plan.recipes import recipes

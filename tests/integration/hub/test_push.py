@@ -22,8 +22,8 @@ from capgen.errors import (
 )
 from capgen.hub.push import PushOptions, plan_push, push_model
 from capgen.hub_client.session import Patience
+from capgen.models.fetch import fetch
 from capgen.models.folder import ModelFolder
-from capgen.models.resolve import fetch
 from tests.hub_stand_in import Fault, Hub
 from tests.integration.hub.pushing import TOKEN, check_stored
 
