@@ -177,6 +177,11 @@ def read_concepts(folder: ModelFolder) -> ConceptTable | None:
     return ConceptTable.read(path, count, vocabulary)
 
 
+def has_lost_concepts(folder: ModelFolder) -> bool:
+    """Whether a model has a concept head, and not the table that says what it sees."""
+    return bool(num_concepts(folder)) and not (folder.path / CONCEPTS_FILE).exists()
+
+
 def sigmoid(logits: Floats) -> Floats:
     """Return 1 / (1 + exp(-logits)), without overflow, in float32."""
     return (0.5 * (1 + np.tanh(0.5 * logits.astype(np.float32)))).astype(np.float32)
