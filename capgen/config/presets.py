@@ -46,7 +46,7 @@ OBJECTIVE_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "text": {
         "": {
-            "num_epochs": 3,
+            "num_epochs": 6,
             "batch_size": 512,
             "learning_rate": 1e-3,
             "decoder_learning_rate": 1e-3,

@@ -129,7 +129,7 @@ def download(
 @data_app.command(
     "import",
     epilog=examples(
-        "capgen data import my-photos/",
+        "capgen data import coco_sample/",
         "capgen data import my-photos/ --name mine --val-fraction 0.2 --test-fraction 0.2",
     ),
 )

@@ -26,7 +26,7 @@ from capgen.training.data.epoch_order import Mix
 from capgen.training.data.images import input_size
 from capgen.training.data.inputs import NoImages
 from capgen.training.data.packed_captions import PackedCaptions
-from capgen.training.data.text_captions import TextCaptions, text_captions
+from capgen.training.data.text_captions import TextCaptions, read_text_captions
 from capgen.training.model.make_captioner import make_captioner
 from capgen.training.objectives.base import Share, StepLoss
 from capgen.training.objectives.cross_entropy import CrossEntropy
@@ -36,9 +36,9 @@ from capgen.training.objectives.scst.loss import self_critical
 from capgen.training.objectives.text_loss import TextAlone
 from capgen.training.optimization.optimizer import part_of, peak_rates
 
-# Images in the larger of the two batches, and most of them on a GPU, where the time of a small
-# batch is that of starting its kernels.
-_IMAGES, _IMAGES_ON_GPU = 2, 64
+# Images in the larger of the two batches, and most of them where the time of a small batch is not
+# that of what is in it: on a GPU, which starts kernels, and of captions alone.
+_IMAGES, _MOST_IMAGES = 2, 64
 _ROUNDS_ON_GPU = 3
 _WEIGHT_BYTES = 4  # float32
 # Gradient, AdamW's two moments and the average of the weights, each float32.
@@ -107,9 +107,9 @@ def read_training_data(config: TrainConfig) -> TrainingData:
     mixture = open_mixture(config.dataset, config.data_dir)
     sets = mixture.parts("train")
     mix = Mix(tuple((len(own), mixture.member(name).weight) for name, own in sets.items()))
-    return TrainingData(
-        list(chain.from_iterable(sets.values())), mix.images, text_captions(config, mixture)
-    )
+    # With the captions of measured images: finding those takes long, and they are few.
+    texts = read_text_captions(config.text_files, ()) if config.text_files else TextCaptions()
+    return TrainingData(list(chain.from_iterable(sets.values())), mix.images, texts)
 
 
 def estimate(
@@ -148,7 +148,7 @@ def estimate(
         images = len(texts)
         measured = [
             Example(image_id="", image=Path(), references=(text,), split="train")
-            for text in texts[:_IMAGES_ON_GPU]
+            for text in texts[:_MOST_IMAGES]
         ]
     with device_memory_errors(
         "The device has too little memory for the model and two images",
@@ -179,9 +179,9 @@ class _Batch(NamedTuple):
 
 def images_to_measure(config: TrainConfig, device: torch.device) -> int:
     """Return how many images the larger of the two measured batches has."""
-    if device.type == "cpu":
+    if device.type == "cpu" and config.sees_images:
         return _IMAGES
-    return max(_IMAGES, min(config.batch_size, _IMAGES_ON_GPU))
+    return max(_IMAGES, min(config.batch_size, _MOST_IMAGES))
 
 
 def _measured(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -17,6 +19,11 @@ from capgen.training.plan.estimate import images_to_measure
 def test_a_gpu_is_measured_on_a_batch_that_fills_it(device, batch, images):
     config = train_config("mini", batch_size=batch)
     assert images_to_measure(config, torch.device(device)) == images
+
+
+def test_captions_without_images_are_cheap_enough_to_measure_many():
+    config = train_config("mini", objective="text", text_data=Path("a.txt"))
+    assert images_to_measure(config, torch.device("cpu")) == 64
 
 
 def measure(examples, backward):
