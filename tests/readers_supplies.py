@@ -93,7 +93,9 @@ def _write_work(work: Path) -> None:
     (work / "docs" / "images").symlink_to(ROOT / "docs" / "images")
     lines = [f"{n}.jpg,{OFTEN if n % 3 else SELDOM}" for n in range(5)]
     (work / "my-photos" / "captions.csv").write_text("image,caption\n" + "\n".join(lines) + "\n")
-    (work / "captions.jsonl").write_text(json.dumps({"captions": [OFTEN, SELDOM]}) + "\n")
+    (work / "captions.jsonl").write_text(
+        json.dumps({"captions": [OFTEN, SELDOM, "a kite over the sea"]}) + "\n"
+    )
     (work / "images.csv").write_text("path\nphotos/0.jpg\nphotos/1.jpg\n")
     for number in range(2):
         with tarfile.open(work / f"shard-{number:03}.tar", "w") as shard:

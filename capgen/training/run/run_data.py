@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from capgen.config import TrainConfig
 from capgen.data.import_set import left_out
 from capgen.data.mixture import Mixture, open_mixture
-from capgen.errors import UsageError
+from capgen.errors import DataError, UsageError
 from capgen.models.torch_devices import choose_device
 from capgen.records import Example, Notice
 from capgen.training.concepts.add_concepts import check_concepts, prepare_concepts
@@ -117,6 +117,12 @@ def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
     groups = [example.references for example in examples]
     captions = [text for group in groups for text in group]
     texts = text_captions(config, dataset)
+    if not config.sees_images and not texts.captions:
+        raise DataError(
+            "There is nothing to learn: validation and test images have all captions of the text "
+            "data",
+            hint="Give other --text-data.",
+        )
     captioning = make_captioner(config, [*captions, *texts.captions])
     captioning = prepare_concepts(captioning, groups, config, texts.captions)
     check_concepts(captioning, config)

@@ -7,7 +7,7 @@ import torch
 
 from capgen.cli.main import main
 from capgen.config import train_config
-from capgen.errors import UsageError
+from capgen.errors import DataError, UsageError
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.records import (
@@ -25,7 +25,7 @@ from capgen.training.run.train import train
 from capgen.training.run.train_stages import train_stages
 from tests.integration.training.test_resume import NOISE, assert_same
 from tests.integration.training.test_text_data import TEXT
-from tests.training_runs import NO_NOISE, of_kind, run_config, whole_and_resumed
+from tests.training_runs import NO_NOISE, SENTENCES, of_kind, run_config, whole_and_resumed
 
 STAGES = """
 [[stage]]
@@ -95,6 +95,14 @@ def test_how_a_step_is_cut_changes_nothing_but_rounding(tmp_path, data, mini, se
         )
         losses.append([step.loss for step in of_kind(StepEvent, list(train(config)))])
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_captions_that_measured_images_have_are_nothing_to_learn(tmp_path, data, mini, text):
+    text.write_text(SENTENCES[0].upper() + "\n", encoding="utf-8")  # of the image of val
+    config = run_config(tmp_path, data, mini, objective="text", text_data=text)
+    with pytest.raises(DataError, match="nothing to learn"):
+        list(train(config))
+    assert not config.output_dir.exists()
 
 
 def test_it_needs_text_data(tmp_path):
