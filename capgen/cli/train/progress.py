@@ -138,7 +138,8 @@ class TrainingScreen:
         seen = f"{images} images, " if images else ""  # none where it learns from text alone
         self._line(
             f"{event.init if named else event.preset}: {event.parameters / 1e6:.2f} M parameters, "
-            f"{event.trained / 1e6:.2f} M trained; {seen}{event.captions} captions; {event.steps} steps on {event.device} ({event.precision})"
+            f"{event.trained / 1e6:.2f} M trained; {seen}"
+            f"{event.captions} captions; {event.steps} steps on {event.device} ({event.precision})"
         )
         for name, figures in event.sets.items():
             share = f"; {figures['share']:.0%} of the mean on val" if "val" in event.images else ""
