@@ -203,7 +203,8 @@ def undo(path: Path) -> Iterator[Undone]:
     """
     swept: set[Path] = set()
     later: list[tuple[Path, dict[str, Any]]] = []
-    for number, entry in reversed(list(_entries(path))):
+    entries = list(_entries(path))
+    for number, entry in reversed(entries):
         if entry is None or not _is_path(entry["path"]):
             what = "it is nested too deeply" if entry is None else "its path cannot be a file's"
             yield Undone(path, f"line {number} is damaged: {what}")
@@ -214,12 +215,39 @@ def undo(path: Path) -> Iterator[Undone]:
             swept.add(folder)
             remove_leftovers(folder)
         undone = _undo_one(file, entry)
-        if undone.problem == _CHANGED:  # perhaps by a run at the same time, whose entry follows
+        if undone.problem and _is_older(file, entry, entries):
+            yield Undone(file, before=True)
+        elif undone.problem == _CHANGED:  # perhaps by a run at the same time, whose entry follows
             later.append((file, entry))
         else:
             yield undone
     for file, entry in later:
         yield _undo_one(file, entry)
+
+
+def _is_older(
+    path: Path, entry: dict[str, Any], entries: Sequence[tuple[int, dict[str, Any] | None]]
+) -> bool:
+    """Whether a file is as it was before an earlier change than that of `entry`."""
+    try:
+        current: str | None = _hash(path.read_bytes())
+    except FileNotFoundError:
+        current = None
+    except OSError:
+        return False
+    # State → the state before it; None is a missing file.
+    earlier = {
+        other["sha256_after"]: other["sha256_before"]
+        for _, other in entries
+        if other is not None and other["path"] == entry["path"]
+    }
+    state, seen = entry["sha256_before"], set()
+    while state != current:
+        if state not in earlier or state in seen:
+            return False
+        seen.add(state)
+        state = earlier[state]
+    return True
 
 
 def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:

@@ -83,6 +83,7 @@ HEAVY_AT_TOP = ("models", "training", "_build")
 # Modules within those that the CPU caption path imports: never torch there.
 LIGHT = ("models/folder.py", "models/resolve.py", "models/preprocessing/preprocess.py")
 LIGHT_TOO = (
+    "models/fetch.py",
     "models/preprocessing/config_file.py",
     "models/safetensors_index.py",
     "models/__init__.py",

@@ -47,6 +47,7 @@ INT8 = "int8"
 # Patterns of the names of licence texts and notices.
 NOTICE_FILES = ("LICENSE*", "LICENCE*", "NOTICE*")
 RUN_SETTINGS_FILE = "config.toml"
+RUN_EVENTS_FILE = "events.jsonl"
 # The model folders of a training run.
 LAST, BEST_LOSS, BEST_EVAL = "last", "best-loss", "best-eval"
 CHECKPOINTS = (LAST, BEST_LOSS, BEST_EVAL)

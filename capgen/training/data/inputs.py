@@ -123,6 +123,27 @@ class FeatureInputs:
         return raw.float()
 
 
+class NoImages:
+    """A state of zeros (B, 1, E) float32 in place of each image, for learning from text alone.
+
+    Args:
+        count: How many there are.
+        width: Width of the encoder's states, E.
+        device: Where batches go.
+    """
+
+    def __init__(self, count: int, width: int, device: torch.device) -> None:
+        self.count = count
+        self.width = width
+        self.device = device
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batch(self, numbers: Tensor, generator: Generator | None = None) -> Tensor:
+        return torch.zeros(len(numbers), 1, self.width, device=self.device)
+
+
 class JoinedInputs:
     """The images of several data sets, numbered one set after the other.
 
@@ -150,6 +171,18 @@ class JoinedInputs:
             back = to_device(torch.cat(places).argsort(), rows.device)
             rows = torch.cat(taken).index_select(0, back)
         return self.parts[0].finish(rows, generator)
+
+
+def placed_rows(
+    rows: NDArray[np.int64], numbers: NDArray[np.int64], count: int, nowhere: int
+) -> NDArray[np.int64]:
+    """Return the row of each of `count` images: `rows` for `numbers`, `nowhere` for others.
+
+    `nowhere` is no row, so that asking for an image that is not there fails.
+    """
+    placed = np.full(count, nowhere, dtype=np.int64)
+    placed[numbers] = rows
+    return placed
 
 
 class _Rows:

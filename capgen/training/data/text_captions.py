@@ -15,6 +15,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from capgen.config import TrainConfig
+from capgen.data.mixture import Mixture
 from capgen.data.problems import Problem
 from capgen.data.text_files import lines_of, read_text
 from capgen.errors import DataError
@@ -92,6 +94,25 @@ def read_text_captions(files: Sequence[Path], held_out: Iterable[str]) -> TextCa
     kept = tuple(text for text in found if tokenize(text) not in known)
     digest = hashlib.sha256("\n".join(kept).encode("utf-8", "surrogatepass")).hexdigest()
     return TextCaptions(kept, digest, len(found) - len(kept), unread, tuple(broken))
+
+
+def text_captions(config: TrainConfig, dataset: Mixture) -> TextCaptions:
+    """Read a run's captions without images, apart from those that images to be measured have.
+
+    Raises:
+        DataError: As `read_text_captions`.
+    """
+    if not config.text_files:
+        return TextCaptions()
+    measured = (
+        text
+        for split in ("val", "test")
+        if split in dataset.counts
+        for examples in dataset.parts(split).values()
+        for example in examples
+        for text in example.references
+    )
+    return read_text_captions(config.text_files, measured)
 
 
 _HINT = (

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from capgen.config import TrainConfig
@@ -115,8 +115,7 @@ class Trainer:
             DeviceMemoryError: Memory ran out for the optimizer.
         """
         self.model.train()
-        if self.config.train_encoder == "none":
-            self.objective.front.eval()
+        _still(self.objective.front)
         shuffled = self.mix.order(self.config.seed, number)
         batches = torch.split(shuffled, self.config.images_a_step)
         done = self.step - (number - 1) * self.steps_per_epoch
@@ -270,6 +269,19 @@ class Trainer:
             numbers=numbers,
             learning_rates=rates,
         )
+
+
+def _still(front: nn.Module) -> None:
+    """Let the frozen parts of an encoder compute as they do in captioning.
+
+    In training mode BatchNorm would go on changing its statistics, which are saved with the
+    weights, and normalise by the batch; dropout would only add noise to what never changes. So it
+    is with augmented images, too. Our own EfficientNet has neither.
+    """
+    for module in front.modules():
+        weights = list(module.parameters())
+        if weights and not any(weight.requires_grad for weight in weights):
+            module.eval()
 
 
 def _is_of_compiler(error: RuntimeError) -> bool:
