@@ -33,9 +33,9 @@ from capgen.models.folder import (
     ModelFolder,
 )
 from capgen.models.hub_files import CODE_FILES, MODEL_FILES, Limits, wanted_files
-from capgen.models.kinds import SAFETENSORS_HINT, weights_format, without_config
+from capgen.models.kinds import format_hint, weights_format, without_config
 from capgen.models.known import KNOWN_MODELS, known_model
-from capgen.paths import bundled_model_dir, is_folder, models_dir, runs_dir, storage_errors
+from capgen.paths import bundled_model_dir, is_file, is_folder, models_dir, runs_dir, storage_errors
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +74,7 @@ def resolve_model(
             f"{without_credentials(name)} is a model on a server: there is no folder of it here",
             hint="Servers caption, and say nothing else of their models: see capgen models test.",
         )
+    _check_not_a_file(name)
     _check_checkpoint(name)
     identifier, _, tag = hub_name(name).partition("@")
     looks_local = name.startswith((".", "/", "~", "\\")) or not _REPOSITORY.fullmatch(identifier)
@@ -192,6 +193,19 @@ def _check_not_a_run(place: Path, name: str) -> None:
         )
 
 
+def _check_not_a_file(name: str) -> None:
+    """Raise ModelNotFoundError for the name of a file, such as weights."""
+    place = _expanded(name)
+    if is_file(place):
+        form = weights_format([place.name])
+        raise ModelNotFoundError(
+            f"{name} is a file{f' in {form}' if form else ''}; a model is a folder",
+            hint=format_hint([place.name])
+            if form
+            else f"Use the folder that has it beside a {CONFIG_FILE}.",
+        )
+
+
 def _expanded(name: str) -> Path:
     try:
         return Path(name).expanduser()
@@ -257,7 +271,7 @@ def fetch(
     form = weights_format(names)
     if form is not None and not any(name.endswith((".bin", ".pt", ".pth")) for name in names):
         raise ModelError(
-            f"{identifier} has weights in {form}, not in safetensors", hint=SAFETENSORS_HINT
+            f"{identifier} has weights in {form}, not in safetensors", hint=format_hint(names)
         )
     raise UnsafeModelError(
         f"{identifier} has no safetensors weights; capgen does not load pickles",

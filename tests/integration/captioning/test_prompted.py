@@ -507,8 +507,9 @@ def test_damaged_folders(llava: Path, tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     shutil.copytree(llava, whole)
     (llava / "processor_config.json").unlink()
-    with pytest.raises(ModelError, match="has no usable processor"):
+    with pytest.raises(ModelError, match=r"has no preprocessor_config\.json, nor") as caught:
         Captioner.from_pretrained(llava)
+    assert "AutoImageProcessor" in caught.value.hint
     shutil.copy(whole / "processor_config.json", llava)
     (llava / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelError, match="has no usable processor"):
@@ -517,6 +518,23 @@ def test_damaged_folders(llava: Path, tmp_path: Path) -> None:
     (llava / "model.safetensors").write_bytes(b"\0" * 100)
     with pytest.raises(ModelError, match=r"Cannot load|not a safetensors file"):
         Captioner.from_pretrained(llava)
+
+
+def test_settings_that_older_processors_leave_to_the_model(saved: Saved, tmp_path: Path) -> None:
+    """Before transformers 4.48, how many tokens an image takes was not in the processor's file."""
+    for name, keys in (
+        ("LLaVA", ("patch_size", "vision_feature_select_strategy", "num_additional_image_tokens")),
+        ("BLIP-2", ("num_query_tokens",)),
+    ):
+        folder = tmp_path / name
+        shutil.copytree(saved(name), folder)
+        expected = Captioner.from_pretrained(folder).caption(IMAGES[0], max_length=6, retry=False)
+        file = folder / "processor_config.json"
+        settings = json.loads(file.read_text())
+        assert settings.keys() & set(keys)
+        file.write_text(json.dumps({k: v for k, v in settings.items() if k not in keys}))
+        old = Captioner.from_pretrained(folder).caption(IMAGES[0], max_length=6, retry=False)
+        assert old.tokens == expected.tokens
 
 
 def test_where_and_how_it_runs(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
