@@ -135,6 +135,10 @@ class RecordMaker:
             from capgen.captioning.word_notes import with_word_notes
 
             caption = with_word_notes(caption, settings)
+        if settings.asks_for_lengths:
+            from capgen.captioning.caption_length import with_length_note
+
+            caption = with_length_note(caption, settings)
         if return_attention:
             from capgen.captioning.attention import with_attention
 

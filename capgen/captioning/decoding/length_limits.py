@@ -1,0 +1,244 @@
+"""How many words and characters captions have, by their tokens, and where they may end.
+
+A caption that runs into a limit would end in the middle of a phrase. So a search keeps to
+captions that fit, each ranked with the probability that it ends there, and finds one that ends
+where the model would end it (`within_limits`). A caption that is not searched for, such as a
+sample, ends at the place before the limit at which the model was most willing to.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capgen.captioning.decoding.hypotheses import Hypothesis
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+_SPACES = frozenset(b" \t\n\r\v\f")
+# English words that something has to follow.
+_OPEN_WORDS = frozenset(
+    b"a an the and or but nor of with without in on at to by for from into onto upon over under "
+    b"near behind beside between among through toward towards against along across during while "
+    b"as than that which who whose is are was were be being has have had its his their my your "
+    b"our very".split()
+)
+_SENTENCE_ENDS = frozenset((b".", b"!", b"?"))
+# An end that the model gives less than this is none that a caption should have.
+_LEAST_END = math.log(0.01)
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long hypotheses are, all arrays of one shape.
+
+    Attributes:
+        words: Words, which are what spaces part and has a letter or digit.
+        within: 1 where a letter would continue a word, 0 where it would begin one.
+        characters: Characters, without spaces at the beginning.
+        open: Whether the last word is one that something has to follow, such as "the".
+    """
+
+    words: Ints
+    within: Ints
+    characters: Ints
+    open: NDArray[np.bool_]
+
+    def __getitem__(self, rows: Any) -> Lengths:
+        return Lengths(self.words[rows], self.within[rows], self.characters[rows], self.open[rows])
+
+
+@dataclass(frozen=True)
+class TokenLengths:
+    """What the tokens of a vocabulary add to the length of a caption.
+
+    Attributes:
+        words: (2, V) the words that a token begins, by `Lengths.within`.
+        within: (2, V) whether a word goes on after it.
+        characters: (V,) its characters.
+        trailing: (V,) those of them that are spaces at its end.
+        leading: (V,) those that are spaces at its beginning.
+        idle: (V,) whether it is punctuation that ends no sentence: after the last word there is
+            no use for it, and captions may fill up with it.
+        silent: (V,) whether it adds nothing, as end tokens do.
+        open: (V,) whether it is a word that something has to follow.
+    """
+
+    words: Ints
+    within: Ints
+    characters: Ints
+    trailing: Ints
+    leading: Ints
+    idle: NDArray[np.bool_]
+    silent: NDArray[np.bool_]
+    open: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, texts: Mapping[int, bytes], width: int) -> TokenLengths:
+        """Measure tokens.
+
+        Args:
+            texts: The bytes of each token; those that are missing add nothing.
+            width: Number of scores of the model, which may be more than there are tokens.
+        """
+        words, within = np.zeros((2, width), np.int64), np.zeros((2, width), np.int64)
+        within[1] = 1
+        characters, trailing, leading = (np.zeros(width, np.int64) for _ in range(3))
+        idle, silent, opens = np.zeros(width, bool), np.ones(width, bool), np.zeros(width, bool)
+        for token, data in texts.items():
+            if token >= width:
+                continue
+            # Later bytes of a character begin with the bits 10.
+            characters[token] = sum(byte & 0xC0 != 0x80 for byte in data)
+            trailing[token] = len(data) - len(data.rstrip())
+            leading[token] = len(data) - len(data.lstrip())
+            idle[token] = not _words(data, 0)[0] and data.strip() not in _SENTENCE_ENDS
+            silent[token] = not data
+            opens[token] = data.strip().lower() in _OPEN_WORDS
+            for before in (0, 1):
+                words[before, token], within[before, token] = _words(data, before)
+        return cls(words, within, characters, trailing, leading, idle, silent, opens)
+
+    def follow(self, lengths: Lengths, tokens: Ints) -> Lengths:
+        """Return lengths after one more token in each row; `tokens` may have one more axis."""
+        if lengths.words.ndim < tokens.ndim:
+            lengths = lengths[..., None]
+        words, within, characters = lengths.words, lengths.within, lengths.characters
+        # As a part of a word, such as the end of "banana", it is none of those words.
+        alone = self.open[tokens] & (within + (self.leading[tokens] == 0) < 2)
+        added = self.characters[tokens]
+        added = np.where(characters == 0, added - self.leading[tokens], added)
+        return Lengths(
+            words + self.words[within, tokens],
+            self.within[within, tokens],
+            characters + added,
+            np.where(self.silent[tokens], lengths.open, alone),
+        )
+
+
+def _words(data: bytes, within: int) -> tuple[int, int]:
+    """Return how many words bytes begin, and whether a word goes on after them."""
+    begun = 0
+    for byte in data:
+        if byte in _SPACES:
+            within = 0
+        elif not within and (byte >= 0x80 or chr(byte).isalnum()):
+            begun, within = begun + 1, 1
+    return begun, within
+
+
+@dataclass(frozen=True)
+class LengthLimits:
+    """The most that captions may say.
+
+    Attributes:
+        tokens: What the model's tokens add.
+        max_words: Most words, or None.
+        max_characters: Most characters, or None.
+    """
+
+    tokens: TokenLengths
+    max_words: int | None
+    max_characters: int | None
+
+    def measure(self, history: Ints) -> Lengths:
+        """Measure tokens (..., T), of which a start token adds nothing."""
+        none = np.zeros(history.shape[:-1], np.int64)
+        lengths = Lengths(none, none, none, none > 0)
+        for place in range(history.shape[-1]):
+            lengths = self.tokens.follow(lengths, history[..., place])
+        return lengths
+
+    def allowed(self, lengths: Lengths) -> NDArray[np.bool_]:
+        """Return (N, V): whether hypotheses (N) fit with one more token."""
+        every = self._every[None]
+        after = self.tokens.follow(lengths, every)
+        fit = self._fit(after.words, after.characters - self.tokens.trailing[every])
+        if self.max_words is not None:
+            fit &= ~(self.tokens.idle & (lengths.words >= self.max_words)[:, None])
+        return fit & ~(self.tokens.silent & lengths.open[:, None])
+
+    def fits(self, found: Hypothesis) -> bool:
+        """Whether a hypothesis fits."""
+        return bool(self._fitting(found)[-1])
+
+    def ended_in_time(
+        self, found: Hypothesis, ends: Ints, values: Floats, length_penalty: float
+    ) -> Hypothesis:
+        """Return a hypothesis that fits: this one, or as much of it as the model would best end.
+
+        Args:
+            found: The hypothesis.
+            ends: (T,) for each of its tokens the end token that was likeliest in its place.
+            values: (T,) the log-probability of that.
+            length_penalty: As in `hypothesis`.
+        """
+        fitting = self._fitting(found)
+        if fitting[-1]:
+            return found
+        lengths = self.measure(np.array([*found.prefix], np.int64))
+        whole = self._after(found)
+        # Something has to be said, and there is an end to put in the place of a token.
+        may_end = fitting[:-1] & (whole.words[:-1] > lengths.words) & ~whole.open[:-1]
+        places = np.flatnonzero(may_end)
+        places = places[np.isfinite(values[places])]
+        if not len(places):
+            return found
+        place = int(places[np.argmax(values[places])])
+        kept = (*found.log_probabilities[:place], float(values[place]))
+        return replace(
+            found,
+            ids=(*found.ids[:place], int(ends[place])),
+            log_probabilities=kept,
+            score=sum(kept) / len(kept) ** length_penalty,
+            cut=False,
+        )
+
+    def _fitting(self, found: Hypothesis) -> NDArray[np.bool_]:
+        """Return (T + 1,): whether the first n tokens of a hypothesis fit, from none to all."""
+        after = self._after(found)
+        trailing = np.array([0, *self.tokens.trailing[list(found.ids)]], np.int64)
+        return self._fit(after.words, after.characters - trailing)
+
+    def _after(self, found: Hypothesis) -> Lengths:
+        """Return the lengths (T + 1,) of the first n tokens of a hypothesis, from none to all."""
+        steps = [self.measure(np.array([*found.prefix], np.int64))]
+        for token in found.ids:
+            steps.append(self.tokens.follow(steps[-1], np.array(token)))
+        return Lengths(
+            np.array([step.words for step in steps]),
+            np.array([step.within for step in steps]),
+            np.array([step.characters for step in steps]),
+            np.array([step.open for step in steps]),
+        )
+
+    def _fit(self, words: Ints, characters: Ints) -> NDArray[np.bool_]:
+        fits = np.ones(words.shape, bool)
+        if self.max_words is not None:
+            fits &= words <= self.max_words
+        if self.max_characters is not None:
+            fits &= characters <= self.max_characters
+        return fits
+
+    @cached_property
+    def _every(self) -> Ints:
+        return np.arange(len(self.tokens.characters))
+
+
+def ends_well(found: Hypothesis) -> bool:
+    """Whether the model would end a hypothesis where it ends."""
+    return not found.cut and found.log_probabilities[-1] >= _LEAST_END
+
+
+def likeliest_end(log_probs: Floats, end: Sequence[int]) -> tuple[Ints, Floats]:
+    """Return for log-probabilities (N, V) the likeliest end token (N,) and its value (N,)."""
+    values = log_probs[:, list(end)]
+    best = values.argmax(axis=1)
+    return np.array(end)[best], values[np.arange(len(values)), best]
