@@ -8,8 +8,9 @@ from dataclasses import replace
 from capgen.config import DecodeSettings
 from capgen.records import Caption
 
-# After the mark that ends a sentence, and quotes and brackets that belong to it.
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s|$)|[。！？]+[」』”’）]*")
+# The marks that end a sentence, and quotes and brackets that belong to it. What goes on in small
+# letters goes on.
+_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s*$|\s+[^\sa-z])|[。！？]+[」』”’）]*")
 
 
 def words_in(text: str) -> int:

@@ -29,7 +29,7 @@ class LengthOptions:
     )
     style: str | None = setting(
         None,
-        f"Style of captions: short is --max-words {STYLES['short']}.",
+        f"Style of captions; short means at most {STYLES['short']} words.",
         choices=tuple(STYLES),
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -43,16 +43,24 @@ class Lengths:
         words: Words, which are what spaces part and has a letter or digit.
         within: 1 where a letter would continue a word, 0 where it would begin one.
         characters: Characters, without spaces at the beginning.
+        spaces: Those of them that are spaces at the end.
         open: Whether the last word is one that something has to follow, such as "the".
     """
 
     words: Ints
     within: Ints
     characters: Ints
+    spaces: Ints
     open: NDArray[np.bool_]
 
     def __getitem__(self, rows: Any) -> Lengths:
-        return Lengths(self.words[rows], self.within[rows], self.characters[rows], self.open[rows])
+        return Lengths(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @classmethod
+    def joined(cls, steps: Sequence[Lengths]) -> Lengths:
+        """Return lengths that were measured one by one."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.array([getattr(step, name) for step in steps]) for name in names))
 
 
 @dataclass(frozen=True)
@@ -81,12 +89,13 @@ class TokenLengths:
     open: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, texts: Mapping[int, bytes], width: int) -> TokenLengths:
+    def of(cls, texts: Mapping[int, bytes], width: int, *, articles: bool = False) -> TokenLengths:
         """Measure tokens.
 
         Args:
             texts: The bytes of each token; those that are missing add nothing.
             width: Number of scores of the model, which may be more than there are tokens.
+            articles: Whether an "a" may yet become an "an", and counts as that.
         """
         words, within = np.zeros((2, width), np.int64), np.zeros((2, width), np.int64)
         within[1] = 1
@@ -97,6 +106,8 @@ class TokenLengths:
                 continue
             # Later bytes of a character begin with the bits 10.
             characters[token] = sum(byte & 0xC0 != 0x80 for byte in data)
+            if articles and data.strip().lower() == b"a":
+                characters[token] += 1
             trailing[token] = len(data) - len(data.rstrip())
             leading[token] = len(data) - len(data.lstrip())
             idle[token] = not _words(data, 0)[0] and data.strip() not in _SENTENCE_ENDS
@@ -115,10 +126,13 @@ class TokenLengths:
         alone = self.open[tokens] & (within + (self.leading[tokens] == 0) < 2)
         added = self.characters[tokens]
         added = np.where(characters == 0, added - self.leading[tokens], added)
+        spaces = self.trailing[tokens]
+        spaces = np.where(spaces == self.characters[tokens], lengths.spaces + spaces, spaces)
         return Lengths(
             words + self.words[within, tokens],
             self.within[within, tokens],
             characters + added,
+            np.where(characters + added == 0, 0, spaces),
             np.where(self.silent[tokens], lengths.open, alone),
         )
 
@@ -151,7 +165,7 @@ class LengthLimits:
     def measure(self, history: Ints) -> Lengths:
         """Measure tokens (..., T), of which a start token adds nothing."""
         none = np.zeros(history.shape[:-1], np.int64)
-        lengths = Lengths(none, none, none, none > 0)
+        lengths = Lengths(none, none, none, none, none > 0)
         for place in range(history.shape[-1]):
             lengths = self.tokens.follow(lengths, history[..., place])
         return lengths
@@ -160,14 +174,14 @@ class LengthLimits:
         """Return (N, V): whether hypotheses (N) fit with one more token."""
         every = self._every[None]
         after = self.tokens.follow(lengths, every)
-        fit = self._fit(after.words, after.characters - self.tokens.trailing[every])
+        fit = self._fit(after)
         if self.max_words is not None:
             fit &= ~(self.tokens.idle & (lengths.words >= self.max_words)[:, None])
         return fit & ~(self.tokens.silent & lengths.open[:, None])
 
     def fits(self, found: Hypothesis) -> bool:
         """Whether a hypothesis fits."""
-        return bool(self._fitting(found)[-1])
+        return bool(self._fit(self._along(found))[-1])
 
     def ended_in_time(
         self, found: Hypothesis, ends: Ints, values: Floats, length_penalty: float
@@ -180,15 +194,15 @@ class LengthLimits:
             values: (T,) the log-probability of that.
             length_penalty: As in `hypothesis`.
         """
-        fitting = self._fitting(found)
+        lengths = self._along(found)
+        fitting = self._fit(lengths)
         if fitting[-1]:
             return found
-        lengths = self.measure(np.array([*found.prefix], np.int64))
-        whole = self._after(found)
         # Something has to be said, and there is an end to put in the place of a token.
-        may_end = fitting[:-1] & (whole.words[:-1] > lengths.words) & ~whole.open[:-1]
+        may_end = fitting[:-1] & (lengths.words[:-1] > lengths.words[0]) & np.isfinite(values)
+        if (may_end & ~lengths.open[:-1]).any():
+            may_end &= ~lengths.open[:-1]
         places = np.flatnonzero(may_end)
-        places = places[np.isfinite(values[places])]
         if not len(places):
             return found
         place = int(places[np.argmax(values[places])])
@@ -201,30 +215,19 @@ class LengthLimits:
             cut=False,
         )
 
-    def _fitting(self, found: Hypothesis) -> NDArray[np.bool_]:
-        """Return (T + 1,): whether the first n tokens of a hypothesis fit, from none to all."""
-        after = self._after(found)
-        trailing = np.array([0, *self.tokens.trailing[list(found.ids)]], np.int64)
-        return self._fit(after.words, after.characters - trailing)
-
-    def _after(self, found: Hypothesis) -> Lengths:
+    def _along(self, found: Hypothesis) -> Lengths:
         """Return the lengths (T + 1,) of the first n tokens of a hypothesis, from none to all."""
         steps = [self.measure(np.array([*found.prefix], np.int64))]
         for token in found.ids:
             steps.append(self.tokens.follow(steps[-1], np.array(token)))
-        return Lengths(
-            np.array([step.words for step in steps]),
-            np.array([step.within for step in steps]),
-            np.array([step.characters for step in steps]),
-            np.array([step.open for step in steps]),
-        )
+        return Lengths.joined(steps)
 
-    def _fit(self, words: Ints, characters: Ints) -> NDArray[np.bool_]:
-        fits = np.ones(words.shape, bool)
+    def _fit(self, lengths: Lengths) -> NDArray[np.bool_]:
+        fits = np.ones(lengths.words.shape, bool)
         if self.max_words is not None:
-            fits &= words <= self.max_words
+            fits &= lengths.words <= self.max_words
         if self.max_characters is not None:
-            fits &= characters <= self.max_characters
+            fits &= lengths.characters - lengths.spaces <= self.max_characters
         return fits
 
     @cached_property

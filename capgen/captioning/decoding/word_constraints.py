@@ -57,17 +57,18 @@ class WordRules:
         self._texts = texts
         self._end = tuple(end)
         self._unusable = tuple(unusable)
-        self._lengths: TokenLengths | None = None
+        self._lengths: dict[tuple[int, bool], TokenLengths] = {}
         self._last: tuple[tuple[str | None, str | None, int], WordAutomaton] | None = None
 
     def limits(self, settings: DecodeSettings, width: int) -> LengthLimits | None:
         """Return the most words and characters that settings allow, or None. Thread-safe."""
         if not settings.asks_for_lengths:
             return None
-        lengths = self._lengths
-        if lengths is None or len(lengths.characters) != width:
-            lengths = self._lengths = TokenLengths.of(self._texts().table, width)
-        return LengthLimits(lengths, settings.max_words, settings.max_characters)
+        # Articles that do not fit are put right after a search that favours nouns.
+        key = width, settings.concept_bonus > 0
+        if key not in self._lengths:
+            self._lengths[key] = TokenLengths.of(self._texts().table, width, articles=key[1])
+        return LengthLimits(self._lengths[key], settings.max_words, settings.max_characters)
 
     def constraints(
         self, settings: DecodeSettings, width: int, *, limited: bool = False
