@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capgen.captioning.decoding import score_processors
+from capgen.captioning.decoding.ending import ends_well
 from capgen.captioning.decoding.hypotheses import (
     Floats,
     Hypothesis,
@@ -26,7 +27,6 @@ from capgen.captioning.decoding.hypotheses import (
     hypothesis,
     log_softmax,
 )
-from capgen.captioning.decoding.length_limits import ends_well
 from capgen.captioning.decoding.sampling import Sampling, feed_prefix, started
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError

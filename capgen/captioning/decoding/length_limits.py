@@ -1,23 +1,14 @@
-"""How many words and characters captions have, by their tokens, and where they may end.
-
-A caption that runs into a limit would end in the middle of a phrase. So a search keeps to
-captions that fit, each ranked with the probability that it ends there, and finds one that ends
-where the model would end it (`within_limits`). A caption that is not searched for, such as a
-sample, ends at the place before the limit at which the model was most willing to.
-"""
+"""How many words and characters captions have, by their tokens, and which are too long."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from capgen.captioning.decoding.hypotheses import Hypothesis
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -31,8 +22,6 @@ _OPEN_WORDS = frozenset(
     b"our very".split()
 )
 _SENTENCE_ENDS = frozenset((b".", b"!", b"?"))
-# An end that the model gives less than this is none that a caption should have.
-_LEAST_END = math.log(0.01)
 
 
 @dataclass(frozen=True)
@@ -174,55 +163,24 @@ class LengthLimits:
         """Return (N, V): whether hypotheses (N) fit with one more token."""
         every = self._every[None]
         after = self.tokens.follow(lengths, every)
-        fit = self._fit(after)
+        fit = self.within(after)
         if self.max_words is not None:
             fit &= ~(self.tokens.idle & (lengths.words >= self.max_words)[:, None])
         return fit & ~(self.tokens.silent & lengths.open[:, None])
 
-    def fits(self, found: Hypothesis) -> bool:
-        """Whether a hypothesis fits."""
-        return bool(self._fit(self._along(found))[-1])
+    def fits(self, prefix: Sequence[int], ids: Sequence[int]) -> bool:
+        """Whether a caption of these tokens fits, with the ones that it begins with."""
+        return bool(self.within(self.along(prefix, ids))[-1])
 
-    def ended_in_time(
-        self, found: Hypothesis, ends: Ints, values: Floats, length_penalty: float
-    ) -> Hypothesis:
-        """Return a hypothesis that fits: this one, or as much of it as the model would best end.
-
-        Args:
-            found: The hypothesis.
-            ends: (T,) for each of its tokens the end token that was likeliest in its place.
-            values: (T,) the log-probability of that.
-            length_penalty: As in `hypothesis`.
-        """
-        lengths = self._along(found)
-        fitting = self._fit(lengths)
-        if fitting[-1]:
-            return found
-        # Something has to be said, and there is an end to put in the place of a token.
-        may_end = fitting[:-1] & (lengths.words[:-1] > lengths.words[0]) & np.isfinite(values)
-        if (may_end & ~lengths.open[:-1]).any():
-            may_end &= ~lengths.open[:-1]
-        places = np.flatnonzero(may_end)
-        if not len(places):
-            return found
-        place = int(places[np.argmax(values[places])])
-        kept = (*found.log_probabilities[:place], float(values[place]))
-        return replace(
-            found,
-            ids=(*found.ids[:place], int(ends[place])),
-            log_probabilities=kept,
-            score=sum(kept) / len(kept) ** length_penalty,
-            cut=False,
-        )
-
-    def _along(self, found: Hypothesis) -> Lengths:
-        """Return the lengths (T + 1,) of the first n tokens of a hypothesis, from none to all."""
-        steps = [self.measure(np.array([*found.prefix], np.int64))]
-        for token in found.ids:
+    def along(self, prefix: Sequence[int], ids: Sequence[int]) -> Lengths:
+        """Return the lengths (T + 1,) behind a prefix and the first n tokens, from none to all."""
+        steps = [self.measure(np.array([*prefix], np.int64))]
+        for token in ids:
             steps.append(self.tokens.follow(steps[-1], np.array(token)))
         return Lengths.joined(steps)
 
-    def _fit(self, lengths: Lengths) -> NDArray[np.bool_]:
+    def within(self, lengths: Lengths) -> NDArray[np.bool_]:
+        """Return which lengths are within the limits."""
         fits = np.ones(lengths.words.shape, bool)
         if self.max_words is not None:
             fits &= lengths.words <= self.max_words
@@ -233,15 +191,3 @@ class LengthLimits:
     @cached_property
     def _every(self) -> Ints:
         return np.arange(len(self.tokens.characters))
-
-
-def ends_well(found: Hypothesis) -> bool:
-    """Whether the model would end a hypothesis where it ends."""
-    return not found.cut and found.log_probabilities[-1] >= _LEAST_END
-
-
-def likeliest_end(log_probs: Floats, end: Sequence[int]) -> tuple[Ints, Floats]:
-    """Return for log-probabilities (N, V) the likeliest end token (N,) and its value (N,)."""
-    values = log_probs[:, list(end)]
-    best = values.argmax(axis=1)
-    return np.array(end)[best], values[np.arange(len(values)), best]

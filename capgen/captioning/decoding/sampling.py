@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capgen.captioning.decoding import score_processors
+from capgen.captioning.decoding.ending import ended_in_time, likeliest_end
 from capgen.captioning.decoding.hypotheses import (
     Floats,
     Hypothesis,
@@ -15,7 +16,6 @@ from capgen.captioning.decoding.hypotheses import (
     hypothesis,
     log_softmax,
 )
-from capgen.captioning.decoding.length_limits import likeliest_end
 from capgen.config import DecodeSettings
 
 
@@ -145,7 +145,7 @@ class Sampling:
             parts = [slice(self.begin, length + 1) for length in self.lengths[image]]
             own = zip(hypotheses, parts, self.ends[image], self.end_log_probs[image], strict=True)
             hypotheses = [
-                self.limits.ended_in_time(each, ends[part], values[part], penalty)
+                ended_in_time(each, self.limits, ends[part], values[part], penalty)
                 for each, part, ends, values in own
             ]
         return sorted(hypotheses, key=lambda item: -item.rank)

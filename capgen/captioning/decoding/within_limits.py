@@ -38,7 +38,7 @@ def decode_within(begin: Begin, images: int, settings: DecodeSettings) -> list[l
     limits = tokens.limits
     if limits is None or settings.sample:  # samples end in time
         return found
-    kept = [[each for each in image if limits.fits(each)] for image in found]
+    kept = [[each for each in image if limits.fits(each.prefix, each.ids)] for image in found]
     wanted = settings.beams if settings.diverse else settings.num_captions
     lacking = np.array([row for row, image in enumerate(kept) if len(image) < wanted], np.int64)
     if not len(lacking):

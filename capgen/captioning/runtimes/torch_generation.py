@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from transformers import GenerationConfig, LogitsProcessorList
 
 from capgen.captioning.decoding.concept_bonus import ConceptBonus
+from capgen.captioning.decoding.ending import ended_in_time, likeliest_end
 from capgen.captioning.decoding.hypotheses import NOUN_PENALTY, Hypothesis, NounTable, hypothesis
-from capgen.captioning.decoding.length_limits import LengthLimits, likeliest_end
+from capgen.captioning.decoding.length_limits import LengthLimits
 from capgen.captioning.decoding.word_constraints import WordRules
 from capgen.captioning.runtimes.torch_processors import (
     Concepts,
@@ -146,7 +147,7 @@ def hypotheses_of(
     return [sorted(image, key=lambda item: -item.rank) for image in grouped]
 
 
-def ended_in_time(
+def all_in_time(
     found: Sequence[list[Hypothesis]],
     output: Any,
     settings: DecodeSettings,
@@ -176,7 +177,7 @@ def ended_in_time(
             logits = [output.logits[n][max(places[n], 0)] for n in range(len(each.ids))]
             log_probs = torch.stack(logits).float().log_softmax(-1).cpu().numpy()
             tokens, values = likeliest_end(log_probs, ends)
-            own.append(limits.ended_in_time(each, tokens, values, settings.length_penalty))
+            own.append(ended_in_time(each, limits, tokens, values, settings.length_penalty))
         shortened.append(sorted(own, key=lambda item: -item.rank))
     return shortened
 

@@ -27,7 +27,7 @@ from capgen.captioning.runtimes.torch_encoder import (
     with_concepts,
 )
 from capgen.captioning.runtimes.torch_generation import (
-    ended_in_time,
+    all_in_time,
     finished_or_again,
     generation_config,
     hypotheses_of,
@@ -214,7 +214,7 @@ class TorchRuntime(PixelRuntime):
                 raise ModelError(f"{self.folder.name}: {error}") from error
             found = hypotheses_of(self._model, output, wider, self._ends, nouns, prefix, concepts)
             limits = self._words.limits(settings, output.scores[0].shape[-1])
-            found = ended_in_time(found, output, wider, limits, self._ends)
+            found = all_in_time(found, output, wider, limits, self._ends)
         return finished_or_again(
             found,
             settings,

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capgen.captioning.caption_length import words_in
+from capgen.captioning.decoding.ending import ended_in_time, ends_well
 from capgen.captioning.decoding.hypotheses import Hypothesis, TokenIds, hypothesis
-from capgen.captioning.decoding.length_limits import LengthLimits, TokenLengths, ends_well
+from capgen.captioning.decoding.length_limits import LengthLimits, TokenLengths
 from capgen.captioning.decoding.token_bytes import TokenBytes
 from capgen.captioning.decoding.within_limits import decode_within
 from capgen.captioning.decoding.word_constraints import WordRules
@@ -54,7 +55,7 @@ def test_tokens_are_counted_as_their_text_is(ids: list[int]) -> None:
     assert found.words == words_in(text)
     assert found.characters == len(text.lstrip())
     for most in range(8):
-        fits = LengthLimits(LENGTHS, None, most).fits(Hypothesis((*ids, END), (0.0,) * 9, 0.0))
+        fits = LengthLimits(LENGTHS, None, most).fits((), (*ids, END))
         assert fits == (len(text.strip()) <= most)
 
 
@@ -111,14 +112,14 @@ def test_a_sample_ends_where_the_model_would() -> None:
     found = Hypothesis(ids, (-0.1,) * 5, -0.1, cut=True)
     ends = np.full(5, END)
     values = np.array([-9.0, -0.1, -2.0, -1.0, -0.5], np.float32)
-    short = limits.ended_in_time(found, ends, values, 1.0)
+    short = ended_in_time(found, limits, ends, values, 1.0)
     assert text_of(short.ids).strip() == "the cats"
     assert short.ids[-1] == END and not short.cut and ends_well(short)
     assert short.log_probabilities == (-0.1, -0.1, -0.1, -1.0)
     assert short.score == pytest.approx(-1.3 / 4)
     # It fits: nothing changes. No place is fit: nothing either.
-    assert LengthLimits(LENGTHS, 3, None).ended_in_time(found, ends, values, 1.0) is found
-    assert LengthLimits(LENGTHS, None, 2).ended_in_time(found, ends, values, 1.0) is found
+    assert ended_in_time(found, LengthLimits(LENGTHS, 3, None), ends, values, 1.0) is found
+    assert ended_in_time(found, LengthLimits(LENGTHS, None, 2), ends, values, 1.0) is found
 
 
 def test_no_caption_ends_with_a_word_that_something_has_to_follow() -> None:
