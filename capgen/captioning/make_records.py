@@ -69,7 +69,7 @@ class RecordMaker:
         """
         shared: dict[str, Any] = {
             "model": self._model.name,
-            "revision": self._model.revision if revision is None else revision,
+            "revision": self._model.fingerprint if revision is None else revision,
             "settings": self.settings(settings),
         }
         make = partial(self._that_fit, settings=settings, return_attention=return_attention)

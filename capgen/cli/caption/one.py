@@ -61,7 +61,15 @@ def caption_one(
     tags: TagOptions,
 ) -> bool:
     """Caption one image, print its captions, and return whether it failed."""
-    (record,) = captioner.stream([image], options, limits=limits)
+    settings, notes = captioner.settings(options)
+    prepared = captioner.prepare(image, limits=limits)
+    record: Record
+    if isinstance(prepared, CaptionFailure):
+        record = prepared
+    else:
+        # The revision is not shown: files of gigabytes need not be hashed for it.
+        revision = captioner.model.revision
+        (record,) = captioner.caption_prepared([prepared], settings, notes, revision=revision)
     return _print(console, record, options.confidence, tags)
 
 
