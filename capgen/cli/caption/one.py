@@ -109,7 +109,8 @@ def look_into(
 def _print(console: Console, record: Record, scores: bool, tags: TagOptions) -> bool:
     if isinstance(record, CaptionFailure):
         missing = record.code == "missing" and not record.hint
-        console.error(record.message, _closest_name(record.path or "") if missing else record.hint)
+        hint = _closest_name(record.path or "") if missing else record.hint
+        console.error(record.message, hint, fields={"path": record.path, "code": record.code})
         return True
     for note in record.notes:
         console.note(note)

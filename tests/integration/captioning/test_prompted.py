@@ -231,7 +231,8 @@ def test_lengths_are_those_of_the_answer(llava: Path) -> None:
     captioner = Captioner.from_pretrained(llava)
     for length in (2, 7):
         caption = captioner.caption(IMAGES[0], beams=1, max_length=length, retry=False)
-        assert len(caption.tokens) == length and caption.notes == ()
+        assert len(caption.tokens) == length
+        assert caption.notes == (f"cut off at max_length {length}",)
     caption = captioner.caption(IMAGES[0], max_length=9, min_length=9, retry=False)
     assert len(caption.tokens) == 9
     lengths = {None: 64, "caption": 64, "alt": 64, "tags": 128, "detailed": 320, "Say all": 256}
@@ -670,7 +671,7 @@ def test_words_count_those_of_the_start(kind: str, way: dict[str, Any], saved: S
     for caption in asked:
         for one in (caption, *caption.alternatives):
             assert re.fullmatch(r"a cat, hot\s+dog(\W.*)?", one.text, re.I | re.S), one.text
-        assert caption.notes == ()
+        assert not [note for note in caption.notes if "could not" in note]
 
 
 def test_avoided_phrases_may_begin_in_the_start(saved: Saved) -> None:
@@ -682,7 +683,8 @@ def test_avoided_phrases_may_begin_in_the_start(saved: Saved) -> None:
         asked = {"include_words": word, "avoid_words": f"big {word}"}
         caption = captioner.caption(IMAGES[0], **asked, **options)
         assert re.match(rf"One big.*\b{word}\b", caption.text, re.I | re.S), caption.text
-        assert not re.search(rf"\bbig\s+{word}\b", caption.text, re.I) and caption.notes == ()
+        assert not re.search(rf"\bbig\s+{word}\b", caption.text, re.I)
+        assert not [note for note in caption.notes if "could not" in note]
 
 
 @pytest.fixture
@@ -701,7 +703,7 @@ def test_a_config_without_sizes_is_not_taken_for_a_model_of_billions(damaged: Pa
 def test_a_processor_that_does_not_work_is_the_models_fault(damaged: Path) -> None:
     file = damaged / "processor_config.json"
     settings = json.loads(file.read_text())
-    del settings["patch_size"]
+    settings["patch_size"] = "wide"
     file.write_text(json.dumps(settings))
     with pytest.raises(ModelError, match="its processor cannot prepare an image"):
         Captioner.from_pretrained(damaged)
