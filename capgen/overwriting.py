@@ -22,6 +22,8 @@ from capgen.file_types import HEAD_BYTES, is_text, kind_of_suffix, sniff
 IMAGE_MARK = "capgen"
 _PNG_MARK = b"tEXtSoftware\0" + IMAGE_MARK.encode()
 _JPEG_MARK = b"\xff\xfe" + (2 + len(IMAGE_MARK)).to_bytes(2, "big") + IMAGE_MARK.encode()
+# What a journal's name has after that of its output.
+JOURNAL_SUFFIX = ".journal"
 # How the lines of capgen's own files begin, and what tells these files apart.
 _OWN_LINE = b'{"schema_version": '
 _RECORD_LINE = re.compile(rb'\{"schema_version": \d+, "path": (?:"|null)')

@@ -67,6 +67,10 @@ class UndoFile:
         self.originals: dict[str, str] = {}
         self.captions: dict[str, str] = {}
         self.keywords: dict[str, tuple[str, ...]] = {}
+        # Those of the hashes whose caption a person accepted or wrote.
+        self._reviewed: set[str] = set()
+        # File that was created → its hash, and whether it has such a caption.
+        self._created: dict[str, tuple[str, bool]] = {}
         if path.is_file():
             for _, entry in _entries(path):
                 if entry is not None:
@@ -79,6 +83,7 @@ class UndoFile:
         new: Sequence[bytes],
         *,
         caption: str | None = None,
+        reviewed: bool = False,
         keywords: Sequence[str] = (),
     ) -> None:
         """Write down how to make the file of pieces `old` from that of pieces `new`.
@@ -87,18 +92,21 @@ class UndoFile:
             path: The file that is about to be written.
             old: Its content, or None if it does not exist.
             new: Its new content.
-            caption: The caption that is being written into an image.
+            caption: The caption that an image or XMP has from now on, if capgen wrote it.
+            reviewed: Whether a person accepted the caption, or wrote it.
             keywords: All keywords that it has from now on and no person wrote.
         """
         entry = {
             "schema_version": SCHEMA_VERSION,
-            "path": os.path.abspath(path),  # noqa: PTH100 (keeps links)
+            "path": _absolute(path),
             "sha256_before": None if old is None else _hash(b"".join(old)),
             "sha256_after": _hash(b"".join(new)),
             "parts": _parts(old or (), new),
         }
         if caption is not None:
             entry["caption"] = caption
+        if reviewed:
+            entry["reviewed"] = True
         if keywords:
             entry["keywords"] = list(keywords)
         with storage_errors(self.path):
@@ -118,14 +126,69 @@ class UndoFile:
         """Return the keywords in a file that no person wrote, as far as it is known."""
         return () if content is None else self.keywords.get(_hash(content), ())
 
+    def caption_of(self, content: bytes | None, *, reviewed: bool) -> str | None:
+        """Return the caption in a file that capgen wrote and may replace, if there is one.
+
+        Args:
+            content: The file.
+            reviewed: Whether a person stands for the caption that is to replace it. One that no
+                person has seen does not replace one that a person accepted or wrote.
+        """
+        digest = _hash(content or b"")
+        return None if digest in self._reviewed and not reviewed else self.captions.get(digest)
+
+    def is_reviewed(self, content: bytes | None) -> bool:
+        """Whether a person accepted or wrote the caption in a file."""
+        return _hash(content or b"") in self._reviewed
+
+    def mark_reviewed(self, path: Path, content: bytes) -> None:
+        """Note that a person stands for the caption that a file has, if capgen wrote it."""
+        digest = _hash(content)
+        unseen = digest in self.captions and digest not in self._reviewed
+        if unseen or self.may_replace(path, content, reviewed=False):
+            caption, keywords = self.captions.get(digest), self.keywords.get(digest, ())
+            self.record(
+                *(path, [content], [content]), caption=caption, reviewed=True, keywords=keywords
+            )
+
+    def may_replace(self, path: Path, content: bytes, *, reviewed: bool) -> bool:
+        """Whether a file is as capgen left it and was not there before; `reviewed` as above."""
+        made, by_person = self._created.get(_absolute(path), ("", False))
+        return made == _hash(content) and (reviewed or not by_person)
+
     def _note(self, entry: dict[str, Any]) -> None:
-        before, after = entry["sha256_before"], str(entry["sha256_after"])
-        if before is not None:
-            self.originals[after] = self.originals.get(str(before), str(before))
+        before, after, path = entry["sha256_before"], str(entry["sha256_after"]), entry["path"]
+        reviewed = bool(entry.get("reviewed"))
+        _note_original(self.originals, entry)
         if "caption" in entry:
             self.captions[after] = str(entry["caption"])
+            (self._reviewed.add if reviewed else self._reviewed.discard)(after)
+        if isinstance(path, str):
+            known = self._created.get(path)
+            if before is None or (known is not None and known[0] == before):
+                self._created[path] = after, reviewed
         if isinstance(entry.get("keywords"), list):
             self.keywords[after] = tuple(map(str, entry["keywords"]))
+
+
+def known_originals(path: Path) -> dict[str, str]:
+    """Return what `UndoFile.originals` is; empty if there is no undo file at a path.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    known: dict[str, str] = {}
+    if path.is_file():
+        for _, entry in _entries(path):
+            if entry is not None:
+                _note_original(known, entry)
+    return known
+
+
+def _note_original(originals: dict[str, str], entry: dict[str, Any]) -> None:
+    before = entry["sha256_before"]
+    if before is not None:
+        originals[str(entry["sha256_after"])] = originals.get(str(before), str(before))
 
 
 def undo(path: Path) -> Iterator[Undone]:
@@ -248,6 +311,10 @@ def _entries(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
                     yield number, entry
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}") from error
+
+
+def _absolute(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 (keeps links)
 
 
 def _hash(data: bytes) -> str:

@@ -133,6 +133,9 @@ class ReadersPlace:
             shutil.copytree(self.supplies.root / "stopped", run)
         if words[1:3] == ["data", "download"]:
             shutil.rmtree(self.home / "datasets" / words[3])
+        reviewed = words[1] == "accept" or "--reviews" in words
+        if reviewed or words[1:4] == ["data", "import", "captions.jsonl"]:
+            shutil.copytree(self.supplies.root / "reviewed", self.work, dirs_exist_ok=True)
         if words[1] == "calibrate" and not (self.work / "flickr8k.small").exists():
             (self.work / "flickr8k").rename(self.work / "flickr8k.small")
             write_flickr8k(self.work / "flickr8k", images(val=CALIBRATED))

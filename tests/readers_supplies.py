@@ -9,14 +9,17 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from capgen.captioning.captioner import Captioner
 from capgen.cli.main import main
-from capgen.config import train_config
-from capgen.records import EpochEvent
+from capgen.config import DecodeOptions, train_config
+from capgen.records import EpochEvent, Review
+from capgen.reviews.journal import Decision, ImageKey, ReviewJournal, reviews_path
+from capgen.reviews.sampling import sample_order
 from capgen.training.run.train import train
 from tests.fakes import draw_image
 from tests.minis import MiniImage, coco_json, write_coco, write_flickr8k
@@ -48,7 +51,7 @@ class Supplies:
 
     Attributes:
         root: Holds `work`, where commands are typed, `home`, the CAPGEN_HOME, `parts`, what is
-            on the Hub, and `stopped`, a run that can go on.
+            on the Hub, `stopped`, a run that can go on, and `reviewed`, captions with reviews.
     """
 
     root: Path
@@ -71,6 +74,7 @@ def make_supplies(root: Path) -> Supplies:
         save_tiny_clip(parts / "clip")
         save_tiny_gpt2(parts / "gpt2", SENTENCES)
         _train(root)
+        _review(root)
     return Supplies(root)
 
 
@@ -95,6 +99,8 @@ def _write_work(work: Path) -> None:
     (work / "my-photos" / "captions.csv").write_text("image,caption\n" + "\n".join(lines) + "\n")
     (work / "captions.jsonl").write_text(json.dumps({"captions": [OFTEN, SELDOM]}) + "\n")
     (work / "images.csv").write_text("path\nphotos/0.jpg\nphotos/1.jpg\n")
+    edited = {"path": "photos/0.jpg", "caption": SELDOM, "original": OFTEN}
+    (work / "captions-edited.jsonl").write_text(json.dumps(edited) + "\n")
     for number in range(2):
         with tarfile.open(work / f"shard-{number:03}.tar", "w") as shard:
             shard.add(work / "photos" / f"{number}.jpg", f"{number}.jpg")
@@ -149,6 +155,42 @@ def _train(root: Path) -> None:
         if isinstance(event, EpochEvent):
             break
     running.close()
+
+
+def _review(root: Path) -> None:
+    """Write captions of `my-model` with reviews; half of the images are elsewhere.
+
+    What the model is sure of is right; that is how it should be.
+    """
+    place = root / "reviewed"
+    album = place / "album"
+    album.mkdir(parents=True)
+    for number in range(20):
+        draw_image(number, (64, 48)).save(album / f"{number:03}.jpg")
+    captioner = Captioner.from_pretrained(root / "work" / "my-model", device="cpu")
+    drawn = sorted(album.iterdir())
+    captions = list(captioner.stream(drawn, DecodeOptions(retry=False)))
+    records = []
+    for number in range(1200):
+        near = number < 600
+        path = f"album/{number:03}.jpg" if near else f"away/{number}.jpg"
+        if near and number >= len(drawn):
+            shutil.copy(drawn[number % len(drawn)], place / path)
+        one = captions[number % len(captions)]
+        records.append(replace(one, path=path, confidence=0.1 + number / 1400))
+    decisions = []
+    for order, number in enumerate(sample_order(records)[:400]):
+        record = records[number]
+        wrong = number < 600 and order % 2
+        caption = "a person wrote this" if wrong else record.text
+        verdict = "edited" if wrong else "accepted"
+        review = Review(verdict=verdict, proposed=record.text, caption=caption)
+        decisions.append(Decision(ImageKey.of(record), review))
+    path = place / "captions.jsonl"
+    path.write_text("".join(json.dumps(record.to_dict()) + "\n" for record in records))
+    journal = ReviewJournal(reviews_path(path))
+    journal.add(decisions)
+    journal.close()
 
 
 @contextmanager

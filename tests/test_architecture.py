@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "capgen"
 LEAVES = (
     *("errors", "config", "records", "file_types", "overwriting", "paths", "lazy_names"),
     *("addresses", "digests", "ending_signals", "json_files", "locks"),
-    *("temporary_files", "file_attributes", "undo", "retry_after"),
+    *("temporary_files", "file_attributes", "undo", "retry_after", "text_encoding"),
 )
 
 # What each part may import of capgen, besides itself. Parts are folders of the package or
@@ -33,6 +33,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "ending_signals": LEAVES,
     "addresses": LEAVES,
     "retry_after": LEAVES,
+    "text_encoding": LEAVES,
     "temporary_files": LEAVES,
     "file_attributes": LEAVES,
     "undo": LEAVES,
@@ -42,13 +43,14 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tables": LEAVES,
     "reviews": (*LEAVES, "tables"),
     "models": (*LEAVES, "hub_client"),
-    "data": (*LEAVES, "images", "pages", "tables", "reviews"),
-    "output": (*LEAVES, "images", "pages"),
+    "data": (*LEAVES, "hub_client", "images", "pages", "tables", "reviews"),
+    "output": (*LEAVES, "images", "pages", "tables"),
     "pages": (*LEAVES, "images"),
     "captioning": (
         *(*LEAVES, "images", "tables", "models"),
         *("metrics.synonyms", "metrics.function_words"),
     ),
+    "applying": (*LEAVES, "images", "output", "reviews"),
     "explain": (*LEAVES, "images", "output", "captioning", "pages"),
     "evaluation": (
         *(*LEAVES, "images", "metrics", "models", "data", "pages", "captioning", "explain"),
@@ -58,6 +60,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # The local server that `capgen review` runs, and its page.
     "review_page": (
         *(*LEAVES, "images", "pages", "tables", "output", "reviews", "captioning", "explain"),
+        *("data.cache.folders", "metrics.people", "models.resolve"),
     ),
     "hub": (*LEAVES, "hub_client", "images", "models", "data", "captioning"),
     "registry": (*LEAVES, "hub_client", "models", "pages", "captioning", "evaluation"),
@@ -67,8 +70,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "cli": (
         *(*LEAVES, "images", "metrics", "models", "data", "output", "captioning", "explain"),
         *("evaluation", "training", "hub", "registry", "doctor", "reviews", "review_page"),
+        "applying",
     ),
-    "_build": (*LEAVES, "metrics", "models", "captioning", "hub", "cli"),
+    "_build": (*LEAVES, "metrics", "models", "data", "captioning", "hub", "cli"),
     # The package itself names its public classes for type checkers; `__main__` runs the app.
     "__init__": (*LEAVES, "captioning", "evaluation", "explain"),
     "__main__": ("cli",),
@@ -212,6 +216,14 @@ def test_heavy_libraries_are_imported_at_the_top_of_their_own_layers_only(module
 def test_the_cpu_runtime_imports_no_torch(name: str) -> None:
     found = imported(at_top(Path(f"captioning/runtimes/{name}.py")))
     assert not {name.split(".")[0] for name in found} & {"torch", "transformers", "onnx"}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_the_server_of_reviews_is_imported_when_it_is_needed(module: Path) -> None:
+    if part_of(module) == "review_page":
+        return
+    assert not {name.split(".")[0] for name in imported(at_top(module))} & {"starlette", "uvicorn"}
+    assert not any(name.startswith("capgen.review_page") for name in imported(at_top(module)))
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)

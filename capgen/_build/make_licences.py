@@ -41,12 +41,14 @@ SHIPPED = (
     ("training/concepts/*.txt", "lists of nouns", "MIT", "capgen"),
     ("training/plan/recipes/*.toml", "training recipes", "MIT", "capgen"),
     ("pages/templates/*", "templates, style and script of HTML pages", "MIT", "capgen"),
+    ("review_page/static/*", "the page of `capgen review`", "MIT", "capgen"),
     ("py.typed", "marker: the package has types", "MIT", "capgen"),
 )
 
 # The purpose of each direct dependency.
 WHY = {
     "accelerate": "training on several devices",
+    "axe-playwright-python": "tests that look for barriers to accessibility in the review page",
     "bitsandbytes": "weights in 8 or 4 bits, for `--quantize`",
     "datasets": "reading folders that it wrote",
     **dict.fromkeys(
@@ -55,6 +57,7 @@ WHY = {
     ),
     "filelock": "one process at a time writes a data set or a cache",
     "hatchling": "building the package, in a test",
+    "httpx": "tests of the local server",
     "huggingface-hub": "models and data of the Hub",
     "hypothesis": "tests that draw their cases",
     "jinja2": "HTML pages, with every value escaped",
@@ -70,6 +73,7 @@ WHY = {
     "pillow": "reading images",
     "pillow-heif": "reading HEIC",
     "platformdirs": "the system's places for data, caches and settings",
+    "playwright": "tests of the review page in Chromium",
     "pyarrow": "Parquet and Arrow files",
     "pycocoevalcap": "the official COCO scorers",
     "pytest": "tests",
@@ -79,12 +83,14 @@ WHY = {
     "rouge-score": "ROUGE-L as in the summarisation literature",
     "ruff": "format and lint",
     "safetensors": "weights that need no unpickling",
+    "starlette": "the local server of `capgen review`",
     "tensorboard": "TensorBoard files",
     "tokenizers": "the models' tokenizers",
     "tomlkit": "changing the settings file with its comments kept",
     "torch": "training, and models without graphs",
     "transformers": "the model classes",
     "typer": "the command line",
+    "uvicorn": "the local server of `capgen review`",
     "wandb": "recording runs in Weights & Biases",
 }
 

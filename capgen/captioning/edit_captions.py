@@ -67,12 +67,19 @@ def trim_openings(text: str) -> str:
 def _edited(caption: Caption, settings: DecodeSettings, notes: list[str]) -> Caption:
     text = trim_openings(caption.text) if settings.trim_openings else caption.text
     for each in settings.replace:
-        text = _replaced(text, each, notes)
+        text = replaced(text, each, notes)
     text = f"{settings.prefix or ''}{text}{settings.suffix or ''}"
     return caption if text == caption.text else replace(caption, text=text, raw=caption.text)
 
 
-def _replaced(text: str, asked: str, notes: list[str]) -> str:
+def replaced(text: str, asked: str, notes: list[str]) -> str:
+    """Return a caption with a replacement made, or as it was if that takes too long.
+
+    Args:
+        text: The caption.
+        asked: What to replace (see `EditOptions.replace`).
+        notes: Gets a note if it could not be made.
+    """
     import regex
 
     old, new = replacement_of(asked)

@@ -6,6 +6,8 @@ ranges and help from the fields' metadata.
 
 from __future__ import annotations
 
+from capgen.config.accepting import AcceptConfig
+from capgen.config.applying import ApplyOptions
 from capgen.config.commands import COMMANDS, OWN
 from capgen.config.decoding import (
     BEAMS_LIMIT,
@@ -40,6 +42,7 @@ from capgen.config.presets import (
     preset_settings,
 )
 from capgen.config.prompts import NAMED_PROMPTS, PromptOptions
+from capgen.config.review import ReviewOptions
 from capgen.config.tags import LEAST_CONCEPT_PROBABILITY, MOST_CONCEPTS, NO_TAGS, TagOptions
 from capgen.config.training import TrainConfig, train_config
 from capgen.config.training_groups import OBJECTIVES, EvalStrategy
@@ -59,6 +62,8 @@ __all__ = [
     "OBJECTIVE_DEFAULTS",
     "OWN",
     "TRAIN_PRESETS",
+    "AcceptConfig",
+    "ApplyOptions",
     "BatchOptions",
     "CalibrateConfig",
     "CsvOptions",
@@ -74,6 +79,7 @@ __all__ = [
     "MetadataOptions",
     "ModelOptions",
     "PromptOptions",
+    "ReviewOptions",
     "TagOptions",
     "TrainConfig",
     "WordOptions",

@@ -7,10 +7,12 @@ name, except those in `OWN`.
 
 from __future__ import annotations
 
+from capgen.config.accepting import AcceptConfig
 from capgen.config.decoding import DecodeOptions
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.inputs import BatchOptions, CsvOptions, ImageLimits, InputOptions
 from capgen.config.models import ModelOptions
+from capgen.config.review import ReviewOptions
 from capgen.config.tags import TagOptions
 from capgen.config.training import TrainConfig
 
@@ -21,9 +23,12 @@ COMMANDS: dict[str, tuple[type, ...]] = {
         *(ModelOptions, DecodeOptions, BatchOptions, ImageLimits, InputOptions, CsvOptions),
         TagOptions,
     ),
+    "apply": (ImageLimits, CsvOptions, TagOptions),
     "eval": (ModelOptions, DecodeOptions, EvalConfig),
     "train": (TrainConfig,),
     "calibrate": (ModelOptions, DecodeOptions, CalibrateConfig),
+    "review": (ModelOptions, ReviewOptions, InputOptions, ImageLimits),
+    "accept": (AcceptConfig,),
     "models.compare": (ModelOptions, DecodeOptions, EvalConfig),
     "models.test": (ModelOptions,),
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import capgen.data.installed as stores
 from capgen.data.dataset import Dataset, finished, load_dataset
+from capgen.data.download.hub import hub_dataset
 from capgen.data.events import Event, Notice, Progress
 from capgen.data.formats import manifest
 from capgen.data.formats.reading import ReadOptions
@@ -40,7 +41,7 @@ def import_dataset(
     may read the original.
 
     Args:
-        source: Folder or file in any known format.
+        source: Folder or file in any known format, or `hf:USER/NAME` for one on the Hub.
         name: Name to install it under.
         store: Folder of the installed data sets.
         options: What is known about the source.
@@ -79,12 +80,13 @@ def import_dataset(
             yield Notice(message=f"Images outside the data folder were left out. {OUTSIDE_HINT}")
         header = manifest.Header(
             name=name,
-            source=str(Path(source).resolve()),
+            source=str(source) if hub_dataset(source) else str(Path(source).resolve()),
             format=dataset.format,
             split_source=dataset.split_source,
             licence=dataset.licence,
             terms=dataset.terms,
             language=language or dataset.language,
+            reviews=None if dataset.reviews is None else dict(dataset.reviews),
         )
         yield from _write(dataset, header, place, link=link)
     yield finished(replace(dataset, name=name, root=place))

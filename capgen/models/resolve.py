@@ -149,6 +149,15 @@ def is_local(name: str) -> bool:
     return name == BUNDLED or (bool(name) and any(map(is_folder, _places(name))))
 
 
+def is_here(name: str) -> bool:
+    """Return whether a name is that of a model on this machine: a local one, or a pulled one."""
+    if is_local(name):
+        return True
+    identifier = hub_name(name).partition("@")[0]
+    pulled = read_pulled(identifier) if _REPOSITORY.fullmatch(identifier) else None
+    return pulled is not None and pulled.cached_in() is not None
+
+
 def _places(name: str) -> tuple[Path, ...]:
     return (_expanded(name), runs_dir() / name, models_dir() / name)
 

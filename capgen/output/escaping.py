@@ -1,4 +1,4 @@
-"""Text from outside that must not act: on a terminal, on a line of text, in a spreadsheet."""
+"""Text from outside that must not act: on a terminal, on a line of text."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import unicodedata
 _ACTING = ("Cc", "Zl", "Zp")
 # What turns the direction of the text that follows: a name could pretend to be another.
 _TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-# With these, spreadsheets begin a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def one_line(text: str) -> str:
@@ -21,11 +19,3 @@ def one_line(text: str) -> str:
         else letter
         for letter in text
     )
-
-
-def spreadsheet_text(text: str) -> str:
-    """Return a text cell that no spreadsheet takes for a formula: with an apostrophe before it.
-
-    Source: OWASP, "CSV Injection".
-    """
-    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -13,17 +13,21 @@ from capgen.output.tables import open_csv, open_text
 from capgen.overwriting import TEXT_OR_DATA, check_output
 
 _RECORDS = {"json": open_json, "jsonl": open_jsonl}
-_TABLES = {"text": open_text, "parquet": open_parquet}
 
 
 def open_format(
-    path: Path, name: str, csv: CsvOptions = DEFAULT_CSV, tags: TagOptions = NO_TAGS
+    path: Path,
+    name: str,
+    csv: CsvOptions = DEFAULT_CSV,
+    tags: TagOptions = NO_TAGS,
+    *,
+    reviewed: bool = False,
 ) -> AbstractContextManager[Write]:
     """Open a file for records in the format `name` of `FORMATS`.
 
     JSON Lines grow during the run. All other files appear when the block ends without an
     exception, and an existing file stays until then. Whole records have concepts whatever `tags`
-    says.
+    says. Tables have columns of reviews only if `reviewed`.
 
     Raises:
         MissingDependencyError: Parquet without pyarrow.
@@ -36,5 +40,7 @@ def open_format(
 
         return open_gallery(path, tags)
     if name == "csv":
-        return open_csv(path, csv, tags)
-    return _RECORDS[name](path) if name in _RECORDS else _TABLES[name](path, tags)
+        return open_csv(path, csv, tags, reviewed=reviewed)
+    if name == "parquet":
+        return open_parquet(path, tags, reviewed=reviewed)
+    return _RECORDS[name](path) if name in _RECORDS else open_text(path, tags)

@@ -68,6 +68,8 @@ def _exported(record: Record) -> dict[str, Any]:
     if isinstance(record, Caption):
         concepts = [dataclasses.asdict(concept) for concept in record.concepts]
         content |= {"caption": record.text, "score": record.score}
+        if record.review is not None:
+            content["review"] = record.review.to_dict()
         return content | ({"concepts": concepts} if concepts else {})
     error = {"code": record.code, "message": record.message}
     return content | {"caption": None, "error": error}

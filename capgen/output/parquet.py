@@ -22,14 +22,17 @@ _TYPES = {
 
 
 @contextmanager
-def open_parquet(path: Path, tags: TagOptions = NO_TAGS) -> Iterator[Write]:
+def open_parquet(
+    path: Path, tags: TagOptions = NO_TAGS, *, reviewed: bool = False
+) -> Iterator[Write]:
     """Write Parquet with the columns of `capgen.output.tables.columns`; needs pyarrow."""
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise MissingDependencyError("pyarrow", extra="parquet", purpose="Parquet") from error
-    schema = pyarrow.schema([(name, _TYPES.get(name, "string")) for name in columns(tags)])
+    names = columns(tags, reviewed=reviewed)
+    schema = pyarrow.schema([(name, _TYPES.get(name, "string")) for name in names])
     rows: list[dict[str, Any]] = []
     with writing(path) as temporary, parquet.ParquetWriter(temporary, schema) as table:
 
@@ -38,7 +41,8 @@ def open_parquet(path: Path, tags: TagOptions = NO_TAGS) -> Iterator[Write]:
             rows.clear()
 
         def write(record: Record, thumbnail: bytes | None) -> None:
-            rows.append({name: _utf8(value) for name, value in row(record, tags).items()})
+            cells = row(record, tags, reviewed=reviewed)
+            rows.append({name: _utf8(value) for name, value in cells.items()})
             if len(rows) >= _GROUP_ROWS:
                 flush()
 

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Sequence
 
 from capgen.output.tags import joined_tags
+from capgen.text_encoding import encoding_of
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
-# Byte order marks and their encodings; UTF-32 first, whose marks begin like those of UTF-16.
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 
 
 class UnreadableTextError(Exception):
@@ -86,13 +78,7 @@ def encoded(text: str, encoding: str) -> bytes:
 
 def _encoding(data: bytes) -> tuple[bytes, str]:
     """Return the byte order mark of a text, and its encoding if that is certain."""
-    mark, encoding = next((item for item in _MARKS if data.startswith(item[0])), (b"", "utf-8"))
-    # Without a mark, text that is not UTF-8 is what Windows' editors called "ANSI".
-    for name in (encoding,) if mark else (encoding, "cp1252"):
-        try:
-            text = data[len(mark) :].decode(name)
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text:
-            return mark, name
-    raise UnreadableTextError("it is not text in a known encoding: nothing was added to it")
+    found = encoding_of(data)
+    if found is None:
+        raise UnreadableTextError("it is not text in a known encoding: nothing was added to it")
+    return found

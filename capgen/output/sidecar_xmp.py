@@ -81,6 +81,7 @@ def xmp_sidecar(
     options: MetadataOptions,
     tags: Sequence[str] | None = None,
     own: Sequence[str] = (),
+    own_caption: str | None = None,
 ) -> SidecarContent:
     """Return the content of a sidecar.
 
@@ -91,6 +92,7 @@ def xmp_sidecar(
         options: Which fields get the caption, and the separator.
         tags: Tags for its keywords, whatever the policy; None leaves them as they are.
         own: Keywords that capgen wrote there before.
+        own_caption: The caption that capgen wrote there before, which is replaced.
 
     Raises:
         Unwritable: The old content is damaged, or not XMP.
@@ -102,7 +104,7 @@ def xmp_sidecar(
     )
     packet, kept = before or None, False
     for what in _PROPERTIES[options.metadata_field]:
-        packet, kept_here = with_property(packet, caption, options, None, what)
+        packet, kept_here = with_property(packet, caption, options, own_caption, what)
         kept = kept or kept_here
     kept = kept and packet == before
     keywords = tuple(own)

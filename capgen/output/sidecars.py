@@ -39,6 +39,12 @@ class Sidecars:
             are never replaced.
         options: The separator, and the fields of XMP that get the caption.
         undo: Where to record changes.
+        replace_own: Whether a caption that the undo file knows to be capgen's is replaced,
+            whatever `on_existing`; what a person accepted or wrote only by the like.
+        dry_run: Only say what would be written.
+
+    Attributes:
+        changed: How many sidecars were written.
 
     Raises:
         UsageError: The suffix or the policy is invalid, or the suffix belongs to another kind
@@ -53,6 +59,8 @@ class Sidecars:
         inputs: InputFiles | None = None,
         options: MetadataOptions | None = None,
         undo: UndoFile | None = None,
+        replace_own: bool = False,
+        dry_run: bool = False,
     ) -> None:
         if on_existing not in ON_EXISTING:
             raise UsageError(
@@ -63,6 +71,9 @@ class Sidecars:
         self.inputs = inputs
         self.options = options or MetadataOptions()
         self.undo = undo
+        self.replace_own = replace_own
+        self.dry_run = dry_run
+        self.changed = 0
         self._xmp = XmpPlaces() if self.suffix.lower() == ".xmp" else None
         if self._xmp is None:
             _check_suffix(self.suffix)
@@ -136,17 +147,22 @@ class Sidecars:
         try:
             with storage_errors(path):
                 before = self._before(path, image)
-                if before is not None and self.on_existing == "skip" and self._xmp is None:
+                policy = self._policy(path, before, record)
+                if before is not None and policy == "skip" and self._xmp is None:
                     return WriteOutcome(kept=True)
-                content = self._content(path, before, record, tags)
+                content = self._content(path, before, policy, record, tags)
         except (_LeftAloneError, ProtectedFileError, StorageError) as error:
             return WriteOutcome(_one_line(str(error)))
         data = content.data
         if data == before:
+            if self.undo is not None and record.reviewed and not (content.kept or self.dry_run):
+                self.undo.mark_reviewed(path, data)
+            return WriteOutcome(kept=content.kept)
+        if self.dry_run:
+            self.changed += 1
             return WriteOutcome(kept=content.kept)
         if self.undo is not None:
-            old = None if before is None else [before]
-            self.undo.record(path, old, [data], keywords=content.keywords)
+            self._record(path, before, content, record)
         try:
             if before is not None:
                 replace_file(path, data)
@@ -157,7 +173,33 @@ class Sidecars:
             raise DiskFullError(_one_line(error.message), hint=error.hint) from error
         except StorageError as error:
             return WriteOutcome(_one_line(error.message))
+        self.changed += 1
         return WriteOutcome(kept=content.kept)
+
+    def _policy(self, path: Path, before: bytes | None, record: Caption) -> str:
+        """Return what to do with a sidecar: one that capgen made is written anew."""
+        if not self.replace_own or self.undo is None or before is None or self._xmp is not None:
+            return self.on_existing
+        own = self.undo.may_replace(path, before, reviewed=record.reviewed)
+        return "overwrite" if own else self.on_existing
+
+    def _record(
+        self, path: Path, before: bytes | None, content: SidecarContent, record: Caption
+    ) -> None:
+        assert self.undo is not None
+        caption, reviewed = None, record.reviewed
+        if self._xmp is not None and content.kept:
+            caption = self.undo.caption_of(before, reviewed=True)
+            reviewed = self.undo.is_reviewed(before)
+        elif self._xmp is not None:
+            caption = record.text
+        old = None if before is None else [before]
+        self.undo.record(
+            *(path, old, [content.data]),
+            caption=caption,
+            reviewed=reviewed,
+            keywords=content.keywords,
+        )
 
     def _before(self, path: Path, image: Path) -> bytes | None:
         """Return the content of a sidecar, or None; raise if it must not or cannot be written."""
@@ -167,7 +209,7 @@ class Sidecars:
         if path == image:
             raise _LeftAloneError(f"{path} is the image itself: no sidecar is written")
         exists = _exists(path)
-        if exists and self.on_existing == "skip" and self._xmp is None:
+        if exists and self.on_existing == "skip" and not self.replace_own and self._xmp is None:
             return b""
         if not os.access(os.path.dirname(os.path.realpath(path)), os.W_OK):  # noqa: PTH120
             raise StorageError(f"Not allowed to write {path}")
@@ -177,14 +219,21 @@ class Sidecars:
         return path.read_bytes()
 
     def _content(
-        self, path: Path, before: bytes | None, record: Caption, tags: Sequence[str] | None
+        self,
+        path: Path,
+        before: bytes | None,
+        policy: str,
+        record: Caption,
+        tags: Sequence[str] | None,
     ) -> SidecarContent:
         """Return a sidecar's new content."""
-        policy = self.on_existing
         try:
             if self._xmp is not None:
-                own = () if self.undo is None else self.undo.keywords_of(before)
-                return xmp_sidecar(record.text, before, policy, self.options, tags, own)
+                undo, caption = self.undo, None
+                own = () if undo is None else undo.keywords_of(before)
+                if undo is not None and self.replace_own:
+                    caption = undo.caption_of(before, reviewed=record.reviewed)
+                return xmp_sidecar(record.text, before, policy, self.options, tags, own, caption)
             captions = [caption.text for caption in (record, *record.alternatives)]
             separator = self.options.separator_text
             data = text_sidecar(captions, before or b"", policy, separator, tags or ())

@@ -10,25 +10,27 @@ from typing import Any
 
 from capgen.config import NO_TAGS, CsvOptions, TagOptions
 from capgen.output.base import DEFAULT_CSV, Write, writing_text
-from capgen.output.escaping import one_line, spreadsheet_text
+from capgen.output.escaping import one_line
 from capgen.output.records import dump_json
 from capgen.output.tags import joined_tags, tags_field, tags_of
 from capgen.records import Caption, CaptionFailure, Record
+from capgen.tables.spreadsheets import spreadsheet_text
 
 COLUMNS = (
     *("path", "caption", "score", "log_probability", "alternatives", "width", "height"),
     *("sha256", "model", "revision", "settings", "error_code", "error_message"),
     "confidence",
 )
+REVIEW_COLUMNS = ("verdict", "proposed", "reviewed_by", "reviewed_at")
 _ERRORS = "surrogateescape"  # a file name that is not text keeps its bytes
 
 
-def columns(tags: TagOptions) -> tuple[str, ...]:
-    """Return the columns: `COLUMNS`, and `tags` if there are to be tags."""
-    return (*COLUMNS, "tags") if tags.tags else COLUMNS
+def columns(tags: TagOptions, *, reviewed: bool = False) -> tuple[str, ...]:
+    """Return the columns: `COLUMNS`, and more if there are to be tags, or reviews."""
+    return (*COLUMNS, *(("tags",) if tags.tags else ()), *(REVIEW_COLUMNS if reviewed else ()))
 
 
-def row(record: Record, tags: TagOptions = NO_TAGS) -> dict[str, Any]:
+def row(record: Record, tags: TagOptions = NO_TAGS, *, reviewed: bool = False) -> dict[str, Any]:
     """Return a record as a row with `columns`; lists and settings become JSON, tags a text."""
     if isinstance(record, CaptionFailure):
         own: dict[str, Any] = {"error_code": record.code, "error_message": record.message}
@@ -56,21 +58,29 @@ def row(record: Record, tags: TagOptions = NO_TAGS) -> dict[str, Any]:
     found = None if isinstance(record, CaptionFailure) else tags_of(record, tags)
     if found is not None:
         own["tags"] = joined_tags(found)
-    return {**dict.fromkeys(columns(tags)), **shared, **own}
+    if reviewed and isinstance(record, Caption) and record.review is not None:
+        review = record.review
+        decided = (review.verdict, review.proposed, review.by, review.at)
+        own |= dict(zip(REVIEW_COLUMNS, decided, strict=True))
+    return {**dict.fromkeys(columns(tags, reviewed=reviewed)), **shared, **own}
 
 
 @contextmanager
 def open_csv(
-    path: Path, options: CsvOptions = DEFAULT_CSV, tags: TagOptions = NO_TAGS
+    path: Path,
+    options: CsvOptions = DEFAULT_CSV,
+    tags: TagOptions = NO_TAGS,
+    *,
+    reviewed: bool = False,
 ) -> Iterator[Write]:
     """Write CSV (RFC 4180 with line feeds, UTF-8) with the columns of `columns`."""
     encoding = "utf-8-sig" if options.csv_bom else "utf-8"
     with writing_text(path, encoding=encoding, errors=_ERRORS) as stream:
-        table = csv.DictWriter(stream, columns(tags), lineterminator="\n")
+        table = csv.DictWriter(stream, columns(tags, reviewed=reviewed), lineterminator="\n")
         table.writeheader()
 
         def write(record: Record, thumbnail: bytes | None) -> None:
-            cells = row(record, tags)
+            cells = row(record, tags, reviewed=reviewed)
             if not options.csv_formulas:
                 cells = {
                     name: spreadsheet_text(cell) if isinstance(cell, str) else cell

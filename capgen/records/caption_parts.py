@@ -80,12 +80,15 @@ class Unwritten:
     """An image was captioned, but the caption could not be written everywhere.
 
     Attributes:
-        code: Stable name of the first such place: `sidecar` or `metadata`.
+        code: Stable name of the first such place, `sidecar` or `metadata`, or of why the image
+            is not written to at all.
         message: What went wrong, for people.
+        hint: What to do about it, or an empty string.
     """
 
     code: str
     message: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +153,10 @@ def read_retry(item: Mapping[str, Any] | None) -> Retry | None:
 
 def read_unwritten(error: Mapping[str, Any] | None) -> Unwritten | None:
     """Read the JSON form."""
-    return None if error is None else Unwritten(code=error["code"], message=error["message"])
+    if error is None:
+        return None
+    hint = error.get("hint", "")
+    return Unwritten(code=error["code"], message=error["message"], hint=hint)
 
 
 def read_usage(item: Mapping[str, Any] | None) -> Usage | None:

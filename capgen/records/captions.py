@@ -112,6 +112,11 @@ class Caption:
         """The words, joined from tokens: one that begins with a space begins a word."""
         return words_of(self.tokens)
 
+    @property
+    def reviewed(self) -> bool:
+        """Whether a person accepted the text, or wrote it."""
+        return self.review is not None and self.review.kept
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""
         unwritten = self.unwritten
@@ -126,7 +131,7 @@ class Caption:
             "notes": list(self.notes),
             "retry": None if self.retry is None else retry_to_dict(self.retry),
             "confidence": self.confidence,
-            "error": None if unwritten is None else {**dataclasses.asdict(unwritten), "hint": ""},
+            "error": None if unwritten is None else dataclasses.asdict(unwritten),
             **({} if self.prompt is None else {"prompt": self.prompt}),
             "usage": None if self.usage is None else dataclasses.asdict(self.usage),
             # Only where there are any: the records of other models are as they were.

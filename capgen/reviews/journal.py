@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from capgen.errors import StorageError
 from capgen.locks import Lock
-from capgen.overwriting import OWN_REVIEWS, check_output
+from capgen.overwriting import JOURNAL_SUFFIX, OWN_REVIEWS, check_output
 from capgen.paths import storage_errors
 from capgen.records import SCHEMA_VERSION, Caption, Record, Review
 
@@ -26,8 +26,8 @@ KIND = "capgen-review"
 
 
 def reviews_path(records: Path) -> Path:
-    """Return the path of the journal that belongs to a file of records."""
-    return records.with_name(records.name + SUFFIX)
+    """Return the path of the journal that belongs to a file of records, finished or not."""
+    return records.with_name(records.name.removesuffix(JOURNAL_SUFFIX) + SUFFIX)
 
 
 class ImageKey(NamedTuple):
@@ -69,39 +69,51 @@ class Reviews:
 
     def __init__(self, decisions: Iterable[Decision] = ()) -> None:
         self._by_key: dict[ImageKey, Review | None] = {}
-        self._by_content: dict[str, Review] = {}
-        self._by_path: dict[str, Review | None] = {}
-        self._versions: dict[ImageKey, int] = {}
+        self._by_content: dict[str, list[Decision]] = {}
+        self._by_path: dict[str, list[Decision]] = {}
         for decision in decisions:
             self.add(decision)
 
     def add(self, decision: Decision) -> None:
         """Add a decision, which replaces an earlier one about the same image."""
-        key, review = decision.key, decision.review
-        self._by_key[key] = review
-        self._versions[key] = self._versions.get(key, 0) + 1
-        if key.sha256 is not None and review is not None:
-            self._by_content[key.sha256] = review
+        key = decision.key
+        self._by_key[key] = decision.review
+        if key.sha256 is not None:
+            self._by_content.setdefault(key.sha256, []).append(decision)
         if key.path is not None:
-            self._by_path[key.path] = review
+            self._by_path.setdefault(key.path, []).append(decision)
+
+    def history(self, key: ImageKey) -> Sequence[Decision]:
+        """Return what was decided about the same bytes (without a hash: path), oldest first."""
+        if key.sha256 is not None:
+            return self._by_content.get(key.sha256, ())
+        return () if key.path is None else self._by_path.get(key.path, ())
 
     def version(self, key: ImageKey) -> int:
-        """Return how often something was decided about an image."""
-        return self._versions.get(key, 0)
+        """Return how often something was decided about an image (see `history`)."""
+        return len(self.history(key))
 
     def find(self, record: Record) -> Review | None:
-        """Return the decision about a record.
+        """Return the decision about a record (see `about`)."""
+        return self.about(ImageKey.of(record), proposed(record))
+
+    def about(self, key: ImageKey, caption: str | None) -> Review | None:
+        """Return the decision about an image for which a caption (or None) was proposed.
 
         A renamed image, or a copy, has the decision about the same bytes if the same caption was
         proposed. A record without a hash (a table's row) has the decision about its path.
         """
-        key = ImageKey.of(record)
         if key in self._by_key:
             return self._by_key[key]
+        history = self.history(key)
         if key.sha256 is None:
-            return None if key.path is None else self._by_path.get(key.path)
-        same = self._by_content.get(key.sha256)
-        return same if same is not None and same.proposed == proposed(record) else None
+            return history[-1].review if history else None
+        known: set[ImageKey] = set()
+        for decision in reversed(history):
+            if decision.key not in known and decision.review is not None:
+                return decision.review if decision.review.proposed == caption else None
+            known.add(decision.key)
+        return None
 
 
 def proposed(record: Record) -> str | None:

@@ -7,16 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from capgen.errors import DataError
-from capgen.json_files import parse_json
-from capgen.records import Caption, Record, Review, record_from_dict
-from capgen.reviews.journal import Reviews, read_reviews, reviews_path
+from capgen.overwriting import JOURNAL_SUFFIX
+from capgen.records import Caption, CaptionFailure, Record, Review
+from capgen.reviews.journal import ImageKey, Reviews, proposed, read_reviews, reviews_path
+from capgen.reviews.records_files import FORMS, Fault, records_in
+from capgen.reviews.table_edits import is_later, same_decision, with_edits
 
 
 def read_reviewed(path: Path) -> list[Record]:
     """Read records with the decisions of the journal beside them.
 
     Args:
-        path: A .json or .jsonl file of records, or of a gallery's export.
+        path: See `read_records`.
 
     Returns:
         The records in their order. Where a person accepted or wrote a caption, it is the
@@ -29,20 +31,88 @@ def read_reviewed(path: Path) -> list[Record]:
 
 
 def read_records(path: Path) -> list[Record]:
-    """Read a file of records.
+    """Read records in any form that captions of images have in files.
+
+    Args:
+        path: Records (.json, .jsonl), the journal of an unfinished run (.journal), a gallery
+            (.html) or its export, or a table with a column of images and one of captions (.csv,
+            .tsv, .parquet). Of a table also the columns `verdict`, `proposed`, `confidence` and
+            `sha256` are read. A caption that is not what the journal beside a table has was
+            edited.
+
+    Returns:
+        The records in their order. What is no record, such as a broken line, is a failure with
+        the code `malformed`, whose path is the place in the file: `captions.jsonl:7`.
 
     Raises:
-        DataError: The file cannot be read, or holds something else.
+        DataError: The file cannot be read, or holds no record.
     """
-    return [_record(item, path, line) for line, item in _items(path)]
+    return list(iterate_records(path))
+
+
+def iterate_records(path: Path) -> Iterator[Record]:
+    """Yield what `read_records` returns, without holding all of it at once.
+
+    Raises:
+        DataError: The file cannot be read, or holds no record; the latter at its end.
+    """
+    if path.suffix == JOURNAL_SUFFIX:  # where the last record of an image counts
+        yield from {ImageKey.of(record): record for record in _records(path)}.values()
+    else:
+        yield from _records(path)
+
+
+def _records(path: Path) -> Iterator[Record]:
+    found, first = False, None
+    for item in with_edits(path, records_in(path)):
+        if isinstance(item, Fault):
+            first = first or item
+            yield _failure(item)
+        else:
+            found = True
+            yield item
+    if first is not None and not found:
+        raise DataError(f"{first.place}: {first.reason}", hint=FORMS)
+    if not found:
+        raise DataError(f"{path} has no captions", hint=FORMS)
 
 
 def with_reviews(records: list[Record], reviews: Reviews) -> list[Record]:
     """Return records with the decisions about them."""
-    return [
-        record if (review := reviews.find(record)) is None else with_review(record, review)
-        for record in records
-    ]
+    return [decided(record, reviews) for record in records]
+
+
+def decided(record: Record, reviews: Reviews) -> Record:
+    """Return a record with the decision about it, if there is one (see `counting_review`)."""
+    own = record.review if isinstance(record, Caption) else None
+    review = counting_review(own, ImageKey.of(record), proposed(record), reviews)
+    if review is not None:
+        return record if review is own else with_review(record, review)
+    if own is None or own.proposed is None or not isinstance(record, Caption):
+        return record
+    return replace(record, text=own.proposed, review=None)
+
+
+def counting_review(
+    own: Review | None, key: ImageKey, caption: str | None, reviews: Reviews
+) -> Review | None:
+    """Return the decision about an image that counts: the file's own or the journal's.
+
+    The file's own counts if it is later: the journal has never had it, and it differs.
+
+    Args:
+        own: The review that the file itself has, or None.
+        key: The image.
+        caption: The caption that was proposed, or None.
+        reviews: The decisions of the journal.
+    """
+    found = reviews.about(key, caption)
+    if own is None:
+        return found
+    known = [each.review for each in reviews.history(key) if each.review is not None]
+    if found is None:  # maybe because somebody took the file's own decision back
+        return None if any(same_decision(own, each) for each in known) else own
+    return own if is_later(own, found, known) else found
 
 
 def with_review(record: Record, review: Review) -> Record:
@@ -68,29 +138,6 @@ def with_review(record: Record, review: Review) -> Record:
     )
 
 
-def _items(path: Path) -> Iterator[tuple[int, object]]:
-    """Yield each item of a JSON list or of JSON Lines, with its line (1 in a list)."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8") from error
-    if path.suffix.lower() == ".json":
-        content = parse_json(text, path)
-        for item in content if isinstance(content, list) else [content]:
-            yield 1, item
-        return
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            yield number, parse_json(line, path, line=number)
-
-
-def _record(item: object, path: Path, line: int) -> Record:
-    try:
-        return record_from_dict(item)  # type: ignore[arg-type]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DataError(
-            f"{path}:{line}: not a record of `capgen caption -o`",
-            hint="Give a .json or .jsonl file that capgen wrote.",
-        ) from error
+def _failure(fault: Fault) -> CaptionFailure:
+    message = f"{fault.place}: {fault.reason}"
+    return CaptionFailure(path=fault.place, code="malformed", message=message)

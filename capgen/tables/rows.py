@@ -11,6 +11,7 @@ from typing import Any
 
 from capgen.file_types import has_image_suffix
 from capgen.tables.delimited import find_delimiter, read_cells
+from capgen.tables.flickr30k import mend
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
@@ -29,11 +30,13 @@ class Row:
         line: Its first line, counted from 1.
         cells: Its cells by column: text, or in JSON Lines any value.
         fault: Why it cannot be used, or an empty string.
+        mended: What was put right in it, or an empty string.
     """
 
     line: int
     cells: Mapping[str, Any] = field(default_factory=dict)
     fault: str = ""
+    mended: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,20 +56,25 @@ class Table:
 
 def is_table(path: Path) -> bool:
     """Whether a file is a table, by its name."""
-    return path.suffix.lower() in SUFFIXES or path.name in _TEXT_TABLES
+    return path.suffix.lower() in SUFFIXES or path.name.lower() in _TEXT_TABLES
 
 
-def read_table(path: Path, lines: Iterable[str], *, strict: bool = True) -> Table:
+def read_table(
+    path: Path, lines: Iterable[str], *, strict: bool = True, short_rows: bool = False
+) -> Table:
     """Begin to read a table, in the format of its suffix.
 
     `lines` have their endings, as a file opened with `newline=""` yields them. If `strict`,
-    misplaced quotes and missing cells are faults.
+    misplaced quotes and missing cells are faults, unless `short_rows` allows the last cells to
+    be missing.
     """
     suffix = path.suffix.lower()
     if suffix in _JSON_SUFFIXES:
         names, rows = list[str](), _json_rows(lines)
     else:
-        names, rows = _csv_rows(lines, "\t" if suffix == ".tsv" else None, strict)
+        names, rows = _csv_rows(
+            lines, "\t" if suffix == ".tsv" else None, strict, short_rows=short_rows
+        )
     ahead = []
     for row in islice(rows, _LOOKED_AT):
         ahead.append(row)
@@ -91,7 +99,7 @@ def _json_rows(lines: Iterable[str]) -> Iterator[Row]:
 
 
 def _csv_rows(
-    lines: Iterable[str], delimiter: str | None, strict: bool
+    lines: Iterable[str], delimiter: str | None, strict: bool, *, short_rows: bool
 ) -> tuple[list[str], Iterator[Row]]:
     """Return the names of the columns and the rows."""
     lines = iter(lines)
@@ -103,13 +111,24 @@ def _csv_rows(
         if isinstance(cells, str):
             faults.append(Row(line=line, fault=cells))
             continue
-        if has_image_suffix(cells[0].strip()):
+        if _address_second(cells):  # as Conceptual Captions have it
+            names = ["caption", "image"]
+            rows = chain([(line, cells)], rows)
+        elif has_image_suffix(cells[0].strip()):
             names = list(_WITHOUT_HEADER[: len(_with_commas(cells, delimiter))])
             rows = ((n, _with_commas(row, delimiter)) for n, row in chain([(line, cells)], rows))
         else:
             names = [cell.strip() for cell in cells]
-        return names, chain(faults, (_row(line, cells, names, strict) for line, cells in rows))
+        least = 0 if short_rows else len(names)
+        made = (_row(line, cells, names, least if strict else None) for line, cells in rows)
+        return names, chain(faults, made)
     return [], iter(faults)
+
+
+def _address_second(cells: list[str]) -> bool:
+    """Whether a table without a header has captions and the addresses of their images."""
+    second = cells[1].strip().lower() if len(cells) == 2 else ""
+    return second.startswith(("http://", "https://")) and not has_image_suffix(cells[0].strip())
 
 
 def _with_commas(cells: list[str] | str, delimiter: str) -> list[str] | str:
@@ -130,9 +149,11 @@ def _with_commas(cells: list[str] | str, delimiter: str) -> list[str] | str:
     return whole
 
 
-def _row(line: int, cells: list[str] | str, names: list[str], strict: bool) -> Row:
+def _row(line: int, cells: list[str] | str, names: list[str], least: int | None) -> Row:
+    """Return a row, which must have `least` cells and no more than there are names, if given."""
     if isinstance(cells, str):
         return Row(line=line, fault=cells)
-    if strict and len(cells) != len(names):
+    cells, mended = mend(cells, names)
+    if least is not None and not least <= len(cells) <= len(names):
         return Row(line=line, fault=f"{len(cells)} columns instead of {len(names)}")
-    return Row(line=line, cells=dict(zip(names, cells, strict=False)))
+    return Row(line=line, cells=dict(zip(names, cells, strict=False)), mended=mended)

@@ -35,6 +35,8 @@ NOT_RUN = {
     "python tests/bench/": "measures for a long time, on the real images",
     "python -m tests.bench.": "measures for a long time, on the real images",
     "docker run": "needs docker",
+    "capgen review": "waits for a person; see e2e/test_review_command.py",
+    "ssh -L": "needs another machine",
     "capgen caption *.jpg --model USER/NAME --device cuda": "needs a GPU, which the tests hide",
     "pip install 'capgen[": "installs; .ci/run does",
     "llama-server": "is a program of its own; e2e/test_real_servers.py runs llama.cpp's server",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from capgen.errors import StorageError
-from capgen.undo import UndoFile, undo
+from capgen.undo import UndoFile, known_originals, undo
 
 
 def test_a_file_that_was_made_is_removed_again(tmp_path: Path) -> None:
@@ -52,6 +52,41 @@ def test_it_knows_what_capgen_wrote(tmp_path: Path) -> None:
     assert list(again.captions.values()) == ["a dog"]
     assert (again.captions, again.originals) == (log.captions, log.originals)
     assert len(again.originals) == 1  # what was made had no hash before
+
+
+def test_what_a_person_reviewed_gives_way_only_to_the_like(tmp_path: Path) -> None:
+    log, photo, text = UndoFile(tmp_path / "undo.jsonl"), tmp_path / "a.jpg", tmp_path / "a.txt"
+    log.record(photo, [b"one"], [b"two"], caption="a dog")
+    log.record(text, None, [b"a dog"])
+    for known in (log, UndoFile(log.path)):
+        assert known.caption_of(b"two", reviewed=False) == "a dog"
+        assert known.may_replace(text, b"a dog", reviewed=False)
+        assert not known.may_replace(tmp_path / "b.txt", b"a dog", reviewed=True)
+        assert not known.may_replace(text, b"a dog, mine", reviewed=True)
+    log.mark_reviewed(photo, b"two")
+    log.mark_reviewed(text, b"a dog")
+    log.mark_reviewed(text, b"a dog")  # once
+    assert len(log.path.read_bytes().splitlines()) == 4
+    for known in (log, UndoFile(log.path)):
+        assert known.is_reviewed(b"two")
+        assert known.caption_of(b"two", reviewed=False) is None
+        assert known.caption_of(b"two", reviewed=True) == "a dog"
+        assert not known.may_replace(text, b"a dog", reviewed=False)
+        assert known.may_replace(text, b"a dog", reviewed=True)
+    photo.write_bytes(b"two")
+    text.write_bytes(b"a dog")
+    assert [undone.before for undone in undo(log.path)] == [True, True, False, False]
+
+
+def test_the_hashes_before_are_read_without_a_place_to_write(tmp_path: Path) -> None:
+    path = tmp_path / "undo.jsonl"
+    assert known_originals(path) == {}
+    log = UndoFile(path)
+    for old, new in ((b"one", b"two"), (b"two", b"three")):
+        log.record(tmp_path / "a.jpg", [old], [new])
+    path.write_bytes(path.read_bytes() + b"nonsense\n")
+    assert known_originals(path) == log.originals
+    assert len(set(log.originals.values())) == 1
 
 
 def test_undoing_removes_what_a_killed_run_left(tmp_path: Path) -> None:

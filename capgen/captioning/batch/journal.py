@@ -21,19 +21,18 @@ from typing import Any
 
 from capgen.errors import StorageError
 from capgen.locks import Lock
-from capgen.overwriting import OWN_JOURNAL, check_output
+from capgen.overwriting import JOURNAL_SUFFIX, OWN_JOURNAL, check_output
 from capgen.paths import storage_errors
 from capgen.records import Caption, CaptionFailure, Record, record_from_dict
 
 logger = logging.getLogger(__name__)
 
-SUFFIX = ".journal"
 _SECONDS_BETWEEN_SYNCS = 5.0
 
 
 def journal_path(output: Path) -> Path:
     """Return the path of an output file's journal."""
-    return output.with_name(output.name + SUFFIX)
+    return output.with_name(output.name + JOURNAL_SUFFIX)
 
 
 class Journal:

@@ -26,6 +26,9 @@ from capgen.errors import ModelError
 
 Reals = NDArray[np.float64]
 
+# The metric of a confidence that was fitted on reviews.
+REVIEWS = "reviews"
+
 # Features from decoding, in the order of `evidence`.
 EVIDENCE = (
     "log_probability_mean",
@@ -152,7 +155,8 @@ class Fit:
         known: P(in-domain image).
         slope: Slope of the final correction of the product's log-odds.
         intercept: Intercept of that correction.
-        definition: What "good" means: `metric`, `threshold`.
+        definition: What "good" means: `metric`, `threshold`. The metric `reviews` is 1 for
+            captions that people took as they are, else 0.
         provenance: Data, counts and quality of the fit.
         asked: What the model was asked, as records have it; empty without a prompt.
     """
@@ -166,6 +170,13 @@ class Fit:
     definition: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     asked: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def meaning(self) -> str:
+        """What "good" means, in words."""
+        if self.definition["metric"] == REVIEWS:
+            return "right (as reviewed)"
+        return f"{self.definition['metric']} from {self.definition['threshold']:.3g}"
 
     def confidence(self, hypotheses: Sequence[Hypothesis], summary: NDArray[Any]) -> float:
         """Return the probability that the first hypothesis is a good caption.

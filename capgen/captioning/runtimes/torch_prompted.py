@@ -45,7 +45,7 @@ from capgen.models.foreign_errors import first_line, model_errors
 from capgen.models.loading import quiet_transformers
 from capgen.models.processors import load_processor, share_tokenizers
 from capgen.models.prompted import load_prompted, needs_own_code, placement, prompted_dtype
-from capgen.models.torch_devices import choose_device
+from capgen.models.torch_devices import attention_of_any_shape, choose_device
 
 logger = logging.getLogger(__name__)
 # What processors raise for an image or a prompt that they did not expect.
@@ -249,6 +249,7 @@ class PromptedRuntime:
             torch.inference_mode(),
             quiet_transformers(),
             seeded(settings, self.device),
+            attention_of_any_shape(),
             model_errors(self.folder.name, "it cannot caption"),
         ):
             output = self._model.generate(

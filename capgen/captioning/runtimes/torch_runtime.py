@@ -47,7 +47,7 @@ from capgen.models.foreign import end_tokens, load_captioner
 from capgen.models.foreign_errors import model_errors
 from capgen.models.kinds import CAPTIONER_KINDS, ENCODER_DECODER
 from capgen.models.loading import load_tokenizer, quiet_transformers
-from capgen.models.torch_devices import choose_device, weights_dtype
+from capgen.models.torch_devices import attention_of_any_shape, choose_device, weights_dtype
 from capgen.records import Concept
 
 
@@ -199,6 +199,7 @@ class TorchRuntime(PixelRuntime):
             torch.inference_mode(),
             quiet_transformers(),
             seeded(settings, self.device),
+            attention_of_any_shape(),
             model_errors(self.folder.name, "it cannot caption"),
         ):
             try:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +24,7 @@ from capgen.cli.options import (
     without,
 )
 from capgen.cli.sending import confirm_sending
+from capgen.cli.undo import undo_changes
 from capgen.cli.user_defaults import unused_notes
 from capgen.config import (
     BatchOptions,
@@ -100,7 +100,7 @@ def caption_command(
     for note in unused_notes(context, "caption"):
         console.note(note)
     if results.undo is not None:
-        raise typer.Exit(_undo(console, results.undo))
+        raise typer.Exit(undo_changes(console, results.undo))
     if not named.images and named.manifest is None:
         raise UsageError("No images were named", hint="Try: capgen caption photo.jpg")
     if results.dry_run and not (results.write_metadata or model.served):
@@ -196,30 +196,6 @@ def _outputs(results: Results, look: Look) -> Iterator[Output]:
         yield Output("--save-input", look.save_input, OWN_IMAGE)
     if results.changes_written_to is not None:
         yield Output("--undo-file", results.changes_written_to, OWN_UNDO)
-
-
-def _undo(console: Console, path: Path) -> int:
-    from capgen.images.decoders import printable
-    from capgen.undo import undo
-
-    failed = done = before = 0
-    for undone in undo(path):
-        if undone.problem:
-            failed += 1
-            console.error(f"{printable(undone.path)}: {printable(undone.problem)}")
-        elif undone.before:
-            before += 1
-        else:
-            done += 1
-    if not done and not failed:
-        why = f": all {before} changes were undone before" if before else ""
-        console.note(f"nothing to undo{why}")
-    else:
-        console.note(
-            f"{done} change{'' if done == 1 else 's'} undone"
-            + (f"; {failed} could not be" if failed else "")
-        )
-    return int(failed > 0)
 
 
 def _stdout_format(asked: str | None, as_json: bool) -> str:

@@ -7,11 +7,12 @@ from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, caption_al
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.endpoint.counting import CountingRuntime
 from capgen.captioning.prompts import resolve_prompt
-from capgen.cli.caption.beside import BesideWriters
 from capgen.cli.caption.many import BatchJob, open_journal, sources_of
 from capgen.cli.console import Console
 from capgen.config import ModelOptions
 from capgen.images.decoders import printable
+from capgen.output.beside import BesideWriters
+from capgen.undo import known_originals
 
 
 def count_images(console: Console, model: ModelOptions, job: BatchJob) -> int:
@@ -22,7 +23,13 @@ def count_images(console: Console, model: ModelOptions, job: BatchJob) -> int:
     # A journal is only read: none is begun where there is nothing to go on with.
     earlier = output is not None and (output.exists() or journal_path(output).exists())
     journal = open_journal(captioner, job) if earlier and job.run.resume else None
-    run = BatchRun(decoding=job.decoding, options=job.run, limits=job.limits, journal=journal)
+    run = BatchRun(
+        decoding=job.decoding,
+        options=job.run,
+        limits=job.limits,
+        journal=journal,
+        originals=known_originals(job.results.undo_file),
+    )
     beside = BesideWriters(None, None, job.sidecars)
     done = unreadable = 0
     try:

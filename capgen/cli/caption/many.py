@@ -13,20 +13,23 @@ from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone,
 from capgen.captioning.batch.sources import Source
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.runtimes.cores import usable_cores
-from capgen.cli.caption.beside import BesideWriters, sweeping
+from capgen.cli.beside import open_beside, summarise
+from capgen.cli.caption.decisions import open_reviews, record_to_write
 from capgen.cli.caption.options import Results, Run
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.caption.tally import Tally, interrupted
 from capgen.cli.console import Console, caption_fields
 from capgen.config import DecodeOptions, ImageLimits
-from capgen.images.metadata.write import MetadataWriter
 from capgen.output.base import FORMATS
+from capgen.output.beside import BesideWriters
 from capgen.output.escaping import one_line
 from capgen.output.formats import open_format
 from capgen.output.sidecars import Sidecars
 from capgen.output.tags import tags_of
 from capgen.records import Caption, Record
-from capgen.undo import UndoFile
+from capgen.reviews.journal import reviews_path
+from capgen.reviews.reviewed_records import decided
+from capgen.undo import known_originals
 
 # More lanes take memory and gain little.
 _MOST_LANES = 8
@@ -89,10 +92,11 @@ def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int)
 def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tally: Tally) -> int:
     finished = None
     with ExitStack() as stack:
+        reviews = open_reviews(console, job.results.output, job.format)
         journal = open_journal(captioner, job)
         if journal is not None:
             stack.callback(journal.close)
-        beside = _open_beside(job)
+        beside = open_beside(job.results, job.sidecars, job.limits, dry_run=job.results.dry_run)
         write_record = _open_records(console, stack, job, beside)
         screen = stack.enter_context(BatchScreen(console, job.inputs.total))
         running = caption_all(
@@ -104,7 +108,7 @@ def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tall
                 limits=job.limits,
                 journal=journal,
                 lanes=lanes if captioner.runtime.name == "onnx" else 1,
-                originals={} if beside.undo is None else beside.undo.originals,
+                originals=_originals(job.results, beside),
                 thumbnails=job.results.output is not None and FORMATS[job.format].thumbnails,
             ),
         )
@@ -112,11 +116,13 @@ def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tall
             if isinstance(event, BatchFinished):
                 finished = event
                 continue
-            event, problems, written = beside.write(event)
-            for code, problem in problems.items():
+            shown = decided(event.record, reviews)
+            wrote = beside.write(shown, event.source.file, event.source.label)
+            for code, problem in wrote.problems.items():
                 tally.unwritten[code] += 1
                 screen.problem(problem)
-            write_record(event, written)
+            event = replace(event, record=record_to_write(event.record, wrote.record, job.format))
+            write_record(event, wrote.written)
             screen.show(event)
             tally.add(event)
             if tally.unwritten and job.run.fail_fast:
@@ -129,7 +135,7 @@ def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tall
     _summarise(console, job, finished, tally.unwritten, beside.kept)
     if journal is not None and not complete:
         console.note(f"keeping {journal.path}: the same command will skip what is done")
-    beside.summarise(console)
+    summarise(console, beside)
     fail_on = job.run.fail_on
     return exit_code(finished, fail_on) or int(bool(tally.unwritten) and fail_on != "none")
 
@@ -162,15 +168,11 @@ def open_journal(captioner: Captioner, job: BatchJob) -> Journal | None:
     return journal
 
 
-def _open_beside(job: BatchJob) -> BesideWriters:
-    results = job.results
-    undo = None if results.changes_written_to is None else UndoFile(results.changes_written_to)
-    metadata = None
-    if undo is not None and results.write_metadata:
-        metadata = MetadataWriter(undo, results, limits=job.limits, dry_run=results.dry_run)
-    if job.sidecars is not None:
-        job.sidecars.undo = undo
-    return BesideWriters(undo, metadata, job.sidecars, results)
+def _originals(results: Results, beside: BesideWriters) -> Mapping[str, str]:
+    """Return the hashes that images had before captions were written into them, by any run."""
+    if beside.undo is not None:
+        return beside.undo.originals
+    return known_originals(results.undo_file)
 
 
 def _open_records(
@@ -178,7 +180,10 @@ def _open_records(
 ) -> RecordWriter:
     """Return what writes or prints records; captions that are written nowhere are printed."""
     if job.results.output is not None:
-        opened = open_format(job.results.output, job.format, job.results, job.results)
+        reviewed = reviews_path(job.results.output).is_file()
+        opened = open_format(
+            *(job.results.output, job.format, job.results, job.results), reviewed=reviewed
+        )
         write = stack.enter_context(opened)
         return lambda event, written: write(event.record, event.thumbnail)
     if job.format == "json":
@@ -212,14 +217,11 @@ def _print_caption(console: Console, record: Record, with_path: bool, results: R
 def sources_of(job: BatchJob, beside: BesideWriters) -> Iterable[Source]:
     """Return the images, without those whose sidecar would be skipped if that is all."""
     sidecars, results = job.sidecars, job.results
-    if results.changes_written_to is None:  # nothing is written in the images' folders
-        return job.inputs
-    sources = sweeping(job.inputs)
     elsewhere = results.write_metadata or results.output is not None or job.format != "text"
     # Tags are added to an XMP sidecar whose description stays.
     if sidecars is None or elsewhere or (results.tags and sidecars.holds_xmp):
-        return sources
-    return beside.without_sidecars(sources)
+        return job.inputs
+    return (source for source in job.inputs if not beside.passes_over(source.file))
 
 
 def _summarise(

@@ -8,8 +8,9 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, After, JsonOption, option
-from capgen.config import BatchOptions, CsvOptions, InputOptions, MetadataOptions, TagOptions
+from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, After, option
+from capgen.cli.places import OutputOptions
+from capgen.config import BatchOptions, InputOptions
 from capgen.errors import UsageError
 
 FAIL_ON = ("any", "all", "none")
@@ -99,7 +100,7 @@ class Look:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Results(CsvOptions, MetadataOptions, TagOptions):
+class Results(OutputOptions):
     """Where captions go."""
 
     PANEL: ClassVar[str] = OUTPUT_PANEL
@@ -107,45 +108,21 @@ class Results(CsvOptions, MetadataOptions, TagOptions):
     scores: bool = option(
         False, "Print confidence and score after each caption, and add the confidence to records."
     )
-    output: Annotated[
-        Path | None,
+    dry_run: Annotated[
+        bool,
         typer.Option(
-            "--output",
-            "-o",
-            help="Write records to this file instead of printing: "
-            ".json, .jsonl, .csv, .txt, .parquet, .html.",
-            readable=False,  # it is only replaced
+            "--dry-run",
+            help="With --write-metadata: change no image. With --endpoint: say what would be "
+            "sent, and send nothing.",
             rich_help_panel=OUTPUT_PANEL,
         ),
+        After("write_metadata"),
+    ] = False
+    undo: Annotated[
+        Path | None,
+        typer.Option(
+            help="Undo the changes recorded in this undo file, and do nothing else.",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+        After("undo_file"),
     ] = None
-    as_json: JsonOption = False
-    format: str | None = option(
-        None, "Output format, if the suffix does not tell: json, jsonl, csv, text, parquet or html."
-    )
-    sidecar: str | None = option(
-        None, "Write a file with this suffix beside each image: .xmp, or .txt or another of text."
-    )
-    on_existing: str = option(
-        "skip", "What to do with a sidecar that exists: skip, overwrite, append or prepend."
-    )
-    write_metadata: bool = option(
-        False, "Write captions into the images (JPEG, PNG, WebP, TIFF): EXIF, IPTC, XMP."
-    )
-    dry_run: bool = option(
-        False,
-        "With --write-metadata: change no image. With --endpoint: say what would be sent, and "
-        "send nothing.",
-    )
-    undo_file: Path = option(  # noqa: RUF009
-        Path("capgen-undo.jsonl"), "Where --write-metadata and --sidecar record their changes."
-    )
-    undo: Path | None = option(  # noqa: RUF009
-        None, "Undo the changes recorded in this undo file, and do nothing else."
-    )
-    quiet: bool = option(
-        False, "Hide progress, notes and messages about single images.", flags="--quiet -q"
-    )
-
-    @property
-    def changes_written_to(self) -> Path | None:
-        return self.undo_file if self.write_metadata or self.sidecar is not None else None

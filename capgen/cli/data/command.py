@@ -25,7 +25,7 @@ data_app = typer.Typer(
 )
 
 Target = Annotated[
-    str, typer.Argument(metavar="NAME|PATH", help="An installed data set, or a path.")
+    str, typer.Argument(metavar="NAME|PATH", help="An installed data set, a path, or hf:USER/NAME.")
 ]
 Store = Annotated[
     Path | None,
@@ -54,10 +54,14 @@ class Source:
     image_column: str | None = option(None, "Column with the images' names.")
     caption_column: str | None = option(None, "Column with the captions.")
     split_column: str | None = option(None, "Column with the splits.")
+    only: str | None = option(
+        None, "Of reviewed captions, only those that people wrote.", choices=("edited",)
+    )
 
     def read_options(self) -> ReadOptions:
         from capgen.data.formats.reading import ReadOptions
 
+        check_ranges(self)
         return ReadOptions(**vars(self))
 
 
@@ -129,13 +133,16 @@ def download(
 @data_app.command(
     "import",
     epilog=examples(
-        "capgen data import my-photos/ --name mine --val-fraction 0.2 --test-fraction 0.2"
+        "capgen data import my-photos/ --name mine --val-fraction 0.2 --test-fraction 0.2",
+        "capgen data import captions.jsonl --name corrected",
     ),
 )
 @with_options()
 def import_command(
     *,
-    path: Annotated[Path, typer.Argument(help="Folder or file in any supported format.")],
+    path: Annotated[
+        Path, typer.Argument(help="Folder or file in any supported format, or hf:USER/NAME.")
+    ],
     name: Annotated[str, typer.Option("--name", "-n", help="Name to install it under.")],
     data_dir: Store = None,
     source: Source,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +118,7 @@ def info_record(dataset: Dataset, statistics: DatasetStatistics) -> dict[str, An
         "licence": dataset.licence,
         "terms": dataset.terms,
         "left_out": len(dataset.problems),
+        **({} if dataset.reviews is None else {"reviews": dict(dataset.reviews)}),
         **statistics.to_dict(),
     }
 
@@ -143,6 +144,7 @@ def show_info(dataset: Dataset, statistics: DatasetStatistics) -> None:
         + ", ".join(f"{name} {n:,}" for name, n in statistics.formats.items())
         + (f"; {statistics.unreadable:,} unreadable)" if statistics.unreadable else ")"),
         "left out": f"{len(dataset.problems):,} (see `capgen data doctor`)",
+        "reviews": _reviews(dataset.reviews or {}),
         "licence": dataset.licence,
         "terms": dataset.terms,
     }
@@ -155,6 +157,13 @@ def show_info(dataset: Dataset, statistics: DatasetStatistics) -> None:
     for word, count in statistics.most_frequent:
         add_row(words, word, f"{count:,}")
     console.show(words)
+
+
+def _reviews(reviews: Mapping[str, Any]) -> str:
+    """Return what is known of reviewed captions: `12 accepted, 3 edited, … (by ann)`."""
+    counts = [f"{count:,} {name}" for name, count in reviews.items() if isinstance(count, int)]
+    people = ", ".join(reviews.get("by", ()))
+    return ", ".join(counts) + (f" (by {people})" if people else "")
 
 
 def show_diagnosis(diagnosis: Diagnosis, show: int) -> None:

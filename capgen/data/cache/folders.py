@@ -29,17 +29,24 @@ class Cache:
 
     def entry(self, *sources: str, suffix: str = "") -> Path:
         """Return the path of an entry made from `sources`: everything that decides its content."""
-        digest = hashlib.sha256("\0".join(sources).encode()).hexdigest()
+        # The names of files may be no valid text.
+        key = "\0".join(sources).encode("utf-8", "surrogateescape")
+        digest = hashlib.sha256(key).hexdigest()
         return self.path / f"{digest[:32]}{suffix}"
 
 
 IMAGES = Cache("pictures", "decoded images")
 FEATURES = Cache("features", "encoder features")
 TEACHER_CAPTIONS = Cache("captions", "teachers' captions")
+THUMBNAILS = Cache("thumbnails", "thumbnails of reviews")
 SHARDS = Cache("webdataset", "images from tar shards")
-SAVED_DATASETS = Cache("datasets", "images from saved `datasets` directories")
+ARCHIVES = Cache("archives", "images from archives beside tables")
+SAVED_DATASETS = Cache("datasets", "images from `datasets` directories and Parquet files")
 FILE_HASHES = Cache("file-hashes.sqlite", "checksums of image files")
-CACHES = (IMAGES, FEATURES, TEACHER_CAPTIONS, SHARDS, SAVED_DATASETS, FILE_HASHES)
+CACHES = (
+    *(IMAGES, FEATURES, TEACHER_CAPTIONS, THUMBNAILS),
+    *(SHARDS, ARCHIVES, SAVED_DATASETS, FILE_HASHES),
+)
 
 
 def is_cached(path: Path) -> bool:

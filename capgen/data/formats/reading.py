@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from capgen.data.problems import Problem, Report
 from capgen.data.splits import SPLITS, split_name
@@ -19,8 +20,10 @@ class ReadOptions:
         format: Name of the format (see `capgen.data.formats.FORMATS`).
         images: Folder of the images, if it is not where the format has it.
         image_column: Column of the image's name in tables.
-        caption_column: Column of the captions in tables, or their key in WebDataset's JSON.
+        caption_column: Column of the captions in tables, or their key in the JSON of WebDataset
+            and of sidecars.
         split_column: Column of the split in tables.
+        only: Of reviewed captions, only those with this verdict: `edited`.
     """
 
     format: str | None = None
@@ -28,6 +31,7 @@ class ReadOptions:
     image_column: str | None = None
     caption_column: str | None = None
     split_column: str | None = None
+    only: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,7 @@ class Entry:
         captions: The captions as written.
         lines: File and line of each caption.
         split: capgen's split name, or None if the source does not say.
+        repeats: How often the source wants the image in an epoch of training.
     """
 
     image_id: str
@@ -47,6 +52,7 @@ class Entry:
     captions: tuple[str, ...]
     lines: tuple[tuple[Path, int | None], ...]
     split: str | None
+    repeats: int = 1
 
     @property
     def has_image(self) -> bool:
@@ -77,12 +83,14 @@ class Reading:
         has_splits: Whether the source assigns splits.
         home: The source's folder, if it is not the one that was named: its parent, or the
             cache folder into which images were extracted.
+        reviews: Of reviewed captions, how many have which verdict, by whom and of which models.
     """
 
     entries: tuple[Entry, ...]
     strays: tuple[Path, ...] = ()
     has_splits: bool = False
     home: Path | None = None
+    reviews: Mapping[str, Any] | None = None
 
 
 @dataclass
@@ -103,6 +111,7 @@ class Collector:
         self._report = report
         self._drafts: dict[str, _Draft] = {}
         self._splits: dict[str, tuple[str, Path, int | None]] = {}
+        self._repeats: dict[str, int] = {}
 
     def caption(
         self, image_id: str, image: Path, text: str, file: Path, line: int | None = None
@@ -124,10 +133,20 @@ class Collector:
             message = f"{image_id} is in both {first} and {split}"
             self._tell("split_overlap", message, image_id, file, line)
 
+    def repeats(self, image_id: str, repeats: int) -> None:
+        """Say how often an image comes in an epoch of training."""
+        self._repeats[image_id] = repeats
+
     def _tell(self, code: str, message: str, image_id: str, file: Path, line: int | None) -> None:
         self._report(Problem(code=code, message=message, file=file, line=line, image_id=image_id))
 
-    def reading(self, *, images: Iterable[Path] = (), home: Path | None = None) -> Reading:
+    def reading(
+        self,
+        *,
+        images: Iterable[Path] = (),
+        home: Path | None = None,
+        reviews: Mapping[str, Any] | None = None,
+    ) -> Reading:
         """Return what was gathered; `images` are all of the source, to find the strays."""
         for image_id, (_, file, line) in self._splits.items():
             if image_id not in self._drafts:
@@ -141,9 +160,12 @@ class Collector:
                 captions=tuple(draft.captions),
                 lines=tuple(draft.lines),
                 split=self._splits.get(image_id, ("none",))[0] if has_splits else None,
+                repeats=self._repeats.get(image_id, 1),
             )
             for image_id, draft in sorted(self._drafts.items())
         )
         named = {entry.image for entry in entries}
         strays = tuple(sorted(path for path in images if path not in named))
-        return Reading(entries=entries, strays=strays, has_splits=has_splits, home=home)
+        return Reading(
+            entries=entries, strays=strays, has_splits=has_splits, home=home, reviews=reviews
+        )

@@ -1,6 +1,7 @@
-"""Calibrate a captioner: caption photos with references, and negatives, and fit a confidence.
+"""Calibrate a captioner: caption photos that can be judged, and negatives, and fit a confidence.
 
-A caption is good if its score against the image's references reaches a threshold.
+A caption is good if its score against the image's references reaches a threshold, or if people who
+reviewed the same caption took it as it is.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,7 @@ from capgen.config import CalibrateConfig, DecodeOptions
 from capgen.errors import DataError, UsageError
 from capgen.evaluation.calibration.confidence_fit import METRIC_NAMES, fit_confidence
 from capgen.evaluation.calibration.negatives import draw_negatives
+from capgen.evaluation.calibration.reviewed_images import ReviewedImages
 from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.images.folders import find_images
 from capgen.images.load import ImageSource
@@ -32,6 +35,10 @@ from capgen.paths import storage_errors
 from capgen.records import CaptionFailure
 
 _MIN_IMAGES = 50
+_REVIEWS_HINT = (
+    "Review more captions of this model, made with the same decoding settings. Reviews of other "
+    "captions do not count."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,18 +60,18 @@ class Calibrated:
 
 def calibrate(
     captioner: Captioner,
-    data: Sequence[EvaluationSet],
+    data: Sequence[EvaluationSet] | ReviewedImages,
     *,
     options: DecodeOptions | None = None,
     config: CalibrateConfig | None = None,
     negatives: Path | None = None,
 ) -> Iterator[ImageObserved | Calibrated]:
-    """Fit a confidence on splits of one or several data sets.
+    """Fit a confidence on splits of one or several data sets, or on reviews.
 
     Args:
         captioner: The model.
         data: Images with references, other than those for evaluating the model. For several
-            kinds of images, give a set of each.
+            kinds of images, give a set of each. Or images whose captions people reviewed.
         options: How to decode: the fit is valid for these settings.
         config: When a caption is good, and how to fit.
         negatives: A folder of further images of a kind that the model does not know.
@@ -79,7 +86,7 @@ def calibrate(
     given = [] if negatives is None else find_images(negatives, recursive=True)
     if negatives is not None and not given:
         raise DataError(f"{negatives} contains no images")
-    photos = [example.image for eval_set in data for example in eval_set.examples]
+    photos = images_of(data)
     drawn: Iterable[ImageSource] = draw_negatives(config.drawn, config.fit_seed)
     images = itertools.chain[ImageSource](photos, given, drawn)
     total = len(photos) + len(given) + config.drawn
@@ -92,14 +99,17 @@ def calibrate(
             problem = "the model's arithmetic overflowed on an image: try --dtype fp32"
         observations.append(None if isinstance(outcome, CaptionFailure) or problem else outcome)
         yield ImageObserved(done=len(observations), total=total, problem=problem)
-    scores = _scores(data, observations[: len(photos)], config.metric)
-    known = [item for item in observations[: len(photos)] if item is not None]
+    known, scores, described = _judged(data, observations[: len(photos)], config.metric)
     unknown = [item for item in observations[len(photos) :] if item is not None]
+    reviewed = isinstance(data, ReviewedImages)
     if len(known) < _MIN_IMAGES:
-        raise DataError(f"Calibration needs at least {_MIN_IMAGES} images, and has {len(known)}")
-    fit, quality = fit_confidence(known, scores, unknown, config)
+        raise DataError(
+            f"Calibration needs at least {_MIN_IMAGES} images, and has {len(known)}",
+            hint=_REVIEWS_HINT if reviewed else "",
+        )
+    fit, quality = fit_confidence(known, scores, unknown, config, reviewed=reviewed)
     provenance = {
-        "data": [eval_set.to_dict() for eval_set in data],
+        "data": described,
         "photos": len(known),
         "negatives": {"drawn": config.drawn, "given": len(given)},
         "runtime": captioner.runtime.name,
@@ -116,6 +126,28 @@ def calibrate(
         asked=captioner.prompting.asked,
     )
     yield Calibrated(fit=fit, quality=quality)
+
+
+def images_of(data: Sequence[EvaluationSet] | ReviewedImages) -> Sequence[Path]:
+    """Return the images that a confidence is fitted on."""
+    if isinstance(data, ReviewedImages):
+        return data.images
+    return [example.image for eval_set in data for example in eval_set.examples]
+
+
+def _judged(
+    data: Sequence[EvaluationSet] | ReviewedImages,
+    observations: Sequence[Observation | None],
+    metric: str,
+) -> tuple[list[Observation], NDArray[np.float64], list[dict[str, Any]]]:
+    """Return the captions that can be judged, their scores, and what the data is."""
+    if not isinstance(data, ReviewedImages):
+        known = [item for item in observations if item is not None]
+        return known, _scores(data, observations, metric), [part.to_dict() for part in data]
+    right = data.right(observations)
+    pairs = zip(observations, ~np.isnan(right), strict=True)
+    judged = [item for item, known in pairs if known and item is not None]
+    return judged, right[~np.isnan(right)], [data.to_dict(right)]
 
 
 def _scores(

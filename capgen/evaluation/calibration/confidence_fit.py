@@ -24,6 +24,7 @@ from capgen.captioning.confidence.model import (
     EVIDENCE,
     FEATURES,
     LARGEST,
+    REVIEWS,
     Fit,
     Regression,
     Subspace,
@@ -41,6 +42,7 @@ METRIC_NAMES = {"meteor": "METEOR", "cider_d": "CIDEr-D"}
 # Few features for P(known kind), since the negatives are of few kinds.
 _KIND_FEATURES = (*DISTANCES, EVIDENCE[0])
 _KIND_RIDGE = 10.0
+_RIGHT_FROM = 0.5  # of a review's 0 or 1
 _MAX_COMPONENTS = 32
 
 
@@ -49,17 +51,30 @@ def fit_confidence(
     scores: Reals,
     unknown: Sequence[Observation],
     config: CalibrateConfig,
+    *,
+    reviewed: bool = False,
 ) -> tuple[Fit, dict[str, float]]:
     """Fit on observations; return the fit and its cross-validated quality figures.
 
-    `known` are photos with the (n,) `scores` of their captions, `unknown` are negatives, if any.
+    Args:
+        known: Photos.
+        scores: (n,) the scores of their captions.
+        unknown: Negatives, if any.
+        config: How to fit.
+        reviewed: The scores are reviews: 1 for right, 0 for wrong.
+
+    Raises:
+        MetricError: Too few captions are good, or too few are not.
     """
-    good = (scores >= config.good_from).astype(float)
+    metric, good_from = METRIC_NAMES[config.metric], config.good_from
+    if reviewed:
+        metric, good_from = REVIEWS, _RIGHT_FROM
+    good = (scores >= good_from).astype(float)
     if not 10 <= good.sum() <= len(good) - 10:
         raise MetricError(
             f"{int(good.sum())} of {len(good)} captions are good; a fit needs at least 10 that "
             "are good and 10 that are not",
-            hint="Choose another --threshold.",
+            hint="Review more captions." if reviewed else "Choose another --threshold.",
         )
     subspace = find_subspace(np.array([item.summary for item in known], np.float64))
     table = _table(subspace, known)
@@ -68,7 +83,7 @@ def fit_confidence(
     scale = np.where(deviation > 1e-6, deviation, 1.0)
     standard = _standard(table, mean, scale)
     fold = logistic.folds(len(good), config.folds, config.fit_seed)
-    goodness = good_regression(standard, scores, config.good_from, fold)
+    goodness = good_regression(standard, scores, good_from, fold)
 
     columns = [FEATURES.index(name) for name in _KIND_FEATURES]
     outside = _standard(_table(subspace, unknown), mean, scale)
@@ -85,7 +100,7 @@ def fit_confidence(
         known=_regression(_KIND_FEATURES, mean[columns], scale[columns], kind),
         slope=float(line.weights[0]),
         intercept=line.bias,
-        definition={"metric": METRIC_NAMES[config.metric], "threshold": config.good_from},
+        definition={"metric": metric, "threshold": good_from},
     )
     quality = {
         "good": float(good.mean()),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +45,14 @@ class MetadataWriter:
         self.changed = 0
         self.kept = 0
 
-    def write(self, image: Path, text: str, tags: Sequence[str] | None = None) -> WriteOutcome:
+    def write(
+        self,
+        image: Path,
+        text: str,
+        tags: Sequence[str] | None = None,
+        *,
+        reviewed: bool = False,
+    ) -> WriteOutcome:
         """Write a caption into an image, unless it has it already or keeps a person's.
 
         Args:
@@ -54,6 +60,8 @@ class MetadataWriter:
             text: The caption.
             tags: Tags for its keywords, also where a person's description stays. None leaves the
                 keywords as they are.
+            reviewed: Whether a person accepted the caption, or wrote it. Another one does not
+                replace a caption that a person did.
 
         Raises:
             StorageError: The undo file cannot be written, or no space is left.
@@ -63,7 +71,7 @@ class MetadataWriter:
             module = module_for(data, image)
             old = module.pieces(data)
             blocks = module.blocks(old)
-            own = self.undo.captions.get(hashlib.sha256(data).hexdigest())
+            own = self.undo.caption_of(data, reviewed=reviewed)
             keywords = self.undo.keywords_of(data)
             captioned, kept = with_caption(blocks, text, self.options, own)
             wanted = captioned
@@ -72,6 +80,8 @@ class MetadataWriter:
             self.kept += kept
             kept = kept and captioned is blocks
             if wanted is blocks:
+                if reviewed and not kept and not self.dry_run:
+                    self.undo.mark_reviewed(image, data)
                 return WriteOutcome(kept=kept)
             new = module.with_blocks(old, blocks, wanted)
             self._check(module, wanted, data, new, keywords=tags is not None)
@@ -86,7 +96,11 @@ class MetadataWriter:
         except StorageError as error:
             return WriteOutcome(printable(error.message))
         if not self.dry_run:
-            self.undo.record(image, old, new, caption=own if kept else text, keywords=keywords)
+            written = self.undo.caption_of(data, reviewed=True) if kept else text
+            reviewed = self.undo.is_reviewed(data) if kept else reviewed
+            self.undo.record(
+                *(image, old, new), caption=written, reviewed=reviewed, keywords=keywords
+            )
             try:
                 replace_file(image, b"".join(new), over_image=True, keep_times=True)
             except DiskFullError as error:

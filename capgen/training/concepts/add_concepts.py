@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from capgen.captioning.decoding.noun_lexicon import noun_of, noun_table
 from capgen.config import TrainConfig, flag_name
 from capgen.errors import UsageError
+from capgen.metrics.people import PEOPLE
 from capgen.models.build import Captioning
 from capgen.models.concept_head import ConceptHead
 from capgen.models.concept_table import ConceptTable
@@ -23,7 +24,6 @@ from capgen.models.vocabulary import caption_words, has_words
 from capgen.training.concepts.concept_labels import ConceptLabels
 from capgen.training.concepts.concept_list import concept_list
 from capgen.training.concepts.concept_words import ConceptWords
-from capgen.training.concepts.people import PEOPLE
 from capgen.training.concepts.related_concepts import related_concepts, with_synonyms
 
 # A new head: weight of its classes' log-probability, what that is for a class that is certainly

@@ -81,7 +81,6 @@ class Trainer:
         self.processes = processes or Alone()
         self.stop = stop or StopRequest()
         self.dtype = autocast_dtype(config.precision, device)
-        self.autocast = autocast(device, self.dtype)
         named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
         if not named:
             raise UsageError("Nothing of the model is trained")
@@ -139,7 +138,7 @@ class Trainer:
 
     def _step_that_fits(self, numbers: Tensor) -> Notice | None:
         """Take one step, in smaller micro-batches if memory runs out, which the notice says."""
-        notice = None
+        tried, notice = 0, None
         while True:
             try:
                 self._step(numbers)
@@ -160,10 +159,11 @@ class Trainer:
             # The exception, and with it the failed pass's tensors, is gone by here.
             self.optimizer.zero_grad(set_to_none=True)
             release_memory(self.device)
+            tried = tried or before
             self.images_per_pass = before // 2
             passes = math.ceil(self.config.images_a_step / self.images_per_pass)
             notice = Notice(
-                message=f"Memory ran out at step {self.step + 1} with {before} images per pass: "
+                message=f"Memory ran out at step {self.step + 1} with {tried} images per pass: "
                 f"continuing with {self.images_per_pass}, {passes} passes per step"
             )
 
@@ -218,7 +218,7 @@ class Trainer:
                 step=self.step,
                 idle=batch.idle,
             )
-            with self.autocast:
+            with autocast(self.device, self.dtype):
                 part = self.step_loss(share)
             torch.autograd.backward(self.scaler.scale(part.loss))
             loss += part.loss.detach()

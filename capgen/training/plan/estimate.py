@@ -101,7 +101,7 @@ def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estima
     mixture = open_mixture(config.dataset, config.data_dir)
     sets = mixture.parts("train")
     examples = list(chain.from_iterable(sets.values()))
-    mix = Mix(tuple((len(own), mixture.member(name).weight) for name, own in sets.items()))
+    mix = Mix.of(mixture.member(name).counted(own) for name, own in sets.items())
     torch.manual_seed(config.seed)
     groups = [example.references for example in examples]
     captions = [text for group in groups for text in group]

@@ -12,7 +12,7 @@ from capgen.models.device_memory import device_memory_errors
 from capgen.records import Example, Notice, PreparationEvent
 from capgen.training.data.frozen_features import feature_array
 from capgen.training.data.images import decoded_images
-from capgen.training.data.inputs import FeatureInputs, ImageInputs, Inputs, JoinedInputs
+from capgen.training.data.inputs import FeatureInputs, ImageInputs, JoinedInputs, RowInputs
 from capgen.training.data.packed_captions import Ids
 from capgen.training.objectives.base import StepLoss
 from capgen.training.objectives.cross_entropy import CrossEntropy
@@ -25,12 +25,12 @@ from capgen.training.run.run_data import RunData, shares
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.validation.validate import ValidationSet, Validator
 
-Preparing = Generator[PreparationEvent | Notice, None, dict[str, Inputs]]
+Preparing = Generator[PreparationEvent | Notice, None, dict[str, RowInputs]]
 
 
 def split_inputs(data: RunData, split: str) -> Preparing:
     """Return each data set's images of a split, or the frozen encoder's features of them."""
-    inputs = {}
+    inputs: dict[str, RowInputs] = {}
     for name, examples in data.parts[split].items():
         inputs[name] = yield from _inputs(data, split, name, examples)
     return inputs
@@ -38,7 +38,7 @@ def split_inputs(data: RunData, split: str) -> Preparing:
 
 def _inputs(
     data: RunData, split: str, name: str, examples: Sequence[Example]
-) -> Generator[PreparationEvent | Notice, None, Inputs]:
+) -> Generator[PreparationEvent | Notice, None, RowInputs]:
     learner, workers = data.learner, data.config.workers
     numbers = data.needed(split, name)
     used = [examples[number] for number in numbers.tolist()]
@@ -73,7 +73,7 @@ def _placed(
 
 
 def build_trainer(
-    data: RunData, inputs: Mapping[str, Inputs], stop: StopRequest, teaching: Teaching | None
+    data: RunData, inputs: Mapping[str, RowInputs], stop: StopRequest, teaching: Teaching | None
 ) -> Trainer:
     """Return the trainer, with the captioner on its device.
 
@@ -120,7 +120,7 @@ def _captions_loss(
     return with_encoder_losses(captions, learner, references, config)
 
 
-def build_validator(data: RunData, split: str, inputs: Mapping[str, Inputs]) -> Validator:
+def build_validator(data: RunData, split: str, inputs: Mapping[str, RowInputs]) -> Validator:
     """Return the validator on a split, with the captioner on its device."""
     data.learner.captioning.model.to(data.learner.device)
     sets = {

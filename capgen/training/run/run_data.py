@@ -65,11 +65,9 @@ class RunData:
     @cached_property
     def mix(self) -> Mix:
         """How often the training images of each data set come."""
-        return Mix(
-            tuple(
-                (len(examples), self.dataset.member(name).weight)
-                for name, examples in self.parts["train"].items()
-            )
+        return Mix.of(
+            self.dataset.member(name).counted(examples)
+            for name, examples in self.parts["train"].items()
         )
 
     def needed(self, split: str, name: str) -> NDArray[np.int64]:
@@ -158,7 +156,7 @@ def set_figures(data: RunData) -> dict[str, dict[str, float]]:
     Empty if an epoch is simply each image of one data set.
     """
     dataset = data.dataset
-    if not dataset.several and all(member.weight == 1 for member in dataset.members):
+    if not dataset.several and all(weight == 1 for _, weight in data.mix.parts):
         return {}
     drawn = dict(zip(data.parts["train"], data.mix.drawn, strict=True))
     measured = shares(data, "val") if "val" in data.parts else {}

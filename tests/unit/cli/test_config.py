@@ -198,12 +198,15 @@ def small(data: Path, tmp_path: Path) -> list[str]:
 def test_a_device_may_be_a_default_of_all_commands(file, capsys, device):
     assert main(["config", "set", "device", device]) == 0
     assert (
-        "for capgen caption, eval, train, calibrate, models compare and models test"
+        "for capgen caption, eval, train, calibrate, review, models compare and models test"
         in capsys.readouterr().err
     )
     assert main(["config", "show", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    commands = ("caption", "eval", "train", "calibrate", "models.compare", "models.test")
+    commands = (
+        *("caption", "eval", "train", "calibrate", "review"),
+        *("models.compare", "models.test"),
+    )
     assert [(row["command"], row["value"]) for row in rows] == [(name, device) for name in commands]
 
 

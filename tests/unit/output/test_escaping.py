@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from capgen.output.escaping import one_line, spreadsheet_text
+from capgen.output.escaping import one_line
 
 
 @pytest.mark.parametrize(
@@ -26,12 +26,3 @@ def test_what_acts_is_escaped(text: str, shown: str) -> None:
 )
 def test_what_people_name_files_stays(text: str) -> None:
     assert one_line(text) == text
-
-
-def test_only_formulas_get_an_apostrophe() -> None:
-    assert [spreadsheet_text(text) for text in ("=A1", "a=b", "", "-x")] == [
-        "'=A1",
-        "a=b",
-        "",
-        "'-x",
-    ]

@@ -165,3 +165,25 @@ def test_an_edited_line_of_a_galleries_export_is_an_edit() -> None:
     line = {"schema_version": 1, "path": "a.jpg", "caption": "new", "original": "old"}
     caption = Caption.from_dict(line)
     assert caption.review == Review(verdict="edited", proposed="old", caption="new")
+
+
+def test_taking_a_decision_back_holds_for_a_copy_of_the_image_too() -> None:
+    original, copy = record(), record("copy.jpg")
+    reviews = Reviews([Decision(ImageKey.of(original), ACCEPTED)])
+    assert reviews.find(copy) == ACCEPTED
+    reviews.add(Decision(ImageKey.of(original), None))
+    assert reviews.find(copy) is None
+    assert [decision.review for decision in reviews.history(ImageKey.of(copy))] == [ACCEPTED, None]
+    assert reviews.version(ImageKey.of(copy)) == 2
+
+
+def test_a_copy_keeps_the_decision_about_another_copy_when_one_is_taken_back() -> None:
+    first, second, third = (record(f"{number}.jpg") for number in range(3))
+    reviews = Reviews(
+        [
+            Decision(ImageKey.of(first), edited("a cat")),
+            Decision(ImageKey.of(second), ACCEPTED),
+            Decision(ImageKey.of(second), None),
+        ]
+    )
+    assert reviews.find(third) == edited("a cat")

@@ -1,0 +1,1 @@
+"""Writing reviewed captions anywhere: which of them, into which files."""

@@ -1,0 +1,66 @@
+"""Which records of a file are written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from capgen.config import ApplyOptions
+from capgen.records import Caption, Record
+
+# What became of captions in a review, and what is left out without a verdict.
+ACCEPTED, EDITED, REJECTED = "accepted", "edited", "rejected"
+UNREVIEWED, UNSURE, FAILED = "unreviewed", "unsure", "without a caption"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The records to write.
+
+    Attributes:
+        records: Captions in their order, with the failures of images unless only some captions
+            were asked for.
+        left_out: How many others there are, by why they are left out.
+    """
+
+    records: list[Record]
+    left_out: Counter[str]
+
+
+def kind_of(record: Record) -> str:
+    """Return the verdict on a record, or `UNREVIEWED` or `FAILED`."""
+    if not isinstance(record, Caption):
+        return FAILED
+    return UNREVIEWED if record.review is None else record.review.verdict
+
+
+def choose(records: Iterable[Record], options: ApplyOptions) -> Chosen:
+    """Choose the records to write."""
+    chosen, left_out = list[Record](), Counter[str]()
+    for record in records:
+        why = _left_out(record, options)
+        if why:
+            left_out[why] += 1
+        else:
+            chosen.append(record)
+    return Chosen(chosen, left_out)
+
+
+def _left_out(record: Record, options: ApplyOptions) -> str:
+    """Return why a record is not written; empty if it is."""
+    kind = kind_of(record)
+    if kind == REJECTED:
+        return kind
+    if kind == FAILED:  # the message of a broken line is told in any case
+        return FAILED if options.only and not _is_fault(record) else ""
+    if options.only is not None:
+        wanted = (EDITED,) if options.only == "edited" else (ACCEPTED, EDITED)
+        return "" if kind in wanted else kind
+    least = options.min_confidence
+    unsure = kind == UNREVIEWED and least is not None and (record.confidence or 0.0) < least
+    return UNSURE if unsure else ""
+
+
+def _is_fault(record: Record) -> bool:
+    return not isinstance(record, Caption) and record.code == "malformed"

@@ -1,0 +1,1 @@
+"""`capgen apply`: reviewed captions into images, sidecars and files."""

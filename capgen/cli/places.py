@@ -1,0 +1,54 @@
+"""The options of where captions are written, for `capgen caption` and `capgen apply`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import typer
+
+from capgen.cli.options import OUTPUT_PANEL, JsonOption, option
+from capgen.config import CsvOptions, MetadataOptions, TagOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions(CsvOptions, MetadataOptions, TagOptions):
+    """Where captions are written: a file, images, sidecars."""
+
+    PANEL: ClassVar[str] = OUTPUT_PANEL
+
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write records to this file instead of printing: "
+            ".json, .jsonl, .csv, .txt, .parquet, .html.",
+            readable=False,  # it is only replaced
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = None
+    as_json: JsonOption = False
+    format: str | None = option(
+        None, "Output format, if the suffix does not tell: json, jsonl, csv, text, parquet or html."
+    )
+    sidecar: str | None = option(
+        None, "Write a file with this suffix beside each image: .xmp, or .txt or another of text."
+    )
+    on_existing: str = option(
+        "skip", "What to do with a sidecar that exists: skip, overwrite, append or prepend."
+    )
+    write_metadata: bool = option(
+        False, "Write captions into the images (JPEG, PNG, WebP, TIFF): EXIF, IPTC, XMP."
+    )
+    undo_file: Path = option(  # noqa: RUF009
+        Path("capgen-undo.jsonl"), "Where --write-metadata and --sidecar record their changes."
+    )
+    quiet: bool = option(
+        False, "Hide progress, notes and messages about single images.", flags="--quiet -q"
+    )
+
+    @property
+    def changes_written_to(self) -> Path | None:
+        return self.undo_file if self.write_metadata or self.sidecar is not None else None

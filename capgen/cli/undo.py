@@ -1,0 +1,55 @@
+"""`capgen undo`: restores images and sidecars."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from capgen.cli.console import Console
+from capgen.cli.help import examples
+
+EXAMPLES = examples("capgen undo capgen-undo.jsonl")
+
+
+def undo_command(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="The undo file: capgen-undo.jsonl.", show_default=False
+        ),
+    ],
+) -> None:
+    """Restore the images and sidecars that capgen wrote, byte for byte.
+
+    The latest change comes first. Files that something else has changed since are left alone.
+    """
+    code = undo_changes(Console(), file)
+    if code:
+        raise typer.Exit(code)
+
+
+def undo_changes(console: Console, path: Path) -> int:
+    """Undo the changes of an undo file, say what was undone, and return the exit code."""
+    from capgen.images.decoders import printable
+    from capgen.undo import undo
+
+    failed = done = before = 0
+    for undone in undo(path):
+        if undone.problem:
+            failed += 1
+            console.error(f"{printable(undone.path)}: {printable(undone.problem)}")
+        elif undone.before:
+            before += 1
+        else:
+            done += 1
+    if not done and not failed:
+        why = f": all {before} changes were undone before" if before else ""
+        console.note(f"nothing to undo{why}")
+    else:
+        console.note(
+            f"{done} change{'' if done == 1 else 's'} undone"
+            + (f"; {failed} could not be" if failed else "")
+        )
+    return int(failed > 0)

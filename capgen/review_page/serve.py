@@ -1,0 +1,105 @@
+"""Runs the application on the loopback interface, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from capgen.errors import UsageError
+from capgen.review_page.windows import Windows
+
+HOST = "127.0.0.1"
+# How long answers in progress may take once the server is told to end.
+_SECONDS_TO_END = 3
+
+
+def listen(port: int, preferred: Iterable[int] = ()) -> socket.socket:
+    """Return a socket that listens on the loopback interface.
+
+    Args:
+        port: The port; 0 for a preferred one, or any that is free.
+        preferred: Ports to try in turn.
+
+    Raises:
+        UsageError: The port is taken, or not allowed.
+    """
+    for wanted in () if port else preferred:
+        with suppress(UsageError):
+            return _listen(wanted)
+    return _listen(port)
+
+
+def _listen(port: int) -> socket.socket:
+    # Only if the protocol is named, asyncio switches off Nagle's algorithm, which adds 40 ms.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if sys.platform != "win32":  # where it would share the port with another program
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((HOST, port))
+        listening.listen(128)
+    except OSError as error:
+        listening.close()
+        raise UsageError(
+            f"--port {port}: {error.strerror}", hint="Leave out --port to take a free one."
+        ) from error
+    return listening
+
+
+class Server:
+    """A server in a thread, so that the main thread is free for signals.
+
+    Args:
+        app: The application.
+        windows: The open windows, which are told when it ends.
+        listening: The socket; the server closes it.
+    """
+
+    def __init__(self, app: ASGIApp, windows: Windows, listening: socket.socket) -> None:
+        config = uvicorn.Config(
+            app,
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_SECONDS_TO_END,
+        )
+        self._server = uvicorn.Server(config)
+        self._windows = windows
+        self._socket = listening
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="review server", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until the server ends, or a signal raises an exception here."""
+        while self._thread.is_alive():
+            self._thread.join(0.5)  # on Windows a signal does not end an endless wait
+
+    def stop(self) -> None:
+        """Tell all windows, let answers in progress end, and end."""
+        self._ready.wait()
+        self._server.should_exit = True
+        with suppress(RuntimeError):  # it has ended by itself
+            self._loop.call_soon_threadsafe(self._windows.close)
+        self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ready.set()
+        await self._server.serve(sockets=[self._socket])

@@ -1,0 +1,68 @@
+"""Which captions are written."""
+
+from __future__ import annotations
+
+import pytest
+
+from capgen.applying.choose import choose
+from capgen.config import ApplyOptions
+from capgen.errors import UsageError
+from capgen.records import Caption, CaptionFailure, Record, Review
+
+
+def caption(name: str, verdict: str = "", confidence: float | None = None) -> Caption:
+    review = Review(verdict=verdict, proposed="a dog", caption="a cat") if verdict else None
+    return Caption(
+        path=name,
+        text="a cat",
+        score=None,
+        log_probability=None,
+        confidence=confidence,
+        review=review,
+    )
+
+
+RECORDS: list[Record] = [
+    caption("accepted", "accepted", 0.1),
+    caption("edited", "edited"),
+    caption("rejected", "rejected", 0.9),
+    caption("sure", confidence=0.8),
+    caption("unsure", confidence=0.5),
+    caption("unknown"),
+    CaptionFailure(path="failed", code="truncated", message="x"),
+    CaptionFailure(path="c.csv:7", code="malformed", message="x"),
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "names", "left_out"),
+    [
+        ({}, "accepted edited sure unsure unknown failed c.csv:7", {"rejected": 1}),
+        (
+            {"min_confidence": 0.8},
+            "accepted edited sure failed c.csv:7",
+            {"rejected": 1, "unsure": 2},
+        ),
+        (
+            {"only": "accepted"},
+            "accepted edited c.csv:7",
+            {"rejected": 1, "unreviewed": 3, "without a caption": 1},
+        ),
+        (
+            {"only": "edited"},
+            "edited c.csv:7",
+            {"rejected": 1, "accepted": 1, "unreviewed": 3, "without a caption": 1},
+        ),
+    ],
+)
+def test_what_is_written(options: dict[str, object], names: str, left_out: dict[str, int]) -> None:
+    chosen = choose(RECORDS, ApplyOptions(**options))  # type: ignore[arg-type]
+    assert [record.path for record in chosen.records] == names.split()
+    assert chosen.left_out == left_out
+
+
+def test_wrong_values_are_refused() -> None:
+    with pytest.raises(UsageError, match="--only"):
+        ApplyOptions(only="some")
+    with pytest.raises(UsageError, match="--min-confidence"):
+        ApplyOptions(min_confidence=2)
