@@ -54,7 +54,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "explain": (*LEAVES, "images", "output", "captioning", "pages"),
     "evaluation": (
         *(*LEAVES, "images", "metrics", "models", "data", "pages", "captioning", "explain"),
-        "reviews",
+        *("reviews", "tables"),
     ),
     "training": (*LEAVES, "images", "metrics", "tables", "models", "data", "pages", "captioning"),
     # The local server that `capgen review` runs, and its page.

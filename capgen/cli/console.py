@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import logging
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Self, TextIO
 
 import typer
 
+from capgen.cli.logs import log_message
 from capgen.cli.time_left import TimeLeft
 from capgen.errors import StorageError, UsageError
 from capgen.output.records import dump, dump_json
@@ -62,16 +64,31 @@ class Console:
         """Write a Rich table, panel or text, with lines of at most `width`, the terminal's."""
         self.data(_drawn(renderable, sys.stdout, wrap=wrap, width=width))
 
-    def note(self, text: str) -> None:
-        """Tell the user something that is not output."""
+    def note(self, text: str, **fields: object) -> None:
+        """Tell the user something that is not output; `fields` are for a log of JSON lines."""
+        self.log(text, **fields)
         if not self.quiet:
             self._message("note", "cyan", text)
 
-    def error(self, message: str, hint: str = "") -> None:
-        """Report an error and what to do about it."""
+    def error(
+        self, message: str, hint: str = "", *, fields: Mapping[str, object] | None = None
+    ) -> None:
+        """Report an error and what to do about it; `fields` are for a log of JSON lines."""
+        self.log_error(message, hint, fields)
         self._message("error", "bold red", message)
         if hint:
             self._message("hint", "dim", hint)
+
+    def log(self, text: str, **fields: object) -> None:
+        """Add something to the log file only."""
+        log_message(logging.INFO, text, fields)
+
+    def log_error(
+        self, message: str, hint: str = "", fields: Mapping[str, object] | None = None
+    ) -> None:
+        """Add an error to the log file only."""
+        hints = {"hint": hint} if hint else {}
+        log_message(logging.ERROR, message, {**(fields or {}), **hints})
 
     def _message(self, kind: str, style: str, text: str) -> None:
         if sys.stderr is None:

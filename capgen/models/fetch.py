@@ -15,7 +15,7 @@ from capgen.hub_client.session import find_token, hub_errors, offline, patient
 from capgen.models.adapters import ADAPTER_WEIGHTS, is_adapter
 from capgen.models.folder import CONFIG_FILE, WEIGHTS_FILE, WEIGHTS_INDEX_FILE, ModelFolder
 from capgen.models.hub_files import CODE_FILES, MODEL_FILES, Limits, wanted_files
-from capgen.models.kinds import SAFETENSORS_HINT, weights_format, without_config
+from capgen.models.kinds import format_hint, weights_format, without_config
 from capgen.paths import storage_errors
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def fetch(
     form = weights_format(names)
     if form is not None and not any(name.endswith((".bin", ".pt", ".pth")) for name in names):
         raise ModelError(
-            f"{identifier} has weights in {form}, not in safetensors", hint=SAFETENSORS_HINT
+            f"{identifier} has weights in {form}, not in safetensors", hint=format_hint(names)
         )
     raise UnsafeModelError(
         f"{identifier} has no safetensors weights; capgen does not load pickles",

@@ -24,8 +24,9 @@ from capgen.models.folder import (
     RUN_SETTINGS_FILE,
     ModelFolder,
 )
+from capgen.models.kinds import format_hint, weights_format
 from capgen.models.known import KNOWN_MODELS, known_model
-from capgen.paths import bundled_model_dir, is_folder, models_dir, runs_dir
+from capgen.paths import bundled_model_dir, is_file, is_folder, models_dir, runs_dir
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ def resolve_model(
             f"{without_credentials(name)} is a model on a server: there is no folder of it here",
             hint="Servers caption, and say nothing else of their models: see capgen models test.",
         )
+    _check_not_a_file(name)
     _check_checkpoint(name)
     identifier, _, tag = hub_name(name).partition("@")
     looks_local = name.startswith((".", "/", "~", "\\")) or not _REPOSITORY.fullmatch(identifier)
@@ -186,6 +188,19 @@ def _check_not_a_run(place: Path, name: str) -> None:
             hint="Use one of its models: " + ", ".join(f"{name}/{item}" for item in known)
             if known
             else "It has saved no model yet.",
+        )
+
+
+def _check_not_a_file(name: str) -> None:
+    """Raise ModelNotFoundError for the name of a file, such as weights."""
+    place = _expanded(name)
+    if is_file(place):
+        form = weights_format([place.name])
+        raise ModelNotFoundError(
+            f"{name} is a file{f' in {form}' if form else ''}; a model is a folder",
+            hint=format_hint([place.name])
+            if form
+            else f"Use the folder that has it beside a {CONFIG_FILE}.",
         )
 
 

@@ -23,6 +23,7 @@ from capgen.captioning.runtimes.image_shapes import with_enough_sides
 from capgen.captioning.runtimes.prompt_words import words_for
 from capgen.captioning.runtimes.torch_device_memory import TOO_LARGE, captioning_memory
 from capgen.captioning.runtimes.torch_generation import (
+    all_in_time,
     finished_or_again,
     generation_config,
     hypotheses_of,
@@ -259,10 +260,12 @@ class PromptedRuntime:
                 ),
             )
             found = hypotheses_of(self._model, output, wider, self._ends)
-        found = [
-            [replace(each, prefix=start) for each in image]
-            for image, start in zip(found, starts, strict=True)
-        ]
+            found = [
+                [replace(each, prefix=start) for each in image]
+                for image, start in zip(found, starts, strict=True)
+            ]
+            limits = self._words.limits(settings, output.scores[0].shape[-1])
+            found = all_in_time(found, output, wider, limits, self._ends)
         return finished_or_again(
             found,
             settings,

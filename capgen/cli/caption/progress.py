@@ -41,7 +41,8 @@ class BatchScreen:
         record = event.record
         if isinstance(record, CaptionFailure):
             self._failed += 1
-            self.problem(record.message, record.hint)
+            fields = {"path": record.path, "code": record.code, "sha256": record.sha256}
+            self.problem(record.message, record.hint, fields)
         else:
             for note in record.notes:
                 self._note(note)
@@ -64,9 +65,13 @@ class BatchScreen:
         more = len(self._noted) > _MOST_NOTES
         self._console.note("further notes are in the records" if more else note)
 
-    def problem(self, message: str, hint: str = "") -> None:
-        if not self._console.quiet:
-            self._console.error(message, hint)
+    def problem(
+        self, message: str, hint: str = "", fields: Mapping[str, object] | None = None
+    ) -> None:
+        if self._console.quiet:
+            self._console.log_error(message, hint, fields)
+        else:
+            self._console.error(message, hint, fields=fields)
 
     def _line(self, note: str, left: float | None) -> str:
         if self._total is None:
