@@ -38,9 +38,10 @@ class ImageFolder:
     def __init__(self, folder: Path, stream: TextIO | None) -> None:
         self._folder = Path(os.path.realpath(folder))
         self._stream = stream
+        self._added: set[str] = set()
 
     def add(self, image: Path, caption: str) -> str:
-        """Add an image; return why it cannot be added, or an empty string.
+        """Add an image, once; return why it cannot be added, or an empty string.
 
         Raises:
             DiskFullError: No space is left.
@@ -61,6 +62,9 @@ class ImageFolder:
             raise
         except StorageError as error:
             return printable(error.message)
+        if name.as_posix() in self._added:
+            return ""
+        self._added.add(name.as_posix())
         self._stream.write(json.dumps({"file_name": name.as_posix(), "text": caption}) + "\n")
         return ""
 
