@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from capgen.applying.apply import Applied, Places, apply_records
-from capgen.applying.choose import ACCEPTED, EDITED, FAILED, UNREVIEWED, Chosen, kind_of
+from capgen.applying.choose import ACCEPTED, EDITED, FAILED, REJECTED, UNREVIEWED, Chosen, kind_of
 from capgen.applying.locate import Locator
 from capgen.applying.outputs import AppliedOutputs
 from capgen.cli.apply.options import ApplyPlaces
@@ -22,7 +22,7 @@ from capgen.output.files import Target
 from capgen.records import Caption, Record
 
 # What is counted, in the order of the summary.
-_KINDS = (ACCEPTED, EDITED, UNREVIEWED)
+_KINDS = (ACCEPTED, EDITED, UNREVIEWED, REJECTED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +116,8 @@ def _summarise(console: Console, job: ApplyJob, tally: _Tally, written: Sequence
     kinds = ", ".join(f"{tally.written[kind]:,} {kind}" for kind in _KINDS if tally.written[kind])
     text = f"{count:,} caption{'' if count == 1 else 's'}"
     text += f" ({kinds})" if kinds else ""
+    failures = tally.written[FAILED] if job.targets else 0
+    text += f" and {failures:,} failure{'' if failures == 1 else 's'}" if failures else ""
     verb = " would be written" if job.places.dry_run else " written"
     names = [str(target.path) for target in written]
     text += f"{verb} to {listed(names)}" if names else verb
