@@ -11,9 +11,10 @@ from typing import Generic, Self, TypeVar
 
 from capgen.errors import StorageError, UsageError
 from capgen.output.base import FORMATS, IMAGE_FOLDER, Format, format_of, suffix_format
-from capgen.output.imagefolder import METADATA, metadata_file
 
 Item = TypeVar("Item")
+# The file of an image folder that has the captions.
+METADATA = "metadata.jsonl"
 # Opens a file for the length of a block.
 Open = Callable[["Target"], AbstractContextManager[Callable[[Item], None]]]
 
@@ -64,7 +65,9 @@ def _target(path: Path, asked: str | None, *, alone: bool) -> Target:
     told = suffix_format(path)
     undecided = told is None or (asked == IMAGE_FOLDER and path.name == METADATA)
     form = format_of(path, asked if alone or undecided else told)
-    return Target(metadata_file(path) if form == IMAGE_FOLDER else path, form)
+    if form == IMAGE_FOLDER and path.name != METADATA:
+        path = path / METADATA
+    return Target(path, form)
 
 
 def journaled(targets: Sequence[Target]) -> Target | None:

@@ -17,14 +17,8 @@ from capgen.errors import DiskFullError, StorageError
 from capgen.images.decoders import printable
 from capgen.paths import writing
 
-METADATA = "metadata.jsonl"
 # Copies of images from elsewhere.
 _COPIES = "images"
-
-
-def metadata_file(output: Path) -> Path:
-    """Return the file that an output names: `metadata.jsonl` itself, or its folder."""
-    return output if output.name == METADATA else output / METADATA
 
 
 class ImageFolder:

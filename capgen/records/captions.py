@@ -119,7 +119,9 @@ class Caption:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""
-        edits = any(self.settings.get(name) for name in _EDITS)
+        edits = any(self.settings.get(name) for name in _EDITS) or any(
+            caption.raw is not None for caption in (self, *self.alternatives)
+        )
         alternatives = [_generated(other, edits=edits) for other in self.alternatives]
         return {
             "schema_version": RECORD_VERSION,

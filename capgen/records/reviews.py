@@ -11,7 +11,6 @@ VERDICTS = ("accepted", "edited", "rejected")
 # The `review` of a record without a decision, in a file where others have one.
 NO_REVIEW = {"verdict": "", "proposed": "", "by": "", "at": ""}
 _WHOLE_SECONDS = re.compile(r"(T\d\d:\d\d:\d\d)(?=[Z+-]|$)")
-_MILLISECONDS = ".000"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +51,7 @@ class Review:
         Its time has milliseconds: Arrow takes text for a time if all of a file's first lines have
         whole seconds, and then refuses the empty text of a record without a decision.
         """
-        return {**self.to_dict(), "at": _WHOLE_SECONDS.sub(rf"\1{_MILLISECONDS}", self.at)}
+        return {**self.to_dict(), "at": _WHOLE_SECONDS.sub(r"\1.000", self.at)}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], caption: str) -> Self:
@@ -68,5 +67,5 @@ class Review:
             proposed=content["proposed"],
             caption=caption,
             by=str(content.get("by", "")),
-            at=str(content.get("at", "")).replace(_MILLISECONDS, ""),
+            at=str(content.get("at", "")),
         )

@@ -116,8 +116,6 @@ def _summarise(console: Console, job: ApplyJob, tally: _Tally, written: Sequence
     kinds = ", ".join(f"{tally.written[kind]:,} {kind}" for kind in _KINDS if tally.written[kind])
     text = f"{count:,} caption{'' if count == 1 else 's'}"
     text += f" ({kinds})" if kinds else ""
-    failures = tally.written[FAILED] if job.targets else 0
-    text += f" and {failures:,} failure{'' if failures == 1 else 's'}" if failures else ""
     verb = " would be written" if job.places.dry_run else " written"
     names = [str(target.path) for target in written]
     text += f"{verb} to {listed(names)}" if names else verb
@@ -132,6 +130,8 @@ def _summarise(console: Console, job: ApplyJob, tally: _Tally, written: Sequence
         text += f"; {tally.repeated:,} more of the same images"
     if tally.failed:
         text += f"; {tally.failed:,} failed"
+    if tally.written[FAILED] and job.targets:
+        text += f"; {tally.written[FAILED]:,} records {FAILED}"
     console.note(text)
     if job.beside is None:
         return
