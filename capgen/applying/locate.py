@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from pathlib import Path, PureWindowsPath
+from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from capgen.addresses import is_url
@@ -12,6 +11,7 @@ from capgen.digests import file_digest
 from capgen.errors import StorageError
 from capgen.images.decoders import printable
 from capgen.records import Record, Unwritten
+from capgen.reviews.places import ImagePlaces
 
 
 class Located(NamedTuple):
@@ -35,7 +35,7 @@ class Locator:
     """
 
     def __init__(self, folder: Path, originals: Mapping[str, str]) -> None:
-        self._folder = folder
+        self._places = ImagePlaces((Path(), folder))
         self._originals = originals
         self._found: dict[tuple[str | None, str | None], Path | None] = {}
 
@@ -66,7 +66,7 @@ class Locator:
         )
 
     def _find(self, name: str | None, sha256: str | None) -> Path | None:
-        found = list(_files(name or "", self._folder))
+        found = list(self._places.files(name))
         if len(found) > 1:  # the bytes tell which of two it is
             found.sort(key=lambda file: not self._is_unchanged(file, sha256))
         return found[0] if found else None
@@ -76,20 +76,6 @@ class Locator:
             return True
         digest = file_digest(file, StorageError)
         return sha256 in (digest, self._originals.get(digest))
-
-
-def _files(name: str, folder: Path) -> Iterator[Path]:
-    """Yield the files that a name may mean: here, and beside the records."""
-    names = dict.fromkeys((name, name.strip()))
-    if "\\" in name:  # written on Windows
-        names[PureWindowsPath(name).as_posix()] = None
-    seen: set[str] = set()
-    for each in names:
-        for file in (Path(each), folder / each):
-            place = os.path.abspath(file) if each else ""  # noqa: PTH100 (keeps links)
-            if each and place not in seen and _is_file(file):
-                seen.add(place)
-                yield file
 
 
 def _missing(name: str) -> Unwritten:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from capgen.addresses import is_url
 
@@ -21,15 +21,21 @@ class ImagePlaces:
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
-        self._folders = tuple(dict.fromkeys(folder.absolute() for folder in folders))
+        unique: dict[Path, Path] = {}  # as they were given, for messages
+        for folder in folders:
+            unique.setdefault(folder.absolute(), folder)
+        self._folders = tuple(unique.values())
 
     def find(self, path: str | None) -> Path | None:
         """Return the file that a record names, or None if there is none."""
+        return next(self.files(path), None)
+
+    def files(self, path: str | None) -> Iterator[Path]:
+        """Yield all files that a record may name, the likeliest first."""
         for place in self._candidates(path):
             with suppress(OSError, ValueError):
                 if place.is_file():
-                    return place
-        return None
+                    yield place
 
     def missing(self, paths: Iterable[str | None]) -> list[bool]:
         """Return for each path whether its file is missing.
@@ -53,7 +59,11 @@ class ImagePlaces:
     def _candidates(self, path: str | None) -> list[Path]:
         if not path or is_url(path):
             return []
-        return [folder / path for folder in self._folders]
+        names = dict.fromkeys((path, path.strip()))
+        if "\\" in path:  # written on Windows
+            names[PureWindowsPath(path).as_posix()] = None
+        places = (folder / name for name in names if name for folder in self._folders)
+        return list(dict.fromkeys(places))
 
 
 def _names(folder: Path) -> frozenset[str]:

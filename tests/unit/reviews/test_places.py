@@ -24,6 +24,13 @@ def test_the_first_folder_comes_first(places: ImagePlaces, tmp_path: Path) -> No
     assert places.find(str(tmp_path / "records/photos/b.jpg")) is not None
 
 
+def test_all_files_that_a_name_may_mean(places: ImagePlaces, tmp_path: Path) -> None:
+    both = [tmp_path / folder / "photos/a.jpg" for folder in ("here", "records")]
+    for name in ("photos/a.jpg", " photos/a.jpg\t", "photos\\a.jpg"):
+        assert list(places.files(name)) == both
+    assert list(places.files(str(both[0]))) == both[:1]
+
+
 @pytest.mark.parametrize(
     "path", [None, "", "photos", "photos/c.jpg", "http://localhost/a.jpg", "a\0.jpg", "x" * 5000]
 )
