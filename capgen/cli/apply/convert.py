@@ -19,8 +19,8 @@ from capgen.errors import UsageError
 from capgen.overwriting import TEXT_OR_DATA, InputFiles, Output, check_outputs
 
 EXAMPLES = examples(
-    "capgen convert captions.jsonl -o captions.csv",
-    "capgen convert captions.jsonl -o captions.parquet -o gallery.html",
+    "capgen convert captions.jsonl -o captions.csv -o gallery.html",
+    "capgen convert captions.jsonl -o captions.parquet",
     "capgen convert captions.jsonl --format imagefolder -o dataset/",
 )
 
