@@ -13,7 +13,6 @@ from capgen.images.decoders import printable
 from capgen.images.load import load_image
 from capgen.images.thumbnails import THUMBNAIL_SIDE, thumbnail
 from capgen.output.beside import BesideWriters, with_problem
-from capgen.output.imagefolder import ImageFolder
 from capgen.overwriting import real_place
 from capgen.records import Caption, CaptionFailure, Record
 
@@ -23,7 +22,9 @@ class Applied:
     """What became of one record.
 
     Attributes:
-        record: The record; its error says why it was not written everywhere.
+        record: The record; its error says why it was not written into the image or beside it.
+        image: Its file, if that is still what was captioned; None if it was not asked for, or if
+            another record of the image is the one to write.
         problems: One line for each thing that went wrong, with its hint.
         repeated: Whether the same image has another record, whose caption was written instead.
         kept: Whether it is written nowhere, because what is there stays.
@@ -31,6 +32,7 @@ class Applied:
     """
 
     record: Record
+    image: Path | None = None
     problems: tuple[tuple[str, str], ...] = ()
     repeated: bool = False
     kept: bool = False
@@ -43,20 +45,20 @@ class Places:
 
     Attributes:
         beside: Into images and sidecars, or None.
-        image_folder: An image folder of the `datasets` library, or None.
+        images: Whether the images' files are needed, too.
         thumbnails: Make a small copy of every image.
         limits: The largest image to decode.
     """
 
     beside: BesideWriters | None = None
-    image_folder: ImageFolder | None = None
+    images: bool = False
     thumbnails: bool = False
     limits: ImageLimits = field(default_factory=ImageLimits)
 
     @property
     def write(self) -> bool:
         """Whether anything is written that needs the images."""
-        return self.beside is not None or self.image_folder is not None
+        return self.beside is not None or self.images
 
 
 def apply_records(records: Sequence[Record], locator: Locator, places: Places) -> Iterator[Applied]:
@@ -89,8 +91,9 @@ def _apply(record: Caption, locator: Locator, places: Places) -> Applied:
     located = locator.locate(record)
     if located.problem is not None:
         what = located.problem
-        failed = with_problem(record, what.code, what.message, what.hint)
-        return Applied(record=failed, problems=((what.message, what.hint),), thumbnail=small)
+        if places.beside is not None:
+            record = with_problem(record, what.code, what.message, what.hint)
+        return Applied(record=record, problems=((what.message, what.hint),), thumbnail=small)
     return _write(record, located, places, small)
 
 
@@ -99,18 +102,13 @@ def _write(record: Caption, located: Located, places: Places, small: bytes | Non
     problems: list[str] = []
     kept = False
     assert located.file is not None
-    if places.image_folder is not None:
-        problem = places.image_folder.add(located.file, record.text)
-        if problem:
-            written = with_problem(record, "imagefolder", problem)
-            problems.append(problem)
     if places.beside is not None:
         wrote = places.beside.write(written, located.file, printable(located.file))
         written = wrote.record
         problems += wrote.problems.values()
-        kept = not (wrote.written or places.image_folder or problems)
+        kept = not (wrote.written or places.images or problems)
     told = tuple((problem, "") for problem in problems)
-    return Applied(record=written, problems=told, kept=kept, thumbnail=small)
+    return Applied(record=written, image=located.file, problems=told, kept=kept, thumbnail=small)
 
 
 def _winners(records: Sequence[Record], locator: Locator) -> dict[int, int]:

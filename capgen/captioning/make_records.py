@@ -17,7 +17,7 @@ from capgen.captioning.runtimes.base import NoCaption, Runtime
 from capgen.captioning.to_record import uncaptioned, with_confidence
 from capgen.config import DecodeSettings
 from capgen.errors import DeviceMemoryError
-from capgen.records import Caption, Record
+from capgen.records import Caption, Record, without_nulls
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,12 @@ class RecordMaker:
     def settings(self, settings: DecodeSettings) -> dict[str, Any]:
         """Return the settings in the form that records hold."""
         runtime = self._runtime
-        known = {**settings.to_dict(), "runtime": runtime.name, "dtype": runtime.dtype}
+        # Without those that were not set, as records hold them.
+        known = {
+            **without_nulls(settings.to_dict()),
+            "runtime": runtime.name,
+            "dtype": runtime.dtype,
+        }
         # Only what was asked for: journals from before there were prompts stay valid.
         return {
             **known,

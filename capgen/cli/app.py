@@ -10,6 +10,7 @@ import typer
 import capgen
 from capgen.cli import accept, calibrate, review, undo
 from capgen.cli.apply import command as apply
+from capgen.cli.apply import convert
 from capgen.cli.caption import command as caption
 from capgen.cli.config import config_app
 from capgen.cli.console import Console
@@ -43,6 +44,7 @@ def build_app() -> typer.Typer:
     app.command("review", epilog=review.EXAMPLES)(review.review_command)
     app.command("accept", epilog=accept.EXAMPLES)(accept.accept_command)
     app.command("apply", epilog=apply.EXAMPLES)(apply.apply_command)
+    app.command("convert", epilog=convert.EXAMPLES)(convert.convert_command)
     app.command("undo", epilog=undo.EXAMPLES)(undo.undo_command)
     app.command("train", epilog=train.EXAMPLES)(train.train_command)
     app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.eval_command)

@@ -17,7 +17,7 @@ from capgen.cli.user_defaults import (
     file_settings,
     find_command,
     known_settings,
-    listed,
+    listed_commands,
     usable,
 )
 from capgen.config import COMMANDS, variables
@@ -123,7 +123,7 @@ def set_command(
     plain = isinstance(checked, bool | int | float)
     change_file(path, section, name, checked if plain else value)
     console = Console()
-    console.note(f"{name} is {value} for {listed(accepted)} (in {path})")
+    console.note(f"{name} is {value} for {listed_commands(accepted)} (in {path})")
     for note in refused.values():
         console.note(note)
 

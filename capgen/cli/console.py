@@ -264,6 +264,12 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def listed(items: Sequence[str]) -> str:
+    """Return items as text, as in `a, b and c`."""
+    *others, last = items
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def confirm_deletion(place: Path | str) -> None:
     """Ask whether to delete a folder, or what text names; abort unless the answer is yes."""
     if not is_terminal(sys.stdin):

@@ -118,6 +118,10 @@ class _Record:
             default = None if optional else default
             made_option = _option(self.kind, field, self.section, switch=self.given_only)
             annotation = Annotated[_option_type(hint, optional), made_option]
+        elif default == ():
+            default = None
+            kind, *extras = get_args(hint)
+            annotation = Annotated[(_option_type(kind, True), *extras)]  # type: ignore[assignment]
         return inspect.Parameter(
             field.name,
             inspect.Parameter.KEYWORD_ONLY,

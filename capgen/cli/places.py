@@ -18,20 +18,22 @@ class OutputOptions(CsvOptions, MetadataOptions, TagOptions):
 
     PANEL: ClassVar[str] = OUTPUT_PANEL
 
-    output: Annotated[
-        Path | None,
+    outputs: Annotated[
+        tuple[Path, ...],
         typer.Option(
             "--output",
             "-o",
             help="Write records to this file instead of printing: "
-            ".json, .jsonl, .csv, .txt, .parquet, .html.",
+            ".json, .jsonl, .csv, .txt, .parquet, .html; may be repeated.",
             readable=False,  # it is only replaced
             rich_help_panel=OUTPUT_PANEL,
         ),
-    ] = None
+    ] = ()
     as_json: JsonOption = False
     format: str | None = option(
-        None, "Output format, if the suffix does not tell: json, jsonl, csv, text, parquet or html."
+        None,
+        "Output format, if the suffix does not tell: json, jsonl, csv, text, parquet, html, or "
+        "imagefolder for a folder that the datasets library loads.",
     )
     sidecar: str | None = option(
         None, "Write a file with this suffix beside each image: .xmp, or .txt or another of text."

@@ -21,6 +21,7 @@ from typing import Any
 
 import typer
 
+from capgen.cli.console import listed
 from capgen.config import COMMANDS, OWN, parse_setting, variables
 from capgen.config.named_prompts import SECTION as PROMPTS
 from capgen.config.toml_files import read_toml
@@ -141,7 +142,7 @@ def usable(
         try:
             accepted[command] = check_value(known[command][name], name, value, where=where)
         except UsageError as error:
-            refused[command] = f"not used by {listed([command])}: {error.message}"
+            refused[command] = f"not used by {listed_commands([command])}: {error.message}"
     return accepted, refused
 
 
@@ -171,10 +172,9 @@ def check_value(home: type, name: str, value: Any, *, where: str) -> Any:
     return checked
 
 
-def listed(commands: Iterable[str]) -> str:
+def listed_commands(commands: Iterable[str]) -> str:
     """Return commands as text, as in `capgen caption, eval and models compare`."""
-    *others, last = (command.replace(".", " ") for command in commands)
-    return "capgen " + (f"{', '.join(others)} and {last}" if others else last)
+    return "capgen " + listed([command.replace(".", " ") for command in commands])
 
 
 def unused_notes(context: typer.Context, command: str) -> list[str]:

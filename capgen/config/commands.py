@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[type, ...]] = {
         TagOptions,
     ),
     "apply": (ImageLimits, CsvOptions, TagOptions),
+    "convert": (ImageLimits, CsvOptions, TagOptions),
     "eval": (ModelOptions, DecodeOptions, EvalConfig),
     "train": (TrainConfig,),
     "calibrate": (ModelOptions, DecodeOptions, CalibrateConfig),

@@ -16,6 +16,8 @@ from capgen.records import Record
 # Writes a record and its thumbnail (WebP), if there is one.
 Write = Callable[[Record, bytes | None], None]
 DEFAULT_CSV = CsvOptions()
+# A folder of images with their captions. It needs the images' files besides the records.
+IMAGE_FOLDER = "imagefolder"
 
 
 @dataclass(frozen=True)
@@ -53,17 +55,22 @@ def writing_text(path: Path, errors: str = "strict", encoding: str = "utf-8") ->
         yield stream
 
 
+def suffix_format(path: Path) -> str | None:
+    """Return the name of the format that a file's suffix tells, or None."""
+    suffix = path.suffix.lower()
+    return next((name for name, known in FORMATS.items() if suffix in known.suffixes), None)
+
+
 def format_of(path: Path, asked: str | None = None) -> str:
     """Return the name of a file's format: the one asked for, else by its suffix."""
-    if asked is not None and asked not in FORMATS:
-        raise UsageError(f"--format is '{asked}'; it must be one of {', '.join(FORMATS)}")
-    if asked is not None:
-        return asked
-    for name, known in FORMATS.items():
-        if path.suffix.lower() in known.suffixes:
-            return name
+    names = (*FORMATS, IMAGE_FOLDER)
+    if asked is not None and asked not in names:
+        raise UsageError(f"--format is '{asked}'; it must be one of {', '.join(names)}")
+    told = asked or suffix_format(path)
+    if told is not None:
+        return told
     suffixes = ", ".join(known.suffixes[0] for known in FORMATS.values())
     raise UsageError(
         f"-o {path}: '{path.suffix}' is not one of {suffixes}",
-        hint=f"Choose another name, or --format {'|'.join(FORMATS)}.",
+        hint=f"Choose another name, or --format {'|'.join(names)}.",
     )

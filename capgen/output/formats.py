@@ -27,7 +27,7 @@ def open_format(
 
     JSON Lines grow during the run. All other files appear when the block ends without an
     exception, and an existing file stays until then. Whole records have concepts whatever `tags`
-    says. Tables have columns of reviews only if `reviewed`.
+    says. Tables have columns of reviews, and all captions in JSON a review, only if `reviewed`.
 
     Raises:
         MissingDependencyError: Parquet without pyarrow.
@@ -43,4 +43,4 @@ def open_format(
         return open_csv(path, csv, tags, reviewed=reviewed)
     if name == "parquet":
         return open_parquet(path, tags, reviewed=reviewed)
-    return _RECORDS[name](path) if name in _RECORDS else open_text(path, tags)
+    return _RECORDS[name](path, reviewed=reviewed) if name in _RECORDS else open_text(path, tags)

@@ -17,14 +17,8 @@ from capgen.errors import DiskFullError, StorageError
 from capgen.images.decoders import printable
 from capgen.paths import writing
 
-METADATA = "metadata.jsonl"
 # Copies of images from elsewhere.
 _COPIES = "images"
-
-
-def metadata_file(output: Path) -> Path:
-    """Return the file that an output names: `metadata.jsonl` itself, or its folder."""
-    return output if output.name == METADATA else output / METADATA
 
 
 class ImageFolder:
@@ -38,9 +32,10 @@ class ImageFolder:
     def __init__(self, folder: Path, stream: TextIO | None) -> None:
         self._folder = Path(os.path.realpath(folder))
         self._stream = stream
+        self._added: set[str] = set()
 
     def add(self, image: Path, caption: str) -> str:
-        """Add an image; return why it cannot be added, or an empty string.
+        """Add an image, once; return why it cannot be added, or an empty string.
 
         Raises:
             DiskFullError: No space is left.
@@ -61,6 +56,9 @@ class ImageFolder:
             raise
         except StorageError as error:
             return printable(error.message)
+        if name.as_posix() in self._added:
+            return ""
+        self._added.add(name.as_posix())
         self._stream.write(json.dumps({"file_name": name.as_posix(), "text": caption}) + "\n")
         return ""
 

@@ -18,8 +18,10 @@ from capgen.records.caption_parts import (
     Usage,
     Word,
     WriteOutcome,
+    without_nulls,
 )
 from capgen.records.captions import (
+    RECORD_VERSION,
     SCHEMA_VERSION,
     Caption,
     CaptionFailure,
@@ -28,7 +30,7 @@ from capgen.records.captions import (
 )
 from capgen.records.checks import Check
 from capgen.records.examples import Example
-from capgen.records.reviews import Review
+from capgen.records.reviews import NO_REVIEW, Review
 
 if TYPE_CHECKING:
     from capgen.records.training_events import (
@@ -75,6 +77,8 @@ else:  # classes that only training needs
     )
 
 __all__ = [
+    "NO_REVIEW",
+    "RECORD_VERSION",
     "SCHEMA_VERSION",
     "Caption",
     "CaptionFailure",
@@ -106,4 +110,5 @@ __all__ = [
     "WriteOutcome",
     "event_from_dict",
     "record_from_dict",
+    "without_nulls",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -129,31 +130,65 @@ class WriteOutcome:
         return not self.problem and not self.kept
 
 
+def without_nulls(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a mapping says, without its nulls: a setting that is null was not set."""
+    return {name: value for name, value in content.items() if value is not None}
+
+
+def token_to_dict(token: Token) -> dict[str, Any]:
+    """Return the JSON form."""
+    return without_nulls(dataclasses.asdict(token))
+
+
 def read_token(item: Mapping[str, Any]) -> Token:
     """Read a token's JSON form."""
-    return Token(id=item["id"], text=item["text"], log_probability=item["log_probability"])
+    return Token(id=item.get("id"), text=item["text"], log_probability=item["log_probability"])
 
 
-def retry_to_dict(retry: Retry) -> dict[str, Any]:
-    """Return the JSON form."""
-    return {**dataclasses.asdict(retry), "rejected": list(retry.rejected)}
+def notes_to_text(notes: Sequence[str]) -> str:
+    """Return the JSON form: a list as text, empty if there is none."""
+    return _as_text(list(notes))
+
+
+def read_notes(notes: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Read the JSON form; in version 1 it was a list."""
+    return tuple(_of_text(notes) or ())
+
+
+def retry_to_dict(retry: Retry | None) -> dict[str, Any]:
+    """Return the JSON form, which has the same fields of the same types where there was none."""
+    if retry is None:
+        return {"reason": "", "rejected": "", "settings": "", "resolved": False}
+    return {
+        "reason": retry.reason,
+        "rejected": _as_text(list(retry.rejected)),
+        "settings": _as_text(dict(retry.settings)),
+        "resolved": retry.resolved,
+    }
 
 
 def read_retry(item: Mapping[str, Any] | None) -> Retry | None:
-    """Read the JSON form."""
-    if item is None:
+    """Read the JSON form; in version 1 its list and its settings were no text."""
+    if item is None or not item["reason"]:
         return None
     return Retry(
         reason=item["reason"],
-        rejected=tuple(item["rejected"]),
-        settings=dict(item["settings"]),
+        rejected=tuple(_of_text(item["rejected"]) or ()),
+        settings=dict(_of_text(item["settings"]) or {}),
         resolved=item["resolved"],
     )
 
 
+def unwritten_to_dict(unwritten: Unwritten | None) -> dict[str, Any]:
+    """Return the JSON form, which has the same fields where everything was written."""
+    if unwritten is None:
+        return {"code": "", "message": "", "hint": ""}
+    return dataclasses.asdict(unwritten)
+
+
 def read_unwritten(error: Mapping[str, Any] | None) -> Unwritten | None:
     """Read the JSON form."""
-    if error is None:
+    if error is None or not error["code"]:
         return None
     hint = error.get("hint", "")
     return Unwritten(code=error["code"], message=error["message"], hint=hint)
@@ -192,3 +227,14 @@ def words_of(tokens: tuple[Token, ...]) -> tuple[Word, ...]:
         )
         for places in groups
     )
+
+
+def _as_text(content: list[Any] | dict[str, Any]) -> str:
+    """Return JSON as text: an empty list has no type for Arrow, and text always has one."""
+    return json.dumps(content, ensure_ascii=False) if content else ""
+
+
+def _of_text(content: Any) -> Any:
+    if not isinstance(content, str):
+        return content
+    return json.loads(content) if content else None

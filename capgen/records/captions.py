@@ -15,12 +15,17 @@ from capgen.records.caption_parts import (
     Usage,
     Word,
     concepts_to_list,
+    notes_to_text,
     read_concepts,
+    read_notes,
     read_retry,
     read_token,
     read_unwritten,
     read_usage,
     retry_to_dict,
+    token_to_dict,
+    unwritten_to_dict,
+    without_nulls,
     words_of,
 )
 from capgen.records.notebooks import caption_html
@@ -30,7 +35,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+# Of the other JSON that capgen writes: events, reports, journals of reviews.
 SCHEMA_VERSION = 1
+# Of records. In version 2 a field has one type from a file's first line to its last, or is left
+# out, as Arrow needs it (Hugging Face's `datasets`): nothing is null but the path of an image in
+# memory and the caption of a failure. What few records have is text, or an object of text.
+RECORD_VERSION = 2
+# Settings that change the text of captions. Records of such a run all have `raw_caption`.
+_EDITS = ("prefix", "suffix", "replace", "trim_openings")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,24 +131,25 @@ class Caption:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""
-        unwritten = self.unwritten
+        edits = any(self.settings.get(name) for name in _EDITS) or any(
+            caption.raw is not None for caption in (self, *self.alternatives)
+        )
+        alternatives = [_generated(other, edits=edits) for other in self.alternatives]
         return {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": RECORD_VERSION,
             "path": self.path,
-            **_generated(self),
-            "alternatives": [_generated(other) for other in self.alternatives],
-            "width": self.width,
-            "height": self.height,
+            **_generated(self, edits=edits),
+            **({"alternatives": alternatives} if alternatives else {}),
+            **without_nulls({"width": self.width, "height": self.height}),
             **_origin(self),
-            "notes": list(self.notes),
-            "retry": None if self.retry is None else retry_to_dict(self.retry),
-            "confidence": self.confidence,
-            "error": None if unwritten is None else dataclasses.asdict(unwritten),
-            **({} if self.prompt is None else {"prompt": self.prompt}),
-            "usage": None if self.usage is None else dataclasses.asdict(self.usage),
-            # Only where there are any: the records of other models are as they were.
+            "notes": notes_to_text(self.notes),
+            "retry": retry_to_dict(self.retry),
+            **without_nulls({"confidence": self.confidence}),
+            "error": unwritten_to_dict(self.unwritten),
+            **without_nulls({"prompt": self.prompt}),
+            **({} if self.usage is None else {"usage": dataclasses.asdict(self.usage)}),
             **({} if not self.concepts else {"concepts": concepts_to_list(self.concepts)}),
-            **({} if self.review is None else {"review": self.review.to_dict()}),
+            **({} if self.review is None else {"review": self.review.to_record()}),
         }
 
     @classmethod
@@ -145,7 +158,7 @@ class Caption:
         return cls(
             **_read_origin(record),
             text=record["caption"],
-            raw=record.get("raw_caption"),
+            raw=_read_raw(record),
             # The lines of a gallery's export have no tokens and no log-probability.
             log_probability=record.get("log_probability"),
             score=record.get("score"),
@@ -153,7 +166,7 @@ class Caption:
             alternatives=tuple(cls.from_dict(item) for item in record.get("alternatives", ())),
             width=record.get("width"),
             height=record.get("height"),
-            notes=tuple(record.get("notes", ())),
+            notes=read_notes(record.get("notes")),
             retry=read_retry(record.get("retry")),
             unwritten=read_unwritten(record.get("error")),
             prompt=record.get("prompt"),
@@ -197,11 +210,11 @@ class CaptionFailure:
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""
         return {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": RECORD_VERSION,
             "path": self.path,
             "caption": None,
             **_origin(self),
-            "confidence": self.confidence,
+            **without_nulls({"confidence": self.confidence}),
             "error": {"code": self.code, "message": self.message, "hint": self.hint},
         }
 
@@ -230,23 +243,26 @@ def record_from_dict(record: Mapping[str, Any]) -> Record:
     return CaptionFailure.from_dict(record) if failed else Caption.from_dict(record)
 
 
-def _generated(caption: Caption) -> dict[str, Any]:
-    raw = {} if caption.raw is None else {"raw_caption": caption.raw}
+def _generated(caption: Caption, *, edits: bool) -> dict[str, Any]:
+    tokens = [token_to_dict(token) for token in caption.tokens]
+    raw = caption.raw
+    if raw is None and edits:
+        raw = _proposed(caption.text, caption.review)
     return {
         "caption": caption.text,
-        **raw,
-        "score": caption.score,
-        "log_probability": caption.log_probability,
-        "tokens": [dataclasses.asdict(token) for token in caption.tokens],
+        **without_nulls(
+            {"raw_caption": raw, "score": caption.score, "log_probability": caption.log_probability}
+        ),
+        **({"tokens": tokens} if tokens else {}),
     }
 
 
 def _origin(record: Record) -> dict[str, Any]:
     return {
-        "sha256": record.sha256,
+        **without_nulls({"sha256": record.sha256}),
         "model": record.model,
         "revision": record.revision,
-        "settings": dict(record.settings),
+        "settings": without_nulls(record.settings),
     }
 
 
@@ -257,7 +273,7 @@ def _read_origin(record: Mapping[str, Any]) -> dict[str, Any]:
         "sha256": record.get("sha256"),
         "model": record.get("model", ""),
         "revision": record.get("revision", ""),
-        "settings": dict(record.get("settings", {})),
+        "settings": without_nulls(record.get("settings") or {}),
         "confidence": record.get("confidence"),
     }
 
@@ -265,8 +281,21 @@ def _read_origin(record: Mapping[str, Any]) -> dict[str, Any]:
 def _read_review(record: Mapping[str, Any]) -> Review | None:
     """Return a record's review; the edited lines of a gallery's export have `original` instead."""
     review, caption = record.get("review"), record["caption"]
-    if review is not None:
+    if review is not None and review["verdict"]:  # empty in files where other records have one
         return Review.from_dict(review, caption)
     if "original" not in record:
         return None
     return Review(verdict="edited", proposed=record["original"], caption=caption)
+
+
+def _read_raw(record: Mapping[str, Any]) -> str | None:
+    """Return what the model said, if it is not the caption."""
+    raw: str | None = record.get("raw_caption")
+    if raw is None:
+        return None
+    return None if raw == _proposed(record["caption"], _read_review(record)) else raw
+
+
+def _proposed(text: str, review: Review | None) -> str:
+    """Return the model's caption, which a person may have edited."""
+    return text if review is None else review.proposed or ""

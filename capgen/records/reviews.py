@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 VERDICTS = ("accepted", "edited", "rejected")
+# The `review` of a record without a decision, in a file where others have one.
+NO_REVIEW = {"verdict": "", "proposed": "", "by": "", "at": ""}
+_WHOLE_SECONDS = re.compile(r"(T\d\d:\d\d:\d\d)(?=[Z+-]|$)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +37,21 @@ class Review:
         return self.verdict != "rejected"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form in a record, which has the caption itself."""
+        """Return the JSON form, for what has the caption itself."""
         return {
             "verdict": self.verdict,
             "proposed": self.proposed,
             "by": self.by,
             "at": self.at,
         }
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the JSON form in a record.
+
+        Its time has milliseconds: Arrow takes text for a time if all of a file's first lines have
+        whole seconds, and then refuses the empty text of a record without a decision.
+        """
+        return {**self.to_dict(), "at": _WHOLE_SECONDS.sub(r"\1.000", self.at)}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], caption: str) -> Self:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from capgen.records import Caption, CaptionFailure, Record, Review
+from capgen.records import Caption, CaptionFailure, Record, Review, without_nulls
 from capgen.tables.columns import Columns, caption_columns, image_column
 from capgen.tables.rows import Row
 from capgen.tables.spreadsheets import from_spreadsheet
@@ -97,7 +97,7 @@ class RowReader:
             "sha256": self._text(cells, "sha256").lower() or None,
             "model": self._text(cells, "model"),
             "revision": self._text(cells, "revision"),
-            "settings": settings if isinstance(settings, dict) else {},
+            "settings": without_nulls(settings) if isinstance(settings, dict) else {},
             "confidence": confidence,
         }
 

@@ -65,7 +65,7 @@ def run_command(number: int, seed: int) -> dict[str, Any]:
         again = subprocess.run(
             [*command, "--on-existing", "overwrite"], capture_output=True, check=False
         )
-    errors = Counter(record["error"]["code"] for record in records if record["error"])
+    errors = Counter(record["error"]["code"] for record in records if record["error"]["code"])
     fine = (
         done.returncode in (0, 1)
         and b"Traceback" not in done.stderr

@@ -56,7 +56,14 @@ def test_records_come_back_whole(name):
     for line in lines_of(name):
         record = record_from_dict(line)
         assert isinstance(record, CaptionFailure if line["caption"] is None else Caption)
-        assert line.items() <= json.loads(json.dumps(record.to_dict())).items()
+        assert record_from_dict(json.loads(json.dumps(record.to_dict()))) == record
+        again = {**record.to_dict(), "error": line["error"]}
+        for name in ("path", "caption", "score", "tokens", "width", "sha256", "model", "revision"):
+            assert again.get(name) == line.get(name)
+        if isinstance(record, Caption):
+            assert [*record.notes] == line["notes"]
+            assert (record.retry is None) == (line.get("retry") is None)
+            assert (record.unwritten is None) == (line["error"] is None)
 
 
 def test_a_journal_knows_the_images_of_an_earlier_run(tmp_path):

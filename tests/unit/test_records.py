@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capgen.records import SCHEMA_VERSION, Caption, CaptionFailure, Concept, Retry, Review, Token
+from capgen.config import EditOptions
+from capgen.records import Caption, CaptionFailure, Concept, Retry, Review, Token, Usage
+from capgen.records.captions import _EDITS
 
 OLD_FILE = Path(__file__).parent.parent / "data" / "captions_v1.json"
-DOCUMENTED = {
-    *("schema_version", "path", "caption", "score", "log_probability", "tokens", "alternatives"),
-    *("width", "height", "sha256", "model", "revision", "settings", "notes", "retry", "error"),
+# What every caption has, and what one has if there is any.
+ALWAYS = {
+    *("schema_version", "path", "caption", "model", "revision", "settings", "notes", "retry"),
+    "error",
+}
+SOMETIMES = {
+    *("score", "log_probability", "tokens", "alternatives", "width", "height", "sha256"),
     *("confidence", "usage"),
 }
 
@@ -35,7 +41,7 @@ captions = st.builds(
     sha256=st.none() | st.text(max_size=5),
     model=st.text(max_size=5),
     revision=st.text(max_size=5),
-    settings=st.dictionaries(st.text(max_size=5), st.none() | st.booleans() | numbers, max_size=3),
+    settings=st.dictionaries(st.text(max_size=5), st.booleans() | numbers, max_size=3),
     notes=st.lists(st.text(), max_size=2).map(tuple),
     confidence=st.none() | st.floats(0, 1),
     retry=st.none()
@@ -67,12 +73,65 @@ def test_a_failure_survives_json(path: str | None, code: str, message: str, hint
 
 def test_the_json_form_has_exactly_the_documented_keys() -> None:
     record = alternative.to_dict()
-    assert set(record) == DOCUMENTED
-    assert record["schema_version"] == SCHEMA_VERSION == 1
+    assert set(record) == ALWAYS | {"score", "log_probability"}
+    assert record["schema_version"] == 2
+    full = replace(
+        alternative,
+        tokens=(Token(id=None, text="a", log_probability=-1.0),),
+        alternatives=(alternative,),
+        width=1,
+        height=2,
+        sha256="ab",
+        confidence=0.5,
+        usage=Usage(prompt_tokens=1, completion_tokens=2),
+    ).to_dict()
+    assert set(full) == ALWAYS | SOMETIMES
+    assert full["tokens"] == [{"text": "a", "log_probability": -1.0}]
     failure = CaptionFailure(path="x", code="missing", message="x: no such file").to_dict()
-    shared = {"schema_version", "path", "caption", "sha256", "model", "revision", "settings"}
-    assert set(failure) == {*shared, "confidence", "error"}
+    shared = {"schema_version", "path", "caption", "model", "revision", "settings"}
+    assert set(failure) == {*shared, "error"}
     assert set(failure["error"]) == {"code", "message", "hint"}
+
+
+def test_what_few_captions_have_is_text_in_all_of_them() -> None:
+    """Arrow takes a column's type from the first records: it has to be there, and not empty."""
+    retry = Retry(reason="empty", rejected=("", "a\nb"), settings={"seed": 1}, resolved=True)
+    rich = replace(alternative, notes=("one", "two\nlines"), retry=retry).to_dict()
+    plain = alternative.to_dict()
+    assert plain["notes"] == "" and json.loads(rich["notes"]) == ["one", "two\nlines"]
+    for field in ("retry", "error"):
+        types = [{name: type(item) for name, item in one[field].items()} for one in (plain, rich)]
+        assert types[0] == types[1]
+    assert json.loads(rich["retry"]["settings"]) == {"seed": 1}
+    assert Caption.from_dict(rich).retry == retry
+
+
+def test_settings_that_are_not_set_are_left_out() -> None:
+    record = replace(alternative, settings={"beams": 3, "seed": None}).to_dict()
+    assert record["settings"] == {"beams": 3}
+    assert Caption.from_dict({**record, "settings": {"seed": None}}).settings == {}
+
+
+def test_all_captions_of_a_run_with_edits_have_their_raw_text() -> None:
+    assert set(_EDITS) == {field.name for field in fields(EditOptions)}
+    edited = replace(alternative, settings={"prefix": "a: "}, alternatives=(alternative,))
+    record = edited.to_dict()
+    assert record["raw_caption"] == record["alternatives"][0]["raw_caption"] == "b"
+    assert Caption.from_dict(record) == edited
+    raw = replace(edited, raw="", text="a: ")
+    assert Caption.from_dict(raw.to_dict()) == raw
+    review = Review(verdict="edited", proposed="b", caption="mine")
+    decided = replace(edited, text="mine", review=review)
+    assert decided.to_dict()["raw_caption"] == "b"
+    assert Caption.from_dict(decided.to_dict()) == decided
+
+
+def test_the_time_of_a_review_is_no_timestamp_for_arrow() -> None:
+    for at in ("2026-11-26T15:05:32+00:00", "2026-11-26T15:05:32Z", "2026-11-26T15:05:32", ""):
+        review = Review(verdict="accepted", proposed="b", caption="b", at=at)
+        record = replace(alternative, review=review).to_dict()
+        assert record["review"]["at"] == at.replace(":32", ":32.000")
+        assert Caption.from_dict(record).review == replace(review, at=record["review"]["at"])
 
 
 def test_concepts_are_in_the_json_form_only_if_there_are_any() -> None:
@@ -82,7 +141,7 @@ def test_concepts_are_in_the_json_form_only_if_there_are_any() -> None:
         {"name": "teddy bear", "probability": 0.9},
         {"name": "bed", "probability": 0.25},
     ]
-    assert list(record)[:-1] == list(alternative.to_dict())
+    assert "concepts" not in alternative.to_dict()
     assert Caption.from_dict(alternative.to_dict()).concepts == ()
 
 

@@ -23,7 +23,7 @@ from capgen.errors import StorageError
 from capgen.locks import Lock
 from capgen.overwriting import JOURNAL_SUFFIX, OWN_JOURNAL, check_output
 from capgen.paths import storage_errors
-from capgen.records import Caption, CaptionFailure, Record, record_from_dict
+from capgen.records import Caption, CaptionFailure, Record, record_from_dict, without_nulls
 
 logger = logging.getLogger(__name__)
 
@@ -204,5 +204,5 @@ def _as_captioned(record: Record) -> Record:
 
 def _work(model: str, revision: str, settings: Mapping[str, Any]) -> bytes:
     """Return a digest of everything but the image that a caption depends on."""
-    text = json.dumps([model, revision, dict(settings)], sort_keys=True)
+    text = json.dumps([model, revision, without_nulls(settings)], sort_keys=True)
     return hashlib.sha256(text.encode()).digest()

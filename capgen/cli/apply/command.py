@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capgen.cli.apply.options import IMAGE_FOLDER, ApplyPlaces
+from capgen.cli.apply.options import ApplyPlaces
 from capgen.cli.console import Console
 from capgen.cli.help import examples
 from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, with_options
@@ -20,6 +20,7 @@ from capgen.paths import check_place
 
 if TYPE_CHECKING:
     from capgen.applying.locate import Locator
+    from capgen.output.files import Target
     from capgen.output.sidecars import Sidecars
     from capgen.records import Record
 
@@ -62,12 +63,12 @@ def apply_command(
     console = Console(quiet=places.quiet)
     for note in unused_notes(context, "apply"):
         console.note(note)
-    if not (places.output or places.changes_written_to or places.as_json):
+    if not (places.outputs or places.changes_written_to or places.as_json):
         raise UsageError(
             "Nothing was named to write to",
             hint="Try --write-metadata, --sidecar .xmp or -o FILE.",
         )
-    output, form = _output(places)
+    targets = targets_to_write(places)
 
     from capgen.applying.choose import choose
     from capgen.applying.locate import Locator
@@ -81,8 +82,8 @@ def apply_command(
     if records.suffix.lower() in PAGES:
         console.note("decisions in a gallery are in its export (captions-edited.jsonl), not in it")
     finder = Locator(records.parent, known_originals(places.undo_file))
-    inputs = InputFiles(_inputs(records, chosen.records, finder))
-    outputs = list(_outputs(output, places))
+    inputs = InputFiles(files_to_keep(records, chosen.records, finder))
+    outputs = list(_outputs(targets, places))
     check_outputs(outputs, inputs)
     sidecars = _sidecars(places, chosen.records, finder, inputs, outputs)
     beside = None
@@ -95,8 +96,7 @@ def apply_command(
         locator=finder,
         places=places,
         beside=beside,
-        output=output,
-        format=form,
+        targets=targets,
         limits=limits,
     )
     code = run_apply(console, job)
@@ -104,22 +104,19 @@ def apply_command(
         raise typer.Exit(code)
 
 
-def _output(places: ApplyPlaces) -> tuple[Path | None, str]:
-    """Return the file to write, if any, and its format."""
-    from capgen.output.base import format_of
-    from capgen.output.imagefolder import metadata_file
+def targets_to_write(places: ApplyPlaces) -> tuple[Target, ...]:
+    """Return the files to write."""
+    from capgen.output.files import targets_of
 
-    if places.output is None:
-        if places.format is not None:
-            raise UsageError(f"--format {places.format} needs an output: -o FILE")
-        return None, ""
-    if places.format == IMAGE_FOLDER:
-        return metadata_file(places.output), IMAGE_FOLDER
-    check_place(places.output)
-    return places.output, format_of(places.output, places.format)
+    if places.format is not None and not places.outputs:
+        raise UsageError(f"--format {places.format} needs an output: -o FILE")
+    targets = targets_of(places.outputs, places.format)
+    for target in targets:
+        check_place(target.path)
+    return targets
 
 
-def _inputs(records: Path, chosen: list[Record], locator: Locator) -> Iterator[Path]:
+def files_to_keep(records: Path, chosen: list[Record], locator: Locator) -> Iterator[Path]:
     """Yield the files that must not be replaced."""
     from capgen.reviews.journal import reviews_path
 
@@ -131,9 +128,9 @@ def _inputs(records: Path, chosen: list[Record], locator: Locator) -> Iterator[P
             yield file
 
 
-def _outputs(output: Path | None, places: ApplyPlaces) -> Iterator[Output]:
-    if output is not None:
-        yield Output("-o", output, TEXT_OR_DATA)
+def _outputs(targets: tuple[Target, ...], places: ApplyPlaces) -> Iterator[Output]:
+    for target in targets:
+        yield Output("-o", target.path, TEXT_OR_DATA)
     if places.changes_written_to is not None:
         yield Output("--undo-file", places.changes_written_to, OWN_UNDO)
 

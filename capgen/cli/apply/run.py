@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 
 from capgen.applying.apply import Applied, Places, apply_records
-from capgen.applying.choose import ACCEPTED, EDITED, FAILED, UNREVIEWED, Chosen, kind_of
+from capgen.applying.choose import ACCEPTED, EDITED, FAILED, REJECTED, UNREVIEWED, Chosen, kind_of
 from capgen.applying.locate import Locator
-from capgen.cli.apply.options import IMAGE_FOLDER, ApplyPlaces
+from capgen.applying.outputs import AppliedOutputs
+from capgen.cli.apply.options import ApplyPlaces
 from capgen.cli.beside import summarise
-from capgen.cli.console import Console
+from capgen.cli.console import Console, listed
 from capgen.config import ImageLimits
-from capgen.output.base import FORMATS, writing_text
+from capgen.errors import StorageError
 from capgen.output.beside import BesideWriters
-from capgen.output.formats import open_format
-from capgen.output.imagefolder import ImageFolder
+from capgen.output.files import Target
 from capgen.records import Caption, Record
 
 # What is counted, in the order of the summary.
-_KINDS = (ACCEPTED, EDITED, UNREVIEWED)
+_KINDS = (ACCEPTED, EDITED, UNREVIEWED, REJECTED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,7 @@ class ApplyJob:
         locator: Finds their images.
         places: Where captions are written.
         beside: Writes into images and beside them, or None.
-        output: The file of `-o`, or None.
-        format: Its format.
+        targets: The files of `-o`.
         limits: The largest image to decode.
     """
 
@@ -43,8 +42,7 @@ class ApplyJob:
     locator: Locator
     places: ApplyPlaces
     beside: BesideWriters | None
-    output: Path | None
-    format: str
+    targets: tuple[Target, ...]
     limits: ImageLimits
 
 
@@ -68,25 +66,29 @@ class _Tally:
 def run_apply(console: Console, job: ApplyJob) -> int:
     """Write captions; return the exit code: 1 if any could not be written."""
     tally, records = _Tally(), list[Record]()
-    total = len(job.chosen.records)
+    places = Places(
+        beside=job.beside,
+        images=any(target.is_image_folder for target in job.targets),
+        thumbnails=any(target.kind.thumbnails for target in job.targets) and not job.places.dry_run,
+        limits=job.limits,
+    )
+    outputs = AppliedOutputs(
+        *(job.targets, job.places, job.places),
+        reviewed=_reviewed(job),
+        dry_run=job.places.dry_run,
+    )
     try:
         with ExitStack() as stack:
-            folder, write = _open_output(stack, job)
-            places = Places(
-                beside=job.beside,
-                image_folder=folder,
-                thumbnails=write is not None and FORMATS[job.format].thumbnails,
-                limits=job.limits,
-            )
-            advance = stack.enter_context(console.progress("applying", total))
+            files = stack.enter_context(outputs.open(partial(_say_failed, console)))
+            advance = stack.enter_context(console.progress("applying", len(job.chosen.records)))
             for done in apply_records(job.chosen.records, job.locator, places):
+                files.write(done)
+                done = outputs.with_problems(done)
                 tally.add(done)
                 advance()
                 if not console.quiet:
                     for message, hint in done.problems:
                         console.error(message, hint)
-                if write is not None:
-                    write(done.record, done.thumbnail)
                 if job.places.as_json:
                     records.append(done.record)
     except (KeyboardInterrupt, SystemExit):
@@ -95,40 +97,30 @@ def run_apply(console: Console, job: ApplyJob) -> int:
         raise
     if job.places.as_json:
         console.json([record.to_dict() for record in records])
-    _summarise(console, job, tally)
-    return int(tally.failed > 0)
+    _summarise(console, job, tally, [each for each in job.targets if each not in files.failed])
+    return int(tally.failed > 0 or bool(files.failed))
 
 
-def _open_output(
-    stack: ExitStack, job: ApplyJob
-) -> tuple[ImageFolder | None, Callable[[Record, bytes | None], None] | None]:
-    """Return the image folder, or what writes records to the output file."""
-    if job.output is None:
-        return None, None
-    if job.format == IMAGE_FOLDER:
-        folder = job.output.parent
-        stream = None
-        if not job.places.dry_run:
-            stream = stack.enter_context(writing_text(job.output))
-        return ImageFolder(folder, stream), None
-    if job.places.dry_run:
-        return None, None
-    reviewed = any(
+def _reviewed(job: ApplyJob) -> bool:
+    return any(
         isinstance(record, Caption) and record.review is not None for record in job.chosen.records
     )
-    opened = open_format(job.output, job.format, job.places, job.places, reviewed=reviewed)
-    return None, stack.enter_context(opened)
 
 
-def _summarise(console: Console, job: ApplyJob, tally: _Tally) -> None:
+def _say_failed(console: Console, target: Target, error: StorageError) -> None:
+    console.error(error.message, error.hint or "The other outputs are written.")
+
+
+def _summarise(console: Console, job: ApplyJob, tally: _Tally, written: Sequence[Target]) -> None:
     count = sum(tally.written[kind] for kind in _KINDS)
     kinds = ", ".join(f"{tally.written[kind]:,} {kind}" for kind in _KINDS if tally.written[kind])
     text = f"{count:,} caption{'' if count == 1 else 's'}"
     text += f" ({kinds})" if kinds else ""
     verb = " would be written" if job.places.dry_run else " written"
-    text += f"{verb} to {job.output}" if job.output is not None else verb
+    names = [str(target.path) for target in written]
+    text += f"{verb} to {listed(names)}" if names else verb
     left_out = [f"{number:,} {why}" for why, number in sorted(job.chosen.left_out.items())]
-    if tally.written[FAILED] and job.output is None:
+    if tally.written[FAILED] and not job.targets:
         left_out.append(f"{tally.written[FAILED]:,} {FAILED}")
     if tally.kept:
         left_out.append(f"{tally.kept:,} where another text stays")
@@ -138,6 +130,9 @@ def _summarise(console: Console, job: ApplyJob, tally: _Tally) -> None:
         text += f"; {tally.repeated:,} more of the same images"
     if tally.failed:
         text += f"; {tally.failed:,} failed"
+    failures = tally.written[FAILED]
+    if failures and job.targets:
+        text += f"; {failures:,} record{'' if failures == 1 else 's'} {FAILED}"
     console.note(text)
     if job.beside is None:
         return

@@ -37,7 +37,7 @@ from capgen.config import (
     WordOptions,
 )
 from capgen.errors import UsageError
-from capgen.output.base import format_of
+from capgen.output.files import Target, targets_of
 from capgen.overwriting import (
     OWN_IMAGE,
     OWN_JOURNAL,
@@ -66,6 +66,8 @@ EXAMPLES = examples(
     "capgen caption photo.jpg --model blip-base --prompt 'a photo of'",
     "capgen caption photo.jpg --include-words 'dog,grass|lawn' --avoid-words photo",
     "capgen caption holiday/ -r -o captions.jsonl",
+    "capgen caption holiday/ -o captions.jsonl -o captions.csv -o gallery.html",
+    "capgen caption holiday/ --format imagefolder -o dataset/",
     "capgen caption holiday/ -r --write-metadata --tags",
     "find . -name '*.png' -print0 | capgen caption - -0 --sidecar .txt",
     "capgen caption *.jpg --model USER/NAME --device cuda",
@@ -105,23 +107,22 @@ def caption_command(
         raise UsageError("No images were named", hint="Try: capgen caption photo.jpg")
     if results.dry_run and not (results.write_metadata or model.served):
         raise UsageError("--dry-run needs --write-metadata or --endpoint")
-    if results.output is not None:
-        check_place(results.output)
-        chosen = format_of(results.output, results.format)
-    else:
-        chosen = _stdout_format(results.format, results.as_json)
+    targets = targets_of(results.outputs, results.format)
+    for target in targets:
+        check_place(target.path)
+    chosen = "" if targets else _stdout_format(results.format, results.as_json)
 
     from capgen.captioning.batch.inputs import Inputs
     from capgen.cli.caption.loading import check_tags, load_captioner
 
     stdin = sys.stdin.buffer if sys.stdin is not None else None
     inputs = Inputs(named.images or [], named, manifest=named.manifest, stdin=stdin, limits=limits)
-    sidecars = _sidecars(inputs, results, look)
+    sidecars = _sidecars(inputs, results, look, targets)
     _note_passed_over(console, inputs)
     decoding = replace(decoding, confidence=results.scores)
     check_tags(model, results)
     load = partial(load_captioner, model, results)
-    writes = (results.output, results.sidecar, results.changes_written_to) != (None, None, None)
+    writes = bool(targets) or results.sidecar is not None or results.write_metadata
     way = choose_way(look, inputs.alone, writes=writes, format=chosen)
     counts = results.dry_run and model.served
     if not counts:
@@ -135,6 +136,7 @@ def caption_command(
             run=run,
             limits=limits,
             results=results,
+            targets=targets,
             format=chosen,
             sidecars=sidecars,
             alone=_shown(named.images[0]) if named.images and len(named.images) == 1 else None,
@@ -169,10 +171,12 @@ def _note_passed_over(console: Console, inputs: Inputs) -> None:
         console.note(f"skipped in folders: {kinds}{hint}")
 
 
-def _sidecars(inputs: Inputs, results: Results, look: Look) -> Sidecars | None:
+def _sidecars(
+    inputs: Inputs, results: Results, look: Look, targets: tuple[Target, ...]
+) -> Sidecars | None:
     """Check what would be overwritten; return the sidecars to write, if any."""
     input_files = InputFiles(inputs.files())
-    outputs = list(_outputs(results, look))
+    outputs = list(_outputs(results, look, targets))
     check_outputs(outputs, input_files)
     if results.sidecar is None:
         return None
@@ -183,12 +187,12 @@ def _sidecars(inputs: Inputs, results: Results, look: Look) -> Sidecars | None:
     return sidecars
 
 
-def _outputs(results: Results, look: Look) -> Iterator[Output]:
+def _outputs(results: Results, look: Look, targets: tuple[Target, ...]) -> Iterator[Output]:
     from capgen.captioning.batch.journal import journal_path
 
-    if results.output is not None:
-        yield Output("-o", results.output, TEXT_OR_DATA)
-        yield Output("the journal of -o,", journal_path(results.output), OWN_JOURNAL)
+    for target in targets:
+        yield Output("-o", target.path, TEXT_OR_DATA)
+        yield Output("the journal of -o,", journal_path(target.path), OWN_JOURNAL)
     if look.explain is not None:
         page = look.explain.suffix.lower().startswith(".htm")
         yield Output("--explain", look.explain, WEB_PAGE if page else OWN_IMAGE)

@@ -8,10 +8,12 @@ from capgen.captioning.captioner import Captioner
 from capgen.captioning.endpoint.counting import CountingRuntime
 from capgen.captioning.prompts import resolve_prompt
 from capgen.cli.caption.many import BatchJob, open_journal, sources_of
+from capgen.cli.caption.outputs import absorb_others
 from capgen.cli.console import Console
 from capgen.config import ModelOptions
 from capgen.images.decoders import printable
 from capgen.output.beside import BesideWriters
+from capgen.output.files import journaled
 from capgen.undo import known_originals
 
 
@@ -19,10 +21,14 @@ def count_images(console: Console, model: ModelOptions, job: BatchJob) -> int:
     """Say how many images and bytes would be sent where; return 1 if images cannot be read."""
     runtime, served = CountingRuntime.at(model)
     captioner = Captioner(served, runtime, prompt=resolve_prompt(model))
-    output = job.results.output
     # A journal is only read: none is begun where there is nothing to go on with.
-    earlier = output is not None and (output.exists() or journal_path(output).exists())
-    journal = open_journal(captioner, job) if earlier and job.run.resume else None
+    earlier = any(
+        target.path.exists() or journal_path(target.path).exists() for target in job.targets
+    )
+    main, journal = journaled(job.targets), None
+    if main is not None and earlier and job.run.resume:
+        journal = open_journal(captioner, job, main)
+        absorb_others(journal, job.targets)
     run = BatchRun(
         decoding=job.decoding,
         options=job.run,
@@ -49,7 +55,7 @@ def count_images(console: Console, model: ModelOptions, job: BatchJob) -> int:
         "done": done,
         "unreadable": unreadable,
     }
-    if job.format in ("json", "jsonl") and output is None:
+    if job.format in ("json", "jsonl") and not job.targets:
         console.json(counts)
         return int(unreadable > 0)
     number = "1 image" if images == 1 else f"{images:,} images"

@@ -13,7 +13,7 @@ from capgen.cli.caption.options import Results, Run
 from capgen.cli.console import Console
 from capgen.config import DecodeOptions, ImageLimits, InputOptions, ModelOptions
 from capgen.errors import DataError, UsageError
-from capgen.output.base import FORMATS, format_of
+from capgen.output.files import targets_of
 from capgen.overwriting import (
     OWN_JOURNAL,
     TEXT_OR_DATA,
@@ -38,8 +38,8 @@ def caption_folder(
         DataError: The folder has no images.
         UsageError: The output is no file of records, or would replace something else.
     """
-    chosen = format_of(output)
-    if not FORMATS[chosen].holds_records:
+    [target] = targets_of([output], None)
+    if not target.kind.holds_records:
         raise UsageError(f"-o {output}: records are .jsonl or .json files")
     check_place(output)
     inputs = Inputs([str(folder)], options, limits=limits)
@@ -51,14 +51,15 @@ def caption_folder(
         Output("the journal of -o,", journal_path(output), OWN_JOURNAL),
     ]
     check_outputs(outputs, InputFiles(inputs.files()))
-    results = Results(output=output, scores=True)
+    results = Results(outputs=(output,), scores=True)
     job = BatchJob(
         inputs=inputs,
         decoding=DecodeOptions(confidence=True),
         run=Run(fail_on="none"),
         limits=limits,
         results=results,
-        format=chosen,
+        targets=(target,),
+        format="",
         sidecars=None,
         alone=None,
     )

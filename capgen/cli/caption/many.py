@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.journal import Journal, journal_path
@@ -14,21 +15,19 @@ from capgen.captioning.batch.sources import Source
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.cli.beside import open_beside, summarise
-from capgen.cli.caption.decisions import open_reviews, record_to_write
 from capgen.cli.caption.options import Results, Run
+from capgen.cli.caption.outputs import Captioned, CaptionOutputs
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.caption.tally import Tally, interrupted
-from capgen.cli.console import Console, caption_fields
+from capgen.cli.console import Console, caption_fields, listed
 from capgen.config import DecodeOptions, ImageLimits
-from capgen.output.base import FORMATS
+from capgen.errors import StorageError
 from capgen.output.beside import BesideWriters
 from capgen.output.escaping import one_line
-from capgen.output.formats import open_format
+from capgen.output.files import Target
 from capgen.output.sidecars import Sidecars
 from capgen.output.tags import tags_of
 from capgen.records import Caption, Record
-from capgen.reviews.journal import reviews_path
-from capgen.reviews.reviewed_records import decided
 from capgen.undo import known_originals
 
 # More lanes take memory and gain little.
@@ -48,7 +47,8 @@ class BatchJob:
         run: Batch size, threads, resuming, failures.
         limits: The largest image to decode.
         results: Where captions go.
-        format: Format of the output file or of stdout: a key of `FORMATS`.
+        targets: The files of `-o`.
+        format: Format of stdout, if there are none.
         sidecars: Files beside the images, or None.
         alone: The only name that was given, or None. Such an image is printed without its path.
     """
@@ -58,6 +58,7 @@ class BatchJob:
     run: Run
     limits: ImageLimits
     results: Results
+    targets: tuple[Target, ...]
     format: str
     sidecars: Sidecars | None
     alone: str | None
@@ -92,13 +93,22 @@ def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int)
 def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tally: Tally) -> int:
     finished = None
     with ExitStack() as stack:
-        reviews = open_reviews(console, job.results.output, job.format)
-        journal = open_journal(captioner, job)
-        if journal is not None:
-            stack.callback(journal.close)
+        outputs = CaptionOutputs(
+            *(console, job.targets, job.results, partial(open_journal, captioner, job)),
+            resume=job.run.resume,
+        )
+        stack.callback(outputs.abandon)
         beside = open_beside(job.results, job.sidecars, job.limits, dry_run=job.results.dry_run)
-        write_record = _open_records(console, stack, job, beside)
-        screen = stack.enter_context(BatchScreen(console, job.inputs.total))
+        screen = BatchScreen(console, job.inputs.total)
+
+        def problem(code: str, message: str) -> None:
+            tally.unwritten[code] += 1
+            screen.problem(message)
+
+        files = outputs.open(problem, partial(_say_failed, console))
+        stack.enter_context(files)
+        print_record = None if job.targets else _open_printer(console, stack, job)
+        stack.enter_context(screen)
         running = caption_all(
             captioner,
             sources_of(job, beside),
@@ -106,38 +116,45 @@ def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tall
                 decoding=job.decoding,
                 options=job.run,
                 limits=job.limits,
-                journal=journal,
+                journal=outputs.journal,
                 lanes=lanes if captioner.runtime.name == "onnx" else 1,
                 originals=_originals(job.results, beside),
-                thumbnails=job.results.output is not None and FORMATS[job.format].thumbnails,
+                thumbnails=outputs.thumbnails,
             ),
         )
         for event in stack.enter_context(closing(running)):
             if isinstance(event, BatchFinished):
                 finished = event
                 continue
-            shown = decided(event.record, reviews)
-            wrote = beside.write(shown, event.source.file, event.source.label)
-            for code, problem in wrote.problems.items():
-                tally.unwritten[code] += 1
-                screen.problem(problem)
-            event = replace(event, record=record_to_write(event.record, wrote.record, job.format))
-            write_record(event, wrote.written)
+            decided = outputs.decided(event.record)
+            wrote = beside.write(decided, event.source.file, event.source.label)
+            for code, message in wrote.problems.items():
+                problem(code, message)
+            item = Captioned(event, getattr(wrote.record, "unwritten", None))
+            files.write(item)
+            event = replace(event, record=outputs.shown(item))
+            if print_record is not None:
+                print_record(event, wrote.written)
             screen.show(event)
             tally.add(event)
             if tally.unwritten and job.run.fail_fast:
                 finished = tally.stopped()
                 break
     assert finished is not None
-    complete = FORMATS[job.format].holds_records and not finished.stopped
-    if journal is not None and complete:
-        journal.close(remove=True)
-    _summarise(console, job, finished, tally.unwritten, beside.kept)
-    if journal is not None and not complete:
-        console.note(f"keeping {journal.path}: the same command will skip what is done")
+    kept = outputs.close(failed=files.failed, stopped=finished.stopped)
+    written = [target for target in job.targets if target not in files.failed]
+    _summarise(console, job, finished, tally.unwritten, beside.kept, written)
+    if kept:
+        names = listed([str(journal.path) for journal in kept])
+        console.note(f"keeping {names}: the same command will skip what is done")
     summarise(console, beside)
     fail_on = job.run.fail_on
-    return exit_code(finished, fail_on) or int(bool(tally.unwritten) and fail_on != "none")
+    unwritten = bool(tally.unwritten) and fail_on != "none"
+    return exit_code(finished, fail_on) or int(unwritten or bool(files.failed))
+
+
+def _say_failed(console: Console, target: Target, error: StorageError) -> None:
+    console.error(error.message, error.hint or "The other outputs are written.")
 
 
 def exit_code(finished: BatchFinished, fail_on: str) -> int:
@@ -147,24 +164,19 @@ def exit_code(finished: BatchFinished, fail_on: str) -> int:
     return int(fail_on == "any" or not finished.captions or finished.stopped)
 
 
-def open_journal(captioner: Captioner, job: BatchJob) -> Journal | None:
-    """Open the journal of the output file, if there is one, and take over its records."""
-    output, resume = job.results.output, job.run.resume
-    if output is None:
-        return None
+def open_journal(captioner: Captioner, job: BatchJob, target: Target) -> Journal:
+    """Open the journal of an output, and take over the output's records."""
     settings, _ = captioner.settings(job.decoding)
-    recorded = captioner.record_settings(settings)
-    fingerprint = captioner.model.fingerprint
     journal = Journal(
-        journal_path(output),
+        journal_path(target.path),
         captioner.name,
-        fingerprint,
-        recorded,
-        fresh=not resume,
+        captioner.model.fingerprint,
+        captioner.record_settings(settings),
+        fresh=not job.run.resume,
         name_key=captioner.prompting.name_key,
     )
-    if resume and FORMATS[job.format].holds_records:
-        journal.absorb(output)
+    if job.run.resume and target.kind.holds_records:
+        journal.absorb(target.path)
     return journal
 
 
@@ -175,17 +187,8 @@ def _originals(results: Results, beside: BesideWriters) -> Mapping[str, str]:
     return known_originals(results.undo_file)
 
 
-def _open_records(
-    console: Console, stack: ExitStack, job: BatchJob, beside: BesideWriters
-) -> RecordWriter:
-    """Return what writes or prints records; captions that are written nowhere are printed."""
-    if job.results.output is not None:
-        reviewed = reviews_path(job.results.output).is_file()
-        opened = open_format(
-            *(job.results.output, job.format, job.results, job.results), reviewed=reviewed
-        )
-        write = stack.enter_context(opened)
-        return lambda event, written: write(event.record, event.thumbnail)
+def _open_printer(console: Console, stack: ExitStack, job: BatchJob) -> RecordWriter:
+    """Return what prints records; of text only the captions that are written nowhere."""
     if job.format == "json":
         return stack.enter_context(_json_array(console))
     if job.format == "jsonl":
@@ -217,7 +220,7 @@ def _print_caption(console: Console, record: Record, with_path: bool, results: R
 def sources_of(job: BatchJob, beside: BesideWriters) -> Iterable[Source]:
     """Return the images, without those whose sidecar would be skipped if that is all."""
     sidecars, results = job.sidecars, job.results
-    elsewhere = results.write_metadata or results.output is not None or job.format != "text"
+    elsewhere = results.write_metadata or bool(job.targets) or job.format != "text"
     # Tags are added to an XMP sidecar whose description stays.
     if sidecars is None or elsewhere or (results.tags and sidecars.holds_xmp):
         return job.inputs
@@ -230,11 +233,12 @@ def _summarise(
     finished: BatchFinished,
     unwritten: Mapping[str, int],
     kept: int,
+    written: Sequence[Target],
 ) -> None:
     failed = sum(finished.failures.values())
-    output, place = job.results.output, ""
-    if output is not None or job.sidecars is not None:
-        place = "sidecars" if output is None else str(output)
+    place = ""
+    if job.targets or job.sidecars is not None:
+        place = listed([str(target.path) for target in written]) if job.targets else "sidecars"
     text = summary(finished, place, unwritten, kept)
     fields = {
         "captions": finished.captions,

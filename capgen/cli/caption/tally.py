@@ -52,10 +52,10 @@ def interrupted(tally: Tally, results: Results, total: int | None, *, resume: bo
     failures = sum(tally.stopped().failures.values())
     failed = f", {failures} failed" if failures else ""
     text = f"stopped after {tally.done:,}{of} images{failed}"
-    if results.output is not None and not resume:
+    if bool(results.outputs) and not resume:
         return f"{text}; without --no-resume the same command goes on from here"
     if results.dry_run:
         return text
-    if results.output is not None or results.changes_written_to is not None:
+    if results.outputs or results.changes_written_to is not None:
         return f"{text}; what is done is kept: run the same command again to go on"
     return text
