@@ -184,10 +184,29 @@ def _record(place: str, item: Any) -> Record | Fault:
         return Fault(place, str(error))
     except (KeyError, TypeError, AttributeError, ValueError):
         return Fault(place, "not a record of `capgen caption -o`")
-    text = record.text if isinstance(record, Caption) else ""
-    if not isinstance(record.path, str | None) or not isinstance(text, str):
-        return Fault(place, "its path or its caption is not text")
-    return record
+    wrong = _wrong_in(record)
+    return Fault(place, wrong) if wrong else record
+
+
+def _wrong_in(record: Record) -> str:
+    """Return what is wrong with the values that pages and orders use; empty if nothing is."""
+    parts: list[Any] = [record.path, record.sha256, record.model, record.revision]
+    if isinstance(record, Caption):
+        if not isinstance(record.text, str):
+            return "its caption is not text"
+        parts += [other.text for other in record.alternatives]
+        parts += [token.text for token in record.tokens]
+        parts += [concept.name for concept in record.concepts]
+        parts += [] if record.review is None else [record.review.proposed]
+    for part in parts:
+        if not isinstance(part, str | None):
+            return f"{part!r} is where a text should be"
+    confidence = record.confidence
+    if confidence is not None and not (
+        isinstance(confidence, int | float) and 0 <= confidence <= 1
+    ):
+        return f"its confidence {confidence!r} is not between 0 and 1"
+    return ""
 
 
 def _text(path: Path, *, table: bool = False) -> str:

@@ -124,6 +124,12 @@ def test_tables_of_others(tmp_path: Path) -> None:
     assert texts(table(tmp_path, lines, "metadata.jsonl")) == [("a.jpg", "a dog")]
 
 
+def test_an_image_without_a_caption_is_named(tmp_path: Path) -> None:
+    last = table(tmp_path, "path,caption\na.jpg,a dog\nb\u0007.jpg,\n")[-1]
+    assert isinstance(last, CaptionFailure)
+    assert (last.path, last.message) == ("b\a.jpg", r"'b\x07.jpg' has no caption")
+
+
 def test_verdicts_in_a_table(tmp_path: Path) -> None:
     records = table(
         tmp_path,
@@ -169,6 +175,25 @@ def test_a_bad_line_is_told_and_the_others_read(
     assert {failure.path for failure in failures} == {f"{tmp_path / name}:{n}" for n in faults}
     assert all(failure.message.startswith(f"{failure.path}: ") for failure in failures)
     assert captions(records)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *('"confidence": NaN', '"confidence": 1e999', '"confidence": -0.1', '"confidence": "high"'),
+        *('"sha256": 5', '"model": ["mini"]', '"alternatives": [{"caption": 5}]'),
+        '"tokens": [{"id": 1, "text": 5, "log_probability": -0.5}]',
+        '"concepts": [{"name": 5, "probability": 0.5}]',
+        '"review": {"verdict": "accepted", "proposed": 5}',
+    ],
+)
+def test_values_that_a_page_could_not_show_are_faults(tmp_path: Path, wrong: str) -> None:
+    good = '{"path": "a.jpg", "caption": "a dog", "confidence": 1}\n'
+    line = f'{{"path": "b.jpg", "caption": "a cat", {wrong}}}\n'
+    first, second = table(tmp_path, good + line, "c.jsonl")
+    assert isinstance(first, Caption)
+    assert isinstance(second, CaptionFailure)
+    assert second.code == "malformed"
 
 
 @pytest.mark.parametrize(
