@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.errors import DataError, DiskFullError, StorageError
+from capgen.file_types import HEAD_BYTES
 from capgen.overwriting import OWN_UNDO, check_output
 from capgen.paths import check_place, replace_file, storage_errors
 from capgen.records import SCHEMA_VERSION
@@ -198,12 +199,19 @@ def undo(path: Path) -> Iterator[Undone]:
     undo file, and does not keep the others from being undone.
 
     Raises:
-        DataError: The file cannot be read.
+        DataError: The file cannot be read, or is another file.
         DiskFullError: No space is left.
     """
     swept: set[Path] = set()
     later: list[tuple[Path, dict[str, Any]]] = []
-    for number, entry in reversed(list(_entries(path))):
+    entries = list(_entries(path))
+    if not entries and not _is_undo_file(path):
+        raise DataError(
+            f"{path} is not an undo file",
+            hint="Give the one that capgen wrote, which is capgen-undo.jsonl if nothing else "
+            "was asked for.",
+        )
+    for number, entry in reversed(entries):
         if entry is None or not _is_path(entry["path"]):
             what = "it is nested too deeply" if entry is None else "its path cannot be a file's"
             yield Undone(path, f"line {number} is damaged: {what}")
@@ -293,6 +301,13 @@ def _is_path(path: Any) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _is_undo_file(path: Path) -> bool:
+    """Whether a file that can be read is one, or empty, or what a killed run left of one."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    return not head or OWN_UNDO.holds(head)
 
 
 def _entries(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:

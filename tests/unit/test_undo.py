@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from capgen.errors import StorageError
+from capgen.errors import DataError, StorageError
 from capgen.undo import UndoFile, known_originals, undo
 
 
@@ -167,9 +167,25 @@ def test_a_name_that_is_not_text_is_undone(tmp_path: Path) -> None:
     assert changed.read_bytes() == b"old"
 
 
-def test_a_list_with_the_names_of_an_entry_is_not_an_entry(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        '["path", "sha256_before", "sha256_after", "parts"]\n',
+        '{"schema_version": 1, "path": "a.jpg", "caption": "a dog"}\n',
+        "a dog",
+    ],
+)
+def test_another_file_is_an_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "captions.jsonl"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"captions\.jsonl is not an undo file"):
+        list(undo(path))
+
+
+@pytest.mark.parametrize("text", ["", '{"schema_version": 1, "pa'])
+def test_a_run_that_was_killed_early_left_nothing_to_undo(tmp_path: Path, text: str) -> None:
     path = tmp_path / "undo.jsonl"
-    path.write_text('["path", "sha256_before", "sha256_after", "parts"]\n')
+    path.write_text(text)
     assert list(undo(path)) == []
 
 
