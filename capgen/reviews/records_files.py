@@ -14,6 +14,7 @@ from typing import Any
 from capgen.errors import DataError, MissingDependencyError
 from capgen.json_files import parse_json
 from capgen.overwriting import JOURNAL_SUFFIX
+from capgen.paths import is_folder
 from capgen.records import Caption, Record, record_from_dict
 from capgen.reviews.table_rows import RowError, RowReader
 from capgen.tables.rows import is_table, read_table
@@ -63,7 +64,13 @@ def records_in(path: Path) -> Iterator[Record | Fault]:
             yield from _parquet(path)
         elif is_table(path):
             yield from _table(path)
+        elif is_folder(path):
+            raise DataError(
+                f"Cannot read {path}: it is a folder",
+                hint="Caption it first: capgen caption FOLDER -o captions.jsonl",
+            )
         else:
+            path.stat()  # that it is missing comes before its kind
             raise DataError(f"{path}: '{suffix}' is no kind of file with captions", hint=FORMS)
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}") from error

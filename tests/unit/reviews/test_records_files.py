@@ -228,6 +228,14 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
             read_records(path)
 
 
+def test_a_folder_of_images_and_a_missing_file_without_a_suffix(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="it is a folder") as caught:
+        read_records(tmp_path)
+    assert "capgen caption FOLDER" in caught.value.hint
+    with pytest.raises(DataError, match=r"Cannot read .*captions: No such file"):
+        read_records(tmp_path / "captions")
+
+
 def test_an_unfinished_run(tmp_path: Path) -> None:
     path = written(tmp_path, "c.csv.journal", CAPTIONS)
     better = Caption(path="-x.jpg", text="better", score=None, log_probability=None)
