@@ -11,7 +11,8 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,7 @@ def undo(path: Path) -> Iterator[Undone]:
             hint="Give the one that capgen wrote, which is capgen-undo.jsonl if nothing else "
             "was asked for.",
         )
+    earlier = _states_before(entries)
     for number, entry in reversed(entries):
         if entry is None or not _is_path(entry["path"]):
             what = "it is nested too deeply" if entry is None else "its path cannot be a file's"
@@ -222,12 +224,45 @@ def undo(path: Path) -> Iterator[Undone]:
             swept.add(folder)
             remove_leftovers(folder)
         undone = _undo_one(file, entry)
-        if undone.problem == _CHANGED:  # perhaps by a run at the same time, whose entry follows
+        if undone.problem and _is_older(file, entry, earlier[entry["path"]]):
+            yield Undone(file, before=True)
+        elif undone.problem == _CHANGED:  # perhaps by a run at the same time, whose entry follows
             later.append((file, entry))
         else:
             yield undone
     for file, entry in later:
         yield _undo_one(file, entry)
+
+
+def _states_before(
+    entries: Sequence[tuple[int, dict[str, Any] | None]],
+) -> dict[str, dict[str, str | None]]:
+    """Return for each path: hash after a change → hash before it; None is a missing file."""
+    states: dict[str, dict[str, str | None]] = defaultdict(dict)
+    for _, entry in entries:
+        if entry is not None:
+            before = entry["sha256_before"]
+            known = states[str(entry["path"])]
+            known[str(entry["sha256_after"])] = None if before is None else str(before)
+    return states
+
+
+def _is_older(path: Path, entry: dict[str, Any], earlier: Mapping[str, str | None]) -> bool:
+    """Whether a file is as it was before an earlier change than that of `entry`."""
+    try:
+        current: str | None = _hash(path.read_bytes())
+    except FileNotFoundError:
+        current = None
+    except OSError:
+        return False
+    before = entry["sha256_before"]
+    state, seen = None if before is None else str(before), set[str | None]()
+    while state != current:
+        if state not in earlier or state in seen:
+            return False
+        seen.add(state)
+        state = earlier[state]
+    return True
 
 
 def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:

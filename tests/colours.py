@@ -12,15 +12,16 @@ from PIL import Image
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.decoding.hypotheses import Hypothesis
 from capgen.captioning.runtimes.base import Generated, ModelInput
-from capgen.captioning.runtimes.pixel_runtime import PixelRuntime, stacked
+from capgen.captioning.runtimes.pixel_runtime import stacked
 from capgen.config import DecodeSettings
 from capgen.models.folder import ModelFolder
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.paths import bundled_model_dir
 from capgen.records import Concept
+from tests.pixel_fakes import ScriptedPixels
 
 
-class ColourRuntime(PixelRuntime):
+class ColourRuntime(ScriptedPixels):
     """Says the mean red of an image as a token, and counts what it was shown.
 
     With `concepts` it tells these of every image, and "red thing" with the red as its probability.

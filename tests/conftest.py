@@ -157,8 +157,8 @@ def torch_features(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exporting an encoder to ONNX takes seconds: for a few images torch does as well."""
     from capgen.training.data import frozen_features
 
-    def runner(front: frozen_features.FrozenFront) -> frozen_features.Front:
-        return frozen_features._torch_runner(front._module, front._device)
+    def runner(front: frozen_features.FrozenFront) -> tuple[frozen_features.Front, str]:
+        return frozen_features._torch_runner(front._module, front.device), ""
 
     monkeypatch.setattr(frozen_features.FrozenFront, "runner", runner)
 

@@ -21,7 +21,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from huggingface_hub import constants, hf_api
 
-LARGE = (".safetensors", ".onnx")
+LARGE = (".safetensors", ".onnx", ".parquet")
+DATASETS = "datasets/"
 
 
 @dataclass
@@ -64,7 +65,8 @@ class Written:
 
 @dataclass
 class Hub:
-    """Repositories by id, each a folder by revision; discussions by id.
+    """Repositories by id (`datasets/ID` for data sets), each a folder by
+    revision; discussions by id.
 
     Attributes:
         asked: Paths that were asked for, in order.
@@ -231,7 +233,11 @@ def answer(hub: Hub, path: str, token: str = "") -> Answer:
         return as_json({"name": hub.users[token], "type": "user", "auth": access, "orgs": []})
     if path.startswith("/api/models/"):
         return _about(hub, path.removeprefix("/api/models/"), token)
-    name, _, rest = split_name(path.removeprefix("/"))
+    if path.startswith("/api/datasets/"):
+        return _about(hub, path.removeprefix("/api/datasets/"), token, kind=DATASETS)
+    kind = DATASETS if path.startswith(f"/{DATASETS}") else ""
+    name, _, rest = split_name(path.removeprefix(f"/{kind}"))
+    name = kind + name
     if not rest.startswith("resolve/"):
         return 404, {}, b""
     if not visible(hub, name, token):
@@ -246,9 +252,10 @@ def answer(hub: Hub, path: str, token: str = "") -> Answer:
     return 200, {"X-Repo-Commit": commit, "ETag": etag}, content
 
 
-def _about(hub: Hub, path: str, token: str) -> Answer:
+def _about(hub: Hub, path: str, token: str, kind: str = "") -> Answer:
     """Answer what the API says about a repository."""
     name, _, rest = split_name(path)
+    name = kind + name
     if not visible(hub, name, token):
         return 404, {"X-Error-Code": "RepoNotFound"}, b"{}"
     if rest == "discussions":

@@ -8,6 +8,7 @@ import json
 import random
 import shutil
 import tarfile
+import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -246,10 +247,12 @@ def write_imagefolder(root: Path, images: list[MiniImage], *, suffix: str = "jso
 
 
 def write_sidecars(root: Path, images: list[MiniImage], *, suffix: str = ".txt") -> Path:
-    """Write folders for the splits, each image with a text file beside it."""
+    """Write folders for the splits, each image with a text or JSON file beside it."""
     for p in images:
         save_images(root / p.split, [p])
         text = "\n".join(p.captions) + "\n"
+        if suffix == ".json":
+            text = json.dumps({"captions": p.captions})
         (root / p.split / p.name).with_suffix(suffix).write_text(text, encoding="utf-8")
     return root
 
@@ -280,4 +283,130 @@ def write_flickr30k(root: Path, images: list[MiniImage]) -> Path:
     for split in ("train", "val", "test"):
         names = [p.name.removesuffix(".jpg") + "\n" for p in images if p.split == split]
         (root / f"{split}.txt").write_text("".join(names), encoding="utf-8")
+    return root
+
+
+def by_split(images: list[MiniImage]) -> dict[str, list[MiniImage]]:
+    """Return the images of each split that has any."""
+    splits = {split: [p for p in images if p.split == split] for split in ("train", "val", "test")}
+    return {split: chosen for split, chosen in splits.items() if chosen}
+
+
+def write_json_lists(root: Path, images: list[MiniImage]) -> Path:
+    """Write BLIP's lists: an entry per caption for training, one per image otherwise."""
+    save_images(root / "images", images)
+    for split, chosen in by_split(images).items():
+        entries: list[dict[str, object]] = []
+        for p in chosen:
+            named = {"image": f"images/{p.name}", "image_id": p.name}
+            if split == "train":
+                entries += [{**named, "caption": caption} for caption in p.captions]
+            else:
+                entries.append({**named, "caption": p.captions})
+        path = root / f"coco_karpathy_{split}.json"
+        path.write_text(json.dumps(entries, ensure_ascii=False), encoding="utf-8")
+    return root
+
+
+def write_json_maps(root: Path, images: list[MiniImage]) -> Path:
+    """Write files that map images to captions, with names that lack the suffix."""
+    save_images(root / "images", images)
+    for split, chosen in by_split(images).items():
+        content = {p.name.removesuffix(".jpg"): p.captions for p in chosen}
+        path = root / f"{split}.json"
+        path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    return root
+
+
+def write_textcaps(root: Path, images: list[MiniImage]) -> Path:
+    """Write TextCaps's files: an entry per caption, each with all captions of its image."""
+    save_images(root / "train_images", images)
+    for split, chosen in by_split(images).items():
+        data = [
+            {
+                "image_id": p.name.removesuffix(".jpg"),
+                "caption_id": number,
+                "caption_str": caption,
+                "reference_strs": p.captions,
+                "set_name": split,
+            }
+            for p in chosen
+            for number, caption in enumerate(p.captions)
+        ]
+        content = {"dataset_type": split, "dataset_name": "textcaps", "data": data}
+        path = root / f"TextCaps_0.1_{split}.json"
+        path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    return root
+
+
+def write_roco(root: Path, images: list[MiniImage]) -> Path:
+    """Write ROCO's folders, with the table of the training split and the text of others."""
+    for split, chosen in by_split(images).items():
+        folder = root / {"val": "validation"}.get(split, split) / "radiology"
+        save_images(folder / "images", chosen)
+        rows = [(f"ROCO_{n}", p.name, c) for n, p in enumerate(chosen) for c in p.captions]
+        if split == "train":
+            with (folder / "traindata.csv").open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([("id", "name", "caption"), *rows])
+        else:
+            lines = [f"{name.removesuffix('.jpg')}\t{caption}\n" for _, name, caption in rows]
+            (folder / "captions.txt").write_text("".join(lines), encoding="utf-8")
+    return root
+
+
+def write_rocov2(root: Path, images: list[MiniImage]) -> Path:
+    """Write ROCOv2's tables of captions, and those of concepts, which have none."""
+    for split, chosen in by_split(images).items():
+        save_images(root / f"{split}_images", chosen)
+        rows = [(p.name.removesuffix(".jpg"), c) for p in chosen for c in p.captions]
+        concepts = [(p.name.removesuffix(".jpg"), "C0040405;C0817096") for p in chosen]
+        tables = {
+            "captions": [("ID", "Caption"), *rows],
+            "concepts": [("ID", "CUIs"), *concepts],
+        }
+        for name, table in tables.items():
+            with (root / f"{split}_{name}.csv").open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows(table)
+    return root
+
+
+def write_joined_tables(root: Path, images: list[MiniImage]) -> Path:
+    """Write a table of images and one of captions, with an id in common."""
+    save_images(root / "images", images)
+    with (root / "projections.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = [(n, p.name, p.split) for n, p in enumerate(images)]
+        csv.writer(file).writerows([("uid", "filename", "split"), *rows])
+    with (root / "reports.csv").open("w", newline="", encoding="utf-8") as file:
+        reports = [(n, json.dumps(p.captions), "normal") for n, p in enumerate(images)]
+        csv.writer(file).writerows([("uid", "findings", "MeSH"), *reports])
+    return root
+
+
+def write_zipped(root: Path, images: list[MiniImage]) -> Path:
+    """Write a table beside an archive of its images."""
+    write_table(root, images)
+    with zipfile.ZipFile(root / "images.zip", "w") as archive:
+        for path in sorted((root / "images").iterdir()):
+            archive.write(path, f"images/{path.name}")
+    shutil.rmtree(root / "images")
+    return root
+
+
+def write_parquet(root: Path, images: list[MiniImage], *, rows_in_a_file: int = 3) -> Path:
+    """Write Parquet files with the images' bytes, as the Hub has them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    save_images(root / "loose", images)
+    (root / "data").mkdir()
+    for split, chosen in by_split(images).items():
+        for number in range(0, len(chosen), rows_in_a_file):
+            part = chosen[number : number + rows_in_a_file]
+            cells = [
+                {"bytes": (root / "loose" / p.name).read_bytes(), "path": p.name} for p in part
+            ]
+            table = pa.table({"image": cells, "captions": [list(p.captions) for p in part]})
+            name = {"val": "validation"}.get(split, split)
+            pq.write_table(table, root / "data" / f"{name}-{number:05d}-of-00009.parquet")
+    shutil.rmtree(root / "loose")
     return root

@@ -97,7 +97,9 @@ def _write_work(work: Path) -> None:
     (work / "docs" / "images").symlink_to(ROOT / "docs" / "images")
     lines = [f"{n}.jpg,{OFTEN if n % 3 else SELDOM}" for n in range(5)]
     (work / "my-photos" / "captions.csv").write_text("image,caption\n" + "\n".join(lines) + "\n")
-    (work / "captions.jsonl").write_text(json.dumps({"captions": [OFTEN, SELDOM]}) + "\n")
+    (work / "captions.jsonl").write_text(
+        json.dumps({"captions": [OFTEN, SELDOM, "a kite over the sea"]}) + "\n"
+    )
     (work / "images.csv").write_text("path\nphotos/0.jpg\nphotos/1.jpg\n")
     edited = {"path": "photos/0.jpg", "caption": SELDOM, "original": OFTEN}
     (work / "captions-edited.jsonl").write_text(json.dumps(edited) + "\n")

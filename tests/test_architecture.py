@@ -43,7 +43,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tables": LEAVES,
     "reviews": (*LEAVES, "tables"),
     "models": (*LEAVES, "hub_client"),
-    "data": (*LEAVES, "images", "pages", "tables", "reviews"),
+    "data": (*LEAVES, "hub_client", "images", "pages", "tables", "reviews"),
     "output": (*LEAVES, "images", "pages", "tables"),
     "pages": (*LEAVES, "images"),
     "captioning": (
@@ -54,7 +54,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "explain": (*LEAVES, "images", "output", "captioning", "pages"),
     "evaluation": (
         *(*LEAVES, "images", "metrics", "models", "data", "pages", "captioning", "explain"),
-        "reviews",
+        *("reviews", "tables"),
     ),
     "training": (*LEAVES, "images", "metrics", "tables", "models", "data", "pages", "captioning"),
     # The local server that `capgen review` runs, and its page.
@@ -72,7 +72,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("evaluation", "training", "hub", "registry", "doctor", "reviews", "review_page"),
         "applying",
     ),
-    "_build": (*LEAVES, "metrics", "models", "captioning", "hub", "cli"),
+    "_build": (*LEAVES, "metrics", "models", "data", "captioning", "hub", "cli"),
     # The package itself names its public classes for type checkers; `__main__` runs the app.
     "__init__": (*LEAVES, "captioning", "evaluation", "explain"),
     "__main__": ("cli",),
@@ -83,6 +83,7 @@ HEAVY_AT_TOP = ("models", "training", "_build")
 # Modules within those that the CPU caption path imports: never torch there.
 LIGHT = ("models/folder.py", "models/resolve.py", "models/preprocessing/preprocess.py")
 LIGHT_TOO = (
+    "models/fetch.py",
     "models/preprocessing/config_file.py",
     "models/safetensors_index.py",
     "models/__init__.py",

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from capgen.captioning.captioner import Captioner
 from capgen.config import TrainConfig, train_config
-from capgen.records import Event
+from capgen.errors import TrainingStopped
+from capgen.records import Event, StepEvent
+from capgen.training.run.stop_request import StopRequest
+from capgen.training.run.train import resume, train
 from tests.minis import MiniImage
 
 E = TypeVar("E", bound=Event)
@@ -83,6 +90,29 @@ def clip_config(tmp_path: Path, data: Path, **settings: Any) -> TrainConfig:
             **settings,
         },
     )
+
+
+def stop_at(config: TrainConfig, step: int) -> None:
+    """Start a run, and stop it after a step with its state saved."""
+    stop = StopRequest()
+    with pytest.raises(TrainingStopped):
+        for event in train(config, stop=stop):
+            if isinstance(event, StepEvent) and event.step == step:
+                stop.signal = signal.SIGTERM
+
+
+def whole_and_resumed(config: TrainConfig, step: int) -> tuple[Path, Path]:
+    """Run a configuration to its end twice, the second time stopped after a step and resumed.
+
+    Returns:
+        The folders of the two runs, `whole` and `stopped` beside the configuration's.
+    """
+    assert config.output_dir is not None
+    whole, stopped = (config.output_dir.with_name(name) for name in ("whole", "stopped"))
+    list(train(dataclasses.replace(config, output_dir=whole)))
+    stop_at(dataclasses.replace(config, output_dir=stopped), step)
+    list(resume(stopped))
+    return whole, stopped
 
 
 def caption_images(folder: str, data: Path) -> list[str]:

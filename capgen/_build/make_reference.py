@@ -1,4 +1,4 @@
-"""Write the generated pages: docs/cli.md and docs/api.md.
+"""Write the generated pages: docs/cli.md, docs/api.md, and the layouts in docs/datasets.md.
 
     python -m capgen._build.make_reference
 
@@ -12,6 +12,7 @@ import importlib
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import typer.main
 from capgen import config
 from capgen.cli.app import build_app
 from capgen.cli.user_defaults import known_settings
+from capgen.data.formats import FORMATS
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 # Where users import from, in the page's order; `capgen.errors` follows as a tree.
@@ -30,12 +32,35 @@ PLACES = (
 )
 # Words of an option's text that are repeated under each command rather than referred to.
 SHORT = 6
+WIDTH = 100
+MADE_LAYOUTS = "<!-- Layouts made by `python -m capgen._build.make_reference`: do not edit. -->"
+END = "<!-- End of the layouts. -->"
 MADE = "<!-- Made by `python -m capgen._build.make_reference`: do not edit. -->\n"
 
 
 def pages() -> dict[str, str]:
     """Return file name → text of every generated page."""
-    return {"cli.md": cli_page(), "api.md": api_page()}
+    return {"cli.md": cli_page(), "api.md": api_page(), "datasets.md": datasets_page()}
+
+
+def datasets_page() -> str:
+    """Return the page on data sets with the list of layouts that the readers describe."""
+    page = (DOCS / "datasets.md").read_text(encoding="utf-8")
+    before, begin, rest = page.partition(MADE_LAYOUTS)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"docs/datasets.md lacks the marks {MADE_LAYOUTS!r} and {END!r}")
+    lines = (
+        textwrap.fill(
+            f"- `{name}`: {layout.description}",
+            width=WIDTH,
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for name, layout in FORMATS.items()
+    )
+    return "\n".join([before + begin, "", *lines, "", end + after])
 
 
 def cli_page() -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from threading import Event
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from capgen.captioning.caption_model import CaptionModel
 from capgen.captioning.confidence.calibration_file import CalibrationPlace
@@ -20,7 +21,8 @@ from capgen.captioning.prompts import Prompt, resolve_prompt
 from capgen.captioning.resolve_settings import resolve_settings
 from capgen.captioning.to_record import caption_or_raise
 from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, ModelOptions
-from capgen.errors import ModelError, UsageError
+from capgen.config.keywords import DecodeKeywords, ModelKeywords
+from capgen.errors import ModelError, UsageError, did_you_mean
 from capgen.images.load import DEFAULT_LIMITS, ImageSource
 from capgen.models.folder import ModelFolder
 from capgen.records import Caption, CaptionFailure, Record
@@ -54,7 +56,7 @@ class Captioner:
         model: str | os.PathLike[str] | None = None,
         *,
         threads: int | None = None,
-        **options: Any,
+        **options: Unpack[ModelKeywords],
     ) -> Captioner:
         """Load a captioner.
 
@@ -71,14 +73,13 @@ class Captioner:
             UsageError: An option is unknown or has no such value, or there is no such device.
         """
         name = None if model is None else os.fspath(model)
-        try:
-            asked = ModelOptions(model=name, **options)
-        except TypeError as error:
-            raise UsageError(f"Unknown model option: {error}") from error
-        return cls.from_options(asked, threads=threads)
+        _check_names(options, ModelOptions, "model option")
+        return cls.from_options(ModelOptions(model=name, **options), threads=threads)
 
     @classmethod
-    def from_endpoint(cls, url: str, model: str | None = None, **options: Any) -> Captioner:
+    def from_endpoint(
+        cls, url: str, model: str | None = None, **options: Unpack[ModelKeywords]
+    ) -> Captioner:
         """Caption with a model on a server that speaks the OpenAI chat protocol.
 
         Images are sent to that server, made small and without metadata. A key is taken from the
@@ -95,7 +96,8 @@ class Captioner:
             EndpointError: It refuses.
             UsageError: An option is unknown or has no such value, or the server has several models.
         """
-        return cls.from_pretrained(model, endpoint=url, **options)
+        options["endpoint"] = url
+        return cls.from_pretrained(model, **options)
 
     @classmethod
     def from_options(cls, options: ModelOptions, *, threads: int | None = None) -> Captioner:
@@ -143,14 +145,26 @@ class Captioner:
 
     @overload
     def caption(
-        self, images: ImageSource, *, return_attention: bool = False, **options: Any
+        self,
+        images: ImageSource,
+        *,
+        return_attention: bool = False,
+        **options: Unpack[DecodeKeywords],
     ) -> Caption: ...
     @overload
     def caption(
-        self, images: _Several, *, return_attention: bool = False, **options: Any
+        self,
+        images: _Several,
+        *,
+        return_attention: bool = False,
+        **options: Unpack[DecodeKeywords],
     ) -> list[Caption]: ...
     def caption(
-        self, images: ImageSource | _Several, *, return_attention: bool = False, **options: Any
+        self,
+        images: ImageSource | _Several,
+        *,
+        return_attention: bool = False,
+        **options: Unpack[DecodeKeywords],
     ) -> Caption | list[Caption]:
         """Caption one image, or several.
 
@@ -171,13 +185,15 @@ class Captioner:
             ModelError: You ask for attention and the model has no cross-attention.
             UsageError: An option is unknown or out of range.
         """
-        try:
-            chosen = DecodeOptions(**options)
-        except TypeError as error:
-            raise UsageError(f"Unknown decoding option: {error}") from error
+        _check_names(options, DecodeOptions, "decoding option")
+        chosen = DecodeOptions(**options)
         sources = images if isinstance(images, list | tuple) else [images]
-        records = self.stream(sources, chosen, return_attention=return_attention)
-        captions = [caption_or_raise(record) for record in records]
+        settings, notes = self._checked_settings(chosen, return_attention)
+        captions = [
+            caption_or_raise(record)
+            for batch in self.prepared_batches(sources, thumbnail=True)
+            for record in self._with_thumbnails(batch, settings, notes, return_attention)
+        ]
         return captions if sources is images else captions[0]
 
     def stream(
@@ -209,14 +225,36 @@ class Captioner:
         """
         if batch_size < 1:
             raise UsageError(f"--batch-size is {batch_size}; it must be at least 1")
-        settings, notes = self.settings(options or DecodeOptions())
-        if return_attention and (obstacle := self.runtime.obstacle()):
-            raise ModelError(f"{self.name}: {obstacle}")
+        settings, notes = self._checked_settings(options or DecodeOptions(), return_attention)
         caption = partial(
             self.caption_prepared, settings=settings, notes=notes, return_attention=return_attention
         )
         for batch in self.prepared_batches(images, batch_size, limits=limits):
             yield from for_prepared(caption, batch)
+
+    def _checked_settings(
+        self, options: DecodeOptions, return_attention: bool
+    ) -> tuple[DecodeSettings, tuple[str, ...]]:
+        settings, notes = self.settings(options)
+        if return_attention and (obstacle := self.runtime.obstacle()):
+            raise ModelError(f"{self.name}: {obstacle}")
+        return settings, notes
+
+    def _with_thumbnails(
+        self,
+        batch: Sequence[Prepared | CaptionFailure],
+        settings: DecodeSettings,
+        notes: tuple[str, ...],
+        return_attention: bool,
+    ) -> Iterator[Record]:
+        """Caption a batch; the captions have thumbnails, which notebooks show."""
+        caption = partial(
+            self.caption_prepared, settings=settings, notes=notes, return_attention=return_attention
+        )
+        for item, record in zip(batch, for_prepared(caption, batch), strict=True):
+            if isinstance(record, Caption) and isinstance(item, Prepared):
+                record = dataclasses.replace(record, thumbnail=item.thumbnail)
+            yield record
 
     def prepared_batches(
         self,
@@ -224,9 +262,10 @@ class Captioner:
         batch_size: int = DEFAULT_BATCH_SIZE,
         *,
         limits: ImageLimits = DEFAULT_LIMITS,
+        thumbnail: bool = False,
     ) -> Iterator[list[Prepared | CaptionFailure]]:
         """Prepare images in batches, the next one in a thread while the caller has this one."""
-        prepare = partial(self.prepare, limits=limits)
+        prepare = partial(self.prepare, limits=limits, thumbnail=thumbnail)
         return batches_ahead(prepare, images, self.batch_of(batch_size))
 
     def until(self, stop: Event) -> Captioner:
@@ -257,7 +296,8 @@ class Captioner:
         Args:
             image: An image, as for `caption`.
             path: Its name in records and messages; by default its path.
-            sha256: SHA-256 of its file, for the record.
+            sha256: SHA-256 of its file, for the record; by default that of the bytes that are
+                read. Pixels have none.
             limits: The largest image to decode.
             thumbnail: Also make a small copy.
             keep_image: Also keep the decoded image.
@@ -290,7 +330,8 @@ class Captioner:
             batch: The images.
             settings: Decoding settings (see `settings`).
             notes: What was changed on the way, for the records.
-            revision: The model's revision in records; by default its commit.
+            revision: The model's revision in records; by default its commit, or the hash of its
+                files.
             return_attention: Fill `Caption.attention` (see `caption`).
         """
         return self._records.records(
@@ -300,6 +341,14 @@ class Captioner:
     def record_settings(self, settings: DecodeSettings) -> dict[str, Any]:
         """Return the settings in the form that records hold."""
         return self._records.settings(settings)
+
+
+def _check_names(options: Mapping[str, Any], kind: type, what: str) -> None:
+    """Raise UsageError for a name that is no field of a settings class, with the closest one."""
+    known = {field.name for field in dataclasses.fields(kind)}
+    for name in options:
+        if name not in known:
+            raise UsageError(f"Unknown {what} '{name}'", hint=did_you_mean(name, known))
 
 
 def _loaded(

@@ -69,7 +69,7 @@ class RecordMaker:
         """
         shared: dict[str, Any] = {
             "model": self._model.name,
-            "revision": self._model.revision if revision is None else revision,
+            "revision": self._model.fingerprint if revision is None else revision,
             "settings": self.settings(settings),
         }
         make = partial(self._that_fit, settings=settings, return_attention=return_attention)
@@ -135,6 +135,10 @@ class RecordMaker:
             from capgen.captioning.word_notes import with_word_notes
 
             caption = with_word_notes(caption, settings)
+        if settings.asks_for_lengths:
+            from capgen.captioning.caption_length import with_length_note
+
+            caption = with_length_note(caption, settings)
         if return_attention:
             from capgen.captioning.attention import with_attention
 

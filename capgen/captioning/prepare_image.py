@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from dataclasses import replace
 
 from capgen.captioning.prepare import Prepared, failure_of
 from capgen.captioning.prompting import Prompting
@@ -31,8 +33,10 @@ def prepare_image(
         path = os.fspath(image)
     try:
         name = None if path is None else printable(path) or "''"
-        if prompting.placeholders and isinstance(image, str | os.PathLike):
+        if isinstance(image, str | os.PathLike):
             image = read_file(os.fspath(image), name or "''", limits)
+        if isinstance(image, bytes) and sha256 is None:
+            sha256 = hashlib.sha256(image).hexdigest()
         prompt, start = prompting.of_image(path, image)
         loaded = load_image(image, limits=limits, name=name, size_hint=runtime.size_hint)
         return Prepared(
@@ -46,4 +50,4 @@ def prepare_image(
             prompt=prompt or None,
         )
     except (ImageError, MemoryError) as error:
-        return failure_of(error, path)
+        return replace(failure_of(error, path), sha256=sha256)

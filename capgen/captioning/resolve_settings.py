@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from capgen.captioning.caption_model import CaptionModel
+from capgen.captioning.confidence.advice import confidence_advice
 from capgen.captioning.confidence.fits import Fits
 from capgen.captioning.prompting import Prompting
 from capgen.config import DecodeOptions, DecodeSettings, resolve_decoding, resolve_served
@@ -20,7 +21,8 @@ def resolve_settings(
     if fit is not None or not settings.confidence:
         return settings, notes
     if settings.min_confidence is not None:
-        raise UsageError(f"--min-confidence: {reason}", hint="See capgen calibrate --help")
+        hint = confidence_advice(options, model.name, fits)
+        raise UsageError(f"--min-confidence: {reason}", hint=hint)
     return settings, (*notes, f"no confidence: {reason}")
 
 

@@ -119,7 +119,7 @@ def _best(image: _ImageCaptions, place: int, generated: Generated) -> Caption | 
         alternatives=tuple(others),
         retry=image.retry,
         usage=generated.usage.get(place),
-        notes=generated.notes.get(place, ()),
+        notes=(*best.notes, *generated.notes.get(place, ())),
         concepts=generated.concepts[place] if generated.concepts else (),
     )
 
@@ -148,6 +148,7 @@ def _captions(
                 log_probability=each.log_probability if known else None,
                 score=each.score if known else None,
                 tokens=tokens,
+                notes=(f"cut off at max_length {settings.max_length}",) if each.cut else (),
             )
         )
     return captions

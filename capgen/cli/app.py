@@ -18,7 +18,7 @@ from capgen.cli.doctor import doctor_app
 from capgen.cli.eval import command as evaluate
 from capgen.cli.help import tidy_help
 from capgen.cli.hub import hub_app
-from capgen.cli.logs import LEVELS, start_logging
+from capgen.cli.logs import FORMATS, LEVELS, start_logging
 from capgen.cli.models.command import models_app
 from capgen.cli.train import command as train
 from capgen.cli.user_defaults import use_user_defaults
@@ -79,14 +79,23 @@ def _root(
     ] = None,
     log_file: Annotated[
         Path | None,
-        typer.Option(help="Append the log to this file instead of stderr.", show_default=False),
+        typer.Option(
+            help="Append the log to this file instead of stderr, with failures and the summary.",
+            show_default=False,
+        ),
+    ] = None,
+    log_format: Annotated[
+        str | None,
+        typer.Option(help="Lines of the log: text or json (JSON Lines).", show_default=False),
     ] = None,
 ) -> None:
     """Caption images, and train and judge the models that do."""
     if log_level is not None and log_level not in LEVELS:
         raise UsageError(f"--log-level is {log_level!r}; it must be one of {', '.join(LEVELS)}")
+    if log_format is not None and log_format not in FORMATS:
+        raise UsageError(f"--log-format is {log_format!r}; it must be one of {', '.join(FORMATS)}")
     if log_level is not None or log_file is not None:
-        start_logging(log_level or "info", log_file, Console().note)
+        start_logging(log_level or "info", log_file, Console().note, as_json=log_format == "json")
     for warning in misspelt_variables():
         Console().note(warning)
     if context.invoked_subcommand not in NO_USER_SETTINGS:

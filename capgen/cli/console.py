@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import logging
+import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
@@ -13,6 +15,8 @@ from typing import Any, Self, TextIO
 
 import typer
 
+from capgen.cli.logs import log_message
+from capgen.cli.time_left import TimeLeft
 from capgen.errors import StorageError, UsageError
 from capgen.output.records import dump, dump_json
 from capgen.output.tags import tags_field
@@ -56,20 +60,35 @@ class Console:
         """Write one record as a line of JSON."""
         self.data(dump(record, ascii_only=not _is_utf8(sys.stdout)))
 
-    def show(self, renderable: Any, *, wrap: bool = True) -> None:
-        """Write a Rich table, panel or text, with lines broken at the terminal's width."""
-        self.data(_drawn(renderable, sys.stdout, wrap=wrap))
+    def show(self, renderable: Any, *, wrap: bool = True, width: int | None = None) -> None:
+        """Write a Rich table, panel or text, with lines of at most `width`, the terminal's."""
+        self.data(_drawn(renderable, sys.stdout, wrap=wrap, width=width))
 
-    def note(self, text: str) -> None:
-        """Tell the user something that is not output."""
+    def note(self, text: str, **fields: object) -> None:
+        """Tell the user something that is not output; `fields` are for a log of JSON lines."""
+        self.log(text, **fields)
         if not self.quiet:
             self._message("note", "cyan", text)
 
-    def error(self, message: str, hint: str = "") -> None:
-        """Report an error and what to do about it."""
+    def error(
+        self, message: str, hint: str = "", *, fields: Mapping[str, object] | None = None
+    ) -> None:
+        """Report an error and what to do about it; `fields` are for a log of JSON lines."""
+        self.log_error(message, hint, fields)
         self._message("error", "bold red", message)
         if hint:
             self._message("hint", "dim", hint)
+
+    def log(self, text: str, **fields: object) -> None:
+        """Add something to the log file only."""
+        log_message(logging.INFO, text, fields)
+
+    def log_error(
+        self, message: str, hint: str = "", fields: Mapping[str, object] | None = None
+    ) -> None:
+        """Add an error to the log file only."""
+        hints = {"hint": hint} if hint else {}
+        log_message(logging.ERROR, message, {**(fields or {}), **hints})
 
     def _message(self, kind: str, style: str, text: str) -> None:
         if sys.stderr is None:
@@ -123,14 +142,15 @@ class LiveBar:
         self._bars: Any = None
         self._task: Any = None
         self._kind = ""
+        self._time_left = TimeLeft()
 
     def __enter__(self) -> Self:
         if self._wanted and is_terminal(sys.stderr):
-            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, TextColumn
 
-            plain = ("{task.description}", "{task.fields[count]}", "{task.fields[note]}")
-            label, count, note = (TextColumn(text, markup=False) for text in plain)
-            columns = (label, BarColumn(), count, TimeRemainingColumn(), note)
+            fields = ("description", "fields[count]", "fields[left]", "fields[note]")
+            label, *rest = (TextColumn(f"{{task.{name}}}", markup=False) for name in fields)
+            columns = (label, BarColumn(), *rest)
             self._bars = progress_bars(*columns, transient=True)
             self._bars.start()
         return self
@@ -139,32 +159,64 @@ class LiveBar:
         if self._bars is not None:
             self._bars.stop()
 
+    def begin(self, label: str, done: int, total: int | None) -> None:
+        """Start a task of which `done` items took no time; writes no line."""
+        self._time_left = TimeLeft()
+        self._kind = _kind_of(label)
+        self._time_left.report(done)
+        if self._bars is not None:
+            self._draw(label, done, total, "", None)
+
+    def pause(self, seconds: float) -> None:
+        """Leave time for other work out of the task's speed."""
+        self._time_left.pause(seconds)
+
     def update(
-        self, label: str, done: int, total: int | None, note: str = "", *, line: str | None = None
+        self,
+        label: str,
+        done: int,
+        total: int | None,
+        note: str = "",
+        *,
+        line: Callable[[float | None], str] | None = None,
+        skipped: int = 0,
+        beside: float = 0.0,
     ) -> None:
         """Show how far the work is.
 
         Args:
-            label: What is being done. A new first word restarts the estimate of the time left.
+            label: What is being done. Other words, whatever the numbers, are a new task.
             done: Items done.
             total: Items in all, or None if that is not known.
             note: Shown behind the bar.
-            line: The line where there is no bar; by default made from the rest.
+            line: Makes the line where there is no bar from the seconds left, None if those are
+                not known; by default it is made from the rest.
+            skipped: Items done that took no time, such as those of an earlier run.
+            beside: Seconds of other work that are left.
         """
-        count = f"{done}/{'?' if total is None else total}"
-        if self._bars is None:
-            now = time.monotonic()
-            if self._write_line is not None and now - self._last_line >= self._seconds:
-                self._last_line = now
-                self._write_line(line or f"{label}: {count} {note}".rstrip())
+        if _kind_of(label) != self._kind:
+            self._time_left = TimeLeft()
+        self._kind = _kind_of(label)
+        self._time_left.report(done, skipped)
+        left = None if total is None else self._time_left.seconds(total - done)
+        left = None if left is None else left + beside
+        if self._bars is not None:
+            self._draw(label, done, total, note, left)
             return
-        shown = {"description": label, "total": total, "count": count, "note": note}
-        kind = label.partition(" ")[0]
-        if self._task is None or kind != self._kind:
-            if self._task is not None:
-                self._bars.remove_task(self._task)
+        now = time.monotonic()
+        if self._write_line is not None and now - self._last_line >= self._seconds:
+            self._last_line = now
+            told = "" if left is None else f", {duration(left)} left"
+            text = f"{label}: {_count(done, total)}{told} {note}".rstrip()
+            self._write_line(text if line is None else line(left))
+
+    def _draw(
+        self, label: str, done: int, total: int | None, note: str, left: float | None
+    ) -> None:
+        shown = {"description": label, "total": total, "count": _count(done, total), "note": note}
+        shown["left"] = "-:--" if left is None else duration(left)
+        if self._task is None:
             self._task = self._bars.add_task(**shown)
-        self._kind = kind
         self._bars.update(self._task, completed=done, **shown)
 
     def print(self, text: str) -> None:
@@ -173,6 +225,14 @@ class LiveBar:
             self._bars.console.print(text, markup=False, soft_wrap=True)
         elif sys.stderr is not None:
             print(text, file=sys.stderr, flush=True)
+
+
+def _kind_of(label: str) -> str:
+    return re.sub(r"[0-9]+", "", label)
+
+
+def _count(done: int, total: int | None) -> str:
+    return f"{done}/{'?' if total is None else total}"
 
 
 def progress_bars(*columns: Any, transient: bool = False) -> Any:
@@ -204,8 +264,8 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def confirm_deletion(place: Path) -> None:
-    """Ask whether to delete a folder; abort unless the answer is yes."""
+def confirm_deletion(place: Path | str) -> None:
+    """Ask whether to delete a folder, or what text names; abort unless the answer is yes."""
     if not is_terminal(sys.stdin):
         raise UsageError(f"Cannot ask whether to delete {place}: no terminal", hint="Add --yes.")
     typer.confirm(f"Delete {place}?", abort=True, err=True)
@@ -228,14 +288,16 @@ def caption_fields(caption: Caption, scores: bool, tags: Sequence[str] | None = 
     return "\t".join(fields)
 
 
-def _drawn(renderable: Any, stream: TextIO | None, *, wrap: bool) -> str:
+def _drawn(renderable: Any, stream: TextIO | None, *, wrap: bool, width: int | None = None) -> str:
     """Return what Rich draws for a stream, without the last newline."""
     from rich.console import Console as RichConsole
 
     page = _Page(getattr(stream, "encoding", None) or "utf-8")
-    screen = RichConsole(file=page, force_terminal=is_terminal(stream), highlight=False)
+    screen = RichConsole(
+        file=page, force_terminal=is_terminal(stream), highlight=False, width=width
+    )
     if screen.legacy_windows:  # an old window, which shows the codes of colours as they are
-        screen = RichConsole(file=page, color_system=None, highlight=False)
+        screen = RichConsole(file=page, color_system=None, highlight=False, width=width)
     screen.print(renderable, soft_wrap=not wrap)
     return page.getvalue().rstrip("\n")
 

@@ -7,13 +7,17 @@ a value that the environment sets names the variable.
 from __future__ import annotations
 
 import inspect
+import os
+import shlex
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from capgen.addresses import is_url
 from capgen.cli.variables import variable_of, with_variable, wrong_value
 from capgen.errors import UsageError
+from capgen.file_types import has_image_suffix
 
 
 def tidy_help(app: typer.Typer) -> None:
@@ -61,6 +65,19 @@ class _Command(TyperCommand):
 class _Group(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
         return _plain(super().get_params(ctx))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if ctx.parent is None and self.get_command(ctx, args[0]) is None and _is_image(args[0]):
+            raise UsageError(
+                f"capgen needs a command before {args[0]}",
+                hint=f"To caption it: capgen caption {shlex.join(args)}",
+            )
+        return super().resolve_command(ctx, args)
+
+
+def _is_image(argument: str) -> bool:
+    """Whether an argument names images: a file or folder, an address, or a name like theirs."""
+    return is_url(argument) or has_image_suffix(argument) or os.path.lexists(argument)
 
 
 def _plain(parameters: list[Any]) -> list[Any]:

@@ -14,7 +14,7 @@ import typer
 
 from capgen.cli.console import Console, is_terminal
 from capgen.cli.help import examples
-from capgen.cli.options import Json, with_options
+from capgen.cli.options import Json, Yes, with_options
 from capgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -80,9 +80,13 @@ def push_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be pushed, and send nothing.")
     ] = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Push a model in one commit, with a model card made from its record.
+
+    A new repository is public unless you add --private: on a terminal, capgen asks before it
+    makes one.
 
     Files that the Hub already has are not sent again, so an interrupted push can be repeated.
     """
@@ -105,7 +109,8 @@ def push_command(
         _show_plan(console, plan, as_json=as_json)
         return
     access = need_token(token)
-    console.note(f"pushing {_amount(plan)} to {repository} ({plan.branch})")
+    visible = _visibility(plan, access, yes=yes)
+    console.note(f"pushing {_amount(plan)} to {repository} ({plan.branch}), {visible}")
     with _bars_on_terminals_only():
         pushed = push_model(plan, access)
     for name in pushed.removed:
@@ -177,6 +182,21 @@ def whoami_command(token: Token = None) -> None:
     from capgen.hub.login import need_token, whoami
 
     Console().data(whoami(need_token(token)))
+
+
+def _visibility(plan: PushPlan, token: str, *, yes: bool) -> str:
+    """Return who will see the model; on a terminal, ask before a public repository is made."""
+    from capgen.hub.push import current_visibility
+
+    if plan.options.private:
+        return "private"
+    now = current_visibility(plan.repository, token)
+    if now != "new":
+        return f"which is {now}"
+    if not yes and is_terminal(sys.stdin):
+        question = f"{plan.repository} will be new and public: everyone can see it. Push?"
+        typer.confirm(question, abort=True, err=True)
+    return "new and public"
 
 
 def _show_plan(console: Console, plan: PushPlan, *, as_json: bool) -> None:

@@ -1,13 +1,18 @@
-"""`--log-level` and `--log-file`: the log messages of capgen and its libraries."""
+"""`--log-level`, `--log-file` and `--log-format`: the log messages of capgen and its libraries.
+
+A log file also holds what the user is told: failures, notes and the summary.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from capgen.addresses import SECRET_FIELD
@@ -19,8 +24,16 @@ from capgen.paths import storage_errors
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+FORMATS = ("text", "json")
 # The beginning of a log line.
-_LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ ")
+_LOG_LINE = re.compile(
+    rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ |"
+    rb'\{"time": "\d{4}-\d\d-\d\dT[\d:.+]+", "level": "'
+)
+# Attributes of log records: further fields, and whether the user is told anyway.
+FIELDS, TOLD = "capgen_fields", "capgen_told"
+_messages = logging.getLogger("capgen.messages")
+_messages.addHandler(logging.NullHandler())  # without a log file nothing more is printed
 SECRETS = (
     *("HF_TOKEN", "HUGGINGFACE_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY"),
     KEY_VARIABLE,
@@ -50,16 +63,50 @@ class LogFile(logging.FileHandler):
             super().close()
 
 
+def redacted(text: str) -> str:
+    """Return a text without tokens."""
+    for name in SECRETS:
+        secret = os.environ.get(name, "")
+        if len(secret) >= 8:
+            text = text.replace(secret, "[token]")
+    return TOKEN.sub("[token]", text)
+
+
 class Redacting(logging.Formatter):
     """Replaces tokens in every part of a record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        for name in SECRETS:
-            secret = os.environ.get(name, "")
-            if len(secret) >= 8:
-                text = text.replace(secret, "[token]")
-        return TOKEN.sub("[token]", text)
+        return redacted(super().format(record))
+
+
+class JsonLines(Redacting):
+    """Writes a record as a line of JSON: time, level, logger, message, and what belongs to it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        fields = {
+            "time": time,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, FIELDS, {}),
+        }
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        # Before they become JSON, whose quotes and backslashes would hide a token's end.
+        clean = {k: redacted(v) if isinstance(v, str) else v for k, v in fields.items()}
+        return json.dumps(clean, ensure_ascii=False)
+
+
+def log_message(level: int, text: str, fields: Mapping[str, object]) -> None:
+    """Add what the user is told to the log file, if there is one; a terminal has it already.
+
+    Args:
+        level: As of `logging`.
+        text: The message.
+        fields: What else lines of JSON have.
+    """
+    _messages.log(level, "%s", text, extra={FIELDS: dict(fields), TOLD: True})
 
 
 def check_log_file(file: Path, arguments: Iterable[str]) -> None:
@@ -101,19 +148,26 @@ def _possible_name(word: str) -> str:
     return word[2:] if word.startswith("-") else word
 
 
-def start_logging(level: str, file: Path | None, tell: Callable[[str], None]) -> None:
+def start_logging(
+    level: str, file: Path | None, tell: Callable[[str], None], *, as_json: bool = False
+) -> None:
     """Append log records to a file, or send them to stderr.
 
-    `tell` is called once if the file can no longer be written.
+    Args:
+        level: The lowest level.
+        file: The file, or None.
+        tell: Is called once if the file can no longer be written.
+        as_json: Write lines of JSON.
     """
     if file is None:
         handler: logging.Handler = logging.StreamHandler()
+        handler.addFilter(lambda record: not getattr(record, TOLD, False))
     else:
         check_output(file, TEXT_OR_DATA, option="--log-file")
         with storage_errors(file):
             file.parent.mkdir(parents=True, exist_ok=True)
             handler = LogFile(file, tell)
-    handler.setFormatter(Redacting(FORMAT))
+    handler.setFormatter(JsonLines() if as_json else Redacting(FORMAT))
     root = logging.getLogger()
     for old in [item for item in root.handlers if isinstance(item.formatter, Redacting)]:
         root.removeHandler(old)

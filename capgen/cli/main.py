@@ -26,7 +26,7 @@ from capgen.errors import CapgenError
 logger = logging.getLogger(__name__)
 INTERRUPTED = 130
 UNREAD = 141
-LOGGING_OPTIONS = ("--log-level", "--log-file")
+LOGGING_OPTIONS = ("--log-level", "--log-file", "--log-format")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,7 +81,7 @@ def _with_home(arguments: Sequence[str]) -> list[str]:
 
 
 def _split_logging(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return `--log-level` and `--log-file`, wherever they are, and the other arguments."""
+    """Return the options of the log, wherever they are, and the other arguments."""
     first: list[str] = []
     rest: list[str] = []
     waiting = iter(arguments)

@@ -45,7 +45,8 @@ from capgen.config.prompts import NAMED_PROMPTS, PromptOptions
 from capgen.config.review import ReviewOptions
 from capgen.config.tags import LEAST_CONCEPT_PROBABILITY, MOST_CONCEPTS, NO_TAGS, TagOptions
 from capgen.config.training import TrainConfig, train_config
-from capgen.config.training_groups import OBJECTIVES, EvalStrategy
+from capgen.config.training_groups import OBJECTIVES
+from capgen.config.training_run_groups import EvalStrategy
 from capgen.config.words import WordOptions
 
 __all__ = [

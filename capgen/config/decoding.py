@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from capgen.config.edits import EditOptions, edits_of
 from capgen.config.fields import _is_number, check_ranges, flag_name, setting
+from capgen.config.lengths import LengthOptions, lengths_of
 from capgen.config.words import WordOptions, without_spare_spaces
 from capgen.errors import ModelError, UsageError
 
@@ -22,7 +23,7 @@ DIVERSE_BEAMS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecodeOptions(WordOptions, EditOptions):
+class DecodeOptions(LengthOptions, WordOptions, EditOptions):
     """What a caller asks of decoding; None means the model's own default.
 
     Raises:
@@ -181,6 +182,13 @@ class DecodeSettings:
     suffix: str | None = None
     replace: tuple[str, ...] = ()
     trim_openings: bool = False
+    max_words: int | None = None
+    max_characters: int | None = None
+
+    @property
+    def asks_for_lengths(self) -> bool:
+        """Whether captions are limited in words or characters."""
+        return self.max_words is not None or self.max_characters is not None
 
     @property
     def asks_for_words(self) -> bool:
@@ -203,6 +211,7 @@ class DecodeSettings:
 _NEWER = (
     *("concept_bonus", "avoid_words", "include_words"),
     *("prefix", "suffix", "replace", "trim_openings"),
+    *("max_words", "max_characters"),
 )
 
 # The least that decoding can work with, by key of generation_config. A model's author may go
@@ -323,6 +332,7 @@ def resolve_decoding(
         avoid_words=without_spare_spaces(options.avoid_words),
         include_words=without_spare_spaces(options.include_words),
         **edits_of(options),
+        **lengths_of(options),
     )
     asked = [name for name, value in vars(options).items() if value not in (None, False, ())]
     logger.debug(

@@ -8,6 +8,7 @@ from typing import ClassVar
 from capgen.config.decoding import DecodeOptions, DecodeSettings
 from capgen.config.edits import edits_of
 from capgen.config.fields import check_ranges, flag_name, setting
+from capgen.config.lengths import lengths_of
 from capgen.errors import UsageError
 
 # The access key of a model server: only the environment has it, never a file or a command line.
@@ -90,4 +91,5 @@ def resolve_served(options: DecodeOptions) -> DecodeSettings:
         confidence=options.confidence or options.min_confidence is not None,
         min_confidence=options.min_confidence,
         **edits_of(options),
+        **lengths_of(options),
     )

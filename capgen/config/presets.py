@@ -43,7 +43,18 @@ OBJECTIVE_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
             "encoder_learning_rate": 1e-6,
             "decoder_learning_rate": 1e-5,
         },
-    }
+    },
+    "text": {
+        "": {
+            "num_epochs": 6,
+            "batch_size": 512,
+            "learning_rate": 1e-3,
+            "decoder_learning_rate": 1e-3,
+            "warmup_steps": 50,
+        },
+        # A pretrained decoder knows language.
+        "clip-gpt2": {"num_epochs": 1, "batch_size": 128, "decoder_learning_rate": 5e-5},
+    },
 }
 
 

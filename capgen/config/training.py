@@ -17,13 +17,11 @@ from capgen.config.training_groups import (
     Augmentation,
     Concepts,
     DataAndRun,
-    Machine,
     Recipe,
     Teachers,
-    Tracking,
     TrainedModel,
-    ValidationSettings,
 )
+from capgen.config.training_run_groups import Machine, Tracking, ValidationSettings
 from capgen.errors import UsageError, did_you_mean
 
 _LAST_BLOCKS = re.compile(r"last-[1-9][0-9]{0,3}")
@@ -79,6 +77,10 @@ class TrainConfig(
                 f"--teacher is for --objective cross-entropy, not for {self.objective}",
                 hint="In a file with stages, put teacher into the stage that uses it.",
             )
+        if self.objective == "text" and not self.text_files:
+            raise UsageError(
+                "--objective text learns from captions without images: set --text-data"
+            )
         self._check_concepts()
         if self.encoder_average and self.init is None:
             raise UsageError(
@@ -109,6 +111,11 @@ class TrainConfig(
                 "--keep-classes is for an encoder that is trained; --train-encoder none keeps them "
                 "anyway"
             )
+
+    @property
+    def sees_images(self) -> bool:
+        """Whether it learns from images, not from text alone."""
+        return self.objective != "text"
 
     @property
     def caches_features(self) -> bool:

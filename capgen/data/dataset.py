@@ -14,6 +14,7 @@ import capgen.data.installed as installed
 from capgen.data.cache.file_hashes import hash_files
 from capgen.data.confinement import Confinement
 from capgen.data.download.catalog import DATASETS
+from capgen.data.download.hub import fetch, hub_dataset, name_in_cache
 from capgen.data.events import Finished
 from capgen.data.formats import manifest, read_any
 from capgen.data.formats.reading import Entry, Reading, ReadOptions
@@ -88,13 +89,15 @@ class Dataset:
     def digest(self) -> str:
         """SHA-256 over names, splits, captions and the images' bytes, as `sha256:HEX`.
 
-        The place and format of the data do not matter. The first call reads every image, later
-        ones only images that have changed.
+        How often images come in an epoch counts, too, if it is more than once. The place and
+        format of the data do not matter. The first call reads every image, later ones only
+        images that have changed.
         """
         images = hash_files([example.image for example in self.examples])
         total = hashlib.sha256(b"capgen data set 1\n")
         for example, image in zip(self.examples, images, strict=True):
-            for text in (example.image_id, example.split, *example.references):
+            repeats = () if example.repeats == 1 else (f"{example.repeats} times",)
+            for text in (example.image_id, example.split, *example.references, *repeats):
                 data = text.encode("utf-8", errors="surrogatepass")
                 total.update(b"%d:%s," % (len(data), data))
             total.update(image + b"\n")
@@ -113,7 +116,8 @@ def load_dataset(
     Images that are missing or have no captions are left out and listed in `problems`.
 
     Args:
-        path_or_name: A folder or file in any known format, or the name of an installed set.
+        path_or_name: A folder or file in any known format, the name of an installed set, or
+            `hf:USER/NAME[/FOLDER][@REVISION]` for one on the Hub.
         options: What is known about the source, so that it need not be recognised.
         splits: How to split where the source does not.
         take_in: What will be copied: `all`, or only the `captions`. Leaves out files that are
@@ -152,10 +156,12 @@ def open_dataset(
     `data_dir` is the data set's folder or file, or with a name, the folder that holds installed
     data sets.
     """
-    if name is not None:
+    if name is not None and (named := hub_dataset(name)) is not None:
+        root = fetch(named)
+    elif name is not None:
         root = installed.find(name, data_dir)
     elif data_dir is not None:
-        root = data_dir
+        root = locate(data_dir)
     else:
         raise UsageError(
             "No data set was named",
@@ -169,11 +175,15 @@ def locate(path_or_name: str | Path, data_dir: Path | None = None) -> Path:
     """Return the folder of an installed data set by name, or a path as it is.
 
     A bare name that is both means the installed data set; `./NAME` is the path. `data_dir` is
-    the folder that holds the installed data sets.
+    the folder that holds the installed data sets. A data set on the Hub (`hf:USER/NAME`) is
+    downloaded.
 
     Raises:
-        DataError: A bare name is neither.
+        DataError: A bare name is neither, or the data set is not on the Hub.
     """
+    named = hub_dataset(path_or_name)
+    if named is not None:
+        return fetch(named)
     path = Path(path_or_name)
     if isinstance(path_or_name, Path) or path.name != path_or_name:
         return path
@@ -198,7 +208,7 @@ def _load(
     copied = reading if take_in is None else _own(reading, named, take_in, problems)
     confinement = None if installed.holds(root, store) else Confinement(named)
     usable = usable_entries(copied, problems, root)
-    name = root.resolve().name
+    name = name_in_cache(root.absolute()) or root.resolve().name
     spec = DATASETS.get(name)
     if format_name == "capgen":
         header = manifest.read_header(root)
@@ -248,4 +258,5 @@ def _example(entry: Entry, split: str, confinement: Confinement | None) -> Examp
         references=tuple(text.strip() for text in entry.captions if text.strip()),
         split=split,
         outside=confinement is not None and not confinement.holds(entry.image),
+        repeats=entry.repeats,
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import capgen.data.installed as stores
+from capgen import paths
 from capgen.data.dataset import Dataset, finished, load_dataset
+from capgen.data.download.hub import hub_dataset
 from capgen.data.events import Event, Notice, Progress
 from capgen.data.formats import manifest
 from capgen.data.formats.reading import ReadOptions
@@ -21,6 +24,23 @@ from capgen.locks import Lock
 from capgen.records import Example
 
 _SHOWN = 3
+_LONGEST_NAME = 40
+
+
+def name_of_source(source: Path) -> str:
+    """Return the name for a data set whose user gives none: that of its folder or file.
+
+    Raises:
+        UsageError: No name can be made of it.
+    """
+    place = source.resolve()
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", place.stem if place.is_file() else place.name)
+    name = name.strip(".-_")[:_LONGEST_NAME]
+    if not paths.is_name(name) or not paths.works_everywhere(name):
+        raise UsageError(
+            f"No name for the data set can be made of {source}", hint="Give it one with --name."
+        )
+    return name
 
 
 def import_dataset(
@@ -40,7 +60,7 @@ def import_dataset(
     may read the original.
 
     Args:
-        source: Folder or file in any known format.
+        source: Folder or file in any known format, or `hf:USER/NAME` for one on the Hub.
         name: Name to install it under.
         store: Folder of the installed data sets.
         options: What is known about the source.
@@ -79,7 +99,7 @@ def import_dataset(
             yield Notice(message=f"Images outside the data folder were left out. {OUTSIDE_HINT}")
         header = manifest.Header(
             name=name,
-            source=str(Path(source).resolve()),
+            source=str(source) if hub_dataset(source) else str(Path(source).resolve()),
             format=dataset.format,
             split_source=dataset.split_source,
             licence=dataset.licence,

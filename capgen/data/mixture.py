@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, count
+from itertools import chain, count, groupby
 from pathlib import Path
 
 import capgen.data.installed as installed
 from capgen.data.cache.file_hashes import hash_files
 from capgen.data.dataset import Dataset, open_dataset
+from capgen.data.download.hub import hub_dataset
 from capgen.data.splits import SPLITS
 from capgen.errors import DataError, UsageError
 from capgen.records import Example
@@ -41,8 +42,13 @@ class Member:
     held_out: frozenset[str] = frozenset()
 
     def split(self, name: str) -> list[Example]:
-        """Return the examples of a split, or raise DataError if there are none."""
+        """Return the examples of a split, or raise DataError if there are none.
+
+        Training images that come equally often follow each other.
+        """
         examples = self.dataset.split(name)
+        if name == "train":
+            examples = sorted(examples, key=lambda example: example.repeats)
         if name == "train" and self.held_out:
             examples = [e for e in examples if e.image_id not in self.held_out]
             if not examples:
@@ -50,6 +56,11 @@ class Member:
                     f"All training images of {self.name} are in other data sets' val or test"
                 )
         return examples
+
+    def counted(self, examples: Sequence[Example]) -> tuple[tuple[int, float], ...]:
+        """Return how many training images in a row come how often in an epoch, on average."""
+        groups = groupby(examples, key=lambda example: example.repeats)
+        return tuple((len(list(group)), repeats * self.weight) for repeats, group in groups)
 
     def key(self, split: str) -> str:
         """Return text that identifies the images of a split."""
@@ -172,10 +183,12 @@ def check_there(names: str | Sequence[str] | None, data_dirs: Path | Sequence[Pa
     """Check the arguments of `open_mixture`, and that the data sets exist, without reading them."""
     named, places = _listed(names, data_dirs)
     for text in named:
-        installed.find(split_weight(text)[0], places[0] if places else None)
+        name = split_weight(text)[0]
+        if hub_dataset(name) is None:
+            installed.find(name, places[0] if places else None)
     for text in () if named else map(str, places):
         place = Path(split_weight(text)[0])
-        if not place.exists():
+        if hub_dataset(place) is None and not place.exists():
             open_dataset(None, place)  # raises
 
 

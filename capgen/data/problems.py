@@ -33,6 +33,7 @@ class ProblemKind:
 PROBLEMS: dict[str, ProblemKind] = {
     # Files of captions and splits
     "malformed_line": ProblemKind("line that cannot be read", stops=True, fix="drop_caption"),
+    "row_mended": ProblemKind("row with a known fault that was put right"),
     "wrong_encoding": ProblemKind("text that is not UTF-8", stops=True, fix="clean_caption"),
     "image_id_repeated": ProblemKind("id that several images have", stops=True, fix="drop_caption"),
     "split_unknown_name": ProblemKind("unknown split name", stops=True, fix="unassign"),
@@ -59,6 +60,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "image_duplicate": ProblemKind("same bytes twice in one split", fix="drop_image"),
     "image_duplicate_across": ProblemKind("same bytes in two splits", fix="unassign"),
     "image_near_duplicate_across": ProblemKind("near-duplicates in two splits", fix="unassign"),
+    "images_repeated": ProblemKind("images that come several times in an epoch"),
     # Captions
     "captions_unread": ProblemKind("captions in a file that is not read"),
     "caption_outside": ProblemKind("captions outside the data folder", fix="drop_caption"),

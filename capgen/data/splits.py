@@ -6,6 +6,7 @@ Splitting is always by image, so that all captions of an image stay together.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -28,6 +29,16 @@ _NAMES = {
 def split_name(name: str) -> str | None:
     """Return capgen's name for a source's split (`dev` → `val`), or None if it is unknown."""
     return _NAMES.get(name.strip().lower())
+
+
+def split_in(stem: str) -> str | None:
+    """Return the split that a file's name speaks of, or None if it is none or several.
+
+    A split is a word of its own: `train`, `coco_karpathy_train`, `captions_val2014`,
+    `train-00000-of-00004`, not `trained`.
+    """
+    found = {split_name(word) for word in re.findall(r"[a-z]+", stem.lower())} & {*SPLITS[:3]}
+    return found.pop() if len(found) == 1 else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,12 @@ def read_text(path: Path, report: Report) -> str:
 
 def read_lines(path: Path, report: Report) -> Iterator[tuple[int, str]]:
     """Yield `(line number from 1, text without its line ending)` for the lines with text."""
-    for number, line in enumerate(_LINE_END.split(read_text(path, report)), start=1):
+    yield from lines_of(read_text(path, report))
+
+
+def lines_of(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a text, as `read_lines` does."""
+    for number, line in enumerate(_LINE_END.split(text), start=1):
         if line.strip():
             yield number, line
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +23,7 @@ def check_devices() -> Iterator[Check]:
     try:
         import torch
     except (ImportError, OSError) as error:
-        yield Check("torch", False, f"cannot be imported: {first_line(error)}", _TORCH)
+        yield _not_imported(error)
         return
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"
     yield Check("torch", True, f"{torch.__version__}, built with {build}")
@@ -36,6 +37,16 @@ def check_devices() -> Iterator[Check]:
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or its kind if it has none."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _not_imported(error: BaseException) -> Check:
+    """Return why torch cannot be imported; where nothing can be written that is no fault."""
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        what = "needs a folder for temporary files (the bundled model does not need torch)"
+        return Check("torch", None, what, "Set TMPDIR to a folder that can be written.")
+    return Check("torch", False, f"cannot be imported: {first_line(error)}", _TORCH)
 
 
 def _onnxruntime() -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,12 +15,16 @@ from capgen.records import Check
 # A trained model takes half a gigabyte, decoded images more.
 LEAST_FREE = 1_000_000_000
 LEAST_FOR_SETTINGS = 1_000_000
+_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 _MOVE = f"Set {paths.HOME_VARIABLE} to a writable folder on a disk with free space."
 _MOVE_HUB = "Set HF_HOME to a writable folder on a disk with free space."
 
 
 def check_places() -> Iterator[Check]:
-    """Yield a check for each folder: whether it is writable, and its free space."""
+    """Yield a check for each folder: whether it is writable, and its free space.
+
+    None is needed to caption with a model that is on this machine.
+    """
     yield check_place("data", paths.data_dir(), LEAST_FREE, _MOVE)
     yield check_place("cache", paths.cache_dir(), LEAST_FREE, _MOVE)
     yield check_place("settings", paths.config_file().parent, LEAST_FOR_SETTINGS, _MOVE)
@@ -30,6 +35,7 @@ def check_place(name: str, place: Path, least: int, cure: str) -> Check:
     """Check that files can be written in a folder and `least` bytes are free.
 
     The folder need not exist: its nearest parent that does is tried, and nothing is left behind.
+    That nothing can be written there is no fault: some machines are read-only on purpose.
     """
     parent = place
     while not parent.exists() and parent != parent.parent:
@@ -39,7 +45,12 @@ def check_place(name: str, place: Path, least: int, cure: str) -> Check:
             stream.write(b"capgen")
         free = shutil.disk_usage(parent).free
     except OSError as error:
-        return Check(name, False, f"cannot write in {parent}: {error.strerror}", cure)
+        detail = f"cannot write in {parent}: {error.strerror}"
+        if error.errno not in _READ_ONLY:
+            return Check(name, False, detail, cure)
+        return Check(
+            name, None, f"{detail} (only training, data sets, downloads and settings need it)", cure
+        )
     detail = f"{place}: {free / 1e9:,.1f} GB free"
     return Check(name, True, detail) if free >= least else Check(name, False, detail, cure)
 

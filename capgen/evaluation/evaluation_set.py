@@ -22,6 +22,12 @@ from capgen.data.mixture import open_mixture
 from capgen.data.problems import stopping
 from capgen.data.text_files import read_json
 from capgen.errors import DataError, UsageError
+from capgen.evaluation.caption_files import (
+    SUFFIXES,
+    CaptionFile,
+    caption_items,
+    read_caption_file,
+)
 from capgen.metrics.language import known_captions
 from capgen.records import Example
 
@@ -39,6 +45,7 @@ class EvaluationSet:
             data set, or `file` and `sha256`.
         training: Captions of the train split, to determine which predictions are novel.
         notes: What was left out when the data set was read, as sentences.
+        numbered: Whether the references are lines without names of images.
         language: The captions' language as in BCP 47; empty if unknown.
     """
 
@@ -49,6 +56,7 @@ class EvaluationSet:
     origin: Mapping[str, Any] = field(default_factory=dict)
     training: tuple[str, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
+    numbered: bool = False
     language: str = ""
 
     @property
@@ -109,8 +117,7 @@ def evaluation_set(
         dataset: Name of an installed data set.
         data_dir: A data set's folder or file; with `references`, the folder of the images.
         split: Split of the data set.
-        references: A COCO captions JSON, or a JSON object of image id → list of captions,
-            instead of a data set.
+        references: A file of captions instead of a data set; see `read_references`.
         limit: Use only the first `limit` images.
     """
     if references is None:
@@ -154,15 +161,15 @@ def read_references(path: Path, folder: Path | None = None) -> EvaluationSet:
     """Read references from a file.
 
     Args:
-        path: A COCO captions JSON (`images` and `annotations`), or an object of image id →
-            list of captions.
+        path: A COCO captions JSON (`images` and `annotations`), an object of image id →
+            captions (also `gts` of pycocoevalcap), or another form that
+            `capgen.evaluation.caption_files` reads.
         folder: The folder of the images. Only reports need them to be there.
 
     Raises:
         DataError: The file is malformed, or an image has no captions.
     """
-    content = read_json(path, stopping([]), unique_keys=True)
-    captions, files = _captions(content, path)
+    captions, files, numbered = _captions(path)
     uncaptioned = [image_id for image_id in files if not captions.get(image_id)]
     if uncaptioned:
         raise DataError(
@@ -183,10 +190,11 @@ def read_references(path: Path, folder: Path | None = None) -> EvaluationSet:
             split="none",
             outside=_is_outside(images[image_id], confinement),
         )
-        for image_id in sorted(captions)
+        # Lines stay in order: 10 would come before 2.
+        for image_id in (captions if numbered else sorted(captions))
     )
     origin = {"file": path.name, "sha256": hash_files([path])[0].hex()}
-    return EvaluationSet(name=path.name, split="", pool=pool, origin=origin)
+    return EvaluationSet(name=path.name, split="", pool=pool, origin=origin, numbered=numbered)
 
 
 def _is_outside(image: Path, confinement: Confinement) -> bool:
@@ -194,32 +202,43 @@ def _is_outside(image: Path, confinement: Confinement) -> bool:
     return os.path.isfile(image) and not confinement.holds(image)  # noqa: PTH113
 
 
-def _captions(content: Any, path: Path) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Return the captions and the file names by image id."""
+def _captions(path: Path) -> tuple[dict[str, list[str]], dict[str, str], bool]:
+    """Return captions and file names by image id, and whether ids are only numbers of lines."""
+    if path.suffix.lower() in SUFFIXES and path.suffix.lower() != ".json":
+        return _of_entries(read_caption_file(path), path)
+    content = read_json(path, stopping([]), unique_keys=True)
     if isinstance(content, dict) and "annotations" in content:
-        files = {}
-        for item in _objects(content.get("images", []), path, "images", "id"):
-            image_id = str(item["id"])
-            if image_id in files:
-                raise DataError(f"{path}: two entries in 'images' have the id {image_id}")
-            files[image_id] = str(item.get("file_name", image_id))
-        captions: dict[str, list[str]] = {image_id: [] for image_id in files}
-        for item in _objects(content["annotations"], path, "annotations", "image_id", "caption"):
-            image_id = str(item["image_id"])
-            if files and image_id not in files:
-                raise DataError(f"{path}: an annotation refers to an unknown image, {image_id}")
-            captions.setdefault(image_id, []).append(_text(item["caption"], image_id, path))
-        return captions, files
-    if isinstance(content, dict) and all(isinstance(item, list) for item in content.values()):
-        plain = {
-            str(image_id): [_text(caption, image_id, path) for caption in item]
-            for image_id, item in content.items()
-        }
-        return plain, {image_id: image_id for image_id in plain}
-    raise DataError(
-        f"{path} does not contain references",
-        hint="Expected a COCO captions JSON, or an object of image id → list of captions.",
-    )
+        return (*_coco(content, path), False)
+    if isinstance(content, dict) and isinstance(content.get("images"), list):
+        raise DataError(
+            f"{path} does not contain references",
+            hint="Is it a file of a data set? Then give it as --data-dir, with --split.",
+        )
+    return _of_entries(caption_items(content, path), path)
+
+
+def _of_entries(read: CaptionFile, path: Path) -> tuple[dict[str, list[str]], dict[str, str], bool]:
+    captions: dict[str, list[str]] = {}
+    for entry in read.entries:
+        texts = [_text(text, entry.image, path) for text in entry.captions]
+        captions.setdefault(entry.image, []).extend(texts)
+    return captions, {image: image for image in captions}, read.numbered
+
+
+def _coco(content: Mapping[str, Any], path: Path) -> tuple[dict[str, list[str]], dict[str, str]]:
+    files: dict[str, str] = {}
+    for item in _objects(content.get("images", []), path, "images", "id"):
+        image_id = str(item["id"])
+        if image_id in files:
+            raise DataError(f"{path}: two entries in 'images' have the id {image_id}")
+        files[image_id] = str(item.get("file_name", image_id))
+    captions: dict[str, list[str]] = {image_id: [] for image_id in files}
+    for item in _objects(content["annotations"], path, "annotations", "image_id", "caption"):
+        image_id = str(item["image_id"])
+        if files and image_id not in files:
+            raise DataError(f"{path}: an annotation refers to an unknown image, {image_id}")
+        captions.setdefault(image_id, []).append(_text(item["caption"], image_id, path))
+    return captions, files
 
 
 def _objects(items: Any, path: Path, where: str, *keys: str) -> Sequence[Mapping[str, Any]]:

@@ -1,23 +1,30 @@
-"""Predictions files, by capgen or others: COCO results, a plain mapping, capgen's records."""
+"""Predictions files, by capgen or others, and how they fit the images that are scored."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from capgen.data.cache.file_hashes import hash_files
 from capgen.data.problems import stopping
-from capgen.data.text_files import read_json, read_lines
+from capgen.data.text_files import read_json
 from capgen.errors import DataError, MetricError
+from capgen.evaluation.caption_files import (
+    CAPTION_KEYS,
+    PREDICTION_KEYS,
+    SUFFIXES,
+    Entry,
+    caption_items,
+    read_caption_file,
+)
 from capgen.evaluation.evaluation_set import EvaluationSet
-from capgen.json_files import parse_json
 from capgen.metrics.corpus import some_images
 from capgen.metrics.score import unique_captions
 from capgen.records import CaptionFailure
 
-SUFFIXES = (".json", ".jsonl")
+_KEYS = (*PREDICTION_KEYS, *CAPTION_KEYS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +35,14 @@ class Predictions:
         name: Name in reports.
         captions: Pairs of image and caption, as read.
         failures: Pairs of image and failure, where the source records them.
+        numbered: Whether the source names no images, and its lines are in the order of theirs.
         details: `file`, `sha256`, and for capgen's records `model` and `settings`.
     """
 
     name: str
     captions: tuple[tuple[str, str], ...] = field(repr=False)
     failures: tuple[tuple[str, CaptionFailure], ...] = field(default=(), repr=False)
+    numbered: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def outcomes(self, data: EvaluationSet) -> dict[str, str | CaptionFailure]:
@@ -46,6 +55,12 @@ class Predictions:
         names = [name for name, _ in (*self.captions, *self.failures)]
         ids = {name: image_id for name in names if (image_id := data.find(name)) is not None}
         unknown = [name for name in names if name not in ids]
+        if self.numbered != data.numbered:
+            bare, other = (self.name, data.name) if self.numbered else (data.name, self.name)
+            raise MetricError(
+                f"{bare} has captions line by line without their images, and {other} names images",
+                hint="Begin each line with the image and a tab, or give both files as lines.",
+            )
         where = f"split {data.split} of {data.name}" if data.split else data.name
         if unknown:
             raise MetricError(
@@ -70,71 +85,60 @@ def read_predictions(path: Path) -> Predictions:
 
     Args:
         path: A JSON list of `{"image_id": …, "caption": …}` (COCO results), an object of
-            image id → caption, the records that `capgen caption -o` writes (.json or .jsonl,
-            matched by file name), or the report that `capgen eval --json` writes.
+            image → caption or a list with one (`res` of pycocoevalcap), the records that
+            `capgen caption -o` writes, the report that `capgen eval --json` writes, a CSV or TSV
+            with a column of images and one of captions, lines of image, tab, caption, or a
+            caption per line. See `capgen.evaluation.caption_files`.
 
     Raises:
         DataError: The file cannot be read, or has none of these forms.
     """
-    content = _content(path)
     details: dict[str, Any] = {"file": path.name, "sha256": hash_files([path])[0].hex()}
-    if isinstance(content, dict) and "comparison" in str(content.get("kind")):
-        raise DataError(
-            f"{path} compares several models, so it is not clear whose captions to score",
-            hint="Give the report or the captions of one model.",
-        )
-    if isinstance(content, dict) and isinstance(content.get("images"), list):
-        system, failed = content.get("system"), content.get("failures")
-        if isinstance(system, dict):
-            details |= {key: system[key] for key in ("model", "settings") if system.get(key)}
-        content = [*content["images"], *(failed if isinstance(failed, list) else ())]
-    elif isinstance(content, dict):
-        content = [{"image_id": key, "caption": value} for key, value in content.items()]
-    if not isinstance(content, list) or not content:
-        raise DataError(
-            f"{path} has no captions",
-            hint='Expected a list of {"image_id": …, "caption": …}, an object of image id → '
-            "caption, or the records of `capgen caption -o`.",
-        )
-    entries = [_entry(item, number, path) for number, item in enumerate(content, start=1)]
+    if path.suffix.lower() in SUFFIXES and path.suffix.lower() != ".json":
+        read = read_caption_file(path, _KEYS)
+    else:
+        content = read_json(path, stopping([]), unique_keys=True)
+        if isinstance(content, dict) and "comparison" in str(content.get("kind")):
+            raise DataError(
+                f"{path} compares several models, so it is not clear whose captions to score",
+                hint="Give the report or the captions of one model.",
+            )
+        if isinstance(content, dict) and "annotations" not in content:
+            content = _report_entries(content, details)
+        read = caption_items(content, path, _KEYS)
     return Predictions(
         name=path.name,
-        captions=tuple((name, text) for name, text in entries if isinstance(text, str)),
-        failures=tuple((name, why) for name, why in entries if not isinstance(why, str)),
-        details={**details, **_shared_details(content)},
+        captions=tuple(
+            (entry.image, text) for entry in read.entries for text in _only(entry, path)
+        ),
+        failures=tuple((each.image, each.failure) for each in read.entries if each.failure),
+        numbered=read.numbered,
+        details={**details, **_shared_details(read.items)},
     )
 
 
-def _content(path: Path) -> Any:
-    report = stopping([])
-    if path.suffix.lower() != ".jsonl":
-        return read_json(path, report, unique_keys=True)
-    lines = read_lines(path, report)
-    return [parse_json(text, path, line=line, unique_keys=True) for line, text in lines]
+def _report_entries(content: dict[str, Any], details: dict[str, Any]) -> Any:
+    """Return the entries of a report of `capgen eval --json`, and add to `details`."""
+    if not isinstance(content.get("images"), list):
+        return content
+    system, failed = content.get("system"), content.get("failures")
+    if isinstance(system, dict):
+        details |= {key: system[key] for key in ("model", "settings") if system.get(key)}
+    return [*content["images"], *(failed if isinstance(failed, list) else ())]
 
 
-def _entry(item: Any, number: int, path: Path) -> tuple[str, str | CaptionFailure]:
-    """Return the image of an entry, with its caption or failure."""
-    if not isinstance(item, dict):
-        raise DataError(f"{path}: entry {number} is not an object")
-    name = item.get("image_id", item.get("path"))
-    if isinstance(name, bool) or not isinstance(name, str | int):
-        raise DataError(f"{path}: entry {number} has neither image_id nor path")
-    caption, error = item.get("caption"), item.get("error")
-    if isinstance(caption, str):
-        return str(name), caption
-    if caption is None and isinstance(error, dict):
-        failure = CaptionFailure(
-            path=str(name),
-            code=str(error.get("code", "unreadable")),
-            message=str(error.get("message", "no caption")),
-            hint=str(error.get("hint", "")),
-        )
-        return str(name), failure
-    raise DataError(f"{path}: the caption in entry {number} ({name}) is missing or not a string")
+def _only(entry: Entry, path: Path) -> tuple[str, ...]:
+    """Return the caption of an entry, none of a failure; raise DataError for several."""
+    if len(entry.captions) == 1 or entry.failure is not None:
+        return entry.captions
+    raise DataError(
+        f"{path}: {entry.place} ({entry.image}) has {len(entry.captions)} captions; predictions "
+        "have one per image",
+        hint="Keep the best one of each image. Are these references? Then use --references.",
+    )
 
 
-def _shared_details(items: list[Any]) -> dict[str, Any]:
+def _shared_details(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the model and settings of capgen's records, if all records agree on them."""
     records = [item for item in items if "log_probability" in item and item.get("caption")]
     details = {}

@@ -13,8 +13,9 @@ from capgen.captioning.captioner import DEFAULT_BATCH_SIZE, Captioner
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.data.cache.file_hashes import hash_files
 from capgen.errors import UsageError
+from capgen.evaluation.caption_files import SUFFIXES
 from capgen.evaluation.evaluation_set import EvaluationSet
-from capgen.evaluation.predictions import SUFFIXES, Predictions, read_predictions
+from capgen.evaluation.predictions import Predictions, read_predictions
 from capgen.explain.explain import explain, explains
 from capgen.images.load import DEFAULT_LIMITS
 from capgen.models.folder import ModelFolder

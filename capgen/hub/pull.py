@@ -8,10 +8,11 @@ from capgen.digests import file_digest
 from capgen.errors import ModelError, UsageError
 from capgen.hub_client.pulled import PulledModel
 from capgen.models.adapters import ADAPTER_WEIGHTS, base_name, is_adapter
+from capgen.models.fetch import fetch
 from capgen.models.folder import ModelFolder
 from capgen.models.hub_files import Limits
 from capgen.models.kinds import CAPTIONER_KINDS, check_captioner, follows_prompts
-from capgen.models.resolve import fetch, hub_name
+from capgen.models.resolve import hub_name
 from capgen.models.safetensors_index import read_index
 
 

@@ -144,6 +144,25 @@ def check_repository(name: str) -> None:
         raise UsageError(f"'{name}' is not a valid repository name; it must be USER/NAME")
 
 
+def current_visibility(repository: str, token: str) -> str:
+    """Return whether a repository is `public` or `private`, or `new` if there is none yet.
+
+    Raises:
+        NetworkError: The Hub cannot be reached.
+    """
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    check_reachable()
+    with _push_errors(repository, token), patient(None) as waiting:
+        try:
+            listing = waiting.repeat(lambda: list_repository(repository, token=token))
+        except RepositoryNotFoundError as error:
+            if error.response.status_code == 401:  # of a token that the Hub does not know
+                raise
+            return "new"
+    return "private" if listing.private else "public"
+
+
 def push_model(plan: PushPlan, token: str, *, patience: Patience | None = None) -> Pushed:
     """Push a model in one commit, and check that the Hub has what was sent.
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from capgen.digests import file_digest
-from capgen.errors import ModelError, NetworkError
+from capgen.errors import CapgenError, ModelError, NetworkError
 from capgen.paths import storage_errors
+
+_UNSAFE_NAME = re.compile(r"(^|/)\.\.?(/|$)|^/|//|\\|^[A-Za-z]:|[\x00-\x1f]")
 
 
 @dataclass(frozen=True)
@@ -39,15 +42,26 @@ class Listing:
     files: Mapping[str, RemoteFile] = field(default_factory=dict)
 
 
+def leads_out(name: str) -> bool:
+    """Whether the name of a file leads out of its repository's folder, or is no name."""
+    return _UNSAFE_NAME.search(name) is not None
+
+
 def list_repository(
-    identifier: str, revision: str | None = None, *, token: str | None = None
+    identifier: str,
+    revision: str | None = None,
+    *,
+    token: str | None = None,
+    repository_type: str = "model",
 ) -> Listing:
     """Ask the Hub for a repository's files; callers wrap this in `hub_errors`."""
     from huggingface_hub import HfApi
 
-    info = HfApi().model_info(identifier, revision=revision, files_metadata=True, token=token)
+    info = HfApi().repo_info(
+        identifier, revision=revision, repo_type=repository_type, files_metadata=True, token=token
+    )
     files = {}
-    for sibling in info.siblings or ():
+    for sibling in getattr(info, "siblings", None) or ():
         large = sibling.lfs
         files[sibling.rfilename] = RemoteFile(
             sibling.rfilename,
@@ -58,8 +72,19 @@ def list_repository(
     return Listing(info.sha or "", bool(info.private), files)
 
 
-def check_content(identifier: str, folder: Path, files: Iterable[RemoteFile]) -> None:
-    """Check downloaded files against the Hub's listing, and delete those that differ."""
+def check_content(
+    identifier: str,
+    folder: Path,
+    files: Iterable[RemoteFile],
+    *,
+    fault: type[CapgenError] = ModelError,
+) -> None:
+    """Check downloaded files against the Hub's listing, and delete those that differ.
+
+    Raises:
+        NetworkError: A file is not there.
+        CapgenError: A file differs; it is of the class `fault`.
+    """
     wrong = []
     for file in files:
         place = folder / file.name
@@ -71,7 +96,7 @@ def check_content(identifier: str, folder: Path, files: Iterable[RemoteFile]) ->
                 place.resolve().unlink()
                 place.unlink(missing_ok=True)
     if wrong:
-        raise ModelError(
+        raise fault(
             f"{identifier}: {wrong[0]} differs from what the Hub announced",
             hint="It was deleted. Try again; if this persists, do not use this repository.",
         )

@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 CONNECT_SECONDS = 5.0
+_OFFLINE_HINTS = {
+    "model": "Go online once, or use a model folder. The bundled model needs no network."
+}
 LOGIN_HINT = "Log in with `capgen hub login`, or set HF_TOKEN."
 # Variables with the access token, in order of precedence.
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGINGFACE_TOKEN")
@@ -137,11 +140,24 @@ def patient(patience: Patience | None = None) -> Iterator[Waiting]:
 
 
 @contextmanager
-def hub_errors(identifier: str, revision: str | None = None) -> Iterator[None]:
+def hub_errors(
+    identifier: str,
+    revision: str | None = None,
+    *,
+    kind: str = "model",
+    missing: type[CapgenError] = ModelNotFoundError,
+) -> Iterator[None]:
     """Turn huggingface_hub's errors about a repository into capgen's.
 
+    Args:
+        identifier: The repository.
+        revision: Its revision.
+        kind: What it holds, for messages.
+        missing: The error to raise if it is not there.
+
     Raises:
-        ModelNotFoundError: The repository or revision does not exist, is private, or is gated.
+        CapgenError: The repository or revision does not exist, is private, or is gated; it is
+            of the class `missing`.
         NetworkError: The Hub cannot be reached, or refuses the request.
     """
     from huggingface_hub import constants, errors
@@ -149,16 +165,17 @@ def hub_errors(identifier: str, revision: str | None = None) -> Iterator[None]:
     try:
         yield
     except errors.GatedRepoError as error:
-        raise ModelNotFoundError(
+        raise missing(
             f"{identifier} is gated: you must accept its terms on the Hub first",
             hint="Accept them in the browser, then log in with `capgen hub login`.",
         ) from error
     except errors.RevisionNotFoundError as error:
-        raise ModelNotFoundError(f"{identifier} has no revision '{revision}'") from error
+        raise missing(f"{identifier} has no revision '{revision}'") from error
     except errors.RepositoryNotFoundError as error:
-        raise ModelNotFoundError(
-            f"There is no model '{identifier}' on the Hub ({constants.ENDPOINT}), or it is private",
-            hint="Check the name; for a private model, log in with `capgen hub login`.",
+        raise missing(
+            f"There is no {kind} '{identifier}' on the Hub ({constants.ENDPOINT}), or it is "
+            "private",
+            hint="Check the name; for a private one, log in with `capgen hub login`.",
         ) from error
     except errors.LocalEntryNotFoundError as error:
         given_up = own_error(error)
@@ -166,10 +183,10 @@ def hub_errors(identifier: str, revision: str | None = None) -> Iterator[None]:
             raise given_up from error
         raise NetworkError(
             f"Cannot reach {constants.ENDPOINT}, and {identifier} is not in the local cache",
-            hint="Go online once, or use a model folder. The bundled model needs no network.",
+            hint=_OFFLINE_HINTS.get(kind, "Go online once."),
         ) from error
     except errors.HFValidationError as error:
-        raise ModelNotFoundError(f"'{identifier}' is not a Hub id: {error}") from error
+        raise missing(f"'{identifier}' is not a Hub id: {error}") from error
     except errors.FileMetadataError as error:
         raise NetworkError(f"{constants.ENDPOINT} does not answer like the Hub") from error
     except errors.HTTPError as error:  # type: ignore[attr-defined]  # its HTTP library's

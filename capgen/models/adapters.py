@@ -55,7 +55,11 @@ def base_name(adapter: Path, name: str) -> str:
     """
     base = read_json(adapter / ADAPTER_FILE, ModelError).get("base_model_name_or_path")
     if not isinstance(base, str) or not base:
-        raise ModelError(f"{name} is an adapter that does not name its base model")
+        raise ModelError(
+            f"{name} is an adapter that does not name its base model",
+            hint=f"Name it in {ADAPTER_FILE} (base_model_name_or_path): a folder, or an id of the "
+            "Hub.",
+        )
     if not (adapter / ADAPTER_WEIGHTS).is_file():
         pickled = (adapter / "adapter_model.bin").is_file()
         if pickled:
@@ -63,7 +67,10 @@ def base_name(adapter: Path, name: str) -> str:
                 f"{name} has pickled weights (adapter_model.bin), which can run any code",
                 hint="Convert it to safetensors in a sandbox (docs/hub.md).",
             )
-        raise ModelError(f"{adapter} has no weights ({ADAPTER_WEIGHTS})")
+        raise ModelError(
+            f"{adapter} has no weights ({ADAPTER_WEIGHTS})",
+            hint="Save them again with save_pretrained of peft.",
+        )
     return base
 
 

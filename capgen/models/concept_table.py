@@ -126,12 +126,14 @@ class ConceptTable:
         try:
             return cls(
                 names=_each(record, "names", count, _name),
-                tokens=_each(record, "tokens", count, lambda one: _token_ids(one, vocabulary)),
+                tokens=_each(record, "tokens", count, lambda one: _ids(one, vocabulary, "token")),
                 strength=_numbers(record, "strength", count),
                 threshold=_number(record["threshold"]),
                 margin=_numbers(record, "margin", count),
                 prior=_numbers(record, "prior", count),
-                related=_each(record, "related", count, lambda one: _numbers_of(one, count))
+                related=_each(
+                    record, "related", count, lambda one: _ids(one, count, "related concept")
+                )
                 if "related" in record
                 else (),
             )
@@ -175,6 +177,11 @@ def read_concepts(folder: ModelFolder) -> ConceptTable | None:
     return ConceptTable.read(path, count, vocabulary)
 
 
+def has_lost_concepts(folder: ModelFolder) -> bool:
+    """Whether a model has a concept head, and not the table that says what it sees."""
+    return bool(num_concepts(folder)) and not (folder.path / CONCEPTS_FILE).exists()
+
+
 def sigmoid(logits: Floats) -> Floats:
     """Return 1 / (1 + exp(-logits)), without overflow, in float32."""
     return (0.5 * (1 + np.tanh(0.5 * logits.astype(np.float32)))).astype(np.float32)
@@ -197,21 +204,13 @@ def _name(value: Any) -> str:
     return value
 
 
-def _token_ids(value: Any, vocabulary: int) -> tuple[int, ...]:
+def _ids(value: Any, count: int, what: str) -> tuple[int, ...]:
+    """Return a list of whole numbers below `count`, which are numbers of `what`."""
     if not isinstance(value, list):
-        raise ValueError(f"the tokens {value!r} are not a list")
-    for token in value:
-        if type(token) is not int or not 0 <= token < vocabulary:
-            raise ValueError(f"the decoder has no token {token!r}")
-    return tuple(value)
-
-
-def _numbers_of(value: Any, count: int) -> tuple[int, ...]:
-    if not isinstance(value, list):
-        raise ValueError(f"the related concepts {value!r} are not a list")
+        raise ValueError(f"the {what}s {value!r} are not a list")
     for number in value:
         if type(number) is not int or not 0 <= number < count:
-            raise ValueError(f"there is no concept {number!r}")
+            raise ValueError(f"there is no {what} {number!r}")
     return tuple(value)
 
 

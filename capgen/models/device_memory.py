@@ -13,6 +13,7 @@ from capgen.errors import DeviceMemoryError
 _NO_MEMORY = (
     *("out of memory", "can't allocate memory", "not enough memory"),
     *("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "CUSOLVER_STATUS_ALLOC_FAILED"),
+    "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",  # since cuDNN 9
 )
 
 

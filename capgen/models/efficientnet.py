@@ -136,9 +136,9 @@ class SameConv(nn.Conv2d):
         top, bottom = _same_padding(input.shape[-2], kernel, stride)
         left, right = _same_padding(input.shape[-1], kernel, stride)
         if top == bottom and left == right:
-            return F.conv2d(input, self.weight, None, stride, (top, left), 1, self.groups)
+            return F.conv2d(input, self.weight, self.bias, stride, (top, left), 1, self.groups)
         padded = F.pad(input, (left, right, top, bottom))
-        return F.conv2d(padded, self.weight, None, stride, 0, 1, self.groups)
+        return F.conv2d(padded, self.weight, self.bias, stride, 0, 1, self.groups)
 
 
 def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:

@@ -21,8 +21,8 @@ from capgen.digests import file_digest, files_digest
 from capgen.errors import ModelError, UnsafeModelError
 from capgen.json_files import read_json
 from capgen.models.kinds import (
-    SAFETENSORS_HINT,
     follows_prompts,
+    format_hint,
     weights_format,
     without_config,
 )
@@ -47,6 +47,7 @@ INT8 = "int8"
 # Patterns of the names of licence texts and notices.
 NOTICE_FILES = ("LICENSE*", "LICENCE*", "NOTICE*")
 RUN_SETTINGS_FILE = "config.toml"
+RUN_EVENTS_FILE = "events.jsonl"
 # The model folders of a training run.
 LAST, BEST_LOSS, BEST_EVAL = "last", "best-loss", "best-eval"
 CHECKPOINTS = (LAST, BEST_LOSS, BEST_EVAL)
@@ -88,10 +89,14 @@ class ModelFolder:
     def preprocessor(self) -> Preprocessor:
         """How an image becomes the encoder's input; raises ModelError if that is unknown."""
         kind = str(self.config.get("model_type", ""))
+        return Preprocessor.from_file(self.image_processor_file(), kind=kind)
+
+    def image_processor_file(self) -> Path:
+        """Return the file with the settings of its image processor; raise ModelError if none."""
         processor = self.read_json(PROCESSOR_FILE) if (self.path / PROCESSOR_FILE).is_file() else {}
         if isinstance(processor.get("image_processor"), Mapping):
             # If there are both, transformers also uses this one.
-            return Preprocessor.from_file(self.path / PROCESSOR_FILE, kind=kind)
+            return self.path / PROCESSOR_FILE
         if not (self.path / PREPROCESSOR_FILE).is_file():
             raise ModelError(
                 f"{self.path} has no {PREPROCESSOR_FILE}, nor a {PROCESSOR_FILE} with an image "
@@ -99,7 +104,7 @@ class ModelFolder:
                 hint="Save its image processor there: AutoImageProcessor.from_pretrained("
                 "ORIGINAL).save_pretrained(FOLDER).",
             )
-        return Preprocessor.from_file(self.path / PREPROCESSOR_FILE, kind=kind)
+        return self.path / PREPROCESSOR_FILE
 
     @property
     def provenance(self) -> Provenance:
@@ -175,10 +180,11 @@ class ModelFolder:
                 f"{self.name} has pickled weights ({pickled[0]}), which can run any code",
                 hint="Convert it to safetensors in a sandbox (docs/hub.md), or ask its author to.",
             )
-        form = weights_format(self._names())
+        names = self._names()
+        form = weights_format(names)
         if form is not None:
             raise ModelError(
-                f"{self.name} has weights in {form}, not in safetensors", hint=SAFETENSORS_HINT
+                f"{self.name} has weights in {form}, not in safetensors", hint=format_hint(names)
             )
         raise ModelError(f"{self.path} has no weights ({WEIGHTS_FILE})")
 

@@ -41,4 +41,7 @@ def model_errors(name: str, what: str) -> Iterator[None]:
 def first_line(error: Exception) -> str:
     """Return the kind of an error, and the first line of what it says."""
     said = " ".join(str(error).strip().split("\n")[:1])
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    kind = type(error).__name__
+    if said and kind.startswith("_"):  # a name that says nothing to users
+        return said
+    return f"{kind}: {said}" if said else kind

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from capgen.errors import ModelError, UnsafeModelError
-from capgen.hub_client.repository import Listing, RemoteFile
+from capgen.hub_client.repository import Listing, RemoteFile, leads_out
 from capgen.models.folder import CARD_FILE, DECODER_GRAPH, ENCODER_GRAPH, NOTICE_FILES
 
 # All that capgen ever downloads, by name: nothing in folders but the graphs.
@@ -23,7 +22,6 @@ MODEL_FILES = (
 )
 CODE_FILES = ("*.py",)
 _LARGE = (".safetensors", ".onnx")
-_UNSAFE_NAME = re.compile(r"(^|/)\.\.?(/|$)|^/|//|\\|^[A-Za-z]:|[\x00-\x1f]")
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ def wanted_files(
     """
     limits = limits or Limits()
     for name in listing.files:
-        if _UNSAFE_NAME.search(name):
+        if leads_out(name):
             raise UnsafeModelError(
                 f"{identifier} holds a file named {name!r}, which leads out of its folder",
                 hint="Nothing was downloaded. Do not use this repository.",

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
 
 from capgen.digests import file_digest
 from capgen.errors import MissingDependencyError, ModelError
-from capgen.models.efficientnet import HEAD_CHANNELS, VARIANTS, Backbone, EfficientNetLiteModel
+from capgen.models.efficientnet import (
+    BATCH_NORM_EPSILON,
+    HEAD_CHANNELS,
+    VARIANTS,
+    Backbone,
+    Block,
+    EfficientNetLiteModel,
+    SameConv,
+)
 from capgen.models.lineage import Entry, imagenet_encoder
 
 NUM_CLASSES = 1000
@@ -48,6 +57,36 @@ class ImageNetClassifier(nn.Module):
         """Map pixels (B, 3, H, W) to the logits of the classes, (B, 1000)."""
         logits: Tensor = self.classes(self.backbone(pixel_values).mean((2, 3)))
         return logits
+
+    def frozen(self) -> Self:
+        """Return this classifier, never trained, with its normalisation inside its convolutions."""
+        fold_norms(self.backbone)
+        return self.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def fold_norms(backbone: Backbone) -> None:
+    """Move the normalisation of a backbone, whose statistics are fixed, into its convolutions.
+
+    It computes the same with 64 fewer passes over its activations, but can no longer be trained.
+    """
+    for conv, parent, name in _normalised(backbone):
+        norm = getattr(parent, name)
+        scale = norm.weight * torch.rsqrt(norm.running_var + BATCH_NORM_EPSILON)
+        conv.weight.mul_(scale.view(-1, 1, 1, 1))
+        conv.bias = nn.Parameter(norm.bias - norm.running_mean * scale)
+        setattr(parent, name, nn.Identity())
+
+
+def _normalised(backbone: Backbone) -> Iterator[tuple[SameConv, nn.Module, str]]:
+    """Yield each convolution with the module that has its normalisation, and the name there."""
+    yield backbone._conv_stem, backbone, "_bn0"
+    yield backbone._conv_head, backbone, "_bn1"
+    for block in cast("Iterable[Block]", backbone._blocks):
+        if block.expands:
+            yield block._expand_conv, block, "_bn0"
+        yield block._depthwise_conv, block, "_bn1"
+        yield block._project_conv, block, "_bn2"
 
 
 def load_imagenet(encoder: EfficientNetLiteModel, variant: str) -> None:

@@ -7,9 +7,10 @@ transformers.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from capgen.errors import ModelError, UnsafeModelError
+from capgen.errors import MissingDependencyError, ModelError, UnsafeModelError
 
 ENCODER_DECODER = "vision-encoder-decoder"
 # Kinds of models (`model_type`) that caption an image without a prompt.
@@ -35,6 +36,12 @@ _OTHER_ARCHITECTURES = {
     "GitModel": "has no head that generates text",
     "GitVisionModel": "sees images and writes no text",
 }
+# Encoders of encoder-decoders that read what is written in an image → their models.
+_READERS = {"donut-swin": "Donut"}
+# Ends of the names of architectures with one answer of a fixed list.
+_ANSWERING = ("ForQuestionAnswering", "ForVisualQuestionAnswering")
+# Kinds that transformers loads as captioners, and whose processors draw the prompt into the image.
+_DRAWING = ("pix2struct",)
 _KNOWN_HINT = (
     f"capgen captions with these kinds: {', '.join((*CAPTIONER_KINDS, *PROMPTED_KINDS))}, and "
     "with others that transformers loads as AutoModelForImageTextToText"
@@ -49,7 +56,13 @@ _FORMATS = {
     ".h5": "TensorFlow's HDF5",
     ".msgpack": "Flax's msgpack",
     ".ckpt": "a PyTorch checkpoint",
+    ".onnx": "ONNX",
 }
+_GGUF_HINT = (
+    "Run it with llama.cpp or Ollama and use --endpoint URL, or use the model it was made from."
+)
+# LoRA files that diffusers and kohya's scripts save.
+_IMAGE_LORA_FILE = "pytorch_lora_weights.safetensors"
 
 
 class Described(NamedTuple):
@@ -79,11 +92,31 @@ def check_captioner(
         if trust_remote_code:
             return
         raise own_code_error(name)
-    if other is None:
+    if other is not None:
+        raise ModelError(
+            f"{name} is not a captioner that capgen knows, but {other.what}", hint=other.hint
+        )
+    _check_quantization(name, config)
+
+
+def _check_quantization(name: str, config: Mapping[str, Any]) -> None:
+    """Check that weights that were saved quantised can be loaded; raise ModelError if not."""
+    settings = config.get("quantization_config")
+    if not isinstance(settings, Mapping):
         return
-    raise ModelError(
-        f"{name} is not a captioner that capgen knows, but {other.what}", hint=other.hint
-    )
+    method = str(settings.get("quant_method", "an unnamed method"))
+    kind = config.get("model_type")
+    if kind in CAPTIONER_KINDS:
+        raise ModelError(
+            f"{name} has weights quantised with {method}, which capgen does not load in '{kind}' "
+            "models",
+            hint="Use the model it was made from, unquantised.",
+        )
+    if method == "bitsandbytes" and find_spec(method) is None:
+        # What other methods need, transformers says when it loads the weights.
+        raise MissingDependencyError(
+            method, extra="quantize", purpose=f"{name} has quantised weights: loading them"
+        )
 
 
 def follows_prompts(config: Mapping[str, Any]) -> bool:
@@ -110,6 +143,13 @@ def other_kind(name: str, config: Mapping[str, Any]) -> Described | None:
     architectures = _architectures(config)
     if kind in PROMPTED_KINDS:
         return None
+    encoder = config.get("encoder")
+    reader = _READERS.get(str(encoder.get("model_type"))) if isinstance(encoder, Mapping) else None
+    if kind == ENCODER_DECODER and reader is not None:
+        return Described(
+            f"a {reader} model, which reads what is written in documents",
+            f"Use a model that describes images. {_KNOWN_HINT}",
+        )
     if kind in CAPTIONER_KINDS:
         if not architectures or not set(architectures) <= _OTHER_ARCHITECTURES.keys():
             return None
@@ -126,11 +166,23 @@ def other_kind(name: str, config: Mapping[str, Any]) -> Described | None:
     sees = any(isinstance(config.get(key), Mapping) for key in ("vision_config", "vision_cfg"))
     writes = any(architecture.endswith(_WRITING) for architecture in architectures)
     encoder_hint = f"Train a captioner on it: capgen train --preset clip-gpt2 --encoder {name}"
+    if kind in _DRAWING:
+        return Described(
+            f"{title}: it reads its prompt from the image, which capgen does not draw",
+            f"Use another model. {_KNOWN_HINT}",
+        )
+    if any(architecture.endswith(_ANSWERING) for architecture in architectures):
+        return Described(
+            f"{title}: it answers questions with one of the answers it was trained with",
+            f"Use a captioning model. {_KNOWN_HINT}",
+        )
     if sees and writes:
         return None
     if sees and reads:
         return Described(f"{title}: it compares images with texts and writes none", encoder_hint)
-    if sees or ("vocab_size" not in config and config.keys() & {"image_size", "num_channels"}):
+    # BEiT's `vocab_size` is that of pieces of images.
+    words = "vocab_size" in config and not {"image_size", "patch_size"} <= config.keys()
+    if sees or (not words and config.keys() & {"image_size", "num_channels"}):
         return Described(f"{title}: it sees images and writes no text", encoder_hint)
     if kind == "gpt2":
         return Described(
@@ -167,18 +219,25 @@ def without_config(
             "a CoCa model of OpenCLIP" if coca else "a model of OpenCLIP",
             f"capgen loads only models of transformers. {_KNOWN_HINT}",
         )
+    if _IMAGE_LORA_FILE in names:
+        return Described("a LoRA for a model that makes images", _KNOWN_HINT)
     if _PIPELINE_FILE in names:
         return Described("a diffusers pipeline, which makes images", _KNOWN_HINT)
     form = weights_format(names)
     if form is None:
         return None
-    return Described(f"a model in {form}, without a config.json", SAFETENSORS_HINT)
+    return Described(f"a model in {form}, without a config.json", format_hint(names))
 
 
 def weights_format(names: Collection[str]) -> str | None:
     """Return the format of weights that capgen cannot read among these files, or None."""
     formats = (form for suffix, form in _FORMATS.items() for name in names if name.endswith(suffix))
     return next(formats, None)
+
+
+def format_hint(names: Collection[str]) -> str:
+    """Return what to do about weights in a format that capgen cannot read."""
+    return _GGUF_HINT if any(name.endswith(".gguf") for name in names) else SAFETENSORS_HINT
 
 
 def _architectures(config: Mapping[str, Any]) -> list[str]:

@@ -89,7 +89,11 @@ def load_tokenizer(folder: ModelFolder) -> object:
         tokenizer = AutoTokenizer.from_pretrained(folder.path, local_files_only=True)
     # Without tokenizer files, transformers returns one with special tokens at most.
     if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
-        raise ModelError(f"{folder.name} has no tokenizer")
+        raise ModelError(
+            f"{folder.name} has no tokenizer",
+            hint="Save its tokenizer there: AutoTokenizer.from_pretrained(ORIGINAL)"
+            ".save_pretrained(FOLDER).",
+        )
     return tokenizer
 
 

@@ -8,7 +8,7 @@ part, which would need torchvision.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from importlib import import_module
 from typing import Any
@@ -79,7 +79,26 @@ def _assembled(folder: ModelFolder) -> Any:
     settings, _ = kind.get_processor_dict(folder.path, local_files_only=True)
     loaded = [_part(folder, name) for name in parts]
     without = _without_videos(kind) if _VIDEOS in parts else kind
-    return without.from_args_and_dict(loaded, settings)
+    processor = without.from_args_and_dict(loaded, settings)
+    _complete(processor, folder.config)
+    return processor
+
+
+def _complete(processor: Any, config: Mapping[str, Any]) -> None:
+    """Fill in what processors know of the model, and were saved without before transformers 4.48.
+
+    Without it they cannot say how many tokens an image takes.
+    """
+    vision = config.get("vision_config")
+    vision = vision if isinstance(vision, Mapping) else {}
+    if getattr(processor, "patch_size", 0) is None and isinstance(vision.get("patch_size"), int):
+        processor.patch_size = vision["patch_size"]
+        # The class token, which "default" leaves out again.
+        if vision.get("model_type") == "clip_vision_model":
+            processor.num_additional_image_tokens = 1
+    for name in ("vision_feature_select_strategy", "num_query_tokens"):
+        if getattr(processor, name, "") is None and name in config:
+            setattr(processor, name, config[name])
 
 
 def _processor_class(folder: ModelFolder) -> Any:
@@ -94,7 +113,9 @@ def _processor_class(folder: ModelFolder) -> Any:
             return known
     raise ModelError(
         f"{folder.name} has no processor that transformers knows"
-        + (f" ({named[0]})" if named else f": a '{kind}' model needs a {PROCESSOR_FILE}")
+        + (f" ({named[0]})" if named else f": a '{kind}' model needs a {PROCESSOR_FILE}"),
+        hint="Save its processor there: AutoProcessor.from_pretrained(ORIGINAL)"
+        ".save_pretrained(FOLDER).",
     )
 
 
@@ -120,6 +141,7 @@ def _part(folder: ModelFolder, name: str) -> Any:
 
 def _image_processor(folder: ModelFolder) -> Any:
     """Load the image processor that Pillow computes."""
+    folder.image_processor_file()
     try:
         return AutoImageProcessor.from_pretrained(folder.path, backend="pil", local_files_only=True)
     except (ValueError, ImportError) as error:

@@ -23,6 +23,7 @@ from capgen.records.caption_parts import (
     retry_to_dict,
     words_of,
 )
+from capgen.records.notebooks import caption_html
 from capgen.records.reviews import Review
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Caption:
             if the model has no concept head. The JSON form lacks it if it is empty.
         review: What a person decided about it, or None. The text is then what the person accepted
             or wrote; tokens and scores remain the model's. The JSON form lacks it if it is None.
+        thumbnail: A small copy of the image (WebP), which notebooks show; only of what
+            `Captioner.caption` returns. Not in the JSON form.
     """
 
     path: str | None = None
@@ -94,6 +97,15 @@ class Caption:
     usage: Usage | None = None
     concepts: tuple[Concept, ...] = ()
     review: Review | None = None
+    thumbnail: bytes | None = field(default=None, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        """Return the text of the caption."""
+        return self.text
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: the image, the caption, and the confidence if it is known."""
+        return caption_html(self.text, self.thumbnail, self.confidence, self.path)
 
     @property
     def words(self) -> tuple[Word, ...]:

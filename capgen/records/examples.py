@@ -17,6 +17,7 @@ class Example:
         split: `train`, `val`, `test` or `none`.
         outside: Whether the image lies outside the folder of a data set that is not installed.
             Any table or link can name such a file, so no page or tracker may show it.
+        repeats: How often its source wants it in an epoch of training.
     """
 
     image_id: str
@@ -24,3 +25,4 @@ class Example:
     references: tuple[str, ...]
     split: str
     outside: bool = False
+    repeats: int = 1

@@ -17,7 +17,13 @@ from typing import Any
 from capgen.addresses import without_credentials
 from capgen.errors import CapgenError
 from capgen.models.concept_table import ConceptTable, membership_size, read_concepts
-from capgen.models.folder import CHECKPOINTS, CONFIG_FILE, RUN_SETTINGS_FILE, ModelFolder
+from capgen.models.folder import (
+    CHECKPOINTS,
+    CONFIG_FILE,
+    RUN_EVENTS_FILE,
+    RUN_SETTINGS_FILE,
+    ModelFolder,
+)
 from capgen.models.kinds import other_kind
 from capgen.models.part_names import part_name
 from capgen.models.provenance import Provenance
@@ -26,6 +32,7 @@ from capgen.models.safetensors_index import StoredTensor, read_index
 
 # How the problem of a run that has not saved a model yet begins.
 NO_EPOCH = "no epoch yet"
+_NO_MODEL = "its models were removed"
 BUNDLED, RUN, STORED, HUB, FOLDER = "bundled", "run", "stored", "hub", "folder"
 # Splits whose scores may be shown; the first one with scores is.
 _SPLITS = ("test", "val")
@@ -99,8 +106,9 @@ def describe(folder: ModelFolder, kind: str, *, default: bool = False) -> ModelE
         other = other_kind(folder.name, config)
         if other is not None:
             problems.append(f"not a captioner that capgen supports, but {other.what}")
-    if kind == RUN and _is_young(folder.path):
-        problems.insert(0, NO_EPOCH)
+    if kind == RUN and _is_without_model(folder.path):
+        # A finished run had models: there is nothing to go on with.
+        problems[:] = [_NO_MODEL] if _is_finished(folder.path) else [NO_EPOCH, *problems]
     provenance = Provenance()
     with _noting(problems):
         provenance = folder.provenance
@@ -138,7 +146,16 @@ def describe(folder: ModelFolder, kind: str, *, default: bool = False) -> ModelE
     )
 
 
-def _is_young(folder: Path) -> bool:
+def _is_finished(run: Path) -> bool:
+    """Whether a run has ended."""
+    try:
+        lines = (run / RUN_EVENTS_FILE).read_bytes().splitlines()
+    except OSError:
+        return False
+    return bool(lines) and b'"run_finished"' in lines[-1]
+
+
+def _is_without_model(folder: Path) -> bool:
     """Whether a folder is that of a run without a model."""
     saved = (CONFIG_FILE, *(f"{name}/{CONFIG_FILE}" for name in CHECKPOINTS))
     made = any((folder / name).exists() for name in saved)

@@ -21,6 +21,8 @@ IMAGE_NAMES = tuple(
 CAPTION_NAMES = (
     *("caption", "captions", "text", "texts", "raw", "sentence", "sentences", "comment"),
     *("description", "reference", "references", "prompt", "title", "label"),
+    # Of reports on X-rays.
+    *("findings", "report", "impression"),
 )
 SPLIT_NAMES = ("split", "subset", "partition", "set", "fold")
 
@@ -53,7 +55,7 @@ class Columns:
 
 def image_column(names: Sequence[str], first: Mapping[str, Any]) -> str | None:
     """Return the column of images by its name, and by the cells of the first row; or None."""
-    known = _known(names, IMAGE_NAMES)
+    known = known_columns(names, IMAGE_NAMES)
     return min(known, key=lambda name: _unlikely(first.get(name)), default=None)
 
 
@@ -75,10 +77,10 @@ def caption_columns(names: Sequence[str]) -> tuple[str, ...]:
 
 def split_column(names: Sequence[str]) -> str | None:
     """Return the column of splits, or None."""
-    return next(iter(_known(names, SPLIT_NAMES)), None)
+    return next(iter(known_columns(names, SPLIT_NAMES)), None)
 
 
-def _known(names: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Return the columns with known names, in any letter case, in the order of `known`."""
+def known_columns(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return the columns that have known names, in any letter case, in the order of `known`."""
     lowered = {name.lower(): name for name in reversed(names)}
     return [lowered[name] for name in known if name in lowered]

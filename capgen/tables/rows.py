@@ -11,6 +11,7 @@ from typing import Any
 
 from capgen.file_types import has_image_suffix
 from capgen.tables.delimited import find_delimiter, read_cells
+from capgen.tables.flickr30k import mend
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
@@ -29,11 +30,13 @@ class Row:
         line: Its first line, counted from 1.
         cells: Its cells by column: text, or in JSON Lines any value.
         fault: Why it cannot be used, or an empty string.
+        mended: What was put right in it, or an empty string.
     """
 
     line: int
     cells: Mapping[str, Any] = field(default_factory=dict)
     fault: str = ""
+    mended: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,7 @@ class Table:
 
 def is_table(path: Path) -> bool:
     """Whether a file is a table, by its name."""
-    return path.suffix.lower() in SUFFIXES or path.name in _TEXT_TABLES
+    return path.suffix.lower() in SUFFIXES or path.name.lower() in _TEXT_TABLES
 
 
 def read_table(
@@ -108,7 +111,10 @@ def _csv_rows(
         if isinstance(cells, str):
             faults.append(Row(line=line, fault=cells))
             continue
-        if has_image_suffix(cells[0].strip()):
+        if _address_second(cells):  # as Conceptual Captions have it
+            names = ["caption", "image"]
+            rows = chain([(line, cells)], rows)
+        elif has_image_suffix(cells[0].strip()):
             names = list(_WITHOUT_HEADER[: len(_with_commas(cells, delimiter))])
             rows = ((n, _with_commas(row, delimiter)) for n, row in chain([(line, cells)], rows))
         else:
@@ -117,6 +123,12 @@ def _csv_rows(
         made = (_row(line, cells, names, least if strict else None) for line, cells in rows)
         return names, chain(faults, made)
     return [], iter(faults)
+
+
+def _address_second(cells: list[str]) -> bool:
+    """Whether a table without a header has captions and the addresses of their images."""
+    second = cells[1].strip().lower() if len(cells) == 2 else ""
+    return second.startswith(("http://", "https://")) and not has_image_suffix(cells[0].strip())
 
 
 def _with_commas(cells: list[str] | str, delimiter: str) -> list[str] | str:
@@ -141,6 +153,7 @@ def _row(line: int, cells: list[str] | str, names: list[str], least: int | None)
     """Return a row, which must have `least` cells and no more than there are names, if given."""
     if isinstance(cells, str):
         return Row(line=line, fault=cells)
+    cells, mended = mend(cells, names)
     if least is not None and not least <= len(cells) <= len(names):
         return Row(line=line, fault=f"{len(cells)} columns instead of {len(names)}")
-    return Row(line=line, cells=dict(zip(names, cells, strict=False)))
+    return Row(line=line, cells=dict(zip(names, cells, strict=False)), mended=mended)

@@ -135,7 +135,7 @@ def test_what_a_page_shows_runs(
                 text = "\n" * (thing.line - 1) + place.here(thing.text)
                 code = compile(text, thing.page, "exec")
                 with said():
-                    exec(code, {"__name__": "__main__"})
+                    exec(code, {"__name__": thing.page})  # which starts no server
 
 
 def check(place: ReadersPlace, command: Command) -> None:

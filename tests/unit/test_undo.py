@@ -20,7 +20,20 @@ def test_a_file_that_was_made_is_removed_again(tmp_path: Path) -> None:
     made.write_bytes(b"a dog\na cat\n")
     assert [undone.problem for undone in undo(log.path)] == ["", ""]
     assert not made.exists()
-    assert [undone.problem for undone in undo(log.path)][1] == ""  # and again
+    # And again: both were undone before, the second by removing the file.
+    assert [(undone.problem, undone.before) for undone in undo(log.path)] == [("", True)] * 2
+
+
+def test_several_changes_of_a_file_that_were_undone_before_are_no_problem(tmp_path: Path) -> None:
+    log, photo = UndoFile(tmp_path / "undo.jsonl"), tmp_path / "a.jpg"
+    for before, after in ((b"one", b"two"), (b"two", b"three"), (b"three", b"four")):
+        log.record(photo, [before], [after])
+    photo.write_bytes(b"four")
+    assert [undone.before for undone in undo(log.path)] == [False] * 3
+    assert photo.read_bytes() == b"one"
+    assert [(undone.problem, undone.before) for undone in undo(log.path)] == [("", True)] * 3
+    photo.write_bytes(b"mine")
+    assert {undone.problem for undone in undo(log.path)} == {"was changed since"}
 
 
 @pytest.mark.parametrize("content", [b"", b"a dog\nand mine\n"])
@@ -143,6 +156,14 @@ def test_a_damaged_entry_is_one_problem_and_the_others_are_undone(
         expected = (bad, "the undo file does not restore the original")
     assert (problem.path, problem.problem) == expected
     UndoFile(log.path)  # further changes can be recorded
+
+
+def test_a_hash_that_is_not_text_is_one_problem(tmp_path: Path) -> None:
+    log, photo = UndoFile(tmp_path / "undo.jsonl"), tmp_path / "a.jpg"
+    photo.write_bytes(b"mine")
+    entry = {"path": str(photo), "sha256_before": [1], "sha256_after": {}, "parts": []}
+    log.path.write_text(json.dumps(entry) + "\n")
+    assert [undone.problem for undone in undo(log.path)] == ["was changed since"]
 
 
 def test_a_line_that_is_nested_too_deeply_is_one_problem(tmp_path: Path) -> None:

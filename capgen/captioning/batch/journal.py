@@ -81,6 +81,7 @@ class Journal:
             if fresh:
                 self._file.truncate(0)
             self._end = self._heal()
+        self._own = self._end  # where this run's records begin
         logger.debug("%s holds %d records of the same work", path, len(self))
 
     def __len__(self) -> int:
@@ -98,6 +99,12 @@ class Journal:
             self._reader.seek(place)
             return record_from_dict(json.loads(self._reader.readline()))
 
+    def is_earlier(self, sha256: str, path: str | None = None) -> bool:
+        """Whether the record that `find` gives is of an earlier run, not of this one."""
+        with self._lock:
+            place = self._places.get(self._key(sha256, path))
+            return place is not None and place < self._own
+
     def add(self, records: Iterable[Record]) -> None:
         """Append records. Thread-safe.
 
@@ -112,11 +119,14 @@ class Journal:
         with self._lock, storage_errors(self.path):
             if not lines or self._file.closed:  # a lane that finishes after the run was stopped
                 return
-            keys, end = [], self._end
+            keys, new, end = [], list[bytes](), self._end
             for key, line in lines:
+                if self._places.get(key, -1) >= self._own:  # a copy of an image of this run
+                    continue
+                new.append(line)
                 keys.append((key, end))
                 end += len(line)
-            unwritten = memoryview(b"".join(line for _, line in lines))
+            unwritten = memoryview(b"".join(new))
             while unwritten:
                 unwritten = unwritten[self._file.write(unwritten) :]
             now = time.monotonic()
@@ -140,6 +150,7 @@ class Journal:
                     continue
                 if self._key(record.sha256, record.path) not in self._places:
                     self.add([_as_captioned(record)])
+        self._own = self._end
         with storage_errors(self.path):
             os.fsync(self._file.fileno())
 

@@ -208,15 +208,15 @@ class _Pipeline:
         except (ImageError, MemoryError) as error:
             return self._failed(source, failure_of(error, source.name), None)
         digest = self.run.originals.get(digest, digest)
-        known = self._known(source, digest)
+        known, earlier = self._known(source, digest)
         if known is not None and not thumbnails:
-            return ImageDone(source=source, record=known, reused=True)
+            return ImageDone(source=source, record=known, reused=earlier)
         prepared = self.captioner.prepare(
             data, path=source.name, sha256=digest, limits=limits, thumbnail=thumbnails
         )
         if known is not None:
             small = prepared.thumbnail if isinstance(prepared, Prepared) else None
-            return ImageDone(source=source, record=known, reused=True, thumbnail=small)
+            return ImageDone(source=source, record=known, reused=earlier, thumbnail=small)
         if isinstance(prepared, CaptionFailure):
             return self._failed(source, prepared, digest)
         return _Waiting(source, prepared)
@@ -224,16 +224,18 @@ class _Pipeline:
     def _failed(self, source: Source, failure: CaptionFailure, sha256: str | None) -> ImageDone:
         return ImageDone(source=source, record=replace(failure, sha256=sha256, **self.made_by))
 
-    def _known(self, source: Source, digest: str) -> Record | None:
-        record = None if self.run.journal is None else self.run.journal.find(digest, source.name)
-        if record is None:
-            return None
+    def _known(self, source: Source, digest: str) -> tuple[Record | None, bool]:
+        """Return the record of an image, and whether an earlier run made it, not this one."""
+        journal = self.run.journal
+        record = None if journal is None else journal.find(digest, source.name)
+        if journal is None or record is None:
+            return None, False
         if isinstance(record, CaptionFailure) and (
             # Its message names the file.
             self.run.options.retry_failed or record.path != source.name
         ):
-            return None
-        return replace(record, path=source.name)
+            return None, False
+        return replace(record, path=source.name), journal.is_earlier(digest, source.name)
 
     def _caption(self, batch: list[_Read]) -> list[ImageDone]:
         """Caption the prepared images of a batch, in a lane, and add them to the journal."""

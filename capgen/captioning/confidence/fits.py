@@ -56,6 +56,19 @@ class Fits:
             return None, f"{name} is calibrated without this prompt"
         return fit, f"{name} is not calibrated for these decoding settings"
 
+    @property
+    def beams(self) -> tuple[int, ...]:
+        """The numbers of beams of a search that there are fits for, with what the model is asked.
+
+        Empty if there is no calibration that can be used.
+        """
+        calibration, _ = self._calibration
+        if calibration is None:
+            return ()
+        asked = {**self._prompting.asked}
+        own = [fit.settings for fit in calibration.fits if dict(fit.asked) == asked]
+        return tuple(sorted({int(each.get("beams", 1)) for each in own if not each.get("sample")}))
+
     def recorded(self, settings: DecodeSettings) -> dict[str, str]:
         """Return what records tell of the calibration: a later one makes other records."""
         calibration = self._calibration[0] if settings.confidence else None

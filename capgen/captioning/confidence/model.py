@@ -222,11 +222,11 @@ def log_odds(probability: float) -> float:
 
 def fitted_settings(settings: DecodeSettings) -> dict[str, Any]:
     """Return the settings that a fit keeps of those it was fitted with."""
-    return {name: value for name, value in settings.to_dict().items() if name not in _IRRELEVANT}
+    return {name: value for name, value in settings.to_dict().items() if name not in IRRELEVANT}
 
 
 # These do not change the best caption. `num_captions` does when sampling: the best is chosen.
-_IRRELEVANT = (
+IRRELEVANT = (
     *("seed", "retry", "confidence", "min_confidence"),
     *("prefix", "suffix", "replace", "trim_openings"),  # what happens to captions afterwards
 )
@@ -238,7 +238,7 @@ def same_decoding(settings: DecodeSettings, fitted: Mapping[str, Any]) -> bool:
     Settings that the fit does not know, because they are newer, had their default.
     """
     asked, plain = vars(settings), vars(DecodeSettings())
-    irrelevant = _IRRELEVANT if settings.sample else (*_IRRELEVANT, "num_captions")
+    irrelevant = IRRELEVANT if settings.sample else (*IRRELEVANT, "num_captions")
     return all(
         fitted.get(name, plain[name]) == value
         for name, value in asked.items()

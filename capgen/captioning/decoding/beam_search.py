@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capgen.captioning.decoding import score_processors
+from capgen.captioning.decoding.ending import ends_well
 from capgen.captioning.decoding.hypotheses import (
     Floats,
     Hypothesis,
@@ -48,8 +49,8 @@ def decode(
     """
     if settings.repeat_nouns:
         tokens = replace(tokens, nouns=None)
-    # Included words need a search, if a small one.
-    searches = settings.beams > 1 or (tokens.words is not None and tokens.words.includes)
+    # Included words and limits need a search, if a small one.
+    searches = settings.beams > 1 or (tokens.words is not None and tokens.words.searches)
     if settings.sample or not searches:
         rows = settings.num_captions if settings.sample else 1
         batch = Sampling(model, images, rows, settings, tokens).run()
@@ -108,6 +109,7 @@ class _BeamSearch:
         self.words = tokens.words
         # Running hypotheses per image; words to include may need more than were asked for.
         self.beams = settings.beams if self.words is None else self.words.beams(settings.beams)
+        self.limited = self.words is not None and self.words.limits is not None
         # For each image its best finished hypotheses, best first, at most one per beam.
         self.finished: list[list[Hypothesis]] = [[] for _ in range(images)]
         self.alive = np.arange(images)
@@ -207,7 +209,7 @@ class _BeamSearch:
         places = self.words.places(history.reshape(-1, length), self.begin)
         totals = self._barred(totals, places, length)
         totals = totals.reshape(images, beams, -1)
-        if not self.words.includes:
+        if not self.words.searches:
             ids = np.broadcast_to(np.arange(totals.shape[2]), totals.shape)
             return self._best(*self._narrowed(totals, values.reshape(totals.shape), ids))
         width = totals.shape[-1]
@@ -256,9 +258,17 @@ class _BeamSearch:
         finished = self.finished[self.alive[row]]
         penalty = self.settings.length_penalty
         bonus = self.tokens.bonus(ids, self.alive[row])
-        finished.append(hypothesis(ids, log_probs, penalty, self.nouns, self.tokens.prefix, bonus))
-        finished.sort(key=lambda item: -item.rank)
+        finished.append(
+            hypothesis(
+                ids, log_probs, penalty, self.nouns, self.tokens.prefix, bonus, self.tokens.end
+            )
+        )
+        finished.sort(key=self._order)
         del finished[self.settings.beams :]
+
+    def _order(self, found: Hypothesis) -> tuple[bool, float]:
+        """Return what sorts hypotheses, best first; in limits those that end well come first."""
+        return self.limited and not ends_well(found), -found.rank
 
     def _width(self) -> int:
         """Candidates per image: enough that K stay unfinished even if each beam can end."""
@@ -313,6 +323,9 @@ class _BeamSearch:
         finished = self.finished[self.alive[row]]
         if len(finished) < self.settings.beams:
             return False
+        # Of captions that fit, most are such that the model would not end there.
+        if self.limited and not ends_well(finished[-1]):
+            return not np.isfinite(self.scores[row, 0])
         if self.settings.early_stopping is True:
             return True
         penalty = self.settings.length_penalty

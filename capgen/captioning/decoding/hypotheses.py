@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from capgen.captioning.decoding.concept_bonus import ConceptBonus
+    from capgen.captioning.decoding.length_limits import LengthLimits
     from capgen.captioning.decoding.word_constraints import WordConstraints
 
 Floats = NDArray[np.float32]
@@ -89,6 +90,8 @@ class TokenIds:
         prefix: Fed after the start: the words that captions begin with.
         words: The words that captions must have or must not have, or None.
         concepts: What the concepts of each image add, or None.
+        limits: The most that captions may say, or None. Samples end in time; searches keep to
+            the limits of `words` (see `capgen.captioning.decoding.within_limits`).
     """
 
     start: int
@@ -98,6 +101,7 @@ class TokenIds:
     words: WordConstraints | None = None
     prefix: tuple[int, ...] = ()
     concepts: ConceptBonus | None = None
+    limits: LengthLimits | None = None
 
     @property
     def fed(self) -> tuple[int, ...]:
@@ -127,6 +131,7 @@ class Hypothesis:
         served: The text, if a server gave it instead of `ids`, which may then be empty.
         parts: What each token adds to that text. Empty, as are the log-probabilities, if the
             server does not tell.
+        cut: Whether it stopped at the longest caption, without an end token.
     """
 
     ids: tuple[int, ...]
@@ -136,6 +141,7 @@ class Hypothesis:
     prefix: tuple[int, ...] = ()
     served: str | None = None
     parts: tuple[str, ...] = ()
+    cut: bool = False
 
     @property
     def log_probability(self) -> float:
@@ -179,6 +185,7 @@ def hypothesis(
     nouns: NounTable | None = None,
     prefix: tuple[int, ...] = (),
     bonus: float = 0.0,
+    end: Sequence[int] | None = None,
 ) -> Hypothesis:
     """Return a hypothesis of these tokens, scored and penalised for the nouns it repeats.
 
@@ -189,13 +196,15 @@ def hypothesis(
         nouns: Which tokens begin a noun; None allows repeating them.
         prefix: Tokens that it begins with and that were not generated.
         bonus: What the concepts that it says add.
+        end: The tokens that finish a caption; without them it counts as finished.
     """
     parts = tuple(map(float, log_probs))
     divisor = max(len(parts), 1) ** length_penalty
     whole = np.array([*prefix, *ids], np.int64)
     repeats = 0 if nouns is None else nouns.repeated(whole)[len(prefix) :].sum()
     penalty = (NOUN_PENALTY * float(repeats) - bonus) / divisor
-    return Hypothesis(tuple(map(int, ids)), parts, sum(parts) / divisor, penalty, prefix)
+    cut = end is not None and len(ids) > 0 and int(ids[-1]) not in end
+    return Hypothesis(tuple(map(int, ids)), parts, sum(parts) / divisor, penalty, prefix, cut=cut)
 
 
 def log_softmax(scores: Floats) -> Floats:

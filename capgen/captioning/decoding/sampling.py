@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capgen.captioning.decoding import score_processors
+from capgen.captioning.decoding.ending import ended_in_time, likeliest_end
 from capgen.captioning.decoding.hypotheses import (
     Floats,
     Hypothesis,
@@ -36,6 +37,11 @@ class Sampling:
         self.begin = len(tokens.fed)
         self.log_probs = np.zeros((images, rows, settings.max_length), np.float32)
         self.lengths = np.zeros((images, rows), np.int64)  # 0 while unfinished
+        # What would have ended a sample in the place of each token, where samples are limited.
+        self.limits = tokens.limits if settings.sample else None
+        if self.limits is not None:
+            self.ends = np.zeros_like(self.sequences)
+            self.end_log_probs = np.full(self.sequences.shape, -np.inf, np.float32)
 
     def run(self) -> list[list[Hypothesis]]:
         feed_prefix(self.model, self.sequences, self.begin)
@@ -59,6 +65,10 @@ class Sampling:
         scores = score_processors.apply(
             logits, flat, self.settings, self.tokens.end, self.tokens.suppress
         )
+        if self.limits is not None:
+            ends, values = likeliest_end(log_softmax(scores), self.tokens.end)
+            self.ends[self.alive, :, length] = ends.reshape(len(self.alive), -1)
+            self.end_log_probs[self.alive, :, length] = values.reshape(len(self.alive), -1)
         scores = self._with_words(scores, flat, length)
         penalties = np.float32(0) if self.nouns is None else self.nouns.penalties(flat)
         if self.settings.sample:
@@ -118,17 +128,26 @@ class Sampling:
 
     def _hypotheses(self, image: int) -> list[Hypothesis]:
         rows = zip(self.sequences[image], self.log_probs[image], self.lengths[image], strict=True)
+        penalty = self.settings.length_penalty
         hypotheses = [
             hypothesis(
                 ids[self.begin : length + 1],
                 log_probs[self.begin : length + 1],
-                self.settings.length_penalty,
+                penalty,
                 self.nouns,
                 self.tokens.prefix,
                 self.tokens.bonus(ids[self.begin : length + 1], image),
+                self.tokens.end,
             )
             for ids, log_probs, length in rows
         ]
+        if self.limits is not None:
+            parts = [slice(self.begin, length + 1) for length in self.lengths[image]]
+            own = zip(hypotheses, parts, self.ends[image], self.end_log_probs[image], strict=True)
+            hypotheses = [
+                ended_in_time(each, self.limits, ends[part], values[part], penalty)
+                for each, part, ends, values in own
+            ]
         return sorted(hypotheses, key=lambda item: -item.rank)
 
 

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capgen.captioning.decoding.length_limits import LengthLimits, Lengths, TokenLengths
 from capgen.captioning.decoding.score_processors import stuck
 from capgen.captioning.decoding.token_bytes import TokenBytes
 from capgen.captioning.decoding.word_automaton import NEVER, WordAutomaton, word_automaton
@@ -56,22 +57,37 @@ class WordRules:
         self._texts = texts
         self._end = tuple(end)
         self._unusable = tuple(unusable)
+        self._lengths: dict[tuple[int, bool], TokenLengths] = {}
         self._last: tuple[tuple[str | None, str | None, int], WordAutomaton] | None = None
 
-    def constraints(self, settings: DecodeSettings, width: int) -> WordConstraints | None:
+    def limits(self, settings: DecodeSettings, width: int) -> LengthLimits | None:
+        """Return the most words and characters that settings allow, or None. Thread-safe."""
+        if not settings.asks_for_lengths:
+            return None
+        # Articles that do not fit are put right after a search that favours nouns.
+        key = width, settings.concept_bonus > 0
+        if key not in self._lengths:
+            self._lengths[key] = TokenLengths.of(self._texts().table, width, articles=key[1])
+        return LengthLimits(self._lengths[key], settings.max_words, settings.max_characters)
+
+    def constraints(
+        self, settings: DecodeSettings, width: int, *, limited: bool = False
+    ) -> WordConstraints | None:
         """Return the constraints that settings ask for, or None. Thread-safe.
 
         Args:
             settings: The words and the longest caption.
             width: Number of scores of the model, which may be more than there are tokens.
+            limited: Whether captions must fit the limits of words and characters.
         """
-        if not settings.asks_for_words:
+        limits = self.limits(settings, width) if limited else None
+        if not settings.asks_for_words and limits is None:
             return None
         asked = (settings.avoid_words, settings.include_words, width)
         last = self._last
         if last is None or last[0] != asked:
             last = self._last = asked, self._automaton(settings, width)
-        return WordConstraints(last[1], self._end, settings.max_length)
+        return WordConstraints(last[1], self._end, settings.max_length, limits)
 
     def _automaton(self, settings: DecodeSettings, width: int) -> WordAutomaton:
         included = included_words(settings.include_words)
@@ -83,13 +99,18 @@ class WordRules:
 
 @dataclass(frozen=True)
 class Places:
-    """What hypotheses have said, all of one shape: states of the automaton, words as bits."""
+    """What hypotheses have said, all of one shape: states of the automaton, words as bits.
+
+    `lengths` are known where they are limited.
+    """
 
     states: Ints
     said: Ints
+    lengths: Lengths | None = None
 
     def __getitem__(self, rows: Any) -> Places:
-        return Places(self.states[rows], self.said[rows])
+        lengths = None if self.lengths is None else self.lengths[rows]
+        return Places(self.states[rows], self.said[rows], lengths)
 
 
 @dataclass(frozen=True)
@@ -100,11 +121,18 @@ class WordConstraints:
         automaton: The words, over the tokens of the model.
         end: End tokens.
         max_length: Most tokens of a caption, a start token included.
+        limits: The most that a caption may say, or None.
     """
 
     automaton: WordAutomaton
     end: tuple[int, ...]
     max_length: int
+    limits: LengthLimits | None = None
+
+    @property
+    def searches(self) -> bool:
+        """Whether captions as asked are to be searched for, if with few beams."""
+        return self.includes or self.limits is not None
 
     @property
     def includes(self) -> bool:
@@ -116,7 +144,9 @@ class WordConstraints:
         return self.automaton.needed.astype(np.int64)
 
     def beams(self, wanted: int) -> int:
-        """Return how many beams a search needs to find captions with the included words."""
+        """Return how many beams a search needs to find captions as asked."""
+        if self.limits is not None:
+            wanted = max(wanted, _BEAMS_EACH)
         needed = self._needed[0, self._waived(0, 0, self.max_length - 1)]
         return wanted if not self.includes else max(wanted, self._enough(int(needed)))
 
@@ -142,7 +172,8 @@ class WordConstraints:
             states, said = self.automaton.follow(states, said, history[..., place])
             if place == begin - 1:
                 said = self._without_hopeless(states, said, left)
-        return Places(states, said)
+        lengths = None if self.limits is None else self.limits.measure(history)
+        return Places(states, said, lengths)
 
     def _without_hopeless(self, states: Ints, said: Ints, left: int) -> Ints:
         """Count words as said that no caption with `left` more tokens could say."""
@@ -170,13 +201,16 @@ class WordConstraints:
             places: Where the rows are (N).
             left: How many tokens may follow the one that is chosen now.
         """
-        return np.where(self._fine(places.states, places.said, left), scores, np.float32(-np.inf))
+        fine = self._fine(places.states, places.said, left)
+        if self.limits is not None and places.lengths is not None:
+            fine &= self.limits.allowed(places.lengths)
+        return np.where(fine, scores, np.float32(-np.inf))
 
     def give_up(self, scores: Floats, places: Places, left: int) -> Floats:
         """Return scores (N, V) as `bar`, for rows that it leaves no token.
 
         That is so where other settings bar all tokens that are needed. Then the included words
-        are given up, and if need be the avoided ones.
+        and the limits are given up, and if need be the avoided words.
         """
         everything = np.full_like(places.said, self.automaton.everything)
         kept = self.bar(scores, Places(places.states, everything), left)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from capgen.captioning.caption_length import whole_sentences
 from capgen.captioning.decoding.hypotheses import Hypothesis
 from capgen.captioning.endpoint.answers import CUT, FILTERED, Choice
 from capgen.captioning.endpoint.client import REFUSED, ImageRefusedError
@@ -39,7 +40,9 @@ def served_image(
     cut = any(choice.ended == CUT for choice in good)
     if cut:
         notes += (f"cut off at max_length {settings.max_length}",)
-    hypotheses = [_hypothesis(choice, settings.length_penalty) for choice in good]
+    hypotheses = [
+        _in_time(_hypothesis(choice, settings.length_penalty), settings) for choice in good
+    ]
     if all(each.log_probabilities for each in hypotheses):
         hypotheses.sort(key=lambda each: -each.score)
     return Served(hypotheses, usage, notes)
@@ -66,6 +69,15 @@ def _hypothesis(choice: Choice, length_penalty: float) -> Hypothesis:
         served=choice.text,
         parts=tuple(token.text for token in choice.tokens),
     )
+
+
+def _in_time(found: Hypothesis, settings: DecodeSettings) -> Hypothesis:
+    """Return a hypothesis of whole sentences that are as short as asked, if there are."""
+    shorter = whole_sentences(found.served or "", settings)
+    if shorter == found.served:
+        return found
+    # How likely it was that it ends there, the server does not tell.
+    return Hypothesis((), (), 0.0, served=shorter)
 
 
 def _why_none(choice: Choice, settings: DecodeSettings) -> NoCaption:

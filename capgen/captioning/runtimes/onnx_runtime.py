@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.captioning.decoding.beam_search import decode
 from capgen.captioning.decoding.concept_bonus import concept_bonus
-from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable, log_softmax
+from capgen.captioning.decoding.hypotheses import (
+    Hypothesis,
+    NounTable,
+    StepModel,
+    TokenIds,
+    log_softmax,
+)
 from capgen.captioning.decoding.noun_lexicon import noun_table
+from capgen.captioning.decoding.within_limits import decode_within
 from capgen.captioning.runtimes.base import Generated, ModelInput, Replay
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.captioning.runtimes.onnx_decoder import Listener, OnnxDecoder, vocabulary_size
@@ -133,25 +139,48 @@ class OnnxRuntime(PixelRuntime):
     def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
         """Caption prepared images, all of one shape."""
         cross, logits = self._encode(stacked(inputs))
-        tokens = self.tokens
-        if settings.asks_for_words:
-            words = self._words.constraints(settings, vocabulary_size(self._decoder))
-            tokens = replace(tokens, words=words)
-        if not settings.repeat_nouns:
-            tokens = replace(tokens, nouns=self.nouns)
         hypotheses: list[list[Hypothesis]] = [[] for _ in inputs]
-        for begin, places in by_start(inputs).items():
-            own = None if logits is None else logits[places]
-            bonus = concept_bonus(self.concepts, own, settings.concept_bonus)
-            begun = replace(tokens, prefix=self.token_ids(begin), concepts=bonus)
-            some = {name: value[places] for name, value in cross.items()}
-            found = decode(self.start(some), len(places), settings, begun)
+        for words, places in by_start(inputs).items():
+            prefix = self.token_ids(words)
+            group = np.array(places)
+
+            def begin(
+                rows: NDArray[np.int64],
+                *,
+                limited: bool,
+                group: NDArray[np.int64] = group,
+                prefix: tuple[int, ...] = prefix,
+            ) -> tuple[StepModel, TokenIds]:
+                some = {name: value[group[rows]] for name, value in cross.items()}
+                own = None if logits is None else logits[group[rows]]
+                tokens = self._steering(settings, own, limited=limited)
+                return self.start(some), replace(tokens, prefix=prefix)
+
+            found = decode_within(begin, len(places), settings)
             for place, each in zip(places, found, strict=True):
                 hypotheses[place] = each
         values = cross["cross_value_0"]  # (B, heads, cells, width)
         seen = () if self.concepts is None or logits is None else self.concepts.seen(logits)
         return Generated(
             hypotheses, lambda: values.mean(axis=2).reshape(len(inputs), -1), concepts=seen
+        )
+
+    def _steering(
+        self, settings: DecodeSettings, logits: Floats | None, *, limited: bool
+    ) -> TokenIds:
+        """Return the tokens that steer decoding, for images with these concept logits."""
+        tokens = self.tokens
+        if settings.asks_for_words or settings.asks_for_lengths:
+            width = vocabulary_size(self._decoder)
+            tokens = replace(
+                tokens,
+                words=self._words.constraints(settings, width, limited=limited),
+                limits=self._words.limits(settings, width),
+            )
+        if not settings.repeat_nouns:
+            tokens = replace(tokens, nouns=self.nouns)
+        return replace(
+            tokens, concepts=concept_bonus(self.concepts, logits, settings.concept_bonus)
         )
 
     def obstacle(self) -> str:

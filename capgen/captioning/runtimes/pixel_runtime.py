@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from threading import Event
 from typing import Any, ClassVar, Self
@@ -10,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from capgen.captioning.decoding.hypotheses import NounTable
 from capgen.captioning.prompts import Prompt, one_spaced
-from capgen.captioning.runtimes.base import ModelInput
+from capgen.captioning.runtimes.base import Generated, ModelInput, Replay
+from capgen.config import DecodeSettings
 from capgen.errors import UsageError
 from capgen.models.preprocessing.preprocess import Preprocessor
 
@@ -19,18 +22,56 @@ from capgen.models.preprocessing.preprocess import Preprocessor
 _SHOWN = 60
 
 
-class PixelRuntime:
-    """What runtimes share whose inputs are pixels that a `Preprocessor` makes."""
+class PixelRuntime(ABC):
+    """A `Runtime` whose inputs are pixels that a `Preprocessor` makes.
 
+    A class for one library has the abstract methods, and sets the attributes.
+
+    Attributes:
+        name: See `Runtime`.
+        device: See `Runtime`.
+        dtype: See `Runtime`.
+        preprocessor: How images become pixels.
+        unknown_token: The token of words that are not in the vocabulary, or None.
+    """
+
+    name: str
+    device: str
+    dtype: str
     answers = False
     preprocessor: Preprocessor
     unknown_token: int | None = None
     in_flight: ClassVar[int] = 0
     recorded: ClassVar[Mapping[str, Any]] = {}
 
+    @property
+    @abstractmethod
+    def nouns(self) -> NounTable | None:
+        """Which tokens begin which noun, or None: see `Runtime`."""
+
+    @abstractmethod
     def token_ids(self, text: str) -> tuple[int, ...]:
         """Return a text as the decoder reads it; names of special tokens in it are text."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
+        """Caption prepared images."""
+
+    @abstractmethod
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, special tokens left out."""
+
+    @abstractmethod
+    def obstacle(self) -> str:
+        """Return why captions cannot be replayed, or an empty string."""
+
+    @abstractmethod
+    def features(self, image: ModelInput) -> dict[str, NDArray[np.float32]]:
+        """Return what the decoder sees of one image, by name."""
+
+    @abstractmethod
+    def replay(self, image: ModelInput, ids: Sequence[int]) -> Replay:
+        """Feed the generated tokens (at least one) of a caption of one image, behind its start."""
 
     def prompt_for(self, asked: Prompt) -> str:
         """Return the words that captions begin with.

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from transformers import GenerationConfig, LogitsProcessorList
 
 from capgen.captioning.decoding.concept_bonus import ConceptBonus
+from capgen.captioning.decoding.ending import ended_in_time, likeliest_end
 from capgen.captioning.decoding.hypotheses import NOUN_PENALTY, Hypothesis, NounTable, hypothesis
+from capgen.captioning.decoding.length_limits import LengthLimits
 from capgen.captioning.decoding.word_constraints import WordRules
 from capgen.captioning.runtimes.torch_processors import (
     Concepts,
@@ -54,6 +56,8 @@ def generation_config(
         top_p=settings.top_p if settings.sample else None,
         return_dict_in_generate=True,
         output_scores=True,
+        # What would have ended a caption before it is too long.
+        output_logits=settings.asks_for_lengths,
     )
     return config
 
@@ -138,9 +142,44 @@ def hypotheses_of(
             earned = concepts.earned(np.array([*prefix, *ids]), len(prefix), row // count)
         flat.append(_hypothesis(ids, parts, settings, ends, nouns, prefix, earned))
     grouped = [flat[start : start + count] for start in range(0, len(flat), count)]
-    if not settings.sample:
-        return grouped  # beams come best first
+    if not settings.sample or settings.asks_for_lengths:
+        return grouped  # beams come best first; limits sort captions once they end in time
     return [sorted(image, key=lambda item: -item.rank) for image in grouped]
+
+
+def all_in_time(
+    found: Sequence[list[Hypothesis]],
+    output: Any,
+    settings: DecodeSettings,
+    limits: LengthLimits | None,
+    ends: Sequence[int],
+) -> list[list[Hypothesis]]:
+    """Return each image's hypotheses, best first, all ended before they are too long.
+
+    Args:
+        found: What `hypotheses_of` returned, with the tokens that captions began with.
+        output: What `generate` returned.
+        settings: Decoding settings.
+        limits: The most that captions may say, or None.
+        ends: Tokens that finish a caption.
+    """
+    if limits is None:
+        return list(found)
+    rows = iter(range(sum(map(len, found))))
+    steps = len(output.logits)
+    sources = getattr(output, "beam_indices", None)
+    shortened = []
+    for image in found:
+        own = []
+        for each, row in zip(image, rows, strict=False):
+            # In a beam search, a hypothesis was in another row at each step; -1 follows its end.
+            places = [row] * steps if sources is None else sources[row].tolist()
+            logits = [output.logits[n][max(places[n], 0)] for n in range(len(each.ids))]
+            log_probs = torch.stack(logits).float().log_softmax(-1).cpu().numpy()
+            tokens, values = likeliest_end(log_probs, ends)
+            own.append(ended_in_time(each, limits, tokens, values, settings.length_penalty))
+        shortened.append(sorted(own, key=lambda item: -item.rank))
+    return shortened
 
 
 def _without_concepts(
@@ -183,7 +222,7 @@ def _hypothesis(
     if not settings.sample:
         values = values - earned[:length]
     bonus = float(earned[:length].sum())
-    return hypothesis(kept, values, settings.length_penalty, nouns, prefix, bonus)
+    return hypothesis(kept, values, settings.length_penalty, nouns, prefix, bonus, tuple(ends))
 
 
 def finished_or_again(

@@ -23,6 +23,7 @@ from capgen.captioning.runtimes.image_shapes import with_enough_sides
 from capgen.captioning.runtimes.prompt_words import words_for
 from capgen.captioning.runtimes.torch_device_memory import TOO_LARGE, captioning_memory
 from capgen.captioning.runtimes.torch_generation import (
+    all_in_time,
     finished_or_again,
     generation_config,
     hypotheses_of,
@@ -44,7 +45,7 @@ from capgen.models.foreign_errors import first_line, model_errors
 from capgen.models.loading import quiet_transformers
 from capgen.models.processors import load_processor, share_tokenizers
 from capgen.models.prompted import load_prompted, needs_own_code, placement, prompted_dtype
-from capgen.models.torch_devices import choose_device
+from capgen.models.torch_devices import attention_of_any_shape, choose_device
 
 logger = logging.getLogger(__name__)
 # What processors raise for an image or a prompt that they did not expect.
@@ -248,6 +249,7 @@ class PromptedRuntime:
             torch.inference_mode(),
             quiet_transformers(),
             seeded(settings, self.device),
+            attention_of_any_shape(),
             model_errors(self.folder.name, "it cannot caption"),
         ):
             output = self._model.generate(
@@ -258,10 +260,12 @@ class PromptedRuntime:
                 ),
             )
             found = hypotheses_of(self._model, output, wider, self._ends)
-        found = [
-            [replace(each, prefix=start) for each in image]
-            for image, start in zip(found, starts, strict=True)
-        ]
+            found = [
+                [replace(each, prefix=start) for each in image]
+                for image, start in zip(found, starts, strict=True)
+            ]
+            limits = self._words.limits(settings, output.scores[0].shape[-1])
+            found = all_in_time(found, output, wider, limits, self._ends)
         return finished_or_again(
             found,
             settings,

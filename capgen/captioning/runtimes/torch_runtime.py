@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from capgen.captioning.decoding.beam_search import decode
 from capgen.captioning.decoding.concept_bonus import concept_bonus
-from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable, TokenIds
+from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable, StepModel, TokenIds
 from capgen.captioning.decoding.noun_lexicon import noun_table
+from capgen.captioning.decoding.within_limits import decode_within
 from capgen.captioning.decoding.word_constraints import WordRules
 from capgen.captioning.runtimes.base import Generated, ModelInput, Replay
 from capgen.captioning.runtimes.generation_settings import torch_only
@@ -27,6 +27,7 @@ from capgen.captioning.runtimes.torch_encoder import (
     with_concepts,
 )
 from capgen.captioning.runtimes.torch_generation import (
+    all_in_time,
     finished_or_again,
     generation_config,
     hypotheses_of,
@@ -46,7 +47,7 @@ from capgen.models.foreign import end_tokens, load_captioner
 from capgen.models.foreign_errors import model_errors
 from capgen.models.kinds import CAPTIONER_KINDS, ENCODER_DECODER
 from capgen.models.loading import load_tokenizer, quiet_transformers
-from capgen.models.torch_devices import choose_device, weights_dtype
+from capgen.models.torch_devices import attention_of_any_shape, choose_device, weights_dtype
 from capgen.records import Concept
 
 
@@ -147,8 +148,12 @@ class TorchRuntime(PixelRuntime):
         return word_rules(self._tokenizer, self._ends, barred)
 
     def _searches(self, settings: DecodeSettings) -> bool:
-        """Whether to find captions by our own search, which finds better places for words."""
-        if settings.include_words is None or settings.sample:
+        """Whether to find captions by our own search.
+
+        It finds better places for words, and captions that end in time.
+        """
+        asked = settings.include_words is not None or settings.asks_for_lengths
+        if not asked or settings.sample:
             return False
         kind = self.folder.config.get("model_type")
         return kind in (ENCODER_DECODER, "blip") and not torch_only(self.folder.generation)
@@ -163,16 +168,23 @@ class TorchRuntime(PixelRuntime):
         else:
             states = images.output.last_hidden_state
         width = self._model.config.get_text_config(decoder=True).vocab_size
-        tokens = TokenIds(
-            self._start,
-            self._ends,
-            tuple(self._model.generation_config.suppress_tokens or ()),
-            nouns=None if self.nouns is None else self.nouns.of_width(width),
-            words=self._words.constraints(settings, width),
-            prefix=prefix,
-            concepts=concept_bonus(self.concepts, images.concept_logits, settings.concept_bonus),
-        )
-        return decode(TorchSteps(self._model, states), len(images), settings, tokens)
+        logits = images.concept_logits
+
+        def begin(rows: NDArray[np.int64], *, limited: bool) -> tuple[StepModel, TokenIds]:
+            own = None if logits is None else logits[rows]
+            tokens = TokenIds(
+                self._start,
+                self._ends,
+                tuple(self._model.generation_config.suppress_tokens or ()),
+                nouns=None if self.nouns is None else self.nouns.of_width(width),
+                words=self._words.constraints(settings, width, limited=limited),
+                prefix=prefix,
+                concepts=concept_bonus(self.concepts, own, settings.concept_bonus),
+                limits=self._words.limits(settings, width),
+            )
+            return TorchSteps(self._model, states[torch.from_numpy(rows).to(states.device)]), tokens
+
+        return decode_within(begin, len(images), settings)
 
     def _generate(
         self, images: Encoded, prefix: tuple[int, ...], settings: DecodeSettings
@@ -187,6 +199,7 @@ class TorchRuntime(PixelRuntime):
             torch.inference_mode(),
             quiet_transformers(),
             seeded(settings, self.device),
+            attention_of_any_shape(),
             model_errors(self.folder.name, "it cannot caption"),
         ):
             try:
@@ -201,6 +214,8 @@ class TorchRuntime(PixelRuntime):
                     raise
                 raise ModelError(f"{self.folder.name}: {error}") from error
             found = hypotheses_of(self._model, output, wider, self._ends, nouns, prefix, concepts)
+            limits = self._words.limits(settings, output.scores[0].shape[-1])
+            found = all_in_time(found, output, wider, limits, self._ends)
         return finished_or_again(
             found,
             settings,

@@ -6,6 +6,8 @@ from capgen.addresses import without_credentials
 from capgen.captioning.captioner import Captioner
 from capgen.config import ModelOptions, TagOptions
 from capgen.errors import UsageError
+from capgen.models.concept_table import has_lost_concepts
+from capgen.models.folder import CONCEPTS_FILE
 
 
 def check_tags(model: ModelOptions, tags: TagOptions) -> None:
@@ -24,6 +26,13 @@ def load_captioner(
     """
     captioner = Captioner.from_options(model, threads=threads)
     if tags.tags and not captioner.runtime.gives_concepts:
+        # Only pixel models, which are folders, have such heads.
+        if not captioner.runtime.answers and has_lost_concepts(captioner.folder):
+            raise UsageError(
+                f"--tags needs {CONCEPTS_FILE}, which {captioner.name} has lost: without it nobody "
+                "knows what its concept head sees",
+                hint="Get the model again, or copy the file from the original.",
+            )
         raise _no_concepts(model, captioner.name, captioner.runtime.answers)
     return captioner
 

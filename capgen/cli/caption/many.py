@@ -232,8 +232,17 @@ def _summarise(
     kept: int,
 ) -> None:
     failed = sum(finished.failures.values())
-    if job.results.output is not None or job.sidecars is not None:
-        place = "sidecars" if job.results.output is None else str(job.results.output)
-        console.note(summary(finished, place, unwritten, kept))
-    elif failed > 1 or unwritten:
-        console.note(summary(finished, unwritten=unwritten))
+    output, place = job.results.output, ""
+    if output is not None or job.sidecars is not None:
+        place = "sidecars" if output is None else str(output)
+    text = summary(finished, place, unwritten, kept)
+    fields = {
+        "captions": finished.captions,
+        "failures": dict(finished.failures),
+        "reused": finished.reused,
+        "seconds": round(finished.seconds, 3),
+        "unwritten": dict(unwritten),
+        "output": place or None,
+    }
+    shown = bool(place) or failed > 1 or bool(unwritten)
+    console.note(text, **fields) if shown else console.log(text, **fields)

@@ -61,7 +61,15 @@ def caption_one(
     tags: TagOptions,
 ) -> bool:
     """Caption one image, print its captions, and return whether it failed."""
-    (record,) = captioner.stream([image], options, limits=limits)
+    settings, notes = captioner.settings(options)
+    prepared = captioner.prepare(image, limits=limits)
+    record: Record
+    if isinstance(prepared, CaptionFailure):
+        record = prepared
+    else:
+        # The revision is not shown: files of gigabytes need not be hashed for it.
+        revision = captioner.model.revision
+        (record,) = captioner.caption_prepared([prepared], settings, notes, revision=revision)
     return _print(console, record, options.confidence, tags)
 
 
@@ -101,7 +109,8 @@ def look_into(
 def _print(console: Console, record: Record, scores: bool, tags: TagOptions) -> bool:
     if isinstance(record, CaptionFailure):
         missing = record.code == "missing" and not record.hint
-        console.error(record.message, _closest_name(record.path or "") if missing else record.hint)
+        hint = _closest_name(record.path or "") if missing else record.hint
+        console.error(record.message, hint, fields={"path": record.path, "code": record.code})
         return True
     for note in record.notes:
         console.note(note)

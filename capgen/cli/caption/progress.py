@@ -21,7 +21,7 @@ class BatchScreen:
     def __init__(self, console: Console, total: int | None) -> None:
         self._console = console
         self._total = total
-        self._done = self._failed = 0
+        self._done = self._failed = self._reused = 0
         self._noted: set[str] = set()
         self._started = time.monotonic()
         bar = total != 1 and not console.quiet
@@ -37,16 +37,25 @@ class BatchScreen:
 
     def show(self, event: ImageDone) -> None:
         self._done += 1
+        self._reused += event.reused
         record = event.record
         if isinstance(record, CaptionFailure):
             self._failed += 1
-            self.problem(record.message, record.hint)
+            fields = {"path": record.path, "code": record.code, "sha256": record.sha256}
+            self.problem(record.message, record.hint, fields)
         else:
             for note in record.notes:
                 self._note(note)
-        rate = self._done / max(1e-9, time.monotonic() - self._started)
+        rate = (self._done - self._reused) / max(1e-9, time.monotonic() - self._started)
         note = f"{rate:.1f} images/s" + (f", {self._failed} failed" if self._failed else "")
-        self._live.update("captioning", self._done, self._total, note, line=self._line(rate, note))
+        self._live.update(
+            "captioning",
+            self._done,
+            self._total,
+            note,
+            line=lambda left: self._line(note, left),
+            skipped=self._reused,
+        )
 
     def _note(self, note: str) -> None:
         """Show a note once; of notes that differ from image to image, only the first."""
@@ -56,15 +65,19 @@ class BatchScreen:
         more = len(self._noted) > _MOST_NOTES
         self._console.note("further notes are in the records" if more else note)
 
-    def problem(self, message: str, hint: str = "") -> None:
-        if not self._console.quiet:
-            self._console.error(message, hint)
+    def problem(
+        self, message: str, hint: str = "", fields: Mapping[str, object] | None = None
+    ) -> None:
+        if self._console.quiet:
+            self._console.log_error(message, hint, fields)
+        else:
+            self._console.error(message, hint, fields=fields)
 
-    def _line(self, rate: float, note: str) -> str:
+    def _line(self, note: str, left: float | None) -> str:
         if self._total is None:
             return f"{self._done} images, {note}"
-        left = duration((self._total - self._done) / rate)
-        return f"{self._done}/{self._total} images, {note}, {left} left"
+        told = "" if left is None else f", {duration(left)} left"
+        return f"{self._done}/{self._total} images, {note}{told}"
 
 
 def summary(
@@ -87,7 +100,8 @@ def summary(
     if written:
         text += f" written to {written}"
     if finished.reused:
-        reused = "{}; {} records" if failed else "{}, {} of them"
+        whole = not failed and count == finished.captions
+        reused = "{}, {} of them" if whole else "{}; {} records"
         text = reused.format(text, finished.reused) + " from an earlier run"
     if failed:
         kinds = ", ".join(f"{count} {code}" for code, count in finished.failures.items())
@@ -97,6 +111,6 @@ def summary(
     if finished.stopped:
         text += "; stopped at the first failure"
     if finished.seconds > 1:
-        rate = (finished.captions + failed) / finished.seconds
+        rate = (finished.captions + failed - finished.reused) / finished.seconds
         text += f" ({duration(finished.seconds)}, {rate:.1f} images/s)"
     return text

@@ -25,7 +25,7 @@ data_app = typer.Typer(
 )
 
 Target = Annotated[
-    str, typer.Argument(metavar="NAME|PATH", help="An installed data set, or a path.")
+    str, typer.Argument(metavar="NAME|PATH", help="An installed data set, a path, or hf:USER/NAME.")
 ]
 Store = Annotated[
     Path | None,
@@ -133,6 +133,7 @@ def download(
 @data_app.command(
     "import",
     epilog=examples(
+        "capgen data import coco_sample/",
         "capgen data import my-photos/ --name mine --val-fraction 0.2 --test-fraction 0.2",
         "capgen data import captions.jsonl --name corrected",
     ),
@@ -140,8 +141,15 @@ def download(
 @with_options()
 def import_command(
     *,
-    path: Annotated[Path, typer.Argument(help="Folder or file in any supported format.")],
-    name: Annotated[str, typer.Option("--name", "-n", help="Name to install it under.")],
+    path: Annotated[
+        Path, typer.Argument(help="Folder or file in any supported format, or hf:USER/NAME.")
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", "-n", help="Name to install it under; by default that of the folder or file."
+        ),
+    ] = None,
     data_dir: Store = None,
     source: Source,
     splits: SplitOptions,
@@ -157,12 +165,12 @@ def import_command(
 ) -> None:
     """Install your own data set. capgen recognises most formats."""
     from capgen.cli.data import view
-    from capgen.data.import_set import import_dataset
+    from capgen.data.import_set import import_dataset, name_of_source
 
     view.follow(
         import_dataset(
             path,
-            name,
+            name_of_source(path) if name is None else name,
             store=data_dir,
             options=source.read_options(),
             splits=splits,

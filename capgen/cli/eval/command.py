@@ -57,12 +57,15 @@ class Judged:
         None, "The data set's folder or file; with --references, the folder of the images."
     )
     references: Path | None = option(  # noqa: RUF009
-        None, "Use the captions of this COCO JSON as references."
+        None,
+        "Use the captions in this file as references: COCO JSON, a JSON object of image → "
+        "captions, CSV, or lines of image, tab, caption.",
     )
     predictions: Path | None = option(  # noqa: RUF009
         None,
-        "Score these captions instead of a model's: COCO results, a JSON mapping, the output of "
-        "`capgen caption -o`, or a report of --json.",
+        "Score these captions instead of a model's: COCO results, a JSON object of image → "
+        "caption, CSV, lines of image, tab, caption, the output of `capgen caption -o`, or a "
+        "report of --json.",
     )
     compare: str | None = option(
         None, "Compare with this model or predictions file, on the same images."

@@ -207,6 +207,34 @@ def remove(
     Console().data(f"Removed {changes.remove(model)}")
 
 
+@models_app.command(epilog=examples("capgen models prune", "capgen models prune --yes"))
+def prune(yes: Yes = False, as_json: Json = False) -> None:
+    """Delete training runs that have no model, and broken checkpoints.
+
+    Runs that can go on from a saved state, or changed within the last hour, are kept.
+    """
+    from capgen.images.decoders import printable
+    from capgen.registry import changes
+    from capgen.registry.prune import useless_runs
+
+    console = Console()
+    found = useless_runs()
+    doomed = [run.name for run in found if not run.kept]
+    for run in found:
+        end = f"; kept: {run.kept}" if run.kept else ""
+        console.note(f"{printable(run.name)}: {printable(run.reason)}{end}")
+    if doomed and not yes:
+        confirm_deletion(", ".join(map(printable, doomed)))
+    removed = [str(changes.remove(name)) for name in doomed]
+    if as_json:
+        console.json([vars(run) for run in found])
+        return
+    for place in removed:
+        console.data(f"Removed {place}")
+    if not removed:
+        console.note("nothing to remove")
+
+
 @models_app.command(epilog=examples("capgen models test RUN/best-eval photo.jpg"))
 @with_options(section="models.test")
 def test(

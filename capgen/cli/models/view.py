@@ -32,7 +32,7 @@ _WIDE = 110
 # Columns whose cells may wrap, with their least widths; and those left out, in this order, where
 # the others do not fit beside the models' whole names.
 _FOLDED = {"Encoder, decoder": 12, "Data": 8}
-_DROPPED = ("Size", "Images", "Of")
+_DROPPED = ("Size", "Images", "Of", "Data", "Encoder, decoder", *_METRICS)
 
 
 def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
@@ -40,15 +40,16 @@ def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
     columns = _columns(entries, wide=width >= _WIDE)
     for name in _DROPPED:
         if _least_width(columns) > width:
-            del columns[name]
+            columns.pop(name, None)
     table = plain_table(*columns)
     for column, (name, cells) in zip(table.columns, columns.items(), strict=True):
         column.no_wrap = name not in _FOLDED
-        if name == "Model" and _least_width(columns) <= width:
+        if name == "Model":
             column.min_width = max(map(cell_len, cells), default=0)  # a name is typed again
     for row in zip(*columns.values(), strict=True):
         add_row(table, *row)
-    console.show(table)
+    # A name that is wider than the terminal is whole, too: the terminal breaks it.
+    console.show(table, width=max(width, _least_width(columns)))
     for entry in entries:
         if entry.problem.startswith(NO_EPOCH):
             name = printable(entry.name)

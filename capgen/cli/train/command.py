@@ -21,13 +21,11 @@ from capgen.config.training_groups import (
     Augmentation,
     Concepts,
     DataAndRun,
-    Machine,
     Recipe,
     Teachers,
-    Tracking,
     TrainedModel,
-    ValidationSettings,
 )
+from capgen.config.training_run_groups import Machine, Tracking, ValidationSettings
 from capgen.errors import UsageError
 from capgen.paths import config_file
 from capgen.training.plan.recipes import recipes
@@ -126,6 +124,9 @@ def train_command(
     console = Console()
     _accept_token_name()
     upload = None if dry_run else wanted_upload(save_to_hub, private, os.environ)
+    if upload is not None:
+        seen = "private" if upload.private else "public, unless it is private already"
+        console.note(f"the best model will be pushed to {upload.repository} ({seen})")
     if resume is not None:
         if config is not None or dry_run:
             raise UsageError(
@@ -140,13 +141,11 @@ def train_command(
         for note in unused_notes(context, "train"):
             console.note(note)
         plan = resolve_plan(given, file=config, environment=os.environ, user=own)
+        if plan.left_out:
+            console.note(f"without --text-data there is no stage {', '.join(plan.left_out)}")
         # Before torch is imported, which takes seconds.
         check_there(plan.first.dataset, plan.first.data_dir)
         if dry_run:
-            if plan.first.text_files:
-                from capgen.training.data.text_captions import read_text_captions
-
-                read_text_captions(plan.first.text_files, ())  # its faults are found here, too
             print_plan(plan, as_json=as_json)
             return
         final = _start(plan)
@@ -176,7 +175,7 @@ def _resume(run: str, changes: dict[str, Any]) -> Event | None:
     from capgen.training.run.train_stages import resume_run
 
     with stop_signals(_tell_stopping) as stop:
-        return render(resume_run(run, stop=stop, **changes))
+        return render(resume_run(run, stop=stop, **changes), run)
 
 
 def _tell_stopping() -> None:
@@ -186,11 +185,12 @@ def _tell_stopping() -> None:
         os.write(sys.stderr.fileno(), text.encode())
 
 
-def render(events: Iterable[Event]) -> Event | None:
+def render(events: Iterable[Event], run: str = "") -> Event | None:
+    """Show the events of a run and return the last; `run` names one that goes on."""
     from capgen.cli.train.progress import TrainingScreen
 
     final = None
-    with TrainingScreen() as screen:
+    with TrainingScreen(run) as screen:
         try:
             for event in events:
                 screen.show(event)

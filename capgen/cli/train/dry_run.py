@@ -18,7 +18,7 @@ _OF_A_NEW_MODEL = ("encoder", "decoder", "decoder_layers", "decoder_width")
 def print_plan(plan: Plan, *, as_json: bool) -> None:
     """Print the settings and needs of a run, stage by stage if it has any."""
     console = Console()
-    estimates = [_estimate(plan, stage) for stage in plan.stages]
+    estimates = _estimates(plan)
     if as_json:
         records = [
             {"settings": _records(stage), "estimate": needs.to_dict()}
@@ -38,15 +38,19 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
     for stage, needs in zip(plan.stages, estimates, strict=True):
         if plan.staged:
             lines += [f"stage {stage.number}: {stage.name}", *_settings(stage, differing), ""]
-        lines += [*_parameters(needs), "", *_needs(needs), ""]
+        lines += [*_parameters(needs), "", *_needs(needs, stage), ""]
     for line in lines[:-1]:
         console.data(line)
 
 
-def _estimate(plan: Plan, stage: Stage) -> Estimate:
-    from capgen.training.plan.estimate import estimate
+def _estimates(plan: Plan) -> list[Estimate]:
+    from capgen.training.plan.estimate import estimate, read_training_data
 
-    return estimate(stage.config, first=plan.first if stage.number > 1 else None)
+    data = read_training_data(plan.first)
+    return [
+        estimate(stage.config, data, first=plan.first if stage.number > 1 else None)
+        for stage in plan.stages
+    ]
 
 
 def _differing(plan: Plan) -> list[str]:
@@ -85,13 +89,14 @@ def _parameters(needs: Estimate) -> list[str]:
     return lines
 
 
-def _needs(needs: Estimate) -> list[str]:
+def _needs(needs: Estimate, stage: Stage) -> list[str]:
+    what = "images" if stage.config.sees_images else "captions"
     model, activations = needs.model_bytes / 2**30, needs.activation_bytes / 2**30
     minutes, _ = divmod(round(needs.seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return [
         f"memory: about {model + activations:.1f} GiB on {needs.device} "
         f"({model:.1f} model and optimizer, {activations:.1f} activations)",
-        f"time: about {hours}:{minutes:02d} h for {needs.steps} steps over {needs.images} images, "
+        f"time: about {hours}:{minutes:02d} h for {needs.steps} steps over {needs.images} {what}, "
         "validation aside",
     ]

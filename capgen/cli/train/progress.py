@@ -36,13 +36,18 @@ _METRICS = ("METEOR", "BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr-D")
 
 
 class TrainingScreen:
-    """Shows the events of a run on stderr."""
+    """Shows the events of a run on stderr.
 
-    def __init__(self) -> None:
+    Args:
+        run: The run's name or folder, if it has one already.
+    """
+
+    def __init__(self, run: str = "") -> None:
         self._live = LiveBar(self._line, seconds=_SECONDS_BETWEEN_LINES, at_once=True)
         self._label_prefix = ""
         self._steps = self._epochs = 0
-        self._run = ""
+        self._evaluated, self._eval_seconds = 0, 0.0  # epochs, and the mean of each
+        self._run = run
         self._preparing: PreparationEvent | None = None
 
     def __enter__(self) -> Self:
@@ -54,8 +59,7 @@ class TrainingScreen:
 
     def show(self, event: Event) -> None:
         if isinstance(event, PreparationEvent):
-            label = f"{_STAGES.get(event.stage, event.stage)} ({event.split})"
-            self._live.update(label, event.done, event.total)
+            self._live.update(_preparation(event), event.done, event.total)
             self._preparing = event
         elif isinstance(event, RunCreated):
             self._run = event.run
@@ -63,9 +67,10 @@ class TrainingScreen:
         elif isinstance(event, RunStarted):
             self._started(event)
         elif isinstance(event, RunResumed):
+            self._preparing = None
             self._steps, self._epochs = event.steps, event.epochs
             self._line(f"resuming at step {event.step} of {event.steps}: {event.run}")
-            self._headers()
+            self._begin(event.epoch + 1, event.step)
         elif isinstance(event, StepEvent):
             note = (
                 f"loss {event.loss:.3f}  lr {event.learning_rate:.2g}  "
@@ -73,9 +78,13 @@ class TrainingScreen:
             ) + "".join(
                 f"  {name.replace('_', ' ')} {value:.2f}" for name, value in event.numbers.items()
             )
-            label = f"{self._label_prefix}epoch {event.epoch}/{self._epochs}"
-            self._live.update(label, event.step, self._steps, note)
+            label = self._label(event.epoch)
+            beside = self._eval_seconds * (self._epochs - event.epoch + 1)
+            self._live.update(label, event.step, self._steps, note, beside=beside)
         elif isinstance(event, EpochEvent):
+            self._live.pause(event.eval_seconds)
+            self._evaluated += 1
+            self._eval_seconds += (event.eval_seconds - self._eval_seconds) / self._evaluated
             self._line(_row(event))
             if event.language:
                 self._line(f"       {_language(event)}")
@@ -90,6 +99,7 @@ class TrainingScreen:
         elif isinstance(event, TestEvent):
             scores = "  ".join(f"{name} {value:.4f}" for name, value in event.metrics.items())
             self._line(f"test ({event.name}): loss {event.loss:.4f}  {scores}".rstrip())
+            self._preparing = None
             for name, figures in event.sets.items():
                 scores = "  ".join(
                     f"{key} {value:.4f}" for key, value in figures.items() if key != "images"
@@ -100,6 +110,7 @@ class TrainingScreen:
         elif isinstance(event, StageFinished):
             self._line(f"stage {event.stage} done in {duration(event.seconds)}")
         elif isinstance(event, RunFinished):
+            self._run = ""  # nothing to go on with
             self._line(f"done in {duration(event.seconds)}: {event.run}")
             if event.best_eval != 0:  # None without validation
                 name = run_name(Path(event.run))
@@ -107,21 +118,27 @@ class TrainingScreen:
 
     def interrupted(self) -> None:
         """Tell what was prepared, if nothing is trained yet, and how to go on."""
-        event = self._preparing
-        if event is None or self._steps or not self._run:
+        if not self._run:
             return
-        kept = "; what is decoded is kept" if event.stage == "photos" else ""
-        what = f"{_STAGES.get(event.stage, event.stage)} ({event.split})"
-        self._line(f"stopped before training, {what}: {event.done} of {event.total} done{kept}")
+        event = self._preparing
+        if event is not None:
+            next_work = "testing" if event.split.startswith("test") else "training"
+            self._line(
+                f"stopped before {next_work}, {self._label_prefix}{_preparation(event)}: "
+                f"{event.done} of {event.total} done; what is done is kept"
+            )
         self._line(f"Go on: capgen train --resume {run_name(Path(self._run))}")
 
     def _started(self, event: RunStarted) -> None:
+        self._preparing = None
         self._steps, self._epochs = event.steps, event.epochs
         # A later stage starts from a folder of the run, which `_stage` has named already.
         named = event.init and not Path(event.init).is_absolute()
+        images = event.images.get("train", 0)
+        seen = f"{images} images, " if images else ""  # none where it learns from text alone
         self._line(
             f"{event.init if named else event.preset}: {event.parameters / 1e6:.2f} M parameters, "
-            f"{event.trained / 1e6:.2f} M trained; {event.images.get('train', 0)} images, "
+            f"{event.trained / 1e6:.2f} M trained; {seen}"
             f"{event.captions} captions; {event.steps} steps on {event.device} ({event.precision})"
         )
         for name, figures in event.sets.items():
@@ -130,7 +147,15 @@ class TrainingScreen:
                 f"       {name}: {figures['train']:.0f} images, {figures['drawn']:.0f} per epoch "
                 f"(weight {figures['weight']:g}){share}"
             )
+        self._begin(1, 0)
+
+    def _begin(self, epoch: int, step: int) -> None:
         self._headers()
+        self._evaluated, self._eval_seconds = 0, 0.0
+        self._live.begin(self._label(epoch), step, self._steps)
+
+    def _label(self, epoch: int) -> str:
+        return f"{self._label_prefix}epoch {epoch}/{self._epochs}"
 
     def _stage(self, event: StageStarted) -> None:
         self._label_prefix = f"stage {event.number}/{event.count} "
@@ -151,6 +176,10 @@ class TrainingScreen:
 
     def _line(self, text: str) -> None:
         self._live.print(text)
+
+
+def _preparation(event: PreparationEvent) -> str:
+    return f"{_STAGES.get(event.stage, event.stage)} ({event.split})"
 
 
 def _scores(values: Mapping[str, float]) -> str:

@@ -40,9 +40,13 @@ FEATURES = Cache("features", "encoder features")
 TEACHER_CAPTIONS = Cache("captions", "teachers' captions")
 THUMBNAILS = Cache("thumbnails", "thumbnails of reviews")
 SHARDS = Cache("webdataset", "images from tar shards")
-SAVED_DATASETS = Cache("datasets", "images from saved `datasets` directories")
+ARCHIVES = Cache("archives", "images from archives beside tables")
+SAVED_DATASETS = Cache("datasets", "images from `datasets` directories and Parquet files")
 FILE_HASHES = Cache("file-hashes.sqlite", "checksums of image files")
-CACHES = (IMAGES, FEATURES, TEACHER_CAPTIONS, THUMBNAILS, SHARDS, SAVED_DATASETS, FILE_HASHES)
+CACHES = (
+    *(IMAGES, FEATURES, TEACHER_CAPTIONS, THUMBNAILS),
+    *(SHARDS, ARCHIVES, SAVED_DATASETS, FILE_HASHES),
+)
 
 
 def is_cached(path: Path) -> bool:

@@ -14,11 +14,12 @@ from pathlib import Path
 from capgen.data.cache.folders import is_cached
 from capgen.data.checks.captions import clean_caption
 from capgen.data.checks.check import Diagnosis
+from capgen.data.download.hub import name_in_cache
 from capgen.data.formats import manifest
 from capgen.data.formats.reading import Entry
 from capgen.data.image_copies import copy_images
 from capgen.data.problems import PROBLEMS
-from capgen.errors import DataError
+from capgen.errors import DataError, UsageError
 from capgen.overwriting import OWN_MANIFEST, check_output
 from capgen.paths import storage_errors
 from capgen.records import Example
@@ -60,10 +61,15 @@ def write_fixed(diagnosis: Diagnosis, path: Path | None = None) -> Fixed:
 
     Raises:
         DataError: Nothing would be left.
+        UsageError: The data set is in Hugging Face's cache, and no path was given.
         ProtectedFileError: `path` is a file that is not a manifest.
         StorageError: It cannot be written.
     """
     root = diagnosis.root
+    if path is None and name_in_cache(root.absolute()):
+        raise UsageError(
+            "A data set of the Hub is not changed where it is kept", hint="Name a file with -o."
+        )
     default = root / manifest.FILE_NAME if root.is_dir() else root.with_suffix(".clean.jsonl")
     path = path or default
     if path != manifest.manifest_file(root):  # which is kept
@@ -129,7 +135,13 @@ def _clean_examples(diagnosis: Diagnosis) -> tuple[list[Example], int]:
         if "unassign" in actions[entry.image_id]:
             split = "none"
         examples.append(
-            Example(image_id=entry.image_id, image=entry.image, references=kept, split=split)
+            Example(
+                image_id=entry.image_id,
+                image=entry.image,
+                references=kept,
+                split=split,
+                repeats=entry.repeats,
+            )
         )
     return examples, cleaned
 

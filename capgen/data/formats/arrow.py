@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from capgen.data.cache.folders import SAVED_DATASETS
-from capgen.data.formats.image_index import ImageIndex, base_name
+from capgen.data.formats.captioned_rows import RowReader, RowSource
+from capgen.data.formats.embedded_images import EmbeddedImages
+from capgen.data.formats.image_index import ImageIndex
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
-from capgen.data.formats.rows import find_columns
-from capgen.data.problems import Problem, Report
+from capgen.data.problems import Report
 from capgen.errors import DataError, MissingDependencyError
-from capgen.paths import folded, works_everywhere, writing
 from capgen.tables.rows import Row
+
+DESCRIPTION = "a directory written by `save_to_disk` (extra `datasets`)"
 
 
 def is_saved_dataset(root: Path) -> bool:
@@ -29,29 +31,22 @@ def is_saved_dataset(root: Path) -> bool:
 
 def read(root: Path, options: ReadOptions, report: Report) -> Reading:
     """Read the directory; the parts of a DatasetDict are splits."""
-    collector = Collector(report)
     extracted = _cache_folder(root)
-    places: dict[str, Path] = {}
-    mode = _mode(root)
-    for split, number, record in _records(root):
-        columns = find_columns(f"{root}:{number}", record, options)
-        texts = columns.texts(Row(line=number, cells=record))
-        row = f"{split or 'row'}-{number:08d}"
-        name = _extract(record[columns.image], extracted, row, places, mode)
-        if texts is None or name is None:
-            message = f"row {number} has no image or no text"
-            report(Problem(code="malformed_line", message=message, file=root, line=number))
-            continue
-        for text in texts:
-            collector.caption(name, places[folded(name)], text, root, number)
-        label = record.get(columns.split) if columns.split else split
-        if label:
-            collector.split(name, str(label), root, number)
+    collector = Collector(report)
+    reader = RowReader(
+        images=ImageIndex(extracted),
+        options=options,
+        collector=collector,
+        report=report,
+        embedded=EmbeddedImages(extracted, _mode(root)),
+    )
+    for split, rows in _parts(root):
+        reader.read(RowSource(file=root, rows=rows, unit="row", split=split or None, looked_at=4))
     return collector.reading(images=ImageIndex(extracted).paths, home=extracted)
 
 
-def _records(root: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Yield split, row number and row; images stay undecoded."""
+def _parts(root: Path) -> Iterator[tuple[str, Iterator[Row]]]:
+    """Yield each split with its rows; images stay undecoded."""
     try:
         library = importlib.import_module("datasets")
     except ImportError as error:
@@ -61,40 +56,16 @@ def _records(root: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
         loaded = library.load_from_disk(str(root))
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{root} cannot be read by `datasets`: {error}") from error
-    parts = loaded.items() if isinstance(loaded, dict) else [("", loaded)]
-    for split, part in parts:
-        for column, feature in part.features.items():
-            if isinstance(feature, library.Image):
-                part = part.cast_column(column, library.Image(decode=False))
-        for number, record in enumerate(part):
-            yield split, number, record
+    for split, part in loaded.items() if isinstance(loaded, dict) else [("", loaded)]:
+        yield split, _rows(part, library.Image)
 
 
-def _extract(cell: Any, folder: Path, row: str, places: dict[str, Path], mode: int) -> str | None:
-    """Write a row's image into `folder` and return its name; a path is used where it is.
-
-    `places` maps folded names to where the images are, for the rows so far.
-    """
-    if isinstance(cell, str):
-        cell = {"path": cell}
-    data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (None, "")
-    if data is None:
-        return _add(Path(path), Path(path).name, row, places) if path else None
-    own = f"{row}.{_suffix(data)}"
-    name = _add(folder, base_name(path) if path else own, row, places)
-    target = places[folded(name)] = folder / (name if works_everywhere(name) else own)
-    if not target.exists():
-        with writing(target, mode=mode & 0o666 | 0o200, sweep=False) as temporary:
-            temporary.write_bytes(data)
-    return name
-
-
-def _add(place: Path, name: str, row: str, places: dict[str, Path]) -> str:
-    """Return a name that no other image has, after adding its place."""
-    if folded(name) in places:
-        name = f"{row}-{name}"
-    places[folded(name)] = place
-    return name
+def _rows(part: Any, image: Any) -> Iterator[Row]:
+    for column, feature in part.features.items():
+        if isinstance(feature, image):
+            part = part.cast_column(column, image(decode=False))
+    for number, record in enumerate(part):
+        yield Row(line=number, cells=record)
 
 
 def _cache_folder(root: Path) -> Path:
@@ -106,9 +77,3 @@ def _mode(root: Path) -> int:
     """Return the mode bits that all Arrow files share."""
     modes = (path.stat().st_mode for path in root.rglob("*.arrow"))
     return functools.reduce(operator.and_, modes, 0o666)
-
-
-def _suffix(data: bytes) -> str:
-    if data.startswith(b"\x89PNG"):
-        return "png"
-    return "webp" if data[8:12] == b"WEBP" else "jpg"

@@ -20,6 +20,10 @@ from capgen.data.splits import split_name
 from capgen.data.text_files import read_bytes, read_json
 from capgen.errors import DataError
 
+DESCRIPTION = (
+    "`captions_*.json`, alone or in `annotations/`; splits by file name or `dataset_coco.json`"
+)
+
 _FOLDERS = ("", "annotations")
 _SPLIT_IN_NAME = re.compile(r"(train|val|test|dev|valid|validation)(?:\d{4})?(?:[_.-]|$)")
 _KARPATHY = "dataset_coco.json"
@@ -28,7 +32,7 @@ _KARPATHY = "dataset_coco.json"
 def caption_files(root: Path) -> list[Path]:
     """Return the annotation files of the layout: `captions*.json`, or `root` itself."""
     if root.is_file():
-        return [root] if root.suffix == ".json" and _is_coco(root) else []
+        return [root] if root.suffix.lower() == ".json" and _is_coco(root) else []
     for pattern in ("captions*.json", "*.json"):
         files = [path for folder in _FOLDERS for path in sorted((root / folder).glob(pattern))]
         if files:
@@ -120,7 +124,10 @@ def _items(content: Any, key: str, path: Path) -> Iterator[dict[str, Any]]:
 def _is_coco(path: Path) -> bool:
     """Return whether the keys of COCO captions occur, without parsing hundreds of megabytes."""
     data = read_bytes(path)
-    return all(key in data for key in (b'"images"', b'"annotations"', b'"caption"', b'"image_id"'))
+    keys = (b'"images"', b'"annotations"', b'"caption"', b'"image_id"')
+    # LAVIS's references for scoring, `coco_karpathy_val_gt.json`, have images without names.
+    scoring = path.stem.endswith("_gt") and b'"file_name"' not in data
+    return not scoring and all(key in data for key in keys)
 
 
 def _karpathy_file(root: Path) -> Path | None:

@@ -15,6 +15,8 @@ from capgen.data.problems import Problem, Report
 from capgen.data.text_files import read_lines
 from capgen.errors import DataError
 
+DESCRIPTION = "`Flickr8k.token.txt` or `results_20130124.token`, a folder of images, split lists"
+
 _TOKENS = ("Flickr8k.token.txt", "results_20130124.token", "results.token")
 _FOLDERS = ("", "Flickr8k_text", "Flickr8k_text/Flickr8k_text", "flickr30k", "annotations", "text")
 _IMAGES = (

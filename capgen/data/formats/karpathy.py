@@ -11,13 +11,15 @@ from capgen.data.problems import Problem, Report
 from capgen.data.text_files import read_bytes, read_json
 from capgen.errors import DataError
 
+DESCRIPTION = "`dataset_*.json` with `filename`, `split`, `sentences`"
+
 _FOLDERS = ("", "karpathy", "annotations", "caption_datasets")
 
 
 def karpathy_file(root: Path) -> Path | None:
     """Return the file of the layout: `root` itself or one in the usual folders."""
     if root.is_file():
-        return root if root.suffix == ".json" and _is_karpathy(root) else None
+        return root if root.suffix.lower() == ".json" and _is_karpathy(root) else None
     paths = (path for folder in _FOLDERS for path in sorted((root / folder).glob("*.json")))
     return next(filter(_is_karpathy, paths), None)
 

@@ -21,9 +21,13 @@ from capgen.errors import DataError
 from capgen.paths import writing
 from capgen.records import SCHEMA_VERSION, Example
 
+DESCRIPTION = (
+    "`capgen-dataset.jsonl`: a header, then `image_id`, `image`, `references`, `split` per line"
+)
 FILE_NAME = "capgen-dataset.jsonl"
 LANGUAGE_HINT = "Examples: en, de, pt-BR."
 LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")  # of BCP 47
+MOST_REPEATS = 999
 _KIND = "capgen-dataset"
 
 
@@ -108,6 +112,7 @@ def read(root: Path, options: ReadOptions, report: Report) -> Reading:
         for text in record["references"]:
             collector.caption(record["image_id"], base / record["image"], text, path, number)
         collector.split(record["image_id"], record["split"], path, number)
+        collector.repeats(record["image_id"], record.get("repeats", 1))
     return collector.reading()
 
 
@@ -120,12 +125,14 @@ def write(path: Path, header: Header, examples: Iterable[Example]) -> None:
     with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(first, ensure_ascii=False) + "\n")
         for example in examples:
-            record = {
+            record: dict[str, Any] = {
                 "image_id": example.image_id,
                 "image": _relative(example.image, base),
                 "references": list(example.references),
                 "split": example.split,
             }
+            if example.repeats != 1:
+                record["repeats"] = example.repeats
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
@@ -149,4 +156,7 @@ def _parse(line: str) -> dict[str, Any] | None:
 def _is_entry(record: dict[str, Any]) -> bool:
     texts = record.get("references")
     named = all(isinstance(record.get(key), str) for key in ("image_id", "image", "split"))
-    return named and isinstance(texts, list) and all(isinstance(text, str) for text in texts)
+    repeats = record.get("repeats", 1)
+    counted = type(repeats) is int and 1 <= repeats <= MOST_REPEATS
+    texts_given = isinstance(texts, list) and all(isinstance(text, str) for text in texts)
+    return named and counted and texts_given

@@ -20,7 +20,8 @@ class ReadOptions:
         format: Name of the format (see `capgen.data.formats.FORMATS`).
         images: Folder of the images, if it is not where the format has it.
         image_column: Column of the image's name in tables.
-        caption_column: Column of the captions in tables, or their key in WebDataset's JSON.
+        caption_column: Column of the captions in tables, or their key in the JSON of WebDataset
+            and of sidecars.
         split_column: Column of the split in tables.
         only: Of reviewed captions, only those with this verdict: `edited`.
     """
@@ -43,6 +44,7 @@ class Entry:
         captions: The captions as written.
         lines: File and line of each caption.
         split: capgen's split name, or None if the source does not say.
+        repeats: How often the source wants the image in an epoch of training.
     """
 
     image_id: str
@@ -50,6 +52,7 @@ class Entry:
     captions: tuple[str, ...]
     lines: tuple[tuple[Path, int | None], ...]
     split: str | None
+    repeats: int = 1
 
     @property
     def has_image(self) -> bool:
@@ -108,6 +111,7 @@ class Collector:
         self._report = report
         self._drafts: dict[str, _Draft] = {}
         self._splits: dict[str, tuple[str, Path, int | None]] = {}
+        self._repeats: dict[str, int] = {}
 
     def caption(
         self, image_id: str, image: Path, text: str, file: Path, line: int | None = None
@@ -128,6 +132,10 @@ class Collector:
         if first != split:
             message = f"{image_id} is in both {first} and {split}"
             self._tell("split_overlap", message, image_id, file, line)
+
+    def repeats(self, image_id: str, repeats: int) -> None:
+        """Say how often an image comes in an epoch of training."""
+        self._repeats[image_id] = repeats
 
     def _tell(self, code: str, message: str, image_id: str, file: Path, line: int | None) -> None:
         self._report(Problem(code=code, message=message, file=file, line=line, image_id=image_id))
@@ -152,6 +160,7 @@ class Collector:
                 captions=tuple(draft.captions),
                 lines=tuple(draft.lines),
                 split=self._splits.get(image_id, ("none",))[0] if has_splits else None,
+                repeats=self._repeats.get(image_id, 1),
             )
             for image_id, draft in sorted(self._drafts.items())
         )

@@ -20,6 +20,8 @@ from capgen.reviews.journal import reviews_path
 from capgen.reviews.places import ImagePlaces
 from capgen.reviews.reviewed_records import read_reviewed
 
+DESCRIPTION = "records of `capgen caption` with [reviews](#reviewed-captions)"
+
 _JSON = (".json", ".jsonl", ".ndjson")
 # A record that holds its review, and an edited line of a gallery's export (without blanks).
 _REVIEWED = re.compile(rb'"review": ?\{ ?"verdict"|"original": ?"')

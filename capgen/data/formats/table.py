@@ -2,22 +2,36 @@
 
 A `metadata.csv` or `metadata.jsonl` beside the images, at the top or in a folder per split, is
 Hugging Face's imagefolder layout. An image may have one row with all its captions or one row
-per caption.
+per caption. Images may be in archives beside the table.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-from capgen.data.formats.image_index import ImageIndex
+from capgen.data.formats.archived_images import find_images
+from capgen.data.formats.captioned_rows import RowReader, RowSource
+from capgen.data.formats.picking import one_per_split, tell_left_out
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
-from capgen.data.formats.rows import find_columns, open_table
-from capgen.data.problems import Problem, Report
-from capgen.data.splits import split_name
+from capgen.data.formats.rows import (
+    has_captions,
+    head_of_table,
+    names_captions,
+    names_image,
+    open_table,
+)
+from capgen.data.problems import Report
+from capgen.data.splits import split_in, split_name
 from capgen.errors import DataError
-from capgen.tables.columns import Columns
-from capgen.tables.rows import SUFFIXES, Row, is_table
+from capgen.tables.rows import SUFFIXES, is_table
+
+DESCRIPTION = (
+    "a CSV, TSV or JSON Lines file, or one per split (`train.csv`, `train_captions.csv`, …); "
+    "with captions or with conversations of one question, as LLaVA has them"
+)
+IMAGEFOLDER_DESCRIPTION = (
+    "`metadata.csv` or `metadata.jsonl` beside the images, or in each split's folder"
+)
 
 # The column that imagefolder prescribes, whatever other columns there are.
 _PRESCRIBED = "file_name"
@@ -33,13 +47,20 @@ def metadata_files(root: Path) -> list[Path]:
     return here or below
 
 
+def tables_in(folder: Path) -> list[Path]:
+    """Return all tables of a folder, whatever they hold."""
+    return [path for path in sorted(folder.iterdir()) if is_table(path) and path.is_file()]
+
+
 def tables(root: Path) -> list[Path]:
-    """Return a folder's only table, or its tables per split (`train.csv`, `val.csv`)."""
+    """Return a folder's table of captions, or one per split; none where that leaves a choice."""
     if root.is_file():
         return [root] if is_table(root) or root.suffix.lower() == ".txt" else []
-    found = [path for path in sorted(root.iterdir()) if is_table(path) and path.is_file()]
-    by_split = [path for path in found if split_name(path.stem)]
-    return by_split or (found if len(found) == 1 else [])
+    found = tables_in(root)
+    if len(found) == 1:
+        return found
+    captioned = [path for path in found if has_captions(head_of_table(path))]
+    return one_per_split(captioned or [path for path in found if split_name(path.stem)])
 
 
 def read_imagefolder(root: Path, options: ReadOptions, report: Report) -> Reading:
@@ -50,74 +71,48 @@ def read_imagefolder(root: Path, options: ReadOptions, report: Report) -> Readin
 def read_table(root: Path, options: ReadOptions, report: Report) -> Reading:
     """Read a table, or one table per split."""
     files = tables(root)
-    for path in sorted(root.iterdir()) if files and root.is_dir() else ():
-        if is_table(path) and path.is_file() and path not in files:
-            message = f"is left out: its name is not that of a split, as in {files[0].name}"
-            report(Problem(code="captions_unread", message=message, file=path))
+    if files and root.is_dir():
+        others = [path for path in tables_in(root) if not _about_something_else(path)]
+        tell_left_out(others, files, lambda path: _why_not(path, files), report)
     return _read(root, files, options, report)
+
+
+def _about_something_else(path: Path) -> bool:
+    """Whether a table says something about images that is no caption: their classes, sizes, …"""
+    head = head_of_table(path)
+    return names_image(head) and not names_captions(head)
+
+
+def _why_not(path: Path, files: list[Path]) -> str:
+    if has_captions(head_of_table(path)):
+        return f"its name is not that of a split, as in {files[0].name}"
+    return f"it has no columns of images and captions, which {files[0].name} has"
 
 
 def _read(root: Path, files: list[Path], options: ReadOptions, report: Report) -> Reading:
     if not files:
-        raise DataError(
-            f"No table of captions in {root}", hint="If it has several, name one of them."
-        )
+        names = ", ".join(path.name for path in tables_in(root)) if root.is_dir() else ""
+        hint = f"Name one of its tables instead of the folder: {names}." if names else ""
+        raise DataError(f"No table of captions in {root}", hint=hint)
     base = root if root.is_dir() else root.parent
-    images = ImageIndex(options.images or base)
+    images, home = find_images(base, options, report)
     collector = Collector(report)
+    reader = RowReader(images=images, options=options, collector=collector, report=report)
     for path in files:
-        _read_file(path, base, images, options, collector, report)
-    return collector.reading(images=images.paths)
-
-
-def _read_file(
-    path: Path,
-    base: Path,
-    images: ImageIndex,
-    options: ReadOptions,
-    collector: Collector,
-    report: Report,
-) -> None:
-    columns: Columns | None = None
-    file_split = _split_of(path, base)
-    prefix = "" if options.images else _folder_prefix(path, base)
-    for row in open_table(path, report).rows:
-        columns = columns or _columns(path, row, options)
-        name, texts = row.cells.get(columns.image), columns.texts(row)
-        if not isinstance(name, str) or not name.strip() or texts is None:
-            message = f"no image in {columns.image!r} or no text in {columns.captions[0]!r}"
-            report(Problem(code="malformed_line", message=message, file=path, line=row.line))
-            continue
-        image = images.find(prefix + name.strip())
-        image_id = images.image_id(image)
-        for text in texts:
-            collector.caption(image_id, image, text, path, row.line)
-        split = _row_split(row, columns) or file_split or _split_in(name)
-        if split:
-            collector.split(image_id, split, path, row.line)
-
-
-def _columns(path: Path, row: Row, options: ReadOptions) -> Columns:
-    layout = path.stem == "metadata" and _PRESCRIBED in row.cells
-    if layout and options.image_column is None:
-        options = replace(options, image_column=_PRESCRIBED)
-    return find_columns(f"{path}:{row.line}", row.cells, options)
-
-
-def _row_split(row: Row, columns: Columns) -> str | None:
-    cell = row.cells.get(columns.split) if columns.split else None
-    return None if cell is None else str(cell)
+        source = RowSource(
+            file=path,
+            rows=open_table(path, report).rows,
+            split=_split_of(path, base),
+            prefix="" if options.images else _folder_prefix(path, base),
+            image_column=_PRESCRIBED if path.stem == "metadata" else "",
+        )
+        reader.read(source)
+    return collector.reading(images=images.paths, home=home)
 
 
 def _split_of(path: Path, base: Path) -> str | None:
-    """Return the split that a table is for: `train.csv` or `train/metadata.csv`."""
-    return split_name(path.stem if path.parent == base else path.parent.name)
-
-
-def _split_in(name: str) -> str | None:
-    """Return the split that the first folder of an image's name stands for."""
-    first, slash, _ = name.replace("\\", "/").partition("/")
-    return split_name(first) if slash and first else None
+    """Return the split that a table is for: `train_captions.csv` or `train/metadata.csv`."""
+    return split_in(path.stem) if path.parent == base else split_name(path.parent.name)
 
 
 def _folder_prefix(path: Path, base: Path) -> str:

@@ -5,8 +5,9 @@ So a resumed run, or a run in several processes, sees the same data in the same 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 import torch
@@ -29,14 +30,29 @@ class Mix:
     """How often the images of each data set come in an epoch.
 
     Attributes:
-        parts: (images, weight) of each data set, in the order of the image numbers.
+        parts: (images, weight) of each data set, in the order of the image numbers; of each
+            group of a data set's images that have a weight of their own, several in a row.
+        sets: How many of the parts each data set has, if any has several.
     """
 
     parts: tuple[tuple[int, float], ...]
+    sets: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, sets: Iterable[tuple[tuple[int, float], ...]]) -> Mix:
+        """Return the mix of data sets, each given by its parts."""
+        given = list(sets)
+        return cls(tuple(chain.from_iterable(given)), tuple(map(len, given)))
 
     @property
     def drawn(self) -> tuple[int, ...]:
         """Images of each data set per epoch, repeats included; the same in all epochs."""
+        parts = iter(self._drawn)
+        return tuple(sum(islice(parts, count)) for count in self.sets or (1,) * len(self.parts))
+
+    @property
+    def _drawn(self) -> tuple[int, ...]:
+        """Images of each part per epoch."""
         return tuple(max(1, round(images * weight)) for images, weight in self.parts)
 
     @property
@@ -52,7 +68,7 @@ class Mix:
         """
         generator = torch.Generator().manual_seed(random_seed(seed, ORDER, epoch))
         numbers, first = [], 0
-        for (images, _), drawn in zip(self.parts, self.drawn, strict=True):
+        for (images, _), drawn in zip(self.parts, self._drawn, strict=True):
             whole, rest = divmod(drawn, images)
             own = torch.arange(images).repeat(whole)
             if rest:
@@ -65,7 +81,7 @@ class Mix:
     def used(self, seed: int, epochs: int) -> Tensor:
         """Return which images come in any epoch from 1 to `epochs`, bool (all images,)."""
         seen = torch.zeros(sum(images for images, _ in self.parts), dtype=torch.bool)
-        if all(drawn >= images for (images, _), drawn in zip(self.parts, self.drawn, strict=True)):
+        if all(drawn >= images for (images, _), drawn in zip(self.parts, self._drawn, strict=True)):
             return seen.logical_not()
         for epoch in range(1, epochs + 1):
             seen[self.order(seed, epoch)] = True

@@ -13,13 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from capgen.models.efficientnet import Backbone
+from capgen.errors import ModelError
 from capgen.models.preprocessing.preprocess import Preprocessor
-from capgen.records import Example, PreparationEvent
+from capgen.records import Example, Notice, PreparationEvent
 from capgen.training.data.feature_cache import CacheFile
 from capgen.training.data.images import image_blocks, input_size, normalizer, shape_key
+from capgen.training.data.inputs import FeatureInputs, placed_rows
 
 _BATCH = 16
+# The extra `export`: what makes the graph.
+_EXPORTER = ("onnx", "onnxscript")
+# Images that torch takes at once on a CPU, where more are slower.
+_IMAGES_ON_CPU = 2
 
 Front = Callable[[NDArray[np.float32]], NDArray[Any]]
 
@@ -34,42 +39,59 @@ class FrozenFront:
         module: From pixels (B, 3, H, W) to features (B, …).
         preprocessor: The model's.
         device: Where to compute.
+
+    Attributes:
+        device: Where to compute.
     """
 
     def __init__(self, module: nn.Module, preprocessor: Preprocessor, device: torch.device) -> None:
         self.preprocessor = preprocessor
         self._module = module
-        self._device = device
+        self.device = device
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the weights."""
         return weights_digest(self._module)
 
-    def runner(self) -> Front:
-        """Return a function that computes the features.
+    def runner(self) -> tuple[Front, str]:
+        """Return a function that computes the features, and why it is a slow one, if it is.
 
-        On CPUs ONNX Runtime is many times faster than torch for the depthwise convolutions of an
-        EfficientNet; for transformers there is little difference.
+        On CPUs ONNX Runtime is several times faster than torch for the depthwise convolutions of
+        an EfficientNet; for transformers there is little difference.
         """
-        packages = ("onnx", "onnxscript", "onnxruntime")
-        exportable = all(importlib.util.find_spec(name) is not None for name in packages)
-        convolutional = any(isinstance(module, Backbone) for module in self._module.modules())
-        if self._device.type == "cpu" and convolutional and exportable:
-            return _onnx_runner(self._graph)  # a session each time: it holds much memory
-        return _torch_runner(self._module, self._device)
+        depthwise = any(
+            isinstance(module, nn.Conv2d) and module.groups > 1 for module in self._module.modules()
+        )
+        if self.device.type != "cpu" or not depthwise:
+            return _torch_runner(self._module, self.device), ""
+        missing = [name for name in _EXPORTER if importlib.util.find_spec(name) is None]
+        if missing:
+            return _torch_runner(self._module, self.device), (
+                f"without {' and '.join(missing)}; pip install 'capgen[export]' makes it faster"
+            )
+        try:
+            return _onnx_runner(self._graph), ""  # a session each time: it holds much memory
+        except ModelError as error:
+            return _torch_runner(self._module, self.device), error.message
 
     @cached_property
     def _graph(self) -> bytes:
+        """The exported graph.
+
+        Raises:
+            ModelError: torch cannot export the module.
+        """
         return _trace(self._module, input_size(self.preprocessor))
 
 
 def feature_array(
     examples: Sequence[Example], front: FrozenFront, *, split: str, digest: str, workers: int | None
-) -> Generator[PreparationEvent, None, NDArray[Any]]:
+) -> Generator[PreparationEvent | Notice, None, NDArray[Any]]:
     """Return the features of a split's images, memory-mapped float16 (N, …).
 
-    Decodes images in `workers` threads, by default one per core. `digest` is the data set's.
+    Decodes images in `workers` threads, by default one per core. `digest` is that of the images'
+    data set, and of which of them `examples` are.
     """
     preprocessor = front.preprocessor
     scale, shift = normalizer(preprocessor)
@@ -77,17 +99,48 @@ def feature_array(
         split=split,
         sources=(digest, shape_key(preprocessor), f"{scale} {shift}", front.digest),
         rows=len(examples),
+        batch=_BATCH,
     )
 
-    def blocks() -> Iterator[NDArray[np.float16]]:
-        run = front.runner()
-        for images in image_blocks(examples, preprocessor, workers):
+    def blocks(first: int) -> Iterator[NDArray[np.float16] | Notice]:
+        run, slow = front.runner()
+        if slow:
+            yield Notice(
+                message=f"torch computes the features of {split}, not ONNX Runtime: {slow}"
+            )
+        for images in image_blocks(examples[first:], preprocessor, workers):
             for start in range(0, len(images), _BATCH):
                 pixels = images[start : start + _BATCH] * scale + shift  # (B, H, W, 3) float32
                 features = run(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
                 yield features.astype(np.float16)
 
-    return (yield from file.get(blocks()))
+    return (yield from file.get(blocks))
+
+
+def feature_inputs(
+    examples: Sequence[Example],
+    numbers: NDArray[np.int64],
+    front: FrozenFront,
+    split: str,
+    digest: str,
+    workers: int | None,
+) -> Generator[PreparationEvent | Notice, None, FeatureInputs]:
+    """Return the features of some images of a split as the model's input.
+
+    Args:
+        examples: All images of the split.
+        numbers: Which of them the run uses, in order.
+        front: Computes the features.
+        split: The split's name.
+        digest: That of the images' data set.
+        workers: See `feature_array`.
+    """
+    if len(numbers) < len(examples):
+        digest += f" {hashlib.sha256(numbers.tobytes()).hexdigest()}"
+    used = [examples[number] for number in numbers.tolist()]
+    features = yield from feature_array(used, front, split=split, digest=digest, workers=workers)
+    rows = placed_rows(np.arange(len(used)), numbers, len(examples), len(features))
+    return FeatureInputs(features, front.device, rows=rows)
 
 
 def weights_digest(module: nn.Module) -> str:
@@ -119,10 +172,12 @@ def _onnx_runner(graph: bytes) -> Front:
 
 def _torch_runner(front: nn.Module, device: torch.device) -> Front:
     front.eval()
+    several = _IMAGES_ON_CPU if device.type == "cpu" else _BATCH
 
     @torch.inference_mode()
     def run(pixels: NDArray[np.float32]) -> NDArray[Any]:
-        features = front(torch.from_numpy(pixels).to(device))
-        return np.asarray(features.float().cpu().numpy())
+        images = torch.from_numpy(pixels).contiguous(memory_format=torch.channels_last)
+        features = [front(some.to(device)).float().cpu() for some in torch.split(images, several)]
+        return np.asarray(torch.cat(features).numpy())
 
     return run

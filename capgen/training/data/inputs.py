@@ -15,6 +15,7 @@ from capgen.config import TrainConfig
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.training.data.augment import augment
 from capgen.training.data.images import normalizer
+from capgen.training.data.transfer import to_device
 
 # Share of a GPU's free memory that images may take.
 _DEVICE_SHARE = 0.4
@@ -32,6 +33,18 @@ class Inputs(Protocol):
             numbers: int64 (B,) on the CPU.
             generator: For augmentation; None gives the images as they are.
         """
+        ...
+
+
+class RowInputs(Inputs, Protocol):
+    """Images whose input is made of rows of an array."""
+
+    def raw(self, numbers: Tensor) -> Tensor:
+        """Return the rows of the images `numbers`, on the device."""
+        ...
+
+    def finish(self, raw: Tensor, generator: Generator | None = None) -> Tensor:
+        """Make the model's input of rows."""
         ...
 
 
@@ -66,7 +79,13 @@ class ImageInputs:
         return len(self.places)
 
     def batch(self, numbers: Tensor, generator: Generator | None = None) -> Tensor:
-        pixels = self.rows.take(self.places[numbers]).permute(0, 3, 1, 2).float()
+        return self.finish(self.raw(numbers), generator)
+
+    def raw(self, numbers: Tensor) -> Tensor:
+        return self.rows.take(self.places[numbers])
+
+    def finish(self, raw: Tensor, generator: Generator | None = None) -> Tensor:
+        pixels = raw.permute(0, 3, 1, 2).float()
         if generator is not None and self.augments:
             pixels = augment(pixels, self.config, generator)
         # Convolutions on GPUs are fastest with channels last.
@@ -95,13 +114,45 @@ class FeatureInputs:
         return len(self.places)
 
     def batch(self, numbers: Tensor, generator: Generator | None = None) -> Tensor:
-        return self.rows.take(self.places[numbers]).float()
+        return self.finish(self.raw(numbers), generator)
+
+    def raw(self, numbers: Tensor) -> Tensor:
+        return self.rows.take(self.places[numbers])
+
+    def finish(self, raw: Tensor, generator: Generator | None = None) -> Tensor:
+        return raw.float()
+
+
+class NoImages:
+    """A state of zeros (B, 1, E) float32 in place of each image, for learning from text alone.
+
+    Args:
+        count: How many there are.
+        width: Width of the encoder's states, E.
+        device: Where batches go.
+    """
+
+    def __init__(self, count: int, width: int, device: torch.device) -> None:
+        self.count = count
+        self.width = width
+        self.device = device
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batch(self, numbers: Tensor, generator: Generator | None = None) -> Tensor:
+        return torch.zeros(len(numbers), 1, self.width, device=self.device)
 
 
 class JoinedInputs:
-    """The images of several data sets, numbered one set after the other."""
+    """The images of several data sets, numbered one set after the other.
 
-    def __init__(self, parts: Sequence[Inputs]) -> None:
+    Args:
+        parts: Those of each set. The first makes the model's input of all rows, so that a batch
+            takes as long as one from a single set.
+    """
+
+    def __init__(self, parts: Sequence[RowInputs]) -> None:
         self.parts = parts
         self.starts = torch.tensor([0, *accumulate(len(part) for part in parts)])
 
@@ -113,16 +164,25 @@ class JoinedInputs:
         taken, places = [], []
         for index in sorted(set(owner.tolist())):
             own = (owner == index).nonzero().flatten()
-            part = self.parts[index]
-            taken.append(part.batch(numbers[own] - self.starts[index], generator))
+            taken.append(self.parts[index].raw(numbers[own] - self.starts[index]))
             places.append(own)
-        if len(taken) == 1:
-            return taken[0]
-        back = torch.cat(places).argsort().to(taken[0].device)
-        joined = torch.cat(taken).index_select(0, back)
-        if taken[0].dim() == 4 and taken[0].is_contiguous(memory_format=torch.channels_last):
-            return joined.contiguous(memory_format=torch.channels_last)
-        return joined
+        rows = taken[0]
+        if len(taken) > 1:
+            back = to_device(torch.cat(places).argsort(), rows.device)
+            rows = torch.cat(taken).index_select(0, back)
+        return self.parts[0].finish(rows, generator)
+
+
+def placed_rows(
+    rows: NDArray[np.int64], numbers: NDArray[np.int64], count: int, nowhere: int
+) -> NDArray[np.int64]:
+    """Return the row of each of `count` images: `rows` for `numbers`, `nowhere` for others.
+
+    `nowhere` is no row, so that asking for an image that is not there fails.
+    """
+    placed = np.full(count, nowhere, dtype=np.int64)
+    placed[numbers] = rows
+    return placed
 
 
 class _Rows:
@@ -140,8 +200,6 @@ class _Rows:
         return self.data.shape[0]
 
     def take(self, numbers: Tensor) -> Tensor:
-        if self.device.type == "cuda":
-            if self.data.device.type == "cuda":
-                return self.data[numbers.pin_memory().to(self.device, non_blocking=True)]
-            return self.data[numbers].pin_memory().to(self.device, non_blocking=True)
-        return self.data[numbers].to(self.device)
+        if self.data.device.type == "cuda":
+            return self.data[to_device(numbers, self.device)]
+        return to_device(self.data[numbers], self.device)

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from capgen.models.build import Captioning
 from capgen.records import Example
+from capgen.training.data.transfer import to_device
 
 # Rows are padded to a multiple of this: attention kernels on GPUs want it.
 LENGTH_MULTIPLE = 8
@@ -153,11 +154,7 @@ class PackedCaptions:
 
     def to(self, device: torch.device) -> PackedCaptions:
         """Return the batch on `device`, without waiting for the copy."""
-        tensors = vars(self).values()
-        if device.type != "cuda":
-            return PackedCaptions(*(tensor.to(device) for tensor in tensors))
-        pinned = (tensor.pin_memory() for tensor in tensors)
-        return PackedCaptions(*(tensor.to(device, non_blocking=True) for tensor in pinned))
+        return PackedCaptions(*(to_device(tensor, device) for tensor in vars(self).values()))
 
     def attention_mask(self, dtype: torch.dtype) -> Tensor:
         """Return what is added to attention scores, (B, 1, L, L): 0 or a large negative.

@@ -20,8 +20,10 @@ from torch import Tensor
 from capgen.config import TrainConfig
 from capgen.models.concept_head import ConceptHead
 from capgen.models.imagenet import ImageNetClassifier
+from capgen.models.torch_devices import autocast_dtype
 from capgen.training.concepts.add_concepts import concept_labels, has_concepts
 from capgen.training.concepts.concept_labels import ConceptLabels
+from capgen.training.data.transfer import to_device
 from capgen.training.objectives.base import Share, ShareLoss, StepLoss
 from capgen.training.objectives.cross_entropy import CaptionObjective
 from capgen.training.objectives.learner import Learner
@@ -104,10 +106,9 @@ def concept_loss(logits: Tensor, labels: ConceptLabels, share: Share) -> Tensor:
         share: The micro-batch.
     """
     device = logits.device
-    target = labels.batch(share.images).to(device)
-    losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    per_image = (losses * labels.learned.to(device)).sum(1)
-    return (per_image * labels.weights[share.images].to(device)).sum()
+    target = to_device(labels.batch(share.images), device)
+    weights = to_device(labels.weights[share.images, None] * labels.learned, device)  # (B, C)
+    return F.binary_cross_entropy_with_logits(logits, target, weights, reduction="sum")
 
 
 def class_divergence(logits: Tensor, before: Tensor, temperature: float = _TEMPERATURE) -> Tensor:
@@ -143,8 +144,9 @@ def with_encoder_losses(
     if config.concept_weight:
         concepts = concept_labels(captioning, groups), config.concept_weight
     if config.keep_classes:
-        model = ImageNetClassifier(encoder.config.variant).eval().requires_grad_(False)
-        classes = model.to(learner.device), config.keep_classes
+        dtype = autocast_dtype(config.precision, learner.device)
+        model = ImageNetClassifier(encoder.config.variant).frozen()
+        classes = model.to(learner.device, dtype), config.keep_classes
     return WithEncoderLosses(
         captions, learner.objective, encoder.concept_head, concepts=concepts, classes=classes
     )

@@ -1,4 +1,6 @@
-"""The decoder learns from captions without images, beside what it learns from images.
+"""The decoder learns from captions without images: beside what it learns from images, or alone.
+
+Beside:
 
     loss = the captions' loss + text weight · cross-entropy of the text captions
 
@@ -23,6 +25,22 @@ from capgen.training.data.packed_captions import CaptionCodec, Ids
 from capgen.training.objectives.base import Share, ShareLoss, StepLoss
 from capgen.training.objectives.cross_entropy import CaptionObjective
 from capgen.training.objectives.learner import Learner
+
+
+class TextAlone:
+    """The mean cross-entropy of the tokens of captions without images, as an objective.
+
+    The inputs are states (see `capgen.training.data.inputs.NoImages`): the encoder has no part.
+    """
+
+    names: tuple[str, ...] = ()
+
+    def __init__(self, objective: CaptionObjective) -> None:
+        self.objective = objective
+
+    def __call__(self, share: Share) -> ShareLoss:
+        loss = self.objective.loss_sum(share.inputs, share.captions) / max(share.tokens, 1)
+        return ShareLoss(loss, torch.zeros(0, device=loss.device))
 
 
 class WithText:

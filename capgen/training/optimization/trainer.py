@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from capgen.config import TrainConfig
@@ -81,7 +81,6 @@ class Trainer:
         self.processes = processes or Alone()
         self.stop = stop or StopRequest()
         self.dtype = autocast_dtype(config.precision, device)
-        self.autocast = autocast(device, self.dtype)
         named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
         if not named:
             raise UsageError("Nothing of the model is trained")
@@ -116,8 +115,7 @@ class Trainer:
             DeviceMemoryError: Memory ran out for the optimizer.
         """
         self.model.train()
-        if self.config.train_encoder == "none":
-            self.objective.front.eval()
+        _still(self.objective.front)
         shuffled = self.mix.order(self.config.seed, number)
         batches = torch.split(shuffled, self.config.images_a_step)
         done = self.step - (number - 1) * self.steps_per_epoch
@@ -139,7 +137,7 @@ class Trainer:
 
     def _step_that_fits(self, numbers: Tensor) -> Notice | None:
         """Take one step, in smaller micro-batches if memory runs out, which the notice says."""
-        notice = None
+        tried, notice = 0, None
         while True:
             try:
                 self._step(numbers)
@@ -160,10 +158,11 @@ class Trainer:
             # The exception, and with it the failed pass's tensors, is gone by here.
             self.optimizer.zero_grad(set_to_none=True)
             release_memory(self.device)
+            tried = tried or before
             self.images_per_pass = before // 2
             passes = math.ceil(self.config.images_a_step / self.images_per_pass)
             notice = Notice(
-                message=f"Memory ran out at step {self.step + 1} with {before} images per pass: "
+                message=f"Memory ran out at step {self.step + 1} with {tried} images per pass: "
                 f"continuing with {self.images_per_pass}, {passes} passes per step"
             )
 
@@ -218,7 +217,7 @@ class Trainer:
                 step=self.step,
                 idle=batch.idle,
             )
-            with self.autocast:
+            with autocast(self.device, self.dtype):
                 part = self.step_loss(share)
             torch.autograd.backward(self.scaler.scale(part.loss))
             loss += part.loss.detach()
@@ -270,6 +269,19 @@ class Trainer:
             numbers=numbers,
             learning_rates=rates,
         )
+
+
+def _still(front: nn.Module) -> None:
+    """Let the frozen parts of an encoder compute as they do in captioning.
+
+    In training mode BatchNorm would go on changing its statistics, which are saved with the
+    weights, and normalise by the batch; dropout would only add noise to what never changes. So it
+    is with augmented images, too. Our own EfficientNet has neither.
+    """
+    for module in front.modules():
+        weights = list(module.parameters())
+        if weights and not any(weight.requires_grad for weight in weights):
+            module.eval()
 
 
 def _is_of_compiler(error: RuntimeError) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -23,17 +24,21 @@ from capgen.records import Example
 from capgen.training.concepts.add_concepts import check_concepts, prepare_concepts
 from capgen.training.data.epoch_order import Mix
 from capgen.training.data.images import input_size
+from capgen.training.data.inputs import NoImages
+from capgen.training.data.packed_captions import PackedCaptions
+from capgen.training.data.text_captions import TextCaptions, read_text_captions
 from capgen.training.model.make_captioner import make_captioner
 from capgen.training.objectives.base import Share, StepLoss
 from capgen.training.objectives.cross_entropy import CrossEntropy
 from capgen.training.objectives.encoder_losses import with_encoder_losses
 from capgen.training.objectives.learner import Learner
 from capgen.training.objectives.scst.loss import self_critical
+from capgen.training.objectives.text_loss import TextAlone
 from capgen.training.optimization.optimizer import part_of, peak_rates
 
-# Images in the larger of the two batches, and most of them on a GPU, where the time of a small
-# batch is that of starting its kernels.
-_IMAGES, _IMAGES_ON_GPU = 4, 64
+# Images in the larger of the two batches, and most of them where the time of a small batch is not
+# that of what is in it: on a GPU, which starts kernels, and of captions alone.
+_IMAGES, _MOST_IMAGES = 2, 64
 _ROUNDS_ON_GPU = 3
 _WEIGHT_BYTES = 4  # float32
 # Gradient, AdamW's two moments and the average of the weights, each float32.
@@ -63,7 +68,7 @@ class Estimate:
 
     Attributes:
         parts: The model's parameters.
-        images: Training images per epoch.
+        images: Training images per epoch; captions of a run on text alone.
         steps: Steps of the whole run.
         device: Where it computes.
         model_bytes: Weights, gradients, moments and average.
@@ -84,11 +89,37 @@ class Estimate:
         return asdict(self)
 
 
-def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estimate:
+@dataclass(frozen=True)
+class TrainingData:
+    """The training images and captions of a run, which all its stages share."""
+
+    examples: Sequence[Example]
+    images: int
+    texts: TextCaptions
+
+
+def read_training_data(config: TrainConfig) -> TrainingData:
+    """Read what a run trains on.
+
+    Raises:
+        DataError: Captions, images or a split are missing or malformed.
+    """
+    mixture = open_mixture(config.dataset, config.data_dir)
+    sets = mixture.parts("train")
+    mix = Mix.of(mixture.member(name).counted(own) for name, own in sets.items())
+    # With the captions of measured images: finding those takes long, and they are few.
+    texts = read_text_captions(config.text_files, ()) if config.text_files else TextCaptions()
+    return TrainingData(list(chain.from_iterable(sets.values())), mix.images, texts)
+
+
+def estimate(
+    config: TrainConfig, data: TrainingData | None = None, *, first: TrainConfig | None = None
+) -> Estimate:
     """Build the model and measure two batches of made-up images; writes nothing.
 
     Args:
         config: The run's settings.
+        data: What it trains on; by default it is read.
         first: For a later stage, whose `init` does not exist yet: the settings of the first
             stage, whose model has the same size.
 
@@ -98,37 +129,43 @@ def estimate(config: TrainConfig, *, first: TrainConfig | None = None) -> Estima
     """
     device = choose_device(config.device)
     disable_progress_bar()  # transformers' own, as in training
-    mixture = open_mixture(config.dataset, config.data_dir)
-    sets = mixture.parts("train")
-    examples = list(chain.from_iterable(sets.values()))
-    mix = Mix(tuple((len(own), mixture.member(name).weight) for name, own in sets.items()))
+    data = data or read_training_data(config)
+    examples, images = data.examples, data.images
     torch.manual_seed(config.seed)
     groups = [example.references for example in examples]
-    captions = [text for group in groups for text in group]
+    texts = data.texts.captions
+    captions = [text for group in groups for text in group] + list(texts)
     buildable = config
     if first is not None:  # only the default objective can train a new model
         buildable = replace(config, init=first.init, objective=TrainConfig.objective)
-    captioning = prepare_concepts(make_captioner(buildable, captions), groups, config)
+    captioning = prepare_concepts(make_captioner(buildable, captions), groups, config, texts)
     if first is None:
         check_concepts(captioning, config)
     parts = _parts(captioning, config)
     rounds = 1 if device.type == "cpu" else _ROUNDS_ON_GPU
+    measured = examples
+    if not config.sees_images:
+        images = len(texts)
+        measured = [
+            Example(image_id="", image=Path(), references=(text,), split="train")
+            for text in texts[:_MOST_IMAGES]
+        ]
     with device_memory_errors(
         "The device has too little memory for the model and two images",
         hint="Try --gradient-checkpointing, --precision bf16 or another --device.",
     ):
         measure = _batch_measurer(captioning, config, device)
-        batch = _measured(measure, examples, images_to_measure(config, device), rounds)
+        batch = _measured(measure, measured, images_to_measure(config, device), rounds)
     trained = sum(part.trained for part in parts)
     everything = sum(part.parameters for part in parts)
     return Estimate(
         parts=parts,
-        images=mix.images,
-        steps=config.num_epochs * math.ceil(mix.images / config.images_a_step),
+        images=images,
+        steps=config.num_epochs * math.ceil(images / config.images_a_step),
         device=device.type,
         model_bytes=_WEIGHT_BYTES * everything + _TRAINED_BYTES * trained,
         activation_bytes=int(batch.fixed_bytes + batch.bytes_per_image * config.batch_size),
-        seconds=batch.seconds_per_image * mix.images * config.num_epochs,
+        seconds=batch.seconds_per_image * images * config.num_epochs,
     )
 
 
@@ -142,26 +179,26 @@ class _Batch(NamedTuple):
 
 def images_to_measure(config: TrainConfig, device: torch.device) -> int:
     """Return how many images the larger of the two measured batches has."""
-    if device.type == "cpu":
+    if device.type == "cpu" and config.sees_images:
         return _IMAGES
-    return max(_IMAGES, min(config.batch_size, _IMAGES_ON_GPU))
+    return max(_IMAGES, min(config.batch_size, _MOST_IMAGES))
 
 
 def _measured(
-    measure: Callable[[Sequence[Example]], tuple[int, float]],
+    measure: Callable[[Sequence[Example], bool], tuple[int, float]],
     examples: Sequence[Example],
     images: int,
     rounds: int,
 ) -> _Batch:
-    """Measure a batch of half of the images, which also warms up, and one of all of them.
+    """Measure the memory of half of the images, which also warms up, then a step over all of them.
 
     If memory runs out, halve the images.
     """
     while True:
         some = examples[:images]
         try:
-            kept, _ = measure(some[: images // 2])
-            taken = [measure(some) for _ in range(rounds)]
+            kept, _ = measure(some[: images // 2], False)
+            taken = [measure(some, True) for _ in range(rounds)]
             break
         except RuntimeError as error:
             if images <= 2 or not is_out_of_memory(error):
@@ -193,14 +230,14 @@ def _parts(captioning: Captioning, config: TrainConfig) -> tuple[Part, ...]:
 
 def _batch_measurer(
     captioning: Captioning, config: TrainConfig, device: torch.device
-) -> Callable[[Sequence[Example]], tuple[int, float]]:
-    """Return a function: examples of a batch → (bytes kept, seconds)."""
+) -> Callable[[Sequence[Example], bool], tuple[int, float]]:
+    """Return a function: examples of a batch, whether to go backward → (bytes kept, seconds)."""
     model = captioning.model.to(device).train()
     learner = Learner.of(captioning, config, device)
     dtype = autocast_dtype(config.precision, device)
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
 
-    def measure(examples: Sequence[Example]) -> tuple[int, float]:
+    def measure(examples: Sequence[Example], backward: bool) -> tuple[int, float]:
         step_loss, share = _share(learner, examples, config)
         kept: dict[int, int] = {}
 
@@ -212,7 +249,8 @@ def _batch_measurer(
         started = time.perf_counter()
         with saved_tensors_hooks(keep, lambda tensor: tensor), autocast(device, dtype):
             loss = step_loss(share).loss
-        torch.autograd.backward(loss)
+        if backward:  # which takes longest
+            torch.autograd.backward(loss)
         loss.item()  # waits for a GPU
         seconds = time.perf_counter() - started
         model.zero_grad(set_to_none=True)
@@ -228,8 +266,12 @@ def _share(
     captioning, objective, codec = learner.captioning, learner.objective, learner.codec
     rows = [row[: config.captions_per_image] for row in codec.encode_examples(examples)]
     packed = codec.pack(rows).to(learner.device)
+    if not config.sees_images:
+        nothing = NoImages(len(rows), captioning.model.config.encoder.hidden_size, learner.device)
+        return TextAlone(objective), _share_of(packed, nothing.batch(torch.arange(len(rows))))
     size = input_size(captioning.preprocessor)
     inputs = torch.randn(len(rows), 3, *size, device=learner.device)
+    inputs = inputs.contiguous(memory_format=torch.channels_last)  # as in training
     if objective.cached:
         with torch.no_grad():
             inputs = objective.front.eval()(inputs)
@@ -240,11 +282,16 @@ def _share(
         # The captions of an untrained model never end: make them as long as human ones.
         scst.sampler.max_tokens = min(scst.sampler.max_tokens, math.ceil(scst.mean_tokens))
         step_loss = scst
-    return step_loss, Share(
-        images=torch.arange(len(rows)),
+    return step_loss, _share_of(packed, inputs)
+
+
+def _share_of(packed: PackedCaptions, inputs: Tensor) -> Share:
+    count = len(inputs)
+    return Share(
+        images=torch.arange(count),
         inputs=inputs,
         captions=packed,
         tokens=packed.tokens,
-        step_images=len(rows),
+        step_images=count,
         step=0,
     )

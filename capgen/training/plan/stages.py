@@ -26,7 +26,7 @@ from capgen.config import TrainConfig
 from capgen.config.toml_files import read_toml
 from capgen.errors import UsageError, did_you_mean
 from capgen.models.folder import BEST_EVAL, CHECKPOINTS
-from capgen.training.plan.recipes import find_settings
+from capgen.training.plan.recipes import find_settings, recipes
 from capgen.training.plan.settings import (
     TOML_TITLE,
     Layer,
@@ -45,6 +45,8 @@ WHOLE_RUN = (
     *("data_dir", "dataset", "text_data", "output_dir"),
     *("wandb", "wandb_project", "wandb_run_name", "wandb_checkpoints", "tensorboard"),
 )
+# Settings without effect unless there is text data. Files may have them all the same: recipes do.
+_OF_TEXT = ("text_weight", "text_captions_per_image")
 # Name of the single stage of a run without stages; never shown.
 ONLY = "only"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
@@ -94,10 +96,12 @@ class Plan:
     Attributes:
         stages: The stages in order; a run without stages has a single one.
         staged: Whether the run has stages.
+        left_out: Stages of a recipe that need text data, which the run does not have.
     """
 
     stages: tuple[Stage, ...]
     staged: bool = True
+    left_out: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def first(self) -> TrainConfig:
@@ -155,6 +159,22 @@ def resolve_plan(
         UsageError: A value is not accepted, or the file cannot be read; names the source.
     """
     given = flag_settings(flags), environment_settings(environment or {})
+    plan = _resolved(given, file, user)
+    if not plan.first.text_files:
+        for name in _OF_TEXT:
+            for layer in given:
+                if name in layer:
+                    raise UsageError(
+                        f"{layer[name][0]} is for captions without images: set --text-data"
+                    )
+    return plan
+
+
+def _resolved(
+    given: tuple[Layer, ...],
+    file: str | Path | None,
+    user: Mapping[str, tuple[str, Any]] | None,
+) -> Plan:
     path = None if file is None else find_settings(file)
     content = {} if path is None else read_toml(path)
     tables = content.pop("stage", None)
@@ -170,10 +190,16 @@ def resolve_plan(
     if not tables:
         raise UsageError(f"{path} has no stages")
     stages: list[Stage] = []
+    left_out = []
+    texts = any(layer.get("text_data", ("", None))[1] for layer in (*given, shared))
     for number, table in enumerate(tables, 1):
+        # Whoever has no captions without images trains the rest of a recipe.
+        if str(file) in recipes() and not texts and table.get("objective") == "text":
+            left_out.append(str(table.get("name")))
+            continue
         before = stages[-1] if stages else None
-        stages.append(_stage(number, table, before, str(path), given, shared))
-    return Plan(stages=tuple(stages))
+        stages.append(_stage(number - len(left_out), table, before, str(path), given, shared))
+    return Plan(stages=tuple(stages), left_out=tuple(left_out))
 
 
 def read_plan(file: Path, **changes: Any) -> Plan:

@@ -146,9 +146,8 @@ def mixture_record(mixture: Mixture) -> Mapping[str, Any]:
     A data set counts by its weight; `drawn` is its number of training images per epoch, repeats
     included.
     """
-    images = [len(member.split("train")) for member in mixture.members]
     weights = [member.weight for member in mixture.members]
-    drawn = Mix(tuple(zip(images, weights, strict=True))).drawn
+    drawn = Mix.of(member.counted(member.split("train")) for member in mixture.members).drawn
     if not mixture.several:
         return {**_data_record(mixture.members[0].dataset), "weight": weights[0], "drawn": drawn[0]}
     parts = [

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from capgen.models.folder import RUN_EVENTS_FILE
 from capgen.records import (
     EpochEvent,
     Event,
@@ -18,7 +19,7 @@ from capgen.records import (
     event_from_dict,
 )
 
-EVENTS_FILE = "events.jsonl"
+EVENTS_FILE = RUN_EVENTS_FILE
 ENVIRONMENT_FILE = "environment.json"
 
 

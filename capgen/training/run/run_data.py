@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from capgen.config import TrainConfig
 from capgen.data.import_set import left_out
 from capgen.data.mixture import Mixture, open_mixture
-from capgen.errors import UsageError
+from capgen.errors import DataError, UsageError
 from capgen.models.torch_devices import choose_device
 from capgen.records import Example, Notice
 from capgen.training.concepts.add_concepts import check_concepts, prepare_concepts
 from capgen.training.data.caption_coverage import coverage_notices
 from capgen.training.data.epoch_order import Mix
-from capgen.training.data.text_captions import TextCaptions, read_text_captions
+from capgen.training.data.text_captions import TextCaptions, text_captions
 from capgen.training.model.make_captioner import make_captioner
 from capgen.training.objectives.distill.teachers import check_teachers
 from capgen.training.objectives.learner import Learner
@@ -65,12 +65,15 @@ class RunData:
     @cached_property
     def mix(self) -> Mix:
         """How often the training images of each data set come."""
-        return Mix(
-            tuple(
-                (len(examples), self.dataset.member(name).weight)
-                for name, examples in self.parts["train"].items()
-            )
+        return Mix.of(
+            self.dataset.member(name).counted(examples)
+            for name, examples in self.parts["train"].items()
         )
+
+    @property
+    def used(self) -> NDArray[np.int64]:
+        """The numbers of the training images that the run uses, over all data sets, in order."""
+        return np.flatnonzero(self._used)
 
     def needed(self, split: str, name: str) -> NDArray[np.int64]:
         """Return the numbers of a data set's images of a split that the run uses, in order.
@@ -97,19 +100,27 @@ def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
     device = processes.device or choose_device(config.device)
     dataset = open_mixture(config.dataset, config.data_dir)
     parts = {"train": dataset.parts("train")}
-    if config.validation and not dataset.lacks("val"):
+    if not config.sees_images:
+        pass  # captions of images would only show that nothing is known of them yet
+    elif config.validation and not dataset.lacks("val"):
         parts["val"] = dataset.parts("val", config.eval_limit)
     elif config.patience is not None:
         reason = f"{dataset.name} has no val split" if config.validation else "--no-validation"
         raise UsageError(f"--patience counts validations, and there are none: {reason}")
     check_limits(config, val=not dataset.lacks("val"))
-    if config.test and "test" in dataset.counts:
+    if config.test and config.sees_images and "test" in dataset.counts:
         parts["test"] = dataset.parts("test", config.eval_limit)
     torch.manual_seed(config.seed)
     examples = chain.from_iterable(parts["train"].values())
     groups = [example.references for example in examples]
     captions = [text for group in groups for text in group]
-    texts = _text_captions(config, dataset)
+    texts = text_captions(config, dataset)
+    if not config.sees_images and not texts.captions:
+        raise DataError(
+            "There is nothing to learn: validation and test images have all captions of the text "
+            "data",
+            hint="Give other --text-data.",
+        )
     captioning = make_captioner(config, [*captions, *texts.captions])
     captioning = prepare_concepts(captioning, groups, config, texts.captions)
     check_concepts(captioning, config)
@@ -127,21 +138,6 @@ def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
     )
 
 
-def _text_captions(config: TrainConfig, dataset: Mixture) -> TextCaptions:
-    """Read the captions without images, apart from those that images to be measured have."""
-    if not config.text_files:
-        return TextCaptions()
-    measured = (
-        text
-        for split in ("val", "test")
-        if split in dataset.counts
-        for examples in dataset.parts(split).values()
-        for example in examples
-        for text in example.references
-    )
-    return read_text_captions(config.text_files, measured)
-
-
 def shares(data: RunData, split: str) -> dict[str, float]:
     """Return the share of each data set in the mean of the results on a split.
 
@@ -155,10 +151,12 @@ def shares(data: RunData, split: str) -> dict[str, float]:
 def set_figures(data: RunData) -> dict[str, dict[str, float]]:
     """Return the size and the share of each data set, for events.
 
-    Empty if an epoch is simply each image of one data set.
+    Empty if an epoch is simply each image of one data set, or has no images.
     """
     dataset = data.dataset
-    if not dataset.several and all(member.weight == 1 for member in dataset.members):
+    if not data.config.sees_images:
+        return {}
+    if not dataset.several and all(weight == 1 for _, weight in data.mix.parts):
         return {}
     drawn = dict(zip(data.parts["train"], data.mix.drawn, strict=True))
     measured = shares(data, "val") if "val" in data.parts else {}
@@ -187,6 +185,7 @@ def data_notices(data: RunData) -> Iterator[Notice]:
             yield Notice(message=f"{member.name} has no val split and is not measured")
     if "val" not in data.parts:
         reason = f"{data.dataset.name} has no val split: " if data.config.validation else ""
+        reason = reason if data.config.sees_images else "Learning from text alone: "
         yield Notice(message=f"{reason}no validation; best-eval is the model of the last epoch")
     yield from data.texts.notices
     yield from coverage_notices(data.learner.codec, data.splits["train"])

@@ -95,12 +95,18 @@ class Session:
             yield from data_notices(self.data)
         else:
             self.processes.wait()  # the first process makes the caches
-        train_inputs = yield from split_inputs(self.data, "train")
+        train_inputs = {}
+        if self.config.sees_images:
+            train_inputs = yield from split_inputs(self.data, "train")
         val_inputs = None
         if "val" in self.splits:
             val_inputs = yield from split_inputs(self.data, "val")
         teaching = yield from make_teaching(
-            self.config, self.data.learner, self.splits["train"], self.dataset.digest
+            self.config,
+            self.data.learner,
+            self.splits["train"],
+            self.data.used,
+            self.dataset.digest,
         )
         if self.main:
             self.processes.wait()
@@ -126,7 +132,7 @@ class Session:
             precision=_PRECISIONS[trainer.dtype],
             parameters=sum(p.numel() for p in parameters),
             trained=sum(p.numel() for p in parameters if p.requires_grad),
-            images={split: len(examples) for split, examples in self.splits.items()},
+            images=self._images(),
             captions=sum(len(row) for row in trainer.rows),
             epochs=self.config.num_epochs,
             steps=trainer.steps,
@@ -135,6 +141,11 @@ class Session:
             encoder=part_name(model, "encoder"),
             decoder=part_name(model, "decoder"),
         )
+
+    def _images(self) -> dict[str, int]:
+        """Return how many images of each split the run sees."""
+        seen = self.config.sees_images
+        return {name: len(examples) if seen else 0 for name, examples in self.splits.items()}
 
     def _load(self, trainer: Trainer, state: RunState) -> RunResumed:
         numbers = state.numbers

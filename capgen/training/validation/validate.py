@@ -12,15 +12,17 @@ from torch import Tensor
 from transformers import LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
 
+from capgen.captioning.decoding.concept_bonus import ConceptBonus, concept_bonus
 from capgen.captioning.decoding.noun_lexicon import noun_table
-from capgen.captioning.runtimes.torch_processors import NounsOnce
-from capgen.config import TrainConfig
+from capgen.captioning.runtimes.torch_processors import Concepts, NounsOnce
+from capgen.config import DecodeOptions, TrainConfig
 from capgen.errors import TrainingError
 from capgen.metrics.language import LanguageStatistics
 from capgen.metrics.score import score_captions
 from capgen.models.device_memory import is_out_of_memory
 from capgen.models.loading import quiet_transformers
 from capgen.records import Example
+from capgen.training.concepts.add_concepts import has_concepts
 from capgen.training.data.inputs import Inputs
 from capgen.training.data.packed_captions import Ids
 from capgen.training.objectives.learner import Learner
@@ -132,7 +134,7 @@ class Validator:
         self.shares = shares
         self.processes = processes or Alone()
         nouns = noun_table(learner.captioning.tokenizer.get_vocab()) if config.eval else None
-        self._once = LogitsProcessorList([] if nouns is None else [NounsOnce(nouns)])
+        self._once = [] if nouns is None else [NounsOnce(nouns)]
 
     def run(self, poll: Callable[[], None] = lambda: None) -> Validation:
         """Measure the current weights; leaves the model in evaluation mode.
@@ -183,18 +185,30 @@ class Validator:
     @torch.no_grad()
     def _batch(self, inputs: Tensor, rows: Sequence[Sequence[Ids]]) -> tuple[float, int, list[str]]:
         """Return a batch's summed loss, its number of tokens and, if wanted, its captions."""
-        states = self.objective.encode(inputs)
+        features = self.objective.features(inputs)
+        states = self.objective.back(features)
         packed = self.codec.pack(rows)
         loss = self.objective.loss_sum(states, packed.to(states.device), label_smoothing=0.0)
-        captions = self._captions(states) if self.generate else []
+        captions = self._captions(states, self._bonus(features)) if self.generate else []
         return loss.item(), packed.tokens, captions
 
-    def _captions(self, states: Tensor) -> list[str]:
+    def _bonus(self, features: Tensor) -> ConceptBonus | None:
+        """Return what the concept head adds in captioning with the saved model, if it has one."""
+        if not has_concepts(self.captioning):
+            return None
+        head = self.captioning.model.encoder.concept_head
+        logits = head(features.float().mean((2, 3))).cpu().numpy()
+        return concept_bonus(self.captioning.concepts, logits, DecodeOptions.concept_bonus)
+
+    def _captions(self, states: Tensor, bonus: ConceptBonus | None) -> list[str]:
         model, tokenizer = self.captioning.model, self.captioning.tokenizer
+        processors = LogitsProcessorList(self._once)
+        if bonus is not None:
+            processors.append(Concepts(bonus))
         with quiet_transformers():  # about attention masks, which are not needed here
             ids = model.generate(
                 encoder_outputs=BaseModelOutput(last_hidden_state=states),
-                logits_processor=self._once,
+                logits_processor=processors,
             )
         return [text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from capgen import Captioner
+from capgen.captioning.confidence.advice import _NOT_CALIBRATED
 from capgen.captioning.confidence.calibration_file import Calibration
+from capgen.captioning.confidence.model import IRRELEVANT
 from capgen.captioning.runtimes.base import ModelInput
 from capgen.cli.main import main
-from capgen.config import DecodeOptions, DecodeSettings
+from capgen.config import DecodeOptions, DecodeSettings, flag_name
 from capgen.errors import ImageError, UsageError
 from capgen.evaluation.calibration.negatives import draw_negatives
 from capgen.models.folder import CALIBRATION_FILE
@@ -70,6 +74,48 @@ def test_settings_without_a_fit(bundled: Captioner) -> None:
     assert "no confidence: mini is not calibrated for these decoding settings" in caption.notes
     with pytest.raises(UsageError, match="--min-confidence: mini is not calibrated for these"):
         bundled.caption(IMAGE, beams=4, min_confidence=0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        (
+            {"beams": 4},
+            "Leave out --beams (there is confidence for --beams 1 or 3 or 5), or make it for these "
+            "settings: capgen calibrate mini --dataset NAME --beams 4",
+        ),
+        (
+            {"max_words": 5, "repeat_nouns": True, "seed": 3, "suffix": "."},
+            "Leave out --max-words and --repeat-nouns (there is confidence for --beams 1 or 3 or "
+            "5), or make it for these settings: capgen calibrate mini --dataset NAME "
+            "--max-words 5 --repeat-nouns",
+        ),
+        ({"diverse": 2}, "Leave out --diverse (there is confidence for --beams 1 or 3 or 5)."),
+    ],
+    ids=str,
+)
+def test_settings_without_a_fit_say_what_to_do(
+    bundled: Captioner, options: dict[str, Any], advice: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        bundled.caption(IMAGE, min_confidence=0.5, **options)
+    assert caught.value.hint == advice
+
+
+def test_the_advice_is_for_options_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every setting of decoding that it may name is one of `capgen calibrate`."""
+    assert main(["calibrate", "--help"]) == 0
+    known = capsys.readouterr().out
+    for field in dataclasses.fields(DecodeOptions):
+        if field.name not in (*IRRELEVANT, *_NOT_CALIBRATED):
+            assert flag_name(field.name) in known
+
+
+def test_a_model_without_any_fit_says_how_to_make_one(tmp_path: Path) -> None:
+    folder = tiny_captioners.blip(tmp_path / "blip")
+    with pytest.raises(UsageError, match="is not calibrated") as caught:
+        Captioner.from_pretrained(folder).caption(IMAGE, min_confidence=0.5)
+    assert caught.value.hint == f"Make it: capgen calibrate {folder} --dataset NAME"
 
 
 def test_the_library_abstains(bundled: Captioner, noise: Path) -> None:

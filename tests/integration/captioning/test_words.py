@@ -178,7 +178,7 @@ def test_what_cannot_be_said_is_noted(bundled: Captioner, images: list[Path]) ->
     assert has(caption.text, "dog")
     short = bundled.caption(images[0], include_words="dog,red ball,snow", max_length=4)
     assert "dog" in short.text.split()
-    assert short.notes == ("could not include 'snow'",)
+    assert short.notes[-1] == "could not include 'snow'"
 
 
 def test_records_without_words_are_as_before(bundled: Captioner, images: list[Path]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from capgen.hub.push import PushPlan
+from capgen.models.fetch import fetch
 from capgen.models.provenance import Provenance
-from capgen.models.resolve import fetch
 from tests.hub_stand_in import Hub
 
 TOKEN = "hf_secretOfMine"

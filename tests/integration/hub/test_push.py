@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import time
 from pathlib import Path
 
 import pytest
+import typer
 from huggingface_hub import constants
 
 from capgen.cli.main import main
@@ -20,8 +22,8 @@ from capgen.errors import (
 )
 from capgen.hub.push import PushOptions, plan_push, push_model
 from capgen.hub_client.session import Patience
+from capgen.models.fetch import fetch
 from capgen.models.folder import ModelFolder
-from capgen.models.resolve import fetch
 from tests.hub_stand_in import Fault, Hub
 from tests.integration.hub.pushing import TOKEN, check_stored
 
@@ -351,3 +353,39 @@ def test_images_of_data_sets_are_no_examples(home: Path, images: list[Path], cap
     shutil.copy(images[0], place)
     assert main(["hub", "push", "mini", "me/mini", "--example", str(place), "--dry-run"]) == 2
     assert "data set" in capsys.readouterr().err
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch, answer: str) -> list[str]:
+    """Answer questions on a terminal; return what is asked."""
+    asked: list[str] = []
+
+    def confirm(question: str, **options: object) -> None:
+        asked.append(question)
+        if answer != "y":
+            raise typer.Abort
+
+    monkeypatch.setattr("capgen.cli.hub.is_terminal", lambda stream: stream is sys.stdin)
+    monkeypatch.setattr(typer, "confirm", confirm)
+    return asked
+
+
+def test_a_new_public_repository_is_asked_for_once(
+    hub: Hub, clip: ModelFolder, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["hub", "push", str(clip.path), NAME]
+    asked = on_a_terminal(monkeypatch, "n")
+    assert main(command) == 1
+    assert asked == [f"{NAME} will be new and public: everyone can see it. Push?"]
+    assert NAME not in hub.written
+    asked = on_a_terminal(monkeypatch, "y")
+    assert main(command) == 0
+    assert f"to {NAME} (main), new and public" in capsys.readouterr().err
+    assert main(command) == 0
+    assert f"to {NAME} (main), which is public" in capsys.readouterr().err
+    assert len(asked) == 1
+    hub.written[NAME].private = True
+    assert main(command) == 0
+    assert f"to {NAME} (main), which is private" in capsys.readouterr().err
+    for options in (["--private"], ["--yes"]):
+        assert main(["hub", "push", str(clip.path), f"me/other{len(options[0])}", *options]) == 0
+    assert len(asked) == 1

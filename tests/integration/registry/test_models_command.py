@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,71 @@ def test_a_run_without_an_epoch_is_not_called_broken(capsys: Captured) -> None:
     (run / "last" / "config.json").write_text("{")
     assert main(["models", "list"]) == 0
     assert "young/last is broken" in capsys.readouterr().err
+
+
+def test_names_are_whole_however_long_they_are(
+    kept: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for length in (50, 60, 70, 76):
+        kept = kept.rename(kept.with_name("n" * length))
+        assert main(["models", "list"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert any(kept.name in line.split() for line in lines)
+        assert all(len(line) <= 80 for line in lines)
+    owner = models_dir() / "somebody"
+    owner.mkdir()
+    kept.rename(owner / ("m" * 79))  # wider than the terminal
+    assert main(["models", "list"]) == 0
+    assert f"somebody/{'m' * 79}" in capsys.readouterr().out.split()
+
+
+def make_run(name: str, *files: str, hours: float = 2.0) -> Path:
+    """Make a run that changed some hours ago."""
+    run = runs_dir() / name
+    for file in ("config.toml", *files):
+        (run / file).parent.mkdir(parents=True, exist_ok=True)
+        (run / file).write_text("{")
+    (run / "config.toml").write_text('preset = "mini"\n')
+    then = time.time() - 3600 * hours
+    for path in (*run.rglob("*"), run):
+        os.utime(path, (then, then))
+    return run
+
+
+def test_a_finished_run_whose_models_were_removed_has_nothing_to_go_on_with(
+    capsys: Captured,
+) -> None:
+    run = make_run("over")
+    (run / "events.jsonl").write_text('{"event": "step"}\n{"event": "run_finished"}\n')
+    assert main(["models", "list"]) == 0
+    out, err = capsys.readouterr()
+    assert "over is broken: its models were removed" in err
+    assert "no epoch yet" not in out and "--resume" not in err
+
+
+def test_pruning_removes_what_is_of_no_use(kept: Path, capsys: Captured) -> None:
+    useless, broken = make_run("useless"), make_run("half", "last/config.json")
+    shutil.copytree(kept, broken / "best-eval")
+    os.utime(broken, (0, 0))
+    for path in broken.rglob("*"):
+        os.utime(path, (0, 0))
+    resumable = make_run("resumable", "state/step-00000010-epoch-00000/state.json")
+    staged = make_run("staged", "stages/1-a/state/step-00000010-epoch-00000/state.json")
+    running = make_run("running", hours=0.1)
+    assert main(["models", "prune"]) == 2  # nobody to ask
+    out, err = capsys.readouterr()
+    assert "--yes" in err and useless.is_dir() and out == ""
+    assert "resumable: no epoch yet; kept: it can go on: capgen train --resume resumable" in err
+    assert "running: no epoch yet; kept: it changed less than an hour ago" in err
+    assert main(["models", "prune", "--yes"]) == 0
+    removed = {line.removeprefix("Removed ") for line in capsys.readouterr().out.splitlines()}
+    assert removed == {str(useless), str(broken / "last")}
+    assert not useless.exists() and not (broken / "last").exists()
+    for place in (resumable, staged, running, broken / "best-eval", kept):
+        assert place.is_dir()
+    assert main(["models", "prune"]) == 0
+    assert "nothing to remove" in capsys.readouterr().err
 
 
 def test_the_default_is_what_caption_uses(

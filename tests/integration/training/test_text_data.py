@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from capgen.cli.main import main
-from capgen.errors import CapgenError, TrainingStopped
+from capgen.errors import CapgenError
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.records import EpochEvent, Notice, StepEvent
-from capgen.training.run.stop_request import StopRequest
 from capgen.training.run.train import resume, train
 from tests.integration.training.test_resume import NOISE, assert_same, weights
-from tests.training_runs import of_kind, run_config
+from tests.training_runs import of_kind, run_config, stop_at, whole_and_resumed
 
 TEXT = "a lighthouse stands on a cliff\na lighthouse near the sea\nan espresso on a table\n"
 
@@ -69,15 +67,7 @@ def test_text_of_weight_zero_changes_nothing(tmp_path, data, mini, text):
 
 def test_a_resumed_run_ends_the_same(tmp_path, data, mini, text):
     common = {**NOISE, "text_data": text, "min_count": 1, "save_every": 1}
-    whole = run_config(tmp_path, data, mini, output_dir=tmp_path / "whole", **common)
-    list(train(whole))
-    stop = StopRequest()
-    with pytest.raises(TrainingStopped):
-        for event in train(dataclasses.replace(whole, output_dir=tmp_path / "stopped"), stop=stop):
-            if isinstance(event, StepEvent) and event.step == 4:
-                stop.signal = 15
-    list(resume(tmp_path / "stopped"))
-    assert_same(tmp_path / "whole", tmp_path / "stopped")
+    assert_same(*whole_and_resumed(run_config(tmp_path, data, mini, **common), 4))
 
 
 def test_how_a_step_is_cut_changes_nothing_but_rounding(tmp_path, data, mini, text):
@@ -94,11 +84,7 @@ def test_how_a_step_is_cut_changes_nothing_but_rounding(tmp_path, data, mini, te
 
 def test_the_record_counts_the_captions_and_a_changed_file_is_noticed(tmp_path, data, mini, text):
     config = run_config(tmp_path, data, mini, text_data=text, save_every=1, num_epochs=3)
-    stop = StopRequest()
-    with pytest.raises(TrainingStopped):
-        for event in train(config, stop=stop):
-            if isinstance(event, StepEvent) and event.step == 4:
-                stop.signal = 15
+    stop_at(config, 4)
     environment = json.loads((tmp_path / "run" / "environment.json").read_text(encoding="utf-8"))
     assert environment["data"]["text"]["captions"] == 3
     text.write_text(TEXT + "a new caption\n", encoding="utf-8")

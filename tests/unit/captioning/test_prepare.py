@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +25,10 @@ def test_what_is_not_asked_for_is_not_kept(tmp_path: Path) -> None:
     assert isinstance(prepared, Prepared)
     assert (prepared.path, prepared.width, prepared.height) == (str(path), 8, 6)
     assert prepared.pixels.shape == (3, 4, 4)
-    assert (prepared.sha256, prepared.thumbnail, prepared.image) == (None, None, None)
+    assert (prepared.thumbnail, prepared.image) == (None, None)
+    assert prepared.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    pixels = colour_captioner()[0].prepare(np.zeros((6, 8, 3), np.uint8))
+    assert isinstance(pixels, Prepared) and pixels.sha256 is None
 
 
 def test_what_is_asked_for_is_kept(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ import pytest
 from capgen.captioning.decoding.hypotheses import Hypothesis
 from capgen.captioning.retry import caption_inputs, fault
 from capgen.captioning.runtimes.base import Generated, ModelInput
-from capgen.captioning.runtimes.pixel_runtime import PixelRuntime, stacked
+from capgen.captioning.runtimes.pixel_runtime import stacked
 from capgen.config import DecodeSettings
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Retry
+from tests.pixel_fakes import ScriptedPixels
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def test_faults(text: str, expected: str) -> None:
     assert fault(text) == expected
 
 
-class Scripted(PixelRuntime):
+class Scripted(ScriptedPixels):
     """A runtime whose captions are looked up: by the image, and by how often it was asked."""
 
     name, device, dtype = "scripted", "cpu", "float32"
@@ -220,7 +221,7 @@ def test_nothing_behind_the_words_given_is_tried_again_beyond_them() -> None:
     assert retries[0] is not None and retries[0].rejected == ("a photo of",)
 
 
-class Words(PixelRuntime):
+class Words(ScriptedPixels):
     """A runtime whose tokens are words."""
 
     name, device, dtype = "words", "cpu", "float32"

@@ -11,16 +11,16 @@ from capgen.captioning.captioner import Captioner
 from capgen.captioning.decoding.hypotheses import NounTable, hypothesis
 from capgen.captioning.prepare import Prepared
 from capgen.captioning.runtimes.base import Generated, ModelInput
-from capgen.captioning.runtimes.pixel_runtime import PixelRuntime
 from capgen.config import DecodeOptions
 from capgen.models.folder import ModelFolder
 from capgen.paths import bundled_model_dir
 from capgen.records import Caption, CaptionFailure
+from tests.pixel_fakes import ScriptedPixels
 
 WORDS = {5: "a", 6: "dog", 7: "in the snow", 2: ""}
 
 
-class Stuck(PixelRuntime):
+class Stuck(ScriptedPixels):
     """A runtime whose first search repeats itself about every second image."""
 
     name, device, dtype = "stuck", "cpu", "float32"

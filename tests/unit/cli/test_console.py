@@ -158,9 +158,9 @@ def test_progress_elsewhere_than_on_a_terminal_is_a_line_now_and_then():
             live.update("epoch 1/2", 4, 9, "loss 1.9")
         assert lines == expected
     with LiveBar(lines.append) as live:
-        live.update("captioning", 5, None, "2.0 images/s", line="5 images")
+        live.update("captioning", 5, None, "2.0 images/s", line=lambda left: f"5 images, {left}")
         live.update("captioning", 6, None)
-    assert lines[1:] == ["5 images", "captioning: 6/?"]
+    assert lines[1:] == ["5 images, None", "captioning: 6/?"]
 
 
 @pytest.mark.parametrize(

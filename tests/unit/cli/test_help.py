@@ -50,3 +50,24 @@ LEAVES = [path for path, command in COMMANDS.items() if not getattr(command, "co
 def test_every_command_shows_how_it_is_used(path):
     words = " ".join(("capgen", *path))
     assert words in (COMMANDS[path].epilog or "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["photo.jpg"], "capgen caption photo.jpg"),  # whether it is there or not
+        (["here/", "--json"], "capgen caption here/ --json"),
+        (["https://example.com/1"], "capgen caption https://example.com/1"),
+        (["my photo.png", "b.jpg"], "capgen caption 'my photo.png' b.jpg"),
+    ],
+)
+def test_images_without_a_command_get_a_hint(arguments, hint, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    assert main(arguments) == 2
+    assert f"hint: To caption it: {hint}\n" in capsys.readouterr().err
+
+
+def test_another_unknown_command_is_told_as_before(capsys):
+    assert main(["captoin", "photo.jpg"]) == 2
+    assert "To caption it" not in capsys.readouterr().err

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+import sys
 from pathlib import Path
 
 import pytest
 
-from capgen.cli.logs import Redacting
+from capgen.cli.logs import JsonLines, Redacting
 from capgen.cli.main import main
 from tests.fakes import draw_image
 
@@ -47,6 +50,67 @@ def test_the_log_tells_what_was_decided_and_why(tmp_path, capsys, home, monkeypa
     assert "sesame" not in log
     assert main([*options, "caption", images[0], "--runtime", "torch"]) == 0
     assert "torch (--runtime torch)" in file.read_text()
+
+
+def run_of_two(tmp_path: Path, *options: str) -> int:
+    draw_image(1, (64, 64)).save(tmp_path / "photo.png")
+    (tmp_path / "broken.png").write_text("no image")
+    images = [str(tmp_path / name) for name in ("photo.png", "broken.png")]
+    output = ("-o", str(tmp_path / "out.jsonl"), "--no-resume")
+    return main(["caption", *images, *output, *options])
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_the_file_holds_failures_and_the_summary(tmp_path, capsys, quiet):
+    file = tmp_path / "run.log"
+    assert run_of_two(tmp_path, "--log-file", str(file), *["--quiet"] * quiet) == 1
+    told = capsys.readouterr().err
+    assert ("broken.png: not an image" in told) != quiet
+    assert told.count("broken.png") == (not quiet)  # the log is not on stderr, too
+    log = file.read_text()
+    assert "ERROR capgen.messages: " in log and "broken.png: not an image" in log
+    assert f"1 caption written to {tmp_path / 'out.jsonl'}; 1 failed: 1 not_an_image" in log
+
+
+def test_a_log_of_json_lines(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "photo.png-12")
+    file = tmp_path / "photo.png-12.jsonl"
+    for _ in range(2):  # the second run appends
+        assert run_of_two(tmp_path, "--log-file", str(file), "--log-format", "json") == 1
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    (failure, _) = [line for line in lines if line["level"] == "error"]
+    assert failure["code"] == "not_an_image" and failure["path"].endswith("broken.png")
+    assert failure["message"].endswith("broken.png: not an image but text")
+    digest = hashlib.sha256(b"no image").hexdigest()
+    assert failure["sha256"] == digest
+    (summary, _) = [line for line in lines if "captions" in line]
+    assert (summary["captions"], summary["failures"]) == (1, {"not_an_image": 1})
+    assert all(line["time"].endswith("+00:00") and line["logger"] for line in lines)
+    assert main(["--log-file", str(file), "--log-format", "json", "models", "show", "./none"]) == 1
+    last = json.loads(file.read_text().splitlines()[-1])
+    assert last["level"] == "error" and "./none" in last["message"]
+    assert "photo.png-12" not in file.read_text()
+
+
+def test_a_json_log_has_tracebacks_and_no_tokens():
+    try:
+        raise ValueError("Bearer abcdefgh12345678")
+    except ValueError:
+        record = logging.LogRecord(
+            "x", logging.ERROR, "f", 1, "%s", ("hf_abcdefgh1",), sys.exc_info()
+        )
+    found = json.loads(JsonLines().format(record))
+    assert found["message"] == "[token]" and "ValueError: Bearer [token]" in found["traceback"]
+
+
+def test_an_unknown_format(capsys):
+    assert main(["--log-format", "xml", "config", "path"]) == 2
+    assert "text, json" in capsys.readouterr().err
+
+
+def test_without_a_log_file_messages_come_once(tmp_path, capsys):
+    assert run_of_two(tmp_path, "--log-level", "info") == 1
+    assert capsys.readouterr().err.count("broken.png") == 1
 
 
 def test_without_the_options_nothing_is_logged(tmp_path, capsys):

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from capgen.cli.main import main
 from capgen.data.cache.folders import clear as clear_caches
 from capgen.data.dataset import load_dataset, locate, open_dataset
 from capgen.data.events import Finished, Notice, Progress
 from capgen.data.formats.reading import ReadOptions
-from capgen.data.import_set import import_dataset
+from capgen.data.import_set import import_dataset, name_of_source
 from capgen.data.installed import installed, remove
 from capgen.data.splits import SplitOptions
 from capgen.errors import DataError, UsageError
@@ -90,6 +91,44 @@ def test_names(tmp_path: Path, home: Path):
     with pytest.raises(DataError, match="Unknown data set"):
         remove("../set")
     assert sorted(p.name for p in (home / "datasets").iterdir() if not p.is_file()) == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("my-photos", "my-photos"),
+        ("My photos (2026)", "My-photos-2026"),
+        ("set/captions.csv", "captions"),
+        ("été", "t"),
+    ],
+)
+def test_a_data_set_without_a_name_has_that_of_its_folder_or_file(
+    source: str, name: str, tmp_path: Path
+):
+    place = tmp_path / source
+    if place.suffix:
+        place.parent.mkdir()
+        place.touch()
+    else:
+        place.mkdir()
+    assert name_of_source(place) == name
+
+
+def test_the_folder_of_the_command_has_a_name_too(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write_flickr8k(tmp_path / "mine", make_images())
+    monkeypatch.chdir(tmp_path / "mine")
+    assert main(["data", "import", "."]) == 0
+    assert installed() == ["mine"]
+
+
+@pytest.mark.parametrize("source", ["写真", "nul"])
+def test_a_folder_whose_name_cannot_be_a_data_sets_needs_one(source: str, tmp_path: Path):
+    (tmp_path / source).mkdir()
+    with pytest.raises(UsageError) as caught:
+        name_of_source(tmp_path / source)
+    assert "--name" in caught.value.hint
 
 
 def test_an_interrupted_import_leaves_nothing(tmp_path: Path, home: Path):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import importlib.resources
+import os
 import sys
 import time
 from pathlib import Path
@@ -97,6 +99,21 @@ def test_a_place_is_looked_at_and_left_as_it_was(tmp_path: Path) -> None:
 def test_a_full_disk(tmp_path: Path) -> None:
     check = storage.check_place("data", tmp_path, 10**18, "make room")
     assert (check.ok, check.cure) == (False, "make room")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM])
+def test_a_machine_that_is_read_only_has_no_fault(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Captioning needs none of these folders."""
+
+    def refused(**_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(storage.tempfile, "TemporaryFile", refused)
+    checks = [*storage.check_places()]
+    assert [check.ok for check in checks] == [None] * 4
+    assert all("cannot write in" in check.detail and check.cure for check in checks)
 
 
 def test_a_file_in_a_folders_place(tmp_path: Path) -> None:

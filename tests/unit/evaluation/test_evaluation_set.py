@@ -49,6 +49,37 @@ def test_a_mapping_of_captions(tmp_path: Path) -> None:
     assert data.examples[0].references == ("a dog", "the dog")
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("r.json", '{"1": ["a dog", "the dog"], "2": "a cat"}'),
+        ("r.json", '{"1": [{"caption": "a dog"}, {"caption": "the dog"}], "2": ["a cat"]}'),
+        (
+            "r.json",
+            '[{"id": 1, "caption": "a dog"}, {"id": 1, "caption": "the dog"}, '
+            '{"id": 2, "captions": ["a cat"]}]',
+        ),
+        (
+            "r.jsonl",
+            '{"image": "1", "captions": ["a dog", "the dog"]}\n{"image": 2, "text": "a cat"}\n',
+        ),
+        ("r.csv", "image_id,caption,caption_2\n1,a dog,the dog\n2,a cat,\n"),
+        ("r.txt", "1\ta dog\n1\tthe dog\n2\ta cat\n"),
+    ],
+)
+def test_references_in_other_forms(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    found = {e.image_id: e.references for e in read_references(tmp_path / name).examples}
+    assert found == {"1": ("a dog", "the dog"), "2": ("a cat",)}
+
+
+def test_references_line_by_line_stay_in_order(tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text("".join(f"caption {n}\n" for n in range(12)))
+    data = read_references(tmp_path / "r.txt").limited(3)
+    assert data.numbered
+    assert [e.references for e in data.examples] == [(f"caption {n}",) for n in range(3)]
+
+
 def changed(**parts: Any) -> dict[str, Any]:
     return {**COCO, **parts}
 
@@ -56,9 +87,9 @@ def changed(**parts: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([], "does not contain references"),
+        ([], "no captions"),
+        ({"images": [{"sentences": []}]}, "does not contain references"),
         ({}, "no captions"),
-        ({"a": "bare text"}, "does not contain references"),
         ({"a": [""]}, "empty or not a string"),
         ({"a": []}, "no captions"),
         (changed(images=[{"id": 1}, {"id": 1}]), "two entries in 'images' have the id 1"),

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from capgen.errors import CapgenError, DataError, MetricError
-from capgen.evaluation.evaluation_set import EvaluationSet
+from capgen.evaluation.evaluation_set import EvaluationSet, read_references
 from capgen.evaluation.predictions import Predictions, read_predictions
+from capgen.evaluation.systems import is_predictions
 from capgen.records import Caption, CaptionFailure, Example
 from tests.fakes import write_records
 from tests.unit.evaluation.sets import GOOD, make_set
@@ -95,10 +96,14 @@ def test_predictions_beyond_the_limit_are_passed_over(tmp_path: Path) -> None:
         ("3", "no captions"),
         ('{"a": "x", "a": "y"}', "'a' occurs twice"),
         ("[3]", "entry 1 is not an object"),
-        ('[{"caption": "x"}]', "neither image_id nor path"),
-        ('[{"image_id": true, "caption": "x"}]', "neither image_id nor path"),
+        ('[{"caption": "x"}]', "entry 1 does not say which image"),
+        ('[{"image_id": true, "caption": "x"}]', "entry 1 does not say which image"),
         ('[{"image_id": 1}]', r"caption in entry 1 \(1\) is missing"),
-        ('[{"image_id": 1, "caption": ["x"]}]', "is missing or not a string"),
+        ('[{"image_id": 1, "caption": ["x", 3]}]', "is missing or not a string"),
+        ('[{"image_id": 1, "caption": null}]', "is missing or not a string"),
+        ('[{"image_id": 1.5, "caption": "x"}]', "does not say which image"),
+        ('{"a": ["x", "y"]}', r"entry 1 \(a\) has 2 captions; predictions have one"),
+        ('{"a": []}', r"entry 1 \(a\) has 0 captions"),
         ('{"a": 3}', "is missing or not a string"),
         ("[" * 100_000, "nested too deeply"),
         ("\udcff", "not UTF-8"),
@@ -112,6 +117,107 @@ def test_malformed_files_are_named(tmp_path: Path, content: str, message: str) -
     with pytest.raises(DataError, match=message) as caught:
         read_predictions(path)
     assert "captions.json" in caught.value.message
+
+
+LINES = "".join(f"{name}\t{caption}\n" for name, caption in GOOD.items())
+FORMS: dict[str, tuple[str, str]] = {
+    "captions in lists": ("p.json", json.dumps({name: [text] for name, text in GOOD.items()})),
+    "res of pycocoevalcap": (
+        "p.json",
+        json.dumps({name: [{"caption": text}] for name, text in GOOD.items()}),
+    ),
+    "names without suffix": (
+        "p.json",
+        json.dumps({Path(name).stem: text for name, text in GOOD.items()}),
+    ),
+    "under a key": ("p.json", json.dumps({"results": coco(GOOD)})),
+    "annotations": ("p.json", json.dumps({"images": [], "annotations": coco(GOOD)})),
+    "predictions beside references": (
+        "p.jsonl",
+        "".join(
+            json.dumps({"id": name, "caption": "a reference", "prediction": text}) + "\n"
+            for name, text in GOOD.items()
+        ),
+    ),
+    "CSV": ("p.csv", "id,caption\n" + LINES.replace("\t", ",")),
+    "CSV of pandas, with the references": (
+        "p.csv",
+        ",file_name,caption,prediction\n"
+        + "".join(f'{n},{name},"a, b",{GOOD[name]}\n' for n, name in enumerate(GOOD)),
+    ),
+    "CSV without a header": ("p.csv", LINES.replace("\t", ",")),
+    "TSV": ("p.tsv", "image\tcaption\n" + LINES),
+    "text": ("p.txt", LINES),
+    "text from Windows": ("p.txt", "\ufeff" + LINES.replace("\n", "\r\n")),
+    "text as Flickr8k has it": ("p.txt", LINES.replace("\t", "#0\t")),
+    "a table in a text file": ("p.txt", "image,caption\n" + LINES.replace("\t", ",")),
+    "a table without a header in a text file": ("p.txt", LINES.replace("\t", ",")),
+    **{
+        f"the key {key}": (
+            "p.json",
+            json.dumps([{key: name, "caption": text} for name, text in GOOD.items()]),
+        )
+        for key in ("file_name", "image", "id", "filename", "image_path")
+    },
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forms_of_other_tools(tmp_path: Path, form: str) -> None:
+    name, text = FORMS[form]
+    path = tmp_path / name
+    path.write_bytes(text.encode())
+    assert is_predictions(path)
+    assert read_predictions(path).outcomes(make_set()) == GOOD
+
+
+@pytest.mark.parametrize(
+    ("written", "named"), [("1", 1), ("1", 1.0), ("1.jpg", 1), ("1", "1.jpg"), ("001.jpg", "1")]
+)
+def test_ids_as_numbers_and_as_file_names(tmp_path: Path, written: str, named: Any) -> None:
+    path = write(tmp_path, [{"image_id": named, "caption": "a dog"}])
+    assert read_predictions(path).outcomes(images(written)) == {written: "a dog"}
+
+
+def test_captions_line_by_line(tmp_path: Path) -> None:
+    """Without names of images they go with references in lines, and with nothing else."""
+    lines = write(tmp_path, "a dog\n\na cat\u2028sits\n", "p.txt")
+    references = read_references(write(tmp_path, "a dog\na man\na cat\n", "r.txt"))
+    found = read_predictions(lines).outcomes(references)
+    assert [*found.values()] == ["a dog", "", "a cat\u2028sits"]
+    with pytest.raises(MetricError, match=r"p\.txt has captions line by line .* drawn names"):
+        read_predictions(lines).outcomes(make_set())
+    with pytest.raises(MetricError, match=r"r\.txt has captions line by line .* names"):
+        read_predictions(write(tmp_path, GOOD)).outcomes(references)
+    with pytest.raises(MetricError, match="no prediction for 1 image"):
+        read_predictions(write(tmp_path, "a\nb\n", "p.txt")).outcomes(references)
+
+
+def test_failures_in_a_csv_of_capgen(tmp_path: Path) -> None:
+    rows = "path,caption,error_code,error_message\na/dog.jpg,a dog,,\na/cat.jpg,,empty,no bytes\n"
+    found = read_predictions(write(tmp_path, rows, "p.csv"))
+    assert found.captions == (("a/dog.jpg", "a dog"),)
+    assert [(name, why.code, why.message) for name, why in found.failures] == [
+        ("a/cat.jpg", "empty", "no bytes")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("p.csv", "a,b\n1,2\n", r"no column of images or none of captions \(columns: a, b\)"),
+        ("p.csv", "", "no column of images"),
+        ("p.csv", "image_id,caption\n,a dog\n", r"p\.csv:2: the cell image_id is empty"),
+        ("p.txt", "", "no captions"),
+        ("p.txt", "1\ta dog\n2 a cat\n", r"p\.txt:2: not an image, a tab and a caption"),
+    ],
+)
+def test_malformed_tables_and_lines_are_named(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        read_predictions(write(tmp_path, text, name))
+    assert caught.value.hint or ":2: the cell" in caught.value.message
 
 
 def test_a_broken_line_is_named(tmp_path: Path) -> None:

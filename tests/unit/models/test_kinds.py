@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from capgen import Captioner
 from capgen.cli.main import main
-from capgen.errors import ModelError, UnsafeModelError
+from capgen.errors import MissingDependencyError, ModelError, UnsafeModelError
 from capgen.models.folder import ModelFolder
 from capgen.models.kinds import check_captioner, follows_prompts, other_kind, without_config
 
@@ -51,6 +52,36 @@ CONFIGS: dict[str, tuple[dict[str, Any], str, str]] = {
         {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 9},
         "reads text only",
         "vision-encoder-decoder, blip, git",
+    ),
+    "BEiT, whose vocabulary is of pieces of images": (
+        {"model_type": "beit", "vocab_size": 8192, "image_size": 224, "patch_size": 16},
+        "sees images and writes no text",
+        "--encoder",
+    ),
+    "ViLT": (
+        {
+            "model_type": "vilt",
+            "architectures": ["ViltForQuestionAnswering"],
+            "vocab_size": 9,
+            "image_size": 384,
+            "patch_size": 32,
+        },
+        "answers questions",
+        "captioning model",
+    ),
+    "Donut": (
+        {"model_type": "vision-encoder-decoder", "encoder": {"model_type": "donut-swin"}},
+        "a Donut model, which reads what is written",
+        "describes images",
+    ),
+    "Pix2Struct": (
+        {
+            "model_type": "pix2struct",
+            "architectures": ["Pix2StructForConditionalGeneration"],
+            **VISION,
+        },
+        "reads its prompt from the image",
+        "another model",
     ),
     "something else": ({"model_type": "udop"}, "a 'udop' model", "blip, git, blip-2, florence2"),
     "nothing": ({}, "does not name its kind", "blip, git"),
@@ -115,6 +146,21 @@ def test_which_follow_prompts(config: dict[str, Any], follows: bool) -> None:
     assert follows_prompts(config) is follows
 
 
+def test_quantised_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    quantised = {"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}
+    with pytest.raises(ModelError, match=r"quantised with bitsandbytes.* 'blip'") as caught:
+        check_captioner("some/model", {"model_type": "blip", **quantised})
+    assert "unquantised" in caught.value.hint
+    for found in (True, False):
+        monkeypatch.setattr(
+            "capgen.models.kinds.find_spec", lambda name, found=found: found or None
+        )
+        with (
+            nullcontext() if found else pytest.raises(MissingDependencyError, match="bitsandbytes")
+        ):
+            check_captioner("some/model", {"model_type": "qwen2_vl", **quantised})
+
+
 def test_code_of_its_own_is_asked_for() -> None:
     config = {"model_type": "moondream1", "auto_map": {"AutoModel": "m.M"}}
     with pytest.raises(UnsafeModelError, match="its own code"):
@@ -129,6 +175,22 @@ FOLDERS: dict[str, tuple[dict[str, str], str]] = {
     ),
     "OpenCLIP": ({"open_clip_config.json": '{"model_cfg": {}}'}, "is a model of OpenCLIP"),
     "diffusers": ({"model_index.json": "{}"}, "is a diffusers pipeline"),
+    "a LoRA of diffusers": (
+        {"pytorch_lora_weights.safetensors": ""},
+        "is a LoRA for a model that makes images",
+    ),
+    "ONNX": (
+        {"config.json": '{"model_type": "blip"}', "model.onnx": ""},
+        "has weights in ONNX, not in safetensors",
+    ),
+    "an adapter without a base": (
+        {"adapter_config.json": "{}"},
+        "is an adapter that does not name its base model",
+    ),
+    "an adapter without weights": (
+        {"adapter_config.json": '{"base_model_name_or_path": "mini"}'},
+        "has no weights (adapter_model.safetensors)",
+    ),
     "GGUF": ({"model-q4.gguf": "GGUF"}, "is a model in GGUF, the format of llama.cpp"),
     "GGUF with a configuration": (
         {"config.json": '{"model_type": "blip"}', "model-q4.gguf": "GGUF"},
@@ -156,6 +218,21 @@ def test_folders_that_are_no_model(name: str, tmp_path: Path, images: list[Path]
     assert said in caught.value.message and caught.value.hint
     assert main(["caption", str(images[0]), "--model", str(tmp_path)]) == 1
     assert said in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "hint"),
+    [
+        ("model-q4.gguf", "in GGUF", "--endpoint"),
+        ("model.onnx", "in ONNX", "save_pretrained"),
+        ("model.safetensors", "is a file; a model is a folder", "beside a config.json"),
+    ],
+)
+def test_files_that_are_no_folder(name: str, said: str, hint: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ModelError) as caught:
+        Captioner.from_pretrained(tmp_path / name)
+    assert said in caught.value.message and hint in caught.value.hint
 
 
 def test_folders_in_it_are_named(tmp_path: Path) -> None:

@@ -7,7 +7,13 @@ import torch
 
 from capgen.config import ModelOptions, TrainConfig
 from capgen.errors import UsageError
-from capgen.models.torch_devices import autocast_dtype, choose_device, weights_dtype
+from capgen.models.torch_devices import (
+    attention_of_any_shape,
+    autocast,
+    autocast_dtype,
+    choose_device,
+    weights_dtype,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +72,18 @@ def test_training_does_not_compute_in_an_emulated_type(
         lambda including_emulation=True: including_emulation or real,
     )
     assert autocast_dtype("auto", torch.device("cuda")) == used
+
+
+def test_training_and_captioning_compute_attention_without_plans_for_each_shape() -> None:
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    for block in (attention_of_any_shape(), autocast(torch.device("cpu"), torch.bfloat16)):
+        with block:
+            assert not torch.backends.cuda.cudnn_sdp_enabled()
+            assert torch.backends.cuda.flash_sdp_enabled()
+        assert torch.backends.cuda.cudnn_sdp_enabled() == before
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_training_computes_in_the_type_asked_for(dtype: torch.dtype) -> None:
+    with autocast(torch.device("cpu"), dtype):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype

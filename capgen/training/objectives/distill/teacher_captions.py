@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ from capgen.records import CaptionFailure, Example, PreparationEvent
 
 logger = logging.getLogger(__name__)
 
-# Images per file: an interruption loses no more.
+# Images per file: a process that is killed loses no more.
 _BLOCK = 128
+_SECONDS_BETWEEN_EVENTS = 1.0
 # For teachers that sample by default.
 _BEAMS = 5
 
@@ -62,17 +64,32 @@ def _captions(
         block = examples[start : start + _BLOCK]
         ids = [example.image_id for example in block]
         file = TEACHER_CAPTIONS.entry(*source, *ids, suffix=".json")
-        texts = _read(file)
+        texts = _read(file)[: len(block)]
         cached = len(texts) == len(block)
         logger.debug("%s %s: captions of %s", "found" if cached else "making", file, captioner.name)
         if not cached:
-            texts = list(_generate(captioner, block, options))
-            write_text(file, json.dumps(texts))
-            yield PreparationEvent(
-                stage="captions", split="train", done=start + len(block), total=len(examples)
-            )
+            for done in _complete(file, texts, _generate(captioner, block[len(texts) :], options)):
+                yield PreparationEvent(
+                    stage="captions", split="train", done=start + done, total=len(examples)
+                )
         captions += texts
     return captions
+
+
+def _complete(file: Path, texts: list[str], new: Iterator[str]) -> Iterator[int]:
+    """Add the captions that a block lacks, and write them all; yield now and then how many."""
+    told = time.monotonic()
+    yield len(texts)  # before the first, which may take long
+    try:
+        for text in new:
+            texts.append(text)
+            if time.monotonic() - told > _SECONDS_BETWEEN_EVENTS:
+                told = time.monotonic()
+                yield len(texts)
+    finally:  # an interrupted block is kept as far as it is
+        if texts:
+            write_text(file, json.dumps(texts))
+    yield len(texts)
 
 
 def _generate(

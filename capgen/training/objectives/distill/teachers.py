@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any
 
+import numpy as np
 import tokenizers
 import torch
+from numpy.typing import NDArray
 from transformers import GPT2Config
 
 from capgen.addresses import is_url, without_credentials
@@ -18,10 +20,10 @@ from capgen.models.folder import ModelFolder
 from capgen.models.loading import load_tokenizer
 from capgen.models.resolve import resolve_model
 from capgen.models.vocabulary import SPECIAL_TOKENS
-from capgen.records import Example, PreparationEvent
-from capgen.training.data.frozen_features import FrozenFront, feature_array
-from capgen.training.data.inputs import FeatureInputs, Inputs
-from capgen.training.data.packed_captions import CaptionCodec
+from capgen.records import Example, Notice, PreparationEvent
+from capgen.training.data.frozen_features import FrozenFront, feature_inputs
+from capgen.training.data.inputs import Inputs
+from capgen.training.data.packed_captions import CaptionCodec, Ids
 from capgen.training.objectives.cross_entropy import CaptionObjective, LastHiddenState
 from capgen.training.objectives.distill.loss import SequenceTeaching, Teaching, TokenTeaching
 from capgen.training.objectives.distill.teacher_captions import teachers_captions
@@ -53,35 +55,48 @@ def taught_vocabulary(config: TrainConfig) -> tokenizers.Tokenizer | None:
 
 
 def make_teaching(
-    config: TrainConfig, student: Learner, examples: Sequence[Example], digest: str
-) -> Generator[PreparationEvent, None, Teaching | None]:
-    """Return the teachers' loss, if the run has teachers; `digest` is that of the data set."""
+    config: TrainConfig,
+    student: Learner,
+    examples: Sequence[Example],
+    used: NDArray[np.int64],
+    digest: str,
+) -> Generator[PreparationEvent | Notice, None, Teaching | None]:
+    """Return the teachers' loss, if the run has teachers.
+
+    Args:
+        config: The run's settings.
+        student: The captioner that learns.
+        examples: The training images.
+        used: The numbers of those that the run uses.
+        digest: That of the data set.
+    """
     if not config.teachers:
         return None
     if config.distill == TOKEN:
-        return (yield from _token_teaching(config, examples, digest, student.device))
-    captions = yield from teachers_captions(config, examples, digest, student.device)
-    rows = student.codec.encode_groups(captions)
+        return (yield from _token_teaching(config, examples, used, digest, student.device))
+    some = [examples[number] for number in used.tolist()]
+    captions = yield from teachers_captions(config, some, digest, student.device)
+    rows: list[list[Ids]] = [[] for _ in examples]
+    for number, encoded in zip(used.tolist(), student.codec.encode_groups(captions), strict=True):
+        rows[number] = encoded
     return SequenceTeaching(student.objective, rows, student.codec)
 
 
 def _token_teaching(
-    config: TrainConfig, examples: Sequence[Example], digest: str, device: torch.device
-) -> Generator[PreparationEvent, None, TokenTeaching]:
+    config: TrainConfig,
+    examples: Sequence[Example],
+    used: NDArray[np.int64],
+    digest: str,
+    device: torch.device,
+) -> Generator[PreparationEvent | Notice, None, TokenTeaching]:
     """Load the teachers, and compute or read their encoders' states for the training images."""
     taught: list[tuple[CaptionObjective, Inputs]] = []
     for name in config.teachers:
         teacher = load_captioning(resolve_model(name))
         teacher.model.eval().requires_grad_(False).to(device)
-        states = yield from feature_array(
-            examples,
-            FrozenFront(LastHiddenState(teacher.model.encoder), teacher.preprocessor, device),
-            split="train",
-            digest=digest,
-            workers=config.workers,
-        )
-        objective = CaptionObjective(teacher.model, cached=True)
-        taught.append((objective, FeatureInputs(states, device)))
+        front = FrozenFront(LastHiddenState(teacher.model.encoder), teacher.preprocessor, device)
+        states = yield from feature_inputs(examples, used, front, "train", digest, config.workers)
+        taught.append((CaptionObjective(teacher.model, cached=True), states))
     return TokenTeaching(taught, config.distill_temperature)
 
 

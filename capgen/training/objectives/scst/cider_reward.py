@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from capgen.metrics.corpus import LONGEST_NGRAM
+from capgen.training.data.transfer import to_device
 from capgen.training.objectives.scst.token_words import padded
 
 _SIGMA = 6.0  # as in capgen.metrics.cider
@@ -71,7 +72,7 @@ class CiderReward:
             captions: Word numbers, int64 (B, S, W), padded with `NO_WORD`.
         """
         captions = captions.to(self.device)
-        places = self.places[images.to(self.device)]  # (B, R)
+        places = self.places[to_device(images, self.device)]  # (B, R)
         given = places >= 0
         places = places.clamp(min=0)
         cosine = torch.zeros(

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from capgen.config import TrainConfig
 from capgen.training.data import epoch_order
 from capgen.training.data.packed_captions import Ids, PackedCaptions, pack_captions
+from capgen.training.data.transfer import to_device
 from capgen.training.objectives.base import Share, ShareLoss
 from capgen.training.objectives.cross_entropy import (
     CaptionObjective,
@@ -121,7 +122,7 @@ class SelfCritical:
     def _states_and_samples(self, share: Share) -> tuple[Tensor, Samples]:
         """Encode the images, with gradients, and sample captions without dropout."""
         objective = self.objective
-        uniform = self._uniform(share).to(share.inputs.device)
+        uniform = to_device(self._uniform(share), share.inputs.device)
         same = objective.cached or not isinstance(objective.front, LastHiddenState)
         if same:
             # Our own backbone computes the same in training and evaluation: once is enough.

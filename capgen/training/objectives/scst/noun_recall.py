@@ -14,6 +14,7 @@ from torch import Tensor
 
 from capgen.captioning.decoding.noun_lexicon import noun_of
 from capgen.metrics.people import PEOPLE
+from capgen.training.data.transfer import to_device
 from capgen.training.objectives.scst.token_words import Words, padded
 
 # References differ in what they call people ("man", "guy", "player"), so each such word counts
@@ -61,7 +62,7 @@ class NounRecall:
             images: Numbers of the images, int64 (B,).
             captions: Word numbers, int64 (B, S, W), padded with `NO_WORD`.
         """
-        captions, images = captions.to(self.device), images.to(self.device)
+        captions, images = captions.to(self.device), to_device(images, self.device)
         if len(self._nouns) < len(self.words):
             self._nouns = self._noun_of_words()
         nouns = self._nouns[captions.clamp(min=0)].masked_fill(captions < 0, _NO_NOUN)

@@ -65,7 +65,8 @@ class Sampler:
         self.model = model
         self.start = start
         self.end = end
-        self.barred = torch.tensor(sorted(set(barred) - {end}), dtype=torch.int64)
+        # On its device from the start: a copy for each token would wait for the GPU.
+        self.barred = torch.tensor(sorted(set(barred) - {end}), device=model.device).long()
         self.max_tokens = min(max_tokens, model.decoder.config.n_positions)
         self.temperature = temperature
         self.once = once
@@ -77,8 +78,7 @@ class Sampler:
             logits: The model's logits, (N, V).
             history: The tokens of each caption so far, int64 (N, T); may be filled up with ends.
         """
-        barred = self.barred.to(logits.device)
-        scores = (logits / self.temperature).index_fill(-1, barred, float("-inf"))
+        scores = (logits / self.temperature).index_fill(-1, self.barred, float("-inf"))
         if self.once is None:
             return scores
         # A ban, where decoding has a penalty: a caption can always end.

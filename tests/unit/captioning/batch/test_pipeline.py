@@ -99,6 +99,19 @@ def test_done_work_is_not_repeated(tmp_path: Path) -> None:
     assert first[0].record == second[0].record
 
 
+def test_copies_of_an_image_of_the_same_run_are_not_from_an_earlier_one(tmp_path: Path) -> None:
+    images, journal = tmp_path / "photos", tmp_path / "journal"
+    for name in ("a.png", "b.png", "c.png"):
+        plain(images, name, 7)
+    options = {"batch_size": 1, "workers": 1}
+    first, finished, _ = run(images, journal, **options)
+    assert texts(first) == ["7 0"] * 3
+    assert finished.reused == 0
+    assert len(journal.read_bytes().splitlines()) == 1  # which holds for all of them
+    _, finished, _ = run(images, journal, **options)
+    assert finished.reused == 3
+
+
 def test_other_settings_or_models_are_other_work(tmp_path: Path) -> None:
     captioner, _ = colour_captioner()
     with_beams = open_journal(captioner, tmp_path / "journal", beams=2)
@@ -217,6 +230,8 @@ def test_a_known_caption_stays_where_a_thumbnail_is_not_possible(tmp_path: Path)
     journal = open_journal(captioner, tmp_path / "journal")
     list(caption_all(captioner, [source], BatchRun(journal=journal)))
     for limits, possible in ((ImageLimits(), True), (ImageLimits(max_pixels=10), False)):
+        journal.close()
+        journal = open_journal(captioner, tmp_path / "journal")
         again = BatchRun(journal=journal, thumbnails=True, limits=limits)
         event, _ = caption_all(captioner, [source], again)
         assert isinstance(event, ImageDone) and event.reused

@@ -15,6 +15,7 @@ from capgen.captioning.captioner import Captioner
 from capgen.cli.main import main
 from capgen.images.metadata.facts import keywords, read_blocks
 from capgen.images.metadata.xmp_lists import read_list
+from capgen.paths import bundled_model_dir
 from capgen.records import Concept
 from tests.colours import ColourRuntime, colour_captioner, plain, plains
 
@@ -171,3 +172,27 @@ def test_exiftool_reads_what_the_command_wrote(tmp_path: Path, caption: Run) -> 
     wanted: list[Any] = ["teddy bear", "bed"]
     assert found[0]["XMP-dc:Subject"] == found[0]["IPTC:Keywords"] == wanted
     assert found[1]["XMP-dc:Subject"] == wanted and "ExifTool:Warning" not in found[1]
+
+
+@pytest.mark.usefixtures("runtime")
+@pytest.mark.parametrize(
+    ("avoided", "tags"),
+    [
+        ("bear", "bed"),
+        ("Teddy Bear,ted", "bed"),
+        ("bea,beds", "teddy bear, bed"),
+        ("bed,bear", "-"),
+    ],
+)
+def test_a_word_to_avoid_is_no_tag(tmp_path: Path, caption: Run, avoided: str, tags: str) -> None:
+    plain(tmp_path, "a.png", 0)
+    assert caption("a.png", "--tags", "--avoid-words", avoided)[1].endswith(f"\t{tags}\n")
+
+
+def test_a_head_whose_table_is_lost_is_told_as_such(tmp_path: Path, caption: Run) -> None:
+    shutil.copytree(bundled_model_dir(), tmp_path / "model")
+    (tmp_path / "model" / "concepts.json").unlink()
+    plain(tmp_path, "a.png", 0)
+    code, out, err = caption("a.png", "--tags", "--model", "./model")
+    assert (code, out) == (2, "")
+    assert "--tags needs concepts.json, which ./model has lost" in err

@@ -46,6 +46,16 @@ LAYOUTS: dict[str, tuple[str, Writer]] = {
     "imagefolder csv": ("imagefolder", partial(minis.write_imagefolder, suffix="csv")),
     "sidecars": ("sidecar", minis.write_sidecars),
     "caption sidecars": ("sidecar", partial(minis.write_sidecars, suffix=".caption")),
+    "json sidecars": ("sidecar", partial(minis.write_sidecars, suffix=".json")),
+    "upper-case sidecars": ("sidecar", partial(minis.write_sidecars, suffix=".TXT")),
+    "json lists": ("json_list", minis.write_json_lists),
+    "json maps": ("json_map", minis.write_json_maps),
+    "textcaps": ("textcaps", minis.write_textcaps),
+    "roco": ("roco", minis.write_roco),
+    "rocov2": ("table", minis.write_rocov2),
+    "joined tables": ("joined_tables", minis.write_joined_tables),
+    "zipped images": ("table", minis.write_zipped),
+    "parquet": ("parquet", minis.write_parquet),
     "webdataset": ("webdataset", minis.write_webdataset),
     "webdataset json": ("webdataset", partial(minis.write_webdataset, suffix="json")),
 }
@@ -359,6 +369,22 @@ def test_compressed_shards(tmp_path: Path, home: Path):
     shutil.copy(next(root.iterdir()), sides / "backup.tar.gz")
     minis.draw(1).save(sides / "x.jpg")
     assert recognise(sides) == "sidecar"
+
+
+def test_shards_with_upper_case_names(tmp_path: Path, home: Path):
+    """As of a camera's images."""
+    save_images(tmp_path / "loose", make_images(2))
+    first, second = sorted((tmp_path / "loose").iterdir())
+    (tmp_path / "set").mkdir()
+    with tarfile.open(tmp_path / "set" / "train.tar", "w") as shard:
+        for name, image, text in (("A", first, b"a dog"), ("B", second, b"a cat")):
+            shard.add(image, f"{name}.JPG")
+            info = tarfile.TarInfo(f"{name}.TXT")
+            info.size = len(text)
+            shard.addfile(info, io.BytesIO(text))
+    dataset = load_dataset(tmp_path / "set")
+    assert [e.references for e in dataset.examples] == [("a dog",), ("a cat",)]
+    assert [e.image_id for e in dataset.examples] == ["A.JPG", "B.JPG"]
 
 
 def test_hostile_shard(tmp_path: Path, home: Path):

@@ -43,3 +43,18 @@ def test_seed_and_epoch_decide():
 
 def test_a_tiny_weight_still_draws_one():
     assert Mix(((10, 0.001), (10, 1.0))).drawn == (1, 10)
+
+
+def test_images_of_one_data_set_may_have_weights_of_their_own() -> None:
+    mix = Mix.of([((10, 1.0), (4, 3.0)), ((20, 0.5),)])
+    assert mix.drawn == (10 + 12, 10)
+    counts = torch.bincount(mix.order(0, 1), minlength=34)
+    assert counts[:10].tolist() == [1] * 10
+    assert counts[10:14].tolist() == [3] * 4
+    assert counts[14:].sum() == 10
+
+
+def test_equal_weights_give_the_same_order_however_they_are_given() -> None:
+    plain, grouped = Mix(((30, 1.5), (10, 1.0))), Mix.of([((30, 1.5),), ((10, 1.0),)])
+    assert torch.equal(plain.order(3, 2), grouped.order(3, 2))
+    assert plain.drawn == grouped.drawn

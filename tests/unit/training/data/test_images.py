@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from capgen.data.cache.images import decode
 from capgen.errors import DataError, ModelError
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.models.torch_devices import autocast_dtype
-from capgen.records import Example
+from capgen.records import Example, Notice
 from capgen.training.data import frozen_features
 from capgen.training.data.frozen_features import FrozenFront, feature_array
 from capgen.training.data.images import decoded_images, shape_of
@@ -91,6 +93,38 @@ def test_splits_share_the_encoders_graph(examples, monkeypatch):
     for split in ("train", "val"):
         _finish(feature_array(examples, front, split=split, digest="e", workers=1))
     assert len(made) == 1
+
+
+def _notices(front, examples):
+    events = feature_array(examples, front, split="train", digest="n", workers=1)
+    return [event.message for event in events if isinstance(event, Notice)]
+
+
+def test_features_without_the_exporter_are_told_to_be_slower(examples, monkeypatch):
+    front = FrozenFront(tiny_mini(["a"]).model.encoder.backbone, EXACT, CPU)
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "onnxscript" else found(name)
+    )
+    (message,) = _notices(front, examples)
+    assert "not ONNX Runtime: without onnxscript; pip install 'capgen[export]'" in message
+    assert _notices(front, examples) == []  # they are cached
+
+
+def test_an_encoder_that_cannot_be_exported_is_computed_by_torch(examples, monkeypatch):
+    def fail(*given):
+        raise ModelError("torch cannot export this encoder to ONNX: why")
+
+    monkeypatch.setattr(frozen_features, "_trace", fail)
+    front = FrozenFront(tiny_mini(["a"]).model.encoder.backbone, EXACT, CPU)
+    (message,) = _notices(front, examples)
+    assert message.endswith("not ONNX Runtime: torch cannot export this encoder to ONNX: why")
+
+
+def test_an_encoder_without_depthwise_convolutions_needs_no_graph(examples, monkeypatch):
+    monkeypatch.setattr(frozen_features, "_trace", None)
+    front = FrozenFront(torch.nn.Conv2d(3, 4, 8, stride=8), EXACT, CPU)
+    assert _notices(front, examples) == []
 
 
 def test_a_broken_image_is_named(tmp_path):

@@ -44,8 +44,25 @@ def test_rows_without_captions_are_counted(tmp_path: Path) -> None:
     lines = [{"captions": ["a dog"]}, {"captions": 7}, {"captions": []}, {"captions": [" "]}]
     file = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, lines)) + "\n{no json\n")
     texts = read_text_captions([file], [])
-    assert (texts.captions, texts.unread) == (("a dog",), 4)
-    assert "4 rows" in next(texts.notices).message
+    assert (texts.captions, texts.unread) == (("a dog",), 3)
+    empty, broken = texts.notices
+    assert "3 rows of the text data have no captions" in empty.message
+    assert "1 rows of the text data cannot be read" in broken.message
+    assert "a.jsonl:5: not a JSON object" in broken.message
+
+
+def test_a_table_with_nothing_but_a_broken_row_says_what_is_wrong_with_it(tmp_path: Path) -> None:
+    file = write(tmp_path, "a.csv", 'caption\n"a dog\n')
+    with pytest.raises(DataError, match=r"has no captions: .*a\.csv:2: a quote is opened"):
+        read_text_captions([file], [])
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl"])
+def test_bytes_of_0_are_no_text(tmp_path: Path, name: str) -> None:
+    file = write(tmp_path, name, b"caption\na dog\na c\0at\n")
+    with pytest.raises(DataError, match=rf"{name}:3: a byte of 0") as caught:
+        read_text_captions([file], [])
+    assert "UTF-8" in caught.value.hint
 
 
 def test_the_record_names_no_path_and_changes_with_the_captions(tmp_path: Path) -> None:

@@ -121,3 +121,16 @@ def test_the_projection_learns(tmp_path):
     parameters = dict(captioning.model.encoder.named_parameters())
     (vision,) = (p for name, p in parameters.items() if name.endswith("layers.0.mlp.fc1.weight"))
     assert vision.grad.abs().max() > 0
+
+
+def test_the_fused_activation_computes_the_same():
+    made = tiny_mini(text for row in CAPTIONS for text in row)
+    made.model.eval()
+    act = made.model.decoder.transformer.h[0].mlp.act
+    CaptionObjective(made.model, cached=False)
+    fused = made.model.decoder.transformer.h[0].mlp.act
+    states = torch.linspace(-6, 6, 101)
+    assert isinstance(fused, torch.nn.GELU)
+    assert not isinstance(act, torch.nn.GELU)
+    assert torch.allclose(fused(states), act(states), atol=1e-6)
+    assert made.model.decoder.config.activation_function == "gelu_new"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -12,14 +14,19 @@ from capgen.training.plan.estimate import images_to_measure
 
 @pytest.mark.parametrize(
     ("device", "batch", "images"),
-    [("cpu", 64, 4), ("cpu", 1, 4), ("cuda", 64, 64), ("cuda", 16, 16), ("cuda", 512, 64)],
+    [("cpu", 64, 2), ("cpu", 1, 2), ("cuda", 64, 64), ("cuda", 16, 16), ("cuda", 512, 64)],
 )
 def test_a_gpu_is_measured_on_a_batch_that_fills_it(device, batch, images):
     config = train_config("mini", batch_size=batch)
     assert images_to_measure(config, torch.device(device)) == images
 
 
-def measure(examples):
+def test_captions_without_images_are_cheap_enough_to_measure_many():
+    config = train_config("mini", objective="text", text_data=Path("a.txt"))
+    assert images_to_measure(config, torch.device("cpu")) == 64
+
+
+def measure(examples, backward):
     """Take 100 bytes and 10 bytes per image, and a second per image, on a device for 16 images."""
     if len(examples) > 16:
         raise torch.OutOfMemoryError("CUDA out of memory")
@@ -36,7 +43,7 @@ def test_bytes_and_seconds_per_image(images, there):
 
 
 def test_two_images_that_do_not_fit():
-    def nothing(examples):
+    def nothing(examples, backward):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):

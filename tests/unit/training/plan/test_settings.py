@@ -92,6 +92,8 @@ def test_every_setting_has_a_flag_and_a_variable(field):
     flags = {} if field.name == "preset" else {"preset": "clip-gpt2"}
     if field.name == "encoder_average":  # of a model that there is
         flags["init"] = "mini"
+    if field.name in ("objective", "text_weight", "text_captions_per_image"):
+        flags["text_data"] = [Path("captions.txt")]
     low = {"crop_aspect": "1.5", "max_tokens": "8", "image_size": "64", "decoder_width": "64"}
     for variable in variables(field.name, "train"):
         environment = {variable: low.get(field.name, text)}

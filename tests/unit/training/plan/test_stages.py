@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from capgen.config import train_config
+from capgen.config import flag_name, train_config
 from capgen.errors import UsageError
 from capgen.training.plan.recipes import find_settings, recipes
 from capgen.training.plan.stages import read_plan, resolve_plan
@@ -127,3 +127,16 @@ def test_unknown_recipes_and_files(tmp_path):
     assert "'mini'" in caught.value.hint
     with pytest.raises(UsageError, match="Cannot read the settings"):
         resolve_plan({}, file=tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("name", ["text_weight", "text_captions_per_image"])
+def test_settings_of_text_data_need_text_data(name, tmp_path):
+    flag = flag_name(name)
+    with pytest.raises(UsageError, match=f"^{flag} is for captions without images"):
+        resolve_plan({name: 1})
+    variable = f"CAPGEN_TRAIN_{name.upper()}"
+    with pytest.raises(UsageError, match=f"^{variable} is for captions without images"):
+        resolve_plan({}, environment={variable: "1"})
+    plan = resolve_plan({name: 1, "text_data": [tmp_path / "texts.txt"]})
+    assert getattr(plan.first, name) == 1
+    resolve_plan({}, file="mini")  # a recipe has them for whoever has text data
