@@ -258,7 +258,7 @@ def _is_older(path: Path, entry: dict[str, Any], earlier: Mapping[str, str | Non
     before = entry["sha256_before"]
     state, seen = None if before is None else str(before), set[str | None]()
     while state != current:
-        if state not in earlier or state in seen:
+        if state is None or state not in earlier or state in seen:
             return False
         seen.add(state)
         state = earlier[state]
