@@ -11,12 +11,14 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from capgen.errors import DataError, DiskFullError, StorageError
+from capgen.file_types import HEAD_BYTES
 from capgen.overwriting import OWN_UNDO, check_output
 from capgen.paths import check_place, replace_file, storage_errors
 from capgen.records import SCHEMA_VERSION
@@ -198,12 +200,19 @@ def undo(path: Path) -> Iterator[Undone]:
     undo file, and does not keep the others from being undone.
 
     Raises:
-        DataError: The file cannot be read.
+        DataError: The file cannot be read, or is another file.
         DiskFullError: No space is left.
     """
     swept: set[Path] = set()
     later: list[tuple[Path, dict[str, Any]]] = []
     entries = list(_entries(path))
+    if not entries and not _is_undo_file(path):
+        raise DataError(
+            f"{path} is not an undo file",
+            hint="Give the one that capgen wrote, which is capgen-undo.jsonl if nothing else "
+            "was asked for.",
+        )
+    earlier = _states_before(entries)
     for number, entry in reversed(entries):
         if entry is None or not _is_path(entry["path"]):
             what = "it is nested too deeply" if entry is None else "its path cannot be a file's"
@@ -215,7 +224,7 @@ def undo(path: Path) -> Iterator[Undone]:
             swept.add(folder)
             remove_leftovers(folder)
         undone = _undo_one(file, entry)
-        if undone.problem and _is_older(file, entry, entries):
+        if undone.problem and _is_older(file, entry, earlier[entry["path"]]):
             yield Undone(file, before=True)
         elif undone.problem == _CHANGED:  # perhaps by a run at the same time, whose entry follows
             later.append((file, entry))
@@ -225,9 +234,20 @@ def undo(path: Path) -> Iterator[Undone]:
         yield _undo_one(file, entry)
 
 
-def _is_older(
-    path: Path, entry: dict[str, Any], entries: Sequence[tuple[int, dict[str, Any] | None]]
-) -> bool:
+def _states_before(
+    entries: Sequence[tuple[int, dict[str, Any] | None]],
+) -> dict[str, dict[str, str | None]]:
+    """Return for each path: hash after a change → hash before it; None is a missing file."""
+    states: dict[str, dict[str, str | None]] = defaultdict(dict)
+    for _, entry in entries:
+        if entry is not None:
+            before = entry["sha256_before"]
+            known = states[str(entry["path"])]
+            known[str(entry["sha256_after"])] = None if before is None else str(before)
+    return states
+
+
+def _is_older(path: Path, entry: dict[str, Any], earlier: Mapping[str, str | None]) -> bool:
     """Whether a file is as it was before an earlier change than that of `entry`."""
     try:
         current: str | None = _hash(path.read_bytes())
@@ -235,15 +255,10 @@ def _is_older(
         current = None
     except OSError:
         return False
-    # State → the state before it; None is a missing file.
-    earlier = {
-        other["sha256_after"]: other["sha256_before"]
-        for _, other in entries
-        if other is not None and other["path"] == entry["path"]
-    }
-    state, seen = entry["sha256_before"], set()
+    before = entry["sha256_before"]
+    state, seen = None if before is None else str(before), set[str | None]()
     while state != current:
-        if state not in earlier or state in seen:
+        if state is None or state not in earlier or state in seen:
             return False
         seen.add(state)
         state = earlier[state]
@@ -321,6 +336,13 @@ def _is_path(path: Any) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _is_undo_file(path: Path) -> bool:
+    """Whether a file that can be read is one, or empty, or what a killed run left of one."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    return not head or OWN_UNDO.holds(head)
 
 
 def _entries(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:

@@ -78,6 +78,8 @@ def apply_records(records: Sequence[Record], locator: Locator, places: Places) -
         if isinstance(record, CaptionFailure):
             problems = ((record.message, record.hint),) if record.code == "malformed" else ()
             yield Applied(record=record, problems=problems)
+        elif not record.text.strip():  # nothing to write, and no reason to empty what is there
+            yield Applied(record=record, thumbnail=_small(record, locator, places))
         elif place in winners and winners[place] != place:
             yield Applied(record=record, repeated=True, thumbnail=_small(record, locator, places))
         else:
@@ -116,7 +118,8 @@ def _winners(records: Sequence[Record], locator: Locator) -> dict[int, int]:
     best: dict[str, int] = {}
     images: dict[int, str] = {}
     for place, record in enumerate(records):
-        file = locator.file(record) if isinstance(record, Caption) else None
+        has_text = isinstance(record, Caption) and bool(record.text.strip())
+        file = locator.file(record) if has_text else None
         if file is None:
             continue
         images[place] = image = real_place(file)

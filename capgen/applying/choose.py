@@ -32,7 +32,8 @@ def kind_of(record: Record) -> str:
     """Return the verdict on a record, or `UNREVIEWED` or `FAILED`."""
     if not isinstance(record, Caption):
         return FAILED
-    return UNREVIEWED if record.review is None else record.review.verdict
+    verdict = UNREVIEWED if record.review is None else record.review.verdict
+    return verdict if verdict == REJECTED or record.text.strip() else FAILED
 
 
 def choose(records: Iterable[Record], options: ApplyOptions) -> Chosen:

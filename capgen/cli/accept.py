@@ -61,8 +61,9 @@ def accept_command(
     console = Console()
     if output is not None:
         _write(found.accepted, output)
+    least = repr(found.level.threshold)
     command = shlex.join(
-        ["capgen", "apply", str(records), "--min-confidence", repr(found.level.threshold)]
+        ["capgen", "apply", str(records), "--min-confidence", least, "--write-metadata"]
     )
     if as_json:
         console.json({**found.to_dict(), "records": str(records), "command": command})

@@ -39,8 +39,8 @@ class PictureRoutes:
         # Large images that are decoded side by side would take the memory of all of them.
         self._threads = asyncio.Semaphore(min(_MOST_THREADS, usable_cores()))
         self.routes = [
-            Route("/thumb/{id:int}", self.thumbnail),
-            Route("/image/{id:int}", self.image),
+            Route("/thumb/{id}", self.thumbnail),
+            Route("/image/{id}", self.image),
         ]
 
     async def thumbnail(self, request: Request) -> Response:

@@ -72,7 +72,7 @@ def preview(
         captions: The ids of images with their captions.
 
     Raises:
-        UsageError: The regular expression is wrong, or takes too long.
+        UsageError: The regular expression is wrong, takes too long, or makes a text too long.
     """
     asked = replacement.asked
     try:
@@ -90,7 +90,10 @@ def preview(
             continue
         after = clean(replaced(text, asked, notes))
         if notes or time.monotonic() > end:
-            raise UsageError("The regular expression takes too long", hint="Make it simpler.")
+            raise UsageError(
+                "The replacement takes too long, or makes a caption too long",
+                hint="Make it simpler.",
+            )
         if after != text:
             changes.append({"id": number, "before": text, "after": after})
     return changes

@@ -39,9 +39,9 @@ class StudyRoutes:
         self._model = model
         self._lock = threading.Lock()
         self.routes = [
-            Route("/api/alternatives/{id:int}", self.alternatives, methods=["POST"]),
-            Route("/looked/{id:int}", self.looked),
-            Route("/api/like/{id:int}", self.like),
+            Route("/api/alternatives/{id}", self.alternatives, methods=["POST"]),
+            Route("/looked/{id}", self.looked),
+            Route("/api/like/{id}", self.like),
             Route("/api/gain", self.gain),
             Route("/api/replace", self.replace, methods=["POST"]),
             Route("/api/agreement", self.agreement),
@@ -50,7 +50,7 @@ class StudyRoutes:
     async def alternatives(self, request: Request) -> Response:
         """Other captions of an image, from the model."""
         item, kind = item_of(self._session, request), (await read_json(request)).get("kind")
-        if kind not in KINDS:
+        if not isinstance(kind, str) or kind not in KINDS:
             raise RequestError(400, f"'kind' must be one of {', '.join(KINDS)}")
 
         def find() -> list[dict[str, Any]]:
@@ -84,7 +84,7 @@ class StudyRoutes:
         captions = [
             (number, self._session.caption(known[number]))
             for number in ids
-            if isinstance(number, int) and number in known
+            if type(number) is int and number in known
         ]
         return json_answer({"changes": await run_in_threadpool(preview, replacement, captions)})
 

@@ -161,6 +161,11 @@ class ReviewJournal:
         """
         data = b"".join(_line(decision) for decision in decisions)
         with self._lock, storage_errors(self.path):
+            if not self._is_in_place():
+                raise StorageError(
+                    f"{self.path} was removed or replaced during the review",
+                    hint="Put it back if you can, then end capgen review and start it again.",
+                )
             try:
                 unwritten = memoryview(data)
                 while unwritten:
@@ -176,11 +181,18 @@ class ReviewJournal:
     def close(self) -> None:
         """Close the file; remove it if it is empty."""
         with self._lock:
-            self._file.close()
-            if self._end == 0:
+            if self._end == 0 and self._is_in_place():
                 with storage_errors(self.path):
                     self.path.unlink(missing_ok=True)
+            self._file.close()
         self._one_process.release()
+
+    def _is_in_place(self) -> bool:
+        """Whether the path still leads to the open file; what is written elsewhere is lost."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._file.fileno()))
+        except FileNotFoundError:
+            return False
 
 
 def read_reviews(path: Path) -> Reviews:

@@ -14,6 +14,7 @@ from typing import Any
 from capgen.errors import DataError, MissingDependencyError
 from capgen.json_files import parse_json
 from capgen.overwriting import JOURNAL_SUFFIX
+from capgen.paths import is_folder
 from capgen.records import Caption, Record, record_from_dict
 from capgen.reviews.table_rows import RowError, RowReader
 from capgen.tables.rows import is_table, read_table
@@ -63,7 +64,13 @@ def records_in(path: Path) -> Iterator[Record | Fault]:
             yield from _parquet(path)
         elif is_table(path):
             yield from _table(path)
+        elif is_folder(path):
+            raise DataError(
+                f"Cannot read {path}: it is a folder",
+                hint="Caption it first: capgen caption FOLDER -o captions.jsonl",
+            )
         else:
+            path.stat()  # that it is missing comes before its kind
             raise DataError(f"{path}: '{suffix}' is no kind of file with captions", hint=FORMS)
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}") from error
@@ -184,10 +191,29 @@ def _record(place: str, item: Any) -> Record | Fault:
         return Fault(place, str(error))
     except (KeyError, TypeError, AttributeError, ValueError):
         return Fault(place, "not a record of `capgen caption -o`")
-    text = record.text if isinstance(record, Caption) else ""
-    if not isinstance(record.path, str | None) or not isinstance(text, str):
-        return Fault(place, "its path or its caption is not text")
-    return record
+    wrong = _wrong_in(record)
+    return Fault(place, wrong) if wrong else record
+
+
+def _wrong_in(record: Record) -> str:
+    """Return what is wrong with the values that pages and orders use; empty if nothing is."""
+    parts: list[Any] = [record.path, record.sha256, record.model, record.revision]
+    if isinstance(record, Caption):
+        if not isinstance(record.text, str):
+            return "its caption is not text"
+        parts += [other.text for other in record.alternatives]
+        parts += [token.text for token in record.tokens]
+        parts += [concept.name for concept in record.concepts]
+        parts += [] if record.review is None else [record.review.proposed]
+    for part in parts:
+        if not isinstance(part, str | None):
+            return f"{part!r} is where a text should be"
+    confidence = record.confidence
+    if confidence is not None and not (
+        isinstance(confidence, int | float) and 0 <= confidence <= 1
+    ):
+        return f"its confidence {confidence!r} is not between 0 and 1"
+    return ""
 
 
 def _text(path: Path, *, table: bool = False) -> str:

@@ -73,7 +73,7 @@ class RowReader:
         origin = self._origin(cells)
         code = self._text(cells, "error_code")
         if not texts:
-            message = self._text(cells, "error_message") or "it has no caption"
+            message = self._text(cells, "error_message") or f"{path!r} has no caption"
             return CaptionFailure(path=path, code=code or "malformed", message=message, **origin)
         text, *others = texts
         return Caption(

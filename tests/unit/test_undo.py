@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from capgen.errors import StorageError
+from capgen.errors import DataError, StorageError
 from capgen.undo import UndoFile, known_originals, undo
 
 
@@ -158,6 +158,14 @@ def test_a_damaged_entry_is_one_problem_and_the_others_are_undone(
     UndoFile(log.path)  # further changes can be recorded
 
 
+def test_a_hash_that_is_not_text_is_one_problem(tmp_path: Path) -> None:
+    log, photo = UndoFile(tmp_path / "undo.jsonl"), tmp_path / "a.jpg"
+    photo.write_bytes(b"mine")
+    entry = {"path": str(photo), "sha256_before": [1], "sha256_after": {}, "parts": []}
+    log.path.write_text(json.dumps(entry) + "\n")
+    assert [undone.problem for undone in undo(log.path)] == ["was changed since"]
+
+
 def test_a_line_that_is_nested_too_deeply_is_one_problem(tmp_path: Path) -> None:
     log, changed = UndoFile(tmp_path / "undo.jsonl"), tmp_path / "a.txt"
     log.record(changed, [b"old"], [b"new"])
@@ -180,9 +188,25 @@ def test_a_name_that_is_not_text_is_undone(tmp_path: Path) -> None:
     assert changed.read_bytes() == b"old"
 
 
-def test_a_list_with_the_names_of_an_entry_is_not_an_entry(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        '["path", "sha256_before", "sha256_after", "parts"]\n',
+        '{"schema_version": 1, "path": "a.jpg", "caption": "a dog"}\n',
+        "a dog",
+    ],
+)
+def test_another_file_is_an_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "captions.jsonl"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"captions\.jsonl is not an undo file"):
+        list(undo(path))
+
+
+@pytest.mark.parametrize("text", ["", '{"schema_version": 1, "pa'])
+def test_a_run_that_was_killed_early_left_nothing_to_undo(tmp_path: Path, text: str) -> None:
     path = tmp_path / "undo.jsonl"
-    path.write_text('["path", "sha256_before", "sha256_after", "parts"]\n')
+    path.write_text(text)
     assert list(undo(path)) == []
 
 

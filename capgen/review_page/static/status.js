@@ -81,7 +81,7 @@ export class Status {
     if (fault !== null) {
       const kept = unsaved === 0 ? "" : `${plural(unsaved, "decision")} not saved. `;
       const where = unsaved === 0 ? "" : " They are kept in this browser and sent again.";
-      setText(byId("fault-text"), `${kept}${fault.message}${where}${hint(fault)}`);
+      setText(byId("fault-text"), `${kept}${sentence(fault.message)}${where}${hint(fault)}`);
     }
     show(byId("conflict-banner"), conflicts.size > 0);
     if (conflicts.size > 0) {
@@ -93,6 +93,8 @@ export class Status {
   }
 }
 
+// The server's messages end as in the terminal, without a full stop.
+const sentence = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);
 const hint = (fault) => (fault.hint ? ` ${fault.hint}` : "");
 
 // An unchanged text is not set again: it would be read out again.

@@ -112,6 +112,22 @@ def test_an_open_page_goes_on_with_the_next_server(
     window.faults.clear()
 
 
+def test_a_journal_that_is_moved_away_is_told_and_loses_nothing(
+    window: ReviewPage, server: ReviewServer
+) -> None:
+    journal = server.records.with_name(server.records.name + ".reviews")
+    window.press("a")
+    window.wait_said("Saved: accepted")
+    away = journal.rename(journal.with_name("away"))
+    window.press("x")
+    window.wait_text("#fault-text", "removed or replaced during the review. They are kept")
+    away.rename(journal)
+    window.press("t")
+    window.wait_said("Saved: rejected")
+    assert len(decisions(server.records)) == 2
+    window.faults.clear()
+
+
 def test_a_lost_answer_doubles_nothing(window: ReviewPage, server: ReviewServer) -> None:
     def lose(route: Any) -> None:
         route.fetch()  # the server has it

@@ -272,6 +272,17 @@ def test_images_that_are_no_files_fail_and_the_others_are_written(run: Run) -> N
     assert codes == ["not_a_file", "not_a_file", "missing", "", "truncated", "malformed"]
 
 
+def test_an_empty_caption_empties_nothing(run: Run) -> None:
+    records = photos("a.jpg", "b.jpg")
+    empty = replace(records[0], text="", review=Review(verdict="edited", proposed="x", caption=""))
+    before = contents(".")
+    write("c.jsonl", [empty, records[1]])
+    code, _, err = run("apply", "c.jsonl", "--write-metadata", "--sidecar", ".txt")
+    assert (code, Path("a.jpg").read_bytes()) == (0, before["a.jpg"])
+    assert not Path("a.txt").exists()
+    assert "1 caption (1 unreviewed) written; left out: 1 without a caption" in err
+
+
 def test_the_same_image_twice(run: Run) -> None:
     (record,) = photos("a.jpg")
     review = Review(verdict="edited", proposed="x", caption="mine")

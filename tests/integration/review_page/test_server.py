@@ -199,6 +199,13 @@ def test_a_form_of_another_kind_and_other_methods_are_refused(client: httpx.Clie
     assert client.get("/nothing").status_code == 404
 
 
+@pytest.mark.parametrize("kind", [["best"], {"a": 1}, 1, None, "worst"])
+def test_alternatives_of_an_unknown_kind_are_refused(client: httpx.Client, kind: object) -> None:
+    answer = client.post("/api/alternatives/0", json={"kind": kind})
+    assert answer.status_code == 400
+    assert "'kind'" in error_of(answer)
+
+
 def opened(answer: httpx.Response) -> Image.Image:
     assert answer.status_code == 200, answer.text
     return Image.open(BytesIO(answer.content))
@@ -257,7 +264,7 @@ def test_formats_that_browsers_do_not_know_are_shown(tmp_path: Path) -> None:
     [
         *("/thumb/../captions.jsonl", "/thumb/0.jpg", "/image/%2e%2e%2fcaptions.jsonl"),
         *("/static/..%2fapp.py", "/static/%2e%2e/app.py", "/static//etc/passwd", "/thumb/-1"),
-        "/static/..\\app.py",
+        *("/static/..\\app.py", "/image/1.0", pytest.param("/thumb/" + "9" * 5000, id="digits")),
     ],
 )
 def test_no_path_reaches_a_file(client: httpx.Client, path: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from capgen.applying.choose import choose
@@ -59,6 +61,11 @@ def test_what_is_written(options: dict[str, object], names: str, left_out: dict[
     chosen = choose(RECORDS, ApplyOptions(**options))  # type: ignore[arg-type]
     assert [record.path for record in chosen.records] == names.split()
     assert chosen.left_out == left_out
+
+
+def test_an_empty_text_is_no_caption() -> None:
+    empty = [replace(caption("edited", "edited"), text=" "), replace(caption("none"), text="")]
+    assert choose(empty, ApplyOptions(only="accepted")).left_out == {"without a caption": 2}
 
 
 def test_wrong_values_are_refused() -> None:

@@ -72,3 +72,8 @@ def test_an_endless_expression_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_is_no_replacement_is_refused(content: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Replacement.from_dict(content)
+
+
+def test_a_caption_that_becomes_too_long_is_told() -> None:
+    with pytest.raises(UsageError, match="makes a caption too long"):
+        preview(Replacement(find="a", replace="b" * 100_000), [(0, "a a")])

@@ -90,6 +90,30 @@ def test_an_empty_journal_leaves_no_file(tmp_path: Path) -> None:
     assert read_reviews(path).find(record()) is None
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nothing_is_saved_into_a_file_that_is_gone(tmp_path: Path, replaced: bool) -> None:
+    path = tmp_path / "x.reviews"
+    journal = ReviewJournal(path)
+    journal.add([Decision(ImageKey.of(record()), ACCEPTED)])
+    path.unlink()
+    if replaced:
+        path.write_text("another file")
+    with pytest.raises(StorageError, match="removed or replaced"):
+        journal.add([Decision(ImageKey.of(record()), edited("lost"))])
+    assert journal.reviews.find(record()) == ACCEPTED
+    journal.close()
+    assert path.exists() == replaced
+
+
+def test_closing_an_empty_journal_leaves_the_file_that_took_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "x.reviews"
+    journal = ReviewJournal(path)
+    path.unlink()
+    path.write_text("another file")
+    journal.close()
+    assert path.read_text() == "another file"
+
+
 def test_no_output_replaces_a_journal_and_no_journal_another_file(tmp_path: Path) -> None:
     from capgen.overwriting import TEXT_OR_DATA, check_output
 

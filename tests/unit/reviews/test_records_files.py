@@ -124,6 +124,12 @@ def test_tables_of_others(tmp_path: Path) -> None:
     assert texts(table(tmp_path, lines, "metadata.jsonl")) == [("a.jpg", "a dog")]
 
 
+def test_an_image_without_a_caption_is_named(tmp_path: Path) -> None:
+    last = table(tmp_path, "path,caption\na.jpg,a dog\nb\u0007.jpg,\n")[-1]
+    assert isinstance(last, CaptionFailure)
+    assert (last.path, last.message) == ("b\a.jpg", r"'b\x07.jpg' has no caption")
+
+
 def test_verdicts_in_a_table(tmp_path: Path) -> None:
     records = table(
         tmp_path,
@@ -172,6 +178,25 @@ def test_a_bad_line_is_told_and_the_others_read(
 
 
 @pytest.mark.parametrize(
+    "wrong",
+    [
+        *('"confidence": NaN', '"confidence": 1e999', '"confidence": -0.1', '"confidence": "high"'),
+        *('"sha256": 5', '"model": ["mini"]', '"alternatives": [{"caption": 5}]'),
+        '"tokens": [{"id": 1, "text": 5, "log_probability": -0.5}]',
+        '"concepts": [{"name": 5, "probability": 0.5}]',
+        '"review": {"verdict": "accepted", "proposed": 5}',
+    ],
+)
+def test_values_that_a_page_could_not_show_are_faults(tmp_path: Path, wrong: str) -> None:
+    good = '{"path": "a.jpg", "caption": "a dog", "confidence": 1}\n'
+    line = f'{{"path": "b.jpg", "caption": "a cat", {wrong}}}\n'
+    first, second = table(tmp_path, good + line, "c.jsonl")
+    assert isinstance(first, Caption)
+    assert isinstance(second, CaptionFailure)
+    assert second.code == "malformed"
+
+
+@pytest.mark.parametrize(
     ("name", "text", "message"),
     [
         ("c.jsonl", "nonsense\n", "c.jsonl:1: not JSON"),
@@ -201,6 +226,14 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
             path.mkdir()
         with pytest.raises(DataError, match="Cannot read"):
             read_records(path)
+
+
+def test_a_folder_of_images_and_a_missing_file_without_a_suffix(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="it is a folder") as caught:
+        read_records(tmp_path)
+    assert "capgen caption FOLDER" in caught.value.hint
+    with pytest.raises(DataError, match=r"Cannot read .*captions: No such file"):
+        read_records(tmp_path / "captions")
 
 
 def test_an_unfinished_run(tmp_path: Path) -> None:
