@@ -22,6 +22,7 @@ GUARDED = {
     ("file_attributes.py", "os.chown"),
     ("locks.py", "fcntl"),
     ("registry/machine.py", "os.sysconf"),
+    ("reviews/journal.py", "os.O_DIRECTORY"),
     ("temporary_files.py", "fcntl"),
     ("training/optimization/memory.py", "resource"),
     ("training/tracking/wandb/process.py", "os.getpgrp"),
