@@ -163,7 +163,8 @@ def resolve_plan(
     if not plan.first.text_files:
         for name in _OF_TEXT:
             for layer in given:
-                if name in layer:
+                # The default asks for nothing: whole settings, as Python gives them, have it.
+                if name in layer and layer[name][1] != getattr(TrainConfig, name):
                     raise UsageError(
                         f"{layer[name][0]} is for captions without images: set --text-data"
                     )

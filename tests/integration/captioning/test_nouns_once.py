@@ -268,7 +268,7 @@ def test_training_validates_with_captions_as_capgen_says_them(tmp_path: Path) ->
     pixels = torch.from_numpy(np.stack([made.preprocessor.preprocess(one) for one in images]))
     with torch.no_grad():
         states = made.model.encoder(pixel_values=pixels).last_hidden_state
-        found = validator._captions(states)
+        found = validator._captions(states, None)
     save_captioning(tmp_path, made, Provenance(preset="mini"))
     captioner = Captioner.from_pretrained(tmp_path, runtime="torch", device="cpu")
     assert found == [one.text for one in captioner.caption(images, retry=False)]

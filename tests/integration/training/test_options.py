@@ -131,16 +131,16 @@ def test_out_of_memory_halves_the_batch(tmp_path, parts, monkeypatch, where):
     room, tries = (1, [4, 2]) if where == "train" else (2, [4])
     data = write_flickr8k(tmp_path / "data", eight_images(val=4))
     whole = list(train(clip_config(tmp_path, data, output_dir=tmp_path / "a", **GENTLE)))
-    plain, failed = CaptionObjective.encode, []
+    plain, failed = CaptionObjective.features, []
 
-    def encode(self, inputs):
+    def features(self, inputs):
         training = torch.is_grad_enabled()
         if training == (where == "train") and len(inputs) > room:
             failed.append(len(inputs))
             raise torch.OutOfMemoryError("CUDA out of memory")
         return plain(self, inputs)
 
-    monkeypatch.setattr(CaptionObjective, "encode", encode)
+    monkeypatch.setattr(CaptionObjective, "features", features)
     pieces = list(train(clip_config(tmp_path, data, output_dir=tmp_path / "b", **GENTLE)))
     assert failed == tries  # once each: it is remembered
     assert losses(pieces) == pytest.approx(losses(whole), abs=1e-5)

@@ -138,7 +138,9 @@ class Worker:
     def _check(self) -> None:
         self._pass_on()
         if self._process.poll() is not None:
-            raise WorkerLostError(self._reason())
+            reason = self._reason()
+            self._pass_on()  # what its last words led to
+            raise WorkerLostError(reason)
 
     def _reason(self) -> str:
         self._threads[1].join(1)  # its last words

@@ -68,8 +68,12 @@ def test_what_is_written_is_in_the_table(tmp_path: Path, home: Path) -> None:
         for name in ("a.png", "a.txt"):
             tar.add(tmp_path / name, name)
     load_dataset(tmp_path / "shard.tar")
-    blocks = iter([np.zeros((1, 2), np.float16)])
-    list(CacheFile(split="train", sources=("digest",), rows=1).get(blocks))
+    blocks = [np.zeros((1, 2), np.float16)]
+    list(
+        CacheFile(split="train", sources=("digest",), rows=1).get(
+            lambda first: iter(blocks[first:])
+        )
+    )
     written = {place.name for place in cache_dir().iterdir()}
     elsewhere = {"captions", "datasets", "thumbnails", "archives"}
     assert written == {cache.name for cache in CACHES} - elsewhere

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from capgen.config import flag_name, train_config
+from capgen.config import TrainConfig, flag_name, train_config
 from capgen.errors import UsageError
 from capgen.training.plan.recipes import find_settings, recipes
 from capgen.training.plan.stages import read_plan, resolve_plan
@@ -133,10 +133,11 @@ def test_unknown_recipes_and_files(tmp_path):
 def test_settings_of_text_data_need_text_data(name, tmp_path):
     flag = flag_name(name)
     with pytest.raises(UsageError, match=f"^{flag} is for captions without images"):
-        resolve_plan({name: 1})
+        resolve_plan({name: 2})
     variable = f"CAPGEN_TRAIN_{name.upper()}"
     with pytest.raises(UsageError, match=f"^{variable} is for captions without images"):
-        resolve_plan({}, environment={variable: "1"})
+        resolve_plan({}, environment={variable: "2"})
+    resolve_plan({name: getattr(TrainConfig, name)})  # asks for nothing
     plan = resolve_plan({name: 1, "text_data": [tmp_path / "texts.txt"]})
     assert getattr(plan.first, name) == 1
     resolve_plan({}, file="mini")  # a recipe has them for whoever has text data
