@@ -14,12 +14,13 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 _SPACES = frozenset(b" \t\n\r\v\f")
-# English words that something has to follow.
+# English words that something has to follow; "next" and "front" are there for "next to" and "in
+# front of", which captions seldom end without.
 _OPEN_WORDS = frozenset(
     b"a an the and or but nor of with without in on at to by for from into onto upon over under "
     b"near behind beside between among through toward towards against along across during while "
     b"as than that which who whose is are was were be being has have had its his their my your "
-    b"our very".split()
+    b"our very next front".split()
 )
 _SENTENCE_ENDS = frozenset((b".", b"!", b"?"))
 

@@ -136,6 +136,15 @@ def test_no_caption_ends_with_a_word_that_something_has_to_follow() -> None:
         assert limits.allowed(lengths)[0, END] == may_end, words
 
 
+def test_no_caption_ends_in_the_middle_of_next_to_or_in_front_of() -> None:
+    words = (b" a", b" train", b" next", b" front", b" top")
+    texts = dict(enumerate(words, start=2))
+    limits = LengthLimits(TokenLengths.of(texts, 7), 6, None)
+    ends = limits.allowed(limits.measure(np.array([[2, 3, last] for last in (3, 4, 5, 6)])))
+    # A top may be one that somebody wears.
+    assert ends[:, END].tolist() == [True, False, False, True]
+
+
 def test_after_the_last_word_there_is_no_other_punctuation_than_an_end() -> None:
     lengths = LengthLimits(LENGTHS, 1, None).measure(np.array([[PIECES["Ġcat"]]]))
     allowed = LengthLimits(LENGTHS, 1, None).allowed(lengths)[0]
