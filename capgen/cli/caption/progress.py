@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Self
 
@@ -22,7 +23,8 @@ class BatchScreen:
         self._console = console
         self._total = total
         self._done = self._failed = self._reused = 0
-        self._noted: set[str] = set()
+        self._noted = Counter[str]()
+        self._more_notes = False
         self._started = time.monotonic()
         bar = total != 1 and not console.quiet
         self._live = LiveBar(console.note, seconds=_SECONDS_BETWEEN_LINES, bar=bar)
@@ -34,6 +36,9 @@ class BatchScreen:
 
     def __exit__(self, *details: object) -> None:
         self._live.__exit__(*details)
+        for note, images in self._noted.items():
+            if images > 1:
+                self._console.note(f"{images:,} images: {note}")
 
     def show(self, event: ImageDone) -> None:
         self._done += 1
@@ -58,12 +63,18 @@ class BatchScreen:
         )
 
     def _note(self, note: str) -> None:
-        """Show a note once; of notes that differ from image to image, only the first."""
-        if note in self._noted or len(self._noted) > _MOST_NOTES:
+        """Show a note once and count it; of notes that differ between images, only the first."""
+        if note in self._noted:
+            self._noted[note] += 1
             return
-        self._noted.add(note)
-        more = len(self._noted) > _MOST_NOTES
-        self._console.note("further notes are in the records" if more else note)
+        if self._more_notes:
+            return
+        self._more_notes = len(self._noted) == _MOST_NOTES
+        if self._more_notes:
+            self._console.note("further notes are in the records")
+            return
+        self._noted[note] = 1
+        self._console.note(note)
 
     def problem(
         self, message: str, hint: str = "", fields: Mapping[str, object] | None = None

@@ -31,6 +31,18 @@ def test_the_summary_counts_what_it_says(finished, written, kept, text) -> None:
     assert text in summary(finished, written, kept=kept)
 
 
+def test_a_note_of_several_images_is_counted(capsys) -> None:
+    records = [
+        Caption(text="a dog", log_probability=-1.0, score=-0.5, notes=notes)
+        for notes in (("cut off",), (), ("cut off",), ("odd",), ("cut off",))
+    ]
+    with BatchScreen(console.Console(), len(records)) as screen:
+        for record in records:
+            screen.show(ImageDone(source=FileSource(Path("a.png")), record=record, reused=False))
+    lines = [line for line in capsys.readouterr().err.splitlines() if "images/s" not in line]
+    assert lines == ["note: cut off", "note: odd", "note: 3 images: cut off"]
+
+
 def test_the_time_left_is_not_that_of_an_earlier_runs_records(monkeypatch) -> None:
     """90 of 100 images are known; each of the others takes two seconds."""
     now, lines = [0.0], list[str]()
