@@ -30,7 +30,9 @@ def summarise(console: Console, beside: BesideWriters) -> None:
         verb = "would be written" if beside.metadata.dry_run else "written"
         only = f"; {beside.beside_instead} only into XMP sidecars" if beside.beside_instead else ""
         what = "captions and tags" if beside.tags.tags else "captions"
-        console.note(f"{what} {verb} into {beside.metadata.changed} images{only}")
+        changed = beside.metadata.changed
+        number = f"{changed:,} image{'' if changed == 1 else 's'}"
+        console.note(f"{what} {verb} into {number}{only}")
         if beside.metadata.kept:
             many = _keep(beside.metadata.kept, "image")
             option = "--on-description append or replace"

@@ -86,9 +86,8 @@ def check_ranges(config: Any) -> None:
         low, high = field.metadata.get("low"), field.metadata.get("high")
         choices = field.metadata.get("choices", ())
         if choices and value not in choices:
-            raise UsageError(
-                f"{flag_name(field.name)} is {value!r}; it must be one of {', '.join(choices)}"
-            )
+            only = ", ".join(choices) if len(choices) == 1 else f"one of {', '.join(choices)}"
+            raise UsageError(f"{flag_name(field.name)} is {value!r}; it must be {only}")
         if low is None and high is None:
             continue
         if not _is_number(value):

@@ -120,7 +120,7 @@ def test_keywords_of_images(tmp_path: Path, caption: Run, name: str) -> None:
     path = plain(tmp_path, name, 0)
     before = path.read_bytes()
     code, out, err = caption(name, "--write-metadata", "--tags")
-    assert (code, out) == (0, "") and "captions and tags written into 1 images" in err
+    assert (code, out) == (0, "") and "captions and tags written into 1 image\n" in err
     assert keywords(read_blocks(path.read_bytes())) == ("teddy bear", "bed")
     once = path.read_bytes()
     assert "into 0 images" in caption(name, "--write-metadata", "--tags")[2]
@@ -140,7 +140,7 @@ def test_a_dry_run_writes_none(tmp_path: Path, caption: Run) -> None:
     path = plain(tmp_path, "a.jpg", 0)
     before = path.read_bytes()
     err = caption("a.jpg", "--write-metadata", "--tags", "--dry-run")[2]
-    assert "captions and tags would be written into 1 images" in err
+    assert "captions and tags would be written into 1 image\n" in err
     assert path.read_bytes() == before
 
 
