@@ -28,7 +28,8 @@ class ImageFiles:
 
     def __init__(self, content: Path, roots: Sequence[Path] = ()) -> None:
         folder = content if content.is_dir() else content.parent
-        usual = [base / name for base in (folder, folder.absolute().parent) for name in _STATIC]
+        beside = Path(os.path.normpath(folder / ".."))
+        usual = [base / name for base in (folder, beside) for name in _STATIC]
         self._roots = [*roots, *usual]
 
     def file(self, page: Path, place: Place) -> Path | None:

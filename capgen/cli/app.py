@@ -9,6 +9,7 @@ import typer
 
 import capgen
 from capgen.cli import accept, calibrate, review, undo
+from capgen.cli.alt.command import alt_app
 from capgen.cli.apply import command as apply
 from capgen.cli.apply import convert
 from capgen.cli.caption import command as caption
@@ -49,6 +50,7 @@ def build_app() -> typer.Typer:
     app.command("train", epilog=train.EXAMPLES)(train.train_command)
     app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.eval_command)
     app.command("calibrate", epilog=calibrate.EXAMPLES)(calibrate.calibrate_command)
+    app.add_typer(alt_app)
     app.add_typer(data_app)
     app.add_typer(models_app)
     app.add_typer(config_app)

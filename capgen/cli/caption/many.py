@@ -174,6 +174,7 @@ def open_journal(captioner: Captioner, job: BatchJob, target: Target) -> Journal
         captioner.record_settings(settings),
         fresh=not job.run.resume,
         name_key=captioner.prompting.name_key,
+        outdated=captioner.prompting.is_outdated,
     )
     if job.run.resume and target.kind.holds_records:
         journal.absorb(target.path)
