@@ -6,6 +6,7 @@ trying all classes; metadata is not unpacked.
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from dataclasses import dataclass
@@ -28,11 +29,12 @@ from capgen.paths import is_folder
 
 ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
 
-# How many times the size asked for a decoded JPEG has at least. Models see no difference: libjpeg
-# averages blocks of pixels (docs/benchmarks.md has the captions' scores). For the eye, the resize
-# that follows gets twice the size, like Pillow's own thumbnails.
-MODEL_MARGIN = 1
-VIEWING_MARGIN = 2
+# How many times the size asked for a decoded JPEG has at least. For models, libjpeg may do most of
+# the shrinking, by averages over blocks: captions change as seldom as between two sizes of a photo
+# (docs/benchmarks.md). For the eye, the filter of the resize gets more to do, as in Pillow's own
+# thumbnails.
+MODEL_MARGIN = 1.25
+VIEWING_MARGIN = 2.0
 
 DEFAULT_LIMITS = ImageLimits()
 
@@ -65,7 +67,7 @@ def load_image(
     limits: ImageLimits = DEFAULT_LIMITS,
     name: str | None = None,
     size_hint: tuple[int, int] | None = None,
-    margin: int = VIEWING_MARGIN,
+    margin: float = VIEWING_MARGIN,
 ) -> LoadedImage:
     """Decode one image: JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, or HEIC with pillow_heif.
 
@@ -84,7 +86,9 @@ def load_image(
     Raises:
         ImageError: The image cannot be loaded; `code` says why.
     """
-    least = None if size_hint is None else (margin * size_hint[0], margin * size_hint[1])
+    least = None
+    if size_hint is not None:
+        least = math.ceil(margin * size_hint[0]), math.ceil(margin * size_hint[1])
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
         name = name or printable(path) or "''"

@@ -63,6 +63,31 @@ def test_scans_of_thumbnails_and_of_later_images_do_not_count() -> None:
     load_image(data)
 
 
+def test_scans_behind_the_only_one_are_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most JPEGs have one scan; libjpeg ends there, and megabytes of pixels are not searched."""
+
+    def search(data: bytes) -> None:
+        raise AssertionError("searched")
+
+    baseline, in_three = encoded("JPEG"), interleaved_not(encoded("JPEG"))
+    scan = baseline[baseline.index(b"\xff\xda") : -2]
+    many = baseline[:-2] + scan * MOST_SCANS + baseline[-2:]
+    with pytest.raises(ImageError, match="broken"):  # at the second
+        load_image(many)
+    assert "more than 100 scans" in excess("JPEG", in_three[:-2] + scan * MOST_SCANS)
+    monkeypatch.setattr(jpeg_structure, "jpeg_parts", search)
+    assert excess("JPEG", many) == ""
+    for searched in (in_three, encoded("JPEG", progressive=True)):
+        with pytest.raises(AssertionError, match="searched"):
+            excess("JPEG", searched)
+
+
+def interleaved_not(baseline: bytes) -> bytes:
+    """Return a JPEG whose first scan says that it has one component of three."""
+    start = baseline.index(b"\xff\xda")
+    return baseline[: start + 4] + b"\1" + baseline[start + 5 :]
+
+
 def test_segments_of_a_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
     data = behind_start(encoded("JPEG"), *[segment(0xE7, b"x")] * 50)
     load_image(data)
