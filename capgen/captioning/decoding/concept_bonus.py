@@ -129,7 +129,7 @@ def _padded(chosen: NDArray[np.bool_], tokens: Ints) -> Ints:
 
 
 def _places(ids: Ints, tokens: Ints) -> Ints:
-    """Return the place of each id in `tokens`, which ascend up to `NO_TOKEN`; its place for others."""
+    """Return the place of each id in `tokens`, which end with `NO_TOKEN`: its place for others."""
     places = np.searchsorted(tokens[:-1], ids)
     return np.where(tokens[places] == ids, places, len(tokens) - 1)
 
