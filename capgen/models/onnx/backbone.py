@@ -17,7 +17,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from capgen.models.efficientnet import BATCH_NORM_EPSILON, Backbone, BatchNorm, SameConv
+from capgen.models.efficientnet import BATCH_NORM_EPSILON, Backbone, BatchNorm, Block, SameConv
 
 INPUT, OUTPUT = "pixel_values", "features"
 
@@ -51,6 +51,7 @@ def convolutions(backbone: Backbone) -> Iterator[tuple[str, SameConv, BatchNorm]
     """Yield the name of each convolution, the convolution, and the norm that follows it."""
     yield "_conv_stem", backbone._conv_stem, backbone._bn0
     for index, block in enumerate(backbone._blocks):
+        assert isinstance(block, Block)
         prefix = f"_blocks.{index}"
         if block.expands:
             yield f"{prefix}._expand_conv", block._expand_conv, block._bn0
