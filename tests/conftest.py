@@ -153,17 +153,6 @@ def small_disk(make_disk: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture
-def torch_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exporting an encoder to ONNX takes seconds: for a few images torch does as well."""
-    from capgen.training.data import frozen_features
-
-    def runner(front: frozen_features.FrozenFront) -> tuple[frozen_features.Front, str]:
-        return frozen_features._torch_runner(front._module, front.device), ""
-
-    monkeypatch.setattr(frozen_features.FrozenFront, "runner", runner)
-
-
-@pytest.fixture
 def handlers_put_back() -> Iterator[None]:
     """Take `--log-file` and `--log-level` back."""
     root = logging.getLogger()
