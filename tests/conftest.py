@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from capgen.captioning.runtimes.cores import usable_cores
 
@@ -122,6 +123,23 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         draw_image(number, sizes[number % len(sizes)]).save(path, quality=90)
         found.append(path)
     return found
+
+
+@pytest.fixture(scope="session")
+def concepts_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a tiny captioner with a concept head and ONNX graphs; only read it.
+
+    Exporting it takes seconds: the first worker that needs it does it for all.
+    """
+    from tests.tiny_concepts import save_tiny_concepts
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / "concepts_model"
+    with FileLock(shared / "concepts_model.lock"):
+        if not folder.exists():
+            save_tiny_concepts(base / "concepts_model.new").rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
