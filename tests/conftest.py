@@ -94,6 +94,19 @@ def isolation(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_of_onnx() -> Iterator[None]:
+    """Let ONNX Runtime compute with one thread, as `OMP_NUM_THREADS` has it for torch.
+
+    Its threads wait for each other in loops: beside other tests they take twice the processor time.
+    """
+    from capgen.captioning.runtimes import onnx_runtime
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_runtime, "usable_cores", lambda: 1)
+        yield
+
+
 @pytest.fixture
 def home(isolation: Path) -> Path:
     """Return the CAPGEN_HOME of the test."""
