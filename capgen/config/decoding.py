@@ -102,6 +102,7 @@ class DecodeOptions(LengthOptions, WordOptions, EditOptions):
     )
 
     def __post_init__(self) -> None:
+        LengthOptions.__post_init__(self)
         check_ranges(self)
         WordOptions.__post_init__(self)
         EditOptions.__post_init__(self)

@@ -337,7 +337,7 @@ class _BeamSearch:
         if len(finished) < self.settings.beams:
             return False
         # Of captions that fit, most are such that the model would not end there.
-        if self.limited and not ends_well(finished[-1]):
+        if self.limited and (finished[-1].flaws or not ends_well(finished[-1])):
             return not np.isfinite(self.scores[row, 0])
         if self.settings.early_stopping is True:
             return True

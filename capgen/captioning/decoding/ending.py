@@ -65,8 +65,8 @@ def ended_in_time(
 
 
 def ends_well(found: Hypothesis) -> bool:
-    """Whether a hypothesis reads well, and the model would end it where it ends."""
-    return not found.flaws and not found.cut and found.log_probabilities[-1] >= _LEAST_END
+    """Whether the model would end a hypothesis where it ends."""
+    return not found.cut and found.log_probabilities[-1] >= _LEAST_END
 
 
 def likeliest_end(log_probs: Floats, end: Sequence[int]) -> tuple[Ints, Floats]:

@@ -2,8 +2,9 @@
 
 No list of words tells where a phrase ends: "tennis" ends one in "men playing tennis", but not in
 "a man holding a tennis". The model knows: behind half a phrase it expects the rest of it, which is
-a noun ("a tennis racket", "a red bus"), a determiner ("a boy wearing a hat") or one of the few
-words that tie nouns to what is before them ("on top of", "a group of", "trying to").
+a noun or what stands before one ("a tennis racket", "a boy wearing a black hat"), or a word that
+ties nouns to what is before them ("on top of"). Behind a whole phrase it expects what begins
+another: a preposition, an auxiliary, a participle ("a dog running").
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capgen.captioning.decoding.hypotheses import Floats, Hypothesis
-from capgen.captioning.decoding.noun_lexicon import is_noun
 from capgen.metrics.function_words import FUNCTION_WORDS
 
 _TIES = frozenset(("a", "an", "the", "his", "her", "its", "their", "my", "your", "our", "of", "to"))
+# Of other words, these begin a phrase, and so do participles.
+_BREAKS = FUNCTION_WORDS - _TIES
+_PARTICIPLES = ("ing", "ed")
 # The probability of the rest of a phrase from which the phrase counts as half.
 _HALF = 0.5
 # No word that the model would say by itself has less; where hardly a token fits, others get in.
-_LEAST = math.log(0.005)
+_LEAST = math.log(0.001)
+# "red" or "two" may be said twice.
 _LETTERS = 4
 
 
@@ -32,7 +36,7 @@ class Phrases:
     """Tokens by what they are in a phrase.
 
     Attributes:
-        ties: (V,) whether it goes on with a phrase, if it follows half of one.
+        ties: (V,) whether it goes on with a phrase, or with a word.
         content: (V,) whether it is a word that no short caption needs twice.
     """
 
@@ -49,12 +53,12 @@ class Phrases:
         """
         ties, content = np.zeros(width, bool), np.zeros(width, bool)
         for token, data in texts.items():
-            # As a part of a word, such as the end of "butterfly", it is no word.
-            if token >= width or data[:1] != b" ":
-                continue
             word = data.decode(errors="replace").strip().lower()
-            ties[token] = word in _TIES or is_noun(word)
-            content[token] = len(word) >= _LETTERS and word.isalpha() and word not in FUNCTION_WORDS
+            if token >= width or not word[:1].isalpha():
+                continue
+            begins = data[:1].isspace()
+            ties[token] = not (begins and (word in _BREAKS or word.endswith(_PARTICIPLES)))
+            content[token] = begins and len(word) >= _LETTERS and word not in FUNCTION_WORDS
         return cls(ties, content)
 
     def half(self, log_probs: Floats) -> NDArray[np.bool_]:
