@@ -61,7 +61,11 @@ def test_records_hold_what_those_of_the_command_do(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize(
     ("keywords", "options", "without"),
-    [(DecodeKeywords, DecodeOptions, set()), (ModelKeywords, ModelOptions, {"model"}), (TrainKeywords, TrainConfig, {"preset"})],
+    [
+        (DecodeKeywords, DecodeOptions, set()),
+        (ModelKeywords, ModelOptions, {"model"}),
+        (TrainKeywords, TrainConfig, {"preset"}),
+    ],
 )
 def test_keywords_are_the_fields_of_the_settings(
     keywords: type, options: type, without: set[str]

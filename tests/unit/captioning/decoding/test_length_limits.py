@@ -41,6 +41,7 @@ TEXTS = TokenBytes(PIECES, frozenset({START, END}), {})
 SIZE = len(PIECES)
 LENGTHS = TokenLengths.of(TEXTS.table, SIZE)
 PHRASES = Phrases.of(TEXTS.table, SIZE)
+WHOLE = np.zeros(5, bool)
 
 
 def text_of(ids: Any) -> str:
@@ -114,14 +115,24 @@ def test_a_sample_ends_where_the_model_would() -> None:
     found = Hypothesis(ids, (-0.1,) * 5, -0.1, cut=True)
     ends = np.full(5, END)
     values = np.array([-9.0, -0.1, -2.0, -1.0, -0.5], np.float32)
-    short = ended_in_time(found, limits, ends, values, 1.0)
+    short = ended_in_time(found, limits, ends, values, WHOLE, 1.0)
     assert text_of(short.ids).strip() == "the cats"
     assert short.ids[-1] == END and not short.cut and ends_well(short)
     assert short.log_probabilities == (-0.1, -0.1, -0.1, -1.0)
     assert short.score == pytest.approx(-1.3 / 4)
+    # Behind "the cats" the model expected the rest of a phrase.
+    half = np.array([False, False, False, True, False])
+    short = ended_in_time(found, limits, ends, values, half, 1.0)
+    assert text_of(short.ids).strip() == "the cat"
     # It fits: nothing changes. No place is fit: nothing either.
-    assert ended_in_time(found, LengthLimits(LENGTHS, 3, None, PHRASES), ends, values, 1.0) is found
-    assert ended_in_time(found, LengthLimits(LENGTHS, None, 2, PHRASES), ends, values, 1.0) is found
+    assert (
+        ended_in_time(found, LengthLimits(LENGTHS, 3, None, PHRASES), ends, values, WHOLE, 1.0)
+        is found
+    )
+    assert (
+        ended_in_time(found, LengthLimits(LENGTHS, None, 2, PHRASES), ends, values, WHOLE, 1.0)
+        is found
+    )
 
 
 def test_no_caption_ends_with_a_word_that_something_has_to_follow() -> None:
