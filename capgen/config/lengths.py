@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from capgen.config.fields import flag_name, setting
-from capgen.errors import UsageError
+from capgen.config.fields import setting
 
 # The most words of a caption in each style.
 STYLES = {"short": 8}
 # Of 100 photographs none has a caption of the bundled model that is longer, or half a phrase.
 LEAST_WORDS, LEAST_CHARACTERS = 3, 15
+LENGTH_HINTS = dict.fromkeys(
+    ("max_words", "max_characters"),
+    "No sentence is shorter. For single words, write tags: --tags.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +41,6 @@ class LengthOptions:
         f"Style of captions; short means at most {STYLES['short']} words.",
         choices=tuple(STYLES),
     )
-
-    def __post_init__(self) -> None:
-        for name, least in (("max_words", LEAST_WORDS), ("max_characters", LEAST_CHARACTERS)):
-            value = getattr(self, name)
-            if isinstance(value, int) and value < least:
-                raise UsageError(
-                    f"{flag_name(name)} is {value}; it must be at least {least}",
-                    hint="No sentence is shorter. For single words, write tags: --tags.",
-                )
 
 
 def lengths_of(options: LengthOptions) -> dict[str, Any]:
