@@ -113,6 +113,8 @@ class _BeamSearch:
         # Running hypotheses per image; words to include may need more than were asked for.
         self.beams = settings.beams if self.words is None else self.words.beams(settings.beams)
         self.limited = self.words is not None and self.words.limits is not None
+        # Whether the model expects the rest of a phrase behind each beam, in limits (B, K).
+        self.half: NDArray[np.bool_] | None = None
         # For each image its best finished hypotheses, best first, at most one per beam.
         self.finished: list[list[Hypothesis]] = [[] for _ in range(images)]
         self.alive = np.arange(images)
@@ -148,9 +150,12 @@ class _BeamSearch:
         for row, place in zip(*np.nonzero(ended & picked.may_finish), strict=True):
             if np.isfinite(picked.total[row, place]):
                 generated = slice(self.begin, length + 1)
-                self._finish(
+                found = self._finished(
                     row, sequences[row, place, generated], log_probs[row, place, generated]
                 )
+                if self.half is not None:
+                    found = self._with_flaws(found, bool(self.half[row, picked.beam[row, place]]))
+                self._keep_finished(row, found)
         # Unfinished candidates first, each group in order of score.
         running = np.argsort(ended, axis=1, kind="stable")[:, : self.beams]
         beams = self.sequences.shape[1]
@@ -197,6 +202,8 @@ class _BeamSearch:
         history = self.sequences[:, :, :length]
         images, beams, _ = history.shape
         values = self._scores(history)  # (B·K, V)
+        if self.words.limits is not None:
+            self.half = self.words.limits.phrases.half(values).reshape(images, beams)
         totals = self.scores.reshape(-1, 1) + values
         if self.nouns is not None:
             totals -= self.nouns.penalties(history.reshape(-1, length))
@@ -249,22 +256,28 @@ class _BeamSearch:
                 barred[part] = self.words.give_up(totals[part], places[part], left)
         return barred
 
-    def _finish(self, row: int, ids: Ints, log_probs: Floats) -> None:
-        """Keep a finished hypothesis if it is among the best of its image."""
-        finished = self.finished[self.alive[row]]
+    def _finished(self, row: int, ids: Ints, log_probs: Floats) -> Hypothesis:
         penalty = self.settings.length_penalty
         bonus = self.tokens.bonus(ids, self.alive[row])
-        finished.append(
-            hypothesis(
-                ids, log_probs, penalty, self.nouns, self.tokens.prefix, bonus, self.tokens.end
-            )
+        return hypothesis(
+            ids, log_probs, penalty, self.nouns, self.tokens.prefix, bonus, self.tokens.end
         )
+
+    def _with_flaws(self, found: Hypothesis, half: bool) -> Hypothesis:
+        """Return a hypothesis in limits, `half` if the model expected the rest of a phrase."""
+        assert self.words is not None and self.words.limits is not None
+        return replace(found, flaws=self.words.limits.phrases.flaws(found, half))
+
+    def _keep_finished(self, row: int, found: Hypothesis) -> None:
+        """Keep a finished hypothesis if it is among the best of its image."""
+        finished = self.finished[self.alive[row]]
+        finished.append(found)
         finished.sort(key=self._order)
         del finished[self.settings.beams :]
 
-    def _order(self, found: Hypothesis) -> tuple[bool, float]:
+    def _order(self, found: Hypothesis) -> tuple[int, bool, float]:
         """Return what sorts hypotheses, best first; in limits those that end well come first."""
-        return self.limited and not ends_well(found), -found.rank
+        return found.flaws, self.limited and not ends_well(found), -found.rank
 
     def _width(self) -> int:
         """Candidates per image: enough that K stay unfinished even if each beam can end."""
@@ -320,7 +333,7 @@ class _BeamSearch:
         if len(finished) < self.settings.beams:
             return False
         # Of captions that fit, most are such that the model would not end there.
-        if self.limited and not ends_well(finished[-1]):
+        if self.limited and (finished[-1].flaws or not ends_well(finished[-1])):
             return not np.isfinite(self.scores[row, 0])
         if self.settings.early_stopping is True:
             return True

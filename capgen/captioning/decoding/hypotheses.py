@@ -133,6 +133,7 @@ class Hypothesis:
         parts: What each token adds to that text. Empty, as are the log-probabilities, if the
             server does not tell.
         cut: Whether it stopped at the longest caption, without an end token.
+        flaws: How many things read badly in it, where it had to be short (see `phrases`).
     """
 
     ids: tuple[int, ...]
@@ -143,6 +144,7 @@ class Hypothesis:
     served: str | None = None
     parts: tuple[str, ...] = ()
     cut: bool = False
+    flaws: int = 0
 
     @property
     def log_probability(self) -> float:
