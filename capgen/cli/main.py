@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run() -> None:
-    # Imports make many objects and little garbage: looking for it takes a tenth of a caption's time.
+    # Imports make many objects and little garbage: looking for it took a tenth of the time.
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     code = main()
     gc.freeze()  # what is left ends with the process
