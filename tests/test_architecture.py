@@ -241,7 +241,7 @@ MODULE_OF = {"pillow": "PIL", "pillow-heif": "pillow_heif"}
 # Modules that exist for an extra. Others import them where they are used.
 FOR_AN_EXTRA = (
     *("models/onnx/decoder_graph.py", "models/onnx/export.py", "models/onnx/int8.py"),
-    "training/tracking/tensorboard.py",
+    *("models/onnx/simplify.py", "training/tracking/tensorboard.py"),
 )
 # Extras of which modules may import packages; `dev` is for work on capgen itself.
 OPTIONAL = (

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import capgen
-from capgen.cli import accept, calibrate, review, undo
-from capgen.cli.alt.command import alt_app
-from capgen.cli.apply import command as apply
-from capgen.cli.apply import convert
-from capgen.cli.caption import command as caption
-from capgen.cli.config import config_app
 from capgen.cli.console import Console
-from capgen.cli.data.command import data_app
-from capgen.cli.doctor import doctor_app
-from capgen.cli.eval import command as evaluate
-from capgen.cli.help import tidy_help
-from capgen.cli.hub import hub_app
+from capgen.cli.help import HelpfulGroup, tidy_help
 from capgen.cli.logs import FORMATS, LEVELS, start_logging
-from capgen.cli.models.command import models_app
-from capgen.cli.train import command as train
 from capgen.cli.user_defaults import use_user_defaults
 from capgen.cli.variables import misspelt_variables
 from capgen.errors import UsageError
 
+# The commands and groups, in the order of help, with the module of each. It has the command as
+# `NAME_command` and its EXAMPLES, or the group as `NAME_app`.
+HOMES = {
+    "caption": "capgen.cli.caption.command",
+    "review": "capgen.cli.review",
+    "accept": "capgen.cli.accept",
+    "apply": "capgen.cli.apply.command",
+    "convert": "capgen.cli.apply.convert",
+    "undo": "capgen.cli.undo",
+    "train": "capgen.cli.train.command",
+    "eval": "capgen.cli.eval.command",
+    "calibrate": "capgen.cli.calibrate",
+    "alt": "capgen.cli.alt.command",
+    "data": "capgen.cli.data.command",
+    "models": "capgen.cli.models.command",
+    "config": "capgen.cli.config",
+    "hub": "capgen.cli.hub",
+    "doctor": "capgen.cli.doctor",
+}
 # They must work while the user's settings file is broken.
 NO_USER_SETTINGS = ("config", "doctor")
 
@@ -41,23 +51,43 @@ def build_app() -> typer.Typer:
         epilog="Start with:  capgen caption photo.jpg",
     )
     app.callback()(_root)
-    app.command("caption", epilog=caption.EXAMPLES)(caption.caption_command)
-    app.command("review", epilog=review.EXAMPLES)(review.review_command)
-    app.command("accept", epilog=accept.EXAMPLES)(accept.accept_command)
-    app.command("apply", epilog=apply.EXAMPLES)(apply.apply_command)
-    app.command("convert", epilog=convert.EXAMPLES)(convert.convert_command)
-    app.command("undo", epilog=undo.EXAMPLES)(undo.undo_command)
-    app.command("train", epilog=train.EXAMPLES)(train.train_command)
-    app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.eval_command)
-    app.command("calibrate", epilog=calibrate.EXAMPLES)(calibrate.calibrate_command)
-    app.add_typer(alt_app)
-    app.add_typer(data_app)
-    app.add_typer(models_app)
-    app.add_typer(config_app)
-    app.add_typer(hub_app)
-    app.add_typer(doctor_app)
     tidy_help(app)
+    app.info.cls = _Root
     return app
+
+
+class _Root(HelpfulGroup):
+    """The root, whose commands are imported and made when they are asked for."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands()  # type: ignore[assignment]  # which is only read
+
+
+class _Commands(Mapping[str, Any]):
+    def __getitem__(self, name: str) -> Any:
+        return _command(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(HOMES)
+
+    def __len__(self) -> int:
+        return len(HOMES)
+
+
+@cache
+def _command(name: str) -> Any:
+    """Make a command or group; raise KeyError for an unknown name."""
+    module = import_module(HOMES[name])
+    holder = typer.Typer(add_completion=False)
+    group = getattr(module, f"{name}_app", None)
+    if group is None:
+        holder.command(name, epilog=module.EXAMPLES)(getattr(module, f"{name}_command"))
+    else:
+        holder.add_typer(group)
+    tidy_help(holder)
+    made: Any = typer.main.get_command(holder)
+    return made if group is None else made.commands[name]
 
 
 def _show_version(value: bool) -> None:

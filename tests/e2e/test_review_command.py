@@ -236,7 +236,7 @@ def test_mistakes_are_told_before_any_work(
 
 
 def test_help_loads_no_server() -> None:
-    code = "import sys, capgen.cli.app; print(*sys.modules)"
+    code = "import sys; from capgen.cli.main import main; main(['--help']); print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"starlette", "uvicorn", "anyio", "numpy", "PIL"}
     assert not {name.split(".")[0] for name in found.stdout.split()} & heavy

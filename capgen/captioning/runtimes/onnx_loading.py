@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import onnxruntime
@@ -67,7 +68,7 @@ def load_tokenizer(folder: ModelFolder) -> tokenizers.Tokenizer:
 def load_sessions(
     folder: ModelFolder, threads: int
 ) -> tuple[onnxruntime.InferenceSession, onnxruntime.InferenceSession]:
-    """Load both graphs; their weights stay in the safetensors file, which is mapped."""
+    """Load both graphs at once; their weights stay in the safetensors file, which is mapped."""
     weights = folder.path / WEIGHTS_FILE
     if not weights.is_file():
         raise ModelError(f"{folder.path} has no weights ({WEIGHTS_FILE})")
@@ -78,13 +79,15 @@ def load_sessions(
     with weights.open("rb") as stream:
         mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     options.add_external_initializers_from_files_in_memory([WEIGHTS_FILE], [mapped], [len(mapped)])
+
+    def load(graph: str) -> onnxruntime.InferenceSession:
+        content = (folder.path / graph).read_bytes()
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
     try:
-        encoder, decoder = (
-            onnxruntime.InferenceSession(
-                (folder.path / graph).read_bytes(), options, providers=["CPUExecutionProvider"]
-            )
-            for graph in (ENCODER_GRAPH, DECODER_GRAPH)
-        )
+        with ThreadPoolExecutor(1) as other:  # ONNX Runtime lets go of Python's lock
+            loading = other.submit(load, DECODER_GRAPH)
+            encoder, decoder = load(ENCODER_GRAPH), loading.result()
     except (OSError, RuntimeError, *_SESSION_ERRORS) as error:
         first_line = str(error).strip().split("\n")[0]
         raise ModelError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -62,10 +63,13 @@ class OnnxRuntime(PixelRuntime):
         self.preprocessor = folder.preprocessor
         self.tokens = special_tokens(folder)
         self.layers, self.heads, self.head_width = decoder_shape(folder)
-        self._tokenizer = load_tokenizer(folder)
-        self._tokenizer.encode_special_tokens = True  # their names in a prompt are text
-        self._encoder, self._decoder = load_sessions(folder, threads or usable_cores())
-        self.concepts = read_concepts(folder)
+        with ThreadPoolExecutor(1) as other:
+            loading = other.submit(load_sessions, folder, threads or usable_cores())
+            self._tokenizer = load_tokenizer(folder)
+            self._tokenizer.encode_special_tokens = True  # their names in a prompt are text
+            self.concepts = read_concepts(folder)
+            self._nouns = noun_table(self._tokenizer.get_vocab())
+            self._encoder, self._decoder = loading.result()
         self._check_fit()
         metadata = self._decoder.get_modelmeta().custom_metadata_map
         self.dtype = metadata.get(PRECISION, self.dtype)
@@ -96,7 +100,7 @@ class OnnxRuntime(PixelRuntime):
     @cached_property
     def nouns(self) -> NounTable | None:
         """The nouns of the vocabulary, or None: see `Runtime`."""
-        table = noun_table(self._tokenizer.get_vocab())
+        table = self._nouns
         return None if table is None else table.of_width(vocabulary_size(self._decoder))
 
     @property

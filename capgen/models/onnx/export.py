@@ -25,6 +25,7 @@ from transformers import VisionEncoderDecoderModel
 from capgen.errors import ModelError
 from capgen.models.folder import CONCEPT_LOGITS, DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS_FILE
 from capgen.models.onnx.decoder_graph import OPSET, build_decoder, cross_names
+from capgen.models.onnx.simplify import simplify
 from capgen.models.safetensors_index import WEIGHTS_DIGEST, StoredTensor, header_digest, read_index
 from capgen.paths import writing
 
@@ -103,6 +104,7 @@ def export_onnx(
             module.training = training
     for graph_file, proto in ((ENCODER_GRAPH, encoder), (DECODER_GRAPH, decoder)):
         link_weights(proto, index)
+        simplify(proto)
         proto.metadata_props.add(key=WEIGHTS_DIGEST, value=header_digest(weights))
         with writing(folder / graph_file) as temporary:
             temporary.write_bytes(proto.SerializeToString())

@@ -43,3 +43,34 @@ def test_what_is_asked_for_is_loaded(image: Path) -> None:
     names = loaded(image, avoid_words="plate", suffix="!")
     needed = ("word_notes", "edit_captions", "decoding.word_constraints")
     assert {f"captioning.{name}" for name in needed} <= set(names)
+
+
+# What other commands need, or the libraries of the command line for other values than these.
+NOT_FOR_ONE_CAPTION = (
+    *("cli.train", "cli.models", "cli.data", "cli.eval", "cli.hub", "cli.doctor", "cli.review"),
+    *("cli.accept", "cli.calibrate", "cli.caption.many", "training.plan", "evaluation"),
+    *("pydantic", "rich", "asyncio", "http", "ssl", "email", "importlib.metadata"),
+    *("huggingface_hub", "torch", "transformers", "jinja2", "nltk", "wandb", "safetensors"),
+)
+COMMAND = """
+import sys
+from capgen.cli.main import main
+assert main(sys.argv[1:]) == 0
+print(*sorted(name.removeprefix("capgen.") for name in sys.modules))
+"""
+
+
+def loaded_by(*arguments: str) -> list[str]:
+    command = [sys.executable, "-c", COMMAND, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_the_command_of_one_caption_loads_nothing_else(image: Path) -> None:
+    names = loaded_by("caption", str(image), "--beams", "5", "--max-length", "20")
+    assert not [name for name in names if name.startswith(NOT_FOR_ONE_CAPTION)]
+
+
+def test_another_command_loads_what_is_its_own() -> None:
+    names = loaded_by("models", "list")
+    assert "cli.models.command" in names
+    assert "cli.caption.command" not in names
