@@ -266,7 +266,9 @@ class _BeamSearch:
     def _with_flaws(self, found: Hypothesis, half: bool) -> Hypothesis:
         """Return a hypothesis in limits, `half` if the model expected the rest of a phrase."""
         assert self.words is not None and self.words.limits is not None
-        return replace(found, flaws=self.words.limits.phrases.flaws(found, half))
+        said = np.array([*found.prefix, *found.ids], np.int64)
+        flaws = self.words.limits.phrases.flaws(said, found.log_probabilities, half)
+        return replace(found, flaws=flaws)
 
     def _keep_finished(self, row: int, found: Hypothesis) -> None:
         """Keep a finished hypothesis if it is among the best of its image."""

@@ -10,14 +10,16 @@ another: a preposition, an auxiliary, a participle ("a dog running").
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.captioning.decoding.hypotheses import Floats, Hypothesis
 from capgen.metrics.function_words import FUNCTION_WORDS
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 _TIES = frozenset(("a", "an", "the", "his", "her", "its", "their", "my", "your", "our", "of", "to"))
 # Of other words, these begin a phrase, and so do participles.
@@ -69,10 +71,15 @@ class Phrases:
         """
         return np.asarray(np.exp(log_probs[:, self.ties]).sum(axis=1) >= _HALF)
 
-    def flaws(self, found: Hypothesis, half: bool) -> int:
-        """Count what reads badly in a caption, which is half a phrase at the end if `half`."""
-        said = np.array([*found.prefix, *found.ids], np.int64)
+    def flaws(self, said: Ints, log_probabilities: Sequence[float], half: bool) -> int:
+        """Count what reads badly in a caption.
+
+        Args:
+            said: Its tokens, with the ones that it began with.
+            log_probabilities: Of each generated token, the end token included.
+            half: Whether it ends behind half a phrase.
+        """
         content = said[self.content[said]]
         repeats = len(content) > len(np.unique(content))
-        forced = any(value < _LEAST for value in found.log_probabilities[:-1])
+        forced = any(value < _LEAST for value in log_probabilities[:-1])
         return half + repeats + forced

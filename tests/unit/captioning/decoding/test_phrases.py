@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from capgen.captioning.decoding.hypotheses import TokenIds, hypothesis
+from capgen.captioning.decoding.hypotheses import TokenIds
 from capgen.captioning.decoding.phrases import Phrases
 from capgen.captioning.decoding.token_bytes import TokenBytes
 from capgen.captioning.decoding.within_limits import decode_within
@@ -50,7 +50,7 @@ def test_half_a_phrase_is_what_the_model_would_go_on_with(likely: Any, half: boo
 def test_a_word_said_twice_and_a_filler_are_flaws() -> None:
     def flaws(text: str, least: float = -0.1, half: bool = False) -> int:
         ids = [*(IDS[word] for word in text.split()), END]
-        return PHRASES.flaws(hypothesis(ids, [least] * (len(ids) - 1) + [-20.0], 1.0), half)
+        return PHRASES.flaws(np.array(ids), [least] * (len(ids) - 1) + [-20.0], half)
 
     assert flaws("a man holding a racket") == 0
     assert flaws("a parked motorcycle parked") == 1
