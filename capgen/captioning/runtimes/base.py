@@ -160,6 +160,11 @@ class Runtime(Protocol):
     def recorded(self) -> Mapping[str, Any]: ...
 
     @property
+    def image_bytes(self) -> int:
+        """Main memory that an image of a batch takes, roughly; 0 if that does not count."""
+        ...
+
+    @property
     def preprocessor(self) -> Preprocessor | None:
         """How images become pixels; None if the model prepares them itself."""
         ...

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -41,6 +43,10 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
+# What decoding an image takes, with beams of its own and the next batches waiting, in units of
+# what the encoder returns of it: as measured with the bundled model.
+_DECODING_SHARE = 6
+
 
 class OnnxRuntime(PixelRuntime):
     """Runs a model folder's ONNX graphs on the CPU.
@@ -64,7 +70,8 @@ class OnnxRuntime(PixelRuntime):
         self.layers, self.heads, self.head_width = decoder_shape(folder)
         self._tokenizer = load_tokenizer(folder)
         self._tokenizer.encode_special_tokens = True  # their names in a prompt are text
-        self._encoder, self._decoder = load_sessions(folder, threads or usable_cores())
+        self._threads = threads or usable_cores()
+        self._encoder, self._decoder = load_sessions(folder, self._threads)
         self.concepts = read_concepts(folder)
         self._check_fit()
         metadata = self._decoder.get_modelmeta().custom_metadata_map
@@ -100,6 +107,14 @@ class OnnxRuntime(PixelRuntime):
         return None if table is None else table.of_width(vocabulary_size(self._decoder))
 
     @property
+    def image_bytes(self) -> int:
+        """Main memory that an image of a batch takes, roughly; 0 if the graph does not tell."""
+        shapes = [output.shape[1:] for output in self._encoder.get_outputs()]
+        if not all(isinstance(edge, int) for shape in shapes for edge in shape):
+            return 0
+        return _DECODING_SHARE * 4 * sum(map(math.prod, shapes))
+
+    @property
     def gives_concepts(self) -> bool:
         """Whether the model has a concept head."""
         return self.concepts is not None
@@ -119,16 +134,25 @@ class OnnxRuntime(PixelRuntime):
 
         Keys are (B, heads, width, cells), values (B, heads, cells, width).
         """
-        return self._encode(pixels)[0]
+        return self._encode([ModelInput(each) for each in pixels])[0]
 
-    def _encode(self, images: Iterable[Floats]) -> tuple[dict[str, Floats], Floats | None]:
+    def _encode(self, images: Sequence[ModelInput]) -> tuple[dict[str, Floats], Floats | None]:
         """As `encode`, with the logits of the concept head (B, C), or None without one.
 
         The images are encoded one by one: their activations then stay in the processor's cache,
         so this takes less time than a batch, and as little memory as one image.
         """
         names = [output.name for output in self._encoder.get_outputs()]
-        runs = [self._encoder.run(names, {"pixel_values": pixels[None]}) for pixels in images]
+
+        def encode_one(image: ModelInput) -> list[Floats]:
+            return self._encoder.run(names, {"pixel_values": image.pixels[None]})
+
+        if self._threads > 1 and len(images) > 1:
+            # Images side by side keep the cores busier than the threads of one image.
+            with ThreadPoolExecutor(min(self._threads, len(images)), "capgen-encode") as pool:
+                runs = list(pool.map(encode_one, images))
+        else:
+            runs = list(map(encode_one, images))
         parts = zip(names, zip(*runs, strict=True), strict=True)
         found = {name: np.concatenate(arrays) for name, arrays in parts}
         logits = found.pop(CONCEPT_LOGITS, None)
@@ -144,7 +168,7 @@ class OnnxRuntime(PixelRuntime):
 
     def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
         """Caption prepared images, all of one shape."""
-        cross, logits = self._encode(each.pixels for each in inputs)
+        cross, logits = self._encode(inputs)
         hypotheses: list[list[Hypothesis]] = [[] for _ in inputs]
         for words, places in by_start(inputs).items():
             prefix = self.token_ids(words)
@@ -157,7 +181,8 @@ class OnnxRuntime(PixelRuntime):
                 group: NDArray[np.int64] = group,
                 prefix: tuple[int, ...] = prefix,
             ) -> tuple[StepModel, TokenIds]:
-                some = {name: value[group[rows]] for name, value in cross.items()}
+                every = len(rows) == len(inputs)  # in order, so that no copy is needed
+                some = cross if every else {name: x[group[rows]] for name, x in cross.items()}
                 own = None if logits is None else logits[group[rows]]
                 tokens = self._steering(settings, own, limited=limited)
                 return self.start(some), replace(tokens, prefix=prefix)

@@ -122,6 +122,11 @@ class PixelRuntime(ABC):
         return (f"not in the model's vocabulary, so it cannot heed them: {words}",)
 
     @property
+    def image_bytes(self) -> int:
+        """Main memory that an image of a batch takes; 0: unknown."""
+        return 0
+
+    @property
     def gives_concepts(self) -> bool:
         """Whether the model has a concept head."""
         return False
