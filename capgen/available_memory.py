@@ -95,6 +95,8 @@ def _windows_memory() -> int | None:
             *((name, ctypes.c_uint64) for name in ("total", "available", "a", "b", "c", "d", "e")),
         )
 
+    libraries = getattr(ctypes, "windll", None)  # there on Windows only
     status = Status(length=ctypes.sizeof(Status))
-    kernel = getattr(ctypes, "windll").kernel32  # noqa: B009  # there on Windows only
-    return status.available if kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else None
+    if libraries is None or not libraries.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+        return None
+    return status.available
