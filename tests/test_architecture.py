@@ -15,6 +15,7 @@ LEAVES = (
     *("errors", "config", "records", "file_types", "overwriting", "paths", "lazy_names"),
     *("addresses", "digests", "ending_signals", "json_files", "locks"),
     *("temporary_files", "file_attributes", "undo", "retry_after", "text_encoding"),
+    "available_memory",
 )
 
 # What each part may import of capgen, besides itself. Parts are folders of the package or
@@ -37,6 +38,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "temporary_files": LEAVES,
     "file_attributes": LEAVES,
     "undo": LEAVES,
+    "available_memory": LEAVES,
     "hub_client": LEAVES,
     "images": LEAVES,
     "metrics": LEAVES,

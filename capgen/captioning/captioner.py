@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from threading import Event
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
+from capgen.captioning.batch_size import fitting_batch
 from capgen.captioning.caption_model import CaptionModel
 from capgen.captioning.confidence.calibration_file import CalibrationPlace
 from capgen.captioning.confidence.fits import Fits
@@ -30,7 +31,6 @@ from capgen.records import Caption, CaptionFailure, Record
 if TYPE_CHECKING:
     from capgen.captioning.runtimes.base import Runtime
 
-DEFAULT_BATCH_SIZE = 16
 _Several = list[Any] | tuple[Any, ...]
 
 
@@ -201,7 +201,7 @@ class Captioner:
         images: Iterable[ImageSource],
         options: DecodeOptions | None = None,
         *,
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        batch_size: int | None = None,
         limits: ImageLimits = DEFAULT_LIMITS,
         return_attention: bool = False,
     ) -> Iterator[Caption | CaptionFailure]:
@@ -213,7 +213,7 @@ class Captioner:
         Args:
             images: Images, as for `caption`; any iterable, read as needed.
             options: How to decode.
-            batch_size: Images the model sees at once.
+            batch_size: Images the model sees at once; None is 16, or fewer where memory is short.
             limits: The largest image to decode.
             return_attention: Fill `Caption.attention` (see `caption`).
 
@@ -223,7 +223,7 @@ class Captioner:
         Raises:
             UsageError: `batch_size` is below 1, or the options do not suit the model.
         """
-        if batch_size < 1:
+        if batch_size is not None and batch_size < 1:
             raise UsageError(f"--batch-size is {batch_size}; it must be at least 1")
         settings, notes = self._checked_settings(options or DecodeOptions(), return_attention)
         caption = partial(
@@ -259,7 +259,7 @@ class Captioner:
     def prepared_batches(
         self,
         images: Iterable[ImageSource],
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        batch_size: int | None = None,
         *,
         limits: ImageLimits = DEFAULT_LIMITS,
         thumbnail: bool = False,
@@ -275,8 +275,13 @@ class Captioner:
             return self
         return type(self)(self.model, runtime, self._load, self.prompting.prompt)
 
-    def batch_of(self, size: int) -> int:
-        """Return the batch size to use: `size`, or less if the model cannot take as many."""
+    def batch_of(self, size: int | None, lanes: int = 1) -> int:
+        """Return the batch size to use: `size`, or less if the model cannot take as many.
+
+        None is what suits the memory that is available, with `lanes` batches at the same time.
+        """
+        if size is None:
+            size = fitting_batch(self.runtime.image_bytes, lanes)
         return self.runtime.batch_of(size)
 
     def prepare(

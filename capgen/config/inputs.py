@@ -41,7 +41,13 @@ class BatchOptions:
 
     PANEL: ClassVar[str] = "Many images"
 
-    batch_size: int = setting(16, "Images per batch.", low=1, high=4096, panel="Model")
+    batch_size: int | None = setting(
+        None,
+        "Images per batch; by default 16, or fewer where memory is short.",
+        low=1,
+        high=4096,
+        panel="Model",
+    )
     workers: int | None = setting(
         None, "Threads that read and decode images; by default one per core.", low=1, high=256
     )

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from capgen.captioning.attention import CaptionAttention
+from capgen.captioning.batch_size import DEFAULT_BATCH_SIZE
 from capgen.captioning.caption_model import CaptionModel
-from capgen.captioning.captioner import DEFAULT_BATCH_SIZE, Captioner
+from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.data.cache.file_hashes import hash_files
 from capgen.errors import UsageError

@@ -6,8 +6,13 @@
 
 The first form measures, interleaved: the encoder alone on decoded arrays, Pillow alone, a
 plain loop of single calls, and the batch pipeline as `capgen caption -o x.jsonl` runs it.
+<<<<<<< HEAD
 The second does the same with 12-megapixel photos made of the folder's, less the single calls.
 The third runs the command on 1,000 and on 10,000 entries and compares their peak memory.
+=======
+The second runs the command on 1,000 and on 10,000 files, no two alike, and compares their peak
+memory. As root it also runs it in a control group of 512 MB.
+>>>>>>> lean
 """
 
 from __future__ import annotations
@@ -18,9 +23,9 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -31,17 +36,22 @@ from capgen import Captioner
 from capgen.captioning.batch.journal import Journal
 from capgen.captioning.batch.pipeline import BatchRun, ImageDone, caption_all
 from capgen.captioning.batch.sources import FileSource
+from capgen.captioning.batch_size import DEFAULT_BATCH_SIZE
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.captioning.runtimes.onnx_runtime import OnnxRuntime
 from capgen.cli.caption.many import lanes_and_threads
-from capgen.config import BatchOptions, DecodeOptions
+from capgen.config import DecodeOptions
 from capgen.images.folders import find_images
 from capgen.images.load import load_image
 from capgen.output.formats import open_format
 from tests.bench.phone_photos import make_photos
 
+<<<<<<< HEAD
 BATCH = BatchOptions.batch_size
 _INPUT = (288, 288)
+=======
+BATCH = DEFAULT_BATCH_SIZE
+>>>>>>> lean
 
 
 def rates(images: list[Path], beams: int, rounds: int, *, single_calls: bool = True) -> None:
@@ -131,25 +141,60 @@ def rates(images: list[Path], beams: int, rounds: int, *, single_calls: bool = T
 
 
 def memory(folder: Path, sizes: tuple[int, int] = (1000, 10_000)) -> None:
-    """Run the command on lists of these lengths (names repeat) and print its peak memory."""
+    """Run the command on folders of these sizes and print its peak memory."""
     images = find_images(folder)[:200]
     peaks = []
     for size in sizes:
         with tempfile.TemporaryDirectory() as place:
-            # Copies by link under names of their own, so that every one is captioned.
-            names = [os.fspath(Path(place, f"{number}.jpg")) for number in range(size)]
-            for name, image in zip(names, islice(cycle(images), size), strict=True):
-                Path(name).symlink_to(image.resolve())
-            output = Path(place, "x.jsonl")
-            command = [sys.executable, "-m", "capgen", "caption", place, "-o", str(output), "-q"]
-            pid = os.posix_spawn(command[0], command, os.environ)
-            _, status, usage = os.wait4(pid, 0)
-            if status:
-                raise SystemExit(f"status {status}")
-            peaks.append(usage.ru_maxrss / 1024)
-            lines = output.read_bytes().count(b"\n")
-            print(f"{size} entries: {lines} lines, peak {peaks[-1]:.0f} MB")
+            make_copies(images, Path(place, "photos"), size)
+            peaks.append(peak(Path(place)))
+            print(f"{size} files: peak {peaks[-1]:.0f} MB", flush=True)
     print(f"growth {peaks[1] - peaks[0]:.0f} MB")
+    with tempfile.TemporaryDirectory() as place:
+        make_copies(images, Path(place, "photos"), len(images))
+        try:
+            with control_group(512) as group:
+                found = peak(Path(place), group)
+                charged = int((group / "memory.max_usage_in_bytes").read_text()) / (1 << 20)
+        except (PermissionError, FileNotFoundError):
+            print("no control group of 512 MB: that takes root, and version 1")
+        else:
+            print(f"in 512 MB: peak {found:.0f} MB, {charged:.0f} MB charged to the group")
+
+
+def make_copies(images: list[Path], folder: Path, count: int) -> None:
+    """Write JPEGs, each with a comment of its own: of equal files only one is captioned."""
+    folder.mkdir()
+    for number, image in enumerate(islice(cycle(images), count)):
+        data, comment = image.read_bytes(), b"%d" % number
+        segment = b"\xff\xfe" + (2 + len(comment)).to_bytes(2, "big") + comment
+        (folder / f"{number}.jpg").write_bytes(data[:2] + segment + data[2:])
+
+
+def peak(place: Path, group: Path | None = None) -> float:
+    """Caption the folder `photos` in `place`; return the peak of the command's memory in MB."""
+    photos, output = place / "photos", place / "x.jsonl"
+    command = [sys.executable, "-m", "capgen", "caption", str(photos), "-o", str(output), "-q"]
+    if group is not None:
+        enter = 'echo $$ > "$0" && exec "$@"'
+        command = ["/bin/sh", "-c", enter, str(group / "cgroup.procs"), *command]
+    _, status, usage = os.wait4(os.posix_spawn(command[0], command, os.environ), 0)
+    lines = output.read_bytes().count(b"\n") if output.exists() else 0
+    if status or lines != len(list(photos.iterdir())):
+        raise SystemExit(f"status {status}, {lines} lines")
+    return usage.ru_maxrss / 1024
+
+
+@contextmanager
+def control_group(megabytes: int) -> Iterator[Path]:
+    """Make a control group (version 1) with this limit for a while."""
+    group = Path("/sys/fs/cgroup/memory", f"capgen-bench-{os.getpid()}")
+    group.mkdir()
+    try:
+        (group / "memory.limit_in_bytes").write_text(str(megabytes << 20))
+        yield group
+    finally:
+        group.rmdir()
 
 
 def main() -> None:

@@ -342,3 +342,33 @@ def test_a_folder_on_a_disk_that_may_not_be_written(
     code, _, err = capgen(*named, "--sidecar", ".tags", "--fail-fast", "-o", tmp_path / "y.jsonl")
     assert code == 1 and "stopped at the first failure" in err
     assert len((tmp_path / "y.jsonl").read_text().splitlines()) == 3
+
+
+# Runs a command on at most two cores; a process of its own, since a child's peak is at least what
+# its parent had. Prints the child's peak memory in kB.
+PEAK_OF = """
+import os, sys
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+command = [sys.executable, *sys.argv[1:]]
+_, status, usage = os.wait4(os.posix_spawn(command[0], command, os.environ), 0)
+print(usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peaks are in other units elsewhere")
+def test_a_folder_takes_less_than_400_megabytes(tmp_path: Path) -> None:
+    photos, output = tmp_path / "photos", tmp_path / "x.jsonl"
+    photos.mkdir()
+    for number in range(64):
+        draw(number, (640, 480)).save(photos / f"{number}.jpg")
+    command = [sys.executable, "-m", "capgen", "caption", str(photos), "-o", str(output)]
+    found = subprocess.run(
+        [sys.executable, "-c", PEAK_OF, *command[1:]],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+        timeout=300,
+    )
+    assert len(output.read_text().splitlines()) == 64
+    assert int(found.stdout) < 400_000

@@ -21,7 +21,7 @@ GUARDED = {
     ("ending_signals.py", "signal.SIGHUP"),
     ("file_attributes.py", "os.chown"),
     ("locks.py", "fcntl"),
-    ("registry/machine.py", "os.sysconf"),
+    ("available_memory.py", "os.sysconf"),
     ("reviews/journal.py", "os.O_DIRECTORY"),
     ("temporary_files.py", "fcntl"),
     ("training/optimization/memory.py", "resource"),

@@ -14,17 +14,18 @@ import hashlib
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
 from threading import Event
 from typing import Any
 
 from capgen.captioning.abandoning import unless_stopped
+from capgen.captioning.batch.grouping import grouped, read_ahead
 from capgen.captioning.batch.journal import Journal
 from capgen.captioning.batch.sources import Source
+from capgen.captioning.batch_size import fitting_lanes
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.prepare import Prepared, failure_of
 from capgen.captioning.runtimes.cores import usable_cores
@@ -35,8 +36,6 @@ from capgen.records import CaptionFailure, Record
 
 logger = logging.getLogger(__name__)
 
-# A batch is closed early when its inputs take this much memory.
-_BATCH_BYTES = 128 << 20
 # Requests to a server that may be done before the oldest of them is, per request in flight.
 _AHEAD = 4
 
@@ -87,7 +86,8 @@ class BatchRun:
         limits: The largest image to decode.
         journal: What is already done; new records are appended before their event comes.
         lanes: Batches that the model works on at the same time. More than one is faster if the
-            captioner has fewer threads than there are cores. A server gets as many images as its
+            captioner has fewer threads than there are cores; where memory is short there are
+            fewer. A server gets as many images as its
             runtime has requests in flight, one a batch, whatever this says.
         thumbnails: Make a small copy of every image.
         originals: Hashes of files that had a caption written into them → the hash that each
@@ -156,6 +156,11 @@ class _Waiting:
 _Read = ImageDone | _Waiting
 
 
+def _input_bytes(read: _Read) -> int | None:
+    """Return how much memory the model's input takes; None if the model gets nothing."""
+    return read.prepared.input.nbytes if isinstance(read, _Waiting) else None
+
+
 class _Pipeline:
     """Reads, prepares and captions the images of one run."""
 
@@ -172,23 +177,25 @@ class _Pipeline:
             "settings": captioner.record_settings(self.settings),
         }
         self.requests = captioner.runtime.in_flight
+        self.lanes = fitting_lanes(captioner.runtime.image_bytes, max(1, run.lanes))
 
     def batches(self, sources: Iterable[Source]) -> Generator[list[ImageDone], None, None]:
         """Yield finished batches in order; the model works on at most `lanes` at once."""
         # More are ready than the server gets at a time, so that it never waits for the next one.
         ready = self.requests + self.requests // 4 + 1
-        lanes = ready if self.requests else max(1, self.run.lanes)
+        lanes = ready if self.requests else self.lanes
         # Behind a slow answer the others go on: each request takes its own time.
         waiting = _AHEAD * lanes if self.requests else lanes
-        size = 1 if self.requests else self.captioner.batch_of(self.run.options.batch_size)
+        asked = self.run.options.batch_size
+        size = 1 if self.requests else self.captioner.batch_of(asked, lanes)
         workers = self.run.options.workers or usable_cores()
         logger.debug("batches of %d, %d reading threads, %d lanes", size, workers, lanes)
         readers = ThreadPoolExecutor(workers, "capgen-read")
         models = ThreadPoolExecutor(lanes, "capgen-model")
         working: deque[Future[list[ImageDone]]] = deque()
         try:
-            reads = _ahead(readers, self._read, sources, size + workers)
-            for batch in _grouped(reads, size):
+            reads = read_ahead(readers, self._read, sources, size + workers)
+            for batch in grouped(reads, size, _input_bytes):
                 working.append(models.submit(self._caption, batch))
                 if len(working) > waiting:
                     yield working.popleft().result()
@@ -265,34 +272,3 @@ class _Pipeline:
         return unless_stopped(
             self.stop, caption, cancelled=CancelledError(), thread="capgen-request"
         )
-
-
-def _ahead(
-    pool: ThreadPoolExecutor,
-    function: Callable[[Source], _Read],
-    items: Iterable[Source],
-    ahead: int,
-) -> Iterator[_Read]:
-    """Yield `function(item)` in order, with at most `ahead` of them running or waiting."""
-    remaining = iter(items)
-    pending = deque(pool.submit(function, item) for item in islice(remaining, ahead))
-    while pending:
-        yield pending.popleft().result()
-        for item in islice(remaining, 1):
-            pending.append(pool.submit(function, item))
-
-
-def _grouped(reads: Iterable[_Read], size: int) -> Iterator[list[_Read]]:
-    """Yield batches of at most `size` images for the model, and few other images."""
-    batch: list[_Read] = []
-    prepared, held = 0, 0
-    for read in reads:
-        batch.append(read)
-        if isinstance(read, _Waiting):
-            prepared += 1
-            held += read.prepared.input.nbytes
-        if prepared == size or held >= _BATCH_BYTES or len(batch) >= 4 * size:
-            yield batch
-            batch, prepared, held = [], 0, 0
-    if batch:
-        yield batch

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.captioning.captioner import DEFAULT_BATCH_SIZE, Captioner
+from capgen.captioning.batch_size import DEFAULT_BATCH_SIZE
+from capgen.captioning.captioner import Captioner
 from capgen.captioning.confidence.model import evidence
 from capgen.captioning.decoding.token_texts import text_and_parts
 from capgen.captioning.prepare import Prepared, for_prepared

@@ -48,6 +48,7 @@ class EndpointRuntime:
     preprocessor = None
     nouns = None
     gives_concepts = False
+    image_bytes = 0
 
     def __init__(
         self, client: Client, model: str, options: EndpointOptions, *, system: str = ""

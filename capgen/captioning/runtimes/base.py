@@ -19,24 +19,49 @@ from capgen.records import Concept, Usage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ReshapedImage:
+    """An image at the model's size that is not yet normalised: a quarter of the model's input.
+
+    Attributes:
+        array: (H, W, 3) uint8.
+        preprocessor: How it is normalised.
+    """
+
+    array: NDArray[np.uint8]
+    preprocessor: Preprocessor
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        return self.array.nbytes
+
+    def normalised(self) -> NDArray[np.float32]:
+        """Return the encoder's input, (3, H, W)."""
+        return self.preprocessor.normalise(self.array)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ModelInput:
     """What a runtime makes a caption from; its own `prepare` makes one.
 
     Attributes:
-        content: (3, H, W) float32 pixels for encoders; for models with a processor, what that
+        content: For encoders (3, H, W) float32 pixels, or what they are made from when the
+            encoder takes them; for models with a processor, what that
             makes of the image and the prompt, arrays or tensors by name, or an upright RGB
             image to be prepared later; an encoded image for servers.
         prompt: What to tell a model that follows prompts about this image. May be empty.
         start: The words that the caption begins with. May be empty.
     """
 
-    content: NDArray[np.float32] | Mapping[str, Any] | Image.Image | bytes
+    content: NDArray[np.float32] | ReshapedImage | Mapping[str, Any] | Image.Image | bytes
     prompt: str = ""
     start: str = ""
 
     @property
     def pixels(self) -> NDArray[np.float32]:
-        """The (3, H, W) float32 pixels of an encoder's input."""
+        """The (3, H, W) float32 pixels of an encoder's input; computed anew at each access."""
+        if isinstance(self.content, ReshapedImage):
+            return self.content.normalised()
         assert isinstance(self.content, np.ndarray)
         return self.content
 
@@ -133,6 +158,11 @@ class Runtime(Protocol):
 
     @property
     def recorded(self) -> Mapping[str, Any]: ...
+
+    @property
+    def image_bytes(self) -> int:
+        """Main memory that an image of a batch takes, roughly; 0 if that does not count."""
+        ...
 
     @property
     def preprocessor(self) -> Preprocessor | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -30,7 +31,7 @@ from capgen.captioning.runtimes.onnx_loading import (
     load_tokenizer,
     special_tokens,
 )
-from capgen.captioning.runtimes.pixel_runtime import PixelRuntime, by_start, stacked
+from capgen.captioning.runtimes.pixel_runtime import PixelRuntime, by_start
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
 from capgen.models.concept_table import read_concepts
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
     from capgen.captioning.decoding.word_constraints import WordRules
 
 Floats = NDArray[np.float32]
+
+# What decoding an image takes, with beams of its own and the next batches waiting, in units of
+# what the encoder returns of it: as measured with the bundled model.
+_DECODING_SHARE = 6
 
 
 class OnnxRuntime(PixelRuntime):
@@ -63,6 +68,7 @@ class OnnxRuntime(PixelRuntime):
         self.preprocessor = folder.preprocessor
         self.tokens = special_tokens(folder)
         self.layers, self.heads, self.head_width = decoder_shape(folder)
+<<<<<<< HEAD
         with ThreadPoolExecutor(1) as other:
             loading = other.submit(load_sessions, folder, threads or usable_cores())
             self._tokenizer = load_tokenizer(folder)
@@ -70,6 +76,13 @@ class OnnxRuntime(PixelRuntime):
             self.concepts = read_concepts(folder)
             self._nouns = noun_table(self._tokenizer.get_vocab())
             self._encoder, self._decoder = loading.result()
+=======
+        self._tokenizer = load_tokenizer(folder)
+        self._tokenizer.encode_special_tokens = True  # their names in a prompt are text
+        self._threads = threads or usable_cores()
+        self._encoder, self._decoder = load_sessions(folder, self._threads)
+        self.concepts = read_concepts(folder)
+>>>>>>> lean
         self._check_fit()
         metadata = self._decoder.get_modelmeta().custom_metadata_map
         self.dtype = metadata.get(PRECISION, self.dtype)
@@ -104,6 +117,14 @@ class OnnxRuntime(PixelRuntime):
         return None if table is None else table.of_width(vocabulary_size(self._decoder))
 
     @property
+    def image_bytes(self) -> int:
+        """Main memory that an image of a batch takes, roughly; 0 if the graph does not tell."""
+        shapes = [output.shape[1:] for output in self._encoder.get_outputs()]
+        if not all(isinstance(edge, int) for shape in shapes for edge in shape):
+            return 0
+        return _DECODING_SHARE * 4 * sum(map(math.prod, shapes))
+
+    @property
     def gives_concepts(self) -> bool:
         """Whether the model has a concept head."""
         return self.concepts is not None
@@ -123,12 +144,27 @@ class OnnxRuntime(PixelRuntime):
 
         Keys are (B, heads, width, cells), values (B, heads, cells, width).
         """
-        return self._encode(pixels)[0]
+        return self._encode([ModelInput(each) for each in pixels])[0]
 
-    def _encode(self, pixels: Floats) -> tuple[dict[str, Floats], Floats | None]:
-        """As `encode`, with the logits of the concept head (B, C), or None without one."""
+    def _encode(self, images: Sequence[ModelInput]) -> tuple[dict[str, Floats], Floats | None]:
+        """As `encode`, with the logits of the concept head (B, C), or None without one.
+
+        The images are encoded one by one: their activations then stay in the processor's cache,
+        so this takes less time than a batch, and as little memory as one image.
+        """
         names = [output.name for output in self._encoder.get_outputs()]
-        found = dict(zip(names, self._encoder.run(names, {"pixel_values": pixels}), strict=True))
+
+        def encode_one(image: ModelInput) -> list[Floats]:
+            return self._encoder.run(names, {"pixel_values": image.pixels[None]})
+
+        if self._threads > 1 and len(images) > 1:
+            # Images side by side keep the cores busier than the threads of one image.
+            with ThreadPoolExecutor(min(self._threads, len(images)), "capgen-encode") as pool:
+                runs = list(pool.map(encode_one, images))
+        else:
+            runs = list(map(encode_one, images))
+        parts = zip(names, zip(*runs, strict=True), strict=True)
+        found = {name: np.concatenate(arrays) for name, arrays in parts}
         logits = found.pop(CONCEPT_LOGITS, None)
         return found, logits
 
@@ -142,7 +178,7 @@ class OnnxRuntime(PixelRuntime):
 
     def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
         """Caption prepared images, all of one shape."""
-        cross, logits = self._encode(stacked(inputs))
+        cross, logits = self._encode(inputs)
         hypotheses: list[list[Hypothesis]] = [[] for _ in inputs]
         for words, places in by_start(inputs).items():
             prefix = self.token_ids(words)
@@ -155,7 +191,8 @@ class OnnxRuntime(PixelRuntime):
                 group: NDArray[np.int64] = group,
                 prefix: tuple[int, ...] = prefix,
             ) -> tuple[StepModel, TokenIds]:
-                some = {name: value[group[rows]] for name, value in cross.items()}
+                every = len(rows) == len(inputs)  # in order, so that no copy is needed
+                some = cross if every else {name: x[group[rows]] for name, x in cross.items()}
                 own = None if logits is None else logits[group[rows]]
                 tokens = self._steering(settings, own, limited=limited)
                 return self.start(some), replace(tokens, prefix=prefix)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from capgen.captioning.decoding.hypotheses import NounTable
 from capgen.captioning.prompts import Prompt, one_spaced
-from capgen.captioning.runtimes.base import Generated, ModelInput, Replay
+from capgen.captioning.runtimes.base import Generated, ModelInput, Replay, ReshapedImage
 from capgen.config import DecodeSettings
 from capgen.errors import UsageError
 from capgen.models.preprocessing.preprocess import Preprocessor
@@ -122,6 +122,11 @@ class PixelRuntime(ABC):
         return (f"not in the model's vocabulary, so it cannot heed them: {words}",)
 
     @property
+    def image_bytes(self) -> int:
+        """Main memory that an image of a batch takes; 0: unknown."""
+        return 0
+
+    @property
     def gives_concepts(self) -> bool:
         """Whether the model has a concept head."""
         return False
@@ -141,8 +146,12 @@ class PixelRuntime(ABC):
         return 1 if self.preprocessor.input_size is None else size
 
     def prepare(self, image: Image.Image, prompt: str, start: str = "") -> ModelInput:
-        """Make an upright RGB image pixels (3, H, W) float32; a prompt is the caption's start."""
-        return ModelInput(self.preprocessor.preprocess(image), prompt, start or prompt)
+        """Make an upright RGB image the encoder's input; a prompt is the caption's start."""
+        if self.preprocessor.input_size is None:
+            # Of any size: where memory is too small for it, this image alone must fail.
+            return ModelInput(self.preprocessor.preprocess(image), prompt, start or prompt)
+        reshaped = ReshapedImage(self.preprocessor.reshape(image), self.preprocessor)
+        return ModelInput(reshaped, prompt, start or prompt)
 
 
 def by_start(inputs: Sequence[ModelInput]) -> dict[str, list[int]]:

@@ -78,6 +78,7 @@ class PromptedRuntime:
     preprocessor = None
     size_hint = None
     in_flight = 0
+    image_bytes = 0
     recorded: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, folder: ModelFolder, options: ModelOptions) -> None:

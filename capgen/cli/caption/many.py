@@ -12,6 +12,7 @@ from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.journal import Journal, journal_path
 from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone, caption_all
 from capgen.captioning.batch.sources import Source
+from capgen.captioning.batch_size import DEFAULT_BATCH_SIZE
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.cli.beside import open_beside, summarise
@@ -64,14 +65,16 @@ class BatchJob:
     alone: str | None
 
 
-def lanes_and_threads(total: int | None, batch_size: int) -> tuple[int, int]:
+def lanes_and_threads(total: int | None, batch_size: int | None) -> tuple[int, int]:
     """Return how many batches to run at once on the CPU, and the threads of each.
 
     Batches side by side keep cores busier than one batch spread over them, unless there are
     only a few images.
     """
     cores = usable_cores()
-    batches = _MOST_LANES if total is None else math.ceil(total / batch_size)
+    batches = (
+        _MOST_LANES if total is None else math.ceil(total / (batch_size or DEFAULT_BATCH_SIZE))
+    )
     lanes = max(1, min(cores, batches, _MOST_LANES))
     return lanes, max(1, cores // lanes)
 

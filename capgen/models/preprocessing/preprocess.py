@@ -86,22 +86,24 @@ class Preprocessor:
             ImageError: The image's shape is so extreme that resizing it would need more than
                 2^28 pixels.
         """
-        reshaped = self._reshape(image)
-        array = np.empty((3, reshaped.height, reshaped.width), dtype=np.float32)
-        factor = self.rescale_factor if self.rescale_factor is not None else 1.0
-        mean, std = self.mean or (0.0, 0.0, 0.0), self.std or (1.0, 1.0, 1.0)
-        # ((pixel * factor) - mean) / std as one multiplication and one addition per channel.
-        for plane, band, channel_mean, channel_std in zip(
-            array, reshaped.split(), mean, std, strict=True
-        ):
-            np.multiply(np.asarray(band), np.float32(factor / channel_std), out=plane)
-            if channel_mean:
-                plane -= np.float32(channel_mean / channel_std)
-        return array
+        return self.normalise(self.reshape(image))
 
     def reshape(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return one RGB image resized and cropped, not yet normalised: uint8 (H, W, 3)."""
         return np.array(self._reshape(image))
+
+    def normalise(self, reshaped: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Rescale and normalise what `reshape` returned: uint8 (H, W, 3) → float32 (3, H, W)."""
+        array = np.empty((3, *reshaped.shape[:2]), dtype=np.float32)
+        factor = self.rescale_factor if self.rescale_factor is not None else 1.0
+        mean, std = self.mean or (0.0, 0.0, 0.0), self.std or (1.0, 1.0, 1.0)
+        # ((pixel * factor) - mean) / std as one multiplication and one addition per channel.
+        for channel, plane in enumerate(array):
+            band = reshaped[..., channel]
+            np.multiply(band, np.float32(factor / std[channel]), out=plane)
+            if mean[channel]:
+                plane -= np.float32(mean[channel] / std[channel])
+        return array
 
     def _reshape(self, image: Image.Image) -> Image.Image:
         height, width = self._resized(image.height, image.width)

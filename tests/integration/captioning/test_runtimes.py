@@ -156,6 +156,28 @@ def test_a_batch_of_16_is_16_single_calls(
     assert_same(together, [captioner.caption(image, **options) for image in some])
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_encoder_sees_one_image_at_a_time(
+    threads: int, images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that memory does not grow with the batch, nor captions depend on it in the last bit."""
+    captioner = Captioner.from_pretrained(threads=threads)
+    alone = [captioner.caption(image) for image in images[:4]]
+    real, shapes = captioner.runtime._encoder, []
+
+    class Encoder:
+        get_outputs = real.get_outputs
+
+        def run(self, names: list[str], feeds: dict[str, Any]) -> Any:
+            shapes.append(feeds["pixel_values"].shape)
+            return real.run(names, feeds)
+
+    monkeypatch.setattr(captioner.runtime, "_encoder", Encoder())
+    together = captioner.caption(list(images[:4]))
+    assert shapes == [(1, 3, 288, 288)] * 4
+    assert_same(together, alone)
+
+
 @pytest.mark.parametrize("room", [3, 1])
 def test_a_device_with_little_memory_captions_fewer_images_at_once(
     tmp_path: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch, room: int

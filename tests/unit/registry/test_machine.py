@@ -1,4 +1,4 @@
-"""What the system tells of its memory and disks."""
+"""What the system tells of its GPUs and disks."""
 
 from __future__ import annotations
 
@@ -9,50 +9,9 @@ from pathlib import Path
 import pytest
 
 from capgen.registry import machine
-from capgen.registry.machine import available_memory, this_machine
+from capgen.registry.machine import this_machine
 
 GB = 10**9
-
-
-@pytest.fixture
-def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a made-up Linux: `meminfo`, and `max` and `current` of its control group."""
-    monkeypatch.setattr(machine, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(machine, "_LIMITS", ((tmp_path / "max", tmp_path / "current"),))
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(
-        machine.os, "sysconf", {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}.__getitem__
-    )
-    (tmp_path / "meminfo").write_text("MemTotal: 9000000 kB\nMemAvailable:    2000 kB\n")
-    return tmp_path
-
-
-def test_the_memory_that_is_free(system: Path) -> None:
-    assert available_memory() == 2000 * 1024
-
-
-@pytest.mark.parametrize(
-    "content", ["", "MemAvailable:\n", "MemAvailable: many kB\n", "MemTotal: 1"]
-)
-def test_where_the_system_does_not_tell_it_all_there_is(system: Path, content: str) -> None:
-    (system / "meminfo").write_text(content)
-    assert available_memory() == 4096 * 1000
-
-
-@pytest.mark.parametrize(
-    ("limit", "free"),
-    [
-        ("1000000", 900_000),
-        ("50000", 0),  # less than is in use already
-        ("max", 2000 * 1024),
-        ("9223372036854771712", 2000 * 1024),
-        ("nonsense", 2000 * 1024),
-    ],
-)
-def test_a_container_has_what_its_limit_leaves(system: Path, limit: str, free: int) -> None:
-    (system / "max").write_text(f"{limit}\n")
-    (system / "current").write_text("100000\n")
-    assert available_memory() == free
 
 
 def test_this_machine_tells_something(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

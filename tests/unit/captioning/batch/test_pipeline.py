@@ -165,7 +165,7 @@ def test_too_little_memory_is_a_record(
 ) -> None:
     plain(tmp_path, "a.png", 1)
     plain(tmp_path, "b.png", 2)
-    where = "preprocess" if owner is Preprocessor else "load_image"
+    where = "reshape" if owner is Preprocessor else "load_image"
     real = getattr(owner, where)
     calls = iter([True, False])
 
