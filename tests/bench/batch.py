@@ -6,13 +6,9 @@
 
 The first form measures, interleaved: the encoder alone on decoded arrays, Pillow alone, a
 plain loop of single calls, and the batch pipeline as `capgen caption -o x.jsonl` runs it.
-<<<<<<< HEAD
 The second does the same with 12-megapixel photos made of the folder's, less the single calls.
-The third runs the command on 1,000 and on 10,000 entries and compares their peak memory.
-=======
-The second runs the command on 1,000 and on 10,000 files, no two alike, and compares their peak
+The third runs the command on 1,000 and on 10,000 files, no two alike, and compares their peak
 memory. As root it also runs it in a control group of 512 MB.
->>>>>>> lean
 """
 
 from __future__ import annotations
@@ -46,12 +42,8 @@ from capgen.images.load import load_image
 from capgen.output.formats import open_format
 from tests.bench.phone_photos import make_photos
 
-<<<<<<< HEAD
-BATCH = BatchOptions.batch_size
-_INPUT = (288, 288)
-=======
 BATCH = DEFAULT_BATCH_SIZE
->>>>>>> lean
+_INPUT = (288, 288)
 
 
 def rates(images: list[Path], beams: int, rounds: int, *, single_calls: bool = True) -> None:

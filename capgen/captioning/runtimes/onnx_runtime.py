@@ -68,21 +68,14 @@ class OnnxRuntime(PixelRuntime):
         self.preprocessor = folder.preprocessor
         self.tokens = special_tokens(folder)
         self.layers, self.heads, self.head_width = decoder_shape(folder)
-<<<<<<< HEAD
+        self._threads = threads or usable_cores()
         with ThreadPoolExecutor(1) as other:
-            loading = other.submit(load_sessions, folder, threads or usable_cores())
+            loading = other.submit(load_sessions, folder, self._threads)
             self._tokenizer = load_tokenizer(folder)
             self._tokenizer.encode_special_tokens = True  # their names in a prompt are text
             self.concepts = read_concepts(folder)
             self._nouns = noun_table(self._tokenizer.get_vocab())
             self._encoder, self._decoder = loading.result()
-=======
-        self._tokenizer = load_tokenizer(folder)
-        self._tokenizer.encode_special_tokens = True  # their names in a prompt are text
-        self._threads = threads or usable_cores()
-        self._encoder, self._decoder = load_sessions(folder, self._threads)
-        self.concepts = read_concepts(folder)
->>>>>>> lean
         self._check_fit()
         metadata = self._decoder.get_modelmeta().custom_metadata_map
         self.dtype = metadata.get(PRECISION, self.dtype)
