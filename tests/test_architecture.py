@@ -237,7 +237,11 @@ def test_no_module_imports_everything_of_another(module: Path) -> None:
 
 
 # Packages whose module goes by another name.
-MODULE_OF = {"pillow": "PIL", "pillow-heif": "pillow_heif"}
+MODULE_OF = {
+    "pillow": "PIL",
+    "pillow-heif": "pillow_heif",
+    "markdown-it-py": "markdown_it",
+}
 
 
 # Modules that exist for an extra. Others import them where they are used.

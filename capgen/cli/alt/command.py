@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import capgen
+from capgen.cli.alt.options import FillPlaces
 from capgen.cli.caption.options import Run
 from capgen.cli.console import Console
 from capgen.cli.help import examples
@@ -17,7 +17,6 @@ from capgen.cli.options import (
     MODEL_PANEL,
     OUTPUT_PANEL,
     JsonOption,
-    option,
     with_options,
     without,
 )
@@ -49,26 +48,6 @@ Content = Annotated[
         show_default=False,
     ),
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FillPlaces:
-    """Where captions are kept, and what changes."""
-
-    PANEL = OUTPUT_PANEL
-
-    output: Path = option(  # noqa: RUF009
-        Path("alt-text.jsonl"),
-        "Where the captions are kept, for `capgen review` too: .jsonl or .json.",
-        flags="--output -o",
-    )
-    dry_run: bool = option(False, "Change no page; print what would change, as a diff.")
-    undo_file: Path = option(  # noqa: RUF009
-        Path("capgen-undo.jsonl"), "Where changes of pages are recorded."
-    )
-    quiet: bool = option(
-        False, "Hide progress, notes and messages about single images.", flags="--quiet -q"
-    )
 
 
 @alt_app.callback()

@@ -56,7 +56,7 @@ from capgen.undo import UndoFile
 if TYPE_CHECKING:
     from capgen.alt_text.write_texts import WrittenPage
     from capgen.captioning.batch.sources import Source
-    from capgen.cli.alt.command import FillPlaces
+    from capgen.cli.alt.options import FillPlaces
     from capgen.output.files import Target
 
 
